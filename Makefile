@@ -1,0 +1,38 @@
+# Every target sets up .venv by itself (quick when nothing changed).
+PYTHON := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all check format bench lock clean
+
+help: ## Show this list.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+
+setup: ## Make .venv with the pinned packages.
+	@.ci/setup
+
+run: setup ## Start everything on this machine; Ctrl-C stops it.
+	@$(PYTHON) -m admin up
+
+test: check ## Check, then run every test that is not slow.
+	@$(PYTHON) -m pytest -m "not slow" $(ARGS)
+
+test-all: check ## Check, then run every test.
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: setup ## Lint, types and the import contract.
+	@$(PYTHON) -m ruff check
+	@$(PYTHON) -m ruff format --check
+	@$(PYTHON) -m mypy
+	@.venv/bin/python -c "from importlinter.cli import lint_imports_command; lint_imports_command()" --no-cache
+
+format: setup ## Format and mend what ruff can mend.
+	@$(PYTHON) -m ruff format
+	@$(PYTHON) -m ruff check --fix
+
+bench: setup ## Measure the two hot paths.
+	@$(PYTHON) -m loadtest.bench $(ARGS)
+
+lock: ## Pin the newest versions anew (needs uv).
+	uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev pyproject.toml -o .ci/requirements.txt
+
+clean: ## Remove .venv and caches.
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,165 @@
+"""The one place that knows key names.
+
+Every key of a charge point carries the hash tag of its partition, so that one Lua step changes a fact, its
+index and its event together. Names from outside are percent-encoded, and joined only encoded: no name can
+reach another's key.
+"""
+
+from binascii import crc_hqx
+from urllib.parse import quote, unquote
+
+from state.partition_tags import TAGS
+
+PARTITIONS = len(TAGS)
+
+META = "csms:meta"
+NODES = "csms:nodes"
+TENANTS = "csms:tenants"
+API_KEYS = "csms:api-keys"
+
+
+def encode(name: str) -> str:
+    """Percent-encode everything but unreserved characters: never `{`, `}`, `/`, `:` or a control character."""
+    return quote(name, safe="")
+
+
+def decode(encoded: str) -> str:
+    return unquote(encoded, errors="strict")
+
+
+def join(tenant: str, name: str) -> str:
+    """`member`: how a charge point or tag of a tenant stands in an index, unambiguous whatever the names."""
+    return f"{encode(tenant)}/{encode(name)}"
+
+
+def split(member: str) -> tuple[str, str]:
+    tenant, _, name = member.partition("/")
+    return decode(tenant), decode(name)
+
+
+def partition_of(tenant: str, charge_point: str) -> int:
+    return crc_hqx(join(tenant, charge_point).encode(), 0) % PARTITIONS
+
+
+class ChargePointKeys:
+    """All keys of one charge point, spelled once and kept by its session."""
+
+    __slots__ = (
+        "charge_points",
+        "connectors",
+        "events",
+        "id",
+        "lease",
+        "member",
+        "open",
+        "open_transactions",
+        "orphans",
+        "overdue",
+        "partition",
+        "pending",
+        "record",
+        "starts",
+        "tenant",
+        "transactions",
+    )
+
+    def __init__(self, tenant: str, charge_point: str) -> None:
+        self.tenant = tenant
+        self.id = charge_point
+        self.member = join(tenant, charge_point)
+        self.partition = partition_of(tenant, charge_point)
+        tag, member, tenant_part = TAGS[self.partition], self.member, encode(tenant)
+        # Of the charge point.
+        self.record = f"{{{tag}}}:charge-point:{member}"
+        self.lease = f"{{{tag}}}:lease:{member}"
+        self.connectors = f"{{{tag}}}:connectors:{member}"
+        self.open = f"{{{tag}}}:open:{member}"
+        self.starts = f"{{{tag}}}:starts:{member}"
+        self.orphans = f"{{{tag}}}:orphans:{member}"
+        self.pending = f"{{{tag}}}:pending:{member}"
+        # Of its partition, shared with its neighbours there.
+        self.events = f"{{{tag}}}:events:{tenant_part}"
+        self.charge_points = f"{{{tag}}}:charge-points:{tenant_part}"
+        self.transactions = f"{{{tag}}}:transactions:{tenant_part}"
+        self.open_transactions = f"{{{tag}}}:open-transactions:{tenant_part}"
+        self.overdue = f"{{{tag}}}:overdue"
+
+    def transaction(self, transaction_id: int | str) -> str:
+        return f"{{{TAGS[self.partition]}}}:transaction:{self.member}/{encode(str(transaction_id))}"
+
+    def values(self, transaction_id: int | str) -> str:
+        """Meter values of a transaction that exists."""
+        return f"{{{TAGS[self.partition]}}}:values:{self.member}/{encode(str(transaction_id))}"
+
+    def stray_values(self, connector_id: int) -> str:
+        """Meter values of no transaction, or of one that nobody knows."""
+        return f"{{{TAGS[self.partition]}}}:stray-values:{self.member}/{connector_id}"
+
+    def command(self, command_id: str) -> str:
+        return command(command_id)
+
+    def held(self, incarnation: str) -> str:
+        return held(self.partition, incarnation)
+
+
+def tag(partition: int) -> str:
+    return f"{{{TAGS[partition]}}}"
+
+
+def held(partition: int, incarnation: str) -> str:
+    """Members whose lease this node incarnation holds, in this partition."""
+    return f"{tag(partition)}:held:{incarnation}"
+
+
+def overdue(partition: int) -> str:
+    return f"{tag(partition)}:overdue"
+
+
+def events(partition: int, tenant: str) -> str:
+    return f"{tag(partition)}:events:{encode(tenant)}"
+
+
+def charge_points(partition: int, tenant: str) -> str:
+    return f"{tag(partition)}:charge-points:{encode(tenant)}"
+
+
+def transactions(partition: int, tenant: str) -> str:
+    return f"{tag(partition)}:transactions:{encode(tenant)}"
+
+
+def open_transactions(partition: int, tenant: str) -> str:
+    return f"{tag(partition)}:open-transactions:{encode(tenant)}"
+
+
+def command_partition(command_id: str) -> int:
+    """The partition that a command id embeds: its first two hexadecimal digits. Raises ValueError."""
+    return int(command_id[:2], 16)
+
+
+def command(command_id: str) -> str:
+    return f"{tag(command_partition(command_id))}:command:{encode(command_id)}"
+
+
+def tokens(tenant: str) -> str:
+    return f"csms:tokens:{{{encode(tenant)}}}"
+
+
+def id_tags(tenant: str) -> str:
+    """Index of a tenant's id tags, folded."""
+    return f"csms:id-tags:{{{encode(tenant)}}}"
+
+
+def id_tag(tenant: str, folded: str) -> str:
+    return f"csms:id-tag:{{{join(tenant, folded)}}}"
+
+
+def holds(tenant: str, folded: str) -> str:
+    return f"csms:holds:{{{join(tenant, folded)}}}"
+
+
+def node(incarnation: str) -> str:
+    return f"csms:node:{{{incarnation}}}"
+
+
+def inbox(incarnation: str) -> str:
+    return f"csms:inbox:{{{incarnation}}}"
