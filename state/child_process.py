@@ -1,0 +1,89 @@
+"""Child processes that die when we die, even by kill -9.
+
+Linux only (PR_SET_PDEATHSIG); elsewhere a child outlives a parent that was killed. The signal is tied to the
+*thread* that forked, hence the main thread, which lives as long as the process.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from signal import SIGKILL, Signals
+from typing import IO
+
+import trio
+
+# Runs in the child, between fork and exec, where the caller's own Python must not (it may hold threads' locks).
+_LAUNCHER = """
+import ctypes, os, sys
+parent, number, *argv = sys.argv[1:]
+if sys.platform == "linux":
+    if ctypes.CDLL(None, use_errno=True).prctl(1, int(number), 0, 0, 0) != 0:
+        sys.exit("prctl(PR_SET_PDEATHSIG) failed: " + os.strerror(ctypes.get_errno()))
+    if os.getppid() != int(parent):
+        sys.exit("the parent died first")
+try:
+    os.execvp(argv[0], argv)
+except OSError as error:
+    sys.exit(f"cannot run {argv[0]}: {error.strerror}")
+"""
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdout: int | IO[bytes] | None = subprocess.DEVNULL,
+    stderr: int | IO[bytes] | None = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+    dies_by: Signals = SIGKILL,
+) -> subprocess.Popen[bytes]:
+    """Start a child that gets `dies_by` when this process ends, in whatever way.
+
+    It has a process group of its own, so that Ctrl-C reaches it only through us. Raises RuntimeError off the
+    main thread, OSError if no process can be had; a missing program shows as exit status 1.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("start children from the main thread: they die with the thread that started them")
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(int(dies_by))]
+    return subprocess.Popen(  # noqa: S603 # The caller's own program and arguments; no shell.
+        [*launcher, *argv],
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=pass_fds,
+        process_group=0,
+    )
+
+
+async def wait(child: subprocess.Popen[bytes]) -> int:
+    """Wait until it has ended; returns its exit status, negative for a signal. Cancelling leaves it running."""
+    if sys.platform != "linux":
+        while child.poll() is None:
+            await trio.sleep(0.05)
+        return child.returncode
+    if child.poll() is None:
+        pidfd = os.pidfd_open(child.pid)
+        try:
+            await trio.lowlevel.wait_readable(pidfd)
+        finally:
+            trio.lowlevel.notify_closing(pidfd)
+            os.close(pidfd)
+    return child.wait()  # It has ended: this only collects.
+
+
+async def stop(child: subprocess.Popen[bytes], *, patience_s: float) -> None:
+    """SIGTERM, then SIGKILL after `patience_s`; returns when it is gone, even if cancelled."""
+    with trio.CancelScope(shield=True):
+        if child.poll() is None:
+            child.terminate()
+            with trio.move_on_after(patience_s):
+                await wait(child)
+        if child.poll() is None:
+            child.kill()
+        await wait(child)

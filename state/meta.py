@@ -1,0 +1,39 @@
+"""What kind of store this is, written when it is first opened. A store of another kind is refused."""
+
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from state import keys
+from state.errors import StoreRefused, StoreUnavailable
+from state.redis.checks import passing
+from state.redis.connection import Ask
+
+SCHEMA = 1
+
+
+async def check(ask: Ask) -> None:
+    """Create the record in an empty store, else compare it. Raises StoreRefused or StoreUnavailable."""
+    right = {b"partitions": str(keys.PARTITIONS).encode(), b"schema": str(SCHEMA).encode()}
+    found = _reply(await ask([("HGETALL", keys.META)]))
+    if not found:
+        fields = [("HSETNX", keys.META, name, value) for name, value in right.items()]
+        for reply in await ask(fields):
+            _reply([reply])
+        found = _reply(await ask([("HGETALL", keys.META)]))
+    for name, value in right.items():
+        if found.get(name) != value:
+            has = found.get(name, b"none").decode(errors="replace")
+            raise StoreRefused(
+                f"the store was created with {name.decode()} {has}, this program needs {value.decode()}:"
+                f" give another database, or the release that made this one ({keys.META})"
+            )
+
+
+def _reply(replies: list[Any]) -> Any:
+    [reply] = replies
+    if isinstance(reply, ResponseError):
+        if passing(reply):
+            raise StoreUnavailable(f"the store is not ready: {reply}")
+        raise StoreRefused(f"the store's record {keys.META} cannot be read or written: {reply}")
+    return reply

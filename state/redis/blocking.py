@@ -1,0 +1,54 @@
+"""Connections for commands that wait: each belongs to one task while its command runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import trio
+
+from state.errors import StoreUnavailable
+from state.redis.client import Target, open_connection
+from state.redis.connection import BROKEN, Arg, Connection
+
+
+class BlockingConnections:
+    """At most `most` at a time; idle ones are kept."""
+
+    def __init__(self, target: Target, most: int) -> None:
+        self.in_use = 0
+        self._target = target
+        self._most = most
+        self._idle: list[Connection] = []
+
+    async def ask(self, command: Sequence[Arg], timeout_s: float) -> Any:
+        """The reply, or a ResponseError. Raises StoreUnavailable, also when all connections are taken."""
+        if self.in_use >= self._most:
+            await trio.lowlevel.checkpoint()
+            raise StoreUnavailable(f"all {self._most} blocking connections to the store are in use")
+        self.in_use += 1
+        try:
+            return await self._ask(command, timeout_s)
+        finally:
+            self.in_use -= 1
+
+    async def _ask(self, command: Sequence[Arg], timeout_s: float) -> Any:
+        connection = self._idle.pop() if self._idle else (await open_connection(self._target))[0]
+        whole = False
+        try:
+            with trio.fail_after(timeout_s + self._target.timeout_s):
+                [reply] = await connection.ask([command])
+            whole = True
+        except trio.TooSlowError:
+            raise StoreUnavailable("the store did not answer a blocking command in time", sent=True) from None
+        except BROKEN as error:
+            raise StoreUnavailable(f"the connection to the store broke: {error}", sent=True) from error
+        finally:
+            # One that was left in the middle would give the next task this one's reply.
+            if whole:
+                self._idle.append(connection)
+            else:
+                connection.close()
+        return reply
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()

@@ -1,0 +1,119 @@
+"""Whether a server may be our store: a primary whose settings can give the promised durability.
+
+Asked on every connect and every few seconds after. `memory` means executed, `fsync` means on disk before the
+reply leaves: appendfsync always, for WAITAOF under everysec acknowledged writes that no fsync had seen.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from redis.exceptions import ResponseError
+
+from state.errors import StoreRefused, StoreUnavailable
+from state.redis.connection import Arg, Ask
+from state.redis.url import Address
+
+type Durability = Literal["memory", "fsync", "replicated"]
+
+_POLICY = ("maxmemory-policy", "noeviction", "the server would drop what it promised to keep")
+_FSYNC = (
+    ("appendonly", "yes", "nothing would be written to disk"),
+    ("appendfsync", "always", "a reply could leave before its write is on disk"),
+    ("no-appendfsync-on-rewrite", "no", "a rewrite of the file would suspend fsync"),
+)
+QUESTIONS: Sequence[Sequence[Arg]] = (
+    ("INFO",),
+    ("TIME",),
+    ("CONFIG", "GET", "append*"),
+    ("CONFIG", "GET", "no-appendfsync-on-rewrite"),
+    ("CONFIG", "GET", "maxmemory-policy"),
+)
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """`run_id` is new with every start of the server."""
+
+    run_id: str
+    time_ms: int
+
+
+async def greet(ask: Ask, address: Address) -> int:
+    """Log in, choose the protocol and the database; returns our connection's id there. Raises StoreRefused."""
+    login: tuple[Arg, ...] = ()
+    if address.password is not None:
+        login = ("AUTH", address.username or "default", address.password)
+    [hello] = await ask([("HELLO", 3, *login, "SETNAME", "csms")])
+    if isinstance(hello, ResponseError):
+        _raise_if_passing(hello)
+        text = str(hello)
+        if text.startswith(("WRONGPASS", "NOAUTH", "NOPERM")):
+            raise StoreRefused(f"{address} refused the login: {text}")
+        raise StoreRefused(f"{address} does not speak RESP3 (Redis 6 or newer, or Valkey, does): {text}")
+    if address.db:
+        [selected] = await ask([("SELECT", address.db)])
+        if isinstance(selected, ResponseError):
+            raise StoreRefused(f"{address} has no database {address.db}: {selected}")
+    return int(hello[b"id"])
+
+
+async def check(ask: Ask, durability: Durability) -> Server:
+    """Raises StoreUnavailable while the server starts, StoreRefused if it can never be the store as it is set."""
+    return judge(await ask(QUESTIONS), durability)
+
+
+def judge(replies: Sequence[Any], durability: Durability) -> Server:
+    """The verdict on the replies to QUESTIONS. Raises as `check`."""
+    for reply in replies:
+        if isinstance(reply, ResponseError):
+            _raise_if_passing(reply)
+    info_reply, time, *settings = replies
+    if isinstance(info_reply, ResponseError):
+        raise StoreRefused(f"the store must allow INFO, or its role cannot be checked: {info_reply}")
+    if isinstance(time, ResponseError):
+        raise StoreRefused(f"the store must allow TIME: {time}")
+    info = _read_info(info_reply)
+    if info.get("role") != "master":
+        raise StoreRefused(f"the store's role is {info.get('role')}; it must be master: give the primary's address")
+    if info.get("redis_mode") == "cluster" or info.get("cluster_enabled") == "1":
+        raise StoreRefused("the store has cluster-enabled yes; a cluster is not supported yet: use a single primary")
+    _judge_settings(info, settings, durability)
+    return Server(run_id=info.get("run_id", ""), time_ms=int(time[0]) * 1000 + int(time[1]) // 1000)
+
+
+def _judge_settings(info: dict[str, str], settings: Sequence[Any], durability: Durability) -> None:
+    known: dict[str, str] = {"maxmemory-policy": info.get("maxmemory_policy", "")}
+    refusal = next((reply for reply in settings if isinstance(reply, ResponseError)), None)
+    for reply in settings:
+        if isinstance(reply, dict):
+            known |= {name.decode(): value.decode() for name, value in reply.items()}
+    for name, right, why in (_POLICY, *(_FSYNC if durability != "memory" else ())):
+        value = known.get(name)
+        if not value:
+            raise StoreRefused(
+                f"the store does not tell its setting {name}, which must be {right} (CONFIG GET: {refusal or 'empty'});"
+                " allow this user CONFIG GET, or choose durability memory if losing the last writes is acceptable"
+            )
+        if value != right:
+            raise StoreRefused(f"the store has {name} {value}; it must be {name} {right}, or {why}")
+
+
+def _read_info(reply: bytes) -> dict[str, str]:
+    lines = reply.decode(errors="replace").splitlines()
+    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
+# What a server answers when it executed nothing, and may well execute it later.
+PASSING = frozenset(
+    "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOAUTH NOPERM NOREPLICAS OOM READONLY TRYAGAIN UNKILLABLE".split()
+)
+
+
+def passing(error: ResponseError) -> bool:
+    text = str(error)
+    return text.partition(" ")[0] in PASSING or text.startswith("ERR max number of clients")
+
+
+def _raise_if_passing(error: ResponseError) -> None:
+    if passing(error) and not str(error).startswith(("NOAUTH", "NOPERM")):
+        raise StoreUnavailable(f"the store is not ready: {error}")

@@ -1,0 +1,135 @@
+"""Lanes to one server: each reconnects for ever, checks what it finds, and is shared by all tasks."""
+
+import random
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any
+
+import msgspec
+import trio
+
+from state.errors import StoreRefused, StoreUnavailable
+from state.redis import checks
+from state.redis.connection import BROKEN, Ask, Connection
+from state.redis.pending import Pending
+from state.redis.transport import connect
+from state.redis.url import Address
+
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_MOST_S = 2.0  # So that work resumes within 5 s of the server's return.
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What every connection is made from. `prepare` runs on each before it gets traffic."""
+
+    address: Address
+    durability: checks.Durability
+    timeout_s: float
+    prepare: Callable[[Ask], Awaitable[None]]
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection as the server knows it."""
+
+    client_id: int
+    server: checks.Server
+
+
+async def open_connection(target: Target, before: Identity | None = None) -> tuple[Connection, Identity]:
+    """Connect, log in, check, prepare. Raises StoreUnavailable or StoreRefused, in at most timeout_s.
+
+    `before` is the connection that this one replaces: it is killed there first, so that what still waits in its
+    socket cannot be executed after what we send now.
+    """
+    try:
+        with trio.fail_after(target.timeout_s):
+            connection = Connection(await connect(target.address))
+            try:
+                client_id = await checks.greet(connection.ask, target.address)
+                server = await checks.check(connection.ask, target.durability)
+                if before is not None and before.server.run_id == server.run_id:
+                    await connection.ask([("CLIENT", "KILL", "ID", before.client_id)])
+                await target.prepare(connection.ask)
+            except BaseException:
+                connection.close()
+                raise
+    except trio.TooSlowError:
+        raise StoreUnavailable(f"{target.address} did not answer within {target.timeout_s:g} s") from None
+    except BROKEN as error:
+        raise StoreUnavailable(f"{target.address} cannot be reached: {error}") from error
+    return connection, Identity(client_id=client_id, server=server)
+
+
+class Lane:
+    """`pending` takes commands whether connected or not; `run` serves it until cancelled."""
+
+    def __init__(self, target: Target, pending: Pending, changed: Callable[[], None]) -> None:
+        self.pending = pending
+        self.connection: Connection | None = None
+        self.identity: Identity | None = None
+        self.trouble: StoreRefused | StoreUnavailable | None = StoreUnavailable("not connected to the store yet")
+        self.reconnects = -1
+        self._target = target
+        self._changed = changed
+
+    async def run(self) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch)
+                await self._serve()
+        finally:
+            self.pending.close("the store is closed")
+
+    async def call(self, data: bytes, due: int = 1) -> Any:
+        return await self.pending.call(data, due)
+
+    def end(self, why: str) -> None:
+        """Give up the connection, if there is one, and make and check a new one."""
+        if self.connection is not None:
+            self.connection.end(why)
+
+    async def _serve(self) -> None:
+        backoff = _BACKOFF_FIRST_S
+        while True:
+            try:
+                self.connection, self.identity = await open_connection(self._target, self.identity)
+            except (StoreRefused, StoreUnavailable) as error:
+                self.trouble = error
+                self._changed()
+                await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311 # Jitter is no secret.
+                backoff = min(2 * backoff, _BACKOFF_MOST_S)
+                continue
+            self.reconnects += 1
+            self.trouble = None
+            self._changed()
+            since = monotonic()
+            why = "the store is closed"
+            try:
+                why = await self.connection.run(self.pending)
+            finally:
+                self.connection.close()
+                self.connection = None
+                self.trouble = StoreUnavailable(why)
+                self.pending.broken(why)
+                self._changed()
+            if monotonic() - since > _BACKOFF_MOST_S:
+                backoff = _BACKOFF_FIRST_S
+            else:
+                await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311 # Jitter is no secret.
+                backoff = min(2 * backoff, _BACKOFF_MOST_S)
+
+    async def _watch(self) -> None:
+        """The only timer of all commands: looks at the oldest one."""
+        pending, timeout_s = self.pending, self.pending.timeout_s
+        while True:
+            oldest, now = pending.oldest(), monotonic()
+            if oldest is None or oldest.at + timeout_s > now:
+                await trio.sleep(timeout_s if oldest is None else oldest.at + timeout_s - now)
+                continue
+            # We may be the one who was asleep, with the reply in the socket: let the reader look first.
+            await trio.sleep(0.02)
+            if pending.oldest() is oldest and pending.flight:
+                self.end(f"the store did not answer within {timeout_s:g} s")
+                await trio.lowlevel.checkpoint()
+            pending.expire(monotonic())
+

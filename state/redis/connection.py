@@ -1,0 +1,80 @@
+"""One multiplexed connection: a writer that sends whole batches, and a reader that gives out replies in order."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import hiredis
+import trio
+from redis.exceptions import ResponseError
+
+from state.redis.pending import NOTHING, Pending
+from state.redis.transport import Transport
+
+type Arg = str | bytes | int
+type Ask = Callable[[Sequence[Sequence[Arg]]], Awaitable[list[Any]]]
+
+# What a connection may end with through no fault of ours.
+BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, hiredis.ProtocolError)
+
+
+def pack(command: Sequence[Arg]) -> bytes:
+    return hiredis.pack_command(tuple(command))  # type: ignore[no-any-return] # It has no types.
+
+
+class Connection:
+    """`run` needs `pending`; `ask` is for the conversation before it, and for connections that are not shared."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._reader = hiredis.Reader(
+            protocolError=hiredis.ProtocolError, replyError=ResponseError, notEnoughData=NOTHING
+        )
+        self._scope = trio.CancelScope()
+        self._why = ""
+
+    async def ask(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
+        """Send and wait for all replies, errors among them as ResponseError. Raises one of BROKEN; has no deadline."""
+        replies: list[Any] = []
+        await self._transport.send(b"".join(map(pack, commands)))
+        while len(replies) < len(commands):
+            data = await self._transport.receive()
+            if not data:
+                raise ConnectionResetError("the server closed the connection")
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not NOTHING:
+                if type(reply) is not hiredis.PushNotification:
+                    replies.append(reply)
+        return replies
+
+    async def run(self, pending: Pending) -> str:
+        """Serve `pending` until the connection ends; returns why it did."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._until_broken, self._write, pending)
+                nursery.start_soon(self._until_broken, self._read, pending)
+        return self._why
+
+    def end(self, why: str) -> None:
+        self._why = self._why or why
+        self._scope.cancel()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    async def _until_broken(self, part: Callable[[Pending], Awaitable[None]], pending: Pending) -> None:
+        try:
+            await part(pending)
+        except BROKEN as error:
+            self.end(f"the connection to the store broke: {error}")
+
+    async def _write(self, pending: Pending) -> None:
+        while True:
+            await pending.queued()
+            await self._transport.send(pending.take())
+
+    async def _read(self, pending: Pending) -> None:
+        feed, gets, receive, deliver = self._reader.feed, self._reader.gets, self._transport.receive, pending.deliver
+        while data := await receive():
+            feed(data)
+            deliver(gets)
+        self.end("the store closed the connection")

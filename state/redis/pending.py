@@ -1,0 +1,145 @@
+"""What waits for a reply on one lane: commands not yet sent, and commands in flight. No I/O here.
+
+A task that gives up leaves its place empty. A place not yet sent is dropped; one in flight is skipped when its
+reply comes, for the command may have been executed.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import outcome
+import trio
+from hiredis import ProtocolError, PushNotification
+
+from state.errors import StoreUnavailable
+
+NOTHING = object()  # What the parser says when it needs more bytes; None and False are replies.
+
+
+class Waiter:
+    __slots__ = ("at", "data", "due", "replies", "size", "task")
+
+    def __init__(self, task: trio.lowlevel.Task, data: bytes, due: int) -> None:
+        self.task: trio.lowlevel.Task | None = task
+        self.data = data
+        self.size = len(data)
+        self.due = due
+        self.replies: list[Any] | None = None if due == 1 else []
+        self.at = monotonic()
+
+    def give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def fail(self, why: str, *, sent: bool) -> None:
+        if self.task is not None:
+            trio.lowlevel.reschedule(self.task, outcome.Error(StoreUnavailable(why, sent=sent)))
+            self.task = None
+
+
+class Pending:
+    """Bounded by commands, bytes and age; `timeout_s` is how long a command may wait for its reply, queue included."""
+
+    def __init__(self, *, timeout_s: float, max_commands: int, max_bytes: int) -> None:
+        self.timeout_s = timeout_s
+        self.unsent: deque[Waiter] = deque()
+        self.flight: deque[Waiter] = deque()
+        self.bytes = 0
+        self._max_commands = max_commands
+        self._max_bytes = max_bytes
+        self._writer: trio.lowlevel.Task | None = None
+        self._closed = ""
+
+    async def call(self, data: bytes, due: int = 1) -> Any:
+        """Queue a packed command (or `due` of them) and wait for its reply (or the list of replies).
+
+        Raises StoreUnavailable: with `sent` if it may have been executed. Error replies are returned.
+        """
+        bytes_then = self.bytes + len(data)
+        if self._closed:
+            await trio.lowlevel.checkpoint()
+            raise StoreUnavailable(self._closed)
+        if len(self.unsent) + len(self.flight) >= self._max_commands or bytes_then > self._max_bytes:
+            await trio.lowlevel.checkpoint()
+            raise StoreUnavailable(
+                f"too much waits for the store on one connection: {len(self.unsent) + len(self.flight)} commands of at"
+                f" most {self._max_commands}, {bytes_then} bytes of at most {self._max_bytes}"
+            )
+        self.bytes = bytes_then
+        waiter = Waiter(trio.lowlevel.current_task(), data, due)
+        self.unsent.append(waiter)
+        writer = self._writer
+        if writer is not None:
+            self._writer = None
+            trio.lowlevel.reschedule(writer)
+        return await trio.lowlevel.wait_task_rescheduled(waiter.give_up)
+
+    async def queued(self) -> None:
+        """Park the writer until there is something to send."""
+        if self.unsent:
+            return
+        self._writer = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._writer_leaves)
+
+    def _writer_leaves(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._writer = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def take(self) -> bytes:
+        """Everything queued, as one batch that now counts as in flight."""
+        unsent, flight, batch = self.unsent, self.flight, []
+        while unsent:
+            waiter = unsent.popleft()
+            if waiter.task is None:
+                self.bytes -= waiter.size
+                continue
+            batch.append(waiter.data)
+            waiter.data = b""
+            flight.append(waiter)
+        return b"".join(batch)
+
+    def deliver(self, gets: Callable[[], Any]) -> None:
+        """Give what the parser has to those in flight, in order. Raises ProtocolError for a reply nobody asked for."""
+        flight, reschedule, value = self.flight, trio.lowlevel.reschedule, outcome.Value
+        while (reply := gets()) is not NOTHING:
+            if type(reply) is PushNotification:
+                continue
+            if not flight:
+                raise ProtocolError("a reply that no command asked for")
+            waiter = flight[0]
+            if waiter.replies is not None:
+                waiter.replies.append(reply)
+                if len(waiter.replies) < waiter.due:
+                    continue
+                reply = waiter.replies
+            flight.popleft()
+            self.bytes -= waiter.size
+            if waiter.task is not None:
+                reschedule(waiter.task, value(reply))
+                waiter.task = None
+
+    def oldest(self) -> Waiter | None:
+        return self.flight[0] if self.flight else self.unsent[0] if self.unsent else None
+
+    def expire(self, now: float) -> None:
+        """Fail what was not sent in time."""
+        while self.unsent and self.unsent[0].at + self.timeout_s <= now:
+            waiter = self.unsent.popleft()
+            self.bytes -= waiter.size
+            waiter.fail(f"not connected to the store for {self.timeout_s:g} s", sent=False)
+
+    def broken(self, why: str) -> None:
+        """The connection is gone: what was in flight is unknown; what was not sent stays for the next one."""
+        while self.flight:
+            waiter = self.flight.popleft()
+            self.bytes -= waiter.size
+            waiter.fail(why, sent=True)
+
+    def close(self, why: str) -> None:
+        self._closed = why
+        self.broken(why)
+        while self.unsent:
+            self.unsent.popleft().fail(why, sent=False)
+        self.bytes = 0

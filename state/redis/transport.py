@@ -1,0 +1,93 @@
+"""Bytes to and from a server: plain sockets without trio's wrappers (no extra wake-ups), TLS through trio's."""
+
+import socket
+from typing import Protocol
+
+import trio
+
+from state.redis.url import Address
+
+_RECEIVE = 256 * 1024
+
+
+class Transport(Protocol):
+    """Both raise OSError or trio.BrokenResourceError once the connection is broken."""
+
+    async def send(self, data: bytes) -> None: ...
+
+    async def receive(self) -> bytes:
+        """Wait for bytes; empty at the end of the stream."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class PlainTransport:
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    async def send(self, data: bytes) -> None:
+        # Straight to the kernel, which nearly always takes it all; no checkpoint then.
+        try:
+            done = self._socket.send(data)
+        except BlockingIOError:
+            done = 0
+        if done == len(data):
+            return
+        rest = memoryview(data)[done:]
+        while rest:
+            await trio.lowlevel.wait_writable(self._socket)
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                continue
+
+    async def receive(self) -> bytes:
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            try:
+                return self._socket.recv(_RECEIVE)
+            except BlockingIOError:
+                continue
+
+    def close(self) -> None:
+        trio.lowlevel.notify_closing(self._socket)
+        self._socket.close()
+
+
+class TlsTransport:
+    def __init__(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
+        self._stream = stream
+
+    async def send(self, data: bytes) -> None:
+        await self._stream.send_all(data)
+
+    async def receive(self) -> bytes:
+        return bytes(await self._stream.receive_some(_RECEIVE))
+
+    def close(self) -> None:
+        # Without TLS's farewell, which would wait for the peer.
+        self._stream.transport_stream.socket.close()
+
+
+async def connect(address: Address) -> Transport:
+    """Raises OSError, trio.BrokenResourceError (TLS) or StoreRefused (certificate files). The deadline is the caller's."""
+    if address.path is not None:
+        return PlainTransport(_plain(await trio.open_unix_socket(address.path)))
+    context = address.tls_context() if address.tls else None
+    stream = await trio.open_tcp_stream(address.host, address.port)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if context is None:
+        return PlainTransport(_plain(stream))
+    tls = trio.SSLStream(stream, context, server_hostname=address.host)
+    try:
+        await tls.do_handshake()
+    except BaseException:
+        stream.socket.close()
+        raise
+    return TlsTransport(tls)
+
+
+def _plain(stream: trio.SocketStream) -> socket.socket:
+    # Trio's stream has found the address and set TCP_NODELAY; its socket is all we keep.
+    return socket.socket(fileno=stream.socket.detach())

@@ -1,0 +1,261 @@
+"""The store as the rest of state/ sees it: steps, commands, pipelines and blocking reads on shared connections."""
+
+from binascii import crc_hqx
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Annotated, Any
+
+import msgspec
+import trio
+from redis.exceptions import ResponseError
+
+from state import meta
+from state.errors import StoreRefused, StoreUnavailable
+from state.redis import checks, url
+from state.redis.blocking import BlockingConnections
+from state.redis.client import Lane, Target
+from state.redis.connection import Arg, Ask, pack
+from state.redis.pending import Pending
+from state.scripts import REGISTRY, Script
+
+_CHECK_EVERY_S = 10.0
+
+
+class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`connections` are shared; one for listings and up to `blocking_connections` come on top. `max_` are per connection."""
+
+    url: str
+    durability: checks.Durability = "fsync"
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+    blocking_connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
+    timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
+    max_commands: Annotated[int, msgspec.Meta(ge=1000)] = 100_000
+    max_bytes: Annotated[int, msgspec.Meta(ge=1 << 20)] = 64 << 20
+
+
+class Store:
+    """Made by `open_store`. Every method raises StoreUnavailable, and ResponseError if the server refuses a command."""
+
+    def __init__(self, config: StoreConfig) -> None:
+        if config.durability == "replicated":
+            raise StoreRefused("durability replicated is not supported yet: choose fsync or memory")
+        target = Target(
+            address=url.parse(config.url),
+            durability=config.durability,
+            timeout_s=config.timeout_s,
+            prepare=_prepare,
+        )
+        self.available = False
+        self._config = config
+        self._lanes = [self._lane(target) for _ in range(config.connections)]
+        self._listing = self._lane(target)
+        self._blocking = BlockingConnections(target, config.blocking_connections)
+        self._changed = trio.Event()
+        self._clock_offset_ms = 0.0
+
+    async def wait_available(self) -> None:
+        while not self.available:
+            await self._changed.wait()
+        await trio.lowlevel.checkpoint()
+
+    def server_time_ms(self) -> int:
+        """Now by the server's clock: an estimate, learned on connect and every 10 s, off by half a round trip at most."""
+        return int(monotonic() * 1000 + self._clock_offset_ms)
+
+    async def step(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> list[Any]:
+        """Run one Lua step. Steps whose first keys share a hash tag are executed in the order they were asked for."""
+        lane = self._lane_of(keys[0])
+        reply = await lane.call(_evalsha(script, keys, args))
+        if isinstance(reply, ResponseError):
+            if str(reply).startswith("NOSCRIPT"):
+                load = pack(("SCRIPT", "LOAD", script.source))
+                reply = (await lane.call(load + _evalsha(script, keys, args), 2))[1]
+            if isinstance(reply, ResponseError):
+                self._raise(lane, reply)
+        return reply  # type: ignore[no-any-return] # A step returns a list, by the rule of state/lua.
+
+    async def execute(self, *command: Arg, key: str | None = None) -> Any:
+        """Run one command, on the connection of `key`, or else of its first argument."""
+        if key is None:
+            key = str(command[1]) if len(command) > 1 else ""
+        lane = self._lane_of(key)
+        reply = await lane.call(pack(command))
+        if isinstance(reply, ResponseError):
+            self._raise(lane, reply)
+        return reply
+
+    async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
+        """Run commands in one round trip on the listing connection; an error reply stands in the list as ResponseError."""
+        if not commands:
+            await trio.lowlevel.checkpoint()
+            return []
+        replies = await self._listing.call(b"".join(map(pack, commands)), len(commands))
+        return replies if len(commands) > 1 else [replies]
+
+    async def steps(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]
+    ) -> list[Any]:
+        """Run one Lua step many times in one round trip. An error of any is raised, though others were executed."""
+        if not calls:
+            await trio.lowlevel.checkpoint()
+            return []
+        load = pack(("SCRIPT", "LOAD", script.source))
+        packed = [_evalsha(script, keys, args) for keys, args in calls]
+        replies = await self._many(packed)
+        missing = [i for i, reply in enumerate(replies) if _is_noscript(reply)]
+        if missing:
+            again = await self._many([load, *(packed[i] for i in missing)])
+            for i, reply in zip(missing, again[1:], strict=True):
+                replies[i] = reply
+        executed = any(not isinstance(reply, ResponseError) for reply in replies)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                self._raise(self._listing, reply, sent=executed)
+        return replies
+
+    async def blocking(self, *command: Arg, timeout_s: float) -> Any:
+        """Run a command that waits (XREAD BLOCK) on a connection of its own.
+
+        `timeout_s` is what the command itself may wait; the store's own timeout is added for the way.
+        """
+        reply = await self._blocking.ask(command, timeout_s)
+        if isinstance(reply, ResponseError):
+            self._raise(None, reply)
+        return reply
+
+    def stats(self) -> dict[str, int | float]:
+        lanes = [*self._lanes, self._listing]
+        now = monotonic()
+        oldest = [waiter.at for lane in lanes if (waiter := lane.pending.oldest()) is not None]
+        return {
+            "available": int(self.available),
+            "connections": sum(lane.connection is not None for lane in lanes),
+            "reconnects": sum(max(0, lane.reconnects) for lane in lanes),
+            "queued": sum(len(lane.pending.unsent) for lane in lanes),
+            "in_flight": sum(len(lane.pending.flight) for lane in lanes),
+            "bytes": sum(lane.pending.bytes for lane in lanes),
+            "oldest_s": max(0.0, now - min(oldest)) if oldest else 0.0,
+            "blocking_connections": self._blocking.in_use,
+        }
+
+    # --- below: for open_store ---
+
+    async def run(self) -> None:
+        """Hold the connections until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for lane in (*self._lanes, self._listing):
+                nursery.start_soon(lane.run)
+            try:
+                while True:
+                    await trio.sleep(_CHECK_EVERY_S)
+                    for lane in (*self._lanes, self._listing):
+                        nursery.start_soon(self._check, lane)
+            finally:
+                self._blocking.close()
+
+    def trouble(self) -> StoreRefused | StoreUnavailable | None:
+        """Why the store is not available: a refusal first, as that will not pass by itself."""
+        troubles = [lane.trouble for lane in (*self._lanes, self._listing) if lane.trouble is not None]
+        return next((t for t in troubles if isinstance(t, StoreRefused)), troubles[0] if troubles else None)
+
+    async def wait_changed(self) -> None:
+        await self._changed.wait()
+
+    def _lane(self, target: Target) -> Lane:
+        config = self._config
+        pending = Pending(
+            timeout_s=config.timeout_s, max_commands=config.max_commands, max_bytes=config.max_bytes
+        )
+        return Lane(target, pending, self._lane_changed)
+
+    def _lane_of(self, key: str) -> Lane:
+        start = key.find("{") + 1
+        if start and (end := key.find("}", start)) > start:
+            key = key[start:end]
+        # Not the lowest bits: every partition's tag has the same six there (state/partition_tags.py).
+        return self._lanes[(crc_hqx(key.encode(), 0) >> 6) % len(self._lanes)]
+
+    def _lane_changed(self) -> None:
+        identity = self._listing.identity
+        if identity is not None and not self.available:
+            self._clock_offset_ms = identity.server.time_ms - monotonic() * 1000
+        self.available = self.trouble() is None
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+
+    async def _check(self, lane: Lane) -> None:
+        """Ask a live connection again what it was asked at its start: settings and roles change while we are connected."""
+        if lane.connection is None:
+            return
+        asked = monotonic()
+        try:
+            replies = await lane.call(b"".join(map(pack, checks.QUESTIONS)), len(checks.QUESTIONS))
+            answered = monotonic()
+            server = checks.judge(replies, self._config.durability)
+        except (StoreUnavailable, StoreRefused) as error:
+            lane.end(str(error))
+            return
+        if lane is self._listing:
+            self._clock_offset_ms = server.time_ms - (asked + answered) * 500
+
+    async def _many(self, packed: Sequence[bytes]) -> list[Any]:
+        replies = await self._listing.call(b"".join(packed), len(packed))
+        return replies if len(packed) > 1 else [replies]
+
+    def _raise(self, lane: Lane | None, error: ResponseError, *, sent: bool = False) -> None:
+        if not checks.passing(error):
+            raise error
+        if lane is not None and str(error).startswith(("READONLY", "MASTERDOWN")):
+            lane.end(f"the store is no primary any more: {error}")
+        raise StoreUnavailable(f"the store did not execute a command: {error}", sent=sent)
+
+
+@asynccontextmanager
+async def open_store(config: StoreConfig, *, wait_s: float = 10.0) -> AsyncIterator[Store]:
+    """Connect, check the server's settings and load the scripts.
+
+    Raises StoreUnavailable if that takes longer than `wait_s`, StoreRefused at once if the settings are wrong.
+    """
+    store = Store(config)
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.run)
+        # Raised outside the nursery, so that nobody gets a group of one.
+        try:
+            await _wait_open(store, wait_s)
+            yield store
+        except Exception as error:  # noqa: BLE001 # Raised below.
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _wait_open(store: Store, wait_s: float) -> None:
+    with trio.move_on_after(wait_s):
+        while not store.available:
+            if isinstance(trouble := store.trouble(), StoreRefused):
+                raise trouble
+            await store.wait_changed()
+        return
+    raise store.trouble() or StoreUnavailable("the store came and went")
+
+
+async def _prepare(ask: Ask) -> None:
+    await meta.check(ask)
+    for reply in await ask([("SCRIPT", "LOAD", script.source) for script in REGISTRY.values()]):
+        if isinstance(reply, ResponseError):
+            raise StoreRefused(f"the store does not take our scripts: {reply}")
+
+
+def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Arg]) -> bytes:
+    if not (script.keys.admits(len(keys)) and script.args.admits(len(args))):
+        raise ValueError(
+            f"{script.name}: {len(keys)} keys and {len(args)} arguments for {script.keys.names} | {script.args.names}"
+        )
+    return pack(("EVALSHA", script.sha, len(keys), *keys, *args))
+
+
+def _is_noscript(reply: Any) -> bool:
+    return isinstance(reply, ResponseError) and str(reply).startswith("NOSCRIPT")

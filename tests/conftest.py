@@ -1,0 +1,35 @@
+"""One private Valkey per run; every test that asks for `store` gets it empty."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from state.store import Store, StoreConfig, open_store
+from tests.support.valkey_server import ValkeyServer
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    # Not pytest's tmp_path: a unix socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="csms-test-") as directory:
+        server = ValkeyServer(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def redis_url(valkey: ValkeyServer) -> str:
+    """An empty server's URL."""
+    valkey.flush()
+    return valkey.url
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[Store]:
+    async with open_store(StoreConfig(url=redis_url)) as opened:
+        yield opened

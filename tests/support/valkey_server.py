@@ -1,0 +1,69 @@
+"""A private Valkey on a unix socket, tuned as the embedded one, that a test may stop, pause or kill."""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from subprocess import Popen
+
+from state import child_process
+from state.embedded import server_arguments
+
+
+class ValkeyServer:
+    def __init__(self, directory: Path, *options: str) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory = directory
+        self.path = str(directory / "v.sock")
+        self.url = f"unix://{self.path}"
+        self._options = options
+        self._child: Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
+    def start(self) -> None:
+        argv = [*server_arguments(self.path), *self._options]
+        self._child = child_process.start(argv, cwd=self.directory)
+        deadline = time.monotonic() + 20
+        while not self._answers():
+            assert self._child.poll() is None, (self.directory / "valkey.log").read_text()
+            assert time.monotonic() < deadline, "Valkey does not answer"
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        try:
+            return self._ask(b"PING").startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False
+
+    def flush(self) -> None:
+        assert self._ask(b"FLUSHALL") == b"+OK\r\n"
+
+    def _ask(self, command: bytes) -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(self.path)
+            client.sendall(command + b"\r\n")
+            return client.recv(1000)
+
+    def pause(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """As the kernel would: no farewell, no flush."""
+        assert self._child is not None
+        self._child.kill()
+        self._child.wait()
+
+    def stop(self) -> None:
+        if self._child is not None and self._child.poll() is None:
+            self.resume()
+            self._child.terminate()
+            self._child.wait(timeout=20)
