@@ -6,9 +6,11 @@ strictly after the last member of the one before, whatever came and went in betw
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from math import ceil
 
 import msgspec
 
+from state.replies import checked
 from state.store import Store
 
 
@@ -47,5 +49,66 @@ async def members(
     prefix: bytes = b"",
     descending: bool = False,
 ) -> Page[bytes]:
-    """The members of all `keys` together, in order, that begin with `prefix`. Raises BadCursor."""
-    raise NotImplementedError
+    """List the members of all `keys` together, in order, that begin with `prefix`. Raises BadCursor."""
+    after = None if cursor is None else decode_cursor(cursor)
+    low, high = (b"[" + prefix, b"(" + prefix_end(prefix)) if prefix else (b"-", b"+")
+    sets = [_Set(key, low, high, descending=descending) for key in keys]
+    if after is not None:
+        for one in sets:
+            one.resume(after)
+    wanted = limit + 1  # One more tells whether a page follows.
+    count = min(wanted, max(4, ceil(2 * wanted / max(1, len(sets)))))
+    found: list[bytes] = []
+    while asked := [one for one in sets if one.may_have_before(found, wanted)]:
+        replies = checked(await store.pipeline([one.command(count) for one in asked]))
+        for one, reply in zip(asked, replies, strict=True):
+            one.took(reply, count, wanted)
+            found.extend(reply)
+        found.sort(reverse=descending)
+        count = min(wanted, 2 * count)
+    return Page(tuple(found[:limit]), encode_cursor(found[limit - 1]) if len(found) > limit else None)
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """The least name above all that begin with `prefix`, which is UTF-8 and so never ends in 255."""
+    return prefix[:-1] + bytes((prefix[-1] + 1,))
+
+
+class _Set:
+    """One sorted set, read from where the last reply ended."""
+
+    __slots__ = ("_descending", "_ended", "_high", "_key", "_last", "_low", "_taken")
+
+    def __init__(self, key: str, low: bytes, high: bytes, *, descending: bool) -> None:
+        self._key, self._low, self._high, self._descending = key, low, high, descending
+        self._last: bytes | None = None
+        self._taken = 0
+        self._ended = False
+
+    def resume(self, after: bytes) -> None:
+        if self._descending:
+            self._high = b"(" + after
+        else:
+            self._low = b"(" + after
+
+    def may_have_before(self, found: list[bytes], wanted: int) -> bool:
+        """Whether an unread member may stand among the first `wanted`."""
+        if self._ended:
+            return False
+        if self._last is None or len(found) < wanted:
+            return True
+        border = found[wanted - 1]
+        return self._last > border if self._descending else self._last < border
+
+    def command(self, count: int) -> tuple[str | bytes | int, ...]:
+        if self._descending:
+            return ("ZRANGE", self._key, self._high, self._low, "BYLEX", "REV", "LIMIT", 0, count)
+        return ("ZRANGE", self._key, self._low, self._high, "BYLEX", "LIMIT", 0, count)
+
+    def took(self, reply: list[bytes], count: int, wanted: int) -> None:
+        self._taken += len(reply)
+        # What follows the first `wanted` of one set cannot be among the first `wanted` of all.
+        self._ended = len(reply) < count or self._taken >= wanted
+        if reply:
+            self._last = reply[-1]
+            self.resume(reply[-1])
