@@ -19,8 +19,25 @@ local function fence()
   return 'ok'
 end
 
-local EVENTS_KEPT = 10000
+-- Of each stream (one per partition and tenant): 10,000 events at least, of the last 6 hours at most; whichever is
+-- less. Age is looked after once in 90 minutes, so that an event costs two calls; a silent stream dies whole.
+local EVENTS_KEPT, EVENTS_KEPT_MS = 10000, 21600000
 
 local function emit(stream, member, kind, data)
   redis.call('XADD', stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'of', member, 'kind', kind, 'data', data)
+  if redis.call('PTTL', stream) < EVENTS_KEPT_MS then
+    redis.call('XTRIM', stream, 'MINID', '~', now_ms() - EVENTS_KEPT_MS)
+    redis.call('PEXPIRE', stream, EVENTS_KEPT_MS + 5400000)
+  end
+end
+
+-- A reference, never the payload. The action is letters only (commands.py), the id is ours.
+local function emit_command(stream, member, id, action, status)
+  emit(stream, member, 'command.' .. status,
+    '{"command":"' .. id .. '","action":"' .. action .. '","status":"' .. status .. '"}')
+end
+
+-- The status that `moves` ('queued=expired sent=timeout', cut from command_table.py) leads to; nil if it may not move.
+local function moved(moves, status)
+  return string.match(' ' .. moves, ' ' .. status .. '=(%a+)')
 end

@@ -1,0 +1,322 @@
+"""Commands: what an operator wants of a charge point, from the record to the answer.
+
+The record in the charge point's partition is the truth; an inbox message is only a wake-up.
+"""
+
+import base64
+import re
+import secrets
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from state import command_table, nodes
+from state import keys as key_names
+from state.command_table import Status
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
+from state.leases import Lease, require
+from state.scripts import script
+from state.store import Store
+
+KEPT_MS = 24 * 3600 * 1000
+"""How long a settled command can be looked up, and its Idempotency-Key stands."""
+TTL_MS_MAX = 24 * 3600 * 1000
+PAYLOAD_BYTES_MAX = 65536
+_PENDING_PER_ROUND = 1000
+
+_SUBMIT = script("command_submit")
+_CLAIM = script("command_claim")
+_SETTLE = script("command_settle")
+
+_ID = re.compile(r"[0-9a-f]{2}\.[A-Za-z0-9_-]{22}")
+_ACTION = re.compile(r"[A-Za-z]{1,50}")
+_CLAIMING = command_table.text(command_table.moves_to("sent"))
+_SETTLING = {status: command_table.text(command_table.moves_to(status)) for status in command_table.TABLE}
+_LATE = command_table.text(command_table.LATE)
+_ORPHANED = command_table.text(command_table.ORPHANED)
+_OVERDUE = command_table.text(command_table.OVERDUE)
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """`response` is the CALLRESULT's payload, `error` an object of code, description and details."""
+
+    id: str
+    tenant: str
+    charge_point: str
+    action: str
+    payload: msgspec.Raw
+    status: Status
+    response: msgspec.Raw | None
+    error: msgspec.Raw | None
+    created_ms: int
+    deadline_ms: int
+    sent_ms: int | None
+    settled_ms: int | None
+
+    def __repr__(self) -> str:
+        """Without the payload: it may hold a key (ChangeConfiguration AuthorizationKey)."""
+        return f"<Command {self.id} {self.action} {self.status}>"
+
+
+class Submitted(NamedTuple):
+    """`fresh`: recorded just now. `node`: who was woken; None if nobody was."""
+
+    command: Command
+    node: str | None
+    fresh: bool
+
+
+class Conflict(NamedTuple):
+    """The Idempotency-Key was used for another action or payload."""
+
+    command_id: str
+
+
+class Go(NamedTuple):
+    """Send it, unless `left_ms` pass before that: then settle it as `expired`."""
+
+    action: str
+    payload: bytes
+    left_ms: int
+    reply_to: str
+
+    def __repr__(self) -> str:
+        """Without the payload, as Command's."""
+        return f"<Go {self.action} {self.left_ms} ms>"
+
+
+class Late(NamedTuple):
+    """Its deadline has passed; it was recorded as `expired`."""
+
+
+class Taken(NamedTuple):
+    """It is in a status from which this step does not lead on."""
+
+    status: Status
+
+
+class Gone(NamedTuple):
+    """No such command of this charge point (any more)."""
+
+
+class Settled(NamedTuple):
+    reply_to: str
+
+
+def command_id(partition: int, key: str | None = None) -> str:
+    """Make `<partition in 2 hexadecimal digits>.<22 characters>`: random, or from an unambiguous `key`."""
+    raw = secrets.token_bytes(16) if key is None else sha256(key.encode()).digest()[:16]
+    return f"{partition:02x}.{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"
+
+
+async def submit(
+    store: Store,
+    tenant: str,
+    charge_point: str,
+    *,
+    action: str,
+    payload: bytes,
+    ttl_ms: int,
+    reply_to: str,
+    idempotency_key: str | None = None,
+    limit: int = 32,
+) -> Submitted | Conflict:
+    """Record a command and wake the charge point's node.
+
+    Recorded as `offline` if no session holds the charge point or its node is gone, as `busy` if `limit`
+    commands wait for it already. `ttl_ms` is 1 ms to 24 h. Raises ValueError, StoreUnavailable.
+    """
+    body = _body(action, payload)
+    if not 1 <= ttl_ms <= TTL_MS_MAX:
+        raise ValueError(f"a command may live 1 to {TTL_MS_MAX} ms, not {ttl_ms}")
+    keys = ChargePointKeys(tenant, charge_point)
+    id_ = command_id(
+        keys.partition,
+        None if idempotency_key is None else f"{keys.member}/{key_names.encode(idempotency_key)}",
+    )
+    reply = await store.step(
+        _SUBMIT,
+        (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.lease),
+        (keys.member, id_, action, payload, body, ttl_ms, KEPT_MS, limit, reply_to),
+    )
+    if reply[0] == b"conflict":
+        return Conflict(id_)
+    command = _command(id_, reply[2])
+    if reply[0] == b"known" or command.status != "queued":
+        return Submitted(command, None, fresh=reply[0] == b"fresh")
+    node = reply[1].decode()
+    if await _wake(store, node, {"kind": "command", "member": keys.member, "command": id_}):
+        return Submitted(command, node, fresh=True)
+    # The node is gone. Another may have taken the charge point over, and the command, in the meantime.
+    await settle(store, keys, id_, status="offline")
+    return Submitted(await get(store, tenant, id_) or command, None, fresh=True)
+
+
+async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late | Taken | Gone:
+    """Take a queued command for this session; the same `nonce` may ask again, if the answer was lost.
+
+    Fenced: raises Superseded, LeaseLost. A command that is late is recorded as `expired`.
+    """
+    keys = lease.keys
+    if not _is_of(id_, keys):
+        return Gone()
+    reply = await store.step(
+        _CLAIM,
+        (*lease.head_keys(), keys.command(id_), keys.pending, keys.overdue),
+        (*lease.head_args(), id_, nonce, _CLAIMING),
+    )
+    match reply:
+        case [b"go", action, payload, left_ms, reply_to]:
+            return Go(action.decode(), payload, left_ms, reply_to.decode())
+        case [b"taken", status]:
+            return Taken(status.decode())
+        case [b"gone"]:
+            return Gone()
+        case [b"late"]:
+            late = await store.step(_SETTLE, *settling(keys, id_, _LATE, when="overdue"))
+            await _answer(store, id_, late)
+            return Late()
+        case [word, *_]:
+            require(word)
+    raise AssertionError(f"command_claim answered {reply[0]!r}")
+
+
+async def settle(
+    store: Store,
+    keys: ChargePointKeys,
+    id_: str,
+    *,
+    status: Status,
+    response: bytes | None = None,
+    error: bytes | None = None,
+) -> Settled | Taken | Gone:
+    """Record how a command ended, and wake whoever waits for it.
+
+    Not fenced: a result is a fact, from whichever session. What command_table.py does not allow is Taken.
+    """
+    if not _is_of(id_, keys):
+        return Gone()
+    call = settling(keys, id_, _SETTLING[status], response=response, error=error)
+    reply = await store.step(_SETTLE, *call)
+    match reply:
+        case [b"settled", _, reply_to]:
+            await _answer(store, id_, reply)
+            return Settled(reply_to.decode())
+        case [b"taken", before]:
+            return Taken(before.decode())
+        case _:
+            return Gone()
+
+
+async def orphaned(store: Store, lease: Lease, waiting: Sequence[str] | None = None) -> list[str]:
+    """Record what earlier sessions had sent and not settled as `unknown`; returns those commands.
+
+    To be called after a claim, before the pending commands are read. `waiting`: what the claim returned as
+    pending, which saves a round trip.
+    """
+    keys = lease.keys
+    if waiting is None:
+        (waiting,) = await pending(store, [lease])
+    ids = [id_ for id_ in waiting if _is_of(id_, keys)]
+    replies = await store.steps(
+        _SETTLE, [settling(keys, id_, _ORPHANED, when=str(lease.epoch)) for id_ in ids]
+    )
+    found = [(id_, reply) for id_, reply in zip(ids, replies, strict=True) if reply[0] == b"settled"]
+    for id_, reply in found:
+        await _answer(store, id_, reply)
+    return [id_ for id_, _ in found]
+
+
+async def pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]:
+    """List the waiting commands (queued or sent) of each charge point, oldest first."""
+    found: list[list[str]] = []
+    for first in range(0, len(leases), _PENDING_PER_ROUND):
+        some = leases[first : first + _PENDING_PER_ROUND]
+        replies = await store.pipeline([("LRANGE", lease.keys.pending, 0, -1) for lease in some])
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise StoreUnavailable(f"the store did not list pending commands: {reply}")
+            found.append([id_.decode() for id_ in reply])
+    return found
+
+
+async def get(store: Store, tenant: str, id_: str) -> Command | None:
+    """Look up a command of this tenant, for 24 h after it was settled. None for anything else."""
+    if _ID.fullmatch(id_) is None:
+        return None
+    fields = await store.execute("HGETALL", key_names.command(id_))
+    command = _command(id_, fields) if fields else None
+    return command if command is not None and command.tenant == tenant else None
+
+
+def settling(
+    keys: ChargePointKeys,
+    id_: str,
+    moves: str,
+    *,
+    when: str = "",
+    response: bytes | None = None,
+    error: bytes | None = None,
+) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
+    """KEYS and ARGV of command_settle.lua."""
+    return (
+        (keys.command(id_), keys.pending, keys.overdue, keys.events),
+        (keys.member, id_, moves, when, response or b"", error or b"", KEPT_MS),
+    )
+
+
+def _body(action: str, payload: bytes) -> str:
+    """Digest what makes two commands the same: action, and payload whatever its spacing and order of keys."""
+    if _ACTION.fullmatch(action) is None:
+        raise ValueError(f"an action is 1 to 50 letters, not {action!r}")
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise ValueError(f"a payload has at most {PAYLOAD_BYTES_MAX} bytes, this one has {len(payload)}")
+    try:
+        value = msgspec.json.decode(payload)
+    except msgspec.DecodeError as bad:
+        raise ValueError(f"the payload is no JSON: {bad}") from None
+    canonical = msgspec.json.encode(value, order="deterministic")
+    return sha256(action.encode() + b" " + canonical).hexdigest()
+
+
+def _is_of(id_: str, keys: ChargePointKeys) -> bool:
+    return _ID.fullmatch(id_) is not None and key_names.command_partition(id_) == keys.partition
+
+
+async def _wake(store: Store, node: str, message: dict[str, str]) -> bool:
+    """Return False if the node is gone. A wake-up lost otherwise does no harm: nodes look for themselves."""
+    try:
+        return await nodes.send(store, node, message)
+    except StoreUnavailable:
+        return True
+
+
+async def _answer(store: Store, id_: str, reply: list[Any]) -> None:
+    if reply[0] == b"settled" and reply[2]:
+        await _wake(store, reply[2].decode(), {"kind": "answer", "command": id_})
+
+
+def _command(id_: str, reply: Any) -> Command:
+    """Of a hash, as a step (a list) or RESP3 (a map) gives it."""
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    fields = {name.decode(): value for name, value in pairs}
+    tenant, charge_point = key_names.split(fields["of"].decode())
+    response, error = fields.get("response"), fields.get("error")
+    sent_ms, settled_ms = fields.get("sent_ms"), fields.get("settled_ms")
+    return Command(
+        id=id_,
+        tenant=tenant,
+        charge_point=charge_point,
+        action=fields["action"].decode(),
+        payload=msgspec.Raw(fields["payload"]),
+        status=msgspec.convert(fields["status"].decode(), Status),
+        created_ms=int(fields["created_ms"]),
+        deadline_ms=int(fields["deadline_ms"]),
+        response=None if response is None else msgspec.Raw(response),
+        error=None if error is None else msgspec.Raw(error),
+        sent_ms=None if sent_ms is None else int(sent_ms),
+        settled_ms=None if settled_ms is None else int(settled_ms),
+    )
