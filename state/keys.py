@@ -48,6 +48,7 @@ class ChargePointKeys:
         "charge_points",
         "connectors",
         "events",
+        "history",
         "id",
         "lease",
         "member",
@@ -75,6 +76,7 @@ class ChargePointKeys:
         self.connectors = f"{{{tag}}}:connectors:{member}"
         self.open = f"{{{tag}}}:open:{member}"
         self.starts = f"{{{tag}}}:starts:{member}"
+        self.history = f"{{{tag}}}:history:{member}"
         self.orphans = f"{{{tag}}}:orphans:{member}"
         self.pending = f"{{{tag}}}:pending:{member}"
         # Of its partition, shared with its neighbours there.

@@ -41,3 +41,25 @@ end
 local function moved(moves, status)
   return string.match(' ' .. moves, ' ' .. status .. '=(%a+)')
 end
+
+local STRAYS_KEPT, ORPHANS_KEPT = 256, 200
+
+-- Meter values whose transaction nobody knows, told apart by its id; the oldest give way. 0: a repeat.
+local function keep_stray(key, transaction_id, compact, received_ms)
+  local new = redis.call('ZADD', key, 'NX', received_ms, transaction_id .. '\n' .. compact)
+  redis.call('ZREMRANGEBYRANK', key, 0, -STRAYS_KEPT - 1)
+  return new
+end
+
+-- The oldest orphan gives way, and is counted in the field 'evicted'.
+local function make_room(orphans)
+  local all, oldest, since = {}, nil, math.huge
+  if redis.call('HLEN', orphans) >= ORPHANS_KEPT then all = redis.call('HGETALL', orphans) end
+  for i = 1, #all, 2 do
+    local received_ms = tonumber(string.match(all[i + 1], '^(%d+) '))
+    if received_ms and received_ms < since then oldest, since = all[i], received_ms end
+  end
+  if not oldest then return end
+  redis.call('HDEL', orphans, oldest)
+  redis.call('HINCRBY', orphans, 'evicted', 1)
+end

@@ -1,0 +1,34 @@
+"""Holds: a driver's slots of concurrency, in the id tag's own slot of the store.
+
+A hold that nobody releases expires by itself; a member that asks again is given its own hold again.
+"""
+
+from state import keys
+from state.id_tags import fold
+from state.scripts import script
+from state.store import Store
+
+_TAKE = script("hold_take")
+_NO_MAXIMUM = 1 << 31
+
+
+def member(charge_point: str, fingerprint: str) -> str:
+    return f"{keys.encode(charge_point)}/{fingerprint}"
+
+
+async def hold(  # noqa: PLR0917 # As many as name a hold.
+    store: Store, tenant: str, tag: str, member: str, maximum: int, until_ms: int
+) -> bool:
+    """Take one of the tag's `maximum` slots until then. False: others have them all."""
+    reply = await store.step(_TAKE, [keys.holds(tenant, fold(tag))], [member, maximum, until_ms])
+    return bool(reply[0] == b"held")
+
+
+async def refresh(store: Store, tenant: str, tag: str, member: str, until_ms: int) -> None:
+    """Hold on, though there may be more than the maximum by now: the transaction is a fact."""
+    await store.step(_TAKE, [keys.holds(tenant, fold(tag))], [member, _NO_MAXIMUM, until_ms])
+
+
+async def release(store: Store, tenant: str, tag: str, member: str) -> bool:
+    """Give the slot back. False: there was no such hold (any more)."""
+    return bool(await store.execute("ZREM", keys.holds(tenant, fold(tag)), member))

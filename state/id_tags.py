@@ -1,0 +1,58 @@
+"""Id tags of a tenant: compared with ASCII case folded (OCPP: CiString20), spelt as they were put."""
+
+from typing import Literal
+
+import msgspec
+
+from state import keys
+from state.paging import Page, members
+from state.store import Store
+
+Status = Literal["Accepted", "Blocked", "Expired", "Invalid"]
+
+
+class IdTag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`expiry_date`: RFC 3339. `max_active_transactions`: None is without limit."""
+
+    tag: str
+    status: Status = "Accepted"
+    expiry_date: str | None = None
+    parent_id_tag: str | None = None
+    max_active_transactions: int | None = None
+
+
+_decode = msgspec.json.Decoder(IdTag).decode
+
+
+def fold(tag: str) -> str:
+    """Lower-case A to Z and nothing else: other letters' folding depends on who does it."""
+    return tag.lower() if tag.isascii() else tag.encode().lower().decode()
+
+
+async def put(store: Store, tenant: str, tag: IdTag) -> bool:
+    """Create or replace. True: created."""
+    folded = fold(tag.tag)
+    # The index first: a name without a record is skipped in listings, a record without a name would be lost.
+    await store.execute("ZADD", keys.id_tags(tenant), 0, folded)
+    before = await store.execute("SET", keys.id_tag(tenant, folded), msgspec.json.encode(tag), "GET")
+    return before is None
+
+
+async def get(store: Store, tenant: str, tag: str) -> IdTag | None:
+    record = await store.execute("GET", keys.id_tag(tenant, fold(tag)))
+    return None if record is None else _decode(record)
+
+
+async def delete(store: Store, tenant: str, tag: str) -> bool:
+    """Delete; its holds expire by themselves. False: there was none."""
+    folded = fold(tag)
+    deleted = await store.execute("DEL", keys.id_tag(tenant, folded))
+    await store.execute("ZREM", keys.id_tags(tenant), folded)
+    return bool(deleted)
+
+
+async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: int = 100) -> Page[IdTag]:
+    """List by folded spelling. A short page may have a next one. Raises BadCursor."""
+    page = await members(store, [keys.id_tags(tenant)], limit=limit, cursor=cursor)
+    replies = await store.pipeline([("GET", keys.id_tag(tenant, folded.decode())) for folded in page.items])
+    return Page(tuple(_decode(record) for record in replies if record is not None), page.next)

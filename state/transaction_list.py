@@ -1,0 +1,160 @@
+"""Transactions as people read them: one by its public id, or many, newest first."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from state import keys
+from state.keys import ChargePointKeys
+from state.paging import Page, encode_cursor, members
+from state.store import Store
+
+_ROUNDS = 5
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """Times `_at` as the charge point sent them, `_ms` as understood, `_received_ms` ours. Meters in Wh.
+
+    `id_tag` started it, `stop_id_tag` ended it. `energy_wh` is reported as it is, below zero too.
+    """
+
+    charge_point: str
+    id: int
+    connector_id: int
+    id_tag: str
+    started_at: str
+    started_ms: int
+    meter_start: int
+    start_received_ms: int
+    reservation_id: int | None = None
+    stopped_at: str | None = None
+    stopped_ms: int | None = None
+    meter_stop: int | None = None
+    stop_received_ms: int | None = None
+    stop_id_tag: str | None = None
+    reason: str | None = None
+    energy_wh: int | None = None
+
+
+def public_id(charge_point: str, transaction_id: int | str) -> str:
+    return f"{charge_point}.{transaction_id}"
+
+
+def parse_public_id(public_id: str) -> tuple[str, int]:
+    """Charge point and id. From the right: a charge point's name may contain dots. Raises ValueError."""
+    charge_point, _, number = public_id.rpartition(".")
+    if charge_point and number.isascii() and number.isdecimal() and len(number) <= 10 and number[0] != "0":
+        return charge_point, int(number)
+    raise ValueError(f"{public_id!r} is no transaction's id: that would be <charge point>.<number>")
+
+
+def listed(charge_point: str, started_ms: int, transaction_id: int) -> str:
+    """How a transaction stands in the indexes: they are read by name, so the time comes first."""
+    return f"{_moment(started_ms)}/{keys.encode(charge_point)}/{transaction_id}"
+
+
+async def get(store: Store, tenant: str, public_id: str) -> Transaction | None:
+    """None as well if this cannot be a transaction's id."""
+    try:
+        charge_point, transaction_id = parse_public_id(public_id)
+    except ValueError:
+        return None
+    return (await _load(store, tenant, [(charge_point, transaction_id)]))[0]
+
+
+async def list_(
+    store: Store,
+    tenant: str,
+    *,
+    charge_point: str | None = None,
+    open_: bool | None = None,
+    since_ms: int | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Page[Transaction]:
+    """List newest first, by the time they started. A short page may have a next one. Raises BadCursor."""
+    sets = _sets(tenant, charge_point, open_=open_)
+    found: list[Transaction] = []
+    for _ in range(_ROUNDS):
+        page = await members(store, sets, limit=limit, cursor=cursor, descending=True)
+        names = [_split(member) for member in page.items]
+        wanted = [name for name in names if charge_point in {None, name[1]}]
+        loaded = await _load(store, tenant, [name[1:] for name in wanted])
+        for (moment, name, number), transaction in zip(wanted, loaded, strict=True):
+            if since_ms is not None and moment < _moment(since_ms):
+                return Page(tuple(found), None)
+            if transaction is None or open_ not in {None, transaction.stopped_at is None}:
+                continue
+            found.append(transaction)
+            if len(found) == limit:
+                last = listed(name, int(moment, 16), number).encode()
+                more = page.next is not None or page.items[-1] != last
+                return Page(tuple(found), encode_cursor(last) if more else None)
+        cursor = page.next
+        if cursor is None:
+            break
+    return Page(tuple(found), cursor)
+
+
+def _sets(tenant: str, charge_point: str | None, *, open_: bool | None) -> list[str]:
+    if charge_point is None:
+        index = keys.open_transactions if open_ else keys.transactions
+        return [index(partition, tenant) for partition in range(keys.PARTITIONS)]
+    own = ChargePointKeys(tenant, charge_point)
+    # Few are open in a partition; a charge point's whole history may be long.
+    return [own.open_transactions if open_ else own.history]
+
+
+def _moment(ms: int) -> str:
+    """Sorts as text as it does as a number, from 1970 to far beyond any clock."""
+    return f"{min(max(ms, 0), 0xFFFF_FFFF_FFFF):012x}"
+
+
+def _split(member: bytes) -> tuple[str, str, int]:
+    moment, charge_point, number = member.decode().split("/")
+    return moment, keys.decode(charge_point), int(number)
+
+
+async def _load(store: Store, tenant: str, names: Sequence[tuple[str, int]]) -> list[Transaction | None]:
+    commands = [("HGETALL", ChargePointKeys(tenant, name).transaction(number)) for name, number in names]
+    replies = await store.pipeline(commands)
+    return [
+        _transaction(name, number, reply) if reply else None
+        for (name, number), reply in zip(names, replies, strict=True)
+    ]
+
+
+def _transaction(charge_point: str, transaction_id: int, reply: dict[bytes, bytes]) -> Transaction:
+    text = {name.decode(): value.decode() for name, value in reply.items() if not name.endswith(b"answer")}
+    number = {name: int(text[name]) for name in _NUMBERS if name in text}
+    meter_stop = number.get("stop_meter")
+    return Transaction(
+        charge_point=charge_point,
+        id=transaction_id,
+        connector_id=number["connector"],
+        id_tag=text["tag"],
+        started_at=text["at"],
+        started_ms=number["ms"],
+        meter_start=number["meter"],
+        start_received_ms=number["received_ms"],
+        reservation_id=number.get("reservation"),
+        stopped_at=text.get("stop_at"),
+        stopped_ms=number.get("stop_ms"),
+        meter_stop=meter_stop,
+        stop_received_ms=number.get("stop_received_ms"),
+        stop_id_tag=text.get("stop_tag"),
+        reason=text.get("stop_reason"),
+        energy_wh=None if meter_stop is None else meter_stop - number["meter"],
+    )
+
+
+_NUMBERS = (
+    "connector",
+    "ms",
+    "meter",
+    "received_ms",
+    "reservation",
+    "stop_ms",
+    "stop_meter",
+    "stop_received_ms",
+)

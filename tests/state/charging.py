@@ -1,0 +1,55 @@
+"""What the tests of transactions and meter values have in common."""
+
+from typing import Any
+
+import msgspec
+
+from state.keys import ChargePointKeys
+from state.leases import Lease
+from state.store import Store
+from state.transactions import Start, Stop
+
+ANSWER = b'{"status":"Accepted"}'
+_START = Start(
+    connector_id=1,
+    id_tag="Tag",
+    timestamp="2026-01-01T00:00:00Z",
+    started_ms=1_767_225_600_000,
+    plausible=True,
+    meter_start=100,
+    received_ms=1_767_225_601_000,
+)
+_STOP = Stop(
+    transaction_id="1",
+    timestamp="2026-01-01T01:00:00Z",
+    stopped_ms=1_767_229_200_000,
+    meter_stop=200,
+    received_ms=1_767_229_201_000,
+)
+
+
+def a_start(**changes: Any) -> Start:
+    return msgspec.structs.replace(_START, **changes)
+
+
+def a_stop(transaction_id: int | str, **changes: Any) -> Stop:
+    return msgspec.structs.replace(_STOP, transaction_id=str(transaction_id), **changes)
+
+
+async def claimed(store: Store, name: str = "CP.1", *, epoch: int = 1, tenant: str = "demo") -> Lease:
+    lease = Lease(ChargePointKeys(tenant, name), "node/1", epoch)
+    await store.execute("HSET", lease.keys.lease, "epoch", epoch, "holder", lease.holder)
+    return lease
+
+
+async def events(store: Store, lease: Lease) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for _, flat in await store.execute("XRANGE", lease.keys.events, "-", "+"):
+        entry = dict(zip(flat[::2], flat[1::2], strict=True))
+        assert entry[b"of"].decode() == lease.keys.member
+        found.append((entry[b"kind"].decode(), msgspec.json.decode(entry[b"data"])))
+    return found
+
+
+def seconds_since_2025(store: Store) -> int:
+    return store.server_time_ms() // 1000 - 1_735_689_600
