@@ -1,0 +1,107 @@
+"""What can be saved of a frame that is none of OCPP-J's three: its id, so that the peer need not wait.
+
+1.6 has no answer to a message whose id cannot be read; such a frame is ignored and counted.
+"""
+
+import re
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from gateway.ocpp16 import frames
+from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
+
+ID_LIMIT: Final = 255
+"""Longest id echoed; the specification's 36 are exceeded by some."""
+
+ID_RULE: Final = f"a message id is text of at most {MESSAGE_ID_LIMIT} characters"
+FRAME_RULE: Final = "a CALL is [2, id, action, payload]"
+
+_START = re.compile(r'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f]{0,36})"\s*,')
+_EMPTY_VALUE = re.compile(r'("(?:[^"\\]|\\.)*")|:(\s*)(?=[,}])')
+_LARGEST: Final = 2**63
+_FAULTS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class Salvaged(NamedTuple):
+    message: frames.Call | frames.CallResult | frames.CallError
+    fault: str
+
+
+class Lost(NamedTuple):
+    """`id` is None where no answer is possible."""
+
+    fault: str
+    id: MessageId | None = None
+    text: str = ""
+
+
+def may_be_id(id_: Any) -> bool:
+    """Text up to the length we echo, or an integer of 64 bits."""
+    return (type(id_) is str and len(id_) <= ID_LIMIT) or (type(id_) is int and abs(id_) < _LARGEST)
+
+
+def salvage(frame: bytes | str, *, repair: bool) -> Salvaged | Lost:
+    """Never raises; with `repair` a value left out (`"transactionId":,`, Q32) reads as null."""
+    if not frame.strip():
+        return Lost("empty_frame")
+    text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+    if isinstance(frame, bytes) and "\ufffd" in text and not _is_utf8(frame):
+        return _unparsable(text, "not_utf8", "the frame is not UTF-8")
+    try:
+        tree = msgspec.json.decode(text)
+    except RecursionError:
+        return _unparsable(text, "nested_too_deeply", "the frame is nested too deeply")
+    except (msgspec.DecodeError, UnicodeError) as error:
+        if repair and (filled := _fill(text)) is not None:
+            return Salvaged(filled, "empty_value")
+        return _unparsable(text, "not_json", f"the frame is not JSON: {error}")
+    return _misformed(tree)
+
+
+def _is_utf8(frame: bytes) -> bool:
+    try:
+        frame.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _fill(text: str) -> frames.Call | frames.CallResult | frames.CallError | None:
+    filled, count = _EMPTY_VALUE.subn(lambda match: match[1] or ":null", text)
+    if not count or filled == text:
+        return None
+    try:
+        return frames.decode(filled)
+    except _FAULTS:
+        return None
+
+
+def _unparsable(text: str, fault: str, problem: str) -> Salvaged | Lost:
+    start = _START.match(text)
+    if start is None:
+        return Lost(fault)
+    kind, id_ = start.groups()
+    if kind == "2":
+        return Lost(fault, id_, problem)
+    # Ends our call now, as an answer that cannot be read, instead of by its time-out.
+    return Salvaged(frames.CallResult(id_, msgspec.Raw(b"?")), fault)
+
+
+def _misformed(tree: Any) -> Salvaged | Lost:  # noqa: PLR0911 - one per way to be wrong
+    match tree:
+        case [2, bool() | float(), *_] | [3, bool() | float(), *_] | [4, bool() | float(), *_]:
+            return Lost("id_unreadable")
+        case [int() as kind, (str() | int()) as id_, *rest] if type(kind) is int and may_be_id(id_):
+            if kind == 2:
+                return Lost("not_a_call", id_, FRAME_RULE)
+            if kind == 4:
+                code = rest[0] if rest and isinstance(rest[0], str) else ""
+                return Salvaged(frames.CallError(id_, code), "error_misformed")
+            return Lost("message_type_unknown")  # OCPP-J 4.1.3: to be ignored.
+        case [2 | 3 | 4, *_]:
+            return Lost("id_unreadable")
+        case [_, *_]:
+            return Lost("message_type_unknown")
+        case _:
+            return Lost("not_a_frame")

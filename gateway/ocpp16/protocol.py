@@ -1,0 +1,291 @@
+"""The exchange of OCPP-J without I/O: frames in, events out; time and ids come from outside.
+
+One Protocol per connection, for either role. What the peer does never raises; what we do wrong
+does (CallOutstanding). Each direction has one outstanding CALL: ours is enforced, the peer's next
+one is simply served in order.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+
+from gateway.ocpp16 import frames, lenient, odd_frames, reading
+from gateway.ocpp16.actions import ACTIONS, KNOWN_ELSEWHERE, OF_REQUEST, Sender, sent_by
+from gateway.ocpp16.errors import (
+    CODES,
+    CallOutstanding,
+    ErrorCode,
+    PayloadInvalid,
+    read_code,
+    shorten,
+)
+from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
+from gateway.ocpp16.repeats import Repeats
+from gateway.ocpp16.types import Message
+
+
+class Role(Enum):
+    CENTRAL_SYSTEM = "central system"
+    CHARGE_POINT = "charge point"
+
+
+class IncomingCall(msgspec.Struct, frozen=True, gc=False):
+    """The peer asks; `payload` is the JSON that `request` was read from, repaired if it had to be."""
+
+    id: MessageId
+    action: str
+    request: Message
+    payload: bytes
+    fingerprint: int
+
+
+class OutgoingCall(msgspec.Struct, frozen=True, gc=False):
+    id: str
+    action: str
+    request: Message
+    sent: float
+    deadline: float
+
+
+class CallAnswered(msgspec.Struct, frozen=True, gc=False):
+    """`payload` is the result's JSON."""
+
+    call: OutgoingCall
+    result: Message
+    payload: bytes
+
+
+class CallRefused(msgspec.Struct, frozen=True, gc=False):
+    """`code` is the peer's own (any text) or, with `unreadable`, what its CALLRESULT offends against.
+
+    `details` is JSON.
+    """
+
+    call: OutgoingCall
+    code: str
+    description: str
+    details: bytes = b"{}"
+    unreadable: bool = False
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """Nothing to decide: send the frame (a CALLERROR for the peer's fault, or a stored answer)."""
+
+    frame: bytes
+
+
+class Ignored(msgspec.Struct, frozen=True, gc=False):
+    """Nothing to do; `late` is the answer to one of our last calls that had timed out."""
+
+    reason: str
+    late: CallAnswered | CallRefused | None = None
+
+
+type Received = IncomingCall | CallAnswered | CallRefused | Reply | Ignored
+
+_INCOMING: Final = {
+    Role.CENTRAL_SYSTEM: sent_by(Sender.CHARGE_POINT),
+    Role.CHARGE_POINT: sent_by(Sender.CENTRAL_SYSTEM),
+}
+_PEER: Final = {Role.CENTRAL_SYSTEM: "charge point", Role.CHARGE_POINT: "central system"}
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+_LATE_KEPT: Final = 4
+
+
+class Protocol:
+    """The state of one connection's exchange.
+
+    `strict` turns the repairs off and the checks of formats on. A Protocol in the charge point's
+    role never repairs: the repairs are for charge points' faults, not for a central system's.
+    """
+
+    __slots__ = (
+        "_incoming",
+        "_late",
+        "_lenient",
+        "_outstanding",
+        "_repeats",
+        "call_timeout",
+        "faults",
+        "role",
+    )
+
+    def __init__(self, role: Role, *, strict: bool = False, call_timeout: float = 30.0) -> None:
+        self.role = role
+        self.call_timeout = call_timeout
+        self.faults: Counter[str] = Counter()
+        """What the peer did wrong, by name, until taken."""
+        self._incoming = _INCOMING[role]
+        self._lenient = role is Role.CENTRAL_SYSTEM and not strict
+        self._outstanding: OutgoingCall | None = None
+        self._late: tuple[OutgoingCall, ...] = ()
+        self._repeats = Repeats()
+
+    # --- In ----------------------------------------------------------------------------------------
+
+    def receive(self, frame: bytes | str, now: float) -> Received:  # noqa: ARG002 - part of the seam
+        """Make sense of one text frame. Never raises for what is in it."""
+        try:
+            message = frames.decode(frame)
+        except _UNREADABLE:
+            salvaged = odd_frames.salvage(frame, repair=self._lenient)
+            if isinstance(salvaged, odd_frames.Lost):
+                return self._lost(salvaged)
+            message = salvaged.message
+            self.faults[salvaged.fault] += 1
+        if isinstance(message, frames.Call):
+            return self._receive_call(message, frame)
+        return self._receive_answer(message)
+
+    def _lost(self, lost: odd_frames.Lost) -> Reply | Ignored:
+        self.faults[lost.fault] += 1
+        if lost.id is None:
+            return Ignored(lost.fault)
+        return Reply(frames.error(lost.id, "FormationViolation", shorten(lost.text), {}))
+
+    def _receive_call(self, message: frames.Call, frame: bytes | str) -> IncomingCall | Reply:
+        id_ = message.id
+        if type(id_) is not str or len(id_) > MESSAGE_ID_LIMIT:
+            fault = "id_too_long" if type(id_) is str else "id_not_text"
+            self.faults[fault] += 1
+            if not self._lenient or not odd_frames.may_be_id(id_):
+                return self._fault(id_, "FormationViolation", odd_frames.ID_RULE)
+        action = self._incoming.get(message.action)
+        if action is None:
+            return self._no_such_action(id_, message.action)
+        fingerprint = hash(frame)
+        if (answer := self._repeats.answer_to(id_, fingerprint)) is not None:
+            self.faults["repeated_call"] += 1
+            return Reply(answer)
+        try:
+            request, payload = self._read(action.request, action.read_request, message.payload)
+        except PayloadInvalid as invalid:
+            self.faults["payload_invalid"] += 1
+            return self._fault(id_, invalid.code, invalid.text)
+        return IncomingCall(id_, message.action, request, payload, fingerprint)
+
+    def _no_such_action(self, id_: MessageId, name: str) -> Reply:
+        if name in ACTIONS:
+            self.faults["action_from_wrong_side"] += 1
+            return self._fault(id_, "NotSupported", f"{name} is not for a {_PEER[self.role]} to send")
+        if name in KNOWN_ELSEWHERE:
+            self.faults["action_not_supported"] += 1
+            return self._fault(id_, "NotSupported", f"{name} belongs to a profile that is not supported")
+        self.faults["action_unknown"] += 1
+        text = reading.not_one_of(name, tuple(self._incoming), "no action of OCPP 1.6")
+        return self._fault(id_, "NotImplemented", text)
+
+    def _receive_answer(
+        self, message: frames.CallResult | frames.CallError
+    ) -> CallAnswered | CallRefused | Ignored:
+        id_ = str(message.id)  # A charge point that numbers its calls may turn our ids into numbers too.
+        call = self._outstanding
+        if call is not None and call.id == id_:
+            self._outstanding = None
+            return self._read_answer(call, message)
+        for call in self._late:
+            if call.id == id_:
+                self._late = tuple(other for other in self._late if other is not call)
+                self.faults["late_answer"] += 1
+                return Ignored("late_answer", self._read_answer(call, message))
+        self.faults["unknown_answer"] += 1
+        return Ignored("unknown_answer")
+
+    def _read_answer(
+        self, call: OutgoingCall, message: frames.CallResult | frames.CallError
+    ) -> CallAnswered | CallRefused:
+        if isinstance(message, frames.CallError):
+            code = read_code(message.code)
+            if code not in CODES:
+                self.faults["error_code_unknown"] += 1
+            details = bytes(message.details)
+            return CallRefused(call, shorten(code, 50), shorten(message.description or ""), details)
+        action = ACTIONS[call.action]
+        try:
+            result, payload = self._read(action.result, action.read_result, message.payload)
+        except PayloadInvalid as invalid:
+            self.faults["answer_invalid"] += 1
+            text = shorten(f"the answer cannot be read: {invalid.text}")
+            return CallRefused(call, invalid.code, text, unreadable=True)
+        return CallAnswered(call, result, payload)
+
+    def _read(
+        self, kind: type[Message], decode: Callable[[bytes], Message], raw: msgspec.Raw
+    ) -> tuple[Message, bytes]:
+        payload = bytes(raw)
+        if payload == b"null":  # OCPP-J 4.2.1 permits it where there is nothing to say.
+            payload = b"{}"
+        elif not payload:
+            self.faults["payload_missing"] += 1
+            if not self._lenient:
+                raise PayloadInvalid("FormationViolation", "the payload is missing; {} is the empty one")
+            payload = b"{}"
+        if not self._lenient:
+            return lenient.read_strictly(kind, payload), payload
+        try:
+            return decode(payload), payload
+        except _UNREADABLE:
+            message, payload, repairs = lenient.read_leniently(kind, payload)
+        self.faults.update(repairs)
+        return message, payload
+
+    def _fault(self, id_: MessageId, code: ErrorCode, text: str) -> Reply:
+        return Reply(frames.error(id_, code, shorten(text), {}))
+
+    # --- Out ---------------------------------------------------------------------------------------
+
+    def call(self, request: Message, id: str, now: float, *, timeout: float | None = None) -> bytes:  # noqa: A002 - the wire's word
+        """Make the frame of our CALL, due at `now` + timeout (seconds, `call_timeout` if None).
+
+        Raises CallOutstanding while another one waits for its answer.
+        """
+        if self._outstanding is not None:
+            raise CallOutstanding(f"{self._outstanding.action} still waits for its answer")
+        name = OF_REQUEST[type(request)].name
+        deadline = now + (self.call_timeout if timeout is None else timeout)
+        frame = frames.call(id, name, request)
+        self._outstanding = OutgoingCall(id, name, request, now, deadline)
+        return frame
+
+    def answer(self, call: IncomingCall, result: Message) -> bytes:
+        """Make the CALLRESULT, kept for a repeat of the call; call this when it may be sent, not before."""
+        frame = frames.result(call.id, result)
+        self._repeats.keep(call.id, call.action, call.fingerprint, frame)
+        return frame
+
+    def refuse(
+        self,
+        call: IncomingCall,
+        code: ErrorCode,
+        description: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Make the CALLERROR; never kept, since the retry is the chance to succeed."""
+        return frames.error(call.id, code, shorten(description), details or {})
+
+    # --- Time --------------------------------------------------------------------------------------
+
+    @property
+    def outstanding(self) -> OutgoingCall | None:
+        return self._outstanding
+
+    def deadline(self) -> float | None:
+        """When tick is due: the outstanding call's deadline."""
+        return None if self._outstanding is None else self._outstanding.deadline
+
+    def tick(self, now: float) -> OutgoingCall | None:
+        """Take the call that timed out by `now`, once; the next may then be made."""
+        call = self._outstanding
+        if call is None or now < call.deadline:
+            return None
+        self._outstanding = None
+        self._late = (*self._late[-(_LATE_KEPT - 1) :], call)
+        return call
+
+    def take_faults(self) -> Counter[str]:
+        """Hand over the faults counted since the last take."""
+        taken, self.faults = self.faults, Counter()
+        return taken

@@ -1,0 +1,71 @@
+"""Times as charge points write them, to Unix milliseconds UTC, and back."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+_STRICT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
+_LENIENT = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2})(?P<separator>[Tt ])(?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?"
+    r"(?:[.,](?P<fraction>\d{1,12}))?\s?(?P<zone>[Zz]|[+-]\d{2}(?::?\d{2})?)?",
+    re.ASCII,
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST_MS: Final = 1_420_070_400_000  # 2015-01-01: OCPP 1.6 is of that year.
+_DAY_MS: Final = 86_400_000
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class Parsed(NamedTuple):
+    """`ms` is None if nothing could be made of the text; `faults` are names to count."""
+
+    ms: int | None
+    faults: tuple[str, ...]
+
+
+def is_strict(text: str) -> bool:
+    """RFC 3339 with a zone, and a date that exists."""
+    return _STRICT.fullmatch(text) is not None and parse(text).ms is not None
+
+
+def parse(text: str) -> Parsed:
+    """Epoch milliseconds, fractions below cut off; never raises.
+
+    No zone means UTC (`time_no_zone`); offsets without minutes or colon, seconds left out,
+    lower-case letters, a space for the T and a comma for the point are `time_format`; whatever
+    cannot be read is `time_unreadable` and the caller's receipt time stands in.
+    """
+    match = _LENIENT.fullmatch(text) if len(text) <= 50 else None
+    if match is None:
+        return Parsed(None, ("time_unreadable",))
+    date, separator, minute, second, fraction, zone = match.groups()
+    faults = []
+    if zone is None:
+        faults.append("time_no_zone")
+        zone = "Z"
+    if not _STRICT.fullmatch(text) and (
+        separator != "T" or not second or len(zone) not in {1, 6} or zone == "z"
+    ):
+        faults.append("time_format")
+    if second == ":60":  # A leap second is the next one's start.
+        second, leap = ":59", 1
+    else:
+        leap = 0
+    try:
+        at = datetime.fromisoformat(f"{date}T{minute}{second or ':00'}{zone.upper()}") + timedelta(
+            seconds=leap
+        )
+        since = at - _EPOCH
+    except (ValueError, OverflowError):
+        return Parsed(None, ("time_unreadable",))
+    return Parsed(since // _MILLISECOND + int((fraction or "0").ljust(3, "0")[:3]), tuple(faults))
+
+
+def format_ms(ms: int) -> str:
+    """2026-01-31T12:00:00.000Z; raises OverflowError beyond the years 1 to 9999."""
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def plausible(ms: int, now_ms: int) -> bool:
+    """Neither before 2015 nor more than a day ahead: a clock that was set."""
+    return _EARLIEST_MS <= ms <= now_ms + _DAY_MS

@@ -1,0 +1,160 @@
+"""The types that several messages share (OCPP 1.6 section 7, and the official JSON schemas)."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    type Maybe[T] = T | None
+else:
+
+    class Maybe:
+        """A field that may be absent (None here), but must not be null on the wire.
+
+        The decoder sees the bare type and refuses null, as the schemas do; lenient.py then drops it
+        by name. None being the default, `omit_defaults` never writes it.
+        """
+
+        def __class_getitem__(cls, item: Any) -> Any:
+            return item
+
+
+class Message(
+    Struct,
+    kw_only=True,
+    gc=False,  # Trees without cycles, most of them short-lived.
+    rename="camel",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
+    """Base of all payloads and their parts: unknown properties and null are refused."""
+
+
+type CiString20 = Annotated[str, Meta(max_length=20)]
+type CiString25 = Annotated[str, Meta(max_length=25)]
+type CiString50 = Annotated[str, Meta(max_length=50)]
+type CiString255 = Annotated[str, Meta(max_length=255)]
+type CiString500 = Annotated[str, Meta(max_length=500)]
+type IdToken = CiString20
+
+type DateTime = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""As it came: only strict reading checks the format, timestamps.parse makes sense of it."""
+
+type OneDecimal = Annotated[float, Meta(extra_json_schema={"multipleOf": 0.1})]
+"""At most one decimal; checked in decimals by strict reading, since 16.1 is no float multiple of 0.1."""
+
+type AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
+
+
+class IdTagInfo(Message):
+    status: AuthorizationStatus
+    expiry_date: Maybe[DateTime] = None
+    parent_id_tag: Maybe[IdToken] = None
+
+
+type ReadingContext = Literal[
+    "Interruption.Begin",
+    "Interruption.End",
+    "Sample.Clock",
+    "Sample.Periodic",
+    "Transaction.Begin",
+    "Transaction.End",
+    "Trigger",
+    "Other",
+]
+type ValueFormat = Literal["Raw", "SignedData"]
+type Measurand = Literal[
+    "Energy.Active.Export.Register",
+    "Energy.Active.Import.Register",
+    "Energy.Reactive.Export.Register",
+    "Energy.Reactive.Import.Register",
+    "Energy.Active.Export.Interval",
+    "Energy.Active.Import.Interval",
+    "Energy.Reactive.Export.Interval",
+    "Energy.Reactive.Import.Interval",
+    "Power.Active.Export",
+    "Power.Active.Import",
+    "Power.Offered",
+    "Power.Reactive.Export",
+    "Power.Reactive.Import",
+    "Power.Factor",
+    "Current.Import",
+    "Current.Export",
+    "Current.Offered",
+    "Voltage",
+    "Frequency",
+    "Temperature",
+    "SoC",
+    "RPM",
+]
+type Phase = Literal["L1", "L2", "L3", "N", "L1-N", "L2-N", "L3-N", "L1-L2", "L2-L3", "L3-L1"]
+type Location = Literal["Cable", "EV", "Inlet", "Outlet", "Body"]
+type UnitOfMeasure = Literal[
+    "Wh",
+    "kWh",
+    "varh",
+    "kvarh",
+    "W",
+    "kW",
+    "VA",
+    "kVA",
+    "var",
+    "kvar",
+    "A",
+    "V",
+    "K",
+    "Celcius",  # the older schemas' spelling; errata 2025-04 allow both
+    "Celsius",
+    "Fahrenheit",
+    "Percent",
+    "Hertz",  # in no official set, but sent by many
+]
+
+
+class SampledValue(Message):
+    """One reading; an absent field has the default that section 7.43 names."""
+
+    value: str
+    context: Maybe[ReadingContext] = None
+    format: Maybe[ValueFormat] = None
+    measurand: Maybe[Measurand] = None
+    phase: Maybe[Phase] = None
+    location: Maybe[Location] = None
+    unit: Maybe[UnitOfMeasure] = None
+
+
+class MeterValue(Message):
+    timestamp: DateTime
+    sampled_value: tuple[SampledValue, ...]
+
+
+type ChargingProfilePurpose = Literal["ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"]
+type ChargingProfileKind = Literal["Absolute", "Recurring", "Relative"]
+type RecurrencyKind = Literal["Daily", "Weekly"]
+type ChargingRateUnit = Literal["A", "W"]
+
+
+class ChargingSchedulePeriod(Message):
+    start_period: int
+    limit: OneDecimal
+    number_phases: Maybe[int] = None
+
+
+class ChargingSchedule(Message):
+    charging_rate_unit: ChargingRateUnit
+    charging_schedule_period: tuple[ChargingSchedulePeriod, ...]
+    duration: Maybe[int] = None
+    start_schedule: Maybe[DateTime] = None
+    min_charging_rate: Maybe[OneDecimal] = None
+
+
+class ChargingProfile(Message):
+    charging_profile_id: int
+    stack_level: int
+    charging_profile_purpose: ChargingProfilePurpose
+    charging_profile_kind: ChargingProfileKind
+    charging_schedule: ChargingSchedule
+    transaction_id: Maybe[int] = None
+    recurrency_kind: Maybe[RecurrencyKind] = None
+    valid_from: Maybe[DateTime] = None
+    valid_to: Maybe[DateTime] = None
