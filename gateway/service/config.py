@@ -1,0 +1,214 @@
+"""A process's configuration: one frozen Struct, from a TOML file and then `CSMS__SECTION__KEY` variables."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import FieldInfo, fields
+
+from gateway.service.setting_types import element_of, is_text, readable, struct_of
+
+PREFIX = "CSMS__"
+# Set by whoever starts a process of ours (the ready protocol of `csms up`), not by whoever configures it.
+_NOT_SETTINGS = {"READY_FD"}
+_SECRET_BYTES_MOST = 65_536
+_PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/\s]+@")
+
+type Struct = type[msgspec.Struct]
+type Name = tuple[str, ...]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text is one line for a person and holds no secret."""
+
+
+def load[T: msgspec.Struct](
+    kind: type[T], path: Path | None, environ: Mapping[str, str], prefix: str = PREFIX
+) -> T:
+    """Read `path` (if any), lay the environment over it and convert the whole to `kind`.
+
+    A text setting `x` may be given as `x_file`, the name of a file that holds it: the way for secrets.
+    Variables are converted from text; lists are comma-separated or JSON. Raises ConfigError.
+    """
+    source = str(path) if path else "configuration"
+    tree = _read_toml(path) if path else {}
+    _refuse_unknown(kind, tree, (), lambda name: f"{source}: unknown key {'.'.join(name)}{_near(kind, name)}")
+    _refuse_passwords(tree, source, ())
+    for variable in sorted(environ):
+        if variable.startswith(prefix) and variable.removeprefix(prefix) not in _NOT_SETTINGS:
+            _lay_over(kind, tree, variable, environ[variable], prefix)
+    _read_files(kind, tree, ())
+    missing = list(_missing(kind, tree, ()))
+    if missing:
+        names = " and ".join(".".join(name) for name in missing)
+        variables = " and ".join(_variable(name, prefix) for name in missing)
+        raise ConfigError(f"{source}: {names} missing: set in the configuration file, or as {variables}")
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {readable(error)}") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: the configuration is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
+
+
+def _settings(kind: Struct) -> dict[str, tuple[FieldInfo, bool]]:
+    """Every key a section may hold -> its field, and whether the key names a file that holds the value."""
+    named = {field.encode_name: field for field in fields(kind)}
+    files = {f"{name}_file": (field, True) for name, field in named.items() if is_text(field.type)}
+    return files | {name: (field, False) for name, field in named.items()}
+
+
+def _refuse_unknown(kind: Struct, tree: Any, above: Name, complain: Any) -> None:
+    if not isinstance(tree, dict):
+        return  # The wrong type is for the conversion to say.
+    settings = _settings(kind)
+    for key, value in tree.items():
+        if key not in settings:
+            raise ConfigError(complain((*above, key)))
+        field, _ = settings[key]
+        inner = struct_of(field.type)
+        if inner is not None:
+            _refuse_unknown(inner, value, (*above, key), complain)
+        inner = struct_of(element_of(field.type))
+        if inner is not None and isinstance(value, list):
+            for item in value:
+                _refuse_unknown(inner, item, (*above, key), complain)
+
+
+def _refuse_passwords(tree: Any, source: str, above: Name) -> None:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            _refuse_passwords(value, source, (*above, key))
+    elif isinstance(tree, str) and _PASSWORD_IN_URL.search(tree):
+        name = ".".join(above)
+        raise ConfigError(
+            f"{source}: {name} holds a password, which belongs in a file of its own (name it as {name}_file) "
+            f"or in the variable {_variable(above, PREFIX)}"
+        )
+
+
+def _lay_over(kind: Struct, tree: dict[str, Any], variable: str, text: str, prefix: str) -> None:
+    """Put one variable's value into the tree, replacing either form (`x` or `x_file`) given there."""
+    *above, key = name = tuple(variable.removeprefix(prefix).lower().split("__"))
+    section: dict[str, Any] = tree
+    inner: Struct | None = kind
+    for part in above:
+        field, _ = _settings(inner).get(part, (None, False)) if inner else (None, False)
+        inner = struct_of(field.type) if field else None
+        section = section.setdefault(part, {}) if inner else section
+        if not isinstance(section, dict):
+            raise ConfigError(f"{part} is a section of settings, not one value")
+    field, names_file = _settings(inner).get(key, (None, False)) if inner else (None, False)
+    if field is None or struct_of(field.type):
+        raise ConfigError(f"unknown variable {variable}{_near_variable(kind, name, prefix)}")
+    section[key] = text if names_file else _from_text(variable, text, field.type)
+    if is_text(field.type):
+        section.pop(field.encode_name if names_file else f"{key}_file", None)
+
+
+def _from_text(variable: str, text: str, kind: Any) -> Any:
+    value: Any = text
+    try:
+        if element_of(kind) is not None:
+            is_json = text.lstrip().startswith("[")
+            value = (
+                msgspec.json.decode(text) if is_json else [part.strip() for part in text.split(",") if part]
+            )
+        return msgspec.to_builtins(msgspec.convert(value, kind, strict=False))
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{variable}: {readable(error)}") from None
+    except msgspec.DecodeError:
+        raise ConfigError(f"{variable}: not valid JSON") from None
+
+
+def _read_files(kind: Struct, tree: Any, above: Name) -> None:
+    """Replace every `x_file` by `x` with the file's content, without the line end."""
+    if not isinstance(tree, dict):
+        return
+    for key, (field, names_file) in _settings(kind).items():
+        inner = struct_of(field.type)
+        if inner is not None and key in tree:
+            _read_files(inner, tree[key], (*above, key))
+        if not names_file or key not in tree:
+            continue
+        setting = ".".join((*above, key))
+        if field.encode_name in tree:
+            raise ConfigError(
+                f"both {setting.removesuffix('_file')} and {setting} are set; one of them is enough"
+            )
+        tree[field.encode_name] = read_secret(setting, Path(str(tree.pop(key)))).decode()
+
+
+def read_secret(setting: str, path: Path) -> bytes:
+    """Return a secret's file without its line end; at most 64 KiB of UTF-8.
+
+    `setting` is its name in an error. Raises ConfigError.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_SECRET_BYTES_MOST + 1)
+        content.decode()
+    except OSError as error:
+        raise ConfigError(f"{setting}: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{setting}: {path} is not UTF-8 text") from None
+    content = content.rstrip(b"\r\n")
+    if not content or len(content) > _SECRET_BYTES_MOST:
+        raise ConfigError(f"{setting}: {path} is {'too long' if content else 'empty'}")
+    return content
+
+
+def _missing(kind: Struct, tree: Any, above: Name) -> Iterator[Name]:
+    if not isinstance(tree, dict):
+        return
+    for field in fields(kind):
+        name = (*above, field.encode_name)
+        inner = struct_of(field.type)
+        if inner is not None and (field.required or field.encode_name in tree):
+            yield from _missing(inner, tree.get(field.encode_name, {}), name)
+        elif field.required and field.encode_name not in tree:
+            yield name
+
+
+def _names(kind: Struct, above: Name = ()) -> Iterator[Name]:
+    for field in fields(kind):
+        name = (*above, field.encode_name)
+        inner = struct_of(field.type) or struct_of(element_of(field.type))
+        yield name
+        if inner is not None:
+            yield from _names(inner, name)
+
+
+def _near(kind: Struct, wrong: Name) -> str:
+    """Suggest the right spelling, or the right section, of a key that does not exist."""
+    known = {".".join(name): name for name in _names(kind)}
+    close = difflib.get_close_matches(".".join(wrong), known, 1, 0.8)
+    if not close:
+        by_last = {name[-1]: dotted for dotted, name in known.items()}
+        close = [by_last[last] for last in difflib.get_close_matches(wrong[-1], by_last, 1, 0.75)]
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _near_variable(kind: Struct, wrong: Name, prefix: str) -> str:
+    close = _near(kind, wrong)
+    if not close:
+        return ""
+    name = close.removeprefix("; did you mean ").removesuffix("?")
+    return f"; did you mean {_variable(tuple(name.split('.')), prefix)}?"
+
+
+def _variable(name: Name, prefix: str) -> str:
+    return prefix + "__".join(name).upper()

@@ -1,0 +1,107 @@
+"""`/livez`, `/readyz` and `/metrics` on a port of their own; each worker has its own, so scrape every one."""
+
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+import trio
+
+_REQUEST_BYTES_MOST = 8_192
+_DEADLINE_S = 5.0
+_CONNECTIONS_MOST = 32
+
+log = structlog.get_logger()
+
+
+async def serve_health(
+    port: int,
+    ready: Callable[[], str | None],
+    metrics: Callable[[], bytes],
+    *,
+    host: str = "127.0.0.1",
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled; started with the port (0: the system chooses). Raises OSError if it is occupied.
+
+    `ready` returns None, or why not, in a few words. An answer from /livez means that the event loop runs, no
+    more: a store that is away must not get a process killed. At most 32 connections, 5 s each.
+    """
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=_CONNECTIONS_MOST)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f"cannot listen for probes on {host}:{port}: {reason}") from None
+    room = trio.Semaphore(_CONNECTIONS_MOST)
+    handler = partial(_serve_one, room=room, ready=ready, metrics=metrics)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, handler, listeners)
+        task_status.started(listeners[0].socket.getsockname()[1])
+
+
+async def _serve_one(
+    stream: trio.SocketStream,
+    *,
+    room: trio.Semaphore,
+    ready: Callable[[], str | None],
+    metrics: Callable[[], bytes],
+) -> None:
+    try:
+        room.acquire_nowait()
+    except trio.WouldBlock:
+        await trio.aclose_forcefully(stream)
+        return
+    try:
+        with trio.move_on_after(_DEADLINE_S):
+            async with stream:
+                head = await _read_head(stream)
+                if head is not None:
+                    await stream.send_all(_answer(head, ready, metrics))
+                    await stream.send_eof()
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass  # The prober went away.
+    except Exception:
+        # A scrape must never end the process it looks at.
+        log.exception("health.failed")
+    finally:
+        room.release()
+
+
+async def _read_head(stream: trio.SocketStream) -> bytes | None:
+    head = b""
+    while b"\r\n\r\n" not in head and b"\n\n" not in head:
+        if len(head) > _REQUEST_BYTES_MOST:
+            return b""
+        part = await stream.receive_some(_REQUEST_BYTES_MOST)
+        if not part:
+            return None
+        head += part
+    return head
+
+
+def _answer(head: bytes, ready: Callable[[], str | None], metrics: Callable[[], bytes]) -> bytes:
+    method, _, rest = head.partition(b" ")
+    path = rest.partition(b" ")[0].partition(b"?")[0]
+    body = b""
+    kind = "text/plain; charset=utf-8"
+    if method not in (b"GET", b"HEAD"):
+        status, body = "400 Bad Request", b"GET /livez, /readyz or /metrics\n"
+    elif path == b"/livez":
+        status, body = "200 OK", b"ok\n"
+    elif path == b"/readyz":
+        why_not = ready()
+        status = "503 Service Unavailable" if why_not else "200 OK"
+        body = f"{why_not or 'ok'}\n".encode()
+    elif path == b"/metrics":
+        status, body, kind = "200 OK", metrics(), "text/plain; version=0.0.4; charset=utf-8"
+    else:
+        status, body = "404 Not Found", b"there are /livez, /readyz and /metrics\n"
+    lines = [
+        f"HTTP/1.1 {status}",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode() + (b"" if method == b"HEAD" else body)

@@ -1,0 +1,110 @@
+"""No credential reaches a log: a structlog processor that masks by key name and by what a text looks like."""
+
+import re
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+MASK = "***"
+# A log line is for people: what a hostile peer sent is shown, but not all of it.
+_TEXT_MOST = 4_096
+_TRACEBACK_MOST = 32_768
+_ITEMS_MOST = 100
+_DEPTH_MOST = 6
+
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:authorization|authorizationkey|password|passwd|token|secret|pepper|api_?key|cookie)$",
+    re.IGNORECASE,
+)
+_SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # An OCPP configuration entry, as JSON, as escaped JSON or as a repr, in either order of its two fields.
+    (
+        re.compile(
+            r"""(AuthorizationKey[^{}]{0,200}?value[\\"']*\s*[:=]\s*)(\\*["'])(?:.*?)(?<!\\)\2(?=\s*[,})\]]|\s*$)""",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        rf"\1\2{MASK}\2",
+    ),
+    (
+        re.compile(
+            r"""(value[\\"']*\s*[:=]\s*)(\\*["'])(?:[^{}]{0,200}?)(?<!\\)\2(?=\s*,[^{}]{0,80}?key[\\"']*\s*[:=]\s*\\*["']AuthorizationKey)""",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        rf"\1\2{MASK}\2",
+    ),
+    # An HTTP header, as a line, in a mapping or in a list of pairs of bytes.
+    (
+        re.compile(r"""(authorization\\*["']?\s*[:=,]\s*b?\\*["']?)[^"'\\\r\n,})\]]+""", re.IGNORECASE),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"""\b(Basic|Bearer)\s+(?!auth)[A-Za-z0-9+/=_.~-]{6,}"""), rf"\1 {MASK}"),
+    # The token in a charge point's address, also when the slashes came percent-encoded.
+    (
+        re.compile(
+            r"""(OCPP16(?:/|%2F)+[^/\s%"']*(?:%(?!2F)[^/\s%"']*)*(?:/|%2F)+)[^/\s?"'%\\]+""", re.IGNORECASE
+        ),
+        rf"\1{MASK}",
+    ),
+    # user:password@ in any URL; a password may hold an unencoded @.
+    (re.compile(r"""(://)[^/\s"'<>]*@"""), rf"\1{MASK}@"),
+    (
+        re.compile(r"""([?&](?:password|token|secret|api_?key|access_token)=)[^&\s"']+""", re.IGNORECASE),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"(csms_[A-Za-z0-9-]{1,64}_)[A-Za-z0-9_-]+"), rf"\1{MASK}"),
+)
+
+
+def mask_text(text: str, most: int = _TEXT_MOST) -> str:
+    """Return the text without credentials, and without what stands behind the first `most` characters."""
+    cut = len(text) - most
+    if cut > 0:
+        text = text[:most]
+    for pattern, replacement in _SUBSTITUTIONS:
+        text = pattern.sub(replacement, text)
+    return f"{text}... ({cut} characters more)" if cut > 0 else text
+
+
+def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask a whole log event; a structlog processor, to stand right before the renderer.
+
+    Everything that is not plain data becomes text here, so that no renderer can call a repr that tells.
+    """
+    for name, value in event.items():
+        if isinstance(value, str) and name in ("exception", "stack"):
+            event[name] = mask_text(value, _TRACEBACK_MOST)
+        else:
+            event[name] = _masked(name, value, 0)
+    return event
+
+
+def _masked(name: str, value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if _SECRET_NAME.search(name):
+        return MASK
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, Mapping) and depth < _DEPTH_MOST:
+        items = list(value.items())[:_ITEMS_MOST]
+        secret_entry = any(str(part).lower() == "authorizationkey" for _, part in items)
+        return {
+            mask_text(str(key)): MASK
+            if secret_entry and key == "value"
+            else _masked(str(key), part, depth + 1)
+            for key, part in items
+        }
+    if isinstance(value, (list, tuple, set, frozenset)) and depth < _DEPTH_MOST:
+        # A pair such as (b"authorization", b"Basic ...") is a header.
+        parts = list(value)[:_ITEMS_MOST]
+        first = _text(parts[0]) if len(parts) == 2 else ""
+        return [_masked(first if i else "", part, depth + 1) for i, part in enumerate(parts)]
+    return mask_text(_text(value))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value[: _TEXT_MOST + 1]).decode("utf-8", "backslashreplace")
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except Exception as error:  # noqa: BLE001  logging must not fail for somebody's broken repr
+        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"

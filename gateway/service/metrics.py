@@ -1,0 +1,90 @@
+"""Metrics: plain counters, read only when they are asked for; and the event loop's lag."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+import trio
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+_LAG_EVERY_S = 0.1
+_LAG_KEPT = 600  # One minute.
+
+
+class Reading(NamedTuple):
+    """One metric as it stands now. A mapping's keys are values of `label`; never a charge point's id."""
+
+    name: str
+    help: str
+    value: float | Mapping[str, float]
+    kind: Literal["counter", "gauge"] = "counter"
+    label: str = ""
+
+
+class Readings(Collector):
+    """Turns what `read` returns at a scrape into Prometheus' families."""
+
+    def __init__(self, read: Callable[[], Iterable[Reading]]) -> None:
+        self._read = read
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that registering does not read: what is counted may not exist yet."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        for reading in self._read():
+            family = CounterMetricFamily if reading.kind == "counter" else GaugeMetricFamily
+            labelled = isinstance(reading.value, Mapping)
+            metric = family(reading.name, reading.help, labels=[reading.label] if labelled else None)
+            if isinstance(reading.value, Mapping):
+                for label, value in reading.value.items():
+                    metric.add_metric([label], value)
+            else:
+                metric.add_metric([], reading.value)
+            yield metric
+
+
+def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry:
+    """Make a registry with the process' own metrics and these sources."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    for source in sources:
+        registry.register(Readings(source))
+    return registry
+
+
+def exposition(registry: CollectorRegistry) -> bytes:
+    return generate_latest(registry)
+
+
+class LoopLag:
+    """How late the event loop runs what is due: above a few milliseconds, charge points wait."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+        self._recent: list[float] = []
+
+    async def watch(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            due = trio.current_time() + _LAG_EVERY_S
+            await trio.sleep_until(due)
+            if len(self._recent) >= _LAG_KEPT:
+                del self._recent[0]
+            self._recent.append(trio.current_time() - due)
+            self.beats += 1
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield seconds of lag over the last minute."""
+        recent = sorted(self._recent) or [0.0]
+        yield Reading(
+            "csms_event_loop_lag_seconds",
+            "How late the event loop ran a timer, over the last minute.",
+            {"p50": recent[len(recent) // 2], "p99": recent[len(recent) * 99 // 100], "max": recent[-1]},
+            "gauge",
+            "quantile",
+        )
+        yield Reading("csms_event_loop_beats", "Times the event loop ran the lag timer.", self.beats)
