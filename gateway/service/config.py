@@ -16,6 +16,7 @@ PREFIX = "CSMS__"
 # Set by whoever starts a process of ours (the ready protocol of `csms up`), not by whoever configures it.
 _NOT_SETTINGS = {"READY_FD"}
 _SECRET_BYTES_MOST = 65_536
+_SECRET_NAMES = {"pepper", "password", "secret", "token", "api_key"}
 _PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/\s]+@")
 
 type Struct = type[msgspec.Struct]
@@ -37,7 +38,7 @@ def load[T: msgspec.Struct](
     source = str(path) if path else "configuration"
     tree = _read_toml(path) if path else {}
     _refuse_unknown(kind, tree, (), lambda name: f"{source}: unknown key {'.'.join(name)}{_near(kind, name)}")
-    _refuse_passwords(tree, source, ())
+    _refuse_secrets(tree, source, ())
     for variable in sorted(environ):
         if variable.startswith(prefix) and variable.removeprefix(prefix) not in _NOT_SETTINGS:
             _lay_over(kind, tree, variable, environ[variable], prefix)
@@ -88,14 +89,14 @@ def _refuse_unknown(kind: Struct, tree: Any, above: Name, complain: Any) -> None
                 _refuse_unknown(inner, item, (*above, key), complain)
 
 
-def _refuse_passwords(tree: Any, source: str, above: Name) -> None:
+def _refuse_secrets(tree: Any, source: str, above: Name) -> None:
     if isinstance(tree, dict):
         for key, value in tree.items():
-            _refuse_passwords(value, source, (*above, key))
-    elif isinstance(tree, str) and _PASSWORD_IN_URL.search(tree):
+            _refuse_secrets(value, source, (*above, key))
+    elif isinstance(tree, str) and (above[-1] in _SECRET_NAMES or _PASSWORD_IN_URL.search(tree)):
         name = ".".join(above)
         raise ConfigError(
-            f"{source}: {name} holds a password, which belongs in a file of its own (name it as {name}_file) "
+            f"{source}: {name} is a secret, which belongs in a file of its own (name it as {name}_file) "
             f"or in the variable {_variable(above, PREFIX)}"
         )
 

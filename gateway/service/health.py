@@ -5,6 +5,7 @@ from functools import partial
 
 import structlog
 import trio
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 
 _REQUEST_BYTES_MOST = 8_192
 _DEADLINE_S = 5.0
@@ -14,17 +15,17 @@ log = structlog.get_logger()
 
 
 async def serve_health(
+    host: str,
     port: int,
-    ready: Callable[[], str | None],
-    metrics: Callable[[], bytes],
     *,
-    host: str = "127.0.0.1",
+    ready: Callable[[], bool],
+    registry: CollectorRegistry,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; started with the port (0: the system chooses). Raises OSError if it is occupied.
 
-    `ready` returns None, or why not, in a few words. An answer from /livez means that the event loop runs, no
-    more: a store that is away must not get a process killed. At most 32 connections, 5 s each.
+    An answer from /livez means that the event loop runs, no more: a store that is away must not get a process
+    killed. At most 32 connections, 5 s each.
     """
     try:
         listeners = await trio.open_tcp_listeners(port, host=host, backlog=_CONNECTIONS_MOST)
@@ -32,7 +33,7 @@ async def serve_health(
         reason = error.strerror or str(error)
         raise OSError(error.errno, f"cannot listen for probes on {host}:{port}: {reason}") from None
     room = trio.Semaphore(_CONNECTIONS_MOST)
-    handler = partial(_serve_one, room=room, ready=ready, metrics=metrics)
+    handler = partial(_serve_one, room=room, ready=ready, registry=registry)
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, handler, listeners)
         task_status.started(listeners[0].socket.getsockname()[1])
@@ -42,8 +43,8 @@ async def _serve_one(
     stream: trio.SocketStream,
     *,
     room: trio.Semaphore,
-    ready: Callable[[], str | None],
-    metrics: Callable[[], bytes],
+    ready: Callable[[], bool],
+    registry: CollectorRegistry,
 ) -> None:
     try:
         room.acquire_nowait()
@@ -55,7 +56,7 @@ async def _serve_one(
             async with stream:
                 head = await _read_head(stream)
                 if head is not None:
-                    await stream.send_all(_answer(head, ready, metrics))
+                    await stream.send_all(_answer(head, ready, registry))
                     await stream.send_eof()
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass  # The prober went away.
@@ -78,7 +79,7 @@ async def _read_head(stream: trio.SocketStream) -> bytes | None:
     return head
 
 
-def _answer(head: bytes, ready: Callable[[], str | None], metrics: Callable[[], bytes]) -> bytes:
+def _answer(head: bytes, ready: Callable[[], bool], registry: CollectorRegistry) -> bytes:
     method, _, rest = head.partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0]
     body = b""
@@ -88,11 +89,9 @@ def _answer(head: bytes, ready: Callable[[], str | None], metrics: Callable[[], 
     elif path == b"/livez":
         status, body = "200 OK", b"ok\n"
     elif path == b"/readyz":
-        why_not = ready()
-        status = "503 Service Unavailable" if why_not else "200 OK"
-        body = f"{why_not or 'ok'}\n".encode()
+        status, body = ("200 OK", b"ok\n") if ready() else ("503 Service Unavailable", b"not ready\n")
     elif path == b"/metrics":
-        status, body, kind = "200 OK", metrics(), "text/plain; version=0.0.4; charset=utf-8"
+        status, body, kind = "200 OK", generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
     else:
         status, body = "404 Not Found", b"there are /livez, /readyz and /metrics\n"
     lines = [

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import trio
-from prometheus_client import GCCollector, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
@@ -54,10 +54,6 @@ def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry
     for source in sources:
         registry.register(Readings(source))
     return registry
-
-
-def exposition(registry: CollectorRegistry) -> bytes:
-    return generate_latest(registry)
 
 
 class LoopLag:

@@ -1,4 +1,4 @@
-"""Files that only their owner may read, replaced in one step so that a crash leaves the old or the new one."""
+"""Files that only their owner may read, replaced in one step so that a crash leaves the old or the new."""
 
 import os
 import tempfile
