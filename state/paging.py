@@ -15,13 +15,13 @@ from state.store import Store
 
 
 class Page[T](msgspec.Struct, frozen=True):
-    """`next`: the cursor of the following page, None on the last. A filtered page may be short and have one."""
+    """`next`: the cursor of the following page, None on the last. A filtered page may be short of items."""
 
     items: tuple[T, ...]
     next: str | None
 
 
-class BadCursor(ValueError):
+class BadCursor(ValueError):  # noqa: N818  # As BadPath: a sentence for the person who sent it.
     """A cursor that no page of ours gave."""
 
 
@@ -30,7 +30,7 @@ def encode_cursor(member: bytes) -> str:
 
 
 def decode_cursor(cursor: str) -> bytes:
-    """Raises BadCursor."""
+    """Undo `encode_cursor`. Raises BadCursor."""
     try:
         member = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
     except ValueError:
@@ -51,6 +51,8 @@ async def members(
 ) -> Page[bytes]:
     """List the members of all `keys` together, in order, that begin with `prefix`. Raises BadCursor."""
     after = None if cursor is None else decode_cursor(cursor)
+    if after is not None and not after.startswith(prefix):
+        raise BadCursor("The cursor belongs to a listing with another prefix.")
     low, high = (b"[" + prefix, b"(" + prefix_end(prefix)) if prefix else (b"-", b"+")
     sets = [_Set(key, low, high, descending=descending) for key in keys]
     if after is not None:
@@ -70,7 +72,7 @@ async def members(
 
 
 def prefix_end(prefix: bytes) -> bytes:
-    """The least name above all that begin with `prefix`, which is UTF-8 and so never ends in 255."""
+    """Give the least name above all that begin with `prefix`, which is UTF-8 and so never ends in 255."""
     return prefix[:-1] + bytes((prefix[-1] + 1,))
 
 

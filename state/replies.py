@@ -10,7 +10,7 @@ from state.redis.checks import passing
 
 
 def checked(replies: list[Any]) -> list[Any]:
-    """Raises StoreUnavailable or ResponseError if any is an error."""
+    """Pass replies on. Raises StoreUnavailable or ResponseError if any is an error."""
     for reply in replies:
         if isinstance(reply, ResponseError):
             if passing(reply):

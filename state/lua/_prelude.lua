@@ -3,22 +3,6 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- Every step of a session begins with KEYS lease held events | ARGV epoch holder member.
--- 'ok': this session holds the lease. 'newer': another does. 'lost': the store knows an older epoch or none.
--- An empty holder at our own epoch was a reaping in error: the lease is taken back at once.
-local function fence()
-  local l = redis.call('HMGET', KEYS[1], 'epoch', 'holder')
-  local known, epoch = tonumber(l[1] or '0'), tonumber(ARGV[1])
-  if known < epoch then return 'lost' end
-  if known > epoch then return 'newer' end
-  if l[2] == ARGV[2] then return 'ok' end
-  if l[2] ~= '' then return 'newer' end
-  redis.call('HSET', KEYS[1], 'holder', ARGV[2], 'node', string.match(ARGV[2], '^[^/]*'))
-  redis.call('HDEL', KEYS[1], 'until')
-  redis.call('SADD', KEYS[2], ARGV[3])
-  return 'ok'
-end
-
 -- Of each stream (one per partition and tenant): 10,000 events at least, of the last 6 hours at most; whichever is
 -- less. Age is looked after once in 90 minutes, so that an event costs two calls; a silent stream dies whole.
 local EVENTS_KEPT, EVENTS_KEPT_MS = 10000, 21600000
@@ -29,6 +13,37 @@ local function emit(stream, member, kind, data)
     redis.call('XTRIM', stream, 'MINID', '~', now_ms() - EVENTS_KEPT_MS)
     redis.call('PEXPIRE', stream, EVENTS_KEPT_MS + 5400000)
   end
+end
+
+-- Every step of a session begins with KEYS lease held events | ARGV epoch holder member.
+-- 'ok': this session holds the lease. 'newer': another does. 'lost': the store knows an older epoch or none.
+-- A holder reaped in error takes its lease back at once. One that released it does not: a step may still be on its way.
+local function fence()
+  local l = redis.call('HMGET', KEYS[1], 'epoch', 'holder', 'reaped')
+  local known, epoch = tonumber(l[1] or '0'), tonumber(ARGV[1])
+  if known < epoch then return 'lost' end
+  if known > epoch then return 'newer' end
+  if l[2] == ARGV[2] then return 'ok' end
+  if l[2] ~= '' or l[3] ~= ARGV[2] then return 'newer' end
+  redis.call('HSET', KEYS[1], 'holder', ARGV[2], 'node', string.match(ARGV[2], '^[^/]*'))
+  redis.call('HDEL', KEYS[1], 'until_ms', 'reaped')
+  redis.call('SADD', KEYS[2], ARGV[3])
+  emit(KEYS[3], ARGV[3], 'charge_point.connected', redis.call('HGET', KEYS[1], 'connection'))
+  return 'ok'
+end
+
+-- The holder is gone, the epoch stays. The event is the connection's JSON with the reason (JSON too) before it.
+local function vacate(lease, held, events, member, reason)
+  local connection = redis.call('HGET', lease, 'connection')
+  redis.call('HSET', lease, 'holder', '', 'node', '', 'until_ms', now_ms())
+  redis.call('SREM', held, member)
+  emit(events, member, 'charge_point.disconnected', '{"reason":' .. reason .. ',' .. string.sub(connection, 2))
+end
+
+local function register(record, charge_points, events, member, id, automatic)
+  redis.call('HSET', record, 'registered_ms', now_ms(), 'auto_registered', automatic and 1 or 0)
+  redis.call('ZADD', charge_points, 0, id)
+  emit(events, member, 'charge_point.registered', '{"auto_registered":' .. tostring(automatic) .. '}')
 end
 
 -- A reference, never the payload. The action is letters only (commands.py), the id is ours.
