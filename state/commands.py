@@ -18,6 +18,7 @@ from state.command_table import Status
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.leases import Lease, require
+from state.replies import checked, fields
 from state.scripts import script
 from state.store import Store
 
@@ -34,7 +35,11 @@ _SETTLE = script("command_settle")
 _ID = re.compile(r"[0-9a-f]{2}\.[A-Za-z0-9_-]{22}")
 _ACTION = re.compile(r"[A-Za-z]{1,50}")
 _CLAIMING = command_table.text(command_table.moves_to("sent"))
-_SETTLING = {status: command_table.text(command_table.moves_to(status)) for status in command_table.TABLE}
+_SETTLING = {
+    status: command_table.text(command_table.moves_to(status))
+    for status in command_table.TABLE
+    if status not in command_table.WAITING
+}
 _LATE = command_table.text(command_table.LATE)
 _ORPHANED = command_table.text(command_table.ORPHANED)
 _OVERDUE = command_table.text(command_table.OVERDUE)
@@ -196,7 +201,10 @@ async def settle(
     """Record how a command ended, and wake whoever waits for it.
 
     Not fenced: a result is a fact, from whichever session. What command_table.py does not allow is Taken.
+    Raises ValueError for `queued` and `sent`, StoreUnavailable.
     """
+    if status not in _SETTLING:
+        raise ValueError(f"{status} is no way for a command to end")
     if not _is_of(id_, keys):
         return Gone()
     call = settling(keys, id_, _SETTLING[status], response=response, error=error)
@@ -236,10 +244,7 @@ async def pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]:
     for first in range(0, len(leases), _PENDING_PER_ROUND):
         some = leases[first : first + _PENDING_PER_ROUND]
         replies = await store.pipeline([("LRANGE", lease.keys.pending, 0, -1) for lease in some])
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise StoreUnavailable(f"the store did not list pending commands: {reply}")
-            found.append([id_.decode() for id_ in reply])
+        found += [[id_.decode() for id_ in reply] for reply in checked(replies)]
     return found
 
 
@@ -247,8 +252,8 @@ async def get(store: Store, tenant: str, id_: str) -> Command | None:
     """Look up a command of this tenant, for 24 h after it was settled. None for anything else."""
     if _ID.fullmatch(id_) is None:
         return None
-    fields = await store.execute("HGETALL", key_names.command(id_))
-    command = _command(id_, fields) if fields else None
+    reply = await store.execute("HGETALL", key_names.command(id_))
+    command = _command(id_, reply) if reply else None
     return command if command is not None and command.tenant == tenant else None
 
 
@@ -300,21 +305,19 @@ async def _answer(store: Store, id_: str, reply: list[Any]) -> None:
 
 
 def _command(id_: str, reply: Any) -> Command:
-    """Of a hash, as a step (a list) or RESP3 (a map) gives it."""
-    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
-    fields = {name.decode(): value for name, value in pairs}
-    tenant, charge_point = key_names.split(fields["of"].decode())
-    response, error = fields.get("response"), fields.get("error")
-    sent_ms, settled_ms = fields.get("sent_ms"), fields.get("settled_ms")
+    read = fields(reply)
+    tenant, charge_point = key_names.split(read["of"])
+    response, error = read.get("response"), read.get("error")
+    sent_ms, settled_ms = read.get("sent_ms"), read.get("settled_ms")
     return Command(
         id=id_,
         tenant=tenant,
         charge_point=charge_point,
-        action=fields["action"].decode(),
-        payload=msgspec.Raw(fields["payload"]),
-        status=msgspec.convert(fields["status"].decode(), Status),
-        created_ms=int(fields["created_ms"]),
-        deadline_ms=int(fields["deadline_ms"]),
+        action=read["action"],
+        payload=msgspec.Raw(read["payload"]),
+        status=msgspec.convert(read["status"], Status),
+        created_ms=int(read["created_ms"]),
+        deadline_ms=int(read["deadline_ms"]),
         response=None if response is None else msgspec.Raw(response),
         error=None if error is None else msgspec.Raw(error),
         sent_ms=None if sent_ms is None else int(sent_ms),

@@ -5,13 +5,14 @@ point.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
+from redis.exceptions import ResponseError
 
 from state import keys
 from state.cursors import Cursor, Position
-from state.errors import StoreUnavailable
+from state.replies import checked
 from state.store import Store
 
 KEPT_MS = 6 * 3600 * 1000
@@ -45,10 +46,10 @@ class Batch(NamedTuple):
 async def now_cursor(store: Store, tenant: str) -> Cursor:
     """Behind everything that is recorded: exact, as it asks each partition. Raises StoreUnavailable."""
     before = store.server_time_ms()
-    replies = await _each(
-        store, [("XREVRANGE", keys.events(p, tenant), "+", "-", "COUNT", 1) for p in range(keys.PARTITIONS)]
+    replies = await store.pipeline(
+        [("XREVRANGE", keys.events(p, tenant), "+", "-", "COUNT", 1) for p in range(keys.PARTITIONS)]
     )
-    return Cursor(before, {p: _position(reply[0][0]) for p, reply in enumerate(replies) if reply})
+    return Cursor(before, {p: _position(reply[0][0]) for p, reply in enumerate(checked(replies)) if reply})
 
 
 async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> Batch:
@@ -59,21 +60,11 @@ async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> Batch:
     before = store.server_time_ms()
     positions = dict(cursor.positions)
     of_each = max(8, -(-2 * limit // keys.PARTITIONS))
-    replies = await _each(
-        store,
-        [
-            (
-                "XRANGE",
-                keys.events(p, tenant),
-                _behind(positions.get(p, NOTHING)),
-                "+",
-                "COUNT",
-                of_each,
-            )
-            for p in range(keys.PARTITIONS)
-        ],
+    behind = [_behind(positions.get(p, NOTHING)) for p in range(keys.PARTITIONS)]
+    replies = await store.pipeline(
+        [("XRANGE", keys.events(p, tenant), begin, "+", "COUNT", of_each) for p, begin in enumerate(behind)]
     )
-    full = [p for p, reply in enumerate(replies) if len(reply) == of_each]
+    full = [p for p, reply in enumerate(checked(replies)) if len(reply) == of_each]
     gap = cursor.complete_ms < before - KEPT_MS + _MARGIN_MS or await _trimmed(store, tenant, cursor, full)
     merged = sorted(
         ((_position(entry[0]), p, entry[1]) for p, reply in enumerate(replies) for entry in reply),
@@ -102,22 +93,17 @@ async def _trimmed(store: Store, tenant: str, cursor: Cursor, full: Sequence[int
 
     A stream keeps so many events that this needs a look only where a read came back full.
     """
-    replies = await _each(store, [("XINFO", "STREAM", keys.events(p, tenant)) for p in full])
+    replies = await store.pipeline([("XINFO", "STREAM", keys.events(p, tenant)) for p in full])
     for partition, reply in zip(full, replies, strict=True):
+        if isinstance(reply, ResponseError) and "no such key" in str(reply):
+            return True  # It has gone just now.
+        checked([reply])
         info = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
         first = info[b"first-entry"]
         dropped = info[b"entries-added"] > info[b"length"]
         if dropped and (first is None or _position(first[0]) > cursor.positions.get(partition, NOTHING)):
             return True
     return False
-
-
-async def _each(store: Store, commands: list[tuple[str | int, ...]]) -> list[Any]:
-    replies = await store.pipeline(commands)
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise StoreUnavailable(f"the store did not read events: {reply}")
-    return replies
 
 
 def _behind(position: Position) -> str:

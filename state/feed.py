@@ -27,7 +27,7 @@ _RETRY_S = 0.5
 
 
 class Lagging(Exception):  # noqa: N818 # It names what happened, as Superseded does.
-    """A subscriber did not take its events in time and was dropped: it may come again with its last cursor."""
+    """A subscriber did not take its events in time and was dropped. It may come again with its cursor."""
 
 
 class Gap(NamedTuple):

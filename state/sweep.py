@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from state import command_table, commands, keys
-from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
+from state.replies import checked
 from state.scripts import script
 from state.store import Store
 
@@ -29,9 +29,7 @@ async def overdue(store: Store, partitions: Iterable[int] = range(keys.PARTITION
         ]
     )
     calls = []
-    for entries in found:
-        if isinstance(entries, Exception):
-            raise StoreUnavailable(f"the store did not list overdue commands: {entries}")
+    for entries in checked(found):
         for entry in entries:
             command_id, _, member = entry.decode().partition(" ")
             of = ChargePointKeys(*keys.split(member))

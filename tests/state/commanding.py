@@ -1,0 +1,79 @@
+"""A charge point with a session, its node and an admin process, as the tests of commands need them."""
+
+from typing import Any
+
+import msgspec
+
+from state import commands, keys
+from state.commands import Command, Submitted
+from state.keys import ChargePointKeys
+from state.leases import Lease
+from state.store import Store
+
+TENANT, CHARGE_POINT = "acme {1}", "CP/ü-7"
+KEYS = ChargePointKeys(TENANT, CHARGE_POINT)
+NODE, ADMIN = "node-1", "admin-1"
+
+
+async def seat(store: Store, *, epoch: int = 1, node: str = NODE, of: ChargePointKeys = KEYS) -> Lease:
+    """Let a session hold the charge point."""
+    lease = Lease(of, f"{node}/{epoch}", epoch)
+    await store.execute("HSET", of.lease, "epoch", epoch, "holder", lease.holder, "node", node)
+    return lease
+
+
+async def open_inbox(store: Store, incarnation: str = NODE) -> None:
+    await store.execute("XADD", keys.inbox(incarnation), "*", "begin", "")
+
+
+async def woken(store: Store, incarnation: str = NODE) -> list[bytes]:
+    """Read the messages in a node's inbox."""
+    entries = await store.execute("XRANGE", keys.inbox(incarnation), "-", "+")
+    return [b" ".join(fields) for _, fields in entries[1:]]
+
+
+async def submitted(store: Store, **changes: Any) -> Command:
+    """Submit a command that must be accepted, and return it."""
+    given: dict[str, Any] = {
+        "action": "Reset",
+        "payload": b'{"type":"Soft"}',
+        "ttl_ms": 60_000,
+        "reply_to": ADMIN,
+    }
+    outcome = await commands.submit(store, TENANT, CHARGE_POINT, **(given | changes))
+    assert isinstance(outcome, Submitted)
+    return outcome.command
+
+
+async def current(store: Store, command: Command) -> Command:
+    found = await commands.get(store, TENANT, command.id)
+    assert found is not None
+    return found
+
+
+async def make_overdue(store: Store, command_id: str, of: ChargePointKeys = KEYS) -> None:
+    """Let the deadline pass."""
+    past = store.server_time_ms() - 1000
+    await store.execute("HSET", of.command(command_id), "deadline_ms", past)
+    await store.execute("ZADD", of.overdue, "XX", past, f"{command_id} {of.member}")
+
+
+async def waiting(store: Store, of: ChargePointKeys = KEYS) -> tuple[list[str], set[str]]:
+    """Read what `pending` and `overdue` hold of the charge point."""
+    pending = await store.execute("LRANGE", of.pending, 0, -1)
+    overdue = [entry.decode() for entry in await store.execute("ZRANGE", of.overdue, 0, -1)]
+    of_ours = {entry.partition(" ")[0] for entry in overdue if entry.endswith(f" {of.member}")}
+    return [id_.decode() for id_ in pending], of_ours
+
+
+async def told(store: Store, of: ChargePointKeys = KEYS) -> list[tuple[str, str]]:
+    """Read the events of the charge point's commands: command and status."""
+    found = []
+    for _, fields in await store.execute("XRANGE", of.events, "-", "+"):
+        named = dict(zip(fields[::2], fields[1::2], strict=True))
+        data = msgspec.json.decode(named[b"data"])
+        assert named[b"of"].decode() == of.member
+        assert named[b"kind"].decode() == f"command.{data['status']}"
+        assert data.keys() == {"command", "action", "status"}
+        found.append((data["command"], data["status"]))
+    return found
