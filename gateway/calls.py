@@ -1,0 +1,154 @@
+"""Our calls to one charge point: an operator's command is claimed, sent, and its outcome stored.
+
+One at a time (OCPP-J 4.1.1), in the order of the pending list. A claim that we cannot confirm is asked again
+with the same nonce, and an answer that comes too late still settles its command.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+import trio
+
+from gateway.ocpp16 import actions
+from gateway.ocpp16.errors import PayloadInvalid
+from gateway.ocpp16.protocol import CallAnswered, CallRefused
+from gateway.websocket.close_codes import ConnectionClosed
+from state import commands
+from state.command_table import Status
+from state.errors import LeaseLost, StoreUnavailable, Superseded
+
+if TYPE_CHECKING:
+    from gateway.session import Session
+
+RETRY_S = 1.0
+
+
+class Calls:
+    """A command's id is the message id of its call, so that a late answer names the command it belongs to."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._wake = trio.Event()
+        self._wake.set()  # The claim may have found commands waiting.
+        self._answered = trio.Event()
+        self._outcome: CallAnswered | CallRefused | None = None
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def settled(self, outcome: CallAnswered | CallRefused) -> None:
+        """The charge point answered our call: told by the read task."""
+        self._outcome = outcome
+        self._answered.set()
+
+    def settled_late(self, outcome: CallAnswered | CallRefused) -> None:
+        """The truth arrived late; it is still the truth."""
+        self._session.node.background(self._store_outcome, outcome.call.id, outcome)
+
+    async def run(self, after: Callable[[], Awaitable[None]]) -> None:
+        await after()
+        await self._persistently(self._orphaned)
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            await self._persistently(self._work_off)
+
+    async def _persistently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Until the store lets us. If another session holds the lease, this one ends."""
+        while True:
+            try:
+                return await work()
+            except StoreUnavailable:
+                await trio.sleep(RETRY_S)
+            except LeaseLost:
+                await self._session.audited("lost")
+                await trio.sleep(RETRY_S)
+            except Superseded:
+                await self._session.audited("newer")
+                await trio.sleep_forever()
+
+    async def _orphaned(self) -> None:
+        await commands.orphaned(self._session.node.store, self._session.lease)
+
+    async def _work_off(self) -> None:
+        [pending] = await commands.pending(self._session.node.store, [self._session.lease])
+        for command_id in pending:
+            await self._one(command_id)
+
+    async def _one(self, command_id: str) -> None:
+        match await self._claim(command_id, secrets.token_hex(8)):
+            case commands.Go() as go:
+                await self._call(command_id, go)
+                self._wake.set()  # Others may have come meanwhile.
+            case commands.Late() | commands.Taken() | commands.Gone():
+                pass
+
+    async def _claim(
+        self, command_id: str, nonce: str
+    ) -> commands.Go | commands.Late | commands.Taken | commands.Gone:
+        while True:
+            try:
+                return await commands.claim(self._session.node.store, self._session.lease, command_id, nonce)
+            except StoreUnavailable:
+                await trio.sleep(RETRY_S)  # The same nonce gets the same answer.
+
+    async def _call(self, command_id: str, go: commands.Go) -> None:
+        deadline = trio.current_time() + go.left_ms / 1000
+        try:
+            request = actions.decode_request(go.action, go.payload)
+        except PayloadInvalid as error:
+            await self._settle(command_id, "error", error=_error(error.code, str(error)))
+            return
+        protocol, now = self._session.protocol, trio.current_time()
+        if now >= deadline:
+            await self._settle(command_id, "expired")
+            return
+        self._answered, self._outcome = trio.Event(), None
+        frame = protocol.call(request, command_id, now, timeout=deadline - now)
+        try:
+            await self._session.connection.send(frame)
+        except ConnectionClosed:
+            # Whether it arrived nobody knows: the next session finds it `sent` and calls it unknown.
+            await trio.sleep_forever()
+        with trio.move_on_at(deadline):
+            await self._answered.wait()
+        if self._outcome is None:
+            protocol.tick(deadline)
+        await self._store_outcome(command_id, self._outcome)
+
+    async def _store_outcome(self, command_id: str, outcome: CallAnswered | CallRefused | None) -> None:
+        match outcome:
+            case None:
+                await self._settle(command_id, "timeout")
+            case CallAnswered():
+                await self._settle(command_id, "answered", response=outcome.payload)
+            case CallRefused():
+                await self._settle(
+                    command_id, "error", error=_error(outcome.code, outcome.description, outcome.details)
+                )
+
+    async def _settle(
+        self, command_id: str, status: Status, *, response: bytes | None = None, error: bytes | None = None
+    ) -> None:
+        """Store what became of a command, however long the store takes, and wake whoever waits."""
+        session = self._session
+        while True:
+            try:
+                await commands.settle(
+                    session.node.store,
+                    session.lease.keys,
+                    command_id,
+                    status=status,
+                    response=response,
+                    error=error,
+                )
+            except StoreUnavailable:
+                await trio.sleep(RETRY_S)
+            else:
+                return
+
+
+def _error(code: str, description: str, details: bytes = b"{}") -> bytes:
+    return msgspec.json.encode({"code": code, "description": description, "details": msgspec.Raw(details)})

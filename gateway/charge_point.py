@@ -1,0 +1,50 @@
+"""What a handler sees of the charge point that speaks. It can remember and answer, but not call."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from gateway.ocpp16 import timestamps
+from state.leases import Fence, Lease
+from state.store import Store
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class ChargePoint:
+    """`fence` is what the last fact met: `newer` ends the session, `lost` makes it re-adopt its lease."""
+
+    store: Store
+    lease: Lease
+    heartbeat_interval_s: int
+    booted: bool
+    payload: bytes = b"{}"
+    """Of the call at hand, as JSON."""
+    fence: Fence = "ok"
+    faults: Counter[str] = field(default_factory=Counter)
+    holds: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Open transactions started here -> (tag, hold member), refreshed while they last."""
+
+    @property
+    def tenant(self) -> str:
+        return self.lease.keys.tenant
+
+    @property
+    def id(self) -> str:
+        return self.lease.keys.id
+
+    def fault(self, name: str) -> None:
+        self.faults[name] += 1
+
+    def read_time(self, text: str) -> int | None:
+        """Milliseconds of a timestamp; None, and a fault, if nothing can be made of it."""
+        parsed = timestamps.parse(text)
+        self.faults.update(parsed.faults)
+        return parsed.ms
+
+    def met(self, fence: Fence) -> None:
+        if fence != "ok":
+            self.fence = fence

@@ -1,0 +1,39 @@
+"""Leave in good order: spread the goodbyes, so that the fleet does not come back all at once elsewhere."""
+
+import structlog
+import trio
+
+from gateway.closing import RESTARTING
+from gateway.node import Node
+from gateway.session import Session
+
+log = structlog.get_logger()
+
+LAST_RELEASES_S = 5.0
+CLOSE_S = 8.0
+"""For the last goodbye: the call at hand, and the peer's CLOSE."""
+
+
+async def drain(node: Node, window_s: float) -> None:
+    """CLOSE 1012 to every session, evenly over `window_s` seconds, those that charge last; then release."""
+    node.draining = True
+    sessions = sorted(node.hub, key=lambda session: session.charging)
+    log.info("draining", sessions=len(sessions), seconds=window_s)
+    began = trio.current_time()
+    with trio.move_on_at(began + window_s + CLOSE_S):
+        async with trio.open_nursery() as nursery:
+            for number, session in enumerate(sessions):
+                await trio.sleep_until(began + window_s * number / len(sessions))
+                nursery.start_soon(_goodbye, session)
+    # Whoever was admitted while we drained.
+    with trio.move_on_after(CLOSE_S):
+        async with trio.open_nursery() as nursery:
+            for session in node.hub:
+                nursery.start_soon(_goodbye, session)
+    with trio.move_on_after(LAST_RELEASES_S):
+        await node.released()
+
+
+async def _goodbye(session: Session) -> None:
+    await session.close(RESTARTING)
+    await session.ended.wait()

@@ -1,0 +1,23 @@
+"""What a tag may do here: the idTagInfo of Authorize, StartTransaction and StopTransaction."""
+
+from gateway.charge_point import ChargePoint, now_ms
+from gateway.ocpp16 import timestamps
+from gateway.ocpp16.types import IdTagInfo
+from state import id_tags
+from state.id_tags import IdTag
+
+
+async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, IdTagInfo]:
+    """Invalid if nobody knows it, Expired also by its date. Never ConcurrentTx: only a start can be that."""
+    tag = await id_tags.get(charge_point.store, charge_point.tenant, id_tag)
+    if tag is None:
+        return None, IdTagInfo(status="Invalid")
+    return tag, IdTagInfo(status=_status(tag), expiry_date=tag.expiry_date, parent_id_tag=tag.parent_id_tag)
+
+
+def _status(tag: IdTag) -> id_tags.Status:
+    if tag.status == "Accepted" and tag.expiry_date is not None:
+        expiry_ms = timestamps.parse(tag.expiry_date).ms
+        if expiry_ms is not None and expiry_ms <= now_ms():
+            return "Expired"
+    return tag.status

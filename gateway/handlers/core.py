@@ -1,0 +1,194 @@
+"""Core profile: what we answer, and what we remember (OCPP 1.6 section 4, errata 2025-04)."""
+
+import msgspec
+
+from gateway.charge_point import ChargePoint, now_ms
+from gateway.handlers import authorization
+from gateway.handlers.handler import Handler
+from gateway.ocpp16 import core, timestamps
+from gateway.ocpp16.types import IdTagInfo, Message
+from state import charge_points, connectors, holds, transactions
+from state import meter_values as values
+
+OFFLINE_AFTER_MS = 120_000
+HOLD_MS = 3 * 3600 * 1000
+"""Refreshed hourly while the transaction lasts (`upkeep.py`)."""
+UNLIMITED = 2**31 - 1
+
+
+async def boot_notification(
+    _request: core.BootNotification, charge_point: ChargePoint
+) -> core.BootNotificationResult:
+    await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload, "Accepted")
+    charge_point.booted = True
+    return core.BootNotificationResult(
+        status="Accepted",
+        current_time=timestamps.format_ms(now_ms()),
+        interval=charge_point.heartbeat_interval_s,
+    )
+
+
+async def heartbeat(_request: core.Heartbeat, _charge_point: ChargePoint) -> core.HeartbeatResult:
+    return core.HeartbeatResult(current_time=timestamps.format_ms(now_ms()))
+
+
+async def status_notification(
+    request: core.StatusNotification, charge_point: ChargePoint
+) -> core.StatusNotificationResult:
+    connector = connectors.Connector(
+        connector_id=request.connector_id,
+        status=request.status,
+        error_code=request.error_code,
+        info=request.info,
+        vendor_id=request.vendor_id,
+        vendor_error_code=request.vendor_error_code,
+        timestamp=request.timestamp,
+        received_ms=now_ms(),
+    )
+    await connectors.status(charge_point.store, charge_point.lease, connector)
+    return core.StatusNotificationResult()
+
+
+async def authorize(request: core.Authorize, charge_point: ChargePoint) -> core.AuthorizeResult:
+    _, info = await authorization.judge(charge_point, request.id_tag)
+    return core.AuthorizeResult(id_tag_info=info)
+
+
+async def start_transaction(
+    request: core.StartTransaction, charge_point: ChargePoint
+) -> core.StartTransactionResult:
+    """Always a transactionId (5.8): a transaction that began cannot be refused, whatever its tag."""
+    start = _start(request, charge_point)
+    replayed = await transactions.find_start(charge_point.store, charge_point.lease, start)
+    if replayed is None:
+        outcome = await _start_new(request, charge_point, start)
+    else:
+        outcome = replayed.id, replayed.answer
+        charge_point.met(replayed.fence)
+    transaction_id, answer = outcome
+    return core.StartTransactionResult(
+        id_tag_info=msgspec.json.decode(answer, type=IdTagInfo), transaction_id=transaction_id
+    )
+
+
+async def _start_new(
+    request: core.StartTransaction, charge_point: ChargePoint, start: transactions.Start
+) -> tuple[int, bytes]:
+    store, lease = charge_point.store, charge_point.lease
+    tag, info = await authorization.judge(charge_point, request.id_tag)
+    member = holds.member(charge_point.id, transactions.fingerprint(start))
+    held = False
+    if tag is not None and tag.max_active_transactions is not None and info.status == "Accepted":
+        # What began offline has begun: it counts, and is never told ConcurrentTx.
+        offline = start.received_ms - start.started_ms > OFFLINE_AFTER_MS
+        maximum = UNLIMITED if offline else tag.max_active_transactions
+        until_ms = store.server_time_ms() + HOLD_MS
+        held = await holds.hold(store, charge_point.tenant, request.id_tag, member, maximum, until_ms)
+        if not held:
+            info = IdTagInfo(
+                status="ConcurrentTx", expiry_date=info.expiry_date, parent_id_tag=info.parent_id_tag
+            )
+    try:
+        outcome = await transactions.start(store, lease, start, msgspec.json.encode(info))
+    except BaseException:
+        # Our own release if we can; else the hold runs out by itself.
+        if held:
+            await _release(charge_point, request.id_tag, member)
+        raise
+    charge_point.met(outcome.fence)
+    match outcome:
+        case transactions.Replayed():
+            return outcome.id, outcome.answer
+        case transactions.Started():
+            if outcome.clock_fault:
+                charge_point.fault("clock_stuck")
+            if (void := outcome.superseded) is not None:
+                await _release(charge_point, void.id_tag, holds.member(charge_point.id, void.fingerprint))
+            if held:
+                charge_point.holds[outcome.id] = (request.id_tag, member)
+            return outcome.id, msgspec.json.encode(info)
+
+
+async def stop_transaction(
+    request: core.StopTransaction, charge_point: ChargePoint
+) -> core.StopTransactionResult:
+    """Never refused; what belongs to no transaction is kept as an orphan."""
+    received_ms = now_ms()
+    stopped_ms = charge_point.read_time(request.timestamp)
+    info = None
+    if request.id_tag is not None:
+        _, info = await authorization.judge(charge_point, request.id_tag)
+    stop = transactions.Stop(
+        transaction_id=str(request.transaction_id),
+        timestamp=request.timestamp,
+        stopped_ms=received_ms if stopped_ms is None else stopped_ms,
+        meter_stop=request.meter_stop,
+        id_tag=request.id_tag,
+        reason=request.reason,
+        data=core.raw_transaction_data(charge_point.payload),
+        received_ms=received_ms,
+    )
+    answer = b"" if info is None else msgspec.json.encode(info)
+    outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer)
+    charge_point.met(outcome.fence)
+    match outcome:
+        case transactions.Stopped() | transactions.StopReplayed():
+            charge_point.holds.pop(request.transaction_id, None)
+            if outcome.fingerprint:
+                member = holds.member(charge_point.id, outcome.fingerprint)
+                await _release(charge_point, outcome.id_tag, member)
+        case transactions.Orphaned():
+            charge_point.fault("orphan_stop")
+    return core.StopTransactionResult(
+        id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo) if outcome.answer else None
+    )
+
+
+async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> core.MeterValuesResult:
+    """Never refused, whatever the transaction."""
+    fence = await values.append(
+        charge_point.store,
+        charge_point.lease,
+        connector_id=request.connector_id,
+        transaction_id=None if request.transaction_id is None else str(request.transaction_id),
+        payload=core.raw_meter_value(charge_point.payload),
+        received_ms=now_ms(),
+    )
+    charge_point.met(fence)
+    return core.MeterValuesResult()
+
+
+async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -> core.DataTransferResult:  # noqa: ARG001  no vendor is known here
+    return core.DataTransferResult(status="UnknownVendorId")
+
+
+async def _release(charge_point: ChargePoint, id_tag: str, member: str) -> None:
+    """If the store fails us here, the charge point repeats itself, and the replay releases."""
+    await holds.release(charge_point.store, charge_point.tenant, id_tag, member)
+
+
+def _start(request: core.StartTransaction, charge_point: ChargePoint) -> transactions.Start:
+    received_ms = now_ms()
+    started_ms = charge_point.read_time(request.timestamp)
+    return transactions.Start(
+        connector_id=request.connector_id,
+        id_tag=request.id_tag,
+        timestamp=request.timestamp,
+        started_ms=received_ms if started_ms is None else started_ms,
+        plausible=started_ms is not None and timestamps.plausible(started_ms, received_ms),
+        meter_start=request.meter_start,
+        reservation_id=request.reservation_id,
+        received_ms=received_ms,
+    )
+
+
+HANDLERS: dict[type[Message], Handler] = {
+    core.Authorize: authorize,
+    core.BootNotification: boot_notification,
+    core.DataTransfer: data_transfer,
+    core.Heartbeat: heartbeat,
+    core.MeterValues: meter_values,
+    core.StartTransaction: start_transaction,
+    core.StatusNotification: status_notification,
+    core.StopTransaction: stop_transaction,
+}

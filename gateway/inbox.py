@@ -1,0 +1,67 @@
+"""Messages from other processes to this node. Each is a wake-up: losing one costs seconds, never a fact."""
+
+from typing import Any
+
+import structlog
+import trio
+
+from gateway.closing import DELETED, DISCONNECTED, REVOKED, SUPERSEDED, Closing
+from gateway.node import Node
+from gateway.session import Session
+from state import nodes
+from state.errors import StateError
+
+log = structlog.get_logger()
+
+BLOCK_MS = 5000
+RETRY_S = 1.0
+
+_CLOSINGS: dict[str, Closing] = {"disconnected": DISCONNECTED, "deleted": DELETED}
+
+
+async def read(node: Node) -> None:
+    """Until cancelled."""
+    after = "0"
+    while True:
+        try:
+            messages = await nodes.read(node.store, node.incarnation, after, BLOCK_MS)
+        except StateError:
+            await trio.sleep(RETRY_S)
+            continue
+        for message_id, message in messages:
+            after = message_id
+            try:
+                _take(node, message)
+            except Exception:
+                log.exception("inbox message not understood", kind=message.get("kind"))
+
+
+def _take(node: Node, message: dict[str, Any]) -> None:
+    match message["kind"]:
+        case "command":
+            if (session := node.hub.find(message["member"])) is not None:
+                session.calls.wake()
+        case "evicted":
+            node.background(_evict, node, message)
+        case "evicted_done":
+            node.evictions.gone(message["holder"])
+        case "disconnect":
+            if (session := node.hub.find(message["member"])) is not None:
+                session.close_soon(_CLOSINGS.get(message.get("reason", ""), DISCONNECTED))
+        case "token_revoked":
+            for session in node.hub:
+                if _uses(session, message):
+                    session.close_soon(REVOKED)
+
+
+def _uses(session: Session, message: dict[str, Any]) -> bool:
+    return (session.lease.keys.tenant, session.attached.token_id) == (message["tenant"], message["token_id"])
+
+
+async def _evict(node: Node, message: dict[str, Any]) -> None:
+    """Close our session, and tell the node of the new one when it is gone."""
+    session = node.hub.find_holder(message["holder"])
+    if session is not None:
+        session.close_soon(SUPERSEDED)
+        await session.ended.wait()
+    await node.tell(message["by_node"], {"kind": "evicted_done", "holder": message["holder"]})

@@ -1,0 +1,85 @@
+"""What a scrape of this process shows."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from gateway.node import Node
+from gateway.service.metrics import LoopLag, Reading, new_registry
+from gateway.telemetry import BUCKETS_S, Telemetry
+from gateway.websocket.stats import Stats
+
+
+def registry(node: Node, stats: Stats, lag: LoopLag) -> CollectorRegistry:
+    found = new_registry(lambda: _node(node), lambda: _transport(stats), lambda: _store(node), lag.readings)
+    found.register(_Latencies(node.telemetry))
+    return found
+
+
+def _node(node: Node) -> Iterator[Reading]:
+    telemetry = node.telemetry
+    yield Reading("csms_sessions", "Charge points connected to this process.", len(node.hub), "gauge")
+    yield Reading(
+        "csms_draining", "1 while this process says goodbye to its charge points.", node.draining, "gauge"
+    )
+    yield Reading(
+        "csms_refused_calls",
+        "Calls answered with InternalError, by action.",
+        telemetry.refused_calls,
+        label="action",
+    )
+    yield Reading(
+        "csms_refused_handshakes",
+        "Upgrade requests refused, by HTTP status.",
+        {str(status): count for status, count in telemetry.refused_handshakes.items()},
+        label="status",
+    )
+    yield Reading("csms_faults", "What charge points got wrong, by name.", telemetry.faults, label="fault")
+    yield Reading("csms_commands", "Commands by how they ended.", telemetry.commands, label="status")
+    yield Reading(
+        "csms_flapping", "Connections refused because several took one lease in turns.", telemetry.flapping
+    )
+
+
+def _transport(stats: Stats) -> Iterator[Reading]:
+    yield Reading("csms_connections", "Open TCP connections, upgraded or not.", stats.open, "gauge")
+    yield Reading("csms_handshakes_in_flight", "Connections not yet upgraded.", stats.handshaking, "gauge")
+    yield Reading("csms_accepted", "TCP connections accepted.", stats.accepted)
+    yield Reading("csms_over_limit", "Connections cut because there were too many.", stats.over_limit)
+    yield Reading("csms_connection_crashes", "Connections ended by a defect of ours.", stats.crashed)
+    yield Reading("csms_messages", "OCPP messages received.", stats.messages)
+    yield Reading(
+        "csms_handshake_failures",
+        "Handshakes that failed, by reason.",
+        stats.handshake_failures,
+        label="reason",
+    )
+    yield Reading(
+        "csms_closed",
+        "Connections closed, by close code.",
+        {str(code): count for code, count in stats.closed.items()},
+        label="code",
+    )
+
+
+def _store(node: Node) -> Iterator[Reading]:
+    for name, value in node.store.stats().items():
+        yield Reading(f"csms_store_{name}", f"Store client: {name.replace('_', ' ')}.", value, "gauge")
+
+
+class _Latencies(Collector):
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def collect(self) -> Iterator[Metric]:
+        family = HistogramMetricFamily(
+            "csms_call_seconds", "From a call's last byte to its answer's, by action.", labels=["action"]
+        )
+        for action, latency in self._telemetry.calls.items():
+            total, buckets = 0, []
+            for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), latency.counts, strict=True):
+                total += count
+                buckets.append((bound, total))
+            family.add_metric([action], buckets, latency.total_s)
+        yield family

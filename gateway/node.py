@@ -1,0 +1,104 @@
+"""This gateway process: what its sessions share."""
+
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+import trio
+
+from gateway.attempts import Attempts
+from gateway.config import GatewayConfig
+from gateway.evictions import Evictions
+from gateway.hub import Hub
+from gateway.telemetry import Telemetry
+from state import leases, nodes
+from state.errors import StateError, StoreUnavailable
+from state.keys import ChargePointKeys
+from state.store import Store
+
+log = structlog.get_logger()
+
+READOPTIONS = 50
+RELEASES = 200
+RETRY_S = 1.0
+
+
+class Node:
+    """`background` runs what must outlive the session that asked for it; its failure ends nothing."""
+
+    def __init__(self, config: GatewayConfig, store: Store, pepper: bytes, nursery: trio.Nursery) -> None:
+        self.config = config
+        self.store = store
+        self.pepper = pepper
+        self.incarnation = nodes.new_incarnation()
+        self.hub = Hub()
+        self.telemetry = Telemetry()
+        self.evictions = Evictions()
+        self.attempts = Attempts(
+            per_address=config.security.failures_per_minute_and_address,
+            per_charge_point=config.security.failures_per_minute_and_charge_point,
+        )
+        self.readoptions = trio.Semaphore(READOPTIONS)
+        self.draining = False
+        self._releasing = 0
+        self._released = trio.Event()
+        self._releases = trio.Semaphore(RELEASES)
+        self._nursery = nursery
+        self._holders = itertools.count(1)
+
+    def next_holder(self) -> str:
+        return f"{self.incarnation}/{next(self._holders)}"
+
+    def background[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
+        self._nursery.start_soon(self._contained, work, args)
+
+    def release(self, lease: leases.Lease, reason: str) -> None:
+        """Give the lease back, in the background and until the store confirms it."""
+        self.background(self._release, lambda: leases.release(self.store, lease, reason))
+
+    def release_if_holder(self, keys: ChargePointKeys, holder: str) -> None:
+        """After a claim that nobody confirmed."""
+        self.background(
+            self._release, lambda: leases.release_if_holder(self.store, keys, holder, "claim not confirmed")
+        )
+
+    async def released(self) -> None:
+        """When every lease that was given back is confirmed."""
+        while self._releasing:
+            await self._released.wait()
+
+    def wall_ms(self, trio_time: float) -> int:
+        """Unix milliseconds, by the store's clock, of a moment on ours."""
+        return self.store.server_time_ms() - int((trio.current_time() - trio_time) * 1000)
+
+    async def tell(self, incarnation: str, message: dict[str, Any]) -> bool:
+        """Put a message into a node's inbox. False: it is gone, or the store is; it is a wake-up only."""
+        try:
+            return await nodes.send(self.store, incarnation, message)
+        except StoreUnavailable:
+            return False
+
+    async def _release(self, release: Callable[[], Awaitable[Any]]) -> None:
+        self._releasing += 1
+        try:
+            async with self._releases:
+                while True:
+                    try:
+                        await release()
+                    except StoreUnavailable:
+                        await trio.sleep(RETRY_S)
+                    else:
+                        return
+        finally:
+            self._releasing -= 1
+            released, self._released = self._released, trio.Event()
+            released.set()
+
+    async def _contained(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+        try:
+            await work(*args)
+        except StateError as error:
+            log.info("background work given up", why=str(error))
+        except Exception:
+            log.exception("background work failed")

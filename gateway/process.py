@@ -1,0 +1,165 @@
+"""One gateway process, from its configuration to its exit."""
+
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+import ssl
+import time
+from functools import partial
+from pathlib import Path
+
+import structlog
+import trio
+
+from gateway import handshake, inbox, metrics, upkeep
+from gateway.config import GatewayConfig
+from gateway.drain import drain
+from gateway.node import Node
+from gateway.service.config import ConfigError
+from gateway.service.health import serve_health
+from gateway.service.metrics import LoopLag
+from gateway.service.tls_files import read_certificates
+from gateway.websocket.limits import Limits
+from gateway.websocket.listeners import open_listeners
+from gateway.websocket.server import serve
+from gateway.websocket.stats import Stats
+from gateway.websocket.tls import server_context
+from state import nodes
+from state.errors import StoreUnavailable
+from state.store import Store, open_store
+
+log = structlog.get_logger()
+
+LEAVE_S = 5.0
+
+
+async def run(config: GatewayConfig) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises ConfigError, OSError, StoreUnavailable and StoreRefused, at the start only.
+    """
+    _raise_file_limit()
+    listen = config.listen
+    if listen.ws_port is None and listen.wss_port is None:
+        raise ConfigError("listen: give ws_port or wss_port, or charge points have nowhere to connect to")
+    plain = [] if listen.ws_port is None else open_listeners(listen.host, listen.ws_port)
+    secure = [] if listen.wss_port is None else open_listeners(listen.host, listen.wss_port)
+    tls = _tls_context(config) if secure else None
+    async with open_store(config.store) as store, trio.open_nursery() as background:
+        node = Node(config, store, config.security.pepper.encode(), background)
+        await _serve(node, store, plain, secure, tls)
+        background.cancel_scope.cancel()
+
+
+async def _serve(
+    node: Node,
+    store: Store,
+    plain: list[socket.socket],
+    secure: list[socket.socket],
+    tls: ssl.SSLContext | None,
+) -> None:
+    config, stats, lag = node.config, Stats(), LoopLag()
+    registry = metrics.registry(node, stats, lag)
+    me = nodes.Node(
+        kind="gateway", host=socket.gethostname(), pid=os.getpid(), started_ms=time.time_ns() // 10**6
+    )
+    await nodes.register(store, node.incarnation, me)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(upkeep.keep, node, me)
+        nursery.start_soon(inbox.read, node)
+        nursery.start_soon(lag.watch)
+        health_port = await nursery.start(
+            partial(
+                serve_health,
+                config.listen.health_host,
+                config.listen.health_port,
+                ready=lambda: not node.draining,
+                registry=registry,
+            )
+        )
+        accepting = [
+            await nursery.start(
+                partial(
+                    serve,
+                    sockets,
+                    handle=partial(handshake.handle, node),
+                    tls=context,
+                    limits=_limits(config),
+                    stats=stats,
+                )
+            )
+            for sockets, context in ((plain, None), (secure, tls))
+            if sockets
+        ]
+        _settle_memory()
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            _announce(plain, secure, health_port)
+            await anext(signals)
+        for server in accepting:
+            server.stop_accepting()
+        await drain(node, config.drain.window_s)
+        nursery.cancel_scope.cancel()
+    with trio.move_on_after(LEAVE_S):
+        try:
+            await nodes.leave(store, node.incarnation)
+        except StoreUnavailable:
+            log.info("left without telling the store")  # Others find out within seconds.
+
+
+def _limits(config: GatewayConfig) -> Limits:
+    limits = config.limits
+    return Limits(
+        connections=limits.connections,
+        handshakes_in_flight=limits.handshakes_in_flight,
+        message_bytes=limits.message_bytes,
+        send_s=limits.send_s,
+        ping_interval_s=limits.ping_interval_s,
+        pong_s=limits.pong_s,
+    )
+
+
+def _tls_context(config: GatewayConfig) -> ssl.SSLContext:
+    if not config.tls.certificates:
+        raise ConfigError(
+            "tls.certificates: listen.wss_port needs one certificate at least, better an ECDSA and an RSA one"
+        )
+    files = [(pair.chain_file, pair.key_file) for pair in config.tls.certificates]
+    certificates = read_certificates(files)
+    names = config.tls.server_names or tuple(
+        dict.fromkeys(name for one in certificates for name in one.names)
+    )
+    return server_context(
+        [(Path(chain), Path(key)) for chain, key in files],
+        server_names=names,
+        require_sni=config.tls.require_sni,
+    )
+
+
+def _raise_file_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _settle_memory() -> None:
+    """What was made until now stays; and the frames of OCPP leave no cycles, so collect seldom.
+
+    Worth a quarter of the whole time per message (gateway/websocket/README.md).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def _announce(plain: list[socket.socket], secure: list[socket.socket], health_port: int) -> None:
+    """Log where we serve, and tell whoever started us (`CSMS__READY_FD`)."""
+    ports = {"health": health_port}
+    for name, sockets in (("ws", plain), ("wss", secure)):
+        if sockets:
+            ports[name] = sockets[0].getsockname()[1]
+    log.info("serving", **ports)
+    if (ready := os.environ.get("CSMS__READY_FD")) is not None:
+        with open(int(ready), "w", encoding="utf-8") as pipe:  # noqa: PTH123  a descriptor, not a path
+            pipe.write(json.dumps(ports) + "\n")

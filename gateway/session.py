@@ -1,0 +1,175 @@
+"""One live socket of one charge point: reads and answers its calls.
+
+The read task decodes, runs the handler inline and writes the answer, one call after the other; only Redis may
+hold it up. Operators' commands are the other task's work (`calls.py`).
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import trio
+
+from gateway.calls import Calls
+from gateway.charge_point import ChargePoint
+from gateway.closing import REVOKED, SUPERSEDED, Closing
+from gateway.handlers import HANDLERS
+from gateway.ocpp16.protocol import (
+    CallAnswered,
+    CallRefused,
+    Ignored,
+    IncomingCall,
+    Protocol,
+    Reply,
+    Role,
+)
+from gateway.websocket.close_codes import Closed, ConnectionClosed
+from gateway.websocket.connection import Connection
+from state import leases
+from state.errors import LeaseLost, StoreUnavailable, Superseded
+
+if TYPE_CHECKING:
+    from gateway.node import Node
+
+log = structlog.get_logger()
+
+FINISH_CALL_S = 5.0
+
+
+class Session:
+    def __init__(
+        self, node: Node, claimed: leases.Claimed, connection: Connection, attached: leases.Connection
+    ) -> None:
+        record = claimed.record
+        self.node = node
+        self.lease = claimed.lease
+        self.connection = connection
+        self.attached = attached
+        self.protocol = Protocol(Role.CENTRAL_SYSTEM, strict=record.strict)
+        self.charge_point = ChargePoint(
+            store=node.store,
+            lease=claimed.lease,
+            heartbeat_interval_s=node.config.boot.heartbeat_interval_s,
+            booted=record.boot_status == "Accepted",
+        )
+        self.calls = Calls(self)
+        self.ended = trio.Event()
+        self._idle = trio.Event()
+        self._idle.set()
+        self._closing: Closing | None = None
+
+    @property
+    def charging(self) -> bool:
+        return bool(self.charge_point.holds)
+
+    async def run(self, *, after: Callable[[], Awaitable[None]]) -> Closed:
+        """Serve until the connection ends. `after` waits for the session that held the lease before."""
+        self.node.hub.add(self)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.calls.run, after)
+                closed = await self.connection.run(self._received)
+                nursery.cancel_scope.cancel()
+        finally:
+            self.node.hub.remove(self)
+            self.ended.set()
+        return closed
+
+    async def close(self, closing: Closing) -> None:
+        """Finish the call at hand, then say goodbye. A second closing changes nothing."""
+        if self._closing is not None:
+            return
+        self._closing = closing
+        with trio.move_on_after(FINISH_CALL_S):
+            await self._idle.wait()
+        await self.connection.close(closing.code, closing.reason)
+
+    def close_soon(self, closing: Closing) -> None:
+        self.node.background(self.close, closing)
+
+    async def _received(self, frame: bytes) -> None:
+        received = self.protocol.receive(frame, trio.current_time())
+        match received:
+            case IncomingCall():
+                self._idle = trio.Event()
+                try:
+                    await self._answer(received)
+                finally:
+                    self._idle.set()
+            case Reply():
+                await self._send(received.frame)
+            case CallAnswered() | CallRefused():
+                self.calls.settled(received)
+            case Ignored():
+                if received.late is not None:
+                    self.calls.settled_late(received.late)
+        if self.protocol.faults:
+            self.node.telemetry.take_faults(self.protocol.faults)
+
+    async def _answer(self, call: IncomingCall) -> None:
+        began = trio.current_time()
+        charge_point = self.charge_point
+        charge_point.payload = call.payload
+        if not charge_point.booted and call.action != "BootNotification":
+            charge_point.fault("no_boot")
+        try:
+            result = await self._handle(call)
+        except StoreUnavailable:
+            # No acknowledgement without the write: the charge point tries again by specification.
+            answer = self.protocol.refuse(call, "InternalError", "The store did not answer; try again later.")
+            self.node.telemetry.refused_calls[call.action] += 1
+        except Superseded:
+            self.close_soon(SUPERSEDED)
+            return
+        except Exception:
+            log.exception("handler failed", action=call.action, charge_point=self.lease.keys.id)
+            answer = self.protocol.refuse(call, "InternalError", "Internal error.")
+            self.node.telemetry.refused_calls[call.action] += 1
+        else:
+            answer = self.protocol.answer(call, result)
+        await self._send(answer)
+        self.node.telemetry.answered(call.action, trio.current_time() - began)
+        if charge_point.faults:
+            self.node.telemetry.take_faults(charge_point.faults)
+        if charge_point.fence != "ok":
+            await self._refenced()
+
+    async def _handle(self, call: IncomingCall) -> Any:
+        handler = HANDLERS[call.action]
+        try:
+            return await handler(call.request, self.charge_point)
+        except LeaseLost:
+            # Handlers are idempotent, so the step that the rolled-back store refused is simply run again.
+            await self.readopt()
+            return await handler(call.request, self.charge_point)
+
+    async def _send(self, frame: bytes) -> None:
+        with suppress(ConnectionClosed):  # The read loop is about to see the same end.
+            await self.connection.send(frame)
+
+    async def _refenced(self) -> None:
+        """A fact was stored, and the step said what became of our lease."""
+        fence, self.charge_point.fence = self.charge_point.fence, "ok"
+        await self.audited(fence)
+
+    async def readopt(self) -> None:
+        """The store was rolled back or wiped: take the lease again. Raises Superseded, StoreUnavailable."""
+        async with self.node.readoptions:
+            if not await leases.readopt(self.node.store, self.lease, self.attached):
+                raise Superseded(self.lease.keys.id)
+
+    async def audited(self, fence: leases.Fence) -> None:
+        """What a step or the node's audit found of our lease."""
+        if fence == "newer":
+            self.close_soon(SUPERSEDED)
+        elif fence == "lost":
+            try:
+                await self.readopt()
+            except Superseded:
+                self.close_soon(SUPERSEDED)
+            except StoreUnavailable:
+                pass  # The next audit tries again.
+
+    def token_revoked(self) -> None:
+        self.close_soon(REVOKED)

@@ -1,0 +1,42 @@
+"""What this process counts, as plain integers: the hot path adds, a scrape reads."""
+
+from bisect import bisect_left
+from collections import Counter
+
+BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Latency:
+    """A histogram of seconds: `counts` by bucket of BUCKETS_S, the last one is above them all."""
+
+    __slots__ = ("counts", "total_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.total_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        self.total_s += seconds
+
+
+class Telemetry:
+    """No charge point's id is in here: faults are counted by their name alone."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Latency] = {}
+        self.refused_calls: Counter[str] = Counter()
+        self.refused_handshakes: Counter[int] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.commands: Counter[str] = Counter()
+        self.flapping = 0
+
+    def answered(self, action: str, seconds: float) -> None:
+        latency = self.calls.get(action)
+        if latency is None:
+            latency = self.calls[action] = Latency()
+        latency.observe(seconds)
+
+    def take_faults(self, faults: Counter[str]) -> None:
+        self.faults.update(faults)
+        faults.clear()
