@@ -1,0 +1,128 @@
+"""Runs trio-websocket's reader inside whichever task feeds it, so that a connection needs no second task.
+
+trio-websocket starts its reader by `nursery.start_soon(reader)`, and the reader asks its stream for bytes. Here
+both are the same object: as the nursery it only keeps the reader, as the stream it suspends it until `feed` brings
+bytes. Everything else that the reader awaits goes through to Trio as usual.
+"""
+
+import contextlib
+from collections.abc import Callable, Coroutine, Generator
+from types import coroutine
+from typing import Any, Final, override
+
+import trio
+from trio_websocket import WebSocketConnection
+
+from .socket_stream import SocketStream
+
+_HUNGRY: Final = object()
+
+
+class NotARequest(Exception):  # noqa: N818  it says what happened
+    """trio-websocket takes the request's head for none that asks for a websocket."""
+
+
+@coroutine
+def _ask() -> Generator[object, bytes, bytes]:
+    return (yield _HUNGRY)
+
+
+class BorrowedReader(trio.abc.Stream):
+    """Never feed it from two tasks at once. Call `finish` at the end, or the reader is left suspended.
+
+    A server gives the request's head: trio-websocket waits for the request once it has started the reader.
+    """
+
+    __slots__ = ("_head", "_pending", "_reader", "close_sent", "done", "stream", "upgraded", "websocket")
+
+    def __init__(self, stream: SocketStream, head: bytes = b"") -> None:
+        self.stream = stream
+        self.websocket: WebSocketConnection
+        self.upgraded = False
+        self.close_sent = False
+        self.done = False
+        """trio-websocket wants no more bytes."""
+        self._head = head
+        self._reader: Coroutine[Any, Any, None] | None = None
+        self._pending: Callable[[], object] | None = None
+
+    def start_soon(self, reader: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """What trio-websocket calls on its nursery; raises NotARequest if the head is not one."""
+        self.websocket = reader.__self__  # type: ignore[attr-defined]  # it is a bound method
+        coroutine_ = self._reader = reader()
+        if not self._head:
+            self._pending = lambda: coroutine_.send(None)
+            return
+        try:
+            trap = coroutine_.send(None)
+        except Exception as error:
+            self._reader = None
+            raise NotARequest from error
+        if trap is not _HUNGRY:  # It has begun to send its 400 and waits for Trio.
+            self._pending = lambda: trap
+            raise NotARequest
+
+    async def feed(self, data: bytes = b"") -> None:
+        """Returns when the reader has done all it can with `data`, b"" being the end; raises what it raises."""
+        reader = self._reader
+        if reader is None:
+            return
+        if self._pending is None:
+            await self._drive(reader, lambda: reader.send(data))
+        else:
+            step, self._pending = self._pending, None
+            await self._drive(reader, step)
+
+    async def finish(self) -> None:
+        """End the reader, whatever it waits for."""
+        reader = self._reader
+        self.done = True
+        if reader is None:
+            return
+        with trio.CancelScope(shield=True):
+            with contextlib.suppress(Exception):  # Whatever it thinks of its end, this is it.
+                await self._drive(reader, lambda: reader.throw(trio.ClosedResourceError()))
+
+    @coroutine
+    def _drive(self, reader: Coroutine[Any, Any, None], step: Callable[[], object]) -> Generator[Any, Any]:
+        try:
+            trap = step()
+            while trap is not _HUNGRY:
+                try:
+                    answer = yield trap
+                except BaseException as error:  # noqa: BLE001  a cancellation is the reader's to handle
+                    trap = reader.throw(error)
+                else:
+                    trap = reader.send(answer)
+        except StopIteration:
+            self._reader = None
+            self.done = True
+        except BaseException:
+            self._reader = None
+            self.done = True
+            raise
+
+    @override
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        if self.done:
+            raise trio.ClosedResourceError
+        return await _ask()
+
+    @override
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if self.upgraded and data[0] == 0x88:
+            self.close_sent = True
+        await self.stream.send_all(data)
+
+    @override
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    @override
+    async def aclose(self) -> None:
+        """Only noted: the connection closes the socket itself, after its last words."""
+        self.done = True
+        await trio.lowlevel.checkpoint()

@@ -1,0 +1,171 @@
+"""The charge point's side of the same transport, for the load test."""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, cast, override
+from urllib.parse import SplitResult, urlsplit
+
+import trio
+import trio_websocket
+from trio_websocket import wrap_client_stream
+
+from .borrowed_reader import BorrowedReader
+from .connection import Connection
+from .http_upgrade import BadUpgrade, read_head
+from .limits import Limits
+from .socket_stream import SocketStream
+from .stats import Stats
+from .tls_stream import TlsStream
+
+
+class Refused(Exception):  # noqa: N818  it says what happened
+    """The server answered by HTTP instead of a websocket, or hung up (status 0)."""
+
+    def __init__(self, status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(f"refused with {status}: {text}")
+        self.status = status
+        self.text = text
+        self.headers = headers
+
+
+class _Started(Exception):  # noqa: N818  it says what happened
+    """trio-websocket has made its connection; it would now wait for an answer that only we can bring."""
+
+
+class _ClientReader(BorrowedReader):
+    __slots__ = ()
+
+    @override
+    def start_soon(self, reader: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        super().start_soon(reader)
+        raise _Started
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    server_hostname: str | None = None,
+    subprotocols: Iterable[str] = ("ocpp1.6",),
+    headers: Iterable[tuple[str, str]] = (),
+    source_address: str | None = None,
+    limits: Limits | None = None,
+    stats: Stats | None = None,
+) -> AsyncIterator[Connection]:
+    """An open connection, which the end of the block drops without CLOSE unless it was closed before.
+
+    Raises Refused, OSError (no TCP connection, or lost again), ssl.SSLError, trio.TooSlowError.
+    """
+    limits = limits or Limits()
+    stats = stats or Stats()
+    parts = urlsplit(url)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ValueError(f"{url} is not a websocket URL: it should begin with ws:// or wss:// and a host")
+    stream: SocketStream | None = None
+    reader: _ClientReader | None = None
+    try:
+        with trio.fail_after(limits.tls_handshake_s + limits.http_upgrade_s):
+            stream = await _open_stream(parts, ssl_context, server_hostname, source_address, limits)
+            reader = _ClientReader(stream)
+            early = await _upgrade(reader, parts, tuple(subprotocols), headers, limits)
+        connection = Connection(
+            reader,
+            early,
+            side="client",
+            subprotocol=reader.websocket.subprotocol or "",
+            tls=stream.info() if isinstance(stream, TlsStream) else None,
+            limits=limits,
+            stats=stats,
+        )
+        try:
+            yield connection
+        finally:
+            await connection.aclose()
+    finally:
+        if stream is not None:
+            stream.close()
+        if reader is not None:
+            await reader.finish()
+
+
+async def _open_stream(
+    parts: SplitResult,
+    ssl_context: ssl.SSLContext | None,
+    server_hostname: str | None,
+    source_address: str | None,
+    limits: Limits,
+) -> SocketStream:
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    tcp = await trio.open_tcp_stream(host, port, local_address=source_address)
+    sock = socket.socket(fileno=tcp.socket.detach())
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if parts.scheme == "ws":
+        return SocketStream(sock, (host, port), send_s=limits.send_s)
+    stream = TlsStream(
+        sock,
+        (host, port),
+        ssl_context or ssl.create_default_context(),
+        send_s=limits.send_s,
+        server_side=False,
+        server_hostname=server_hostname or host,
+    )
+    try:
+        await stream.handshake()
+    except trio.BrokenResourceError as error:
+        stream.close()
+        raise ConnectionResetError(str(error)) from None
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+async def _upgrade(
+    reader: _ClientReader,
+    parts: SplitResult,
+    subprotocols: tuple[str, ...],
+    headers: Iterable[tuple[str, str]],
+    limits: Limits,
+) -> bytes:
+    """What came behind the server's 101."""
+    with contextlib.suppress(_Started):
+        await wrap_client_stream(
+            cast(trio.Nursery, reader),
+            cast(trio.SocketStream, reader),
+            parts.netloc.rpartition("@")[2],
+            (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+            subprotocols=subprotocols,
+            extra_headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        )
+    try:
+        await reader.feed()  # sends the request
+        head, early = await read_head(reader.stream, limits.head_bytes)
+        if b" 101 " in head.partition(b"\n")[0]:
+            await reader.feed(head)
+        else:
+            await _read_refusal(reader, head + early)
+    except trio_websocket.ConnectionRejected as rejected:
+        text = (rejected.body or b"").decode(errors="replace").strip()
+        pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in rejected.headers)
+        raise Refused(rejected.status_code, text, pairs) from None
+    except BadUpgrade as bad:
+        raise Refused(0, bad.text) from None
+    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        raise Refused(0, str(error)) from None
+    if reader.done:
+        raise Refused(0, "the server's answer is no websocket upgrade")
+    return early
+
+
+async def _read_refusal(reader: BorrowedReader, data: bytes) -> None:
+    """Let trio-websocket read the refusal to its end; it raises ConnectionRejected then."""
+    while not reader.done:
+        await reader.feed(data)
+        if not data:
+            return
+        data = await reader.stream.receive_some(4_096)

@@ -1,0 +1,260 @@
+"""One open websocket, of a server or a client: text by the fast path, everything else by trio-websocket."""
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import trio
+from trio_websocket import ConnectionClosed as WebSocketClosed
+from websockets.speedups import apply_mask
+from wsproto.utilities import LocalProtocolError
+
+from . import sweeper
+from .borrowed_reader import BorrowedReader
+from .close_codes import (
+    ABNORMAL,
+    GOING_AWAY,
+    NORMAL,
+    POLICY_VIOLATION,
+    Closed,
+    ConnectionClosed,
+    Violation,
+    close_frame,
+)
+from .limits import Limits
+from .socket_stream import SocketStream
+from .stats import Stats
+from .text_frames import CLOSE, PING, Rest, TextFrames
+from .tls_stream import TlsInfo
+
+# Messages of one peer before the others get their turn.
+BURST = 32
+
+type OnText = Callable[[bytes], Awaitable[None]]
+
+
+class Connection:
+    """`run` reads to the end (and answers pings meanwhile); `send` and `close` may come from any task."""
+
+    __slots__ = (
+        "__weakref__",
+        "_closed",
+        "_frames",
+        "_limits",
+        "_masking",
+        "_pinged",
+        "_pumping",
+        "_reader",
+        "_stats",
+        "_stream",
+        "last_received",
+        "remote",
+        "subprotocol",
+        "tls",
+    )
+
+    def __init__(
+        self,
+        reader: BorrowedReader,
+        early: bytes,
+        *,
+        side: Literal["server", "client"],
+        subprotocol: str,
+        tls: TlsInfo | None,
+        limits: Limits,
+        stats: Stats,
+    ) -> None:
+        """`early`: what came behind the upgrade's head."""
+        reader.upgraded = True
+        self._reader = reader
+        self._stream: SocketStream = reader.stream
+        self._masking = side == "client"
+        self._frames = TextFrames(limits, masked=side == "server")
+        self._limits = limits
+        self._stats = stats
+        self._pumping: trio.lowlevel.Task | None = None
+        self._pinged = False
+        self._closed: Closed | None = None
+        self.remote = self._stream.remote
+        self.subprotocol = subprotocol
+        self.tls = tls
+        self.last_received = trio.current_time()
+        if early:
+            self._frames.feed(early, self.last_received)
+        sweeper.watch(self)
+
+    @property
+    def closed(self) -> Closed | None:
+        return self._closed
+
+    async def run(self, on_text: OnText) -> Closed:
+        """Await `on_text` with every text message, in order, to the end; what it raises comes out."""
+        self._pumping = trio.lowlevel.current_task()
+        try:
+            await self._pump(on_text)
+        except Violation as violation:
+            await self._fail(violation)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._end(Closed(ABNORMAL, str(error), "lost"))
+        finally:
+            self._pumping = None
+        closed = self._end(Closed(ABNORMAL, "the peer left without a CLOSE frame", "lost"))
+        await self._stream.finish(self._limits.close_s)
+        return closed
+
+    async def _pump(self, on_text: OnText) -> None:
+        frames, reader, stream, stats = self._frames, self._reader, self._stream, self._stats
+        burst = 0
+        while not reader.done:
+            while (frame := frames.cut()) is not None:
+                if isinstance(frame, bytes):
+                    stats.messages += 1
+                    await on_text(frame)
+                else:
+                    await self._pass_on(frame, on_text)
+                burst += 1
+                if burst >= BURST:
+                    burst = 0
+                    await trio.lowlevel.checkpoint()
+            if reader.done:
+                break
+            data = await stream.receive_some(self._limits.receive_bytes)
+            if not data:
+                break
+            self.last_received = now = trio.current_time()
+            self._pinged = False
+            frames.feed(data, now)
+
+    async def _pass_on(self, frame: Rest, on_text: OnText) -> None:
+        """Give trio-websocket a frame; a message that it completes is delivered before anything behind it."""
+        reader, websocket = self._reader, self._reader.websocket
+        self._stats.other_frames += 1
+        if frame.opcode == PING and reader.close_sent:
+            return  # It would raise: a PONG cannot follow our CLOSE (trio-websocket issue 184).
+        try:
+            await reader.feed(frame.data)
+        except LocalProtocolError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+        reason = websocket.closed
+        if frame.opcode == CLOSE and reader.close_sent and reason is not None:
+            reader.done = True
+            self._end(Closed(int(reason.code), reason.reason or "", "peer"))
+        elif reader.done and reason is not None and self._closed is None:
+            raise Violation(int(reason.code), reason.reason or "")
+        elif frame.ends_message:
+            with contextlib.suppress(WebSocketClosed):
+                message = str(await websocket.get_message())
+                self._stats.messages += 1
+                await on_text(message.encode())
+
+    async def _fail(self, violation: Violation) -> None:
+        self._end(Closed(violation.code, violation.reason, "us"))
+        if not self._reader.close_sent:
+            self._reader.close_sent = True
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._send_frame(close_frame(violation.code, violation.reason))
+
+    def _end(self, closed: Closed) -> Closed:
+        """The first cause counts."""
+        if self._closed is None:
+            self._closed = closed
+            self._stats.closed[closed.code] += 1
+        return self._closed
+
+    async def send(self, text: bytes) -> None:
+        """One text frame. Raises ConnectionClosed; a peer that takes nothing for `send_s` is cut off."""
+        if self._closed is not None or self._reader.close_sent:
+            raise ConnectionClosed(self._closed or Closed(NORMAL, "closing", "us"))
+        length = len(text)
+        if length < 126:
+            frame = bytes((0x81, length)) + text
+        elif length < 65_536:
+            frame = b"\x81\x7e" + length.to_bytes(2) + text
+        else:
+            frame = b"\x81\x7f" + length.to_bytes(8) + text
+        try:
+            await self._send_frame(frame)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionClosed(self._end(Closed(ABNORMAL, str(error), "lost"))) from None
+
+    async def _send_frame(self, frame: bytes) -> None:
+        if self._masking:
+            frame = _masked(frame)
+        await self._stream.send_all(frame)
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """CLOSE, the peer's CLOSE or the deadline, then the end. Safe in any task, also within `on_text`."""
+        if self._closed is not None:
+            return
+        self._end(Closed(code, reason, "us"))
+        here = trio.lowlevel.current_task()
+        with trio.move_on_after(self._limits.close_s) as deadline:
+            if self._pumping is None or self._pumping is here:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._read_out)
+                    await self._reader.websocket.aclose(code, reason)
+            else:
+                await self._reader.websocket.aclose(code, reason)
+        if deadline.cancelled_caught:
+            self.abort()
+        elif self._pumping is None or self._pumping is here:
+            await self._stream.finish(self._limits.close_s)
+
+    async def _read_out(self) -> None:
+        with contextlib.suppress(Violation, trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._pump(_ignore)
+        await self._reader.finish()
+
+    def abort(self) -> None:
+        """The end at once, by a reset."""
+        self._end(Closed(ABNORMAL, "aborted", "us"))
+        self._stream.abort()
+
+    async def aclose(self) -> None:
+        """Free everything; the owner of the connection calls it last."""
+        sweeper.forget(self)
+        self._end(Closed(ABNORMAL, "dropped", "us"))
+        self._stream.close()
+        await self._reader.finish()
+
+    def overdue(self, now: float) -> Callable[[], Awaitable[None]] | None:
+        """What the clock asks for (see sweeper.py)."""
+        limits = self._limits
+        since = self._frames.partial_since
+        if since is not None and now - since > limits.partial_message_s:
+            return self._cut_partial
+        if not limits.ping_interval_s:
+            return None
+        silent = now - self.last_received
+        if silent < limits.ping_interval_s:
+            return None
+        if silent > limits.ping_interval_s + limits.pong_s:
+            return self._cut_silent
+        return None if self._pinged else self._ping
+
+    async def _ping(self) -> None:
+        self._pinged = True
+        if self._closed is None and not self._reader.close_sent:
+            self._stats.pings += 1
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._send_frame(b"\x89\x00")
+
+    async def _cut_silent(self) -> None:
+        self._end(Closed(GOING_AWAY, f"silent for {trio.current_time() - self.last_received:.0f} s", "us"))
+        self._stream.abort()
+
+    async def _cut_partial(self) -> None:
+        await self._fail(Violation(POLICY_VIOLATION, "a message was begun and not ended in time"))
+        self._stream.abort()
+
+
+async def _ignore(_text: bytes) -> None:
+    """After our CLOSE, for want of anyone who still reads."""
+
+
+def _masked(frame: bytes) -> bytes:
+    """The same frame as a client must send it."""
+    header = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10
+    mask = os.urandom(4)
+    return bytes((frame[0], frame[1] | 0x80)) + frame[2:header] + mask + apply_mask(frame[header:], mask)

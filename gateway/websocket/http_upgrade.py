@@ -1,0 +1,189 @@
+"""The HTTP request that asks for a websocket, and our answer to it."""
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import cast, override
+
+import trio
+from trio_websocket import WebSocketRequest, wrap_server_stream
+
+from .borrowed_reader import BorrowedReader, NotARequest
+from .connection import Connection
+from .limits import Limits
+from .socket_stream import SocketStream
+from .stats import Stats
+from .tls_stream import TlsInfo
+
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_RAW_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
+_NO_UPGRADE = (
+    "This is no websocket upgrade: it needs GET, Host, Upgrade: websocket, Connection: Upgrade, "
+    "Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key."
+)
+
+
+class BadUpgrade(Exception):  # noqa: N818  it says what happened
+    """No request that we could answer by a websocket; `status` 0: there is nobody to answer."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class Headers:
+    """Names without regard to case; a name may come several times."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        self._pairs = tuple(
+            (name.lower().decode("latin-1"), value.decode("latin-1")) for name, value in pairs
+        )
+
+    def get(self, name: str) -> str | None:
+        """The first of that name."""
+        return next(iter(self.get_all(name)), None)
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        name = name.lower()
+        return tuple(value for each, value in self._pairs if each == name)
+
+    @override
+    def __repr__(self) -> str:  # Values may hold credentials.
+        return f"<Headers {', '.join(name for name, _ in self._pairs)}>"
+
+
+class Upgrade:
+    """A charge point at the door. Answer it once, by `refuse` or `accept`."""
+
+    def __init__(
+        self,
+        request: WebSocketRequest,
+        reader: BorrowedReader,
+        early: bytes,
+        *,
+        tls: TlsInfo | None,
+        limits: Limits,
+        stats: Stats,
+    ) -> None:
+        self.path: str = request.path
+        """The request's target as it came, percent-encoded (also with a query, or in absolute form)."""
+        self.headers = Headers(request.headers)
+        self.subprotocols: tuple[str, ...] = request.proposed_subprotocols
+        self.origin = self.headers.get("origin")
+        self.remote = reader.stream.remote
+        self.tls = tls
+        self.answered = False
+        self.connection: Connection | None = None
+        self._request = request
+        self._reader = reader
+        self._early = early
+        self._limits = limits
+        self._stats = stats
+
+    def hung_up(self) -> bool:
+        """Whether the peer has gone meanwhile."""
+        return self._reader.stream.hung_up()
+
+    async def refuse(self, status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """An HTTP answer instead of the upgrade, then the end. Raises nothing if the peer has gone."""
+        self.answered = True
+        self._stats.refused[status] += 1
+        extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _plain(headers)]
+        await self._request.reject(status, extra_headers=extra, body=text.encode() + b"\n")
+        await self._reader.stream.finish(self._limits.close_s)
+
+    async def accept(self, subprotocol: str) -> Connection:
+        """The 101; `subprotocol` must be among those proposed. Raises trio_websocket.ConnectionClosed."""
+        if subprotocol not in self.subprotocols:
+            raise ValueError(f"{subprotocol} was not proposed: {self.subprotocols}")
+        self.answered = True
+        await self._request.accept(subprotocol=subprotocol)
+        self._stats.upgraded += 1
+        self.connection = Connection(
+            self._reader,
+            self._early,
+            side="server",
+            subprotocol=subprotocol,
+            tls=self.tls,
+            limits=self._limits,
+            stats=self._stats,
+        )
+        return self.connection
+
+
+def _plain(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close"), *headers]
+
+
+def answer(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """A whole HTTP answer, for requests that never get as far as trio-websocket."""
+    body = text.encode() + b"\n"
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in [*_plain(headers), ("Content-Length", str(len(body)))]]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+async def read_head(stream: SocketStream, limit: int) -> tuple[bytes, bytes]:
+    """Up to and with the empty line, and what came behind it. Raises BadUpgrade."""
+    head = b""
+    while True:
+        data = await stream.receive_some(4_096)
+        if not data:
+            raise BadUpgrade(0, "the peer left before its HTTP request was complete")
+        head = (head + data).lstrip(b"\r\n") if not head else head + data
+        if head and not head[:1].isalpha():
+            raise BadUpgrade(
+                400, "This port speaks HTTP and websockets (did you mean wss:// or another port?)."
+            )
+        end = _HEAD_END.search(head)
+        if end is not None and end.end() <= limit:
+            return head[: end.end()], head[end.end() :]
+        if len(head) > limit:
+            raise BadUpgrade(431, f"The request's head is over {limit} bytes.")
+
+
+def repair(head: bytes) -> tuple[bytes, list[str]]:
+    """Mend what real charge points get wrong and trio-websocket refuses; also what was mended, by name."""
+    repairs = []
+    line, newline, rest = head.partition(b"\n")
+    method, space, tail = line.rstrip(b"\r").partition(b" ")
+    target, last_space, version = tail.rpartition(b" ")
+    if space and last_space and _RAW_IN_TARGET.search(target):
+        target = _RAW_IN_TARGET.sub(lambda raw: b"%%%02X" % raw[0][0], target)
+        line = b"%s %s %s\r" % (method, target, version)
+        repairs.append("raw bytes in the target")
+    lower = rest.lower()
+    if not re.search(rb"^connection *:", lower, re.MULTILINE) and re.search(
+        rb"^upgrade *: *websocket", lower, re.MULTILINE
+    ):
+        rest = b"Connection: Upgrade\r\n" + rest
+        repairs.append("no Connection: Upgrade")
+    return line + newline + rest, repairs
+
+
+async def receive_upgrade(
+    stream: SocketStream, *, tls: TlsInfo | None, limits: Limits, stats: Stats
+) -> tuple[Upgrade, BorrowedReader]:
+    """Read the request within its deadline. Raises BadUpgrade (unanswered). Finish the reader at the end."""
+    try:
+        with trio.fail_after(limits.http_upgrade_s):
+            head, early = await read_head(stream, limits.head_bytes)
+    except trio.TooSlowError:
+        raise BadUpgrade(408, f"The request did not come within {limits.http_upgrade_s:g} s.") from None
+    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        raise BadUpgrade(0, str(error)) from None
+    head, repairs = repair(head)
+    stats.repaired.update(repairs)
+    reader = BorrowedReader(stream, head)
+    try:
+        request = await wrap_server_stream(cast(trio.Nursery, reader), reader)
+    except NotARequest:
+        await reader.finish()
+        raise BadUpgrade(400, _NO_UPGRADE) from None
+    except BaseException:
+        await reader.finish()
+        raise
+    return Upgrade(request, reader, early, tls=tls, limits=limits, stats=stats), reader

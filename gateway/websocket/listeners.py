@@ -1,0 +1,33 @@
+"""Listening sockets that several processes can share."""
+
+import socket
+
+# The kernel cuts it to net.core.somaxconn.
+BACKLOG = 4_096
+
+
+def open_listeners(host: str, port: int, *, backlog: int = BACKLOG) -> list[socket.socket]:
+    """One per address of `host` ("" for all); port 0: the system chooses. Raises OSError in one clear line."""
+    listeners: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            sock = socket.socket(family, kind, protocol)
+            listeners.append(sock)
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            # Accepted sockets inherit it: an answer must not wait for the acknowledgement of the one before.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if port == 0 and len(listeners) > 1:  # The same port on every address.
+                address = (address[0], listeners[0].getsockname()[1], *address[2:])  # noqa: PLW2901  as said
+            sock.bind(address)
+            sock.listen(backlog)
+    except OSError as error:
+        for sock in listeners:
+            sock.close()
+        why = error.strerror or str(error)
+        raise OSError(error.errno, f"cannot listen on {host or '*'} port {port}: {why}") from None
+    return listeners

@@ -1,0 +1,133 @@
+"""A non-blocking socket that asks the kernel first and waits only if it must."""
+
+import contextlib
+import select
+import socket
+from typing import override
+
+import trio
+
+DRAIN_BYTES = 262_144
+_PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+
+
+class SocketStream:
+    """One peer's bytes. Frames of several tasks never mix; a send that is not taken in time ends it.
+
+    Raises trio.BrokenResourceError if the peer or the deadline ended it, trio.ClosedResourceError if we did.
+    """
+
+    __slots__ = ("_busy", "_closed", "_fd", "_send_s", "_socket", "remote")
+
+    def __init__(self, sock: socket.socket, remote: tuple[str, int], *, send_s: float) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._fd = sock.fileno()
+        self._send_s = send_s
+        self._busy: trio.Event | None = None
+        self._closed = False
+        self.remote = remote
+
+    async def receive_some(self, max_bytes: int) -> bytes:
+        """Empty at the peer's end of file."""
+        while True:
+            if self._closed:
+                raise trio.ClosedResourceError
+            await trio.lowlevel.wait_readable(self._fd)
+            try:
+                return self._socket.recv(max_bytes)
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError as error:
+                raise self._gone(error) from error
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """No checkpoint unless the kernel's buffer is full."""
+        while self._busy is not None:
+            await self._busy.wait()
+        if self._closed:
+            raise trio.ClosedResourceError
+        left = self._offer(memoryview(self._seal(data)))
+        if left:
+            await self._push(left)
+
+    def _seal(self, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
+        """What goes on the wire for `data` (TLS makes records of it)."""
+        return data
+
+    def _offer(self, data: memoryview) -> memoryview:
+        try:
+            return data[self._socket.send(data) :]
+        except (BlockingIOError, InterruptedError):
+            return data
+        except OSError as error:
+            raise self._gone(error) from error
+
+    async def _push(self, left: memoryview) -> None:
+        busy = self._busy = trio.Event()
+        sent = False
+        try:
+            with trio.move_on_after(self._send_s):
+                while left:
+                    await trio.lowlevel.wait_writable(self._fd)
+                    left = self._offer(left)
+                sent = True
+        finally:
+            self._busy = None
+            busy.set()
+            if not sent:  # Cut in the middle of a frame: nothing that follows would be understood.
+                self.abort()
+        if not sent:
+            raise trio.BrokenResourceError(f"the peer took nothing more for {self._send_s} s")
+
+    def _gone(self, error: OSError) -> trio.BrokenResourceError | trio.ClosedResourceError:
+        return trio.ClosedResourceError() if self._closed else trio.BrokenResourceError(str(error))
+
+    def hung_up(self) -> bool:
+        """Whether the peer has already gone, even with bytes of it still unread."""
+        if self._closed:
+            return True
+        poll = select.poll()
+        poll.register(self._fd, _PEER_GONE)
+        if poll.poll(0):
+            return True
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    async def finish(self, seconds: float) -> None:
+        """Say that no more will come, then discard what still arrives.
+
+        Closing on unread bytes would reset the connection, and the peer might never read our last words.
+        """
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+            with trio.move_on_after(seconds):
+                await self._say_goodbye()
+                self._socket.shutdown(socket.SHUT_WR)
+                left = DRAIN_BYTES
+                while left > 0 and (data := await SocketStream.receive_some(self, 16_384)):
+                    left -= len(data)
+        self.close()
+
+    async def _say_goodbye(self) -> None:
+        """What TLS says before its end."""
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.notify_closing(self._fd)
+            self._socket.close()
+
+    def abort(self) -> None:
+        """Close at once by a reset, so that the kernel keeps nothing for a peer that does not read."""
+        if not self._closed:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            self.close()
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.remote[0]}:{self.remote[1]}>"

@@ -1,0 +1,45 @@
+"""One task per Trio run looks after every connection's clock: silence, pongs and unfinished messages."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import trio
+
+SWEEP_S = 1.0
+# Connections looked at before other tasks get their turn.
+SLICE = 500
+
+
+class Swept(Protocol):
+    def overdue(self, now: float) -> Callable[[], Awaitable[None]] | None:
+        """What must be done now, if anything; it must not raise."""
+
+
+_swept: trio.lowlevel.RunVar[set[Swept]] = trio.lowlevel.RunVar("swept")
+
+
+def watch(connection: Swept) -> None:
+    try:
+        connections = _swept.get()
+    except LookupError:
+        connections = set()
+        _swept.set(connections)
+        trio.lowlevel.spawn_system_task(_sweep, connections)
+    connections.add(connection)
+
+
+def forget(connection: Swept) -> None:
+    _swept.get(set()).discard(connection)
+
+
+async def _sweep(connections: set[Swept]) -> None:
+    async with trio.open_nursery() as nursery:
+        while True:
+            await trio.sleep(SWEEP_S)
+            now = trio.current_time()
+            for looked_at, connection in enumerate(tuple(connections)):
+                if looked_at % SLICE == SLICE - 1:
+                    await trio.lowlevel.checkpoint()
+                act = connection.overdue(now)
+                if act is not None:
+                    nursery.start_soon(act)

@@ -1,0 +1,173 @@
+"""Cuts a byte stream into websocket frames, and unmasks text messages that came in one frame.
+
+Every other frame is judged by its header and left as it is for trio-websocket. Pure: no I/O, the time comes from
+outside.
+"""
+
+from websockets.speedups import apply_mask
+
+from .close_codes import INVALID_TEXT, POLICY_VIOLATION, PROTOCOL_ERROR, TOO_BIG, UNSUPPORTED_DATA, Violation
+from .limits import Limits
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+_WHOLE_TEXT = 0x81
+_KNOWN = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
+
+
+class Rest:
+    """A whole frame as it came; `ends_message` if it is the last of a fragmented message."""
+
+    __slots__ = ("data", "ends_message", "opcode")
+
+    def __init__(self, data: bytes, opcode: int, *, ends_message: bool) -> None:
+        self.data = data
+        self.opcode = opcode
+        self.ends_message = ends_message
+
+
+class TextFrames:
+    """One direction of one connection. `feed` bytes, then `cut` until it answers None; that may raise Violation.
+
+    Buffers at most one frame within the limits, plus what was fed at once.
+    """
+
+    __slots__ = (
+        "_at",
+        "_control_frames",
+        "_control_since",
+        "_data",
+        "_fragments",
+        "_limits",
+        "_masked",
+        "_now",
+        "_size",
+        "closed",
+        "partial_since",
+    )
+
+    def __init__(self, limits: Limits, *, masked: bool) -> None:
+        self._limits = limits
+        self._masked = masked
+        self._data: bytes | bytearray = b""
+        self._at = 0
+        self._fragments = 0
+        self._size = 0
+        self._now = 0.0
+        self._control_frames = 0
+        self._control_since = 0.0
+        self.closed = False
+        """A CLOSE frame was cut; what follows it is not looked at."""
+        self.partial_since: float | None = None
+        """When the first byte of the unfinished frame or message came."""
+
+    def feed(self, data: bytes, now: float) -> None:
+        self._now = now
+        if self._at < len(self._data):
+            if not isinstance(self._data, bytearray):
+                self._data = bytearray(self._data)
+            del self._data[: self._at]
+            self._data += data
+        else:
+            self._data = data
+        self._at = 0
+
+    def cut(self) -> bytes | Rest | None:  # noqa: C901  one header, read once, without a call
+        """The next text message, another frame, or None if more bytes are needed."""
+        data, at = self._data, self._at
+        have = len(data)
+        if have - at < 2 or self.closed:
+            self._wait()
+            return None
+        first, second = data[at], data[at + 1]
+        if (second >= 128) is not self._masked:
+            wrong = "unmasked" if self._masked else "masked"
+            raise Violation(PROTOCOL_ERROR, f"{wrong} frame")
+        fast = first == _WHOLE_TEXT and not self._fragments
+        length = second & 127
+        if not fast:
+            self._judge(first, length)
+        start = at + 2
+        if length >= 126:
+            start += 2 if length == 126 else 8
+            if have < start:
+                self._wait()
+                return None
+            least = 126 if length == 126 else 65_536
+            length = int.from_bytes(data[at + 2 : start])
+            if length < least:
+                raise Violation(PROTOCOL_ERROR, "frame length not in its shortest form")
+        if length + self._size > self._limits.message_bytes:
+            raise Violation(TOO_BIG, f"message over {self._limits.message_bytes} bytes")
+        if self._masked:
+            start += 4
+        end = start + length
+        if have < end:
+            self._wait()
+            return None
+        self._at = end
+        if fast:
+            payload = data[start:end]
+            text = apply_mask(payload, data[start - 4 : start]) if self._masked else bytes(payload)
+            if not text.isascii():
+                _check_utf8(text)
+            return text
+        return self._rest(first, bytes(data[at:end]), length)
+
+    def _judge(self, first: int, length: int) -> None:
+        """Refuse a header that no continuation of the stream could make right (RFC 6455 section 5)."""
+        opcode = first & 0x0F
+        if first & 0x70:
+            raise Violation(PROTOCOL_ERROR, "reserved bit set without an extension")
+        if opcode not in _KNOWN:
+            raise Violation(PROTOCOL_ERROR, f"unknown opcode {opcode}")
+        if opcode >= CLOSE:
+            if first < 0x80 or length > 125:
+                raise Violation(PROTOCOL_ERROR, "fragmented or oversized control frame")
+        elif opcode == BINARY:
+            raise Violation(UNSUPPORTED_DATA, "OCPP-J is sent in text frames")
+        elif (opcode == CONTINUATION) is not bool(self._fragments):
+            raise Violation(PROTOCOL_ERROR, "continuation without a start, or a start without an end")
+
+    def _rest(self, first: int, data: bytes, length: int) -> Rest:
+        opcode = first & 0x0F
+        if opcode >= CLOSE:
+            self._count_control_frame()
+            self.closed = opcode == CLOSE
+            return Rest(data, opcode, ends_message=False)
+        self._fragments += 1
+        self._size += length
+        if self._fragments > self._limits.frames_per_message:
+            raise Violation(POLICY_VIOLATION, f"over {self._limits.frames_per_message} frames in a message")
+        ends_message = first >= 0x80
+        if ends_message:
+            self._fragments = self._size = 0
+        return Rest(data, opcode, ends_message=ends_message)
+
+    def _count_control_frame(self) -> None:
+        if self._now - self._control_since >= 1.0:
+            self._control_since = self._now
+            self._control_frames = 0
+        self._control_frames += 1
+        if self._control_frames > self._limits.control_frames_per_s:
+            raise Violation(
+                POLICY_VIOLATION, f"over {self._limits.control_frames_per_s} control frames a second"
+            )
+
+    def _wait(self) -> None:
+        if self.closed:
+            self._data = b""
+            self._at = 0
+        if self._at < len(self._data) or self._fragments:
+            if self.partial_since is None:
+                self.partial_since = self._now
+        else:
+            self._data = b""
+            self._at = 0
+            self.partial_since = None
+
+
+def _check_utf8(text: bytes) -> None:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        raise Violation(INVALID_TEXT, "text is not valid UTF-8") from None

@@ -1,0 +1,79 @@
+"""The server's TLS settings: two key types, TLS 1.2 and 1.3, explicit suites, names by SNI (whitepaper A00)."""
+
+import ssl
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from .tls_stream import NamedSSLObject
+
+# Whitepaper A00.FR.312 and following demand the ECDSA and the static RSA ones; Python leaves out the latter.
+_EPHEMERAL = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384"
+)
+_STATIC_RSA = "AES128-GCM-SHA256:AES256-GCM-SHA384"
+
+
+def server_context(
+    certificates: Sequence[tuple[Path, Path]],
+    *,
+    require_sni: bool = True,
+    server_names: Iterable[str] = (),
+    static_rsa: bool = True,
+    client_authorities: Path | None = None,
+) -> ssl.SSLContext:
+    """`certificates`: (chain, key) PEM files, one ECDSA and one RSA. Raises OSError, ValueError, ssl.SSLError.
+
+    `require_sni`: refuse clients that ask for no name, or for none of `server_names` (by default those of the
+    certificates), with the alert unrecognized_name. `static_rsa`: suites without forward secrecy, for the whitepaper.
+    `client_authorities`: ask for a client certificate and verify it by these; its absence is the caller's to judge.
+    To renew certificates, call `load_cert_chain` on the living context.
+    """
+    if not certificates:
+        raise ValueError("TLS needs at least one certificate: (chain file, key file)")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{_EPHEMERAL}:{_STATIC_RSA}" if static_rsa else _EPHEMERAL)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    # Tickets are not shared between processes nor kept across restarts, so they would rarely resume anything.
+    context.num_tickets = 0
+    for chain, key in certificates:
+        context.load_cert_chain(chain, key)
+    if client_authorities is not None:
+        context.load_verify_locations(client_authorities)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    context.sslobject_class = NamedSSLObject
+    names = {name.lower().rstrip(".") for name in server_names} if require_sni else set()
+    if require_sni and not names:
+        names = {name for chain, _ in certificates for name in certificate_names(chain)}
+    context.set_servername_callback(lambda tls, name, _: _choose(tls, name, names if require_sni else None))
+    return context
+
+
+def _choose(tls: ssl.SSLSocket | ssl.SSLObject, name: str | None, names: set[str] | None) -> int | None:
+    """An alert, or None to go on."""
+    if isinstance(tls, NamedSSLObject):
+        tls.asked_name = name
+    if names is None or (name is not None and _matches(name.lower().rstrip("."), names)):
+        return None
+    return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+
+def _matches(name: str, names: set[str]) -> bool:
+    return name in names or "*." + name.partition(".")[2] in names
+
+
+def certificate_names(chain: Path) -> set[str]:
+    """The DNS names and the common name of a PEM chain's first certificate, in lower case."""
+    certificate = x509.load_pem_x509_certificates(chain.read_bytes())[0]
+    names = {str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        pass
+    else:
+        names.update(extension.value.get_values_for_type(x509.DNSName))
+    return {name.lower() for name in names}

@@ -1,0 +1,125 @@
+"""TLS over a SocketStream by memory BIOs; unlike trio.SSLStream it flushes a failed handshake's alert."""
+
+import contextlib
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import override
+
+import trio
+
+from .socket_stream import SocketStream
+
+# A memory BIO keeps the largest size it ever had, so an idle fleet wants it small.
+READ_BYTES = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class TlsInfo:
+    version: str
+    cipher: str
+    sni: str | None
+    peer_certificate: bytes | None
+    """DER, verified against the context's authorities."""
+
+
+class NamedSSLObject(ssl.SSLObject):
+    """Remembers the name that the client asked for (set by the context's SNI callback)."""
+
+    asked_name: str | None = None
+
+
+class TlsStream(SocketStream):
+    """Call `handshake` before anything else. Renegotiation is off, so writing never has to read."""
+
+    __slots__ = ("_failed", "_incoming", "_outgoing", "_tls")
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        remote: tuple[str, int],
+        context: ssl.SSLContext,
+        *,
+        send_s: float,
+        server_side: bool,
+        server_hostname: str | None = None,
+    ) -> None:
+        super().__init__(sock, remote, send_s=send_s)
+        self._failed = False
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
+        )
+
+    async def handshake(self) -> None:
+        """Raises ssl.SSLError once the alert is on its way, trio.BrokenResourceError if the peer left."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                if not await self._read_record():
+                    raise trio.BrokenResourceError("the peer left during the TLS handshake") from None
+            except ssl.SSLError:
+                self._failed = True
+                with contextlib.suppress(trio.BrokenResourceError):
+                    await self._flush()
+                raise
+            else:
+                await self._flush()
+                return
+
+    def info(self) -> TlsInfo:
+        cipher = self._tls.cipher()
+        return TlsInfo(
+            version=self._tls.version() or "",
+            cipher=cipher[0] if cipher else "",
+            sni=self._tls.asked_name if isinstance(self._tls, NamedSSLObject) else None,
+            peer_certificate=self._tls.getpeercert(binary_form=True),
+        )
+
+    @override
+    async def receive_some(self, max_bytes: int) -> bytes:
+        while True:
+            if self._incoming.pending or self._tls.pending():
+                try:
+                    return self._tls.read(max_bytes)
+                except ssl.SSLWantReadError:
+                    pass
+                except ssl.SSLZeroReturnError:
+                    return b""
+                except ssl.SSLError as error:
+                    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                        await self._flush()
+                    raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
+                if self._outgoing.pending:
+                    await self._flush()
+            if not await self._read_record():
+                return b""
+
+    async def _read_record(self) -> bool:
+        data = await super().receive_some(READ_BYTES)
+        self._incoming.write(data)
+        return bool(data)
+
+    async def _flush(self) -> None:
+        if self._outgoing.pending:
+            await self.send_all(b"")
+
+    @override
+    def _seal(self, data: bytes | bytearray | memoryview) -> bytes:
+        if data:
+            try:
+                self._tls.write(data)
+            except ssl.SSLError as error:
+                raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
+        return self._outgoing.read()
+
+    @override
+    async def _say_goodbye(self) -> None:
+        if self._failed:
+            return
+        with contextlib.suppress(ssl.SSLError):  # It wants the peer's close_notify, which nobody waits for.
+            self._tls.unwrap()
+        await self._flush()
