@@ -201,8 +201,8 @@ class Protocol:
             code = read_code(message.code)
             if code not in CODES:
                 self.faults["error_code_unknown"] += 1
-            details = bytes(message.details)
-            return CallRefused(call, shorten(code, 50), shorten(message.description or ""), details)
+            text = shorten(message.description or "")
+            return CallRefused(call, shorten(code, 50), text, self._details(message.details))
         action = ACTIONS[call.action]
         try:
             result, payload = self._read(action.result, action.read_result, message.payload)
@@ -211,6 +211,15 @@ class Protocol:
             text = shorten(f"the answer cannot be read: {invalid.text}")
             return CallRefused(call, invalid.code, text, unreadable=True)
         return CallAnswered(call, result, payload)
+
+    def _details(self, raw: msgspec.Raw) -> bytes:
+        """The details as JSON; `{}` for null, and for what only looked like JSON from outside."""
+        details = bytes(raw)
+        try:
+            return b"{}" if msgspec.json.decode(details) is None else details
+        except _UNREADABLE:
+            self.faults["details_unreadable"] += 1
+            return b"{}"
 
     def _read(
         self, kind: type[Message], decode: Callable[[bytes], Message], raw: msgspec.Raw

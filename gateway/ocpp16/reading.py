@@ -25,6 +25,9 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}(?:\.0{1,9})?\s*")
 
 
+_DUE = {inspect.StrType: str, inspect.LiteralType: str, inspect.IntType: int, inspect.VarTupleType: list}
+
+
 @dataclass(frozen=True, slots=True)
 class Leniency:
     """Which repairs are allowed; fields are named by (struct, attribute)."""
@@ -160,6 +163,8 @@ class _Reader:
 
     def reshape(self, kind: inspect.Type, value: Any) -> Any:  # noqa: PLR0911 - one per repair
         """Give the same content in the shape that is due, or the value itself."""
+        if type(value) is _DUE.get(type(kind)):
+            return value
         match kind, value:
             case inspect.StrType(), bool():
                 return value
@@ -183,14 +188,14 @@ class _Reader:
 
     def value(self, kind: inspect.Type, extra: Mapping[str, Any], value: Any, where: str) -> Any:
         match kind:
-            case inspect.StructType():
-                return self.struct(kind, value, where)
-            case inspect.VarTupleType():
-                return self.list(kind, value, where)
             case inspect.LiteralType():
                 return self.literal(kind, value, where)
             case inspect.StrType():
                 return self.text(kind, extra, value, where)
+            case inspect.StructType():
+                return self.struct(kind, value, where)
+            case inspect.VarTupleType():
+                return self.list(kind, value, where)
             case inspect.IntType():
                 if not isinstance(value, int) or isinstance(value, bool):
                     self.wrong("an integer", value, where)

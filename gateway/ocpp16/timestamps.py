@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 _STRICT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
 _LENIENT = re.compile(
-    r"(?P<date>\d{4}-\d{2}-\d{2})(?P<separator>[Tt ])(?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?"
+    r"(?P<date>\d{4}-\d{2}-\d{2})[Tt ](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?"
     r"(?:[.,](?P<fraction>\d{1,12}))?\s?(?P<zone>[Zz]|[+-]\d{2}(?::?\d{2})?)?",
     re.ASCII,
 )
@@ -38,14 +38,12 @@ def parse(text: str) -> Parsed:
     match = _LENIENT.fullmatch(text) if len(text) <= 50 else None
     if match is None:
         return Parsed(None, ("time_unreadable",))
-    date, separator, minute, second, fraction, zone = match.groups()
+    date, minute, second, fraction, zone = match.groups()
     faults = []
     if zone is None:
         faults.append("time_no_zone")
-        zone = "Z"
-    if not _STRICT.fullmatch(text) and (
-        separator != "T" or not second or len(zone) not in {1, 6} or zone == "z"
-    ):
+        zone, text = "Z", text + "Z"
+    if not _STRICT.fullmatch(text):
         faults.append("time_format")
     if second == ":60":  # A leap second is the next one's start.
         second, leap = ":59", 1
