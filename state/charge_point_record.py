@@ -8,7 +8,7 @@ from state.replies import fields
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator decides. `strict`: no lenient repairs. `origin_allowed`: its requests have an Origin."""
+    """What an operator decides. `strict`: no lenient repairs. `origin_allowed`: it sends an Origin."""
 
     description: str = ""
     strict: bool = False

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from state import keys
-from state.replies import checked
 from state.redis.connection import Arg
+from state.replies import checked
 from state.store import Store
 
 INBOX_MS = 9_000
@@ -35,7 +35,7 @@ async def broadcast_to(store: Store, incarnations: Sequence[str], message: Mappi
 
 
 async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, dict[str, Any]]]:
-    """Read what came after the message `after` ("0": all there is), waiting up to `block_ms` for the first."""
+    """Read what came after the message `after` ("0": all there is), waiting `block_ms` for the first."""
     key = keys.inbox(incarnation)
     reply = await store.blocking(
         *("XREAD", "COUNT", READ_AT_ONCE, "BLOCK", block_ms, "STREAMS", key, after), timeout_s=block_ms / 1000

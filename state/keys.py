@@ -45,6 +45,7 @@ class ChargePointKeys:
     """All keys of one charge point, spelled once and kept by its session."""
 
     __slots__ = (
+        "buried",
         "charge_points",
         "connectors",
         "events",
@@ -77,6 +78,7 @@ class ChargePointKeys:
         self.open = f"{{{tag}}}:open:{member}"
         self.starts = f"{{{tag}}}:starts:{member}"
         self.history = f"{{{tag}}}:history:{member}"
+        self.buried = f"{{{tag}}}:buried:{member}"
         self.orphans = f"{{{tag}}}:orphans:{member}"
         self.pending = f"{{{tag}}}:pending:{member}"
         # Of its partition, shared with its neighbours there.
@@ -143,7 +145,13 @@ def command(command_id: str) -> str:
 
 
 def tokens(tenant: str) -> str:
+    """A tenant, and its tokens by id."""
     return f"csms:tokens:{{{encode(tenant)}}}"
+
+
+def token_ids(tenant: str) -> str:
+    """Index of a tenant's tokens."""
+    return f"csms:token-ids:{{{encode(tenant)}}}"
 
 
 def id_tags(tenant: str) -> str:

@@ -185,7 +185,7 @@ async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence
 
 
 async def readopt(store: Store, lease: Lease, connection: Connection) -> bool:
-    """Take a `lost` lease again at a higher epoch, in place. False: a newer session has it, this one closes."""
+    """Take a `lost` lease again at a higher epoch, in place. False: a newer session has it."""
     keys = lease.keys
     own = keys.held(lease.node)
     details = msgspec.json.encode(connection)

@@ -1,8 +1,8 @@
 """Processes with an inbox, gateways and admins: who they are, and that they live.
 
 A node raises its counter in one hash, without expiry: who reads the hash sees all nodes at once and judges by
-its own clock (`watch.py`). What a node is expires after FORGOTTEN_MS of silence, and only then a reaper forgets
-it: a paused one may wake, take leases back and die, and must be found dead again.
+its own clock (`watch.py`). What a node is expires after FORGOTTEN_MS of silence, and only then a reaper
+forgets it: a paused one may wake, take leases back and die, and must be found dead again.
 """
 
 import secrets
@@ -67,7 +67,7 @@ async def register(store: Store, incarnation: str, node: Node) -> None:
 
 
 async def beat(store: Store, incarnation: str) -> bool:
-    """Raise the counter and keep the inbox; every 3 s. False: the store forgot the node, register it again."""
+    """Raise the counter and keep the inbox; every 3 s. False: the store forgot it, register it again."""
     [word] = await store.step(
         _BEAT, (keys.inbox(incarnation), keys.node(incarnation)), (INBOX_MS, FORGOTTEN_MS)
     )
