@@ -13,7 +13,7 @@ import trio
 
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
-from gateway.ocpp16.protocol import CallAnswered, CallRefused
+from gateway.ocpp16.protocol import CallAnswered, CallRefused, OutgoingCall
 from gateway.websocket.close_codes import ConnectionClosed
 from state import commands
 from state.command_table import Status
@@ -33,18 +33,15 @@ class Calls:
         self._wake = trio.Event()
         self._wake.set()  # The claim may have found commands waiting.
         self._answered = trio.Event()
-        self._outcome: CallAnswered | CallRefused | None = None
+        self._call: OutgoingCall | None = None
 
     def wake(self) -> None:
         self._wake.set()
 
     def settled(self, outcome: CallAnswered | CallRefused) -> None:
-        """The charge point answered our call: told by the read task."""
-        self._outcome = outcome
-        self._answered.set()
-
-    def settled_late(self, outcome: CallAnswered | CallRefused) -> None:
-        """The truth arrived late; it is still the truth."""
+        """The charge point answered, perhaps late; the truth is stored even if its connection ends with it."""
+        if outcome.call is self._call:
+            self._answered.set()
         self._session.node.background(self._store_outcome, outcome.call.id, outcome)
 
     async def run(self, after: Callable[[], Awaitable[None]]) -> None:
@@ -80,7 +77,7 @@ class Calls:
     async def _one(self, command_id: str) -> None:
         match await self._claim(command_id, secrets.token_hex(8)):
             case commands.Go() as go:
-                await self._call(command_id, go)
+                await self._make(command_id, go)
                 self._wake.set()  # Others may have come meanwhile.
             case commands.Late() | commands.Taken() | commands.Gone():
                 pass
@@ -94,7 +91,7 @@ class Calls:
             except StoreUnavailable:
                 await trio.sleep(RETRY_S)  # The same nonce gets the same answer.
 
-    async def _call(self, command_id: str, go: commands.Go) -> None:
+    async def _make(self, command_id: str, go: commands.Go) -> None:
         deadline = trio.current_time() + go.left_ms / 1000
         try:
             request = actions.decode_request(go.action, go.payload)
@@ -105,8 +102,9 @@ class Calls:
         if now >= deadline:
             await self._settle(command_id, "expired")
             return
-        self._answered, self._outcome = trio.Event(), None
+        self._answered = trio.Event()
         frame = protocol.call(request, command_id, now, timeout=deadline - now)
+        self._call = protocol.outstanding
         try:
             await self._session.connection.send(frame)
         except ConnectionClosed:
@@ -114,14 +112,12 @@ class Calls:
             await trio.sleep_forever()
         with trio.move_on_at(deadline):
             await self._answered.wait()
-        if self._outcome is None:
-            protocol.tick(deadline)
-        await self._store_outcome(command_id, self._outcome)
+            return
+        if protocol.tick(deadline) is not None:
+            await self._settle(command_id, "timeout")
 
-    async def _store_outcome(self, command_id: str, outcome: CallAnswered | CallRefused | None) -> None:
+    async def _store_outcome(self, command_id: str, outcome: CallAnswered | CallRefused) -> None:
         match outcome:
-            case None:
-                await self._settle(command_id, "timeout")
             case CallAnswered():
                 await self._settle(command_id, "answered", response=outcome.payload)
             case CallRefused():

@@ -13,7 +13,7 @@ from gateway import identity
 from gateway.charge_point import now_ms
 from gateway.closing import SUPERSEDED
 from gateway.session import Session
-from gateway.websocket.server import Upgrade
+from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points, leases, tokens
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys

@@ -103,7 +103,7 @@ class Session:
                 self.calls.settled(received)
             case Ignored():
                 if received.late is not None:
-                    self.calls.settled_late(received.late)
+                    self.calls.settled(received.late)
         if self.protocol.faults:
             self.node.telemetry.take_faults(self.protocol.faults)
 

@@ -1,0 +1,77 @@
+"""A charge point's side of the exchange: calls go out one at a time, the central system's are answered."""
+
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+from gateway.ocpp16.protocol import (
+    CallAnswered,
+    CallRefused,
+    IncomingCall,
+    Protocol,
+    Reply,
+    Role,
+)
+from gateway.ocpp16.types import Message
+from gateway.websocket.connection import Connection
+from loadtest.latency import Latencies
+
+CALL_S = 30.0
+
+type Serve = Callable[[IncomingCall], Awaitable[Message]]
+
+
+class CallFailed(Exception):  # noqa: N818  it says what happened
+    """A CALLERROR, or no answer within 30 s."""
+
+
+class Caller:
+    def __init__(self, connection: Connection, latencies: Latencies, serve: Serve) -> None:
+        self._connection = connection
+        self._latencies = latencies
+        self._serve = serve
+        self._protocol = Protocol(Role.CHARGE_POINT, call_timeout=CALL_S)
+        self._ids = itertools.count(1)
+        self._turn = trio.Lock()
+        self._answered = trio.Event()
+        self._outcome: CallAnswered | CallRefused | None = None
+
+    async def run(self) -> str:
+        """Read until the connection ends; returns why it did."""
+        closed = await self._connection.run(self._received)
+        return f"{closed.code} {closed.reason}".strip()
+
+    async def call(self, request: Message, *, due: float | None = None) -> Any:
+        """The result. `due`: when it should have been sent. Raises CallFailed, ConnectionClosed."""
+        action = type(request).__name__
+        async with self._turn:
+            began = trio.current_time() if due is None else due
+            self._answered, self._outcome = trio.Event(), None
+            frame = self._protocol.call(request, str(next(self._ids)), trio.current_time())
+            await self._connection.send(frame)
+            with trio.move_on_after(CALL_S):
+                await self._answered.wait()
+            outcome = self._outcome
+        match outcome:
+            case CallAnswered():
+                self._latencies.record(action, trio.current_time() - began)
+                return outcome.result
+            case CallRefused():
+                self._latencies.record_error(action)
+                raise CallFailed(f"{action}: {outcome.code} {outcome.description}")
+            case None:
+                self._protocol.tick(trio.current_time() + CALL_S)
+                self._latencies.record_error(action)
+                raise CallFailed(f"{action}: no answer within {CALL_S:.0f} s")
+
+    async def _received(self, frame: bytes) -> None:
+        match self._protocol.receive(frame, trio.current_time()):
+            case IncomingCall() as call:
+                await self._connection.send(self._protocol.answer(call, await self._serve(call)))
+            case Reply() as reply:
+                await self._connection.send(reply.frame)
+            case CallAnswered() | CallRefused() as outcome:
+                self._outcome = outcome
+                self._answered.set()

@@ -1,0 +1,120 @@
+"""Many charge points at once, for a bounded time."""
+
+import random
+import ssl
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+import trio
+
+from gateway.websocket.client import Refused, connect
+from gateway.websocket.close_codes import ConnectionClosed
+from gateway.websocket.limits import Limits
+from loadtest.caller import CallFailed
+from loadtest.charge_point import ChargePoint
+from loadtest.latency import Latencies
+
+LEAVE_S = 30.0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do; `url` has `{id}` where the charge point's id goes. Rates per second, times in seconds."""
+
+    url: str
+    charge_points: int
+    duration_s: float
+    interval_s: float
+    connect_rate: float
+    id_tag: str
+    prefix: str
+    source_addresses: int
+    seed: int
+
+
+class Fleet:
+    """`run` is bounded: charge_points / connect_rate, then `duration_s`, then 30 s at most."""
+
+    def __init__(self, plan: Plan, tls: ssl.SSLContext | None) -> None:
+        self.plan = plan
+        self.latencies = Latencies()
+        self.failures: Counter[str] = Counter()
+        self.connected = 0
+        self.booted = 0
+        self.ended = 0
+        self.late_p99_s = 0.0
+        self._tls = tls
+        self._leave = trio.Event()
+        self._lags: list[float] = []
+
+    async def run(self) -> None:
+        plan = self.plan
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_lag)
+            async with trio.open_nursery() as fleet:
+                began = trio.current_time()
+                for index in range(plan.charge_points):
+                    await trio.sleep_until(began + index / plan.connect_rate)
+                    fleet.start_soon(self._one, index)
+                await trio.sleep(plan.duration_s)
+                self._leave.set()
+                fleet.cancel_scope.deadline = trio.current_time() + LEAVE_S
+            nursery.cancel_scope.cancel()
+        if missing := plan.charge_points - self.ended:
+            self.failures["did not end in time"] += missing
+
+    async def _one(self, index: int) -> None:
+        plan, booted = self.plan, trio.Event()
+        id_ = f"{plan.prefix}{index:05d}"
+        try:
+            async with connect(
+                plan.url.replace("{id}", id_),
+                ssl_context=self._tls,
+                source_address=_source(index, plan.source_addresses),
+                limits=Limits(ping_interval_s=0),
+            ) as connection:
+                self.connected += 1
+                charge_point = ChargePoint(
+                    connection,
+                    self.latencies,
+                    id_tag=plan.id_tag,
+                    interval_s=plan.interval_s,
+                    dice=random.Random(f"{plan.seed}/{index}"),  # noqa: S311  reproducible, not secret
+                )
+                try:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._count_boot, booted)
+                        await charge_point.run(booted=booted, leave=self._leave)
+                        nursery.cancel_scope.cancel()
+                finally:
+                    self.connected -= 1
+                await connection.close(1000, "load test over")
+        except* Refused as refused:
+            self._failed(refused.exceptions)
+        except* (CallFailed, ConnectionClosed, OSError, ssl.SSLError, trio.TooSlowError) as failed:
+            self._failed(failed.exceptions)
+        self.ended += 1
+
+    async def _count_boot(self, booted: trio.Event) -> None:
+        await booted.wait()
+        self.booted += 1
+
+    def _failed(self, errors: Iterable[BaseException]) -> None:
+        for error in errors:
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]  # noqa: PLW2901  unwrapped
+            self.failures[f"{type(error).__name__}: {error}"[:200]] += 1
+
+    async def _watch_lag(self) -> None:
+        """How late our own event loop is: what the generator adds to the latencies it shows."""
+        while True:
+            due = trio.current_time() + 0.05
+            await trio.sleep_until(due)
+            self._lags.append(trio.current_time() - due)
+            self._lags = self._lags[-2000:]
+            self.late_p99_s = sorted(self._lags)[len(self._lags) * 99 // 100]
+
+
+def _source(index: int, addresses: int) -> str | None:
+    """Beyond 28,000 connections, one source address has no ports left: spread them over 127.0.0.x."""
+    return f"127.0.0.{2 + index % addresses}" if addresses else None
