@@ -137,11 +137,14 @@ class Connection:
         except LocalProtocolError as error:
             raise trio.BrokenResourceError(str(error)) from error
         reason = websocket.closed
-        if frame.opcode == CLOSE and reader.close_sent and reason is not None:
-            reader.done = True
-            self._end(Closed(int(reason.code), reason.reason or "", "peer"))
-        elif reader.done and reason is not None and self._closed is None:
+        if (
+            reason is not None and not reader.close_sent
+        ):  # Neither the peer nor we: it could not read the frame.
             raise Violation(int(reason.code), reason.reason or "")
+        if frame.opcode == CLOSE:
+            reader.done = True
+            if reason is not None:
+                self._end(Closed(int(reason.code), reason.reason or "", "peer"))
         elif frame.ends_message:
             with contextlib.suppress(WebSocketClosed):
                 message = str(await websocket.get_message())
@@ -246,7 +249,7 @@ class Connection:
 
     async def _cut_partial(self) -> None:
         await self._fail(Violation(POLICY_VIOLATION, "a message was begun and not ended in time"))
-        self._stream.abort()
+        self._stream.close()
 
 
 async def _ignore(_text: bytes) -> None:

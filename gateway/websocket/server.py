@@ -1,5 +1,6 @@
 """Accepts charge points: the accept loop never dies, and no peer can end another's connection."""
 
+import contextlib
 import errno
 import logging
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 import trio_websocket
 
+from .close_codes import INTERNAL_ERROR
 from .http_upgrade import BadUpgrade, Upgrade, answer, receive_upgrade
 from .limits import Limits
 from .socket_stream import SocketStream
@@ -57,8 +59,9 @@ class Server:
                     for sock in self._sockets:
                         acceptors.start_soon(self._accept_all, sock, connections)
             for sock in self._sockets:
-                while self._accept(sock, connections):
-                    pass
+                with contextlib.suppress(OSError):
+                    while self._accept(sock, connections):
+                        pass
                 trio.lowlevel.notify_closing(sock)
                 sock.close()
 
@@ -139,12 +142,18 @@ class Server:
         handshake.over()
         try:
             await self._handle(upgrade)
+            if not upgrade.answered:
+                raise RuntimeError("the handler neither accepted nor refused the connection")  # noqa: TRY301
+        except Exception:
+            if upgrade.connection is not None:
+                await upgrade.connection.close(INTERNAL_ERROR, "internal error")
+            elif not upgrade.answered:
+                await upgrade.refuse(500, "The server failed to decide about this connection.")
+            raise
         finally:
             with trio.CancelScope(shield=True):
                 if upgrade.connection is not None:
                     await upgrade.connection.aclose()
-                elif not upgrade.answered:
-                    await upgrade.refuse(500, "The server could not decide about this connection.")
                 await reader.finish()
 
     async def _handshake_tls(self, stream: TlsStream) -> TlsInfo | None:

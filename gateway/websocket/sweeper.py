@@ -1,9 +1,12 @@
 """One task per Trio run looks after every connection's clock: silence, pongs and unfinished messages."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
+
+_log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
 # Connections looked at before other tasks get their turn.
@@ -42,4 +45,11 @@ async def _sweep(connections: set[Swept]) -> None:
                     await trio.lowlevel.checkpoint()
                 act = connection.overdue(now)
                 if act is not None:
-                    nursery.start_soon(act)
+                    nursery.start_soon(_guarded, act)
+
+
+async def _guarded(act: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await act()
+    except Exception:
+        _log.exception("a connection's clock failed")
