@@ -15,7 +15,7 @@ from typing import IO
 
 import trio
 
-# Runs in the child, between fork and exec, where the caller's own Python must not (it may hold threads' locks).
+# Runs in the child before the program: our own Python may not between fork and exec, with threads about.
 _LAUNCHER = """
 import ctypes, os, sys
 parent, number, *argv = sys.argv[1:]
@@ -62,11 +62,9 @@ def start(
 
 
 async def wait(child: subprocess.Popen[bytes]) -> int:
-    """Wait until it has ended; returns its exit status, negative for a signal. Cancelling leaves it running."""
+    """Return its exit status once it has ended, negative for a signal. Cancelling leaves it running."""
     if sys.platform != "linux":
-        while child.poll() is None:
-            await trio.sleep(0.05)
-        return child.returncode
+        return await trio.to_thread.run_sync(child.wait, abandon_on_cancel=True)
     if child.poll() is None:
         pidfd = os.pidfd_open(child.pid)
         try:

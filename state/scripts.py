@@ -59,6 +59,7 @@ def read_header(name: str, body: str) -> tuple[Names, Names]:
     for names in (keys, args):
         for position, one in enumerate(names.names, 1):
             if not _NAME.fullmatch(one) or (one.endswith("...") and position < len(names.names)):
-                raise ValueError(f"{name}.lua: {one!r} in the header is no name; only the last may end in '...'")
+                raise ValueError(
+                    f"{name}.lua: {one!r} in the header is no name; only the last may end in '...'"
+                )
     return keys, args
-

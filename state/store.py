@@ -1,4 +1,4 @@
-"""The store as the rest of state/ sees it: steps, commands, pipelines and blocking reads on shared connections."""
+"""The store as the rest of state/ sees it: steps, commands, pipelines, blocking reads."""
 
 from binascii import crc_hqx
 from collections.abc import AsyncIterator, Sequence
@@ -20,10 +20,14 @@ from state.redis.pending import Pending
 from state.scripts import REGISTRY, Script
 
 _CHECK_EVERY_S = 10.0
+_KEYS_REMEMBERED = 50_000
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`connections` are shared; one for listings and up to `blocking_connections` come on top. `max_` are per connection."""
+    """`connections` are shared by all tasks; one for listings and the blocking ones come on top.
+
+    `max_commands` and `max_bytes` bound what may wait on each.
+    """
 
     url: str
     durability: checks.Durability = "fsync"
@@ -35,7 +39,7 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Store:
-    """Made by `open_store`. Every method raises StoreUnavailable, and ResponseError if the server refuses a command."""
+    """Made by `open_store`. All raise StoreUnavailable; ResponseError if the server refuses a command."""
 
     def __init__(self, config: StoreConfig) -> None:
         if config.durability == "replicated":
@@ -51,6 +55,7 @@ class Store:
         self._lanes = [self._lane(target) for _ in range(config.connections)]
         self._listing = self._lane(target)
         self._blocking = BlockingConnections(target, config.blocking_connections)
+        self._lane_by_key: dict[str, Lane] = {}
         self._changed = trio.Event()
         self._clock_offset_ms = 0.0
 
@@ -60,17 +65,17 @@ class Store:
         await trio.lowlevel.checkpoint()
 
     def server_time_ms(self) -> int:
-        """Now by the server's clock: an estimate, learned on connect and every 10 s, off by half a round trip at most."""
+        """Estimate the server's clock, off by half a round trip at most; learned again every 10 s."""
         return int(monotonic() * 1000 + self._clock_offset_ms)
 
     async def step(self, script: Script, keys: Sequence[str], args: Sequence[Arg]) -> list[Any]:
-        """Run one Lua step. Steps whose first keys share a hash tag are executed in the order they were asked for."""
+        """Run one Lua step. Steps whose first keys share a hash tag run in the order they were asked for."""
         lane = self._lane_of(keys[0])
-        reply = await lane.call(_evalsha(script, keys, args))
+        reply = await lane.pending.call(_evalsha(script, keys, args))
         if isinstance(reply, ResponseError):
             if str(reply).startswith("NOSCRIPT"):
                 load = pack(("SCRIPT", "LOAD", script.source))
-                reply = (await lane.call(load + _evalsha(script, keys, args), 2))[1]
+                reply = (await lane.pending.call(load + _evalsha(script, keys, args), 2))[1]
             if isinstance(reply, ResponseError):
                 self._raise(lane, reply)
         return reply  # type: ignore[no-any-return] # A step returns a list, by the rule of state/lua.
@@ -80,23 +85,21 @@ class Store:
         if key is None:
             key = str(command[1]) if len(command) > 1 else ""
         lane = self._lane_of(key)
-        reply = await lane.call(pack(command))
+        reply = await lane.pending.call(pack(command))
         if isinstance(reply, ResponseError):
             self._raise(lane, reply)
         return reply
 
     async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
-        """Run commands in one round trip on the listing connection; an error reply stands in the list as ResponseError."""
+        """Run commands in one round trip, on the listing connection; a ResponseError stands in its place."""
         if not commands:
             await trio.lowlevel.checkpoint()
             return []
-        replies = await self._listing.call(b"".join(map(pack, commands)), len(commands))
+        replies = await self._listing.pending.call(b"".join(map(pack, commands)), len(commands))
         return replies if len(commands) > 1 else [replies]
 
-    async def steps(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]
-    ) -> list[Any]:
-        """Run one Lua step many times in one round trip. An error of any is raised, though others were executed."""
+    async def steps(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]) -> list[Any]:
+        """Run one Lua step many times in one round trip. Any error is raised, though others were executed."""
         if not calls:
             await trio.lowlevel.checkpoint()
             return []
@@ -170,6 +173,14 @@ class Store:
         return Lane(target, pending, self._lane_changed)
 
     def _lane_of(self, key: str) -> Lane:
+        lane = self._lane_by_key.get(key)
+        if lane is None:
+            if len(self._lane_by_key) >= _KEYS_REMEMBERED:
+                self._lane_by_key.clear()
+            lane = self._lane_by_key[key] = self._choose_lane(key)
+        return lane
+
+    def _choose_lane(self, key: str) -> Lane:
         start = key.find("{") + 1
         if start and (end := key.find("}", start)) > start:
             key = key[start:end]
@@ -179,28 +190,33 @@ class Store:
     def _lane_changed(self) -> None:
         identity = self._listing.identity
         if identity is not None and not self.available:
-            self._clock_offset_ms = identity.server.time_ms - monotonic() * 1000
+            self._clock_offset_ms = identity.server.clock_offset_ms
         self.available = self.trouble() is None
+        if not self.available:
+            self._blocking.close()  # Idle ones most likely broke as well.
         changed, self._changed = self._changed, trio.Event()
         changed.set()
 
     async def _check(self, lane: Lane) -> None:
-        """Ask a live connection again what it was asked at its start: settings and roles change while we are connected."""
+        """Ask a live connection again what it was asked at its start: settings and roles change."""
         if lane.connection is None:
             return
-        asked = monotonic()
+
+        async def ask(commands: Sequence[Sequence[Arg]]) -> Any:
+            return await lane.pending.call(b"".join(map(pack, commands)), len(commands))
+
         try:
-            replies = await lane.call(b"".join(map(pack, checks.QUESTIONS)), len(checks.QUESTIONS))
-            answered = monotonic()
-            server = checks.judge(replies, self._config.durability)
-        except (StoreUnavailable, StoreRefused) as error:
+            server = await checks.check(ask, self._config.durability)
+        except StoreUnavailable:
+            return  # The lane's own watch sees to it.
+        except StoreRefused as error:
             lane.end(str(error))
             return
         if lane is self._listing:
-            self._clock_offset_ms = server.time_ms - (asked + answered) * 500
+            self._clock_offset_ms = server.clock_offset_ms
 
     async def _many(self, packed: Sequence[bytes]) -> list[Any]:
-        replies = await self._listing.call(b"".join(packed), len(packed))
+        replies = await self._listing.pending.call(b"".join(packed), len(packed))
         return replies if len(packed) > 1 else [replies]
 
     def _raise(self, lane: Lane | None, error: ResponseError, *, sent: bool = False) -> None:
@@ -215,7 +231,7 @@ class Store:
 async def open_store(config: StoreConfig, *, wait_s: float = 10.0) -> AsyncIterator[Store]:
     """Connect, check the server's settings and load the scripts.
 
-    Raises StoreUnavailable if that takes longer than `wait_s`, StoreRefused at once if the settings are wrong.
+    Raises StoreUnavailable if that takes longer than `wait_s`, StoreRefused at once for wrong settings.
     """
     store = Store(config)
     failure: Exception | None = None
@@ -252,7 +268,8 @@ async def _prepare(ask: Ask) -> None:
 def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Arg]) -> bytes:
     if not (script.keys.admits(len(keys)) and script.args.admits(len(args))):
         raise ValueError(
-            f"{script.name}: {len(keys)} keys and {len(args)} arguments for {script.keys.names} | {script.args.names}"
+            f"{script.name}: {len(keys)} keys and {len(args)} arguments"
+            f" for {script.keys.names} | {script.args.names}"
         )
     return pack(("EVALSHA", script.sha, len(keys), *keys, *args))
 

@@ -20,7 +20,7 @@ class BlockingConnections:
         self._idle: list[Connection] = []
 
     async def ask(self, command: Sequence[Arg], timeout_s: float) -> Any:
-        """The reply, or a ResponseError. Raises StoreUnavailable, also when all connections are taken."""
+        """Return the reply or a ResponseError. Raises StoreUnavailable, also if all connections are taken."""
         if self.in_use >= self._most:
             await trio.lowlevel.checkpoint()
             raise StoreUnavailable(f"all {self._most} blocking connections to the store are in use")

@@ -5,6 +5,7 @@ reply leaves: appendfsync always, for WAITAOF under everysec acknowledged writes
 """
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any, Literal
 
 import msgspec
@@ -32,14 +33,14 @@ QUESTIONS: Sequence[Sequence[Arg]] = (
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """`run_id` is new with every start of the server."""
+    """`run_id` is new with every start; its Unix time is our monotonic time plus the offset."""
 
     run_id: str
-    time_ms: int
+    clock_offset_ms: float
 
 
 async def greet(ask: Ask, address: Address) -> int:
-    """Log in, choose the protocol and the database; returns our connection's id there. Raises StoreRefused."""
+    """Log in, choose protocol and database; returns our connection's id there. Raises StoreRefused."""
     login: tuple[Arg, ...] = ()
     if address.password is not None:
         login = ("AUTH", address.username or "default", address.password)
@@ -58,12 +59,14 @@ async def greet(ask: Ask, address: Address) -> int:
 
 
 async def check(ask: Ask, durability: Durability) -> Server:
-    """Raises StoreUnavailable while the server starts, StoreRefused if it can never be the store as it is set."""
-    return judge(await ask(QUESTIONS), durability)
+    """Raise StoreUnavailable while the server starts, StoreRefused if its settings or role are wrong."""
+    asked = monotonic()
+    replies = await ask(QUESTIONS)
+    return judge(replies, durability, (asked + monotonic()) / 2)
 
 
-def judge(replies: Sequence[Any], durability: Durability) -> Server:
-    """The verdict on the replies to QUESTIONS. Raises as `check`."""
+def judge(replies: Sequence[Any], durability: Durability, at: float) -> Server:
+    """Judge the replies to QUESTIONS. Raises as `check`."""
     for reply in replies:
         if isinstance(reply, ResponseError):
             _raise_if_passing(reply)
@@ -74,11 +77,12 @@ def judge(replies: Sequence[Any], durability: Durability) -> Server:
         raise StoreRefused(f"the store must allow TIME: {time}")
     info = _read_info(info_reply)
     if info.get("role") != "master":
-        raise StoreRefused(f"the store's role is {info.get('role')}; it must be master: give the primary's address")
+        raise StoreRefused(f"the store's role is {info.get('role')}; it must be master: give the primary")
     if info.get("redis_mode") == "cluster" or info.get("cluster_enabled") == "1":
-        raise StoreRefused("the store has cluster-enabled yes; a cluster is not supported yet: use a single primary")
+        raise StoreRefused("the store has cluster-enabled yes; it must be no: clusters are not supported yet")
     _judge_settings(info, settings, durability)
-    return Server(run_id=info.get("run_id", ""), time_ms=int(time[0]) * 1000 + int(time[1]) // 1000)
+    time_ms = int(time[0]) * 1000 + int(time[1]) / 1000
+    return Server(run_id=info.get("run_id", ""), clock_offset_ms=time_ms - at * 1000)
 
 
 def _judge_settings(info: dict[str, str], settings: Sequence[Any], durability: Durability) -> None:
@@ -91,8 +95,9 @@ def _judge_settings(info: dict[str, str], settings: Sequence[Any], durability: D
         value = known.get(name)
         if not value:
             raise StoreRefused(
-                f"the store does not tell its setting {name}, which must be {right} (CONFIG GET: {refusal or 'empty'});"
-                " allow this user CONFIG GET, or choose durability memory if losing the last writes is acceptable"
+                f"the store does not tell its setting {name}, which must be {right}"
+                f" (CONFIG GET: {refusal or 'empty'}); allow this user CONFIG GET and INFO,"
+                " or choose durability memory if losing the last writes is acceptable"
             )
         if value != right:
             raise StoreRefused(f"the store has {name} {value}; it must be {name} {right}, or {why}")
@@ -104,9 +109,8 @@ def _read_info(reply: bytes) -> dict[str, str]:
 
 
 # What a server answers when it executed nothing, and may well execute it later.
-PASSING = frozenset(
-    "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOAUTH NOPERM NOREPLICAS OOM READONLY TRYAGAIN UNKILLABLE".split()
-)
+_STATES = "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOREPLICAS OOM READONLY TRYAGAIN UNKILLABLE"
+PASSING = frozenset([*_STATES.split(), "NOAUTH", "NOPERM"])
 
 
 def passing(error: ResponseError) -> bool:

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any
 
 import msgspec
 import trio
@@ -38,8 +37,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 async def open_connection(target: Target, before: Identity | None = None) -> tuple[Connection, Identity]:
     """Connect, log in, check, prepare. Raises StoreUnavailable or StoreRefused, in at most timeout_s.
 
-    `before` is the connection that this one replaces: it is killed there first, so that what still waits in its
-    socket cannot be executed after what we send now.
+    `before` is the connection that this one replaces: it is killed there first, so that what still waits in
+    its socket cannot be executed after what we send now.
     """
     try:
         with trio.fail_after(target.timeout_s):
@@ -67,7 +66,9 @@ class Lane:
         self.pending = pending
         self.connection: Connection | None = None
         self.identity: Identity | None = None
-        self.trouble: StoreRefused | StoreUnavailable | None = StoreUnavailable("not connected to the store yet")
+        self.trouble: StoreRefused | StoreUnavailable | None = StoreUnavailable(
+            "not connected to the store yet"
+        )
         self.reconnects = -1
         self._target = target
         self._changed = changed
@@ -79,9 +80,6 @@ class Lane:
                 await self._serve()
         finally:
             self.pending.close("the store is closed")
-
-    async def call(self, data: bytes, due: int = 1) -> Any:
-        return await self.pending.call(data, due)
 
     def end(self, why: str) -> None:
         """Give up the connection, if there is one, and make and check a new one."""
@@ -119,7 +117,7 @@ class Lane:
                 backoff = min(2 * backoff, _BACKOFF_MOST_S)
 
     async def _watch(self) -> None:
-        """The only timer of all commands: looks at the oldest one."""
+        """Be the only timer of all commands: look at the oldest one."""
         pending, timeout_s = self.pending, self.pending.timeout_s
         while True:
             oldest, now = pending.oldest(), monotonic()
@@ -132,4 +130,3 @@ class Lane:
                 self.end(f"the store did not answer within {timeout_s:g} s")
                 await trio.lowlevel.checkpoint()
             pending.expire(monotonic())
-

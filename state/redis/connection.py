@@ -1,4 +1,4 @@
-"""One multiplexed connection: a writer that sends whole batches, and a reader that gives out replies in order."""
+"""One multiplexed connection: a writer that sends whole batches, a reader that gives out replies in order."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -18,11 +18,11 @@ BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, hiredis.P
 
 
 def pack(command: Sequence[Arg]) -> bytes:
-    return hiredis.pack_command(tuple(command))  # type: ignore[no-any-return] # It has no types.
+    return hiredis.pack_command(tuple(command))  # type: ignore[arg-type] # Its type says a tuple of one.
 
 
 class Connection:
-    """`run` needs `pending`; `ask` is for the conversation before it, and for connections that are not shared."""
+    """`ask` is for the conversation before `run`, and for connections that are not shared."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -33,7 +33,7 @@ class Connection:
         self._why = ""
 
     async def ask(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
-        """Send and wait for all replies, errors among them as ResponseError. Raises one of BROKEN; has no deadline."""
+        """Send, and wait for all replies, errors as ResponseError. Raises one of BROKEN; has no deadline."""
         replies: list[Any] = []
         await self._transport.send(b"".join(map(pack, commands)))
         while len(replies) < len(commands):
@@ -73,7 +73,8 @@ class Connection:
             await self._transport.send(pending.take())
 
     async def _read(self, pending: Pending) -> None:
-        feed, gets, receive, deliver = self._reader.feed, self._reader.gets, self._transport.receive, pending.deliver
+        feed, gets = self._reader.feed, self._reader.gets
+        receive, deliver = self._transport.receive, pending.deliver
         while data := await receive():
             feed(data)
             deliver(gets)

@@ -1,7 +1,7 @@
 """What waits for a reply on one lane: commands not yet sent, and commands in flight. No I/O here.
 
-A task that gives up leaves its place empty. A place not yet sent is dropped; one in flight is skipped when its
-reply comes, for the command may have been executed.
+A task that gives up leaves its place empty. A place not yet sent is dropped; one in flight is skipped when
+its reply comes, for the command may have been executed.
 """
 
 from collections import deque
@@ -10,8 +10,8 @@ from time import monotonic
 from typing import Any
 
 import outcome
-import trio
 from hiredis import ProtocolError, PushNotification
+from trio.lowlevel import Abort, Task, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from state.errors import StoreUnavailable
 
@@ -21,26 +21,26 @@ NOTHING = object()  # What the parser says when it needs more bytes; None and Fa
 class Waiter:
     __slots__ = ("at", "data", "due", "replies", "size", "task")
 
-    def __init__(self, task: trio.lowlevel.Task, data: bytes, due: int) -> None:
-        self.task: trio.lowlevel.Task | None = task
+    def __init__(self, task: Task, data: bytes, due: int) -> None:
+        self.task: Task | None = task
         self.data = data
         self.size = len(data)
         self.due = due
         self.replies: list[Any] | None = None if due == 1 else []
         self.at = monotonic()
 
-    def give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+    def give_up(self, _raise_cancel: object) -> Abort:
         self.task = None
-        return trio.lowlevel.Abort.SUCCEEDED
+        return Abort.SUCCEEDED
 
     def fail(self, why: str, *, sent: bool) -> None:
         if self.task is not None:
-            trio.lowlevel.reschedule(self.task, outcome.Error(StoreUnavailable(why, sent=sent)))
+            reschedule(self.task, outcome.Error(StoreUnavailable(why, sent=sent)))
             self.task = None
 
 
 class Pending:
-    """Bounded by commands, bytes and age; `timeout_s` is how long a command may wait for its reply, queue included."""
+    """Bounded by commands, bytes and age: `timeout_s` is how long a command may wait in all."""
 
     def __init__(self, *, timeout_s: float, max_commands: int, max_bytes: int) -> None:
         self.timeout_s = timeout_s
@@ -49,43 +49,46 @@ class Pending:
         self.bytes = 0
         self._max_commands = max_commands
         self._max_bytes = max_bytes
-        self._writer: trio.lowlevel.Task | None = None
+        self._writer: Task | None = None
         self._closed = ""
 
     async def call(self, data: bytes, due: int = 1) -> Any:
-        """Queue a packed command (or `due` of them) and wait for its reply (or the list of replies).
+        """Queue a packed command, or `due` of them, and wait for its reply, or the list of theirs.
 
         Raises StoreUnavailable: with `sent` if it may have been executed. Error replies are returned.
         """
-        bytes_then = self.bytes + len(data)
-        if self._closed:
-            await trio.lowlevel.checkpoint()
-            raise StoreUnavailable(self._closed)
-        if len(self.unsent) + len(self.flight) >= self._max_commands or bytes_then > self._max_bytes:
-            await trio.lowlevel.checkpoint()
-            raise StoreUnavailable(
-                f"too much waits for the store on one connection: {len(self.unsent) + len(self.flight)} commands of at"
-                f" most {self._max_commands}, {bytes_then} bytes of at most {self._max_bytes}"
-            )
-        self.bytes = bytes_then
-        waiter = Waiter(trio.lowlevel.current_task(), data, due)
+        if (
+            self._closed
+            or len(self.unsent) + len(self.flight) >= self._max_commands
+            or self.bytes > self._max_bytes
+        ):
+            await checkpoint()
+            raise StoreUnavailable(self._closed or self._too_much())
+        waiter = Waiter(current_task(), data, due)
+        self.bytes += waiter.size
         self.unsent.append(waiter)
-        writer = self._writer
-        if writer is not None:
+        if self._writer is not None:
+            reschedule(self._writer)
             self._writer = None
-            trio.lowlevel.reschedule(writer)
-        return await trio.lowlevel.wait_task_rescheduled(waiter.give_up)
+        return await wait_task_rescheduled(waiter.give_up)
+
+    def _too_much(self) -> str:
+        return (
+            "too much waits for the store on one connection: "
+            f"{len(self.unsent) + len(self.flight)} commands (at most {self._max_commands}), "
+            f"{self.bytes} bytes (at most {self._max_bytes})"
+        )
 
     async def queued(self) -> None:
         """Park the writer until there is something to send."""
         if self.unsent:
             return
-        self._writer = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._writer_leaves)
+        self._writer = current_task()
+        await wait_task_rescheduled(self._writer_leaves)
 
-    def _writer_leaves(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+    def _writer_leaves(self, _raise_cancel: object) -> Abort:
         self._writer = None
-        return trio.lowlevel.Abort.SUCCEEDED
+        return Abort.SUCCEEDED
 
     def take(self) -> bytes:
         """Everything queued, as one batch that now counts as in flight."""
@@ -101,8 +104,8 @@ class Pending:
         return b"".join(batch)
 
     def deliver(self, gets: Callable[[], Any]) -> None:
-        """Give what the parser has to those in flight, in order. Raises ProtocolError for a reply nobody asked for."""
-        flight, reschedule, value = self.flight, trio.lowlevel.reschedule, outcome.Value
+        """Give out what the parser has, in order. Raises ProtocolError for a reply nobody asked for."""
+        flight, value = self.flight, outcome.Value
         while (reply := gets()) is not NOTHING:
             if type(reply) is PushNotification:
                 continue
@@ -131,7 +134,7 @@ class Pending:
             waiter.fail(f"not connected to the store for {self.timeout_s:g} s", sent=False)
 
     def broken(self, why: str) -> None:
-        """The connection is gone: what was in flight is unknown; what was not sent stays for the next one."""
+        """Fail what was in flight: its outcome is unknown. What was not sent waits for the next connection."""
         while self.flight:
             waiter = self.flight.popleft()
             self.bytes -= waiter.size

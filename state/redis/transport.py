@@ -1,4 +1,4 @@
-"""Bytes to and from a server: plain sockets without trio's wrappers (no extra wake-ups), TLS through trio's."""
+"""Bytes to and from a server: plain sockets without trio's extra wake-ups, TLS through trio's stream."""
 
 import socket
 from typing import Protocol
@@ -71,7 +71,7 @@ class TlsTransport:
 
 
 async def connect(address: Address) -> Transport:
-    """Raises OSError, trio.BrokenResourceError (TLS) or StoreRefused (certificate files). The deadline is the caller's."""
+    """Connect, without a deadline. Raises OSError, trio.BrokenResourceError (TLS) or StoreRefused."""
     if address.path is not None:
         return PlainTransport(_plain(await trio.open_unix_socket(address.path)))
     context = address.tls_context() if address.tls else None

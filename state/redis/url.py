@@ -38,14 +38,14 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__  # The generated one would show the password.
 
     def tls_context(self) -> ssl.SSLContext:
-        """Raises StoreRefused if a file is missing or is no certificate."""
+        """Make the context. Raises StoreRefused if a file is missing or is no certificate."""
         try:
             context = ssl.create_default_context(cafile=self.ca_certs)
             if self.certfile is not None:
                 context.load_cert_chain(self.certfile, self.keyfile)
         except (OSError, ssl.SSLError) as error:
             files = ", ".join(f for f in (self.ca_certs, self.certfile, self.keyfile) if f)
-            raise StoreRefused(f"the certificate files of {self} ({files}) cannot be read: {error}") from error
+            raise StoreRefused(f"certificate files of {self} cannot be read ({files}): {error}") from error
         if not (self.check_hostname and self.verify):
             context.check_hostname = False
         if not self.verify:
@@ -54,16 +54,18 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(url: str) -> Address:
-    """Read redis://, rediss:// or unix:// with its user, password, database and ssl_* options. Raises StoreRefused."""
+    """Read redis://, rediss:// or unix:// with login, database, ssl_ options. Raises StoreRefused."""
     scheme = url.partition("://")[0]
     if "+" in scheme or scheme in {"sentinel", "cluster"}:
-        raise StoreRefused(f"a store by {scheme}:// is not supported yet: give redis://, rediss:// or unix://")
+        raise StoreRefused(
+            f"a store by {scheme}:// is not supported yet: give redis://, rediss:// or unix://"
+        )
     if scheme not in {"redis", "rediss", "unix"}:
         # The text may be anything, a password too: name what is right, not what was given.
         raise StoreRefused("the store's URL must begin with redis://, rediss:// or unix://")
     try:
         path = urlsplit(url).path
-        found = dict(parse_url(url))
+        found = dict(parse_url(url))  # type: ignore[no-untyped-call] # redis-py has no types here.
     except ValueError as error:
         raise StoreRefused(f"the store's {scheme}:// URL cannot be read: {_reason(error)}") from None
     found.pop("connection_class", None)
