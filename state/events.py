@@ -15,9 +15,10 @@ from state.cursors import Cursor, Position
 from state.replies import checked
 from state.store import Store
 
+KEPT = 10_000
 KEPT_MS = 6 * 3600 * 1000
-"""EVENTS_KEPT_MS of lua/_prelude.lua: a cursor older than this may have missed events, and one as old as the
-10,000 last events of a partition too."""
+"""As in lua/_prelude.lua. Who is more than `KEPT` events of a partition behind, or older than `KEPT_MS`, may
+have missed some."""
 _MARGIN_MS = 60_000
 """How far the clocks of primaries and our estimate may be apart where it is about retention."""
 NOTHING: Position = (0, 0)

@@ -46,7 +46,7 @@ class Feed:
         self._store = store
         self._poll_s = poll_s
         self._queued_max = queued_max
-        self._pollers: dict[str, _Poller] = {}
+        self._polled: dict[str, _Poller] = {}
         self._nursery: trio.Nursery | None = None
         self._running = trio.Event()
 
@@ -64,9 +64,9 @@ class Feed:
         await self._running.wait()
         if cursor is None:
             cursor = await events.now_cursor(self._store, tenant)
-        poller = self._pollers.get(tenant)
+        poller = self._polled.get(tenant)
         if poller is None:
-            poller = self._pollers[tenant] = _Poller(self._store, tenant, self._poll_s)
+            poller = self._polled[tenant] = _Poller(self._store, tenant, self._poll_s)
             assert self._nursery is not None  # noqa: S101 # For mypy: `_running` says so.
             self._nursery.start_soon(self._poll, poller)
         subscription = Subscription(self._store, poller, cursor, self._queued_max)
@@ -79,13 +79,17 @@ class Feed:
 
     @property
     def subscribers(self) -> int:
-        return sum(poller.listeners for poller in self._pollers.values())
+        return sum(poller.listeners for poller in self._polled.values())
+
+    @property
+    def pollers(self) -> int:
+        return len(self._polled)
 
     async def _poll(self, poller: "_Poller") -> None:
         try:
             await poller.run()
         finally:
-            del self._pollers[poller.tenant]
+            del self._polled[poller.tenant]
 
 
 class Subscription:
@@ -95,10 +99,11 @@ class Subscription:
         self._store = store
         self._poller = poller
         self._cursor = cursor
+        self._taken = cursor.encode()
         self._queued_max = queued_max
         self._queue: deque[Delivery] = deque()
         self._more = trio.Event()
-        self._joined = False
+        self.joined = False
         self._dropped = False
 
     def __aiter__(self) -> "Subscription":
@@ -108,18 +113,22 @@ class Subscription:
         while not self._queue:
             if self._dropped:
                 raise Lagging(f"more than {self._queued_max} events waited to be taken")
-            if self._joined:
+            if self.joined:
                 self._more = trio.Event()
                 await self._more.wait()
             else:
                 await self._catch_up()
         await trio.lowlevel.checkpoint()
-        return self._queue.popleft()
+        delivery = self._queue.popleft()
+        self._taken = delivery.cursor or self._taken
+        return delivery
 
     def cursor(self) -> str:
         """Where to resume after what was taken so far; to be sent now and then while nothing happens."""
-        at = self._poller.cursor if self._joined and not self._queue and not self._dropped else self._cursor
-        return at.encode()
+        if not self._queue and not self._dropped:
+            behind = self._cursor.merged(self._poller.cursor) if self.joined else self._cursor
+            self._taken = behind.encode()
+        return self._taken
 
     async def _catch_up(self) -> None:
         poller = self._poller
@@ -135,7 +144,7 @@ class Subscription:
         # We have read all that the poller has, if it did not finish a poll since we began. What it reads from
         # here on it offers, as there is no wait before we join.
         if batch.complete and poller.cursor is polled:
-            self._joined = True
+            self.joined = True
             poller.joined.add(self)
 
     def offer(self, batch: list[Delivery]) -> bool:

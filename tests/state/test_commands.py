@@ -154,15 +154,17 @@ async def test_claims_are_fenced_and_results_are_not(store: Store) -> None:
 
 
 @pytest.mark.parametrize("waited", ["timeout", "unknown"])
-async def test_a_late_result_is_still_the_truth(store: Store, waited: Status) -> None:
+@pytest.mark.parametrize("result", ["answered", "error"])
+async def test_a_late_result_is_still_the_truth(store: Store, waited: Status, result: Status) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
     await commands.claim(store, lease, command.id, "nonce")
     await commands.settle(store, KEYS, command.id, status=waited)
-    assert await commands.settle(store, KEYS, command.id, status="answered", response=b"{}") == Settled(ADMIN)
-    assert await commands.settle(store, KEYS, command.id, status="error") == Taken("answered")
-    assert (await current(store, command)).status == "answered"
+    assert await commands.settle(store, KEYS, command.id, status=result) == Settled(ADMIN)
+    for after in ("answered", "error", "timeout", "expired"):
+        assert await commands.settle(store, KEYS, command.id, status=after) == Taken(result)
+    assert (await current(store, command)).status == result
 
 
 async def test_orphaned_tells_who_waits(store: Store) -> None:
