@@ -27,7 +27,7 @@ REPAIRS: Final[dict[str, str]] = {
     "overlong_text": "Text over its limit is kept whole, up to 255 over; a cut id tag might match.",
     "unknown_enum": "A value outside its enumeration reads as the one that says `other` (Q37).",
     "item_left_out": "A sample or meter value that cannot be read is left out; the rest stands (Q35, Q36).",
-    "required_absent": "A required field with a harmless value when absent (Q40) takes that value.",
+    "required_absent": "A required field with a harmless value when absent or null (Q40) takes that value.",
 }
 """Every name that may appear among a protocol's faults because of a payload, with what it means."""
 
@@ -36,7 +36,13 @@ LENIENCY: Final = Leniency(
         (core.StatusNotification, "error_code"): "OtherError",
         (core.StopTransaction, "reason"): "Other",
     },
-    when_absent={(core.KeyValue, "readonly"): False},
+    when_absent={
+        (core.KeyValue, "readonly"): False,
+        # A fact without its time is still a fact: "" is no time, so the receipt's stands in.
+        (core.StartTransaction, "timestamp"): "",
+        (core.StopTransaction, "timestamp"): "",
+        (types.MeterValue, "timestamp"): "",
+    },
     left_out_of_lists=frozenset({types.SampledValue, types.MeterValue}),
     characters_over=255,
 )

@@ -108,6 +108,7 @@ class Protocol:
         "_lenient",
         "_outstanding",
         "_repeats",
+        "_strict",
         "call_timeout",
         "faults",
         "role",
@@ -119,6 +120,7 @@ class Protocol:
         self.faults: Counter[str] = Counter()
         """What the peer did wrong, by name, until taken."""
         self._incoming = _INCOMING[role]
+        self._strict = strict
         self._lenient = role is Role.CENTRAL_SYSTEM and not strict
         self._outstanding: OutgoingCall | None = None
         self._late: tuple[OutgoingCall, ...] = ()
@@ -232,11 +234,13 @@ class Protocol:
             if not self._lenient:
                 raise PayloadInvalid("FormationViolation", "the payload is missing; {} is the empty one")
             payload = b"{}"
-        if not self._lenient:
+        if self._strict:
             return lenient.read_strictly(kind, payload), payload
         try:
             return decode(payload), payload
         except _UNREADABLE:
+            if not self._lenient:
+                return lenient.read_strictly(kind, payload), payload  # Raises, and says why.
             message, payload, repairs = lenient.read_leniently(kind, payload)
         self.faults.update(repairs)
         return message, payload

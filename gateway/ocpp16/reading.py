@@ -105,9 +105,10 @@ class _Reader:
         fields = {}
         for field in info.fields:
             where = f"{path}.{field.encode_name}" if path else field.encode_name
+            if tree.get(field.encode_name) is None and field.required:
+                fields[field.name] = self.absent(info.cls, field, tree, where)
+                continue
             if field.encode_name not in tree:
-                if field.required:
-                    fields[field.name] = self.absent(info.cls, field.name, where)
                 continue
             try:
                 fields[field.name] = self.field(info.cls, field, tree, where)
@@ -136,10 +137,15 @@ class _Reader:
                 self.reshaped = True
                 del tree[name]
 
-    def absent(self, cls: type[Struct], name: str, where: str) -> Any:
-        if self.leniency and (cls, name) in self.leniency.when_absent:
+    def absent(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
+        """Stand in for a required field that is absent or null, or refuse."""
+        if self.leniency and (cls, field.name) in self.leniency.when_absent:
             self.repairs.append("required_absent")
-            return self.leniency.when_absent[cls, name]
+            self.reshaped = True
+            tree[field.encode_name] = self.leniency.when_absent[cls, field.name]
+            return tree[field.encode_name]
+        if field.encode_name in tree:
+            return self.field(cls, field, tree, where)  # Refuses null as the wrong type.
         return self.fail("OccurenceConstraintViolation", "required, but absent", where)
 
     def field(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:

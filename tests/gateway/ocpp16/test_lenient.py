@@ -130,6 +130,21 @@ def test_a_stop_is_taken_with_rubbish_around_it() -> None:
     assert sorted(repairs) == ["extra_property", "text_for_number", "unknown_enum", "unreadable_optional"]
 
 
+@pytest.mark.parametrize("time", [{}, {"timestamp": None}])
+def test_facts_without_a_time_are_taken(time: dict[str, None]) -> None:
+    start = {"connectorId": 1, "idTag": "x", "meterStart": 0}
+    message, payload, repairs = read(core.StartTransaction, **start, **time)
+    assert message == core.StartTransaction(connector_id=1, id_tag="x", meter_start=0, timestamp="")
+    assert payload == start | {"timestamp": ""}
+    assert repairs == ("required_absent",)
+    message, _, repairs = read(core.StopTransaction, transactionId=1, meterStop=0, **time)
+    assert message == core.StopTransaction(transaction_id=1, meter_stop=0, timestamp="")
+    message, _, repairs = read(core.MeterValues, connectorId=1, meterValue=[{"sampledValue": [], **time}])
+    assert message == core.MeterValues(
+        connector_id=1, meter_value=(MeterValue(timestamp="", sampled_value=()),)
+    )
+
+
 def test_configuration_keys_without_readonly() -> None:
     message, _, repairs = read(
         core.GetConfigurationResult, configurationKey=[{"key": "A"}, {"key": "B", "readonly": "True"}]

@@ -130,6 +130,14 @@ def test_the_charge_point_role_never_repairs() -> None:
     )
 
 
+def test_the_charge_point_role_checks_formats_only_strictly() -> None:
+    frame = b'[3,"a",{"currentTime":"noon"}]'
+    for strictly, kind in ((False, CallAnswered), (True, CallRefused)):
+        protocol = Protocol(Role.CHARGE_POINT, strict=strictly)
+        protocol.call(core.Heartbeat(), "a", 0)
+        assert isinstance(protocol.receive(frame, 0), kind)
+
+
 def test_only_strict_reading_checks_times(protocol: Protocol) -> None:
     frame = b'[2,"a","StartTransaction",{"connectorId":1,"idTag":"x","meterStart":0,"timestamp":"now"}]'
     called(protocol.receive(frame, 0))
