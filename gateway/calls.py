@@ -28,7 +28,7 @@ RETRY_S = 1.0
 class Calls:
     """A command's id is the message id of its call, so that a late answer names the command it belongs to."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: "Session") -> None:
         self._session = session
         self._wake = trio.Event()
         self._wake.set()  # The claim may have found commands waiting.
@@ -39,7 +39,7 @@ class Calls:
         self._wake.set()
 
     def settled(self, outcome: CallAnswered | CallRefused) -> None:
-        """The charge point answered, perhaps late; the truth is stored even if its connection ends with it."""
+        """The charge point answered, perhaps late; that is stored even if its connection ends with it."""
         if outcome.call is self._call:
             self._answered.set()
         self._session.node.background(self._store_outcome, outcome.call.id, outcome)

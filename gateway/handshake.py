@@ -4,7 +4,7 @@ path (400) -> too many attempts (429) -> store and node ready (503) -> tenant an
 known (404) -> origin (403) -> subprotocol (400) -> lease (429, 503) -> 101.
 """
 
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 
 import structlog
 import trio
@@ -12,14 +12,12 @@ import trio
 from gateway import identity
 from gateway.charge_point import now_ms
 from gateway.closing import SUPERSEDED
+from gateway.node import Node
 from gateway.session import Session
 from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points, leases, tokens
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
-
-if TYPE_CHECKING:
-    from gateway.node import Node
 
 log = structlog.get_logger()
 

@@ -17,20 +17,20 @@ class Hub:
     def __len__(self) -> int:
         return len(self._all)
 
-    def __iter__(self) -> Iterator[Session]:
+    def __iter__(self) -> Iterator["Session"]:
         return iter(tuple(self._all))
 
-    def add(self, session: Session) -> None:
+    def add(self, session: "Session") -> None:
         self._all.add(session)
         self._sessions[session.lease.keys.member] = session
 
-    def remove(self, session: Session) -> None:
+    def remove(self, session: "Session") -> None:
         self._all.discard(session)
         if self._sessions.get(session.lease.keys.member) is session:
             del self._sessions[session.lease.keys.member]
 
-    def find(self, member: str) -> Session | None:
+    def find(self, member: str) -> "Session | None":
         return self._sessions.get(member)
 
-    def find_holder(self, holder: str) -> Session | None:
+    def find_holder(self, holder: str) -> "Session | None":
         return next((session for session in self._all if session.lease.holder == holder), None)

@@ -6,7 +6,7 @@ hold it up. Operators' commands are the other task's work (`calls.py`).
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 import trio
@@ -15,6 +15,7 @@ from gateway.calls import Calls
 from gateway.charge_point import ChargePoint
 from gateway.closing import REVOKED, SUPERSEDED, Closing
 from gateway.handlers import HANDLERS
+from gateway.node import Node
 from gateway.ocpp16.protocol import (
     CallAnswered,
     CallRefused,
@@ -28,9 +29,6 @@ from gateway.websocket.close_codes import Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from state import leases
 from state.errors import LeaseLost, StoreUnavailable, Superseded
-
-if TYPE_CHECKING:
-    from gateway.node import Node
 
 log = structlog.get_logger()
 

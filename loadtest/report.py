@@ -21,9 +21,10 @@ async def show_progress(fleet: Fleet) -> None:
     while True:
         await trio.sleep(EVERY_ON_A_TERMINAL_S if sys.stderr.isatty() else EVERY_S)
         elapsed = trio.current_time() - began
+        errors = fleet.latencies.errors + fleet.failures.total()
         console.print(
             f"{elapsed:5.0f} s  connected {fleet.connected}/{fleet.plan.charge_points}"
-            f"  booted {fleet.booted}  calls {fleet.latencies.calls}  errors {fleet.latencies.errors + fleet.failures.total()}",
+            f"  booted {fleet.booted}  calls {fleet.latencies.calls}  errors {errors}",
             highlight=False,
         )
 
