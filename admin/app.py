@@ -1,0 +1,95 @@
+"""The admin API: the routes, and around each of them the same order of checks."""
+
+import re
+import secrets
+import time
+
+import structlog
+from quart import Response, g, request
+from quart_schema import Info, QuartSchema, Tag
+from quart_schema.openapi import HttpSecurityScheme
+
+from admin import auth, names, problems
+from admin.application import Application
+from admin.config import LimitsConfig
+from admin.openapi import Document
+from admin.problems import Problem
+from admin.routes import charge_points, commands, events, id_tags, tenants, tokens, transactions
+from admin.services import Services
+
+ROUTES = (tenants, tokens, charge_points, id_tags, transactions, commands, events)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_log = structlog.get_logger("csms.admin")
+
+_DESCRIPTION = """\
+Operate charge points that speak OCPP 1.6-J.
+
+Every request but the one for this document carries an API key: `Authorization: Bearer csms_...`.
+Times are RFC 3339 in UTC. Names in paths are percent-encoded.
+Every list answers `items` and `next`; give `next` as `cursor` to read on.
+Every error is a problem document (RFC 9457); decide on its `type`, quote its `request_id` when you ask for help.
+"""
+
+
+def create_app(services: Services, limits: LimitsConfig | None = None) -> Application:
+    limits = limits or LimitsConfig()
+    app = Application()
+    app.extensions["csms"] = services
+    app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes
+    app.config["BODY_TIMEOUT"] = limits.body_s
+    app.config["RESPONSE_TIMEOUT"] = limits.response_s
+    problems.install(app)
+    app.before_request(_begin)
+    app.before_request(_check)
+    app.after_request(_end)
+    for module in ROUTES:
+        app.register_blueprint(module.blueprint)
+    QuartSchema(
+        app,
+        openapi_path="/openapi.json",
+        redoc_ui_path=None,  # The user interfaces load scripts from elsewhere.
+        scalar_ui_path=None,
+        swagger_ui_path=None,
+        info=Info(title="csms", version="1", description=_DESCRIPTION),
+        tags=[
+            Tag(name=name)
+            for name in ("Tenants", "Charge points", "Commands", "Id tags", "Transactions", "Events")
+        ],
+        security_schemes={"apiKey": HttpSecurityScheme(scheme="bearer", bearer_format="csms_<id>_<secret>")},
+        security=[{"apiKey": []}],
+        conversion_preference="msgspec",
+        openapi_provider_class=Document,
+    )
+    return app
+
+
+async def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    g.began = time.monotonic()
+
+
+async def _check() -> None:
+    if request.http_version.startswith("2"):  # Hypercorn offers it on clear text whatever its settings say.
+        raise Problem(505, "http-version-not-supported", "This API speaks HTTP/1.1.")
+    names.check_path(request.path)
+    if request.routing_exception is None:  # Else 404 or 405 follow; what routes there are is public.
+        await auth.authorise()
+
+
+async def _end(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    key = g.get("api_key")
+    _log.info(
+        "request",
+        request_id=g.request_id,
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        ms=round((time.monotonic() - g.began) * 1000, 1),
+        api_key=None if key is None else key.id,
+    )
+    return response

@@ -1,0 +1,169 @@
+"""Every error of the API is a problem document (RFC 9457): one shape, one place."""
+
+import http
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+from quart import Quart, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from state.errors import StateError, StoreUnavailable
+
+RETRY_AFTER_S = 2
+
+_log = structlog.get_logger("csms.admin")
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_FIELD = re.compile(r"(?:unknown|required) field `(?P<field>[^`]*)`")
+_STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
+
+
+class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that is wrong in a request, and where."""
+
+    detail: Annotated[str, msgspec.Meta(description="What is wrong and what would be right.")]
+    pointer: Annotated[
+        str | None,
+        msgspec.Meta(description="RFC 6901 pointer into the request body.", examples=["/connectorId"]),
+    ] = None
+    parameter: Annotated[
+        str | None, msgspec.Meta(description="The query parameter, path part or header.", examples=["limit"])
+    ] = None
+
+
+class ProblemDocument(msgspec.Struct, frozen=True):
+    """A problem document (RFC 9457). Some kinds carry further members, described where they occur."""
+
+    type: Annotated[
+        str,
+        msgspec.Meta(
+            description="Stable name of the kind of problem: decide on this.",
+            examples=["urn:csms:problem:not-found"],
+        ),
+    ]
+    title: Annotated[str, msgspec.Meta(examples=["Not Found"])]
+    status: Annotated[int, msgspec.Meta(examples=[404])]
+    detail: Annotated[str, msgspec.Meta(examples=["There is no such charge point."])]
+    instance: Annotated[str, msgspec.Meta(description="Path of the request, as it was sent.")]
+    request_id: Annotated[str, msgspec.Meta(description="Also in the header X-Request-Id and in the logs.")]
+    errors: Annotated[
+        tuple[Fault, ...], msgspec.Meta(description="What is wrong where, for invalid requests.")
+    ] = ()
+
+
+class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
+    """Raised anywhere below a route; `members` are added to the document as they are."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        errors: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.detail = status, kind, detail
+        self.errors, self.headers, self.members = tuple(errors), dict(headers or {}), dict(members or {})
+
+
+def not_found(what: str) -> Problem:
+    return Problem(404, "not-found", f"There is no such {what}.")
+
+
+def invalid(fault: Fault) -> Problem:
+    return Problem(422, "invalid-request", fault.detail, errors=[fault])
+
+
+def store_away(**members: Any) -> Problem:
+    return Problem(
+        503,
+        "store-unavailable",
+        "The store does not answer at the moment; a change may or may not have been made. Try again.",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+        members=members,
+    )
+
+
+def fault_in(error: msgspec.ValidationError) -> Fault:
+    """Msgspec's text, with the path that it ends in turned into a JSON pointer."""
+    match = _AT.match(str(error))
+    what, path = (match["what"], match["path"] or "") if match else (str(error), "")
+    steps = [name or index for name, index in _STEP.findall(path)]
+    if field := _FIELD.search(what):
+        steps.append(field["field"])
+    return Fault(detail=f"{what}.", pointer=pointer(steps))
+
+
+def pointer(steps: Sequence[str]) -> str:
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def response(problem: Problem) -> Response:
+    document = msgspec.to_builtins(
+        ProblemDocument(
+            type=f"urn:csms:problem:{problem.kind}",
+            title=_title(problem.status),
+            status=problem.status,
+            detail=problem.detail,
+            instance=request.path,
+            request_id=g.get("request_id", ""),
+            errors=problem.errors,
+        )
+    )
+    if not problem.errors:
+        del document["errors"]
+    body = msgspec.json.encode({**document, **problem.members})
+    return Response(body, problem.status, problem.headers, content_type="application/problem+json")
+
+
+def install(app: Quart) -> None:
+    app.register_error_handler(Problem, response)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(StateError, _of_state)
+    app.register_error_handler(Exception, _of_bug)
+
+
+def _title(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+_KINDS = {413: "body-too-large"}  # Its phrase differs between releases.
+_DETAILS = {
+    404: "The API has no such path; /openapi.json lists all of them.",
+    405: "This path does not know the method; the header Allow lists those it knows.",
+    408: "The request's body did not arrive in time.",
+    413: "The request's body is too large.",
+}
+
+
+def _of_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    kind = _KINDS.get(status) or _title(status).lower().replace(" ", "-")
+    headers = {name: value for name, value in error.get_headers() if name.lower() in {"allow", "retry-after"}}
+    return response(Problem(status, kind, _DETAILS.get(status) or error.description or kind, headers=headers))
+
+
+def _of_state(error: StateError) -> Response:
+    if isinstance(error, StoreUnavailable):
+        _log.warning("store_unavailable", why=str(error), request_id=g.get("request_id", ""))
+        return response(store_away())
+    return _of_bug(error)
+
+
+def _of_bug(error: Exception) -> Response:
+    _log.error("request_failed", exc_info=error, request_id=g.get("request_id", ""), path=request.path)
+    return response(
+        Problem(
+            500,
+            "internal-error",
+            "The request failed through a fault of ours; the logs have it under request_id.",
+        )
+    )

@@ -1,0 +1,277 @@
+"""Charge points: what they said of themselves, how they are connected, what an operator decided."""
+
+from typing import Annotated, Any
+
+import msgspec
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+
+from admin import bodies, listing, times
+from admin.listing import Next, Paging
+from admin.names import check_connectable
+from admin.openapi import describes
+from admin.problems import Problem, not_found
+from admin.services import services
+from state import charge_points, connectors, keys, leases, nodes
+from state.charge_points import ChargePoint, Settings
+from state.connectors import Connector
+from state.leases import Holding
+from state.paging import BadCursor
+
+blueprint = Blueprint("charge_points", __name__)
+tag_blueprint(blueprint, ["Charge points"])
+
+
+class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
+    online: Annotated[
+        bool | None, msgspec.Meta(description="true: only those connected now; false: only others.")
+    ] = None
+    prefix: Annotated[
+        Annotated[str, msgspec.Meta(max_length=255)] | None,
+        msgspec.Meta(description="Only those whose id begins so.", examples=["DEPOT-"]),
+    ] = None
+
+
+class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator decides about a charge point. What is left out gets its default."""
+
+    description: Annotated[
+        str, msgspec.Meta(max_length=255, description="For people.", examples=["Bay 7"])
+    ] = ""
+    strict: Annotated[
+        bool,
+        msgspec.Meta(description="Refuse messages that are not exactly OCPP, instead of repairing them."),
+    ] = False
+    origin_allowed: Annotated[
+        bool, msgspec.Meta(description="Accept connections with an Origin header, which browsers send.")
+    ] = False
+
+
+class BootAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The last BootNotification."""
+
+    at: str
+    status: Annotated[str | None, msgspec.Meta(description="What it was answered.", examples=["Accepted"])]
+    data: Annotated[
+        Any,
+        msgspec.Meta(
+            description="Its payload, as OCPP names it.",
+            extra_json_schema={"type": "object"},
+            examples=[{"chargePointVendor": "Acme", "chargePointModel": "Bolt 22"}],
+        ),
+    ]
+
+
+class ConnectorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The last StatusNotification of a connector; 0 is the charge point as a whole."""
+
+    connector_id: int
+    status: Annotated[str, msgspec.Meta(examples=["Charging"])]
+    error_code: Annotated[str, msgspec.Meta(examples=["NoError"])]
+    info: str | None
+    vendor_id: str | None
+    vendor_error_code: str | None
+    timestamp: Annotated[str | None, msgspec.Meta(description="As the charge point sent it.")]
+    received_at: str
+
+
+class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether and how the charge point is connected. While it is offline: its last connection, if any."""
+
+    online: bool
+    since: Annotated[
+        str | None, msgspec.Meta(description="When this connection was made; null while offline.")
+    ]
+    until: Annotated[
+        str | None, msgspec.Meta(description="When it ended, if that is known; null while online.")
+    ]
+    node: Annotated[str | None, msgspec.Meta(description="The gateway process that holds or held it.")]
+    address: Annotated[
+        str | None, msgspec.Meta(description="From where it connects.", examples=["192.0.2.7:49152"])
+    ]
+    tls: Annotated[str | None, msgspec.Meta(description="null: not encrypted.", examples=["TLSv1.3"])]
+    last_seen: Annotated[str | None, msgspec.Meta(description="When it was heard last, to about 10 s.")]
+
+
+class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A charge point, without its connectors."""
+
+    id: Annotated[str, msgspec.Meta(examples=["CP-1"])]
+    description: str
+    strict: bool
+    origin_allowed: bool
+    registered_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
+    auto_registered: bool
+    boot: BootAnswer | None
+    connection: ConnectionAnswer
+
+
+class ChargePointAnswer(ChargePointItem, frozen=True, kw_only=True):
+    """A charge point."""
+
+    connectors: tuple[ConnectorAnswer, ...]
+
+
+class ChargePointPage(msgspec.Struct, frozen=True):
+    """Charge points, by id."""
+
+    items: tuple[ChargePointItem, ...]
+    next: Next
+
+
+class DisconnectAnswer(msgspec.Struct, frozen=True):
+    """The node was told; the connection closes in a moment."""
+
+    charge_point: str
+    node: str
+
+
+@blueprint.put("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
+@document_request(ChargePointSettings)
+@document_response(ChargePointAnswer, 200)
+@document_response(ChargePointAnswer, 201)
+async def put_charge_point(tenant: str, charge_point: str) -> Response:
+    """Register a charge point, or replace its settings."""
+    settings = await bodies.body(ChargePointSettings)
+    check_connectable(charge_point, "charge point")
+    created = await charge_points.put(
+        services().store,
+        tenant,
+        charge_point,
+        Settings(
+            description=settings.description, strict=settings.strict, origin_allowed=settings.origin_allowed
+        ),
+    )
+    return bodies.answer(await _answer(tenant, charge_point), 201 if created else 200)
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
+@document_response(ChargePointAnswer)
+async def get_charge_point(tenant: str, charge_point: str) -> Response:
+    """Read a charge point: boot data, connectors and connection."""
+    return bodies.answer(await _answer(tenant, charge_point))
+
+
+@blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
+@document_response(None, 204)
+async def delete_charge_point(tenant: str, charge_point: str) -> Response:
+    """Delete a charge point.
+
+    Its connection is closed. Where the tenant registers charge points by itself it comes back as a new one when
+    it connects again: revoke its token too.
+    """
+    store = services().store
+    if not await charge_points.delete(store, tenant, charge_point):
+        raise not_found("charge point")
+    # To all: a session may have claimed it a moment ago, elsewhere than where we looked.
+    await nodes.broadcast(store, _disconnect(tenant, charge_point, "charge point deleted"))
+    return bodies.no_content()
+
+
+@blueprint.post("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/disconnect")
+@document_response(DisconnectAnswer, 202)
+@describes(problems={409: "The charge point is offline."})
+async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
+    """Close a charge point's connection.
+
+    It may connect again at once.
+    """
+    store = services().store
+    if await charge_points.get(store, tenant, charge_point) is None:
+        raise not_found("charge point")
+    holding = await leases.holding(store, tenant, charge_point)
+    if holding is None or not holding.online or holding.node is None:
+        raise _offline()
+    if not await nodes.send(
+        store, holding.node, _disconnect(tenant, charge_point, "disconnected by an operator")
+    ):
+        raise _offline()
+    return bodies.answer(DisconnectAnswer(charge_point, holding.node), 202)
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/charge-points")
+@document_querystring(ChargePointQuery)
+@document_response(ChargePointPage)
+async def list_charge_points(tenant: str) -> Response:
+    """List charge points.
+
+    A filtered page may be short and still have a next one.
+    """
+    asked = bodies.query(ChargePointQuery)
+    try:
+        page = await charge_points.list_(
+            services().store,
+            tenant,
+            cursor=asked.cursor,
+            limit=asked.limit,
+            online=asked.online,
+            prefix=asked.prefix or "",
+        )
+    except BadCursor:
+        raise listing.bad_cursor() from None
+    items = tuple(ChargePointItem(**_item(found, holding)) for found, holding in page.items)
+    return bodies.answer(ChargePointPage(items, page.next))
+
+
+def _disconnect(tenant: str, charge_point: str, reason: str) -> dict[str, object]:
+    return {"kind": "disconnect", "member": keys.join(tenant, charge_point), "reason": reason}
+
+
+def _offline() -> Problem:
+    return Problem(409, "offline", "The charge point is offline.")
+
+
+async def _answer(tenant: str, charge_point: str) -> ChargePointAnswer:
+    store = services().store
+    found = await charge_points.get(store, tenant, charge_point)
+    if found is None:
+        raise not_found("charge point")
+    holding = await leases.holding(store, tenant, charge_point)
+    of_connectors = await connectors.get_all(store, tenant, charge_point)
+    return ChargePointAnswer(**_item(found, holding), connectors=tuple(map(_connector, of_connectors)))
+
+
+def _item(found: ChargePoint, holding: Holding | None) -> dict[str, Any]:
+    boot = None
+    if found.boot is not None:
+        boot = BootAnswer(at=times.text(found.booted_ms or 0), status=found.boot_status, data=found.boot)
+    return {
+        "id": found.id,
+        "description": found.description,
+        "strict": found.strict,
+        "origin_allowed": found.origin_allowed,
+        "registered_at": times.text(found.registered_ms),
+        "auto_registered": found.auto_registered,
+        "boot": boot,
+        "connection": _connection(holding),
+    }
+
+
+def _connection(holding: Holding | None) -> ConnectionAnswer:
+    connection = None if holding is None else holding.connection
+    if holding is None or connection is None:
+        return ConnectionAnswer(
+            online=False, since=None, until=None, node=None, address=None, tls=None, last_seen=None
+        )
+    return ConnectionAnswer(
+        online=holding.online,
+        since=times.text(connection.since_ms),
+        until=None if holding.online else times.maybe_text(holding.until_ms),
+        node=connection.node,
+        address=connection.address,
+        tls=connection.tls,
+        last_seen=times.text(max(holding.last_seen_ms or 0, connection.since_ms)),
+    )
+
+
+def _connector(connector: Connector) -> ConnectorAnswer:
+    return ConnectorAnswer(
+        connector_id=connector.connector_id,
+        status=connector.status,
+        error_code=connector.error_code,
+        info=connector.info,
+        vendor_id=connector.vendor_id,
+        vendor_error_code=connector.vendor_error_code,
+        timestamp=connector.timestamp,
+        received_at=times.text(connector.received_ms),
+    )

@@ -1,0 +1,198 @@
+"""The feed of events as server-sent events, to be resumed where it broke."""
+
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Annotated, Any
+
+import msgspec
+import trio
+from quart import Blueprint, Response, request
+from quart_schema import tag_blueprint
+
+from admin import auth, times
+from admin.openapi import describes
+from admin.problems import Fault, Problem, invalid
+from admin.services import services
+from state import api_keys, events, tenants
+from state.cursors import Cursor
+from state.errors import StateError
+from state.events import Event
+from state.feed import Delivery, Feed, Gap, Lagging, Subscription
+
+HEARTBEAT_S = 10.0
+ID_EVERY_S = 1.0
+
+blueprint = Blueprint("events", __name__)
+tag_blueprint(blueprint, ["Events"])
+
+
+class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of one server-sent event."""
+
+    id: Annotated[
+        str, msgspec.Meta(description="Unique: drop what you have seen, delivery is at least once.")
+    ]
+    kind: Annotated[str, msgspec.Meta(examples=["transaction.started"])]
+    tenant: str
+    charge_point: str
+    at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
+    data: Annotated[Any, msgspec.Meta(extra_json_schema={"type": "object"})]
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/events")
+@describes(
+    parameters=[
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "required": False,
+            "description": "The last `id:` received: the stream goes on behind it. Browsers send it unasked.",
+            "schema": {"type": "string", "maxLength": 8000},
+        }
+    ],
+    responses={
+        200: {
+            "description": "A stream of server-sent events. `event:` is the kind, `data:` an Event. `id:` comes "
+            "at most once a second and stands for everything before it. `event: gap` says that events are "
+            "missing because they are no longer kept. `event: end` comes before we close the stream, for instance "
+            "because the client reads too slowly.",
+            "content": {
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "examples": {
+                        "start": {
+                            "value": "id: 1a2b\nevent: transaction.started\n"
+                            'data: {"id":"...","kind":"transaction.started","charge_point":"CP1"}\n\n'
+                        }
+                    },
+                }
+            },
+        }
+    },
+)
+async def stream_events(tenant: str) -> Response:
+    """Follow what happens.
+
+    Without Last-Event-ID the stream begins now. A comment line is sent every ten seconds if nothing happens.
+    Order holds for each charge point; delivery is at least once.
+    """
+    cursor = _resume()
+    if request.method == "HEAD":
+        return Response(b"", 200, content_type="text/event-stream")
+    held = services()
+    if held.feed.subscribers >= held.event_clients:
+        raise Problem(
+            503, "too-many-clients", "Too many clients listen here; try again.", headers={"Retry-After": "10"}
+        )
+    if cursor is None:
+        cursor = await events.now_cursor(held.store, tenant)
+    stream = _Stream(held.feed, tenant, cursor, _key_stands(tenant))
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    response = Response(stream.run(), 200, headers, content_type="text/event-stream")
+    response.timeout = None  # Quart's own would cut the stream.
+    return response
+
+
+class _Stream:
+    def __init__(
+        self, feed: Feed, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]]
+    ) -> None:
+        self._feed, self._tenant, self._start = feed, tenant, cursor
+        self._key_stands = key_stands
+        self._id_owed = cursor.encode()
+        self._id_at = -math.inf
+
+    async def run(self) -> AsyncGenerator[bytes]:
+        """Never raises for what the store or the client does: the stream ends, and the client comes back."""
+        try:
+            async with self._feed.subscribe(self._tenant, self._start) as subscription:
+                yield (
+                    b"retry: 2000\n" + self._id() + b"\n"
+                )  # Whoever breaks off before the first event misses none.
+                self._id_at = -math.inf
+                async with aclosing(self._blocks(subscription)) as blocks:
+                    async for block in blocks:
+                        yield block
+        except Lagging:
+            yield _block(b"end", b'{"reason":"this client reads too slowly"}')
+        except StateError:
+            yield _block(b"end", b'{"reason":"the store does not answer"}')
+
+    async def _blocks(self, subscription: Subscription) -> AsyncGenerator[bytes]:
+        checked = trio.current_time()
+        while True:
+            delivery = None
+            with trio.move_on_after(ID_EVERY_S if self._id_owed else HEARTBEAT_S):
+                delivery = await anext(subscription)
+            if trio.current_time() - checked >= HEARTBEAT_S:
+                if not await self._key_stands():
+                    yield _block(b"end", b'{"reason":"the API key or the tenant is gone"}')
+                    return
+                checked = trio.current_time()
+            if delivery is not None:
+                yield self._write(delivery)
+            elif self._id_owed:
+                yield self._id() + b"\n"  # An id with nothing under it: noted by the client, and no event.
+            else:
+                yield b": still here\n\n"
+
+    def _write(self, delivery: Delivery) -> bytes:
+        if isinstance(delivery.event, Gap):
+            block = _block(b"gap", b'{"reason":"events before this one are no longer kept"}')
+        else:
+            block = _block(delivery.event.kind.encode(), _data(delivery.event))
+        if delivery.cursor is not None:
+            self._id_owed = delivery.cursor
+            if trio.current_time() - self._id_at >= ID_EVERY_S:
+                return self._id() + block
+        return block
+
+    def _id(self) -> bytes:
+        text, self._id_owed = self._id_owed, ""
+        self._id_at = trio.current_time()
+        return b"id: " + text.encode() + b"\n"
+
+
+def _block(kind: bytes, data: bytes) -> bytes:
+    return b"event: " + kind + b"\ndata: " + data + b"\n\n"
+
+
+def _data(event: Event) -> bytes:
+    answer = EventAnswer(
+        id=event.id,
+        kind=event.kind,
+        tenant=event.tenant,
+        charge_point=event.charge_point,
+        at=times.text(event.at_ms),
+        data=event.data,
+    )
+    return msgspec.json.encode(answer)
+
+
+def _resume() -> Cursor | None:
+    text = request.headers.get("Last-Event-ID", "").strip()
+    if not text:
+        return None
+    try:
+        return Cursor.parse(text)
+    except ValueError as error:
+        raise invalid(Fault(detail=f"{error}.", parameter="Last-Event-ID")) from None
+
+
+def _key_stands(tenant: str) -> Callable[[], Awaitable[bool]]:
+    """Look at the key again with each heartbeat: a stream lives for days."""
+    held, secret = services(), auth.secret()
+
+    async def stands() -> bool:
+        try:
+            key = await api_keys.verify(held.store, held.pepper, secret)
+            return (
+                key is not None
+                and auth.allows(key, tenant)
+                and await tenants.get(held.store, tenant) is not None
+            )
+        except StateError:
+            return True  # Nothing is known to be wrong; and nothing new can be read either.
+
+    return stands

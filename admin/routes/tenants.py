@@ -1,0 +1,120 @@
+"""Tenants: whose charge points these are."""
+
+from typing import Annotated, assert_never
+
+import msgspec
+from quart import Blueprint, Response, g
+from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+
+from admin import bodies, listing, times
+from admin.auth import allows
+from admin.listing import Next, Paging
+from admin.names import check_connectable
+from admin.openapi import describes
+from admin.problems import Problem, not_found
+from admin.services import services
+from state import tenants
+from state.paging import BadCursor
+from state.tenants import Tenant
+
+blueprint = Blueprint("tenants", __name__)
+tag_blueprint(blueprint, ["Tenants"])
+
+
+class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator decides about a tenant. What is left out gets its default."""
+
+    name: Annotated[
+        str, msgspec.Meta(max_length=255, description="For people.", examples=["Acme Charging Ltd"])
+    ] = ""
+    auto_register: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether a charge point with a valid token and an unknown id is registered by itself."
+        ),
+    ] = False
+
+
+class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant."""
+
+    id: Annotated[str, msgspec.Meta(examples=["acme"])]
+    name: str
+    auto_register: bool
+    created_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
+
+
+class TenantPage(msgspec.Struct, frozen=True):
+    """Tenants that the API key may see, by id."""
+
+    items: tuple[TenantAnswer, ...]
+    next: Next
+
+
+@blueprint.put("/v1/tenants/<name:tenant>")
+@document_request(TenantSettings)
+@document_response(TenantAnswer, 200)
+@document_response(TenantAnswer, 201)
+async def put_tenant(tenant: str) -> Response:
+    """Create a tenant, or replace its settings."""
+    settings = await bodies.body(TenantSettings)
+    check_connectable(tenant, "tenant")
+    store = services().store
+    created = await tenants.put(store, tenant, name=settings.name, auto_register=settings.auto_register)
+    stored = await tenants.get(store, tenant)
+    if stored is None:
+        raise not_found("tenant")
+    return bodies.answer(_answer(stored), 201 if created else 200)
+
+
+@blueprint.get("/v1/tenants/<name:tenant>")
+@document_response(TenantAnswer)
+async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check before the route has read it
+    """Read a tenant."""
+    return bodies.answer(_answer(g.tenant))
+
+
+@blueprint.delete("/v1/tenants/<name:tenant>")
+@document_response(None, 204)
+@describes(problems={409: "The tenant still has charge points; delete those first."})
+async def delete_tenant(tenant: str) -> Response:
+    """Delete a tenant with its tokens.
+
+    It must have no charge points any more.
+    """
+    outcome = await tenants.delete(services().store, tenant)
+    match outcome:
+        case "deleted":
+            return bodies.no_content()
+        case "unknown":
+            raise not_found("tenant")
+        case "in_use":
+            raise Problem(409, "in-use", "The tenant still has charge points; delete those first.")
+        case _:
+            assert_never(outcome)
+
+
+@blueprint.get("/v1/tenants")
+@document_querystring(Paging)
+@document_response(TenantPage)
+async def list_tenants() -> Response:
+    """List tenants.
+
+    A key that is limited to tenants sees those; a page may then be short and still have a next one.
+    """
+    asked = bodies.query(Paging)
+    try:
+        page = await tenants.list_(services().store, cursor=asked.cursor, limit=asked.limit)
+    except BadCursor:
+        raise listing.bad_cursor() from None
+    items = tuple(_answer(tenant) for tenant in page.items if allows(g.api_key, tenant.id))
+    return bodies.answer(TenantPage(items, page.next))
+
+
+def _answer(tenant: Tenant) -> TenantAnswer:
+    return TenantAnswer(
+        id=tenant.id,
+        name=tenant.name,
+        auto_register=tenant.auto_register,
+        created_at=times.text(tenant.created_ms),
+    )

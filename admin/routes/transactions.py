@@ -1,0 +1,159 @@
+"""Transactions as operators read them; charge points alone write them."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_response, tag_blueprint
+
+from admin import bodies, listing, times
+from admin.listing import Next, Paging
+from admin.problems import not_found
+from admin.services import services
+from state import meter_values, transaction_list
+from state.meter_values import MeterValues
+from state.paging import BadCursor
+from state.transaction_list import Transaction
+
+blueprint = Blueprint("transactions", __name__)
+tag_blueprint(blueprint, ["Transactions"])
+
+
+class TransactionQuery(Paging, frozen=True, forbid_unknown_fields=True):
+    charge_point: Annotated[str | None, msgspec.Meta(description="Only this charge point's.")] = None
+    open: Annotated[
+        bool | None, msgspec.Meta(description="true: only those not stopped yet; false: only stopped.")
+    ] = None
+    since: Annotated[
+        Annotated[datetime, msgspec.Meta(tz=True)] | None,
+        msgspec.Meta(
+            description="Only those that started at or after this time.", examples=["2026-01-01T00:00:00Z"]
+        ),
+    ] = None
+
+
+class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction. What the stop tells is null while it is open. Meters are in Wh."""
+
+    id: Annotated[str, msgspec.Meta(description="`<charge point>.<n>`.", examples=["CP-1.59791234"])]
+    transaction_id: Annotated[int, msgspec.Meta(description="The number that OCPP messages carry.")]
+    charge_point: str
+    connector_id: int
+    id_tag: Annotated[str, msgspec.Meta(description="Who started it.")]
+    started_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00Z"])]
+    meter_start: int
+    stopped_at: str | None
+    meter_stop: int | None
+    stop_id_tag: Annotated[str | None, msgspec.Meta(description="Who stopped it, if it was told.")]
+    reason: Annotated[str | None, msgspec.Meta(examples=["EVDisconnected"])]
+    energy_wh: Annotated[
+        int | None, msgspec.Meta(description="meter_stop - meter_start, as it was reported.")
+    ]
+    reservation_id: int | None
+
+
+class TransactionPage(msgspec.Struct, frozen=True):
+    """Transactions, the latest start first."""
+
+    items: tuple[TransactionAnswer, ...]
+    next: Next
+
+
+class MeterValueAnswer(msgspec.Struct, frozen=True):
+    """A MeterValue of OCPP 1.6 as the charge point sent it, in camelCase, and what brought it."""
+
+    timestamp: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:05:00Z"])]
+    sampledValue: Annotated[  # noqa: N815  OCPP's own spelling
+        list[dict[str, Any]],
+        msgspec.Meta(
+            examples=[[{"value": "1520", "measurand": "Energy.Active.Import.Register", "unit": "Wh"}]],
+        ),
+    ]
+    source: Annotated[
+        str, msgspec.Meta(description="MeterValues, or transactionData for what StopTransaction brought.")
+    ]
+    received_at: str
+
+
+class MeterValuesPage(msgspec.Struct, frozen=True):
+    """All meter values of a transaction, in the order in which they arrived."""
+
+    items: tuple[MeterValueAnswer, ...]
+    next: Annotated[None, msgspec.Meta(description="Always null: all are in one page.")] = None
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/transactions")
+@document_querystring(TransactionQuery)
+@document_response(TransactionPage)
+async def list_transactions(tenant: str) -> Response:
+    """List transactions, newest first."""
+    asked = bodies.query(TransactionQuery)
+    try:
+        page = await transaction_list.list_(
+            services().store,
+            tenant,
+            charge_point=asked.charge_point,
+            open_=asked.open,
+            since_ms=None if asked.since is None else times.milliseconds(asked.since),
+            cursor=asked.cursor,
+            limit=asked.limit,
+        )
+    except BadCursor:
+        raise listing.bad_cursor() from None
+    return bodies.answer(TransactionPage(tuple(map(_answer, page.items)), page.next))
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/transactions/<name:transaction>")
+@document_response(TransactionAnswer)
+async def get_transaction(tenant: str, transaction: str) -> Response:
+    """Read a transaction."""
+    return bodies.answer(_answer(await _found(tenant, transaction)))
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/transactions/<name:transaction>/meter-values")
+@document_response(MeterValuesPage)
+async def list_meter_values(tenant: str, transaction: str) -> Response:
+    """List a transaction's meter values.
+
+    What StopTransaction brought as transactionData is among them, last.
+    """
+    found = await _found(tenant, transaction)
+    messages = await meter_values.read(services().store, tenant, found.charge_point, found.id)
+    items = [item for message in messages for item in _items(message)]
+    return bodies.answer({"items": items, "next": None})
+
+
+async def _found(tenant: str, public_id: str) -> Transaction:
+    found = await transaction_list.get(services().store, tenant, public_id)
+    if found is None:
+        raise not_found("transaction")
+    return found
+
+
+def _answer(transaction: Transaction) -> TransactionAnswer:
+    stopped_at = transaction.stopped_at
+    if stopped_at is not None:
+        stopped_at = times.as_sent_or(stopped_at, transaction.stopped_ms or 0)
+    return TransactionAnswer(
+        id=transaction_list.public_id(transaction.charge_point, transaction.id),
+        transaction_id=transaction.id,
+        charge_point=transaction.charge_point,
+        connector_id=transaction.connector_id,
+        id_tag=transaction.id_tag,
+        started_at=times.as_sent_or(transaction.started_at, transaction.started_ms),
+        meter_start=transaction.meter_start,
+        stopped_at=stopped_at,
+        meter_stop=transaction.meter_stop,
+        stop_id_tag=transaction.stop_id_tag,
+        reason=transaction.reason,
+        energy_wh=transaction.energy_wh,
+        reservation_id=transaction.reservation_id,
+    )
+
+
+def _items(message: MeterValues) -> list[dict[str, Any]]:
+    source = "transactionData" if message.connector_id is None else "MeterValues"
+    received = times.text(message.received_ms)
+    values = msgspec.json.decode(message.payload, type=list[dict[str, msgspec.Raw]])
+    return [{**value, "source": source, "received_at": received} for value in values]

@@ -1,0 +1,24 @@
+"""What the routes work with: one of each per process, put into the app when it is made."""
+
+from dataclasses import dataclass
+
+from quart import current_app
+
+from admin.answers import Answers
+from state.feed import Feed
+from state.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    store: Store
+    pepper: bytes
+    answers: Answers
+    feed: Feed
+    event_clients: int
+
+
+def services() -> Services:
+    found = current_app.extensions["csms"]
+    assert isinstance(found, Services)  # noqa: S101  create_app put it there
+    return found

@@ -1,0 +1,94 @@
+"""A gateway with one charge point, in a few lines: the real state, and an answer that the test decides."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from state import commands, leases, nodes
+from state.commands import Go
+from state.keys import ChargePointKeys
+from state.leases import Claimed, Connection, Lease
+from state.nodes import Node
+from state.store import Store
+
+type Answering = Callable[["FakeSession", str, Go], Awaitable[None]]
+
+
+class FakeSession:
+    def __init__(self, store: Store, lease: Lease, incarnation: str) -> None:
+        self.store = store
+        self.lease = lease
+        self.incarnation = incarnation
+        self.messages: list[dict[str, object]] = []
+        self.heard = trio.Event()
+        self.claimed: list[str] = []
+
+    async def answer(self, command: str, response: bytes) -> None:
+        await commands.settle(self.store, self.lease.keys, command, status="answered", response=response)
+
+    async def refuse(self, command: str, error: bytes) -> None:
+        await commands.settle(self.store, self.lease.keys, command, status="error", error=error)
+
+    async def hear(self, kind: str) -> dict[str, object]:
+        with trio.fail_after(5):
+            while True:
+                for message in self.messages:
+                    if message["kind"] == kind:
+                        return message
+                self.heard = trio.Event()
+                await self.heard.wait()
+
+    async def run(self, answering: Answering) -> None:
+        after = "0"
+        while True:
+            for entry, message in await nodes.read(self.store, self.incarnation, after, 200):
+                after = entry
+                self.messages.append(message)
+                self.heard.set()
+                if message["kind"] == "command":
+                    await self._take(str(message["command"]), answering)
+
+    async def _take(self, command: str, answering: Answering) -> None:
+        outcome = await commands.claim(self.store, self.lease, command, "nonce")
+        if isinstance(outcome, Go):
+            self.claimed.append(command)
+            await answering(self, command, outcome)
+
+
+async def accepts(session: FakeSession, command: str, _: Go) -> None:
+    await session.answer(command, b'{"status":"Accepted"}')
+
+
+async def is_silent(_session: FakeSession, _command: str, _go: Go) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+async def refuses(session: FakeSession, command: str, _: Go) -> None:
+    await session.refuse(command, b'{"code":"NotSupported","description":"not here","details":{}}')
+
+
+@asynccontextmanager
+async def connected(
+    store: Store, tenant: str, charge_point: str, answering: Answering = accepts, *, token_id: str = "t"
+) -> AsyncIterator[FakeSession]:
+    incarnation = nodes.new_incarnation()
+    now = store.server_time_ms()
+    await nodes.register(store, incarnation, Node(kind="gateway", host="test", pid=1, started_ms=now))
+    attached = Connection(
+        address="192.0.2.7:49152", tls="TLSv1.3", since_ms=now, node=incarnation, token_id=token_id
+    )
+    claimed = await leases.claim(
+        store,
+        ChargePointKeys(tenant, charge_point),
+        holder=f"{incarnation}/1",
+        not_after_ms=now + 10_000,
+        connection=attached,
+        register=True,
+    )
+    assert isinstance(claimed, Claimed)
+    session = FakeSession(store, claimed.lease, incarnation)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(session.run, answering)
+        yield session
+        nursery.cancel_scope.cancel()
