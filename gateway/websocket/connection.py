@@ -92,15 +92,16 @@ class Connection:
         """Await `on_text` with every text message, in order, to the end; what it raises comes out."""
         self._pumping = trio.lowlevel.current_task()
         try:
-            await self._pump(on_text)
-        except Violation as violation:
-            await self._fail(violation)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._end(Closed(ABNORMAL, str(error), "lost"))
+            try:
+                await self._pump(on_text)
+            except Violation as violation:
+                await self._fail(violation)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                self._end(Closed(ABNORMAL, str(error), "lost"))
+            closed = self._end(Closed(ABNORMAL, "the peer left without a CLOSE frame", "lost"))
+            await self._stream.finish(self._limits.close_s)
         finally:
             self._pumping = None
-        closed = self._end(Closed(ABNORMAL, "the peer left without a CLOSE frame", "lost"))
-        await self._stream.finish(self._limits.close_s)
         return closed
 
     async def _pump(self, on_text: OnText) -> None:
@@ -191,9 +192,9 @@ class Connection:
         if self._closed is not None:
             return
         self._end(Closed(code, reason, "us"))
-        here = trio.lowlevel.current_task()
+        nobody_reads = self._pumping is None or self._pumping is trio.lowlevel.current_task()
         with trio.move_on_after(self._limits.close_s) as deadline:
-            if self._pumping is None or self._pumping is here:
+            if nobody_reads:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._read_out)
                     await self._reader.websocket.aclose(code, reason)
@@ -201,7 +202,7 @@ class Connection:
                 await self._reader.websocket.aclose(code, reason)
         if deadline.cancelled_caught:
             self.abort()
-        elif self._pumping is None or self._pumping is here:
+        elif nobody_reads:  # Else whoever reads finishes, too.
             await self._stream.finish(self._limits.close_s)
 
     async def _read_out(self) -> None:
