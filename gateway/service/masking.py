@@ -50,6 +50,13 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"""([?&](?:password|token|secret|api_?key|access_token)=)[^&\s"']+""", re.IGNORECASE),
         rf"\1{MASK}",
     ),
+    (
+        re.compile(
+            r"""((?:pepper|password|passwd|secret|token|api_?key)\\*["']?\s*[:=]\s*\\*["'])[^"'\\]+""",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
     (re.compile(r"(csms_[A-Za-z0-9-]{1,64}_)[A-Za-z0-9_-]+"), rf"\1{MASK}"),
 )
 

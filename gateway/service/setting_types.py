@@ -56,5 +56,6 @@ def readable(error: msgspec.ValidationError) -> str:
         wanted = " or ".join(_NAMES.get(name, name) for name in expected.split(" | "))
         text = f"expected {wanted}{bounds}, got {_NAMES.get(got, got)}{rest}"
     else:
-        text = text.replace("`", "")
+        text = re.sub(r"`(\w+)`", lambda name: _NAMES.get(name[1], name[1]), text)
+        text = text[:1].lower() + text[1:]
     return f"{place[1]}: {text}" if place else text

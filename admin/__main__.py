@@ -1,0 +1,5 @@
+"""`python -m admin` is `csms`."""
+
+from admin.cli import main
+
+main()

@@ -1,0 +1,84 @@
+"""The directory of one `csms up`: its lock, its secrets, and what its children are configured with."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.service.private_files import write_private
+
+
+class DataDirUnusable(Exception):  # noqa: N818  it is a sentence for a person
+    """The text is one line: what is wrong with the directory."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Path]:
+    """Make the directory if need be, and have it to ourselves. Raises DataDirUnusable."""
+    path = path.absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataDirUnusable(f"the data directory {path} cannot be written: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+            raise DataDirUnusable(
+                f"another csms up (process {owner or 'unknown'}) runs on the data directory {path}; "
+                "stop it, or give another --data-dir"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        yield path
+    finally:
+        os.close(lock)
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret in `path`, made up at the first call. Raises DataDirUnusable."""
+    try:
+        return path.read_text("ascii").strip() or _made_up(path)
+    except FileNotFoundError:
+        return _made_up(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataDirUnusable(f"cannot read {path}: {error}") from None
+
+
+def _made_up(path: Path) -> str:
+    secret = secrets.token_urlsafe(32)
+    keep_secret(path, secret)
+    return secret
+
+
+def keep_secret(path: Path, secret: str) -> None:
+    """Write a file that only its owner may read. Raises DataDirUnusable."""
+    try:
+        write_private(path, f"{secret}\n".encode())
+    except OSError as error:
+        raise DataDirUnusable(f"cannot write {path}: {error.strerror}") from None
+
+
+def write_config(path: Path, sections: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write a TOML file of sections with plain values, lists and tables inside lists."""
+    lines: list[str] = ["# Written by csms up at every start: changes here are lost."]
+    for section, settings in sections.items():
+        lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in settings.items())]
+    keep_secret(path, "\n".join(lines))
+    return path
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    # JSON's texts, numbers and booleans are TOML's too.
+    return msgspec.json.encode(str(value) if isinstance(value, Path) else value).decode()
