@@ -75,7 +75,7 @@ def up_command(
 
     Starts a Valkey server, gateway workers and the admin API, all on loopback; makes a certificate authority
     for `localhost` and a tenant `demo` whose charge points register themselves. A process that dies is
-    started again. Everything is kept in the data directory: a second start finds the same data and credentials.
+    started again. Everything is kept in the data directory: a second start finds all of it again.
 
     Parameters
     ----------

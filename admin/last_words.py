@@ -39,7 +39,7 @@ class LastWords:
         sys.stderr.flush()
 
     def reason(self, status: int) -> str:
-        """Return the line that most likely says why it ended: the last with a word, out of a traceback's frame."""
+        """Return what most likely says why it ended: the last line with a word, without a traceback's frame."""
         for line in reversed(self._lines):
             words = line.strip(" |+-")
             if words:

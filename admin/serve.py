@@ -51,11 +51,11 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             registry = metrics.new_registry(lag.readings, partial(_readings, store, feed, answers))
             probes = partial(
                 health.serve_health,
+                listening.health_host,
                 listening.health_port,
                 # An absent store is no reason to send nobody here: they get a 503 that says so.
-                lambda: "stopping" if stop.is_set() else None,
-                partial(metrics.exposition, registry),
-                host=listening.health_host,
+                ready=lambda: not stop.is_set(),
+                registry=registry,
             )
             health_port = await nursery.start(probes)
             async with trio.open_nursery() as serving:
