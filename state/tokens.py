@@ -23,7 +23,7 @@ _DIGEST_BYTES = 32
 _AT_ONCE = 1000
 
 
-class UnknownTenant(StateError):
+class UnknownTenant(StateError):  # noqa: N818  # As its neighbours in errors.py.
     """A token was to be made for a tenant that does not exist."""
 
 
