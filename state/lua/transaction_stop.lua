@@ -14,14 +14,16 @@ if not t[1] then
   emit(KEYS[3], ARGV[3], 'transaction.orphan_stop', ARGV[7])
   return {'orphaned', f}
 end
-local latest = redis.call('HGET', KEYS[4], t[3])
-if t[4] then return {'replayed', f, t[1], t[2], latest == id .. '!' and t[3] or '', t[4]} end
+if t[4] then
+  local own = redis.call('HGET', KEYS[4], t[3]) == id .. '!'
+  return {'replayed', f, t[1], t[2], own and t[3] or '', t[4]}
+end
 redis.call('HSET', KEYS[7], unpack(ARGV, 10))
-if latest == id then redis.call('HSET', KEYS[4], t[3], id .. '!') end
+redis.call('HSET', KEYS[4], t[3], id .. '!')
 redis.call('ZREM', KEYS[10], t[5])
 -- Whoever says so: a pointer to a stopped transaction is never right.
 local pointer = redis.call('HGET', KEYS[5], t[1]) or ''
 if string.match(pointer, '^%d+') == id then redis.call('HDEL', KEYS[5], t[1]) end
 if ARGV[8] ~= '' then redis.call('HSETNX', KEYS[8], ARGV[8], ARGV[9]) end
 emit(KEYS[3], ARGV[3], 'transaction.stopped', ARGV[7])
-return {'stopped', f, t[1], t[2], latest == id and t[3] or '', redis.call('HGET', KEYS[7], 'stop_answer')}
+return {'stopped', f, t[1], t[2], t[3], redis.call('HGET', KEYS[7], 'stop_answer')}

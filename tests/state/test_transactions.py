@@ -70,6 +70,29 @@ async def test_a_last_id_ahead_of_a_wiped_store_is_honoured(store: Store) -> Non
     assert (outcome.id, outcome.fence) == (1_500_000_001, "lost")
 
 
+async def test_a_last_id_ahead_of_the_clock_is_learned_from_the_store(store: Store) -> None:
+    lease = await claimed(store)
+    await store.execute("HSET", lease.keys.record, "last_transaction_id", 1_500_000_000)
+    lease.last_transaction_id = 1_499_999_999
+    assert (await started(store, lease)).id == 1_500_000_001
+
+
+async def test_an_id_proposed_by_a_slow_clock_is_put_right(store: Store) -> None:
+    lease = await claimed(store)
+    right = seconds_since_2025(store)
+    store._clock_offset_ms -= 3_600_000
+    assert right <= (await started(store, lease)).id <= right + 5
+
+
+async def test_a_stop_of_the_superseded_one_leaves_the_pointer_to_the_later(store: Store) -> None:
+    lease = await claimed(store)
+    first, second = await started(store, lease, id_tag="one"), await started(store, lease, id_tag="two")
+    await stopped(store, lease, first.id)
+    third = await started(store, lease, id_tag="three")
+    assert third.superseded == Hold("two", fingerprint(a_start(id_tag="two")))
+    assert second.id < third.id
+
+
 async def test_an_id_whose_transaction_exists_is_not_given_again(store: Store) -> None:
     lease = await claimed(store)
     first = await started(store, lease)
@@ -100,6 +123,7 @@ async def test_a_resent_start_gets_the_stored_answer(store: Store) -> None:
     assert await start(store, lease, a_start(id_tag="TAG"), b"other") == expected
     await stopped(store, lease, first.id)
     assert await find_start(store, lease, a_start()) == expected
+    assert await start(store, lease, a_start(), b"other") == expected
     assert len(await events(store, lease)) == 2
 
 

@@ -1,0 +1,62 @@
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state import compact
+
+MESSAGE = (
+    b'1\n[{"timestamp":"2026-05-01T12:34:56.000Z","sampledValue":[{"value":"1234117","context":"Sample.Periodic",'
+    b'"measurand":"Energy.Active.Import.Register","location":"Outlet","unit":"Wh"},{"value":"10549.0",'
+    b'"context":"Sample.Periodic","measurand":"Power.Active.Import","location":"Outlet","unit":"W"},'
+    b'{"value":"16.48","context":"Sample.Periodic","measurand":"Current.Import","phase":"L1",'
+    b'"location":"Outlet","unit":"A"}]}]'
+)
+
+STORED_BY_THE_FIRST_PROGRAM = (
+    "01c391fe4c41e9cfd0c8cad8c4cad48c60fa333432363134341f90546868606a6249e794686241a7a4082c2000"
+)
+
+
+@given(st.binary(max_size=2000))
+def test_what_was_packed_comes_back(text: bytes) -> None:
+    assert compact.unpack(compact.pack(text)) == text
+    assert compact.pack(text) == compact.pack(text)
+
+
+def test_the_largest_message_comes_back() -> None:
+    text = MESSAGE * (65536 // len(MESSAGE))
+    assert compact.unpack(compact.pack(text)) == text
+
+
+def test_a_usual_message_takes_a_tenth() -> None:
+    assert len(compact.pack(MESSAGE)) < len(MESSAGE) / 8
+
+
+def test_what_version_1_wrote_can_always_be_read() -> None:
+    stored = bytes.fromhex(STORED_BY_THE_FIRST_PROGRAM)
+    assert compact.unpack(stored) == MESSAGE
+
+
+@given(st.binary(max_size=200))
+def test_damage_is_a_clear_error_or_text(stored: bytes) -> None:
+    why = "damaged"
+    try:
+        compact.unpack(b"\x01" + stored)
+    except ValueError as error:
+        why = str(error)
+    assert "damaged" in why
+
+
+@pytest.mark.parametrize("stored", [b"", b"\x00abc", b"\x02abc", b"[]"])
+def test_another_version_is_named(stored: bytes) -> None:
+    with pytest.raises(ValueError, match="version"):
+        compact.unpack(stored)
+
+
+def test_a_bomb_is_refused() -> None:
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = deflate.compress(b"\0" * (64 << 20)) + deflate.flush()
+    with pytest.raises(ValueError, match="more than 1 MiB"):
+        compact.unpack(b"\x01" + bomb)

@@ -1,0 +1,66 @@
+from state import holds, keys
+from state.store import Store
+
+TAG = "Tag"
+
+
+async def hold(
+    store: Store, member: str, *, maximum: int = 2, after_ms: int = 60_000, tag: str = TAG
+) -> bool:
+    return await holds.hold(store, "demo", tag, member, maximum, store.server_time_ms() + after_ms)
+
+
+async def test_a_tag_has_as_many_slots_as_its_maximum(store: Store) -> None:
+    assert await hold(store, "a")
+    assert await hold(store, "b", tag="tAG")
+    assert not await hold(store, "c")
+    assert await holds.release(store, "demo", "TAG", "a")
+    assert not await holds.release(store, "demo", "TAG", "a")
+    assert await hold(store, "c")
+
+
+async def test_the_same_member_has_one_hold_even_when_all_are_taken(store: Store) -> None:
+    assert await hold(store, "a", maximum=1)
+    assert await hold(store, "a", maximum=1)
+    assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 1
+
+
+async def test_a_maximum_of_none_at_all_holds_nothing(store: Store) -> None:
+    assert not await hold(store, "a", maximum=0)
+
+
+async def test_an_expired_hold_gives_way(store: Store) -> None:
+    assert await hold(store, "long", maximum=2)
+    key = keys.holds("demo", "tag")
+    await store.execute("ZADD", key, store.server_time_ms() - 1, "expired")
+    assert await hold(store, "new", maximum=2)
+    assert await store.execute("ZRANGE", key, 0, -1) == [b"long", b"new"]
+
+
+async def test_the_key_lives_as_long_as_its_longest_hold(store: Store) -> None:
+    key = keys.holds("demo", "tag")
+    assert await hold(store, "long", after_ms=100_000)
+    assert await hold(store, "short", after_ms=1_000)
+    assert await store.execute("PTTL", key) > 90_000
+    # Asking again never shortens.
+    assert await hold(store, "long", after_ms=1_000)
+    assert await store.execute("ZSCORE", key, "long") > store.server_time_ms() + 90_000
+
+
+async def test_a_refresh_prolongs_and_brings_back_a_lost_hold(store: Store) -> None:
+    key = keys.holds("demo", "tag")
+    assert await hold(store, "a", maximum=1, after_ms=1_000)
+    for member in ("a", "lost"):
+        await holds.refresh(store, "demo", TAG, member, store.server_time_ms() + 200_000)
+        assert await store.execute("ZSCORE", key, member) > store.server_time_ms() + 190_000
+    assert await store.execute("PTTL", key) > 190_000
+
+
+async def test_tenants_do_not_share_a_tags_slots(store: Store) -> None:
+    until_ms = store.server_time_ms() + 60_000
+    assert await holds.hold(store, "one", TAG, "a", 1, until_ms)
+    assert await holds.hold(store, "two", TAG, "a", 1, until_ms)
+
+
+def test_a_member_tells_charge_points_apart() -> None:
+    assert holds.member("a/b", "c") == "a%2Fb/c"
