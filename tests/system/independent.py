@@ -1,0 +1,67 @@
+"""A charge point that this project did not write: the `ocpp` package over `websockets`."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import websockets
+from ocpp.routing import on
+from ocpp.v16 import ChargePoint, call, call_result
+from ocpp.v16.enums import Action, RemoteStartStopStatus
+
+from tests.system.running import Running
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+class Independent(ChargePoint):  # type: ignore[misc]  # the package has no types
+    """Notes what the central system asks, and accepts it."""
+
+    def __init__(self, id_: str, connection: Any) -> None:
+        super().__init__(id_, connection)
+        self.remote_stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    @on(Action.remote_stop_transaction)
+    def on_remote_stop(self, transaction_id: int) -> Any:
+        self.remote_stop.set_result(transaction_id)
+        return call_result.RemoteStopTransaction(status=RemoteStartStopStatus.accepted)
+
+    async def boot(self) -> Any:
+        return await self.call(call.BootNotification(charge_point_model="Other", charge_point_vendor="Else"))
+
+    async def start_transaction(
+        self,
+        *,
+        id_tag: str = "DEMO",
+        timestamp: str | None = None,
+        meter_start: int = 1000,
+        connector: int = 1,
+    ) -> Any:
+        return await self.call(
+            call.StartTransaction(
+                connector_id=connector, id_tag=id_tag, meter_start=meter_start, timestamp=timestamp or now()
+            )
+        )
+
+
+@asynccontextmanager
+async def charge_point(running: Running, id_: str) -> AsyncIterator[Independent]:
+    """Connected over wss with the development CA and SNI."""
+    tls = ssl.create_default_context(cafile=running.ca_file)
+    async with websockets.connect(
+        running.url(id_), subprotocols=[websockets.Subprotocol("ocpp1.6")], ssl=tls
+    ) as connection:
+        assert connection.subprotocol == "ocpp1.6"
+        found = Independent(id_, connection)
+        reading = asyncio.create_task(found.start())
+        try:
+            yield found
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError, websockets.ConnectionClosed):
+                await reading
