@@ -92,6 +92,7 @@ def _end(pipe: IO[str] | None) -> IO[str]:
 
 def _connect(port: int, context: ssl.SSLContext | None, number: int) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port), source_address=(f"127.0.0.{2 + number % 50}", 0))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if context is not None:
         sock = context.wrap_socket(sock, server_hostname="localhost")
     sock.sendall(

@@ -53,15 +53,23 @@ class Server:
         self._accepting.cancel()
 
     async def run(self) -> None:
-        async with trio.open_nursery() as connections:
-            with self._accepting:
-                async with trio.open_nursery() as acceptors:
+        try:
+            async with trio.open_nursery() as connections:
+                with self._accepting:
+                    async with trio.open_nursery() as acceptors:
+                        for sock in self._sockets:
+                            acceptors.start_soon(self._accept_all, sock, connections)
+                with contextlib.suppress(OSError):  # Closing a listener resets those who wait in its queue.
                     for sock in self._sockets:
-                        acceptors.start_soon(self._accept_all, sock, connections)
-            for sock in self._sockets:
-                with contextlib.suppress(OSError):
-                    while self._accept(sock, connections):
-                        pass
+                        while self._accept(sock, connections):
+                            pass
+                self._close_listeners()
+        finally:
+            self._close_listeners()
+
+    def _close_listeners(self) -> None:
+        for sock in self._sockets:
+            if sock.fileno() >= 0:
                 trio.lowlevel.notify_closing(sock)
                 sock.close()
 

@@ -1,0 +1,134 @@
+"""A server of ours on a loopback port, and a peer that can send any bytes."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+
+from gateway.websocket.close_codes import Closed
+from gateway.websocket.http_upgrade import Upgrade
+from gateway.websocket.limits import Limits
+from gateway.websocket.listeners import open_listeners
+from gateway.websocket.server import Server, serve
+from gateway.websocket.stats import Stats
+
+REQUEST = (
+    b"GET /OCPP16/tenant/token/CP%201 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
+)
+
+
+class Echo:
+    """A handler that accepts everyone, echoes every message and remembers how each connection ended."""
+
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+        self.ends: list[Closed] = []
+        self.ended = trio.Event()
+
+    async def __call__(self, upgrade: Upgrade) -> None:
+        connection = await upgrade.accept("ocpp1.6")
+
+        async def on_text(text: bytes) -> None:
+            self.received.append(text)
+            if connection.closed is None:
+                await connection.send(text)
+
+        try:
+            self.ends.append(await connection.run(on_text))
+        finally:
+            self.ended.set()
+
+
+@asynccontextmanager
+async def serving(
+    handle: Callable[[Upgrade], Awaitable[None]],
+    *,
+    tls: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
+) -> AsyncIterator[Server]:
+    """The end of the block is a check as well: nothing in the server may have been unexpected."""
+    stats = Stats()
+    sockets = open_listeners("127.0.0.1", 0)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(
+                partial(serve, sockets, handle=handle, tls=tls, limits=limits or Limits(), stats=stats)
+            )
+            yield server
+            nursery.cancel_scope.cancel()
+    assert stats.crashed == 0
+    assert (stats.open, stats.handshaking) == (0, 0)
+
+
+class RawPeer:
+    """Bytes as they are; `read_all` to the server's end of file or reset."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            more = await self.stream.receive_some(size - len(data))
+            if not more:
+                raise EOFError(data)
+            data += more
+        return data
+
+    async def read_all(self) -> bytes:
+        data = b""
+        try:
+            async for more in self.stream:
+                data += more
+        except trio.BrokenResourceError:
+            pass
+        return data
+
+    async def upgrade(self) -> None:
+        await self.send(REQUEST)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += await self.read(1)
+        assert head.startswith(b"HTTP/1.1 101")
+
+
+@asynccontextmanager
+async def raw_peer(server: Server, *, upgrade: bool = True) -> AsyncIterator[RawPeer]:
+    async with await trio.open_tcp_stream("127.0.0.1", server.ports[0]) as stream:
+        peer = RawPeer(stream)
+        if upgrade:
+            await peer.upgrade()
+        yield peer
+
+
+def frame(
+    first: int, payload: bytes = b"", *, mask: bytes | None = b"abcd", length: int | None = None
+) -> bytes:
+    """A frame by its first byte; `length` lies about the payload's."""
+    length = len(payload) if length is None else length
+    bit = 0 if mask is None else 0x80
+    if length < 126:
+        size = bytes((bit | length,))
+    elif length < 65_536:
+        size = bytes((bit | 126,)) + length.to_bytes(2)
+    else:
+        size = bytes((bit | 127,)) + length.to_bytes(8)
+    if mask is not None:
+        payload = mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+    return bytes((first,)) + size + payload
+
+
+def text(message: str) -> bytes:
+    return frame(0x81, message.encode())
+
+
+def plain(first: int, payload: bytes = b"") -> bytes:
+    """As a server sends it."""
+    return frame(first, payload, mask=None)

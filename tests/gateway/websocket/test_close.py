@@ -1,0 +1,132 @@
+"""Pings, closing and slow peers."""
+
+import trio
+
+from gateway.websocket.close_codes import Closed, ConnectionClosed
+from gateway.websocket.connection import Connection
+from gateway.websocket.http_upgrade import Upgrade
+from gateway.websocket.limits import Limits
+
+from .support import Echo, frame, plain, raw_peer, serving, text
+
+BYE = plain(0x88, b"\x03\xf4restart")
+
+
+class Closing:
+    """Gives the test the connection while `run` reads."""
+
+    def __init__(self) -> None:
+        self.here, self.connections = trio.open_memory_channel[Connection](9)
+        self.ends: list[Closed] = []
+        self.ended = trio.Event()
+
+    async def __call__(self, upgrade: Upgrade) -> None:
+        connection = await upgrade.accept("ocpp1.6")
+        self.here.send_nowait(connection)
+
+        async def on_text(text: bytes) -> None:
+            if text == b"close me":
+                await connection.close(1012, "restart")
+
+        self.ends.append(await connection.run(on_text))
+        self.ended.set()
+
+
+async def test_a_ping_while_we_close_ends_nothing_but_the_connection() -> None:
+    """The peer's PING crosses our CLOSE (trio-websocket issue 184: its server dies of that)."""
+    handle = Closing()
+    async with serving(handle) as server, raw_peer(server) as bystander, raw_peer(server) as peer:
+        await handle.connections.receive()
+        connection = await handle.connections.receive()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.close, 1012, "restart")
+            assert await peer.read(len(BYE)) == BYE
+            await peer.send(frame(0x89, b"too late") + text("heard") + frame(0x88, b"\x03\xf4"))
+        assert await peer.read_all() == b""
+        await handle.ended.wait()
+        assert handle.ends == [(1012, "restart", "us")]
+        await bystander.send(frame(0x89, b"alive"))
+        assert await bystander.read(7) == plain(0x8A, b"alive")
+
+
+async def test_a_peer_that_never_answers_close_is_cut() -> None:
+    handle = Closing()
+    async with serving(handle, limits=Limits(close_s=0.3)) as server, raw_peer(server) as peer:
+        connection = await handle.connections.receive()
+        started = trio.current_time()
+        await connection.close(1012, "restart")
+        assert 0.2 < trio.current_time() - started < 2
+        assert await peer.read_all() == BYE
+        await handle.ended.wait()
+
+
+async def test_closing_within_the_message_callback() -> None:
+    handle = Closing()
+    async with serving(handle) as server, raw_peer(server) as peer:
+        await peer.send(text("close me"))
+        assert await peer.read(len(BYE)) == BYE
+        await peer.send(frame(0x88, b"\x03\xf4"))
+        assert await peer.read_all() == b""
+        await handle.ended.wait()
+    assert handle.ends == [(1012, "restart", "us")]
+
+
+async def test_nothing_can_be_sent_after_the_end() -> None:
+    handle = Closing()
+    async with serving(handle) as server, raw_peer(server) as peer:
+        connection = await handle.connections.receive()
+        await peer.send(frame(0x88, b"\x03\xe8"))
+        await handle.ended.wait()
+        try:
+            await connection.send(b"late")
+        except ConnectionClosed as error:
+            assert error.closed == (1000, "", "peer")
+        else:
+            raise AssertionError("it was sent")
+
+
+async def test_a_peer_that_does_not_read_is_cut_within_the_send_deadline() -> None:
+    handle = Closing()
+    async with serving(handle, limits=Limits(send_s=0.4)) as server, raw_peer(server):
+        connection = await handle.connections.receive()
+        started = trio.current_time()
+        try:
+            while True:
+                await connection.send(b"x" * 60_000)
+        except ConnectionClosed as error:
+            assert error.closed.by == "lost"
+        assert trio.current_time() - started < 5
+        await handle.ended.wait()
+
+
+async def test_frames_of_two_tasks_never_mix() -> None:
+    async def talk(connection: Connection, letter: bytes) -> None:
+        for _ in range(40):
+            await connection.send(letter * 60_000)
+
+    handle = Closing()
+    async with serving(handle) as server, raw_peer(server) as peer:
+        connection = await handle.connections.receive()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk, connection, b"a")
+            nursery.start_soon(talk, connection, b"b")
+            for _ in range(80):
+                assert await peer.read(4) == b"\x81\x7e" + (60_000).to_bytes(2)
+                payload = await peer.read(60_000)
+                assert payload in {b"a" * 60_000, b"b" * 60_000}
+
+
+async def test_silence_is_pinged_and_any_frame_is_an_answer() -> None:
+    echo = Echo()
+    async with (
+        serving(echo, limits=Limits(ping_interval_s=0.5, pong_s=1.6)) as server,
+        raw_peer(server) as peer,
+    ):
+        for _ in range(3):
+            assert await peer.read(2) == plain(0x89)
+            await peer.send(text("x"))
+            assert await peer.read(3) == plain(0x81, b"x")
+        assert await peer.read_all() == plain(0x89)
+        await echo.ended.wait()
+        assert echo.ends[0].code == 1001
+        assert server.stats.pings >= 4

@@ -1,0 +1,122 @@
+"""What a peer may and may not send, byte by byte."""
+
+import pytest
+import trio
+
+from gateway.websocket.limits import Limits
+
+from .support import Echo, frame, plain, raw_peer, serving, text
+
+LONG = "x" * 70_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        pytest.param(frame(0x81, b"x" * 65_537), 1009, id="a frame over the limit"),
+        pytest.param(frame(0x81, length=2**62), 1009, id="a header that promises 2^62 bytes"),
+        pytest.param(
+            frame(0x01, b"x" * 40_000) + frame(0x80, b"x" * 40_000), 1009, id="fragments over the limit"
+        ),
+        pytest.param(frame(0x81, b"hi", mask=None), 1002, id="unmasked"),
+        pytest.param(frame(0x89, b"hi", mask=None), 1002, id="unmasked control frame"),
+        pytest.param(frame(0xC1, b"hi"), 1002, id="RSV1: a compressed frame"),
+        pytest.param(frame(0x91, b"hi"), 1002, id="RSV3"),
+        pytest.param(frame(0x83, b"hi"), 1002, id="reserved opcode"),
+        pytest.param(frame(0x8B, b"hi"), 1002, id="reserved control opcode"),
+        pytest.param(frame(0x82, b"hi"), 1003, id="binary"),
+        pytest.param(frame(0x80, b"hi"), 1002, id="continuation of nothing"),
+        pytest.param(frame(0x01, b"hi") + frame(0x81, b"ho"), 1002, id="text inside a fragmented message"),
+        pytest.param(frame(0x09, b"hi"), 1002, id="fragmented ping"),
+        pytest.param(frame(0x89, b"x" * 126), 1002, id="ping over 125 bytes"),
+        pytest.param(b"\x81\xfe\x00\x05abcd12345", 1002, id="16-bit length where 7 bits do"),
+        pytest.param(b"\x81\xff" + (200).to_bytes(8) + b"abcd", 1002, id="64-bit length where 16 bits do"),
+        pytest.param(frame(0x81, b"caf\xe9"), 1007, id="not UTF-8"),
+        pytest.param(frame(0x01, b"caf\xe9") + frame(0x80, b"xx"), 1007, id="not UTF-8 in fragments"),
+        pytest.param(frame(0x88, b"\x03\xed"), 1002, id="CLOSE with a code not for the wire"),
+        pytest.param(frame(0x88, b"\x03"), 1002, id="CLOSE with half a code"),
+        pytest.param(frame(0x01) + frame(0x00) * 100_000, 1008, id="100,000 empty continuations"),
+        pytest.param(frame(0x01) + frame(0x00, b"x") * 64_000, 1008, id="64,000 fragments of one byte"),
+        pytest.param(frame(0x89) * 10_000, 1008, id="10,000 pings"),
+        pytest.param(frame(0x8A) * 10_000, 1008, id="10,000 pongs"),
+    ],
+)
+async def test_a_violation_is_answered_by_its_code_and_ends_only_that_connection(
+    sent: bytes, code: int
+) -> None:
+    echo = Echo()
+    async with serving(echo) as server, raw_peer(server) as bystander:
+        async with raw_peer(server) as peer:
+            await peer.send(text("before"))
+            assert await peer.read(8) == plain(0x81, b"before")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_send_what_is_taken, peer, sent)
+                answer = await peer.read_all()
+                nursery.cancel_scope.cancel()
+            close = answer[answer.rindex(b"\x88") :]
+            assert int.from_bytes(close[2:4]) == code
+        await bystander.send(text("still here"))
+        assert await bystander.read(12) == plain(0x81, b"still here")
+    assert echo.ends[0].code == code
+    assert echo.ends[0].by == "us"
+    assert set(echo.received) == {b"before", b"still here"}
+
+
+async def _send_what_is_taken(peer: object, data: bytes) -> None:
+    try:
+        await peer.send(data)  # type: ignore[attr-defined]
+    except trio.BrokenResourceError:
+        pass
+
+
+async def test_frames_are_taken_in_any_pieces() -> None:
+    sent = text("") + text("ä" * 60) + text("y" * 200) + text("z" * 65_536) + frame(0x8A, b"unasked")
+    echo = Echo()
+    async with serving(echo) as server, raw_peer(server) as peer:
+        head, tail = sent[:700], sent[700:]
+        for at in range(len(head)):
+            await peer.send(head[at : at + 1])
+        await peer.send(tail)
+        expected = [b"", "ä".encode() * 60, b"y" * 200, b"z" * 65_536]
+        for message in expected:
+            whole = plain(0x81, message)
+            assert await peer.read(len(whole)) == whole
+    assert echo.received == expected
+
+
+async def test_whole_and_fragmented_messages_and_pings_keep_their_order() -> None:
+    sent = text("1") + frame(0x01, b"2") + frame(0x89, b"ping") + frame(0x00) + frame(0x80, b"b") + text("3")
+    sent += frame(0x01, "ä".encode()[:1]) + frame(0x80, "ä".encode()[1:]) + text("4")
+    async with serving(Echo()) as server, raw_peer(server) as peer:
+        await peer.send(sent)
+        expected = plain(0x81, b"1") + plain(0x8A, b"ping") + plain(0x81, b"2b") + plain(0x81, b"3")
+        expected += plain(0x81, "ä".encode()) + plain(0x81, b"4")
+        assert await peer.read(len(expected)) == expected
+
+
+async def test_nothing_behind_a_close_frame_counts() -> None:
+    echo = Echo()
+    async with serving(echo) as server, raw_peer(server) as peer:
+        await peer.send(text("a") + frame(0x88, b"\x03\xe8bye") + text("b") + frame(0x89))
+        assert await peer.read_all() == plain(0x81, b"a") + plain(0x88, b"\x03\xe8bye")
+        await echo.ended.wait()
+    assert echo.received == [b"a"]
+    assert echo.ends == [(1000, "bye", "peer")]
+
+
+async def test_a_peer_that_vanishes_is_lost() -> None:
+    echo = Echo()
+    async with serving(echo) as server:
+        async with raw_peer(server) as peer:
+            await peer.send(text("half")[:-1])
+        await echo.ended.wait()
+    assert [(end.code, end.by) for end in echo.ends] == [(1006, "lost")]
+    assert echo.received == []
+
+
+async def test_a_message_that_is_never_finished_is_cut() -> None:
+    echo = Echo()
+    async with serving(echo, limits=Limits(partial_message_s=0.2)) as server, raw_peer(server) as peer:
+        await peer.send(frame(0x01, b"begun"))
+        answer = await peer.read_all()
+        assert int.from_bytes(answer[2:4]) == 1008

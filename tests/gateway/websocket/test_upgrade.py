@@ -1,0 +1,246 @@
+"""The HTTP side: what is let in, what is refused and how, and who is cut."""
+
+import os
+from pathlib import Path
+
+import pytest
+import trio
+
+from gateway.websocket.client import Refused, connect
+from gateway.websocket.http_upgrade import Upgrade
+from gateway.websocket.limits import Limits
+from gateway.websocket.listeners import open_listeners
+
+from .support import REQUEST, Echo, plain, raw_peer, serving, text
+
+
+async def _ask(request: bytes, limits: Limits | None = None) -> bytes:
+    async with serving(Echo(), limits=limits) as server, raw_peer(server, upgrade=False) as peer:
+        await peer.send(request)
+        with trio.fail_after(3):
+            return await peer.read_all()
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (REQUEST.replace(b"GET", b"POST"), 400),
+        (REQUEST.replace(b"Sec-WebSocket-Key", b"X"), 400),
+        (REQUEST.replace(b"Version: 13", b"Version: 8"), 400),
+        (REQUEST.replace(b"Host: localhost", b"Host: " + b"\xff" * 80), 400),
+        (REQUEST.replace(b"Host: ", b"Host "), 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"nonsense\r\n\r\n", 400),
+        (REQUEST[:-2] + b"X: " + b"x" * 20_000 + b"\r\n\r\n", 431),
+        (b"GET /" + b"x" * 20_000, 431),
+        (REQUEST[:-2], 408),
+        (b"", 408),
+    ],
+)
+async def test_what_is_no_upgrade_gets_an_answer_and_the_end(request_: bytes, status: int) -> None:
+    answer = await _ask(request_, Limits(http_upgrade_s=0.5))
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"Connection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/OCPP16/a/b/CP%201", "/OCPP16/a/b/CP%201"),
+        (b"/OCPP16/a/b/%2F..%2f%00", "/OCPP16/a/b/%2F..%2f%00"),
+        (b"ws://host:80/OCPP16/a/b/c?x=1", "ws://host:80/OCPP16/a/b/c?x=1"),
+        (b"//CP", "//CP"),
+        (b"/OCPP16/a/b/CP 1", "/OCPP16/a/b/CP%201"),
+        ("/OCPP16/a/b/Säule".encode(), "/OCPP16/a/b/S%C3%A4ule"),
+    ],
+)
+async def test_the_target_arrives_undecoded(target: bytes, path: str) -> None:
+    seen = []
+
+    async def handle(upgrade: Upgrade) -> None:
+        seen.append(upgrade.path)
+        await upgrade.refuse(404, "unknown")
+
+    async with serving(handle) as server, raw_peer(server, upgrade=False) as peer:
+        await peer.send(REQUEST.replace(b"/OCPP16/tenant/token/CP%201", target))
+        assert (await peer.read_all()).startswith(b"HTTP/1.1 404")
+    assert seen == [path]
+
+
+async def test_split_headers_and_a_missing_connection_header() -> None:
+    seen: list[Upgrade] = []
+
+    async def handle(upgrade: Upgrade) -> None:
+        seen.append(upgrade)
+        await Echo()(upgrade)
+
+    request = REQUEST.replace(b"Connection: Upgrade\r\n", b"Origin: http://x\r\nX-Two: 1\r\nx-two: 2\r\n")
+    request = request.replace(
+        b"Protocol: ocpp1.6", b"Protocol: ocpp2.0.1,  foo\r\nSec-WebSocket-Protocol: ocpp1.6"
+    )
+    request = request.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+    async with serving(handle) as server, raw_peer(server, upgrade=False) as peer:
+        await peer.send(request + text("at once"))
+        head = await peer.read(12)
+        assert head == b"HTTP/1.1 101"
+        while not head.endswith(b"\r\n\r\n"):
+            head += await peer.read(1)
+        assert b"Sec-WebSocket-Protocol: ocpp1.6\r\n" in head
+        assert b"deflate" not in head
+        assert await peer.read(9) == plain(0x81, b"at once")
+        assert server.stats.repaired == {"no Connection: Upgrade": 1}
+    assert seen[0].subprotocols == ("ocpp2.0.1", "foo", "ocpp1.6")
+    assert seen[0].origin == "http://x"
+    assert seen[0].headers.get_all("X-TWO") == ("1", "2")
+    assert seen[0].headers.get("absent") is None
+
+
+async def test_a_refusal_carries_status_text_and_headers() -> None:
+    async def handle(upgrade: Upgrade) -> None:
+        await upgrade.refuse(503, "come back later", [("Retry-After", "7")])
+
+    async with serving(handle) as server:
+        with pytest.raises(Refused) as refused:
+            async with connect(f"ws://127.0.0.1:{server.ports[0]}/x"):
+                pass
+        assert (refused.value.status, refused.value.text) == (503, "come back later")
+        assert ("retry-after", "7") in refused.value.headers
+        assert server.stats.refused == {503: 1}
+
+
+async def test_a_handler_that_fails_or_decides_nothing_is_a_500_for_that_peer_alone() -> None:
+    async def handle(upgrade: Upgrade) -> None:
+        if upgrade.path == "/raise":
+            raise ValueError("as planned")
+
+    with pytest.raises(AssertionError, match="crashed"):
+        async with serving(handle) as server:
+            for path in ("/raise", "/nothing"):
+                with pytest.raises(Refused) as refused:
+                    async with connect(f"ws://127.0.0.1:{server.ports[0]}{path}"):
+                        pass
+                assert refused.value.status == 500
+            assert server.stats.crashed == 2
+
+
+async def test_hung_up() -> None:
+    gone, look = trio.Event(), trio.Event()
+    seen = []
+
+    async def handle(upgrade: Upgrade) -> None:
+        seen.append(upgrade.hung_up())
+        look.set()
+        await gone.wait()
+        seen.append(upgrade.hung_up())
+        await upgrade.refuse(400, "gone")
+
+    async with serving(handle) as server:
+        async with raw_peer(server, upgrade=False) as peer:
+            await peer.send(REQUEST + text("unread"))
+            await look.wait()
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        gone.set()
+        await trio.testing.wait_all_tasks_blocked(0.05)
+    assert seen == [False, True]
+
+
+async def test_peers_that_connect_and_leave_leave_nothing_behind() -> None:
+    async with serving(Echo()) as server:
+        await trio.testing.wait_all_tasks_blocked()
+        files = len(list(Path("/proc/self/fd").iterdir()))
+        for cut in (0, 5, 40) * 100:
+            stream = await trio.open_tcp_stream("127.0.0.1", server.ports[0])
+            if cut:
+                await stream.send_all(REQUEST[:cut])
+            await stream.aclose()
+        with trio.fail_after(2):
+            while server.stats.accepted < 300 or server.stats.open:
+                await trio.sleep(0.01)
+        assert len(list(Path("/proc/self/fd").iterdir())) == files
+
+
+async def test_one_byte_a_second_is_cut_at_the_deadline() -> None:
+    async with (
+        serving(Echo(), limits=Limits(http_upgrade_s=0.5)) as server,
+        raw_peer(server, upgrade=False) as peer,
+    ):
+        started = trio.current_time()
+        with pytest.raises(trio.BrokenResourceError):
+            for at in range(len(REQUEST)):
+                await peer.send(REQUEST[at : at + 1])
+                await trio.sleep(0.1)
+        assert trio.current_time() - started < 8
+
+
+async def test_the_caps_on_connections_and_handshakes() -> None:
+    limits = Limits(connections=3, handshakes_in_flight=2, http_upgrade_s=0.6)
+    async with serving(Echo(), limits=limits) as server, raw_peer(server) as first:
+        async with raw_peer(server, upgrade=False), raw_peer(server, upgrade=False), raw_peer(server) as late:
+            assert server.stats.refused[408] == 2  # It had to wait for those two to be cut.
+            await late.send(text("in"))
+            assert await late.read(4) == plain(0x81, b"in")
+            async with raw_peer(server), raw_peer(server, upgrade=False) as too_many:
+                assert await too_many.read_all() == b""
+                assert server.stats.over_limit == 1
+        await first.send(text("still"))
+        assert await first.read(7) == plain(0x81, b"still")
+
+
+async def test_accepting_survives_want_of_descriptors() -> None:
+    import resource
+
+    async with serving(Echo()) as server, raw_peer(server) as first:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        used = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
+        streams = [await trio.open_tcp_stream("127.0.0.1", server.ports[0]) for _ in range(1)]
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        try:
+            sock = trio.socket.socket()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used, limits[1]))
+            hole = max(used, sock.fileno() + 1)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hole, limits[1]))
+            await sock.connect(("127.0.0.1", server.ports[0]))
+            await trio.sleep(0.25)
+            await first.send(text("served meanwhile"))
+            assert await first.read(18) == plain(0x81, b"served meanwhile")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        with trio.fail_after(3):
+            async with raw_peer(server) as peer:
+                await peer.send(text("again"))
+                assert await peer.read(7) == plain(0x81, b"again")
+        sock.close()
+        for stream in streams:
+            await stream.aclose()
+
+
+async def test_stop_accepting_leaves_open_connections_alone() -> None:
+    async with serving(Echo()) as server, raw_peer(server) as peer:
+        server.stop_accepting()
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        with pytest.raises(OSError, match="failed"):
+            await trio.open_tcp_stream("127.0.0.1", server.ports[0])
+        await peer.send(text("on"))
+        assert await peer.read(4) == plain(0x81, b"on")
+
+
+def test_an_occupied_port_is_one_clear_line() -> None:
+    import socket
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(
+            OSError, match=rf"cannot listen on 127\.0\.0\.1 port {port}: Address already in use"
+        ):
+            open_listeners("127.0.0.1", port)
+
+
+def test_two_processes_may_share_a_port() -> None:
+    first = open_listeners("127.0.0.1", 0)
+    second = open_listeners("127.0.0.1", first[0].getsockname()[1])
+    for sock in first + second:
+        sock.close()
