@@ -33,7 +33,9 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # An HTTP header, as a line, in a mapping or in a list of pairs of bytes.
     (
-        re.compile(r"""(authorization\\*["']?\s*[:=,]\s*b?\\*["']?)[^"'\\\r\n,})\]]+""", re.IGNORECASE),
+        re.compile(
+            r"""((?:authorization|cookie)\\*["']?\s*[:=,]\s*b?\\*["']?)[^"'\\\r\n,})\]]+""", re.IGNORECASE
+        ),
         rf"\1{MASK}",
     ),
     (re.compile(r"""\b(Basic|Bearer)\s+(?!auth)[A-Za-z0-9+/=_.~-]{6,}"""), rf"\1 {MASK}"),
@@ -52,7 +54,7 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(
-            r"""((?:pepper|password|passwd|secret|token|api_?key)\\*["']?\s*[:=]\s*\\*["'])[^"'\\]+""",
+            r"""((?:pepper|password|passwd|secret|token|api_?key)\\*["']?\s*[:=]\s*b?\\*["'])[^"'\\]+""",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",

@@ -1,0 +1,178 @@
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.service.config import ConfigError, load, read_secret
+
+
+class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    chain_file: str
+    key_file: str
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    ws_port: int | None = None
+    names: tuple[str, ...] = ()
+    certificates: tuple[Files, ...] = ()
+    sni: bool = True
+
+
+class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str
+    durability: Literal["memory", "fsync"] = "fsync"
+    timeout_s: float = 5.0
+    connections: Annotated[int, msgspec.Meta(ge=1)] = 4
+
+
+class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pepper: Annotated[str, msgspec.Meta(min_length=8)] = "not a secret"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    store: StoreSection
+    listen: Listen = Listen()
+    security: Security = Security()
+
+
+URL = {"CSMS__STORE__URL": "redis://localhost"}
+
+
+def toml(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "gateway.toml"
+    path.write_text(text)
+    return path
+
+
+def refused(path: Path | None, environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(Config, path, environ)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_environment_lies_over_the_file(tmp_path: Path) -> None:
+    path = toml(tmp_path, '[store]\nurl = "redis://a"\ntimeout_s = 2\n[listen]\nws_port = 80\n')
+    config = load(
+        Config,
+        path,
+        {"CSMS__STORE__URL": "redis://b", "CSMS__LISTEN__NAMES": "one, two", "CSMS__LISTEN__SNI": "false"},
+    )
+    assert config == Config(
+        StoreSection("redis://b", timeout_s=2.0), Listen(ws_port=80, names=("one", "two"), sni=False)
+    )
+
+
+def test_lists_of_sections_come_as_json() -> None:
+    files = '[{"chain_file": "a", "key_file": "b"}]'
+    config = load(Config, None, URL | {"CSMS__LISTEN__CERTIFICATES": files})
+    assert config.listen.certificates == (Files("a", "b"),)
+
+
+def test_an_absent_value_can_be_said_in_text(tmp_path: Path) -> None:
+    path = toml(tmp_path, "[listen]\nws_port = 80\n")
+    assert load(Config, path, URL | {"CSMS__LISTEN__WS_PORT": "null"}).listen.ws_port is None
+
+
+def test_the_ready_pipe_and_other_variables_are_no_settings() -> None:
+    noise = {"CSMS__READY_FD": "5", "CSMS_OTHER": "x", "PATH": "/"}
+    assert load(Config, None, URL | noise) == load(Config, None, URL)
+
+
+def test_secrets_come_from_files(tmp_path: Path) -> None:
+    secret = tmp_path / "pepper"
+    secret.write_text("0123456789\n")
+    path = toml(tmp_path, f'[security]\npepper_file = "{secret}"\n')
+    assert load(Config, path, URL).security.pepper == "0123456789"
+    # The variable wins over the file's other form of the same setting, and the other way round.
+    assert load(Config, path, URL | {"CSMS__SECURITY__PEPPER": "abcdefghi"}).security.pepper == "abcdefghi"
+    both = URL | {"CSMS__SECURITY__PEPPER_FILE": str(secret)}
+    assert load(Config, None, both).security.pepper == "0123456789"
+
+
+@pytest.mark.parametrize(
+    ("text", "needles"),
+    [
+        ("[listen]\nws_prot = 1", ["unknown key listen.ws_prot", "did you mean listen.ws_port?"]),
+        ("[listn]\nws_port = 1", ["unknown key listn", "did you mean listen?"]),
+        ('url = "redis://x"', ["unknown key url", "did you mean store.url?"]),
+        ('[[listen.certificates]]\nchain = "x"', ["unknown key listen.certificates.chain", "chain_file?"]),
+        ("[listen]\nws_port = 'a'", ["listen.ws_port: expected a whole number or nothing, got a text"]),
+        ("listen = 5", ["listen: expected a section, got a whole number"]),
+        ("[store]\nconnections = 0", ["store.connections: expected a whole number >= 1"]),
+        ("[store]\ndurability = 'none'", ["store.durability", "'none'"]),
+        ('[security]\npepper_file = "/does/not/exist"', ["security.pepper_file", "No such file"]),
+        ("[store", ["not valid TOML"]),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, needles: list[str]) -> None:
+    message = refused(toml(tmp_path, text), URL)
+    for needle in needles:
+        assert needle in message
+
+
+@pytest.mark.parametrize(
+    ("environ", "needle"),
+    [
+        ({}, "store.url missing: set in the configuration file, or as CSMS__STORE__URL"),
+        (URL | {"CSMS__LISTEN__WS_PROT": "1"}, "did you mean CSMS__LISTEN__WS_PORT?"),
+        (URL | {"CSMS__LISTEN": "1"}, "unknown variable CSMS__LISTEN"),
+        (URL | {"CSMS__STORE__URL__X": "1"}, "unknown variable CSMS__STORE__URL__X"),
+        (URL | {"CSMS__LISTEN__WS_PORT": "many"}, "CSMS__LISTEN__WS_PORT: expected a whole number"),
+        (URL | {"CSMS__LISTEN__CERTIFICATES": "[{"}, "CSMS__LISTEN__CERTIFICATES: not valid JSON"),
+        (URL | {"CSMS__SECURITY__PEPPER": "short"}, "security.pepper: expected a text of length >= 8"),
+    ],
+)
+def test_wrong_variables_are_named(environ: dict[str, str], needle: str) -> None:
+    # The pepper is checked as soon as it is converted, by the name under which it was given.
+    assert needle.replace("security.pepper", "CSMS__SECURITY__PEPPER") in refused(None, environ)
+
+
+@pytest.mark.parametrize(
+    "text", ['[store]\nurl = "redis://:hunter2@host"', '[security]\npepper = "hunter2hunter2"']
+)
+def test_secrets_do_not_belong_in_toml_and_are_not_repeated(tmp_path: Path, text: str) -> None:
+    message = refused(toml(tmp_path, text), {})
+    assert "_file" in message
+    assert "hunter2" not in message
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert "cannot read the configuration" in refused(tmp_path / "absent.toml", URL)
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+    assert "not UTF-8" in refused(binary, URL)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"", "empty"), (b"x" * 70_000, "too long"), (b"\xff", "UTF-8")]
+)
+def test_a_secret_file_that_cannot_be_one(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=why):
+        read_secret("security.pepper_file", path)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from(["STORE", "LISTEN", "SECURITY", "X"]).flatmap(
+            lambda section: st.sampled_from(["URL", "WS_PORT", "NAMES", "", "PEPPER_FILE"]).map(
+                lambda key: f"CSMS__{section}__{key}"
+            )
+        ),
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20),
+        max_size=4,
+    )
+)
+def test_any_environment_gives_a_config_or_one_line(environ: dict[str, str]) -> None:
+    try:
+        assert isinstance(load(Config, None, environ), Config)
+    except ConfigError as error:
+        assert str(error).count("\n") == 0  # noqa: PT017  either outcome is right

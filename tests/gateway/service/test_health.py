@@ -1,0 +1,125 @@
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+import pytest
+import trio
+from prometheus_client import CollectorRegistry
+
+from gateway.service import health
+from gateway.service.health import serve_health
+from gateway.service.metrics import LoopLag, Reading, new_registry
+
+
+def counted() -> Iterator[Reading]:
+    yield Reading("csms_connections_total", "Connections.", 7)
+    yield Reading("csms_refused", "Refused by status.", {"401": 2, "404": 0}, label="status")
+    yield Reading("csms_open", "Open now.", 3, "gauge")
+
+
+class Broken:
+    def collect(self) -> Iterator[Reading]:
+        raise RuntimeError("no")
+
+
+@asynccontextmanager
+async def serving(
+    registry: CollectorRegistry | None = None, *, is_ready: list[bool] | None = None
+) -> AsyncIterator[int]:
+    state = is_ready or [True]
+    with trio.fail_after(15):
+        async with trio.open_nursery() as nursery:
+
+            async def serve(*, task_status: trio.TaskStatus[int]) -> None:
+                await serve_health(
+                    "127.0.0.1",
+                    0,
+                    ready=lambda: state[0],
+                    registry=registry or new_registry(),
+                    task_status=task_status,
+                )
+
+            yield await nursery.start(serve)
+            nursery.cancel_scope.cancel()
+
+
+async def ask(port: int, path: str, method: str = "GET") -> httpx.Response:
+    async with httpx.AsyncClient() as client:
+        return await client.request(method, f"http://127.0.0.1:{port}{path}")
+
+
+async def test_readiness_follows_and_liveness_does_not() -> None:
+    ready = [True]
+    async with serving(is_ready=ready) as port:
+        assert (await ask(port, "/readyz")).status_code == 200
+        ready[0] = False
+        assert (await ask(port, "/readyz")).status_code == 503
+        assert (await ask(port, "/livez?verbose")).status_code == 200
+
+
+async def test_metrics_are_read_at_the_scrape() -> None:
+    lag = LoopLag()
+    async with serving(new_registry(counted, lag.readings)) as port, trio.open_nursery() as nursery:
+        nursery.start_soon(lag.watch)
+        while lag.beats < 3:  # noqa: ASYNC110  what is tested is a clock
+            await trio.sleep(0.01)
+        answer = await ask(port, "/metrics")
+        nursery.cancel_scope.cancel()
+    lines = answer.text.splitlines()
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "csms_connections_total 7.0" in lines
+    assert 'csms_refused_total{status="401"} 2.0' in lines
+    assert "csms_open 3.0" in lines
+    assert any(line.startswith('csms_event_loop_lag_seconds{quantile="p99"}') for line in lines)
+    assert any(line.startswith("process_open_fds") for line in lines)
+    (beats,) = (line for line in lines if line.startswith("csms_event_loop_beats_total "))
+    assert float(beats.split()[1]) >= 3
+
+
+async def test_other_paths_and_methods() -> None:
+    async with serving() as port:
+        assert (await ask(port, "/")).status_code == 404
+        assert (await ask(port, "/livez", "POST")).status_code == 400
+        head = await ask(port, "/livez", "HEAD")
+        assert (head.status_code, head.content) == (200, b"")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET", b"\r\n\r\n", b"\0" * 20_000, b"GET  HTTP/1.1\r\n\r\n"])
+async def test_junk_ends_only_its_own_connection(sent: bytes) -> None:
+    async with serving() as port:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        async with stream:
+            try:
+                await stream.send_all(sent)
+                await stream.send_eof()
+                await stream.receive_some(1000)
+            except trio.BrokenResourceError:
+                pass  # Cut off while it was still talking: as it should be.
+        assert (await ask(port, "/livez")).status_code == 200
+
+
+async def test_a_failing_metric_ends_only_its_own_scrape() -> None:
+    registry = CollectorRegistry()
+    registry.register(Broken())  # type: ignore[arg-type]  # It fails before it yields anything.
+    async with serving(registry) as port:
+        with pytest.raises(httpx.HTTPError):
+            await ask(port, "/metrics")
+        assert (await ask(port, "/livez")).status_code == 200
+
+
+async def test_many_silent_clients_are_bounded_and_do_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_DEADLINE_S", 0.5)
+    async with serving() as port:
+        silent = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(40)]
+        # Beyond the bound they are closed at once; the others when their time is over.
+        for stream in silent:
+            with suppress(trio.BrokenResourceError):
+                assert await stream.receive_some(1) == b""
+            await stream.aclose()
+        assert (await ask(port, "/livez")).status_code == 200
+
+
+async def test_an_occupied_port_is_one_clear_line() -> None:
+    async with serving() as port:
+        with pytest.raises(OSError, match=rf"cannot listen for probes on 127\.0\.0\.1:{port}: .*in use"):
+            await serve_health("127.0.0.1", port, ready=lambda: True, registry=CollectorRegistry())

@@ -1,0 +1,164 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.service import logs
+from gateway.service.config import ConfigError
+from gateway.service.masking import mask, mask_text
+
+SECRET = "s3cr3t-V4lue_of+this"
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+class Telltale:
+    def __repr__(self) -> str:
+        return f"<Request GET /OCPP16/demo/{SECRET}/CP1 Authorization: Basic {SECRET}>"
+
+
+TEXTS = [
+    f"GET /OCPP16/demo/{SECRET}/CP1 HTTP/1.1",
+    f"wss://localhost:8443/OCPP16/demo/{SECRET}/CP1?x=1",
+    f"/ocpp16/de%20mo/{SECRET}/CP%2F1",
+    f"https://x/?next=%2FOCPP16%2Fdemo%2F{SECRET}%2FCP1",
+    f"redis://user:{SECRET}@host:6379/0 is away",
+    f"rediss://:p@{SECRET}@host is away",
+    f"Authorization: Basic {SECRET}",
+    f"authorization: Bearer {SECRET}\r\nHost: x",
+    f"{{'Authorization': 'Basic {SECRET}'}}",
+    f"[(b'authorization', b'Basic {SECRET}'), (b'host', b'x')]",
+    f"curl -H 'Authorization: Bearer csms_abc_{SECRET}'",
+    f"key csms_abc12_{SECRET} was refused",
+    f'[2,"1","ChangeConfiguration",{{"key":"AuthorizationKey","value":"{SECRET}"}}]',
+    f'[2,"1","ChangeConfiguration",{{"value":"{SECRET}","key":"AuthorizationKey"}}]',
+    f'[3,"1",{{"configurationKey":[{{"key":"AuthorizationKey","readonly":false,"value":"{SECRET}"}}]}}]',
+    json.dumps({"frame": f'{{"key":"AuthorizationKey","value":"{SECRET}"}}'}),
+    repr(f'{{"key": "authorizationkey", "value": "a\\"{SECRET}"}}'),
+    f"ChangeConfiguration(key='AuthorizationKey', value='{SECRET}')",
+    f"https://x/?access_token={SECRET}&y=1",
+    f"SecurityConfig(pepper='{SECRET}', window=1)",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_no_secret_is_left_in_a_text(text: str) -> None:
+    masked = mask_text(text)
+    assert SECRET not in masked
+    assert "***" in masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the store is away",
+        "redis://localhost:6379/0",
+        "Basic authentication is needed",
+        "token_id=abc",
+        '{"key":"HeartbeatInterval","value":"300"}',
+        "/OCPP16/",
+    ],
+)
+def test_what_is_no_secret_is_left(text: str) -> None:
+    assert mask_text(text) == text
+
+
+VALUES: list[tuple[str, Any]] = [
+    ("authorization", SECRET),
+    ("admin_token", SECRET),
+    ("pepper", SECRET.encode()),
+    ("headers", {"Authorization": f"Basic {SECRET}", "Cookie": SECRET}),
+    ("headers", [("authorization", f"Basic {SECRET}")]),
+    ("headers", [(b"Authorization", b"Basic " + SECRET.encode())]),
+    ("payload", {"key": "AuthorizationKey", "value": SECRET}),
+    ("payload", {"configurationKey": [{"key": "authorizationkey", "readonly": True, "value": SECRET}]}),
+    ("payload", f'{{"key":"AuthorizationKey","value":"{SECRET}"}}'.encode()),
+    ("request", Telltale()),
+    ("error", OSError(f"redis://:{SECRET}@host")),
+    ("deep", [[[[[[[[[Telltale()]]]]]]]]]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), VALUES)
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_secret_is_logged_as_a_value(form: str, name: str, value: Any) -> None:
+    stream = io.StringIO()
+    logs.configure("info", form, stream)
+    structlog.get_logger().warning("it_happened", **{name: value})
+    logging.getLogger("library").warning("it happened: %s", {name: value})
+    assert SECRET not in stream.getvalue()
+    assert stream.getvalue().count("it_happened") == 1
+    assert stream.getvalue().count("it happened") == 1
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_secret_is_logged_with_an_exception(form: str) -> None:
+    stream = io.StringIO()
+    logs.configure("info", form, stream)
+    cause = ConnectionError(f"cannot reach redis://:{SECRET}@host")
+    cause.add_note(f"Authorization: Basic {SECRET}")
+    try:
+        raise ExceptionGroup("x", [ValueError(f"/OCPP16/demo/{SECRET}/CP1")]) from cause  # noqa: TRY301  on purpose
+    except ExceptionGroup:
+        structlog.get_logger().exception("failed")
+        logging.getLogger("library").exception("failed too")
+    text = stream.getvalue()
+    assert SECRET not in text
+    assert text.count("ConnectionError") >= 2
+    assert text.count("ExceptionGroup") >= 2
+
+
+def test_json_lines_hold_level_time_event_and_context() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "auto", stream)
+    with structlog.contextvars.bound_contextvars(tenant="demo"):
+        structlog.get_logger().info("session.opened", number=1)
+        structlog.get_logger().debug("not shown")
+    logging.getLogger("hypercorn").error("it fell")
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert first.pop("timestamp").endswith("Z")
+    assert first == {"event": "session.opened", "level": "info", "tenant": "demo", "number": 1}
+    assert (second["event"], second["logger"], second["level"]) == ("it fell", "hypercorn", "error")
+
+
+def test_wrong_settings_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"logs\.level"):
+        logs.configure("loud")
+    with pytest.raises(ConfigError, match=r"logs\.format"):
+        logs.configure("info", "xml")
+
+
+def test_a_hostile_text_costs_little_and_is_cut() -> None:
+    for piece in ("://", "csms_", "AuthorizationKey value='", "/OCPP16/", "Basic ", "?token=", "value='key"):
+        masked = mask_text(piece * 20_000)
+        assert len(masked) < 8_192
+        assert masked.endswith("characters more)")
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_a_broken_repr_does_not_stop_logging() -> None:
+    assert "Unprintable" in mask(None, "info", {"event": "x", "it": Unprintable()})["it"]
+
+
+@given(st.text(max_size=300), st.text("abcdefgh0123456789-_", min_size=20, max_size=43), st.text(max_size=50))
+def test_a_token_in_a_path_is_masked_whatever_stands_around_it(before: str, token: str, after: str) -> None:
+    masked = mask_text(f"{before}/OCPP16/demo/{token}/{after}")
+    if token not in before + after:
+        assert token not in masked
