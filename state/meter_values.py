@@ -13,6 +13,7 @@ from state.store import Store
 
 _APPEND = script("meter_values_append")
 _STOP = b"stop"
+_LAST_STREAM = 255
 _json = msgspec.json.encode
 
 
@@ -52,7 +53,7 @@ async def append(
             *lease.head_keys(),
             keys.transaction(transaction),
             keys.values(transaction),
-            keys.stray_values(connector_id),
+            keys.stray_values(_stream(connector_id)),
         ),
         (
             *lease.head_args(),
@@ -77,14 +78,19 @@ async def read(store: Store, tenant: str, charge_point: str, transaction_id: int
 async def read_strays(store: Store, tenant: str, charge_point: str, connector_id: int) -> list[MeterValues]:
     """Read the latest 256 of a connector that belong to no known transaction.
 
-    The transactionData of orphaned stops is at connector 0.
+    The transactionData of orphaned stops is at connector 0. Connectors beyond 254 share their 256.
     """
-    key = ChargePointKeys(tenant, charge_point).stray_values(connector_id)
+    key = ChargePointKeys(tenant, charge_point).stray_values(_stream(connector_id))
     found = []
     for member, score in await store.execute("ZRANGE", key, 0, -1, "WITHSCORES"):
         transaction_id, _, record = member.partition(b"\n")
         found.append(_unpack(record, int(score), decode(transaction_id.decode()) or None))
     return found
+
+
+def _stream(connector_id: int) -> int:
+    """Keep a charge point that makes up connectors from making up keys."""
+    return connector_id if 0 <= connector_id < _LAST_STREAM else _LAST_STREAM
 
 
 def _unpack(record: bytes, received_ms: int, transaction_id: str | None) -> MeterValues:

@@ -105,6 +105,15 @@ async def test_strays_keep_the_id_they_came_with_and_the_oldest_give_way(
     assert await meter_values.read_strays(store, "demo", "CP.1", 2) == []
 
 
+async def test_made_up_connectors_do_not_make_up_keys(store: Store) -> None:
+    lease = await claimed(store)
+    for connector_id in (*range(250, 270), -1, 2**31 - 1):
+        await append(store, lease, None, 1, connector_id=connector_id)
+    assert len(await store.execute("KEYS", "*stray*")) == 6
+    shared = await meter_values.read_strays(store, "demo", "CP.1", 2**31 - 1)
+    assert {m.connector_id for m in shared} == {*range(255, 270), -1, 2**31 - 1}
+
+
 async def test_a_stale_sessions_values_are_kept(store: Store) -> None:
     lease = await claimed(store, epoch=2)
     transaction_id = await charging(store, lease)
