@@ -23,6 +23,18 @@ def valkey() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
+def private_valkey() -> Iterator[ValkeyServer]:
+    """A server for one test alone, which may hurt it."""
+    with tempfile.TemporaryDirectory(prefix="csms-test-") as directory:
+        server = ValkeyServer(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
 def redis_url(valkey: ValkeyServer) -> str:
     """An empty server's URL."""
     valkey.flush()

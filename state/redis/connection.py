@@ -18,7 +18,7 @@ BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, hiredis.P
 
 
 def pack(command: Sequence[Arg]) -> bytes:
-    return hiredis.pack_command(tuple(command))  # type: ignore[arg-type] # Its type says a tuple of one.
+    return hiredis.pack_command(tuple(command))  # type: ignore[arg-type,no-any-return] # Its types are wrong.
 
 
 class Connection:

@@ -134,7 +134,7 @@ class Pending:
             waiter.fail(f"not connected to the store for {self.timeout_s:g} s", sent=False)
 
     def broken(self, why: str) -> None:
-        """Fail what was in flight: its outcome is unknown. What was not sent waits for the next connection."""
+        """Fail what was in flight: its outcome is unknown. What was not sent waits for a new connection."""
         while self.flight:
             waiter = self.flight.popleft()
             self.bytes -= waiter.size

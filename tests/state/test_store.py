@@ -1,7 +1,180 @@
-from state.store import Store
+import pytest
+import trio
+from redis.exceptions import ResponseError
+
+from state import keys
+from state.errors import StoreRefused, StoreUnavailable
+from state.scripts import Names, Script
+from state.store import Store, StoreConfig, open_store
+from tests.support.valkey_server import ValkeyServer
+
+SOURCE = "return {'ok', redis.call('INCRBY', KEYS[1], ARGV[1])}"
+COUNT = Script("count", "81e7c9d7bafa2fa9ebb782b21f18584829989fa7", SOURCE, Names(("n",)), Names(("by",)))
 
 
 async def test_a_value_comes_back_as_bytes(store: Store) -> None:
     assert await store.execute("SET", "k", "v") == b"OK"
     assert await store.execute("GET", "k") == b"v"
     assert store.available
+
+
+async def test_a_step_runs_though_the_server_never_saw_or_forgot_the_script(store: Store) -> None:
+    assert await store.step(COUNT, ["n"], [2]) == [b"ok", 2]
+    await store.execute("SCRIPT", "FLUSH")
+    assert await store.step(COUNT, ["n"], [2]) == [b"ok", 4]
+    await store.execute("SCRIPT", "FLUSH")
+    assert await store.steps(COUNT, [(["n"], [1])] * 3) == [[b"ok", 5], [b"ok", 6], [b"ok", 7]]
+
+
+async def test_a_step_with_the_wrong_number_of_keys_or_arguments_is_our_bug(store: Store) -> None:
+    with pytest.raises(ValueError, match="count: 2 keys and 1 arguments"):
+        await store.step(COUNT, ["n", "m"], [2])
+    with pytest.raises(ValueError, match="count: 1 keys and 0 arguments"):
+        await store.step(COUNT, ["n"], [])
+
+
+async def test_steps_of_one_tag_keep_their_order(store: Store) -> None:
+    async def push(value: int) -> None:
+        await store.execute("RPUSH", "{tag}:list", value, key=f"{{tag}}:{value}")
+
+    async with trio.open_nursery() as nursery:
+        for value in range(500):
+            nursery.start_soon(push, value)
+            await trio.lowlevel.checkpoint()
+    got = await store.execute("LRANGE", "{tag}:list", 0, -1)
+    assert got == [str(value).encode() for value in range(500)]
+
+
+def test_partitions_spread_over_all_connections() -> None:
+    store = Store(StoreConfig(url="unix:///nowhere", connections=4))
+    lanes = [store._lane_of(keys.charge_points(partition, "t")) for partition in range(keys.PARTITIONS)]
+    assert [sum(lane is each for lane in lanes) for each in store._lanes] == [64] * 4
+
+
+async def test_a_pipeline_shows_an_error_in_its_place_and_steps_raise_it(store: Store) -> None:
+    ok, error, last = await store.pipeline([("SET", "k", "v"), ("INCR", "k"), ("GET", "k")])
+    assert (ok, last) == (b"OK", b"v")
+    assert isinstance(error, ResponseError)
+    assert isinstance((await store.pipeline([("INCR", "k")]))[0], ResponseError)
+    with pytest.raises(ResponseError, match="not an integer"):
+        await store.steps(COUNT, [(["n"], [1]), (["k"], [1])])
+    with pytest.raises(ResponseError, match="not an integer"):
+        await store.step(COUNT, ["k"], [1])
+    assert await store.pipeline([]) == await store.steps(COUNT, []) == []
+
+
+async def test_the_servers_clock_is_estimated(store: Store) -> None:
+    seconds, microseconds = await store.execute("TIME")
+    assert abs(store.server_time_ms() - (int(seconds) * 1000 + int(microseconds) // 1000)) < 200
+
+
+async def test_a_write_that_the_server_refuses_for_now_is_unavailable_and_not_sent(store: Store) -> None:
+    await store.execute("CONFIG", "SET", "min-replicas-to-write", 1)
+    try:
+        with pytest.raises(StoreUnavailable, match="NOREPLICAS") as caught:
+            await store.step(COUNT, ["n"], [2])
+        assert not caught.value.sent
+    finally:
+        await store.execute("CONFIG", "SET", "min-replicas-to-write", 0)
+    assert await store.step(COUNT, ["n"], [2]) == [b"ok", 2]
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong", "right"),
+    [
+        ("appendfsync", "everysec", "always"),
+        ("no-appendfsync-on-rewrite", "yes", "no"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ],
+)
+async def test_a_setting_that_breaks_the_promise_is_refused_by_name(
+    private_valkey: ValkeyServer, setting: str, wrong: str, right: str
+) -> None:
+    config = StoreConfig(url=private_valkey.url)
+    with trio.fail_after(10):
+        async with open_store(config) as store:
+            private_valkey.ask(f"CONFIG SET {setting} {wrong}".encode())
+            said = f"the store has {setting} {wrong}; it must be {setting} {right}"
+            with pytest.raises(StoreRefused, match=said):
+                async with open_store(config):
+                    pass
+            # The one that is open notices when it looks again, and when it is mended.
+            await store._check(store._listing)
+            while store.available:
+                await store.wait_changed()
+            private_valkey.ask(f"CONFIG SET {setting} {right}".encode())
+            await store.wait_available()
+
+
+async def test_memory_needs_no_fsync(private_valkey: ValkeyServer) -> None:
+    private_valkey.ask(b"CONFIG SET appendonly no")
+    with pytest.raises(StoreRefused, match="it must be appendonly yes"):
+        async with open_store(StoreConfig(url=private_valkey.url)):
+            pass
+    async with open_store(StoreConfig(url=private_valkey.url, durability="memory")) as store:
+        assert await store.execute("SET", "k", "v") == b"OK"
+
+
+async def test_a_primary_that_becomes_a_replica_is_given_up(private_valkey: ValkeyServer) -> None:
+    config = StoreConfig(url=private_valkey.url)
+    with trio.fail_after(10):
+        async with open_store(config) as store:
+            private_valkey.ask(b"REPLICAOF 127.0.0.1 1")
+            with pytest.raises(StoreUnavailable, match="READONLY") as caught:
+                await store.execute("SET", "k", "v")
+            assert not caught.value.sent
+            with pytest.raises(StoreRefused, match="role is slave; it must be master"):
+                async with open_store(config):
+                    pass
+            assert not store.available
+            private_valkey.ask(b"REPLICAOF NO ONE")
+            await store.wait_available()
+
+
+async def test_a_user_who_may_not_ask_for_settings_is_told_what_helps(
+    private_valkey: ValkeyServer,
+) -> None:
+    private_valkey.ask(b"ACL SETUSER limited on >pass@word ~* +@all -config")
+    url = f"unix://limited:pass%40word@{private_valkey.path}"
+    said = r"does not tell its setting appendonly.*allow this user CONFIG GET"
+    with pytest.raises(StoreRefused, match=said):
+        async with open_store(StoreConfig(url=url)):
+            pass
+    async with open_store(StoreConfig(url=url, durability="memory")) as limited:
+        assert await limited.execute("PING") == b"PONG"
+    with pytest.raises(StoreRefused, match="refused the login: WRONGPASS") as caught:
+        async with open_store(StoreConfig(url=url.replace("pass%40word", "s3cret"))):
+            pass
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_replicated_is_not_supported_yet() -> None:
+    with pytest.raises(StoreRefused, match="replicated is not supported yet"):
+        async with open_store(StoreConfig(url="unix:///nowhere", durability="replicated")):
+            pass
+
+
+async def test_a_server_that_is_not_there_is_one_clear_line() -> None:
+    with pytest.raises(StoreUnavailable, match="unix:///nowhere cannot be reached"):
+        async with open_store(StoreConfig(url="unix:///nowhere"), wait_s=0.2):
+            pass
+
+
+async def test_a_store_of_another_kind_is_refused(store: Store, redis_url: str) -> None:
+    assert await store.execute("HGETALL", keys.META) == {b"partitions": b"256", b"schema": b"1"}
+    await store.execute("HSET", keys.META, "partitions", 128)
+    with pytest.raises(StoreRefused, match="created with partitions 128, this program needs 256"):
+        async with open_store(StoreConfig(url=redis_url)):
+            pass
+
+
+async def test_the_databases_of_one_server_are_apart(store: Store, redis_url: str) -> None:
+    await store.execute("SET", "k", "zero")
+    async with open_store(StoreConfig(url=f"{redis_url}?db=3")) as other:
+        assert await other.execute("GET", "k") is None
+
+
+async def test_an_error_inside_the_block_comes_out_as_itself(redis_url: str) -> None:
+    with pytest.raises(KeyError):
+        async with open_store(StoreConfig(url=redis_url)):
+            raise KeyError

@@ -1,0 +1,235 @@
+"""The client against a server that is cut off, silent, paused or killed."""
+
+import random
+from functools import partial
+
+import pytest
+import trio
+import trio.testing
+
+from state.errors import StoreUnavailable
+from state.store import Store, StoreConfig, open_store
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.valkey_server import ValkeyServer
+from tests.support.waiting import until
+
+
+async def echo_storm(store: Store, seed: int, tasks: int, *, faults: bool = False) -> int:
+    """Every task asks for its own value again and again, and may give up; returns how many were answered."""
+    chance = random.Random(seed)
+    answered = 0
+
+    async def ask(name: str, patience: list[float]) -> None:
+        nonlocal answered
+        for number, patience_s in enumerate(patience):
+            mine = f"{name}/{number}".encode()
+            with trio.move_on_after(patience_s):
+                try:
+                    if number % 3:
+                        got = await store.execute("ECHO", mine, key=name)
+                        assert got == mine
+                    else:
+                        pair = await store.pipeline([("ECHO", mine), ("ECHO", mine + b"'")])
+                        assert pair == [mine, mine + b"'"]
+                except StoreUnavailable:
+                    assert faults
+                    continue
+                answered += 1
+
+    async with trio.open_nursery() as nursery:
+        for task in range(tasks):
+            patience = [chance.choice([0, 0.0002, 0.001, 0.005, 10]) for _ in range(20)]
+            nursery.start_soon(ask, f"task{task}", patience)
+    return answered
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_tasks_that_give_up_never_shift_the_replies_of_others(store: Store, seed: int) -> None:
+    with trio.fail_after(20):
+        assert await echo_storm(store, seed, tasks=200) > 500
+        assert store.stats()["bytes"] == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_connection_cut_inside_a_reply_mixes_up_nothing(valkey: ValkeyServer, seed: int) -> None:
+    chance = random.Random(seed)
+    with trio.fail_after(30):
+        async with fault_proxy(valkey.path) as proxy:
+            url = f"redis://127.0.0.1:{proxy.port}"
+            async with open_store(StoreConfig(url=url, connections=2)) as store:
+                for cut in range(4):
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(cut_soon, proxy, chance.randrange(1, 3000))
+                        await echo_storm(store, seed + 10 * cut, tasks=30, faults=True)
+                    await store.wait_available()
+                assert await echo_storm(store, seed, tasks=30) > 50
+                assert store.stats()["reconnects"] >= 4
+
+
+async def cut_soon(proxy: FaultProxy, reply_bytes: int) -> None:
+    accepted = proxy.accepted
+    proxy.cut_after_reply_bytes = reply_bytes
+    await until(lambda: proxy.accepted > accepted)
+
+
+async def test_swallowed_replies_are_unknown_after_the_timeout_and_a_new_connection_serves(
+    valkey: ValkeyServer,
+) -> None:
+    with trio.fail_after(20):
+        async with fault_proxy(valkey.path) as proxy:
+            url = f"redis://127.0.0.1:{proxy.port}"
+            async with open_store(StoreConfig(url=url, timeout_s=0.5)) as store:
+                proxy.swallow_replies = True
+                began = trio.current_time()
+                with pytest.raises(StoreUnavailable, match=r"did not answer within 0\.5 s") as caught:
+                    await store.execute("SET", "swallowed", "1")
+                assert caught.value.sent
+                assert 0.4 < trio.current_time() - began < 2
+                assert not store.available
+                proxy.swallow_replies = False
+                proxy.cut()
+                await store.wait_available()
+                assert await store.execute("GET", "swallowed") == b"1"
+
+
+async def test_what_was_not_sent_waits_for_the_next_connection(valkey: ValkeyServer) -> None:
+    with trio.fail_after(20):
+        async with fault_proxy(valkey.path) as proxy:
+            url = f"redis://127.0.0.1:{proxy.port}"
+            async with open_store(StoreConfig(url=url, timeout_s=5)) as store:
+                proxy.refuse = True
+                proxy.cut()
+                while store.stats()["connections"]:
+                    await store.wait_changed()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(store.execute, "SET", "patient", "1")
+                    await trio.testing.wait_all_tasks_blocked()
+                    proxy.refuse = False
+                assert await store.execute("GET", "patient") == b"1"
+
+
+async def test_what_was_never_sent_says_so(valkey: ValkeyServer) -> None:
+    with trio.fail_after(20):
+        async with fault_proxy(valkey.path) as proxy:
+            url = f"redis://127.0.0.1:{proxy.port}"
+            async with open_store(StoreConfig(url=url, timeout_s=0.3)) as store:
+                proxy.refuse = True
+                proxy.cut()
+                while store.stats()["connections"]:
+                    await store.wait_changed()
+                with pytest.raises(StoreUnavailable) as caught:
+                    await store.execute("SET", "never", "1")
+                assert not caught.value.sent
+                proxy.refuse = False
+                await store.wait_available()
+                assert await store.execute("EXISTS", "never") == 0
+
+
+async def test_a_queue_that_is_full_refuses_at_once(private_valkey: ValkeyServer) -> None:
+    config = StoreConfig(url=private_valkey.url, connections=1, timeout_s=1, max_commands=1000)
+    refused = 0
+
+    async def ask(store: Store) -> None:
+        nonlocal refused
+        try:
+            await store.execute("PING", key="k")
+        except StoreUnavailable as error:
+            refused += "too much waits" in str(error)
+
+    with trio.fail_after(20):
+        async with open_store(config) as store:
+            private_valkey.pause()
+            async with trio.open_nursery() as nursery:
+                for _ in range(1100):
+                    nursery.start_soon(ask, store)
+            private_valkey.resume()
+            assert refused == 100
+            await store.wait_available()
+            assert await store.execute("PING", key="k") == b"PONG"
+
+
+async def test_a_paused_server_fails_waiters_in_time_and_serves_again_within_5_s(
+    private_valkey: ValkeyServer,
+) -> None:
+    with trio.fail_after(40):
+        async with open_store(StoreConfig(url=private_valkey.url, timeout_s=1)) as store:
+            private_valkey.pause()
+            began = trio.current_time()
+            with pytest.raises(StoreUnavailable) as caught:
+                await store.execute("INCR", "n")
+            assert caught.value.sent
+            assert trio.current_time() - began < 2
+            await trio.sleep(3)  # Several attempts to reconnect must pile up and pass.
+            private_valkey.resume()
+            back = trio.current_time()
+            await store.wait_available()
+            assert await store.execute("INCR", "n") in {1, 2}
+            assert trio.current_time() - back < 5
+            assert await echo_storm(store, 1, tasks=20) > 0
+
+
+async def test_an_old_connections_leftovers_are_not_executed_after_a_new_ones_commands(
+    private_valkey: ValkeyServer,
+) -> None:
+    """What a paused server finds in the old socket must not overwrite what was written since."""
+    with trio.fail_after(30):
+        async with open_store(StoreConfig(url=private_valkey.url, timeout_s=0.5, connections=1)) as store:
+            for number in range(3):
+                private_valkey.pause()
+                with pytest.raises(StoreUnavailable):
+                    await store.execute("SET", "k", f"old {number}")
+                private_valkey.resume()
+                await store.wait_available()
+                await store.execute("SET", "k", f"new {number}")
+                assert await store.execute("GET", "k") == f"new {number}".encode()
+
+
+async def test_no_acknowledged_write_is_missing_after_kill_9(private_valkey: ValkeyServer) -> None:
+    acknowledged: set[str] = set()
+
+    async def write(store: Store, name: int) -> None:
+        for number in range(10_000):
+            member = f"{name}/{number}"
+            try:
+                await store.execute("SADD", "facts", member)
+            except StoreUnavailable:
+                continue
+            acknowledged.add(member)
+
+    with trio.fail_after(60):
+        async with open_store(StoreConfig(url=private_valkey.url, timeout_s=5)) as store:
+            async with trio.open_nursery() as nursery:
+                for name in range(50):
+                    nursery.start_soon(write, store, name)
+                for _ in range(3):
+                    before = len(acknowledged)
+                    await until(partial(lambda enough: len(acknowledged) >= enough, before + 500))
+                    private_valkey.kill()
+                    private_valkey.start()
+                    back = trio.current_time()
+                    await store.wait_available()
+                    assert trio.current_time() - back < 5
+                nursery.cancel_scope.cancel()
+            stored = await store.execute("SMEMBERS", "facts")
+        assert acknowledged <= {member.decode() for member in stored}
+
+
+async def test_blocking_reads_do_not_hold_up_others_and_end_at_their_bound(valkey: ValkeyServer) -> None:
+    config = StoreConfig(url=valkey.url, blocking_connections=1)
+    with trio.fail_after(20):
+        async with open_store(config) as store, trio.open_nursery() as nursery:
+            found: list[object] = []
+
+            async def read() -> None:
+                command = ("XREAD", "BLOCK", "15000", "STREAMS", "inbox", "0")
+                found.append(await store.blocking(*command, timeout_s=15))
+
+            await store.execute("DEL", "inbox")
+            nursery.start_soon(read)
+            while not store.stats()["blocking_connections"]:
+                await trio.lowlevel.checkpoint()
+            with pytest.raises(StoreUnavailable, match="all 1 blocking connections"):
+                await store.blocking("XREAD", "BLOCK", "1", "STREAMS", "inbox", "0", timeout_s=1)
+            await store.execute("XADD", "inbox", "1-1", "k", "v")
+            await until(lambda: bool(found))
+        assert found == [{b"inbox": [[b"1-1", [b"k", b"v"]]]}]
