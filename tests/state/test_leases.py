@@ -75,8 +75,7 @@ async def test_a_claim_brings_the_last_transaction_id_and_what_is_pending(store:
 
 
 async def test_more_than_five_takeovers_a_minute_leave_the_holder_in_place(store: Store) -> None:
-    for number in range(6):
-        got = await claimed(store, f"n{number % 2}/{number}")
+    got = [await claimed(store, f"n{number % 2}/{number}") for number in range(6)][-1]
     refused = await claim(store, "n9/9")
     assert isinstance(refused, Flapping)
     assert 50 <= refused.retry_after_s <= 60
@@ -90,8 +89,8 @@ async def test_more_than_five_takeovers_a_minute_leave_the_holder_in_place(store
 async def test_reconnecting_after_a_release_is_no_takeover(store: Store) -> None:
     for number in range(20):
         got = await claimed(store, f"a/{number}")
+        assert got.lease.epoch == number + 1
         await leases.release(store, got.lease, "1000")
-    assert got.lease.epoch == 20
 
 
 async def test_a_release_keeps_the_epoch_and_is_an_event(store: Store) -> None:
@@ -177,8 +176,7 @@ async def test_audits_store_when_the_charge_point_was_heard(store: Store) -> Non
 
 
 async def test_a_wiped_store_loses_the_lease_and_the_session_takes_it_again(store: Store) -> None:
-    for number in range(3):
-        got = await claimed(store, f"a/{number}")
+    got = [await claimed(store, f"a/{number}") for number in range(3)][-1]
     got.lease.last_transaction_id = 99
     await store.execute("FLUSHALL")
     assert await audited(store, got.lease) == "lost"
@@ -216,8 +214,7 @@ async def test_after_a_rollback_the_older_holder_gives_way(store: Store) -> None
 
 
 async def test_after_a_wipe_a_newer_session_keeps_what_it_claimed_at_a_lower_epoch(store: Store) -> None:
-    for number in range(3):
-        old = await claimed(store, f"a/{number}")
+    old = [await claimed(store, f"a/{number}") for number in range(3)][-1]
     await store.execute("FLUSHALL")
     newer = await claimed(store, "b/1")
     assert newer.lease.epoch < old.lease.epoch

@@ -1,0 +1,111 @@
+"""A merged listing neither loses nor repeats, however its members are spread over the sets."""
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.paging import BadCursor, decode_cursor, encode_cursor, members, prefix_end
+from state.store import Store, StoreConfig, open_store
+from tests.support.valkey_server import ValkeyServer
+
+NAMES = st.sets(st.text("abé0", min_size=1, max_size=4).map(str.encode), max_size=120)
+
+
+async def fill(store: Store, sets: Sequence[set[bytes]]) -> list[str]:
+    keys = [f"set:{number}" for number in range(len(sets))]
+    await store.pipeline(
+        [("ZADD", key, 0, member) for key, some in zip(keys, sets, strict=True) for member in sorted(some)]
+    )
+    return keys
+
+
+async def walk(
+    store: Store, keys: Sequence[str], limit: int, prefix: bytes, *, descending: bool
+) -> list[bytes]:
+    found: list[bytes] = []
+    cursor = None
+    while True:
+        page = await members(store, keys, limit=limit, cursor=cursor, prefix=prefix, descending=descending)
+        assert len(page.items) <= limit
+        assert len(page.items) == limit or page.next is None
+        found.extend(page.items)
+        if page.next is None:
+            return found
+        cursor = page.next
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_walking_the_pages_gives_all_in_order(valkey: ValkeyServer, data: st.DataObject) -> None:
+    names = data.draw(NAMES)
+    # Uneven shares: often one set holds almost all.
+    spread = st.sampled_from(data.draw(st.sampled_from([[0], [0, 0, 0, 0, 0, 0, 1, 2], [0, 1, 2, 3, 4]])))
+    sets: list[set[bytes]] = [set() for _ in range(data.draw(st.integers(5, 12)))]
+    for name in sorted(names):
+        sets[data.draw(spread)].add(name)
+    limit = data.draw(st.integers(1, 40))
+    prefix = data.draw(st.sampled_from([b"", b"a", "é".encode(), b"zz"]))
+    descending = data.draw(st.booleans())
+    right = sorted((name for name in names if name.startswith(prefix)), reverse=descending)
+
+    async def run() -> None:
+        with trio.fail_after(30):
+            async with open_store(StoreConfig(url=valkey.url, connections=1)) as store:
+                keys = await fill(store, sets)
+                assert await walk(store, keys, limit, prefix, descending=descending) == right
+
+    valkey.flush()
+    trio.run(run)
+
+
+async def test_what_comes_and_goes_between_pages_disturbs_nothing_else(store: Store) -> None:
+    keys = await fill(store, [{b"a", b"c", b"e"}, {b"b", b"d", b"f"}])
+    page = await members(store, keys, limit=3)
+    assert page.items == (b"a", b"b", b"c")
+    await store.execute("ZREM", keys[0], b"c")
+    await store.execute("ZADD", keys[0], 0, b"aa")
+    await store.execute("ZADD", keys[1], 0, b"dd")
+    rest = await members(store, keys, limit=9, cursor=page.next)
+    assert rest.items == (b"d", b"dd", b"e", b"f")
+    assert rest.next is None
+
+
+async def test_an_even_listing_is_one_round_trip(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = await fill(store, [{b"%04d" % (number * 64 + own) for number in range(20)} for own in range(64)])
+    trips = []
+    pipeline = store.pipeline
+
+    async def counted(commands: Sequence[Sequence[str | bytes | int]]) -> list[object]:
+        trips.append(len(commands))
+        return await pipeline(commands)
+
+    monkeypatch.setattr(store, "pipeline", counted)
+    page = await members(store, keys, limit=100)
+    assert page.items == tuple(b"%04d" % number for number in range(100))
+    assert trips == [64]
+
+
+@given(st.binary(min_size=1))
+def test_a_cursor_is_read_back(member: bytes) -> None:
+    assert decode_cursor(encode_cursor(member)) == member
+
+
+@pytest.mark.parametrize("cursor", ["", "a", "é", "a b", "YQ==", "YR", "!!!!", "YQ\n"])
+def test_another_text_is_no_cursor(cursor: str) -> None:
+    with pytest.raises(BadCursor):
+        decode_cursor(cursor)
+
+
+async def test_a_cursor_of_a_listing_with_another_prefix_is_refused(store: Store) -> None:
+    with pytest.raises(BadCursor):
+        await members(store, ["set:0"], limit=1, cursor=encode_cursor(b"b"), prefix=b"a")
+
+
+@given(st.text(min_size=1), st.text())
+def test_the_end_of_a_prefix_is_above_all_that_begin_with_it(prefix: str, more: str) -> None:
+    name = prefix.encode()
+    assert name + more.encode() < prefix_end(name)
+    assert not prefix_end(name).startswith(name)
