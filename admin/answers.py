@@ -25,7 +25,7 @@ class Answers:
     def __init__(self, store: Store, incarnation: str) -> None:
         self.incarnation = incarnation
         self._store = store
-        self._waiting: dict[str, set[trio.Event]] = {}
+        self._waiting: dict[str, set[Wake]] = {}
 
     async def run(self, node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Register the node, keep it alive and listen, until cancelled; leave the store clean behind."""
@@ -94,7 +94,9 @@ class Wake:
     def set(self) -> None:
         self._event.set()
 
-    async def wait(self, at_most_s: float) -> None:
+    async def wait(self, at_most_s: float) -> bool:
+        """False: the time passed."""
         with trio.move_on_after(at_most_s):
             await self._event.wait()
-        self._event = trio.Event()
+        woken, self._event = self._event.is_set(), trio.Event()
+        return woken

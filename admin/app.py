@@ -28,7 +28,7 @@ Operate charge points that speak OCPP 1.6-J.
 Every request but the one for this document carries an API key: `Authorization: Bearer csms_...`.
 Times are RFC 3339 in UTC. Names in paths are percent-encoded.
 Every list answers `items` and `next`; give `next` as `cursor` to read on.
-Every error is a problem document (RFC 9457); decide on its `type`, quote its `request_id` when you ask for help.
+Every error is a problem document (RFC 9457): decide on its `type`, quote its `request_id`.
 """
 
 

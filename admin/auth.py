@@ -12,7 +12,7 @@ _PUBLIC = frozenset({"openapi"})
 
 
 async def authorise() -> None:
-    """Stand before every route. Raises Problem: 401 for the key, 404 for a tenant unknown or not the key's."""
+    """Stand before every route. Raises Problem: 401 for the key, 404 for a tenant unknown or foreign."""
     if request.endpoint in _PUBLIC:
         return
     g.api_key = await verify(secret())

@@ -11,7 +11,7 @@ class ListenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where operators and probes connect; port 0 lets the system choose. Beyond loopback: TLS in front."""
 
     host: str = "127.0.0.1"
-    port: int = 8180
+    port: int = 8080
     health_host: str = "127.0.0.1"
     health_port: int = 9181
 

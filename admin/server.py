@@ -79,7 +79,7 @@ async def _serve_once(
 ) -> None:
     with listener.dup() as own:  # Hypercorn's end of it must not close ours.
         await hypercorn_serve(
-            app,  # type: ignore[arg-type]  # Quart is an ASGI application
+            app,
             _settings(own, limits),
             shutdown_trigger=stop.wait,
             task_status=task_status,

@@ -157,8 +157,8 @@ async def get_charge_point(tenant: str, charge_point: str) -> Response:
 async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     """Delete a charge point.
 
-    Its connection is closed. Where the tenant registers charge points by itself it comes back as a new one when
-    it connects again: revoke its token too.
+    Its connection is closed. Where the tenant registers charge points by itself it comes back as a new one
+    when it connects again: revoke its token too.
     """
     store = services().store
     if not await charge_points.delete(store, tenant, charge_point):

@@ -1,6 +1,7 @@
 """Commands: an operator wants a charge point to do something, and waits for its answer as long as asked."""
 
 import re
+from contextlib import suppress
 from typing import Annotated, Any, Literal, assert_never
 
 import msgspec
@@ -13,9 +14,10 @@ from admin.actions import check, request_body, schemas
 from admin.openapi import describes
 from admin.problems import Fault, Problem, invalid, not_found, store_away
 from admin.services import services
-from state import charge_points, commands
+from state import charge_points, commands, leases, nodes
 from state.commands import Command, Conflict, Submitted
 from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
 
 REREAD_S = 1.0
 _WAITING = frozenset({"queued", "sent"})
@@ -60,10 +62,10 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         Literal["queued", "sent", "answered", "error", "expired", "timeout", "offline", "busy", "unknown"],
         msgspec.Meta(
-            description="queued: waits for its turn. sent: on the wire. answered: see `response`, which may say "
-            "Rejected. error: the charge point refused the call, see `error`. expired: the deadline passed "
-            "before it was sent. timeout: sent, no answer yet. offline, busy: never sent. unknown: our node died "
-            "after sending. timeout and unknown may still become answered or error."
+            description="queued: waits for its turn. sent: on the wire. answered: see `response`, which "
+            "may say Rejected. error: the charge point refused the call, see `error`. expired: the "
+            "deadline passed before it was sent. timeout: sent, no answer yet. offline, busy: never sent. "
+            "unknown: our node died after sending. timeout and unknown may still become answered or error."
         ),
     ]
     response: Annotated[
@@ -114,7 +116,7 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def send_command(tenant: str, charge_point: str, action: str) -> Response:
     """Have a charge point do something.
 
-    The body is the payload of the OCPP 1.6 request, for example `{"transactionId": 7}` for RemoteStopTransaction.
+    The body is the payload of the OCPP 1.6 request: `{"transactionId": 7}` for RemoteStopTransaction.
     200 means that the charge point has answered: look at `response` for whether it agreed. If `wait` passes
     before the deadline, the answer is 202 and the command goes on; read it again under its id.
     """
@@ -166,7 +168,7 @@ async def _settled(command: Command, wait_s: float) -> Command:
     """Wait until the command is settled, out of time, or `wait_s` have passed. Raises Problem (503)."""
     store, until = services().store, trio.current_time() + wait_s
     with services().answers.listening(command.id) as wake:
-        while command.status in _WAITING:
+        while True:
             now, away = trio.current_time(), False
             try:
                 # It may have come before we listened, and inbox messages may be lost: the record decides.
@@ -174,14 +176,26 @@ async def _settled(command: Command, wait_s: float) -> Command:
             except StoreUnavailable:
                 away = True
             left_s = (command.deadline_ms - store.server_time_ms()) / 1000
-            if not away and command.status not in _WAITING:
-                break
+            if command.status not in _WAITING:
+                return command
             if now >= until or left_s <= 0:
                 if away:
                     raise store_away(id=command.id)
-                break
-            await wake.wait(min(REREAD_S, until - now, left_s))
-    return command
+                return command
+            if await wake.wait(min(REREAD_S, until - now, left_s)) or command.status != "queued":
+                continue
+            with suppress(StoreUnavailable):
+                await _wake_again(command)
+
+
+async def _wake_again(command: Command) -> None:
+    """Nobody has taken it for a second: a wake-up was lost, or the node has died, which its inbox shows."""
+    store, keys = services().store, ChargePointKeys(command.tenant, command.charge_point)
+    held = await leases.holding(store, command.tenant, command.charge_point)
+    node = None if held is None or held.connection is None else held.node or held.connection.node
+    message = {"kind": "command", "member": keys.member, "command": command.id}
+    if node is None or not await nodes.send(store, node, message):
+        await commands.settle(store, keys, command.id, status="offline")
 
 
 def _outcome(command: Command) -> Response:

@@ -11,11 +11,11 @@ from quart import Blueprint, Response, request
 from quart_schema import tag_blueprint
 
 from admin import auth, times
-from admin.openapi import describes
+from admin.openapi import components, describes
 from admin.problems import Fault, Problem, invalid
 from admin.services import services
 from state import api_keys, events, tenants
-from state.cursors import Cursor
+from state.cursors import Cursor, Position
 from state.errors import StateError
 from state.events import Event
 from state.feed import Delivery, Feed, Gap, Lagging, Subscription
@@ -51,12 +51,13 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "schema": {"type": "string", "maxLength": 8000},
         }
     ],
+    schemas=components(EventAnswer)[1],
     responses={
         200: {
-            "description": "A stream of server-sent events. `event:` is the kind, `data:` an Event. `id:` comes "
-            "at most once a second and stands for everything before it. `event: gap` says that events are "
-            "missing because they are no longer kept. `event: end` comes before we close the stream, for instance "
-            "because the client reads too slowly.",
+            "description": "A stream of server-sent events. `event:` is the kind, `data:` an EventAnswer. "
+            "`id:` comes at most once a second and stands for everything before it. `event: gap` says that "
+            "events are missing because they are no longer kept. `event: end` comes before we close the "
+            "stream, for instance because the client reads too slowly.",
             "content": {
                 "text/event-stream": {
                     "schema": {"type": "string"},
@@ -99,8 +100,9 @@ class _Stream:
         self, feed: Feed, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]]
     ) -> None:
         self._feed, self._tenant, self._start = feed, tenant, cursor
+        self._complete_ms, self._positions = _parts(cursor)
         self._key_stands = key_stands
-        self._id_owed = cursor.encode()
+        self._id_owed = False
         self._id_at = -math.inf
 
     async def run(self) -> AsyncGenerator[bytes]:
@@ -142,16 +144,30 @@ class _Stream:
             block = _block(b"gap", b'{"reason":"events before this one are no longer kept"}')
         else:
             block = _block(delivery.event.kind.encode(), _data(delivery.event))
-        if delivery.cursor is not None:
-            self._id_owed = delivery.cursor
-            if trio.current_time() - self._id_at >= ID_EVERY_S:
-                return self._id() + block
+        self._advance(delivery)
+        if self._id_owed and trio.current_time() - self._id_at >= ID_EVERY_S:
+            return self._id() + block
         return block
 
+    def _advance(self, delivery: Delivery) -> None:
+        """Move the cursor behind this event, in the midst of what was read at once too."""
+        if delivery.cursor is not None:
+            self._complete_ms, self._positions = _parts(Cursor.parse(delivery.cursor))
+        elif isinstance(delivery.event, Event):
+            partition, position = events.place(delivery.event)
+            self._positions[partition] = position
+        else:
+            return  # An id with the gap would hide it from whoever breaks off right behind.
+        self._id_owed = True
+
     def _id(self) -> bytes:
-        text, self._id_owed = self._id_owed, ""
+        self._id_owed = False
         self._id_at = trio.current_time()
-        return b"id: " + text.encode() + b"\n"
+        return b"id: " + Cursor(self._complete_ms, self._positions).encode().encode() + b"\n"
+
+
+def _parts(cursor: Cursor) -> tuple[int, dict[int, Position]]:
+    return cursor.complete_ms, dict(cursor.positions)
 
 
 def _block(kind: bytes, data: bytes) -> bytes:

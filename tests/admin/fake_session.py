@@ -70,7 +70,13 @@ async def refuses(session: FakeSession, command: str, _: Go) -> None:
 
 @asynccontextmanager
 async def connected(
-    store: Store, tenant: str, charge_point: str, answering: Answering = accepts, *, token_id: str = "t"
+    store: Store,
+    tenant: str,
+    charge_point: str,
+    answering: Answering = accepts,
+    *,
+    token_id: str = "t",
+    deaf: bool = False,
 ) -> AsyncIterator[FakeSession]:
     incarnation = nodes.new_incarnation()
     now = store.server_time_ms()
@@ -89,6 +95,7 @@ async def connected(
     assert isinstance(claimed, Claimed)
     session = FakeSession(store, claimed.lease, incarnation)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(session.run, answering)
+        if not deaf:
+            nursery.start_soon(session.run, answering)
         yield session
         nursery.cancel_scope.cancel()

@@ -91,6 +91,18 @@ async def test_a_charge_point_of_a_node_that_is_gone(api: Api) -> None:
             is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
 
 
+async def test_a_node_that_dies_while_we_wait(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", deaf=True) as session, trio.open_nursery() as nursery:
+
+        async def die() -> None:
+            await trio.sleep(0.2)
+            await nodes.leave(api.store, session.incarnation)
+
+        nursery.start_soon(die)
+        with trio.fail_after(4):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+
+
 async def test_too_many_commands_wait(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         for _ in range(32):
@@ -131,7 +143,7 @@ async def test_unknown_actions_charge_points_and_commands(api: Api) -> None:
 async def test_an_idempotency_key_sends_once(api: Api) -> None:
     key = {"Idempotency-Key": "again-1"}
     async with connected(api.store, TENANT, "CP-1") as session:
-        answers = []
+        answers: list[dict[str, object]] = []
         async with trio.open_nursery() as nursery:
             for _ in range(5):
                 nursery.start_soon(partial(_post, api, answers, key))
