@@ -13,6 +13,18 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def now_text() -> str:
+    """This moment as OCPP writes it: every answer to a Heartbeat needs one, so the second is spelt once."""
+    global _second, _second_text
+    second, ms = divmod(now_ms(), 1000)
+    if second != _second:
+        _second, _second_text = second, timestamps.format_ms(second * 1000)[:-4]
+    return f"{_second_text}{ms:03d}Z"
+
+
+_second, _second_text = 0, ""
+
+
 @dataclass(slots=True)
 class ChargePoint:
     """`fence` is what the last fact met: `newer` ends the session, `lost` makes it re-adopt its lease."""

@@ -5,7 +5,7 @@ hold it up. Operators' commands are the other task's work (`calls.py`).
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -53,8 +53,8 @@ class Session:
         )
         self.calls = Calls(self)
         self.ended = trio.Event()
-        self._idle = trio.Event()
-        self._idle.set()
+        self._answering = False
+        self._answered = trio.Event()
         self._closing: Closing | None = None
 
     @property
@@ -80,21 +80,25 @@ class Session:
             return
         self._closing = closing
         with trio.move_on_after(FINISH_CALL_S):
-            await self._idle.wait()
+            while self._answering:
+                await self._answered.wait()
         await self.connection.close(closing.code, closing.reason)
 
     def close_soon(self, closing: Closing) -> None:
         self.node.background(self.close, closing)
 
     async def _received(self, frame: bytes) -> None:
-        received = self.protocol.receive(frame, trio.current_time())
+        began = monotonic()
+        received = self.protocol.receive(frame, began)
         match received:
             case IncomingCall():
-                self._idle = trio.Event()
+                self._answering = True
                 try:
-                    await self._answer(received)
+                    await self._answer(received, began)
                 finally:
-                    self._idle.set()
+                    self._answering = False
+                    if self._closing is not None:
+                        self._answered.set()
             case Reply():
                 await self._send(received.frame)
             case CallAnswered() | CallRefused():
@@ -105,8 +109,7 @@ class Session:
         if self.protocol.faults:
             self.node.telemetry.take_faults(self.protocol.faults)
 
-    async def _answer(self, call: IncomingCall) -> None:
-        began = trio.current_time()
+    async def _answer(self, call: IncomingCall, began: float) -> None:
         charge_point = self.charge_point
         charge_point.payload = call.payload
         if not charge_point.booted and call.action != "BootNotification":
@@ -127,7 +130,7 @@ class Session:
         else:
             answer = self.protocol.answer(call, result)
         await self._send(answer)
-        self.node.telemetry.answered(call.action, trio.current_time() - began)
+        self.node.telemetry.answered(call.action, monotonic() - began)
         if charge_point.faults:
             self.node.telemetry.take_faults(charge_point.faults)
         if charge_point.fence != "ok":
@@ -143,8 +146,10 @@ class Session:
             return await handler(call.request, self.charge_point)
 
     async def _send(self, frame: bytes) -> None:
-        with suppress(ConnectionClosed):  # The read loop is about to see the same end.
+        try:
             await self.connection.send(frame)
+        except ConnectionClosed:
+            pass  # The read loop is about to see the same end.
 
     async def _refenced(self) -> None:
         """A fact was stored, and the step said what became of our lease."""

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.charge_point import ChargePoint, now_ms
+from gateway.charge_point import ChargePoint, now_ms, now_text
 from gateway.handlers import authorization
 from gateway.handlers.handler import Handler
 from gateway.ocpp16 import core, timestamps
@@ -23,13 +23,13 @@ async def boot_notification(
     charge_point.booted = True
     return core.BootNotificationResult(
         status="Accepted",
-        current_time=timestamps.format_ms(now_ms()),
+        current_time=now_text(),
         interval=charge_point.heartbeat_interval_s,
     )
 
 
 async def heartbeat(_request: core.Heartbeat, _charge_point: ChargePoint) -> core.HeartbeatResult:
-    return core.HeartbeatResult(current_time=timestamps.format_ms(now_ms()))
+    return core.HeartbeatResult(current_time=now_text())
 
 
 async def status_notification(

@@ -169,7 +169,7 @@ def _measure(*, connections: int, idle: int, seconds: float, secure: bool) -> No
 def _certify(file: Path) -> Path:
     """A throw-away certificate for localhost, key and certificate in one file."""
     subprocess.run(  # noqa: S603
-        [  # noqa: S607  a tool of every Linux
+        [
             *(
                 "openssl",
                 "req",

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import trio
 import trio_websocket
 from trio_websocket import wrap_client_stream
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from .borrowed_reader import BorrowedReader
 from .connection import Connection
@@ -153,6 +154,8 @@ async def _upgrade(
         text = (rejected.body or b"").decode(errors="replace").strip()
         pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in rejected.headers)
         raise Refused(rejected.status_code, text, pairs) from None
+    except (LocalProtocolError, RemoteProtocolError):
+        raise Refused(0, "the server's answer is no websocket upgrade") from None
     except BadUpgrade as bad:
         raise Refused(0, bad.text) from None
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:

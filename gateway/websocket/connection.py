@@ -99,7 +99,7 @@ class Connection:
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 self._end(Closed(ABNORMAL, str(error), "lost"))
             closed = self._end(Closed(ABNORMAL, "the peer left without a CLOSE frame", "lost"))
-            await self._stream.finish(self._limits.close_s)
+            await self._finish()
         finally:
             self._pumping = None
         return closed
@@ -203,7 +203,11 @@ class Connection:
         if deadline.cancelled_caught:
             self.abort()
         elif nobody_reads:  # Else whoever reads finishes, too.
-            await self._stream.finish(self._limits.close_s)
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Behind the peer's CLOSE nothing follows, so there is nothing to wait for."""
+        await self._stream.finish(0 if self._frames.closed else self._limits.close_s)
 
     async def _read_out(self) -> None:
         with contextlib.suppress(Violation, trio.BrokenResourceError, trio.ClosedResourceError):
