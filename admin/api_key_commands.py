@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from admin.failures import said_in_one_line
+from admin.failures import Refused, said_in_one_line
 from gateway.service.config import load
 from state import api_keys
 from state.store import Store, StoreConfig, open_store
@@ -85,8 +85,7 @@ def revoke(key_id: str, *, config: Config = None) -> None:
 
     async def work(store: Store, _pepper: bytes) -> None:
         if not await api_keys.revoke(store, key_id):
-            sys.stderr.write(f"csms api-key revoke: there is no key {key_id}\n")
-            sys.exit(1)
+            raise Refused(f"there is no key {key_id}")
 
     _with_store(config, "revoke", work)
 

@@ -11,7 +11,12 @@ from gateway.service.config import ConfigError
 from gateway.service.masking import mask_text
 from state.errors import StateError
 
-_EXPECTED = (ConfigError, DataDirUnusable, PortOccupied, ChildFailed, StateError, OSError)
+
+class Refused(Exception):  # noqa: N818  it is a sentence for a person
+    """What the command asks for cannot be done; the text is one line."""
+
+
+_EXPECTED = (Refused, ConfigError, DataDirUnusable, PortOccupied, ChildFailed, StateError, OSError)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from state.store import StoreConfig, open_store
 
 # Beyond the drain: the admin process, Valkey, and what is killed.
 _STOP_S = 6.5
+# Somebody sits in front of it, and may have mistyped the URL.
+_STORE_WAIT_S = 3.0
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +57,7 @@ async def up(options: UpOptions) -> None:
         async with bounded_stop(options.drain_s + _STOP_S) as stop, _store(options, directory) as url:
             demo = None
             with stop.starting():
-                async with open_store(StoreConfig(url=url)) as store:
+                async with open_store(StoreConfig(url=url), wait_s=_STORE_WAIT_S) as store:
                     demo = await ensure_demo(store, pepper, directory)
             if demo is not None:
                 gateways, admin = programs(site, url)

@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+
+from tests.support.up_process import csms, one_line
+
+
+@pytest.fixture
+def config(tmp_path: Path, redis_url: str) -> Path:
+    pepper = tmp_path / "pepper"
+    pepper.write_text("0123456789" * 4)
+    path = tmp_path / "admin.toml"
+    path.write_text(f'[store]\nurl = "{redis_url}"\n[security]\npepper_file = "{pepper}"\n')
+    return path
+
+
+@pytest.mark.parametrize("command", [[], ["up"], ["gateway"], ["admin"], ["api-key"], ["api-key", "create"]])
+def test_help_is_there_for_every_command(command: list[str]) -> None:
+    done = csms(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage: csms" in done.stdout
+    assert done.stderr == ""
+
+
+def test_version() -> None:
+    assert csms("--version").stdout.startswith("csms ")
+
+
+@pytest.mark.parametrize("command", ["gateway", "admin"])
+def test_a_store_url_is_needed(command: str) -> None:
+    said = one_line(csms(command))
+    assert said.startswith(f"csms {command}: ")
+    assert "CSMS__STORE__URL" in said
+
+
+@pytest.mark.parametrize("command", ["gateway", "admin"])
+def test_a_wrong_key_is_named(command: str, config: Path) -> None:
+    config.write_text(config.read_text() + "[listen]\nhots = 'x'\n")
+    said = one_line(csms(command, "--config", str(config)))
+    assert "unknown key listen.hots; did you mean listen.host?" in said
+
+
+@pytest.mark.slow  # Both wait for 10 s: where they run for good, the store may come later.
+@pytest.mark.parametrize("command", ["gateway", "admin"])
+def test_a_redis_that_is_not_there(command: str, config: Path) -> None:
+    env = {"CSMS__STORE__URL": "unix:///does/not/exist.sock"}
+    if command == "gateway":
+        env["CSMS__LISTEN__WS_PORT"] = "0"
+    said = one_line(csms(command, "--config", str(config), env=env))
+    assert "/does/not/exist.sock" in said
+
+
+def test_a_wrong_option_is_no_traceback() -> None:
+    done = csms("up", "--prots", "0")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "--ports" in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("ports", ["1,2", "a", "1,2,99999", "-1"])
+def test_wrong_ports_are_explained(ports: str) -> None:
+    done = csms("up", f"--ports={ports}")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "WS,WSS,ADMIN" in done.stderr + done.stdout
+
+
+def test_an_api_key_is_made_listed_and_revoked(config: Path) -> None:
+    made = csms("api-key", "create", "for tests", "--tenant", "demo", "--config", str(config))
+    assert made.returncode == 0, made.stderr
+    secret = made.stdout.strip()
+    key_id = secret.split("_")[1]
+    listed = csms("api-key", "list", "--config", str(config), "--json")
+    assert f'"id":"{key_id}"' in listed.stdout
+    assert secret not in listed.stdout
+    assert "for tests" in csms("api-key", "list", "--config", str(config)).stdout
+    assert csms("api-key", "revoke", key_id, "--config", str(config)).returncode == 0
+    assert csms("api-key", "list", "--config", str(config), "--json").stdout == ""
+    assert "there is no key" in one_line(csms("api-key", "revoke", key_id, "--config", str(config)))

@@ -1,0 +1,194 @@
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.up_process import UpProcess, csms, is_alive, one_line, up, wait_until_gone
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpProcess]:
+    with up(
+        tmp_path_factory.mktemp("running") / "data", "--workers", "2", "--drain-seconds", "0.5"
+    ) as started:
+        yield started
+
+
+def api(started: UpProcess, path: str, method: str = "GET", **body: object) -> httpx.Response:
+    return httpx.request(
+        method,
+        f"{started.said['admin']}/v1/tenants/demo{path}",
+        headers={"Authorization": f"Bearer {started.said['api_key']}"},
+        json=body or None,
+        timeout=10,
+    )
+
+
+def answers_over_tls(started: UpProcess) -> str:
+    """Handshake as a charge point would, and return which certificate came."""
+    context = ssl.create_default_context(cafile=started.said["ca_file"])
+    port = int(started.said["wss"].rpartition(":")[2])
+    with (
+        socket.create_connection(("localhost", port), 5) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        secure.sendall(b"GET /OCPP16/demo/wrong/CP1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return secure.recv(100).decode("latin-1").partition("\r\n")[0]
+
+
+def comes_back(started: UpProcess, name: str, before: int) -> float:
+    """Wait for another process of that name; return the seconds it took."""
+    begun = time.monotonic()
+    while (pid := started.children().get(name)) is None or pid == before:
+        assert time.monotonic() - begun < 5, f"{name} is not back"
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def serves(started: UpProcess, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            if api(started, "/id-tags/DEMO").status_code == 200 and "HTTP" in answers_over_tls(started):
+                return
+        except (httpx.HTTPError, OSError):
+            pass
+        assert time.monotonic() < deadline, started.errors()
+        time.sleep(0.05)
+
+
+def test_its_line_has_every_address_and_credential(running: UpProcess) -> None:
+    said = running.said
+    assert list(said) == ["ws", "wss", "admin", "api_key", "tenant", "token", "ca_file", "data_dir"]
+    assert said["wss"].startswith("wss://localhost:")
+    assert said["ws"].startswith("ws://localhost:")
+    assert said["admin"].startswith("http://localhost:")
+    assert sorted(running.children()) == ["admin", "gateway-1", "gateway-2", "valkey"]
+    assert api(running, "/tokens").status_code == 200
+    assert answers_over_tls(running).startswith("HTTP/1.1 4")
+
+
+def test_its_secrets_are_private(running: UpProcess) -> None:
+    directory = Path(running.said["data_dir"])
+    assert directory.stat().st_mode & 0o77 == 0
+    for name in ("demo-token", "api-key", "pepper", "gateway-1.toml", "admin.toml", "ca/rsa.key"):
+        assert (directory / name).stat().st_mode & 0o777 == 0o600
+    assert running.said["token"] == (directory / "demo-token").read_text().strip()
+    for secret in (running.said["token"], running.said["api_key"]):
+        assert secret not in running.errors()
+
+
+@pytest.mark.parametrize("name", ["gateway-1", "admin", "valkey"])
+def test_a_killed_child_is_back_within_two_seconds(running: UpProcess, name: str) -> None:
+    before = running.children()[name]
+    begun = time.monotonic()
+    os.kill(before, signal.SIGKILL)
+    assert comes_back(running, name, before) < 2
+    serves(running, 5)
+    assert time.monotonic() - begun < 5
+    if name != "valkey":
+        assert "SIGKILL" in running.errors()
+
+
+def test_a_drained_worker_is_replaced(running: UpProcess) -> None:
+    before = running.children()["gateway-2"]
+    os.kill(before, signal.SIGTERM)
+    comes_back(running, "gateway-2", before)
+    assert "exit code 0" in running.errors()
+
+
+def test_another_on_the_same_directory_says_so(running: UpProcess) -> None:
+    done = csms("up", "--ports", "0", "--data-dir", running.said["data_dir"])
+    assert f"another csms up (process {running.pid}) runs on" in one_line(done)
+    assert running.process.poll() is None
+
+
+def test_an_occupied_port_is_named(running: UpProcess, tmp_path: Path) -> None:
+    port = running.said["ws"].rpartition(":")[2]
+    done = csms("up", "--ports", f"{port},0,0", "--data-dir", str(tmp_path / "data"))
+    assert f"port {port} for ws is occupied" in one_line(done)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_signal_stops_everything_and_the_next_start_finds_all(tmp_path: Path, number: int) -> None:
+    with up(tmp_path / "data") as first:
+        assert api(first, "/id-tags/MINE", "PUT", status="Blocked").status_code in (200, 201)
+        children = list(first.children().values())
+        begun = time.monotonic()
+        assert first.stop(number) == 0, first.errors()
+        assert time.monotonic() - begun < 10
+        wait_until_gone(children, 0.5)
+        assert "Traceback" not in first.errors()
+    with up(tmp_path / "data") as second:
+        for name in ("token", "api_key", "tenant", "ca_file", "data_dir"):
+            assert second.said[name] == first.said[name]
+        assert api(second, "/id-tags/MINE").json()["status"] == "Blocked"
+
+
+def test_kill_9_leaves_no_process_behind(tmp_path: Path) -> None:
+    with up(tmp_path / "data", "--workers", "2") as started:
+        children = list(started.children().values())
+        assert len(children) == 4
+        os.kill(started.pid, signal.SIGKILL)
+        wait_until_gone(children, 5)
+    with up(tmp_path / "data") as again:
+        assert again.said["token"] == started.said["token"]
+
+
+@pytest.mark.slow
+def test_a_frozen_child_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
+    with up(tmp_path / "data", "--drain-seconds", "0.5") as started:
+        children = started.children()
+        for name in ("valkey", "gateway-1"):
+            os.kill(children[name], signal.SIGSTOP)
+        begun = time.monotonic()
+        started.stop()
+        assert time.monotonic() - begun < 10
+        wait_until_gone(list(children.values()), 1)
+
+
+def test_being_stopped_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    started = UpProcess(tmp_path / "data")
+    try:
+        deadline = time.monotonic() + 20
+        while "gateway-1" not in (children := started.children()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert started.stop() == 0
+        wait_until_gone(list(children.values()), 0.5)
+        assert "Traceback" not in started.errors()
+    finally:
+        started.close()
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    # Not by its mode: tests may run as root, whom no mode stops.
+    (tmp_path / "file").write_text("")
+    done = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "file" / "data"))
+    assert "data directory" in one_line(done)
+
+
+def test_a_redis_that_is_not_there(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        url = f"redis://:hunter2@127.0.0.1:{port}/0"
+        done = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "data"), env={"CSMS__STORE__URL": url})
+    said = one_line(done)
+    assert str(port) in said
+    assert "hunter2" not in said
+
+
+def test_an_external_redis_is_used(tmp_path: Path, redis_url: str) -> None:
+    with up(tmp_path / "data", "--redis", redis_url) as started:
+        assert sorted(started.children()) == ["admin", "gateway-1"]
+        assert api(started, "/tokens").status_code == 200
+        pids = list(started.children().values())
+        assert started.stop() == 0
+        assert not any(map(is_alive, pids))

@@ -1,0 +1,129 @@
+"""`csms up` as a real process, and what the kernel says of its children."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+DEADLINE_S = 30.0
+
+
+class UpProcess:
+    """One `csms up --json`; `said` is its one line."""
+
+    def __init__(self, data_dir: Path, *options: str, env: dict[str, str] | None = None) -> None:
+        argv = [sys.executable, "-m", "admin", "up", "--json", "--ports", "0", "--data-dir", str(data_dir)]
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+        self.process = subprocess.Popen(
+            [*argv, *options],
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=clean_environment() | (env or {}),
+            process_group=0,
+        )
+        self.pid = self.process.pid
+        self.said: dict[str, Any] = {}
+
+    def wait_ready(self) -> None:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"csms up ended: {self.errors()}"
+        self.said = json.loads(line)
+
+    def errors(self) -> str:
+        self._stderr.seek(0)
+        return self._stderr.read().decode()
+
+    def children(self) -> dict[str, int]:
+        """Its children by what they are: valkey, gateway-1, admin..."""
+        found = {}
+        with suppress(FileNotFoundError):
+            for pid in map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()):
+                if name := _name(pid):
+                    found[name] = pid
+        return found
+
+    def stop(self, number: int = signal.SIGTERM, within_s: float = 10.0) -> int:
+        """Signal it and return its exit code; the rest of its stdout must be empty."""
+        self.process.send_signal(number)
+        code = self.process.wait(within_s)
+        assert self.process.stdout is not None
+        assert self.process.stdout.read() == b""
+        return code
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever the test did; its children die with it."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        if self.process.stdout:
+            self.process.stdout.close()
+        self._stderr.close()
+
+
+@contextmanager
+def up(data_dir: Path, *options: str) -> Iterator[UpProcess]:
+    started = UpProcess(data_dir, *options)
+    try:
+        started.wait_ready()
+        yield started
+    finally:
+        started.close()
+
+
+def csms(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "admin", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        env=clean_environment() | (env or {}),
+        check=False,
+    )
+
+
+def one_line(done: "subprocess.CompletedProcess[str]") -> str:
+    """What a failed command said, which must be one line on stderr and no traceback."""
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr.strip()
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("CSMS")}
+
+
+def is_alive(pid: int) -> bool:
+    """Zombies are not: whoever inherits them may take its time to collect them."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until_gone(pids: list[int], within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while left := [pid for pid in pids if is_alive(pid)]:
+        assert time.monotonic() < deadline, f"still alive: {left}"
+        time.sleep(0.02)
+
+
+def _name(pid: int) -> str | None:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if b"valkey" in command[0]:
+        return "valkey"
+    if b"--config" in command and b"-c" not in command:
+        return Path(command[command.index(b"--config") + 1].decode()).stem
+    return None
