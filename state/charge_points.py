@@ -26,7 +26,8 @@ _DELETED = json.encode("deleted")
 _AGAIN = 10
 _AT_ONCE = 500
 _ROUNDS = 5
-_STRAY_CONNECTORS = range(256)
+_STRAY_STREAMS = range(256)
+"""Of stray meter values: one for each connector, the last for all from there (meter_values.py)."""
 
 
 async def put(store: Store, tenant: str, charge_point: str, settings: Settings) -> bool:
@@ -100,8 +101,7 @@ async def delete(store: Store, tenant: str, charge_point: str) -> bool:
 
 
 async def _delete(store: Store, keys: ChargePointKeys) -> bool:
-    connectors = {int(number) for number in await store.execute("HKEYS", keys.connectors)}
-    strays = [keys.stray_values(number) for number in sorted(connectors.union(_STRAY_CONNECTORS))]
+    strays = [keys.stray_values(number) for number in _STRAY_STREAMS]
     node = ""
     for _ in range(_AGAIN):
         word, *rest = await store.step(

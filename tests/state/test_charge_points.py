@@ -2,7 +2,7 @@
 
 import pytest
 
-from state import charge_points, leases
+from state import charge_points, leases, meter_values, transactions
 from state.charge_points import Settings
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys, partition_of
@@ -123,8 +123,8 @@ async def test_deleting_leaves_nothing_but_the_epoch_for_a_day(store: Store) -> 
     for number in range(1, 603):
         await add_transaction(store, keys, number)
     for key in (keys.connectors, keys.open, keys.starts, keys.orphans):
-        await store.execute("HSET", key, 300, "x")
-    for number in (0, 1, 300):
+        await store.execute("HSET", key, 1, "x")
+    for number in (0, 1, 255):
         await store.execute("ZADD", keys.stray_values(number), 0, "x")
     await store.execute("RPUSH", keys.pending, "00.x")
 
@@ -169,3 +169,26 @@ async def test_what_a_deletion_left_halfway_goes_with_the_next(store: Store) -> 
         key for key in await store.execute("KEYS", "*") if b"csms:meta" not in key and b":events:" not in key
     }
     assert left == set()
+
+
+async def test_real_transactions_go_with_their_charge_point(store: Store) -> None:
+    lease = (await claimed(store, "a/1")).lease
+    start = transactions.Start(
+        connector_id=1,
+        id_tag="TAG",
+        timestamp="2026-01-01T00:00:00Z",
+        started_ms=1_767_225_600_000,
+        plausible=True,
+        meter_start=0,
+        reservation_id=None,
+        received_ms=1_767_225_600_000,
+    )
+    started = await transactions.start(store, lease, start, b"{}")
+    for number, transaction_id in ((1, str(started.id)), (1, "no such"), (0, None), (9999, None)):
+        await meter_values.append(
+            store, lease, connector_id=number, transaction_id=transaction_id, payload=b"[]", received_ms=1
+        )
+    assert await store.execute("EXISTS", KEYS.transaction(started.id), KEYS.values(started.id)) == 2
+    await charge_points.delete(store, "acme", "CP-1")
+    left = set(await store.execute("KEYS", "*"))
+    assert left == {b"csms:meta", KEYS.lease.encode(), KEYS.events.encode()}

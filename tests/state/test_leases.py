@@ -1,6 +1,7 @@
 """The lease's rules one by one, on a real server; test_leases_model.py has them all at once."""
 
 import pytest
+import trio
 
 from state import leases
 from state.errors import LeaseLost, Superseded
@@ -84,6 +85,29 @@ async def test_more_than_five_takeovers_a_minute_leave_the_holder_in_place(store
     since = int(await store.execute("HGET", KEYS.lease, "takeovers_since"))
     await store.execute("HSET", KEYS.lease, "takeovers_since", since - 60_000)
     assert (await claimed(store, "n9/10")).lease.epoch == got.lease.epoch + 1
+
+
+async def test_of_many_claims_at_once_one_holds(store: Store) -> None:
+    got: dict[str, object] = {}
+
+    async def race(holder: str) -> None:
+        got[holder] = await claim(store, holder)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            for number in range(40):
+                nursery.start_soon(race, f"n{number % 4}/{number}")
+    won = [one for one in got.values() if isinstance(one, Claimed)]
+    # Five takeovers at most; whoever found the node changed four times gives up too.
+    assert 1 <= len(won) <= 6
+    assert sorted(one.lease.epoch for one in won) == list(range(1, len(won) + 1))
+    assert sum(isinstance(one, Flapping) for one in got.values()) == 40 - len(won)
+    fences = await leases.audit(store, [(one.lease, 1) for one in won])
+    assert fences.count("ok") == 1
+    latest = won[fences.index("ok")].lease
+    assert latest.epoch == len(won)
+    for node in ("n0", "n1", "n2", "n3"):
+        assert await held_by(store, node) == ({KEYS.member} if node == latest.node else set())
 
 
 async def test_reconnecting_after_a_release_is_no_takeover(store: Store) -> None:
