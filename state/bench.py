@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from hashlib import sha1
 from pathlib import Path
+from sys import stdout
 from time import perf_counter, process_time
 
 import msgspec
@@ -43,7 +44,7 @@ async def evalsha(store: Store, key: str) -> object:
 
 
 async def measure(store: Store, operation: Operation, tasks: int) -> Result:
-    """Let `tasks` tasks run the operation in turn for a while; the best of some rounds, as the machine is shared."""
+    """Let `tasks` tasks run the operation in turn; the best of some rounds, as the machine is shared."""
     return max(
         [await _round(store, operation, tasks) for _ in range(_ROUNDS)], key=lambda r: r.per_core_second
     )
@@ -70,10 +71,8 @@ async def _round(store: Store, operation: Operation, tasks: int) -> Result:
 
 
 async def main() -> None:
-    print(
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, fsync, 4 connections"
-    )
-    print(f"{'':8} {'tasks':>6} {'ops per core-second':>20} {'CPU us/op':>10} {'wall us/op':>11}")
+    stdout.write(f"{platform.machine()}, Python {platform.python_version()}, fsync, 4 connections\n")
+    stdout.write(f"{'':8} {'tasks':>6} {'ops per core-second':>20} {'CPU us/op':>10} {'wall us/op':>11}\n")
     with tempfile.TemporaryDirectory() as directory:
         async with trio.open_nursery() as nursery:
             url = await nursery.start(run_embedded, Path(directory))
@@ -82,9 +81,9 @@ async def main() -> None:
                     for tasks in (1, 100, 1000):
                         result = await measure(store, operation, tasks)
                         wall_us = result.wall_s / result.operations * tasks * 1e6
-                        print(
+                        stdout.write(
                             f"{name:8} {tasks:6} {result.per_core_second:20,.0f}"
-                            f" {1e6 / result.per_core_second:10.1f} {wall_us:11.0f}"
+                            f" {1e6 / result.per_core_second:10.1f} {wall_us:11.0f}\n"
                         )
             nursery.cancel_scope.cancel()
 

@@ -1,22 +1,29 @@
 """A proxy between a client and a server that delays, swallows or cuts what passes."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import trio
 
+type Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
 
 class FaultProxy:
     """Listens on loopback, forwards to a unix socket or a (host, port). Faults may be changed at any time."""
 
-    def __init__(self, target: str | tuple[str, int]) -> None:
+    def __init__(self, target: str | tuple[str, int], tls: ssl.SSLContext | None) -> None:
         self.port = 0
+        self.requests_wait_for: trio.Event | None = None
         self.delay_s = 0.0
         self.swallow_replies = False
+        self.swallow_from: bytes | None = None
+        """A request that holds this passes, and from then on no reply does."""
         self.refuse = False
         self.cut_after_reply_bytes: int | None = None
         self.accepted = 0
         self._target = target
+        self._tls = tls
         self._open: set[trio.CancelScope] = set()
 
     def cut(self) -> None:
@@ -24,10 +31,11 @@ class FaultProxy:
         for scope in self._open:
             scope.cancel()
 
-    async def _serve(self, client: trio.SocketStream) -> None:
+    async def _serve(self, raw: trio.SocketStream) -> None:
         self.accepted += 1
         if self.refuse:
             return
+        client: Stream = raw if self._tls is None else trio.SSLStream(raw, self._tls, server_side=True)
         with trio.CancelScope() as scope:
             self._open.add(scope)
             try:
@@ -43,15 +51,15 @@ class FaultProxy:
             return await trio.open_unix_socket(self._target)
         return await trio.open_tcp_stream(*self._target)
 
-    async def _pump(self, source: trio.SocketStream, sink: trio.SocketStream, over: trio.CancelScope) -> None:
+    async def _pump(self, source: Stream, sink: Stream, over: trio.CancelScope) -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             async for data in source:
+                if self.requests_wait_for is not None:
+                    await self.requests_wait_for.wait()
                 await sink.send_all(data)
         over.cancel()
 
-    async def _pump_replies(
-        self, source: trio.SocketStream, sink: trio.SocketStream, over: trio.CancelScope
-    ) -> None:
+    async def _pump_replies(self, source: Stream, sink: Stream, over: trio.CancelScope) -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             async for data in source:
                 await trio.sleep(self.delay_s)
@@ -68,8 +76,10 @@ class FaultProxy:
 
 
 @asynccontextmanager
-async def fault_proxy(target: str | tuple[str, int]) -> AsyncIterator[FaultProxy]:
-    proxy = FaultProxy(target)
+async def fault_proxy(
+    target: str | tuple[str, int], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[FaultProxy]:
+    proxy = FaultProxy(target, tls)
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(_listen, proxy)
         proxy.port = listeners[0].socket.getsockname()[1]
