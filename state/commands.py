@@ -3,37 +3,48 @@
 The record in the charge point's partition is the truth; an inbox message is only a wake-up.
 """
 
-import base64
-import re
-import secrets
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any, NamedTuple
-
-import msgspec
 
 from state import command_table, nodes
 from state import keys as key_names
+from state.command_record import Command, command_id, digest, is_id, is_of, read_command
 from state.command_table import Status
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.leases import Lease, require
-from state.replies import checked, fields
+from state.replies import checked
 from state.scripts import script
 from state.store import Store
+
+__all__ = [
+    "Command",
+    "Conflict",
+    "Go",
+    "Gone",
+    "Late",
+    "Settled",
+    "Submitted",
+    "Taken",
+    "claim",
+    "command_id",
+    "get",
+    "orphaned",
+    "pending",
+    "settle",
+    "settling",
+    "submit",
+]
 
 KEPT_MS = 24 * 3600 * 1000
 """How long a settled command can be looked up, and its Idempotency-Key stands."""
 TTL_MS_MAX = 24 * 3600 * 1000
-PAYLOAD_BYTES_MAX = 65536
 _PENDING_PER_ROUND = 1000
 
 _SUBMIT = script("command_submit")
 _CLAIM = script("command_claim")
 _SETTLE = script("command_settle")
 
-_ID = re.compile(r"[0-9a-f]{2}\.[A-Za-z0-9_-]{22}")
-_ACTION = re.compile(r"[A-Za-z]{1,50}")
 _CLAIMING = command_table.text(command_table.moves_to("sent"))
 _SETTLING = {
     status: command_table.text(command_table.moves_to(status))
@@ -42,28 +53,6 @@ _SETTLING = {
 }
 _LATE = command_table.text(command_table.LATE)
 _ORPHANED = command_table.text(command_table.ORPHANED)
-_OVERDUE = command_table.text(command_table.OVERDUE)
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """`response` is the CALLRESULT's payload, `error` an object of code, description and details."""
-
-    id: str
-    tenant: str
-    charge_point: str
-    action: str
-    payload: msgspec.Raw
-    status: Status
-    response: msgspec.Raw | None
-    error: msgspec.Raw | None
-    created_ms: int
-    deadline_ms: int
-    sent_ms: int | None
-    settled_ms: int | None
-
-    def __repr__(self) -> str:
-        """Without the payload: it may hold a key (ChangeConfiguration AuthorizationKey)."""
-        return f"<Command {self.id} {self.action} {self.status}>"
 
 
 class Submitted(NamedTuple):
@@ -111,12 +100,6 @@ class Settled(NamedTuple):
     reply_to: str
 
 
-def command_id(partition: int, key: str | None = None) -> str:
-    """Make `<partition in 2 hexadecimal digits>.<22 characters>`: random, or from an unambiguous `key`."""
-    raw = secrets.token_bytes(16) if key is None else sha256(key.encode()).digest()[:16]
-    return f"{partition:02x}.{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"
-
-
 async def submit(
     store: Store,
     tenant: str,
@@ -134,7 +117,7 @@ async def submit(
     Recorded as `offline` if no session holds the charge point or its node is gone, as `busy` if `limit`
     commands wait for it already. `ttl_ms` is 1 ms to 24 h. Raises ValueError, StoreUnavailable.
     """
-    body = _body(action, payload)
+    body = digest(action, payload)
     if not 1 <= ttl_ms <= TTL_MS_MAX:
         raise ValueError(f"a command may live 1 to {TTL_MS_MAX} ms, not {ttl_ms}")
     keys = ChargePointKeys(tenant, charge_point)
@@ -149,7 +132,7 @@ async def submit(
     )
     if reply[0] == b"conflict":
         return Conflict(id_)
-    command = _command(id_, reply[2])
+    command = read_command(id_, reply[2])
     if reply[0] == b"known" or command.status != "queued":
         return Submitted(command, None, fresh=reply[0] == b"fresh")
     node = reply[1].decode()
@@ -166,7 +149,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
     Fenced: raises Superseded, LeaseLost. A command that is late is recorded as `expired`.
     """
     keys = lease.keys
-    if not _is_of(id_, keys):
+    if not is_of(id_, keys):
         return Gone()
     reply = await store.step(
         _CLAIM,
@@ -205,7 +188,7 @@ async def settle(
     """
     if status not in _SETTLING:
         raise ValueError(f"{status} is no way for a command to end")
-    if not _is_of(id_, keys):
+    if not is_of(id_, keys):
         return Gone()
     call = settling(keys, id_, _SETTLING[status], response=response, error=error)
     reply = await store.step(_SETTLE, *call)
@@ -228,7 +211,7 @@ async def orphaned(store: Store, lease: Lease, waiting: Sequence[str] | None = N
     keys = lease.keys
     if waiting is None:
         (waiting,) = await pending(store, [lease])
-    ids = [id_ for id_ in waiting if _is_of(id_, keys)]
+    ids = [id_ for id_ in waiting if is_of(id_, keys)]
     replies = await store.steps(
         _SETTLE, [settling(keys, id_, _ORPHANED, when=str(lease.epoch)) for id_ in ids]
     )
@@ -250,10 +233,10 @@ async def pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]:
 
 async def get(store: Store, tenant: str, id_: str) -> Command | None:
     """Look up a command of this tenant, for 24 h after it was settled. None for anything else."""
-    if _ID.fullmatch(id_) is None:
+    if not is_id(id_):
         return None
     reply = await store.execute("HGETALL", key_names.command(id_))
-    command = _command(id_, reply) if reply else None
+    command = read_command(id_, reply) if reply else None
     return command if command is not None and command.tenant == tenant else None
 
 
@@ -267,28 +250,12 @@ def settling(
     error: bytes | None = None,
 ) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
     """KEYS and ARGV of command_settle.lua."""
+    # A charge point's bytes, which may not be the UTF-8 they should be.
+    texts = [(given or b"").decode(errors="replace") for given in (response, error)]
     return (
         (keys.command(id_), keys.pending, keys.overdue, keys.events),
-        (keys.member, id_, moves, when, response or b"", error or b"", KEPT_MS),
+        (keys.member, id_, moves, when, *texts, KEPT_MS),
     )
-
-
-def _body(action: str, payload: bytes) -> str:
-    """Digest what makes two commands the same: action, and payload whatever its spacing and order of keys."""
-    if _ACTION.fullmatch(action) is None:
-        raise ValueError(f"an action is 1 to 50 letters, not {action!r}")
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        raise ValueError(f"a payload has at most {PAYLOAD_BYTES_MAX} bytes, this one has {len(payload)}")
-    try:
-        value = msgspec.json.decode(payload)
-    except msgspec.DecodeError as bad:
-        raise ValueError(f"the payload is no JSON: {bad}") from None
-    canonical = msgspec.json.encode(value, order="deterministic")
-    return sha256(action.encode() + b" " + canonical).hexdigest()
-
-
-def _is_of(id_: str, keys: ChargePointKeys) -> bool:
-    return _ID.fullmatch(id_) is not None and key_names.command_partition(id_) == keys.partition
 
 
 async def _wake(store: Store, node: str, message: dict[str, str]) -> bool:
@@ -302,24 +269,3 @@ async def _wake(store: Store, node: str, message: dict[str, str]) -> bool:
 async def _answer(store: Store, id_: str, reply: list[Any]) -> None:
     if reply[0] == b"settled" and reply[2]:
         await _wake(store, reply[2].decode(), {"kind": "answer", "command": id_})
-
-
-def _command(id_: str, reply: Any) -> Command:
-    read = fields(reply)
-    tenant, charge_point = key_names.split(read["of"])
-    response, error = read.get("response"), read.get("error")
-    sent_ms, settled_ms = read.get("sent_ms"), read.get("settled_ms")
-    return Command(
-        id=id_,
-        tenant=tenant,
-        charge_point=charge_point,
-        action=read["action"],
-        payload=msgspec.Raw(read["payload"]),
-        status=msgspec.convert(read["status"], Status),
-        created_ms=int(read["created_ms"]),
-        deadline_ms=int(read["deadline_ms"]),
-        response=None if response is None else msgspec.Raw(response),
-        error=None if error is None else msgspec.Raw(error),
-        sent_ms=None if sent_ms is None else int(sent_ms),
-        settled_ms=None if settled_ms is None else int(settled_ms),
-    )

@@ -79,6 +79,17 @@ async def test_error_is_kept_with_its_code(store: Store) -> None:
     assert found.response is None
 
 
+async def test_an_answer_that_is_no_utf8_stays_readable(store: Store) -> None:
+    await open_inbox(store)
+    lease = await seat(store)
+    command = await submitted(store)
+    await commands.claim(store, lease, command.id, "nonce")
+    await commands.settle(store, KEYS, command.id, status="answered", response=b'{"info":"\xff"}')
+    found = await current(store, command)
+    assert found.response is not None
+    assert msgspec.json.decode(found.response) == {"info": "\ufffd"}
+
+
 async def test_offline_and_busy_are_recorded(store: Store) -> None:
     unheld = await submitted(store)
     assert unheld.status == "offline"
