@@ -1,7 +1,7 @@
 """Runs trio-websocket's reader inside whichever task feeds it, so that a connection needs no second task.
 
-trio-websocket starts its reader by `nursery.start_soon(reader)`, and the reader asks its stream for bytes. Here
-both are the same object: as the nursery it only keeps the reader, as the stream it suspends it until `feed` brings
+trio-websocket starts its reader by `nursery.start_soon(reader)`, and the reader asks its stream for bytes.
+Here both are one object: as the nursery it only keeps the reader, as the stream it suspends it until `feed` brings
 bytes. Everything else that the reader awaits goes through to Trio as usual.
 """
 
@@ -63,7 +63,7 @@ class BorrowedReader(trio.abc.Stream):
             raise NotARequest
 
     async def feed(self, data: bytes = b"") -> None:
-        """Returns when the reader has done all it can with `data`, b"" being the end; raises what it raises."""
+        """Return when the reader has done all it can with `data`, b"" being the end; raise what it raises."""
         reader = self._reader
         if reader is None:
             return
@@ -79,9 +79,11 @@ class BorrowedReader(trio.abc.Stream):
         self.done = True
         if reader is None:
             return
-        with trio.CancelScope(shield=True):
-            with contextlib.suppress(Exception):  # Whatever it thinks of its end, this is it.
-                await self._drive(reader, lambda: reader.throw(trio.ClosedResourceError()))
+        with (
+            trio.CancelScope(shield=True),
+            contextlib.suppress(Exception),
+        ):  # Whatever it thinks, this is its end.
+            await self._drive(reader, lambda: reader.throw(trio.ClosedResourceError()))
 
     @coroutine
     def _drive(self, reader: Coroutine[Any, Any, None], step: Callable[[], object]) -> Generator[Any, Any]:

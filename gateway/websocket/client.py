@@ -11,7 +11,6 @@ from urllib.parse import SplitResult, urlsplit
 import trio
 import trio_websocket
 from trio_websocket import wrap_client_stream
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from .borrowed_reader import BorrowedReader
 from .connection import Connection
@@ -20,6 +19,10 @@ from .limits import Limits
 from .socket_stream import SocketStream
 from .stats import Stats
 from .tls_stream import TlsStream
+
+# Of a refusal's body.
+REFUSAL_BYTES = 65_536
+_NONSENSE = "the server's answer is no websocket upgrade"
 
 
 class Refused(Exception):  # noqa: N818  it says what happened
@@ -147,28 +150,38 @@ async def _upgrade(
         await reader.feed()  # sends the request
         head, early = await read_head(reader.stream, limits.head_bytes)
         if b" 101 " in head.partition(b"\n")[0]:
-            await reader.feed(head)
+            await _pass_on(reader, head)
         else:
             await _read_refusal(reader, head + early)
     except trio_websocket.ConnectionRejected as rejected:
         text = (rejected.body or b"").decode(errors="replace").strip()
         pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in rejected.headers)
         raise Refused(rejected.status_code, text, pairs) from None
-    except (LocalProtocolError, RemoteProtocolError):
-        raise Refused(0, "the server's answer is no websocket upgrade") from None
     except BadUpgrade as bad:
         raise Refused(0, bad.text) from None
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
         raise Refused(0, str(error)) from None
     if reader.done:
-        raise Refused(0, "the server's answer is no websocket upgrade")
+        raise Refused(0, _NONSENSE)
     return early
 
 
 async def _read_refusal(reader: BorrowedReader, data: bytes) -> None:
     """Let trio-websocket read the refusal to its end; it raises ConnectionRejected then."""
-    while not reader.done:
-        await reader.feed(data)
+    taken = 0
+    while not reader.done and taken < REFUSAL_BYTES:
+        await _pass_on(reader, data)
         if not data:
-            return
+            break
+        taken += len(data)
         data = await reader.stream.receive_some(4_096)
+    raise Refused(0, _NONSENSE)
+
+
+async def _pass_on(reader: BorrowedReader, data: bytes) -> None:
+    try:
+        await reader.feed(data)
+    except trio_websocket.ConnectionRejected:
+        raise
+    except Exception as error:  # trio-websocket trips over some bad answers when it tries to refuse them
+        raise Refused(0, _NONSENSE) from error

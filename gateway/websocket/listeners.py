@@ -7,7 +7,7 @@ BACKLOG = 4_096
 
 
 def open_listeners(host: str, port: int, *, backlog: int = BACKLOG) -> list[socket.socket]:
-    """One per address of `host` ("" for all); port 0: the system chooses. Raises OSError in one clear line."""
+    """One per address of `host` ("" for all); port 0: any free one. Raises OSError in one clear line."""
     listeners: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

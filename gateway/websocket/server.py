@@ -140,6 +140,7 @@ class Server:
         try:
             upgrade, reader = await receive_upgrade(stream, tls=tls, limits=self._limits, stats=self.stats)
         except BadUpgrade as bad:
+            handshake.over()
             if bad.status:
                 self.stats.refused[bad.status] += 1
                 await stream.send_all(answer(bad.status, bad.text, [("Sec-WebSocket-Version", "13")]))

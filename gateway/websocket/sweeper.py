@@ -51,5 +51,5 @@ async def _sweep(connections: set[Swept]) -> None:
 async def _guarded(act: Callable[[], Awaitable[None]]) -> None:
     try:
         await act()
-    except Exception:
+    except Exception:  # noqa: BLE001  it would end the process, for this is a system task.
         _log.exception("a connection's clock failed")

@@ -1,7 +1,7 @@
 """Cuts a byte stream into websocket frames, and unmasks text messages that came in one frame.
 
-Every other frame is judged by its header and left as it is for trio-websocket. Pure: no I/O, the time comes from
-outside.
+Every other frame is judged by its header and left as it is for trio-websocket. Pure: no I/O, and
+the time comes from outside.
 """
 
 from websockets.speedups import apply_mask
@@ -26,7 +26,7 @@ class Rest:
 
 
 class TextFrames:
-    """One direction of one connection. `feed` bytes, then `cut` until it answers None; that may raise Violation.
+    """One direction of a connection. `feed` bytes, then `cut` until it answers None; it may raise Violation.
 
     Buffers at most one frame within the limits, plus what was fed at once.
     """

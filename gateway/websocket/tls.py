@@ -1,4 +1,4 @@
-"""The server's TLS settings: two key types, TLS 1.2 and 1.3, explicit suites, names by SNI (whitepaper A00)."""
+"""The server's TLS settings: two key types, TLS 1.2 and 1.3, explicit suites, names by SNI."""
 
 import ssl
 from collections.abc import Iterable, Sequence
@@ -25,11 +25,12 @@ def server_context(
     static_rsa: bool = True,
     client_authorities: Path | None = None,
 ) -> ssl.SSLContext:
-    """`certificates`: (chain, key) PEM files, one ECDSA and one RSA. Raises OSError, ValueError, ssl.SSLError.
+    """`certificates`: (chain, key) PEM files, ECDSA and RSA. Raises OSError, ValueError, ssl.SSLError.
 
     `require_sni`: refuse clients that ask for no name, or for none of `server_names` (by default those of the
-    certificates), with the alert unrecognized_name. `static_rsa`: suites without forward secrecy, for the whitepaper.
-    `client_authorities`: ask for a client certificate and verify it by these; its absence is the caller's to judge.
+    certificates), with the alert unrecognized_name.
+    `static_rsa`: the whitepaper's suites without forward secrecy.
+    `client_authorities`: ask for a client certificate and verify it by these; lack of one is the caller's to judge.
     To renew certificates, call `load_cert_chain` on the living context.
     """
     if not certificates:

@@ -49,8 +49,9 @@ async def serving(
     *,
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
+    crashes: int = 0,
 ) -> AsyncIterator[Server]:
-    """The end of the block is a check as well: nothing in the server may have been unexpected."""
+    """The end of the block is a check as well: only so many connections ended by what nobody expected."""
     stats = Stats()
     sockets = open_listeners("127.0.0.1", 0)
     with trio.fail_after(30):
@@ -60,8 +61,14 @@ async def serving(
             )
             yield server
             nursery.cancel_scope.cancel()
-    assert stats.crashed == 0
+    assert stats.crashed == crashes
     assert (stats.open, stats.handshaking) == (0, 0)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110  the counters of the server have no events
+            await trio.sleep(0.005)
 
 
 class RawPeer:

@@ -1,5 +1,6 @@
 """Pings, closing and slow peers."""
 
+import pytest
 import trio
 
 from gateway.websocket.close_codes import Closed, ConnectionClosed
@@ -77,12 +78,14 @@ async def test_nothing_can_be_sent_after_the_end() -> None:
         connection = await handle.connections.receive()
         await peer.send(frame(0x88, b"\x03\xe8"))
         await handle.ended.wait()
-        try:
+        with pytest.raises(ConnectionClosed) as late:
             await connection.send(b"late")
-        except ConnectionClosed as error:
-            assert error.closed == (1000, "", "peer")
-        else:
-            raise AssertionError("it was sent")
+        assert late.value.closed == (1000, "", "peer")
+
+
+async def _send_for_ever(connection: Connection) -> None:
+    while True:
+        await connection.send(b"x" * 60_000)
 
 
 async def test_a_peer_that_does_not_read_is_cut_within_the_send_deadline() -> None:
@@ -90,11 +93,9 @@ async def test_a_peer_that_does_not_read_is_cut_within_the_send_deadline() -> No
     async with serving(handle, limits=Limits(send_s=0.4)) as server, raw_peer(server):
         connection = await handle.connections.receive()
         started = trio.current_time()
-        try:
-            while True:
-                await connection.send(b"x" * 60_000)
-        except ConnectionClosed as error:
-            assert error.closed.by == "lost"
+        with pytest.raises(ConnectionClosed) as cut:
+            await _send_for_ever(connection)
+        assert cut.value.closed.by == "lost"
         assert trio.current_time() - started < 5
         await handle.ended.wait()
 

@@ -1,11 +1,13 @@
 """What a peer may and may not send, byte by byte."""
 
+import contextlib
+
 import pytest
 import trio
 
 from gateway.websocket.limits import Limits
 
-from .support import Echo, frame, plain, raw_peer, serving, text
+from .support import Echo, RawPeer, frame, plain, raw_peer, serving, text
 
 LONG = "x" * 70_000
 
@@ -55,6 +57,7 @@ async def test_a_violation_is_answered_by_its_code_and_ends_only_that_connection
                 nursery.cancel_scope.cancel()
             close = answer[answer.rindex(b"\x88") :]
             assert int.from_bytes(close[2:4]) == code
+        await echo.ended.wait()
         await bystander.send(text("still here"))
         assert await bystander.read(12) == plain(0x81, b"still here")
     assert echo.ends[0].code == code
@@ -62,11 +65,9 @@ async def test_a_violation_is_answered_by_its_code_and_ends_only_that_connection
     assert set(echo.received) == {b"before", b"still here"}
 
 
-async def _send_what_is_taken(peer: object, data: bytes) -> None:
-    try:
-        await peer.send(data)  # type: ignore[attr-defined]
-    except trio.BrokenResourceError:
-        pass
+async def _send_what_is_taken(peer: RawPeer, data: bytes) -> None:
+    with contextlib.suppress(trio.BrokenResourceError):
+        await peer.send(data)
 
 
 async def test_frames_are_taken_in_any_pieces() -> None:
@@ -116,7 +117,10 @@ async def test_a_peer_that_vanishes_is_lost() -> None:
 
 async def test_a_message_that_is_never_finished_is_cut() -> None:
     echo = Echo()
-    async with serving(echo, limits=Limits(partial_message_s=0.2)) as server, raw_peer(server) as peer:
+    async with (
+        serving(echo, limits=Limits(partial_message_s=0.2, close_s=0.3)) as server,
+        raw_peer(server) as peer,
+    ):
         await peer.send(frame(0x01, b"begun"))
         answer = await peer.read_all()
         assert int.from_bytes(answer[2:4]) == 1008

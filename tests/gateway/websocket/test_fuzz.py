@@ -1,0 +1,16 @@
+import random
+
+import pytest
+
+from . import fuzz
+
+
+@pytest.mark.parametrize("streams", [1_500, pytest.param(100_000, marks=pytest.mark.slow)])
+async def test_streams_are_read_as_by_an_independent_parser(streams: int) -> None:
+    assert await fuzz.compare(range(streams)) is None
+
+
+async def test_the_fuzz_reaches_messages_and_refusals() -> None:
+    seen = [await fuzz.ours(fuzz.make_stream(random.Random(seed))) for seed in range(200)]
+    assert sum(len(messages) for messages, _ in seen) > 100
+    assert 50 < sum(closed for _, closed in seen) < 150

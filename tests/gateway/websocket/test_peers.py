@@ -1,0 +1,139 @@
+"""Our server and the client of `websockets`, our client and its server, and ours among themselves."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import trio
+import websockets.sync.client
+import websockets.sync.server
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
+
+from gateway.websocket.client import Refused, connect
+from gateway.websocket.http_upgrade import Upgrade
+from gateway.websocket.limits import Limits
+
+from .support import Echo, serving, until
+
+OCPP = Subprotocol("ocpp1.6")
+MESSAGES = ["", "a", "ä€😀" * 50, "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536]
+
+
+async def test_the_websockets_client_against_our_server() -> None:
+    def talk(port: int) -> None:
+        with websockets.sync.client.connect(f"ws://127.0.0.1:{port}/a/b", subprotocols=[OCPP]) as client:
+            assert client.subprotocol == OCPP
+            for message in MESSAGES:
+                client.send(message)
+                assert client.recv(timeout=5) == message
+            client.send(iter(["frag", "", "ments ä"]))
+            assert client.recv(timeout=5) == "fragments ä"
+            assert client.ping().wait(timeout=5)
+
+    echo = Echo()
+    async with serving(echo) as server:
+        await trio.to_thread.run_sync(talk, server.ports[0])
+        await echo.ended.wait()
+    assert echo.ends == [(1000, "", "peer")]
+
+
+async def test_the_websockets_client_is_refused_without_our_subprotocol() -> None:
+    def talk(port: int) -> int:
+        with pytest.raises(InvalidStatus) as refused:
+            websockets.sync.client.connect(f"ws://127.0.0.1:{port}/")
+        return refused.value.response.status_code
+
+    async def handle(upgrade: Upgrade) -> None:
+        assert upgrade.subprotocols == ()
+        with pytest.raises(ValueError, match="not proposed"):
+            await upgrade.accept("ocpp1.6")
+        await upgrade.refuse(400, "Sec-WebSocket-Protocol: ocpp1.6 is missing")
+
+    async with serving(handle) as server:
+        assert await trio.to_thread.run_sync(talk, server.ports[0]) == 400
+
+
+@contextmanager
+def _their_server() -> Iterator[int]:
+    def echo(connection: websockets.sync.server.ServerConnection) -> None:
+        for message in connection:
+            if message == "ping me":
+                connection.ping().wait(timeout=5)
+                connection.send(iter(["an", "swe", "red"]))
+            elif message == "close me":
+                connection.close(4_001, "as asked")
+            else:
+                connection.send(message)
+
+    with websockets.sync.server.serve(echo, "127.0.0.1", 0, subprotocols=[OCPP]) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.socket.getsockname()[1]
+        finally:
+            server.shutdown()
+            thread.join(5)
+
+
+async def test_our_client_against_the_websockets_server() -> None:
+    received: list[str] = []
+    with _their_server() as port, trio.fail_after(20):
+        async with connect(f"ws://127.0.0.1:{port}/x?y=z") as client:
+            assert client.subprotocol == "ocpp1.6"
+            questions = iter([*MESSAGES[1:], "ping me", "close me"])
+
+            async def on_text(text: bytes) -> None:
+                received.append(text.decode())
+                await client.send(next(questions).encode())
+
+            await client.send(MESSAGES[0].encode())
+            assert await client.run(on_text) == (4_001, "as asked", "peer")
+    assert received == [*MESSAGES, "answered"]
+
+
+async def test_our_client_closes_by_the_book() -> None:
+    with _their_server() as port, trio.fail_after(20):
+        async with connect(f"ws://127.0.0.1:{port}/") as client:
+            await client.close(1_000, "bye")
+            assert client.closed == (1_000, "bye", "us")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Fine\r\n\r\n", b"garbage\r\n\r\n", b"\0" * 100])
+async def test_our_client_is_told_when_the_server_speaks_nonsense(answer: bytes) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4_096)
+            connection.sendall(answer)
+
+    with listener, trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, serve)
+            with pytest.raises(Refused):
+                async with connect(f"ws://127.0.0.1:{listener.getsockname()[1]}/"):
+                    pass
+
+
+async def test_many_of_ours_at_once_from_another_address() -> None:
+    async def talk(port: int) -> None:
+        async with connect(f"ws://127.0.0.1:{port}/", source_address="127.0.0.9", limits=Limits()) as client:
+
+            async def on_text(text: bytes) -> None:
+                assert text == b"hello"
+                await client.close(1_000)
+
+            await client.send(b"hello")
+            assert (await client.run(on_text)).by == "us"
+
+    echo = Echo()
+    async with serving(echo) as server:
+        async with trio.open_nursery() as nursery:
+            for _ in range(100):
+                nursery.start_soon(talk, server.ports[0])
+        await until(lambda: not server.stats.open)
+    assert echo.ends == [(1_000, "", "peer")] * 100

@@ -1,0 +1,215 @@
+"""Names, suites, versions, alerts and client certificates."""
+
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+import trio
+import trustme
+
+from gateway.websocket.client import connect
+from gateway.websocket.http_upgrade import Upgrade
+from gateway.websocket.limits import Limits
+from gateway.websocket.server import Server
+from gateway.websocket.tls import certificate_names, server_context
+from gateway.websocket.tls_stream import TlsInfo
+
+from .support import REQUEST, Echo, plain, raw_peer, serving, text
+
+CA = trustme.CA()
+FOREIGN_CA = trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Path]]:
+    folder = tmp_path_factory.mktemp("certificates")
+    CA.cert_pem.write_to_path(folder / "ca.pem")
+    pairs = []
+    for kind in (trustme.KeyType.ECDSA, trustme.KeyType.RSA):
+        issued = CA.issue_cert("cs.example", "*.wild.example", common_name="cs.example", key_type=kind)
+        chain, key = folder / f"{kind.name}.pem", folder / f"{kind.name}.key"
+        chain.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+        issued.private_key_pem.write_to_path(key)
+        pairs.append((chain, key))
+    return pairs
+
+
+def client_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    CA.configure_trust(context)
+    return context
+
+
+async def seen_by(server: Server, context: ssl.SSLContext, name: str = "cs.example") -> TlsInfo:
+    url = f"wss://127.0.0.1:{server.ports[0]}/"
+    async with connect(url, ssl_context=context, server_hostname=name) as client:
+        replies = []
+
+        async def on_text(text: bytes) -> None:
+            replies.append(text)
+            await client.close()
+
+        await client.send(b"x" * 60_000)
+        await client.run(on_text)
+        assert replies == [b"x" * 60_000]
+        assert client.tls is not None
+        return client.tls
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "AES128-GCM-SHA256",
+        "AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+    ],
+)
+async def test_each_suite_of_tls_1_2(certificates: list[tuple[Path, Path]], suite: str) -> None:
+    context = client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(suite)
+    async with serving(Echo(), tls=server_context(certificates)) as server:
+        tls = await seen_by(server, context)
+    assert (tls.version, tls.cipher) == ("TLSv1.2", suite)
+
+
+async def test_tls_1_3_and_what_the_handler_learns(certificates: list[tuple[Path, Path]]) -> None:
+    seen = []
+
+    async def handle(upgrade: Upgrade) -> None:
+        seen.append(upgrade.tls)
+        await Echo()(upgrade)
+
+    async with serving(handle, tls=server_context(certificates)) as server:
+        assert (await seen_by(server, client_context(), "any.wild.example")).version == "TLSv1.3"
+    assert seen[0] is not None
+    assert (seen[0].version, seen[0].sni, seen[0].peer_certificate) == ("TLSv1.3", "any.wild.example", None)
+
+
+async def test_static_rsa_can_be_switched_off(certificates: list[tuple[Path, Path]]) -> None:
+    context = client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AES128-GCM-SHA256")
+    async with serving(Echo(), tls=server_context(certificates, static_rsa=False)) as server:
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+            await seen_by(server, context)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("name", ["other.example", "a.b.wild.example", None])
+async def test_a_wrong_or_missing_name_is_told_so(
+    certificates: list[tuple[Path, Path]], name: str | None, version: ssl.TLSVersion
+) -> None:
+    context = client_context()
+    context.minimum_version = context.maximum_version = version
+    context.check_hostname = False
+    async with serving(Echo(), tls=server_context(certificates)) as server:
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            await seen_by(server, context, name or "127.0.0.1")
+        assert sum(server.stats.handshake_failures.values()) == 1
+
+
+async def test_names_are_not_asked_for_if_switched_off(certificates: list[tuple[Path, Path]]) -> None:
+    context = client_context()
+    context.check_hostname = False
+    async with serving(Echo(), tls=server_context(certificates, require_sni=False)) as server:
+        assert (await seen_by(server, context, "127.0.0.1")).version == "TLSv1.3"
+
+
+async def test_given_names_replace_the_certificates(certificates: list[tuple[Path, Path]]) -> None:
+    context = client_context()
+    context.check_hostname = False
+    assert certificate_names(certificates[0][0]) == {"cs.example", "*.wild.example"}
+    async with serving(Echo(), tls=server_context(certificates, server_names=["Given.example"])) as server:
+        await seen_by(server, context, "given.example")
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            await seen_by(server, context, "cs.example")
+
+
+async def test_client_certificates(certificates: list[tuple[Path, Path]]) -> None:
+    tls = server_context(certificates, client_authorities=certificates[0][0].with_name("ca.pem"))
+    seen = []
+
+    async def handle(upgrade: Upgrade) -> None:
+        assert upgrade.tls is not None
+        seen.append(upgrade.tls.peer_certificate)
+        await Echo()(upgrade)
+
+    async with serving(handle, tls=tls) as server:
+        await seen_by(server, client_context())
+        ours = client_context()
+        CA.issue_cert("cp1.example").configure_cert(ours)
+        await seen_by(server, ours)
+        theirs = client_context()
+        theirs.maximum_version = ssl.TLSVersion.TLSv1_2
+        FOREIGN_CA.issue_cert("cp1.example").configure_cert(theirs)
+        with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
+            await seen_by(server, theirs)
+    assert seen[0] is None
+    assert seen[1]
+
+
+async def test_tls_1_1_and_renegotiation_are_refused(certificates: list[tuple[Path, Path]]) -> None:
+    async with serving(Echo(), tls=server_context(certificates)) as server:
+        old = await _openssl(server, b"", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
+        assert "alert protocol version" in old
+        again = await _openssl(server, b"R\n", "-tls1_2")
+        assert "no renegotiation" in again
+        alert = await _openssl(server, b"", "-tls1_3", "-servername", "wrong.example")
+        assert "unrecognized name" in alert
+
+
+async def _openssl(server: Server, typed: bytes, *options: str) -> str:
+    if shutil.which("openssl") is None:
+        pytest.skip("the openssl command is not installed")
+    name = () if "-servername" in options else ("-servername", "cs.example")
+    done = await trio.run_process(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{server.ports[0]}", *name, *options],
+        stdin=typed,
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+    assert isinstance(done, subprocess.CompletedProcess)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+async def test_who_never_ends_a_handshake_is_cut(certificates: list[tuple[Path, Path]]) -> None:
+    limits = Limits(tls_handshake_s=0.4)
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 50
+    async with serving(Echo(), tls=server_context(certificates), limits=limits) as server:
+        for sent in (b"", hello):
+            async with raw_peer(server, upgrade=False) as peer:
+                await peer.send(sent)
+                with trio.fail_after(3):
+                    await peer.read_all()
+        assert server.stats.handshake_failures == {"TLS: too slow": 2}
+
+
+async def test_plain_http_and_garbage_on_the_tls_port(certificates: list[tuple[Path, Path]]) -> None:
+    async with serving(Echo(), tls=server_context(certificates)) as server:
+        for sent in (REQUEST, b"\xff" * 3_000):
+            async with raw_peer(server, upgrade=False) as peer:
+                await peer.send(sent)
+                with trio.fail_after(3):
+                    await peer.read_all()
+        assert sum(server.stats.handshake_failures.values()) == 2
+
+
+async def test_a_bystander_lives_on(certificates: list[tuple[Path, Path]]) -> None:
+    context = client_context()
+    async with serving(Echo(), tls=server_context(certificates)) as server:
+        tcp = await trio.open_tcp_stream("127.0.0.1", server.ports[0])
+        async with trio.SSLStream(tcp, context, server_hostname="cs.example") as stream:
+            await stream.send_all(REQUEST)
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 101")
+            await stream.send_all(text("a") + text("b" * 40_000) + text("c"))
+            data = b""
+            expected = plain(0x81, b"a") + plain(0x81, b"b" * 40_000) + plain(0x81, b"c")
+            while len(data) < len(expected):
+                data += await stream.receive_some()
+            assert data == expected
