@@ -23,7 +23,8 @@ class Names(msgspec.Struct, frozen=True):
         return bool(self.names) and self.names[-1].endswith("...")
 
     def admits(self, count: int) -> bool:
-        return count >= len(self.names) - 1 if self.variadic else count == len(self.names)
+        named = len(self.names)
+        return count == named or (self.variadic and count >= named - 1)
 
 
 class Script(msgspec.Struct, frozen=True, eq=False):
