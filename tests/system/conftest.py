@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.central import Central, Process, central_system
 from tests.system.running import Running, csms_up
 
 
@@ -17,3 +18,27 @@ def running() -> Iterator[Running]:
             yield found
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def central() -> Iterator[Central]:
+    """A store and an admin process for tests that start and harm gateways of their own."""
+    directory = Path(tempfile.mkdtemp(prefix="csms-sys-"))
+    try:
+        with central_system(directory) as found:
+            yield found
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def gateways(central: Central) -> Iterator[tuple[Process, Process]]:
+    """Two on the central system's store, for tests that do not harm them."""
+    pair = central.start_gateway(), central.start_gateway()
+    try:
+        for process in pair:
+            process.wait_ready()
+        yield pair
+    finally:
+        for process in pair:
+            process.stop()

@@ -1,0 +1,131 @@
+"""A charge point of raw frames: it says what a test wants said, byte for byte, and notes what it hears."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import trio
+
+from gateway.websocket.client import connect
+from gateway.websocket.close_codes import Closed
+from gateway.websocket.connection import Connection
+
+ANSWER_S = 30.0
+
+type Serve = Callable[[str, Any], Any]
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Peer:
+    """`serve` makes the payload of a CALLRESULT; None: it stays silent, a `list`: the end of a CALLERROR."""
+
+    def __init__(self, connection: Connection, serve: Serve | None) -> None:
+        self.asked: list[tuple[str, str, Any]] = []
+        self.closed: Closed | None = None
+        self.ended = trio.Event()
+        self.connection = connection
+        self._heard = trio.Condition()
+        self._serve = serve or (lambda _action, _payload: {"status": "Accepted"})
+        self._ids = itertools.count(1)
+        self._answers: dict[str, list[Any]] = {}
+
+    async def run(self) -> None:
+        self.closed = await self.connection.run(self._received)
+        self.ended.set()
+        async with self._heard:
+            self._heard.notify_all()
+
+    async def send(self, frame: list[Any]) -> None:
+        await self.connection.send(json.dumps(frame).encode())
+
+    async def exchange(self, action: str, payload: Any, *, id_: str | None = None) -> list[Any]:
+        """The whole answering frame. Raises AssertionError if the connection ends before it."""
+        id_ = id_ or f"m{next(self._ids)}"
+        self._answers.pop(id_, None)
+        await self.send([2, id_, action, payload])
+        with trio.fail_after(ANSWER_S):
+            async with self._heard:
+                while id_ not in self._answers:
+                    assert not self.ended.is_set(), f"no answer to {action}: {self.closed}"
+                    await self._heard.wait()
+        return self._answers.pop(id_)
+
+    async def call(self, action: str, payload: Any, *, id_: str | None = None) -> Any:
+        """The payload of the CALLRESULT."""
+        answer = await self.exchange(action, payload, id_=id_)
+        assert answer[0] == 3, answer
+        return answer[2]
+
+    async def start(
+        self,
+        *,
+        tag: str = "TAG",
+        timestamp: str | None = None,
+        meter: int = 100,
+        connector: int = 1,
+        id_: str | None = None,
+    ) -> Any:
+        payload = {
+            "connectorId": connector,
+            "idTag": tag,
+            "meterStart": meter,
+            "timestamp": timestamp or now(),
+        }
+        return await self.call("StartTransaction", payload, id_=id_)
+
+    async def stop(
+        self,
+        transaction_id: int,
+        *,
+        timestamp: str | None = None,
+        meter: int = 900,
+        tag: str | None = None,
+        id_: str | None = None,
+    ) -> Any:
+        payload = {"transactionId": transaction_id, "meterStop": meter, "timestamp": timestamp or now()}
+        return await self.call("StopTransaction", payload | ({"idTag": tag} if tag else {}), id_=id_)
+
+    async def wait_asked(self, count: int = 1) -> None:
+        """Until that many calls of the central system have come."""
+        with trio.fail_after(ANSWER_S):
+            async with self._heard:
+                while len(self.asked) < count:
+                    await self._heard.wait()
+
+    async def wait_closed(self, within_s: float = 15.0) -> tuple[int, str]:
+        """The code and by whom."""
+        with trio.fail_after(within_s):
+            await self.ended.wait()
+        assert self.closed is not None
+        return self.closed.code, self.closed.by
+
+    async def _received(self, frame: bytes) -> None:
+        message = json.loads(frame)
+        if message[0] == 2:
+            _, id_, action, payload = message
+            self.asked.append((id_, action, payload))
+            answer = self._serve(action, payload)
+            if isinstance(answer, list):
+                await self.send([4, id_, *answer])
+            elif answer is not None:
+                await self.send([3, id_, answer])
+        else:
+            self._answers[message[1]] = message
+        async with self._heard:
+            self._heard.notify_all()
+
+
+@asynccontextmanager
+async def charge_point(url: str, serve: Serve | None = None) -> AsyncIterator[Peer]:
+    """Connected until the end of the block. Raises Refused."""
+    async with connect(url) as connection, trio.open_nursery() as nursery:
+        peer = Peer(connection, serve)
+        nursery.start_soon(peer.run)
+        yield peer
+        nursery.cancel_scope.cancel()

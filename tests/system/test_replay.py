@@ -1,0 +1,221 @@
+"""What a charge point repeats is stored once and answered alike; what it says is never lost or refused."""
+
+from typing import Any
+
+import httpx
+import trio
+
+from state import orphans
+from state.store import StoreConfig, open_store
+from state.transactions import _START, _STOP
+from tests.support.fault_proxy import fault_proxy
+from tests.system.central import Central, Process, Tenant
+from tests.system.peer import charge_point, now
+
+STUCK = "1970-01-01T00:00:07Z"
+
+
+async def tag(api: httpx.AsyncClient, name: str, **settings: Any) -> None:
+    assert (await api.put(f"/id-tags/{name}", json=settings)).status_code == 201
+
+
+async def transactions(tenant: Tenant, charge_point: str) -> list[dict[str, Any]]:
+    async with tenant.api() as api:
+        found = await api.get("/transactions", params={"charge_point": charge_point})
+        return list(found.json()["items"])
+
+
+async def test_a_start_twice_on_two_connections(central: Central, gateways: tuple[Process, Process]) -> None:
+    tenant, at = central.tenant(), now()
+    async with tenant.api() as api:
+        await tag(api, "TAG", parent_id_tag="FLEET")
+        async with charge_point(tenant.url(gateways[0], "cp")) as cp:
+            first = await cp.start(timestamp=at, id_="a")
+        await tag_changed(api)
+        async with charge_point(tenant.url(gateways[1], "cp")) as cp:
+            second = await cp.start(timestamp=at, id_="b")
+            third = await cp.start(timestamp=at, id_="c")
+    assert first["idTagInfo"] == {"status": "Accepted", "parentIdTag": "FLEET"}
+    assert first == second == third
+    assert [found["transaction_id"] for found in await transactions(tenant, "cp")] == [first["transactionId"]]
+
+
+async def tag_changed(api: httpx.AsyncClient) -> None:
+    """The stored answer stands, whatever the tag has become."""
+    assert (await api.put("/id-tags/TAG", json={"status": "Blocked"})).status_code == 200
+
+
+async def test_a_stop_twice_on_two_connections(central: Central, gateways: tuple[Process, Process]) -> None:
+    tenant, at = central.tenant(), now()
+    async with tenant.api() as api:
+        await tag(api, "TAG")
+        async with charge_point(tenant.url(gateways[0], "cp")) as cp:
+            number = (await cp.start())["transactionId"]
+            first = await cp.stop(number, timestamp=at, tag="TAG", id_="s")
+        await tag_changed(api)
+        async with charge_point(tenant.url(gateways[1], "cp")) as cp:
+            assert await cp.stop(number, timestamp=at, tag="TAG", id_="t") == first
+    assert first == {"idTagInfo": {"status": "Accepted"}}
+    [found] = await transactions(tenant, "cp")
+    assert (found["transaction_id"], found["meter_stop"]) == (number, 900)
+
+
+async def test_a_gateway_killed_between_the_write_and_the_answer(central: Central) -> None:
+    """The proxy swallows the store's replies, so the write has happened and nobody but the store knows."""
+    tenant, start_at, stop_at = central.tenant(), now(), now()
+    with trio.fail_after(60):
+        async with fault_proxy(central.valkey.path) as proxy:
+            url = f"redis://127.0.0.1:{proxy.port}"
+            async with central.gateway(store_url=url, store__timeout_s=30) as gateway:
+                async with charge_point(tenant.url(gateway, "cp")) as cp:
+                    proxy.swallow_from = _START.sha.encode()
+                    await cp.send([2, "a", "StartTransaction", start_payload(start_at)])
+                    await until_transactions(tenant, stopped=False)
+                    gateway.kill()
+                    await cp.wait_closed()
+                proxy.swallow_replies = False
+            async with central.gateway(store_url=url, store__timeout_s=30) as gateway:
+                async with charge_point(tenant.url(gateway, "cp")) as cp:
+                    again = await cp.call("StartTransaction", start_payload(start_at), id_="z")
+                    [found] = await transactions(tenant, "cp")
+                    assert again["transactionId"] == found["transaction_id"]
+                    proxy.swallow_from = _STOP.sha.encode()
+                    stop = {"transactionId": again["transactionId"], "meterStop": 5, "timestamp": stop_at}
+                    await cp.send([2, "b", "StopTransaction", stop])
+                    await until_transactions(tenant, stopped=True)
+                    gateway.kill()
+                proxy.swallow_replies = False
+            async with (
+                central.gateway(store_url=url) as gateway,
+                charge_point(tenant.url(gateway, "cp")) as cp,
+            ):
+                assert await cp.call("StopTransaction", stop) == {}
+                assert await cp.call("StartTransaction", start_payload(start_at), id_="y") == again
+    [found] = await transactions(tenant, "cp")
+    assert found["meter_stop"] == 5
+
+
+def start_payload(at: str) -> dict[str, Any]:
+    return {"connectorId": 1, "idTag": "TAG", "meterStart": 0, "timestamp": at}
+
+
+async def until_transactions(tenant: Tenant, *, stopped: bool) -> None:
+    with trio.fail_after(15):
+        while True:
+            found = await transactions(tenant, "cp")
+            if found and (found[0]["stopped_at"] is not None) is stopped:
+                return
+            await trio.sleep(0.02)
+
+
+async def test_a_clock_stuck_in_1970(central: Central, gateways: tuple[Process, Process]) -> None:
+    tenant = central.tenant()
+    async with charge_point(tenant.url(gateways[0], "cp")) as cp:
+        numbers = []
+        for _ in range(3):
+            started = await cp.start(timestamp=STUCK)
+            assert await cp.start(timestamp=STUCK) == started  # While it is open it is a repeat.
+            await cp.stop(started["transactionId"], timestamp=STUCK)
+            numbers.append(started["transactionId"])
+    assert len(set(numbers)) == 3
+    found = await transactions(tenant, "cp")
+    assert sorted(one["transaction_id"] for one in found) == sorted(numbers)
+
+
+async def test_a_message_id_again(central: Central, gateways: tuple[Process, Process]) -> None:
+    tenant, at = central.tenant(), now()
+    async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
+        first = await cp.call("Authorize", {"idTag": "LATER"}, id_="1")
+        assert first == {"idTagInfo": {"status": "Invalid"}}
+        await tag(api, "LATER")
+        assert await cp.call("Authorize", {"idTag": "LATER"}, id_="1") == first  # The stored answer.
+        # The same id with another payload, and the same payload with another id, are new calls.
+        assert (await cp.call("Authorize", {"idTag": "later"}, id_="1"))["idTagInfo"]["status"] == "Accepted"
+        assert (await cp.call("Authorize", {"idTag": "LATER"}, id_="2"))["idTagInfo"]["status"] == "Accepted"
+        one = await cp.start(timestamp=at, meter=1, id_="3")
+        other = await cp.start(timestamp=at, meter=2, id_="3")
+        assert one["transactionId"] != other["transactionId"]
+        for action, payload in (
+            ("Heartbeat", {}),
+            ("BootNotification", {"chargePointVendor": "v", "chargePointModel": "m"}),
+        ):
+            before = await cp.call(action, payload, id_="4")
+            await trio.sleep(0.002)  # The answer's time has milliseconds.
+            assert (await cp.call(action, payload, id_="4"))["currentTime"] > before["currentTime"]
+
+
+async def test_a_refusal_is_never_repeated(central: Central) -> None:
+    """A start that the store did not take is asked again under the same id, and accepted then."""
+    tenant, at = central.tenant(), now()
+    with trio.fail_after(30):
+        async with (
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", store__timeout_s=0.5) as gateway,
+            charge_point(tenant.url(gateway, "cp")) as cp,
+        ):
+            assert (await cp.call("Heartbeat", {}))["currentTime"]
+            proxy.refuse = True
+            proxy.cut()
+            refused = await cp.exchange("StartTransaction", start_payload(at), id_="same")
+            assert refused[:3] == [4, "same", "InternalError"]
+            proxy.refuse = False
+            answer = await cp.exchange("StartTransaction", start_payload(at), id_="same")
+            while answer[0] == 4:  # Until it has connected again.
+                answer = await cp.exchange("StartTransaction", start_payload(at), id_="same")
+            assert answer[2]["transactionId"] > 0
+    assert len(await transactions(tenant, "cp")) == 1
+
+
+async def test_stops_of_unknown_transactions(central: Central, gateways: tuple[Process, Process]) -> None:
+    """Many charge points stop by the id -1 what they could not start: each such stop is kept."""
+    tenant = central.tenant()
+    async with charge_point(tenant.url(gateways[0], "cp")) as cp:
+        for meter in (111, 222, 222):
+            assert await cp.stop(-1, timestamp="2026-01-01T00:00:00Z", meter=meter) == {}
+    async with open_store(StoreConfig(url=central.valkey.url)) as store:
+        kept = await orphans.read(store, tenant.id, "cp")
+    assert [(one.transaction_id, one.meter_stop) for one in kept.items] == [("-1", 111), ("-1", 222)]
+    assert await transactions(tenant, "cp") == []
+
+
+async def test_what_tags_are_answered(central: Central, gateways: tuple[Process, Process]) -> None:
+    tenant = central.tenant()
+    async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
+        await tag(api, "OLD", expiry_date="2020-01-01T00:00:00Z")
+        await tag(api, "BAD", status="Blocked")
+        await tag(api, "KIN", parent_id_tag="PARENT")
+        wanted = {"NOBODY": "Invalid", "OLD": "Expired", "BAD": "Blocked", "kin": "Accepted"}
+        for connector, (name, status) in enumerate(wanted.items(), 1):
+            asked = (await cp.call("Authorize", {"idTag": name}))["idTagInfo"]
+            started = await cp.start(tag=name, connector=connector)
+            assert asked["status"] == started["idTagInfo"]["status"] == status
+            assert started["transactionId"] > 0
+            assert asked.get("parentIdTag") == ("PARENT" if name == "kin" else None)
+            stopped = await cp.stop(started["transactionId"], tag=name)
+            assert stopped["idTagInfo"] == asked
+    assert len(await transactions(tenant, "cp")) == 4
+
+
+async def test_one_transaction_at_a_time(central: Central, gateways: tuple[Process, Process]) -> None:
+    tenant, at = central.tenant(), now()
+    async with (
+        tenant.api() as api,
+        charge_point(tenant.url(gateways[0], "one")) as one,
+        charge_point(tenant.url(gateways[1], "two")) as two,
+    ):
+        await tag(api, "ONCE", max_active_transactions=1)
+        first = await one.start(tag="once", timestamp=at)
+        assert first["idTagInfo"]["status"] == "Accepted"
+        refused = await two.start(tag="ONCE")
+        assert refused["idTagInfo"]["status"] == "ConcurrentTx"
+        assert refused["transactionId"] > 0
+        assert (await two.call("Authorize", {"idTag": "ONCE"}))["idTagInfo"]["status"] == "Accepted"
+        assert await one.start(tag="once", timestamp=at) == first  # A repeat takes no second hold.
+        offline = await two.start(tag="ONCE", timestamp="2026-01-01T00:00:00Z", connector=2)
+        assert offline["idTagInfo"]["status"] == "Accepted"
+        stopped = await two.stop(refused["transactionId"], tag="ONCE")
+        assert stopped["idTagInfo"]["status"] == "Accepted"
+        for cp, number in ((two, offline), (one, first)):
+            assert (await two.start(tag="ONCE", connector=3))["idTagInfo"]["status"] == "ConcurrentTx"
+            await cp.stop(number["transactionId"])
+        assert (await two.start(tag="ONCE", connector=4))["idTagInfo"]["status"] == "Accepted"
