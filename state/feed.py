@@ -93,7 +93,10 @@ class Feed:
 
 
 class Subscription:
-    """Iterate over it for Delivery after Delivery, by one task. Raises Lagging when it was dropped."""
+    """Iterate over it, by one task, for Delivery after Delivery. Raises Lagging when it was dropped.
+
+    `anext` may be cancelled: nothing is lost.
+    """
 
     def __init__(self, store: Store, poller: "_Poller", cursor: Cursor, queued_max: int) -> None:
         self._store = store

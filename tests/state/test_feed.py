@@ -100,6 +100,24 @@ async def test_joins_in_the_middle_of_a_storm(store: Store, feed: Feed) -> None:
             await trio.sleep(0.03)  # Subscribers come one after the other, while it is written.
 
 
+async def test_impatience_loses_nothing(store: Store, feed: Feed) -> None:
+    (keys,) = some_charge_points(TENANT, 1)
+    begin = await events.now_cursor(store, TENANT)
+    found: list[int] = []
+
+    async def write() -> None:
+        for first in range(0, 200, 5):
+            await emit(store, keys, first, first + 4)
+
+    async with feed.subscribe(TENANT, begin) as subscription, trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        while len(found) < 200:
+            with trio.move_on_after(0.008):
+                while True:
+                    found += (await take(subscription, 1))[0][keys.id]
+    assert found == list(range(200))
+
+
 async def test_the_slow_one_is_dropped_and_the_others_are_not(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as slow, feed.subscribe(TENANT) as quick:
