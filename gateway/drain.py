@@ -35,5 +35,5 @@ async def drain(node: Node, window_s: float) -> None:
 
 
 async def _goodbye(session: Session) -> None:
-    await session.close(RESTARTING)
+    session.close_soon(RESTARTING)  # Contained: one that fails must not end the others' good order.
     await session.ended.wait()

@@ -146,7 +146,7 @@ class Session:
             return await handler(call.request, self.charge_point)
 
     async def _send(self, frame: bytes) -> None:
-        try:
+        try:  # noqa: SIM105  suppress() costs 3 % of a whole call
             await self.connection.send(frame)
         except ConnectionClosed:
             pass  # The read loop is about to see the same end.

@@ -1,0 +1,22 @@
+"""The table of handlers agrees with the table of actions."""
+
+import inspect
+from typing import get_type_hints
+
+import pytest
+
+from gateway.handlers import HANDLERS
+from gateway.ocpp16.actions import ACTIONS, Sender, sent_by
+
+
+def test_every_action_that_a_charge_point_may_send_has_a_handler() -> None:
+    assert set(HANDLERS) == set(sent_by(Sender.CHARGE_POINT))
+
+
+@pytest.mark.parametrize("name", sorted(HANDLERS))
+def test_a_handler_takes_its_request_and_returns_its_result(name: str) -> None:
+    handler, action = HANDLERS[name], ACTIONS[name]
+    hints = get_type_hints(handler)
+    first, _ = inspect.signature(handler).parameters
+    assert hints[first] is action.request
+    assert hints["return"] is action.result
