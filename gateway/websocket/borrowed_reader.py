@@ -1,8 +1,8 @@
 """Runs trio-websocket's reader inside whichever task feeds it, so that a connection needs no second task.
 
 trio-websocket starts its reader by `nursery.start_soon(reader)`, and the reader asks its stream for bytes.
-Here both are one object: as the nursery it only keeps the reader, as the stream it suspends it until `feed` brings
-bytes. Everything else that the reader awaits goes through to Trio as usual.
+Here both are one object: as the nursery it only keeps the reader, as the stream it suspends it until `feed`
+brings bytes. Everything else that the reader awaits goes through to Trio as usual.
 """
 
 import contextlib

@@ -30,7 +30,7 @@ def server_context(
     `require_sni`: refuse clients that ask for no name, or for none of `server_names` (by default those of the
     certificates), with the alert unrecognized_name.
     `static_rsa`: the whitepaper's suites without forward secrecy.
-    `client_authorities`: ask for a client certificate and verify it by these; lack of one is the caller's to judge.
+    `client_authorities`: ask for a client certificate, verified by these; its absence is left to the caller.
     To renew certificates, call `load_cert_chain` on the living context.
     """
     if not certificates:

@@ -147,7 +147,8 @@ def theirs(pieces: list[bytes]) -> tuple[list[bytes], bool, bool]:
                 messages.append(whole)
         if protocol.parser_exc is not None or protocol.close_rcvd is not None:
             return messages, True, False
-    return messages, False, len(protocol.reader.buffer) > 0
+    protocol.receive_eof()
+    return messages, False, str(protocol.parser_exc) != "unexpected end of stream"  # That is between frames.
 
 
 async def compare(seeds: range) -> int | None:
