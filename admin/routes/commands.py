@@ -189,10 +189,10 @@ async def _settled(command: Command, wait_s: float) -> Command:
 
 
 async def _wake_again(command: Command) -> None:
-    """Nobody has taken it for a second: a wake-up was lost, or the node has died, which its inbox shows."""
+    """Nobody has taken it for a second: a wake-up was lost, or the session has left, or its node died."""
     store, keys = services().store, ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.holding(store, command.tenant, command.charge_point)
-    node = None if held is None or held.connection is None else held.node or held.connection.node
+    node = None if held is None or not held.online else held.node
     message = {"kind": "command", "member": keys.member, "command": command.id}
     if node is None or not await nodes.send(store, node, message):
         await commands.settle(store, keys, command.id, status="offline")

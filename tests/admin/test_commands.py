@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import trio
 
-from state import charge_points, nodes
+from state import charge_points, leases, nodes
 from state.charge_points import Settings
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
@@ -99,6 +99,18 @@ async def test_a_node_that_dies_while_we_wait(api: Api) -> None:
             await nodes.leave(api.store, session.incarnation)
 
         nursery.start_soon(die)
+        with trio.fail_after(4):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+
+
+async def test_a_session_that_leaves_while_we_wait(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", deaf=True) as session, trio.open_nursery() as nursery:
+
+        async def leave() -> None:
+            await trio.sleep(0.2)
+            await leases.release(api.store, session.lease, "closed")
+
+        nursery.start_soon(leave)
         with trio.fail_after(4):
             is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
 
