@@ -39,7 +39,7 @@ class LastWords:
         sys.stderr.flush()
 
     def reason(self, status: int) -> str:
-        """Return what most likely says why it ended: the last line with a word, without a traceback's frame."""
+        """Return what most likely says why it ended: the last line that has a word, out of its frame."""
         for line in reversed(self._lines):
             words = line.strip(" |+-")
             if words:
