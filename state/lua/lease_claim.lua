@@ -9,16 +9,16 @@ if now > tonumber(ARGV[1]) then return {'late'} end
 if new and ARGV[7] ~= '1' then return {'unknown'} end
 local l = redis.call('HMGET', KEYS[1], 'holder', 'node', 'takeovers', 'takeovers_since', 'epoch', 'claimed_ms', 'previous')
 local held, epoch, claimed, previous = l[1] or '', l[5], l[6], l[7]
+if held ~= '' and held ~= ARGV[2] then
+  local count, since = tonumber(l[3] or '0'), tonumber(l[4] or '0')
+  if now < since or now - since >= WINDOW_MS then count, since = 0, now end
+  if count >= TAKEOVERS then return {'flapping', since + WINDOW_MS - now} end
+  if l[2] ~= ARGV[5] then return {'again', l[2]} end
+  redis.call('HSET', KEYS[1], 'takeovers', count + 1, 'takeovers_since', since)
+  redis.call('SREM', KEYS[7], ARGV[3])
+end
+if new then register(KEYS[4], KEYS[5], KEYS[3], ARGV[3], ARGV[4], true) end
 if held ~= ARGV[2] then -- Else the same claim once more: it gets the same answer.
-  if held ~= '' then
-    local count, since = tonumber(l[3] or '0'), tonumber(l[4] or '0')
-    if now < since or now - since >= WINDOW_MS then count, since = 0, now end
-    if count >= TAKEOVERS then return {'flapping', since + WINDOW_MS - now} end
-    if l[2] ~= ARGV[5] then return {'again', l[2]} end
-    redis.call('HSET', KEYS[1], 'takeovers', count + 1, 'takeovers_since', since)
-    redis.call('SREM', KEYS[7], ARGV[3])
-  end
-  if new then register(KEYS[4], KEYS[5], KEYS[3], ARGV[3], ARGV[4], true) end
   epoch, claimed, previous = redis.call('HINCRBY', KEYS[1], 'epoch', 1), now, held
   redis.call('HSET', KEYS[1], 'holder', ARGV[2], 'node', string.match(ARGV[2], '^[^/]*'), 'connection', ARGV[6],
     'claimed_ms', now, 'last_seen_ms', now, 'previous', held)

@@ -182,7 +182,7 @@ async def run(url: str, operations: list[tuple[Any, ...]]) -> None:
                 await model.check()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(operations=OPERATIONS)
 def test_any_order_of_operations_agrees_with_the_model(
     valkey: ValkeyServer, operations: list[tuple[Any, ...]]
