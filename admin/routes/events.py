@@ -22,6 +22,8 @@ from state.feed import Delivery, Feed, Gap, Lagging, Subscription
 
 HEARTBEAT_S = 10.0
 ID_EVERY_S = 1.0
+# What a charge point sent may stand in `data` with its own line breaks, which would end the event here.
+_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 blueprint = Blueprint("events", __name__)
 tag_blueprint(blueprint, ["Events"])
@@ -183,7 +185,7 @@ def _data(event: Event) -> bytes:
         at=times.text(event.at_ms),
         data=event.data,
     )
-    return msgspec.json.encode(answer)
+    return msgspec.json.encode(answer).translate(_ONE_LINE)
 
 
 def _resume() -> Cursor | None:

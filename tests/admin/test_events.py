@@ -12,7 +12,7 @@ import trio
 
 from admin.config import LimitsConfig
 from admin.routes import events as route
-from state import api_keys, events, tenants
+from state import api_keys, events, keys, tenants
 from state.cursors import Cursor
 from state.store import Store
 from tests.admin.conftest import PEPPER, TENANT, Api, serving
@@ -179,6 +179,17 @@ async def test_an_id_that_we_never_gave(api: Api, last_id: str) -> None:
     response = await api.client.get(PATH, headers={"Last-Event-ID": last_id})
     document = is_problem(response, 422, "invalid-request")
     assert document["errors"][0]["parameter"] == "Last-Event-ID"
+
+
+async def test_line_breaks_in_what_a_charge_point_sent_do_not_end_the_event(api: Api) -> None:
+    stream_key = keys.events(keys.partition_of(TENANT, "CP-1"), TENANT)
+    data = '{\n\n"a":\r\n1}\n\n'
+    with trio.fail_after(5):
+        async with stream(api) as listening:
+            of = ("of", keys.join(TENANT, "CP-1"), "kind", "test", "data", data)
+            await api.store.execute("XADD", stream_key, "*", *of, key=stream_key)
+            kind, event = await listening.next()
+            assert (kind, event["data"]) == ("test", {"a": 1})
 
 
 async def test_a_head_request_is_answered(api: Api) -> None:
