@@ -178,14 +178,12 @@ class Connection:
         else:
             frame = b"\x81\x7f" + length.to_bytes(8) + text
         try:
-            await self._send_frame(frame)
+            await self._stream.send_all(_masked(frame) if self._masking else frame)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionClosed(self._end(Closed(ABNORMAL, str(error), "lost"))) from None
 
     async def _send_frame(self, frame: bytes) -> None:
-        if self._masking:
-            frame = _masked(frame)
-        await self._stream.send_all(frame)
+        await self._stream.send_all(_masked(frame) if self._masking else frame)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """CLOSE, the peer's CLOSE or the deadline, then the end. Safe in any task, also within `on_text`."""

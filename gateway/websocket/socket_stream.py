@@ -47,21 +47,19 @@ class SocketStream:
             await self._busy.wait()
         if self._closed:
             raise trio.ClosedResourceError
-        left = self._offer(memoryview(self._seal(data)))
-        if left:
-            await self._push(left)
+        data = self._seal(data)
+        try:
+            taken = self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            taken = 0
+        except OSError as error:
+            raise self._gone(error) from error
+        if taken < len(data):
+            await self._push(memoryview(data)[taken:])
 
     def _seal(self, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
         """What goes on the wire for `data` (TLS makes records of it)."""
         return data
-
-    def _offer(self, data: memoryview) -> memoryview:
-        try:
-            return data[self._socket.send(data) :]
-        except (BlockingIOError, InterruptedError):
-            return data
-        except OSError as error:
-            raise self._gone(error) from error
 
     async def _push(self, left: memoryview) -> None:
         busy = self._busy = trio.Event()
@@ -70,8 +68,11 @@ class SocketStream:
             with trio.move_on_after(self._send_s):
                 while left:
                     await trio.lowlevel.wait_writable(self._fd)
-                    left = self._offer(left)
+                    with contextlib.suppress(BlockingIOError, InterruptedError):
+                        left = left[self._socket.send(left) :]
                 sent = True
+        except OSError as error:
+            raise self._gone(error) from error
         finally:
             self._busy = None
             busy.set()

@@ -75,6 +75,11 @@ class TextFrames:
         """The next text message, another frame, or None if more bytes are needed."""
         data, at = self._data, self._at
         have = len(data)
+        if at == have and not self._fragments:
+            self._data = b""  # An idle connection keeps nothing.
+            self._at = 0
+            self.partial_since = None
+            return None
         if have - at < 2 or self.closed:
             self._wait()
             return None
