@@ -5,7 +5,8 @@ with the same nonce, and an answer that comes too late still settles its command
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,7 +32,6 @@ class Calls:
     def __init__(self, session: "Session") -> None:
         self._session = session
         self._wake = trio.Event()
-        self._wake.set()  # The claim may have found commands waiting.
         self._answered = trio.Event()
         self._call: OutgoingCall | None = None
 
@@ -44,9 +44,12 @@ class Calls:
             self._answered.set()
         self._session.node.background(self._store_outcome, outcome.call.id, outcome)
 
-    async def run(self, after: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, waiting: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
+        """`waiting`: the commands that the claim found; `after` waits for the session before us to end."""
         await after()
-        await self._persistently(self._orphaned)
+        if waiting:
+            await self._persistently(partial(self._orphaned, waiting))
+            self._wake.set()
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
@@ -66,8 +69,8 @@ class Calls:
                 await self._session.audited("newer")
                 await trio.sleep_forever()
 
-    async def _orphaned(self) -> None:
-        await commands.orphaned(self._session.node.store, self._session.lease)
+    async def _orphaned(self, waiting: Sequence[str]) -> None:
+        await commands.orphaned(self._session.node.store, self._session.lease, waiting)
 
     async def _work_off(self) -> None:
         [pending] = await commands.pending(self._session.node.store, [self._session.lease])

@@ -16,7 +16,8 @@ log = structlog.get_logger()
 BLOCK_MS = 5000
 RETRY_S = 1.0
 
-_CLOSINGS: dict[str, Closing] = {"disconnected": DISCONNECTED, "deleted": DELETED}
+_CLOSINGS: dict[str, Closing] = {"charge point deleted": DELETED}
+"""By what the admin API tells as its reason; any other is an operator's wish."""
 
 
 async def read(node: Node) -> None:

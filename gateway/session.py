@@ -52,6 +52,7 @@ class Session:
             booted=record.boot_status == "Accepted",
         )
         self.calls = Calls(self)
+        self._waiting = claimed.pending
         self.ended = trio.Event()
         self._answering = False
         self._answered = trio.Event()
@@ -66,7 +67,7 @@ class Session:
         self.node.hub.add(self)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.calls.run, after)
+                nursery.start_soon(self.calls.run, self._waiting, after)
                 closed = await self.connection.run(self._received)
                 nursery.cancel_scope.cancel()
         finally:

@@ -45,7 +45,7 @@ def run(
     charge_points
         How many.
     duration
-        Seconds to charge after the last one has connected.
+        Seconds that each one charges, from its own boot.
     interval
         Seconds between a charge point's meter values.
     connect_rate

@@ -44,7 +44,6 @@ class Fleet:
         self.ended = 0
         self.late_p99_s = 0.0
         self._tls = tls
-        self._leave = trio.Event()
         self._lags: list[float] = []
 
     async def run(self) -> None:
@@ -56,15 +55,13 @@ class Fleet:
                 for index in range(plan.charge_points):
                     await trio.sleep_until(began + index / plan.connect_rate)
                     fleet.start_soon(self._one, index)
-                await trio.sleep(plan.duration_s)
-                self._leave.set()
-                fleet.cancel_scope.deadline = trio.current_time() + LEAVE_S
+                fleet.cancel_scope.deadline = trio.current_time() + plan.duration_s + LEAVE_S
             nursery.cancel_scope.cancel()
         if missing := plan.charge_points - self.ended:
             self.failures["did not end in time"] += missing
 
     async def _one(self, index: int) -> None:
-        plan, booted = self.plan, trio.Event()
+        plan, booted, leave = self.plan, trio.Event(), trio.Event()
         id_ = f"{plan.prefix}{index:05d}"
         try:
             async with connect(
@@ -83,8 +80,8 @@ class Fleet:
                 )
                 try:
                     async with trio.open_nursery() as nursery:
-                        nursery.start_soon(self._count_boot, booted)
-                        await charge_point.run(booted=booted, leave=self._leave)
+                        nursery.start_soon(self._time, booted, leave)
+                        await charge_point.run(booted=booted, leave=leave)
                         nursery.cancel_scope.cancel()
                 finally:
                     self.connected -= 1
@@ -95,9 +92,12 @@ class Fleet:
             self._failed(failed.exceptions)
         self.ended += 1
 
-    async def _count_boot(self, booted: trio.Event) -> None:
+    async def _time(self, booted: trio.Event, leave: trio.Event) -> None:
+        """Each leaves as long after its own boot, so that they do not all stop in one moment."""
         await booted.wait()
         self.booted += 1
+        await trio.sleep(self.plan.duration_s)
+        leave.set()
 
     def _failed(self, errors: Iterable[BaseException]) -> None:
         for error in errors:
