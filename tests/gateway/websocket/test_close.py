@@ -8,7 +8,7 @@ from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 
-from .support import Echo, frame, plain, raw_peer, serving, text
+from .support import Echo, frame, plain, raw_peer, serving, text, until
 
 BYE = plain(0x88, b"\x03\xf4restart")
 
@@ -131,3 +131,44 @@ async def test_silence_is_pinged_and_any_frame_is_an_answer() -> None:
         await echo.ended.wait()
         assert echo.ends[0].code == 1001
         assert server.stats.pings >= 4
+
+
+async def test_a_handler_that_fails_closes_with_1011() -> None:
+    async def handle(upgrade: Upgrade) -> None:
+        connection = await upgrade.accept("ocpp1.6")
+
+        async def on_text(_text: bytes) -> None:
+            raise LookupError("as planned")
+
+        await connection.run(on_text)
+
+    async with serving(handle, crashes=1) as server, raw_peer(server) as peer:
+        await peer.send(text("hello"))
+        close = await peer.read(18)
+        assert close == plain(0x88, b"\x03\xf3internal error")
+        await peer.send(frame(0x88, b"\x03\xf3"))
+        assert await peer.read_all() == b""
+
+
+async def test_closing_after_reading_was_cancelled() -> None:
+    ends = []
+
+    async def handle(upgrade: Upgrade) -> None:
+        connection = await upgrade.accept("ocpp1.6")
+        with trio.CancelScope() as scope:
+
+            async def on_text(_text: bytes) -> None:
+                scope.cancel()
+                await trio.sleep_forever()
+
+            await connection.run(on_text)
+        await connection.close(1012, "restart")
+        ends.append(connection.closed)
+
+    async with serving(handle) as server, raw_peer(server) as peer:
+        await peer.send(text("hello") + text("unheard"))
+        assert await peer.read(len(BYE)) == BYE
+        await peer.send(frame(0x89, b"x") + frame(0x88, b"\x03\xf4"))
+        assert await peer.read_all() == b""
+        await until(lambda: not server.stats.open)
+    assert ends == [(1012, "restart", "us")]
