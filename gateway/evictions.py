@@ -11,7 +11,8 @@ class Evictions:
         return self._expected.setdefault(holder, trio.Event())
 
     def gone(self, holder: str) -> None:
-        if event := self._expected.get(holder):
+        event = self._expected.get(holder)
+        if event is not None:
             event.set()
 
     def forget(self, holder: str) -> None:
