@@ -27,6 +27,9 @@ def central() -> Iterator[Central]:
     try:
         with central_system(directory) as found:
             yield found
+            for log in directory.glob("*.log"):  # Whatever the tests did, none of it was unforeseen.
+                unforeseen = [line for line in log.read_text().splitlines() if "Traceback" in line]
+                assert not unforeseen, f"{log.name}: {unforeseen[0][:3000]}"
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

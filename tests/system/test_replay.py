@@ -10,7 +10,7 @@ from state.store import StoreConfig, open_store
 from state.transactions import _START, _STOP
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process, Tenant
-from tests.system.peer import charge_point, now
+from tests.system.peer import charge_point, now, until
 
 STUCK = "1970-01-01T00:00:07Z"
 
@@ -100,12 +100,11 @@ def start_payload(at: str) -> dict[str, Any]:
 
 
 async def until_transactions(tenant: Tenant, *, stopped: bool) -> None:
-    with trio.fail_after(15):
-        while True:
-            found = await transactions(tenant, "cp")
-            if found and (found[0]["stopped_at"] is not None) is stopped:
-                return
-            await trio.sleep(0.02)
+    async def there() -> bool:
+        found = await transactions(tenant, "cp")
+        return bool(found) and (found[0]["stopped_at"] is not None) is stopped
+
+    await until(there)
 
 
 async def test_a_clock_stuck_in_1970(central: Central, gateways: tuple[Process, Process]) -> None:

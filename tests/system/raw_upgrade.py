@@ -1,0 +1,61 @@
+"""An HTTP upgrade request over a plain socket, for what no decent client would send."""
+
+import socket
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+ANSWER_S = 20.0
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def request(path: str, *, protocols: str | None = "ocpp1.6", headers: Sequence[str] = ()) -> bytes:
+    lines = [
+        f"GET {path} HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        *([] if protocols is None else [f"Sec-WebSocket-Protocol: {protocols}"]),
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def dial(url: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=ANSWER_S)
+
+
+def read_answer(sock: socket.socket) -> Answer:
+    """Up to the end of a refusal's body, or of a 101's head."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _some(sock)
+    head, _, body = data.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    code = int(status.split()[1])
+    while code != 101 and len(body) < int(headers.get("content-length", "0")):
+        body += _some(sock)
+    return Answer(code, headers, body.decode())
+
+
+def upgrade(
+    url: str, *, protocols: str | None = "ocpp1.6", headers: Sequence[str] = (), path: str | None = None
+) -> Answer:
+    """Ask and hang up; `path` instead of the URL's own."""
+    with dial(url) as sock:
+        sock.sendall(request(path or urlsplit(url).path, protocols=protocols, headers=headers))
+        return read_answer(sock)
+
+
+def _some(sock: socket.socket) -> bytes:
+    data = sock.recv(4096)
+    assert data, "the connection was closed before the answer was complete"
+    return data

@@ -1,0 +1,284 @@
+"""Who gets in, and what everybody else is told."""
+
+import subprocess
+from functools import partial
+from urllib.parse import quote, urlsplit
+
+import pytest
+import trio
+
+from tests.support.fault_proxy import fault_proxy
+from tests.system.central import Central, Process, Tenant
+from tests.system.peer import Peer, charge_point, until
+from tests.system.raw_upgrade import Answer, dial, read_answer, request, upgrade
+from tests.system.running import Running
+
+type Gateways = tuple[Process, Process]
+
+
+@pytest.fixture(scope="module")
+def tenant(central: Central) -> Tenant:
+    return central.tenant()
+
+
+# --- TLS ---
+
+
+def _s_client(running: Running, *options: str) -> subprocess.CompletedProcess[str]:
+    port = urlsplit(running.wss).port
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", running.ca_file]
+    return subprocess.run(
+        [*command, *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize(
+    "options", [("-servername", "elsewhere.example"), ("-noservername",)], ids=["wrong", "none"]
+)
+def test_without_our_name_the_alert_is_unrecognized_name(
+    running: Running, version: str, options: tuple[str, ...]
+) -> None:
+    found = _s_client(running, version, *options)
+    # 112 is unrecognized_name (RFC 6066); OpenSSL's text for it varies.
+    assert "SSL alert number 112" in found.stderr, found.stderr
+    assert "BEGIN CERTIFICATE" not in found.stdout
+
+
+@pytest.mark.parametrize("algorithm", ["ECDSA", "RSA"])
+def test_with_our_name_both_certificates_serve(running: Running, algorithm: str) -> None:
+    suite = f"ECDHE-{algorithm}-AES128-GCM-SHA256" if algorithm == "ECDSA" else "AES128-GCM-SHA256"
+    found = _s_client(running, "-servername", "localhost", "-tls1_2", "-cipher", suite, "-brief")
+    assert f"Ciphersuite: {suite}" in found.stderr, found.stderr
+    assert "Verification: OK" in found.stderr
+
+
+def test_older_than_tls_1_2_is_refused(running: Running) -> None:
+    found = _s_client(running, "-servername", "localhost", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
+    assert "SSL alert number 70" in found.stderr, found.stderr  # protocol_version
+
+
+# --- Subprotocol ---
+
+
+def test_only_an_unknown_version_is_offered(tenant: Tenant, gateways: Gateways) -> None:
+    url = tenant.url(gateways[0], "version")
+    for offered in ("ocpp0.1", "ocpp2.0.1, ocpp1.5", "OCPP1.6", None):
+        answer = upgrade(url, protocols=offered)
+        assert answer.status == 400
+        assert "ocpp1.6" in answer.body
+        assert "upgrade" not in answer.headers
+
+
+@pytest.mark.parametrize("offered", ["ocpp0.1, ocpp1.6", "ocpp1.6", "ocpp1.6,ocpp2.0.1"])
+def test_ours_is_among_them(tenant: Tenant, gateways: Gateways, offered: str) -> None:
+    answer = upgrade(tenant.url(gateways[0], f"v{len(offered)}"), protocols=offered)
+    assert (answer.status, answer.headers["sec-websocket-protocol"]) == (101, "ocpp1.6")
+    assert "sec-websocket-extensions" not in answer.headers
+
+
+def test_compression_is_never_negotiated(tenant: Tenant, gateways: Gateways) -> None:
+    answer = upgrade(
+        tenant.url(gateways[0], "deflate"), headers=["Sec-WebSocket-Extensions: permessage-deflate"]
+    )
+    assert answer.status == 101
+    assert "sec-websocket-extensions" not in answer.headers
+
+
+# --- Tokens and names ---
+
+
+def test_wrong_token_and_unknown_tenant_look_alike(
+    central: Central, tenant: Tenant, gateways: Gateways
+) -> None:
+    url = tenant.url(gateways[0], "cp")
+    wrong = [
+        upgrade(url, path=path)
+        for path in (
+            f"/OCPP16/{tenant.id}/{'x' * len(tenant.token)}/cp-401",
+            f"/OCPP16/{tenant.id}/{tenant.token[:-1]}/cp-401",
+            f"/OCPP16/nobody/{tenant.token}/cp-401",
+            f"/OCPP16/{central.tenant().id}/{tenant.token}/cp-401",
+            f"/OCPP16/{tenant.id}/{tenant.token.swapcase()}/cp-401",
+        )
+    ]
+    assert {answer.status for answer in wrong} == {401}
+    assert len({answer.body for answer in wrong}) == 1
+    assert len({tuple(sorted(set(answer.headers) - {"date"})) for answer in wrong}) == 1
+
+
+@pytest.mark.parametrize(
+    ("id_", "says"),
+    [
+        ("%ff", "UTF-8"),
+        ("%C3%28", "UTF-8"),
+        ("a%00b", "printed"),
+        ("a%0Ab", "printed"),
+        ("a%7F", "printed"),
+        ("%E2%80%AE", "printed"),
+        ("a:b", "':'"),
+        ("a%3Ab", "':'"),
+        ("a%2Fb", "'/'"),
+        ("a" * 256, "255"),
+        ("%C3%A9" * 128, "255"),
+        ("", "empty"),
+        ("cp/", "path must be"),
+    ],
+)
+def test_bad_ids(tenant: Tenant, gateways: Gateways, id_: str, says: str) -> None:
+    answer = upgrade(tenant.url(gateways[0], ""), path=f"/OCPP16/{tenant.id}/{tenant.token}/{id_}")
+    assert answer.status == 400
+    assert says in answer.body
+    assert tenant.token not in answer.body
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/OCPP16", "/OCPP16/{t}/{k}", "/ocpp16/{t}/{k}/cp", "//{t}/{k}/cp", "/OCPP16//{k}/cp"]
+)
+def test_bad_paths(tenant: Tenant, gateways: Gateways, path: str) -> None:
+    path = path.format(t=tenant.id, k=tenant.token)
+    answer = upgrade(tenant.url(gateways[0], ""), path=path)
+    assert answer.status == 400
+    assert tenant.token not in answer.body
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "a b.c-d_e",
+        "Ladestation Köln 7",
+        "充电桩",
+        "x" * 255,
+        "%20",
+        "a%2520b",
+        "+",
+        "a+b&c=d?e#f;g",
+        "é" * 127,
+    ],
+)
+async def test_ids_are_decoded_once(tenant: Tenant, gateways: Gateways, id_: str) -> None:
+    async with tenant.api() as api, charge_point(tenant.url(gateways[0], id_)):
+        found = await api.get(f"/charge-points/{quote(id_, safe='')}")
+        assert found.status_code == 200
+        assert found.json()["id"] == id_
+        assert found.json()["connection"]["online"] is True
+
+
+def test_an_id_is_not_a_name_but_for_its_case(tenant: Tenant, gateways: Gateways) -> None:
+    """`%2e%2e` is two dots: no path is resolved."""
+    answer = upgrade(tenant.url(gateways[0], ""), path=f"/OCPP16/{tenant.id}/{tenant.token}/%2e%2e")
+    assert answer.status == 101
+
+
+# --- Known charge points ---
+
+
+async def test_unknown_and_registered_charge_points(central: Central, gateways: Gateways) -> None:
+    tenant = central.tenant(auto_register=False)
+    assert (await ask(tenant.url(gateways[0], "new"))).status == 404
+    async with tenant.api() as api:
+        assert (await api.get("/charge-points/new")).status_code == 404
+        assert (await api.put("/charge-points/new", json={})).status_code == 201
+        async with charge_point(tenant.url(gateways[0], "new")) as cp:
+            boot = {"chargePointVendor": "v", "chargePointModel": "m"}
+            assert (await cp.call("BootNotification", boot))["status"] == "Accepted"
+
+
+async def test_an_origin_needs_leave(central: Central, gateways: Gateways) -> None:
+    tenant = central.tenant()
+    url, origin = tenant.url(gateways[0], "web"), ["Origin: https://page.example"]
+    assert (await ask(url, origin)).status == 403
+    async with tenant.api() as api:
+        assert (await api.put("/charge-points/web", json={"origin_allowed": True})).status_code == 201
+        assert (await ask(url, origin)).status == 101
+        assert (await api.put("/charge-points/web", json={})).status_code == 200
+        assert (await ask(url, origin)).status == 403
+    assert (await ask(url)).status == 101
+
+
+async def ask(url: str, headers: list[str] | None = None) -> Answer:
+    return await trio.to_thread.run_sync(lambda: upgrade(url, headers=headers or []))
+
+
+# --- Too many, too early, too late ---
+
+
+def test_failures_are_bounded_by_address_and_id(central: Central, gateways: Gateways) -> None:
+    tenant = central.tenant()
+    wrong = f"/OCPP16/{tenant.id}/{'x' * 43}/guessed"
+    url = tenant.url(gateways[0], "guessed")
+    statuses = [upgrade(url, path=wrong).status for _ in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    answer = upgrade(url)  # Not even with the right token, for a while.
+    assert answer.status == 429
+    assert 0 < int(answer.headers["retry-after"]) <= 61
+    assert upgrade(tenant.url(gateways[0], "other")).status == 101
+
+
+async def test_the_store_is_away(central: Central) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", store__timeout_s=1) as gateway,
+        ):
+            url = tenant.url(gateway, "cp")
+            assert (await ask(url)).status == 101
+            proxy.refuse = True
+            proxy.cut()
+            assert await refused_for_now(url)
+            proxy.refuse = False
+            await until(lambda: admitted(url))
+            proxy.swallow_replies = True  # Not gone but silent: found out by the store's own time-out.
+            assert await refused_for_now(url)
+            proxy.swallow_replies = False
+
+
+async def refused_for_now(url: str) -> bool:
+    answer = await ask(url)
+    return answer.status == 503 and int(answer.headers["retry-after"]) > 0
+
+
+async def admitted(url: str) -> bool:
+    return (await ask(url)).status == 101
+
+
+async def said_goodbye(*peers: Peer) -> bool:
+    return any(peer.closed for peer in peers)
+
+
+async def test_draining(central: Central) -> None:
+    """Who has connected but not yet asked when the drain begins is sent away."""
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            central.gateway(drain__window_s=4) as gateway,
+            charge_point(tenant.url(gateway, "one")) as one,
+            charge_point(tenant.url(gateway, "two")) as two,
+        ):
+            with dial(tenant.url(gateway, "late")) as sock:
+                await one.call("Heartbeat", {})
+                gateway.terminate()
+                await until(lambda: said_goodbye(one, two))
+                sock.sendall(request(urlsplit(tenant.url(gateway, "late")).path))
+                answer = await trio.to_thread.run_sync(read_answer, sock)
+            assert answer.status == 503
+            assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_refused_connection_registers_nobody(central: Central, gateways: Gateways) -> None:
+    tenant = central.tenant()
+    url = tenant.url(gateways[0], "ghost")
+    paths = f"/OCPP16/{tenant.id}/{'x' * 43}/ghost", f"/OCPP16/{tenant.id}/{tenant.token}/gh%2Fost"
+    for path in paths:
+        answer = await trio.to_thread.run_sync(partial(upgrade, url, path=path))
+        assert answer.status in {400, 401}
+    assert (await ask(url, ["Origin: https://page.example"])).status == 403
+    assert (await trio.to_thread.run_sync(lambda: upgrade(url, protocols="ocpp2.0.1"))).status == 400
+    async with tenant.api() as api:
+        assert (await api.get("/charge-points")).json()["items"] == []

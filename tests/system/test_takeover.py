@@ -1,0 +1,162 @@
+"""Two connections of one charge point: the newest wins, everywhere, and nothing is sent twice."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from gateway.websocket.client import Refused
+from tests.system.central import Central, Process
+from tests.system.peer import Peer, charge_point, until
+
+type Gateways = tuple[Process, Process]
+
+POLICY = 1008
+SAME_AND_OTHER = pytest.mark.parametrize("other", [0, 1], ids=["one process", "two processes"])
+
+
+@SAME_AND_OTHER
+async def test_the_newest_wins(central: Central, gateways: Gateways, other: int) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(30):
+        async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as old:
+            await old.call("Heartbeat", {})
+            came = trio.current_time()
+            async with charge_point(tenant.url(gateways[other], "cp")) as new:
+                assert await old.wait_closed(5) == (POLICY, "peer")
+                await new.call("Heartbeat", {})
+                connection = (await api.get("/charge-points/cp")).json()["connection"]
+                assert connection["online"] is True
+                answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
+                assert answer.status_code == 200, answer.text
+                # The other node has told that the old one is gone, or this would have waited 2 s for it.
+                assert trio.current_time() - came < 1.5
+                assert [action for _, action, _ in new.asked] == ["ClearCache"]
+                assert new.closed is None
+            await until(lambda: is_offline(api, "cp"))
+
+
+async def is_offline(api: httpx.AsyncClient, charge_point: str) -> bool:
+    found = (await api.get(f"/charge-points/{charge_point}")).json()
+    return found["connection"]["online"] is False
+
+
+@SAME_AND_OTHER
+async def test_a_queued_command_is_sent_once_by_the_new_one(
+    central: Central, gateways: Gateways, other: int
+) -> None:
+    """The old session is busy with a call that nobody answers; the next command waits behind it."""
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            tenant.api() as api,
+            charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as old,
+        ):
+            first = await send(api, "ClearCache", {})
+            await old.wait_asked()
+            second = await send(api, "ChangeAvailability", {"connectorId": 0, "type": "Operative"})
+            async with charge_point(tenant.url(gateways[other], "cp")) as new:
+                await until(lambda: has_status(api, second, "answered"))
+                assert [id_ for id_, _, _ in new.asked] == [second]
+                # What became of the first nobody knows, and it is not repeated.
+                assert await has_status(api, first, "unknown")
+            assert [id_ for id_, _, _ in old.asked] == [first]
+
+
+async def send(api: httpx.AsyncClient, action: str, payload: Any) -> str:
+    answer = await api.post(f"/charge-points/cp/commands/{action}?wait=0", json=payload)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def has_status(api: httpx.AsyncClient, command: str, status: str) -> bool:
+    return bool((await api.get(f"/commands/{command}")).json()["status"] == status)
+
+
+async def test_flapping_is_refused(central: Central, gateways: Gateways) -> None:
+    """After five takeovers within a minute the present one stays."""
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with AsyncExitStack() as stack:
+            peers: list[Peer] = []
+            for number in range(6):
+                url = tenant.url(gateways[number % 2], "cp")
+                peers.append(await stack.enter_async_context(charge_point(url)))
+            with pytest.raises(Refused) as refused:
+                await stack.enter_async_context(charge_point(tenant.url(gateways[0], "cp")))
+            assert refused.value.status == 429
+            assert 0 < int(dict(refused.value.headers)["retry-after"]) <= 60
+            await peers[-1].call("Heartbeat", {})
+            for old in peers[:-1]:
+                assert await old.wait_closed(5) == (POLICY, "peer")
+
+
+async def test_an_operator_ends_connections(central: Central, gateways: Gateways) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            tenant.api() as api,
+            charge_point(tenant.url(gateways[0], "bye")) as bye,
+            charge_point(tenant.url(gateways[1], "gone")) as gone,
+            charge_point(tenant.url(gateways[0], "one")) as one,
+            charge_point(tenant.url(gateways[1], "two")) as two,
+        ):
+            assert (await api.post("/charge-points/bye/disconnect")).status_code == 202
+            assert await bye.wait_closed(5) == (1000, "peer")
+            await until(lambda: is_offline(api, "bye"))
+            assert (await api.post("/charge-points/bye/disconnect")).status_code == 409
+            assert (await api.delete("/charge-points/gone")).status_code == 204
+            assert await gone.wait_closed(5) == (POLICY, "peer")
+            assert (await api.get("/charge-points/gone")).status_code == 404
+            assert (await api.delete(f"/tokens/{tenant.token_id}")).status_code == 204
+            assert await one.wait_closed(5) == (POLICY, "peer")
+            assert await two.wait_closed(5) == (POLICY, "peer")
+            with pytest.raises(Refused) as refused:
+                async with charge_point(tenant.url(gateways[0], "one")):
+                    pass
+            assert refused.value.status == 401
+
+
+async def test_a_tenant_with_charge_points_stays(central: Central, gateways: Gateways) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
+            await cp.call("Heartbeat", {})
+            itself = f"{tenant.admin}/v1/tenants/{tenant.id}"
+            assert (await api.delete(itself)).status_code == 409  # It still has charge points.
+            await cp.call("Heartbeat", {})
+
+
+async def test_a_gateway_dies(central: Central, gateways: Gateways) -> None:
+    """Commands meet a 409 within 10 s, the reaper marks its fleet offline, and whoever lives comes back."""
+    tenant = central.tenant()
+    with trio.fail_after(80):
+        async with (
+            tenant.api() as api,
+            central.gateway() as doomed,
+            charge_point(tenant.url(doomed, "cp")) as cp,
+            charge_point(tenant.url(doomed, "lost")) as lost,
+            charge_point(tenant.url(gateways[0], "bystander")) as bystander,
+        ):
+            await cp.call("Heartbeat", {})
+            await lost.call("Heartbeat", {})
+            doomed.kill()
+            died = trio.current_time()
+            await until(lambda: refuses_commands(api), 11, every_s=0.5)
+            assert trio.current_time() - died < 10
+            async with charge_point(tenant.url(gateways[1], "cp")) as back:
+                answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
+                assert answer.status_code == 200, answer.text
+                await until(lambda: is_offline(api, "lost"), 30)
+                connection = (await api.get("/charge-points/cp")).json()["connection"]
+                assert connection["online"] is True
+                assert back.closed is None
+            await bystander.call("Heartbeat", {})
+
+
+async def refuses_commands(api: httpx.AsyncClient) -> bool:
+    answer = await api.post("/charge-points/lost/commands/ClearCache?timeout=1&wait=0", json={})
+    assert answer.status_code in {202, 409}, answer.text
+    return answer.status_code == 409

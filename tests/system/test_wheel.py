@@ -1,0 +1,53 @@
+"""The wheel as somebody gets it: installed beside the pinned packages, run outside the checkout."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOADS_EVERY_STEP = """
+import importlib.resources, pathlib, pkgutil, sys, admin, state, gateway, loadtest
+from state.scripts import REGISTRY
+for module in pkgutil.iter_modules(state.__path__, "state."):
+    if module.name != "state.bench":
+        __import__(module.name)
+assert pathlib.Path(state.__file__).is_relative_to(sys.prefix), state.__file__
+files = {file.name.removesuffix(".lua") for file in importlib.resources.files("state.lua").iterdir()}
+print(len(REGISTRY), len({name for name in files if not name.startswith("_")}))
+"""
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    # Nothing of the checkout may be seen.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_wheel_runs_outside_the_checkout(tmp_path: Path) -> None:
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, ROOT, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("csms-*.whl")
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
+    python = tmp_path / "venv/bin/python"
+    site = Path(
+        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip()
+    )
+    # The pinned packages are seen, but not what .pth files there name: our own editable install.
+    (site / "pinned.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
+    assert run(tmp_path / "venv/bin/csms", "--version", cwd=tmp_path).startswith("csms 0.")
+    loaded, files = run(python, "-c", LOADS_EVERY_STEP, cwd=tmp_path).split()
+    assert loaded == files
+    assert int(files) > 5
