@@ -20,7 +20,7 @@ CHARGE_POINTS = tuple(ChargePointKeys("acme", name) for name in ("CP-1", "CP-2")
 PARTITIONS = [keys.partition for keys in CHARGE_POINTS]
 
 POINT = st.integers(0, len(CHARGE_POINTS) - 1)
-SESSION = st.integers(0, 30)  # One of those there have been, counted from the latest.
+SESSION = st.integers(0, 4)  # One of those there have been, counted from the latest.
 OPERATIONS = st.lists(
     st.one_of(
         *[st.tuples(st.just("claim"), POINT, st.sampled_from(NODES))] * 3,
