@@ -22,6 +22,9 @@ ACCEPT_BURST = 32
 # accept() errors that pass by themselves once descriptors or memory are free again.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 EXHAUSTED_S = 0.1
+# When the cap on handshakes is reached, those older than this make room, looked at so often.
+SPARED_S = 2.0
+ROOM_S = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class Server:
         self._tls = tls
         self._limits = limits
         self._room = trio.Event()
+        self._handshakes: dict[_Handshake, None] = {}
         self._accepting = trio.CancelScope()
 
     def stop_accepting(self) -> None:
@@ -76,8 +80,7 @@ class Server:
     async def _accept_all(self, listener: socket.socket, connections: trio.Nursery) -> None:
         while True:
             while self.stats.handshaking >= self._limits.handshakes_in_flight:
-                self._room = trio.Event()
-                await self._room.wait()
+                await self._make_room()
             await trio.lowlevel.wait_readable(listener)
             try:
                 for _ in range(ACCEPT_BURST):
@@ -87,6 +90,18 @@ class Server:
                 self.stats.accept_errors += 1
                 _log.warning("cannot accept connections for now: %s", error)
                 await trio.sleep(EXHAUSTED_S)
+
+    async def _make_room(self) -> None:
+        """Who dawdles must not keep out who waits in the accept queue."""
+        now = trio.current_time()
+        for handshake in tuple(self._handshakes):
+            if now - handshake.since > SPARED_S:
+                self.stats.handshake_failures["slow, while others waited"] += 1
+                handshake.stream.abort()
+                handshake.over()
+        self._room = trio.Event()
+        with trio.move_on_after(ROOM_S):
+            await self._room.wait()
 
     def _accept(self, listener: socket.socket, connections: trio.Nursery) -> bool:
         """Whether there was one. Raises OSError if there is no room for it."""
@@ -110,13 +125,13 @@ class Server:
 
     async def _serve_one(self, sock: socket.socket, remote: tuple[str, int]) -> None:
         """The barrier: whatever happens in here ends this connection alone."""
-        stream: SocketStream | None = None
-        handshake = _Handshake(self)
+        stream: SocketStream
+        if self._tls is None:
+            stream = SocketStream(sock, remote, send_s=self._limits.send_s)
+        else:
+            stream = TlsStream(sock, remote, self._tls, send_s=self._limits.send_s, server_side=True)
+        handshake = _Handshake(self, stream)
         try:
-            if self._tls is None:
-                stream = SocketStream(sock, remote, send_s=self._limits.send_s)
-            else:
-                stream = TlsStream(sock, remote, self._tls, send_s=self._limits.send_s, server_side=True)
             await self._attend(stream, handshake)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, trio_websocket.ConnectionClosed):
             pass
@@ -126,10 +141,7 @@ class Server:
         finally:
             handshake.over()
             self.stats.open -= 1
-            if stream is None:
-                sock.close()
-            else:
-                stream.close()
+            stream.close()
 
     async def _attend(self, stream: SocketStream, handshake: "_Handshake") -> None:
         tls = None
@@ -185,16 +197,19 @@ class Server:
 class _Handshake:
     """One of the handshakes in flight, until it is over."""
 
-    __slots__ = ("_server",)
+    __slots__ = ("_server", "since", "stream")
 
-    def __init__(self, server: Server) -> None:
-        self._server: Server | None = server
+    def __init__(self, server: Server, stream: SocketStream) -> None:
+        self._server = server
+        self.stream = stream
+        self.since = trio.current_time()
+        server._handshakes[self] = None  # noqa: SLF001  two halves of one thing
 
     def over(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
+        server = self._server
+        if server._handshakes.pop(self, self) is None:  # noqa: SLF001  as above
             server.stats.handshaking -= 1
-            server._room.set()  # noqa: SLF001  two halves of one thing
+            server._room.set()  # noqa: SLF001  as above
 
 
 async def serve(

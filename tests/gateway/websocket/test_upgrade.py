@@ -195,6 +195,20 @@ async def test_the_caps_on_connections_and_handshakes() -> None:
         assert await first.read(7) == plain(0x81, b"still")
 
 
+async def test_dawdlers_make_room_for_those_who_wait() -> None:
+    limits = Limits(handshakes_in_flight=5)
+    async with serving(Echo(), limits=limits) as server:
+        dawdlers = [await trio.open_tcp_stream("127.0.0.1", server.ports[0]) for _ in range(8)]
+        with trio.fail_after(8):
+            async with raw_peer(server) as peer:
+                await peer.send(text("in"))
+                assert await peer.read(4) == plain(0x81, b"in")
+        assert server.stats.handshake_failures["slow, while others waited"] >= 5
+        for stream in dawdlers:
+            await stream.aclose()
+        await until(lambda: not server.stats.open)
+
+
 async def test_accepting_survives_want_of_descriptors() -> None:
     async with serving(Echo()) as server, raw_peer(server) as first:
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
