@@ -13,6 +13,7 @@ from cyclopts.validators import Number
 
 from admin import api_key_commands, ready, up
 from admin.failures import said_in_one_line
+from admin.never_blocking import never_blocking
 from admin.programs import Ports
 from admin.rooms import replace_us_by
 from gateway.service import logs
@@ -106,9 +107,10 @@ def up_command(
         json=json,
         log_level=log_level,
     )
-    logs.configure(log_level)
+    stderr = never_blocking(sys.stderr)
+    logs.configure(log_level, stream=stderr)
     with said_in_one_line("csms up"):
-        trio.run(up.up, options)
+        trio.run(up.up, options, stderr)
 
 
 @app.command

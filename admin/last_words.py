@@ -1,42 +1,32 @@
-"""What a child writes: passed on to our stderr line by line, and the last of it kept to explain its end."""
+"""What a child writes: passed on line by line, and the last of it kept to explain its end."""
 
-import select
-import sys
 from collections import deque
+from typing import TextIO
 
 import trio
 
 from gateway.service.masking import mask_text
 
 _LINES_KEPT = 20
-# Not above PIPE_BUF: a pipe that select() calls writable takes this much without blocking.
-_LINE_BYTES_MOST = 4_000
+_LINE_MOST = 4_000
 
 
 class LastWords:
-    """The lines of one child. `name` is put before each at a terminal."""
+    """The lines of one child. `name` is put before each at a terminal; `stderr` must not block."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, stderr: TextIO) -> None:
+        self._stderr = stderr
+        self._before = f"{name} | " if stderr.isatty() else ""
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
-        self._unseen = 0
 
     def lines(self) -> list[str]:
         return list(self._lines)
 
     def add(self, line: str) -> None:
-        """Keep a line and show it, or drop it where the reader of our stderr stands still."""
-        line = mask_text(line, _LINE_BYTES_MOST // 4)
+        """Keep a line and show it."""
+        line = mask_text(line, _LINE_MOST)
         self._lines.append(line)
-        if not select.select([], [sys.stderr], [], 0)[1]:
-            self._unseen += 1
-            return
-        before = f"{self._name} | " if sys.stderr.isatty() else ""
-        if self._unseen:
-            sys.stderr.write(f"{before}({self._unseen} lines were not shown)\n")
-            self._unseen = 0
-        sys.stderr.write(f"{before}{line}\n")
-        sys.stderr.flush()
+        self._stderr.write(f"{self._before}{line}\n")
 
     def reason(self, status: int) -> str:
         """Return what most likely says why it ended: the last line that has a word, out of its frame."""

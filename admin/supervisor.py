@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from signal import Signals
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import structlog
@@ -36,13 +36,16 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Child:
-    """One program, running or about to run again. It gets CSMS__READY_FD, a pipe for one line of JSON."""
+    """One program, running or about to run again. It gets CSMS__READY_FD, a pipe for one line of JSON.
 
-    def __init__(self, program: Program) -> None:
+    What it writes goes to `stderr`, which must not block.
+    """
+
+    def __init__(self, program: Program, stderr: TextIO) -> None:
         self.program = program
         self.pid: int | None = None
         self.restarts = 0
-        self.words = LastWords(program.name)
+        self.words = LastWords(program.name, stderr)
         self._running = trio.CancelScope()
         self._gone = trio.Event()
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 import trio
@@ -13,7 +14,7 @@ from admin.addresses import Addresses
 from admin.demo import Demo, ensure_demo
 from admin.programs import HeldPorts, Ports, Site, programs
 from admin.stopping import Stop, bounded_stop
-from admin.supervisor import Child, Program
+from admin.supervisor import Child
 from gateway.service.development_ca import DevelopmentCa, ensure_development_ca
 from state.embedded import run_embedded
 from state.store import StoreConfig, open_store
@@ -34,7 +35,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "warning"
 
 
-async def up(options: UpOptions) -> None:
+async def up(options: UpOptions, stderr: TextIO) -> None:
     """Run until SIGTERM or SIGINT, then stop everything within 7 s after `drain_s`.
 
     Must run in the main thread. Raises DataDirUnusable, PortOccupied, ChildFailed, StoreUnavailable and
@@ -61,7 +62,12 @@ async def up(options: UpOptions) -> None:
                     demo = await ensure_demo(store, pepper, directory)
             if demo is not None:
                 gateways, admin = programs(site, url)
-                await _run(gateways, admin, stop, partial(_tell, options.json, site, demo))
+                await _run(
+                    Child(admin, stderr),
+                    [Child(each, stderr) for each in gateways],
+                    stop,
+                    partial(_tell, options.json, site, demo),
+                )
 
 
 @asynccontextmanager
@@ -75,20 +81,19 @@ async def _store(options: UpOptions, directory: Path) -> AsyncIterator[str]:
         nursery.cancel_scope.cancel()
 
 
-async def _run(gateways: list[Program], admin: Program, stop: Stop, tell: Callable[[], None]) -> None:
+async def _run(admin: Child, workers: list[Child], stop: Stop, tell: Callable[[], None]) -> None:
     """Start all, tell, and when asked stop: the gateways together, then admin."""
-    workers, last = [Child(program) for program in gateways], Child(admin)
     async with trio.open_nursery() as nursery:
         with stop.starting():
             async with trio.open_nursery() as starting:
-                for child in (*workers, last):
+                for child in (*workers, admin):
                     starting.start_soon(nursery.start, child.keep_running)
             tell()
             await trio.sleep_forever()
         async with trio.open_nursery() as stopping:
             for child in workers:
                 stopping.start_soon(child.stop)
-        await last.stop()
+        await admin.stop()
 
 
 def _tell(json: bool, site: Site, demo: Demo) -> None:  # noqa: FBT001  the option's own name

@@ -1,0 +1,49 @@
+"""Writing to a stderr whose reader may stand still: a supervisor that blocks can neither restart nor stop."""
+
+import io
+import os
+import select
+from collections.abc import Buffer
+from typing import TextIO
+
+# PIPE_BUF: a pipe that select() calls writable takes this much without blocking.
+_PIECE_BYTES = 4_096
+
+
+def never_blocking(stream: TextIO) -> TextIO:
+    """Return a stream onto the same descriptor that drops what would block, and later says how much."""
+    return io.TextIOWrapper(
+        _Dropping(stream.fileno()),  # type: ignore[type-var]  # Unbuffered will do; typeshed wants peek().
+        "utf-8",
+        "backslashreplace",
+        newline="\n",
+        write_through=True,
+    )
+
+
+class _Dropping(io.RawIOBase):
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._dropped = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, given: Buffer) -> int:
+        data = wanted = bytes(given)
+        if self._dropped:
+            data = f"({self._dropped} bytes were not shown)\n".encode() + data
+        for begin in range(0, len(data), _PIECE_BYTES):
+            if not select.select([], [self._descriptor], [], 0)[1]:
+                self._dropped += min(len(data) - begin, len(wanted))
+                return len(wanted)
+            try:
+                os.write(self._descriptor, data[begin : begin + _PIECE_BYTES])
+            except BrokenPipeError:
+                return len(wanted)  # Nobody reads any more, which is no reason to end.
+        self._dropped = 0
+        return len(wanted)
