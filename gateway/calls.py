@@ -146,6 +146,7 @@ class Calls:
             except StoreUnavailable:
                 await trio.sleep(RETRY_S)
             else:
+                session.node.telemetry.commands[status] += 1
                 return
 
 

@@ -61,7 +61,7 @@ async def _admit(node: Node, upgrade: Upgrade) -> Admitted:
     wait = node.attempts.wait(address, who.charge_point, trio.current_time())
     if wait:
         raise Refusal(429, "Too many failed attempts; wait before the next one.", retry_after_s=wait)
-    if node.draining or not node.store.available:
+    if node.draining or node.full or not node.store.available:
         raise Refusal(503, "Not ready to serve; try again later.", retry_after_s=RETRY_AFTER_S)
     try:
         verified = await tokens.verify(node.store, node.pepper, who.tenant, who.token)

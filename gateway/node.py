@@ -47,6 +47,10 @@ class Node:
         self._nursery = nursery
         self._holders = itertools.count(1)
 
+    @property
+    def full(self) -> bool:
+        return len(self.hub) >= self.config.limits.connections
+
     def next_holder(self) -> str:
         return f"{self.incarnation}/{next(self._holders)}"
 

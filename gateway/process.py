@@ -27,7 +27,7 @@ from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import serve
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls import server_context
-from state import nodes
+from state import leases, nodes
 from state.errors import StoreUnavailable
 from state.store import Store, open_store
 
@@ -104,6 +104,8 @@ async def _serve(
         nursery.cancel_scope.cancel()
     with trio.move_on_after(LEAVE_S):
         try:
+            # Those whose release the drain's time did not suffice for.
+            await leases.reap(store, node.incarnation)
             await nodes.leave(store, node.incarnation)
         except StoreUnavailable:
             log.info("left without telling the store")  # Others find out within seconds.
@@ -112,7 +114,8 @@ async def _serve(
 def _limits(config: GatewayConfig) -> Limits:
     limits = config.limits
     return Limits(
-        connections=limits.connections,
+        # Who finds the node full shall be told so by HTTP, and that takes a connection too.
+        connections=limits.connections + limits.handshakes_in_flight,
         handshakes_in_flight=limits.handshakes_in_flight,
         message_bytes=limits.message_bytes,
         send_s=limits.send_s,

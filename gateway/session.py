@@ -13,7 +13,7 @@ import trio
 
 from gateway.calls import Calls
 from gateway.charge_point import ChargePoint
-from gateway.closing import REVOKED, SUPERSEDED, Closing
+from gateway.closing import SUPERSEDED, Closing
 from gateway.handlers import HANDLERS
 from gateway.node import Node
 from gateway.ocpp16.protocol import (
@@ -174,6 +174,3 @@ class Session:
                 self.close_soon(SUPERSEDED)
             except StoreUnavailable:
                 pass  # The next audit tries again.
-
-    def token_revoked(self) -> None:
-        self.close_soon(REVOKED)

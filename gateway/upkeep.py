@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
+from gateway.closing import REVOKED
 from gateway.node import Node
-from state import commands, holds, leases, nodes, sweep, tokens
+from state import commands, holds, leases, nodes, sweep, tenants, tokens
 from state.errors import StateError
 from state.keys import PARTITIONS
 from state.watch import Watch
@@ -84,9 +85,17 @@ async def audit(node: Node) -> None:
             node.background(session.audited, fence)
     of_token = {(session.lease.keys.tenant, session.attached.token_id) for session in sessions}
     existing = await tokens.existing(node.store, list(of_token))
+    revoked = of_token - existing
+    # A tenant that is gone with its tokens was not deleted (its charge points forbid that): the store was wiped.
+    wiped = {
+        tenant
+        for tenant in {tenant for tenant, _ in revoked}
+        if await tenants.get(node.store, tenant) is None
+    }
     for session in sessions:
-        if (session.lease.keys.tenant, session.attached.token_id) not in existing:
-            session.token_revoked()
+        tenant = session.lease.keys.tenant
+        if (tenant, session.attached.token_id) in revoked and tenant not in wiped:
+            session.close_soon(REVOKED)
 
 
 async def wake_pending(node: Node) -> None:

@@ -95,7 +95,7 @@ class Server:
         """Who dawdles must not keep out who waits in the accept queue."""
         now = trio.current_time()
         for handshake in tuple(self._handshakes):
-            if now - handshake.since > SPARED_S:
+            if now - handshake.since > SPARED_S and handshake.stream is not None:
                 self.stats.handshake_failures["slow, while others waited"] += 1
                 handshake.stream.abort()
                 handshake.over()
@@ -125,13 +125,9 @@ class Server:
 
     async def _serve_one(self, sock: socket.socket, remote: tuple[str, int]) -> None:
         """The barrier: whatever happens in here ends this connection alone."""
-        stream: SocketStream
-        if self._tls is None:
-            stream = SocketStream(sock, remote, send_s=self._limits.send_s)
-        else:
-            stream = TlsStream(sock, remote, self._tls, send_s=self._limits.send_s, server_side=True)
-        handshake = _Handshake(self, stream)
+        handshake = _Handshake(self)
         try:
+            stream = handshake.stream = self._open_stream(sock, remote)
             await self._attend(stream, handshake)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, trio_websocket.ConnectionClosed):
             pass
@@ -141,7 +137,15 @@ class Server:
         finally:
             handshake.over()
             self.stats.open -= 1
-            stream.close()
+            if handshake.stream is None:
+                sock.close()
+            else:
+                handshake.stream.close()
+
+    def _open_stream(self, sock: socket.socket, remote: tuple[str, int]) -> SocketStream:
+        if self._tls is None:
+            return SocketStream(sock, remote, send_s=self._limits.send_s)
+        return TlsStream(sock, remote, self._tls, send_s=self._limits.send_s, server_side=True)
 
     async def _attend(self, stream: SocketStream, handshake: "_Handshake") -> None:
         tls = None
@@ -199,9 +203,9 @@ class _Handshake:
 
     __slots__ = ("_server", "since", "stream")
 
-    def __init__(self, server: Server, stream: SocketStream) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self.stream = stream
+        self.stream: SocketStream | None = None
         self.since = trio.current_time()
         server._handshakes[self] = None  # noqa: SLF001  two halves of one thing
 
