@@ -86,12 +86,9 @@ async def audit(node: Node) -> None:
     of_token = {(session.lease.keys.tenant, session.attached.token_id) for session in sessions}
     existing = await tokens.existing(node.store, list(of_token))
     revoked = of_token - existing
-    # A tenant that is gone with its tokens was not deleted (its charge points forbid that): the store was wiped.
-    wiped = {
-        tenant
-        for tenant in {tenant for tenant, _ in revoked}
-        if await tenants.get(node.store, tenant) is None
-    }
+    # A tenant that is gone with its tokens was not deleted, for it had charge points: the store was wiped.
+    of_tenants = {tenant for tenant, _ in revoked}
+    wiped = {tenant for tenant in of_tenants if await tenants.get(node.store, tenant) is None}
     for session in sessions:
         tenant = session.lease.keys.tenant
         if (tenant, session.attached.token_id) in revoked and tenant not in wiped:
