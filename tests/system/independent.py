@@ -50,14 +50,16 @@ class Independent(ChargePoint):  # type: ignore[misc]  # the package has no type
 
 
 @asynccontextmanager
-async def charge_point(running: Running, id_: str) -> AsyncIterator[Independent]:
+async def charge_point[Kind: Independent](
+    running: Running, id_: str, kind: type[Kind]
+) -> AsyncIterator[Kind]:
     """Connected over wss with the development CA and SNI."""
     tls = ssl.create_default_context(cafile=running.ca_file)
     async with websockets.connect(
         running.url(id_), subprotocols=[websockets.Subprotocol("ocpp1.6")], ssl=tls
     ) as connection:
         assert connection.subprotocol == "ocpp1.6"
-        found = Independent(id_, connection)
+        found = kind(id_, connection)
         reading = asyncio.create_task(found.start())
         try:
             yield found

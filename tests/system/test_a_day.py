@@ -15,7 +15,7 @@ def test_boot_to_remote_stop(running: Running) -> None:
 
 
 async def _day(running: Running) -> None:
-    async with asyncio.timeout(60), charge_point(running, "day 1") as cp:
+    async with asyncio.timeout(60), charge_point(running, "day 1", Independent) as cp:
         assert (await cp.boot()).status == "Accepted"
         for connector in (0, 1):
             await cp.call(
