@@ -33,6 +33,8 @@ class ChargePoint:
     lease: Lease
     heartbeat_interval_s: int
     booted: bool
+    charging: bool = False
+    """Whether the last it told of a transaction was not its end; a matter of order, never of truth."""
     payload: bytes = b"{}"
     """Of the call at hand, as JSON."""
     fence: Fence = "ok"

@@ -60,7 +60,7 @@ class Session:
 
     @property
     def charging(self) -> bool:
-        return bool(self.charge_point.holds)
+        return self.charge_point.charging
 
     async def run(self, *, after: Callable[[], Awaitable[None]]) -> Closed:
         """Serve until the connection ends. `after` waits for the session that held the lease before."""

@@ -66,6 +66,7 @@ async def start_transaction(
         outcome = replayed.id, replayed.answer
         charge_point.met(replayed.fence)
     transaction_id, answer = outcome
+    charge_point.charging = True
     return core.StartTransactionResult(
         id_tag_info=msgspec.json.decode(answer, type=IdTagInfo), transaction_id=transaction_id
     )
@@ -130,6 +131,7 @@ async def stop_transaction(
     )
     answer = b"" if info is None else msgspec.json.encode(info)
     outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer)
+    charge_point.charging = False
     charge_point.met(outcome.fence)
     match outcome:
         case transactions.Stopped() | transactions.StopReplayed():
@@ -154,6 +156,8 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
         payload=core.raw_meter_value(charge_point.payload),
         received_ms=now_ms(),
     )
+    if request.transaction_id is not None:
+        charge_point.charging = True
     charge_point.met(fence)
     return core.MeterValuesResult()
 
