@@ -135,8 +135,14 @@ class Peer:
 @asynccontextmanager
 async def charge_point(url: str, serve: Serve | None = None) -> AsyncIterator[Peer]:
     """Connected until the end of the block. Raises Refused."""
+    failure: Exception | None = None
     async with connect(url) as connection, trio.open_nursery() as nursery:
         peer = Peer(connection, serve)
         nursery.start_soon(peer.run)
-        yield peer
+        try:
+            yield peer
+        except Exception as error:  # noqa: BLE001  raised below, outside of all groups
+            failure = error
         nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

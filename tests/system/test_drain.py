@@ -1,0 +1,126 @@
+"""SIGTERM to a gateway: what is at hand is answered, each charge point hears 1012, nothing stays behind."""
+
+from contextlib import AsyncExitStack
+from itertools import pairwise
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import trio
+
+from tests.support.fault_proxy import fault_proxy
+from tests.system.central import Central, Process
+from tests.system.peer import Peer, charge_point, now
+from tests.system.raw_upgrade import dial, read_answer, request
+
+RESTART = 1012
+FLEET = 20
+
+
+async def exit_code(gateway: Process, within_s: float) -> int:
+    with trio.fail_after(within_s):
+        return await trio.to_thread.run_sync(gateway.child.wait, abandon_on_cancel=True)
+
+
+async def online(api: httpx.AsyncClient) -> list[str]:
+    found = await api.get("/charge-points", params={"online": "true", "limit": "200"})
+    return [item["id"] for item in found.json()["items"]]
+
+
+async def test_calls_at_hand_are_answered(central: Central) -> None:
+    """The store is slow, so that every charge point's call is at hand when the signal comes."""
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            tenant.api() as api,
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", drain__window_s=0) as gateway,
+            AsyncExitStack() as stack,
+        ):
+            fleet = [
+                await stack.enter_async_context(charge_point(tenant.url(gateway, f"cp-{number}")))
+                for number in range(FLEET)
+            ]
+            assert len(await online(api)) == FLEET
+            proxy.delay_s = 0.3
+            answers: dict[int, Any] = {}
+
+            async def start(number: int, cp: Peer) -> None:
+                payload = {"connectorId": 1, "idTag": "X", "meterStart": number, "timestamp": now()}
+                answers[number] = await cp.call("StartTransaction", payload)
+
+            async with trio.open_nursery() as nursery:
+                for number, cp in enumerate(fleet):
+                    nursery.start_soon(start, number, cp)
+                await trio.sleep(0.1)  # All have been sent; a step takes more than twice as long.
+                assert answers == {}
+                gateway.terminate()
+            for cp in fleet:
+                assert await cp.wait_closed() == (RESTART, "peer")
+            assert await exit_code(gateway, 20) == 0
+            assert await online(api) == []
+            stored = (await api.get("/transactions", params={"limit": "200"})).json()["items"]
+            assert {one["transaction_id"] for one in stored} == {
+                answer["transactionId"] for answer in answers.values()
+            }
+            assert len(stored) == FLEET
+
+
+async def test_spread_over_the_window(central: Central) -> None:
+    """Evenly, those that charge last; and one that never answers a CLOSE holds nobody up."""
+    tenant, window_s = central.tenant(), 3.0
+    with trio.fail_after(60):
+        async with (
+            tenant.api() as api,
+            central.gateway(drain__window_s=window_s) as gateway,
+            AsyncExitStack() as stack,
+        ):
+            url = tenant.url(gateway, "mute")
+            mute = stack.enter_context(dial(url))
+            mute.sendall(request(urlsplit(url).path))
+            assert (await trio.to_thread.run_sync(read_answer, mute)).status == 101
+            fleet = []
+            for number in range(FLEET):
+                cp = await stack.enter_async_context(charge_point(tenant.url(gateway, f"cp-{number}")))
+                if number < 5:
+                    await cp.start()
+                elif number < 10:
+                    await cp.stop((await cp.start())["transactionId"])
+                fleet.append(cp)
+            closed: dict[int, float] = {}
+
+            async def note(number: int, cp: Peer) -> None:
+                assert await cp.wait_closed() == (RESTART, "peer")
+                closed[number] = trio.current_time() - signalled
+
+            async with trio.open_nursery() as nursery:
+                for number, cp in enumerate(fleet):
+                    nursery.start_soon(note, number, cp)
+                signalled = trio.current_time()
+                gateway.terminate()
+            assert await exit_code(gateway, 20) == 0
+            assert await online(api) == []
+            times = sorted(closed.values())
+            assert times[-1] - times[0] > 0.7 * window_s
+            assert times[-1] < window_s + 1.5
+            assert max(later - earlier for earlier, later in pairwise(times)) < 1.0
+            assert set(sorted(closed, key=closed.__getitem__)[-5:]) == set(range(5))
+
+
+@pytest.mark.slow  # It waits 5 s twice for the store.
+async def test_the_store_is_away(central: Central) -> None:
+    """It cannot be told that we go, and that keeps nobody."""
+    tenant = central.tenant()
+    with trio.fail_after(60):
+        async with (
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}") as gateway,
+            charge_point(tenant.url(gateway, "cp")) as cp,
+        ):
+            await cp.call("Heartbeat", {})
+            proxy.refuse = True
+            proxy.cut()
+            gateway.terminate()
+            assert await cp.wait_closed() == (RESTART, "peer")
+            assert await exit_code(gateway, 20) == 0
