@@ -7,6 +7,8 @@ from typing import override
 
 import trio
 
+from . import readiness
+
 DRAIN_BYTES = 262_144
 _PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
@@ -17,7 +19,18 @@ class SocketStream:
     Raises trio.BrokenResourceError if the peer or the deadline ended it, trio.ClosedResourceError if we did.
     """
 
-    __slots__ = ("_busy", "_closed", "_fd", "_send_s", "_socket", "remote")
+    __slots__ = (
+        "_busy",
+        "_closed",
+        "_ended",
+        "_fd",
+        "_readable",
+        "_reader",
+        "_readiness",
+        "_send_s",
+        "_socket",
+        "remote",
+    )
 
     def __init__(self, sock: socket.socket, remote: tuple[str, int], *, send_s: float) -> None:
         sock.setblocking(False)
@@ -26,20 +39,49 @@ class SocketStream:
         self._send_s = send_s
         self._busy: trio.Event | None = None
         self._closed = False
+        self._readable = True
+        self._ended = False
+        self._reader: trio.lowlevel.Task | None = None
         self.remote = remote
+        self._readiness = readiness.current()
+        self._readiness.add(self._fd, self)
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """Empty at the peer's end of file."""
         while True:
             if self._closed:
                 raise trio.ClosedResourceError
-            await trio.lowlevel.wait_readable(self._fd)
-            try:
-                return self._socket.recv(max_bytes)
-            except (BlockingIOError, InterruptedError):
-                continue
-            except OSError as error:
-                raise self._gone(error) from error
+            if self._readable:
+                try:
+                    data = self._socket.recv(max_bytes)
+                except (BlockingIOError, InterruptedError):
+                    pass
+                except OSError as error:
+                    raise self._gone(error) from error
+                else:
+                    # Less than we had room for is all there was; of more we would be told (epoll(7), Q9).
+                    self._readable = self._ended or len(data) == max_bytes
+                    return data
+            if self._reader is not None:
+                raise trio.BusyResourceError("another task reads from this connection")
+            self._readable = False
+            self._reader = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+
+    def woken(self, *, ended: bool) -> None:
+        """What readiness.py saw. After an end of file or an error there is always something to read."""
+        self._readable = True
+        self._ended = self._ended or ended
+        self._wake_reader()
+
+    def _wake_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            trio.lowlevel.reschedule(reader)
+
+    def _stop_waiting(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._reader = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """No checkpoint unless the kernel's buffer is full."""
@@ -119,8 +161,10 @@ class SocketStream:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            self._readiness.remove(self._fd)
             trio.lowlevel.notify_closing(self._fd)
             self._socket.close()
+            self._wake_reader()
 
     def abort(self) -> None:
         """Close at once by a reset, so that the kernel keeps nothing for a peer that does not read."""

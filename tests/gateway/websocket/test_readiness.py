@@ -1,0 +1,102 @@
+"""What an edge-triggered socket must not forget."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+import trio
+import trio.testing
+
+from gateway.websocket.socket_stream import SocketStream
+
+
+def pair() -> tuple[SocketStream, socket.socket]:
+    ours, theirs = socket.socketpair()
+    return SocketStream(ours, ("peer", 0), send_s=5), theirs
+
+
+async def test_the_end_that_comes_with_the_last_bytes_is_seen() -> None:
+    ours, theirs = pair()
+    with trio.fail_after(5):
+        assert await receive_later(ours, lambda: say_last(theirs)) == b"last"
+        assert await ours.receive_some(100) == b""
+        assert await ours.receive_some(100) == b""
+    ours.close()
+
+
+async def test_the_end_that_comes_after_a_short_read_is_seen() -> None:
+    ours, theirs = pair()
+    with trio.fail_after(5):
+        assert await receive_later(ours, lambda: theirs.send(b"one")) == b"one"
+        assert await receive_later(ours, theirs.close) == b""
+    ours.close()
+
+
+async def test_more_than_one_read_takes_is_read_on() -> None:
+    ours, theirs = pair()
+    with trio.fail_after(5):
+        assert await receive_later(ours, lambda: theirs.send(b"x" * 250), 100) == b"x" * 100
+        assert [len(await ours.receive_some(100)) for _ in range(2)] == [100, 50]
+        assert await receive_later(ours, lambda: theirs.send(b"y")) == b"y"
+    ours.close()
+    theirs.close()
+
+
+async def test_what_arrives_after_a_cancelled_wait_is_read() -> None:
+    ours, theirs = pair()
+    with trio.move_on_after(0.05):
+        await ours.receive_some(100)
+    theirs.send(b"late")
+    with trio.fail_after(5):
+        assert await ours.receive_some(100) == b"late"
+    ours.close()
+    theirs.close()
+
+
+async def test_closing_wakes_who_waits_and_a_second_reader_is_refused() -> None:
+    ours, theirs = pair()
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(closed, ours)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError):
+                await ours.receive_some(1)
+            ours.close()
+    theirs.close()
+
+
+async def test_a_descriptor_used_again_belongs_to_its_new_socket() -> None:
+    with trio.fail_after(5):
+        for _ in range(100):
+            ours, theirs = pair()
+            theirs.send(b"for the old one")
+            ours.close()
+            theirs.close()
+        ours, theirs = pair()
+        assert await receive_later(ours, lambda: theirs.send(b"mine")) == b"mine"
+    ours.close()
+    theirs.close()
+
+
+def say_last(peer: socket.socket) -> None:
+    peer.send(b"last")
+    peer.close()
+
+
+async def receive_later(stream: SocketStream, then: Callable[[], object], size: int = 100) -> bytes:
+    """Begin to wait first, so that the edge is what wakes."""
+    got: list[bytes] = []
+
+    async def receive() -> None:
+        got.append(await stream.receive_some(size))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        then()
+    return got[0]
+
+
+async def closed(stream: SocketStream) -> None:
+    with pytest.raises(trio.ClosedResourceError):
+        await stream.receive_some(1)
