@@ -1,7 +1,10 @@
 """Two connections of one charge point: the newest wins, everywhere, and nothing is sent twice."""
 
+import os
+import signal
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -10,6 +13,7 @@ import trio
 from gateway.websocket.client import Refused
 from tests.system.central import Central, Process
 from tests.system.peer import Peer, charge_point, until
+from tests.system.raw_upgrade import dial, read_answer, request
 
 type Gateways = tuple[Process, Process]
 
@@ -160,3 +164,58 @@ async def refuses_commands(api: httpx.AsyncClient) -> bool:
     answer = await api.post("/charge-points/lost/commands/ClearCache?timeout=1&wait=0", json={})
     assert answer.status_code in {202, 409}, answer.text
     return answer.status_code == 409
+
+
+@SAME_AND_OTHER
+async def test_a_predecessor_that_never_says_goodbye(
+    central: Central, gateways: Gateways, other: int
+) -> None:
+    """A charge point that lost its network comes back; the dead socket costs it 2 s at most."""
+    tenant = central.tenant()
+    with trio.fail_after(30):
+        url = tenant.url(gateways[0], "cp")
+        with dial(url) as mute:
+            mute.sendall(request(urlsplit(url).path))
+            assert (await trio.to_thread.run_sync(read_answer, mute)).status == 101
+            async with tenant.api() as api, charge_point(tenant.url(gateways[other], "cp")) as new:
+                came = trio.current_time()
+                answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
+                assert answer.status_code == 200, answer.text
+                assert trio.current_time() - came < 4
+                assert len(new.asked) == 1
+
+
+@pytest.mark.slow
+async def test_a_paused_gateway_wakes(central: Central, gateways: Gateways) -> None:
+    """It was taken for dead meanwhile; its sessions take their leases back, and none of them ends."""
+    tenant = central.tenant()
+    with trio.fail_after(100):
+        async with (
+            tenant.api() as api,
+            central.gateway() as paused,
+            charge_point(tenant.url(paused, "talks")) as talks,
+            charge_point(tenant.url(paused, "silent")) as silent,
+            charge_point(tenant.url(gateways[0], "bystander")) as bystander,
+        ):
+            number = (await talks.start())["transactionId"]
+            os.kill(paused.pid, signal.SIGSTOP)
+            try:
+                await until(lambda: is_offline(api, "talks"), 30)
+                await until(lambda: is_offline(api, "silent"), 5)
+            finally:
+                os.kill(paused.pid, signal.SIGCONT)
+            await talks.stop(number)
+            assert not await is_offline(api, "talks")  # Its step took the lease back.
+            await until(lambda: is_online(api, "silent"), 15)  # The node's audit did.
+            for id_ in ("talks", "silent", "bystander"):
+
+                async def answers(id_: str = id_) -> bool:
+                    answer = await api.post(f"/charge-points/{id_}/commands/ClearCache?timeout=5", json={})
+                    return answer.status_code == 200
+
+                await until(answers, every_s=0.5)
+            assert [cp.closed for cp in (talks, silent, bystander)] == [None, None, None]
+
+
+async def is_online(api: httpx.AsyncClient, charge_point: str) -> bool:
+    return not await is_offline(api, charge_point)

@@ -1,0 +1,61 @@
+"""The store has lost everything, as after a restore of nothing: sessions go on, and facts are taken."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from state import charge_points, leases, transactions
+from state.store import StoreConfig, open_store
+from tests.system.central import Central, central_system
+from tests.system.peer import charge_point, until
+
+
+@pytest.fixture
+def doomed() -> Iterator[Central]:
+    directory = Path(tempfile.mkdtemp(prefix="csms-wipe-"))
+    try:
+        with central_system(directory) as found:
+            yield found
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.mark.slow  # An audit comes every 10 s.
+async def test_sessions_survive_a_wiped_store(doomed: Central) -> None:
+    tenant = doomed.tenant()
+    with trio.fail_after(60):
+        async with (
+            open_store(StoreConfig(url=doomed.valkey.url)) as store,
+            doomed.gateway() as gateway,
+            charge_point(tenant.url(gateway, "talks")) as talks,
+            charge_point(tenant.url(gateway, "silent")) as silent,
+        ):
+            before = (await talks.start(meter=1))["transactionId"]
+            doomed.valkey.flush()
+            boot = {"chargePointVendor": "v", "chargePointModel": "m"}
+            assert (await talks.call("BootNotification", boot))["status"] == "Accepted"
+            status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
+            assert await talks.call("StatusNotification", status) == {}
+            assert await talks.stop(before) == {}  # An orphan now, and taken all the same.
+            after = (await talks.start(meter=2))["transactionId"]
+            assert after > before
+            found = await transactions.list_(
+                store, tenant.id, charge_point="talks", open_=None, since_ms=None, cursor=None, limit=10
+            )
+            assert [one.id for one in found.items] == [after]
+            record = await charge_points.get(store, tenant.id, "talks")
+            assert record is not None
+            assert record.boot_status == "Accepted"
+
+            async def audited() -> bool:
+                holding = await leases.holding(store, tenant.id, "silent")
+                return holding is not None and holding.online
+
+            await until(audited, 25)
+            await trio.sleep(11)  # One more audit, which finds no token of theirs.
+            await silent.call("Heartbeat", {})
+            assert (talks.closed, silent.closed) == (None, None)
