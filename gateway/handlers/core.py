@@ -9,6 +9,7 @@ from gateway.ocpp16 import core, timestamps
 from gateway.ocpp16.types import IdTagInfo, Message
 from state import charge_points, connectors, holds, transactions
 from state import meter_values as values
+from state.errors import StateError, StoreUnavailable
 
 OFFLINE_AFTER_MS = 120_000
 HOLD_MS = 3 * 3600 * 1000
@@ -91,9 +92,9 @@ async def _start_new(
             )
     try:
         outcome = await transactions.start(store, lease, start, msgspec.json.encode(info))
-    except BaseException:
-        # Our own release if we can; else the hold runs out by itself.
-        if held:
+    except StateError as error:
+        # What may have been stored keeps its hold: its repeat will be a replay, which takes none.
+        if held and not (isinstance(error, StoreUnavailable) and error.sent):
             await _release(charge_point, request.id_tag, member)
         raise
     charge_point.met(outcome.fence)
