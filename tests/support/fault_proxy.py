@@ -56,6 +56,8 @@ class FaultProxy:
             async for data in source:
                 if self.requests_wait_for is not None:
                     await self.requests_wait_for.wait()
+                if self.swallow_from is not None and self.swallow_from in data:
+                    self.swallow_replies, self.swallow_from = True, None
                 await sink.send_all(data)
         over.cancel()
 
