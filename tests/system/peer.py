@@ -34,17 +34,20 @@ async def until(
 
 
 class Peer:
-    """`serve` makes the payload of a CALLRESULT; None: it stays silent, a `list`: the end of a CALLERROR."""
+    """`serve` makes the payload of a CALLRESULT; None: it stays silent, a `list`: the end of a CALLERROR.
+
+    `answers`: those that nobody has taken yet, by message id.
+    """
 
     def __init__(self, connection: Connection, serve: Serve | None) -> None:
         self.asked: list[tuple[str, str, Any]] = []
+        self.answers: dict[str, list[Any]] = {}
         self.closed: Closed | None = None
         self.ended = trio.Event()
         self.connection = connection
         self._heard = trio.Condition()
         self._serve = serve or (lambda _action, _payload: {"status": "Accepted"})
         self._ids = itertools.count(1)
-        self._answers: dict[str, list[Any]] = {}
 
     async def run(self) -> None:
         self.closed = await self.connection.run(self._received)
@@ -58,14 +61,14 @@ class Peer:
     async def exchange(self, action: str, payload: Any, *, id_: str | None = None) -> list[Any]:
         """The whole answering frame. Raises AssertionError if the connection ends before it."""
         id_ = id_ or f"m{next(self._ids)}"
-        self._answers.pop(id_, None)
+        self.answers.pop(id_, None)
         await self.send([2, id_, action, payload])
         with trio.fail_after(ANSWER_S):
             async with self._heard:
-                while id_ not in self._answers:
+                while id_ not in self.answers:
                     assert not self.ended.is_set(), f"no answer to {action}: {self.closed}"
                     await self._heard.wait()
-        return self._answers.pop(id_)
+        return self.answers.pop(id_)
 
     async def call(self, action: str, payload: Any, *, id_: str | None = None) -> Any:
         """The payload of the CALLRESULT."""
@@ -127,7 +130,7 @@ class Peer:
             elif answer is not None:
                 await self.send([3, id_, answer])
         else:
-            self._answers[message[1]] = message
+            self.answers[message[1]] = message
         async with self._heard:
             self._heard.notify_all()
 

@@ -75,6 +75,12 @@ def test_only_an_unknown_version_is_offered(tenant: Tenant, gateways: Gateways) 
         assert "upgrade" not in answer.headers
 
 
+def test_offered_on_two_lines(tenant: Tenant, gateways: Gateways) -> None:
+    url = tenant.url(gateways[0], "lines")
+    answer = upgrade(url, protocols="ocpp0.1", headers=["Sec-WebSocket-Protocol: ocpp1.6"])
+    assert (answer.status, answer.headers["sec-websocket-protocol"]) == (101, "ocpp1.6")
+
+
 @pytest.mark.parametrize("offered", ["ocpp0.1, ocpp1.6", "ocpp1.6", "ocpp1.6,ocpp2.0.1"])
 def test_ours_is_among_them(tenant: Tenant, gateways: Gateways, offered: str) -> None:
     answer = upgrade(tenant.url(gateways[0], f"v{len(offered)}"), protocols=offered)
@@ -242,6 +248,20 @@ async def test_the_store_is_away(central: Central) -> None:
 async def refused_for_now(url: str) -> bool:
     answer = await ask(url)
     return answer.status == 503 and int(answer.headers["retry-after"]) > 0
+
+
+async def test_the_node_is_full(central: Central) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            central.gateway(limits__connections=2) as gateway,
+            charge_point(tenant.url(gateway, "one")),
+            charge_point(tenant.url(gateway, "two")) as two,
+        ):
+            url = tenant.url(gateway, "three")
+            assert await refused_for_now(url)
+            await two.connection.close(1000, "")
+            await until(lambda: admitted(url))
 
 
 async def admitted(url: str) -> bool:

@@ -73,6 +73,7 @@ async def test_a_gateway_killed_between_the_write_and_the_answer(central: Centra
                     await until_transactions(tenant, stopped=False)
                     gateway.kill()
                     await cp.wait_closed()
+                    assert cp.answers == {}
                 proxy.swallow_replies = False
             async with central.gateway(store_url=url, store__timeout_s=30) as gateway:
                 async with charge_point(tenant.url(gateway, "cp")) as cp:
@@ -84,6 +85,8 @@ async def test_a_gateway_killed_between_the_write_and_the_answer(central: Centra
                     await cp.send([2, "b", "StopTransaction", stop])
                     await until_transactions(tenant, stopped=True)
                     gateway.kill()
+                    await cp.wait_closed()
+                    assert cp.answers == {}
                 proxy.swallow_replies = False
             async with (
                 central.gateway(store_url=url) as gateway,
@@ -218,3 +221,49 @@ async def test_one_transaction_at_a_time(central: Central, gateways: tuple[Proce
             assert (await two.start(tag="ONCE", connector=3))["idTagInfo"]["status"] == "ConcurrentTx"
             await cp.stop(number["transactionId"])
         assert (await two.start(tag="ONCE", connector=4))["idTagInfo"]["status"] == "Accepted"
+
+
+async def test_a_start_of_unknown_outcome_keeps_its_slot(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
+    """It was stored, the reply was lost, and the charge point told to try again: the driver charges."""
+    tenant, at = central.tenant(), now()
+    with trio.fail_after(40):
+        async with (
+            tenant.api() as api,
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", store__timeout_s=0.5) as gateway,
+            charge_point(tenant.url(gateway, "one")) as one,
+            charge_point(tenant.url(gateways[0], "two")) as two,
+        ):
+            await tag(api, "TAG", max_active_transactions=1)
+            proxy.swallow_from = _START.sha.encode()
+            refused = await one.exchange("StartTransaction", start_payload(at))
+            assert refused[2] == "InternalError"
+            assert (await two.start(tag="TAG"))["idTagInfo"]["status"] == "ConcurrentTx"
+            proxy.swallow_replies = False
+            again = await one.exchange("StartTransaction", start_payload(at))
+            while again[0] == 4:  # Until it has connected again.
+                again = await one.exchange("StartTransaction", start_payload(at))
+            assert again[2]["idTagInfo"]["status"] == "Accepted"
+            assert (await two.start(tag="TAG", connector=2))["idTagInfo"]["status"] == "ConcurrentTx"
+            await one.stop(again[2]["transactionId"])
+            assert (await two.start(tag="TAG", connector=3))["idTagInfo"]["status"] == "Accepted"
+
+
+async def test_a_start_on_two_connections_at_once(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
+    """The evicted session's call is under way while the new one repeats it."""
+    tenant = central.tenant()
+    for number in range(10):
+        at, id_ = now(), f"cp-{number}"
+        async with (
+            charge_point(tenant.url(gateways[0], id_)) as old,
+            charge_point(tenant.url(gateways[1], id_)) as new,
+        ):
+            await old.send([2, "a", "StartTransaction", start_payload(at)])
+            answer = await new.call("StartTransaction", start_payload(at))
+            [found] = await transactions(tenant, id_)
+            assert answer["transactionId"] == found["transaction_id"]
+            await old.wait_closed()
