@@ -175,8 +175,8 @@ async def test_ids_are_decoded_once(tenant: Tenant, gateways: Gateways, id_: str
         assert found.json()["connection"]["online"] is True
 
 
-def test_an_id_is_not_a_name_but_for_its_case(tenant: Tenant, gateways: Gateways) -> None:
-    """`%2e%2e` is two dots: no path is resolved."""
+def test_dots_are_no_path(tenant: Tenant, gateways: Gateways) -> None:
+    """The id is two dots; no path is resolved."""
     answer = upgrade(tenant.url(gateways[0], ""), path=f"/OCPP16/{tenant.id}/{tenant.token}/%2e%2e")
     assert answer.status == 101
 
