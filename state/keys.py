@@ -19,7 +19,7 @@ API_KEYS = "csms:api-keys"
 
 
 def encode(name: str) -> str:
-    """Percent-encode everything but unreserved characters: never `{`, `}`, `/`, `:` or a control character."""
+    """Percent-encode all but unreserved characters: no `{`, `}`, `/`, `:` nor control character remains."""
     # Most ids are letters and digits, and quote() is dear on the hot path.
     return name if name.isascii() and name.isalnum() else quote(name, safe="")
 

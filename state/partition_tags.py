@@ -22,5 +22,5 @@ TAGS = tuple(
     gkm re4 kws nc 0bk adr a95 eqt fyl j85 blj wb3 1pj qtc yd4 dcu
     kj8 goi jg czo iin 0fo eup ay9 jx9 ntp wf7 bhn qpg 1tn dgq 5ah
     knx wh grf kw7 ad6 mag eq0 a9q bua np0 wbw je6 y97 lsf dc1 qmh
-    """.split()
+    """.split()  # noqa: SIM905  256 names are read and compared better without quotes
 )
