@@ -1,0 +1,3 @@
+from tests.system.conftest import running
+
+__all__ = ["running"]

@@ -1,0 +1,53 @@
+"""The load test as a process, against our own gateway and against one that is not ours."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.system.running import Running
+
+
+def loadtest(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-m", "loadtest", "run", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_small_city_charges_without_an_error(running: Running, tmp_path: Path) -> None:
+    output = tmp_path / "result.json"
+    done = loadtest(
+        *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--charge-points", "5"),
+        *("--duration", "3", "--interval", "0.5", "--prefix", "city-", "--output", str(output)),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    actions = {row["action"]: row for row in json.loads(output.read_text())["actions"]}
+    assert actions["StartTransaction"]["calls"] == actions["StopTransaction"]["calls"] == 5
+    assert actions["MeterValues"]["calls"] >= 5 * 4
+    assert actions["all"]["errors"] == 0
+    assert running.token not in output.read_text() + done.stdout + done.stderr
+    with running.api() as api:
+        stored = api.get("/transactions", params={"charge_point": "city-00000"}).json()["items"]
+    assert len(stored) == 1
+    assert stored[0]["reason"] == "Local"
+    assert stored[0]["energy_wh"] > 0
+
+
+def test_a_refused_fleet_is_a_failure_that_names_its_cause(running: Running) -> None:
+    done = loadtest(
+        *("--url", running.url("{id}", token="wrong"), "--ca-file", running.ca_file),
+        *("--charge-points", "2", "--duration", "1"),
+    )
+    assert done.returncode == 1
+    assert "refused with 401" in done.stdout
+
+
+def test_what_cannot_be_run_is_said_in_one_line(running: Running) -> None:
+    for arguments, says in (
+        (("--url", "wss://localhost:1/x"), "{id}"),
+        (("--url", "http://localhost/{id}"), "ws://"),
+        (("--url", running.url("{id}"), "--ca-file", "/nowhere.pem"), "/nowhere.pem"),
+    ):
+        done = loadtest(*arguments)
+        assert done.returncode == 2
+        assert says in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
