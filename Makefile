@@ -1,10 +1,10 @@
 # Every target sets up .venv by itself (quick when nothing changed).
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format bench lock clean
+.PHONY: help setup run test test-all check format bench fuzz debian-tools tls-scan lock clean
 
 help: ## Show this list.
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
 
 setup: ## Make .venv with the pinned packages.
 	@.ci/setup
@@ -28,8 +28,20 @@ format: setup ## Format and mend what ruff can mend.
 	@$(PYTHON) -m ruff format
 	@$(PYTHON) -m ruff check --fix
 
-bench: setup ## Measure the two hot paths.
-	@$(PYTHON) -m loadtest.bench $(ARGS)
+bench: setup ## Measure what messages and connections cost; ten minutes on an idle machine.
+	@$(PYTHON) -m loadtest.bench
+	@$(PYTHON) -m gateway.websocket.bench
+	@$(PYTHON) -m gateway.ocpp16.bench
+	@$(PYTHON) -m state.bench
+
+fuzz: setup ## Compare the text-frame fast path with the websockets parser on 100,000 streams.
+	@$(PYTHON) -m tests.gateway.websocket.fuzz --streams 100000
+
+debian-tools: ## Install sslscan and redis-server (Debian), or say what to install.
+	@.ci/debian-tools
+
+tls-scan: setup ## Show what sslscan finds of the wss listener (needs make debian-tools).
+	@.ci/tls-scan
 
 lock: ## Pin the newest versions anew (needs uv).
 	uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev pyproject.toml -o .ci/requirements.txt
