@@ -11,6 +11,9 @@ import pytest
 import trio
 
 from gateway.websocket.client import Refused
+from state import leases, tokens
+from state.keys import ChargePointKeys
+from state.store import StoreConfig, open_store
 from tests.system.central import Central, Process
 from tests.system.peer import Peer, charge_point, until
 from tests.system.raw_upgrade import dial, read_answer, request
@@ -77,6 +80,70 @@ async def send(api: httpx.AsyncClient, action: str, payload: Any) -> str:
 
 async def has_status(api: httpx.AsyncClient, command: str, status: str) -> bool:
     return bool((await api.get(f"/commands/{command}")).json()["status"] == status)
+
+
+async def test_a_race_has_one_winner(central: Central, gateways: Gateways) -> None:
+    """Four connections of each charge point at once, over two processes."""
+    tenant = central.tenant()
+    ids = [f"cp-{number}" for number in range(10)]
+    peers: dict[str, list[Peer]] = {id_: [] for id_ in ids}
+    with trio.fail_after(40):
+        async with tenant.api() as api, trio.open_nursery() as nursery:
+
+            async def live(id_: str, gateway: Process, task_status: trio.TaskStatus[None]) -> None:
+                async with charge_point(tenant.url(gateway, id_)) as peer:
+                    peers[id_].append(peer)
+                    task_status.started()
+                    await trio.sleep_forever()
+
+            async with trio.open_nursery() as racing:
+                for id_ in ids:
+                    for number in range(4):
+                        racing.start_soon(nursery.start, live, id_, gateways[number % 2])
+
+            async def decided() -> bool:
+                alive = [[peer for peer in peers[id_] if not peer.ended.is_set()] for id_ in ids]
+                return all(len(of_one) == 1 for of_one in alive)
+
+            await until(decided)
+            for id_ in ids:
+                [winner] = [peer for peer in peers[id_] if not peer.ended.is_set()]
+                answer = await api.post(f"/charge-points/{id_}/commands/ClearCache", json={})
+                assert answer.status_code == 200, answer.text
+                assert [len(peer.asked) for peer in peers[id_] if peer is not winner] == [0, 0, 0]
+                assert len(winner.asked) == 1
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.slow  # An audit comes every 10 s.
+async def test_what_an_inbox_lost_the_audit_finds(central: Central, gateways: Gateways) -> None:
+    """A takeover and a revoked token of which no message tells."""
+    tenant = central.tenant()
+    with trio.fail_after(60):
+        async with (
+            open_store(StoreConfig(url=central.valkey.url)) as store,
+            tenant.api() as api,
+            charge_point(tenant.url(gateways[0], "taken")) as taken,
+        ):
+            other = (await api.post("/tokens", json={})).json()
+            url = tenant.url(gateways[1], "revoked").replace(tenant.token, other["secret"])
+            async with charge_point(url) as revoked:
+                await revoked.call("Heartbeat", {})
+                connection = leases.Connection(
+                    address="192.0.2.1", tls=None, since_ms=0, node="nowhere", token_id=tenant.token_id
+                )
+                claimed = await leases.claim(
+                    store,
+                    ChargePointKeys(tenant.id, "taken"),
+                    holder="nowhere/1",
+                    not_after_ms=store.server_time_ms() + 5000,
+                    connection=connection,
+                    register=False,
+                )
+                assert isinstance(claimed, leases.Claimed)
+                assert await tokens.revoke(store, tenant.id, other["id"])
+                assert await taken.wait_closed(15) == (POLICY, "peer")
+                assert await revoked.wait_closed(15) == (POLICY, "peer")
 
 
 async def test_flapping_is_refused(central: Central, gateways: Gateways) -> None:
