@@ -11,6 +11,8 @@ from ocpp.routing import on
 from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
+from state import commands
+from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process
 from tests.system.independent import Independent, charge_point
 from tests.system.peer import charge_point as raw_charge_point
@@ -279,3 +281,57 @@ async def test_commands_wait_for_each_other_in_order(central: Central, gateways:
                 ids.append(answer.json()["id"])
             await cp.wait_asked(12)
             assert [id_ for id_, _, _ in cp.asked] == ids
+
+
+async def test_an_answer_while_the_store_is_away(central: Central) -> None:
+    """The gateway keeps it until it can be stored."""
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            tenant.api() as api,
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", store__timeout_s=0.5) as gateway,
+            raw_charge_point(tenant.url(gateway, "cp"), lambda *_: None) as cp,
+        ):
+            sent = await api.post("/charge-points/cp/commands/ClearCache?wait=0", json={})
+            command = sent.json()["id"]
+            await cp.wait_asked()
+            proxy.refuse = True
+            proxy.cut()
+            await cp.send([3, command, {"status": "Accepted"}])
+            refused = await cp.exchange("Authorize", {"idTag": "X"})  # So the answer has been read, too.
+            assert refused[2] == "InternalError"
+            proxy.refuse = False
+
+            async def answered() -> bool:
+                return bool((await api.get(f"/commands/{command}")).json()["status"] == "answered")
+
+            await until(answered)
+            assert len(cp.asked) == 1
+
+
+async def test_a_claim_whose_outcome_got_lost(central: Central) -> None:
+    """The command is claimed, the reply never comes: it is sent all the same, and once."""
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            tenant.api() as api,
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", store__timeout_s=0.5) as gateway,
+            raw_charge_point(tenant.url(gateway, "cp")) as cp,
+        ):
+            await cp.call("Heartbeat", {})
+            proxy.swallow_from = commands._CLAIM.sha.encode()
+            sent = await api.post("/charge-points/cp/commands/ClearCache?wait=0", json={})
+            command = sent.json()["id"]
+
+            async def has(status: str) -> bool:
+                return bool((await api.get(f"/commands/{command}")).json()["status"] == status)
+
+            await until(lambda: has("sent"))
+            refused = await cp.exchange("Authorize", {"idTag": "X"})
+            assert refused[2] == "InternalError"
+            assert cp.asked == []
+            proxy.swallow_replies = False
+            await until(lambda: has("answered"))
+            assert [id_ for id_, _, _ in cp.asked] == [command]
