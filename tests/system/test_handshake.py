@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import trio
 
+from state import leases
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process, Tenant
 from tests.system.peer import Peer, charge_point, until
@@ -243,6 +244,34 @@ async def test_the_store_is_away(central: Central) -> None:
             proxy.swallow_replies = True  # Not gone but silent: found out by the store's own time-out.
             assert await refused_for_now(url)
             proxy.swallow_replies = False
+
+
+async def test_a_claim_whose_outcome_got_lost(central: Central) -> None:
+    """The lease was taken and nobody heard of it: it is given back, so that no ghost is online."""
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            tenant.api() as api,
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", store__timeout_s=0.5) as gateway,
+        ):
+
+            async def online() -> bool:
+                found = await api.get("/charge-points/ghost")
+                return bool(found.status_code == 200 and found.json()["connection"]["online"])
+
+            async def offline() -> bool:
+                return not await online()
+
+            url = tenant.url(gateway, "ghost")
+            proxy.swallow_from = leases._CLAIM.sha.encode()
+            assert await refused_for_now(url)
+            assert await online()
+            proxy.swallow_replies = False
+            await until(offline)
+            async with charge_point(url) as cp:
+                await cp.call("Heartbeat", {})
+                assert await online()
 
 
 async def refused_for_now(url: str) -> bool:
