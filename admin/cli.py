@@ -68,7 +68,7 @@ def up_command(
     ] = Ports(),  # noqa: B008  frozen
     workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1,
     redis: Annotated[str | None, Parameter(env_var="CSMS__STORE__URL", show_default=False)] = None,
-    drain_seconds: Annotated[float, Parameter(validator=Number(gte=0, lte=600))] = 3.0,
+    drain_seconds: Annotated[float, Parameter(validator=Number(gte=0, lte=600))] = 1.0,
     json: Annotated[bool, Parameter(negative=())] = False,
     log_level: Level = "warning",
 ) -> None:
@@ -92,7 +92,7 @@ def up_command(
         is better given as the variable than on a command line, which others can see.
     drain_seconds
         How long the gateways take to close their charge points' connections when they stop. Everything is
-        gone 7 s after that.
+        gone 9 s after that.
     json
         Print exactly one line when all is ready, with every address and credential, for programs.
     log_level

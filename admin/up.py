@@ -20,7 +20,7 @@ from state.embedded import run_embedded
 from state.store import StoreConfig, open_store
 
 # Beyond the drain: the admin process, Valkey, and what is killed.
-_STOP_S = 6.5
+_STOP_S = 8.5
 # Somebody sits in front of it, and may have mistyped the URL.
 _STORE_WAIT_S = 3.0
 
@@ -29,14 +29,14 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     ports: Ports = Ports()
     workers: int = 1
-    drain_s: float = 3.0
+    drain_s: float = 1.0
     redis: str | None = None
     json: bool = False
     log_level: str = "warning"
 
 
 async def up(options: UpOptions, stderr: TextIO) -> None:
-    """Run until SIGTERM or SIGINT, then stop everything within 7 s after `drain_s`.
+    """Run until SIGTERM or SIGINT, then stop everything within 9 s after `drain_s`.
 
     Must run in the main thread. Raises DataDirUnusable, PortOccupied, ChildFailed, StoreUnavailable and
     StoreRefused, alone or in an ExceptionGroup, each with one clear line.
