@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
+from loadtest.bench import yardstick
 from loadtest.bench.processes import System, cpu_s, csms_up, resident_kib
 from loadtest.bench.raw_client import RawChargePoint, pin_to, saturate
 
@@ -42,6 +43,9 @@ def main() -> None:
     parser.add_argument("--transport", choices=("plain", "tls"), nargs="+", default=["plain", "tls"])
     arguments = parser.parse_args()
     for transport in arguments.transport:
+        pin_to(1)
+        bare = yardstick.measure(arguments.connections[0], arguments.seconds)
+        _say(f"yardstick: a bare Trio echo, {arguments.connections[0]} connections: {bare:.1f} us CPU")
         with csms_up() as system:
             os.sched_setaffinity(system.gateway, {0})
             os.sched_setaffinity(system.server, {1 % (os.cpu_count() or 1)})
