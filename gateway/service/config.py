@@ -46,8 +46,9 @@ def load[T: msgspec.Struct](
     missing = list(_missing(kind, tree, ()))
     if missing:
         names = " and ".join(".".join(name) for name in missing)
+        keys = " and ".join(_key_in_file(name) for name in missing)
         variables = " and ".join(_variable(name, prefix) for name in missing)
-        raise ConfigError(f"{source}: {names} missing: set in the configuration file, or as {variables}")
+        raise ConfigError(f"{source}: {names} missing: set {keys} in the configuration file, or {variables}")
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
@@ -182,6 +183,11 @@ def _missing(kind: Struct, tree: Any, above: Name) -> Iterator[Name]:
             yield from _missing(inner, tree.get(field.encode_name, {}), name)
         elif field.required and field.encode_name not in tree:
             yield name
+
+
+def _key_in_file(name: Name) -> str:
+    """How the file may say it: of a secret, only where it is."""
+    return ".".join(name) + ("_file" if name[-1] in _SECRET_NAMES else "")
 
 
 def _names(kind: Struct, above: Name = ()) -> Iterator[Name]:

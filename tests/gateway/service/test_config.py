@@ -119,7 +119,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, needles: l
 @pytest.mark.parametrize(
     ("environ", "needle"),
     [
-        ({}, "store.url missing: set in the configuration file, or as CSMS__STORE__URL"),
+        ({}, "store.url missing: set store.url in the configuration file, or CSMS__STORE__URL"),
         (URL | {"CSMS__LISTEN__WS_PROT": "1"}, "did you mean CSMS__LISTEN__WS_PORT?"),
         (URL | {"CSMS__LISTEN": "1"}, "unknown variable CSMS__LISTEN"),
         (URL | {"CSMS__STORE__URL__X": "1"}, "unknown variable CSMS__STORE__URL__X"),
