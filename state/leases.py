@@ -1,4 +1,4 @@
-"""Which session owns a charge point: the lease, its epoch and its fence (design section 4, "Lease")."""
+"""Which session owns a charge point: the lease, its epoch and its fence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""When is another node dead? A judgement by our own clock alone (design section 4, "Node liveness").
+"""When is another node dead? A judgement by our own clock alone.
 
 Wrongly calling a node dead marks its fleet offline, so every doubt restarts the patience: a read that failed,
 the store's return, and a pause of our own, after which the counters we hold are as old as the pause was long.

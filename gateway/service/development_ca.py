@@ -1,7 +1,7 @@
 """A certificate authority for this machine alone: a root and two server certificates for `localhost`.
 
 Made at run time in the data directory, never shipped; reused on the next start, renewed before they end. The
-fields are those the whitepaper asks of a server certificate (ocpp16.md 4), and strict enough for
+fields are those the security whitepaper asks of a server certificate, and strict enough for
 VERIFY_X509_STRICT, which Python 3.13 turns on.
 """
 

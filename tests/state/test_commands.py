@@ -1,4 +1,4 @@
-"""Commands: the rules of design section 4, one by one."""
+"""Commands: their rules, one by one."""
 
 import msgspec
 import pytest
