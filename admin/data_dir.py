@@ -24,6 +24,8 @@ def opened(path: Path) -> Iterator[Path]:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (FileExistsError, NotADirectoryError):
+        raise DataDirUnusable(f"the data directory {path} cannot be made: a file is in the way") from None
     except OSError as error:
         raise DataDirUnusable(f"the data directory {path} cannot be written: {error.strerror}") from None
     try:
