@@ -3,7 +3,15 @@
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+import trio
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPScope,
+    Scope,
+)
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioRequest
@@ -11,6 +19,9 @@ from quart_trio.wrappers.request import TrioBody
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from admin.names import NameConverter
+
+LINGER_S = 1.0
+END_S = 2.0
 
 
 class BoundedBody(TrioBody):
@@ -36,8 +47,37 @@ class RawPathConnection(TrioASGIHTTPConnection):
 
     def __init__(self, app: Any, scope: HTTPScope) -> None:
         raw = scope["raw_path"].decode("ascii")
-        path = raw if raw.startswith("/") else urlsplit(raw).path
+        try:
+            path = raw if raw.startswith("/") else urlsplit(raw).path
+        except ValueError:
+            path = ""  # A URL that is none, as http://[/: no route of ours.
         super().__init__(app, cast("HTTPScope", {**scope, "path": path or "/"}))
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Have Hypercorn end each response: close, or begin to count how long the connection is idle.
+
+        It tells us first that the client has nothing more to hear, whereupon quart-trio cancels the very
+        task that it does this in: the connection would stay open for as long as the client likes.
+        """
+        received = trio.Event()
+
+        async def receive_noting() -> ASGIReceiveEvent:
+            message = await receive()
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                received.set()
+            return message
+
+        async def send_whole(message: ASGISendEvent) -> None:
+            if message["type"] != "http.response.body" or message.get("more_body", False):
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            with trio.move_on_after(LINGER_S):  # Closing on who still sends would take the answer from it.
+                await received.wait()
+            with trio.move_on_after(END_S, shield=True):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await super().__call__(receive_noting, send_whole)
 
 
 class Application(QuartTrio):

@@ -1,0 +1,67 @@
+"""Connections end when they should: when asked to, when idle for long, when a body is not worth reading."""
+
+import pytest
+import trio
+
+from admin.config import LimitsConfig
+from state import tenants
+from state.store import Store
+from tests.admin.conftest import TENANT, Api, serving
+
+
+def request(api: Api, method: str, *headers: str) -> bytes:
+    key = api.client.headers["Authorization"]
+    lines = [f"{method} /v1/tenants/{TENANT} HTTP/1.1", "Host: x", f"Authorization: {key}", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+async def read_to_end(stream: trio.SocketStream) -> bytes:
+    received = b""
+    while part := await stream.receive_some():
+        received += part
+    return received
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_client_that_asks_for_it_is_closed_at_once(api: Api, method: str) -> None:
+    stream = await trio.open_tcp_stream("127.0.0.1", api.port)
+    async with stream:
+        await stream.send_all(request(api, method, "Connection: close"))
+        with trio.fail_after(2):
+            assert (await read_to_end(stream)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_an_idle_connection_is_closed(store: Store) -> None:
+    await tenants.put(store, TENANT, name="", auto_register=False)
+    async with serving(store, LimitsConfig(idle_connection_s=0.3)) as api:
+        stream = await trio.open_tcp_stream("127.0.0.1", api.port)
+        async with stream:
+            for _ in range(2):
+                await stream.send_all(request(api, "GET"))
+                answer = b""
+                with trio.fail_after(2):
+                    while not answer.endswith(b"}"):
+                        answer += await stream.receive_some()
+            with trio.fail_after(3):
+                await read_to_end(stream)
+
+
+async def test_a_client_that_stops_in_a_large_body_is_answered_and_closed(api: Api) -> None:
+    stream = await trio.open_tcp_stream("127.0.0.1", api.port)
+    async with stream:
+        head = request(api, "PUT", "Content-Type: application/json", "Content-Length: 1000000")
+        await stream.send_all(head + b" " * 400_000)
+        with trio.fail_after(4):
+            answer = await read_to_end(stream)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"body-too-large" in answer
+
+
+async def test_after_a_large_body_the_connection_serves_on(api: Api) -> None:
+    for _ in range(20):
+        with trio.fail_after(5):
+            large = await api.client.put(
+                f"/v1/tenants/{TENANT}", content=b" " * 500_000, headers={"Content-Type": "application/json"}
+            )
+            assert large.status_code == 413
+            assert (await api.client.get(f"/v1/tenants/{TENANT}")).status_code == 200
