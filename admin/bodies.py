@@ -7,6 +7,8 @@ from quart import Response, request
 
 from admin.problems import Fault, Problem, fault_in
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 async def body[T](model: type[T]) -> T:
     """Read the body as `model`. Raises Problem: 400 not JSON, 415 not said to be JSON, 422 wrong content."""
@@ -15,7 +17,7 @@ async def body[T](model: type[T]) -> T:
         return msgspec.json.decode(raw, type=model)
     except msgspec.ValidationError as error:
         raise _invalid(fault_in(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise _not_json(error) from None
 
 
@@ -38,7 +40,7 @@ def json_object(raw: bytes) -> bytes:
         return msgspec.json.format(raw, indent=-1)
     except msgspec.ValidationError as error:
         raise _invalid(fault_in(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise _not_json(error) from None
 
 

@@ -124,6 +124,27 @@ async def test_names_are_decoded_exactly_once_and_keep_their_slashes(api: Api) -
     is_problem(await api.client.get("/v1/tenants/acme//id-tags"), 404, "not-found")
 
 
+@pytest.mark.parametrize("content", [b'{"a":' * 20_000, b'{"a":' + b"[" * 50_000])
+async def test_a_body_that_is_nested_too_deeply(api: Api, content: bytes) -> None:
+    await api.client.put("/v1/tenants/acme/charge-points/CP-1", json={})
+    for path in ("/v1/tenants/acme", "/v1/tenants/acme/charge-points/CP-1/commands/DataTransfer"):
+        response = await api.client.request(
+            "POST" if "commands" in path else "PUT",
+            path,
+            content=content,
+            headers={"Content-Type": "application/json"},
+        )
+        assert response.status_code in {400, 422}, response.text
+
+
+async def test_a_target_that_is_no_url(api: Api) -> None:
+    stream = await trio.open_tcp_stream("127.0.0.1", api.port)
+    async with stream:
+        await stream.send_all(b"GET http://[/v1/tenants HTTP/1.1\r\nHost: x\r\n\r\n")
+        with trio.fail_after(5):
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 404 ")
+
+
 ODD = (
     b"GET http://x/v1/nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET ?x HTTP/1.1\r\nHost: x\r\n\r\n",
