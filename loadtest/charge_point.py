@@ -1,6 +1,7 @@
 """One charge point's day: boot, status, authorise, start, meter values, stop; and an operator's wishes."""
 
 import random
+from collections import Counter
 from datetime import UTC, datetime
 from functools import partial
 
@@ -8,7 +9,7 @@ import trio
 
 from gateway.ocpp16 import core
 from gateway.ocpp16.protocol import IncomingCall
-from gateway.ocpp16.types import Message, MeterValue, SampledValue
+from gateway.ocpp16.types import IdTagInfo, Message, MeterValue, SampledValue
 from gateway.websocket.connection import Connection
 from loadtest.caller import Caller
 from loadtest.latency import Latencies
@@ -25,12 +26,14 @@ class ChargePoint:
         self,
         connection: Connection,
         latencies: Latencies,
+        failures: Counter[str],
         *,
         id_tag: str,
         interval_s: float,
         dice: random.Random,
     ) -> None:
         self._caller = Caller(connection, latencies, self._serve)
+        self._failures = failures
         self._id_tag: str | None = id_tag
         self._interval_s = interval_s
         self._dice = dice
@@ -77,15 +80,20 @@ class ChargePoint:
 
     async def _charge(self, id_tag: str, leave: trio.Event) -> None:
         self._stopping = None
-        await self._caller.call(core.Authorize(id_tag=id_tag))
+        authorised = await self._caller.call(core.Authorize(id_tag=id_tag))
+        if self._refused("Authorize", id_tag, authorised.id_tag_info):
+            return
         await self._status("Preparing")
         started = await self._caller.call(
             core.StartTransaction(
                 connector_id=CONNECTOR, id_tag=id_tag, meter_start=int(self._energy_wh), timestamp=_now()
             )
         )
-        await self._status("Charging")
-        await self._meter(started.transaction_id, leave)
+        if self._refused("StartTransaction", id_tag, started.id_tag_info):
+            self._stopping = "DeAuthorized"
+        else:
+            await self._status("Charging")
+            await self._meter(started.transaction_id, leave)
         await self._caller.call(
             core.StopTransaction(
                 transaction_id=started.transaction_id,
@@ -97,6 +105,12 @@ class ChargePoint:
         )
         await self._status("Finishing")
         await self._status("Available")
+
+    def _refused(self, action: str, id_tag: str, info: IdTagInfo) -> bool:
+        """Whether nobody may charge with the tag; a run that was to measure charging has then failed."""
+        if info.status != "Accepted":
+            self._failures[f"{action}: the id tag {id_tag} is {info.status}"] += 1
+        return info.status != "Accepted"
 
     async def _meter(self, transaction_id: int, leave: trio.Event) -> None:
         # The fleet's messages are spread over the interval, as chance spreads them.

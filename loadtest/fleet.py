@@ -79,6 +79,7 @@ class Fleet:
                 charge_point = ChargePoint(
                     connection,
                     self.latencies,
+                    self.failures,
                     id_tag=plan.id_tag,
                     interval_s=plan.interval_s,
                     dice=random.Random(f"{plan.seed}/{index}"),  # noqa: S311  reproducible, not secret
@@ -108,7 +109,7 @@ class Fleet:
         for error in errors:
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]  # noqa: PLW2901  unwrapped
-            self.failures[f"{type(error).__name__}: {error}"[:200]] += 1
+            self.failures[_said(error)[:200]] += 1
 
     @property
     def late_p99_s(self) -> float:
@@ -121,6 +122,20 @@ class Fleet:
             due = trio.current_time() + 0.05
             await trio.sleep_until(due)
             self._lags.append(trio.current_time() - due)
+
+
+def _said(error: BaseException) -> str:
+    match error:
+        case Refused(status=0):  # nobody said a number: it hung up
+            return f"refused: {error.text}"
+        case Refused() | CallFailed():
+            return str(error).removesuffix(": ")
+        case ssl.SSLCertVerificationError():
+            return f"the certificate is not trusted ({error.verify_message}); --ca-file names whom to trust"
+        case trio.TooSlowError():
+            return "no connection in time"
+        case _:
+            return f"{type(error).__name__}: {error}"
 
 
 def _source(index: int, addresses: int) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import trio
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from loadtest.fleet import Fleet
@@ -30,8 +31,16 @@ async def show_progress(fleet: Fleet) -> None:
 
 
 def show(fleet: Fleet) -> None:
-    """The table on stdout; failures below it."""
+    """The table on stdout, if anything was answered; failures below it, each in one line."""
     console = Console(width=None if sys.stdout.isatty() else 100)
+    if fleet.latencies.calls or fleet.latencies.errors:
+        _show_table(fleet, console)
+    for failure, count in fleet.failures.most_common(10):
+        # What the other side wrote is no markup.
+        console.print(f"[red]{count} x[/red] {escape(failure)}", soft_wrap=True, highlight=False)
+
+
+def _show_table(fleet: Fleet, console: Console) -> None:
     table = Table(title="Milliseconds from when a call was due to its answer")
     table.add_column("action")
     for name in ("calls", "errors", "mean", "p50", "p99", "max"):
@@ -40,8 +49,6 @@ def show(fleet: Fleet) -> None:
         table.add_row(row.action, str(row.calls), str(row.errors), *(f"{value:.2f}" for value in row[3:]))
     console.print(table)
     console.print(f"The generator's own event loop was late by {fleet.late_p99_s * 1000:.1f} ms (p99).")
-    for failure, count in fleet.failures.most_common(10):
-        console.print(f"[red]{count} x[/red] {failure}")
 
 
 def write(fleet: Fleet, path: Path) -> None:

@@ -1,6 +1,7 @@
 """The load test as a process, against our own gateway and against one that is not ours."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,10 +42,52 @@ def test_a_refused_fleet_is_a_failure_that_names_its_cause(running: Running) -> 
     assert "refused with 401" in done.stdout
 
 
+def test_nobody_charges_with_a_tag_that_is_not_accepted(running: Running) -> None:
+    done = loadtest(
+        *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--id-tag", "DEMO-BLOCKED"),
+        *("--charge-points", "1", "--duration", "0.2", "--prefix", "blocked-"),
+    )
+    assert done.returncode == 1
+    assert "DEMO-BLOCKED is Blocked" in done.stdout
+    assert "StartTransaction" not in done.stdout
+
+
+def test_an_untrusted_certificate_is_one_line_that_says_what_helps(running: Running) -> None:
+    done = loadtest("--url", running.url("{id}"), "--charge-points", "1", "--duration", "1")
+    assert done.returncode == 1
+    assert "--ca-file" in done.stdout
+    assert len((done.stdout + done.stderr).strip().splitlines()) == 1
+
+
+def test_an_interrupt_shows_what_there_is_so_far(running: Running) -> None:
+    argv = [
+        sys.executable,
+        "-m",
+        "loadtest",
+        "run",
+        "--url",
+        running.url("{id}"),
+        "--ca-file",
+        running.ca_file,
+    ]
+    argv += ["--charge-points", "1", "--duration", "600", "--prefix", "interrupted-"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        progress = process.stderr.readline  # a line every 5 s
+        assert any("booted 1" in progress() for _ in range(6))
+        process.send_signal(signal.SIGINT)
+        shown, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "BootNotification" in shown
+    assert "Traceback" not in said
+
+
 def test_what_cannot_be_run_is_said_in_one_line(running: Running) -> None:
     for arguments, says in (
         (("--url", "wss://localhost:1/x"), "{id}"),
         (("--url", "http://localhost/{id}"), "ws://"),
+        (("--url", "ws://localhost:port/{id}"), "port"),
+        (("--url", "ws:///{id}"), "host"),
         (("--url", running.url("{id}"), "--ca-file", "/nowhere.pem"), "/nowhere.pem"),
     ):
         done = loadtest(*arguments)
