@@ -48,10 +48,14 @@ class Connection:
 
     async def run(self, pending: Pending) -> str:
         """Serve `pending` until the connection ends; returns why it did."""
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._until_broken, self._write, pending)
-                nursery.start_soon(self._until_broken, self._read, pending)
+        pending.send_now = self._transport.send_now
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._until_broken, self._write, pending)
+                    nursery.start_soon(self._until_broken, self._read, pending)
+        finally:
+            pending.send_now = None
         return self._why
 
     def end(self, why: str) -> None:

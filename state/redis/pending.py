@@ -5,12 +5,12 @@ its reply comes, for the command may have been executed.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
-import outcome
 from hiredis import ProtocolError, PushNotification
+from outcome import Outcome
 from trio.lowlevel import Abort, Task, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from state.errors import StoreUnavailable
@@ -19,7 +19,9 @@ NOTHING = object()  # What the parser says when it needs more bytes; None and Fa
 
 
 class Waiter:
-    __slots__ = ("at", "data", "due", "replies", "size", "task")
+    """It is also the Outcome that its task wakes with: Trio only unwraps that, and a Value costs 0.4 us."""
+
+    __slots__ = ("at", "data", "due", "failure", "replies", "reply", "size", "task")
 
     def __init__(self, task: Task, data: bytes, due: int) -> None:
         self.task: Task | None = task
@@ -27,7 +29,24 @@ class Waiter:
         self.size = len(data)
         self.due = due
         self.replies: list[Any] | None = None if due == 1 else []
+        self.reply: Any = None
+        self.failure: StoreUnavailable | None = None
         self.at = monotonic()
+
+    def answer(self, reply: Any) -> None:
+        if self.task is not None:
+            self.reply = reply
+            reschedule(self.task, cast("Outcome[Any]", self))
+            self.task = None
+
+    def unwrap(self) -> Any:
+        if self.failure is None:
+            return self.reply
+        failure, self.failure = self.failure, None
+        try:
+            raise failure
+        finally:
+            del failure  # Its traceback leads here: no cycle for the collector.
 
     def give_up(self, _raise_cancel: object) -> Abort:
         self.task = None
@@ -35,7 +54,8 @@ class Waiter:
 
     def fail(self, why: str, *, sent: bool) -> None:
         if self.task is not None:
-            reschedule(self.task, outcome.Error(StoreUnavailable(why, sent=sent)))
+            self.failure = StoreUnavailable(why, sent=sent)
+            reschedule(self.task, cast("Outcome[Any]", self))
             self.task = None
 
 
@@ -51,26 +71,50 @@ class Pending:
         self._max_bytes = max_bytes
         self._writer: Task | None = None
         self._closed = ""
+        self.send_now: Callable[[bytes], int] | None = None
+        """How many bytes the kernel takes at once, never raising; None while there is no connection."""
+        self._left = b""
+        self._calm = True
 
-    async def call(self, data: bytes, due: int = 1) -> Any:
-        """Queue a packed command, or `due` of them, and wait for its reply, or the list of theirs.
+    def call(self, data: bytes, due: int = 1) -> Awaitable[Any]:
+        """Queue a packed command, or `due` of them; await the reply, or the list of theirs, at once.
 
-        Raises StoreUnavailable: with `sent` if it may have been executed. Error replies are returned.
+        A plain function, as one coroutine less is 3 % of a command. Awaiting
+        raises StoreUnavailable: with `sent` if it may have been executed. Error replies are returned.
         """
         if (
             self._closed
             or len(self.unsent) + len(self.flight) >= self._max_commands
             or self.bytes > self._max_bytes
         ):
-            await checkpoint()
-            raise StoreUnavailable(self._closed or self._too_much())
+            return self._refuse()
         waiter = Waiter(current_task(), data, due)
         self.bytes += waiter.size
-        self.unsent.append(waiter)
+        # With others in flight a moment ago, the writer's batch is cheaper than a system call for each.
+        if not (self._calm and not self.flight and not self.unsent and self._sent_at_once(waiter)):
+            self.unsent.append(waiter)
+            self._wake_writer()
+        return wait_task_rescheduled(waiter.give_up)  # noqa: ASYNC105 # The caller awaits it.
+
+    async def _refuse(self) -> Any:
+        await checkpoint()
+        raise StoreUnavailable(self._closed or self._too_much())
+
+    def _sent_at_once(self, waiter: Waiter) -> bool:
+        """Spare a lonely command the writer's wake-up; what the kernel does not take is the writer's."""
+        if self.send_now is None or not (taken := self.send_now(waiter.data)):
+            return False
+        if taken < waiter.size:
+            self._left = waiter.data[taken:]
+            self._wake_writer()
+        waiter.data = b""
+        self.flight.append(waiter)
+        return True
+
+    def _wake_writer(self) -> None:
         if self._writer is not None:
             reschedule(self._writer)
             self._writer = None
-        return await wait_task_rescheduled(waiter.give_up)
 
     def _too_much(self) -> str:
         return (
@@ -81,7 +125,7 @@ class Pending:
 
     async def queued(self) -> None:
         """Park the writer until there is something to send."""
-        if self.unsent:
+        if self.unsent or self._left:
             return
         self._writer = current_task()
         await wait_task_rescheduled(self._writer_leaves)
@@ -92,7 +136,8 @@ class Pending:
 
     def take(self) -> bytes:
         """Everything queued, as one batch that now counts as in flight."""
-        unsent, flight, batch = self.unsent, self.flight, []
+        unsent, flight, batch = self.unsent, self.flight, [self._left]
+        self._left = b""
         while unsent:
             waiter = unsent.popleft()
             if waiter.task is None:
@@ -105,7 +150,8 @@ class Pending:
 
     def deliver(self, gets: Callable[[], Any]) -> None:
         """Give out what the parser has, in order. Raises ProtocolError for a reply nobody asked for."""
-        flight, value = self.flight, outcome.Value
+        flight = self.flight
+        self._calm = len(flight) == 1
         while (reply := gets()) is not NOTHING:
             if type(reply) is PushNotification:
                 continue
@@ -119,9 +165,7 @@ class Pending:
                 reply = waiter.replies
             flight.popleft()
             self.bytes -= waiter.size
-            if waiter.task is not None:
-                reschedule(waiter.task, value(reply))
-                waiter.task = None
+            waiter.answer(reply)
 
     def oldest(self) -> Waiter | None:
         return self.flight[0] if self.flight else self.unsent[0] if self.unsent else None
@@ -135,6 +179,7 @@ class Pending:
 
     def broken(self, why: str) -> None:
         """Fail what was in flight: its outcome is unknown. What was not sent waits for a new connection."""
+        self._left = b""
         while self.flight:
             waiter = self.flight.popleft()
             self.bytes -= waiter.size

@@ -15,6 +15,10 @@ class Transport(Protocol):
 
     async def send(self, data: bytes) -> None: ...
 
+    def send_now(self, data: bytes) -> int:
+        """How many bytes were taken without waiting; 0 also of a connection that is broken. Never raises."""
+        ...
+
     async def receive(self) -> bytes:
         """Wait for bytes; empty at the end of the stream."""
         ...
@@ -42,6 +46,12 @@ class PlainTransport:
             except BlockingIOError:
                 continue
 
+    def send_now(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data)
+        except OSError:
+            return 0
+
     async def receive(self) -> bytes:
         while True:
             await trio.lowlevel.wait_readable(self._socket)
@@ -61,6 +71,9 @@ class TlsTransport:
 
     async def send(self, data: bytes) -> None:
         await self._stream.send_all(data)
+
+    def send_now(self, data: bytes) -> int:  # noqa: ARG002 # A record may not be cut: the writer sends it.
+        return 0
 
     async def receive(self) -> bytes:
         return bytes(await self._stream.receive_some(_RECEIVE))

@@ -18,6 +18,18 @@ async def test_a_value_comes_back_as_bytes(store: Store) -> None:
     assert store.available
 
 
+async def test_what_a_socket_does_not_take_at_once_follows_in_order(store: Store) -> None:
+    large = bytes(range(256)) * 40_000
+    with trio.fail_after(20):
+        assert await store.execute("SET", "k", large) == b"OK"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.execute, "SET", "k", large[::-1])
+            nursery.start_soon(store.execute, "APPEND", "other", "v")
+        assert await store.execute("GET", "k") == large[::-1]
+        assert await store.execute("GET", "other") == b"v"
+        assert store.stats()["bytes"] == 0
+
+
 async def test_a_step_runs_though_the_server_never_saw_or_forgot_the_script(store: Store) -> None:
     assert await store.step(COUNT, ["n"], [2]) == [b"ok", 2]
     await store.execute("SCRIPT", "FLUSH")
