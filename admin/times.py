@@ -1,13 +1,20 @@
 """Times of the API: RFC 3339 text in UTC. The store counts integer milliseconds."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_FIRST_MS, _LAST_MS = (
+    (datetime.fromisoformat(at) - _EPOCH) // _MILLISECOND
+    for at in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z")
+)
 
 
 def text(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    """Write a moment. What a charge point's offset moves out of the years 1 to 9999 stops at their ends."""
+    moment = _EPOCH + min(max(milliseconds, _FIRST_MS), _LAST_MS) * _MILLISECOND
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
