@@ -22,6 +22,7 @@ from state.keys import ChargePointKeys
 REREAD_S = 1.0
 _WAITING = frozenset({"queued", "sent"})
 _KEY = re.compile(r"[!-~]{1,255}")
+_MASK = "***"
 _HIDDEN = msgspec.Raw(b'{"key":"AuthorizationKey","value":"***"}')
 
 blueprint = Blueprint("commands", __name__)
@@ -71,7 +72,7 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     response: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP response, as the charge point sent it.",
+            description="The OCPP response, as the charge point sent it; a key in it is masked.",
             examples=[{"status": "Accepted"}],
             extra_json_schema={"type": ["object", "null"]},
         ),
@@ -258,14 +259,21 @@ def _problem(
 
 def _answer(command: Command) -> CommandAnswer:
     error = None if command.error is None else msgspec.json.decode(command.error, type=CommandError)
+    payload, response = command.payload, command.response
+    if _sets_key(command):
+        payload = _HIDDEN
+        # Charge points quote what they refuse.
+        error = error and CommandError(error.code, _MASK, _MASK)
+    elif command.action == "GetConfiguration" and response is not None:
+        response = _without_keys(response)
     return CommandAnswer(
         id=command.id,
         charge_point=command.charge_point,
         action=command.action,
         status=command.status,
-        response=command.response,
+        response=response,
         error=error,
-        payload=_masked(command),
+        payload=payload,
         created_at=times.text(command.created_ms),
         deadline_at=times.text(command.deadline_ms),
         sent_at=times.maybe_text(command.sent_ms),
@@ -273,11 +281,26 @@ def _answer(command: Command) -> CommandAnswer:
     )
 
 
-def _masked(command: Command) -> msgspec.Raw:
+def _sets_key(command: Command) -> bool:
     """OCPP-J 1.6 6: AuthorizationKey is the charge point's password, and nothing to read back."""
-    if command.action == "ChangeConfiguration" and b"authorizationkey" in bytes(command.payload).lower():
-        return _HIDDEN
-    return command.payload
+    return command.action == "ChangeConfiguration" and b"authorizationkey" in bytes(command.payload).lower()
+
+
+def _without_keys(response: msgspec.Raw) -> msgspec.Raw:
+    """Mask the password, which should be write-only, where a charge point tells it."""
+    try:
+        read = msgspec.json.decode(response)
+    except (msgspec.DecodeError, RecursionError):
+        return msgspec.Raw(b"null")  # What we cannot look through we do not pass on.
+    settings = read.get("configurationKey") if isinstance(read, dict) else None
+    keys = [one for one in settings or () if isinstance(one, dict) and _is_key(one.get("key"))]
+    for one in keys:
+        one["value"] = _MASK
+    return msgspec.Raw(msgspec.json.encode(read)) if keys else response
+
+
+def _is_key(name: object) -> bool:
+    return isinstance(name, str) and "authorizationkey" in name.lower()
 
 
 def _idempotency_key() -> str | None:

@@ -2,11 +2,13 @@
 
 from functools import partial
 
+import msgspec
 import pytest
 import trio
 
 from state import charge_points, leases, nodes
 from state.charge_points import Settings
+from state.commands import Go
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
 from tests.admin.problem import is_problem
@@ -184,6 +186,29 @@ async def test_an_authorization_key_is_not_read_back(api: Api) -> None:
         assert "0123456789abcdef" not in response.text
         read = await api.client.get(f"/v1/tenants/{TENANT}/commands/{response.json()['id']}")
         assert "0123456789abcdef" not in read.text
+
+
+async def test_an_authorization_key_that_a_charge_point_tells_is_not_passed_on(api: Api) -> None:
+    key = "0123456789abcdef0123"
+
+    async def tells(session: FakeSession, command: str, go: Go) -> None:
+        if go.action == "ChangeConfiguration":
+            error = {"code": "InternalError", "description": f"not {key}", "details": {"value": key}}
+            await session.refuse(command, msgspec.json.encode(error))
+        else:
+            told = [{"key": "AuthorizationKey", "readonly": False, "value": key}, {"key": "x", "value": "y"}]
+            await session.answer(command, msgspec.json.encode({"configurationKey": told}))
+
+    async with connected(api.store, TENANT, "CP-1", tells):
+        body = {"key": "AuthorizationKey", "value": key}
+        refused = await api.client.post(f"{PATH}/ChangeConfiguration", json=body)
+        told = await api.client.post(f"{PATH}/GetConfiguration", json={})
+        assert (refused.status_code, told.status_code) == (502, 200)
+        assert refused.json()["code"] == "InternalError"
+        assert told.json()["response"]["configurationKey"][1] == {"key": "x", "value": "y"}
+        for response in (refused, told):
+            read = await api.client.get(f"/v1/tenants/{TENANT}/commands/{response.json()['id']}")
+            assert key not in response.text + read.text
 
 
 async def test_a_lost_wake_up_costs_a_second_and_no_answer(api: Api) -> None:
