@@ -67,12 +67,12 @@ async def append(
 
 
 async def read(store: Store, tenant: str, charge_point: str, transaction_id: int | str) -> list[MeterValues]:
-    """Read all of a known transaction, in the order of arrival."""
+    """Read all of a known transaction in the order of arrival, but a stop's transactionData last."""
     key = ChargePointKeys(tenant, charge_point).values(transaction_id)
     stored: dict[bytes, bytes] = await store.execute("HGETALL", key)
     found = [_unpack(record, int(received), str(transaction_id)) for record, received in stored.items()]
-    # Within one millisecond: by their text, and transactionData last.
-    return sorted(found, key=lambda m: (m.received_ms, m.connector_id is None, m.payload))
+    # Within one millisecond: by their text.
+    return sorted(found, key=lambda m: (m.connector_id is None, m.received_ms, m.payload))
 
 
 async def read_strays(store: Store, tenant: str, charge_point: str, connector_id: int) -> list[MeterValues]:

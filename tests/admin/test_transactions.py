@@ -108,7 +108,7 @@ async def test_meter_values_come_in_order_with_those_of_the_stop(api: Api) -> No
                 connector_id=1,
                 transaction_id=str(number),
                 payload=msgspec.json.encode([value]),
-                received_ms=now + step,
+                received_ms=now + 10_000 * step,  # Some even after the stop.
             )
         last = {
             "timestamp": "2026-01-01T01:00:00Z",
@@ -123,6 +123,28 @@ async def test_meter_values_come_in_order_with_those_of_the_stop(api: Api) -> No
         assert found[3]["sampledValue"] == last["sampledValue"]
         assert found[0]["timestamp"] == "2026-01-01T00:00:00Z"
         assert all(one["received_at"].endswith("Z") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("at", "ms", "told"),
+    [
+        ("0001-01-01T00:00:00+14:00", -62_135_647_200_000, "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59-14:00", 253_402_351_199_000, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+async def test_a_clock_at_the_end_of_time_spoils_no_list(api: Api, at: str, ms: int, told: str) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        fact = Start(
+            connector_id=1,
+            id_tag="Tag",
+            timestamp=at,
+            started_ms=ms,
+            plausible=False,
+            meter_start=0,
+            received_ms=api.store.server_time_ms(),
+        )
+        await transactions.start(api.store, session.lease, fact, b"{}")
+    assert [one["started_at"] for one in (await api.client.get(PATH)).json()["items"]] == [told]
 
 
 @pytest.mark.parametrize(
