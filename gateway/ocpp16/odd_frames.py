@@ -18,7 +18,8 @@ ID_RULE: Final = f"a message id is text of at most {MESSAGE_ID_LIMIT} characters
 FRAME_RULE: Final = "a CALL is [2, id, action, payload]"
 
 _START = re.compile(r'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f]{0,36})"\s*,')
-_EMPTY_VALUE = re.compile(r'("(?:[^"\\]|\\.)*")|:(\s*)(?=[,}])')
+# Text that never ends reads to the end: if it failed there, each later quote would search all over again.
+_EMPTY_VALUE = re.compile(r'("(?:[^"\\]|\\.)*+"?)|:(\s*)(?=[,}])')
 _LARGEST: Final = 2**63
 _FAULTS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 

@@ -1,6 +1,7 @@
 """The exchange, one rule a test."""
 
 import json
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -184,6 +185,13 @@ def test_a_value_left_out_reads_as_null(protocol: Protocol) -> None:
     assert called(protocol.receive(frame, 0)).request == core.MeterValues(connector_id=1, meter_value=())
     assert protocol.faults == {"empty_value": 1, "null_for_absent": 1}
     assert error_of(strict().receive(frame, 0))[1] == "FormationViolation"
+
+
+def test_quotes_without_end_are_read_once(protocol: Protocol) -> None:
+    began = monotonic()
+    for end in (b'"', b'\\"', b'"\\', b':"', b": "):
+        protocol.receive(b'[2,"a","Heartbeat",' + end * (60_000 // len(end)), 0)
+    assert monotonic() - began < 2  # Each quote to the end takes some milliseconds, or else half a minute.
 
 
 def test_a_number_for_an_id_comes_back_as_a_number(protocol: Protocol) -> None:
