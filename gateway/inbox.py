@@ -29,6 +29,10 @@ async def read(node: Node) -> None:
         except StateError:
             await trio.sleep(RETRY_S)
             continue
+        except Exception:  # A wake-up that cannot be had must not end the sessions of this process.
+            log.exception("inbox not read")
+            await trio.sleep(RETRY_S)
+            continue
         for message_id, message in messages:
             after = message_id
             try:
@@ -38,7 +42,7 @@ async def read(node: Node) -> None:
 
 
 def _take(node: Node, message: dict[str, Any]) -> None:
-    match message["kind"]:
+    match message.get("kind"):
         case "command":
             if (session := node.hub.find(message["member"])) is not None:
                 session.calls.wake()
@@ -53,6 +57,8 @@ def _take(node: Node, message: dict[str, Any]) -> None:
             for session in node.hub:
                 if _uses(session, message):
                     session.close_soon(REVOKED)
+        case kind:
+            log.warning("inbox message of an unknown kind", kind=kind)
 
 
 def _uses(session: Session, message: dict[str, Any]) -> bool:

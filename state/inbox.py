@@ -35,13 +35,23 @@ async def broadcast_to(store: Store, incarnations: Sequence[str], message: Mappi
 
 
 async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, dict[str, Any]]]:
-    """Read what came after the message `after` ("0": all there is), waiting `block_ms` for the first."""
+    """Read what came after the message `after` ("0": all there is), waiting `block_ms` for the first.
+
+    One that cannot be read comes as `{}`, so that its reader gets past it.
+    """
     key = keys.inbox(incarnation)
     reply = await store.blocking(
         *("XREAD", "COUNT", READ_AT_ONCE, "BLOCK", block_ms, "STREAMS", key, after), timeout_s=block_ms / 1000
     )
     entries = reply[key.encode()] if reply else []
-    return [(entry.decode(), _decode(pairs[1])) for entry, pairs in entries]
+    return [(entry.decode(), _message(pairs[1])) for entry, pairs in entries]
+
+
+def _message(text: bytes) -> dict[str, Any]:
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return {}
 
 
 def _add(incarnation: str, text: bytes) -> tuple[Arg, ...]:
