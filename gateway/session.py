@@ -81,8 +81,8 @@ class Session:
             return
         self._closing = closing
         with trio.move_on_after(FINISH_CALL_S):
-            while self._answering:
-                await self._answered.wait()
+            if self._answering:
+                await self._answered.wait()  # Of this call alone: the next may follow without a pause.
         await self.connection.close(closing.code, closing.reason)
 
     def close_soon(self, closing: Closing) -> None:
