@@ -1,0 +1,66 @@
+"""What a gateway must take from its surroundings: an occupied port, a message that nobody can read."""
+
+import socket
+
+import trio
+
+from state import keys, nodes
+from state.store import StoreConfig, open_store
+from tests.support.fault_proxy import fault_proxy
+from tests.system.central import Central
+from tests.system.peer import charge_point
+
+
+async def test_an_occupied_port_for_probes_is_one_clear_line(central: Central) -> None:
+    log = central.directory / "gateways.log"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        before = log.stat().st_size if log.exists() else 0
+        gateway = central.start_gateway(listen__health_port=port)
+        try:
+            assert await trio.to_thread.run_sync(gateway.child.wait, 30) == 1
+        finally:
+            gateway.stop()
+    said = log.read_bytes()[before:].decode().splitlines()
+    assert len(said) == 1
+    assert said[0].endswith(f"cannot listen for probes on 127.0.0.1:{port}: Address already in use")
+
+
+async def test_a_message_that_nobody_can_read_is_passed_over(central: Central) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            central.gateway() as gateway,
+            open_store(StoreConfig(url=central.valkey.url)) as store,
+            charge_point(tenant.url(gateway, "cp")) as cp,
+        ):
+            mine = [one.incarnation for one in await nodes.list_nodes(store) if one.kind == "gateway"]
+            for text in (b"[1]", b"no JSON", b"\xff", b"{}", b'{"kind":5}'):
+                for incarnation in mine:
+                    await store.execute("XADD", keys.inbox(incarnation), "*", "m", text)
+            async with tenant.api() as api:
+                assert (await api.post("/charge-points/cp/disconnect")).status_code == 202
+            assert await cp.wait_closed(5) == (1000, "peer")
+            assert gateway.child.poll() is None
+
+
+async def test_a_goodbye_waits_for_the_call_at_hand_alone(central: Central) -> None:
+    """However many more the charge point has sent already, and however slow the store is."""
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with (
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}") as gateway,
+            charge_point(tenant.url(gateway, "cp")) as cp,
+            tenant.api() as api,
+        ):
+            proxy.delay_s = 0.5
+            async with trio.open_nursery() as nursery:
+                for number in range(20):
+                    nursery.start_soon(cp.send, [2, f"a{number}", "Authorize", {"idTag": "TAG"}])
+            assert (await api.post("/charge-points/cp/disconnect")).status_code == 202
+            asked = trio.current_time()
+            assert (await cp.wait_closed(15))[0] == 1000
+            assert trio.current_time() - asked < 3
