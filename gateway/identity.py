@@ -4,6 +4,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
 ID_BYTES = 255
+_SHAPE = "The path must be /OCPP16/{tenant}/{token}/{charge point id}."
 
 
 class BadPath(ValueError):  # noqa: N818  the name says it
@@ -20,10 +21,13 @@ def parse(target: str) -> Identity:
     """Raises BadPath. An absolute-form target (`GET ws://host/path`) is read as its path."""
     path = target.partition("?")[0]
     if not path.startswith("/"):
-        path = urlsplit(path).path
+        try:
+            path = urlsplit(path).path
+        except ValueError:  # "ws://[x/"
+            raise BadPath(_SHAPE) from None
     parts = path.split("/")
     if len(parts) != 5 or parts[0] or parts[1] != "OCPP16":
-        raise BadPath("The path must be /OCPP16/{tenant}/{token}/{charge point id}.")
+        raise BadPath(_SHAPE)
     return Identity(_name(parts[2], "tenant"), _name(parts[3], "token"), _name(parts[4], "charge point id"))
 
 

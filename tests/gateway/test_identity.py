@@ -47,6 +47,7 @@ def test_decoded_exactly_once(target: str, charge_point: str) -> None:
         ("/OCPP16/t/k", "must be /OCPP16/"),
         ("/OCPP16/t/k/CP/", "must be /OCPP16/"),
         ("/ocpp16/t/k/CP", "must be /OCPP16/"),
+        ("ws://[csms/OCPP16/t/k/CP", "must be /OCPP16/"),
         ("/OCPP16/t/k/", "empty"),
         ("/OCPP16/t/k/%ff", "UTF-8"),
         ("/OCPP16/t/k/a%00b", "control character"),
