@@ -12,20 +12,26 @@ class Hub:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
-        self._all: set[Session] = set()
+        self._holders: dict[str, Session] = {}
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._holders)
 
     def __iter__(self) -> Iterator["Session"]:
-        return iter(tuple(self._all))
+        return iter(tuple(self._holders.values()))
 
     def add(self, session: "Session") -> None:
-        self._all.add(session)
-        self._sessions[session.lease.keys.member] = session
+        """In whatever order two of one charge point got here: the store's clock tells which is the newer.
+
+        Epochs alone do not: a wiped store begins them anew.
+        """
+        self._holders[session.lease.holder] = session
+        other = self._sessions.get(session.lease.keys.member)
+        if other is None or _claim(other) < _claim(session):
+            self._sessions[session.lease.keys.member] = session
 
     def remove(self, session: "Session") -> None:
-        self._all.discard(session)
+        self._holders.pop(session.lease.holder, None)
         if self._sessions.get(session.lease.keys.member) is session:
             del self._sessions[session.lease.keys.member]
 
@@ -33,4 +39,8 @@ class Hub:
         return self._sessions.get(member)
 
     def find_holder(self, holder: str) -> "Session | None":
-        return next((session for session in self._all if session.lease.holder == holder), None)
+        return self._holders.get(holder)
+
+
+def _claim(session: "Session") -> tuple[int, int]:
+    return session.lease.claimed_ms, session.lease.epoch

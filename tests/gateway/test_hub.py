@@ -1,0 +1,50 @@
+"""Which of a charge point's sessions a node finds."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from gateway.hub import Hub
+from state.keys import ChargePointKeys
+from state.leases import Lease
+
+if TYPE_CHECKING:
+    from gateway.session import Session
+
+KEYS = ChargePointKeys("t", "cp")
+
+
+@dataclass(eq=False)
+class Held:
+    lease: Lease
+
+
+def session(number: int, *, epoch: int, claimed_ms: int) -> "Session":
+    lease = Lease(KEYS, f"node/{number}", epoch, claimed_ms=claimed_ms)
+    return cast("Session", Held(lease))
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (session(1, epoch=1, claimed_ms=50), session(2, epoch=2, claimed_ms=51)),
+        (session(2, epoch=1, claimed_ms=50), session(1, epoch=2, claimed_ms=50)),
+        (session(1, epoch=7, claimed_ms=50), session(2, epoch=1, claimed_ms=60)),  # The store was wiped.
+    ],
+)
+@pytest.mark.parametrize("newer_first", [False, True])
+def test_the_newer_claim_is_found_in_whatever_order_they_come(
+    older: "Session", newer: "Session", *, newer_first: bool
+) -> None:
+    hub = Hub()
+    for one in (newer, older) if newer_first else (older, newer):
+        hub.add(one)
+    assert hub.find(KEYS.member) is newer
+    assert (hub.find_holder(older.lease.holder), hub.find_holder(newer.lease.holder)) == (older, newer)
+    assert (len(hub), set(map(id, hub))) == (2, {id(older), id(newer)})
+    hub.remove(older)
+    assert hub.find(KEYS.member) is newer
+    assert hub.find_holder(older.lease.holder) is None
+    hub.remove(newer)
+    assert (len(hub), hub.find(KEYS.member)) == (0, None)
