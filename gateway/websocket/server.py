@@ -49,7 +49,6 @@ class Server:
         self._tls = tls
         self._limits = limits
         self._room = trio.Event()
-        self._handshakes: dict[_Handshake, None] = {}
         self._accepting = trio.CancelScope()
 
     def stop_accepting(self) -> None:
@@ -94,7 +93,7 @@ class Server:
     async def _make_room(self) -> None:
         """Who dawdles must not keep out who waits in the accept queue."""
         now = trio.current_time()
-        for handshake in tuple(self._handshakes):
+        for handshake in tuple(self.stats.handshakes):
             if now - handshake.since > SPARED_S and handshake.stream is not None:
                 self.stats.handshake_failures["slow, while others waited"] += 1
                 handshake.stream.abort()
@@ -119,13 +118,11 @@ class Server:
             sock.close()
             return True
         self.stats.open += 1
-        self.stats.handshaking += 1
-        connections.start_soon(self._serve_one, sock, (address[0], address[1]))
+        connections.start_soon(self._serve_one, sock, (address[0], address[1]), Handshake(self))
         return True
 
-    async def _serve_one(self, sock: socket.socket, remote: tuple[str, int]) -> None:
+    async def _serve_one(self, sock: socket.socket, remote: tuple[str, int], handshake: "Handshake") -> None:
         """The barrier: whatever happens in here ends this connection alone."""
-        handshake = _Handshake(self)
         try:
             stream = handshake.stream = self._open_stream(sock, remote)
             await self._attend(stream, handshake)
@@ -147,7 +144,7 @@ class Server:
             return SocketStream(sock, remote, send_s=self._limits.send_s)
         return TlsStream(sock, remote, self._tls, send_s=self._limits.send_s, server_side=True)
 
-    async def _attend(self, stream: SocketStream, handshake: "_Handshake") -> None:
+    async def _attend(self, stream: SocketStream, handshake: "Handshake") -> None:
         tls = None
         if isinstance(stream, TlsStream):
             tls = await self._handshake_tls(stream)
@@ -198,7 +195,7 @@ class Server:
         return None
 
 
-class _Handshake:
+class Handshake:
     """One of the handshakes in flight, until it is over."""
 
     __slots__ = ("_server", "since", "stream")
@@ -207,13 +204,11 @@ class _Handshake:
         self._server = server
         self.stream: SocketStream | None = None
         self.since = trio.current_time()
-        server._handshakes[self] = None  # noqa: SLF001  two halves of one thing
+        server.stats.handshakes[self] = None
 
     def over(self) -> None:
-        server = self._server
-        if server._handshakes.pop(self, self) is None:  # noqa: SLF001  as above
-            server.stats.handshaking -= 1
-            server._room.set()  # noqa: SLF001  as above
+        if self._server.stats.handshakes.pop(self, self) is None:
+            self._server._room.set()  # noqa: SLF001  two halves of one thing
 
 
 async def serve(

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .server import Handshake
 
 
 @dataclass(slots=True)
 class Stats:
     open: int = 0
-    handshaking: int = 0
     accepted: int = 0
     upgraded: int = 0
     over_limit: int = 0
@@ -21,3 +24,9 @@ class Stats:
     refused: Counter[int] = field(default_factory=Counter)
     repaired: Counter[str] = field(default_factory=Counter)
     closed: Counter[int] = field(default_factory=Counter)
+    handshakes: dict["Handshake", None] = field(default_factory=dict)
+    """Those in flight, eldest first, of all servers that count together: they share one cap."""
+
+    @property
+    def handshaking(self) -> int:
+        return len(self.handshakes)
