@@ -1,7 +1,7 @@
 """Which session owns a charge point: the lease, its epoch and its fence."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import batched
 from math import ceil
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from state import nodes
 from state.charge_point_record import ChargePoint, read_record
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
+from state.prepared import Prepared
 from state.replies import checked, fields
 from state.scripts import script
 from state.store import Store
@@ -47,6 +48,8 @@ class Lease:
     epoch: int
     last_transaction_id: int = 0
     claimed_ms: int = 0
+    appends: dict[tuple[int, int, str | None], Prepared] = field(default_factory=dict)
+    """What meter_values.py has spelled once."""
 
     @property
     def node(self) -> str:

@@ -8,12 +8,15 @@ import msgspec
 from state import compact
 from state.keys import ChargePointKeys, decode, encode
 from state.leases import Fence, Lease, fence_of
+from state.prepared import Prepared
 from state.scripts import script
 from state.store import Store
 
 _APPEND = script("meter_values_append")
 _STOP = b"stop"
 _LAST_STREAM = 255
+_REMEMBERED = 4
+"""Connectors that charge at once; what else comes is spelled anew."""
 _json = msgspec.json.encode
 
 
@@ -44,10 +47,23 @@ async def append(
     received_ms: int,
 ) -> Fence:
     """Store a message's meterValue array (raw JSON), once however often it comes; a stale session's too."""
+    appends, name = lease.appends, (lease.epoch, connector_id, transaction_id)
+    prepared = appends.get(name)
+    if prepared is None:
+        if len(appends) >= _REMEMBERED:
+            appends.clear()
+        prepared = appends[name] = _prepare(lease, connector_id, transaction_id)
+    packed = compact.pack(b"%d\n%b" % (connector_id, payload))
+    reply = await store.step_prepared(prepared, (packed, b"%d" % received_ms))
+    return fence_of(reply[1])
+
+
+def _prepare(lease: Lease, connector_id: int, transaction_id: str | None) -> Prepared:
+    """All of an append but the message itself: the same as long as a transaction lasts."""
     keys, transaction, reference = lease.keys, "", "null"
     if transaction_id is not None:
         transaction, reference = transaction_id, _json(f"{keys.id}.{transaction_id}").decode()
-    reply = await store.step(
+    return Prepared(
         _APPEND,
         (
             *lease.head_keys(),
@@ -58,12 +74,10 @@ async def append(
         (
             *lease.head_args(),
             encode(transaction),
-            compact.pack(b"%d\n%b" % (connector_id, payload)),
-            received_ms,
             f'{{"connector_id":{connector_id},"transaction_id":{reference}}}',
         ),
+        open_args=2,
     )
-    return fence_of(reply[1])
 
 
 async def read(store: Store, tenant: str, charge_point: str, transaction_id: int | str) -> list[MeterValues]:

@@ -34,6 +34,13 @@ class Script(msgspec.Struct, frozen=True, eq=False):
     keys: Names
     args: Names
 
+    def check(self, keys: int, args: int) -> None:
+        """Raise ValueError for a number of keys or arguments that the header does not name."""
+        if not (self.keys.admits(keys) and self.args.admits(args)):
+            raise ValueError(
+                f"{self.name}: {keys} keys and {args} arguments for {self.keys.names} | {self.args.names}"
+            )
+
 
 def script(name: str) -> Script:
     """Declare the step state/lua/<name>.lua. Raises ValueError if its header cannot be read."""

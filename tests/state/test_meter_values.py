@@ -132,3 +132,25 @@ async def test_a_long_message_comes_back_whole(store: Store) -> None:
     )
     [stored] = await meter_values.read(store, "demo", "CP.1", transaction_id)
     assert stored.payload == payload
+
+
+async def test_many_connectors_and_a_new_epoch_mix_up_nothing(store: Store) -> None:
+    lease = await claimed(store)
+    transaction_id = await charging(store, lease)
+    for at_ms in range(1, 4):
+        for connector_id in range(6):
+            await append(store, lease, transaction_id, at_ms, connector_id=connector_id, at_ms=at_ms)
+            await append(store, lease, None, at_ms, connector_id=connector_id, at_ms=at_ms)
+    kept = await meter_values.read(store, "demo", "CP.1", transaction_id)
+    assert [(one.received_ms, one.connector_id) for one in kept] == [
+        (t, c) for t in range(1, 4) for c in range(6)
+    ]
+    for connector_id in range(6):
+        strays = await meter_values.read_strays(store, "demo", "CP.1", connector_id)
+        assert [(one.received_ms, one.connector_id) for one in strays] == [
+            (t, connector_id) for t in range(1, 4)
+        ]
+    lease.epoch -= 1
+    assert await append(store, lease, transaction_id, 1, at_ms=9) == "newer"
+    lease.epoch += 2
+    assert await append(store, lease, transaction_id, 1, at_ms=9) == "lost"
