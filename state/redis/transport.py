@@ -88,7 +88,14 @@ async def connect(address: Address) -> Transport:
     if address.path is not None:
         return PlainTransport(_plain(await trio.open_unix_socket(address.path)))
     context = address.tls_context() if address.tls else None
-    stream = await trio.open_tcp_stream(address.host, address.port)
+    try:
+        stream = await trio.open_tcp_stream(address.host, address.port)
+    except OSError as error:
+        # Trio says that all attempts failed; what a person wants to read is why.
+        why: BaseException | None = error.__cause__
+        while isinstance(why, BaseExceptionGroup):
+            why = why.exceptions[0]
+        raise (why if isinstance(why, OSError) else error) from None
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if context is None:
         return PlainTransport(_plain(stream))
