@@ -90,7 +90,7 @@ async def stream_events(tenant: str) -> Response:
         )
     if cursor is None:
         cursor = await events.now_cursor(held.store, tenant)
-    stream = _Stream(held.feed, tenant, cursor, _key_stands(tenant))
+    stream = _Stream(held.feed, tenant, cursor, _key_stands(tenant), held.event_clients)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     response = Response(stream.run(), 200, headers, content_type="text/event-stream")
     response.timeout = None  # Quart's own would cut the stream.
@@ -99,9 +99,9 @@ async def stream_events(tenant: str) -> Response:
 
 class _Stream:
     def __init__(
-        self, feed: Feed, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]]
+        self, feed: Feed, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]], most: int
     ) -> None:
-        self._feed, self._tenant, self._start = feed, tenant, cursor
+        self._feed, self._tenant, self._start, self._most = feed, tenant, cursor, most
         self._complete_ms, self._positions = _parts(cursor)
         self._key_stands = key_stands
         self._id_owed = False
@@ -111,6 +111,9 @@ class _Stream:
         """Never raises for what the store or the client does: the stream ends, and the client comes back."""
         try:
             async with self._feed.subscribe(self._tenant, self._start) as subscription:
+                if self._feed.subscribers > self._most:  # They came all at once, past the look before.
+                    yield _block(b"end", b'{"reason":"too many clients listen here"}')
+                    return
                 yield (
                     b"retry: 2000\n" + self._id() + b"\n"
                 )  # Whoever breaks off before the first event misses none.

@@ -1,5 +1,6 @@
 """The feed over HTTP: resumed without loss, alive when nothing happens, ended when it must."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -207,6 +208,32 @@ async def test_there_is_an_end_to_how_many_listen(store: Store) -> None:
                 response = await api.client.get(PATH)
                 is_problem(response, 503, "too-many-clients")
                 assert response.headers["retry-after"]
+
+
+async def test_many_who_come_at_once_find_no_more_room(store: Store) -> None:
+    await tenants.put(store, TENANT, name="", auto_register=False)
+    async with serving(store, LimitsConfig(event_clients=2)) as api:
+        key = api.client.headers["Authorization"]
+        ask = f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode()
+        heard: list[str] = []
+        all_heard = trio.Event()
+
+        async def listen() -> None:
+            async with await trio.open_tcp_stream("127.0.0.1", api.port) as connection:
+                await connection.send_all(ask)
+                received = b""
+                while not (word := re.search(rb"retry: |too many clients|too-many-clients", received)):
+                    received += await connection.receive_some()
+                heard.append(word[0].decode())
+                if len(heard) == 10:
+                    all_heard.set()
+                await all_heard.wait()
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                for _ in range(10):
+                    nursery.start_soon(listen)
+        assert heard.count("retry: ") == 2
 
 
 async def test_one_that_does_not_read_stops_nobody_else(store: Store) -> None:
