@@ -12,6 +12,8 @@ import msgspec
 
 from gateway.service.private_files import write_private
 
+SECRET_CHARACTERS = 32  # As the processes demand of a pepper.
+
 
 class DataDirUnusable(Exception):  # noqa: N818  it is a sentence for a person
     """The text is one line: what is wrong with the directory."""
@@ -45,13 +47,22 @@ def opened(path: Path) -> Iterator[Path]:
 
 
 def kept_secret(path: Path) -> str:
-    """Return the secret in `path`, made up at the first call. Raises DataDirUnusable."""
+    """Return the secret in `path`, made up if there is no such file. Raises DataDirUnusable.
+
+    One that is damaged is not replaced: every token and key that was made with it would be void.
+    """
     try:
-        return path.read_text("ascii").strip() or _made_up(path)
+        secret = path.read_bytes().strip()
     except FileNotFoundError:
         return _made_up(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataDirUnusable(f"cannot read {path}: {error}") from None
+    except OSError as error:
+        raise DataDirUnusable(f"cannot read {path}: {error.strerror}") from None
+    if len(secret) < SECRET_CHARACTERS or not secret.isascii():
+        raise DataDirUnusable(
+            f"{path} is damaged; put back the one that was there, or delete it and make all tokens and "
+            "API keys anew"
+        )
+    return secret.decode("ascii")
 
 
 def _made_up(path: Path) -> str:

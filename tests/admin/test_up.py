@@ -174,6 +174,17 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     assert "data directory" in one_line(done)
 
 
+@pytest.mark.parametrize("content", [b"", b"short\n", b"\xff" * 40])
+def test_a_damaged_pepper_is_not_replaced(tmp_path: Path, content: bytes) -> None:
+    """All tokens and keys of the store were made with the one that was there."""
+    pepper = tmp_path / "data" / "pepper"
+    pepper.parent.mkdir()
+    pepper.write_bytes(content)
+    said = one_line(csms("up", "--json", "--ports", "0", "--data-dir", str(pepper.parent)))
+    assert "pepper is damaged; put back the one that was there" in said
+    assert pepper.read_bytes() == content
+
+
 def test_a_redis_that_is_not_there(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
