@@ -55,7 +55,7 @@ class Session:
         self._waiting = claimed.pending
         self.ended = trio.Event()
         self._answering = False
-        self._answered = trio.Event()
+        self._answered: trio.Event | None = None
         self._closing: Closing | None = None
 
     @property
@@ -67,10 +67,11 @@ class Session:
         self.node.hub.add(self)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.calls.run, self._waiting, after)
+                self.calls.begin(nursery, self._waiting, after)
                 closed = await self.connection.run(self._received)
                 nursery.cancel_scope.cancel()
         finally:
+            self.calls.end()
             self.node.hub.remove(self)
             self.ended.set()
         return closed
@@ -82,6 +83,7 @@ class Session:
         self._closing = closing
         with trio.move_on_after(FINISH_CALL_S):
             if self._answering:
+                self._answered = trio.Event()
                 await self._answered.wait()  # Of this call alone: the next may follow without a pause.
         await self.connection.close(closing.code, closing.reason)
 
@@ -133,7 +135,7 @@ class Session:
                 await self._refenced()
         finally:
             self._answering = False
-            if self._closing is not None:
+            if self._answered is not None:
                 self._answered.set()
 
     async def _rescue(self, call: IncomingCall, error: Exception) -> bytes:
