@@ -39,8 +39,6 @@ class ChargePoint:
     """Of the call at hand, as JSON."""
     fence: Fence = "ok"
     faults: Counter[str] = field(default_factory=Counter)
-    holds: dict[int, tuple[str, str]] = field(default_factory=dict)
-    """Open transactions started here -> (tag, hold member), refreshed while they last."""
 
     @property
     def tenant(self) -> str:

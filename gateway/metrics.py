@@ -1,5 +1,6 @@
 """What a scrape of this process shows."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client.core import HistogramMetricFamily, Metric
@@ -58,9 +59,17 @@ def _transport(stats: Stats) -> Iterator[Reading]:
     yield Reading(
         "csms_closed",
         "Connections closed, by close code.",
-        {str(code): count for code, count in stats.closed.items()},
+        _by_code(stats),
         label="code",
     )
+
+
+def _by_code(stats: Stats) -> dict[str, int]:
+    """The registered codes by name; what peers make up is one row, however many they make up."""
+    counts: Counter[str] = Counter()
+    for code, count in stats.closed.items():
+        counts[str(code) if 1000 <= code <= 1015 else "other"] += count
+    return counts
 
 
 def _store(node: Node) -> Iterator[Reading]:

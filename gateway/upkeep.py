@@ -7,7 +7,7 @@ import trio
 
 from gateway.closing import REVOKED
 from gateway.node import Node
-from state import commands, holds, leases, nodes, sweep, tenants, tokens
+from state import commands, holds, leases, nodes, sweep, tenants, tokens, transactions
 from state.errors import StateError
 from state.keys import PARTITIONS
 from state.watch import Watch
@@ -30,7 +30,7 @@ async def keep(node: Node, me: nodes.Node) -> None:
         nursery.start_soon(_every, AUDIT_S, lambda: audit(node))
         nursery.start_soon(_every, PENDING_S, lambda: wake_pending(node))
         nursery.start_soon(_every, SWEEP_S, lambda: sweep_share(node, liveness.gateways))
-        nursery.start_soon(_every, HOLDS_S, lambda: refresh_holds(node))
+        nursery.start_soon(_every, HOLDS_S, lambda: prolong_holds(node))
 
 
 async def _every(seconds: float, turn: Callable[[], Awaitable[None]]) -> None:
@@ -110,8 +110,12 @@ async def sweep_share(node: Node, gateways: list[str]) -> None:
     await sweep.overdue(node.store, range(share, PARTITIONS, len(gateways)))
 
 
-async def refresh_holds(node: Node) -> None:
+async def prolong_holds(node: Node) -> None:
+    """A driver's slot lasts as long as the transaction that the store knows as open, whoever began it."""
     until_ms = node.store.server_time_ms() + HOLD_MS
-    for session in node.hub:
-        for id_tag, member in tuple(session.charge_point.holds.values()):
-            await holds.refresh(node.store, session.lease.keys.tenant, id_tag, member, until_ms)
+    sessions = list(node.hub)
+    open_holds = await transactions.open_holds(node.store, [session.lease for session in sessions])
+    for session, of_one in zip(sessions, open_holds, strict=True):
+        keys = session.lease.keys
+        members = [(hold.id_tag, holds.member(keys.id, hold.fingerprint)) for hold in of_one]
+        await holds.prolong(node.store, keys.tenant, members, until_ms)

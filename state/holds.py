@@ -3,13 +3,15 @@
 A hold that nobody releases expires by itself; a member that asks again is given its own hold again.
 """
 
+from collections.abc import Sequence
+
 from state import keys
 from state.id_tags import fold
 from state.scripts import script
 from state.store import Store
 
 _TAKE = script("hold_take")
-_NO_MAXIMUM = 1 << 31
+_PROLONG = script("hold_prolong")
 
 
 def member(charge_point: str, fingerprint: str) -> str:
@@ -24,9 +26,10 @@ async def hold(  # noqa: PLR0917 # As many as name a hold.
     return bool(reply[0] == b"held")
 
 
-async def refresh(store: Store, tenant: str, tag: str, member: str, until_ms: int) -> None:
-    """Hold on, though there may be more than the maximum by now: the transaction is a fact."""
-    await store.step(_TAKE, [keys.holds(tenant, fold(tag))], [member, _NO_MAXIMUM, until_ms])
+async def prolong(store: Store, tenant: str, of: Sequence[tuple[str, str]], until_ms: int) -> int:
+    """Let each (tag, member) hold on until then; returns how many do. What was released stays so."""
+    calls = [((keys.holds(tenant, fold(tag)),), (member, until_ms)) for tag, member in of]
+    return sum(reply[0] == b"held" for reply in await store.steps(_PROLONG, calls))
 
 
 async def release(store: Store, tenant: str, tag: str, member: str) -> bool:

@@ -4,6 +4,7 @@ Facts are never refused: a stale session's are stored as any other, and the outc
 """
 
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from state.errors import IdsExhausted, StateError
 from state.id_tags import fold
 from state.keys import encode
 from state.leases import Fence, Lease, fence_of
+from state.replies import checked
 from state.scripts import script
 from state.store import Store
 from state.transaction_list import Transaction, get, list_, listed, parse_public_id, public_id
@@ -288,6 +290,12 @@ async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed |
     if reply[0] == b"gone":
         return None
     return Replayed(id=transaction_id, answer=reply[2], fence=fence_of(reply[1]))
+
+
+async def open_holds(store: Store, leases: Sequence[Lease]) -> list[list[Hold]]:
+    """What names the holds of each charge point's open transactions; those without a limit have none."""
+    pointers = checked(await store.pipeline([("HVALS", lease.keys.open) for lease in leases]))
+    return [[hold for pointer in of_one if (hold := _pointer_hold(pointer))] for of_one in pointers]
 
 
 def _pointer_hold(pointer: bytes) -> Hold | None:

@@ -13,7 +13,7 @@ from state.errors import StateError, StoreUnavailable
 
 OFFLINE_AFTER_MS = 120_000
 HOLD_MS = 3 * 3600 * 1000
-"""Refreshed hourly while the transaction lasts (`upkeep.py`)."""
+"""Prolonged every hour while the transaction lasts (`upkeep.py`)."""
 UNLIMITED = 2**31 - 1
 
 
@@ -106,8 +106,6 @@ async def _start_new(
                 charge_point.fault("clock_stuck")
             if (void := outcome.superseded) is not None:
                 await _release(charge_point, void.id_tag, holds.member(charge_point.id, void.fingerprint))
-            if held:
-                charge_point.holds[outcome.id] = (request.id_tag, member)
             return outcome.id, msgspec.json.encode(info)
 
 
@@ -136,7 +134,6 @@ async def stop_transaction(
     charge_point.met(outcome.fence)
     match outcome:
         case transactions.Stopped() | transactions.StopReplayed():
-            charge_point.holds.pop(request.transaction_id, None)
             if outcome.fingerprint:
                 member = holds.member(charge_point.id, outcome.fingerprint)
                 await _release(charge_point, outcome.id_tag, member)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 import trio_websocket
 
+from . import readiness
 from .close_codes import INTERNAL_ERROR
 from .http_upgrade import BadUpgrade, Upgrade, answer, receive_upgrade
 from .limits import Limits
@@ -224,6 +225,7 @@ async def serve(
 
     Returns after `stop_accepting`, when the last connection has ended; cancelling ends them all.
     """
+    readiness.current()  # Its file now, not when the first charge point finds none left.
     server = Server(sockets, handle, tls, limits or Limits(), stats or Stats())
     task_status.started(server)
     await server.run()

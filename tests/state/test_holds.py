@@ -1,5 +1,6 @@
-from state import holds, keys
+from state import holds, keys, transactions
 from state.store import Store
+from tests.state.charging import ANSWER, a_start, a_stop, claimed
 
 TAG = "Tag"
 
@@ -47,13 +48,16 @@ async def test_the_key_lives_as_long_as_its_longest_hold(store: Store) -> None:
     assert await store.execute("ZSCORE", key, "long") > store.server_time_ms() + 90_000
 
 
-async def test_a_refresh_prolongs_and_brings_back_a_lost_hold(store: Store) -> None:
+async def test_a_hold_can_be_prolonged_but_not_brought_back(store: Store) -> None:
     key = keys.holds("demo", "tag")
     assert await hold(store, "a", maximum=1, after_ms=1_000)
-    for member in ("a", "lost"):
-        await holds.refresh(store, "demo", TAG, member, store.server_time_ms() + 200_000)
-        assert await store.execute("ZSCORE", key, member) > store.server_time_ms() + 190_000
+    until_ms = store.server_time_ms() + 200_000
+    assert await holds.prolong(store, "demo", [(TAG, "a"), (TAG, "released")], until_ms) == 1
+    assert await store.execute("ZSCORE", key, "a") == until_ms
+    assert await store.execute("ZSCORE", key, "released") is None
     assert await store.execute("PTTL", key) > 190_000
+    assert await holds.prolong(store, "demo", [(TAG, "a")], until_ms - 100_000) == 1
+    assert await store.execute("ZSCORE", key, "a") == until_ms
 
 
 async def test_tenants_do_not_share_a_tags_slots(store: Store) -> None:
@@ -64,3 +68,19 @@ async def test_tenants_do_not_share_a_tags_slots(store: Store) -> None:
 
 def test_a_member_tells_charge_points_apart() -> None:
     assert holds.member("a/b", "c") == "a%2Fb/c"
+
+
+async def test_the_holds_of_open_transactions_are_found_and_a_stops_is_not(store: Store) -> None:
+    lease, other = await claimed(store), await claimed(store, "CP.2")
+    first, second = a_start(connector_id=1), a_start(connector_id=2, id_tag="With space")
+    started = await transactions.start(store, lease, first, ANSWER)
+    await transactions.start(store, lease, second, ANSWER)
+    found = await transactions.open_holds(store, [lease, other])
+    assert sorted(found[0]) == sorted(
+        (each.id_tag, transactions.fingerprint(each)) for each in (first, second)
+    )
+    assert found[1] == []
+    await transactions.stop(store, lease, a_stop(started.id), ANSWER)
+    assert await transactions.open_holds(store, [lease]) == [
+        [("With space", transactions.fingerprint(second))]
+    ]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import trio
 
-from gateway.websocket import readiness
 from gateway.websocket.client import Refused, connect
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
@@ -153,7 +152,6 @@ def _open_files() -> list[int]:
 
 async def test_peers_that_connect_and_leave_leave_nothing_behind() -> None:
     async with serving(Echo()) as server:
-        readiness.current()  # It keeps a file of its own.
         await trio.testing.wait_all_tasks_blocked()
         files = _open_files()
         for cut in (0, 5, 40) * 100:
