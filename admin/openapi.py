@@ -94,7 +94,8 @@ class Document(OpenAPIProvider):
 
     def build_request_body(self, model: Any, source: DataSource) -> tuple[dict[str, Any], dict[str, Any]]:
         reference, schemas = components(model)
-        return {"required": True, "content": {"application/json": {"schema": reference}}}, schemas
+        content = {"application/json": {"schema": reference}}
+        return {"required": False, "content": content}, schemas
 
     def build_response_object(self, model: Any, headers_model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         if model is None:

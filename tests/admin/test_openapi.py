@@ -83,6 +83,13 @@ async def test_every_action_has_its_schema(document: dict[str, Any]) -> None:
     assert set(COMMANDS) <= set(document["components"]["schemas"])
 
 
+async def test_a_body_may_be_left_out_where_it_says_so(api: Api, document: dict[str, Any]) -> None:
+    for path, method, status in (("", "put", 200), ("/tokens", "post", 201)):
+        operation = document["paths"][f"/v1/tenants/{{tenant}}{path}"][method]
+        assert not operation["requestBody"]["required"]
+        assert (await api.client.request(method, f"/v1/tenants/{TENANT}{path}")).status_code == status
+
+
 async def test_answers_are_what_it_says(api: Api, document: dict[str, Any]) -> None:
     await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={"description": "x"})
     await api.client.put(f"/v1/tenants/{TENANT}/id-tags/x", json={})
