@@ -11,7 +11,7 @@ import trio
 
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process
-from tests.system.peer import Peer, charge_point, now
+from tests.system.peer import Peer, charge_point, now, until
 from tests.system.raw_upgrade import dial, read_answer, request
 
 RESTART = 1012
@@ -124,3 +124,23 @@ async def test_the_store_is_away(central: Central) -> None:
             gateway.terminate()
             assert await cp.wait_closed() == (RESTART, "peer")
             assert await exit_code(gateway, 20) == 0
+
+
+async def test_a_second_signal_is_heard_at_once(central: Central) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(30):
+        async with (
+            central.gateway(drain__window_s=60) as gateway,
+            charge_point(tenant.url(gateway, "cp-1")) as first,
+            charge_point(tenant.url(gateway, "cp-2")) as second,
+        ):
+            gateway.terminate()
+
+            async def one_has_left() -> bool:
+                return first.ended.is_set() or second.ended.is_set()
+
+            await until(one_has_left)  # The other's turn would come after half a minute.
+            gateway.terminate()
+            assert await exit_code(gateway, 5) == 1
+            closed = {await first.wait_closed(), await second.wait_closed()}
+            assert closed == {(RESTART, "peer"), (1006, "lost")}
