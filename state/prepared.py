@@ -1,7 +1,7 @@
 """A step that is run again and again with the same keys and first arguments: those are packed once.
 
-For the hot path alone: packing the 13 keys and arguments of `meter_values_append` takes 1.5 us, and spelling
-them 3; what changes, 0.6.
+For the hot path alone: spelling and packing keys and first arguments of `meter_values_append` takes 4.0 us,
+packing what changes 0.5.
 """
 
 from collections.abc import Sequence
