@@ -27,6 +27,7 @@ _DISK_EVERY_S = 1.0
 _RESTART_FIRST_S = 0.05
 _RESTART_MOST_S = 1.5
 _ANSWER_S = 5.0
+_LOCK_S = 2.0
 _STOP_S = 20.0
 _SOCKET_PATH_MOST = 100  # The kernel takes 107 bytes, macOS 103.
 _LOG_MOST = 1 << 20
@@ -71,7 +72,8 @@ async def run_embedded(
     A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free it refuses
     all writes, for a full disk would make it exit. Raises StoreRefused if directory or server cannot be used.
     """
-    with _locked(data_dir) as (directory, lock), _socket_path(directory) as socket_path:
+    with _opened(data_dir) as (directory, lock), _socket_path(directory) as socket_path:
+        await _have(lock, directory)
         server = _Server(directory, socket_path, lock, lambda: free(directory) < floor_bytes)
         server.start()
         try:
@@ -168,22 +170,35 @@ class _Server:
         )
 
 
+async def _have(lock: int, directory: Path) -> None:
+    """Lock the directory for ourselves. Raises StoreRefused.
+
+    A server whose parent was killed keeps it for the moment that its own death takes.
+    """
+    until = trio.current_time() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if trio.current_time() < until:
+                await trio.sleep(0.02)
+                continue
+            raise StoreRefused(
+                f"the data directory {directory} is in use by another process: stop it, or give another"
+                " directory"
+            ) from None
+        return
+
+
 @contextmanager
-def _locked(data_dir: Path) -> Iterator[tuple[Path, int]]:
-    """Make the directory if it is missing, and lock it for ourselves. Raises StoreRefused."""
+def _opened(data_dir: Path) -> Iterator[tuple[Path, int]]:
+    """Make the directory if it is missing, and open its lock. Raises StoreRefused."""
     directory = data_dir.absolute()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreRefused(f"the data directory {directory} cannot be written: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StoreRefused(
-            f"the data directory {directory} is in use by another process: stop it, or give another directory"
-        ) from None
     try:
         yield directory, lock
     finally:

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 import subprocess
@@ -156,5 +157,21 @@ async def test_kill_9_leaves_no_server_behind_and_the_directory_free(directory: 
         parent.stdout.close()
         await until(lambda: gone(pid))
         async with trio.open_nursery() as nursery:
+            await nursery.start(run_embedded, directory)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_server_that_is_still_dying_is_waited_for(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    async def die() -> None:
+        await trio.sleep(0.3)
+        os.close(lock)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(die)
             await nursery.start(run_embedded, directory)
             nursery.cancel_scope.cancel()
