@@ -162,7 +162,7 @@ async def test_kill_9_leaves_no_server_behind_and_the_directory_free(directory: 
 
 
 async def test_a_server_that_is_still_dying_is_waited_for(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  a temporary directory, once
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
 
