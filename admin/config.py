@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from gateway.service.logs import LogsConfig
 from state.store import StoreConfig
 
 
@@ -32,11 +33,6 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unacknowledged_s: float = 20.0
     event_clients: int = 200
     graceful_s: float = 3.0
-
-
-class LogsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    level: str = "info"
-    format: str = "auto"
 
 
 class AdminConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from gateway.service.logs import LogsConfig
 from state.store import StoreConfig
 
 
@@ -55,11 +56,6 @@ class DrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds over which a stopping gateway spreads its CLOSE frames."""
 
     window_s: float = 60.0
-
-
-class LogsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    level: str = "info"
-    format: str = "auto"
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,20 @@ from tests.support.valkey_server import ValkeyServer
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
-    # Not pytest's tmp_path: a unix socket's path must be short.
-    with tempfile.TemporaryDirectory(prefix="csms-test-") as directory:
-        server = ValkeyServer(Path(directory))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with _server() as server:
+        yield server
 
 
 @pytest.fixture
 def private_valkey() -> Iterator[ValkeyServer]:
     """A server for one test alone, which may hurt it."""
+    with _server() as server:
+        yield server
+
+
+@contextmanager
+def _server() -> Iterator[ValkeyServer]:
+    # Not pytest's tmp_path: a unix socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="csms-test-") as directory:
         server = ValkeyServer(Path(directory))
         server.start()

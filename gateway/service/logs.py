@@ -15,6 +15,13 @@ from gateway.service.masking import mask
 _LEVELS = ("debug", "info", "warning", "error")
 
 
+class LogsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The section of every process's configuration; what the words mean: `configure`."""
+
+    level: str = "info"
+    format: str = "auto"
+
+
 def configure(
     level: str = "info",
     format: str = "auto",  # noqa: A002  the setting's name
