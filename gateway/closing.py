@@ -2,14 +2,16 @@
 
 from typing import NamedTuple
 
+from gateway.websocket.close_codes import NORMAL, POLICY_VIOLATION, SERVICE_RESTART
+
 
 class Closing(NamedTuple):
     code: int
     reason: str
 
 
-SUPERSEDED = Closing(1008, "another connection of this charge point took over")
-DISCONNECTED = Closing(1000, "disconnected by an operator")
-REVOKED = Closing(1008, "the token of this connection was revoked")
-DELETED = Closing(1008, "this charge point was deleted")
-RESTARTING = Closing(1012, "service restart")
+SUPERSEDED = Closing(POLICY_VIOLATION, "another connection of this charge point took over")
+DISCONNECTED = Closing(NORMAL, "disconnected by an operator")
+REVOKED = Closing(POLICY_VIOLATION, "the token of this connection was revoked")
+DELETED = Closing(POLICY_VIOLATION, "this charge point was deleted")
+RESTARTING = Closing(SERVICE_RESTART, "service restart")

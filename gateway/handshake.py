@@ -70,9 +70,7 @@ async def _admit(node: Node, upgrade: Upgrade) -> Admitted:
             raise Refusal(401, "Unknown tenant or wrong token.")
         record = await charge_points.get(node.store, who.tenant, who.charge_point)
     except StoreUnavailable:
-        raise Refusal(
-            503, "The store does not answer; try again later.", retry_after_s=RETRY_AFTER_S
-        ) from None
+        raise _store_away() from None
     if record is None and not verified.tenant.auto_register:
         raise Refusal(404, "This charge point is not known here.")
     if upgrade.origin is not None and not (record is not None and record.origin_allowed):
@@ -82,6 +80,10 @@ async def _admit(node: Node, upgrade: Upgrade) -> Admitted:
     if SUBPROTOCOL not in upgrade.subprotocols:
         raise Refusal(400, "Offer the subprotocol ocpp1.6 in Sec-WebSocket-Protocol.")
     return Admitted(ChargePointKeys(who.tenant, who.charge_point), verified.token_id, record is None)
+
+
+def _store_away() -> Refusal:
+    return Refusal(503, "The store does not answer; try again later.", retry_after_s=RETRY_AFTER_S)
 
 
 async def _serve(node: Node, upgrade: Upgrade, admitted: Admitted) -> None:
@@ -120,9 +122,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.C
         )
         confirmed = True
     except StoreUnavailable:
-        raise Refusal(
-            503, "The store does not answer; try again later.", retry_after_s=RETRY_AFTER_S
-        ) from None
+        raise _store_away() from None
     finally:
         if not confirmed:  # Its outcome is unknown, or its waiter is gone.
             node.release_if_holder(admitted.keys, holder)

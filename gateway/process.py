@@ -30,7 +30,7 @@ from gateway.websocket.stats import Stats
 from gateway.websocket.tls import server_context
 from state import leases, nodes
 from state.errors import StoreUnavailable
-from state.store import Store, open_store
+from state.store import open_store
 
 log = structlog.get_logger()
 
@@ -51,18 +51,17 @@ async def run(config: GatewayConfig) -> None:
     tls = _tls_context(config) if secure else None
     async with open_store(config.store) as store, trio.open_nursery() as background:
         node = Node(config, store, config.security.pepper.encode(), background)
-        await _serve(node, store, plain, secure, tls)
+        await _serve(node, plain, secure, tls)
         background.cancel_scope.cancel()
 
 
 async def _serve(
     node: Node,
-    store: Store,
     plain: list[socket.socket],
     secure: list[socket.socket],
     tls: ssl.SSLContext | None,
 ) -> None:
-    config, stats, lag = node.config, Stats(), LoopLag()
+    config, store, stats, lag = node.config, node.store, Stats(), LoopLag()
     registry = metrics.registry(node, stats, lag)
     me = nodes.Node(
         kind="gateway", host=socket.gethostname(), pid=os.getpid(), started_ms=time.time_ns() // 10**6

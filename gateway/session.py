@@ -16,6 +16,7 @@ from gateway.charge_point import ChargePoint
 from gateway.closing import SUPERSEDED, Closing
 from gateway.handlers import HANDLERS
 from gateway.node import Node
+from gateway.ocpp16.boot import may_receive
 from gateway.ocpp16.protocol import (
     CallAnswered,
     CallRefused,
@@ -114,7 +115,7 @@ class Session:
     async def _answer(self, call: IncomingCall, began: float) -> None:
         charge_point = self.charge_point
         charge_point.payload = call.payload
-        if not charge_point.booted and call.action != "BootNotification":
+        if not charge_point.booted and may_receive(call.action, None) == "no_boot":
             charge_point.fault("no_boot")
         self._answering = True
         try:

@@ -19,7 +19,6 @@ AUDIT_S = 10.0
 PENDING_S = 5.0
 SWEEP_S = 1.0
 HOLDS_S = 3600.0
-HOLD_MS = 3 * 3600 * 1000
 
 
 async def keep(node: Node, me: nodes.Node) -> None:
@@ -112,7 +111,7 @@ async def sweep_share(node: Node, gateways: list[str]) -> None:
 
 async def prolong_holds(node: Node) -> None:
     """A driver's slot lasts as long as the transaction that the store knows as open, whoever began it."""
-    until_ms = node.store.server_time_ms() + HOLD_MS
+    until_ms = node.store.server_time_ms() + holds.LASTS_MS
     sessions = list(node.hub)
     open_holds = await transactions.open_holds(node.store, [session.lease for session in sessions])
     for session, of_one in zip(sessions, open_holds, strict=True):

@@ -13,6 +13,9 @@ from state.store import Store
 _TAKE = script("hold_take")
 _PROLONG = script("hold_prolong")
 
+LASTS_MS = 3 * 3600 * 1000
+"""How long a slot is taken for; prolonged every hour while its transaction lasts."""
+
 
 def member(charge_point: str, fingerprint: str) -> str:
     return f"{keys.encode(charge_point)}/{fingerprint}"

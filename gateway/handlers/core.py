@@ -12,8 +12,6 @@ from state import meter_values as values
 from state.errors import StateError, StoreUnavailable
 
 OFFLINE_AFTER_MS = 120_000
-HOLD_MS = 3 * 3600 * 1000
-"""Prolonged every hour while the transaction lasts (`upkeep.py`)."""
 UNLIMITED = 2**31 - 1
 
 
@@ -84,7 +82,7 @@ async def _start_new(
         # What began offline has begun: it counts, and is never told ConcurrentTx.
         offline = start.received_ms - start.started_ms > OFFLINE_AFTER_MS
         maximum = UNLIMITED if offline else tag.max_active_transactions
-        until_ms = store.server_time_ms() + HOLD_MS
+        until_ms = store.server_time_ms() + holds.LASTS_MS
         held = await holds.hold(store, charge_point.tenant, request.id_tag, member, maximum, until_ms)
         if not held:
             info = IdTagInfo(

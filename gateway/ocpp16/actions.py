@@ -120,11 +120,6 @@ def decode_request(action: str, payload: bytes) -> Message:
     return lenient.read_strictly(action_named(action).request, payload)
 
 
-def decode_result(action: str, payload: bytes) -> Message:
-    """Read a result as decode_request reads a request."""
-    return lenient.read_strictly(action_named(action).result, payload)
-
-
 def encode(message: Message) -> bytes:
     """Write the payload of a request or a result; absent fields are left out, never null."""
     return _encode(message)
