@@ -8,14 +8,15 @@ import msgspec
 from admin.problems import Fault, Problem, pointer
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
+from gateway.ocpp16.types import Message
 
 COMMANDS = actions.sent_by(actions.Sender.CENTRAL_SYSTEM)
 
 _STEP = re.compile(r"[^.\[\]]+")
 
 
-def check(action: str, payload: bytes) -> bytes:
-    """Write the payload anew, as it will be sent: a key that is given twice reads differently everywhere.
+def read(action: str, payload: bytes) -> Message:
+    """Read a payload as strictly as a charge point might.
 
     Raises Problem: 404 for the action, 422 with the field's path.
     """
@@ -26,7 +27,7 @@ def check(action: str, payload: bytes) -> bytes:
             f"A central system of OCPP 1.6 has no such action here: {', '.join(COMMANDS)}.",
         )
     try:
-        return actions.encode(actions.decode_request(action, payload))
+        return actions.decode_request(action, payload)
     except PayloadInvalid as error:
         fault = Fault(detail=error.text, pointer=pointer(_STEP.findall(error.path)))
         raise Problem(

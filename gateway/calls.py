@@ -10,9 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 import trio
 
+from gateway.handlers import OUTCOMES
+from gateway.handlers.handler import Answered
 from gateway.ocpp16 import actions
+from gateway.ocpp16.boot import triggered
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.protocol import CallAnswered, CallRefused, OutgoingCall
 from gateway.websocket.close_codes import ConnectionClosed
@@ -22,6 +26,8 @@ from state.errors import LeaseLost, StoreUnavailable, Superseded
 
 if TYPE_CHECKING:
     from gateway.session import Session
+
+log = structlog.get_logger()
 
 RETRY_S = 1.0
 
@@ -36,6 +42,7 @@ class Calls:
         self._due = False
         self._answered: trio.Event | None = None
         self._call: OutgoingCall | None = None
+        self._storing: trio.Lock | None = None
 
     def begin(
         self, nursery: trio.Nursery, waiting: Sequence[str], after: Callable[[], Awaitable[None]]
@@ -56,7 +63,10 @@ class Calls:
             self._nursery.start_soon(self._work)
 
     def settled(self, outcome: CallAnswered | CallRefused) -> None:
-        """The charge point answered, perhaps late; that is stored even if its connection ends with it."""
+        """The charge point answered, perhaps late; that is stored even if its connection ends with it.
+
+        In the order of the answers, for a later one may undo what an earlier one did.
+        """
         if outcome.call is self._call and self._answered is not None:
             self._answered.set()
         self._session.node.background(self._store_outcome, outcome.call.id, outcome)
@@ -126,6 +136,7 @@ class Calls:
             await self._settle(command_id, "expired")
             return
         answered = self._answered = trio.Event()
+        self._session.charge_point.triggered |= triggered(request)
         frame = protocol.call(request, command_id, now, timeout=deadline - now)
         self._call = protocol.outstanding
         try:
@@ -140,13 +151,30 @@ class Calls:
             await self._settle(command_id, "timeout")
 
     async def _store_outcome(self, command_id: str, outcome: CallAnswered | CallRefused) -> None:
-        match outcome:
-            case CallAnswered():
-                await self._settle(command_id, "answered", response=outcome.payload)
-            case CallRefused():
-                await self._settle(
-                    command_id, "error", error=_error(outcome.code, outcome.description, outcome.details)
-                )
+        self._storing = self._storing or trio.Lock()
+        async with self._storing:
+            match outcome:
+                case CallAnswered():
+                    await self._remember(command_id, outcome)
+                    await self._settle(command_id, "answered", response=outcome.payload)
+                case CallRefused():
+                    error = _error(outcome.code, outcome.description, outcome.details)
+                    await self._settle(command_id, "error", error=error)
+
+    async def _remember(self, command_id: str, outcome: CallAnswered) -> None:
+        """Before the command is settled: whoever waited for the answer finds all that follows from it."""
+        remember = OUTCOMES.get(type(outcome.call.request))
+        if remember is None:
+            return None
+        answered = Answered(outcome.call.request, outcome.result, command_id, self._session.charge_point)
+        while True:
+            try:
+                return await remember(answered)
+            except StoreUnavailable:
+                await trio.sleep(RETRY_S)
+            except Exception:  # A defect of ours must not leave the operator without the answer.
+                log.exception("outcome not remembered", action=outcome.call.action)
+                return None
 
     async def _settle(
         self, command_id: str, status: Status, *, response: bytes | None = None, error: bytes | None = None

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from gateway.ocpp16 import timestamps
+from gateway.ocpp16.core import RegistrationStatus
 from state.leases import Fence, Lease
 from state.store import Store
 
@@ -32,7 +33,13 @@ class ChargePoint:
     store: Store
     lease: Lease
     heartbeat_interval_s: int
-    booted: bool
+    registration: RegistrationStatus | None
+    """What its last BootNotification was answered; None: none was ever seen."""
+    policy: RegistrationStatus = "Accepted"
+    """What a BootNotification would be answered now."""
+    strict: bool = False
+    triggered: set[str] = field(default_factory=set)
+    """What we asked it to send: it may, even while Pending."""
     charging: bool = False
     """Whether the last it told of a transaction was not its end; a matter of order, never of truth."""
     payload: bytes = b"{}"

@@ -16,7 +16,7 @@ from gateway.charge_point import ChargePoint
 from gateway.closing import SUPERSEDED, Closing
 from gateway.handlers import HANDLERS
 from gateway.node import Node
-from gateway.ocpp16.boot import may_receive
+from gateway.ocpp16.boot import NOT_ACCEPTED, REFUSAL, may_receive
 from gateway.ocpp16.protocol import (
     CallAnswered,
     CallRefused,
@@ -50,7 +50,8 @@ class Session:
             store=node.store,
             lease=claimed.lease,
             heartbeat_interval_s=node.config.boot.heartbeat_interval_s,
-            booted=record.boot_status == "Accepted",
+            registration=record.boot_status,
+            strict=record.strict,
         )
         self.calls = Calls(self)
         self._waiting = claimed.pending
@@ -115,8 +116,9 @@ class Session:
     async def _answer(self, call: IncomingCall, began: float) -> None:
         charge_point = self.charge_point
         charge_point.payload = call.payload
-        if not charge_point.booted and may_receive(call.action, None) == "no_boot":
-            charge_point.fault("no_boot")
+        if charge_point.registration != "Accepted" and not self._may_speak(call.action):
+            await self._take(Reply(self.protocol.refuse(call, REFUSAL, NOT_ACCEPTED)))
+            return
         self._answering = True
         try:
             try:
@@ -138,6 +140,26 @@ class Session:
             self._answering = False
             if self._answered is not None:
                 self._answered.set()
+
+    def _may_speak(self, action: str) -> bool:
+        """Whether the registration lets it; what is wrong with that is counted."""
+        charge_point = self.charge_point
+        verdict = may_receive(
+            action,
+            charge_point.registration,
+            policy=charge_point.policy,
+            strict=charge_point.strict,
+            triggered=charge_point.triggered,
+        )
+        match verdict:
+            case "no_boot":
+                charge_point.fault("no_boot")
+            case "refused":
+                charge_point.fault("not_accepted")
+                self.node.telemetry.take_faults(charge_point.faults)
+            case "served":
+                pass
+        return verdict != "refused"
 
     async def _rescue(self, call: IncomingCall, error: Exception) -> bytes:
         """The answer to a call whose handler failed; empty if there is none to give."""

@@ -1,10 +1,13 @@
 """What is remembered of a charge point itself, as one hash; transactions keep their last id in it too."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
 from state.replies import fields
+
+type BootStatus = Literal["Accepted", "Pending", "Rejected"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +30,7 @@ class ChargePoint(msgspec.Struct, frozen=True, kw_only=True):
     origin_allowed: bool = False
     boot: dict[str, object] | None = None
     booted_ms: int | None = None
-    boot_status: str | None = None
+    boot_status: BootStatus | None = None
 
 
 def settings_fields(settings: Settings) -> list[str | int]:
@@ -56,5 +59,5 @@ def read_record(
         origin_allowed=found.get("origin_allowed") == "1",
         boot=msgspec.json.decode(found["boot"], type=dict[str, object]) if "boot" in found else None,
         booted_ms=int(found["booted_ms"]) if "booted_ms" in found else None,
-        boot_status=found.get("boot_status"),
+        boot_status=msgspec.convert(found.get("boot_status"), BootStatus | None),
     )

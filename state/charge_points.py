@@ -3,7 +3,7 @@
 from msgspec import json
 
 from state import keys as key_names
-from state.charge_point_record import ChargePoint, Settings, read_record, settings_fields
+from state.charge_point_record import BootStatus, ChargePoint, Settings, read_record, settings_fields
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.leases import Holding, Lease, holdings, require
@@ -12,7 +12,7 @@ from state.replies import checked
 from state.scripts import script
 from state.store import Store
 
-__all__ = ["ChargePoint", "Settings", "boot", "delete", "get", "list_", "put"]
+__all__ = ["BootStatus", "ChargePoint", "Settings", "boot", "delete", "get", "list_", "put"]
 
 _PUT = script("charge_point_put")
 _BOOT = script("charge_point_boot")
@@ -46,7 +46,7 @@ async def get(store: Store, tenant: str, charge_point: str) -> ChargePoint | Non
     return read_record(tenant, charge_point, reply)
 
 
-async def boot(store: Store, lease: Lease, payload: bytes, status: str) -> None:
+async def boot(store: Store, lease: Lease, payload: bytes, status: BootStatus) -> None:
     """Keep a BootNotification (JSON) and what we answered to it. Raises Superseded, LeaseLost."""
     [word] = await store.step(
         _BOOT, (*lease.head_keys(), lease.keys.record), (*lease.head_args(), payload, status)
@@ -109,7 +109,7 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool:
             (
                 *(keys.lease, keys.held(node), keys.events, keys.record, keys.charge_points),
                 *(keys.history, keys.buried),
-                *(keys.connectors, keys.open, keys.starts, keys.orphans, keys.pending, *strays),
+                *(*keys.deleted_with_it, *strays),
             ),
             (node, keys.member, keys.id, _DELETED, TOMBSTONE_MS),
         )

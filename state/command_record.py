@@ -34,6 +34,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ms: int
     sent_ms: int | None
     settled_ms: int | None
+    transaction: str | None
+    """Public id of the transaction that an accepted RemoteStartTransaction became."""
 
     def __repr__(self) -> str:
         """Without the payload: it may hold a key (ChangeConfiguration AuthorizationKey)."""
@@ -86,4 +88,5 @@ def read_command(id_: str, reply: Mapping[bytes, bytes] | list[bytes]) -> Comman
         error=None if error is None else msgspec.Raw(error),
         sent_ms=None if sent_ms is None else int(sent_ms),
         settled_ms=None if settled_ms is None else int(settled_ms),
+        transaction=read.get("transaction"),
     )

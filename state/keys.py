@@ -89,6 +89,27 @@ class ChargePointKeys:
         self.open_transactions = f"{{{tag}}}:open-transactions:{tenant_part}"
         self.overdue = f"{{{tag}}}:overdue"
 
+    # What a session needs seldom is spelled when it is needed: its keys are kept for every open connection.
+
+    @property
+    def remote_starts(self) -> str:
+        return self._own("remote-starts")
+
+    @property
+    def deleted_with_it(self) -> tuple[str, ...]:
+        """What is simply gone when the charge point is deleted."""
+        return (
+            self.connectors,
+            self.open,
+            self.starts,
+            self.orphans,
+            self.pending,
+            self.remote_starts,
+        )
+
+    def _own(self, kind: str) -> str:
+        return f"{{{TAGS[self.partition]}}}:{kind}:{self.member}"
+
     def transaction(self, transaction_id: int | str) -> str:
         return f"{{{TAGS[self.partition]}}}:transaction:{self.member}/{encode(str(transaction_id))}"
 

@@ -1,9 +1,18 @@
-"""What we do when a charge point speaks: action -> handler, one file per feature profile."""
+"""What we do when a charge point speaks: one file per feature profile, its tables at the foot.
 
-from gateway.handlers import core
-from gateway.handlers.handler import Handler
+HANDLERS answer its calls; OUTCOMES remember its answers to ours.
+"""
+
+from gateway.handlers import core, firmware, security
+from gateway.handlers.handler import Handler, Outcome
 from gateway.ocpp16.actions import OF_REQUEST
+from gateway.ocpp16.types import Message
 
 HANDLERS: dict[str, Handler] = {
-    OF_REQUEST[request].name: handler for request, handler in core.HANDLERS.items()
+    OF_REQUEST[request].name: handler
+    for profile in (core, firmware, security)
+    for request, handler in profile.HANDLERS.items()
+}
+OUTCOMES: dict[type[Message], Outcome] = {
+    request: outcome for profile in (core,) for request, outcome in profile.OUTCOMES.items()
 }

@@ -4,10 +4,10 @@ import msgspec
 
 from gateway.charge_point import ChargePoint, now_ms, now_text
 from gateway.handlers import authorization
-from gateway.handlers.handler import Handler
+from gateway.handlers.handler import Answered, Handler, Outcome
 from gateway.ocpp16 import core, timestamps
 from gateway.ocpp16.types import IdTagInfo, Message
-from state import charge_points, connectors, holds, transactions
+from state import charge_points, connectors, holds, remote_starts, transactions
 from state import meter_values as values
 from state.errors import StateError, StoreUnavailable
 
@@ -19,7 +19,7 @@ async def boot_notification(
     _request: core.BootNotification, charge_point: ChargePoint
 ) -> core.BootNotificationResult:
     await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload, "Accepted")
-    charge_point.booted = True
+    charge_point.registration = "Accepted"
     return core.BootNotificationResult(
         status="Accepted",
         current_time=now_text(),
@@ -65,6 +65,7 @@ async def start_transaction(
         outcome = replayed.id, replayed.answer
         charge_point.met(replayed.fence)
     transaction_id, answer = outcome
+    await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
     charge_point.charging = True
     return core.StartTransactionResult(
         id_tag_info=msgspec.json.decode(answer, type=IdTagInfo), transaction_id=transaction_id
@@ -162,6 +163,21 @@ async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -
     return core.DataTransferResult(status="UnknownVendorId")
 
 
+async def remote_start_transaction(
+    answered: Answered[core.RemoteStartTransaction, core.RemoteStartTransactionResult],
+) -> None:
+    """Accepted is only a promise; the transaction that keeps it will be known as this command's."""
+    if answered.result.status == "Accepted":
+        charge_point, request = answered.charge_point, answered.request
+        await remote_starts.expect(
+            charge_point.store,
+            charge_point.lease.keys,
+            answered.command_id,
+            id_tag=request.id_tag,
+            connector_id=request.connector_id,
+        )
+
+
 async def _release(charge_point: ChargePoint, id_tag: str, member: str) -> None:
     """If the store fails us here, the charge point repeats itself, and the replay releases."""
     await holds.release(charge_point.store, charge_point.tenant, id_tag, member)
@@ -191,4 +207,8 @@ HANDLERS: dict[type[Message], Handler] = {
     core.StartTransaction: start_transaction,
     core.StatusNotification: status_notification,
     core.StopTransaction: stop_transaction,
+}
+
+OUTCOMES: dict[type[Message], Outcome] = {
+    core.RemoteStartTransaction: remote_start_transaction,
 }

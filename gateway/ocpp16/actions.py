@@ -1,17 +1,25 @@
-"""THE table of actions: who may send what, and which types carry it."""
+"""THE table of actions: who may send what, and which types carry it. A profile is a module."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
-from gateway.ocpp16 import core, lenient, reading
+from gateway.ocpp16 import (
+    core,
+    firmware,
+    lenient,
+    local_auth,
+    reading,
+    remote_trigger,
+    reservation,
+    security,
+    smart_charging,
+)
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.types import Message
-
-type Profile = Literal["core"]
 
 
 class Sender(Enum):
@@ -28,7 +36,6 @@ class Action:
     request: type[Message]
     result: type[Message]
     sender: Sender
-    profile: Profile
     read_request: Callable[[msgspec.Raw | bytes], Message] = field(init=False, repr=False, compare=False)
     read_result: Callable[[msgspec.Raw | bytes], Message] = field(init=False, repr=False, compare=False)
 
@@ -36,65 +43,63 @@ class Action:
         object.__setattr__(self, "read_request", msgspec.json.Decoder(self.request).decode)
         object.__setattr__(self, "read_result", msgspec.json.Decoder(self.result).decode)
 
+    @property
+    def profile(self) -> str:
+        """Name the module of its types: core, firmware, ..."""
+        return self.request.__module__.rpartition(".")[2]
 
-_CHARGE_POINT, _CENTRAL_SYSTEM, _BOTH = Sender.CHARGE_POINT, Sender.CENTRAL_SYSTEM, Sender.BOTH
+
+_POINT, _SYSTEM, _BOTH = Sender.CHARGE_POINT, Sender.CENTRAL_SYSTEM, Sender.BOTH
 
 # fmt: off
-_TABLE: Final[tuple[tuple[type[Message], type[Message], Sender, Profile], ...]] = (
-    (core.Authorize,              core.AuthorizeResult,              _CHARGE_POINT,   "core"),
-    (core.BootNotification,       core.BootNotificationResult,       _CHARGE_POINT,   "core"),
-    (core.Heartbeat,              core.HeartbeatResult,              _CHARGE_POINT,   "core"),
-    (core.MeterValues,            core.MeterValuesResult,            _CHARGE_POINT,   "core"),
-    (core.StartTransaction,       core.StartTransactionResult,       _CHARGE_POINT,   "core"),
-    (core.StatusNotification,     core.StatusNotificationResult,     _CHARGE_POINT,   "core"),
-    (core.StopTransaction,        core.StopTransactionResult,        _CHARGE_POINT,   "core"),
-    (core.DataTransfer,           core.DataTransferResult,           _BOTH,           "core"),
-    (core.ChangeAvailability,     core.ChangeAvailabilityResult,     _CENTRAL_SYSTEM, "core"),
-    (core.ChangeConfiguration,    core.ChangeConfigurationResult,    _CENTRAL_SYSTEM, "core"),
-    (core.ClearCache,             core.ClearCacheResult,             _CENTRAL_SYSTEM, "core"),
-    (core.GetConfiguration,       core.GetConfigurationResult,       _CENTRAL_SYSTEM, "core"),
-    (core.RemoteStartTransaction, core.RemoteStartTransactionResult, _CENTRAL_SYSTEM, "core"),
-    (core.RemoteStopTransaction,  core.RemoteStopTransactionResult,  _CENTRAL_SYSTEM, "core"),
-    (core.Reset,                  core.ResetResult,                  _CENTRAL_SYSTEM, "core"),
-    (core.UnlockConnector,        core.UnlockConnectorResult,        _CENTRAL_SYSTEM, "core"),
+_TABLE: Final[tuple[tuple[type[Message], type[Message], Sender], ...]] = (
+    (core.Authorize,                            core.AuthorizeResult,                            _POINT),
+    (core.BootNotification,                     core.BootNotificationResult,                     _POINT),
+    (core.Heartbeat,                            core.HeartbeatResult,                            _POINT),
+    (core.MeterValues,                          core.MeterValuesResult,                          _POINT),
+    (core.StartTransaction,                     core.StartTransactionResult,                     _POINT),
+    (core.StatusNotification,                   core.StatusNotificationResult,                   _POINT),
+    (core.StopTransaction,                      core.StopTransactionResult,                      _POINT),
+    (core.DataTransfer,                         core.DataTransferResult,                         _BOTH),
+    (core.ChangeAvailability,                   core.ChangeAvailabilityResult,                   _SYSTEM),
+    (core.ChangeConfiguration,                  core.ChangeConfigurationResult,                  _SYSTEM),
+    (core.ClearCache,                           core.ClearCacheResult,                           _SYSTEM),
+    (core.GetConfiguration,                     core.GetConfigurationResult,                     _SYSTEM),
+    (core.RemoteStartTransaction,               core.RemoteStartTransactionResult,               _SYSTEM),
+    (core.RemoteStopTransaction,                core.RemoteStopTransactionResult,                _SYSTEM),
+    (core.Reset,                                core.ResetResult,                                _SYSTEM),
+    (core.UnlockConnector,                      core.UnlockConnectorResult,                      _SYSTEM),
+    (firmware.DiagnosticsStatusNotification,    firmware.DiagnosticsStatusNotificationResult,    _POINT),
+    (firmware.FirmwareStatusNotification,       firmware.FirmwareStatusNotificationResult,       _POINT),
+    (firmware.GetDiagnostics,                   firmware.GetDiagnosticsResult,                   _SYSTEM),
+    (firmware.UpdateFirmware,                   firmware.UpdateFirmwareResult,                   _SYSTEM),
+    (local_auth.GetLocalListVersion,            local_auth.GetLocalListVersionResult,            _SYSTEM),
+    (local_auth.SendLocalList,                  local_auth.SendLocalListResult,                  _SYSTEM),
+    (remote_trigger.TriggerMessage,             remote_trigger.TriggerMessageResult,             _SYSTEM),
+    (reservation.CancelReservation,             reservation.CancelReservationResult,             _SYSTEM),
+    (reservation.ReserveNow,                    reservation.ReserveNowResult,                    _SYSTEM),
+    (smart_charging.ClearChargingProfile,       smart_charging.ClearChargingProfileResult,       _SYSTEM),
+    (smart_charging.GetCompositeSchedule,       smart_charging.GetCompositeScheduleResult,       _SYSTEM),
+    (smart_charging.SetChargingProfile,         smart_charging.SetChargingProfileResult,         _SYSTEM),
+    (security.LogStatusNotification,            security.LogStatusNotificationResult,            _POINT),
+    (security.SecurityEventNotification,        security.SecurityEventNotificationResult,        _POINT),
+    (security.SignCertificate,                  security.SignCertificateResult,                  _POINT),
+    (security.SignedFirmwareStatusNotification, security.SignedFirmwareStatusNotificationResult, _POINT),
+    (security.CertificateSigned,                security.CertificateSignedResult,                _SYSTEM),
+    (security.DeleteCertificate,                security.DeleteCertificateResult,                _SYSTEM),
+    (security.ExtendedTriggerMessage,           security.ExtendedTriggerMessageResult,           _SYSTEM),
+    (security.GetInstalledCertificateIds,       security.GetInstalledCertificateIdsResult,       _SYSTEM),
+    (security.GetLog,                           security.GetLogResult,                           _SYSTEM),
+    (security.InstallCertificate,               security.InstallCertificateResult,               _SYSTEM),
+    (security.SignedUpdateFirmware,             security.SignedUpdateFirmwareResult,             _SYSTEM),
 )
 # fmt: on
 
 ACTIONS: Final[dict[str, Action]] = {
-    request.__name__: Action(request.__name__, request, result, sender, profile)
-    for request, result, sender, profile in _TABLE
+    request.__name__: Action(request.__name__, request, result, sender) for request, result, sender in _TABLE
 }
 
 OF_REQUEST: Final[dict[type[Message], Action]] = {action.request: action for action in ACTIONS.values()}
-
-KNOWN_ELSEWHERE: Final = frozenset(
-    {
-        "CancelReservation",
-        "CertificateSigned",
-        "ClearChargingProfile",
-        "DeleteCertificate",
-        "DiagnosticsStatusNotification",
-        "ExtendedTriggerMessage",
-        "FirmwareStatusNotification",
-        "GetCompositeSchedule",
-        "GetDiagnostics",
-        "GetInstalledCertificateIds",
-        "GetLocalListVersion",
-        "GetLog",
-        "InstallCertificate",
-        "LogStatusNotification",
-        "ReserveNow",
-        "SecurityEventNotification",
-        "SendLocalList",
-        "SetChargingProfile",
-        "SignCertificate",
-        "SignedFirmwareStatusNotification",
-        "SignedUpdateFirmware",
-        "TriggerMessage",
-        "UpdateFirmware",
-    }
-)
-"""Actions of OCPP 1.6 whose profiles are not in the table yet: NotSupported; others are NotImplemented."""
 
 
 def sent_by(sender: Sender) -> dict[str, Action]:
@@ -103,13 +108,11 @@ def sent_by(sender: Sender) -> dict[str, Action]:
 
 
 def action_named(name: str) -> Action:
-    """Look a name up; PayloadInvalid NotImplemented if unknown, NotSupported if its profile is absent."""
+    """Look a name up; raises PayloadInvalid NotImplemented."""
     action = ACTIONS.get(name)
-    if action is not None:
-        return action
-    if name in KNOWN_ELSEWHERE:
-        raise PayloadInvalid("NotSupported", f"{name} belongs to a profile that is not supported")
-    raise PayloadInvalid("NotImplemented", reading.not_one_of(name, tuple(ACTIONS), "no such action"))
+    if action is None:
+        raise PayloadInvalid("NotImplemented", reading.not_one_of(name, tuple(ACTIONS), "no such action"))
+    return action
 
 
 def decode_request(action: str, payload: bytes) -> Message:

@@ -4,9 +4,10 @@
 |--------------|----------------------------------|-------------------------------------------------|
 | Accepted     | everything                       | everything                                      |
 | none yet     | everything, counted as `no_boot` | everything                                      |
+|   (strict)   | BootNotification                 |                                                 |
 | Pending      | BootNotification, what we        | everything but RemoteStartTransaction and       |
 |              | triggered                        | RemoteStopTransaction                           |
-| Rejected     | BootNotification                 | nothing                                         |
+| Rejected     | BootNotification                 | the same: an operator who insists is warned     |
 
 "None yet" is a charge point of which no BootNotification was ever seen: many reconnect without one
 (Q17, Q18), so where the policy is to accept, it is served. Where the policy holds charge points back
@@ -19,11 +20,15 @@ from collections.abc import Collection
 from typing import Final, Literal
 
 from gateway.ocpp16.core import RegistrationStatus
+from gateway.ocpp16.remote_trigger import TriggerMessage
+from gateway.ocpp16.security import ExtendedTriggerMessage
+from gateway.ocpp16.types import Message
 
 type Verdict = Literal["served", "no_boot", "refused"]
 
 REFUSAL: Final = "SecurityError"
-_NOT_WHILE_PENDING: Final = frozenset({"RemoteStartTransaction", "RemoteStopTransaction"})
+NOT_ACCEPTED: Final = "Only BootNotification is served before one was answered Accepted."
+_NOT_BEFORE_ACCEPTED: Final = frozenset({"RemoteStartTransaction", "RemoteStopTransaction"})
 
 
 def may_receive(
@@ -31,6 +36,7 @@ def may_receive(
     registration: RegistrationStatus | None,
     *,
     policy: RegistrationStatus = "Accepted",
+    strict: bool = False,
     triggered: Collection[str] = (),
 ) -> Verdict:
     """Judge a charge point's call; `registration` is the answer to its last BootNotification.
@@ -40,13 +46,26 @@ def may_receive(
     if action == "BootNotification" or registration == "Accepted":
         return "served"
     if registration is None and policy == "Accepted":
-        return "no_boot"
+        return "refused" if strict else "no_boot"
     held = registration or policy
     return "served" if held == "Pending" and action in triggered else "refused"
 
 
+def triggered(request: Message) -> frozenset[str]:
+    """Name the call that our own call asks a charge point for."""
+    match request:
+        case TriggerMessage(requested_message=action):
+            return frozenset({action})
+        case ExtendedTriggerMessage(requested_message="FirmwareStatusNotification"):
+            return frozenset({"SignedFirmwareStatusNotification"})
+        case ExtendedTriggerMessage(requested_message="SignChargePointCertificate"):
+            return frozenset({"SignCertificate"})
+        case ExtendedTriggerMessage(requested_message=action):
+            return frozenset({action})
+        case _:
+            return frozenset()
+
+
 def may_send(action: str, registration: RegistrationStatus | None) -> bool:
-    """Whether the specification lets us send a charge point this call now."""
-    if registration == "Rejected":
-        return False
-    return registration != "Pending" or action not in _NOT_WHILE_PENDING
+    """Whether we send a charge point this call; what is merely ill-advised we do (see the table)."""
+    return registration in {None, "Accepted"} or action not in _NOT_BEFORE_ACCEPTED

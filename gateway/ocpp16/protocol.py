@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.ocpp16 import frames, lenient, odd_frames, reading
-from gateway.ocpp16.actions import ACTIONS, KNOWN_ELSEWHERE, OF_REQUEST, Sender, sent_by
+from gateway.ocpp16.actions import ACTIONS, OF_REQUEST, Sender, sent_by
 from gateway.ocpp16.errors import (
     CODES,
     CallOutstanding,
@@ -173,9 +173,6 @@ class Protocol:
         if name in ACTIONS:
             self.faults["action_from_wrong_side"] += 1
             return self._fault(id_, "NotSupported", f"{name} is not for a {_PEER[self.role]} to send")
-        if name in KNOWN_ELSEWHERE:
-            self.faults["action_not_supported"] += 1
-            return self._fault(id_, "NotSupported", f"{name} belongs to a profile that is not supported")
         self.faults["action_unknown"] += 1
         text = reading.not_one_of(name, tuple(self._incoming), "no action of OCPP 1.6")
         return self._fault(id_, "NotImplemented", text)

@@ -1,7 +1,9 @@
 import pytest
 
-from gateway.ocpp16 import boot
+from gateway.ocpp16 import actions, boot
 from gateway.ocpp16.actions import Sender, sent_by
+from gateway.ocpp16.core import Reset
+from gateway.ocpp16.remote_trigger import TriggerMessage
 
 FROM_CHARGE_POINT = sorted(sent_by(Sender.CHARGE_POINT))
 FROM_US = sorted(sent_by(Sender.CENTRAL_SYSTEM))
@@ -17,6 +19,7 @@ def test_an_accepted_charge_point_may_send_everything(action: str) -> None:
 def test_without_boot_everything_is_served_and_counted(action: str) -> None:
     expected = "served" if action == "BootNotification" else "no_boot"
     assert boot.may_receive(action, None) == expected
+    assert boot.may_receive(action, None, strict=True) == ("served" if expected == "served" else "refused")
 
 
 @pytest.mark.parametrize("policy", ["Pending", "Rejected"])
@@ -38,7 +41,21 @@ def test_what_we_triggered_is_served_while_pending_only() -> None:
 def test_what_we_may_send(action: str) -> None:
     assert boot.may_send(action, "Accepted")
     assert boot.may_send(action, None)
-    assert not boot.may_send(action, "Rejected")
-    assert boot.may_send(action, "Pending") == (
-        action not in {"RemoteStartTransaction", "RemoteStopTransaction"}
-    )
+    forbidden = action in {"RemoteStartTransaction", "RemoteStopTransaction"}
+    assert boot.may_send(action, "Pending") == (not forbidden)
+    assert boot.may_send(action, "Rejected") == (not forbidden)
+
+
+def test_what_a_trigger_lets_through() -> None:
+    assert boot.triggered(TriggerMessage(requested_message="Heartbeat")) == {"Heartbeat"}
+    extended = {
+        "FirmwareStatusNotification": "SignedFirmwareStatusNotification",
+        "SignChargePointCertificate": "SignCertificate",
+        "MeterValues": "MeterValues",
+    }
+    for asked, sent in extended.items():
+        request = actions.decode_request(
+            "ExtendedTriggerMessage", b'{"requestedMessage":"%s"}' % asked.encode()
+        )
+        assert boot.triggered(request) == {sent}
+    assert not boot.triggered(Reset(type="Soft"))

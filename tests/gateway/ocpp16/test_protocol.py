@@ -101,7 +101,7 @@ def test_a_refusal_is_cut_to_the_limit(protocol: Protocol) -> None:
         ('[2,"a","Authorize","x"]', "FormationViolation"),
         ('[2,"a","Authorise",{"idTag":"x"}]', "NotImplemented"),
         ('[2,"a","Reset",{"type":"Hard"}]', "NotSupported"),
-        ('[2,"a","FirmwareStatusNotification",{"status":"Idle"}]', "NotSupported"),
+        ('[2,"a","SetChargingProfile",{"connectorId":1}]', "NotSupported"),
         ('[2,"a","Authorize",{"idTag":]', "FormationViolation"),
         ('[2,"a","Authorize",{"idTag":"\ud800"}]', "FormationViolation"),
         ('[2,"a","Authorize",{"idTag":"\\ud800"}]', "FormationViolation"),

@@ -1,0 +1,188 @@
+"""Have a charge point do something and wait for it: what every route that sends a command goes through."""
+
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple, assert_never
+
+import msgspec
+import trio
+from quart import Response
+
+from admin import bodies, refusals
+from admin.command_answer import CommandAnswer, CommandError, answer_of
+from admin.problems import Problem, not_found, store_away
+from admin.services import services
+from admin.warnings import View, warnings_for
+from gateway.ocpp16 import actions
+from gateway.ocpp16.types import Message
+from state import charge_points, commands, leases, nodes
+from state.commands import Command, Conflict, Submitted
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
+
+REREAD_S = 1.0
+_WAITING = frozenset({"queued", "sent"})
+
+type WaitFor = Literal["answer", "transaction"]
+
+
+class Sent(NamedTuple):
+    """How far the command had got when we stopped to wait."""
+
+    command: Command
+    warnings: tuple[str, ...]
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The CALLRESULT's payload; None unless the charge point answered with one."""
+        response = self.command.response
+        return None if response is None else msgspec.json.decode(response, type=dict[str, Any])
+
+
+async def send(
+    tenant: str,
+    charge_point: str,
+    request: Message,
+    *,
+    timeout_s: float,
+    wait_s: float | None = None,
+    wait_for: WaitFor = "answer",
+    idempotency_key: str | None = None,
+) -> Sent:
+    """Record a command and wait for its end, `timeout_s` by default, or for the transaction it becomes.
+
+    Raises Problem: 404, 409 for what must not be sent, 422 for a key that was used otherwise, 503.
+    """
+    held, action = services(), actions.OF_REQUEST[type(request)].name
+    record = await charge_points.get(held.store, tenant, charge_point)
+    if record is None:
+        raise not_found("charge point")
+    refusals.check(action, request, record)
+    warnings = await warnings_for(request, View(held.store, record))
+    submitted = await commands.submit(
+        held.store,
+        tenant,
+        charge_point,
+        action=action,
+        payload=actions.encode(request),
+        ttl_ms=round(timeout_s * 1000),
+        reply_to=held.answers.incarnation,
+        idempotency_key=idempotency_key,
+    )
+    match submitted:
+        case Conflict():
+            raise Problem(
+                422,
+                "idempotency-key-reused",
+                "This Idempotency-Key was used for another action or body; take a new one.",
+                members={"id": submitted.command_id},
+            )
+        case Submitted(command):
+            wait_s = timeout_s if wait_s is None else wait_s
+            return Sent(await _waited(command, wait_s, wait_for), warnings)
+        case _:
+            assert_never(submitted)
+
+
+async def _waited(command: Command, wait_s: float, wait_for: WaitFor) -> Command:
+    """Wait until there is nothing more to wait for, or `wait_s` have passed. Raises Problem (503)."""
+    store, until = services().store, trio.current_time() + wait_s
+    with services().answers.listening(command.id) as wake:
+        while True:
+            now, away = trio.current_time(), False
+            try:
+                # It may have come before we listened, and inbox messages may be lost: the record decides.
+                command = await commands.get(store, command.tenant, command.id) or command
+            except StoreUnavailable:
+                away = True
+            if _ended(command, wait_for):
+                return command
+            left_s = until - now
+            if command.status in _WAITING:
+                left_s = min(left_s, (command.deadline_ms - store.server_time_ms()) / 1000)
+            if left_s <= 0:
+                if away:
+                    raise store_away(id=command.id)
+                return command
+            if await wake.wait(min(REREAD_S, left_s)) or command.status != "queued":
+                continue
+            with suppress(StoreUnavailable):
+                await _wake_again(command)
+
+
+def _ended(command: Command, wait_for: WaitFor) -> bool:
+    if command.status in _WAITING:
+        return False
+    if wait_for == "answer" or command.status != "answered" or command.transaction is not None:
+        return True
+    response = msgspec.json.decode(command.response or b"{}")
+    return not isinstance(response, dict) or response.get("status") != "Accepted"
+
+
+async def _wake_again(command: Command) -> None:
+    """Nobody has taken it for a second: a wake-up was lost, or the session has left, or its node died."""
+    store, keys = services().store, ChargePointKeys(command.tenant, command.charge_point)
+    held = await leases.holding(store, command.tenant, command.charge_point)
+    node = None if held is None or not held.online else held.node
+    message = {"kind": "command", "member": keys.member, "command": command.id}
+    if node is None or not await nodes.send(store, node, message):
+        await commands.settle(store, keys, command.id, status="offline")
+
+
+def outcome(sent: Sent, wait_for: WaitFor = "answer") -> Response:
+    """Answer the request that sent it: 200, 202 for "not yet", or a problem with the command in it."""
+    command = sent.command
+    answer = answer_of(command, sent.warnings)
+    match command.status:
+        case "answered":
+            return bodies.answer(answer, 200 if _ended(command, wait_for) else 202)
+        case "queued" | "sent":
+            if services().store.server_time_ms() < command.deadline_ms:
+                return bodies.answer(answer, 202)
+            raise _problem(504, "deadline-passed", "The deadline has passed without an answer.", answer)
+        case "error":
+            error = answer.error or CommandError(code="GenericError")
+            raise _problem(
+                502,
+                "call-error",
+                f"The charge point answered with the error {error.code}.",
+                answer,
+                error=error,
+            )
+        case "offline":
+            raise _problem(409, "offline", "The charge point is offline; nothing was sent.", answer)
+        case "busy":
+            raise _problem(
+                429,
+                "busy",
+                "Too many commands wait for this charge point; nothing was sent.",
+                answer,
+                headers={"Retry-After": "5"},
+            )
+        case "expired":
+            raise _problem(504, "deadline-passed", "The deadline passed before the command was sent.", answer)
+        case "timeout":
+            raise _problem(504, "deadline-passed", "The deadline has passed without an answer.", answer)
+        case "unknown":
+            raise _problem(
+                504,
+                "outcome-unknown",
+                "Our node died after sending; the charge point may have acted on it.",
+                answer,
+            )
+        case _:
+            assert_never(command.status)
+
+
+def _problem(
+    status: int,
+    kind: str,
+    detail: str,
+    answer: CommandAnswer,
+    *,
+    error: CommandError | None = None,
+    headers: dict[str, str] | None = None,
+) -> Problem:
+    members: dict[str, Any] = {"id": answer.id, "command": answer}
+    if error is not None:
+        members |= {"code": error.code, "description": error.description, "details": error.details}
+    return Problem(status, kind, detail, headers=headers, members=members)

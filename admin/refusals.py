@@ -1,0 +1,26 @@
+"""The few commands that are not sent at all: what the specification says a central system SHALL NOT do."""
+
+from admin.problems import Problem
+from gateway.ocpp16.boot import may_send, triggered
+from gateway.ocpp16.types import Message
+from state.charge_points import ChargePoint
+
+
+def check(action: str, request: Message, record: ChargePoint) -> None:
+    """Raises Problem (409). Everything else is sent, and warned of."""
+    if not may_send(action, record.boot_status):
+        raise Problem(
+            409,
+            "not-accepted",
+            f"{action} must not be sent to a charge point whose BootNotification was answered "
+            f"{record.boot_status} (OCPP 1.6 section 4.2); release it first.",
+        )
+    if action == "TriggerMessage" and record.boot_status == "Accepted":
+        if "BootNotification" not in triggered(request):
+            return
+        raise Problem(
+            409,
+            "already-accepted",
+            "A charge point whose BootNotification was answered Accepted must not be asked for another one "
+            "(errata 3.40); Reset makes it boot.",
+        )

@@ -1,0 +1,29 @@
+"""What an operator should know beside a charge point's answer. Warned of is much, refused almost nothing.
+
+Our view of a charge point may be old or wrong, and a test may want the wrong thing sent on purpose. One file
+per feature profile, its table at the foot.
+"""
+
+from admin.warnings import core
+from admin.warnings.view import View, Warner
+from gateway.ocpp16.types import Message
+
+__all__ = ["View", "warnings_for"]
+
+_WARNERS: dict[type[Message], Warner] = {
+    request: warner for profile in (core,) for request, warner in profile.WARNERS.items()
+}
+
+
+async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
+    """Sentences for people, each saying what is odd and why it may matter. Raises StoreUnavailable."""
+    found = list(_of_registration(view))
+    if (warner := _WARNERS.get(type(request))) is not None:
+        found += await warner(request, view)
+    return tuple(found)
+
+
+def _of_registration(view: View) -> list[str]:
+    if view.record.boot_status == "Rejected":
+        return ["The charge point was answered Rejected: until it boots again neither side should call."]
+    return []

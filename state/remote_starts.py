@@ -1,0 +1,83 @@
+"""Remote starts that a charge point agreed to, until the transaction comes that keeps the promise.
+
+RemoteStartTransaction.conf says only that the charge point will try (errata 2025-04, 12). The start that
+follows names no command: it is recognised by id tag and connector, within `LASTS_MS`.
+"""
+
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+
+from state import nodes
+from state.errors import StoreUnavailable
+from state.id_tags import fold
+from state.keys import ChargePointKeys
+from state.replies import fields
+from state.scripts import script
+from state.store import Store
+from state.transaction_list import public_id
+from state.transactions import Start
+
+LASTS_MS = 600_000
+"""Longer than drivers take to plug in, shorter than until the same tag starts by itself."""
+SKEW_MS = 60_000
+"""How far behind a charge point's clock may be; an earlier start was made offline, before it was asked."""
+AT_ONCE = 32
+
+_EXPECT = script("remote_start_expect")
+_FULFIL = script("remote_start_fulfil")
+
+
+class Expected(NamedTuple):
+    since_ms: int
+    connector_id: int | None
+    id_tag: str
+
+    def meets(self, start: Start, now_ms: int) -> bool:
+        if now_ms - self.since_ms > LASTS_MS or fold(start.id_tag) != self.id_tag:
+            return False
+        if self.connector_id not in {None, start.connector_id}:
+            return False
+        return not start.plausible or start.started_ms >= self.since_ms - SKEW_MS
+
+
+async def expect(
+    store: Store, keys: ChargePointKeys, command_id: str, *, id_tag: str, connector_id: int | None
+) -> None:
+    """Remember that this command was accepted; once only, whatever became of it since."""
+    expected = Expected(store.server_time_ms(), connector_id, fold(id_tag))
+    await store.step(
+        _EXPECT,
+        (keys.remote_starts, keys.command(command_id)),
+        (command_id, msgspec.json.encode(expected), AT_ONCE, LASTS_MS),
+    )
+
+
+async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_id: int) -> str | None:
+    """Find the command that this start answers, the newest if several could be; it will name the transaction.
+
+    Returns the command's id, None if nobody asked for this start. Whoever waits for it is woken.
+    """
+    expectations = fields(await store.execute("HGETALL", keys.remote_starts))
+    if not expectations:
+        return None
+    now_ms = store.server_time_ms()
+    read = ((id_, msgspec.json.decode(one, type=Expected)) for id_, one in expectations.items())
+    found = [(one.since_ms, id_) for id_, one in read if one.meets(start, now_ms)]
+    if not found:
+        return None
+    command_id = max(found)[1]
+    transaction = public_id(keys.id, transaction_id)
+    data = msgspec.json.encode({"command": command_id, "transaction_id": transaction})
+    word, *reply_to = await store.step(
+        _FULFIL,
+        (keys.remote_starts, keys.command(command_id), keys.events),
+        (keys.member, transaction, data, *(id_ for _, id_ in found)),
+    )
+    if word != b"fulfilled":
+        return None
+    if reply_to[0]:
+        with suppress(StoreUnavailable):  # A wake-up only: who waits looks at the record by itself.
+            await nodes.send(store, reply_to[0].decode(), {"kind": "answer", "command": command_id})
+    return command_id
