@@ -24,6 +24,7 @@ LASTS_MS = 600_000
 SKEW_MS = 60_000
 """How far behind a charge point's clock may be; an earlier start was made offline, before it was asked."""
 AT_ONCE = 32
+"""The oldest of them gives way: whoever asked last is the most likely to be answered."""
 
 _EXPECT = script("remote_start_expect")
 _FULFIL = script("remote_start_fulfil")
@@ -57,27 +58,27 @@ async def expect(
 async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_id: int) -> str | None:
     """Find the command that this start answers, the newest if several could be; it will name the transaction.
 
-    Returns the command's id, None if nobody asked for this start. Whoever waits for it is woken.
+    Returns the command's id, None if nobody asked for this start, or if it came before and is only repeated.
+    A transaction answers one command. Whoever waits for it is woken.
     """
     expectations = fields(await store.execute("HGETALL", keys.remote_starts))
     if not expectations:
         return None
     now_ms = store.server_time_ms()
     read = ((id_, msgspec.json.decode(one, type=Expected)) for id_, one in expectations.items())
-    found = [(one.since_ms, id_) for id_, one in read if one.meets(start, now_ms)]
-    if not found:
-        return None
-    command_id = max(found)[1]
-    transaction = public_id(keys.id, transaction_id)
-    data = msgspec.json.encode({"command": command_id, "transaction_id": transaction})
-    word, *reply_to = await store.step(
-        _FULFIL,
-        (keys.remote_starts, keys.command(command_id), keys.events),
-        (keys.member, transaction, data, *(id_ for _, id_ in found)),
-    )
-    if word != b"fulfilled":
-        return None
-    if reply_to[0]:
-        with suppress(StoreUnavailable):  # A wake-up only: who waits looks at the record by itself.
-            await nodes.send(store, reply_to[0].decode(), {"kind": "answer", "command": command_id})
-    return command_id
+    found = sorted(((one.since_ms, id_) for id_, one in read if one.meets(start, now_ms)), reverse=True)
+    ids = [id_ for _, id_ in found]
+    public = public_id(keys.id, transaction_id)
+    for position, id_ in enumerate(ids):
+        data = msgspec.json.encode({"command": id_, "transaction_id": public})
+        word, *reply_to = await store.step(
+            _FULFIL,
+            (keys.remote_starts, keys.command(id_), keys.events, keys.transaction(transaction_id)),
+            (keys.member, public, data, start.received_ms, *ids[position:]),
+        )
+        if word == b"fulfilled":
+            if reply_to[0]:
+                with suppress(StoreUnavailable):  # A wake-up only: who waits looks at the record by itself.
+                    await nodes.send(store, reply_to[0].decode(), {"kind": "answer", "command": id_})
+            return id_
+    return None

@@ -1,7 +1,14 @@
--- KEYS remote_starts command events | ARGV member transaction data ids... -> {'fulfilled', reply_to} | {'again'}
--- What else the same start would meet was promised earlier, and never kept.
-local first = redis.call('HDEL', KEYS[1], unpack(ARGV, 4))
-if first == 0 or redis.call('EXISTS', KEYS[2]) == 0 then return {'again'} end
+-- KEYS remote_starts command events transaction | ARGV member public_id data received_ms ids...
+-- -> {'fulfilled', reply_to} | {'again'} | {'older'}
+-- `ids`: the command, then what the same start would meet but was promised earlier, and never kept.
+local t = redis.call('HMGET', KEYS[4], 'received_ms', 'command')
+local c = redis.call('HMGET', KEYS[2], 'sent_ms', 'reply_to')
+local expected = redis.call('HEXISTS', KEYS[1], ARGV[5]) == 1
+if t[2] or not (expected and t[1] and c[1]) then return {'again'} end
+-- The repeat of a start that had come before we asked.
+if now_ms() - (ARGV[4] - t[1]) < tonumber(c[1]) then return {'older'} end
+redis.call('HDEL', KEYS[1], unpack(ARGV, 5))
+redis.call('HSET', KEYS[4], 'command', ARGV[5])
 redis.call('HSET', KEYS[2], 'transaction', ARGV[2])
 emit(KEYS[3], ARGV[1], 'command.transaction', ARGV[3])
-return {'fulfilled', redis.call('HGET', KEYS[2], 'reply_to')}
+return {'fulfilled', c[2]}
