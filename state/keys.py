@@ -96,6 +96,56 @@ class ChargePointKeys:
         return self._own("remote-starts")
 
     @property
+    def reservations(self) -> str:
+        return self._own("reservations")
+
+    @property
+    def local_list(self) -> str:
+        """What its local authorisation list should be, and what it is as far as we know."""
+        return self._own("local-list")
+
+    @property
+    def configuration(self) -> str:
+        return self._own("configuration")
+
+    @property
+    def configuration_pending(self) -> str:
+        """Changes that count after the next boot."""
+        return self._own("configuration-pending")
+
+    @property
+    def faults(self) -> str:
+        return self._own("faults")
+
+    @property
+    def jobs(self) -> str:
+        return self._own("jobs")
+
+    @property
+    def security_events(self) -> str:
+        return self._own("security-events")
+
+    @property
+    def security_events_evicted(self) -> str:
+        return self._own("security-events-evicted")
+
+    @property
+    def certificates(self) -> str:
+        return self._own("certificates")
+
+    @property
+    def data_transfers(self) -> str:
+        return self._own("data-transfers")
+
+    @property
+    def trace(self) -> str:
+        return self._own("trace")
+
+    @property
+    def trace_frames(self) -> str:
+        return self._own("trace-frames")
+
+    @property
     def deleted_with_it(self) -> tuple[str, ...]:
         """What is simply gone when the charge point is deleted."""
         return (
@@ -105,6 +155,18 @@ class ChargePointKeys:
             self.orphans,
             self.pending,
             self.remote_starts,
+            self.jobs,
+            self.security_events,
+            self.security_events_evicted,
+            self.certificates,
+            self.data_transfers,
+            self.faults,
+            self.reservations,
+            self.local_list,
+            self.configuration,
+            self.configuration_pending,
+            self.trace,
+            self.trace_frames,
         )
 
     def _own(self, kind: str) -> str:
@@ -181,12 +243,22 @@ def id_tags(tenant: str) -> str:
     return f"csms:id-tags:{{{encode(tenant)}}}"
 
 
+def data_transfer_vendors(tenant: str) -> str:
+    """A tenant's vendors of DataTransfer, by folded vendor id."""
+    return f"csms:data-transfer-vendors:{{{encode(tenant)}}}"
+
+
 def id_tag(tenant: str, folded: str) -> str:
     return f"csms:id-tag:{{{join(tenant, folded)}}}"
 
 
 def holds(tenant: str, folded: str) -> str:
     return f"csms:holds:{{{join(tenant, folded)}}}"
+
+
+def traces(tenant: str) -> str:
+    """A tenant's charge points of which a trace runs, by when it ends."""
+    return f"csms:traces:{{{encode(tenant)}}}"
 
 
 def node(incarnation: str) -> str:

@@ -268,6 +268,7 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
             keys.history,
             keys.transactions,
             keys.open_transactions,
+            keys.reservations,
         ),
         (
             *lease.head_args(),
@@ -278,9 +279,16 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
             f"{proposed} {mark} {start.id_tag}",
             listed(keys.id, start.started_ms, proposed),
             _json(event),
+            _reservation(start),
             *_flat(fields),
         ),
     )
+
+
+def _reservation(start: Start) -> str:
+    """What it consumes. 0 means none to many charge points; nobody reserves under more than 64 bits."""
+    named = start.reservation_id or 0
+    return str(named) if named and -(2**63) <= named < 2**63 else ""
 
 
 async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed | None:

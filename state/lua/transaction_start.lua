@@ -1,5 +1,6 @@
--- KEYS lease held events record starts open transaction history transactions open_transactions
--- | ARGV epoch holder member id fingerprint plausible connector pointer listed data fields...
+-- KEYS lease held events record starts open transaction history transactions open_transactions reservations
+-- | ARGV epoch holder member id fingerprint plausible connector pointer listed data reservation
+--   fields...
 -- -> {'started', fence, clock_fault, superseded} | {'seen', fence, id} | {'again', fence, id}
 -- The id is proposed, as its key must be declared; 'again' says which one would be right.
 local FIRST_SECOND, TOLERANCE_S = 1735689600, 60 -- 2025-01-01
@@ -14,7 +15,7 @@ local taken = redis.call('EXISTS', KEYS[7]) == 1
 if taken then right = math.max(right, id + 1) end
 if taken or id <= last or id < right - TOLERANCE_S then return {'again', f, right} end
 redis.call('HSET', KEYS[4], 'last_transaction_id', ARGV[4])
-redis.call('HSET', KEYS[7], 'listed', ARGV[9], unpack(ARGV, 11))
+redis.call('HSET', KEYS[7], 'listed', ARGV[9], unpack(ARGV, 12))
 redis.call('HSET', KEYS[5], ARGV[5], ARGV[4])
 for set = 8, 10 do redis.call('ZADD', KEYS[set], 0, ARGV[9]) end
 local superseded = ''
@@ -23,4 +24,7 @@ if f == 'ok' then
   redis.call('HSET', KEYS[6], ARGV[7], ARGV[8])
 end
 emit(KEYS[3], ARGV[3], 'transaction.started', ARGV[10])
+if ARGV[11] ~= '' and use_reservation(KEYS[11], ARGV[11], ARGV[4]) then
+  emit(KEYS[3], ARGV[3], 'reservation.used', ARGV[10])
+end
 return {'started', f, fault and '1' or '0', superseded}

