@@ -16,6 +16,7 @@ from gateway.node import Node
 from gateway.session import Session
 from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points, leases, tokens
+from state.charge_points import BootStatus
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 
@@ -39,6 +40,8 @@ class Admitted(NamedTuple):
     keys: ChargePointKeys
     token_id: str
     register: bool
+    registration: BootStatus
+    """The policy that it is registered under."""
 
 
 async def handle(node: Node, upgrade: Upgrade) -> None:
@@ -79,7 +82,12 @@ async def _admit(node: Node, upgrade: Upgrade) -> Admitted:
         )
     if SUBPROTOCOL not in upgrade.subprotocols:
         raise Refusal(400, "Offer the subprotocol ocpp1.6 in Sec-WebSocket-Protocol.")
-    return Admitted(ChargePointKeys(who.tenant, who.charge_point), verified.token_id, record is None)
+    return Admitted(
+        ChargePointKeys(who.tenant, who.charge_point),
+        verified.token_id,
+        register=record is None,
+        registration=verified.tenant.registration,
+    )
 
 
 def _store_away() -> Refusal:
@@ -119,6 +127,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.C
             not_after_ms=node.store.server_time_ms() + CLAIM_S * 1000,
             connection=attached,
             register=admitted.register,
+            registration=admitted.registration,
         )
         confirmed = True
     except StoreUnavailable:

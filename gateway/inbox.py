@@ -1,6 +1,6 @@
 """Messages from other processes to this node. Each is a wake-up: losing one costs seconds, never a fact."""
 
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 import trio
@@ -43,22 +43,31 @@ async def read(node: Node) -> None:
 
 def _take(node: Node, message: dict[str, Any]) -> None:
     match message.get("kind"):
-        case "command":
+        case "command" | "disconnect" | "settings" as kind:
             if (session := node.hub.find(message["member"])) is not None:
-                session.calls.wake()
+                _tell(node, session, kind, message)
         case "evicted":
             node.background(_evict, node, message)
         case "evicted_done":
             node.evictions.gone(message["holder"])
-        case "disconnect":
-            if (session := node.hub.find(message["member"])) is not None:
-                session.close_soon(_CLOSINGS.get(message.get("reason", ""), DISCONNECTED))
         case "token_revoked":
             for session in node.hub:
                 if _uses(session, message):
                     session.close_soon(REVOKED)
         case kind:
             log.warning("inbox message of an unknown kind", kind=kind)
+
+
+def _tell(
+    node: Node, session: Session, kind: Literal["command", "disconnect", "settings"], message: dict[str, Any]
+) -> None:
+    match kind:
+        case "command":
+            session.calls.wake()
+        case "disconnect":
+            session.close_soon(_CLOSINGS.get(message.get("reason", ""), DISCONNECTED))
+        case "settings":
+            node.background(session.reread_settings)
 
 
 def _uses(session: Session, message: dict[str, Any]) -> bool:

@@ -28,7 +28,7 @@ from gateway.ocpp16.protocol import (
 )
 from gateway.websocket.close_codes import Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
-from state import leases
+from state import charge_points, leases
 from state.errors import LeaseLost, StoreUnavailable, Superseded
 
 log = structlog.get_logger()
@@ -51,6 +51,7 @@ class Session:
             lease=claimed.lease,
             heartbeat_interval_s=node.config.boot.heartbeat_interval_s,
             registration=record.boot_status,
+            policy=record.registration,
             strict=record.strict,
         )
         self.calls = Calls(self)
@@ -91,6 +92,14 @@ class Session:
 
     def close_soon(self, closing: Closing) -> None:
         self.node.background(self.close, closing)
+
+    async def reread_settings(self) -> None:
+        """An operator changed them. The registration stays: only a BootNotification changes that."""
+        keys = self.lease.keys
+        record = await charge_points.get(self.node.store, keys.tenant, keys.id)
+        if record is not None:
+            self.charge_point.policy = record.registration
+            self.charge_point.strict = self.protocol.strict = record.strict
 
     def _received(self, frame: bytes) -> Awaitable[None]:
         """What to await: one coroutine from here to the handler, as each more costs 1 % of a Heartbeat."""

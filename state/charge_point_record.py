@@ -9,36 +9,52 @@ from state.replies import fields
 
 type BootStatus = Literal["Accepted", "Pending", "Rejected"]
 
+REGISTRATION_INTERVAL_S = 60
+"""How soon a charge point that was held back asks again, if nobody said otherwise."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator decides. `strict`: no lenient repairs. `origin_allowed`: it sends an Origin."""
+    """What an operator decides. `strict`: no lenient repairs. `origin_allowed`: it sends an Origin.
+
+    `registration` is the policy: what its next BootNotification is answered, with `registration_interval_s`
+    while that is not Accepted; else with `heartbeat_interval_s` (None: as the gateway is configured).
+    """
 
     description: str = ""
     strict: bool = False
     origin_allowed: bool = False
+    registration: BootStatus = "Accepted"
+    registration_interval_s: int = REGISTRATION_INTERVAL_S
+    heartbeat_interval_s: int | None = None
 
 
-class ChargePoint(msgspec.Struct, frozen=True, kw_only=True):
+class ChargePoint(Settings, frozen=True, kw_only=True):
     """`boot`: its last BootNotification as decoded JSON; `boot_status`: what we answered to it."""
 
     tenant: str
     id: str
     registered_ms: int
     auto_registered: bool = False
-    description: str = ""
-    strict: bool = False
-    origin_allowed: bool = False
     boot: dict[str, object] | None = None
     booted_ms: int | None = None
     boot_status: BootStatus | None = None
 
+    @property
+    def awaiting_release(self) -> bool:
+        """Whether it is held back, and will be at its next boot too."""
+        return self.registration != "Accepted" and self.boot_status != "Accepted"
+
 
 def settings_fields(settings: Settings) -> list[str | int]:
     """Name and value by turns, as HSET takes them."""
+    heartbeat_interval_s = settings.heartbeat_interval_s
     return [
         *("description", settings.description),
         *("strict", int(settings.strict)),
         *("origin_allowed", int(settings.origin_allowed)),
+        *("registration", settings.registration),
+        *("registration_interval_s", settings.registration_interval_s),
+        *("heartbeat_interval_s", "" if heartbeat_interval_s is None else heartbeat_interval_s),
     ]
 
 
@@ -57,7 +73,17 @@ def read_record(
         description=found.get("description", ""),
         strict=found.get("strict") == "1",
         origin_allowed=found.get("origin_allowed") == "1",
+        registration=read_status(found.get("registration")) or "Accepted",
+        registration_interval_s=int(found.get("registration_interval_s", REGISTRATION_INTERVAL_S)),
+        heartbeat_interval_s=int(found.get("heartbeat_interval_s") or 0) or None,
         boot=msgspec.json.decode(found["boot"], type=dict[str, object]) if "boot" in found else None,
         booted_ms=int(found["booted_ms"]) if "booted_ms" in found else None,
-        boot_status=msgspec.convert(found.get("boot_status"), BootStatus | None),
+        boot_status=read_status(found.get("boot_status")),
     )
+
+
+def read_status(stored: str | bytes | None) -> BootStatus | None:
+    """Read a status as it is stored. Raises msgspec.ValidationError for any other word."""
+    text = stored.decode() if isinstance(stored, bytes) else stored
+    status: BootStatus | None = msgspec.convert(text, BootStatus | None)
+    return status

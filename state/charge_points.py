@@ -1,9 +1,18 @@
 """Charge points: registered by an operator or by themselves, listed, deleted with all that was known."""
 
+import msgspec
 from msgspec import json
 
 from state import keys as key_names
-from state.charge_point_record import BootStatus, ChargePoint, Settings, read_record, settings_fields
+from state.charge_point_record import (
+    REGISTRATION_INTERVAL_S,
+    BootStatus,
+    ChargePoint,
+    Settings,
+    read_record,
+    read_status,
+    settings_fields,
+)
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.leases import Holding, Lease, holdings, require
@@ -12,9 +21,21 @@ from state.replies import checked
 from state.scripts import script
 from state.store import Store
 
-__all__ = ["BootStatus", "ChargePoint", "Settings", "boot", "delete", "get", "list_", "put"]
+__all__ = [
+    "BootStatus",
+    "Booted",
+    "ChargePoint",
+    "Settings",
+    "accept",
+    "boot",
+    "delete",
+    "get",
+    "list_",
+    "put",
+]
 
 _PUT = script("charge_point_put")
+_ACCEPT = script("charge_point_accept")
 _BOOT = script("charge_point_boot")
 _DELETE = script("charge_point_delete")
 _BURY = script("transaction_bury")
@@ -28,6 +49,13 @@ _AT_ONCE = 500
 _ROUNDS = 5
 _STRAY_STREAMS = range(256)
 """Of stray meter values: one for each connector, the last for all from there (meter_values.py)."""
+
+
+class Booted(msgspec.Struct, frozen=True):
+    """What a BootNotification is answered. `interval_s` None: the gateway's own heartbeat interval."""
+
+    status: BootStatus
+    interval_s: int | None
 
 
 async def put(store: Store, tenant: str, charge_point: str, settings: Settings) -> bool:
@@ -46,12 +74,29 @@ async def get(store: Store, tenant: str, charge_point: str) -> ChargePoint | Non
     return read_record(tenant, charge_point, reply)
 
 
-async def boot(store: Store, lease: Lease, payload: bytes, status: BootStatus) -> None:
-    """Keep a BootNotification (JSON) and what we answered to it. Raises Superseded, LeaseLost."""
-    [word] = await store.step(
-        _BOOT, (*lease.head_keys(), lease.keys.record), (*lease.head_args(), payload, status)
+async def accept(store: Store, tenant: str, charge_point: str) -> bool:
+    """Let its next BootNotification be answered Accepted. False: it is not registered."""
+    accepted: BootStatus = "Accepted"
+    [word] = await store.step(_ACCEPT, (ChargePointKeys(tenant, charge_point).record,), (accepted,))
+    return bool(word == b"accepted")
+
+
+async def boot(store: Store, lease: Lease, payload: bytes) -> Booted:
+    """Keep a BootNotification (JSON), judged by the present policy. Raises Superseded, LeaseLost.
+
+    Configuration that waited for a reboot counts from here on.
+    """
+    keys = lease.keys
+    word, *rest = await store.step(
+        _BOOT,
+        (*lease.head_keys(), keys.record, keys.configuration, keys.configuration_pending),
+        (*lease.head_args(), payload),
     )
     require(word)
+    status, registration_interval, heartbeat_interval = rest
+    if (registration := read_status(status) or "Accepted") == "Accepted":
+        return Booted(registration, int(heartbeat_interval or 0) or None)
+    return Booted(registration, int(registration_interval or REGISTRATION_INTERVAL_S))
 
 
 async def list_(
@@ -61,6 +106,7 @@ async def list_(
     cursor: str | None = None,
     limit: int = 100,
     online: bool | None = None,
+    boot_status: BootStatus | None = None,
     prefix: str = "",
 ) -> Page[tuple[ChargePoint, Holding | None]]:
     """List charge points by id. A filtered page may be short and have a next one. Raises BadCursor."""
@@ -70,6 +116,8 @@ async def list_(
         page = await members(store, indexes, limit=limit, cursor=cursor, prefix=prefix.encode())
         for one, holding in await _load(store, tenant, [member.decode() for member in page.items]):
             if online is not None and online != (holding is not None and holding.online):
+                continue
+            if boot_status not in {None, one.boot_status}:
                 continue
             found.append((one, holding))
             if len(found) == limit:

@@ -10,13 +10,14 @@ import msgspec
 
 from state import keys as key_names
 from state import nodes
-from state.charge_point_record import ChargePoint, read_record
+from state.charge_point_record import BootStatus, ChargePoint, read_record
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 from state.prepared import Prepared
 from state.replies import checked, fields
 from state.scripts import script
 from state.store import Store
+from state.traces import Running, read_running
 
 _CLAIM = script("lease_claim")
 _RELEASE = script("lease_release")
@@ -89,13 +90,14 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
-    """`pending`: ids of commands that wait, the oldest first."""
+    """`pending`: ids of commands that wait, the oldest first. `trace`: what is to be recorded."""
 
     lease: Lease
     previous_holder: str | None
     previous_node: str | None
     pending: tuple[str, ...]
     record: ChargePoint
+    trace: Running | None = None
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -131,11 +133,13 @@ async def claim(
     not_after_ms: int,
     connection: Connection,
     register: bool,
+    registration: BootStatus = "Accepted",
 ) -> Claimed | Late | Flapping | UnknownChargePoint:
     """Take the lease: the newest authenticated connection wins.
 
-    `not_after_ms` is server time. With `register` an unknown charge point is created. On StoreUnavailable or
-    cancellation the outcome is unknown: follow it with `release_if_holder` until that is confirmed.
+    `not_after_ms` is server time. With `register` an unknown charge point is created, under the policy
+    `registration`. On StoreUnavailable or cancellation the outcome is unknown: follow it with
+    `release_if_holder` until that is confirmed.
     """
     own = holder.partition("/")[0]
     details = msgspec.json.encode(connection)
@@ -147,7 +151,7 @@ async def claim(
                 *(keys.lease, keys.held(own), keys.events, keys.record, keys.charge_points, keys.pending),
                 keys.held(expected or own),
             ),
-            (not_after_ms, holder, keys.member, keys.id, expected, details, int(register)),
+            (not_after_ms, holder, keys.member, keys.id, expected, details, registration if register else ""),
         )
         match word:
             case b"claimed":
@@ -250,7 +254,8 @@ def _claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed
     record = read_record(keys.tenant, keys.id, reply)
     if record is None:
         raise AssertionError("a claim registers, or finds a registered charge point")
-    last = fields(reply).get("last_transaction_id", "0")
+    found = fields(reply)
+    last = found.get("last_transaction_id", "0")
     previous_holder = previous.decode() or None
     return Claimed(
         lease=Lease(keys, holder, int(epoch), int(last), int(claimed_ms)),
@@ -258,6 +263,7 @@ def _claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed
         previous_node=previous_holder and previous_holder.partition("/")[0],
         pending=tuple(command.decode() for command in pending),
         record=record,
+        trace=read_running(found.get("trace")),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from state import keys
+from state.charge_point_record import BootStatus, read_status
 from state.paging import Page, members
 from state.replies import checked
 from state.scripts import script
@@ -12,23 +13,30 @@ from state.store import Store
 
 _PUT = script("tenant_put")
 
-FIELDS = ("name", "auto_register", "created_ms")
+FIELDS = ("name", "auto_register", "created_ms", "registration")
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
-    """`auto_register`: a charge point with a valid token and an unknown id is registered by itself."""
+    """`auto_register`: a charge point with a valid token and an unknown id is registered by itself.
+
+    `registration`: the policy that it is registered under, so that newcomers can be held back.
+    """
 
     id: str
     name: str
     auto_register: bool
     created_ms: int
+    registration: BootStatus = "Accepted"
 
 
-async def put(store: Store, tenant: str, *, name: str, auto_register: bool) -> bool:
+async def put(
+    store: Store, tenant: str, *, name: str, auto_register: bool, registration: BootStatus = "Accepted"
+) -> bool:
     """Create a tenant or change it; returns whether it is new."""
     # The index first: a name without a tenant is passed over, a tenant without a name would be lost.
     await store.execute("ZADD", keys.TENANTS, 0, tenant)
-    [word] = await store.step(_PUT, (keys.tokens(tenant),), (name, int(auto_register)))
+    fields = ("name", name, "auto_register", int(auto_register), "registration", registration)
+    [word] = await store.step(_PUT, (keys.tokens(tenant),), fields)
     return bool(word == b"created")
 
 
@@ -57,9 +65,13 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
 
 def read_tenant(tenant: str, values: list[bytes | None]) -> Tenant | None:
     """Read the values of FIELDS."""
-    name, auto_register, created_ms = values
+    name, auto_register, created_ms, registration = values
     if name is None or auto_register is None or created_ms is None:
         return None
     return Tenant(
-        id=tenant, name=name.decode(), auto_register=auto_register == b"1", created_ms=int(created_ms)
+        id=tenant,
+        name=name.decode(),
+        auto_register=auto_register == b"1",
+        created_ms=int(created_ms),
+        registration=read_status(registration) or "Accepted",
     )

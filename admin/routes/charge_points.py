@@ -6,12 +6,15 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, listing, times
+from admin import bodies, commanding, listing, refusals, times
+from admin.command_answer import CommandAnswer, answer_of
 from admin.listing import Next, Paging
 from admin.names import check_connectable
 from admin.openapi import describes
 from admin.problems import Problem, not_found
 from admin.services import services
+from gateway.ocpp16.core import RegistrationStatus
+from gateway.ocpp16.remote_trigger import TriggerMessage
 from state import charge_points, connectors, keys, leases, nodes
 from state.charge_points import ChargePoint, Settings
 from state.connectors import Connector
@@ -26,10 +29,25 @@ class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
     online: Annotated[
         bool | None, msgspec.Meta(description="true: only those connected now; false: only others.")
     ] = None
+    boot_status: Annotated[
+        RegistrationStatus | None,
+        msgspec.Meta(description="Only those whose last BootNotification was answered so."),
+    ] = None
     prefix: Annotated[
         Annotated[str, msgspec.Meta(max_length=255)] | None,
         msgspec.Meta(description="Only those whose id begins so.", examples=["DEPOT-"]),
     ] = None
+
+
+Registration = Annotated[
+    RegistrationStatus,
+    msgspec.Meta(
+        description="Policy: what the next BootNotification is answered. Pending or Rejected holds the charge "
+        "point back: until it has booted again under Accepted, every other call of it is refused. One whose "
+        "last BootNotification was answered Accepted stays so until its next."
+    ),
+]
+Interval = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 
 
 class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,6 +63,20 @@ class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     origin_allowed: Annotated[
         bool, msgspec.Meta(description="Accept connections with an Origin header, which browsers send.")
     ] = False
+    registration: Registration = "Accepted"
+    registration_interval_s: Annotated[
+        Interval,
+        msgspec.Meta(
+            description="While `registration` holds it back: seconds after which it is told to boot again."
+        ),
+    ] = 60
+    heartbeat_interval_s: Annotated[
+        Interval | None,
+        msgspec.Meta(
+            description="Seconds between heartbeats that it is told when its boot is Accepted; null: as the "
+            "gateways are configured."
+        ),
+    ] = None
 
 
 class BootAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +132,16 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     strict: bool
     origin_allowed: bool
+    registration: Registration
+    registration_interval_s: int
+    heartbeat_interval_s: int | None
+    awaiting_release: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Held back: its last BootNotification, if any, was not answered Accepted, and the "
+            "next will not be either, until somebody sets `registration`."
+        ),
+    ]
     registered_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
     auto_registered: bool
     boot: BootAnswer | None
@@ -119,6 +161,23 @@ class ChargePointPage(msgspec.Struct, frozen=True):
     next: Next
 
 
+class AcceptQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    trigger: Annotated[
+        bool, msgspec.Meta(description="Also send TriggerMessage(BootNotification), and wait for its answer.")
+    ] = False
+    timeout: Annotated[
+        float,
+        msgspec.Meta(ge=1, le=600, description="Seconds that the charge point has to answer the trigger."),
+    ] = 30.0
+
+
+class AcceptAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The charge point as it is now, and the trigger, if one was sent."""
+
+    charge_point: ChargePointAnswer
+    command: CommandAnswer | None
+
+
 class DisconnectAnswer(msgspec.Struct, frozen=True):
     """The node was told; the connection closes in a moment."""
 
@@ -131,17 +190,18 @@ class DisconnectAnswer(msgspec.Struct, frozen=True):
 @document_response(ChargePointAnswer, 200)
 @document_response(ChargePointAnswer, 201)
 async def put_charge_point(tenant: str, charge_point: str) -> Response:
-    """Register a charge point, or replace its settings."""
+    """Register a charge point, or replace its settings.
+
+    They count at once, also for a charge point that is connected; its registration changes with its next
+    BootNotification.
+    """
     settings = await bodies.body(ChargePointSettings)
     check_connectable(charge_point, "charge point")
     created = await charge_points.put(
-        services().store,
-        tenant,
-        charge_point,
-        Settings(
-            description=settings.description, strict=settings.strict, origin_allowed=settings.origin_allowed
-        ),
+        services().store, tenant, charge_point, Settings(**msgspec.structs.asdict(settings))
     )
+    if not created:
+        await _tell_settings(tenant, charge_point)
     return bodies.answer(await _answer(tenant, charge_point), 201 if created else 200)
 
 
@@ -166,6 +226,43 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     # To all: a session may have claimed it a moment ago, elsewhere than where we looked.
     await nodes.broadcast(store, _disconnect(tenant, charge_point, "charge point deleted"))
     return bodies.no_content()
+
+
+@blueprint.post("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/accept")
+@document_querystring(AcceptQuery)
+@document_response(AcceptAnswer, 200)
+@document_response(AcceptAnswer, 202)
+@describes(
+    problems={
+        409: "With `trigger`: its last BootNotification was answered Accepted already, so it must not be "
+        "asked for another (errata 3.40), and nothing was changed; or it is offline, and will be accepted "
+        "when it boots.",
+        429: "Too many commands wait for this charge point; it will be accepted when it boots.",
+        502: "The charge point answered the trigger with a CALLERROR; it will be accepted when it boots.",
+        504: "No answer to the trigger before the deadline; it will be accepted when it boots.",
+    }
+)
+async def accept_charge_point(tenant: str, charge_point: str) -> Response:
+    """Release a charge point that is held back.
+
+    Its next BootNotification is answered Accepted. It boots after the interval that it was last told, or when
+    `trigger` makes it.
+    """
+    asked, store = bodies.query(AcceptQuery), services().store
+    boot = TriggerMessage(requested_message="BootNotification")
+    found = await charge_points.get(store, tenant, charge_point)
+    if found is not None and asked.trigger:
+        refusals.check("TriggerMessage", boot, found)
+    if not await charge_points.accept(store, tenant, charge_point):
+        raise not_found("charge point")
+    await _tell_settings(tenant, charge_point)
+    command, status = None, 200
+    if asked.trigger:
+        sent = await commanding.send(tenant, charge_point, boot, timeout_s=asked.timeout)
+        status = commanding.outcome(sent).status_code
+        command = answer_of(sent.command, sent.warnings)
+    now = await _answer(tenant, charge_point)
+    return bodies.answer(AcceptAnswer(charge_point=now, command=command), status)
 
 
 @blueprint.post("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/disconnect")
@@ -205,12 +302,21 @@ async def list_charge_points(tenant: str) -> Response:
             cursor=asked.cursor,
             limit=asked.limit,
             online=asked.online,
+            boot_status=asked.boot_status,
             prefix=asked.prefix or "",
         )
     except BadCursor:
         raise listing.bad_cursor() from None
     items = tuple(ChargePointItem(**_item(found, holding)) for found, holding in page.items)
     return bodies.answer(ChargePointPage(items, page.next))
+
+
+async def _tell_settings(tenant: str, charge_point: str) -> None:
+    """The session that is open reads them again. If that is lost they count from the next boot or claim."""
+    store = services().store
+    holding = await leases.holding(store, tenant, charge_point)
+    if holding is not None and holding.node is not None:
+        await nodes.send(store, holding.node, {"kind": "settings", "member": keys.join(tenant, charge_point)})
 
 
 def _disconnect(tenant: str, charge_point: str, reason: str) -> dict[str, object]:
@@ -240,6 +346,10 @@ def _item(found: ChargePoint, holding: Holding | None) -> dict[str, Any]:
         "description": found.description,
         "strict": found.strict,
         "origin_allowed": found.origin_allowed,
+        "registration": found.registration,
+        "registration_interval_s": found.registration_interval_s,
+        "heartbeat_interval_s": found.heartbeat_interval_s,
+        "awaiting_release": found.awaiting_release,
         "registered_at": times.text(found.registered_ms),
         "auto_registered": found.auto_registered,
         "boot": boot,

@@ -13,12 +13,22 @@ from admin.names import check_connectable
 from admin.openapi import describes
 from admin.problems import Problem, not_found
 from admin.services import services
+from gateway.ocpp16.core import RegistrationStatus
 from state import tenants
 from state.paging import BadCursor
 from state.tenants import Tenant
 
 blueprint = Blueprint("tenants", __name__)
 tag_blueprint(blueprint, ["Tenants"])
+
+
+Registration = Annotated[
+    RegistrationStatus,
+    msgspec.Meta(
+        description="The `registration` of charge points that register themselves. Pending or Rejected holds "
+        "newcomers back until each is released; those that are registered already keep their own."
+    ),
+]
 
 
 class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +43,7 @@ class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="Whether a charge point with a valid token and an unknown id is registered by itself."
         ),
     ] = False
+    registration: Registration = "Accepted"
 
 
 class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +52,7 @@ class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, msgspec.Meta(examples=["acme"])]
     name: str
     auto_register: bool
+    registration: Registration
     created_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
 
 
@@ -60,7 +72,13 @@ async def put_tenant(tenant: str) -> Response:
     settings = await bodies.body(TenantSettings)
     check_connectable(tenant, "tenant")
     store = services().store
-    created = await tenants.put(store, tenant, name=settings.name, auto_register=settings.auto_register)
+    created = await tenants.put(
+        store,
+        tenant,
+        name=settings.name,
+        auto_register=settings.auto_register,
+        registration=settings.registration,
+    )
     stored = await tenants.get(store, tenant)
     if stored is None:
         raise not_found("tenant")
@@ -116,5 +134,6 @@ def _answer(tenant: Tenant) -> TenantAnswer:
         id=tenant.id,
         name=tenant.name,
         auto_register=tenant.auto_register,
+        registration=tenant.registration,
         created_at=times.text(tenant.created_ms),
     )

@@ -7,7 +7,7 @@ from gateway.handlers import authorization
 from gateway.handlers.handler import Answered, Handler, Outcome
 from gateway.ocpp16 import core, timestamps
 from gateway.ocpp16.types import IdTagInfo, Message
-from state import charge_points, connectors, holds, remote_starts, transactions
+from state import charge_points, configuration, connectors, holds, remote_starts, transactions
 from state import meter_values as values
 from state.errors import StateError, StoreUnavailable
 
@@ -18,12 +18,13 @@ UNLIMITED = 2**31 - 1
 async def boot_notification(
     _request: core.BootNotification, charge_point: ChargePoint
 ) -> core.BootNotificationResult:
-    await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload, "Accepted")
-    charge_point.registration = "Accepted"
+    """By the operator's present policy. While that holds it back, `interval` says when to ask again."""
+    booted = await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload)
+    charge_point.registration = charge_point.policy = booted.status
     return core.BootNotificationResult(
-        status="Accepted",
+        status=booted.status,
         current_time=now_text(),
-        interval=charge_point.heartbeat_interval_s,
+        interval=charge_point.heartbeat_interval_s if booted.interval_s is None else booted.interval_s,
     )
 
 
@@ -163,6 +164,29 @@ async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -
     return core.DataTransferResult(status="UnknownVendorId")
 
 
+async def get_configuration(answered: Answered[core.GetConfiguration, core.GetConfigurationResult]) -> None:
+    """What it told takes the place of what we believed: of all keys if it was asked for all."""
+    charge_point, result = answered.charge_point, answered.result
+    await configuration.learn(
+        charge_point.store,
+        charge_point.lease.keys,
+        [configuration.Told(one.key, one.value, one.readonly) for one in result.configuration_key or ()],
+        result.unknown_key or (),
+        complete=not answered.request.key,
+    )
+
+
+async def change_configuration(
+    answered: Answered[core.ChangeConfiguration, core.ChangeConfigurationResult],
+) -> None:
+    """Rejected tells nothing: the value may be wrong, or the moment."""
+    charge_point, request, outcome = answered.charge_point, answered.request, answered.result.status
+    if outcome != "Rejected":
+        await configuration.change(
+            charge_point.store, charge_point.lease.keys, request.key, request.value, outcome
+        )
+
+
 async def remote_start_transaction(
     answered: Answered[core.RemoteStartTransaction, core.RemoteStartTransactionResult],
 ) -> None:
@@ -210,5 +234,7 @@ HANDLERS: dict[type[Message], Handler] = {
 }
 
 OUTCOMES: dict[type[Message], Outcome] = {
+    core.ChangeConfiguration: change_configuration,
+    core.GetConfiguration: get_configuration,
     core.RemoteStartTransaction: remote_start_transaction,
 }

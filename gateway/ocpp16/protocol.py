@@ -120,11 +120,19 @@ class Protocol:
         self.faults: Counter[str] = Counter()
         """What the peer did wrong, by name, until taken."""
         self._incoming = _INCOMING[role]
-        self._strict = strict
-        self._lenient = role is Role.CENTRAL_SYSTEM and not strict
+        self.strict = strict
         self._outstanding: OutgoingCall | None = None
         self._late: tuple[OutgoingCall, ...] = ()
         self._repeats = Repeats()
+
+    @property
+    def strict(self) -> bool:
+        return self._strict
+
+    @strict.setter
+    def strict(self, strict: bool) -> None:
+        self._strict = strict
+        self._lenient = self.role is Role.CENTRAL_SYSTEM and not strict
 
     # --- In ----------------------------------------------------------------------------------------
 

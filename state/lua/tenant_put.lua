@@ -1,4 +1,4 @@
--- KEYS tokens | ARGV name auto_register -> {'created'} | {'changed'}
+-- KEYS tokens | ARGV fields... -> {'created'} | {'changed'}
 local new = redis.call('HSETNX', KEYS[1], 'created_ms', now_ms())
-redis.call('HSET', KEYS[1], 'name', ARGV[1], 'auto_register', ARGV[2])
+redis.call('HSET', KEYS[1], unpack(ARGV))
 return {new == 1 and 'created' or 'changed'}

@@ -19,6 +19,7 @@ ROUTES = [
     ("PUT", "/v1/tenants/{tenant}/charge-points/c"),
     ("DELETE", "/v1/tenants/{tenant}/charge-points/c"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/disconnect"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/accept"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/commands/Reset"),
     ("GET", "/v1/tenants/{tenant}/commands/00.AAAAAAAAAAAAAAAAAAAAAA"),
     ("GET", "/v1/tenants/{tenant}/id-tags"),

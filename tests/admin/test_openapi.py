@@ -21,6 +21,7 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}": {"get", "put", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/disconnect": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/accept": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}": {"post"},
     "/v1/tenants/{tenant}/commands/{command}": {"get"},
     "/v1/tenants/{tenant}/id-tags": {"get"},

@@ -86,7 +86,7 @@ async def test_a_charge_point_is_registered_before_it_connects(api: Api) -> None
 async def test_a_connected_charge_point_shows_how(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         boot = b'{"chargePointVendor":"Acme","chargePointModel":"Bolt 22"}'
-        await charge_points.boot(api.store, session.lease, boot, "Accepted")
+        await charge_points.boot(api.store, session.lease, boot)
         connector = Connector(
             connector_id=1,
             status="Charging",

@@ -44,7 +44,7 @@ async def test_an_operators_settings_reach_the_claim(store: Store) -> None:
 
 async def test_a_boot_is_kept_and_needs_the_lease(store: Store) -> None:
     first = (await claimed(store, "a/1")).lease
-    await charge_points.boot(store, first, b'{"chargePointVendor":"V","chargePointModel":"M"}', "Accepted")
+    await charge_points.boot(store, first, b'{"chargePointVendor":"V","chargePointModel":"M"}')
     found = await charge_points.get(store, "acme", "CP-1")
     assert found is not None
     assert (found.boot, found.boot_status) == (
@@ -54,10 +54,10 @@ async def test_a_boot_is_kept_and_needs_the_lease(store: Store) -> None:
     assert found.booted_ms == pytest.approx(store.server_time_ms(), abs=5_000)
     await claimed(store, "b/1")
     with pytest.raises(Superseded):
-        await charge_points.boot(store, first, b"{}", "Rejected")
+        await charge_points.boot(store, first, b"{}")
     await store.execute("UNLINK", KEYS.lease)
     with pytest.raises(LeaseLost):
-        await charge_points.boot(store, first, b"{}", "Rejected")
+        await charge_points.boot(store, first, b"{}")
     assert await charge_points.get(store, "acme", "CP-1") == found
 
 
