@@ -56,7 +56,13 @@ async def send(
     record = await charge_points.get(held.store, tenant, charge_point)
     if record is None:
         raise not_found("charge point")
-    refusals.check(action, request, record)
+    try:
+        refusals.check(action, request, record)
+    except Problem:
+        # A repeat sends nothing, whatever was answered since: it asks what became of the command.
+        key = idempotency_key
+        if key is None or await commands.under_key(held.store, tenant, charge_point, key) is None:
+            raise
     warnings = await warnings_for(request, View(held.store, record))
     submitted = await commands.submit(
         held.store,

@@ -15,9 +15,8 @@ def check(action: str, request: Message, record: ChargePoint) -> None:
             f"{action} must not be sent to a charge point whose BootNotification was answered "
             f"{record.boot_status} (OCPP 1.6 section 4.2); release it first.",
         )
-    if action == "TriggerMessage" and record.boot_status == "Accepted":
-        if "BootNotification" not in triggered(request):
-            return
+    asks_to_boot = action == "TriggerMessage" and "BootNotification" in triggered(request)
+    if asks_to_boot and record.boot_status == "Accepted":
         raise Problem(
             409,
             "already-accepted",

@@ -34,6 +34,7 @@ __all__ = [
     "settle",
     "settling",
     "submit",
+    "under_key",
 ]
 
 KEPT_MS = 24 * 3600 * 1000
@@ -121,10 +122,7 @@ async def submit(
     if not 1 <= ttl_ms <= TTL_MS_MAX:
         raise ValueError(f"a command may live 1 to {TTL_MS_MAX} ms, not {ttl_ms}")
     keys = ChargePointKeys(tenant, charge_point)
-    id_ = command_id(
-        keys.partition,
-        None if idempotency_key is None else f"{keys.member}/{key_names.encode(idempotency_key)}",
-    )
+    id_ = command_id(keys.partition) if idempotency_key is None else _keyed(keys, idempotency_key)
     reply = await store.step(
         _SUBMIT,
         (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.lease),
@@ -238,6 +236,15 @@ async def get(store: Store, tenant: str, id_: str) -> Command | None:
     reply = await store.execute("HGETALL", key_names.command(id_))
     command = read_command(id_, reply) if reply else None
     return command if command is not None and command.tenant == tenant else None
+
+
+async def under_key(store: Store, tenant: str, charge_point: str, idempotency_key: str) -> Command | None:
+    """Look up what was submitted with this Idempotency-Key."""
+    return await get(store, tenant, _keyed(ChargePointKeys(tenant, charge_point), idempotency_key))
+
+
+def _keyed(keys: ChargePointKeys, idempotency_key: str) -> str:
+    return command_id(keys.partition, f"{keys.member}/{key_names.encode(idempotency_key)}")
 
 
 def settling(

@@ -1,0 +1,85 @@
+"""All that a central system may send goes through the route as it was given, with all its fields or none."""
+
+import json
+import random
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # comes with ocpp, without types
+
+from gateway.ocpp16.actions import Sender, sent_by
+from state import commands
+from state.commands import Go
+from tests.admin.conftest import TENANT, Api
+from tests.admin.fake_session import FakeSession, connected
+from tests.gateway.ocpp16.test_against_schemas import generate, schema
+
+PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
+ACTIONS = sent_by(Sender.CENTRAL_SYSTEM)
+MESSAGES = 8
+
+
+def official(name: str) -> Draft4Validator:
+    text = files("ocpp").joinpath(f"v16/schemas/{name}.json").read_text("utf-8-sig")
+    return Draft4Validator(json.loads(text, parse_float=Decimal))
+
+
+def decoded(payload: bytes) -> Any:
+    return json.loads(payload, parse_float=Decimal)
+
+
+def required_only(node: Any, value: Any) -> Any:
+    """Without every field that may be left out, at any depth."""
+    match value:
+        case dict():
+            needed = node.get("required", [])
+            return {
+                name: required_only(node["properties"][name], part)
+                for name, part in value.items()
+                if name in needed
+            }
+        case list():
+            return [required_only(node["items"], part) for part in value]
+        case _:
+            return value
+
+
+def payloads(name: str) -> list[Any]:
+    """Bare, whole, and some of chance."""
+    rng, node = random.Random(name), schema(name)
+    whole = generate(node, rng, full=True)
+    return [required_only(node, whole), whole, *(generate(node, rng) for _ in range(MESSAGES))]
+
+
+def test_there_are_26() -> None:
+    assert len(ACTIONS) == 26
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_what_arrives_is_what_was_given(api: Api, action: str) -> None:
+    arrived: list[Go] = []
+
+    async def notes(session: FakeSession, command: str, go: Go) -> None:
+        arrived.append(go)
+        await session.answer(command, b"{}")
+
+    validator = official(action)
+    encode = msgspec.json.Encoder(decimal_format="number").encode
+    given = payloads(action)
+    async with connected(api.store, TENANT, "CP-1", notes):
+        for payload in given:
+            body = encode(payload)
+            response = await api.client.post(
+                f"{PATH}/{action}", content=body, headers={"Content-Type": "application/json"}
+            )
+            assert response.status_code == 200, response.text
+            recorded = await commands.get(api.store, TENANT, response.json()["id"])
+            assert recorded is not None
+            assert bytes(recorded.payload) == arrived[-1].payload
+    assert [go.action for go in arrived] == [action] * len(given)
+    assert [decoded(go.payload) for go in arrived] == [decoded(encode(payload)) for payload in given]
+    for go in arrived:
+        validator.validate(decoded(go.payload))
