@@ -25,7 +25,12 @@ async def hold(  # noqa: PLR0917 # As many as name a hold.
     store: Store, tenant: str, tag: str, member: str, maximum: int, until_ms: int
 ) -> bool:
     """Take one of the tag's `maximum` slots until then. False: others have them all."""
-    reply = await store.step(_TAKE, [keys.holds(tenant, fold(tag))], [member, maximum, until_ms])
+    return await take(store, keys.holds(tenant, fold(tag)), member, maximum, until_ms)
+
+
+async def take(store: Store, key: str, member: str, maximum: int, until_ms: int) -> bool:
+    """Take one of the `maximum` slots that `key` keeps, until then. False: others have them all."""
+    reply = await store.step(_TAKE, [key], [member, maximum, until_ms])
     return bool(reply[0] == b"held")
 
 
