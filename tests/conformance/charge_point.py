@@ -1,0 +1,166 @@
+"""What the charge point of a case does, in the words of the step lists."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import trio
+from websockets import Subprotocol
+from websockets.trio.client import connect
+
+from tests.conformance.station import Json, Station, Violation
+
+CONNECTORS = 2
+BOOT = {
+    "chargePointVendor": "OCTT",
+    "chargePointModel": "Virtual",
+    "chargePointSerialNumber": "OCTT-0001",
+    "firmwareVersion": "1.0",
+}
+
+type Registration = Literal["Accepted", "Pending", "Rejected"]
+
+
+def text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def now(**offset: float) -> str:
+    """This moment, or another: `now(minutes=-5)`."""
+    return text(datetime.now(UTC) + timedelta(**offset))
+
+
+class ChargePoint(Station):
+    async def boot(self, status: Registration = "Accepted") -> Json:
+        found = await self.call("BootNotification", BOOT)
+        if found["status"] != status:
+            raise Violation(f"BootNotification was answered {found['status']}, not {status}")
+        if found["interval"] <= 0:
+            raise Violation(f"BootNotification was answered interval {found['interval']}")
+        self.check_time(found["currentTime"])
+        return found
+
+    async def status(self, connector: int, status: str, error: str = "NoError") -> None:
+        payload = {"connectorId": connector, "errorCode": error, "status": status, "timestamp": now()}
+        await self.call("StatusNotification", payload)
+
+    async def available(self) -> None:
+        for connector in range(CONNECTORS + 1):
+            await self.status(connector, "Available")
+
+    async def cold_boot(self) -> None:
+        """The reusable state Booted."""
+        await self.boot()
+        await self.available()
+
+    async def authorize(self, tag: str, status: str = "Accepted") -> Json:
+        """The idTagInfo."""
+        found: Json = (await self.call("Authorize", {"idTag": tag}))["idTagInfo"]
+        if found["status"] != status:
+            raise Violation(f"Authorize was answered {found['status']}, not {status}")
+        return found
+
+    async def start(
+        self,
+        tag: str,
+        status: str = "Accepted",
+        *,
+        connector: int = 1,
+        meter: int = 1000,
+        timestamp: str | None = None,
+        reservation: int | None = None,
+    ) -> Json:
+        """The whole answer."""
+        payload = {
+            "connectorId": connector,
+            "idTag": tag,
+            "meterStart": meter,
+            "timestamp": timestamp or now(),
+        }
+        if reservation is not None:
+            payload["reservationId"] = reservation
+        found = await self.call("StartTransaction", payload)
+        if found["idTagInfo"]["status"] != status:
+            raise Violation(f"StartTransaction was answered {found['idTagInfo']['status']}, not {status}")
+        if not 0 < found["transactionId"] < 2**31:
+            raise Violation(f"the transactionId is {found['transactionId']}")
+        return found
+
+    async def stop(
+        self,
+        transaction: int,
+        reason: str,
+        *,
+        tag: str | None = None,
+        meter: int = 5000,
+        timestamp: str | None = None,
+    ) -> Json:
+        payload = {
+            "transactionId": transaction,
+            "meterStop": meter,
+            "timestamp": timestamp or now(),
+            "reason": reason,
+        }
+        return await self.call("StopTransaction", payload | ({"idTag": tag} if tag else {}))
+
+    async def charge(
+        self, tag: str, *, connector: int = 1, meter: int = 1000, reservation: int | None = None
+    ) -> int:
+        """The reusable state Charging; the transactionId."""
+        await self.authorize(tag)
+        await self.status(connector, "Preparing")
+        started = await self.start(tag, connector=connector, meter=meter, reservation=reservation)
+        await self.status(connector, "Charging")
+        found: int = started["transactionId"]
+        return found
+
+    async def end(self, transaction: int, reason: str, *, tag: str | None = None, connector: int = 1) -> None:
+        """Stop, and the cable is taken out."""
+        await self.stop(transaction, reason, tag=tag)
+        await self.status(connector, "Finishing")
+        await self.status(connector, "Available")
+
+    @staticmethod
+    def check_time(told: str) -> None:
+        """The central system's clock is the charge point's from now on."""
+        away = abs(datetime.fromisoformat(told) - datetime.now(UTC))
+        if away > timedelta(seconds=30):
+            raise Violation(f"currentTime is {told}, which is wrong by {away}")
+
+
+@asynccontextmanager
+async def connected(
+    url: str,
+    tls: ssl.SSLContext | None,
+    *,
+    subprotocols: tuple[str, ...] = ("ocpp1.6",),
+    headers: dict[str, str] | None = None,
+) -> AsyncIterator[ChargePoint]:
+    """A connection until the end of the block, where all must be quiet.
+
+    Raises websockets' InvalidStatus if it is refused, Violation.
+    """
+    failure: Exception | None = None
+    async with (
+        connect(
+            url,
+            ssl=tls,
+            host="127.0.0.1",
+            subprotocols=[Subprotocol(each) for each in subprotocols],
+            additional_headers=headers,
+            proxy=None,
+        ) as websocket,
+        trio.open_nursery() as nursery,
+    ):
+        charge_point = ChargePoint(websocket)
+        nursery.start_soon(charge_point.read)
+        try:
+            yield charge_point
+            await charge_point.quiet()
+        except Exception as error:  # noqa: BLE001  raised below, outside of all groups
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

@@ -1,0 +1,133 @@
+"""The test bench: one charge point's place in the central system, and the operator beside it."""
+
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx
+import trio
+
+from tests.conformance import schemas
+from tests.conformance.charge_point import ChargePoint, connected
+from tests.conformance.station import Call, Json, Violation
+from tests.system.running import Running
+
+# The tool's test data, mirrored in the central system before the run. UNKNOWN is known to nobody.
+VALID = "OCTT-VALID"
+SECOND = "OCTT-SECOND"
+PARENT = "OCTT-PARENT"
+EXPIRED = "OCTT-EXPIRED"
+PAST = "OCTT-PAST"
+BLOCKED = "OCTT-BLOCKED"
+UNKNOWN = "OCTT-UNKNOWN"
+TAGS: dict[str, Json] = {
+    VALID: {"parent_id_tag": PARENT},
+    SECOND: {"parent_id_tag": PARENT},
+    EXPIRED: {"status": "Expired"},
+    PAST: {"expiry_date": "2024-01-01T00:00:00Z"},
+    BLOCKED: {"status": "Blocked"},
+}
+
+SETTLED_S = 10.0
+
+
+class Done(NamedTuple):
+    """A command as the charge point heard it, and as the operator sees it afterwards."""
+
+    heard: Call
+    command: Json
+
+
+class Laboratory:
+    def __init__(self, running: Running, tls: ssl.SSLContext, api: httpx.AsyncClient, id_: str) -> None:
+        self.running = running
+        self.tls = tls
+        self.api = api
+        self.id = id_
+
+    def __repr__(self) -> str:
+        return f"<laboratory of {self.id}>"
+
+    # --- The charge point ---
+
+    @asynccontextmanager
+    async def connected(self, **options: Any) -> AsyncIterator[ChargePoint]:
+        async with connected(self.running.url(self.id), self.tls, **options) as charge_point:
+            yield charge_point
+
+    @asynccontextmanager
+    async def booted(self) -> AsyncIterator[ChargePoint]:
+        async with self.connected() as charge_point:
+            await charge_point.cold_boot()
+            yield charge_point
+
+    # --- The operator ---
+
+    async def command(self, cp: ChargePoint, action: str, payload: Json, answer: Json) -> Done:
+        """Have it sent as it is written here, let the charge point answer, and see the answer."""
+        cp.expect(action)
+        before = len(cp.heard)
+        posted: list[httpx.Response] = []
+        heard: Call | None = None
+        failure: Violation | None = None
+        async with trio.open_nursery() as nursery:
+
+            async def post() -> None:
+                posted.append(await self.api.post(self._path(f"/commands/{action}"), json=payload))
+                if len(cp.heard) == before:  # It was refused, so no call will come.
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(post)
+            try:
+                heard = await _obey(cp, action, payload, answer)
+            except Violation as error:
+                failure = error
+                nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        if heard is None or posted[0].status_code != 200:
+            raise Violation(f"{action}: the operator was answered {posted[0].status_code} {posted[0].text}")
+        command: Json = posted[0].json()
+        if (command["status"], command["response"]) != ("answered", answer):
+            raise Violation(f"{action}: the operator sees {command}")
+        return Done(heard, command)
+
+    async def settings(self, **settings: Any) -> None:
+        """Replace the charge point's settings."""
+        done = await self.api.put(self._path(), json=settings)
+        assert done.status_code in {200, 201}, done.text
+
+    async def record(self) -> Json:
+        return await self.get(self._path())
+
+    async def status(self, connector: int) -> str:
+        """A connector's last status, as an operator sees it."""
+        found = {each["connector_id"]: each["status"] for each in (await self.record())["connectors"]}
+        return str(found.get(connector))
+
+    async def transaction(self, transaction: int) -> Json:
+        return await self.get(f"/transactions/{quote(f'{self.id}.{transaction}', safe='')}")
+
+    async def transactions(self) -> list[Json]:
+        found: list[Json] = (await self.get(f"/transactions?charge_point={self.id}"))["items"]
+        return found
+
+    async def get(self, path: str) -> Json:
+        found = await self.api.get(path)
+        assert found.status_code == 200, found.text
+        read: Json = found.json()
+        return read
+
+    def _path(self, below: str = "") -> str:
+        return f"/charge-points/{self.id}{below}"
+
+
+async def _obey(cp: ChargePoint, action: str, payload: Json, answer: Json) -> Call:
+    heard = await cp.expected()
+    if heard.payload != schemas.read(json.dumps(payload)):
+        raise Violation(f"{action} was asked as {payload} and sent as {heard.payload}")
+    await cp.answer(heard, answer)
+    return heard

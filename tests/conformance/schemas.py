@@ -1,0 +1,46 @@
+"""The official JSON schemas as the `ocpp` package carries them, and times as OCPP writes them."""
+
+import json
+import re
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jsonschema import FormatChecker  # type: ignore[import-untyped]  # comes with ocpp, without types
+from jsonschema.validators import validator_for  # type: ignore[import-untyped]  # as above
+
+# Bare jsonschema only notes the format; of a central system we want UTC with a Z (errata 3.16).
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", re.ASCII)
+_formats = FormatChecker(formats=())
+
+
+@_formats.checks("date-time")
+def _is_time(value: object) -> bool:
+    if not isinstance(value, str):
+        return True  # Another rule of the schema refuses it.
+    try:
+        return _TIME.fullmatch(value) is not None and datetime.fromisoformat(value) is not None
+    except ValueError:
+        return False
+
+
+def read(frame: str | bytes) -> Any:
+    """JSON with fractions as decimals, for 16.1 is no binary multiple of 0.1."""
+    return json.loads(frame, parse_float=Decimal)
+
+
+def faults(name: str, payload: Any) -> list[str]:
+    """What the schema `<action>` or `<action>Response` finds wrong, with the path; empty if nothing."""
+    errors = sorted(_validator(name).iter_errors(payload), key=lambda error: error.json_path)
+    return [f"{error.json_path}: {error.message}" for error in errors]
+
+
+@cache
+def _validator(name: str) -> Any:
+    file = files("ocpp").joinpath(f"v16/schemas/{name}.json")
+    if not file.is_file():
+        raise AssertionError(f"OCPP 1.6 has no message {name}")
+    schema = read(file.read_text("utf-8-sig"))
+    return validator_for(schema)(schema, format_checker=_formats)

@@ -1,0 +1,332 @@
+"""Core: booting, charging, tags, configuration and remote control."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from gateway.config import BootConfig
+from tests.conformance.charge_point import BOOT, CONNECTORS, now
+from tests.conformance.laboratory import BLOCKED, EXPIRED, PAST, UNKNOWN, VALID, Laboratory
+from tests.conformance.station import Json
+
+ACCEPTED = {"status": "Accepted"}
+REJECTED = {"status": "Rejected"}
+
+
+async def test_tc_001_cold_boot(lab: Laboratory) -> None:
+    async with lab.connected() as cp:
+        booted = await cp.boot()
+        assert booted["interval"] == BootConfig().heartbeat_interval_s
+        await cp.available()
+        cp.check_time((await cp.call("Heartbeat", {}))["currentTime"])
+        record = await lab.record()
+        assert record["connection"]["online"] is True
+        assert (record["boot"]["status"], record["boot"]["data"]) == ("Accepted", BOOT)
+        assert {each["connector_id"]: each["status"] for each in record["connectors"]} == dict.fromkeys(
+            range(CONNECTORS + 1), "Available"
+        )
+
+
+# --- Charging ---
+
+
+async def test_tc_003_plug_in_first(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await cp.status(1, "Preparing")
+        await cp.authorize(VALID)
+        started = await cp.start(VALID, meter=1234)
+        await cp.status(1, "Charging")
+        kept = await lab.transaction(started["transactionId"])
+        assert (kept["connector_id"], kept["id_tag"], kept["meter_start"]) == (1, VALID, 1234)
+        assert kept["stopped_at"] is None
+
+
+async def test_tc_004_1_identification_first(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        first = await cp.charge(VALID)
+        await cp.end(first, "Local", tag=VALID)
+        second = await cp.charge(VALID, meter=5000)
+        assert second != first
+        assert (await lab.transaction(first))["stopped_at"] is not None
+        assert (await lab.transaction(second))["stopped_at"] is None
+
+
+async def test_tc_004_2_connection_time_out(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await cp.authorize(VALID)
+        await cp.status(1, "Preparing")
+        await cp.status(1, "Available")
+        assert await lab.transactions() == []
+
+
+async def test_tc_005_1_ev_side_disconnect(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        transaction = await cp.charge(VALID)
+        await cp.status(1, "SuspendedEV")
+        await cp.end(transaction, "EVDisconnected")
+        kept = await lab.transaction(transaction)
+        assert (kept["reason"], kept["meter_stop"]) == ("EVDisconnected", 5000)
+        assert await lab.status(1) == "Available"
+
+
+async def test_tc_007_cached_id(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await cp.status(1, "Preparing")
+        await cp.start(VALID)
+        await cp.status(1, "Charging")
+
+
+# --- Remote start and stop ---
+
+
+async def test_tc_010_remote_start_cable_first(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await cp.status(1, "Preparing")
+        asked = {"idTag": VALID, "connectorId": 1}
+        done = await lab.command(cp, "RemoteStartTransaction", asked, ACCEPTED)
+        await cp.authorize(VALID)
+        started = await cp.start(VALID)
+        await cp.status(1, "Charging")
+        became = (await lab.get(f"/commands/{done.command['id']}"))["transaction_id"]
+        assert became == f"{lab.id}.{started['transactionId']}"
+
+
+async def test_tc_011_1_remote_start_first(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "RemoteStartTransaction", {"idTag": VALID}, ACCEPTED)
+        await cp.charge(VALID)
+
+
+async def test_tc_011_2_remote_start_time_out(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "RemoteStartTransaction", {"idTag": VALID, "connectorId": 1}, ACCEPTED)
+        await cp.authorize(VALID)
+        await cp.status(1, "Preparing")
+        await cp.status(1, "Available")
+        assert await lab.transactions() == []
+
+
+async def test_tc_012_remote_stop(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        transaction = await cp.charge(VALID)
+        await lab.command(cp, "RemoteStopTransaction", {"transactionId": transaction}, ACCEPTED)
+        await cp.end(transaction, "Remote")
+        kept = await lab.transaction(transaction)
+        assert kept["reason"] == "Remote"
+        assert kept["stopped_at"] is not None
+
+
+async def test_tc_026_remote_start_rejected(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "RemoteStartTransaction", {"idTag": VALID, "connectorId": 1}, REJECTED)
+
+
+async def test_tc_028_remote_stop_rejected(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        transaction = await cp.charge(VALID)
+        for asked in (transaction + 1, transaction, -1, 0, 2**31 - 1):
+            await lab.command(cp, "RemoteStopTransaction", {"transactionId": asked}, REJECTED)
+        assert (await lab.transaction(transaction))["stopped_at"] is None
+
+
+# --- Reset and unlock ---
+
+
+async def _reset(lab: Laboratory, kind: str) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "Reset", {"type": kind}, ACCEPTED)
+    async with lab.connected() as cp:
+        await cp.cold_boot()
+        assert (await lab.record())["boot"]["status"] == "Accepted"
+
+
+async def test_tc_013_hard_reset(lab: Laboratory) -> None:
+    await _reset(lab, "Hard")
+
+
+async def test_tc_014_soft_reset(lab: Laboratory) -> None:
+    await _reset(lab, "Soft")
+
+
+async def test_tc_017_1_unlock_detachable_cable(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "Unlocked"})
+
+
+async def test_tc_017_2_unlock_fixed_cable(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "NotSupported"})
+
+
+async def test_tc_018_1_unlock_with_a_session(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        transaction = await cp.charge(VALID)
+        await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "Unlocked"})
+        await cp.status(1, "Finishing")
+        await cp.stop(transaction, "UnlockCommand")
+        await cp.status(1, "Available")
+        assert (await lab.transaction(transaction))["reason"] == "UnlockCommand"
+
+
+async def test_tc_030_unlock_failure(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "UnlockFailed"})
+
+
+async def test_tc_031_unlock_unknown_connector(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "UnlockConnector", {"connectorId": 99}, {"status": "NotSupported"})
+
+
+# --- Configuration ---
+
+
+def _setting(key: str, value: str, *, readonly: bool = False) -> Json:
+    return {"key": key, "readonly": readonly, "value": value}
+
+
+async def test_tc_019_1_all_configuration_keys(lab: Laboratory) -> None:
+    settings = [
+        _setting("HeartbeatInterval", "300"),
+        _setting("NumberOfConnectors", "2", readonly=True),
+        _setting("SupportedFeatureProfiles", "Core,SmartCharging", readonly=True),
+    ]
+    async with lab.booted() as cp:
+        both: tuple[Json, ...] = {}, {"key": []}
+        for asked in both:
+            done = await lab.command(cp, "GetConfiguration", asked, {"configurationKey": settings})
+            assert done.heard.payload in ({}, {"key": []})
+
+
+async def test_tc_019_2_one_configuration_key(lab: Laboratory) -> None:
+    asked = {"key": ["SupportedFeatureProfiles"]}
+    answer = {"configurationKey": [_setting("SupportedFeatureProfiles", "Core", readonly=True)]}
+    async with lab.booted() as cp:
+        done = await lab.command(cp, "GetConfiguration", asked, answer)
+        assert done.heard.payload == asked
+
+
+async def test_tc_021_change_configuration(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        asked = {"key": "MeterValueSampleInterval", "value": "60"}
+        done = await lab.command(cp, "ChangeConfiguration", asked, ACCEPTED)
+        assert done.heard.payload == asked
+
+
+async def test_tc_040_1_key_not_supported(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        asked = {"key": "NoSuchKeyAnywhere", "value": "1"}
+        await lab.command(cp, "ChangeConfiguration", asked, {"status": "NotSupported"})
+
+
+@pytest.mark.parametrize("value", ["-1", "often", ""])
+async def test_tc_040_2_invalid_value(lab: Laboratory, value: str) -> None:
+    async with lab.booted() as cp:
+        asked = {"key": "MeterValueSampleInterval", "value": value}
+        await lab.command(cp, "ChangeConfiguration", asked, REJECTED)
+
+
+async def test_tc_061_clear_cache(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        done = await lab.command(cp, "ClearCache", {}, ACCEPTED)
+        assert done.heard.payload == {}
+
+
+# --- Tags ---
+
+
+async def test_tc_023_1_authorize_invalid(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await cp.authorize(UNKNOWN, "Invalid")
+
+
+async def test_tc_023_2_authorize_expired(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await cp.authorize(EXPIRED, "Expired")
+        await cp.authorize(PAST, "Expired")
+
+
+async def test_tc_023_3_authorize_blocked(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await cp.authorize(BLOCKED, "Blocked")
+
+
+async def test_tc_024_lock_failure(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await cp.authorize(VALID)
+        await cp.status(1, "Preparing")
+        await cp.status(1, "Faulted", "ConnectorLockFailure")
+        [connector] = [each for each in (await lab.record())["connectors"] if each["connector_id"] == 1]
+        assert (connector["status"], connector["error_code"]) == ("Faulted", "ConnectorLockFailure")
+
+
+# --- Power failure and offline ---
+
+
+async def test_tc_032_1_power_failure(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        transaction = await cp.charge(VALID)
+        await cp.drop()
+    async with lab.connected() as cp:
+        await cp.boot()
+        assert (await lab.transaction(transaction))["stopped_at"] is None
+        await cp.status(1, "Finishing")
+        for connector in range(CONNECTORS + 1):
+            if connector != 1:
+                await cp.status(connector, "Available")
+        await cp.stop(transaction, "PowerLoss", meter=4321)
+        [kept] = await lab.transactions()
+        assert (kept["transaction_id"], kept["reason"]) == (transaction, "PowerLoss")
+        assert (kept["meter_stop"], kept["energy_wh"]) == (4321, 3321)
+
+
+async def test_tc_037_1_offline_start_valid_id(lab: Laboratory) -> None:
+    async with lab.booted():
+        pass
+    began = now(minutes=-5)
+    async with lab.connected() as cp:
+        started = await cp.start(VALID, timestamp=began)
+        await cp.status(1, "Charging")
+        kept = await lab.transaction(started["transactionId"])
+        assert _same_moment(kept["started_at"], began)
+        # Unsure whether it was heard, a charge point says it again (OCPP-J 3.1, errata 2025-04).
+        assert await cp.start(VALID, timestamp=began) == started
+        assert len(await lab.transactions()) == 1
+
+
+async def test_tc_037_3_offline_start_invalid_id(lab: Laboratory) -> None:
+    async with lab.booted():
+        pass
+    async with lab.connected() as cp:
+        started = await cp.start(UNKNOWN, "Invalid", timestamp=now(minutes=-5))
+        await cp.status(1, "Charging")
+        await cp.stop(started["transactionId"], "DeAuthorized")
+        await cp.status(1, "Finishing")
+        kept = await lab.transaction(started["transactionId"])
+        assert (kept["id_tag"], kept["reason"]) == (UNKNOWN, "DeAuthorized")
+
+
+async def test_tc_039_offline_transaction(lab: Laboratory) -> None:
+    async with lab.booted():
+        pass
+    began, ended = now(minutes=-50), now(minutes=-10)
+    async with lab.connected() as cp:
+        started = await cp.start(VALID, timestamp=began)
+        await cp.stop(started["transactionId"], "Local", tag=VALID, timestamp=ended)
+        kept = await lab.transaction(started["transactionId"])
+        assert _same_moment(kept["started_at"], began)
+        assert _same_moment(kept["stopped_at"], ended)
+        assert (kept["reason"], kept["stop_id_tag"], kept["energy_wh"]) == ("Local", VALID, 4000)
+
+
+def _same_moment(one: str, other: str) -> bool:
+    return abs(datetime.fromisoformat(one) - datetime.fromisoformat(other)) < timedelta(milliseconds=1)
+
+
+# --- Data transfer ---
+
+
+async def test_tc_064_data_transfer(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        asked = {"vendorId": "org.octt.unknown", "messageId": "m", "data": "säß"}
+        assert await cp.call("DataTransfer", asked) == {"status": "UnknownVendorId"}
