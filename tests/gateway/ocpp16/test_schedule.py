@@ -1,0 +1,431 @@
+"""The composite schedule: each rule by an example, and all of them together against an oracle."""
+
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from time import process_time
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.ocpp16 import schedule, timestamps
+from gateway.ocpp16.schedule import Composite, Installed, Running, composite
+from gateway.ocpp16.types import ChargingProfile
+from tests.gateway.ocpp16 import composite_oracle
+
+X = timestamps.parse("2026-03-02T12:00:00Z").ms or 0
+DAY = 86_400
+
+
+def at(seconds: float) -> str:
+    return timestamps.format_ms(X + round(seconds * 1000))
+
+
+def a_profile(
+    limits: Any = 10,
+    *,
+    purpose: str = "TxDefaultProfile",
+    level: int = 0,
+    kind: str = "Absolute",
+    start: float | None = 0,
+    duration: int | None = None,
+    unit: str = "A",
+    **more: Any,
+) -> ChargingProfile:
+    """`limits`: one, or (startPeriod, limit[, numberPhases]) each."""
+    periods = [(0, limits)] if isinstance(limits, int | float) else limits
+    names = ("startPeriod", "limit", "numberPhases")
+    plan: dict[str, Any] = {
+        "chargingRateUnit": unit,
+        "chargingSchedulePeriod": [dict(zip(names, period, strict=False)) for period in periods],
+    }
+    if start is not None and kind != "Relative":
+        plan["startSchedule"] = at(start)
+    if duration is not None:
+        plan["duration"] = duration
+    return msgspec.convert(
+        {
+            "chargingProfileId": 1,
+            "stackLevel": level,
+            "chargingProfilePurpose": purpose,
+            "chargingProfileKind": kind,
+            "chargingSchedule": plan,
+            **more,
+        },
+        ChargingProfile,
+    )
+
+
+def daily(limits: Any = 10, **more: Any) -> ChargingProfile:
+    return a_profile(limits, kind="Recurring", recurrencyKind="Daily", **more)
+
+
+def tx(limits: Any = 10, **more: Any) -> ChargingProfile:
+    return a_profile(limits, purpose="TxProfile", **more)
+
+
+def cap(limits: Any = 10, **more: Any) -> Installed:
+    return Installed(0, a_profile(limits, purpose="ChargePointMaxProfile", **more))
+
+
+def of(
+    *installed: ChargingProfile | Installed, connector: int = 1, duration: int = 100, **more: Any
+) -> Composite:
+    placed = [one if isinstance(one, Installed) else Installed(1, one) for one in installed]
+    return composite(placed, connector_id=connector, start_ms=X, duration=duration, **more)
+
+
+def steps(found: Composite) -> list[tuple[int, float | None]]:
+    return [(one.start, None if one.rate is None else float(one.rate.limit)) for one in found.periods]
+
+
+CHARGING = (Running(1, 7, X - 60_000),)
+
+
+def test_nothing_limits() -> None:
+    assert of() == Composite(X, 100, "A", (schedule.Period(0, None),))
+    assert of(duration=0).periods == ()
+
+
+def test_periods_are_relative_to_the_window_and_the_first_is_0() -> None:
+    found = of(a_profile([(0, 10), (30, 20), (80, 6)], start=-10))
+    assert steps(found) == [(0, 10), (20, 20), (70, 6)]
+    assert (found.start_ms, found.duration, found.unit) == (X, 100, "A")
+
+
+def test_equal_neighbours_are_merged_across_profiles_too() -> None:
+    assert steps(of(a_profile([(0, 10), (20, 10)]))) == [(0, 10)]
+    assert steps(of(a_profile(10, level=1, duration=50), a_profile([(0, 6), (50, 10)]))) == [(0, 10)]
+    found = of(a_profile([(0, 10, 3), (20, 10, 1)]))
+    assert [(one.start, one.rate) for one in found.periods] == [(0, (10, 3)), (20, (10, 1))]
+
+
+def test_what_lies_beyond_the_window_is_cut_off() -> None:
+    assert steps(of(a_profile([(0, 10), (100, 20)]), duration=100)) == [(0, 10)]
+    assert steps(of(a_profile([(0, 10), (99, 20)]), duration=100)) == [(0, 10), (99, 20)]
+
+
+def test_the_highest_level_prevails_and_its_end_uncovers_the_next() -> None:
+    found = of(
+        a_profile(6, level=0), a_profile(16, level=2, duration=20), a_profile(10, level=1, duration=40)
+    )
+    assert steps(found) == [(0, 16), (20, 10), (40, 6)]
+
+
+def test_a_higher_level_without_duration_hides_the_lower_ones() -> None:
+    assert steps(of(a_profile(32, level=5), a_profile(6))) == [(0, 32)]
+
+
+def test_validity_is_from_inclusive_to_exclusive() -> None:
+    found = of(a_profile(16, level=1, validFrom=at(10), validTo=at(20)), a_profile(6))
+    assert steps(found) == [(0, 6), (10, 16), (20, 6)]
+    assert steps(of(a_profile(16, validFrom=at(10), validTo=at(10)))) == [(0, None)]
+    assert steps(of(a_profile(16, validTo=at(0)))) == [(0, None)]
+    assert steps(of(a_profile(16, validFrom=at(100)))) == [(0, None)]
+
+
+def test_validity_ends_a_schedule_but_does_not_start_it() -> None:
+    assert steps(of(a_profile([(0, 10), (30, 20)], validFrom=at(20)))) == [(0, None), (20, 10), (30, 20)]
+
+
+def test_a_schedule_that_starts_in_the_future_leaves_a_gap() -> None:
+    assert steps(of(a_profile(16, start=30))) == [(0, None), (30, 16)]
+    assert steps(of(a_profile(16, level=1, start=30), a_profile(6, start=-5))) == [(0, 6), (30, 16)]
+
+
+def test_periods_beyond_the_duration_are_never_executed() -> None:
+    assert steps(of(a_profile([(0, 10), (50, 20)], duration=50))) == [(0, 10), (50, None)]
+    assert steps(of(a_profile(10, duration=0), a_profile(10, level=1, duration=-5))) == [(0, None)]
+
+
+def test_a_first_period_that_is_not_at_0_leaves_a_gap() -> None:
+    assert steps(of(a_profile([(10, 16)], level=1), a_profile(6))) == [(0, 6), (10, 16)]
+
+
+def test_periods_in_disorder() -> None:
+    assert steps(of(a_profile([(50, 20), (0, 10), (50, 32)]))) == [(0, 10), (50, 32)]
+    assert steps(of(a_profile([]))) == [(0, None)]
+
+
+def test_absolute_without_a_start_and_relative_begin_with_the_transaction() -> None:
+    for kind in ("Absolute", "Relative"):
+        found = of(tx([(0, 10), (80, 20)], kind=kind, start=None), running=CHARGING)
+        assert steps(found) == [(0, 10), (20, 20)]
+
+
+def test_a_start_in_a_relative_profile_is_ignored() -> None:
+    profile = a_profile([(0, 10), (80, 20)], kind="Absolute", start=5)
+    relative = msgspec.structs.replace(profile, charging_profile_kind="Relative")
+    assert steps(of(relative, running=CHARGING)) == [(0, 10), (20, 20)]
+
+
+def test_relative_defaults_without_a_transaction_count_from_the_window() -> None:
+    assert steps(of(a_profile([(0, 10), (80, 20)], kind="Relative"))) == [(0, 10), (80, 20)]
+
+
+def test_daily_and_weekly_recur_in_steps_of_utc() -> None:
+    found = of(daily([(0, 10), (30, 20)], start=-DAY * 3 - 10), duration=60)
+    assert steps(found) == [(0, 10), (20, 20)]
+    weekly = a_profile([(0, 10), (30, 20)], kind="Recurring", recurrencyKind="Weekly", start=-7 * DAY - 10)
+    assert steps(of(weekly, duration=60)) == [(0, 10), (20, 20)]
+    # 48 hours from Saturday noon, over the night in which Europe's clocks are put forward.
+    saturday = (timestamps.parse("2026-03-28T12:00:00Z").ms or 0) - X
+    long = composite(
+        [Installed(1, daily([(0, 10), (DAY // 2, 20)], start=saturday / 1000))],
+        connector_id=1,
+        start_ms=X + saturday,
+        duration=2 * DAY,
+    )
+    assert steps(long) == [(0, 10), (DAY // 2, 20), (DAY, 10), (3 * DAY // 2, 20)]
+
+
+def test_a_recurrence_longer_than_its_schedule_falls_to_the_next_level() -> None:
+    found = of(daily(16, level=1, duration=3600), a_profile(6), duration=DAY + 7200)
+    assert steps(found) == [(0, 16), (3600, 6), (DAY, 16), (DAY + 3600, 6)]
+
+
+def test_what_is_beyond_the_recurrence_is_not_executed() -> None:
+    found = of(daily([(0, 10), (DAY - 50, 20), (DAY + 10, 32)], start=-100, duration=2 * DAY), duration=DAY)
+    assert steps(found) == [(0, 10), (DAY - 150, 20), (DAY - 100, 10)]
+
+
+def test_a_recurring_profile_is_not_active_before_its_start() -> None:
+    assert steps(of(daily(16, start=30))) == [(0, None), (30, 16)]
+
+
+def test_recurring_without_a_kind_does_not_recur() -> None:
+    assert steps(of(a_profile(16, kind="Recurring", start=-DAY, duration=DAY))) == [(0, None)]
+    absolute = a_profile(16, recurrencyKind="Daily", start=-DAY, duration=DAY)
+    assert steps(of(absolute)) == [(0, None)]
+
+
+def test_a_tx_profile_overrules_the_default_whatever_their_levels() -> None:
+    assert steps(of(tx(10), a_profile(6, level=9), running=CHARGING)) == [(0, 10)]
+
+
+def test_a_gap_in_the_tx_profile_falls_to_the_default() -> None:
+    assert steps(of(tx(10, duration=40), a_profile(6), running=CHARGING)) == [(0, 10), (40, 6)]
+
+
+def test_a_tx_profile_is_for_its_transaction_alone() -> None:
+    assert steps(of(tx(10), a_profile(6))) == [(0, 6)]
+    assert steps(of(tx(10, transactionId=8), a_profile(6), running=CHARGING)) == [(0, 6)]
+    assert steps(of(Installed(2, tx(10)), a_profile(6), running=CHARGING)) == [(0, 6)]
+    assert steps(of(tx(10, transactionId=7), a_profile(6), running=CHARGING)) == [(0, 10)]
+    assert steps(of(Installed(1, tx(10), 8), a_profile(6), running=CHARGING)) == [(0, 6)]
+
+
+def test_a_connectors_default_replaces_the_common_one_of_its_level_there_alone() -> None:
+    common, own = Installed(0, a_profile(16, level=1)), Installed(1, a_profile(6, level=1, duration=40))
+    assert steps(of(common, own)) == [(0, 6), (40, None)]
+    assert steps(of(common, own, connector=2)) == [(0, 16)]
+    lower = Installed(0, a_profile(20))
+    assert steps(of(common, own, lower)) == [(0, 6), (40, 20)]
+    assert steps(of(Installed(0, a_profile(16, level=2)), own)) == [(0, 16)]
+
+
+def test_the_charge_points_maximum_caps_every_connector() -> None:
+    found = of(a_profile([(0, 10), (30, 32)]), cap([(0, 16), (60, 0)]))
+    assert steps(found) == [(0, 10), (30, 16), (60, 0)]
+    assert steps(of(cap(16), duration=10)) == [(0, 16)]
+    assert steps(of(Installed(1, cap(16).profile))) == [(0, None)]
+
+
+def test_levels_of_the_maximum_fall_too() -> None:
+    assert steps(of(cap(16, level=1, duration=50), cap(20))) == [(0, 16), (50, 20)]
+
+
+def test_zero_is_a_limit() -> None:
+    assert steps(of(a_profile(0), cap(16))) == [(0, 0)]
+
+
+def test_the_grid_connection_is_the_sum_of_what_is_running() -> None:
+    both = (Running(1, 7, X), Running(2, 8, X))
+    installed = (Installed(0, a_profile(16.1)), Installed(2, tx([(0, 6.1), (50, 10.1)], transactionId=8)))
+    found = of(*installed, connector=0, running=both)
+    assert steps(found) == [(0, 22.2), (50, 26.2)]
+    assert steps(of(*installed, cap(25), connector=0, running=both)) == [(0, 22.2), (50, 25)]
+    assert steps(of(installed[1], cap(25), connector=0, running=both)) == [(0, 25)]
+    assert steps(of(installed[1], connector=0, running=both)) == [(0, None)]
+    assert steps(of(*installed, cap(25), connector=0)) == [(0, 25)]
+
+
+def test_units_are_converted_by_voltage_and_phases() -> None:
+    in_w = of(a_profile([(0, 16), (20, 16, 1), (40, 6.1, 2)]), unit="W")
+    assert steps(in_w) == [(0, 11040), (20, 3680), (40, 2806)]
+    assert in_w.unit == "W"
+    in_a = of(a_profile([(0, 11040), (20, 3680, 1), (40, 11000)], unit="W"), unit="A")
+    assert [one.rate for one in in_a.periods] == [(16, 3), (16, 1), (Decimal("15.9"), 3)]
+    assert steps(of(a_profile(10), unit="W", voltage=Decimal(110))) == [(0, 3300)]
+
+
+def test_the_lesser_is_found_in_the_unit_asked_for() -> None:
+    installed = (a_profile(10, unit="A"), cap([(0, 5000), (50, 9000)], unit="W"))
+    assert steps(of(*installed, unit="A")) == [(0, 7.2), (50, 10)]
+    assert steps(of(*installed, unit="W")) == [(0, 5000), (50, 6900)]
+
+
+def test_without_a_unit_it_is_that_of_the_profiles() -> None:
+    assert of(a_profile(10)).unit == "A"
+    assert of(a_profile(10, unit="W")).unit == "W"
+    assert of(a_profile(10), cap(5000, unit="W")).unit == "W"
+    assert of(a_profile(10), Installed(2, a_profile(10, unit="W"))).unit == "A"
+
+
+def test_tenths_stay_tenths() -> None:
+    for tenths in range(1, 400):
+        found = of(a_profile(tenths / 10, unit="A")).periods[0].rate
+        assert found is not None
+        assert found.limit == Decimal(tenths) / 10
+        assert float(found.limit) == tenths / 10
+    found = (
+        of(
+            *(Installed(c, a_profile(0.1)) for c in range(1, 11)),
+            connector=0,
+            running=[Running(c, c, X) for c in range(1, 11)],
+        )
+        .periods[0]
+        .rate
+    )
+    assert found == (Decimal(1), 3)
+
+
+def test_what_changes_within_a_second_counts_from_the_next() -> None:
+    found = of(a_profile(16, level=1, start=10.25, duration=5), a_profile(6))
+    assert steps(found) == [(0, 6), (11, 16), (16, 6)]
+    flicker = of(a_profile(16, level=1, validFrom=at(10.25), validTo=at(10.75)), a_profile(6))
+    assert steps(flicker) == [(0, 6)]
+
+
+def test_a_time_that_cannot_be_read_counts_as_absent() -> None:
+    assert steps(of(a_profile(16, validFrom="soon"))) == [(0, 16)]
+
+
+def test_more_phases_than_there_are_count_as_three() -> None:
+    for phases in (0, -1, 4, 10**12):
+        assert steps(of(a_profile([(0, 10, phases)]), unit="W")) == [(0, 6900)]
+
+
+def test_hostile_profiles_cost_little_and_the_duration_says_how_far_they_are_shown() -> None:
+    many = [Installed(1, daily([(n, n % 2) for n in range(2000)], level=n, start=-n)) for n in range(200)]
+    before = process_time()
+    found = composite(many, connector_id=1, start_ms=X, duration=10**12)
+    assert process_time() - before < 5
+    assert len(found.periods) <= schedule.PERIODS
+    assert found.duration < 10**12
+    short = composite([Installed(1, daily(1, duration=1))], connector_id=1, start_ms=X, duration=10**9)
+    assert len(short.periods) == schedule.PERIODS
+    assert short.duration == short.periods[-1].start + (DAY - 1 if short.periods[-1].rate is None else 1)
+
+
+def test_numbers_beyond_reason() -> None:
+    huge = a_profile([(0, 999_999_999_999_999.9), (10**17, 1)], duration=10**18, level=2**62)
+    assert of(huge).periods == (schedule.Period(0, (Decimal("999999999999999.9"), 3)),)
+    assert of(huge, unit="W").periods[0].rate == (Decimal("689999999999999931"), 3)
+
+
+SECONDS = st.integers(-40, 120)
+TIMES = st.builds(
+    lambda days, seconds, part: at(days * DAY + seconds + part),
+    st.sampled_from([0, 0, 0, -1, -2, -7, -14, 1]),
+    SECONDS,
+    st.sampled_from([0, 0, 0, 0.25, 0.999]),
+)
+PERIODS = st.lists(
+    st.builds(
+        lambda start, tenths, phases: (
+            (start, tenths / 10) if phases is None else (start, tenths / 10, phases)
+        ),
+        st.one_of(st.just(0), st.integers(0, 120), st.integers(DAY - 60, DAY + 60)),
+        st.integers(0, 4000),
+        st.sampled_from([None, 1, 2, 3]),
+    ),
+    max_size=4,
+)
+
+
+@st.composite
+def profiles(draw: Any) -> Installed:
+    more: dict[str, Any] = {}
+    for name in ("validFrom", "validTo"):
+        if draw(st.integers(0, 3)) == 0:
+            more[name] = draw(TIMES)
+    kind = draw(st.sampled_from(["Absolute", "Relative", "Recurring"]))
+    if kind == "Recurring" and draw(st.integers(0, 4)):
+        more["recurrencyKind"] = draw(st.sampled_from(["Daily", "Weekly"]))
+    purpose = draw(st.sampled_from(["ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"]))
+    if purpose == "TxProfile":
+        more["transactionId"] = draw(st.sampled_from([1, 2, 3]))
+    profile = a_profile(
+        draw(PERIODS),
+        purpose=purpose,
+        level=draw(st.integers(0, 3)),
+        kind=kind,
+        start=None,
+        duration=draw(st.one_of(st.none(), st.integers(0, 120), st.integers(DAY - 60, DAY + 60))),
+        unit=draw(st.sampled_from(["A", "A", "W"])),
+        **more,
+    )
+    if kind != "Relative" and draw(st.integers(0, 3)):
+        plan = msgspec.structs.replace(profile.charging_schedule, start_schedule=draw(TIMES))
+        profile = msgspec.structs.replace(profile, charging_schedule=plan)
+    return Installed(draw(st.integers(0, 2)), profile)
+
+
+RUNNING = st.lists(
+    st.builds(
+        lambda connector, seconds: Running(connector, connector, X + seconds * 1000),
+        st.integers(1, 2),
+        st.integers(-100, 20),
+    ),
+    max_size=2,
+    unique_by=lambda one: one.connector_id,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(profiles(), max_size=7),
+    st.integers(0, 2),
+    st.integers(1, 70),
+    st.integers(-20_000, 20_000),
+    RUNNING,
+    st.sampled_from(["A", "W"]),
+)
+def test_it_is_what_the_oracle_says_second_by_second(
+    installed: list[Installed],
+    connector_id: int,
+    duration: int,
+    offset_ms: int,
+    running: list[Running],
+    unit: Any,
+) -> None:
+    found = composite(
+        installed,
+        connector_id=connector_id,
+        start_ms=X + offset_ms,
+        duration=duration,
+        running=running,
+        unit=unit,
+    )
+    expected = composite_oracle.limits(
+        installed,
+        connector_id=connector_id,
+        start_ms=X + offset_ms,
+        duration=duration,
+        running=running,
+        unit=unit,
+    )
+    assert found.duration == duration
+    assert found.periods[0].start == 0
+    starts = [one.start for one in found.periods]
+    assert starts == sorted(set(starts))
+    assert all(one.rate != other.rate for one, other in pairwise(found.periods))
+    seconds: list[composite_oracle.Limit] = []
+    for period, end in zip(found.periods, [*starts[1:], duration], strict=True):
+        rate = None if period.rate is None else (Fraction(period.rate.limit), period.rate.number_phases)
+        seconds += [rate] * (end - period.start)
+    assert seconds == expected
