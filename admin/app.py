@@ -14,10 +14,20 @@ from admin.application import Application
 from admin.config import LimitsConfig
 from admin.openapi import Document
 from admin.problems import Problem
-from admin.routes import charge_points, commands, events, id_tags, tenants, tokens, transactions
+from admin.routes import (
+    charge_points,
+    commands,
+    configuration,
+    events,
+    faults,
+    id_tags,
+    tenants,
+    tokens,
+    transactions,
+)
 from admin.services import Services
 
-ROUTES = (tenants, tokens, charge_points, id_tags, transactions, commands, events)
+ROUTES = (tenants, tokens, charge_points, configuration, faults, id_tags, transactions, commands, events)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("csms.admin")
@@ -54,7 +64,15 @@ def create_app(services: Services, limits: LimitsConfig | None = None) -> Applic
         info=Info(title="csms", version="1", description=_DESCRIPTION),
         tags=[
             Tag(name=name)
-            for name in ("Tenants", "Charge points", "Commands", "Id tags", "Transactions", "Events")
+            for name in (
+                "Tenants",
+                "Charge points",
+                "Configuration",
+                "Commands",
+                "Id tags",
+                "Transactions",
+                "Events",
+            )
         ],
         security_schemes={"apiKey": HttpSecurityScheme(scheme="bearer", bearer_format="csms_<id>_<secret>")},
         security=[{"apiKey": []}],

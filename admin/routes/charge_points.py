@@ -42,9 +42,9 @@ class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
 Registration = Annotated[
     RegistrationStatus,
     msgspec.Meta(
-        description="Policy: what the next BootNotification is answered. Pending or Rejected holds the charge "
-        "point back: until it has booted again under Accepted, every other call of it is refused. One whose "
-        "last BootNotification was answered Accepted stays so until its next."
+        description="Policy: what the next BootNotification is answered. Pending or Rejected holds the "
+        "charge point back: until it has booted again under Accepted, every other call of it is refused. One "
+        "whose last BootNotification was answered Accepted stays so until its next."
     ),
 ]
 Interval = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
