@@ -1,4 +1,4 @@
-"""The composite schedule second by second, as the reference tells it: slow, and nothing shared with schedule.py."""
+"""The composite schedule second by second, rule by rule: slow, nothing shared with schedule.py."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,74 +1,15 @@
-"""The composite schedule: each rule by an example, and all of them together against an oracle."""
+"""The composite schedule: each rule by an example."""
 
 from decimal import Decimal
-from fractions import Fraction
-from itertools import pairwise
 from time import process_time
 from typing import Any
 
 import msgspec
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gateway.ocpp16 import schedule, timestamps
-from gateway.ocpp16.schedule import Composite, Installed, Running, composite
+from gateway.ocpp16.schedule import Composite, Installed, Period, Rate, Running, composite
 from gateway.ocpp16.types import ChargingProfile
-from tests.gateway.ocpp16 import composite_oracle
-
-X = timestamps.parse("2026-03-02T12:00:00Z").ms or 0
-DAY = 86_400
-
-
-def at(seconds: float) -> str:
-    return timestamps.format_ms(X + round(seconds * 1000))
-
-
-def a_profile(
-    limits: Any = 10,
-    *,
-    purpose: str = "TxDefaultProfile",
-    level: int = 0,
-    kind: str = "Absolute",
-    start: float | None = 0,
-    duration: int | None = None,
-    unit: str = "A",
-    **more: Any,
-) -> ChargingProfile:
-    """`limits`: one, or (startPeriod, limit[, numberPhases]) each."""
-    periods = [(0, limits)] if isinstance(limits, int | float) else limits
-    names = ("startPeriod", "limit", "numberPhases")
-    plan: dict[str, Any] = {
-        "chargingRateUnit": unit,
-        "chargingSchedulePeriod": [dict(zip(names, period, strict=False)) for period in periods],
-    }
-    if start is not None and kind != "Relative":
-        plan["startSchedule"] = at(start)
-    if duration is not None:
-        plan["duration"] = duration
-    return msgspec.convert(
-        {
-            "chargingProfileId": 1,
-            "stackLevel": level,
-            "chargingProfilePurpose": purpose,
-            "chargingProfileKind": kind,
-            "chargingSchedule": plan,
-            **more,
-        },
-        ChargingProfile,
-    )
-
-
-def daily(limits: Any = 10, **more: Any) -> ChargingProfile:
-    return a_profile(limits, kind="Recurring", recurrencyKind="Daily", **more)
-
-
-def tx(limits: Any = 10, **more: Any) -> ChargingProfile:
-    return a_profile(limits, purpose="TxProfile", **more)
-
-
-def cap(limits: Any = 10, **more: Any) -> Installed:
-    return Installed(0, a_profile(limits, purpose="ChargePointMaxProfile", **more))
+from tests.gateway.ocpp16.charging_profiles import DAY, X, a_profile, at, cap, daily, tx
 
 
 def of(
@@ -86,7 +27,7 @@ CHARGING = (Running(1, 7, X - 60_000),)
 
 
 def test_nothing_limits() -> None:
-    assert of() == Composite(X, 100, "A", (schedule.Period(0, None),))
+    assert of() == Composite(X, 100, "A", (Period(0, None),))
     assert of(duration=0).periods == ()
 
 
@@ -100,7 +41,10 @@ def test_equal_neighbours_are_merged_across_profiles_too() -> None:
     assert steps(of(a_profile([(0, 10), (20, 10)]))) == [(0, 10)]
     assert steps(of(a_profile(10, level=1, duration=50), a_profile([(0, 6), (50, 10)]))) == [(0, 10)]
     found = of(a_profile([(0, 10, 3), (20, 10, 1)]))
-    assert [(one.start, one.rate) for one in found.periods] == [(0, (10, 3)), (20, (10, 1))]
+    assert [(one.start, one.rate) for one in found.periods] == [
+        (0, Rate(Decimal(10), 3)),
+        (20, Rate(Decimal(10), 1)),
+    ]
 
 
 def test_what_lies_beyond_the_window_is_cut_off() -> None:
@@ -290,7 +234,7 @@ def test_tenths_stay_tenths() -> None:
         .periods[0]
         .rate
     )
-    assert found == (Decimal(1), 3)
+    assert found == Rate(Decimal(1), 3)
 
 
 def test_what_changes_within_a_second_counts_from_the_next() -> None:
@@ -323,109 +267,5 @@ def test_hostile_profiles_cost_little_and_the_duration_says_how_far_they_are_sho
 
 def test_numbers_beyond_reason() -> None:
     huge = a_profile([(0, 999_999_999_999_999.9), (10**17, 1)], duration=10**18, level=2**62)
-    assert of(huge).periods == (schedule.Period(0, (Decimal("999999999999999.9"), 3)),)
-    assert of(huge, unit="W").periods[0].rate == (Decimal("689999999999999931"), 3)
-
-
-SECONDS = st.integers(-40, 120)
-TIMES = st.builds(
-    lambda days, seconds, part: at(days * DAY + seconds + part),
-    st.sampled_from([0, 0, 0, -1, -2, -7, -14, 1]),
-    SECONDS,
-    st.sampled_from([0, 0, 0, 0.25, 0.999]),
-)
-PERIODS = st.lists(
-    st.builds(
-        lambda start, tenths, phases: (
-            (start, tenths / 10) if phases is None else (start, tenths / 10, phases)
-        ),
-        st.one_of(st.just(0), st.integers(0, 120), st.integers(DAY - 60, DAY + 60)),
-        st.integers(0, 4000),
-        st.sampled_from([None, 1, 2, 3]),
-    ),
-    max_size=4,
-)
-
-
-@st.composite
-def profiles(draw: Any) -> Installed:
-    more: dict[str, Any] = {}
-    for name in ("validFrom", "validTo"):
-        if draw(st.integers(0, 3)) == 0:
-            more[name] = draw(TIMES)
-    kind = draw(st.sampled_from(["Absolute", "Relative", "Recurring"]))
-    if kind == "Recurring" and draw(st.integers(0, 4)):
-        more["recurrencyKind"] = draw(st.sampled_from(["Daily", "Weekly"]))
-    purpose = draw(st.sampled_from(["ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"]))
-    if purpose == "TxProfile":
-        more["transactionId"] = draw(st.sampled_from([1, 2, 3]))
-    profile = a_profile(
-        draw(PERIODS),
-        purpose=purpose,
-        level=draw(st.integers(0, 3)),
-        kind=kind,
-        start=None,
-        duration=draw(st.one_of(st.none(), st.integers(0, 120), st.integers(DAY - 60, DAY + 60))),
-        unit=draw(st.sampled_from(["A", "A", "W"])),
-        **more,
-    )
-    if kind != "Relative" and draw(st.integers(0, 3)):
-        plan = msgspec.structs.replace(profile.charging_schedule, start_schedule=draw(TIMES))
-        profile = msgspec.structs.replace(profile, charging_schedule=plan)
-    return Installed(draw(st.integers(0, 2)), profile)
-
-
-RUNNING = st.lists(
-    st.builds(
-        lambda connector, seconds: Running(connector, connector, X + seconds * 1000),
-        st.integers(1, 2),
-        st.integers(-100, 20),
-    ),
-    max_size=2,
-    unique_by=lambda one: one.connector_id,
-)
-
-
-@settings(max_examples=400, deadline=None)
-@given(
-    st.lists(profiles(), max_size=7),
-    st.integers(0, 2),
-    st.integers(1, 70),
-    st.integers(-20_000, 20_000),
-    RUNNING,
-    st.sampled_from(["A", "W"]),
-)
-def test_it_is_what_the_oracle_says_second_by_second(
-    installed: list[Installed],
-    connector_id: int,
-    duration: int,
-    offset_ms: int,
-    running: list[Running],
-    unit: Any,
-) -> None:
-    found = composite(
-        installed,
-        connector_id=connector_id,
-        start_ms=X + offset_ms,
-        duration=duration,
-        running=running,
-        unit=unit,
-    )
-    expected = composite_oracle.limits(
-        installed,
-        connector_id=connector_id,
-        start_ms=X + offset_ms,
-        duration=duration,
-        running=running,
-        unit=unit,
-    )
-    assert found.duration == duration
-    assert found.periods[0].start == 0
-    starts = [one.start for one in found.periods]
-    assert starts == sorted(set(starts))
-    assert all(one.rate != other.rate for one, other in pairwise(found.periods))
-    seconds: list[composite_oracle.Limit] = []
-    for period, end in zip(found.periods, [*starts[1:], duration], strict=True):
-        rate = None if period.rate is None else (Fraction(period.rate.limit), period.rate.number_phases)
-        seconds += [rate] * (end - period.start)
-    assert seconds == expected
+    assert of(huge).periods == (Period(0, Rate(Decimal("999999999999999.9"), 3)),)
+    assert of(huge, unit="W").periods[0].rate == Rate(Decimal(689_999_999_999_999_931), 3)
