@@ -42,7 +42,6 @@ class Calls:
         self._due = False
         self._answered: trio.Event | None = None
         self._call: OutgoingCall | None = None
-        self._storing: trio.Lock | None = None
 
     def begin(
         self, nursery: trio.Nursery, waiting: Sequence[str], after: Callable[[], Awaitable[None]]
@@ -69,7 +68,9 @@ class Calls:
         """
         if outcome.call is self._call and self._answered is not None:
             self._answered.set()
-        self._session.node.background(self._store_outcome, outcome.call.id, outcome)
+        charge_point = self._session.charge_point
+        earlier, charge_point.remembered = charge_point.remembered, trio.Event()
+        self._session.node.background(self._store_outcome, outcome, earlier, charge_point.remembered)
 
     async def _begin(self, waiting: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
         await after()
@@ -150,9 +151,13 @@ class Calls:
         if protocol.tick(deadline) is not None:
             await self._settle(command_id, "timeout")
 
-    async def _store_outcome(self, command_id: str, outcome: CallAnswered | CallRefused) -> None:
-        self._storing = self._storing or trio.Lock()
-        async with self._storing:
+    async def _store_outcome(
+        self, outcome: CallAnswered | CallRefused, earlier: trio.Event | None, stored: trio.Event
+    ) -> None:
+        command_id = outcome.call.id
+        try:
+            if earlier is not None:
+                await earlier.wait()
             match outcome:
                 case CallAnswered():
                     await self._remember(command_id, outcome)
@@ -160,6 +165,8 @@ class Calls:
                 case CallRefused():
                     error = _error(outcome.code, outcome.description, outcome.details)
                     await self._settle(command_id, "error", error=error)
+        finally:
+            stored.set()
 
     async def _remember(self, command_id: str, outcome: CallAnswered) -> None:
         """Before the command is settled: whoever waited for the answer finds all that follows from it."""

@@ -4,10 +4,14 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+import trio
+
 from gateway.ocpp16 import timestamps
 from gateway.ocpp16.core import RegistrationStatus
 from state.leases import Fence, Lease
 from state.store import Store
+
+REMEMBERED_S = 5.0
 
 
 def now_ms() -> int:
@@ -40,11 +44,15 @@ class ChargePoint:
     strict: bool = False
     triggered: set[str] = field(default_factory=set)
     """What we asked it to send: it may, even while Pending."""
-    charging: bool = False
-    """Whether the last it told of a transaction was not its end; a matter of order, never of truth."""
+    charging_at: int | None = None
+    """The connector, unless the last it told of a transaction was its end; a matter of order, never of truth."""
+    ended: int | None = None
+    """The transaction that it stopped last."""
     payload: bytes = b"{}"
     """Of the call at hand, as JSON."""
     fence: Fence = "ok"
+    remembered: trio.Event | None = None
+    """Set once its last answer to a call of ours is stored, and all before."""
     faults: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -55,6 +63,10 @@ class ChargePoint:
     def id(self) -> str:
         return self.lease.keys.id
 
+    @property
+    def charging(self) -> bool:
+        return self.charging_at is not None
+
     def fault(self, name: str) -> None:
         self.faults[name] += 1
 
@@ -62,7 +74,20 @@ class ChargePoint:
         """Milliseconds of a timestamp; None, and a fault, if nothing can be made of it."""
         parsed = timestamps.parse(text)
         self.faults.update(parsed.faults)
+        if parsed.ms is not None and (odd := timestamps.oddness(parsed.ms, now_ms())) is not None:
+            self.fault(odd)
         return parsed.ms
+
+    def look_at_time(self, text: str) -> None:
+        """Count what is wrong with a time that is only kept."""
+        if not timestamps.is_usual(text):
+            self.read_time(text)
+
+    async def caught_up(self) -> None:
+        """Wait, 5 s at most, until what it answered before this call is stored; it may speak of that."""
+        if self.remembered is not None:
+            with trio.move_on_after(REMEMBERED_S):
+                await self.remembered.wait()
 
     def met(self, fence: Fence) -> None:
         if fence != "ok":

@@ -261,6 +261,11 @@ def traces(tenant: str) -> str:
     return f"csms:traces:{{{encode(tenant)}}}"
 
 
+def spellings(tenant: str, folded: str) -> str:
+    """Ids that operators registered, by id without case."""
+    return f"csms:spellings:{{{join(tenant, folded)}}}"
+
+
 def node(incarnation: str) -> str:
     return f"csms:node:{{{incarnation}}}"
 

@@ -3,7 +3,7 @@
 HANDLERS answer its calls; OUTCOMES remember its answers to ours.
 """
 
-from gateway.handlers import core, firmware, reservation, security
+from gateway.handlers import core, firmware, local_auth, reservation, security
 from gateway.handlers.handler import Handler, Outcome
 from gateway.ocpp16.actions import OF_REQUEST
 from gateway.ocpp16.types import Message
@@ -14,5 +14,7 @@ HANDLERS: dict[str, Handler] = {
     for request, handler in profile.HANDLERS.items()
 }
 OUTCOMES: dict[type[Message], Outcome] = {
-    request: outcome for profile in (core, reservation) for request, outcome in profile.OUTCOMES.items()
+    request: outcome
+    for profile in (core, firmware, local_auth, reservation, security)
+    for request, outcome in profile.OUTCOMES.items()
 }

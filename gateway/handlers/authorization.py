@@ -11,6 +11,8 @@ async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, I
     """Invalid if nobody knows it, Expired also by its date. Never ConcurrentTx: only a start can be that."""
     tag = await id_tags.get(charge_point.store, charge_point.tenant, id_tag)
     if tag is None:
+        if " " in id_tag or ";" in id_tag:
+            charge_point.fault("id_tag_odd")
         return None, IdTagInfo(status="Invalid")
     return tag, IdTagInfo(status=_status(tag), expiry_date=tag.expiry_date, parent_id_tag=tag.parent_id_tag)
 

@@ -3,7 +3,8 @@
 import msgspec
 
 from gateway.charge_point import ChargePoint, now_ms, now_text
-from gateway.handlers import authorization
+from gateway.handlers import authorization, oddities
+from gateway.handlers.data_transfer import data_transfer
 from gateway.handlers.handler import Answered, Handler, Outcome
 from gateway.ocpp16 import core, timestamps
 from gateway.ocpp16.types import IdTagInfo, Message
@@ -46,6 +47,7 @@ async def status_notification(
         received_ms=now_ms(),
     )
     await connectors.status(charge_point.store, charge_point.lease, connector)
+    oddities.of_status(request, charge_point)
     return core.StatusNotificationResult()
 
 
@@ -64,10 +66,12 @@ async def start_transaction(
         outcome = await _start_new(request, charge_point, start)
     else:
         outcome = replayed.id, replayed.answer
+        charge_point.fault("repeated_start")
         charge_point.met(replayed.fence)
     transaction_id, answer = outcome
     await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
-    charge_point.charging = True
+    charge_point.charging_at = request.connector_id
+    oddities.of_start(request, charge_point)
     return core.StartTransactionResult(
         id_tag_info=msgspec.json.decode(answer, type=IdTagInfo), transaction_id=transaction_id
     )
@@ -115,30 +119,30 @@ async def stop_transaction(
     """Never refused; what belongs to no transaction is kept as an orphan."""
     received_ms = now_ms()
     stopped_ms = charge_point.read_time(request.timestamp)
-    info = None
-    if request.id_tag is not None:
-        _, info = await authorization.judge(charge_point, request.id_tag)
+    id_tag, info = request.id_tag, None
+    if not id_tag and id_tag is not None and not charge_point.strict:
+        charge_point.fault("id_tag_empty")
+        id_tag = None
+    if id_tag is not None:
+        _, info = await authorization.judge(charge_point, id_tag)
     stop = transactions.Stop(
         transaction_id=str(request.transaction_id),
         timestamp=request.timestamp,
         stopped_ms=received_ms if stopped_ms is None else stopped_ms,
         meter_stop=request.meter_stop,
-        id_tag=request.id_tag,
+        id_tag=id_tag,
         reason=request.reason,
         data=core.raw_transaction_data(charge_point.payload),
         received_ms=received_ms,
     )
     answer = b"" if info is None else msgspec.json.encode(info)
     outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer)
-    charge_point.charging = False
+    charge_point.charging_at, charge_point.ended = None, request.transaction_id
     charge_point.met(outcome.fence)
-    match outcome:
-        case transactions.Stopped() | transactions.StopReplayed():
-            if outcome.fingerprint:
-                member = holds.member(charge_point.id, outcome.fingerprint)
-                await _release(charge_point, outcome.id_tag, member)
-        case transactions.Orphaned():
-            charge_point.fault("orphan_stop")
+    oddities.of_stop(request, outcome, charge_point)
+    if not isinstance(outcome, transactions.Orphaned) and outcome.fingerprint:
+        member = holds.member(charge_point.id, outcome.fingerprint)
+        await _release(charge_point, outcome.id_tag, member)
     return core.StopTransactionResult(
         id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo) if outcome.answer else None
     )
@@ -146,7 +150,7 @@ async def stop_transaction(
 
 async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> core.MeterValuesResult:
     """Never refused, whatever the transaction."""
-    fence = await values.append(
+    appended = await values.append(
         charge_point.store,
         charge_point.lease,
         connector_id=request.connector_id,
@@ -155,13 +159,10 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
         received_ms=now_ms(),
     )
     if request.transaction_id is not None:
-        charge_point.charging = True
-    charge_point.met(fence)
+        charge_point.charging_at = request.connector_id
+    charge_point.met(appended.fence)
+    oddities.of_meter_values(request, appended, charge_point)
     return core.MeterValuesResult()
-
-
-async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -> core.DataTransferResult:  # noqa: ARG001  no vendor is known here
-    return core.DataTransferResult(status="UnknownVendorId")
 
 
 async def get_configuration(answered: Answered[core.GetConfiguration, core.GetConfigurationResult]) -> None:

@@ -1,24 +1,44 @@
-"""FirmwareManagement profile: how far an update or an upload has got (sections 4.4 and 4.5)."""
+"""FirmwareManagement profile: how far an update or an upload has got (sections 4.4, 4.5, 6.10 and 6.19)."""
 
 from gateway.charge_point import ChargePoint
-from gateway.handlers.handler import Handler
+from gateway.handlers import jobs
+from gateway.handlers.handler import Answered, Handler, Outcome
 from gateway.ocpp16 import firmware
 from gateway.ocpp16.types import Message
 
 
 async def diagnostics_status_notification(
-    _request: firmware.DiagnosticsStatusNotification, _charge_point: ChargePoint
+    request: firmware.DiagnosticsStatusNotification, charge_point: ChargePoint
 ) -> firmware.DiagnosticsStatusNotificationResult:
+    await jobs.told(charge_point, "DiagnosticsStatusNotification", request.status)
     return firmware.DiagnosticsStatusNotificationResult()
 
 
 async def firmware_status_notification(
-    _request: firmware.FirmwareStatusNotification, _charge_point: ChargePoint
+    request: firmware.FirmwareStatusNotification, charge_point: ChargePoint
 ) -> firmware.FirmwareStatusNotificationResult:
+    await jobs.told(charge_point, "FirmwareStatusNotification", request.status)
     return firmware.FirmwareStatusNotificationResult()
+
+
+async def get_diagnostics(answered: Answered[firmware.GetDiagnostics, firmware.GetDiagnosticsResult]) -> None:
+    """Without a file name there is nothing to upload; if it uploads all the same, its statuses say so."""
+    file_name = answered.result.file_name
+    await jobs.taken(
+        answered, "GetDiagnostics", "Accepted" if file_name else "NoFile", file_name=file_name or None
+    )
+
+
+async def update_firmware(answered: Answered[firmware.UpdateFirmware, firmware.UpdateFirmwareResult]) -> None:
+    await jobs.taken(answered, "UpdateFirmware", "Accepted")
 
 
 HANDLERS: dict[type[Message], Handler] = {
     firmware.DiagnosticsStatusNotification: diagnostics_status_notification,
     firmware.FirmwareStatusNotification: firmware_status_notification,
+}
+
+OUTCOMES: dict[type[Message], Outcome] = {
+    firmware.GetDiagnostics: get_diagnostics,
+    firmware.UpdateFirmware: update_firmware,
 }

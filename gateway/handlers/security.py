@@ -1,34 +1,59 @@
 """The security extension (whitepaper edition 3): events, logs, signed firmware, certificates."""
 
-from gateway.charge_point import ChargePoint
-from gateway.handlers.handler import Handler
+from gateway.charge_point import ChargePoint, now_ms
+from gateway.handlers import jobs
+from gateway.handlers.certificates import (
+    delete_certificate,
+    get_installed_certificate_ids,
+    install_certificate,
+    sign_certificate,
+)
+from gateway.handlers.handler import Answered, Handler, Outcome
 from gateway.ocpp16 import security
 from gateway.ocpp16.types import Message
+from state import security_events
 
 
 async def security_event_notification(
-    _request: security.SecurityEventNotification, _charge_point: ChargePoint
+    request: security.SecurityEventNotification, charge_point: ChargePoint
 ) -> security.SecurityEventNotificationResult:
+    """Any type, known or not, whatever its time (A04)."""
+    event = security_events.SecurityEvent(
+        type=request.type,
+        timestamp=request.timestamp,
+        tech_info=request.tech_info,
+        received_ms=now_ms(),
+    )
+    await security_events.keep(charge_point.store, charge_point.lease.keys, event)
     return security.SecurityEventNotificationResult()
 
 
 async def log_status_notification(
-    _request: security.LogStatusNotification, _charge_point: ChargePoint
+    request: security.LogStatusNotification, charge_point: ChargePoint
 ) -> security.LogStatusNotificationResult:
+    await jobs.told(charge_point, "LogStatusNotification", request.status, request.request_id)
     return security.LogStatusNotificationResult()
 
 
 async def signed_firmware_status_notification(
-    _request: security.SignedFirmwareStatusNotification, _charge_point: ChargePoint
+    request: security.SignedFirmwareStatusNotification, charge_point: ChargePoint
 ) -> security.SignedFirmwareStatusNotificationResult:
+    await jobs.told(charge_point, "SignedFirmwareStatusNotification", request.status, request.request_id)
     return security.SignedFirmwareStatusNotificationResult()
 
 
-async def sign_certificate(
-    _request: security.SignCertificate, _charge_point: ChargePoint
-) -> security.SignCertificateResult:
-    """No authority is known here, so nobody could sign it."""
-    return security.SignCertificateResult(status="Rejected")
+async def get_log(answered: Answered[security.GetLog, security.GetLogResult]) -> None:
+    request, result = answered.request, answered.result
+    await jobs.taken(
+        answered, "GetLog", result.status, request_id=request.request_id, file_name=result.filename
+    )
+
+
+async def signed_update_firmware(
+    answered: Answered[security.SignedUpdateFirmware, security.SignedUpdateFirmwareResult],
+) -> None:
+    request_id = answered.request.request_id
+    await jobs.taken(answered, "SignedUpdateFirmware", answered.result.status, request_id=request_id)
 
 
 HANDLERS: dict[type[Message], Handler] = {
@@ -36,4 +61,12 @@ HANDLERS: dict[type[Message], Handler] = {
     security.SecurityEventNotification: security_event_notification,
     security.SignCertificate: sign_certificate,
     security.SignedFirmwareStatusNotification: signed_firmware_status_notification,
+}
+
+OUTCOMES: dict[type[Message], Outcome] = {
+    security.DeleteCertificate: delete_certificate,
+    security.GetInstalledCertificateIds: get_installed_certificate_ids,
+    security.GetLog: get_log,
+    security.InstallCertificate: install_certificate,
+    security.SignedUpdateFirmware: signed_update_firmware,
 }

@@ -63,6 +63,15 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+_USERINFO = re.compile(r"(://)[^/\s\"'<>\\]*@")
+_QUERY = re.compile(r"(://[^\s\"'<>?#\\]*\?)[^\s\"'<>#\\]+")
+
+
+def mask_location(text: str) -> str:
+    """Return URLs without `user:password@` and without a query: many a link is signed by that."""
+    return _QUERY.sub(rf"\1{MASK}", _USERINFO.sub(rf"\1{MASK}@", text))
+
+
 def mask_text(text: str, most: int = _TEXT_MOST) -> str:
     """Return the text without credentials, and without what stands behind the first `most` characters."""
     cut = len(text) - most

@@ -1,0 +1,84 @@
+"""Certificates of a charge point: what it reported, what was installed and deleted, what it wants signed."""
+
+from gateway.charge_point import ChargePoint, now_ms
+from gateway.handlers.handler import Answered
+from gateway.ocpp16 import security
+from gateway.service import certificate_requests
+from gateway.service import certificates as pem
+from state import certificates
+
+
+async def sign_certificate(
+    request: security.SignCertificate, charge_point: ChargePoint
+) -> security.SignCertificateResult:
+    """Answered at once (A02.FR.02); Accepted says that an operator can have it signed, nothing more.
+
+    Whom the request names is not judged: identities and serial numbers differ, and an operator looks.
+    """
+    keys = charge_point.lease.keys
+    try:
+        # At most 1 ms (certificate_requests.py), so in line.
+        asked = certificate_requests.read(request.csr)
+    except certificate_requests.Refused as error:
+        await certificates.request_refused(charge_point.store, keys, str(error))
+        return security.SignCertificateResult(status="Rejected")
+    kept = certificates.Request(csr=request.csr, subject=asked.subject, key=asked.key, received_ms=now_ms())
+    await certificates.requested(charge_point.store, keys, kept)
+    return security.SignCertificateResult(status="Accepted")
+
+
+async def get_installed_certificate_ids(
+    answered: Answered[security.GetInstalledCertificateIds, security.GetInstalledCertificateIdsResult],
+) -> None:
+    """NotFound: it has none of that type."""
+    charge_point, result = answered.charge_point, answered.result
+    found = (result.certificate_hash_data or ()) if result.status == "Accepted" else ()
+    await certificates.reported(
+        charge_point.store,
+        charge_point.lease.keys,
+        answered.request.certificate_type,
+        map(_hash_data, found),
+        now_ms(),
+    )
+
+
+async def install_certificate(
+    answered: Answered[security.InstallCertificate, security.InstallCertificateResult],
+) -> None:
+    if answered.result.status != "Accepted":
+        return
+    charge_point, request = answered.charge_point, answered.request
+    try:
+        root = pem.read_all(request.certificate)[0]
+    except pem.Unreadable:
+        root = None  # The charge point took it all the same.
+    new = certificates.Installed(
+        command=answered.command_id,
+        certificate_type=request.certificate_type,
+        installed_ms=now_ms(),
+        subject=None if root is None else root.subject,
+        not_before_ms=None if root is None else root.not_before_ms,
+        not_after_ms=None if root is None else root.not_after_ms,
+        hash_data=tuple(map(_hash_data, root.hash_data)) if root is not None else (),
+    )
+    await certificates.installed(charge_point.store, charge_point.lease.keys, new)
+
+
+async def delete_certificate(
+    answered: Answered[security.DeleteCertificate, security.DeleteCertificateResult],
+) -> None:
+    """Failed: it is in use, and stays."""
+    if answered.result.status == "Failed":
+        return
+    charge_point = answered.charge_point
+    gone = _hash_data(answered.request.certificate_hash_data)
+    await certificates.deleted(charge_point.store, charge_point.lease.keys, gone)
+
+
+def _hash_data(of: security.CertificateHashData | pem.HashData) -> certificates.HashData:
+    return certificates.HashData(
+        hash_algorithm=of.hash_algorithm,
+        issuer_name_hash=of.issuer_name_hash,
+        issuer_key_hash=of.issuer_key_hash,
+        serial_number=of.serial_number,
+    )

@@ -1,0 +1,22 @@
+"""DataTransfer from a charge point: kept and answered for vendors that the tenant knows (section 4.3)."""
+
+from gateway.charge_point import ChargePoint, now_ms
+from gateway.ocpp16 import core
+from state import data_transfer as transfers
+
+
+async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -> core.DataTransferResult:
+    """Stored before it is answered; data goes with Accepted and Rejected alone."""
+    vendor = await transfers.vendor(charge_point.store, charge_point.tenant, request.vendor_id)
+    if vendor is None:
+        return core.DataTransferResult(status="UnknownVendorId")
+    status = vendor.judge(request.message_id)
+    transfer = transfers.Transfer(
+        vendor_id=request.vendor_id,
+        message_id=request.message_id,
+        data=request.data,
+        status=status,
+        received_ms=now_ms(),
+    )
+    await transfers.keep(charge_point.store, charge_point.lease.keys, transfer)
+    return core.DataTransferResult(status=status, data=None if status == "UnknownMessageId" else vendor.data)

@@ -1,0 +1,60 @@
+"""Updates and uploads: what a charge point answered to the request, and what it told of it since."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.charge_point import ChargePoint, now_ms
+from gateway.handlers.handler import Answered
+from gateway.ocpp16 import actions
+from gateway.service.masking import mask_location
+from state import job_record, jobs
+
+_NOT_KEPT = frozenset({"signature", "signingCertificate"})
+_TEXT_MOST = 512
+"""Of each text of the request: what the security extension allows a location."""
+
+
+async def taken(
+    answered: Answered[Any, Any],
+    kind: jobs.Kind,
+    status: str,
+    *,
+    request_id: int | None = None,
+    file_name: str | None = None,
+) -> None:
+    """Remember a job under its command's id, and how the charge point answered it."""
+    charge_point = answered.charge_point
+    job = job_record.answered(
+        answered.command_id,
+        kind,
+        status,
+        now_ms(),
+        request_id=request_id,
+        payload=msgspec.json.encode(_short(msgspec.json.decode(actions.encode(answered.request)))),
+        file_name=None if file_name is None else mask_location(file_name),
+    )
+    await jobs.answered(charge_point.store, charge_point.lease.keys, job)
+
+
+async def told(
+    charge_point: ChargePoint, message: jobs.Message, status: str, request_id: int | None = None
+) -> None:
+    """Remember how far a job has got; never refused, whichever job it is of."""
+    received_ms = now_ms()
+    await charge_point.caught_up()
+    await jobs.told(
+        charge_point.store,
+        charge_point.lease.keys,
+        message,
+        status,
+        request_id=request_id,
+        received_ms=received_ms,
+    )
+
+
+def _short(value: Any) -> Any:
+    """Leave out what is long or secret: certificate, signature, credentials in locations."""
+    if isinstance(value, dict):
+        return {name: _short(part) for name, part in value.items() if name not in _NOT_KEPT}
+    return mask_location(value)[:_TEXT_MOST] if isinstance(value, str) else value

@@ -1,0 +1,67 @@
+"""Requests for certificates (PKCS#10 in PEM) from charge points that may be hostile: read, and judged.
+
+Cheap whatever is sent: what would take long to verify (measured: up to 5 ms with an exponent as long as its
+key) is refused before its signature is looked at; the dearest left takes 1 ms.
+"""
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from gateway.service.certificates import name
+
+CHARACTERS_MOST = 6_000
+"""SignCertificate has 5,500; lenient reading lets a few more pass."""
+RSA_BITS = range(2048, 8192 + 1)
+EC_BITS_LEAST = 224
+_EXPONENT_BITS_MOST = 32
+
+
+class Refused(ValueError):  # noqa: N818  A sentence for an operator.
+    """Why a request is answered Rejected."""
+
+
+class CertificateRequest(msgspec.Struct, frozen=True):
+    """`key` as `RSA 2048` or `EC secp256r1`; `public_key`: DER, to compare."""
+
+    subject: str
+    key: str
+    public_key: bytes
+
+
+def read(csr: str) -> CertificateRequest:
+    """Judge a request by form, key and self-signature, not by whom it names. Raises Refused."""
+    if len(csr) > CHARACTERS_MOST:
+        raise Refused(f"The request has {len(csr)} characters; at most 5500 are legal.")
+    try:
+        request = x509.load_pem_x509_csr(csr.encode())
+        public = request.public_key()
+        key = _strong(public)
+        subject = name(request.subject)
+        own = request.is_signature_valid
+        der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except Refused:
+        raise
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Refused("The request is no PKCS#10 in PEM that can be read.") from None
+    if not own:
+        raise Refused("The request is not signed with the key that it is for.")
+    return CertificateRequest(subject, key, der)
+
+
+def _strong(public: object) -> str:
+    match public:
+        case rsa.RSAPublicKey():
+            if public.key_size not in RSA_BITS:
+                raise Refused(f"An RSA key of {public.key_size} bits is outside of 2048 to 8192.")
+            if public.public_numbers().e.bit_length() > _EXPONENT_BITS_MOST:
+                raise Refused("The RSA key's public exponent has more than 32 bits; 65537 is usual.")
+            return f"RSA {public.key_size}"
+        case ec.EllipticCurvePublicKey():
+            if public.key_size < EC_BITS_LEAST:
+                raise Refused(f"An EC key of {public.key_size} bits is too weak; at least 224 are needed.")
+            return f"EC {public.curve.name}"
+        case _:
+            raise Refused("The key is neither RSA nor EC.")

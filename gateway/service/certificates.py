@@ -1,0 +1,110 @@
+"""Certificates in PEM, read: whom they name, how long they last, and OCPP's hash data of them."""
+
+import base64
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ocsp
+
+type HashAlgorithm = Literal["SHA256", "SHA384", "SHA512"]
+
+_ALGORITHMS: dict[HashAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
+    "SHA256": hashes.SHA256(),
+    "SHA384": hashes.SHA384(),
+    "SHA512": hashes.SHA512(),
+}
+_NAME_MOST = 512
+"""Characters of a subject that are kept; it is for people."""
+
+
+class Unreadable(ValueError):  # noqa: N818  A sentence for the person who sent it.
+    """What is wrong with a text that should be a certificate."""
+
+
+class HashData(msgspec.Struct, frozen=True):
+    """Of CertificateHashDataType: lower-case hexadecimal, the serial number without leading zeros."""
+
+    hash_algorithm: HashAlgorithm
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial_number: str
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """Times in milliseconds. `public_key`: DER, to compare. `hash_data`: only of one that signed itself."""
+
+    subject: str
+    not_before_ms: int
+    not_after_ms: int
+    self_signed: bool
+    public_key: bytes
+    hash_data: tuple[HashData, ...]
+
+
+def read_all(pem: str) -> list[Certificate]:
+    """At least one. Raises Unreadable."""
+    try:
+        return [_read(one) for one in x509.load_pem_x509_certificates(pem.encode())]
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Unreadable(f"It is no certificate in PEM ({_first_line(error)}).") from None
+
+
+def name(of: x509.Name) -> str:
+    return of.rfc4514_string()[:_NAME_MOST]
+
+
+def _read(certificate: x509.Certificate) -> Certificate:
+    self_signed = _signed_itself(certificate)
+    return Certificate(
+        subject=name(certificate.subject),
+        not_before_ms=_ms(certificate.not_valid_before_utc),
+        not_after_ms=_ms(certificate.not_valid_after_utc),
+        self_signed=self_signed,
+        public_key=certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        # Another's issuer is not at hand, and its key is in the hash.
+        hash_data=_hash_data(certificate) if self_signed else (),
+    )
+
+
+def _signed_itself(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _hash_data(root: x509.Certificate) -> tuple[HashData, ...]:
+    """As in OCSP's CertID (whitepaper, CertificateHashDataType); a root is its own issuer."""
+    found = []
+    for algorithm, made in _ALGORITHMS.items():
+        asked = ocsp.OCSPRequestBuilder().add_certificate(root, root, made).build()
+        found.append(
+            HashData(
+                hash_algorithm=algorithm,
+                issuer_name_hash=asked.issuer_name_hash.hex(),
+                issuer_key_hash=asked.issuer_key_hash.hex(),
+                serial_number=f"{root.serial_number:x}",
+            )
+        )
+    return tuple(found)
+
+
+def is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode("".join(text.split()), validate=True))
+    except ValueError:
+        return False
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:100] or type(error).__name__

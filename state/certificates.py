@@ -1,0 +1,199 @@
+"""A charge point's certificates as it reported them, what was installed, and the request it made last.
+
+A list is what GetInstalledCertificateIds answered; it is out of date once another root is installed, and says
+so. Bounded: 128 of each type, the latest 32 installed, one request.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Literal, get_args
+
+import msgspec
+
+from state import versioned
+from state.keys import ChargePointKeys
+from state.store import Store
+from state.versioned import Change, Fields
+
+CertificateType = Literal["CentralSystemRootCertificate", "ManufacturerRootCertificate"]
+HashAlgorithm = Literal["SHA256", "SHA384", "SHA512"]
+TYPES: tuple[CertificateType, ...] = get_args(CertificateType)
+
+LISTED = 128
+INSTALLED = 32
+
+_INSTALLED = "installed"
+_REQUEST = "request"
+_encode = msgspec.json.encode
+
+
+class HashData(msgspec.Struct, frozen=True, kw_only=True):
+    """CertificateHashDataType as the charge point spelt it: hexadecimal, whatever its case."""
+
+    hash_algorithm: HashAlgorithm
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial_number: str
+
+    @property
+    def id(self) -> str:
+        """The same for the same certificate under the same algorithm."""
+        return urlsafe_b64encode(blake2b(_encode(self.folded), digest_size=12).digest()).decode()
+
+    def same(self, other: "HashData") -> bool:
+        return self.folded == other.folded
+
+    @property
+    def folded(self) -> tuple[str, ...]:
+        hashes = (self.issuer_name_hash, self.issuer_key_hash, self.serial_number)
+        return (self.hash_algorithm, *(value.lower() for value in hashes))
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of one type. `read_ms`: None if it was never read. `out_of_date`: another was installed since."""
+
+    hash_data: tuple[HashData, ...] = ()
+    read_ms: int | None = None
+    out_of_date: bool = False
+
+
+class Installed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an InstallCertificate that was Accepted held, as far as we could read it.
+
+    `hash_data`: one for each algorithm that the charge point may choose.
+    """
+
+    command: str
+    certificate_type: CertificateType
+    installed_ms: int
+    subject: str | None = None
+    not_before_ms: int | None = None
+    not_after_ms: int | None = None
+    hash_data: tuple[HashData, ...] = ()
+
+    def of(self, hash_data: HashData) -> bool:
+        return any(map(hash_data.same, self.hash_data))
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A SignCertificate that was answered Accepted. `csr` in PEM as sent; `key` as `RSA 2048`."""
+
+    csr: str
+    subject: str
+    key: str
+    received_ms: int
+
+
+class Certificates(msgspec.Struct, frozen=True, kw_only=True):
+    """`installed`: latest first."""
+
+    listings: dict[CertificateType, Listing]
+    installed: list[Installed]
+
+    def find(self, id_: str) -> HashData | None:
+        """Of a certificate that the charge point reported."""
+        return next((one for one in self.reported() if one.id == id_), None)
+
+    def reported(self) -> Iterable[HashData]:
+        return (one for listing in self.listings.values() for one in listing.hash_data)
+
+
+async def reported(
+    store: Store,
+    keys: ChargePointKeys,
+    certificate_type: CertificateType,
+    hash_data: Iterable[HashData],
+    read_ms: int,
+) -> None:
+    """Take a charge point's list of one type for what it has."""
+    listing = Listing(hash_data=tuple(hash_data)[:LISTED], read_ms=read_ms)
+    event = {"certificate_type": certificate_type, "count": len(listing.hash_data)}
+    change = Change({certificate_type: _encode(listing)}, (), [("certificates.read", _encode(event))])
+    await versioned.change(store, keys, keys.certificates, lambda _: change)
+
+
+async def installed(store: Store, keys: ChargePointKeys, new: Installed) -> None:
+    """Remember what was installed, once for each command; the list of its type is out of date now."""
+
+    def decide(fields: Fields) -> Change | None:
+        known = _installed(fields)
+        if any(one.command == new.command for one in known):
+            return None
+        listing = msgspec.structs.replace(_listing(fields, new.certificate_type), out_of_date=True)
+        event = {"certificate_type": new.certificate_type, "command": new.command}
+        return Change(
+            {
+                new.certificate_type: _encode(listing),
+                _INSTALLED: _encode([new, *known][:INSTALLED]),
+            },
+            (),
+            [("certificates.installed", _encode(event))],
+        )
+
+    await versioned.change(store, keys, keys.certificates, decide)
+
+
+async def deleted(store: Store, keys: ChargePointKeys, gone: HashData) -> None:
+    """Forget a certificate that the charge point deleted, or never had."""
+
+    def decide(fields: Fields) -> Change | None:
+        put: dict[str, bytes] = {}
+        for certificate_type in TYPES:
+            listing = _listing(fields, certificate_type)
+            left = tuple(one for one in listing.hash_data if not one.same(gone))
+            if len(left) < len(listing.hash_data):
+                put[certificate_type] = _encode(msgspec.structs.replace(listing, hash_data=left))
+        known = _installed(fields)
+        still = [one for one in known if not one.of(gone)]
+        if len(still) < len(known):
+            put[_INSTALLED] = _encode(still)
+        if not put:
+            return None
+        event = {"certificate": gone.id, "certificate_types": [name for name in put if name in TYPES]}
+        return Change(put, (), [("certificates.deleted", _encode(event))])
+
+    await versioned.change(store, keys, keys.certificates, decide)
+
+
+async def read(store: Store, tenant: str, charge_point: str) -> Certificates:
+    fields = await versioned.read(store, ChargePointKeys(tenant, charge_point).certificates)
+    listings = {name: _listing(fields, name) for name in TYPES if name in fields}
+    return Certificates(listings=listings, installed=_installed(fields))
+
+
+async def requested(store: Store, keys: ChargePointKeys, request: Request) -> None:
+    """Keep what a charge point wants signed, in place of what it wanted before; a repeat changes nothing."""
+
+    def decide(fields: Fields) -> Change | None:
+        known = _request(fields)
+        if known is not None and known.csr == request.csr:
+            return None
+        event = {"subject": request.subject, "key": request.key}
+        return Change({_REQUEST: _encode(request)}, (), [("certificate_request.received", _encode(event))])
+
+    await versioned.change(store, keys, keys.certificates, decide)
+
+
+async def request_refused(store: Store, keys: ChargePointKeys, why: str) -> None:
+    """Tell that a charge point's request was answered Rejected; the one before it stays."""
+    change = Change({}, (), [("certificate_request.refused", _encode({"why": why}))])
+    await versioned.change(store, keys, keys.certificates, lambda _: change)
+
+
+async def request(store: Store, tenant: str, charge_point: str) -> Request | None:
+    """The last one that was answered Accepted."""
+    return _request(await versioned.read(store, ChargePointKeys(tenant, charge_point).certificates))
+
+
+def _listing(fields: Fields, certificate_type: CertificateType) -> Listing:
+    return msgspec.json.decode(fields.get(certificate_type, b"{}"), type=Listing)
+
+
+def _installed(fields: Fields) -> list[Installed]:
+    return msgspec.json.decode(fields.get(_INSTALLED, b"[]"), type=list[Installed])
+
+
+def _request(fields: Fields) -> Request | None:
+    stored = fields.get(_REQUEST)
+    return None if stored is None else msgspec.json.decode(stored, type=Request)

@@ -1,0 +1,6 @@
+-- KEYS security_events evicted events | ARGV member event received_ms kept data -> {'kept' | 'again'}
+if redis.call('ZADD', KEYS[1], 'NX', ARGV[3], ARGV[2]) == 0 then return {'again'} end
+local gone = redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -tonumber(ARGV[4]) - 1)
+if gone > 0 then redis.call('INCRBY', KEYS[2], gone) end
+emit(KEYS[3], ARGV[1], 'security_event', ARGV[5])
+return {'kept'}

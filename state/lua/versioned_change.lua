@@ -1,0 +1,16 @@
+-- KEYS record events | ARGV member version events_count gone_count rest... -> {'changed'} | {'again'}
+-- `rest`: kind and data of each event, then fields that go, then fields and values that come. 'again': another
+-- change has come since the version that this one was decided on.
+if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[2] then return {'again'} end
+local at = 5
+for _ = 1, tonumber(ARGV[3]) do
+  emit(KEYS[2], ARGV[1], ARGV[at], ARGV[at + 1])
+  at = at + 2
+end
+for _ = 1, tonumber(ARGV[4]) do
+  redis.call('HDEL', KEYS[1], ARGV[at])
+  at = at + 1
+end
+for i = at, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+return {'changed'}
