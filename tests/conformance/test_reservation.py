@@ -1,0 +1,107 @@
+"""Optional feature: reservation. The central system sends what it is asked, whatever it knows of connectors."""
+
+from tests.conformance.charge_point import ChargePoint, now
+from tests.conformance.laboratory import PARENT, SECOND, VALID, Laboratory
+from tests.conformance.station import Json
+
+ID = 4711
+
+
+def reservation(connector: int = 1, **more: str) -> Json:
+    return {
+        "connectorId": connector,
+        "expiryDate": now(minutes=30),
+        "idTag": VALID,
+        "reservationId": ID,
+        **more,
+    }
+
+
+async def reserve(
+    lab: Laboratory, cp: ChargePoint, status: str = "Accepted", asked: Json | None = None
+) -> Json:
+    done = await lab.command(cp, "ReserveNow", asked or reservation(), {"status": status})
+    return done.heard.payload
+
+
+async def charge_with_it(lab: Laboratory, cp: ChargePoint, connector: int) -> None:
+    transaction = await cp.charge(VALID, connector=connector, reservation=ID)
+    assert (await lab.transaction(transaction))["reservation_id"] == ID
+
+
+async def test_tc_046_transaction(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await reserve(lab, cp)
+        await cp.status(1, "Reserved")
+        await charge_with_it(lab, cp, 1)
+
+
+async def test_tc_047_expired(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await reserve(lab, cp, asked=reservation(expiryDate=now(seconds=1)))
+        await cp.status(1, "Reserved")
+        await cp.status(1, "Available")
+
+
+async def test_tc_048_1_faulted(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await reserve(lab, cp, "Faulted")
+
+
+async def test_tc_048_2_occupied(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await cp.status(1, "Preparing")
+        await reserve(lab, cp, "Occupied")
+
+
+async def test_tc_048_3_unavailable(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        asked = {"connectorId": 1, "type": "Inoperative"}
+        await lab.command(cp, "ChangeAvailability", asked, {"status": "Accepted"})
+        await cp.status(1, "Unavailable")
+        await reserve(lab, cp, "Unavailable")
+
+
+async def test_tc_048_4_rejected(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await reserve(lab, cp, "Rejected")
+
+
+async def test_tc_049_charge_point_transaction(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        asked = reservation(0)
+        heard = await reserve(lab, cp, asked=asked)
+        assert heard["connectorId"] == 0
+        await cp.status(0, "Reserved")
+        await charge_with_it(lab, cp, 2)
+
+
+async def test_tc_051_cancel(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await reserve(lab, cp)
+        await cp.status(1, "Reserved")
+        await lab.command(cp, "CancelReservation", {"reservationId": ID}, {"status": "Accepted"})
+        await cp.status(1, "Available")
+
+
+async def test_tc_052_cancel_rejected(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await reserve(lab, cp)
+        for asked in (ID + 1, ID):
+            await lab.command(cp, "CancelReservation", {"reservationId": asked}, {"status": "Rejected"})
+
+
+async def test_tc_053_parent_id_tag(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        heard = await reserve(lab, cp, asked=reservation(parentIdTag=PARENT))
+        assert heard["parentIdTag"] == PARENT
+        await cp.status(1, "Reserved")
+        info = await cp.authorize(SECOND)
+        assert info["parentIdTag"] == PARENT
+        await cp.status(1, "Preparing")
+        started = await cp.start(SECOND, reservation=ID)
+        assert started["idTagInfo"]["parentIdTag"] == PARENT
+        await cp.status(1, "Charging")
+        stopped = await cp.stop(started["transactionId"], "Local", tag=VALID)
+        assert stopped["idTagInfo"]["parentIdTag"] == PARENT
+        await cp.status(1, "Finishing")

@@ -1,0 +1,125 @@
+"""Smart Charging: what is sent, field by field, in the editions 2024-04 (D24) and 2025-06 (D25)."""
+
+from typing import Any
+
+import pytest
+
+from tests.conformance.charge_point import ChargePoint, now
+from tests.conformance.laboratory import VALID, Laboratory
+from tests.conformance.station import Json
+
+ACCEPTED = {"status": "Accepted"}
+DURATION = 300
+STACK = 0
+
+
+def profile(purpose: str, id_: int = 1, *, kind: str = "Absolute", stack: int = STACK, **more: Any) -> Json:
+    """As the tool is configured: 6 A, three phases, from the beginning."""
+    schedule: Json = {
+        "chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0, "numberPhases": 3}],
+    }
+    found: Json = {
+        "chargingProfileId": id_,
+        "stackLevel": stack,
+        "chargingProfilePurpose": purpose,
+        "chargingProfileKind": kind,
+        "chargingSchedule": schedule,
+    }
+    if kind == "Absolute":
+        schedule |= {"duration": DURATION, "startSchedule": now()}
+        found |= {"validFrom": now(minutes=-1), "validTo": now(minutes=30)}
+    return found | more
+
+
+async def set_profile(lab: Laboratory, cp: ChargePoint, connector: int, wanted: Json) -> Json:
+    asked = {"connectorId": connector, "csChargingProfiles": wanted}
+    done = await lab.command(cp, "SetChargingProfile", asked, ACCEPTED)
+    assert done.heard.payload["connectorId"] == connector
+    found: Json = done.heard.payload["csChargingProfiles"]
+    return found
+
+
+async def test_tc_056_tx_default_profile(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        sent = await set_profile(lab, cp, 1, profile("TxDefaultProfile"))
+        assert (sent["chargingProfilePurpose"], sent["chargingProfileKind"]) == (
+            "TxDefaultProfile",
+            "Absolute",
+        )
+        assert sent.keys() >= {"validFrom", "validTo"}
+        assert not sent.keys() & {"transactionId", "recurrencyKind"}
+        schedule = sent["chargingSchedule"]
+        assert (schedule["duration"], schedule["chargingRateUnit"]) == (DURATION, "A")
+        assert "startSchedule" in schedule
+        [period] = schedule["chargingSchedulePeriod"]
+        assert (period["startPeriod"], period["limit"], period["numberPhases"]) == (0, 6, 3)
+        in_watt = profile("TxDefaultProfile")
+        in_watt["chargingSchedule"]["chargingRateUnit"] = "W"
+        in_watt["chargingSchedule"]["chargingSchedulePeriod"] = [{"startPeriod": 0, "limit": 6000.0}]
+        sent = await set_profile(lab, cp, 1, in_watt)
+        assert sent["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 6000}]
+
+
+@pytest.mark.parametrize("kind", ["Absolute", "Relative"])
+async def test_tc_057_tx_profile(lab: Laboratory, kind: str) -> None:
+    async with lab.booted() as cp:
+        transaction = await cp.charge(VALID)
+        wanted = profile("TxProfile", kind=kind, transactionId=transaction)
+        sent = await set_profile(lab, cp, 1, wanted)
+        assert (sent["transactionId"], sent["chargingProfileKind"]) == (transaction, kind)
+        assert "recurrencyKind" not in sent
+        absolute = kind == "Absolute"
+        assert (sent.keys() >= {"validFrom", "validTo"}) is absolute
+        assert (sent["chargingSchedule"].keys() >= {"startSchedule", "duration"}) is absolute
+
+
+@pytest.mark.parametrize("kind", ["Relative", "Absolute"])
+async def test_tc_059_remote_start_with_profile(lab: Laboratory, kind: str) -> None:
+    async with lab.booted() as cp:
+        asked = {"idTag": VALID, "connectorId": 1, "chargingProfile": profile("TxProfile", kind=kind)}
+        done = await lab.command(cp, "RemoteStartTransaction", asked, ACCEPTED)
+        sent = done.heard.payload["chargingProfile"]
+        assert sent["chargingProfilePurpose"] == "TxProfile"
+        assert not sent.keys() & {"transactionId", "recurrencyKind"}
+        assert sent["chargingSchedule"]["chargingSchedulePeriod"][0]["startPeriod"] == 0
+        assert ("startSchedule" in sent["chargingSchedule"]) is (kind == "Absolute")
+        await cp.charge(VALID)
+
+
+async def test_tc_066_get_composite_schedule(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        asked = {"connectorId": 1, "duration": DURATION, "chargingRateUnit": "A"}
+        schedule = {
+            "duration": DURATION,
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16.1, "numberPhases": 3}],
+        }
+        answer = ACCEPTED | {"connectorId": 1, "scheduleStart": now(), "chargingSchedule": schedule}
+        done = await lab.command(cp, "GetCompositeSchedule", asked, answer)
+        assert done.heard.payload == asked
+
+
+async def _clear(lab: Laboratory, cp: ChargePoint, connector: int, ids: tuple[int, int], stack: int) -> None:
+    """One by its id, one by its properties, and the rest."""
+    for asked in (
+        {"id": ids[0]},
+        {"connectorId": connector, "chargingProfilePurpose": "TxDefaultProfile", "stackLevel": stack},
+        {},
+    ):
+        done = await lab.command(cp, "ClearChargingProfile", asked, ACCEPTED)
+        assert done.heard.payload == asked
+
+
+async def test_tc_067_clear_charging_profile(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        # Edition 2024-04: three default profiles of different levels.
+        for level in range(3):
+            await set_profile(lab, cp, 1, profile("TxDefaultProfile", level + 1, stack=STACK + level))
+        await _clear(lab, cp, 1, (1, 2), STACK + 1)
+        # Edition 2025-06: one of each purpose, while charging.
+        transaction = await cp.charge(VALID)
+        await set_profile(lab, cp, 0, profile("ChargePointMaxProfile", 11))
+        await set_profile(lab, cp, 1, profile("TxDefaultProfile", 12))
+        await set_profile(lab, cp, 1, profile("TxProfile", 13, transactionId=transaction))
+        await _clear(lab, cp, 1, (11, 12), STACK)
