@@ -20,6 +20,10 @@ from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 
 REREAD_S = 1.0
+REREAD_PROMISE_S = 5.0
+"""While only the transaction is missing: drivers take minutes, and a lost wake-up may cost seconds."""
+WAITING_MAX = 2_000
+"""Requests of this process that wait at once, some 40 MB; one more is answered 202 without waiting."""
 _WAITING = frozenset({"queued", "sent"})
 
 type WaitFor = Literal["answer", "transaction"]
@@ -91,8 +95,9 @@ async def send(
 
 async def _waited(command: Command, wait_s: float, wait_for: WaitFor) -> Command:
     """Wait until there is nothing more to wait for, or `wait_s` have passed. Raises Problem (503)."""
-    store, until = services().store, trio.current_time() + wait_s
-    with services().answers.listening(command.id) as wake:
+    store, answers = services().store, services().answers
+    until = trio.current_time() + (wait_s if answers.waiting < WAITING_MAX else 0.0)
+    with answers.listening(command.id) as wake:
         while True:
             now, away = trio.current_time(), False
             try:
@@ -102,14 +107,15 @@ async def _waited(command: Command, wait_s: float, wait_for: WaitFor) -> Command
                 away = True
             if _ended(command, wait_for):
                 return command
-            left_s = until - now
+            left_s, reread_s = until - now, REREAD_PROMISE_S
             if command.status in _WAITING:
                 left_s = min(left_s, (command.deadline_ms - store.server_time_ms()) / 1000)
+                reread_s = REREAD_S
             if left_s <= 0:
                 if away:
                     raise store_away(id=command.id)
                 return command
-            if await wake.wait(min(REREAD_S, left_s)) or command.status != "queued":
+            if await wake.wait(min(reread_s, left_s)) or command.status != "queued":
                 continue
             with suppress(StoreUnavailable):
                 await _wake_again(command)

@@ -12,7 +12,7 @@ from hypercorn.trio import serve as hypercorn_serve
 from admin.application import Application
 from admin.config import LimitsConfig
 
-BACKLOG = 128
+BACKLOG = 1024
 _RESTART_S = 0.5
 
 _log = structlog.get_logger("csms.admin")
