@@ -8,7 +8,7 @@ from typing import Literal
 
 import trio
 from websockets import Subprotocol
-from websockets.trio.client import connect
+from websockets.trio.client import ClientConnection, connect
 
 from tests.conformance.station import Json, Station, Violation
 
@@ -16,7 +16,6 @@ CONNECTORS = 2
 BOOT = {
     "chargePointVendor": "OCTT",
     "chargePointModel": "Virtual",
-    "chargePointSerialNumber": "OCTT-0001",
     "firmwareVersion": "1.0",
 }
 
@@ -33,8 +32,12 @@ def now(**offset: float) -> str:
 
 
 class ChargePoint(Station):
+    def __init__(self, websocket: ClientConnection, serial: str) -> None:
+        super().__init__(websocket)
+        self.itself = BOOT | {"chargePointSerialNumber": serial}
+
     async def boot(self, status: Registration = "Accepted") -> Json:
-        found = await self.call("BootNotification", BOOT)
+        found = await self.call("BootNotification", self.itself)
         if found["status"] != status:
             raise Violation(f"BootNotification was answered {found['status']}, not {status}")
         if found["interval"] <= 0:
@@ -135,6 +138,7 @@ async def connected(
     url: str,
     tls: ssl.SSLContext | None,
     *,
+    serial: str,
     subprotocols: tuple[str, ...] = ("ocpp1.6",),
     headers: dict[str, str] | None = None,
 ) -> AsyncIterator[ChargePoint]:
@@ -154,7 +158,7 @@ async def connected(
         ) as websocket,
         trio.open_nursery() as nursery,
     ):
-        charge_point = ChargePoint(websocket)
+        charge_point = ChargePoint(websocket, serial)
         nursery.start_soon(charge_point.read)
         try:
             yield charge_point

@@ -54,8 +54,22 @@ class Laboratory:
     # --- The charge point ---
 
     @asynccontextmanager
-    async def connected(self, **options: Any) -> AsyncIterator[ChargePoint]:
-        async with connected(self.running.url(self.id), self.tls, **options) as charge_point:
+    async def connected(
+        self,
+        *,
+        scheme: str = "wss",
+        tls: ssl.SSLContext | None = None,
+        subprotocols: tuple[str, ...] = ("ocpp1.6",),
+        headers: dict[str, str] | None = None,
+    ) -> AsyncIterator[ChargePoint]:
+        """Raises websockets' InvalidStatus if it is refused, Violation. The serial number is the id."""
+        async with connected(
+            self.running.url(self.id, scheme=scheme),
+            (tls or self.tls) if scheme == "wss" else None,
+            serial=self.id,
+            subprotocols=subprotocols,
+            headers=headers,
+        ) as charge_point:
             yield charge_point
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Optional feature: reservation. The central system sends what it is asked, whatever it knows of connectors."""
+"""Optional feature: reservation. What is asked is sent, whatever is known of the connector."""
 
 from tests.conformance.charge_point import ChargePoint, now
 from tests.conformance.laboratory import PARENT, SECOND, VALID, Laboratory

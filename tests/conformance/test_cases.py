@@ -1,0 +1,51 @@
+"""The table of cases, the reference and the tests name the same 77."""
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+from tests.conformance import cases
+
+HERE = Path(__file__).parent
+# Sections 1.1 to 1.5 of the reference, in short: a number alone, or with its variants.
+REFERENCE = """
+001 003 004_1 004_2 005_1 007 010 011_1 011_2 012 013 014 017_1 017_2 018_1 019_1 019_2 021 023_1 023_2 023_3
+024 026 028 030 031 032_1 037_1 037_3 039 040_1 040_2 061 064 044_1 044_2 044_3 045_1 045_2 054 055
+042_1 042_2 043_1 043_3 043_4 043_5
+046 047 048_1 048_2 048_3 048_4 049 051 052 053
+056 057 059 066 067
+073 074 075_1 075_2 076 077 078 079 080 081 083 085 086 087 088
+"""
+
+
+def _tests() -> list[str]:
+    names = []
+    for file in HERE.glob("test_*.py"):
+        names += [
+            node.name
+            for node in ast.parse(file.read_text("utf-8")).body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        ]
+    return names
+
+
+def test_the_table_has_the_77_cases_of_the_reference() -> None:
+    reference = [f"TC_{number}" for number in REFERENCE.split()]
+    assert len(reference) == len(set(reference)) == 77
+    assert Counter(case.id for case in cases.CASES) == Counter(reference)
+
+
+def test_each_case_has_one_test() -> None:
+    named = [case.id for name in _tests() if (case := cases.case_of(name)) is not None]
+    assert Counter(named) == Counter(cases.BY_ID.keys())
+
+
+def test_no_test_has_the_id_of_an_unknown_case() -> None:
+    like_a_case = [name for name in _tests() if re.match(r"test_tc_\d", name)]
+    assert [name for name in like_a_case if cases.case_of(name) is None] == []
+
+
+def test_those_that_wait_say_for_what() -> None:
+    waiting = {case.id for case in cases.CASES if case.awaits is not None}
+    assert waiting <= {f"TC_{number}" for number in ("073", "074", "077", "083", "085", "086", "087")}

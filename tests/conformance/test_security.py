@@ -1,0 +1,131 @@
+"""Security: root certificates, logs, signed firmware, subprotocols."""
+
+import pytest
+from websockets import InvalidStatus
+
+from tests.conformance import keys
+from tests.conformance.charge_point import ChargePoint, now
+from tests.conformance.laboratory import Laboratory
+from tests.conformance.station import Json
+from tests.conformance.test_firmware import tell
+
+ACCEPTED = {"status": "Accepted"}
+REQUEST = 815
+
+
+async def security_event(cp: ChargePoint, kind: str) -> None:
+    payload = {"type": kind, "timestamp": now(), "techInfo": "octt"}
+    assert await cp.call("SecurityEventNotification", payload) == {}
+
+
+# --- Root certificates ---
+
+
+async def install(lab: Laboratory, cp: ChargePoint, use: str, status: str = "Accepted") -> None:
+    asked = {"certificateType": use, "certificate": keys.pem(keys.root("OCTT second root"))}
+    done = await lab.command(cp, "InstallCertificate", asked, {"status": status})
+    assert "\r" not in done.heard.payload["certificate"]
+
+
+async def installed(lab: Laboratory, cp: ChargePoint, use: str, *hash_data: Json) -> None:
+    answer: Json = (
+        ACCEPTED | {"certificateHashData": list(hash_data)} if hash_data else {"status": "NotFound"}
+    )
+    await lab.command(cp, "GetInstalledCertificateIds", {"certificateType": use}, answer)
+
+
+async def _install_and_list(lab: Laboratory, use: str) -> None:
+    async with lab.booted() as cp:
+        await install(lab, cp, use)
+        await installed(lab, cp, use, keys.hash_data(keys.root("OCTT second root"), "SHA256"))
+
+
+async def test_tc_075_1_manufacturer_root(lab: Laboratory) -> None:
+    await _install_and_list(lab, "ManufacturerRootCertificate")
+
+
+async def test_tc_075_2_central_system_root(lab: Laboratory) -> None:
+    await _install_and_list(lab, "CentralSystemRootCertificate")
+
+
+@pytest.mark.parametrize("algorithm", list(keys.HASHES))
+async def test_tc_076_delete_certificate(lab: Laboratory, algorithm: str) -> None:
+    use = "CentralSystemRootCertificate"
+    reported = keys.hash_data(keys.root("OCTT second root"), algorithm)
+    async with lab.booted() as cp:
+        await install(lab, cp, use)
+        await installed(lab, cp, use, reported)
+        asked = {"certificateHashData": reported}
+        done = await lab.command(cp, "DeleteCertificate", asked, ACCEPTED)
+        assert done.heard.payload == asked
+        await installed(lab, cp, use)
+
+
+async def test_tc_078_invalid_central_system_root(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await install(lab, cp, "CentralSystemRootCertificate", "Rejected")
+        await security_event(cp, "InvalidCentralSystemCertificate")
+
+
+# --- Logs ---
+
+
+async def test_tc_079_security_log(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        asked = {
+            "log": {"remoteLocation": "https://octt.example/logs"},
+            "logType": "SecurityLog",
+            "requestId": REQUEST,
+        }
+        await lab.command(cp, "GetLog", asked, ACCEPTED | {"filename": "security.log"})
+        await tell(cp, "LogStatusNotification", "Uploading", "Uploaded", requestId=REQUEST)
+
+
+# --- Signed firmware ---
+
+
+def update(signature: str) -> Json:
+    return {
+        "requestId": REQUEST,
+        "firmware": {
+            "location": "https://octt.example/firmware.bin",
+            "retrieveDateTime": now(),
+            "signingCertificate": keys.pem(keys.root("OCTT firmware")),
+            "signature": signature,
+        },
+    }
+
+
+async def test_tc_080_secure_firmware_update(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "SignedUpdateFirmware", update(keys.signature(b"firmware")), ACCEPTED)
+        await tell(cp, "SignedFirmwareStatusNotification", "Downloading", requestId=REQUEST)
+        await cp.status(0, "Unavailable")
+        more = "Downloaded", "SignatureVerified", "Installing", "InstallRebooting"
+        await tell(cp, "SignedFirmwareStatusNotification", *more, requestId=REQUEST)
+    async with lab.connected() as cp:
+        await cp.boot()
+        await security_event(cp, "FirmwareUpdated")
+        await cp.available()
+        await tell(cp, "SignedFirmwareStatusNotification", "Installed", requestId=REQUEST)
+
+
+async def test_tc_081_invalid_signature(lab: Laboratory) -> None:
+    async with lab.booted() as cp:
+        await lab.command(cp, "SignedUpdateFirmware", update("bm8gc2lnbmF0dXJl"), ACCEPTED)
+        statuses = "Downloading", "Downloaded", "InvalidSignature"
+        await tell(cp, "SignedFirmwareStatusNotification", *statuses, requestId=REQUEST)
+        await security_event(cp, "InvalidFirmwareSignature")
+
+
+# --- Subprotocol ---
+
+
+async def test_tc_088_subprotocol(lab: Laboratory) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with lab.connected(subprotocols=("ocpp0.1",)):
+            pass
+    assert 400 <= refused.value.response.status_code < 500
+    async with lab.connected(subprotocols=("ocpp0.1", "ocpp1.6")) as cp:
+        assert cp.websocket.subprotocol == "ocpp1.6"
+        await cp.cold_boot()
