@@ -21,13 +21,25 @@ from admin.routes import (
     events,
     faults,
     id_tags,
+    reservations,
     tenants,
     tokens,
     transactions,
 )
 from admin.services import Services
 
-ROUTES = (tenants, tokens, charge_points, configuration, faults, id_tags, transactions, commands, events)
+ROUTES = (
+    tenants,
+    tokens,
+    charge_points,
+    configuration,
+    faults,
+    reservations,
+    id_tags,
+    transactions,
+    commands,
+    events,
+)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("csms.admin")
@@ -69,6 +81,7 @@ def create_app(services: Services, limits: LimitsConfig | None = None) -> Applic
                 "Charge points",
                 "Configuration",
                 "Commands",
+                "Reservations",
                 "Id tags",
                 "Transactions",
                 "Events",

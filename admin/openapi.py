@@ -33,6 +33,7 @@ PARTS = {
     "charge_point": "Identity of the charge point, as it stands in the path that it connects to.",
     "tag": "Id tag; letters compare without regard to case.",
     "transaction": "Public id of the transaction: `<charge point>.<n>`.",
+    "reservation": "Id of the reservation, a whole number.",
     "command": "Id of the command, as its POST answered it.",
     "action": "OCPP 1.6 action that a central system may ask for.",
 }

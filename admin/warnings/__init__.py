@@ -4,14 +4,16 @@ Our view of a charge point may be old or wrong, and a test may want the wrong th
 per feature profile, its table at the foot.
 """
 
-from admin.warnings import configuration, core
+from admin.warnings import configuration, core, reservation
 from admin.warnings.view import View, Warner
 from gateway.ocpp16.types import Message
 
 __all__ = ["View", "warnings_for"]
 
 _WARNERS: dict[type[Message], Warner] = {
-    request: warner for profile in (core, configuration) for request, warner in profile.WARNERS.items()
+    request: warner
+    for profile in (core, configuration, reservation)
+    for request, warner in profile.WARNERS.items()
 }
 
 

@@ -26,6 +26,8 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration": {"get", "patch", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration/refresh": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/reservations": {"get", "post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/reservations/{reservation}": {"get", "delete"},
     "/v1/tenants/{tenant}/commands/{command}": {"get"},
     "/v1/tenants/{tenant}/id-tags": {"get"},
     "/v1/tenants/{tenant}/id-tags/{tag}": {"get", "put", "delete"},

@@ -1,0 +1,79 @@
+"""Reservation profile: connectors, tags and reservations that we know otherwise."""
+
+from admin.warnings.view import View, Warner, no_such_connector
+from gateway.ocpp16 import reservation, timestamps
+from gateway.ocpp16.types import Message
+from state import configuration, id_tags, reservations
+from state.keys import ChargePointKeys
+from state.reservations import Reservation
+
+ZERO_SUPPORTED = "ReserveConnectorZeroSupported"
+
+_OVER = {"used": "is used already", "cancelled": "was cancelled already", "expired": "has expired already"}
+
+
+async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
+    found = await _of_connector(request.connector_id, view)
+    found += await _of_tag(request.id_tag, view)
+    expires_ms = timestamps.parse(request.expiry_date).ms
+    if expires_ms is not None and expires_ms <= view.store.server_time_ms():
+        found.append("The expiryDate has passed already.")
+    if request.reservation_id == 0:
+        found.append("Reservation id 0 means none to many charge points: no start uses it.")
+    before = await _known(request.reservation_id, view)
+    if before is not None and before.state == "active":
+        found.append(
+            f"Reservation {request.reservation_id} stands already and is replaced if this is accepted."
+        )
+    return found
+
+
+async def cancel_reservation(request: reservation.CancelReservation, view: View) -> list[str]:
+    known = await _known(request.reservation_id, view)
+    if known is None:
+        return [f"No reservation {request.reservation_id} of this charge point is known here."]
+    over = _OVER.get(known.state)
+    return [] if over is None else [f"Reservation {request.reservation_id} {over}."]
+
+
+async def _known(reservation_id: int, view: View) -> Reservation | None:
+    keys = ChargePointKeys(view.tenant, view.charge_point)
+    return await reservations.get(view.store, keys, reservation_id)
+
+
+async def _of_connector(connector_id: int, view: View) -> list[str]:
+    if connector_id == 0:
+        return await _of_connector_zero(view)
+    known = await view.connectors()
+    connector = known.get(connector_id)
+    if connector is None:
+        return no_such_connector(connector_id, known)
+    if connector.status == "Available":
+        return []
+    return [
+        f"Connector {connector_id} is {connector.status}, as far as we know; an Available one is asked for."
+    ]
+
+
+async def _of_connector_zero(view: View) -> list[str]:
+    setting = (await configuration.get(view.store, view.tenant, view.charge_point)).find(ZERO_SUPPORTED)
+    if setting is None:
+        return [f"Connector 0, any connector, is only for charge points with {ZERO_SUPPORTED}: ask this one."]
+    if setting.supported and (setting.value or "").strip().lower() == "true":
+        return []
+    return [f"Connector 0, any connector, is not for this charge point: its {ZERO_SUPPORTED} is not true."]
+
+
+async def _of_tag(id_tag: str, view: View) -> list[str]:
+    tag = await id_tags.get(view.store, view.tenant, id_tag)
+    if tag is None:
+        return ["The id tag is not known here: its Authorize and StartTransaction are answered Invalid."]
+    if tag.status != "Accepted":
+        return [f"The id tag is {tag.status}: its Authorize and StartTransaction are answered so."]
+    return []
+
+
+WARNERS: dict[type[Message], Warner] = {
+    reservation.CancelReservation: cancel_reservation,
+    reservation.ReserveNow: reserve_now,
+}
