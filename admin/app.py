@@ -15,13 +15,17 @@ from admin.config import LimitsConfig
 from admin.openapi import Document
 from admin.problems import Problem
 from admin.routes import (
+    certificates,
     charge_points,
     commands,
     configuration,
+    data_transfer,
     events,
     faults,
     id_tags,
+    jobs,
     reservations,
+    security_events,
     tenants,
     tokens,
     transactions,
@@ -38,6 +42,10 @@ ROUTES = (
     id_tags,
     transactions,
     commands,
+    jobs,
+    certificates,
+    security_events,
+    data_transfer,
     events,
 )
 
@@ -84,6 +92,9 @@ def create_app(services: Services, limits: LimitsConfig | None = None) -> Applic
                 "Reservations",
                 "Id tags",
                 "Transactions",
+                "Jobs",
+                "Security",
+                "Data transfer",
                 "Events",
             )
         ],

@@ -45,7 +45,7 @@ class ChargePoint:
     triggered: set[str] = field(default_factory=set)
     """What we asked it to send: it may, even while Pending."""
     charging_at: int | None = None
-    """The connector, unless the last it told of a transaction was its end; a matter of order, never of truth."""
+    """The connector, unless the last it told of a transaction was its end; of order, never of truth."""
     ended: int | None = None
     """The transaction that it stopped last."""
     payload: bytes = b"{}"

@@ -46,6 +46,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     send_s: float = 10.0
     ping_interval_s: float = 60.0
     pong_s: float = 30.0
+    mute_s: float = 900.0
 
 
 class BootConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

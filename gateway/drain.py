@@ -1,11 +1,14 @@
 """Leave in good order: spread the goodbyes, so that the fleet does not come back all at once elsewhere."""
 
+from contextlib import suppress
+
 import structlog
 import trio
 
 from gateway.closing import RESTARTING
 from gateway.node import Node
 from gateway.session import Session
+from state.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
@@ -32,6 +35,8 @@ async def drain(node: Node, window_s: float) -> None:
                 nursery.start_soon(_goodbye, session)
     with trio.move_on_after(LAST_RELEASES_S):
         await node.released()
+        with suppress(StoreUnavailable):
+            await node.fault_book.write()
 
 
 async def _goodbye(session: Session) -> None:

@@ -1,9 +1,11 @@
 """From an HTTP upgrade request to a session: who it is, whether it may, and the lease, before the 101.
 
 path (400) -> too many attempts (429) -> store and node ready (503) -> tenant and token (401) -> charge point
-known (404) -> origin (403) -> subprotocol (400) -> lease (429, 503) -> 101.
+known (404) -> origin (403) -> repaired though strict (400) -> subprotocol (400) -> lease (429, 503) -> 101.
+From the fifth on we know who it is, and what was wrong is counted for it.
 """
 
+from collections import Counter
 from typing import NamedTuple, assert_never
 
 import structlog
@@ -13,10 +15,11 @@ from gateway import identity
 from gateway.charge_point import now_ms
 from gateway.closing import SUPERSEDED
 from gateway.node import Node
+from gateway.ocpp16.faults import FAULTS
 from gateway.session import Session
 from gateway.websocket.http_upgrade import Upgrade
-from state import charge_points, leases, tokens
-from state.charge_points import BootStatus
+from state import charge_points, leases, spellings, tokens
+from state.charge_points import BootStatus, ChargePoint
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 
@@ -72,22 +75,49 @@ async def _admit(node: Node, upgrade: Upgrade) -> Admitted:
             node.attempts.failed(address, who.charge_point, trio.current_time())
             raise Refusal(401, "Unknown tenant or wrong token.")
         record = await charge_points.get(node.store, who.tenant, who.charge_point)
+        if record is None and not verified.tenant.auto_register:
+            who, record = await _by_spelling(node, who)
     except StoreUnavailable:
         raise _store_away() from None
     if record is None and not verified.tenant.auto_register:
         raise Refusal(404, "This charge point is not known here.")
-    if upgrade.origin is not None and not (record is not None and record.origin_allowed):
-        raise Refusal(
-            403, "Requests with an Origin header come from browsers, and those are not charge points."
-        )
-    if SUBPROTOCOL not in upgrade.subprotocols:
-        raise Refusal(400, "Offer the subprotocol ocpp1.6 in Sec-WebSocket-Protocol.")
+    keys = ChargePointKeys(who.tenant, who.charge_point)
+    faults = Counter((*upgrade.repairs, *who.faults))
+    try:
+        _check(upgrade, record, faults)
+    finally:
+        if faults:
+            node.count_faults(keys, faults)
     return Admitted(
-        ChargePointKeys(who.tenant, who.charge_point),
+        keys,
         verified.token_id,
         register=record is None,
         registration=verified.tenant.registration,
     )
+
+
+async def _by_spelling(node: Node, who: identity.Identity) -> tuple[identity.Identity, ChargePoint | None]:
+    """Some charge points change the case of their id. Where operators register each, one may be meant."""
+    spelt = await spellings.only_one(node.store, who.tenant, who.charge_point)
+    if spelt is None:
+        return who, None
+    record = await charge_points.get(node.store, who.tenant, spelt)
+    return who._replace(charge_point=spelt, faults=(*who.faults, "id_case")), record
+
+
+def _check(upgrade: Upgrade, record: ChargePoint | None, faults: Counter[str]) -> None:
+    """Raises Refusal, having added the reason to what was wrong."""
+    if upgrade.origin is not None and not (record is not None and record.origin_allowed):
+        faults["origin"] += 1
+        raise Refusal(
+            403, "Requests with an Origin header come from browsers, and those are not charge points."
+        )
+    if record is not None and record.strict and faults:
+        wrong = " ".join(FAULTS[name].meaning for name in faults)
+        raise Refusal(400, f"This charge point is held to the letter (strict). {wrong}")
+    if SUBPROTOCOL not in upgrade.subprotocols:
+        faults["no_subprotocol"] += 1
+        raise Refusal(400, "Offer the subprotocol ocpp1.6 in Sec-WebSocket-Protocol.")
 
 
 def _store_away() -> Refusal:
@@ -142,6 +172,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.C
             raise Refusal(503, "The store answered too late; try again later.", retry_after_s=RETRY_AFTER_S)
         case leases.Flapping():
             node.telemetry.flapping += 1
+            node.count_faults(admitted.keys, Counter(("flapping",)))
             raise Refusal(
                 429,
                 "Several connections take this charge point from each other; the present one stays.",

@@ -12,23 +12,44 @@ class BadPath(ValueError):  # noqa: N818  the name says it
 
 
 class Identity(NamedTuple):
+    """`faults`: what was wrong with the path and harmless, by name."""
+
     tenant: str
     token: str
     charge_point: str
+    faults: tuple[str, ...] = ()
 
 
 def parse(target: str) -> Identity:
-    """Raises BadPath. An absolute-form target (`GET ws://host/path`) is read as its path."""
-    path = target.partition("?")[0]
+    """Raises BadPath. What charge points get wrong without becoming ambiguous is read, and named.
+
+    A whole URL as the target, slashes too many, and the id twice, which some append to a path that has it.
+    """
+    path, faults = target.partition("?")[0], []
     if not path.startswith("/"):
         try:
             path = urlsplit(path).path
         except ValueError:  # "ws://[x/"
             raise BadPath(_SHAPE) from None
+        faults.append("absolute_target")
     parts = path.split("/")
-    if len(parts) != 5 or parts[0] or parts[1] != "OCPP16":
+    if not parts[-1]:
+        faults.append("trailing_slash")
+        del parts[-1]
+    named = [part for part in parts if part]
+    if len(named) < len(parts) - 1:
+        faults.append("double_slash")
+    if len(named) == 3 and named[0] == "OCPP16":
+        raise BadPath(f"The charge point id is missing. {_SHAPE}")
+    if not path.startswith("/") or len(named) not in {4, 5} or named[0] != "OCPP16":
         raise BadPath(_SHAPE)
-    return Identity(_name(parts[2], "tenant"), _name(parts[3], "token"), _name(parts[4], "charge point id"))
+    tenant, token, charge_point, *again = named[1:]
+    found = Identity(_name(tenant, "tenant"), _name(token, "token"), _name(charge_point, "charge point id"))
+    if again:
+        if _name(again[0], "charge point id") != found.charge_point:
+            raise BadPath(_SHAPE)
+        faults.append("id_twice")
+    return found._replace(faults=tuple(faults))
 
 
 def _name(encoded: str, what: str) -> str:

@@ -1,6 +1,7 @@
 """This gateway process: what its sessions share."""
 
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import trio
 from gateway.attempts import Attempts
 from gateway.config import GatewayConfig
 from gateway.evictions import Evictions
+from gateway.fault_book import FaultBook
 from gateway.hub import Hub
 from gateway.telemetry import Telemetry
 from state import leases, nodes
@@ -34,6 +36,7 @@ class Node:
         self.incarnation = nodes.new_incarnation()
         self.hub = Hub()
         self.telemetry = Telemetry()
+        self.fault_book = FaultBook(store, self.background)
         self.evictions = Evictions()
         self.attempts = Attempts(
             per_address=config.security.failures_per_minute_and_address,
@@ -56,6 +59,11 @@ class Node:
 
     def background[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
         self._nursery.start_soon(self._contained, work, args)
+
+    def count_faults(self, keys: ChargePointKeys, faults: Counter[str]) -> None:
+        """Take over what a charge point did wrong: for the metric by name, for operators by charge point."""
+        self.fault_book.note(keys, faults)
+        self.telemetry.take_faults(faults)
 
     def release(self, lease: leases.Lease, reason: str) -> None:
         """Give the lease back, in the background and until the store confirms it."""

@@ -129,6 +129,7 @@ def _limits(config: GatewayConfig) -> Limits:
         send_s=limits.send_s,
         ping_interval_s=limits.ping_interval_s,
         pong_s=limits.pong_s,
+        mute_s=limits.mute_s,
     )
 
 

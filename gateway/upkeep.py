@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
+from gateway import trace
 from gateway.closing import REVOKED
 from gateway.node import Node
-from state import commands, holds, leases, nodes, sweep, tenants, tokens, transactions
+from state import commands, holds, leases, nodes, sweep, tenants, tokens, traces, transactions
 from state.errors import StateError
 from state.keys import PARTITIONS
 from state.watch import Watch
@@ -16,6 +17,7 @@ log = structlog.get_logger()
 
 BEAT_S = 3.0
 AUDIT_S = 10.0
+FAULTS_S = 10.0
 PENDING_S = 5.0
 SWEEP_S = 1.0
 HOLDS_S = 3600.0
@@ -27,6 +29,8 @@ async def keep(node: Node, me: nodes.Node) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_every, BEAT_S, liveness.turn)
         nursery.start_soon(_every, AUDIT_S, lambda: audit(node))
+        nursery.start_soon(_every, AUDIT_S, lambda: follow_traces(node))
+        nursery.start_soon(_every, FAULTS_S, node.fault_book.write)
         nursery.start_soon(_every, PENDING_S, lambda: wake_pending(node))
         nursery.start_soon(_every, SWEEP_S, lambda: sweep_share(node, liveness.gateways))
         nursery.start_soon(_every, HOLDS_S, lambda: prolong_holds(node))
@@ -92,6 +96,17 @@ async def audit(node: Node) -> None:
         tenant = session.lease.keys.tenant
         if (tenant, session.attached.token_id) in revoked and tenant not in wiped:
             session.close_soon(REVOKED)
+
+
+async def follow_traces(node: Node) -> None:
+    """Whatever wake-up an inbox lost: one question for each tenant, and a look at who is concerned."""
+    sessions = list(node.hub)
+    tenants_here = {session.lease.keys.tenant for session in sessions}
+    running = await traces.running(node.store, list(tenants_here))
+    for session in sessions:
+        keys = session.lease.keys
+        if ((keys.tenant, keys.id) in running) != (session.trace is not None):
+            node.background(trace.follow, session)
 
 
 async def wake_pending(node: Node) -> None:

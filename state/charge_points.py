@@ -4,6 +4,7 @@ import msgspec
 from msgspec import json
 
 from state import keys as key_names
+from state import spellings
 from state.charge_point_record import (
     REGISTRATION_INTERVAL_S,
     BootStatus,
@@ -61,6 +62,8 @@ class Booted(msgspec.Struct, frozen=True):
 async def put(store: Store, tenant: str, charge_point: str, settings: Settings) -> bool:
     """Register a charge point or replace its settings; returns whether it is new."""
     keys = ChargePointKeys(tenant, charge_point)
+    # First: a spelling without its charge point finds nothing, a charge point without its spelling is lost.
+    await spellings.remember(store, tenant, charge_point)
     [word] = await store.step(
         _PUT,
         (keys.record, keys.charge_points, keys.events),
@@ -138,6 +141,7 @@ async def delete(store: Store, tenant: str, charge_point: str) -> bool:
     """
     keys = ChargePointKeys(tenant, charge_point)
     known = await _delete(store, keys)
+    await spellings.forget(store, tenant, charge_point)
     while buried := await store.execute("ZRANGE", keys.buried, 0, _AT_ONCE - 1):
         calls = []
         for listed in buried:

@@ -100,6 +100,19 @@ class ChargePointKeys:
         return self._own("reservations")
 
     @property
+    def charging_profiles(self) -> str:
+        return self._own("charging-profiles")
+
+    @property
+    def charging_profile_doubts(self) -> str:
+        return self._own("charging-profile-doubts")
+
+    @property
+    def charging_profile_promises(self) -> str:
+        """TxProfiles of remote starts that have not become transactions yet."""
+        return self._own("charging-profile-promises")
+
+    @property
     def local_list(self) -> str:
         """What its local authorisation list should be, and what it is as far as we know."""
         return self._own("local-list")
@@ -162,6 +175,9 @@ class ChargePointKeys:
             self.data_transfers,
             self.faults,
             self.reservations,
+            self.charging_profiles,
+            self.charging_profile_doubts,
+            self.charging_profile_promises,
             self.local_list,
             self.configuration,
             self.configuration_pending,

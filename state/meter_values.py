@@ -3,11 +3,13 @@
 The hot path of the whole system: one step, and no work here that is not needed.
 """
 
+from typing import Literal, NamedTuple, get_args
+
 import msgspec
 
 from state import compact
 from state.keys import ChargePointKeys, decode, encode
-from state.leases import Fence, Lease, fence_of
+from state.leases import Fence, Lease
 from state.prepared import Prepared
 from state.scripts import script
 from state.store import Store
@@ -32,6 +34,24 @@ class MeterValues(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
 
 
+Outcome = Literal["kept", "stray", "repeated"]
+
+
+class Appended(NamedTuple):
+    """`stray`: of no transaction that is known here; `repeated`: nothing was changed."""
+
+    outcome: Outcome
+    fence: Fence
+
+
+# Made once, for the hot path.
+_APPENDED = {
+    (outcome.encode(), fence.encode()): Appended(outcome, fence)
+    for outcome in get_args(Outcome)
+    for fence in get_args(Fence)
+}
+
+
 def of_stop(data: bytes) -> bytes:
     """Pack a stop's transactionData as it is stored."""
     return compact.pack(_STOP + b"\n" + data)
@@ -45,7 +65,7 @@ async def append(
     transaction_id: str | None,
     payload: bytes,
     received_ms: int,
-) -> Fence:
+) -> Appended:
     """Store a message's meterValue array (raw JSON), once however often it comes; a stale session's too."""
     appends, name = lease.appends, (lease.epoch, connector_id, transaction_id)
     prepared = appends.get(name)
@@ -55,7 +75,7 @@ async def append(
         prepared = appends[name] = _prepare(lease, connector_id, transaction_id)
     packed = compact.pack(b"%d\n%b" % (connector_id, payload))
     reply = await store.step_prepared(prepared, (packed, b"%d" % received_ms))
-    return fence_of(reply[1])
+    return _APPENDED[reply[0], reply[1]]
 
 
 def _prepare(lease: Lease, connector_id: int, transaction_id: str | None) -> Prepared:

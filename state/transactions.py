@@ -112,6 +112,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     id_tag: str
     fingerprint: str
     connector_id: int
+    meter_start: int
 
 
 class StopReplayed(Stopped, frozen=True, kw_only=True):
@@ -207,6 +208,7 @@ async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> Stopped
             keys.values(wire_id),
             keys.stray_values(0),
             keys.open_transactions,
+            keys.charging_profiles,
         ),
         (
             *lease.head_args(),
@@ -233,6 +235,7 @@ async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> Stopped
                 id_tag=reply[3].decode(),
                 fingerprint=reply[4].decode(),
                 connector_id=int(reply[2]),
+                meter_start=int(reply[6]),
             )
 
 

@@ -1,4 +1,4 @@
-"""What a charge point says that the schema allows and that cannot be so: counted by name, served all the same.
+"""What a charge point says that the schema allows and that cannot be so: counted, and served all the same.
 
 Nothing here changes what is stored or answered; a fact is kept as it was sent.
 """

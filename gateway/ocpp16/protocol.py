@@ -23,7 +23,7 @@ from gateway.ocpp16.errors import (
     shorten,
 )
 from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
-from gateway.ocpp16.repeats import Repeats
+from gateway.ocpp16.repeats import AFRESH, Repeats
 from gateway.ocpp16.types import Message
 
 
@@ -169,7 +169,8 @@ class Protocol:
         fingerprint = hash(frame)
         if (answer := self._repeats.answer_to(id_, fingerprint)) is not None:
             self.faults["repeated_call"] += 1
-            return Reply(answer)
+            if answer != AFRESH:
+                return Reply(answer)
         try:
             request, payload = self._read(action.request, action.read_request, message.payload)
         except PayloadInvalid as invalid:
@@ -300,6 +301,7 @@ class Protocol:
         if call is None or now < call.deadline:
             return None
         self._outstanding = None
+        self.faults["call_unanswered"] += 1
         self._late = (*self._late[-(_LATE_KEPT - 1) :], call)
         return call
 

@@ -2,7 +2,8 @@
 
 A repeat is the same frame, byte for byte: message ids restart at boot and are no safe key alone.
 Heartbeat and BootNotification are answered afresh, their answers being times; a CALLERROR is never
-kept, for the retry is the chance to succeed.
+kept, for the retry is the chance to succeed. Of a boot only its having come is kept, as a repeat tells of a
+charge point that did not take the answer; Heartbeats repeat too often to say anything.
 """
 
 from typing import Final
@@ -13,7 +14,8 @@ KEPT: Final = 4
 """Answers kept per connection; charge points repeat the call they wait for, so the last one matters."""
 
 _KEPT_BYTES: Final = 2048
-_AFRESH: Final = frozenset({"Heartbeat", "BootNotification"})
+AFRESH: Final = b""
+"""In an answer's place: answer anew."""
 
 
 class Repeats:
@@ -27,8 +29,10 @@ class Repeats:
 
     def keep(self, id_: MessageId, action: str, fingerprint: int, answer: bytes) -> None:
         """`fingerprint` is a hash of the whole frame: 64 bits, keyed per process."""
-        if action in _AFRESH or len(answer) > _KEPT_BYTES:
+        if action == "Heartbeat" or len(answer) > _KEPT_BYTES:
             return
+        if action == "BootNotification":
+            answer = AFRESH
         if len(self._answers) >= KEPT:
             del self._answers[next(iter(self._answers))]
         self._answers[id_, fingerprint] = answer

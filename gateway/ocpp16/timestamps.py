@@ -11,9 +11,14 @@ _LENIENT = re.compile(
     re.ASCII,
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_MS: Final = 1_420_070_400_000  # 2015-01-01: OCPP 1.6 is of that year.
+EARLIEST: Final = "2015"
+"""OCPP 1.6 is of that year: a clock that says less was not set. As text it may be compared with times."""
+_EARLIEST_MS: Final = 1_420_070_400_000  # 2015-01-01
+AHEAD_MS: Final = 300_000
+"""Clocks are set by our answers: one further ahead than this is wrong, or says UTC of local time."""
 _DAY_MS: Final = 86_400_000
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_USUAL_LENGTHS: Final = frozenset({20, 24})
 
 
 class Parsed(NamedTuple):
@@ -62,6 +67,18 @@ def parse(text: str) -> Parsed:
 def format_ms(ms: int) -> str:
     """2026-01-31T12:00:00.000Z; raises OverflowError beyond the years 1 to 9999."""
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def is_usual(text: str) -> bool:
+    """Whether it looks like nearly all times: UTC to the second or millisecond, since 2015. Cheap."""
+    return text[-1:] == "Z" and len(text) in _USUAL_LENGTHS and text[10] == "T" and text > EARLIEST
+
+
+def oddness(ms: int, received_ms: int) -> str | None:
+    """Name what is wrong with a time that can be read; a past one may be of one who was offline."""
+    if ms < _EARLIEST_MS:
+        return "time_before_2015"
+    return "time_ahead" if ms > received_ms + AHEAD_MS else None
 
 
 def plausible(ms: int, now_ms: int) -> bool:

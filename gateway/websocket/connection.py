@@ -17,6 +17,7 @@ from .close_codes import (
     GOING_AWAY,
     NORMAL,
     POLICY_VIOLATION,
+    UNSUPPORTED_DATA,
     Closed,
     ConnectionClosed,
     Violation,
@@ -25,7 +26,7 @@ from .close_codes import (
 from .limits import Limits
 from .socket_stream import SocketStream
 from .stats import Stats
-from .text_frames import CLOSE, PING, Rest, TextFrames
+from .text_frames import CLOSE, PING, PONG, Rest, TextFrames
 from .tls_stream import TlsInfo
 
 # Messages of one peer before the others get their turn.
@@ -43,11 +44,13 @@ class Connection:
         "_frames",
         "_limits",
         "_masking",
-        "_pinged",
+        "_mute",
+        "_pinged_at",
         "_pumping",
         "_reader",
         "_stats",
         "_stream",
+        "_tell",
         "last_received",
         "remote",
         "subprotocol",
@@ -74,7 +77,9 @@ class Connection:
         self._limits = limits
         self._stats = stats
         self._pumping: trio.lowlevel.Task | None = None
-        self._pinged = False
+        self._pinged_at = 0.0
+        self._mute: bool | None = None
+        self._tell: Callable[[str], None] | None = None
         self._closed: Closed | None = None
         self.remote = self._stream.remote
         self.subprotocol = subprotocol
@@ -87,6 +92,14 @@ class Connection:
     @property
     def closed(self) -> Closed | None:
         return self._closed
+
+    def tolerate(self, tell: Callable[[str], None] | None) -> None:
+        """Read binary messages as text, and bear with a peer that answers no PING; None: no longer.
+
+        `tell` is called with the fault's name, at a message each and once for a connection.
+        """
+        self._tell = tell
+        self._frames.binary = tell is not None
 
     async def run(self, on_text: OnText) -> Closed:
         """Await `on_text` with every text message, in order, to the end; what it raises comes out."""
@@ -124,13 +137,14 @@ class Connection:
             if not data:
                 break
             self.last_received = now = trio.current_time()
-            self._pinged = False
             frames.feed(data, now)
 
     async def _pass_on(self, frame: Rest, on_text: OnText) -> None:
         """Give trio-websocket a frame; a message that it completes is delivered before anything behind it."""
         reader, websocket = self._reader, self._reader.websocket
         self._stats.other_frames += 1
+        if frame.opcode == PONG:
+            self._mute = False
         if frame.opcode == PING and reader.close_sent:
             return  # It would raise: a PONG cannot follow our CLOSE (trio-websocket issue 184).
         try:
@@ -148,9 +162,20 @@ class Connection:
                 self._end(Closed(int(reason.code), reason.reason or "", "peer"))
         elif frame.ends_message:
             with contextlib.suppress(WebSocketClosed):
-                message = str(await websocket.get_message())
+                message = await websocket.get_message()
                 self._stats.messages += 1
-                await on_text(message.encode())
+                await on_text(self._as_text(message))
+
+    def _as_text(self, message: str | bytes) -> bytes:
+        if isinstance(message, str):
+            return message.encode()
+        try:
+            message.decode()
+        except UnicodeDecodeError:
+            raise Violation(UNSUPPORTED_DATA, "OCPP-J is sent in text frames") from None
+        if self._tell is not None:
+            self._tell("binary_frame")
+        return message
 
     async def _fail(self, violation: Violation) -> None:
         self._end(Closed(violation.code, violation.reason, "us"))
@@ -235,12 +260,25 @@ class Connection:
         silent = now - self.last_received
         if silent < limits.ping_interval_s:
             return None
-        if silent > limits.ping_interval_s + limits.pong_s:
+        if silent > limits.ping_interval_s + limits.pong_s and not self._bears(silent):
             return self._cut_silent
-        return None if self._pinged else self._ping
+        if self._pinged_at < self.last_received:
+            return self._ping
+        return self._ping if self._mute and now - self._pinged_at >= limits.ping_interval_s else None
+
+    def _bears(self, silent: float) -> bool:
+        """Whether silence may be a peer that knows no PING: its TCP, at least, acknowledges what we send."""
+        if self._tell is None or self._mute is False or silent > self._limits.mute_s:
+            return False
+        if self._stream.unacknowledged():
+            return False
+        if self._mute is None:
+            self._mute = True
+            self._tell("no_pong")
+        return True
 
     async def _ping(self) -> None:
-        self._pinged = True
+        self._pinged_at = trio.current_time()
         if self._closed is None and not self._reader.close_sent:
             self._stats.pings += 1
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):

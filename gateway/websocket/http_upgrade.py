@@ -17,6 +17,8 @@ from .tls_stream import TlsInfo
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _RAW_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
+_CONNECTION = re.compile(rb"^connection *:([^\n]*)\n", re.IGNORECASE | re.MULTILINE)
+_UPGRADE = re.compile(rb"^upgrade *: *websocket", re.IGNORECASE | re.MULTILINE)
 _NO_UPGRADE = (
     "This is no websocket upgrade: it needs GET, Host, Upgrade: websocket, Connection: Upgrade, "
     "Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key."
@@ -64,6 +66,7 @@ class Upgrade:
         reader: BorrowedReader,
         early: bytes,
         *,
+        repairs: Iterable[str],
         tls: TlsInfo | None,
         limits: Limits,
         stats: Stats,
@@ -73,6 +76,8 @@ class Upgrade:
         self.headers = Headers(request.headers)
         self.subprotocols: tuple[str, ...] = request.proposed_subprotocols
         self.origin = self.headers.get("origin")
+        self.repairs = tuple(repairs)
+        """What had to be mended in its head, by name (`repair`)."""
         self.remote = reader.stream.remote
         self.tls = tls
         self.answered = False
@@ -154,13 +159,11 @@ def repair(head: bytes) -> tuple[bytes, list[str]]:
     if space and last_space and _RAW_IN_TARGET.search(target):
         target = _RAW_IN_TARGET.sub(lambda raw: b"%%%02X" % raw[0][0], target)
         line = b"%s %s %s\r" % (method, target, version)
-        repairs.append("raw bytes in the target")
-    lower = rest.lower()
-    if not re.search(rb"^connection *:", lower, re.MULTILINE) and re.search(
-        rb"^upgrade *: *websocket", lower, re.MULTILINE
-    ):
-        rest = b"Connection: Upgrade\r\n" + rest
-        repairs.append("no Connection: Upgrade")
+        repairs.append("raw_target")
+    asked = (token.strip().lower() for line in _CONNECTION.findall(rest) for token in line.split(b","))
+    if b"upgrade" not in asked and _UPGRADE.search(rest):
+        rest = b"Connection: Upgrade\r\n" + _CONNECTION.sub(b"", rest)
+        repairs.append("no_connection_upgrade")
     return line + newline + rest, repairs
 
 
@@ -186,4 +189,5 @@ async def receive_upgrade(
     except BaseException:
         await reader.finish()
         raise
-    return Upgrade(request, reader, early, tls=tls, limits=limits, stats=stats), reader
+    upgrade = Upgrade(request, reader, early, repairs=repairs, tls=tls, limits=limits, stats=stats)
+    return upgrade, reader

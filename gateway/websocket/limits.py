@@ -25,3 +25,5 @@ class Limits:
     """Silence after which we ping, 0 for never; any frame counts as life (some never answer pings)."""
     pong_s: float = 30.0
     """Further silence after which the connection is cut."""
+    mute_s: float = 900.0
+    """The same for a peer that never answered a PING, if it is to be borne with: three usual heartbeats."""

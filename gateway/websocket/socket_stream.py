@@ -1,8 +1,10 @@
 """A non-blocking socket that asks the kernel first and waits only if it must."""
 
 import contextlib
+import fcntl
 import select
 import socket
+import termios
 from typing import override
 
 import trio
@@ -140,6 +142,14 @@ class SocketStream:
             return False
         except OSError:
             return True
+
+    def unacknowledged(self) -> bool:
+        """Whether the peer's TCP has yet to acknowledge something that we sent."""
+        try:
+            waiting = fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return True
+        return any(waiting)
 
     async def finish(self, seconds: float) -> None:
         """Say that no more will come, then discard what still arrives.

@@ -41,6 +41,7 @@ class TextFrames:
         "_masked",
         "_now",
         "_size",
+        "binary",
         "closed",
         "partial_since",
     )
@@ -55,6 +56,8 @@ class TextFrames:
         self._now = 0.0
         self._control_frames = 0
         self._control_since = 0.0
+        self.binary = False
+        """Let binary messages through too."""
         self.closed = False
         """A CLOSE frame was cut; what follows it is not looked at."""
         self.partial_since: float | None = None
@@ -128,7 +131,7 @@ class TextFrames:
         if opcode >= CLOSE:
             if first < 0x80 or length > 125:
                 raise Violation(PROTOCOL_ERROR, "fragmented or oversized control frame")
-        elif opcode == BINARY:
+        elif opcode == BINARY and not self.binary:
             raise Violation(UNSUPPORTED_DATA, "OCPP-J is sent in text frames")
         elif (opcode == CONTINUATION) is not bool(self._fragments):
             raise Violation(PROTOCOL_ERROR, "continuation without a start, or a start without an end")

@@ -18,7 +18,7 @@ async def charging(store: Store, lease: Lease) -> str:
 async def append(
     store: Store, lease: Lease, transaction_id: str | None, n: int, *, connector_id: int = 1, at_ms: int = 0
 ) -> str:
-    return await meter_values.append(
+    appended = await meter_values.append(
         store,
         lease,
         connector_id=connector_id,
@@ -26,6 +26,7 @@ async def append(
         payload=b'[{"n":%d}]' % n,
         received_ms=at_ms or 1_767_225_600_000 + n,
     )
+    return appended.fence
 
 
 async def test_values_come_back_as_they_were_sent_in_the_order_of_arrival(store: Store) -> None:

@@ -185,7 +185,12 @@ async def test_a_stop_is_written_once(store: Store) -> None:
     lease = await claimed(store)
     first = await started(store, lease)
     expected = Stopped(
-        answer=ANSWER, fence="ok", id_tag="Tag", fingerprint=fingerprint(a_start()), connector_id=1
+        answer=ANSWER,
+        fence="ok",
+        id_tag="Tag",
+        fingerprint=fingerprint(a_start()),
+        connector_id=1,
+        meter_start=100,
     )
     assert await stopped(store, lease, first.id, meter_stop=350, reason="Local", id_tag="Tag") == expected
     before = await get(store, "demo", f"CP.1.{first.id}")

@@ -157,6 +157,7 @@ class Story:
             id_tag=known.start.id_tag,
             fingerprint=mark if latest else "",
             connector_id=known.start.connector_id,
+            meter_start=known.start.meter_start,
         )
 
     async def values(self, nth: int, reading: int, stale: bool) -> None:  # noqa: FBT001 # Drawn.
@@ -164,14 +165,17 @@ class Story:
         issued = sorted(model.issued)
         number = "-1" if nth == -1 else str(issued[nth]) if 0 <= nth < len(issued) else None
         payload = b'[{"reading":%d}]' % reading
-        outcome = await meter_values.append(
+        appended = await meter_values.append(
             self.store, lease, connector_id=1, transaction_id=number, payload=payload, received_ms=reading
         )
-        assert outcome == fence
         if number is not None and int(number) in model.transactions:
-            model.values.setdefault(int(number), set()).add((1, payload))
+            known = model.values.setdefault(int(number), set())
+            expected = "repeated" if (1, payload) in known else "kept"
+            known.add((1, payload))
         else:
+            expected = "repeated" if (1, number, payload) in model.strays else "stray"
             model.strays.add((1, number, payload))
+        assert appended == (expected, fence)
 
     async def wipe(self, rarely: int, readopted: bool) -> None:  # noqa: FBT001 # Drawn.
         if rarely:

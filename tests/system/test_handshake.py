@@ -133,8 +133,8 @@ def test_wrong_token_and_unknown_tenant_look_alike(
         ("a%2Fb", "'/'"),
         ("a" * 256, "255"),
         ("%C3%A9" * 128, "255"),
-        ("", "empty"),
-        ("cp/", "path must be"),
+        ("", "missing"),
+        ("cp/other", "path must be"),
     ],
 )
 def test_bad_ids(tenant: Tenant, gateways: Gateways, id_: str, says: str) -> None:

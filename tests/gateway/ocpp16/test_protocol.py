@@ -310,7 +310,7 @@ def test_a_time_out_comes_once_and_its_late_answer_is_only_shown(protocol: Proto
     late = protocol.receive(b'[3,"a",{"status":"Unlocked"}]', 7)
     assert late == Ignored("late_answer", CallAnswered(timed_out, UNLOCKED, b'{"status":"Unlocked"}'))
     assert protocol.receive(b'[3,"a",{"status":"Unlocked"}]', 7) == Ignored("unknown_answer")
-    assert protocol.faults == {"late_answer": 1, "unknown_answer": 1}
+    assert protocol.faults == {"call_unanswered": 1, "late_answer": 1, "unknown_answer": 1}
     assert isinstance(protocol.receive(b'[3,"b",{"status":"Unlocked"}]', 8), CallAnswered)
 
 

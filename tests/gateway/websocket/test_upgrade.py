@@ -91,7 +91,7 @@ async def test_split_headers_and_a_missing_connection_header() -> None:
         assert b"Sec-WebSocket-Protocol: ocpp1.6\r\n" in head
         assert b"deflate" not in head
         assert await peer.read(9) == plain(0x81, b"at once")
-        assert server.stats.repaired == {"no Connection: Upgrade": 1}
+        assert server.stats.repaired == {"no_connection_upgrade": 1}
     assert seen[0].subprotocols == ("ocpp2.0.1", "foo", "ocpp1.6")
     assert seen[0].origin == "http://x"
     assert seen[0].headers.get_all("X-TWO") == ("1", "2")
