@@ -5,9 +5,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from admin import times
+from gateway.service.masking import mask_location
 from state.commands import Command
 
 _MASK = "***"
+_WITH_LOCATION = frozenset({"GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware"})
 _HIDDEN = msgspec.Raw(b'{"key":"AuthorizationKey","value":"***"}')
 
 
@@ -37,7 +39,8 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     response: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP response, as the charge point sent it; a key in it is masked.",
+            description="The OCPP response, as the charge point sent it; a key or credentials of a location are "
+            "masked.",
             examples=[{"status": "Accepted"}],
             extra_json_schema={"type": ["object", "null"]},
         ),
@@ -46,7 +49,8 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     payload: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP request; a key in it is masked.", extra_json_schema={"type": "object"}
+            description="The OCPP request; a key or credentials of a location are masked.",
+            extra_json_schema={"type": "object"},
         ),
     ]
     transaction_id: Annotated[
@@ -79,6 +83,12 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
         error = error and CommandError(error.code, _MASK, _MASK)
     elif command.action == "GetConfiguration" and response is not None:
         response = _without_keys(response)
+    elif command.action in _WITH_LOCATION:
+        payload = _without_credentials(payload)
+        response = response and _without_credentials(response)
+        error = error and msgspec.json.decode(
+            _without_credentials(msgspec.Raw(msgspec.json.encode(error))), type=CommandError
+        )
     return CommandAnswer(
         id=command.id,
         charge_point=command.charge_point,
@@ -112,6 +122,11 @@ def _without_keys(response: msgspec.Raw) -> msgspec.Raw:
     for one in keys:
         one["value"] = _MASK
     return msgspec.Raw(msgspec.json.encode(read)) if keys else response
+
+
+def _without_credentials(written: msgspec.Raw) -> msgspec.Raw:
+    """Mask what stands before the `@` and behind the `?` of locations; they end before the text's quote."""
+    return msgspec.Raw(mask_location(bytes(written).decode()).encode())
 
 
 def _is_key(name: object) -> bool:

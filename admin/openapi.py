@@ -35,6 +35,9 @@ PARTS = {
     "transaction": "Public id of the transaction: `<charge point>.<n>`.",
     "reservation": "Id of the reservation, a whole number.",
     "command": "Id of the command, as its POST answered it.",
+    "job": "Id of the job: that of the command which began it.",
+    "certificate": "Id of a certificate that the charge point reported, as the list shows it.",
+    "vendor": "Vendor id of DataTransfer; letters compare without regard to case.",
     "action": "OCPP 1.6 action that a central system may ask for.",
 }
 
@@ -82,7 +85,8 @@ class Document(OpenAPIProvider):
         own = schemas.pop(model.__name__)
         parameters = []
         for name, schema in own["properties"].items():
-            parameter = {"name": name, "in": "query", "required": False, "schema": schema}
+            required = name in own.get("required", ())
+            parameter = {"name": name, "in": "query", "required": required, "schema": schema}
             if description := schema.pop("description", None):
                 parameter["description"] = description
             if schema.get("default", ...) is None:

@@ -1,0 +1,197 @@
+"""A charge point's certificates: those it reported, deleted as it reported them, and the one it wants."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_response, tag_blueprint
+
+from admin import bodies, commanding, times
+from admin.command_answer import CommandAnswer
+from admin.command_query import PROBLEMS, WaitQuery, known
+from admin.listing import Next
+from admin.openapi import describes
+from admin.problems import not_found
+from admin.services import services
+from gateway.ocpp16.security import CertificateHashData, DeleteCertificate, GetInstalledCertificateIds
+from state import certificates
+from state.certificates import Certificates, HashData, Installed
+
+blueprint = Blueprint("certificates", __name__)
+tag_blueprint(blueprint, ["Security"])
+
+CertificateType = Literal["CentralSystemRootCertificate", "ManufacturerRootCertificate"]
+
+
+class RefreshQuery(WaitQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    type: Annotated[CertificateType, msgspec.Meta(description="Which certificates to ask for.")]
+
+
+class CertificateAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A certificate, by the hash data that the charge point reported."""
+
+    id: Annotated[str, msgspec.Meta(description="To delete it by; the same for the same hash data.")]
+    hash_algorithm: Literal["SHA256", "SHA384", "SHA512"]
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial_number: str
+    subject: Annotated[
+        str | None, msgspec.Meta(description="null, as the dates: it was not installed from here.")
+    ]
+    not_before: str | None
+    not_after: str | None
+
+
+class CertificateList(msgspec.Struct, frozen=True, kw_only=True):
+    """The certificates of one type."""
+
+    certificate_type: CertificateType
+    read_at: Annotated[str | None, msgspec.Meta(description="When the charge point was asked; null: never.")]
+    out_of_date: Annotated[bool, msgspec.Meta(description="Another was installed since; refresh the list.")]
+    certificates: tuple[CertificateAnswer, ...]
+
+
+class InstalledAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What an InstallCertificate that the charge point accepted held."""
+
+    certificate_type: CertificateType
+    command: str
+    installed_at: str
+    subject: Annotated[str | None, msgspec.Meta(description="null, as the dates: it could not be read here.")]
+    not_before: str | None
+    not_after: str | None
+
+
+class CertificatesAnswer(msgspec.Struct, frozen=True):
+    """What is known of a charge point's certificates; one item for each type that it was asked for."""
+
+    items: tuple[CertificateList, ...]
+    next: Next
+    installed: Annotated[
+        tuple[InstalledAnswer, ...],
+        msgspec.Meta(description="The latest 32 that were installed from here and not deleted since."),
+    ]
+
+
+class CertificateRequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The last SignCertificate that was answered Accepted. Nothing here says who the charge point is."""
+
+    csr: Annotated[str, msgspec.Meta(description="PKCS#10 in PEM, as it was sent.")]
+    subject: Annotated[str, msgspec.Meta(examples=["CN=CP-1,O=Example"])]
+    key: Annotated[str, msgspec.Meta(examples=["EC secp256r1"])]
+    received_at: str
+
+
+_OF_CHARGE_POINT = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>"
+_BASE = f"{_OF_CHARGE_POINT}/certificates"
+
+
+@blueprint.get(_BASE)
+@document_response(CertificatesAnswer)
+async def list_certificates(tenant: str, charge_point: str) -> Response:
+    """List the certificates in a charge point, as it last reported them."""
+    await known(tenant, charge_point)
+    found = await certificates.read(services().store, tenant, charge_point)
+    items = tuple(
+        CertificateList(
+            certificate_type=certificate_type,
+            read_at=times.maybe_text(listing.read_ms),
+            out_of_date=listing.out_of_date,
+            certificates=tuple(_certificate(one, found) for one in listing.hash_data),
+        )
+        for certificate_type, listing in found.listings.items()
+    )
+    return bodies.answer(CertificatesAnswer(items, None, tuple(map(_installed, found.installed))))
+
+
+@blueprint.post(f"{_BASE}/refresh")
+@document_querystring(RefreshQuery)
+@document_response(CommandAnswer, 200)
+@document_response(CommandAnswer, 202)
+@describes(problems=PROBLEMS)
+async def refresh_certificates(tenant: str, charge_point: str) -> Response:
+    """Ask a charge point which certificates of one type it has (GetInstalledCertificateIds)."""
+    asked = bodies.query(RefreshQuery)
+    sent = await commanding.send(
+        tenant,
+        charge_point,
+        GetInstalledCertificateIds(certificate_type=asked.type),
+        timeout_s=asked.timeout,
+        wait_s=asked.wait,
+    )
+    return commanding.outcome(sent)
+
+
+@blueprint.delete(f"{_BASE}/<name:certificate>")
+@document_querystring(WaitQuery)
+@document_response(CommandAnswer, 200)
+@document_response(CommandAnswer, 202)
+@describes(problems=PROBLEMS)
+async def delete_certificate(tenant: str, charge_point: str, certificate: str) -> Response:
+    """Have a charge point delete a certificate that it reported (DeleteCertificate).
+
+    With exactly the hash data that it reported. Look at `response` for whether it did.
+    """
+    asked = bodies.query(WaitQuery)
+    found = (await certificates.read(services().store, tenant, charge_point)).find(certificate)
+    if found is None:
+        raise not_found("certificate among those that the charge point reported")
+    hash_data = CertificateHashData(
+        hash_algorithm=found.hash_algorithm,
+        issuer_name_hash=found.issuer_name_hash,
+        issuer_key_hash=found.issuer_key_hash,
+        serial_number=found.serial_number,
+    )
+    sent = await commanding.send(
+        tenant,
+        charge_point,
+        DeleteCertificate(certificate_hash_data=hash_data),
+        timeout_s=asked.timeout,
+        wait_s=asked.wait,
+    )
+    return commanding.outcome(sent)
+
+
+@blueprint.get(f"{_OF_CHARGE_POINT}/certificate-request")
+@document_response(CertificateRequestAnswer)
+async def get_certificate_request(tenant: str, charge_point: str) -> Response:
+    """Read what a charge point wants signed.
+
+    Have it signed, then send the chain with the command CertificateSigned.
+    """
+    found = await certificates.request(services().store, tenant, charge_point)
+    if found is None:
+        raise not_found("certificate request")
+    return bodies.answer(
+        CertificateRequestAnswer(
+            csr=found.csr,
+            subject=found.subject,
+            key=found.key,
+            received_at=times.text(found.received_ms),
+        )
+    )
+
+
+def _certificate(hash_data: HashData, known_here: Certificates) -> CertificateAnswer:
+    of = next((one for one in known_here.installed if one.of(hash_data)), None)
+    return CertificateAnswer(
+        id=hash_data.id,
+        hash_algorithm=hash_data.hash_algorithm,
+        issuer_name_hash=hash_data.issuer_name_hash,
+        issuer_key_hash=hash_data.issuer_key_hash,
+        serial_number=hash_data.serial_number,
+        subject=None if of is None else of.subject,
+        not_before=None if of is None else times.maybe_text(of.not_before_ms),
+        not_after=None if of is None else times.maybe_text(of.not_after_ms),
+    )
+
+
+def _installed(one: Installed) -> InstalledAnswer:
+    return InstalledAnswer(
+        certificate_type=one.certificate_type,
+        command=one.command,
+        installed_at=times.text(one.installed_ms),
+        subject=one.subject,
+        not_before=times.maybe_text(one.not_before_ms),
+        not_after=times.maybe_text(one.not_after_ms),
+    )

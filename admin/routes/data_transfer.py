@@ -1,0 +1,174 @@
+"""DataTransfer from charge points: whose a tenant understands, and what came."""
+
+from typing import Annotated
+
+import msgspec
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+
+from admin import bodies, listing, times
+from admin.command_query import known
+from admin.listing import Next, Paging
+from admin.openapi import describes
+from admin.problems import Fault, Problem, invalid, not_found
+from admin.services import services
+from state import data_transfer
+from state.data_transfer import VENDORS, Answer, Kept, Status, Vendor
+from state.paging import BadCursor
+
+VENDOR_LENGTH = 255  # OCPP 1.6: CiString255Type, and of a message id CiString50Type.
+
+blueprint = Blueprint("data_transfer", __name__)
+tag_blueprint(blueprint, ["Data transfer"])
+
+MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
+
+
+class VendorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a vendor's DataTransfer is answered. What is left out gets its default, whatever it was before."""
+
+    message_ids: Annotated[
+        Annotated[tuple[MessageId, ...], msgspec.Meta(max_length=100)] | None,
+        msgspec.Meta(
+            description="Known ones; any other, and none at all, is answered UnknownMessageId. null: any is "
+            "known. Letters compare without regard to case.",
+            examples=[["ping"]],
+        ),
+    ] = None
+    status: Annotated[Answer, msgspec.Meta(description="Our answer to what is known.")] = "Accepted"
+    data: Annotated[
+        Annotated[str, msgspec.Meta(max_length=10_000)] | None,
+        msgspec.Meta(description="Text in our answer; null: none."),
+    ] = None
+
+
+class VendorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A vendor whose DataTransfer is understood."""
+
+    vendor_id: Annotated[str, msgspec.Meta(description="As it was last spelt in a PUT.")]
+    message_ids: tuple[str, ...] | None
+    status: Answer
+    data: str | None
+
+
+class VendorPage(msgspec.Struct, frozen=True):
+    """Vendors, by name with letters folded."""
+
+    items: tuple[VendorAnswer, ...]
+    next: Next
+
+
+class TransferAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A DataTransfer of a charge point, and how it was answered."""
+
+    id: str
+    vendor_id: str
+    message_id: str | None
+    data: Annotated[str | None, msgspec.Meta(description="As it was sent.")]
+    status: Status
+    received_at: str
+
+
+class TransferPage(msgspec.Struct, frozen=True):
+    """The latest 100 transfers of known vendors, newest first."""
+
+    items: tuple[TransferAnswer, ...]
+    next: Next
+
+
+_VENDORS = "/v1/tenants/<name:tenant>/data-transfer-vendors"
+
+
+@blueprint.put(f"{_VENDORS}/<name:vendor>")
+@document_request(VendorSettings)
+@document_response(VendorAnswer, 200)
+@document_response(VendorAnswer, 201)
+@describes(problems={409: f"The tenant has {VENDORS} vendors already."})
+async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
+    """Have a vendor's DataTransfer understood.
+
+    Until then it is answered UnknownVendorId and not kept.
+    """
+    settings = await bodies.body(VendorSettings)
+    if not 1 <= len(vendor) <= VENDOR_LENGTH:
+        detail = f"OCPP 1.6 vendor ids have 1 to {VENDOR_LENGTH} characters."
+        raise invalid(Fault(detail=detail, parameter="vendor"))
+    stored = Vendor(
+        vendor_id=vendor,
+        message_ids=settings.message_ids,
+        status=settings.status,
+        data=settings.data,
+    )
+    outcome = await data_transfer.put_vendor(services().store, tenant, stored)
+    if outcome == "full":
+        raise Problem(
+            409, "too-many-vendors", f"A tenant may have {VENDORS} vendors; delete one to add another."
+        )
+    return bodies.answer(_vendor(stored), 201 if outcome == "created" else 200)
+
+
+@blueprint.get(f"{_VENDORS}/<name:vendor>")
+@document_response(VendorAnswer)
+async def get_data_transfer_vendor(tenant: str, vendor: str) -> Response:
+    """Read how a vendor's DataTransfer is answered."""
+    found = await data_transfer.vendor(services().store, tenant, vendor)
+    if found is None:
+        raise not_found("vendor")
+    return bodies.answer(_vendor(found))
+
+
+@blueprint.delete(f"{_VENDORS}/<name:vendor>")
+@document_response(None, 204)
+async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
+    """Forget a vendor.
+
+    Its DataTransfer is answered UnknownVendorId from then on; what came of it stays.
+    """
+    if not await data_transfer.delete_vendor(services().store, tenant, vendor):
+        raise not_found("vendor")
+    return bodies.no_content()
+
+
+@blueprint.get(_VENDORS)
+@document_response(VendorPage)
+async def list_data_transfer_vendors(tenant: str) -> Response:
+    """List the vendors whose DataTransfer is understood."""
+    found = await data_transfer.vendors(services().store, tenant)
+    return bodies.answer(VendorPage(tuple(map(_vendor, found)), None))
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/data-transfers")
+@document_querystring(Paging)
+@document_response(TransferPage)
+async def list_data_transfers(tenant: str, charge_point: str) -> Response:
+    """List what came from a charge point by DataTransfer."""
+    asked = bodies.query(Paging)
+    await known(tenant, charge_point)
+    try:
+        page = await data_transfer.list_(
+            services().store, tenant, charge_point, cursor=asked.cursor, limit=asked.limit
+        )
+    except BadCursor:
+        raise listing.bad_cursor() from None
+    return bodies.answer(TransferPage(tuple(map(_transfer, page.items)), page.next))
+
+
+def _vendor(vendor: Vendor) -> VendorAnswer:
+    return VendorAnswer(
+        vendor_id=vendor.vendor_id,
+        message_ids=vendor.message_ids,
+        status=vendor.status,
+        data=vendor.data,
+    )
+
+
+def _transfer(kept: Kept) -> TransferAnswer:
+    one = kept.transfer
+    return TransferAnswer(
+        id=kept.id,
+        vendor_id=one.vendor_id,
+        message_id=one.message_id,
+        data=one.data,
+        status=one.status,
+        received_at=times.text(one.received_ms),
+    )

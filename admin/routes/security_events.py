@@ -1,0 +1,78 @@
+"""Security events: what charge points told of attacks, tampering and their own health."""
+
+from typing import Annotated
+
+import msgspec
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_response, tag_blueprint
+
+from admin import bodies, listing, times
+from admin.command_query import known
+from admin.listing import Next, Paging
+from admin.services import services
+from state import security_events
+from state.paging import BadCursor
+from state.security_events import SecurityEvent
+
+blueprint = Blueprint("security_events", __name__)
+tag_blueprint(blueprint, ["Security"])
+
+
+class SecurityEventsQuery(Paging, frozen=True, forbid_unknown_fields=True):
+    critical: Annotated[
+        bool | None, msgspec.Meta(description="true: only critical ones; false: only the others.")
+    ] = None
+
+
+class SecurityEventAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A SecurityEventNotification, kept once however often it came."""
+
+    id: str
+    type: Annotated[str, msgspec.Meta(examples=["TamperDetectionActivated"])]
+    critical: Annotated[
+        bool, msgspec.Meta(description="By the whitepaper's list; types that it does not know are not.")
+    ]
+    timestamp: Annotated[str, msgspec.Meta(description="As the charge point sent it.")]
+    tech_info: str | None
+    received_at: str
+
+
+class SecurityEventPage(msgspec.Struct, frozen=True):
+    """Security events, newest first by when they came."""
+
+    items: tuple[SecurityEventAnswer, ...]
+    next: Next
+    evicted: Annotated[int, msgspec.Meta(description="How many older ones are not kept; the latest 500 are.")]
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/security-events")
+@document_querystring(SecurityEventsQuery)
+@document_response(SecurityEventPage)
+async def list_security_events(tenant: str, charge_point: str) -> Response:
+    """List a charge point's security events."""
+    asked = bodies.query(SecurityEventsQuery)
+    await known(tenant, charge_point)
+    try:
+        found = await security_events.list_(
+            services().store,
+            tenant,
+            charge_point,
+            critical=asked.critical,
+            cursor=asked.cursor,
+            limit=asked.limit,
+        )
+    except BadCursor:
+        raise listing.bad_cursor() from None
+    items = tuple(map(_answer, found.page.items))
+    return bodies.answer(SecurityEventPage(items, found.page.next, found.evicted))
+
+
+def _answer(event: SecurityEvent) -> SecurityEventAnswer:
+    return SecurityEventAnswer(
+        id=event.id,
+        type=event.type,
+        critical=event.critical,
+        timestamp=event.timestamp,
+        tech_info=event.tech_info,
+        received_at=times.text(event.received_ms),
+    )
