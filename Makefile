@@ -1,10 +1,10 @@
 # Every target sets up .venv by itself (quick when nothing changed).
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format bench fuzz debian-tools tls-scan lock clean
+.PHONY: help setup run test test-all check format bench fuzz conformance debian-tools tls-scan lock clean
 
 help: ## Show this list.
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 24
 
 setup: ## Make .venv with the pinned packages.
 	@.ci/setup
@@ -36,6 +36,9 @@ bench: setup ## Measure what messages and connections cost; ten minutes on an id
 
 fuzz: setup ## Compare the text-frame fast path with the websockets parser on 100,000 streams.
 	@$(PYTHON) -m tests.gateway.websocket.fuzz --streams 100000
+
+conformance: setup ## Play the 77 certification cases and write build/conformance.html.
+	@$(PYTHON) -m tests.conformance
 
 debian-tools: ## Install sslscan and redis-server (Debian), or say what to install.
 	@.ci/debian-tools

@@ -1,7 +1,5 @@
 import secrets
-import shutil
 import ssl
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,8 +7,8 @@ import httpx
 import pytest
 
 from tests.conformance import cases
-from tests.conformance.laboratory import TAGS, Laboratory
-from tests.system.running import Running, csms_up
+from tests.conformance.laboratory import Laboratory, prepared
+from tests.system.running import Running
 
 
 @pytest.hookimpl
@@ -23,16 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Running]:
-    """One `csms up` for all cases, with the tool's test data."""
-    directory = Path(tempfile.mkdtemp(prefix="csms-octt-"))
-    try:
-        with csms_up(directory / "data", "--drain-seconds", "0") as found:
-            with found.api() as api:
-                for tag, settings in TAGS.items():
-                    api.put(f"/id-tags/{tag}", json=settings).raise_for_status()
-            yield found
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    """One `csms up` for all cases."""
+    with prepared() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,12 @@
 """The test bench: one charge point's place in the central system, and the operator beside it."""
 
 import json
+import shutil
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -13,7 +16,7 @@ import trio
 from tests.conformance import schemas
 from tests.conformance.charge_point import ChargePoint, connected
 from tests.conformance.station import Call, Json, Violation
-from tests.system.running import Running
+from tests.system.running import Running, csms_up
 
 # The tool's test data, mirrored in the central system before the run. UNKNOWN is known to nobody.
 VALID = "OCTT-VALID"
@@ -31,7 +34,19 @@ TAGS: dict[str, Json] = {
     BLOCKED: {"status": "Blocked"},
 }
 
-SETTLED_S = 10.0
+
+@contextmanager
+def prepared() -> Iterator[Running]:
+    """A `csms up` with the tool's test data, until the block ends."""
+    directory = Path(tempfile.mkdtemp(prefix="csms-octt-"))
+    try:
+        with csms_up(directory / "data", "--drain-seconds", "0") as running:
+            with running.api() as api:
+                for tag, settings in TAGS.items():
+                    api.put(f"/id-tags/{tag}", json=settings).raise_for_status()
+            yield running
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Done(NamedTuple):

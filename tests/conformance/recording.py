@@ -1,0 +1,76 @@
+"""What became of the tests of one run, and of the cases that they play."""
+
+from collections import defaultdict
+from collections.abc import Generator, Iterable
+from typing import Literal, NamedTuple
+
+import pytest
+
+from tests.conformance.cases import CASES, Case, case_of
+
+type Word = Literal["passed", "FAILED", "skipped"]
+
+
+class Outcome(NamedTuple):
+    """`why` is empty for what passed."""
+
+    word: Word
+    why: str = ""
+
+
+class Recorder:
+    """A pytest plugin; a test that ran with several parameters counts as its worst."""
+
+    def __init__(self) -> None:
+        self._outcomes: dict[str, list[Outcome]] = defaultdict(list)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        name = item.name.partition("[")[0]
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self._outcomes[name].append(Outcome("skipped", report.longrepr[2].removeprefix("Skipped: ")))
+        elif report.failed:
+            where = "" if report.when == "call" else f"{report.when}: "
+            self._outcomes[name].append(Outcome("FAILED", where + _first_line(call)))
+        elif report.when == "call":
+            self._outcomes[name].append(Outcome("passed"))
+        return report
+
+    def of_test(self, name: str) -> Outcome:
+        return worst(self._outcomes.get(name, ()))
+
+    def of_case(self, case: Case) -> Outcome:
+        return worst(
+            outcome
+            for name, outcomes in self._outcomes.items()
+            if case_of(name) == case
+            for outcome in outcomes
+        )
+
+    def cases(self) -> dict[Case, Outcome]:
+        return {case: self.of_case(case) for case in CASES}
+
+    def failed(self) -> list[str]:
+        """Tests that are no case, too."""
+        return sorted(name for name in self._outcomes if self.of_test(name).word == "FAILED")
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """What nobody ran has failed."""
+    found = list(outcomes)
+    for word in ("FAILED", "skipped", "passed"):
+        for outcome in found:
+            if outcome.word == word:
+                return outcome
+    return Outcome("FAILED", "it was not run")
+
+
+def _first_line(call: pytest.CallInfo[None]) -> str:
+    error = call.excinfo.value if call.excinfo else None
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

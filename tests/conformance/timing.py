@@ -1,0 +1,105 @@
+"""How fast one charge point is answered, as a laboratory measures it: from the CALL to its CALLRESULT.
+
+The charge point is the load test's, over wss, for it adds the least of its own; nothing else runs. It asks
+one thing after the other. Nothing is warmed up and nothing left out.
+"""
+
+import ssl
+from statistics import fmean
+from typing import NamedTuple, override
+
+import trio
+
+from gateway.ocpp16 import core
+from gateway.ocpp16.protocol import IncomingCall
+from gateway.ocpp16.types import Message, MeterValue, SampledValue
+from gateway.websocket.client import connect
+from loadtest.caller import Caller, CallFailed
+from loadtest.latency import Latencies
+from tests.conformance.charge_point import now
+from tests.conformance.laboratory import VALID
+from tests.system.running import Running
+
+ROUNDS = 50
+AUTHORIZES = 200
+LIMIT_S = 0.0029  # What the certificate that we measure ourselves against has.
+
+
+class Timing(NamedTuple):
+    """Seconds."""
+
+    name: str
+    calls: int
+    minimum: float
+    maximum: float
+    average: float
+
+    @property
+    def fast_enough(self) -> bool:
+        return self.average <= LIMIT_S
+
+
+class _Seconds(Latencies):
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[float] = []
+
+    @override
+    def record(self, action: str, seconds: float) -> None:
+        self.all.append(seconds)
+
+
+async def measure(running: Running) -> tuple[Timing, Timing]:
+    """Fifty charging sessions of ten calls each, then 200 Authorize alone. Raises CallFailed."""
+    tls = ssl.create_default_context(cafile=running.ca_file)
+    seconds = _Seconds()
+    async with (
+        connect(running.url("octt-timing"), ssl_context=tls) as connection,
+        trio.open_nursery() as nursery,
+    ):
+        caller = Caller(connection, seconds, _refuse)
+        nursery.start_soon(caller.run)
+        await caller.call(core.BootNotification(charge_point_vendor="OCTT", charge_point_model="Timing"))
+        seconds.all.clear()
+        for round_ in range(ROUNDS):
+            await _session(caller, round_)
+        mixed = _timing("OCPP response time", seconds)
+        for _ in range(AUTHORIZES):
+            await caller.call(core.Authorize(id_tag=VALID))
+        alone = _timing("Authorize", seconds)
+        nursery.cancel_scope.cancel()
+    return mixed, alone
+
+
+async def _session(caller: Caller, round_: int) -> None:
+    await caller.call(core.Heartbeat())
+    await caller.call(_status("Preparing"))
+    await caller.call(core.Authorize(id_tag=VALID))
+    start = core.StartTransaction(connector_id=1, id_tag=VALID, meter_start=1000 * round_, timestamp=now())
+    started: core.StartTransactionResult = await caller.call(start)
+    await caller.call(_status("Charging"))
+    for sample in range(3):
+        energy = SampledValue(value=str(1000 * round_ + 100 * sample), unit="Wh")
+        power = SampledValue(value="11000", measurand="Power.Active.Import", unit="W")
+        value = MeterValue(timestamp=now(), sampled_value=(energy, power))
+        transaction = started.transaction_id
+        await caller.call(core.MeterValues(connector_id=1, transaction_id=transaction, meter_value=(value,)))
+    await caller.call(
+        core.StopTransaction(
+            transaction_id=started.transaction_id, meter_stop=1000 * round_ + 900, timestamp=now()
+        )
+    )
+    await caller.call(_status("Available"))
+
+
+def _status(status: core.ChargePointStatus) -> core.StatusNotification:
+    return core.StatusNotification(connector_id=1, error_code="NoError", status=status)
+
+
+def _timing(name: str, seconds: _Seconds) -> Timing:
+    found, seconds.all = seconds.all, []
+    return Timing(name, len(found), min(found), max(found), fmean(found))
+
+
+async def _refuse(call: IncomingCall) -> Message:
+    raise CallFailed(f"{call.action} came, and nobody had asked for it")
