@@ -142,6 +142,8 @@ class Calls:
         self._call = protocol.outstanding
         try:
             await self._session.connection.send(frame)
+            if self._session.trace is not None:
+                self._session.trace.sent(frame)
         except ConnectionClosed:
             # Whether it arrived nobody knows: the next session finds it `sent` and calls it unknown.
             await trio.sleep_forever()

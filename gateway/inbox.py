@@ -5,6 +5,7 @@ from typing import Any, Literal
 import structlog
 import trio
 
+from gateway import trace
 from gateway.closing import DELETED, DISCONNECTED, REVOKED, SUPERSEDED, Closing
 from gateway.node import Node
 from gateway.session import Session
@@ -46,6 +47,9 @@ def _take(node: Node, message: dict[str, Any]) -> None:
         case "command" | "disconnect" | "settings" as kind:
             if (session := node.hub.find(message["member"])) is not None:
                 _tell(node, session, kind, message)
+        case "trace":
+            if (session := node.hub.find(message["member"])) is not None:
+                node.background(trace.follow, session)
         case "evicted":
             node.background(_evict, node, message)
         case "evicted_done":
