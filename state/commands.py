@@ -29,6 +29,7 @@ __all__ = [
     "claim",
     "command_id",
     "get",
+    "is_next",
     "orphaned",
     "pending",
     "settle",
@@ -229,6 +230,12 @@ async def pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]:
     return found
 
 
+async def is_next(store: Store, keys: ChargePointKeys, id_: str) -> bool:
+    """Whether no other command of the charge point stands before it."""
+    first: bytes | None = await store.execute("LINDEX", keys.pending, 0)
+    return first == id_.encode()
+
+
 async def get(store: Store, tenant: str, id_: str) -> Command | None:
     """Look up a command of this tenant, for 24 h after it was settled. None for anything else."""
     if not is_id(id_):
@@ -260,7 +267,7 @@ def settling(
     # A charge point's bytes, which may not be the UTF-8 they should be.
     texts = [(given or b"").decode(errors="replace") for given in (response, error)]
     return (
-        (keys.command(id_), keys.pending, keys.overdue, keys.events),
+        (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.charging_profile_doubts),
         (keys.member, id_, moves, when, *texts, KEPT_MS),
     )
 

@@ -59,7 +59,7 @@ async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_
     """Find the command that this start answers, the newest if several could be; it will name the transaction.
 
     Returns the command's id, None if nobody asked for this start, or if it came before and is only repeated.
-    A transaction answers one command. Whoever waits for it is woken.
+    A transaction answers one command, and takes the TxProfile that came with it. Whoever waits is woken.
     """
     expectations = fields(await store.execute("HGETALL", keys.remote_starts))
     if not expectations:
@@ -73,8 +73,24 @@ async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_
         data = msgspec.json.encode({"command": id_, "transaction_id": public})
         word, *reply_to = await store.step(
             _FULFIL,
-            (keys.remote_starts, keys.command(id_), keys.events, keys.transaction(transaction_id)),
-            (keys.member, public, data, start.received_ms, *ids[position:]),
+            (
+                keys.remote_starts,
+                keys.command(id_),
+                keys.events,
+                keys.transaction(transaction_id),
+                keys.charging_profile_promises,
+                keys.charging_profiles,
+                keys.charging_profile_doubts,
+            ),
+            (
+                keys.member,
+                public,
+                data,
+                start.received_ms,
+                start.connector_id,
+                transaction_id,
+                *ids[position:],
+            ),
         )
         if word == b"fulfilled":
             if reply_to[0]:

@@ -3,7 +3,7 @@
 HANDLERS answer its calls; OUTCOMES remember its answers to ours.
 """
 
-from gateway.handlers import core, firmware, local_auth, reservation, security
+from gateway.handlers import core, firmware, local_auth, reservation, security, smart_charging
 from gateway.handlers.handler import Handler, Outcome
 from gateway.ocpp16.actions import OF_REQUEST
 from gateway.ocpp16.types import Message
@@ -15,6 +15,6 @@ HANDLERS: dict[str, Handler] = {
 }
 OUTCOMES: dict[type[Message], Outcome] = {
     request: outcome
-    for profile in (core, firmware, local_auth, reservation, security)
+    for profile in (core, firmware, local_auth, reservation, security, smart_charging)
     for request, outcome in profile.OUTCOMES.items()
 }

@@ -8,7 +8,15 @@ from gateway.handlers.data_transfer import data_transfer
 from gateway.handlers.handler import Answered, Handler, Outcome
 from gateway.ocpp16 import core, timestamps
 from gateway.ocpp16.types import IdTagInfo, Message
-from state import charge_points, configuration, connectors, holds, remote_starts, transactions
+from state import (
+    charge_points,
+    charging_profiles,
+    configuration,
+    connectors,
+    holds,
+    remote_starts,
+    transactions,
+)
 from state import meter_values as values
 from state.errors import StateError, StoreUnavailable
 
@@ -194,6 +202,16 @@ async def remote_start_transaction(
     """Accepted is only a promise; the transaction that keeps it will be known as this command's."""
     if answered.result.status == "Accepted":
         charge_point, request = answered.charge_point, answered.request
+        profile = request.charging_profile
+        if profile is not None and profile.charging_profile_purpose == "TxProfile":
+            await charging_profiles.promise(
+                charge_point.store,
+                charge_point.lease.keys,
+                answered.command_id,
+                profile_id=profile.charging_profile_id,
+                stack_level=profile.stack_level,
+                payload=msgspec.json.encode(profile),
+            )
         await remote_starts.expect(
             charge_point.store,
             charge_point.lease.keys,

@@ -1,4 +1,4 @@
--- KEYS command pending overdue events | ARGV member id moves when response error kept_ms
+-- KEYS command pending overdue events profile_doubts | ARGV member id moves when response error kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
 -- `moves` is a part of the table in command_table.py. `when`: '' always, 'overdue' if the deadline has passed,
 -- or an epoch: if the command was claimed under an earlier one.
@@ -19,5 +19,6 @@ redis.call('HSET', KEYS[1], 'status', status, 'settled_ms', now)
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'response', ARGV[5]) end
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'error', ARGV[6]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
+if string.find(c[5], 'ChargingProfile', 1, true) then watch_profiles(KEYS[5], KEYS[1], ARGV[2], c[5], status) end
 emit_command(KEYS[4], ARGV[1], ARGV[2], c[5], status)
 return {'settled', status, c[6]}

@@ -1,0 +1,30 @@
+"""The transaction that runs on each connector, as far as we know."""
+
+from typing import NamedTuple
+
+from state.keys import ChargePointKeys
+from state.replies import checked
+from state.store import Store
+
+
+class RunningTransaction(NamedTuple):
+    """`started_ms` by the charge point's clock, as it was understood; `received_ms` by ours."""
+
+    connector_id: int
+    id: int
+    started_ms: int
+    received_ms: int
+
+
+async def running(store: Store, tenant: str, charge_point: str) -> list[RunningTransaction]:
+    """One for each connector at most: the last that began there and has not ended."""
+    keys = ChargePointKeys(tenant, charge_point)
+    pointers = await store.execute("HGETALL", keys.open)
+    ids = {int(connector): int(pointer.split(b" ", 1)[0]) for connector, pointer in pointers.items()}
+    reads = [("HMGET", keys.transaction(id_), "ms", "received_ms") for id_ in ids.values()]
+    times = checked(await store.pipeline(reads))
+    return [
+        RunningTransaction(connector, id_, int(started_ms), int(received_ms))
+        for (connector, id_), (started_ms, received_ms) in zip(ids.items(), times, strict=True)
+        if started_ms is not None
+    ]
