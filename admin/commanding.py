@@ -20,8 +20,8 @@ from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 
 REREAD_S = 1.0
-REREAD_PROMISE_S = 5.0
-"""While only the transaction is missing: drivers take minutes, and a lost wake-up may cost seconds."""
+REREAD_MAX_S = 5.0
+"""A record is read again after the one, then more and more rarely: a lost wake-up costs seconds at most."""
 WAITING_MAX = 2_000
 """Requests of this process that wait at once, some 40 MB; one more is answered 202 without waiting."""
 _WAITING = frozenset({"queued", "sent"})
@@ -97,6 +97,7 @@ async def _waited(command: Command, wait_s: float, wait_for: WaitFor) -> Command
     """Wait until there is nothing more to wait for, or `wait_s` have passed. Raises Problem (503)."""
     store, answers = services().store, services().answers
     until = trio.current_time() + (wait_s if answers.waiting < WAITING_MAX else 0.0)
+    pause_s = REREAD_S
     with answers.listening(command.id) as wake:
         while True:
             now, away = trio.current_time(), False
@@ -107,18 +108,19 @@ async def _waited(command: Command, wait_s: float, wait_for: WaitFor) -> Command
                 away = True
             if _ended(command, wait_for):
                 return command
-            left_s, reread_s = until - now, REREAD_PROMISE_S
+            left_s = until - now
             if command.status in _WAITING:
                 left_s = min(left_s, (command.deadline_ms - store.server_time_ms()) / 1000)
-                reread_s = REREAD_S
             if left_s <= 0:
                 if away:
                     raise store_away(id=command.id)
                 return command
-            if await wake.wait(min(reread_s, left_s)) or command.status != "queued":
+            if await wake.wait(min(pause_s, left_s)):
                 continue
-            with suppress(StoreUnavailable):
-                await _wake_again(command)
+            pause_s = min(pause_s * 1.5, REREAD_MAX_S)
+            if command.status == "queued":
+                with suppress(StoreUnavailable):
+                    await _wake_again(command)
 
 
 def _ended(command: Command, wait_for: WaitFor) -> bool:
@@ -131,13 +133,20 @@ def _ended(command: Command, wait_for: WaitFor) -> bool:
 
 
 async def _wake_again(command: Command) -> None:
-    """Nobody has taken it for a second: a wake-up was lost, or the session has left, or its node died."""
+    """Nobody has taken it for a second: a wake-up was lost, or the session has left, or its node died.
+
+    Or it waits behind others, of a charge point that does not answer: then there is nobody to wake.
+    """
     store, keys = services().store, ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.holding(store, command.tenant, command.charge_point)
     node = None if held is None or not held.online else held.node
-    message = {"kind": "command", "member": keys.member, "command": command.id}
-    if node is None or not await nodes.send(store, node, message):
-        await commands.settle(store, keys, command.id, status="offline")
+    if node is not None:
+        if not await commands.is_next(store, keys, command.id):
+            return
+        message = {"kind": "command", "member": keys.member, "command": command.id}
+        if await nodes.send(store, node, message):
+            return
+    await commands.settle(store, keys, command.id, status="offline")
 
 
 def outcome(sent: Sent, wait_for: WaitFor = "answer") -> Response:

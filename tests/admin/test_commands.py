@@ -6,12 +6,14 @@ import msgspec
 import pytest
 import trio
 
-from state import charge_points, leases, nodes
+from state import charge_points, keys, leases, nodes
 from state.charge_points import Settings
 from state.commands import Go
+from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
 from tests.admin.problem import is_problem
+from tests.support.waiting import until
 
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
 STOP = {"transactionId": 7}
@@ -219,3 +221,22 @@ async def test_a_lost_wake_up_costs_a_second_and_no_answer(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", answers_quietly):
         with trio.fail_after(4):
             assert (await api.client.post(f"{PATH}/ClearCache?wait=10")).status_code == 200
+
+
+async def test_only_the_next_one_is_woken_for_again(api: Api) -> None:
+    """A charge point that says nothing must not cost its gateway a message a second for all that wait."""
+    async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
+
+        async def wake_ups() -> int:
+            return int(await api.store.execute("XLEN", keys.inbox(session.incarnation)))
+
+        before = await wake_ups()
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                waiting = api.services.answers.waiting
+                nursery.start_soon(partial(api.client.post, f"{PATH}/ClearCache?timeout=2"))
+                with trio.fail_after(5):
+                    await until(lambda before=waiting: api.services.answers.waiting > before)  # type: ignore[misc]
+        # Each was announced; the first again after 1 s and at its deadline, the second never.
+        assert len(await api.store.execute("LRANGE", ChargePointKeys(TENANT, "CP-1").pending, 0, -1)) == 2
+        assert await wake_ups() == before + 4

@@ -171,7 +171,7 @@ async def test_a_repeat_under_its_key_waits_for_the_same_and_finds_it(api: Api) 
 
 
 async def test_a_lost_wake_up_is_found_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commanding, "REREAD_PROMISE_S", 0.2)
+    monkeypatch.setattr(commanding, "REREAD_S", 0.2)
     answers: list[httpx.Response] = []
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         with trio.fail_after(10):
