@@ -26,7 +26,7 @@ async def get_configuration(request: core.GetConfiguration, view: View) -> list[
         return []
     known = await configuration.get(view.store, view.tenant, view.charge_point)
     most = known.number(MAX_KEYS)
-    if most is None or len(request.key) <= most:
+    if not most or len(request.key) <= most:
         return []
     return [f"The charge point may refuse more than {most} keys at once, its {MAX_KEYS}."]
 

@@ -1,0 +1,83 @@
+"""The table of section 9, and what is said of values that do not fit it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.ocpp16.configuration_keys import KEYS, complaint, length_key, of
+
+SECRET = st.binary(min_size=16, max_size=20).map(bytes.hex)
+
+
+def test_the_table_is_the_specifications() -> None:
+    assert len(KEYS) == 52
+    heartbeat = of(" heartbeatinterval")
+    assert heartbeat is not None
+    assert heartbeat == ("HeartbeatInterval", "integer", "RW", True)
+    assert of("AuthorizationKey") == ("AuthorizationKey", "text", "W", False)
+    assert of("SupportedFeatureProfiles") == ("SupportedFeatureProfiles", "list", "R", True)
+    assert of("StopTransactionOnEVSideDisconnect") == (
+        *("StopTransactionOnEVSideDisconnect", "boolean"),
+        *("R or RW", False),
+    )
+    assert sum(key.required for key in KEYS.values()) == 27
+    assert of("Vendor.Key") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("HeartbeatInterval", "60"),
+        ("heartbeatINTERVAL", " 0 "),
+        ("LocalPreAuthorize", "TRUE"),
+        ("LocalPreAuthorize", "false "),
+        ("MeterValuesSampledData", "Energy.Active.Import.Register, Voltage"),
+        ("MeterValuesSampledData", ""),
+        ("CpoName", ""),
+        ("Vendor.Key", "anything at all"),
+    ],
+)
+def test_values_that_fit(key: str, value: str) -> None:
+    assert complaint(key, value) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("HeartbeatInterval", "", "whole number"),
+        ("HeartbeatInterval", "-1", "not negative"),
+        ("HeartbeatInterval", "60.0", "whole number"),
+        ("WebSocketPingInterval", "٣", "whole number"),
+        ("LocalPreAuthorize", "1", "true or false"),
+        ("localpreauthorize", "", "true or false"),
+        ("MeterValuesSampledData", "Voltage,,SoC", "comma"),
+        ("MeterValuesSampledData", "Voltage,", "comma"),
+        ("AuthorizationKey", "", "32 to 40 digits"),
+        ("authorizationkey", "0" * 33, "32 to 40 digits"),
+        ("AuthorizationKey", "0" * 42, "32 to 40 digits"),
+        ("AuthorizationKey", "a plain password here it is ....", "32 to 40 digits"),
+    ],
+)
+def test_values_that_do_not(key: str, value: str, rule: str) -> None:
+    said = complaint(key, value)
+    assert said is not None
+    assert rule in said
+    assert len(value) < 2 or value not in said
+
+
+@given(SECRET, st.sampled_from([str.upper, str.lower]))
+def test_a_password_of_16_to_20_bytes_fits(secret: str, case: type[str]) -> None:
+    assert complaint("AuthorizationKey", str(case(secret))) is None
+
+
+@given(st.text(max_size=50), st.text(max_size=500))
+def test_nothing_is_too_odd_to_be_looked_at(key: str, value: str) -> None:
+    said = complaint(key, value)
+    assert said is None or said.startswith("must ")
+
+
+def test_which_key_bounds_a_list() -> None:
+    assert length_key("metervaluessampleddata") == "MeterValuesSampledDataMaxLength"
+    assert length_key("HeartbeatInterval") is None
+    bounded = {key.name for key in KEYS.values() if key.kind == "list" and key.access == "RW"}
+    assert all(length_key(name) for name in bounded)
