@@ -1,0 +1,103 @@
+"""What a charge point answers about its configuration is known as soon as the operator has the answer."""
+
+from typing import Any
+
+import trio
+
+from tests.system.central import Central, Process
+from tests.system.peer import charge_point
+
+type Gateways = tuple[Process, Process]
+
+BOOT = {"chargePointVendor": "Acme", "chargePointModel": "Bolt 22"}
+SECRET = "00112233445566778899aabbccddeeff"
+PATH = "/charge-points/cp/configuration"
+
+
+class Settings:
+    """A charge point's own: some take a reboot, one is read-only, some it has not."""
+
+    def __init__(self) -> None:
+        self.values = {"HeartbeatInterval": "300", "NumberOfConnectors": "2", "ConnectionTimeOut": "30"}
+
+    def __call__(self, action: str, payload: dict[str, Any]) -> Any:
+        if action == "GetConfiguration":
+            return self._told(payload.get("key") or list(self.values))
+        key = payload["key"].lower()
+        if key == "numberofconnectors":
+            return {"status": "Rejected"}
+        if key == "connectiontimeout":
+            return {"status": "RebootRequired"}
+        if key in {"heartbeatinterval", "authorizationkey"}:
+            return {"status": "Accepted"}
+        return {"status": "NotSupported"}
+
+    def _told(self, wanted: list[str]) -> dict[str, Any]:
+        known = [key for key in wanted if key in self.values]
+        return {
+            "configurationKey": [
+                {"key": key, "readonly": key == "NumberOfConnectors", "value": self.values[key]}
+                for key in known
+            ],
+            "unknownKey": [key for key in wanted if key not in self.values],
+        }
+
+
+async def test_a_configuration_from_the_first_question_to_the_boot(
+    central: Central, gateways: Gateways
+) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(30):
+        async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), Settings()) as peer:
+
+            async def known() -> dict[str, Any]:
+                found = (await api.get(PATH)).json()
+                return {
+                    one["key"]: (one["value"], one["supported"], one["pending"] and one["pending"]["value"])
+                    for one in found["keys"]
+                }
+
+            await peer.call("BootNotification", BOOT)
+            refreshed = await api.post(f"{PATH}/refresh")
+            assert refreshed.status_code == 200, refreshed.text
+            assert refreshed.json()["configuration"]["complete_at"] is not None
+            assert await known() == {
+                "ConnectionTimeOut": ("30", True, None),
+                "HeartbeatInterval": ("300", True, None),
+                "NumberOfConnectors": ("2", True, None),
+            }
+            changed = await api.patch(
+                PATH,
+                params={"continue": "true"},
+                json={
+                    "heartbeatinterval": "60",
+                    "ConnectionTimeOut": "90",
+                    "NumberOfConnectors": "3",
+                    "Nothing": "1",
+                    "AuthorizationKey": SECRET,
+                },
+            )
+            assert changed.status_code == 207, changed.text
+            assert [one["status"] for one in changed.json()["changes"]] == [
+                *("Accepted", "RebootRequired", "Rejected", "NotSupported", "Accepted")
+            ]
+            after = {
+                "AuthorizationKey": ("***", True, None),
+                "ConnectionTimeOut": ("30", True, "90"),
+                "HeartbeatInterval": ("60", True, None),
+                "Nothing": (None, False, None),
+                "NumberOfConnectors": ("2", True, None),
+            }
+            assert await known() == after
+            assert SECRET not in changed.text + (await api.get(PATH)).text
+            assert (await api.get(PATH)).json()["reboot_required_since"] is not None
+            # The plain command does the same.
+            asked = await api.post(
+                "/charge-points/cp/commands/GetConfiguration", json={"key": ["HeartbeatInterval", "Other"]}
+            )
+            assert asked.status_code == 200, asked.text
+            after |= {"HeartbeatInterval": ("300", True, None), "Other": (None, False, None)}
+            assert await known() == after
+            await peer.call("BootNotification", BOOT)
+            assert await known() == after | {"ConnectionTimeOut": ("90", True, None)}
+            assert (await api.get(PATH)).json()["reboot_required_since"] is None
