@@ -37,6 +37,14 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str | None = None
 
 
+class Slot(NamedTuple):
+    """What only one profile can have at a time."""
+
+    connector_id: int
+    purpose: str
+    stack_level: int
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """`payload`: csChargingProfiles as it was sent. `transaction_id`: whose TxProfile, if that is known."""
 
@@ -50,6 +58,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     accepted_ms: int
     doubt: Doubt | None
     payload: bytes
+
+    @property
+    def slot(self) -> Slot:
+        return Slot(self.connector_id, self.purpose, self.stack_level)
 
 
 class Promise(NamedTuple):
@@ -70,14 +82,6 @@ class Mirror(NamedTuple):
     doubts: tuple[Doubt, ...]
 
 
-class Slot(NamedTuple):
-    """What only one profile can have at a time."""
-
-    connector_id: int
-    purpose: str
-    stack_level: int
-
-
 class Which(NamedTuple):
     """ClearChargingProfile's fields: an id alone decides; else all that match every field that is given."""
 
@@ -85,6 +89,11 @@ class Which(NamedTuple):
     connector_id: int | None = None
     purpose: str | None = None
     stack_level: int | None = None
+
+    def means(self, profile: Profile) -> bool:
+        if self.id is not None:
+            return self.id == profile.id
+        return all(mine in {None, its} for mine, its in zip(self[1:], profile.slot, strict=True))
 
 
 async def read(store: Store, tenant: str, charge_point: str) -> Mirror:

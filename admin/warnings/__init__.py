@@ -4,7 +4,7 @@ Our view of a charge point may be old or wrong, and a test may want the wrong th
 per feature profile, its table at the foot.
 """
 
-from admin.warnings import configuration, core, local_auth, reservation, security
+from admin.warnings import configuration, core, local_auth, reservation, security, smart_charging
 from admin.warnings.view import View, Warner
 from gateway.ocpp16.types import Message
 
@@ -12,7 +12,7 @@ __all__ = ["View", "warnings_for"]
 
 _WARNERS: dict[type[Message], Warner] = {
     request: warner
-    for profile in (core, configuration, local_auth, reservation, security)
+    for profile in (core, configuration, local_auth, reservation, security, smart_charging)
     for request, warner in profile.WARNERS.items()
 }
 

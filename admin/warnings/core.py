@@ -1,7 +1,8 @@
 """Core profile: transactions, connectors and tags that we know otherwise."""
 
+from admin.warnings import smart_charging
 from admin.warnings.view import View, Warner, no_such_connector
-from gateway.ocpp16 import core, timestamps
+from gateway.ocpp16 import charging_rules, core, timestamps
 from gateway.ocpp16.types import Message
 from state import id_tags, transactions
 from state.id_tags import IdTag, Status
@@ -27,10 +28,8 @@ async def remote_start_transaction(request: core.RemoteStartTransaction, view: V
         if connector is not None and connector.status not in _FREE:
             found.append(f"Connector {request.connector_id} is {connector.status}, as far as we know.")
     if (profile := request.charging_profile) is not None:
-        if profile.charging_profile_purpose != "TxProfile":
-            found.append("A charging profile in a remote start must be a TxProfile (section 5.11).")
-        if profile.transaction_id is not None:
-            found.append("A charging profile in a remote start must not name a transaction (errata 11).")
+        abilities = await smart_charging.abilities(view)
+        found += charging_rules.for_remote_start(profile, abilities, view.store.server_time_ms())
     return found
 
 
