@@ -23,7 +23,7 @@ type Registration = Literal["Accepted", "Pending", "Rejected"]
 
 
 def text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def now(**offset: float) -> str:

@@ -31,7 +31,7 @@ FEATURES: Final = (
     Feature(
         "AQ-10: Can your CSMS be configured to first respond to a BootNotificationRequest with status "
         "Pending or Rejected?",
-        (),
+        ("test_pending_first", "test_rejected_first", "test_accepted_survives_a_reconnection"),
     ),
 )
 

@@ -97,6 +97,25 @@ class Laboratory:
 
     async def command(self, cp: ChargePoint, action: str, payload: Json, answer: Json) -> Done:
         """Have it sent as it is written here, let the charge point answer, and see the answer."""
+        path = self._path(f"/commands/{action}")
+        heard, posted = await self.operate(cp, "POST", path, action, payload, answer, body=payload)
+        command: Json = posted.json()
+        if (command["status"], command["response"]) != ("answered", answer):
+            raise Violation(f"{action}: the operator sees {command}")
+        return Done(heard, command)
+
+    async def operate(
+        self,
+        cp: ChargePoint,
+        method: str,
+        path: str,
+        action: str,
+        payload: Json,
+        answer: Json,
+        *,
+        body: Json | None = None,
+    ) -> tuple[Call, httpx.Response]:
+        """A request to the API has this call sent, and is answered 200 when the charge point has answered."""
         cp.expect(action)
         before = len(cp.heard)
         posted: list[httpx.Response] = []
@@ -105,7 +124,7 @@ class Laboratory:
         async with trio.open_nursery() as nursery:
 
             async def post() -> None:
-                posted.append(await self.api.post(self._path(f"/commands/{action}"), json=payload))
+                posted.append(await self.api.request(method, path, json=body))
                 if len(cp.heard) == before:  # It was refused, so no call will come.
                     nursery.cancel_scope.cancel()
 
@@ -119,22 +138,20 @@ class Laboratory:
             raise failure
         if heard is None or posted[0].status_code != 200:
             raise Violation(f"{action}: the operator was answered {posted[0].status_code} {posted[0].text}")
-        command: Json = posted[0].json()
-        if (command["status"], command["response"]) != ("answered", answer):
-            raise Violation(f"{action}: the operator sees {command}")
-        return Done(heard, command)
+        return heard, posted[0]
 
     async def settings(self, **settings: Any) -> None:
         """Replace the charge point's settings."""
         done = await self.api.put(self._path(), json=settings)
         assert done.status_code in {200, 201}, done.text
 
-    async def record(self) -> Json:
-        return await self.get(self._path())
+    async def read(self, below: str = "") -> Json:
+        """What stands under the charge point's path."""
+        return await self.get(self._path(below))
 
     async def status(self, connector: int) -> str:
         """A connector's last status, as an operator sees it."""
-        found = {each["connector_id"]: each["status"] for each in (await self.record())["connectors"]}
+        found = {each["connector_id"]: each["status"] for each in (await self.read())["connectors"]}
         return str(found.get(connector))
 
     async def transaction(self, transaction: int) -> Json:

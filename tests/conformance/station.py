@@ -80,7 +80,7 @@ class Station:
     async def quiet(self) -> None:
         """The steps are over: nothing more may come, neither at once nor late. Raises Violation."""
         for _ in () if self._gone else range(2):
-            await self.call("Heartbeat", {})
+            await self.exchange("Heartbeat", {})  # Before it is accepted, a CALLERROR.
             with trio.move_on_after(QUIET_S):
                 await self._take(self._called, "")
 

@@ -19,7 +19,7 @@ async def test_tc_001_cold_boot(lab: Laboratory) -> None:
         assert booted["interval"] == BootConfig().heartbeat_interval_s
         await cp.available()
         cp.check_time((await cp.call("Heartbeat", {}))["currentTime"])
-        record = await lab.record()
+        record = await lab.read()
         assert record["connection"]["online"] is True
         assert (record["boot"]["status"], record["boot"]["data"]) == ("Accepted", cp.itself)
         assert {each["connector_id"]: each["status"] for each in record["connectors"]} == dict.fromkeys(
@@ -137,7 +137,7 @@ async def _reset(lab: Laboratory, kind: str) -> None:
         await lab.command(cp, "Reset", {"type": kind}, ACCEPTED)
     async with lab.connected() as cp:
         await cp.cold_boot()
-        assert (await lab.record())["boot"]["status"] == "Accepted"
+        assert (await lab.read())["boot"]["status"] == "Accepted"
 
 
 async def test_tc_013_hard_reset(lab: Laboratory) -> None:
@@ -196,6 +196,8 @@ async def test_tc_019_1_all_configuration_keys(lab: Laboratory) -> None:
         for asked in both:
             done = await lab.command(cp, "GetConfiguration", asked, {"configurationKey": settings})
             assert done.heard.payload in ({}, {"key": []})
+        known = {each["key"]: each["value"] for each in (await lab.read("/configuration"))["keys"]}
+        assert known == {each["key"]: each["value"] for each in settings}
 
 
 async def test_tc_019_2_one_configuration_key(lab: Laboratory) -> None:
@@ -211,12 +213,16 @@ async def test_tc_021_change_configuration(lab: Laboratory) -> None:
         asked = {"key": "MeterValueSampleInterval", "value": "60"}
         done = await lab.command(cp, "ChangeConfiguration", asked, ACCEPTED)
         assert done.heard.payload == asked
+        [known] = (await lab.read("/configuration"))["keys"]
+        assert (known["key"], known["value"]) == ("MeterValueSampleInterval", "60")
 
 
 async def test_tc_040_1_key_not_supported(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         asked = {"key": "NoSuchKeyAnywhere", "value": "1"}
         await lab.command(cp, "ChangeConfiguration", asked, {"status": "NotSupported"})
+        [known] = (await lab.read("/configuration"))["keys"]
+        assert (known["key"], known["supported"]) == ("NoSuchKeyAnywhere", False)
 
 
 @pytest.mark.parametrize("value", ["-1", "often", ""])
@@ -256,7 +262,7 @@ async def test_tc_024_lock_failure(lab: Laboratory) -> None:
         await cp.authorize(VALID)
         await cp.status(1, "Preparing")
         await cp.status(1, "Faulted", "ConnectorLockFailure")
-        [connector] = [each for each in (await lab.record())["connectors"] if each["connector_id"] == 1]
+        [connector] = [each for each in (await lab.read())["connectors"] if each["connector_id"] == 1]
         assert (connector["status"], connector["error_code"]) == ("Faulted", "ConnectorLockFailure")
 
 

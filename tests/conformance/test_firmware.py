@@ -16,6 +16,13 @@ async def tell(cp: ChargePoint, action: str, *statuses: str, **more: Any) -> Non
         assert await cp.call(action, {"status": status, **more}) == {}
 
 
+async def check_job(lab: Laboratory, kind: str, *statuses: str) -> None:
+    """The operator sees how it went: these statuses, after the answer that began it."""
+    [job] = (await lab.read("/jobs"))["items"]
+    assert (job["kind"], job["running"]) == (kind, False)
+    assert [each["status"] for each in job["history"]][1:] == list(statuses)
+
+
 async def test_tc_044_1_download_and_install(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UpdateFirmware", UPDATE, {})
@@ -25,12 +32,14 @@ async def test_tc_044_1_download_and_install(lab: Laboratory) -> None:
     async with lab.connected() as cp:
         await cp.cold_boot()
         await tell(cp, "FirmwareStatusNotification", "Installed")
+        await check_job(lab, "UpdateFirmware", "Downloading", "Downloaded", "Installing", "Installed")
 
 
 async def test_tc_044_2_download_failed(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UpdateFirmware", UPDATE, {})
         await tell(cp, "FirmwareStatusNotification", "Downloading", "DownloadFailed")
+        await check_job(lab, "UpdateFirmware", "Downloading", "DownloadFailed")
 
 
 async def test_tc_044_3_installation_failed(lab: Laboratory) -> None:
@@ -42,18 +51,22 @@ async def test_tc_044_3_installation_failed(lab: Laboratory) -> None:
     async with lab.connected() as cp:
         await cp.cold_boot()
         await tell(cp, "FirmwareStatusNotification", "InstallationFailed")
+        statuses = "Downloading", "Downloaded", "Installing", "InstallationFailed"
+        await check_job(lab, "UpdateFirmware", *statuses)
 
 
 async def test_tc_045_1_get_diagnostics(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "GetDiagnostics", DIAGNOSTICS, {"fileName": "octt.log"})
         await tell(cp, "DiagnosticsStatusNotification", "Uploading", "Uploaded")
+        await check_job(lab, "GetDiagnostics", "Uploading", "Uploaded")
 
 
 async def test_tc_045_2_upload_failed(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "GetDiagnostics", DIAGNOSTICS, {"fileName": "octt.log"})
         await tell(cp, "DiagnosticsStatusNotification", "Uploading", "UploadFailed")
+        await check_job(lab, "GetDiagnostics", "Uploading", "UploadFailed")
 
 
 # --- Remote trigger ---

@@ -3,6 +3,7 @@
 from tests.conformance.charge_point import ChargePoint, now
 from tests.conformance.laboratory import PARENT, SECOND, VALID, Laboratory
 from tests.conformance.station import Json
+from tests.system.peer import until
 
 ID = 4711
 
@@ -24,9 +25,18 @@ async def reserve(
     return done.heard.payload
 
 
+async def state(lab: Laboratory) -> str | None:
+    """As an operator sees it; None: there is none."""
+    items = (await lab.read("/reservations"))["items"]
+    assert [each["reservation_id"] for each in items] in ([], [ID])
+    return items[0]["state"] if items else None
+
+
 async def charge_with_it(lab: Laboratory, cp: ChargePoint, connector: int) -> None:
     transaction = await cp.charge(VALID, connector=connector, reservation=ID)
     assert (await lab.transaction(transaction))["reservation_id"] == ID
+    [used] = (await lab.read("/reservations"))["items"]
+    assert (used["state"], used["transaction_id"]) == ("used", f"{lab.id}.{transaction}")
 
 
 async def test_tc_046_transaction(lab: Laboratory) -> None:
@@ -38,20 +48,29 @@ async def test_tc_046_transaction(lab: Laboratory) -> None:
 
 async def test_tc_047_expired(lab: Laboratory) -> None:
     async with lab.booted() as cp:
-        await reserve(lab, cp, asked=reservation(expiryDate=now(seconds=1)))
+        expiry = now(seconds=0.4)
+        await reserve(lab, cp, asked=reservation(expiryDate=expiry))
         await cp.status(1, "Reserved")
+
+        async def is_expired() -> bool:
+            return await state(lab) == "expired"
+
+        await until(is_expired, 10)
+        assert now() >= expiry
         await cp.status(1, "Available")
 
 
 async def test_tc_048_1_faulted(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await reserve(lab, cp, "Faulted")
+        assert await state(lab) is None
 
 
 async def test_tc_048_2_occupied(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.status(1, "Preparing")
         await reserve(lab, cp, "Occupied")
+        assert await state(lab) is None
 
 
 async def test_tc_048_3_unavailable(lab: Laboratory) -> None:
@@ -60,11 +79,13 @@ async def test_tc_048_3_unavailable(lab: Laboratory) -> None:
         await lab.command(cp, "ChangeAvailability", asked, {"status": "Accepted"})
         await cp.status(1, "Unavailable")
         await reserve(lab, cp, "Unavailable")
+        assert await state(lab) is None
 
 
 async def test_tc_048_4_rejected(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await reserve(lab, cp, "Rejected")
+        assert await state(lab) is None
 
 
 async def test_tc_049_charge_point_transaction(lab: Laboratory) -> None:
@@ -82,6 +103,7 @@ async def test_tc_051_cancel(lab: Laboratory) -> None:
         await cp.status(1, "Reserved")
         await lab.command(cp, "CancelReservation", {"reservationId": ID}, {"status": "Accepted"})
         await cp.status(1, "Available")
+        assert await state(lab) == "cancelled"
 
 
 async def test_tc_052_cancel_rejected(lab: Laboratory) -> None:
@@ -89,6 +111,7 @@ async def test_tc_052_cancel_rejected(lab: Laboratory) -> None:
         await reserve(lab, cp)
         for asked in (ID + 1, ID):
             await lab.command(cp, "CancelReservation", {"reservationId": asked}, {"status": "Rejected"})
+        assert await state(lab) == "active"
 
 
 async def test_tc_053_parent_id_tag(lab: Laboratory) -> None:
@@ -102,6 +125,7 @@ async def test_tc_053_parent_id_tag(lab: Laboratory) -> None:
         started = await cp.start(SECOND, reservation=ID)
         assert started["idTagInfo"]["parentIdTag"] == PARENT
         await cp.status(1, "Charging")
+        assert await state(lab) == "used"
         stopped = await cp.stop(started["transactionId"], "Local", tag=VALID)
         assert stopped["idTagInfo"]["parentIdTag"] == PARENT
         await cp.status(1, "Finishing")

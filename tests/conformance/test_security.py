@@ -7,15 +7,17 @@ from tests.conformance import keys
 from tests.conformance.charge_point import ChargePoint, now
 from tests.conformance.laboratory import Laboratory
 from tests.conformance.station import Json
-from tests.conformance.test_firmware import tell
+from tests.conformance.test_firmware import check_job, tell
 
 ACCEPTED = {"status": "Accepted"}
 REQUEST = 815
 
 
-async def security_event(cp: ChargePoint, kind: str) -> None:
+async def security_event(lab: Laboratory, cp: ChargePoint, kind: str) -> None:
     payload = {"type": kind, "timestamp": now(), "techInfo": "octt"}
     assert await cp.call("SecurityEventNotification", payload) == {}
+    [kept] = (await lab.read("/security-events"))["items"]
+    assert (kept["type"], kept["timestamp"], kept["tech_info"]) == (kind, payload["timestamp"], "octt")
 
 
 # --- Root certificates ---
@@ -55,16 +57,20 @@ async def test_tc_076_delete_certificate(lab: Laboratory, algorithm: str) -> Non
     async with lab.booted() as cp:
         await install(lab, cp, use)
         await installed(lab, cp, use, reported)
+        [listing] = (await lab.read("/certificates"))["items"]
+        [known] = listing["certificates"]
+        path = f"/charge-points/{lab.id}/certificates/{known['id']}"
         asked = {"certificateHashData": reported}
-        done = await lab.command(cp, "DeleteCertificate", asked, ACCEPTED)
-        assert done.heard.payload == asked
+        await lab.operate(cp, "DELETE", path, "DeleteCertificate", asked, ACCEPTED)
         await installed(lab, cp, use)
+        [listing] = (await lab.read("/certificates"))["items"]
+        assert listing["certificates"] == []
 
 
 async def test_tc_078_invalid_central_system_root(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await install(lab, cp, "CentralSystemRootCertificate", "Rejected")
-        await security_event(cp, "InvalidCentralSystemCertificate")
+        await security_event(lab, cp, "InvalidCentralSystemCertificate")
 
 
 # --- Logs ---
@@ -79,6 +85,7 @@ async def test_tc_079_security_log(lab: Laboratory) -> None:
         }
         await lab.command(cp, "GetLog", asked, ACCEPTED | {"filename": "security.log"})
         await tell(cp, "LogStatusNotification", "Uploading", "Uploaded", requestId=REQUEST)
+        await check_job(lab, "GetLog", "Uploading", "Uploaded")
 
 
 # --- Signed firmware ---
@@ -105,9 +112,10 @@ async def test_tc_080_secure_firmware_update(lab: Laboratory) -> None:
         await tell(cp, "SignedFirmwareStatusNotification", *more, requestId=REQUEST)
     async with lab.connected() as cp:
         await cp.boot()
-        await security_event(cp, "FirmwareUpdated")
+        await security_event(lab, cp, "FirmwareUpdated")
         await cp.available()
         await tell(cp, "SignedFirmwareStatusNotification", "Installed", requestId=REQUEST)
+        await check_job(lab, "SignedUpdateFirmware", "Downloading", *more, "Installed")
 
 
 async def test_tc_081_invalid_signature(lab: Laboratory) -> None:
@@ -115,7 +123,8 @@ async def test_tc_081_invalid_signature(lab: Laboratory) -> None:
         await lab.command(cp, "SignedUpdateFirmware", update("bm8gc2lnbmF0dXJl"), ACCEPTED)
         statuses = "Downloading", "Downloaded", "InvalidSignature"
         await tell(cp, "SignedFirmwareStatusNotification", *statuses, requestId=REQUEST)
-        await security_event(cp, "InvalidFirmwareSignature")
+        await security_event(lab, cp, "InvalidFirmwareSignature")
+        await check_job(lab, "SignedUpdateFirmware", *statuses)
 
 
 # --- Subprotocol ---

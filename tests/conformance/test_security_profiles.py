@@ -178,7 +178,7 @@ async def test_tc_074_update_of_the_certificate(lab: Laboratory, family: Family,
 async def test_tc_077_invalid_certificate(lab: Laboratory, family: Family, tmp_path: Path) -> None:
     async with with_certificate(lab, family, tmp_path) as (cp, shown):
         await renewed(lab, cp, family, "second", "Rejected")
-        await security_event(cp, "InvalidChargePointCertificate")
+        await security_event(lab, cp, "InvalidChargePointCertificate")
     async with lab.connected(**shown) as cp:
         await cp.quiet()
 
@@ -201,7 +201,7 @@ async def test_a_new_certificate_is_asked_for_without_a_connector(lab: Laborator
 async def test_a_rejected_certificate_is_an_event(lab: Laboratory) -> None:
     """Of TC_077."""
     async with lab.booted() as cp:
-        await security_event(cp, "InvalidChargePointCertificate")
+        await security_event(lab, cp, "InvalidChargePointCertificate")
 
 
 # --- The next profile ---

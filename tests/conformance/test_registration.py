@@ -1,0 +1,69 @@
+"""Question AQ-10: the first answer to a BootNotification is Pending or Rejected, until an operator lets go.
+
+No case of the 1.6 document asks for it; these follow TC_B_02, 03, 30 and 31 of OCPP 2.0.1 (Part 5).
+"""
+
+from tests.conformance.charge_point import ChargePoint
+from tests.conformance.laboratory import VALID, Laboratory
+from tests.conformance.station import Json
+
+ACCEPTED = {"status": "Accepted"}
+BOOT_AGAIN = {"requestedMessage": "BootNotification"}
+HEARTBEAT: Json = {}
+
+
+async def refused(cp: ChargePoint, action: str, payload: Json) -> None:
+    answer = await cp.exchange(action, payload)
+    assert (answer[0], answer[2]) == (4, "SecurityError"), answer
+
+
+async def release(lab: Laboratory) -> None:
+    done = await lab.api.post(f"/charge-points/{lab.id}/accept")
+    assert done.status_code == 200, done.text
+
+
+async def test_pending_first(lab: Laboratory) -> None:
+    await lab.settings(registration="Pending", registration_interval_s=17)
+    async with lab.connected() as cp:
+        assert (await cp.boot("Pending"))["interval"] == 17
+        await refused(cp, "Heartbeat", HEARTBEAT)
+        await refused(cp, "Authorize", {"idTag": VALID})
+        # It may be read, set and triggered meanwhile, but not be made to charge.
+        known = {"configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "60"}]}
+        await lab.command(cp, "GetConfiguration", {}, known)
+        setting = {"key": "HeartbeatInterval", "value": "30"}
+        await lab.command(cp, "ChangeConfiguration", setting, ACCEPTED)
+        started = await lab.api.post(
+            f"/charge-points/{lab.id}/commands/RemoteStartTransaction", json={"idTag": VALID}
+        )
+        assert started.status_code == 409, started.text
+        await lab.command(cp, "TriggerMessage", BOOT_AGAIN, ACCEPTED)
+        await cp.boot("Pending")
+        path = f"/charge-points/{lab.id}/accept?trigger=true"
+        await lab.operate(cp, "POST", path, "TriggerMessage", BOOT_AGAIN, ACCEPTED)
+        await cp.cold_boot()
+        await cp.charge(VALID)
+
+
+async def test_rejected_first(lab: Laboratory) -> None:
+    await lab.settings(registration="Rejected", registration_interval_s=3600)
+    async with lab.connected() as cp:
+        assert (await cp.boot("Rejected"))["interval"] == 3600
+        await refused(cp, "Heartbeat", HEARTBEAT)
+        await refused(cp, "Authorize", {"idTag": VALID})
+        await cp.quiet()
+        await cp.boot("Rejected")
+        await release(lab)
+        await cp.cold_boot()
+        await cp.charge(VALID)
+
+
+async def test_accepted_survives_a_reconnection(lab: Laboratory) -> None:
+    await lab.settings(registration="Pending")
+    async with lab.connected() as cp:
+        await cp.boot("Pending")
+        await release(lab)
+        await cp.cold_boot()
+    async with lab.connected() as cp:
+        cp.check_time((await cp.call("Heartbeat", {}))["currentTime"])
+        await cp.charge(VALID)
