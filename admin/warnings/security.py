@@ -56,7 +56,8 @@ async def certificate_signed(request: security.CertificateSigned, view: View) ->
     most = settings.number("CertificateSignedMaxChainSize")
     if most is not None and len(chain) > most:
         found.append(
-            f"The chain has {len(chain)} characters; the charge point's CertificateSignedMaxChainSize is {most}."
+            f"The chain has {len(chain)} characters; CertificateSignedMaxChainSize of the charge point is "
+            f"{most}."
         )
     try:
         leaf = pem.read_all(chain)[0]

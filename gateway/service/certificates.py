@@ -1,6 +1,7 @@
 """Certificates in PEM, read: whom they name, how long they last, and OCPP's hash data of them."""
 
 import base64
+import warnings
 from datetime import datetime
 from typing import Literal
 
@@ -49,8 +50,9 @@ class Certificate(msgspec.Struct, frozen=True):
 def read_all(pem: str) -> list[Certificate]:
     """At least one. Raises Unreadable."""
     try:
-        return [_read(one) for one in x509.load_pem_x509_certificates(pem.encode())]
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        with warnings.catch_warnings(action="ignore"):  # Of odd names and serial numbers.
+            return [_read(one) for one in x509.load_pem_x509_certificates(pem.encode())]
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Unreadable(f"It is no certificate in PEM ({_first_line(error)}).") from None
 
 
