@@ -18,9 +18,9 @@ _CHANGE = script("configuration_change")
 
 KEPT = 500
 """Keys of one charge point, those that wait for a reboot too; what it says of more is not kept."""
-NAME_LENGTH = 128
+NAME_LENGTH = 305
 VALUE_LENGTH = 755
-"""Characters; more is cut off. By specification a name has 50 and a value 500."""
+"""Characters; more is cut off. By specification 50 and 500; read leniently they may have 255 more."""
 MASK = "***"
 
 _COMPLETE = ""

@@ -128,7 +128,7 @@ async def test_of_too_much_the_first_is_kept(store: Store) -> None:
     await configuration.change(store, KEYS, "k7", "7", "Accepted")
     assert (await find(store, "K7")).value == "7"
     await configuration.learn(
-        store, KEYS, [Told("n" * 300, "1", None), Told(" ", "2", None)], [], complete=True
+        store, KEYS, [Told("n" * 900, "1", None), Told(" ", "2", None)], [], complete=True
     )
     assert [len(one.key) for one in (await configuration.get(store, *NAME)).settings] == [
         configuration.NAME_LENGTH

@@ -34,7 +34,8 @@ async def refused(peer: Peer, action: str, payload: dict[str, Any]) -> bool:
 
 
 async def boot(peer: Peer) -> tuple[str, int]:
-    answer = await peer.call("BootNotification", BOOT)
+    """Always with the same message id, as some charge points do (Q19): each is answered anew."""
+    answer = await peer.call("BootNotification", BOOT, id_="1000001")
     return answer["status"], answer["interval"]
 
 
