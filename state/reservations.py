@@ -1,7 +1,8 @@
 """Reservations that a charge point agreed to, until it cancels one, or a transaction that names it begins.
 
-Kept of each charge point: the latest 100; those that are over give way first. What consumes a reservation is
-the step of the start itself (lua/transaction_start.lua), and so once, however often the start is repeated.
+Kept of each charge point: the latest 100 (those that are over give way first), and up to 28 more that starts
+named without our knowing them, until the next is made. What consumes a reservation is the step of the start
+itself (lua/transaction_start.lua), and so once, however often the start is repeated.
 """
 
 from typing import Literal

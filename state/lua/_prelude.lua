@@ -79,35 +79,6 @@ local function make_room(orphans)
   redis.call('HINCRBY', orphans, 'evicted', 1)
 end
 
-local RESERVATIONS_KEPT = 100
-
--- A reservation's record is 'state made_ms until_ms ended_ms transaction command' and, below it, what was asked for.
--- Of too many, one that is over gives way, else the oldest.
-local function keep_reservation(reservations, id, record)
-  local all, now, least, first = {}, now_ms(), math.huge, nil
-  if redis.call('HLEN', reservations) >= RESERVATIONS_KEPT and redis.call('HEXISTS', reservations, id) == 0 then
-    all = redis.call('HGETALL', reservations)
-  end
-  for i = 1, #all, 2 do
-    local state, made, until_ms = string.match(all[i + 1], '^(%a+) (%d+) (%d+)')
-    local running = state == 'active' and tonumber(until_ms) > now
-    local rank = (running and 1e15 or 0) + tonumber(made)
-    if rank < least then first, least = all[i], rank end
-  end
-  if first then redis.call('HDEL', reservations, first) end
-  redis.call('HSET', reservations, id, record)
-end
-
--- Whatever we believe of it: the charge point says that it kept it. What nobody here asked for has no particulars.
-local function use_reservation(reservations, id, transaction)
-  local known, now = redis.call('HGET', reservations, id) or '', now_ms()
-  if string.match(known, '^used ') then return false end
-  local made, until_ms, asked = string.match(known, '^%a+ (%d+) (%d+) %d+ %S+ (.*)$')
-  local head = table.concat({'used', made or now, until_ms or 0, now, transaction}, ' ')
-  keep_reservation(reservations, id, head .. ' ' .. (asked or '-\n'))
-  return true
-end
-
 local PROFILES_KEPT, PROFILE_DOUBTS_KEPT = 200, 32
 
 -- A command that may have changed the profiles without our knowing: 'profile body since_ms status action'.

@@ -1,6 +1,6 @@
 -- KEYS lease held events record starts open transaction history transactions open_transactions reservations
--- | ARGV epoch holder member id fingerprint plausible connector pointer listed data reservation
---   fields...
+-- | ARGV epoch holder member id fingerprint plausible connector pointer listed data
+--   reservation fields...
 -- -> {'started', fence, clock_fault, superseded} | {'seen', fence, id} | {'again', fence, id}
 -- The id is proposed, as its key must be declared; 'again' says which one would be right.
 local FIRST_SECOND, TOLERANCE_S = 1735689600, 60 -- 2025-01-01
@@ -24,7 +24,14 @@ if f == 'ok' then
   redis.call('HSET', KEYS[6], ARGV[7], ARGV[8])
 end
 emit(KEYS[3], ARGV[3], 'transaction.started', ARGV[10])
-if ARGV[11] ~= '' and use_reservation(KEYS[11], ARGV[11], ARGV[4]) then
-  emit(KEYS[3], ARGV[3], 'reservation.used', ARGV[10])
+-- What names a reservation uses it, whatever we believe of it; an unknown one is noted: reservation_made.lua.
+if ARGV[11] ~= '' then
+  local now, known = now_ms(), redis.call('HGET', KEYS[11], ARGV[11])
+  local made, until_ms, asked = string.match(known or '', '^[^u]%a+ (%d+) (%d+) %d+ %S+ (.*)$')
+  if not known and redis.call('HLEN', KEYS[11]) < 128 then made, until_ms, asked = now, 0, '-\n' end
+  if made then
+    redis.call('HSET', KEYS[11], ARGV[11], table.concat({'used', made, until_ms, now, ARGV[4], asked}, ' '))
+    emit(KEYS[3], ARGV[3], 'reservation.used', ARGV[10])
+  end
 end
 return {'started', f, fault and '1' or '0', superseded}

@@ -179,6 +179,10 @@ async def test_it_is_expired_by_the_servers_clock_and_may_be_used_or_cancelled_s
     assert (await kept(store, lease, 8)).state == "cancelled"
 
 
+async def numbers(store: Store, lease: Lease) -> set[int]:
+    return {one.reservation_id for one in await reservations.list_(store, lease.keys)}
+
+
 async def test_of_too_many_those_that_are_over_give_way_then_the_oldest(store: Store) -> None:
     lease = await claimed(store)
     for number in range(100):
@@ -186,14 +190,21 @@ async def test_of_too_many_those_that_are_over_give_way_then_the_oldest(store: S
     await reservations.cancelled(store, lease.keys, "00.cancel", 50)
     await store.execute("HSET", lease.keys.reservations, 1, "active 5 9999999999999 0 - 00.0\n")
     await reserve(store, lease, 1001, "00.1001")
-    numbers = {one.reservation_id for one in await reservations.list_(store, lease.keys)}
-    assert numbers == {*range(1, 101), 1001} - {50}
-    await begun(store, lease, 1002)
-    numbers = {one.reservation_id for one in await reservations.list_(store, lease.keys)}
-    assert numbers == {*range(2, 101), 1001, 1002} - {50}
-    await begun(store, lease, 1003, connector_id=2)
-    numbers = {one.reservation_id for one in await reservations.list_(store, lease.keys)}
-    assert numbers == {*range(2, 101), 1001, 1003} - {50}
+    assert await numbers(store, lease) == {*range(1, 101), 1001} - {50}
+    await reserve(store, lease, 1002, "00.1002")
+    assert await numbers(store, lease) == {*range(2, 101), 1001, 1002} - {50}
+
+
+async def test_what_starts_name_unknown_is_bounded_too_and_gives_way(store: Store) -> None:
+    lease = await claimed(store)
+    for number in range(100):
+        await reserve(store, lease, number + 1, f"00.{number}")
+    for number in range(40):
+        await begun(store, lease, 1001 + number, connector_id=number)
+    assert len(await numbers(store, lease)) == 128
+    await reserve(store, lease, 5000, "00.last")
+    found = await numbers(store, lease)
+    assert found == {*range(2, 101), 5000}
 
 
 async def test_they_are_listed_latest_first(store: Store) -> None:
