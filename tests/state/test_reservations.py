@@ -199,6 +199,7 @@ async def test_what_starts_name_unknown_is_bounded_too_and_gives_way(store: Stor
     lease = await claimed(store)
     for number in range(100):
         await reserve(store, lease, number + 1, f"00.{number}")
+    await store.execute("HSET", lease.keys.reservations, 1, "active 5 9999999999999 0 - 00.0\n")
     for number in range(40):
         await begun(store, lease, 1001 + number, connector_id=number)
     assert len(await numbers(store, lease)) == 128
