@@ -1,12 +1,19 @@
 """What the routes work with: one of each per process, put into the app when it is made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quart import current_app
 
 from admin.answers import Answers
 from state.feed import Feed
 from state.store import Store
+
+
+@dataclass(slots=True)
+class Viewers:
+    """How many clients follow a trace live."""
+
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +23,7 @@ class Services:
     answers: Answers
     feed: Feed
     event_clients: int
+    viewers: Viewers = field(default_factory=Viewers)
 
 
 def services() -> Services:

@@ -16,7 +16,7 @@ from gateway.service.frame_masking import FrameMasker
 from gateway.websocket.close_codes import Closed
 from state import traces
 from state.errors import StoreUnavailable
-from state.traces import Entry, Running, What
+from state.traces import Direction, Entry, Mark, Running
 
 if TYPE_CHECKING:
     from gateway.session import Session
@@ -39,7 +39,7 @@ _CALLS_REMEMBERED = 64
 class _Passed(NamedTuple):
     """As it was at the socket, secrets and all; it waits here for a moment only."""
 
-    what: What
+    what: Direction | Mark
     at_ms: int
     frame: bytes
     faults: tuple[str, ...]
@@ -63,7 +63,7 @@ class Recorder:
         self._written: trio.Event | None = None
         self._hurry = trio.Event()
         self._masker = FrameMasker()
-        self._calls: OrderedDict[tuple[What, str], str] = OrderedDict()
+        self._calls: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def received(self, frame: bytes, faults: Iterable[str] = ()) -> None:
         self._add("in", frame, tuple(faults))
@@ -86,7 +86,7 @@ class Recorder:
             if self._written is not None:
                 await self._written.wait()
 
-    def _add(self, what: What, frame: bytes, faults: tuple[str, ...], note: str = "") -> None:
+    def _add(self, what: Direction | Mark, frame: bytes, faults: tuple[str, ...], note: str = "") -> None:
         at_ms = self._store.server_time_ms()
         if at_ms > self._until_ms:
             self._stop()
@@ -188,7 +188,7 @@ class Recorder:
             note=passed.note,
         )
 
-    def _head(self, what: What, text: str) -> tuple[int | None, str | None, str | None]:
+    def _head(self, what: str, text: str) -> tuple[int | None, str | None, str | None]:
         """Read message type, id and action, each only if it can be read; of the masked text."""
         try:
             parts = msgspec.json.decode(text, type=list[msgspec.Raw])

@@ -47,6 +47,13 @@ def unpack(stored: bytes) -> Orphan:
     return msgspec.msgpack.decode(stored.partition(b" ")[2], type=Orphan)
 
 
+async def forget(store: Store, tenant: str, charge_point: str, digest: str) -> bool:
+    """Drop one that was settled by hand; sent again, it is new. False: no such orphan."""
+    if digest.encode() == _EVICTED:
+        return False
+    return bool(await store.execute("HDEL", ChargePointKeys(tenant, charge_point).orphans, digest))
+
+
 async def read(store: Store, tenant: str, charge_point: str) -> Orphans:
     stored: dict[bytes, bytes] = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).orphans)
     evicted = int(stored.pop(_EVICTED, b"0"))

@@ -32,7 +32,8 @@ _APPEND = script("trace_append")
 _END = script("trace_end")
 
 type Why = Literal["time", "size", "stopped"]
-type What = Literal["in", "out", "connected", "disconnected", "recording", "gap"]
+type Direction = Literal["in", "out"]
+type Mark = Literal["connected", "disconnected", "recording", "gap"]
 type Appended = Literal["recording", "ended", "full", "gone"]
 
 _APPENDED: dict[bytes, Appended] = {
@@ -63,7 +64,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     mark.
     """
 
-    what: What
+    what: Direction | Mark
     at_ms: int
     connection: str
     frame: str = ""
@@ -74,6 +75,22 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     action: str | None = None
     faults: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def direction(self) -> Direction | None:
+        match self.what:
+            case "in" | "out":
+                return self.what
+            case _:
+                return None
+
+    @property
+    def mark(self) -> Mark | None:
+        match self.what:
+            case "in" | "out":
+                return None
+            case _:
+                return self.what
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,11 +179,12 @@ async def read(
     """
     keys = ChargePointKeys(tenant, charge_point)
     behind = f"({after}" if after else "-"
-    of_trace, entries = checked(
+    # In this order: if the trace is still the one that was meant, then the entries are its own.
+    entries, of_trace = checked(
         await store.pipeline(
             [
-                ("HMGET", keys.trace, *_FIELDS),
                 ("XRANGE", keys.trace_frames, behind, "+", "COUNT", limit),
+                ("HMGET", keys.trace, *_FIELDS),
             ]
         )
     )
@@ -253,7 +271,7 @@ def _trace(store: Store, values: Sequence[bytes | None]) -> Trace | None:
 
 def _pack(entry: Entry) -> tuple[int, int, str, bytes]:
     packed = msgspec.msgpack.encode(entry)
-    kind = "mark" if entry.what not in {"in", "out"} else "cut" if entry.cut else "frame"
+    kind = "mark" if entry.mark else "cut" if entry.cut else "frame"
     return entry.at_ms, len(packed), kind, compact.pack(packed)
 
 

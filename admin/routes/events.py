@@ -10,20 +10,18 @@ import trio
 from quart import Blueprint, Response, request
 from quart_schema import tag_blueprint
 
-from admin import auth, times
+from admin import sse, times
 from admin.openapi import components, describes
-from admin.problems import Fault, Problem, invalid
+from admin.problems import Fault, invalid
 from admin.services import services
-from state import api_keys, events, tenants
+from admin.sse import HEARTBEAT_S
+from state import events
 from state.cursors import Cursor, Position
 from state.errors import StateError
 from state.events import Event
 from state.feed import Delivery, Feed, Gap, Lagging, Subscription
 
-HEARTBEAT_S = 10.0
 ID_EVERY_S = 1.0
-# What a charge point sent may stand in `data` with its own line breaks, which would end the event here.
-_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 blueprint = Blueprint("events", __name__)
 tag_blueprint(blueprint, ["Events"])
@@ -44,15 +42,7 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @blueprint.get("/v1/tenants/<name:tenant>/events")
 @describes(
-    parameters=[
-        {
-            "name": "Last-Event-ID",
-            "in": "header",
-            "required": False,
-            "description": "The last `id:` received: the stream goes on behind it. Browsers send it unasked.",
-            "schema": {"type": "string", "maxLength": 8000},
-        }
-    ],
+    parameters=[sse.LAST_EVENT_ID],
     schemas=components(EventAnswer)[1],
     responses={
         200: {
@@ -82,19 +72,14 @@ async def stream_events(tenant: str) -> Response:
     """
     cursor = _resume()
     if request.method == "HEAD":
-        return Response(b"", 200, content_type="text/event-stream")
+        return sse.response(b"")
     held = services()
     if held.feed.subscribers >= held.event_clients:
-        raise Problem(
-            503, "too-many-clients", "Too many clients listen here; try again.", headers={"Retry-After": "10"}
-        )
+        raise sse.too_many()
     if cursor is None:
         cursor = await events.now_cursor(held.store, tenant)
-    stream = _Stream(held.feed, tenant, cursor, _key_stands(tenant), held.event_clients)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    response = Response(stream.run(), 200, headers, content_type="text/event-stream")
-    response.timeout = None  # Quart's own would cut the stream.
-    return response
+    stream = _Stream(held.feed, tenant, cursor, sse.key_stands(tenant), held.event_clients)
+    return sse.response(stream.run())
 
 
 class _Stream:
@@ -112,19 +97,17 @@ class _Stream:
         try:
             async with self._feed.subscribe(self._tenant, self._start) as subscription:
                 if self._feed.subscribers > self._most:  # They came all at once, past the look before.
-                    yield _block(b"end", b'{"reason":"too many clients listen here"}')
+                    yield sse.end(sse.TOO_MANY)
                     return
-                yield (
-                    b"retry: 2000\n" + self._id() + b"\n"
-                )  # Whoever breaks off before the first event misses none.
+                yield sse.RETRY + self._id() + b"\n"  # Whoever breaks off before the first event misses none.
                 self._id_at = -math.inf
                 async with aclosing(self._blocks(subscription)) as blocks:
                     async for block in blocks:
                         yield block
         except Lagging:
-            yield _block(b"end", b'{"reason":"this client reads too slowly"}')
+            yield sse.end(b"this client reads too slowly")
         except StateError:
-            yield _block(b"end", b'{"reason":"the store does not answer"}')
+            yield sse.end(sse.STORE_AWAY)
 
     async def _blocks(self, subscription: Subscription) -> AsyncGenerator[bytes]:
         checked = trio.current_time()
@@ -134,7 +117,7 @@ class _Stream:
                 delivery = await anext(subscription)
             if trio.current_time() - checked >= HEARTBEAT_S:
                 if not await self._key_stands():
-                    yield _block(b"end", b'{"reason":"the API key or the tenant is gone"}')
+                    yield sse.end(sse.KEY_GONE)
                     return
                 checked = trio.current_time()
             if delivery is not None:
@@ -142,13 +125,13 @@ class _Stream:
             elif self._id_owed:
                 yield self._id() + b"\n"  # An id with nothing under it: noted by the client, and no event.
             else:
-                yield b": still here\n\n"
+                yield sse.STILL_HERE
 
     def _write(self, delivery: Delivery) -> bytes:
         if isinstance(delivery.event, Gap):
-            block = _block(b"gap", b'{"reason":"events before this one are no longer kept"}')
+            block = sse.block(b"gap", b'{"reason":"events before this one are no longer kept"}')
         else:
-            block = _block(delivery.event.kind.encode(), _data(delivery.event))
+            block = sse.block(delivery.event.kind.encode(), _data(delivery.event))
         self._advance(delivery)
         if self._id_owed and trio.current_time() - self._id_at >= ID_EVERY_S:
             return self._id() + block
@@ -175,10 +158,6 @@ def _parts(cursor: Cursor) -> tuple[int, dict[int, Position]]:
     return cursor.complete_ms, dict(cursor.positions)
 
 
-def _block(kind: bytes, data: bytes) -> bytes:
-    return b"event: " + kind + b"\ndata: " + data + b"\n\n"
-
-
 def _data(event: Event) -> bytes:
     answer = EventAnswer(
         id=event.id,
@@ -188,32 +167,14 @@ def _data(event: Event) -> bytes:
         at=times.text(event.at_ms),
         data=event.data,
     )
-    return msgspec.json.encode(answer).translate(_ONE_LINE)
+    return msgspec.json.encode(answer)
 
 
 def _resume() -> Cursor | None:
-    text = request.headers.get("Last-Event-ID", "").strip()
+    text = sse.last_event_id()
     if not text:
         return None
     try:
         return Cursor.parse(text)
     except ValueError as error:
         raise invalid(Fault(detail=f"{error}.", parameter="Last-Event-ID")) from None
-
-
-def _key_stands(tenant: str) -> Callable[[], Awaitable[bool]]:
-    """Look at the key again with each heartbeat: a stream lives for days."""
-    held, secret = services(), auth.secret()
-
-    async def stands() -> bool:
-        try:
-            key = await api_keys.verify(held.store, held.pepper, secret)
-            return (
-                key is not None
-                and auth.allows(key, tenant)
-                and await tenants.get(held.store, tenant) is not None
-            )
-        except StateError:
-            return True  # Nothing is known to be wrong; and nothing new can be read either.
-
-    return stands

@@ -120,7 +120,7 @@ async def list_meter_values(tenant: str, transaction: str) -> Response:
     """
     found = await _found(tenant, transaction)
     messages = await meter_values.read(services().store, tenant, found.charge_point, found.id)
-    items = [item for message in messages for item in _items(message)]
+    items = [item for message in messages for item in items_of(message)]
     return bodies.answer({"items": items, "next": None})
 
 
@@ -152,7 +152,8 @@ def _answer(transaction: Transaction) -> TransactionAnswer:
     )
 
 
-def _items(message: MeterValues) -> list[dict[str, Any]]:
+def items_of(message: MeterValues) -> list[dict[str, Any]]:
+    """Each MeterValue of a message as a MeterValueAnswer."""
     source = "transactionData" if message.connector_id is None else "MeterValues"
     received = times.text(message.received_ms)
     values = msgspec.json.decode(message.payload, type=list[dict[str, msgspec.Raw]])

@@ -58,6 +58,14 @@ ROUTES = [
     ("GET", "/v1/tenants/{tenant}/transactions/c.1"),
     ("GET", "/v1/tenants/{tenant}/transactions/c.1/meter-values"),
     ("GET", "/v1/tenants/{tenant}/events"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/orphaned-stops"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/orphaned-stops/x"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/stray-meter-values"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/trace"),
+    ("PUT", "/v1/tenants/{tenant}/charge-points/c/trace"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/trace"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/trace/frames"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/trace/stream"),
 ]
 
 

@@ -15,10 +15,9 @@ from tests.state.lease_helpers import KEYS, claimed, kinds
 WHO = ("acme", "CP-1")
 
 
-async def started(store: Store, **over: int) -> Trace:
+async def started(store: Store, *, minutes: int = 10, frames: int = 100, size: int = 1 << 20) -> Trace:
     await charge_points.put(store, *WHO, Settings())
-    bounds = {"minutes": 10, "frames": 100, "size": 1 << 20} | over
-    found = await traces.start(store, *WHO, **bounds)
+    found = await traces.start(store, *WHO, minutes=minutes, frames=frames, size=size)
     assert isinstance(found, Trace)
     return found
 
