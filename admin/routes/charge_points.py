@@ -1,12 +1,13 @@
 """Charge points: what they said of themselves, how they are connected, what an operator decided."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, commanding, listing, refusals, times
+from admin import bodies, charge_point_answer, commanding, listing, refusals
+from admin.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
 from admin.command_answer import CommandAnswer, answer_of
 from admin.listing import Next, Paging
 from admin.names import check_connectable
@@ -16,9 +17,7 @@ from admin.services import services
 from gateway.ocpp16.core import RegistrationStatus
 from gateway.ocpp16.remote_trigger import TriggerMessage
 from state import charge_points, connectors, keys, leases, nodes
-from state.charge_points import ChargePoint, Settings
-from state.connectors import Connector
-from state.leases import Holding
+from state.charge_points import Settings
 from state.paging import BadCursor
 
 blueprint = Blueprint("charge_points", __name__)
@@ -39,14 +38,6 @@ class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
-Registration = Annotated[
-    RegistrationStatus,
-    msgspec.Meta(
-        description="Policy: what the next BootNotification is answered. Pending or Rejected holds the "
-        "charge point back: until it has booted again under Accepted, every other call of it is refused. One "
-        "whose last BootNotification was answered Accepted stays so until its next."
-    ),
-]
 Interval = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 
 
@@ -77,81 +68,6 @@ class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
             "gateways are configured."
         ),
     ] = None
-
-
-class BootAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The last BootNotification."""
-
-    at: str
-    status: Annotated[str | None, msgspec.Meta(description="What it was answered.", examples=["Accepted"])]
-    data: Annotated[
-        Any,
-        msgspec.Meta(
-            description="Its payload, as OCPP names it.",
-            extra_json_schema={"type": "object"},
-            examples=[{"chargePointVendor": "Acme", "chargePointModel": "Bolt 22"}],
-        ),
-    ]
-
-
-class ConnectorAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The last StatusNotification of a connector; 0 is the charge point as a whole."""
-
-    connector_id: int
-    status: Annotated[str, msgspec.Meta(examples=["Charging"])]
-    error_code: Annotated[str, msgspec.Meta(examples=["NoError"])]
-    info: str | None
-    vendor_id: str | None
-    vendor_error_code: str | None
-    timestamp: Annotated[str | None, msgspec.Meta(description="As the charge point sent it.")]
-    received_at: str
-
-
-class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether and how the charge point is connected. While it is offline: its last connection, if any."""
-
-    online: bool
-    since: Annotated[
-        str | None, msgspec.Meta(description="When this connection was made; null while offline.")
-    ]
-    until: Annotated[
-        str | None, msgspec.Meta(description="When it ended, if that is known; null while online.")
-    ]
-    node: Annotated[str | None, msgspec.Meta(description="The gateway process that holds or held it.")]
-    address: Annotated[
-        str | None, msgspec.Meta(description="From where it connects.", examples=["192.0.2.7:49152"])
-    ]
-    tls: Annotated[str | None, msgspec.Meta(description="null: not encrypted.", examples=["TLSv1.3"])]
-    last_seen: Annotated[str | None, msgspec.Meta(description="When it was heard last, to about 10 s.")]
-
-
-class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A charge point, without its connectors."""
-
-    id: Annotated[str, msgspec.Meta(examples=["CP-1"])]
-    description: str
-    strict: bool
-    origin_allowed: bool
-    registration: Registration
-    registration_interval_s: int
-    heartbeat_interval_s: int | None
-    awaiting_release: Annotated[
-        bool,
-        msgspec.Meta(
-            description="Held back: its last BootNotification, if any, was not answered Accepted, and the "
-            "next will not be either, until somebody sets `registration`."
-        ),
-    ]
-    registered_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
-    auto_registered: bool
-    boot: BootAnswer | None
-    connection: ConnectionAnswer
-
-
-class ChargePointAnswer(ChargePointItem, frozen=True, kw_only=True):
-    """A charge point."""
-
-    connectors: tuple[ConnectorAnswer, ...]
 
 
 class ChargePointPage(msgspec.Struct, frozen=True):
@@ -307,7 +223,7 @@ async def list_charge_points(tenant: str) -> Response:
         )
     except BadCursor:
         raise listing.bad_cursor() from None
-    items = tuple(ChargePointItem(**_item(found, holding)) for found, holding in page.items)
+    items = tuple(charge_point_answer.item_of(found, holding) for found, holding in page.items)
     return bodies.answer(ChargePointPage(items, page.next))
 
 
@@ -334,54 +250,4 @@ async def _answer(tenant: str, charge_point: str) -> ChargePointAnswer:
         raise not_found("charge point")
     holding = await leases.holding(store, tenant, charge_point)
     of_connectors = await connectors.get_all(store, tenant, charge_point)
-    return ChargePointAnswer(**_item(found, holding), connectors=tuple(map(_connector, of_connectors)))
-
-
-def _item(found: ChargePoint, holding: Holding | None) -> dict[str, Any]:
-    boot = None
-    if found.boot is not None:
-        boot = BootAnswer(at=times.text(found.booted_ms or 0), status=found.boot_status, data=found.boot)
-    return {
-        "id": found.id,
-        "description": found.description,
-        "strict": found.strict,
-        "origin_allowed": found.origin_allowed,
-        "registration": found.registration,
-        "registration_interval_s": found.registration_interval_s,
-        "heartbeat_interval_s": found.heartbeat_interval_s,
-        "awaiting_release": found.awaiting_release,
-        "registered_at": times.text(found.registered_ms),
-        "auto_registered": found.auto_registered,
-        "boot": boot,
-        "connection": _connection(holding),
-    }
-
-
-def _connection(holding: Holding | None) -> ConnectionAnswer:
-    connection = None if holding is None else holding.connection
-    if holding is None or connection is None:
-        return ConnectionAnswer(
-            online=False, since=None, until=None, node=None, address=None, tls=None, last_seen=None
-        )
-    return ConnectionAnswer(
-        online=holding.online,
-        since=times.text(connection.since_ms),
-        until=None if holding.online else times.maybe_text(holding.until_ms),
-        node=connection.node,
-        address=connection.address,
-        tls=connection.tls,
-        last_seen=times.text(max(holding.last_seen_ms or 0, connection.since_ms)),
-    )
-
-
-def _connector(connector: Connector) -> ConnectorAnswer:
-    return ConnectorAnswer(
-        connector_id=connector.connector_id,
-        status=connector.status,
-        error_code=connector.error_code,
-        info=connector.info,
-        vendor_id=connector.vendor_id,
-        vendor_error_code=connector.vendor_error_code,
-        timestamp=connector.timestamp,
-        received_at=times.text(connector.received_ms),
-    )
+    return charge_point_answer.answer_of(found, holding, of_connectors)

@@ -28,4 +28,6 @@ async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
 def _of_registration(view: View) -> list[str]:
     if view.record.boot_status == "Rejected":
         return ["The charge point was answered Rejected: until it boots again neither side should call."]
+    if view.record.boot_status is None and view.record.awaiting_release:
+        return ["The charge point is held back and has not booted yet: what it sends of itself is refused."]
     return []

@@ -132,3 +132,14 @@ async def test_one_that_is_offline_is_released_all_the_same(api: Api) -> None:
     with trio.fail_after(5):
         is_problem(await api.client.post(f"{PATH}/accept?trigger=true"), 409, "offline")
     assert (await api.client.get(PATH)).json()["registration"] == "Accepted"
+
+
+async def test_one_that_has_not_booted_yet_is_asked_and_warned_of(api: Api) -> None:
+    await api.client.put(PATH, json=POLICY)
+    async with connected(api.store, TENANT, "CP-1"):
+        command = f"{PATH}/commands/GetConfiguration"
+        (said,) = (await api.client.post(command)).json()["warnings"]
+        assert "held back" in said
+        released = await api.client.post(f"{PATH}/accept?trigger=true")
+        assert released.status_code == 200, released.text
+        assert (await api.client.post(command)).json()["warnings"] == []
