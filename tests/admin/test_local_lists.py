@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import httpx
 import pytest
+import trio
 
 from admin.routes import local_lists as routes
 from state import configuration, id_tags
@@ -246,6 +248,20 @@ async def test_no_answer_to_a_step_is_a_problem_with_the_steps_before(api: Api) 
     async with connected(api.store, TENANT, "CP-1", is_silent):
         late = await api.client.post(f"{PATH}/send", json={"type": "full"}, params={"timeout": 1})
         is_problem(late, 504, "deadline-passed")
+
+
+async def test_a_client_that_hangs_up_ends_the_sending(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", is_silent) as session:
+        await put(api, *"abcd")
+        with pytest.raises(httpx.ReadTimeout):
+            await api.client.post(f"{PATH}/send", json={"max_entries": 2}, timeout=0.5)
+        with trio.fail_after(5):
+            while api.services.answers.waiting:  # noqa: ASYNC110  the end of a request sets no event
+                await trio.sleep(0.01)
+        [first] = session.claimed
+        await session.answer(first, b'{"status":"Accepted"}')
+        await api.client.post(f"{BASE}/commands/ClearCache", json={}, params={"wait": 0.5})
+        assert len(session.claimed) == 2
 
 
 async def test_a_chosen_version_is_sent_whatever_we_believe(api: Api) -> None:
