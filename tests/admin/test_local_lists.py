@@ -12,6 +12,7 @@ from state.id_tags import IdTag, fold
 from state.keys import ChargePointKeys
 from state.local_lists import ENTRIES
 from tests.admin.conftest import TENANT, Api
+from tests.admin.documented import is_documented
 from tests.admin.fake_session import connected, is_silent
 from tests.admin.problem import is_problem
 from tests.admin.remembering import remembering
@@ -174,6 +175,28 @@ async def test_a_full_list_then_what_differs_then_nothing(api: Api) -> None:
         assert (await send(api)) == {"outcome": "nothing_to_send", "steps": []}
         assert sent(await send(api, type="differential")) == [("Differential", 3, 0)]
         assert sent(await send(api, type="full")) == [("Full", 4, 3)]
+
+
+async def test_answers_are_what_the_document_says(api: Api) -> None:
+    cp = Listing()
+    async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
+        for method, part, body in (
+            ("GET", "/accepted", None),
+            (
+                "PUT",
+                "",
+                {"entries": [*entries("Aa"), {"id_tag": "B", "expiry_date": "2030-01-01T00:00:00Z"}]},
+            ),
+            ("PATCH", "", {"put": entries("Cc")}),
+            ("POST", "/send", {}),
+            ("POST", "/send", {"type": "differential", "version": 1}),
+            ("POST", "/from-id-tags", None),
+            ("GET", "", None),
+            ("GET", "/accepted", None),
+        ):
+            answer = await api.client.request(method, PATH + part, json=body)
+            assert answer.status_code == 200, answer.text
+            await is_documented(api, "local-list" + part, answer)
 
 
 async def test_a_list_longer_than_a_message_is_sent_in_several(api: Api) -> None:

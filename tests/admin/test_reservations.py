@@ -12,6 +12,7 @@ from state.connectors import Connector
 from state.id_tags import IdTag
 from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
+from tests.admin.documented import is_documented
 from tests.admin.fake_session import FakeSession, connected, is_silent
 from tests.admin.problem import is_problem
 from tests.admin.remembering import remembering
@@ -71,6 +72,18 @@ async def test_a_reservation_is_made_read_and_cancelled(api: Api) -> None:
         assert (await api.client.get(PATH, params={"state": "active"})).json()["items"] == []
         [item] = (await api.client.get(PATH, params={"state": "cancelled"})).json()["items"]
         assert item["ended_at"] is not None
+
+
+async def test_answers_are_what_the_document_says(api: Api) -> None:
+    answering, _ = remembering(accepting)
+    async with connected(api.store, TENANT, "CP-1", answering) as session:
+        await transactions.start(api.store, session.lease, a_start(reservation_id=5), ANSWER)
+        await is_documented(api, "reservations", await api.client.post(PATH, json=WANTED))
+        await is_documented(api, "reservations", await api.client.get(PATH))
+        for reservation in ("5", "6"):
+            gone = await api.client.delete(f"{PATH}/{reservation}")
+            await is_documented(api, "reservations/{reservation}", gone)
+        await is_documented(api, "reservations/{reservation}", await api.client.get(f"{PATH}/5"))
 
 
 async def test_without_an_id_another_free_one_is_chosen_each_time(api: Api) -> None:

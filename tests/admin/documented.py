@@ -1,0 +1,15 @@
+"""Whether an answer is what /openapi.json says of it."""
+
+import httpx
+import jsonschema  # type: ignore[import-untyped]  # only schemathesis brings it
+
+from tests.admin.conftest import Api
+
+
+async def is_documented(api: Api, path: str, response: httpx.Response) -> None:
+    """`path` as the document spells it, below a charge point."""
+    document = (await api.client.get("/openapi.json")).json()
+    operations = document["paths"][f"/v1/tenants/{{tenant}}/charge-points/{{charge_point}}/{path}"]
+    operation = operations[response.request.method.lower()]
+    content = operation["responses"][str(response.status_code)]["content"]["application/json"]
+    jsonschema.validate(response.json(), {**content["schema"], "components": document["components"]})
