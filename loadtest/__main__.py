@@ -1,103 +1,78 @@
 """`python -m loadtest`: what `csms loadtest` runs."""
 
 import signal
-import ssl
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Annotated
-from urllib.parse import urlsplit
 
 import trio
-from cyclopts import App, Parameter, validators
+from cyclopts import App
 
-from loadtest import report
-from loadtest.fleet import Fleet, Plan
+from loadtest import comparison, report
+from loadtest.comparison import Side
+from loadtest.fleet import Fleet
+from loadtest.options import BadOptions, Options
 
 app = App(name="csms loadtest", help="Put a city of charge points on a central system.", version_flags=[])
 
-Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
-Count = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=18_000))]
-
 
 @app.command
-def run(
-    *,
-    url: str,
-    charge_points: Count = 10,
-    duration: Positive = 60.0,
-    interval: Positive = 5.0,
-    connect_rate: Positive = 100.0,
-    ca_file: Path | None = None,
-    id_tag: str = "DEMO",
-    prefix: str = "LT",
-    source_addresses: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=250))] = 0,
-    seed: int = 1,
-    output: Path | None = None,
-) -> int:
+def run(options: Options) -> int:
     """Let charge points boot, authorise, charge and stop, and show how fast they were answered.
 
     Each charge point boots, reports its status, authorises, starts a transaction, sends meter values until
     the time is over and stops. An operator may stop or start one in the meantime; Ctrl-C ends the run and
     shows what there is so far. The exit code is 1 if anything failed, 2 if there was nothing to run.
-
-    Parameters
-    ----------
-    url
-        Where to connect, with {id} in place of the charge point's id. Any OCPP 1.6-J central system will do.
-    charge_points
-        How many.
-    duration
-        Seconds that each one charges, from its own boot.
-    interval
-        Seconds between a charge point's meter values.
-    connect_rate
-        Connections opened per second.
-    ca_file
-        Certificates to trust for wss, as PEM; the system's own if absent.
-    id_tag
-        The tag they charge with.
-    prefix
-        How their ids begin; a number of five digits follows.
-    source_addresses
-        Connect from so many addresses of 127.0.0.x, for more than 28,000 connections to this machine.
-    seed
-        The same seed gives the same charge points.
-    output
-        Write the result as JSON to this file, too.
     """
-    if "{id}" not in url and charge_points > 1:
-        return _refuse("--url must contain {id}, where each charge point's own id goes")
-    if not _is_websocket_url(url):
-        return _refuse("--url must begin with ws:// or wss:// and a host, and a port is a number")
-    tls = None
-    if url.startswith("wss:"):
-        try:
-            tls = ssl.create_default_context(cafile=ca_file)
-        except OSError as error:
-            return _refuse(f"--ca-file {ca_file}: {error.strerror or error}")
-    plan = Plan(
-        url=url,
-        charge_points=charge_points,
-        duration_s=duration,
-        interval_s=interval,
-        connect_rate=connect_rate,
-        id_tag=id_tag,
-        prefix=prefix,
-        source_addresses=source_addresses,
-        seed=seed,
-    )
-    fleet = Fleet(plan, tls)
+    try:
+        fleet = options.fleet(silent=options.silent)
+    except BadOptions as bad:
+        return _refuse(str(bad))
     came_to_its_end = trio.run(_run, fleet)
     report.show(fleet)
     if not came_to_its_end:
         return 130
-    if output is not None:
+    if options.output is not None:
         try:
-            report.write(fleet, output)
+            report.write(report.content(fleet), options.output)
         except OSError as error:
-            return _refuse(f"--output {output}: {error.strerror}")
-    return 1 if fleet.failures or fleet.latencies.errors else 0
+            return _refuse(f"--output {options.output}: {error.strerror}")
+    return 1 if fleet.failed else 0
+
+
+@app.command
+def compare(options: Options, *, rounds: int = 1) -> int:
+    """Run the same load without and with silent charge points, and show what they change for the others.
+
+    Needs --silent and --commands-per-second. The exit code is 1 if anything failed, 2 if there was nothing
+    to run; what ratio is still good is for a person to say, who knows what else the machine does.
+
+    Parameters
+    ----------
+    rounds
+        How often each of the two is run, every second time the other way round: a machine changes with time.
+    """
+    if not options.silent or not options.commands_per_second:
+        return _refuse("compare needs --silent and --commands-per-second, or there is nothing to compare")
+    without, with_silent = Side("without"), Side("with silent ones")
+    for number in range(rounds):
+        pair = ((without, 0), (with_silent, options.silent))
+        for side, silent in pair if number % 2 == 0 else pair[::-1]:
+            try:
+                fleet = options.fleet(silent=silent)
+            except BadOptions as bad:
+                return _refuse(str(bad))
+            came_to_its_end = trio.run(_run, fleet)
+            if fleet.failed or not came_to_its_end:
+                report.show(fleet)
+                return 1 if came_to_its_end else 130
+            side.add(fleet)
+    comparison.show(without, with_silent)
+    if options.output is not None:
+        try:
+            report.write(comparison.content(without, with_silent), options.output)
+        except OSError as error:
+            return _refuse(f"--output {options.output}: {error.strerror}")
+    return 0
 
 
 async def _run(fleet: Fleet) -> bool:
@@ -116,14 +91,6 @@ async def _run(fleet: Fleet) -> bool:
 async def _stop_at(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
     async for _ in signals:
         scope.cancel()
-
-
-def _is_websocket_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not close, a port that is no number
-        return False
 
 
 def _refuse(why: str) -> int:

@@ -1,7 +1,7 @@
 """A charge point's side of the exchange: calls go out one at a time, the central system's are answered."""
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -20,7 +20,8 @@ from loadtest.latency import Latencies
 
 CALL_S = 30.0
 
-type Serve = Callable[[IncomingCall], Awaitable[Message]]
+type Serve = Callable[[IncomingCall], Message | None]
+"""The result; None: the call is not answered."""
 
 
 class CallFailed(Exception):  # noqa: N818  it says what happened
@@ -28,10 +29,18 @@ class CallFailed(Exception):  # noqa: N818  it says what happened
 
 
 class Caller:
-    def __init__(self, connection: Connection, latencies: Latencies, serve: Serve) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        latencies: Latencies,
+        serve: Serve,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`after` is called when an answer is sent."""
         self._connection = connection
         self._latencies = latencies
         self._serve = serve
+        self._after = after
         self._protocol = Protocol(Role.CHARGE_POINT, call_timeout=CALL_S)
         self._ids = itertools.count(1)
         self._turn = trio.Lock()
@@ -69,7 +78,9 @@ class Caller:
     async def _received(self, frame: bytes) -> None:
         match self._protocol.receive(frame, trio.current_time()):
             case IncomingCall() as call:
-                await self._connection.send(self._protocol.answer(call, await self._serve(call)))
+                if (result := self._serve(call)) is not None:
+                    await self._connection.send(self._protocol.answer(call, result))
+                    self._after()
             case Reply() as reply:
                 await self._connection.send(reply.frame)
             case CallAnswered() | CallRefused() as outcome:

@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from datetime import UTC, datetime
 from functools import partial
 
 import trio
@@ -11,11 +10,12 @@ from gateway.ocpp16 import core
 from gateway.ocpp16.protocol import IncomingCall
 from gateway.ocpp16.types import IdTagInfo, Message, MeterValue, SampledValue
 from gateway.websocket.connection import Connection
+from loadtest.answers import Answers
 from loadtest.caller import Caller
 from loadtest.latency import Latencies
+from loadtest.memory import CONNECTOR, VOLTS
+from loadtest.now import now_text
 
-VOLTS = 230.0
-CONNECTOR = 1
 HEARTBEAT_S = 30.0
 
 
@@ -24,6 +24,7 @@ class ChargePoint:
 
     def __init__(
         self,
+        id_: str,
         connection: Connection,
         latencies: Latencies,
         failures: Counter[str],
@@ -32,7 +33,12 @@ class ChargePoint:
         interval_s: float,
         dice: random.Random,
     ) -> None:
-        self._caller = Caller(connection, latencies, self._serve)
+        self._caller = Caller(connection, latencies, self._serve, self._follow_up)
+        self._answers = Answers(self)
+        self._telling = False
+        self._nursery: trio.Nursery | None = None
+        self.id = id_
+        self.transaction_id: int | None = None
         self._failures = failures
         self._id_tag: str | None = id_tag
         self._interval_s = interval_s
@@ -40,11 +46,14 @@ class ChargePoint:
         self._energy_wh = float(dice.randrange(1_000, 900_000))
         self._amperes = dice.choice((6.0, 10.0, 16.0, 32.0))
         self._stopping: core.Reason | None = None
+        self._status: core.ChargePointStatus | None = None
+        """None while nobody charges: then it is what an operator made of it."""
         self._changed = trio.Event()
 
     async def run(self, *, booted: trio.Event, leave: trio.Event) -> None:
         """Live until `leave` is set, then stop charging. Raises CallFailed, ConnectionClosed."""
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as self._nursery:
+            nursery = self._nursery
             nursery.start_soon(self._caller.run)
             await self._boot()
             booted.set()
@@ -62,13 +71,9 @@ class ChargePoint:
         self._changed.set()
 
     async def _boot(self) -> None:
-        await self._caller.call(
-            core.BootNotification(
-                charge_point_vendor="csms", charge_point_model="loadtest", firmware_version="1.0"
-            )
-        )
+        await self._caller.call(self.booting())
         for connector in (0, CONNECTOR):
-            await self._status("Available", connector)
+            await self._caller.call(self.status(connector))
 
     async def _idle(self, leave: trio.Event) -> None:
         while self._id_tag is None and not leave.is_set():
@@ -83,28 +88,35 @@ class ChargePoint:
         authorised = await self._caller.call(core.Authorize(id_tag=id_tag))
         if self._refused("Authorize", id_tag, authorised.id_tag_info):
             return
-        await self._status("Preparing")
+        await self._become("Preparing")
         started = await self._caller.call(
             core.StartTransaction(
-                connector_id=CONNECTOR, id_tag=id_tag, meter_start=int(self._energy_wh), timestamp=_now()
+                connector_id=CONNECTOR,
+                id_tag=id_tag,
+                meter_start=int(self._energy_wh),
+                timestamp=now_text(),
+                reservation_id=self._answers.use_reservation(id_tag),
             )
         )
+        self.transaction_id = started.transaction_id
         if self._refused("StartTransaction", id_tag, started.id_tag_info):
             self._stopping = "DeAuthorized"
         else:
-            await self._status("Charging")
-            await self._meter(started.transaction_id, leave)
+            await self._become("Charging")
+            await self._meter(leave)
         await self._caller.call(
             core.StopTransaction(
                 transaction_id=started.transaction_id,
                 id_tag=id_tag,
                 meter_stop=int(self._energy_wh),
-                timestamp=_now(),
+                timestamp=now_text(),
                 reason=self._reason(),
             )
         )
-        await self._status("Finishing")
-        await self._status("Available")
+        self.transaction_id = None
+        self._answers.profiles.end_transaction()
+        await self._become("Finishing")
+        await self._become(None)
 
     def _refused(self, action: str, id_tag: str, info: IdTagInfo) -> bool:
         """Whether nobody may charge with the tag; a run that was to measure charging has then failed."""
@@ -112,7 +124,7 @@ class ChargePoint:
             self._failures[f"{action}: the id tag {id_tag} is {info.status}"] += 1
         return info.status != "Accepted"
 
-    async def _meter(self, transaction_id: int, leave: trio.Event) -> None:
+    async def _meter(self, leave: trio.Event) -> None:
         # The fleet's messages are spread over the interval, as chance spreads them.
         due = trio.current_time() + self._interval_s * self._dice.random()
         while self._stopping is None and not leave.is_set():
@@ -121,12 +133,7 @@ class ChargePoint:
                 await self._changed.wait()
                 return
             self._energy_wh += 3 * VOLTS * self._amperes * self._interval_s / 3600
-            await self._caller.call(
-                core.MeterValues(
-                    connector_id=CONNECTOR, transaction_id=transaction_id, meter_value=(self._sample(),)
-                ),
-                due=due,
-            )
+            await self._caller.call(self.reading(), due=due)
             due += self._interval_s
 
     def _sample(self) -> MeterValue:
@@ -143,7 +150,7 @@ class ChargePoint:
             for phase in ("L1", "L2", "L3")
         )
         return MeterValue(
-            timestamp=_now(),
+            timestamp=now_text(),
             sampled_value=(
                 value(value=f"{self._energy_wh:.1f}", measurand="Energy.Active.Import.Register", unit="Wh"),
                 value(value=f"{watts:.1f}", measurand="Power.Active.Import", unit="W"),
@@ -155,49 +162,54 @@ class ChargePoint:
     def _reason(self) -> core.Reason:
         return self._stopping or "Local"
 
-    async def _status(self, status: core.ChargePointStatus, connector: int = CONNECTOR) -> None:
-        await self._caller.call(
-            core.StatusNotification(
-                connector_id=connector, error_code="NoError", status=status, timestamp=_now()
-            )
-        )
+    async def _become(self, status: core.ChargePointStatus | None) -> None:
+        self._status = status
+        await self._caller.call(self.status(CONNECTOR))
 
-    async def _serve(self, call: IncomingCall) -> Message:  # noqa: PLR0911  one for each action
-        match call.request:
-            case core.RemoteStartTransaction(id_tag=id_tag):
-                if self._id_tag is not None:
-                    return core.RemoteStartTransactionResult(status="Rejected")
-                self._id_tag = id_tag
-                self._changed.set()
-                return core.RemoteStartTransactionResult(status="Accepted")
-            case core.RemoteStopTransaction():
-                return self._stop("Remote", core.RemoteStopTransactionResult)
-            case core.UnlockConnector():
-                self._stop("UnlockCommand", core.RemoteStopTransactionResult)
-                return core.UnlockConnectorResult(status="Unlocked")
-            case core.Reset():
-                self._stop("SoftReset", core.RemoteStopTransactionResult)
-                return core.ResetResult(status="Accepted")
-            case core.ChangeAvailability():
-                return core.ChangeAvailabilityResult(status="Accepted")
-            case core.ChangeConfiguration():
-                return core.ChangeConfigurationResult(status="NotSupported")
-            case core.ClearCache():
-                return core.ClearCacheResult(status="Rejected")
-            case core.GetConfiguration(key=key):
-                return core.GetConfigurationResult(configuration_key=(), unknown_key=key)
-            case _:
-                return core.DataTransferResult(status="UnknownVendorId")
+    # --- What an operator may ask of it, for answers.py --------------------------------------------
 
-    def _stop(
-        self, reason: core.Reason, result: type[core.RemoteStopTransactionResult]
-    ) -> core.RemoteStopTransactionResult:
+    def start(self, id_tag: str) -> bool:
+        if self._id_tag is not None:
+            return False
+        self._id_tag = id_tag
+        self._changed.set()
+        return True
+
+    def stop(self, reason: core.Reason) -> bool:
         if self._id_tag is None:
-            return result(status="Rejected")
+            return False
         self._stopping = reason
         self._changed.set()
-        return result(status="Accepted")
+        return True
 
+    def booting(self) -> core.BootNotification:
+        return core.BootNotification(
+            charge_point_vendor="csms", charge_point_model="loadtest", firmware_version="1.0"
+        )
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def reading(self) -> core.MeterValues:
+        return core.MeterValues(
+            connector_id=CONNECTOR, transaction_id=self.transaction_id, meter_value=(self._sample(),)
+        )
+
+    def status(self, connector: int) -> core.StatusNotification:
+        idle = self._answers.idle_status
+        status = (
+            (self._status or idle) if connector else ("Unavailable" if idle == "Unavailable" else "Available")
+        )
+        return core.StatusNotification(
+            connector_id=connector, error_code="NoError", status=status, timestamp=now_text()
+        )
+
+    def _serve(self, call: IncomingCall) -> Message:
+        return self._answers.answer(call.request)
+
+    def _follow_up(self) -> None:
+        if self._answers.later and not self._telling and self._nursery is not None:
+            self._telling = True
+            self._nursery.start_soon(self._tell)
+
+    async def _tell(self) -> None:
+        while self._answers.later:
+            await self._caller.call(self._answers.later.pop(0))
+        self._telling = False

@@ -5,23 +5,35 @@ import random
 import ssl
 from collections import Counter, deque
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 import trio
 
 from gateway.websocket.client import Refused, connect
 from gateway.websocket.close_codes import ConnectionClosed
+from gateway.websocket.connection import Connection
 from gateway.websocket.limits import Limits
 from loadtest.caller import CallFailed
 from loadtest.charge_point import ChargePoint
+from loadtest.commands import GRACE_S, Commands, Target
 from loadtest.latency import Latencies
+from loadtest.silent import SilentChargePoint
 
 LEAVE_S = 30.0
+WIND_DOWN_S = 2.0
+"""Between the last command and the first charge point that leaves."""
 LAGS_KEPT = 10_000
 
 
+_FAILURES = (Refused, CallFailed, ConnectionClosed, OSError, ssl.SSLError, trio.TooSlowError)
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do; `url` has `{id}` where the charge point's id goes. Rates per second, times in seconds."""
+    """What to do; `url` has `{id}` where the charge point's id goes. Rates per second, times in seconds.
+
+    `silent` charge points that never answer come on top.
+    """
 
     url: str
     charge_points: int
@@ -32,19 +44,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str
     source_addresses: int
     seed: int
+    silent: int = 0
 
 
 class Fleet:
-    """`run` is bounded: charge_points / connect_rate, then `duration_s`, then 30 s at most."""
+    """`run` is bounded: all / connect_rate, then `duration_s`, then 30 s or until the last command ends."""
 
-    def __init__(self, plan: Plan, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, plan: Plan, tls: ssl.SSLContext | None, target: Target | None = None) -> None:
         self.plan = plan
         self.latencies = Latencies()
+        self.silent_calls = Latencies()
+        self.commands = None if target is None else Commands(target, f"{plan.seed}/commands")
         self.failures: Counter[str] = Counter()
         self.connected = 0
         self.booted = 0
         self.ended = 0
         self._tls = tls
+        self._leave_s = LEAVE_S if target is None else max(LEAVE_S, target.timeout_s + GRACE_S)
+        self._all_here = trio.Event()
+        self._first_leaves = trio.Event()
+        self._over = trio.Event()
         self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
 
     async def run(self) -> None:
@@ -55,28 +74,69 @@ class Fleet:
         gc.set_threshold(50_000, 20, 100)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_lag)
-            async with trio.open_nursery() as fleet:
-                began = trio.current_time()
-                for index in range(plan.charge_points):
-                    await trio.sleep_until(began + index / plan.connect_rate)
-                    fleet.start_soon(self._one, index)
-                fleet.cancel_scope.deadline = trio.current_time() + plan.duration_s + LEAVE_S
+            async with trio.open_nursery() as silent:
+                async with trio.open_nursery() as fleet:
+                    began = trio.current_time()
+                    # The silent ones first, so that they are there as long as any other.
+                    for index in range(plan.silent + plan.charge_points):
+                        await trio.sleep_until(began + index / plan.connect_rate)
+                        if index < plan.silent:
+                            silent.start_soon(self._one_silent, index)
+                        else:
+                            fleet.start_soon(self._one, index - plan.silent)
+                    if self.commands is not None:
+                        fleet.start_soon(self._command, self.commands)
+                    fleet.cancel_scope.deadline = trio.current_time() + plan.duration_s + self._leave_s
+                self._over.set()
+                silent.cancel_scope.deadline = trio.current_time() + LEAVE_S
             nursery.cancel_scope.cancel()
         if missing := plan.charge_points - self.ended:
             self.failures["did not end in time"] += missing
 
+    async def _command(self, commands: Commands) -> None:
+        """While everybody is there."""
+        plan = self.plan
+        await self._all_here.wait()
+        healthy = [self._id(index) for index in range(plan.charge_points)]
+        silent = [self._silent_id(index) for index in range(plan.silent)]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(commands.run, "healthy", healthy, self._first_leaves)
+            if silent:
+                nursery.start_soon(commands.run, "silent", silent, self._first_leaves)
+
+    def _id(self, index: int) -> str:
+        return f"{self.plan.prefix}{index:05d}"
+
+    def _silent_id(self, index: int) -> str:
+        return f"{self.plan.prefix}-silent-{index:05d}"
+
+    def _connect(self, id_: str, index: int) -> AbstractAsyncContextManager[Connection]:
+        return connect(
+            self.plan.url.replace("{id}", id_),
+            ssl_context=self._tls,
+            source_address=_source(index, self.plan.source_addresses),
+            limits=Limits(ping_interval_s=0),
+        )
+
+    async def _one_silent(self, index: int) -> None:
+        try:
+            async with self._connect(self._silent_id(index), index) as connection:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(SilentChargePoint(connection, self.silent_calls).run)
+                    await self._over.wait()
+                    nursery.cancel_scope.cancel()
+                await connection.close(1000, "load test over")
+        except* _FAILURES as failed:
+            self._failed(failed.exceptions)
+
     async def _one(self, index: int) -> None:
         plan, booted, leave = self.plan, trio.Event(), trio.Event()
-        id_ = f"{plan.prefix}{index:05d}"
+        id_ = self._id(index)
         try:
-            async with connect(
-                plan.url.replace("{id}", id_),
-                ssl_context=self._tls,
-                source_address=_source(index, plan.source_addresses),
-                limits=Limits(ping_interval_s=0),
-            ) as connection:
+            async with self._connect(id_, plan.silent + index) as connection:
                 self.connected += 1
                 charge_point = ChargePoint(
+                    id_,
                     connection,
                     self.latencies,
                     self.failures,
@@ -92,24 +152,37 @@ class Fleet:
                 finally:
                     self.connected -= 1
                 await connection.close(1000, "load test over")
-        except* Refused as refused:
-            self._failed(refused.exceptions)
-        except* (CallFailed, ConnectionClosed, OSError, ssl.SSLError, trio.TooSlowError) as failed:
+        except* _FAILURES as failed:
             self._failed(failed.exceptions)
         self.ended += 1
+        self._count()
 
     async def _time(self, booted: trio.Event, leave: trio.Event) -> None:
         """Each leaves as long after its own boot, so that they do not all stop in one moment."""
         await booted.wait()
         self.booted += 1
-        await trio.sleep(self.plan.duration_s)
+        self._count()
+        pause_s = min(WIND_DOWN_S, self.plan.duration_s / 4)
+        await trio.sleep(self.plan.duration_s - pause_s)
+        self._first_leaves.set()
+        await trio.sleep(pause_s)
         leave.set()
+
+    def _count(self) -> None:
+        """Who failed will not come; the others are not kept waiting."""
+        if self.booted >= self.plan.charge_points or self.ended:
+            self._all_here.set()
 
     def _failed(self, errors: Iterable[BaseException]) -> None:
         for error in errors:
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]  # noqa: PLW2901  unwrapped
             self.failures[_said(error)[:200]] += 1
+
+    @property
+    def failed(self) -> Counter[str]:
+        """All that should not have been, by what it was."""
+        return self.failures + (Counter() if self.commands is None else self.commands.unexpected)
 
     @property
     def late_p99_s(self) -> float:

@@ -26,37 +26,46 @@ class Latencies:
     """Counted from the due time, so that a server which holds up its clients does not hide its own delay."""
 
     def __init__(self) -> None:
-        self._by_action: dict[str, HdrHistogram] = {}
-        self._errors: Counter[str] = Counter()
+        self.by_action: dict[str, HdrHistogram] = {}
+        self.errors_by_action: Counter[str] = Counter()
 
     def record(self, action: str, seconds: float) -> None:
-        histogram = self._by_action.get(action)
-        if histogram is None:
-            histogram = self._by_action[action] = HdrHistogram(_LOWEST_US, _HIGHEST_US, _DIGITS)
-        histogram.record_value(max(_LOWEST_US, int(seconds * 1e6)))
+        self._histogram(action).record_value(max(_LOWEST_US, int(seconds * 1e6)))
+
+    def _histogram(self, action: str) -> HdrHistogram:
+        found = self.by_action.get(action)
+        if found is None:
+            found = self.by_action[action] = HdrHistogram(_LOWEST_US, _HIGHEST_US, _DIGITS)
+        return found
 
     def record_error(self, action: str) -> None:
-        self._errors[action] += 1
+        self.errors_by_action[action] += 1
+
+    def add(self, other: "Latencies") -> None:
+        """Take another run's in."""
+        for action, histogram in other.by_action.items():
+            self._histogram(action).add(histogram)
+        self.errors_by_action += other.errors_by_action
 
     @property
     def calls(self) -> int:
-        return sum(histogram.get_total_count() for histogram in self._by_action.values())
+        return sum(histogram.get_total_count() for histogram in self.by_action.values())
 
     @property
     def errors(self) -> int:
-        return self._errors.total()
+        return self.errors_by_action.total()
 
     def rows(self) -> list[Row]:
         """One per action, and `all` last."""
         total = HdrHistogram(_LOWEST_US, _HIGHEST_US, _DIGITS)
         rows = []
-        for action in sorted(self._by_action.keys() | self._errors.keys()):
-            histogram = self._by_action.get(action)
+        for action in sorted(self.by_action.keys() | self.errors_by_action.keys()):
+            histogram = self.by_action.get(action)
             if histogram is None:
-                rows.append(Row(action, 0, self._errors[action], 0, 0, 0, 0))
+                rows.append(Row(action, 0, self.errors_by_action[action], 0, 0, 0, 0))
                 continue
             total.add(histogram)
-            rows.append(_row(action, histogram, self._errors[action]))
+            rows.append(_row(action, histogram, self.errors_by_action[action]))
         return [*rows, _row("all", total, self.errors)]
 
 

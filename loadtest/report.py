@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import trio
@@ -9,7 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from loadtest.commands import Commands
 from loadtest.fleet import Fleet
+from loadtest.latency import Latencies
 
 EVERY_S = 5.0
 EVERY_ON_A_TERMINAL_S = 1.0
@@ -23,40 +26,70 @@ async def show_progress(fleet: Fleet) -> None:
         await trio.sleep(EVERY_ON_A_TERMINAL_S if sys.stderr.isatty() else EVERY_S)
         elapsed = trio.current_time() - began
         errors = fleet.latencies.errors + fleet.failures.total()
+        commands = "" if fleet.commands is None else f"  commands {fleet.commands.ended}"
         console.print(
             f"{elapsed:5.0f} s  connected {fleet.connected}/{fleet.plan.charge_points}"
-            f"  booted {fleet.booted}  calls {fleet.latencies.calls}  errors {errors}",
+            f"  booted {fleet.booted}  calls {fleet.latencies.calls}{commands}  errors {errors}",
             highlight=False,
         )
 
 
 def show(fleet: Fleet) -> None:
-    """The table on stdout, if anything was answered; failures below it, each in one line."""
+    """The tables on stdout, if anything was answered; failures below them, each in one line."""
     console = Console(width=None if sys.stdout.isatty() else 100)
     if fleet.latencies.calls or fleet.latencies.errors:
-        _show_table(fleet, console)
-    for failure, count in fleet.failures.most_common(10):
+        _show_table(console, "Milliseconds from when a call was due to its answer", fleet.latencies)
+        if fleet.commands is not None:
+            _show_commands(console, fleet.commands)
+        console.print(f"The generator's own event loop was late by {fleet.late_p99_s * 1000:.1f} ms (p99).")
+    for failure, count in fleet.failed.most_common(10):
         # What the other side wrote is no markup.
         console.print(f"[red]{count} x[/red] {escape(failure)}", soft_wrap=True, highlight=False)
 
 
-def _show_table(fleet: Fleet, console: Console) -> None:
-    table = Table(title="Milliseconds from when a call was due to its answer")
+def _show_commands(console: Console, commands: Commands) -> None:
+    _show_table(
+        console, "Commands to healthy charge points: ms from when one was due to its answer", commands.healthy
+    )
+    if commands.silent.calls:
+        _show_table(
+            console,
+            "Commands to silent charge points: ms beyond the deadline, or until it was refused",
+            commands.silent,
+        )
+
+
+def _show_table(console: Console, title: str, latencies: Latencies) -> None:
+    table = Table(title=title)
     table.add_column("action")
     for name in ("calls", "errors", "mean", "p50", "p99", "max"):
         table.add_column(name, justify="right")
-    for row in fleet.latencies.rows():
+    for row in latencies.rows():
         table.add_row(row.action, str(row.calls), str(row.errors), *(f"{value:.2f}" for value in row[3:]))
     console.print(table)
-    console.print(f"The generator's own event loop was late by {fleet.late_p99_s * 1000:.1f} ms (p99).")
 
 
-def write(fleet: Fleet, path: Path) -> None:
-    """The same as JSON. Raises OSError."""
-    content = {
+def content(fleet: Fleet) -> dict[str, Any]:
+    """The same for a program."""
+    found: dict[str, Any] = {
         "plan": msgspec.structs.replace(fleet.plan, url="hidden: it holds a token"),
-        "actions": [row._asdict() for row in fleet.latencies.rows()],
-        "failures": dict(fleet.failures),
+        "actions": _rows(fleet.latencies),
+        "failures": dict(fleet.failed),
         "generator_late_p99_ms": fleet.late_p99_s * 1000,
     }
+    if fleet.commands is not None:
+        found["commands"] = {
+            "healthy": _rows(fleet.commands.healthy),
+            "silent": _rows(fleet.commands.silent),
+            "outcomes": {kind: dict(ends) for kind, ends in fleet.commands.outcomes.items()},
+        }
+    return found
+
+
+def _rows(latencies: Latencies) -> list[dict[str, Any]]:
+    return [row._asdict() for row in latencies.rows()]
+
+
+def write(content: dict[str, Any], path: Path) -> None:
+    """As JSON. Raises OSError."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content)))

@@ -1,0 +1,162 @@
+"""Operators: harmless commands through the admin API, at a given rate, to charge points chosen by chance.
+
+As many go to the healthy ones whether there are silent ones or not, so that two runs can be compared.
+"""
+
+import itertools
+import random
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import trio
+
+from loadtest.latency import Latencies
+
+type Kind = Literal["healthy", "silent"]
+
+COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("GetConfiguration", {"key": ["HeartbeatInterval"]}),
+    ("TriggerMessage", {"requestedMessage": "Heartbeat"}),
+    ("GetLocalListVersion", {}),
+)
+IN_FLIGHT_MOST = 2_000
+CLIENTS = 16  # A client looks at all its connections with every request.
+GRACE_S = 10.0
+EARLY_S = 0.5
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where operators are. `timeout_s`: what a charge point gets for its answer."""
+
+    admin_url: str
+    tenant: str
+    api_key: str
+    per_second: float
+    timeout_s: float
+    tls: ssl.SSLContext
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"<operators of {self.tenant} at {self.admin_url}>"
+
+
+class Command(NamedTuple):
+    kind: Kind
+    charge_point: str
+    action: str
+    payload: dict[str, Any]
+    due: float
+
+
+class Commands:
+    """`healthy`: seconds from when a command was due to its answer, by action.
+
+    `silent`: by how it ended, the seconds beyond its deadline, or until it was refused.
+    """
+
+    def __init__(self, target: Target, seed: str) -> None:
+        self.healthy = Latencies()
+        self.silent = Latencies()
+        self.outcomes: dict[Kind, Counter[str]] = {"healthy": Counter(), "silent": Counter()}
+        self._target = target
+        self._dice = random.Random(seed)  # noqa: S311  reproducible, not secret
+        self._in_flight = 0
+
+    @property
+    def ended(self) -> int:
+        return sum(ends.total() for ends in self.outcomes.values())
+
+    @property
+    def unexpected(self) -> Counter[str]:
+        """What no run should show: a healthy one without its answer, a silent one with another end."""
+        return Counter(
+            {
+                f"command to a {kind} charge point: {outcome}": count
+                for kind, ends in self.outcomes.items()
+                for outcome, count in ends.items()
+                if outcome not in _EXPECTED[kind]
+            }
+        )
+
+    async def run(self, kind: Kind, charge_points: Sequence[str], leave: trio.Event) -> None:
+        """At random ones of them, `per_second`, until `leave` is set; then until each command has ended."""
+        async with _clients(self._target) as clients, trio.open_nursery() as nursery:
+            began = trio.current_time()
+            for count in itertools.count():
+                due = began + count / self._target.per_second
+                with trio.move_on_at(due):
+                    await leave.wait()
+                if leave.is_set():
+                    break
+                command = Command(
+                    kind, self._dice.choice(charge_points), *self._dice.choice(COMMANDS), due=due
+                )
+                if self._in_flight >= IN_FLIGHT_MOST:
+                    self.outcomes[kind]["not sent, as too many wait already"] += 1
+                else:
+                    nursery.start_soon(self._one, clients[count % CLIENTS], command)
+
+    async def _one(self, client: httpx.AsyncClient, command: Command) -> None:
+        kind = command.kind
+        sent = trio.current_time()
+        self._in_flight += 1
+        try:
+            outcome = await _outcome(client, command)
+        finally:
+            self._in_flight -= 1
+        ended = trio.current_time()
+        if outcome == _LATE and ended - sent < self._target.timeout_s - EARLY_S:
+            outcome = "ended before its deadline"
+        self.outcomes[kind][outcome] += 1
+        if kind == "healthy":
+            if outcome in _EXPECTED[kind]:
+                self.healthy.record(command.action, ended - command.due)
+            else:
+                self.healthy.record_error(command.action)
+        elif outcome == _LATE:
+            self.silent.record(outcome, max(0.0, ended - sent - self._target.timeout_s))
+        else:
+            self.silent.record(outcome, ended - sent)
+
+
+_LATE = "504 deadline-passed"
+_EXPECTED: dict[Kind, frozenset[str]] = {
+    "healthy": frozenset({"200 answered"}),
+    "silent": frozenset({_LATE, "429 busy"}),
+}
+
+
+async def _outcome(client: httpx.AsyncClient, command: Command) -> str:
+    """How it ended, as `<HTTP status> <word>`."""
+    path = f"/charge-points/{quote(command.charge_point, safe='')}/commands/{command.action}"
+    try:
+        response = await client.post(path, json=command.payload)
+        answer = response.json()
+    except (httpx.HTTPError, ValueError) as error:
+        return f"no answer ({type(error).__name__})"
+    word = answer.get("status") if response.is_success else str(answer.get("type")).rpartition(":")[2]
+    return f"{response.status_code} {word}"
+
+
+@asynccontextmanager
+async def _clients(target: Target) -> AsyncIterator[list[httpx.AsyncClient]]:
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                httpx.AsyncClient(
+                    base_url=f"{target.admin_url.rstrip('/')}/v1/tenants/{quote(target.tenant, safe='')}",
+                    headers={"Authorization": f"Bearer {target.api_key}"},
+                    params={"timeout": target.timeout_s},
+                    timeout=target.timeout_s + GRACE_S,
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+                    verify=target.tls,
+                )
+            )
+            for _ in range(CLIENTS)
+        ]
