@@ -18,6 +18,7 @@ from tests.admin.problem import is_problem
 
 KEYS = ChargePointKeys(TENANT, "CP-1")
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/configuration"
+COMMANDS = PATH.replace("configuration", "commands")
 SECRET = "00112233445566778899AABBCCDDEEFF"
 
 
@@ -38,7 +39,7 @@ class Station:
 
 
 def changing(**statuses: str) -> Station:
-    return Station(lambda _, asked: {"status": statuses.get(asked["key"], "Accepted")})
+    return Station(lambda _, asked: {"status": statuses.get(asked.get("key", ""), "Accepted")})
 
 
 async def test_what_is_known_is_read_and_forgotten(api: Api) -> None:
@@ -200,3 +201,22 @@ async def test_bodies_that_would_not_do(api: Api, body: object, pointer: str) ->
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     document = is_problem(await api.client.patch(PATH, json=body), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == pointer
+
+
+async def test_hanging_up_ends_the_row(api: Api) -> None:
+    station = changing()
+    values = {f"K{number}": "1" for number in range(100)}
+    async with connected(api.store, TENANT, "CP-1", station):
+        with trio.move_on_after(0.3) as patience:
+            await api.client.patch(PATH, json=values)
+        assert patience.cancelled_caught
+        changes, counted = 0, -1
+        with trio.fail_after(10):
+            while changes != counted:
+                counted = changes
+                # While the row goes on, each command of ours stands between two of its changes.
+                for _ in range(2):
+                    response = await api.client.post(f"{COMMANDS}/Reset", json={"type": "Soft"})
+                    assert response.status_code == 200, response.text
+                changes = sum(action == "ChangeConfiguration" for action, _ in station.asked)
+        assert 0 < changes < len(values)

@@ -1,7 +1,7 @@
 """What a charge point tells of its configuration is kept by key, bounded, and no secret with it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state import charge_points, configuration
@@ -168,6 +168,7 @@ def test_a_number_is_read_as_charge_points_write_it(value: str | None, number: i
     assert Configuration((), None).number("GetConfigurationMaxKeys") is None
 
 
+@settings(deadline=None)
 @given(st.text(), st.sampled_from([str.upper, str.lower, str.title]))
 def test_a_secret_is_known_in_whatever_case(around: str, case: object) -> None:
     assert callable(case)
