@@ -1,7 +1,7 @@
 # Every target sets up .venv by itself (quick when nothing changed).
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format bench fuzz conformance debian-tools tls-scan lock clean
+.PHONY: help setup run test test-all check format bench fuzz conformance conformance-mutants debian-tools tls-scan lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 24
@@ -39,6 +39,9 @@ fuzz: setup ## Compare the text-frame fast path with the websockets parser on 10
 
 conformance: setup ## Play the 77 certification cases and write build/conformance.html.
 	@$(PYTHON) -m tests.conformance
+
+conformance-mutants: setup ## Break the product in many ways; each must fail the cases that should see it.
+	@$(PYTHON) -m tests.conformance.mutants
 
 debian-tools: ## Install sslscan and redis-server (Debian), or say what to install.
 	@.ci/debian-tools

@@ -4,22 +4,20 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 import trio
 
 from tests.conformance import features, page, timing
 from tests.conformance.cases import case_of
 from tests.conformance.laboratory import prepared
 from tests.conformance.page import Page
+from tests.conformance.playing import HERE, play
 from tests.conformance.recording import Recorder
 
-HERE = Path(__file__).parent
 FILE = Path("build/conformance.html")
 
 
 def main() -> int:
-    recorder = Recorder()
-    pytest.main([str(HERE), "-q", "--no-header", "-rN", "--tb=short"], plugins=[recorder])
+    recorder = play([str(HERE)])
     cases = recorder.cases()
     found = Page(
         at=datetime.now(UTC),

@@ -12,10 +12,11 @@ type Word = Literal["passed", "FAILED", "skipped"]
 
 
 class Outcome(NamedTuple):
-    """`why` is empty for what passed."""
+    """`why` is empty for what passed; `phase` is pytest's: setup, call, teardown."""
 
     word: Word
     why: str = ""
+    phase: str = "call"
 
 
 class Recorder:
@@ -33,8 +34,7 @@ class Recorder:
         if report.skipped and isinstance(report.longrepr, tuple):
             self._outcomes[name].append(Outcome("skipped", report.longrepr[2].removeprefix("Skipped: ")))
         elif report.failed:
-            where = "" if report.when == "call" else f"{report.when}: "
-            self._outcomes[name].append(Outcome("FAILED", where + _first_line(call)))
+            self._outcomes[name].append(Outcome("FAILED", _first_line(call), report.when))
         elif report.when == "call":
             self._outcomes[name].append(Outcome("passed"))
         return report
@@ -49,6 +49,9 @@ class Recorder:
             if case_of(name) == case
             for outcome in outcomes
         )
+
+    def tests(self) -> dict[str, Outcome]:
+        return {name: worst(outcomes) for name, outcomes in self._outcomes.items()}
 
     def cases(self) -> dict[Case, Outcome]:
         return {case: self.of_case(case) for case in CASES}
@@ -73,4 +76,5 @@ def _first_line(call: pytest.CallInfo[None]) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+    kind = "" if isinstance(error, AssertionError) else type(error).__name__
+    return ": ".join(filter(None, (kind, lines[0][:300] if lines else "")))

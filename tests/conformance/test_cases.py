@@ -1,13 +1,14 @@
 """The table of cases, the reference and the tests name the same 77."""
 
-import ast
 import re
 from collections import Counter
-from pathlib import Path
 
-from tests.conformance import cases
+import pytest
 
-HERE = Path(__file__).parent
+from tests.conformance import cases, features, playing
+from tests.conformance.mutants import ROOT
+from tests.conformance.mutations import MUTATIONS, Mutation
+
 # Sections 1.1 to 1.5 of the reference, in short: a number alone, or with its variants.
 REFERENCE = """
 001 003 004_1 004_2 005_1 007 010 011_1 011_2 012 013 014 017_1 017_2 018_1 019_1 019_2 021 023_1 023_2 023_3
@@ -19,17 +20,6 @@ REFERENCE = """
 """
 
 
-def _tests() -> list[str]:
-    names = []
-    for file in HERE.glob("test_*.py"):
-        names += [
-            node.name
-            for node in ast.parse(file.read_text("utf-8")).body
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-        ]
-    return names
-
-
 def test_the_table_has_the_77_cases_of_the_reference() -> None:
     reference = [f"TC_{number}" for number in REFERENCE.split()]
     assert len(reference) == len(set(reference)) == 77
@@ -37,15 +27,28 @@ def test_the_table_has_the_77_cases_of_the_reference() -> None:
 
 
 def test_each_case_has_one_test() -> None:
-    named = [case.id for name in _tests() if (case := cases.case_of(name)) is not None]
+    named = [case.id for name in playing.tests() if (case := cases.case_of(name)) is not None]
     assert Counter(named) == Counter(cases.BY_ID.keys())
 
 
 def test_no_test_has_the_id_of_an_unknown_case() -> None:
-    like_a_case = [name for name in _tests() if re.match(r"test_tc_\d", name)]
+    like_a_case = [name for name in playing.tests() if re.match(r"test_tc_\d", name)]
     assert [name for name in like_a_case if cases.case_of(name) is None] == []
 
 
 def test_those_that_wait_say_for_what() -> None:
     waiting = {case.id for case in cases.CASES if case.awaits is not None}
     assert waiting <= {f"TC_{number}" for number in ("073", "074", "077", "083", "085", "086", "087")}
+
+
+def test_features_are_proved_by_tests_that_exist() -> None:
+    assert set(features.tests_named()) <= playing.tests().keys()
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.breaks.replace(" ", "-"))
+def test_mutations_apply_and_name_tests_that_run(mutation: Mutation) -> None:
+    """If it does not, put the break where the behaviour is now."""
+    assert (ROOT / mutation.file).read_text("utf-8").count(mutation.old) == 1
+    for name in mutation.caught_by:
+        case = cases.BY_ID.get(name)
+        assert name in playing.tests() if case is None else case.awaits is None

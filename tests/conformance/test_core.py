@@ -329,6 +329,14 @@ def _same_moment(one: str, other: str) -> bool:
     return abs(datetime.fromisoformat(one) - datetime.fromisoformat(other)) < timedelta(milliseconds=1)
 
 
+async def test_a_stop_of_an_unknown_transaction_is_answered(lab: Laboratory) -> None:
+    """None of the 77, but the rule behind them: a stop cannot be refused (section 4.10, errata on -1)."""
+    async with lab.booted() as cp:
+        for unknown in (-1, 0, 4711):
+            assert await cp.stop(unknown, "PowerLoss", meter=unknown + 100) == {}
+        assert await lab.transactions() == []
+
+
 # --- Data transfer ---
 
 

@@ -101,5 +101,5 @@ def _timing(name: str, seconds: _Seconds) -> Timing:
     return Timing(name, len(found), min(found), max(found), fmean(found))
 
 
-async def _refuse(call: IncomingCall) -> Message:
+def _refuse(call: IncomingCall) -> Message:
     raise CallFailed(f"{call.action} came, and nobody had asked for it")

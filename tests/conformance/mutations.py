@@ -1,0 +1,235 @@
+"""Ways to break the product, each with the cases that must notice.
+
+Each replaces a text that stands exactly once in its file. When the product changes and a text no longer does,
+the test of this table says so: put the break where the behaviour is now.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Mutation(NamedTuple):
+    """`caught_by`: ids of cases, or names of tests that are no case; every one of them must fail."""
+
+    breaks: str
+    file: str
+    old: str
+    new: str
+    caught_by: tuple[str, ...]
+
+
+_CORE = "gateway/handlers/core.py"
+_FRAMES = "gateway/ocpp16/frames.py"
+_SESSION = "gateway/session.py"
+_CALL = "return _encode(_Call(id_, action, payload))"
+_RESULT = "return _encode(_CallResult(id_, payload))"
+
+
+def _call(breaks: str, old: str, new: str, *caught_by: str) -> Mutation:
+    """On the wire, in a call of ours."""
+    return Mutation(breaks, _FRAMES, _CALL, f"{_CALL}.replace({old.encode()!r}, {new.encode()!r})", caught_by)
+
+
+def _result(breaks: str, old: str, new: str, *caught_by: str) -> Mutation:
+    """On the wire, in an answer of ours."""
+    return Mutation(
+        breaks, _FRAMES, _RESULT, f"{_RESULT}.replace({old.encode()!r}, {new.encode()!r})", caught_by
+    )
+
+
+def _unasked(breaks: str, after: str, action: str, *caught_by: str) -> Mutation:
+    """A call of ours that nobody asked for, behind the answer to `after`."""
+    old = "self.node.telemetry.answered(call.action, monotonic() - began)"
+    new = f'{old}\n            if call.action == "{after}":\n'
+    new += f'                await self.connection.send(b\'[2,"unasked","{action}",{{}}]\')'
+    return Mutation(breaks, _SESSION, old, new, caught_by)
+
+
+MUTATIONS: Final = (
+    # --- Answers ---
+    Mutation(
+        "a boot is answered Pending",
+        _CORE,
+        "status=booted.status,",
+        'status="Pending",',
+        ("TC_001", "TC_013"),
+    ),
+    Mutation(
+        "a Heartbeat is answered without a time",
+        _CORE,
+        "return core.HeartbeatResult(current_time=now_text())",
+        "return core.MeterValuesResult()",
+        ("TC_001",),
+    ),
+    Mutation(
+        "currentTime has no zone",
+        "gateway/charge_point.py",
+        'return f"{_second_text}{ms:03d}Z"',
+        'return f"{_second_text}{ms:03d}"',
+        ("TC_001", "TC_054"),
+    ),
+    _result("interval has another name", '"interval":', '"heartbeatInterval":', "TC_001"),
+    _result("an answer has a property too many", '"transactionId":', '"us":1,"transactionId":', "TC_007"),
+    _result("an empty answer is null", ",{}]", ",null]", "TC_005_1", "TC_044_2"),
+    Mutation(
+        "an unknown tag is answered Blocked",
+        "gateway/handlers/authorization.py",
+        'IdTagInfo(status="Invalid")',
+        'IdTagInfo(status="Blocked")',
+        ("TC_023_1", "TC_037_3"),
+    ),
+    Mutation(
+        "an expired tag is answered Invalid",
+        "gateway/handlers/authorization.py",
+        'return "Expired"',
+        'return "Invalid"',
+        ("TC_023_2",),
+    ),
+    _result("a blocked tag is answered Accepted", '"Blocked"', '"Accepted"', "TC_023_3"),
+    _result("the parentIdTag is left out", ',"parentIdTag":"OCTT-PARENT"', "", "TC_053"),
+    Mutation(
+        "an unknown vendor is answered Accepted",
+        "gateway/handlers/data_transfer.py",
+        'return core.DataTransferResult(status="UnknownVendorId")',
+        'return core.DataTransferResult(status="Accepted")',
+        ("TC_064",),
+    ),
+    # --- Transactions ---
+    Mutation(
+        "an invalid tag gets no transactionId",
+        _CORE,
+        "type=IdTagInfo), transaction_id=transaction_id",
+        'type=IdTagInfo), transaction_id=0 if b"Invalid" in answer else transaction_id',
+        ("TC_037_3",),
+    ),
+    Mutation(
+        "a transactionId is given twice",
+        _CORE,
+        "type=IdTagInfo), transaction_id=transaction_id",
+        "type=IdTagInfo), transaction_id=7",
+        ("TC_004_1", "TC_012"),
+    ),
+    Mutation(
+        "a repeated start is a new one",
+        "state/transactions.py",
+        "facts = (start.connector_id,",
+        "facts = (start.received_ms,",
+        ("TC_037_1",),
+    ),
+    Mutation(
+        "offline times are replaced by those of receipt",
+        _CORE,
+        "started_ms = charge_point.read_time(request.timestamp)",
+        "started_ms, request.timestamp = None, now_text()",
+        ("TC_037_1", "TC_039"),
+    ),
+    Mutation(
+        "the reason of a stop is lost",
+        _CORE,
+        "reason=request.reason,",
+        "reason=None,",
+        ("TC_012", "TC_032_1"),
+    ),
+    Mutation(
+        "a stop of an unknown transaction is a CALLERROR",
+        _CORE,
+        "oddities.of_stop(request, outcome, charge_point)",
+        "assert not isinstance(outcome, transactions.Orphaned)",
+        ("test_a_stop_of_an_unknown_transaction_is_answered",),
+    ),
+    Mutation(
+        "the reservation of a start is forgotten",
+        _CORE,
+        "reservation_id=request.reservation_id,",
+        "reservation_id=None,",
+        ("TC_046", "TC_049"),
+    ),
+    # --- Calls ---
+    _unasked("a boot is followed by GetConfiguration", "BootNotification", "GetConfiguration", "TC_001"),
+    _unasked(
+        "a stop is followed by ClearChargingProfile", "StopTransaction", "ClearChargingProfile", "TC_012"
+    ),
+    _unasked(
+        "a failed update is followed by a call",
+        "FirmwareStatusNotification",
+        "GetLocalListVersion",
+        "TC_044_2",
+    ),
+    _call("no keys are sent as null", '"GetConfiguration",{}', '"GetConfiguration",{"key":null}', "TC_019_1"),
+    _call("an empty call is null", ",{}]", ",null]", "TC_061", "TC_042_2"),
+    _call("a value is a number", '"value":"60"', '"value":60', "TC_021"),
+    _call(
+        "ClearChargingProfile has its absent fields as null",
+        '"ClearChargingProfile",{}',
+        '"ClearChargingProfile",{"id":null,"connectorId":null}',
+        "TC_067",
+    ),
+    _call(
+        "a trigger for a certificate has a connectorId",
+        '"requestedMessage":"SignChargePointCertificate"',
+        '"requestedMessage":"SignChargePointCertificate","connectorId":1',
+        "test_a_new_certificate_is_asked_for_without_a_connector",
+    ),
+    _call("ReserveNow has lost its parentIdTag", ',"parentIdTag":"OCTT-PARENT"', "", "TC_053"),
+    _call(
+        "a Relative profile recurs", '"Relative"', '"Relative","recurrencyKind":"Daily"', "TC_057", "TC_059"
+    ),
+    _call("an entry of a local list has no idTagInfo", ',"idTagInfo":', ',"info":', "TC_043_4", "TC_043_5"),
+    Mutation(
+        "a message id is longer than 36 characters",
+        _FRAMES,
+        _CALL,
+        "return _encode(_Call(id_ + id_, action, payload))",
+        ("TC_030",),
+    ),
+    Mutation(
+        "a certificate is deleted by other hash data than the reported",
+        "admin/routes/certificates.py",
+        "issuer_name_hash=found.issuer_name_hash,",
+        "issuer_name_hash=found.issuer_key_hash,",
+        ("TC_076",),
+    ),
+    # --- Operators ---
+    Mutation(
+        "an unlock is refused as unwise",
+        "admin/refusals.py",
+        "if not may_send(action, record.boot_status):",
+        'if action == "UnlockConnector" or not may_send(action, record.boot_status):',
+        ("TC_018_1", "TC_031"),
+    ),
+    Mutation(
+        "a remote stop of an unknown transaction fails",
+        "admin/warnings/core.py",
+        'return [f"No transaction {request.transaction_id} of this charge point is known here."]',
+        'raise LookupError("no such transaction")',
+        ("TC_028",),
+    ),
+    # --- Connections ---
+    Mutation(
+        "a charge point that does not offer our subprotocol is not refused",
+        "gateway/handshake.py",
+        "if SUBPROTOCOL not in upgrade.subprotocols:",
+        "if not upgrade.subprotocols:",
+        ("TC_088",),
+    ),
+    Mutation(
+        "the first subprotocol is chosen, whichever it is",
+        "gateway/handshake.py",
+        "connection = await upgrade.accept(SUBPROTOCOL)",
+        "connection = await upgrade.accept(upgrade.subprotocols[0])",
+        ("TC_088",),
+    ),
+    Mutation(
+        "a Pending charge point is served",
+        "gateway/ocpp16/boot.py",
+        'held == "Pending" and action in triggered',
+        'held == "Pending"',
+        ("test_pending_first",),
+    ),
+    Mutation(
+        "the static RSA suites are off",
+        "gateway/websocket/tls.py",
+        "static_rsa: bool = True,",
+        "static_rsa: bool = False,",
+        ("test_tls_has_both_kinds_of_certificates_and_all_four_suites",),
+    ),
+)
