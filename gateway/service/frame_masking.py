@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.service.masking import MASK, mask_text
+from gateway.service.masking import MASK, mask_credentials
 
 _TOKEN = re.compile(
     r""""(?:[^"\\]|\\.)*(?:"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)|[{}\[\]:,]|[^\s{}\[\]:,"']+""", re.DOTALL
 )
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _JOINTS = re.compile(r"[\W_]+")
 # In the name of a configuration key or of a member, connector or profile numbers and separators aside.
@@ -79,7 +80,7 @@ class FrameMasker:
         if not self._may_hold_secrets(text):
             return text
         masked = self._mask(text, _NESTED_MOST)
-        return masked if _is_json(frame) else self._without_seen(mask_text(masked, len(masked)))
+        return masked if _is_json(frame) else self._without_seen(mask_credentials(masked))
 
     def _may_hold_secrets(self, text: str) -> bool:
         lower = text.lower()
@@ -108,9 +109,9 @@ class FrameMasker:
     def _mask_literal(self, literal: str, depth: int) -> str:
         """A string's own text: URLs, headers, and JSON within it. Empty if nothing is to be hidden."""
         content = _content(literal)
-        if not self._may_hold_secrets(content):
+        if len(content) < _REMEMBERED_LENGTH or not self._may_hold_secrets(content):
             return ""
-        masked = self._without_seen(mask_text(content, len(content)))
+        masked = self._without_seen(mask_credentials(content))
         if "{" in masked:
             # What we cannot look through we do not show.
             masked = self._mask(masked, depth - 1) if depth else MASK
@@ -181,7 +182,8 @@ def _content(literal: str) -> str:
         literal = literal[1:-1] if len(literal) > 1 and literal[-1] == literal[0] else literal[1:]
     if "\\" not in literal:
         return literal
-    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _CONTROL.get(m[2], m[2]), literal)
+    content = _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _CONTROL.get(m[2], m[2]), literal)
+    return _PAIR.sub(lambda m: m[0].encode("utf-16", "surrogatepass").decode("utf-16"), content)
 
 
 def _quoted(like: str, content: str = MASK) -> str:

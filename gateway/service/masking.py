@@ -15,7 +15,7 @@ _SECRET_NAME = re.compile(
     r"(?:^|_)(?:authorization|authorizationkey|password|passwd|token|secret|pepper|api_?key|cookie)$",
     re.IGNORECASE,
 )
-_SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = (
+_OF_SETTINGS: tuple[tuple[re.Pattern[str], str], ...] = (
     # An OCPP configuration entry, as JSON, as escaped JSON or as a repr, in either order of its two fields.
     (
         re.compile(
@@ -31,6 +31,8 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1\2{MASK}\2",
     ),
+)
+_OF_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     # An HTTP header, as a line, in a mapping or in a list of pairs of bytes.
     (
         re.compile(
@@ -46,7 +48,8 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1{MASK}",
     ),
-    # user:password@ in any URL; a password may hold an unencoded @.
+    # user:password@ in any URL; a password may hold an unencoded @ or /.
+    (re.compile(r"""(://)[^/\s"'<>@]*:[^\s"'<>]{0,256}@"""), rf"\1{MASK}@"),
     (re.compile(r"""(://)[^/\s"'<>]*@"""), rf"\1{MASK}@"),
     (
         re.compile(r"""([?&](?:password|token|secret|api_?key|access_token)=)[^&\s"']+""", re.IGNORECASE),
@@ -77,9 +80,17 @@ def mask_text(text: str, most: int = _TEXT_MOST) -> str:
     cut = len(text) - most
     if cut > 0:
         text = text[:most]
-    for pattern, replacement in _SUBSTITUTIONS:
+    for pattern, replacement in _OF_SETTINGS:
         text = pattern.sub(replacement, text)
+    text = mask_credentials(text)
     return f"{text}... ({cut} characters more)" if cut > 0 else text
+
+
+def mask_credentials(text: str) -> str:
+    """Mask headers, URLs and tokens, however long the text; configuration entries are left."""
+    for pattern, replacement in _OF_TEXTS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -37,6 +37,7 @@ TEXTS = [
     f"https://x/?next=%2FOCPP16%2Fdemo%2F{SECRET}%2FCP1",
     f"redis://user:{SECRET}@host:6379/0 is away",
     f"rediss://:p@{SECRET}@host is away",
+    f"ftp://user:p/{SECRET}@host/path is away",
     f"Authorization: Basic {SECRET}",
     f"authorization: Bearer {SECRET}\r\nHost: x",
     f"{{'Authorization': 'Basic {SECRET}'}}",
@@ -66,6 +67,8 @@ def test_no_secret_is_left_in_a_text(text: str) -> None:
     [
         "the store is away",
         "redis://localhost:6379/0",
+        "https://host:8080/path",
+        "https://host/path?mail=a@b",
         "Basic authentication is needed",
         "token_id=abc",
         '{"key":"HeartbeatInterval","value":"300"}',
@@ -142,7 +145,16 @@ def test_wrong_settings_are_named() -> None:
 
 
 def test_a_hostile_text_costs_little_and_is_cut() -> None:
-    for piece in ("://", "csms_", "AuthorizationKey value='", "/OCPP16/", "Basic ", "?token=", "value='key"):
+    for piece in (
+        "://",
+        "://:",
+        "csms_",
+        "AuthorizationKey value='",
+        "/OCPP16/",
+        "Basic ",
+        "?token=",
+        "value='key",
+    ):
         masked = mask_text(piece * 20_000)
         assert len(masked) < 8_192
         assert masked.endswith("characters more)")
