@@ -54,6 +54,7 @@ async def handle(node: Node, upgrade: Upgrade) -> None:
         await _serve(node, upgrade, admitted)
     except Refusal as refusal:
         node.telemetry.refused_handshakes[refusal.status] += 1
+        node.fault_book.write_soon()
         headers = [] if refusal.retry_after_s is None else [("Retry-After", str(refusal.retry_after_s))]
         await upgrade.refuse(refusal.status, refusal.text, headers)
 

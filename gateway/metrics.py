@@ -11,9 +11,17 @@ from gateway.service.metrics import LoopLag, Reading, new_registry
 from gateway.telemetry import BUCKETS_S, Telemetry
 from gateway.websocket.stats import Stats
 
+_TOO_OLD = ("TLS: UNSUPPORTED_PROTOCOL", "TLS: VERSION_TOO_LOW", "TLS: WRONG_SSL_VERSION")
+
 
 def registry(node: Node, stats: Stats, lag: LoopLag) -> CollectorRegistry:
-    found = new_registry(lambda: _node(node), lambda: _transport(stats), lambda: _store(node), lag.readings)
+    found = new_registry(
+        lambda: _node(node),
+        lambda: _transport(stats),
+        lambda: _faults(node, stats),
+        lambda: _store(node),
+        lag.readings,
+    )
     found.register(_Latencies(node.telemetry))
     return found
 
@@ -36,11 +44,17 @@ def _node(node: Node) -> Iterator[Reading]:
         {str(status): count for status, count in telemetry.refused_handshakes.items()},
         label="status",
     )
-    yield Reading("csms_faults", "What charge points got wrong, by name.", telemetry.faults, label="fault")
     yield Reading("csms_commands", "Commands by how they ended.", telemetry.commands, label="status")
     yield Reading(
         "csms_flapping", "Connections refused because several took one lease in turns.", telemetry.flapping
     )
+
+
+def _faults(node: Node, stats: Stats) -> Iterator[Reading]:
+    """All of ocpp16/faults.py; who comes with too old a TLS never gets as far as to say who it is."""
+    counts = Counter(node.telemetry.faults)
+    counts["tls_version"] = sum(stats.handshake_failures[reason] for reason in _TOO_OLD)
+    yield Reading("csms_faults", "What charge points got wrong, by name.", +counts, label="fault")
 
 
 def _transport(stats: Stats) -> Iterator[Reading]:

@@ -63,10 +63,13 @@ class Peer:
         id_ = id_ or f"m{next(self._ids)}"
         self.answers.pop(id_, None)
         await self.send([2, id_, action, payload])
+        return await self.answer_to(id_)
+
+    async def answer_to(self, id_: str) -> list[Any]:
         with trio.fail_after(ANSWER_S):
             async with self._heard:
                 while id_ not in self.answers:
-                    assert not self.ended.is_set(), f"no answer to {action}: {self.closed}"
+                    assert not self.ended.is_set(), f"no answer to {id_}: {self.closed}"
                     await self._heard.wait()
         return self.answers.pop(id_)
 

@@ -1,0 +1,212 @@
+"""Connection, HTTP and TLS: Q1 to Q16."""
+
+import ssl
+import subprocess
+from contextlib import AsyncExitStack
+from functools import partial
+from urllib.parse import quote
+
+import pytest
+import trio
+
+from gateway.websocket.client import Refused, connect
+from tests.gateway.websocket.support import frame
+from tests.system.peer import charge_point
+from tests.system.quirks.messages import start
+from tests.system.quirks.raw_socket import request
+from tests.system.quirks.scene import BOOT, AsItShould, Scene
+from tests.system.quirks.table import quirk
+
+
+@quirk(1, "refused", "no_subprotocol", "origin")
+async def no_subprotocol(scene: Scene) -> None:
+    """Also TinyWebsockets, which sends an Origin of its own."""
+    bare = request(scene.path, without="Sec-WebSocket-Protocol")
+    origin = request(scene.path, headers=("Origin: https://github.com/",))
+    for asking, status, says in ((bare, 400, "ocpp1.6"), (origin, 403, "Origin")):
+        async with scene.upgraded(asking) as socket:
+            assert socket.status == status
+            assert says in socket.body
+    await scene.register(origin_allowed=True)
+    async with scene.upgraded(origin) as socket:
+        assert socket.status == 101
+
+
+@quirk(2, "repaired", "no_connection_upgrade", strict="400")
+async def no_connection_upgrade(scene: Scene) -> None:
+    asking = request(scene.path, without="Connection", headers=("Connection: keep-alive",))
+    async with scene.upgraded(asking) as socket:
+        assert socket.status == 101
+    async with scene.upgraded(request(scene.path, without="Connection")) as socket:
+        assert socket.status == 101
+
+
+@quirk(3, "repaired", "absolute_target", strict="400")
+async def absolute_target(scene: Scene) -> None:
+    async with scene.upgraded(request(scene.url)) as socket:
+        assert socket.status == 101
+        assert (await scene.ask("GET")).json()["connection"]["online"]
+
+
+@quirk(4, "repaired", "double_slash", "trailing_slash", strict="400")
+async def slashes(scene: Scene) -> None:
+    ahead, _, id_ = scene.path.rpartition("/")
+    async with scene.upgraded(request(f"/{ahead}//{id_}/")) as socket:
+        assert socket.status == 101
+        assert (await scene.ask("GET")).json()["connection"]["online"]
+
+
+@quirk(5, "repaired", "id_twice", strict="400")
+async def id_twice(scene: Scene) -> None:
+    """Without the id at all nothing is left to read."""
+    async with scene.upgraded(request(f"{scene.path}/{scene.name}")) as socket:
+        assert socket.status == 101
+        assert (await scene.ask("GET")).json()["connection"]["online"]
+    async with scene.upgraded(request(scene.path.rpartition("/")[0])) as socket:
+        assert socket.status == 400
+        assert "id is missing" in socket.body
+
+
+@quirk(6, "repaired", "raw_target", strict="400")
+async def special_characters(scene: Scene) -> None:
+    """Percent-encoded they are right; as raw bytes they are repaired."""
+    plain = scene.name
+    for scene.name in (f"{plain}.a|b é", f"{plain} raw"):
+        await scene.register()
+    ahead = scene.path.rpartition("/")[0]
+    async with scene.upgraded(request(f"{ahead}/{plain} raw")) as socket:
+        assert socket.status == 101
+        assert (await scene.ask("GET")).json()["connection"]["online"]
+    scene.name = f"{plain}.a|b é"
+    async with scene.upgraded(request(f"{ahead}/{quote(scene.name, safe='')}")) as socket:
+        assert socket.status == 101
+        assert (await scene.ask("GET")).json()["connection"]["online"]
+    scene.name = f"{plain} raw"
+
+
+@quirk(7, "repaired", "id_case", strict="400")
+async def id_in_another_case(scene: Scene) -> None:
+    """Only where one spelling is registered, and unknown charge points are refused: no guess is made."""
+    ahead = scene.path.rpartition("/")[0]
+    async with scene.upgraded(request(f"{ahead}/{scene.name.lower()}")) as socket:
+        assert socket.status == 101
+        assert (await scene.ask("GET")).json()["connection"]["online"]
+    plain, scene.name = scene.name, scene.name.upper()
+    await scene.register()
+    async with scene.upgraded(request(f"{ahead}/{plain.lower()}")) as socket:
+        assert socket.status == 404  # It could be either.
+    scene.name = plain
+
+
+@quirk(8, "refused")
+async def old_tls(scene: Scene) -> None:
+    """Counted by the metric alone, as `tls_version`: it never gets as far as to say who it is."""
+    site = scene.site
+    counted = (await scene.metric()).get("tls_version", 0)
+    for version in ("-tls1", "-tls1_1"):
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{site.gateway.ports['wss']}", version]
+        options = ["-servername", "localhost", "-cipher", "ALL:@SECLEVEL=0"]
+        run = partial(
+            subprocess.run, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=30
+        )
+        found = await trio.to_thread.run_sync(run, [*command, *options])
+        assert "SSL alert number 70" in found.stderr, found.stderr  # protocol_version
+    assert (await scene.metric())["tls_version"] == counted + 2
+
+
+@quirk(9, "not detectable")
+async def own_root_store(scene: Scene) -> None:
+    """It knows the root or it does not; all that we can do is to send the whole chain below it."""
+    site = scene.site
+    url = scene.url.replace("ws://", "wss://").replace(
+        str(site.gateway.ports["ws"]), str(site.gateway.ports["wss"])
+    )
+    knowing, ignorant = ssl.create_default_context(cafile=site.ca_file), ssl.create_default_context()
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+        async with connect(url, ssl_context=ignorant, server_hostname="localhost"):
+            pass
+    async with connect(url, ssl_context=knowing, server_hostname="localhost") as connection:
+        assert connection.tls is not None
+        assert (await scene.ask("GET")).json()["connection"]["online"]
+
+
+@quirk(10, "tolerated", "no_pong", strict="cut off", strict_faults=())
+async def no_pong(scene: Scene) -> None:
+    """The gateway of these tests pings after a second and waits one more; its PINGs go unanswered."""
+    async with scene.upgraded() as socket:
+        try:
+            while socket.pings < 3:
+                await socket.read()
+        except EOFError:
+            assert scene.strict
+            raise AsItShould from None
+        assert not scene.strict
+
+
+@quirk(11, "tolerated", "call_unanswered")
+async def answers_no_call(scene: Scene) -> None:
+    deaf = True
+    async with scene.station(lambda _action, _payload: None if deaf else {"status": "Accepted"}) as station:
+        answer = await scene.command("ClearCache", {}, timeout=1)
+        assert answer.status_code == 504
+        assert "currentTime" in await station.call("Heartbeat", {})
+        deaf = False
+        answer = await scene.command("ClearCache", {})
+        assert (answer.status_code, answer.json()["response"]) == (200, {"status": "Accepted"})
+
+
+@quirk(12, "tolerated")
+async def redials_whatever_it_is_told(scene: Scene) -> None:
+    """Refused over and over, it is admitted as soon as it is known; no count of refusals locks it out."""
+    assert (await scene.ask("DELETE")).status_code == 204
+    for _ in range(15):
+        async with scene.upgraded() as socket:
+            assert socket.status == 404
+    await scene.register()
+    async with scene.upgraded() as socket:
+        assert socket.status == 101
+
+
+@quirk(13, "refused", "flapping")
+async def replaces_its_own_connection(scene: Scene) -> None:
+    """The newest wins five times a minute; then the present one stays, and the next is told to wait."""
+    async with AsyncExitStack() as stack:
+        present = [await stack.enter_async_context(charge_point(scene.url)) for _ in range(6)][-1]
+        with pytest.raises(Refused) as refused:
+            await stack.enter_async_context(charge_point(scene.url))
+        assert refused.value.status == 429
+        assert "retry-after" in dict(refused.value.headers)
+        assert (await present.exchange("BootNotification", BOOT))[0] == 3
+
+
+@quirk(14, "tolerated")
+async def several_subprotocols(scene: Scene) -> None:
+    """Ours is chosen from among them. If it is not among them: Q1."""
+    async with connect(scene.url, subprotocols=("ocpp2.0.1", "ocpp1.6", "ocpp1.5")) as connection:
+        assert connection.subprotocol == "ocpp1.6"
+        assert (await scene.ask("GET")).json()["connection"]["online"]
+
+
+@quirk(15, "repaired", "empty_frame", "binary_frame", strict="CLOSE 1003", strict_faults=("empty_frame",))
+async def empty_and_binary_frames(scene: Scene) -> None:
+    """Nothing to answer is in an empty one; a binary one is read as text."""
+    async with scene.upgraded() as socket:
+        await socket.send(frame(0x81))
+        await socket.exchange("BootNotification", {"chargePointVendor": "v", "chargePointModel": "m"})
+        if scene.strict:
+            await socket.send(frame(0x82, b'[2,"b","Heartbeat",{}]'))
+            opcode, content = await socket.read()
+            assert (opcode, content[:2]) == (8, (1003).to_bytes(2))
+            raise AsItShould
+        number = (await socket.exchange("StartTransaction", start(), first=0x82))[2]["transactionId"]
+        assert [found["transaction_id"] for found in await scene.transactions()] == [number]
+
+
+@quirk(16, "not detectable")
+async def wants_its_key_in_hexadecimal(scene: Scene) -> None:
+    """The value goes out as the operator gave it, whatever it looks like."""
+    async with scene.station() as station:
+        for value in ("4F43545420323031362B", "plain and long enough"):
+            answer = await scene.command("ChangeConfiguration", {"key": "AuthorizationKey", "value": value})
+            assert answer.status_code == 200
+            assert station.peer.asked[-1][2] == {"key": "AuthorizationKey", "value": value}

@@ -1,0 +1,176 @@
+"""Where a row is played: one gateway for all, a charge point of its own for each row, lenient or strict."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import trio
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.ocpp16.errors import CODES
+from state.store import Store, StoreConfig, open_store
+from tests.system.central import Central, Process, Tenant
+from tests.system.peer import Peer, Serve, charge_point
+from tests.system.quirks.raw_socket import RawSocket, raw_socket, request
+
+if TYPE_CHECKING:
+    from tests.system.quirks.table import Quirk
+
+MARKER = "Marker"
+"""An action of nobody's: when its fault (`action_unknown`) can be read, so can all that came before."""
+BOOT = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
+
+
+class AsItShould(Exception):  # noqa: N818  it says what happened
+    """A strict charge point was refused just so; the rest of the play is for lenient ones."""
+
+
+class Site:
+    """What all scenes share. The tenant registers nobody by itself."""
+
+    def __init__(self, central: Central, gateway: Process, ca_file: Path) -> None:
+        self.store_url = central.valkey.url
+        self.gateway = gateway
+        self.ca_file = ca_file
+        self.tenant: Tenant = central.tenant(auto_register=False)
+
+
+class Station:
+    """A connected charge point. `odd`: what its row is about, refused if it is strict and the row says so."""
+
+    def __init__(self, peer: Peer, refusal: str | None) -> None:
+        self.peer = peer
+        self._refusal = refusal
+
+    async def call(self, action: str, payload: Any) -> Any:
+        return await self.peer.call(action, payload)
+
+    async def odd(self, action: str, payload: Any, *, id_: str | None = None) -> Any:
+        """The payload of the answer. Raises AsItShould."""
+        return self._judged(await self.peer.exchange(action, payload, id_=id_))
+
+    async def odd_frame(self, frame: str, *, id_: Any) -> Any:
+        """The same for a frame to the letter."""
+        self.peer.answers.pop(id_, None)
+        await self.peer.connection.send(frame.encode())
+        return self._judged(await self.peer.answer_to(id_))
+
+    async def alive(self) -> None:
+        await self.peer.exchange("Heartbeat", {})
+        assert (await self.peer.exchange(MARKER, {}))[:1] == [4]
+
+    def _judged(self, answer: list[Any]) -> Any:
+        if self._refusal is not None:
+            assert (answer[0], answer[2]) == (4, self._refusal), answer
+            raise AsItShould
+        assert answer[0] == 3, answer
+        return answer[2]
+
+
+class Scene:
+    def __init__(self, site: Site, row: "Quirk", api: httpx.AsyncClient, *, strict: bool) -> None:
+        self.site = site
+        self.api = api
+        self.row = row
+        self.strict = strict
+        self.name = f"Q{row.number}-{'strict' if strict else 'lenient'}"
+        self.marked = False
+
+    @property
+    def url(self) -> str:
+        return self.site.tenant.url(self.site.gateway, self.name)
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+    @property
+    def refusal(self) -> str | None:
+        return self.row.strict if self.strict and self.row.strict in CODES else None
+
+    async def ask(self, method: str, path: str = "", **asked: Any) -> httpx.Response:
+        """The API, of this charge point."""
+        return await self.api.request(method, f"/charge-points/{quote(self.name, safe='')}{path}", **asked)
+
+    async def register(self, **settings: Any) -> None:
+        answer = await self.ask("PUT", json={"strict": self.strict, **settings})
+        assert answer.is_success, answer.text
+
+    @asynccontextmanager
+    async def station(self, serve: Serve | None = None, *, boot: bool = True) -> AsyncIterator[Station]:
+        """Booted, and alive at the end of the block, also of a strict one that was refused its oddity."""
+        async with charge_point(self.url, serve) as peer:
+            station = Station(peer, self.refusal)
+            if boot:
+                await station.call("BootNotification", BOOT)
+            try:
+                yield station
+            except AsItShould:
+                await self._leave(station)
+                raise
+            await self._leave(station)
+
+    async def _leave(self, station: Station) -> None:
+        await station.alive()
+        self.marked = True
+
+    @asynccontextmanager
+    async def upgraded(self, asking: bytes | None = None) -> AsyncIterator[RawSocket]:
+        """By a request to the letter; a strict one is refused with the row's status, if it has one."""
+        async with raw_socket(self.url, asking or request(self.path)) as socket:
+            if self.strict and self.row.strict[:3].isdigit():
+                assert socket.status == int(self.row.strict[:3]), socket.body
+                raise AsItShould
+            yield socket
+            if socket.status == 101:
+                assert (await socket.exchange("BootNotification", BOOT))[0] == 3
+                assert (await socket.exchange(MARKER, {}))[0] == 4
+                self.marked = True
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[Store]:
+        async with open_store(StoreConfig(url=self.site.store_url)) as store:
+            yield store
+
+    async def transactions(self) -> list[dict[str, Any]]:
+        """The newest first."""
+        found = await self.api.get("/transactions", params={"charge_point": self.name})
+        return list(found.json()["items"])
+
+    async def values(self, number: int) -> list[dict[str, Any]]:
+        found = await self.api.get(f"/transactions/{self.name}.{number}/meter-values")
+        return list(found.json()["items"])
+
+    async def connectors(self) -> dict[int, dict[str, Any]]:
+        return {one["connector_id"]: one for one in (await self.ask("GET")).json()["connectors"]}
+
+    async def command(self, action: str, payload: Any, **query: Any) -> httpx.Response:
+        return await self.ask("POST", f"/commands/{action}", json=payload, params=query)
+
+    async def check_counts(self) -> None:
+        """Just what the row says, for this charge point and by the metric."""
+        expected = set(self.row.strict_faults if self.strict else self.row.faults)
+        found: dict[str, int] = {}
+        with trio.move_on_after(20):
+            while True:
+                items = (await self.ask("GET", "/faults")).json()["items"]
+                found = {item["name"]: item["count"] for item in items}
+                if expected <= set(found) and (not self.marked or "action_unknown" in found):
+                    break
+                await trio.sleep(0.02)
+        assert set(found) - {"action_unknown"} == expected, found
+        metric = await self.metric()
+        assert all(metric[name] >= count for name, count in found.items())
+
+    async def metric(self) -> dict[str, float]:
+        """`csms_faults` of the gateway, by name."""
+        text = (await self.api.get(f"http://127.0.0.1:{self.site.gateway.ports['health']}/metrics")).text
+        return {
+            sample.labels["fault"]: sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == "csms_faults_total"
+        }

@@ -1,0 +1,48 @@
+"""The rows: number, word, the faults that are counted, what strict mode does; the README says the same."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.ocpp16.errors import CODES
+from tests.system.quirks.scene import Scene
+
+type Word = Literal["repaired", "tolerated", "refused", "not detectable"]
+type Play = Callable[[Scene], Awaitable[None]]
+
+SAME = "the same"
+QUIRKS: dict[int, "Quirk"] = {}
+
+
+@dataclass(frozen=True)
+class Quirk:
+    """`faults` are all that a lenient charge point is counted, and a strict one if it is served the same."""
+
+    number: int
+    word: Word
+    faults: frozenset[str]
+    strict: str
+    strict_faults: frozenset[str]
+    play: Play
+
+    def __str__(self) -> str:
+        return f"Q{self.number}"
+
+
+def quirk(
+    number: int,
+    word: Word,
+    *faults: str,
+    strict: str = SAME,
+    strict_faults: tuple[str, ...] | None = None,
+) -> Callable[[Play], Play]:
+    """Register the row that a function plays. By default a CALLERROR counts as `payload_invalid`."""
+    if strict_faults is None:
+        strict_faults = ("payload_invalid",) if strict in CODES else faults
+
+    def register(play: Play) -> Play:
+        assert number not in QUIRKS
+        QUIRKS[number] = Quirk(number, word, frozenset(faults), strict, frozenset(strict_faults), play)
+        return play
+
+    return register
