@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from tests.conformance.cases import CASES, case_of
+from tests.conformance.cases import BY_ID, CASES
 from tests.conformance.recording import Outcome, Recorder, worst
 
 
@@ -37,17 +37,21 @@ FEATURES: Final = (
 
 
 def judge(feature: Feature, recorder: Recorder) -> Outcome:
-    """The worst of its proofs, each skip and failure with what it is."""
-    found = []
-    for name in feature.proof:
-        cases = [case for case in CASES if case.id == name]
-        outcome = recorder.of_case(cases[0]) if cases else recorder.of_test(name)
-        found.append(Outcome(outcome.word, f"{name}: {outcome.why}" if outcome.why else ""))
-    return worst(found)
+    """The worst of its proofs; which of them are so, and why."""
+    found = {name: _of(name, recorder) for name in feature.proof}
+    word = worst(found.values()).word
+    reasons: dict[str, list[str]] = {}
+    for name, outcome in found.items():
+        if outcome.word == word and outcome.why:
+            reasons.setdefault(outcome.why, []).append(name)
+    return Outcome(word, "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items()))
+
+
+def _of(name: str, recorder: Recorder) -> Outcome:
+    case = BY_ID.get(name)
+    return recorder.of_test(name) if case is None else recorder.of_case(case)
 
 
 def tests_named() -> list[str]:
     """The proofs that are no case."""
-    ids = {case.id for case in CASES}
-    proofs = (name for feature in (*PROFILES, *FEATURES) for name in feature.proof)
-    return [name for name in proofs if name not in ids and case_of(name) is None]
+    return [name for feature in (*PROFILES, *FEATURES) for name in feature.proof if name not in BY_ID]

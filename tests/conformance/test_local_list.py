@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from tests.conformance.charge_point import ChargePoint
 from tests.conformance.laboratory import SECOND, VALID, Done, Laboratory
 from tests.conformance.station import Json
@@ -18,30 +16,39 @@ def entry(tag: str, **info: Any) -> Json:
 FULL = {"listVersion": 1, "updateType": "Full", "localAuthorizationList": [entry(VALID)]}
 
 
+async def accepted(lab: Laboratory) -> tuple[int | None, list[str]]:
+    """The version and the tags that the charge point has, as an operator sees it."""
+    found = await lab.read("/local-list/accepted")
+    return found["list_version"], [each["id_tag"] for each in found["items"]]
+
+
 async def send(lab: Laboratory, cp: ChargePoint, asked: Json, status: str) -> Done:
     return await lab.command(cp, "SendLocalList", asked, {"status": status})
 
 
-@pytest.mark.parametrize("version", [-1])
-async def test_tc_042_1_version_not_supported(lab: Laboratory, version: int) -> None:
+async def test_tc_042_1_version_not_supported(lab: Laboratory) -> None:
     async with lab.booted() as cp:
-        done = await lab.command(cp, "GetLocalListVersion", {}, {"listVersion": version})
+        done = await lab.command(cp, "GetLocalListVersion", {}, {"listVersion": -1})
         assert done.heard.payload == {}
+        assert (await lab.read("/local-list/accepted"))["reported"]["list_version"] == -1
 
 
 async def test_tc_042_2_version_empty(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "GetLocalListVersion", {}, {"listVersion": 0})
+        assert (await lab.read("/local-list/accepted"))["reported"]["list_version"] == 0
 
 
 async def test_tc_043_1_not_supported(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await send(lab, cp, FULL, "NotSupported")
+        assert await accepted(lab) == (None, [])
 
 
 async def test_tc_043_3_failed(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await send(lab, cp, FULL, "Failed")
+        assert await accepted(lab) == (None, [])
 
 
 async def test_tc_043_4_full(lab: Laboratory) -> None:
@@ -50,6 +57,7 @@ async def test_tc_043_4_full(lab: Laboratory) -> None:
         entries = {each["idTag"]: each for each in done.heard.payload["localAuthorizationList"]}
         assert VALID in entries
         assert all(each["idTagInfo"]["status"] for each in entries.values())
+        assert await accepted(lab) == (1, [VALID])
 
 
 async def test_tc_043_5_differential(lab: Laboratory) -> None:
@@ -63,3 +71,24 @@ async def test_tc_043_5_differential(lab: Laboratory) -> None:
         assert done.heard.payload["listVersion"] > 1
         assert [each["idTag"] for each in done.heard.payload["localAuthorizationList"]] == [SECOND]
         assert done.heard.payload["localAuthorizationList"][0]["idTagInfo"]["status"] == "Accepted"
+        assert await accepted(lab) == (2, [SECOND, VALID])
+
+
+async def test_a_differential_has_the_one_tag_that_is_new(lab: Laboratory) -> None:
+    """Of TC_043_5, where the central system works out what differs."""
+    path = f"/charge-points/{lab.id}/local-list"
+    status = {"status": "Accepted"}
+
+    async def sent(cp: ChargePoint, type_: str, version: int, tag: str) -> None:
+        """This version, with this tag alone."""
+        entries = [{"idTag": tag, "idTagInfo": status}]
+        due = {"listVersion": version, "updateType": type_, "localAuthorizationList": entries}
+        body = {"type": type_.lower()}
+        await lab.operate(cp, "POST", f"{path}/send", "SendLocalList", due, status, body=body)
+
+    async with lab.booted() as cp:
+        (await lab.api.put(path, json={"entries": [{"id_tag": VALID}]})).raise_for_status()
+        await sent(cp, "Full", 1, VALID)
+        (await lab.api.patch(path, json={"put": [{"id_tag": SECOND}]})).raise_for_status()
+        await sent(cp, "Differential", 2, SECOND)
+        assert await accepted(lab) == (2, [SECOND, VALID])

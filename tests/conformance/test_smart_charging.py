@@ -40,6 +40,12 @@ async def set_profile(lab: Laboratory, cp: ChargePoint, connector: int, wanted: 
     return found
 
 
+async def installed(lab: Laboratory) -> dict[int, Json]:
+    """By id, what an operator sees of the charge point's profiles."""
+    items = (await lab.read("/charging-profiles"))["items"]
+    return {each["charging_profile_id"]: each for each in items}
+
+
 async def test_tc_056_tx_default_profile(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         sent = await set_profile(lab, cp, 1, profile("TxDefaultProfile"))
@@ -59,6 +65,8 @@ async def test_tc_056_tx_default_profile(lab: Laboratory) -> None:
         in_watt["chargingSchedule"]["chargingSchedulePeriod"] = [{"startPeriod": 0, "limit": 6000.0}]
         sent = await set_profile(lab, cp, 1, in_watt)
         assert sent["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 6000}]
+        kept = (await installed(lab))[1]
+        assert (kept["purpose"], kept["connector_id"], kept["profile"]) == ("TxDefaultProfile", 1, in_watt)
 
 
 @pytest.mark.parametrize("kind", ["Absolute", "Relative"])
@@ -72,6 +80,9 @@ async def test_tc_057_tx_profile(lab: Laboratory, kind: str) -> None:
         absolute = kind == "Absolute"
         assert (sent.keys() >= {"validFrom", "validTo"}) is absolute
         assert (sent["chargingSchedule"].keys() >= {"startSchedule", "duration"}) is absolute
+        assert (await installed(lab))[1]["transaction_id"] == f"{lab.id}.{transaction}"
+        await cp.end(transaction, "Local", tag=VALID)
+        assert await installed(lab) == {}
 
 
 @pytest.mark.parametrize("kind", ["Relative", "Absolute"])
@@ -84,7 +95,8 @@ async def test_tc_059_remote_start_with_profile(lab: Laboratory, kind: str) -> N
         assert not sent.keys() & {"transactionId", "recurrencyKind"}
         assert sent["chargingSchedule"]["chargingSchedulePeriod"][0]["startPeriod"] == 0
         assert ("startSchedule" in sent["chargingSchedule"]) is (kind == "Absolute")
-        await cp.charge(VALID)
+        transaction = await cp.charge(VALID)
+        assert (await installed(lab))[1]["transaction_id"] == f"{lab.id}.{transaction}"
 
 
 async def test_tc_066_get_composite_schedule(lab: Laboratory) -> None:
@@ -100,15 +112,17 @@ async def test_tc_066_get_composite_schedule(lab: Laboratory) -> None:
         assert done.heard.payload == asked
 
 
-async def _clear(lab: Laboratory, cp: ChargePoint, connector: int, ids: tuple[int, int], stack: int) -> None:
-    """One by its id, one by its properties, and the rest."""
-    for asked in (
-        {"id": ids[0]},
-        {"connectorId": connector, "chargingProfilePurpose": "TxDefaultProfile", "stackLevel": stack},
-        {},
-    ):
+async def _clear(lab: Laboratory, cp: ChargePoint, ids: tuple[int, int, int], stack: int) -> None:
+    """The first by its id, the second by its properties, and all that is left."""
+    by_properties = {"connectorId": 1, "chargingProfilePurpose": "TxDefaultProfile", "stackLevel": stack}
+    wanted: tuple[Json, ...] = {"id": ids[0]}, by_properties, {}
+    left = set(ids)
+    assert (await installed(lab)).keys() == left
+    for asked, gone in zip(wanted, ids, strict=True):
         done = await lab.command(cp, "ClearChargingProfile", asked, ACCEPTED)
         assert done.heard.payload == asked
+        left.remove(gone)
+        assert (await installed(lab)).keys() == left
 
 
 async def test_tc_067_clear_charging_profile(lab: Laboratory) -> None:
@@ -116,10 +130,10 @@ async def test_tc_067_clear_charging_profile(lab: Laboratory) -> None:
         # Edition 2024-04: three default profiles of different levels.
         for level in range(3):
             await set_profile(lab, cp, 1, profile("TxDefaultProfile", level + 1, stack=STACK + level))
-        await _clear(lab, cp, 1, (1, 2), STACK + 1)
+        await _clear(lab, cp, (1, 2, 3), STACK + 1)
         # Edition 2025-06: one of each purpose, while charging.
         transaction = await cp.charge(VALID)
         await set_profile(lab, cp, 0, profile("ChargePointMaxProfile", 11))
         await set_profile(lab, cp, 1, profile("TxDefaultProfile", 12))
         await set_profile(lab, cp, 1, profile("TxProfile", 13, transactionId=transaction))
-        await _clear(lab, cp, 1, (11, 12), STACK)
+        await _clear(lab, cp, (11, 12, 13), STACK)
