@@ -87,16 +87,23 @@ async def send(
                 members={"id": submitted.command_id},
             )
         case Submitted(command):
-            wait_s = timeout_s if wait_s is None else wait_s
-            return Sent(await _waited(command, wait_s, wait_for), warnings)
+            if wait_s is None:
+                wait_s = timeout_s
+            if held.answers.waiting >= WAITING_MAX:
+                wait_s = 0.0
+            to_the_end = submitted.fresh and wait_s >= timeout_s
+            return Sent(await _waited(command, wait_s, wait_for, to_the_end=to_the_end), warnings)
         case _:
             assert_never(submitted)
 
 
-async def _waited(command: Command, wait_s: float, wait_for: WaitFor) -> Command:
-    """Wait until there is nothing more to wait for, or `wait_s` have passed. Raises Problem (503)."""
+async def _waited(command: Command, wait_s: float, wait_for: WaitFor, *, to_the_end: bool) -> Command:
+    """Wait until there is nothing more to wait for, or `wait_s` have passed. Raises Problem (503).
+
+    `to_the_end`: for the answer as long as its deadline says, by the store's clock and not by ours.
+    """
     store, answers = services().store, services().answers
-    until = trio.current_time() + (wait_s if answers.waiting < WAITING_MAX else 0.0)
+    until = trio.current_time() + wait_s
     pause_s = REREAD_S
     with answers.listening(command.id) as wake:
         while True:
@@ -110,7 +117,8 @@ async def _waited(command: Command, wait_s: float, wait_for: WaitFor) -> Command
                 return command
             left_s = until - now
             if command.status in _WAITING:
-                left_s = min(left_s, (command.deadline_ms - store.server_time_ms()) / 1000)
+                deadline_s = (command.deadline_ms - store.server_time_ms()) / 1000
+                left_s = deadline_s if to_the_end else min(left_s, deadline_s)
             if left_s <= 0:
                 if away:
                     raise store_away(id=command.id)

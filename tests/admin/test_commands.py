@@ -68,6 +68,23 @@ async def test_the_deadline_passes(api: Api) -> None:
         assert late.json()["status"] == "answered"
 
 
+async def test_who_waits_to_the_end_is_told_of_the_end(api: Api) -> None:
+    """Whatever the two clocks say: there is no "not yet" a moment before the deadline."""
+    async with connected(api.store, TENANT, "CP-1", is_silent):
+        api.store._clock_offset_ms -= 400
+        with trio.fail_after(5):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?timeout=1"), 504, "deadline-passed")
+
+
+async def test_a_repeat_waits_as_long_as_it_asks_itself(api: Api) -> None:
+    key = {"Idempotency-Key": "long"}
+    async with connected(api.store, TENANT, "CP-1", is_silent):
+        first = await api.client.post(f"{PATH}/ClearCache?timeout=600&wait=0", headers=key)
+        with trio.fail_after(5):
+            again = await api.client.post(f"{PATH}/ClearCache?timeout=1", headers=key)
+        assert (first.status_code, again.status_code) == (202, 202)
+
+
 async def test_a_callerror_comes_with_its_code(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         response = await api.client.post(f"{PATH}/UnlockConnector", json={"connectorId": 1})
