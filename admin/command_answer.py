@@ -125,8 +125,19 @@ def _without_keys(response: msgspec.Raw) -> msgspec.Raw:
 
 
 def _without_credentials(written: msgspec.Raw) -> msgspec.Raw:
-    """Mask what stands before the `@` and behind the `?` of locations; they end before the text's quote."""
-    return msgspec.Raw(mask_location(bytes(written).decode()).encode())
+    """Mask what would let others into where a charge point fetches or uploads; it may quote that."""
+    try:
+        return msgspec.Raw(msgspec.json.encode(_masked(msgspec.json.decode(written))))
+    except (msgspec.DecodeError, RecursionError):
+        return msgspec.Raw(b"null")
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_masked(part) for part in value]
+    return mask_location(value) if isinstance(value, str) else value
 
 
 def _is_key(name: object) -> bool:

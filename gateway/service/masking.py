@@ -66,13 +66,21 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-_USERINFO = re.compile(r"(://)[^/\s\"'<>\\]*@")
-_QUERY = re.compile(r"(://[^\s\"'<>?#\\]*\?)[^\s\"'<>#\\]+")
+# One match takes all that it has looked at, so that no text is looked at twice.
+_LOCATION = re.compile(
+    r"""://(?P<userinfo>[^/\s"'<>\\]*@)?(?P<rest>(?:(?!://)[^\s"'<>?#\\])*)(?P<query>\?[^\s"'<>#\\]+)?"""
+)
 
 
 def mask_location(text: str) -> str:
     """Return URLs without `user:password@` and without a query: many a link is signed by that."""
-    return _QUERY.sub(rf"\1{MASK}", _USERINFO.sub(rf"\1{MASK}@", text))
+    return _LOCATION.sub(_masked_location, text)
+
+
+def _masked_location(found: re.Match[str]) -> str:
+    userinfo = f"{MASK}@" if found["userinfo"] else ""
+    query = f"?{MASK}" if found["query"] else ""
+    return f"://{userinfo}{found['rest']}{query}"
 
 
 def mask_text(text: str, most: int = _TEXT_MOST) -> str:

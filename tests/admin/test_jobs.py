@@ -173,6 +173,17 @@ async def test_credentials_in_a_location_are_shown_nowhere(api: Api) -> None:
                 assert MASKED in response.text
 
 
+async def test_what_a_charge_point_quotes_is_masked_however_it_is_written(api: Api) -> None:
+    escaped = LOCATION.replace("/", r"\/")
+
+    async def quotes(session: FakeSession, command: str, _: object) -> None:
+        await session.answer(command, f'{{"status":"Rejected","filename":"{escaped}"}}'.encode())
+
+    async with connected(api.store, TENANT, "CP-1", quotes):
+        sent = await api.client.post(f"{BASE}/commands/GetLog", json=LOG | {"requestId": 1})
+        assert sent.json()["response"] == {"status": "Rejected", "filename": MASKED}
+
+
 async def test_a_job_that_is_forgotten(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:

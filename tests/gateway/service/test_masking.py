@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.service import logs
 from gateway.service.config import ConfigError
-from gateway.service.masking import mask, mask_text
+from gateway.service.masking import mask, mask_location, mask_text
 
 SECRET = "s3cr3t-V4lue_of+this"
 
@@ -174,3 +175,35 @@ def test_a_token_in_a_path_is_masked_whatever_stands_around_it(before: str, toke
     masked = mask_text(f"{before}/OCPP16/demo/{token}/{after}")
     if token not in before + after:
         assert token not in masked
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("ftp://user:pass@host:21/a/b", "ftp://***@host:21/a/b"),
+        ("https://p@ss@host/x@y", "https://***@host/x@y"),
+        ("https://host/x?sig=abc&se=1#part", "https://host/x?***#part"),
+        ("https://u@host/x?sig=@b", "https://***@host/x?***"),
+        ('{"location":"ftp://u:p@h/x?s=1","retries":1}', '{"location":"ftp://***@h/x?***","retries":1}'),
+        ("https://host/what?", "https://host/what?"),
+        ("https://host/x?to=https://a:b@c&sig=d", "https://host/x?***"),
+        ("https://proxy/ftp://u:p@host/x", "https://proxy/ftp://***@host/x"),
+        ("ftp://u:p?w@host/x", "ftp://***@host/x"),
+        ("host/x@y?z", "host/x@y?z"),
+        ("", ""),
+    ],
+)
+def test_credentials_of_a_location_are_masked_and_nothing_else(location: str, shown: str) -> None:
+    assert mask_location(location) == shown
+
+
+@given(st.text(max_size=200))
+def test_a_location_in_json_leaves_it_json(location: str) -> None:
+    assert json.loads(mask_location(json.dumps({"x": f"ftp://a:b@{location}?c"}))).keys() == {"x"}
+
+
+def test_a_hostile_location_costs_little() -> None:
+    for piece in ("://", "://@", "?", "://?", "@", "://a?b"):
+        began = time.perf_counter()
+        mask_location(piece * 20_000)
+        assert time.perf_counter() - began < 1.0
