@@ -119,6 +119,16 @@ async def test_a_rejected_cancellation_of_one_that_nobody_knows(api: Api) -> Non
         ]
 
 
+async def test_a_rejected_cancellation_leaves_it_standing(api: Api) -> None:
+    statuses = {"ReserveNow": "Accepted", "CancelReservation": "Rejected"}
+    answering, _ = remembering(lambda action, _payload: {"status": statuses[action]})
+    async with connected(api.store, TENANT, "CP-1", answering):
+        await api.client.post(PATH, json=WANTED | {"reservation_id": 7})
+        answer = await api.client.delete(f"{PATH}/7")
+        assert answer.json()["command"]["response"] == {"status": "Rejected"}
+        assert answer.json()["reservation"]["state"] == "active"
+
+
 async def test_it_is_used_by_the_transaction_that_names_it(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
