@@ -14,13 +14,13 @@ from admin import sse, times
 from admin.openapi import components, describes
 from admin.problems import Fault, invalid
 from admin.services import services
-from admin.sse import HEARTBEAT_S
 from state import events
 from state.cursors import Cursor, Position
 from state.errors import StateError
 from state.events import Event
 from state.feed import Delivery, Feed, Gap, Lagging, Subscription
 
+HEARTBEAT_S = sse.HEARTBEAT_S
 ID_EVERY_S = 1.0
 
 blueprint = Blueprint("events", __name__)

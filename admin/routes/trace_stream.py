@@ -12,13 +12,13 @@ from admin.openapi import components, describes
 from admin.problems import Fault, invalid
 from admin.routes.traces import found
 from admin.services import Viewers, services
-from admin.sse import HEARTBEAT_S
 from admin.trace_answers import BadPlace, FrameAnswer, frame_answer
 from state import traces
 from state.errors import StateError
 from state.store import Store
 from state.traces import Entry, Trace
 
+HEARTBEAT_S = sse.HEARTBEAT_S
 POLL_S = 0.25
 SETTLED_MS = 2_000
 """After a trace's end what its gateway had still to write has come."""
