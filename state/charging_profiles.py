@@ -97,11 +97,21 @@ class Which(NamedTuple):
 
 
 async def read(store: Store, tenant: str, charge_point: str) -> Mirror:
-    """Profiles by id; promises and doubts, oldest first."""
+    """Profiles by id; promises and doubts, oldest first. A doubt ends with the transaction it is about."""
     keys = ChargePointKeys(tenant, charge_point)
-    names = (keys.charging_profiles, keys.charging_profile_promises, keys.charging_profile_doubts)
+    names = (
+        keys.charging_profiles,
+        keys.charging_profile_promises,
+        keys.charging_profile_doubts,
+        keys.open,
+    )
     replies = checked(await store.pipeline([("HGETALL", name) for name in names]))
-    doubts = sorted((_doubt(*item) for item in fields(replies[2]).items()), key=lambda one: one.since_ms)
+    running = {pointer.partition(" ")[0] for pointer in fields(replies[3]).values()}
+    doubted = [(id_, record.split(" ")) for id_, record in fields(replies[2]).items()]
+    doubts = sorted(
+        (_doubt(id_, *record[:-1]) for id_, record in doubted if record[-1] == "-" or record[-1] in running),
+        key=lambda one: one.since_ms,
+    )
     profiles = [_profile(int(id_), record, doubts) for id_, record in _raw(replies[0])]
     promises = [_promise(id_, record) for id_, record in _raw(replies[1])]
     lately_ms = store.server_time_ms() - LASTS_MS
@@ -227,8 +237,7 @@ def _promise(command_id: str, record: bytes) -> Promise:
     return Promise(command_id, profile_id, level, since_ms, payload)
 
 
-def _doubt(id_: str, record: str) -> Doubt:
-    profile, _, since_ms, why, action = record.split(" ")
+def _doubt(id_: str, profile: str, _body: str, since_ms: str, why: str, action: str) -> Doubt:
     return Doubt(
         profile_id=None if profile == "*" else int(profile),
         since_ms=int(since_ms),

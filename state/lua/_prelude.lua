@@ -81,7 +81,7 @@ end
 
 local PROFILES_KEPT, PROFILE_DOUBTS_KEPT = 200, 32
 
--- A command that may have changed the profiles without our knowing: 'profile body since_ms status action'.
+-- A command that may have changed the profiles without our knowing: 'profile body since_ms status action transaction'.
 local function doubt_profiles(doubts, id, doubt)
   if redis.call('HLEN', doubts) >= PROFILE_DOUBTS_KEPT then id = 'more' end
   redis.call('HSET', doubts, id, doubt)
@@ -93,7 +93,8 @@ local function watch_profiles(doubts, command, id, action, status)
   if status ~= 'timeout' and status ~= 'unknown' then return end
   local c = redis.call('HMGET', command, 'payload', 'body')
   local profile = string.match(c[1], '"chargingProfileId":(%-?%d+)') or string.match(c[1], '"id":(%-?%d+)') or '*'
-  doubt_profiles(doubts, id, table.concat({profile, c[2], now_ms(), status, action}, ' '))
+  local transaction = string.match(c[1], '"transactionId":(%-?%d+)') or '-'
+  doubt_profiles(doubts, id, table.concat({profile, c[2], now_ms(), status, action, transaction}, ' '))
 end
 
 -- What was asked for once more, or settled about this profile since.
@@ -115,7 +116,7 @@ local function install_profile(profiles, doubts, events, member, new)
     if not same and all[i] ~= new.id then kept = kept + 1 end
   end
   if kept >= PROFILES_KEPT then
-    doubt_profiles(doubts, 'full', new.id .. ' - ' .. now_ms() .. ' full SetChargingProfile')
+    doubt_profiles(doubts, 'full', new.id .. ' - ' .. now_ms() .. ' full SetChargingProfile -')
     return {'full'}
   end
   for _, id in ipairs(replaced) do redis.call('HDEL', profiles, id) end

@@ -227,6 +227,18 @@ async def test_doubts_end_when_the_same_is_asked_again_and_answered(store: Store
     assert (await read(store)).doubts == ()
 
 
+async def test_a_doubt_about_a_transactions_profile_ends_with_the_transaction(store: Store) -> None:
+    lease = await claimed(store)
+    transaction = await start(store, lease)
+    payload = setting(1)
+    payload["csChargingProfiles"]["transactionId"] = transaction
+    id_ = await sent(store, lease, "SetChargingProfile", payload)
+    await commands.settle(store, KEYS, id_, status="timeout")
+    assert [one.profile_id for one in (await read(store)).doubts] == [1]
+    await transactions.stop(store, lease, a_stop(transaction), b"")
+    assert (await read(store)).doubts == ()
+
+
 async def test_the_sweep_leaves_doubts_too(store: Store) -> None:
     lease = await claimed(store)
     id_ = await sent(store, lease, "SetChargingProfile", setting(1))
