@@ -15,7 +15,7 @@ from gateway.ocpp16.types import ChargingProfile, ChargingRateUnit, ChargingSche
 PERIODS: Final = 1024
 """Of a composite schedule at most."""
 LOOKS: Final = 200_000
-"""Into profiles at most, for one composite schedule: about 0.3 s."""
+"""Into profiles at most, for one composite schedule; a slice counts as four at least: about 0.3 s."""
 NOMINAL_VOLTAGE: Final = Decimal(230)
 
 _RECURS_MS: Final = {"Daily": 86_400_000, "Weekly": 604_800_000}
@@ -102,7 +102,7 @@ def _walk(
     voltage: Decimal,
 ) -> tuple[tuple[Period, ...], int]:
     """Cut, merge, and say how far we came."""
-    slices = max(1, LOOKS // max(1, sum(map(len, stacks))))
+    slices = LOOKS // max(4, sum(map(len, stacks))) + 1
     found: list[Period] = []
     second = 0
     while second < duration and slices:
