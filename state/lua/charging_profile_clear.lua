@@ -1,4 +1,5 @@
 -- KEYS profiles doubts events | ARGV member id connector purpose level body because -> {'cleared' | 'doubted', ids...}
+-- WITH charging_profiles
 -- '' is any; an id alone decides. With `because` they are not removed: that they are there is in doubt.
 local found, all, everything = {}, redis.call('HGETALL', KEYS[1]), true
 for i = 2, 5 do everything = everything and ARGV[i] == '' end

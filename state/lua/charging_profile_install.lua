@@ -1,6 +1,7 @@
 -- KEYS profiles doubts events open transaction
 -- | ARGV member id connector purpose level transaction command profile
 -- -> {'installed', replaced...} | {'known'} | {'ended'} | {'full'}
+-- WITH charging_profiles
 -- A TxProfile that names no transaction is for the one that is running on its connector.
 local transaction, command = ARGV[6], ARGV[7]
 local known = redis.call('HGET', KEYS[1], ARGV[2]) or ''

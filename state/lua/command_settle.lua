@@ -1,5 +1,6 @@
 -- KEYS command pending overdue events profile_doubts | ARGV member id moves when response error kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
+-- WITH charging_profiles
 -- `moves` is a part of the table in command_table.py. `when`: '' always, 'overdue' if the deadline has passed,
 -- or an epoch: if the command was claimed under an earlier one.
 local c = redis.call('HMGET', KEYS[1], 'of', 'status', 'deadline_ms', 'epoch', 'action', 'reply_to')

@@ -1,6 +1,7 @@
 -- KEYS remote_starts command events transaction promises profiles doubts
 -- | ARGV member public_id data received_ms connector number ids...
 -- -> {'fulfilled', reply_to} | {'again'} | {'older'}
+-- WITH charging_profiles
 -- `ids`: the command, then what the same start would meet but was promised earlier, and never kept.
 local t = redis.call('HMGET', KEYS[4], 'received_ms', 'command', 'stop_answer')
 local c = redis.call('HMGET', KEYS[2], 'sent_ms', 'reply_to')

@@ -2,6 +2,7 @@
 -- | ARGV epoch holder member id digest orphan data compact received_ms fields...
 -- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter}
 -- | {'orphaned', fence} | {'orphan_replayed', fence, orphan}
+-- WITH charging_profiles
 -- A stop settles only a start that exists. The fingerprint is empty if a later start has taken it over.
 local f, id = fence(), ARGV[4]
 local t = redis.call('HMGET', KEYS[7], 'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter')
