@@ -113,7 +113,10 @@ class Session:
             self._tolerate(strict=record.strict)
 
     def _tolerate(self, *, strict: bool) -> None:
-        self.connection.tolerate(None if strict else lambda name: self._count_faults(Counter((name,))))
+        self.connection.tolerate(None if strict else self._tolerated)
+
+    def _tolerated(self, name: str) -> None:
+        self._count_faults(Counter((name,)))
 
     def _count_faults(self, faults: Counter[str]) -> None:
         self.node.count_faults(self.lease.keys, faults)

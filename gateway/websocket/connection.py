@@ -260,19 +260,19 @@ class Connection:
         silent = now - self.last_received
         if silent < limits.ping_interval_s:
             return None
-        if silent > limits.ping_interval_s + limits.pong_s and not self._bears(silent):
+        if silent > limits.ping_interval_s + limits.pong_s and not self._bears(now):
             return self._cut_silent
         if self._pinged_at < self.last_received:
             return self._ping
         return self._ping if self._mute and now - self._pinged_at >= limits.ping_interval_s else None
 
-    def _bears(self, silent: float) -> bool:
+    def _bears(self, now: float) -> bool:
         """Whether silence may be a peer that knows no PING: its TCP, at least, acknowledges what we send."""
-        if self._tell is None or self._mute is False or silent > self._limits.mute_s:
+        if self._tell is None or self._mute is False or now - self.last_received > self._limits.mute_s:
             return False
-        if self._stream.unacknowledged():
+        if now - self._pinged_at > self._limits.pong_s and self._stream.unacknowledged():
             return False
-        if self._mute is None:
+        if self._mute is None and self._pinged_at >= self.last_received:
             self._mute = True
             self._tell("no_pong")
         return True

@@ -145,6 +145,15 @@ def test_facts_without_a_time_are_taken(time: dict[str, None]) -> None:
     )
 
 
+def test_a_boot_without_vendor_or_model() -> None:
+    message, payload, repairs = read(core.BootNotification, chargePointVendor=None, firmwareVersion="1")
+    assert message == core.BootNotification(
+        charge_point_vendor="", charge_point_model="", firmware_version="1"
+    )
+    assert payload == {"chargePointVendor": "", "chargePointModel": "", "firmwareVersion": "1"}
+    assert repairs == ("required_absent", "required_absent")
+
+
 def test_configuration_keys_without_readonly() -> None:
     message, _, repairs = read(
         core.GetConfigurationResult, configurationKey=[{"key": "A"}, {"key": "B", "readonly": "True"}]

@@ -245,18 +245,22 @@ def test_an_unanswered_call_is_no_repeat(protocol: Protocol) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "result"),
+    ("frame", "result", "faults"),
     [
-        (b'[2,"a","Heartbeat",{}]', core.HeartbeatResult(current_time=TIME)),
+        (b'[2,"a","Heartbeat",{}]', core.HeartbeatResult(current_time=TIME), {}),
         (
             b'[2,"a","BootNotification",{"chargePointVendor":"v","chargePointModel":"m"}]',
             core.BootNotificationResult(status="Accepted", current_time=TIME, interval=300),
+            {"repeated_call": 2},
         ),
     ],
 )
-def test_times_are_answered_afresh(protocol: Protocol, frame: bytes, result: Any) -> None:
-    protocol.answer(called(protocol.receive(frame, 0)), result)
-    called(protocol.receive(frame, 1))
+def test_times_are_answered_afresh(
+    protocol: Protocol, frame: bytes, result: Any, faults: dict[str, int]
+) -> None:
+    for _ in range(3):
+        protocol.answer(called(protocol.receive(frame, 0)), result)
+    assert protocol.faults == faults
 
 
 def test_only_the_last_few_answers_are_kept(protocol: Protocol) -> None:

@@ -69,3 +69,40 @@ def test_plausible_is_from_2015_to_tomorrow() -> None:
     assert timestamps.plausible(1_420_070_400_000, NOON)
     assert not timestamps.plausible(1_420_070_399_999, NOON)
     assert not timestamps.plausible(0, NOON)
+
+
+@pytest.mark.parametrize(
+    ("ms", "odd"),
+    [
+        (0, "time_before_2015"),
+        (1_420_070_399_999, "time_before_2015"),
+        (1_420_070_400_000, None),
+        (NOON + 300_000, None),
+        (NOON + 300_001, "time_ahead"),
+    ],
+)
+def test_what_a_readable_time_may_have_wrong(ms: int, odd: str | None) -> None:
+    assert timestamps.oddness(ms, NOON) == odd
+
+
+@given(st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001  written as UTC
+def test_usual_times_are_taken_for_that(at: datetime) -> None:
+    for text in (at.isoformat(timespec="seconds") + "Z", at.isoformat(timespec="milliseconds") + "Z"):
+        assert timestamps.is_usual(text)
+        assert timestamps.parse(text).faults == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-01-31T12:00:00",
+        "2026-01-31T12:00:00+02",
+        "2026-01-31T12:00:00+02:00",
+        "2026-01-31 12:00:00Z",
+        "1970-01-01T00:00:00Z",
+        "2014-12-31T23:59:59.999Z",
+    ],
+)
+def test_others_are_looked_at(text: str) -> None:
+    assert not timestamps.is_usual(text)

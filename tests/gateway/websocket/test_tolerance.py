@@ -1,0 +1,133 @@
+"""What a connection puts up with when its owner says so: binary messages, and peers that answer no PING."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from gateway.websocket.close_codes import Closed, ConnectionClosed
+from gateway.websocket.connection import Connection
+from gateway.websocket.http_upgrade import Upgrade, repair
+from gateway.websocket.limits import Limits
+
+from .support import Echo, RawPeer, frame, plain, raw_peer, serving, text
+
+SOON = Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=100, close_s=0.2)
+
+
+class Tolerant(Echo):
+    """Echoes, and notes what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+        self.connection: Connection | None = None
+
+    async def __call__(self, upgrade: Upgrade) -> None:
+        connection = self.connection = await upgrade.accept("ocpp1.6")
+        connection.tolerate(self.told.append)
+
+        async def on_text(message: bytes) -> None:
+            self.received.append(message)
+            await connection.send(message)
+
+        try:
+            self.ends.append(await connection.run(on_text))
+        finally:
+            self.ended.set()
+
+    async def end(self) -> Closed:
+        await self.ended.wait()
+        return self.ends[0]
+
+
+@asynccontextmanager
+async def tolerant_peer(limits: Limits | None = None) -> AsyncIterator[tuple[Tolerant, RawPeer]]:
+    handle = Tolerant()
+    async with serving(handle, limits=limits or Limits(close_s=0.2)) as server, raw_peer(server) as peer:
+        yield handle, peer
+
+
+async def test_binary_messages_are_read_as_text_whole_or_in_fragments() -> None:
+    async with tolerant_peer() as (handle, peer):
+        sent = frame(0x82, b"one") + text("two") + frame(0x02, b"th") + frame(0x89) + frame(0x80, b"ree")
+        await peer.send(sent)
+        expected = plain(0x81, b"one") + plain(0x81, b"two") + plain(0x8A) + plain(0x81, b"three")
+        assert await peer.read(len(expected)) == expected
+        assert handle.told == ["binary_frame", "binary_frame"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (frame(0x82, b"caf\xe9"), 1003),
+        (frame(0x02, b"a") + frame(0x82, b"b"), 1002),
+        (frame(0x82, b"x" * 65_537), 1009),
+    ],
+)
+async def test_binary_messages_are_held_to_the_same_rules(sent: bytes, code: int) -> None:
+    async with tolerant_peer() as (handle, peer):
+        await peer.send(sent)
+        assert (await peer.read_all())[2:4] == code.to_bytes(2)
+        assert (await handle.end()).code == code
+        assert handle.told == []
+
+
+async def test_it_may_be_told_to_tolerate_no_longer() -> None:
+    async with tolerant_peer() as (handle, peer):
+        await peer.send(frame(0x82, b"one"))
+        assert await peer.read(5) == plain(0x81, b"one")
+        assert handle.connection is not None
+        handle.connection.tolerate(None)
+        await peer.send(frame(0x82, b"two"))
+        assert (await handle.end()).code == 1003
+
+
+async def test_a_peer_that_knows_no_ping_is_pinged_again_and_stays() -> None:
+    async with tolerant_peer(SOON) as (handle, peer):
+        assert await peer.read(6) == plain(0x89) * 3
+        await peer.send(text("x"))
+        assert await peer.read(3) == plain(0x81, b"x")
+        assert handle.told == ["no_pong"]
+        assert await peer.read(4) == plain(0x89) * 2
+        assert handle.told == ["no_pong"]
+
+
+async def test_even_that_ends_some_time() -> None:
+    async with tolerant_peer(Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=2.5)) as (handle, _):
+        end = await handle.end()
+        assert (end.code, end.by) == (1001, "us")
+        assert handle.told == ["no_pong"]
+
+
+async def test_one_that_answered_once_must_go_on() -> None:
+    async with tolerant_peer(SOON) as (handle, peer):
+        assert await peer.read(2) == plain(0x89)
+        await peer.send(frame(0x8A))
+        assert (await handle.end()).code == 1001
+        assert handle.told == []
+
+
+async def test_one_whose_tcp_acknowledges_nothing_is_dead() -> None:
+    """Its window is full, so what we send stays with us."""
+    async with tolerant_peer(SOON) as (handle, peer):
+        await peer.send(text("x"))
+        assert await peer.read(3) == plain(0x81, b"x")
+        connection = handle.connection
+        assert connection is not None
+        with suppress(ConnectionClosed):
+            while True:
+                await connection.send(b"x" * 60_000)
+        assert (await handle.end()).code == 1001
+        assert handle.told == []
+
+
+def test_a_connection_header_without_upgrade_is_replaced() -> None:
+    head = b"GET /x HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: keep-alive\r\n\r\n"
+    mended, repairs = repair(head)
+    assert mended == b"GET /x HTTP/1.1\r\nConnection: Upgrade\r\nHost: a\r\nUpgrade: WebSocket\r\n\r\n"
+    assert repairs == ["no_connection_upgrade"]
+    right = head.replace(b"keep-alive", b"keep-alive, Upgrade")
+    assert repair(right) == (right, [])
+    plain_http = head.replace(b"Upgrade: WebSocket\r\n", b"")
+    assert repair(plain_http) == (plain_http, [])
