@@ -25,7 +25,7 @@ _MEASURED = (
     "StatusNotification, Authorize, StartTransaction, MeterValues and StopTransaction.</p>"
 )
 _PLAYED = (
-    "Each was played over wss against the running product, every frame of it judged by the official JSON "
+    "What ran was played over wss against the running product, every frame of it judged by the official JSON "
     "schemas and by the order of the steps: a call that no step expects fails the case."
 )
 

@@ -19,6 +19,22 @@ from tests.conformance import schemas
 ANSWER_S = 20.0
 QUIET_S = 0.05
 
+# OCPP-J 1.6 table 7, in its own spelling.
+CODES = frozenset(
+    {
+        "NotImplemented",
+        "NotSupported",
+        "InternalError",
+        "ProtocolError",
+        "SecurityError",
+        "FormationViolation",
+        "PropertyConstraintViolation",
+        "OccurenceConstraintViolation",
+        "TypeConstraintViolation",
+        "GenericError",
+    }
+)
+
 type Json = dict[str, Any]
 
 
@@ -87,15 +103,11 @@ class Station:
     # --- The connection ---
 
     async def drop(self) -> None:
-        """As when the power fails: no CLOSE is sent."""
+        """As when the power fails: no CLOSE is sent. Raises Violation for what came before."""
+        if self._why:
+            raise Violation(self._why)
         self._gone = True
         await trio.aclose_forcefully(self.websocket.stream)
-
-    async def closed_by_peer(self) -> None:
-        """Until the central system has ended the connection."""
-        self._gone = True
-        with trio.fail_after(ANSWER_S):
-            await self.websocket.wait_closed()
 
     async def read(self) -> None:
         try:
@@ -103,7 +115,7 @@ class Station:
                 self._judge(frame)
         except ConnectionClosed as closed:
             self._break(f"the connection ended: {closed}")
-        except (Violation, ValueError, TypeError, KeyError, IndexError) as error:
+        except (AssertionError, ValueError, TypeError, KeyError, IndexError) as error:
             self._break(f"{error}")
         else:
             self._break("the central system closed the connection")
@@ -121,6 +133,8 @@ class Station:
                 self._answers.send_nowait([3, id_, payload])
             case [4, str(id_), str(code), str(description), dict(details)]:
                 self._asked(id_)
+                if code not in CODES or len(description) > 255:
+                    raise Violation(f"no CALLERROR of OCPP-J 1.6: {frame}")
                 self._answers.send_nowait([4, id_, code, description, details])
             case _:
                 raise Violation(f"no frame of OCPP-J: {frame}")
