@@ -6,9 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from state.store import Store, StoreConfig, open_store
 from tests.support.valkey_server import ValkeyServer
+
+# How long an example takes is the machine's affair: a busy one must not fail a test.
+settings.register_profile("csms", deadline=None)
+settings.load_profile("csms")
 
 
 @pytest.fixture(scope="session")
