@@ -8,12 +8,13 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
 from admin import actions, bodies, times
+from admin.command_query import known
 from admin.problems import Fault, invalid, not_found
 from admin.services import services
 from gateway.ocpp16 import actions as ocpp_actions
 from gateway.ocpp16.smart_charging import SetChargingProfile
 from gateway.ocpp16.types import ChargingProfile, ChargingProfilePurpose
-from state import charge_points, charging_profiles
+from state import charging_profiles
 from state.charging_profiles import Doubt, Profile, Promise, Slot, Which, Why
 from state.keys import ChargePointKeys
 from state.transaction_list import public_id
@@ -109,7 +110,7 @@ async def list_charging_profiles(tenant: str, charge_point: str) -> Response:
     What they amount to, compared with the charge point's own word, is the composite schedule.
     """
     asked = bodies.query(WhichQuery)
-    await _known(tenant, charge_point)
+    await known(tenant, charge_point)
     mirror = await charging_profiles.read(services().store, tenant, charge_point)
     which = Which(connector_id=asked.connector_id, purpose=asked.purpose)
     items = [_answer(charge_point, one) for one in mirror.profiles if which.means(one)]
@@ -129,7 +130,7 @@ async def forget_charging_profiles(tenant: str, charge_point: str) -> Response:
     ClearChargingProfile.
     """
     asked = bodies.query(WhichQuery)
-    keys = await _known(tenant, charge_point)
+    keys = await _keys(tenant, charge_point)
     which = Which(connector_id=asked.connector_id, purpose=asked.purpose)
     return bodies.answer(ForgottenAnswer(await charging_profiles.clear(services().store, keys, which)))
 
@@ -141,7 +142,7 @@ _ONE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pro
 @document_response(ChargingProfileAnswer)
 async def get_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Read a charging profile that the charge point has, as far as we know."""
-    await _known(tenant, charge_point)
+    await known(tenant, charge_point)
     return bodies.answer(await _one(tenant, charge_point, _number(charging_profile)))
 
 
@@ -154,7 +155,7 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
     The body is the payload of the SetChargingProfile that would have set it. It replaces what the charge
     point would have replaced, and ends doubts about this id.
     """
-    keys = await _known(tenant, charge_point)
+    keys = await _keys(tenant, charge_point)
     body = bodies.json_object(await bodies.raw_body())
     request = actions.read(SetChargingProfile.__name__, body)
     assert isinstance(request, SetChargingProfile)  # noqa: S101  that is what it was read as
@@ -180,7 +181,7 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
 @document_response(None, 204)
 async def forget_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Forget a charging profile, and doubts about it: the charge point does not have it. It is not told."""
-    keys, id_ = await _known(tenant, charge_point), _number(charging_profile)
+    keys, id_ = await _keys(tenant, charge_point), _number(charging_profile)
     mirror = await charging_profiles.read(services().store, tenant, charge_point)
     doubted = any(one.profile_id == id_ for one in mirror.doubts)
     if not await charging_profiles.clear(services().store, keys, Which(id_)) and not doubted:
@@ -200,9 +201,8 @@ async def _install(keys: ChargePointKeys, connector_id: int, profile: ChargingPr
     return replaced is not None
 
 
-async def _known(tenant: str, charge_point: str) -> ChargePointKeys:
-    if await charge_points.get(services().store, tenant, charge_point) is None:
-        raise not_found("charge point")
+async def _keys(tenant: str, charge_point: str) -> ChargePointKeys:
+    await known(tenant, charge_point)
     return ChargePointKeys(tenant, charge_point)
 
 

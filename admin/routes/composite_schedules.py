@@ -3,23 +3,25 @@
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
+import trio
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
 from admin import bodies, commanding, times
 from admin.command_answer import CommandAnswer, answer_of
+from admin.command_query import PROBLEMS, WaitQuery, known
 from admin.openapi import describes
-from admin.problems import not_found
 from admin.routes.charging_profiles import DoubtAnswer, doubt_answer
 from admin.services import services
 from gateway.ocpp16 import lenient, schedule, schedule_difference, timestamps
 from gateway.ocpp16.schedule import Composite, Installed, Running
 from gateway.ocpp16.smart_charging import GetCompositeSchedule, GetCompositeScheduleResult
 from gateway.ocpp16.types import ChargingProfile, ChargingRateUnit
-from state import charge_points, charging_profiles
+from state import charging_profiles
 from state.charging_profiles import Mirror
 from state.running_transactions import running
 
@@ -56,13 +58,7 @@ class CompositeQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     voltage: Voltage = 230.0
 
 
-class ComparisonQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    timeout: Annotated[
-        float,
-        msgspec.Meta(
-            ge=1, le=600, description="Seconds that the charge point has for its answer: the deadline."
-        ),
-    ] = 30.0
+class ComparisonQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
     voltage: Voltage = 230.0
 
 
@@ -139,8 +135,7 @@ _PATH = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pr
 async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
     """Compute what the charging profiles allow on a connector, as far as we know them."""
     asked = bodies.query(CompositeQuery)
-    if await charge_points.get(services().store, tenant, charge_point) is None:
-        raise not_found("charge point")
+    await known(tenant, charge_point)
     now_ms = services().store.server_time_ms()
     start_ms = now_ms if asked.from_ is None else times.milliseconds(asked.from_)
     request = ComparisonSettings(asked.connector_id, asked.duration, asked.charging_rate_unit)
@@ -153,14 +148,7 @@ async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
 @document_request(ComparisonSettings)
 @document_response(ComparisonAnswer, 200)
 @document_response(CommandAnswer, 202)
-@describes(
-    problems={
-        409: "The charge point is offline; nothing was sent.",
-        429: "Too many commands wait for this charge point; nothing was sent. See Retry-After.",
-        502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own.",
-        504: "No answer before the deadline. `id` names the command: a late answer shows there.",
-    }
-)
+@describes(problems=PROBLEMS)
 async def compare_composite_schedule(tenant: str, charge_point: str) -> Response:
     """Ask the charge point for its composite schedule, and compare it with ours.
 
@@ -173,7 +161,7 @@ async def compare_composite_schedule(tenant: str, charge_point: str) -> Response
         duration=wanted.duration,
         charging_rate_unit=wanted.charging_rate_unit,
     )
-    sent = await commanding.send(tenant, charge_point, request, timeout_s=asked.timeout)
+    sent = await commanding.send(tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
     if sent.command.response is None:
         return commanding.outcome(sent)
     read = lenient.read_leniently(GetCompositeScheduleResult, bytes(sent.command.response))
@@ -206,7 +194,9 @@ async def _composite(
     store = services().store
     mirror = await charging_profiles.read(store, tenant, charge_point)
     transactions = await running(store, tenant, charge_point)
-    found = schedule.composite(
+    # In a thread: hostile profiles take some tenths of a second.
+    compute = partial(
+        schedule.composite,
         list(_installed(mirror)),
         connector_id=wanted.connector_id,
         start_ms=start_ms,
@@ -223,7 +213,7 @@ async def _composite(
         unit=wanted.charging_rate_unit,
         voltage=Decimal(str(voltage)),
     )
-    return found, mirror
+    return await trio.to_thread.run_sync(compute), mirror
 
 
 def _installed(mirror: Mirror) -> Iterable[Installed]:
