@@ -54,11 +54,13 @@ async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) ->
 
 
 async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in_use"]:
-    """Delete a tenant and its tokens, if it has no charge points any more."""
+    """Delete a tenant with its tokens and DataTransfer vendors, if it has no charge points any more."""
     indexes = [keys.charge_points(partition, tenant) for partition in range(keys.PARTITIONS)]
     if (await members(store, indexes, limit=1)).items:
         return "in_use"
-    known = await store.execute("UNLINK", keys.tokens(tenant), keys.token_ids(tenant))
+    known = await store.execute(
+        "UNLINK", keys.tokens(tenant), keys.token_ids(tenant), keys.data_transfer_vendors(tenant)
+    )
     await store.execute("ZREM", keys.TENANTS, tenant)
     return "deleted" if known else "unknown"
 

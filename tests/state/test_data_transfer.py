@@ -2,7 +2,7 @@
 
 import pytest
 
-from state import data_transfer
+from state import data_transfer, tenants
 from state.data_transfer import KEPT, VENDORS, Status, Transfer, Vendor
 from state.keys import ChargePointKeys
 from state.paging import BadCursor, encode_cursor
@@ -91,3 +91,12 @@ async def test_the_oldest_transfers_give_way(store: Store) -> None:
 async def test_what_is_no_cursor(store: Store, cursor: str) -> None:
     with pytest.raises(BadCursor):
         await data_transfer.list_(store, "acme", "CP-1", cursor=cursor)
+
+
+async def test_vendors_go_with_their_tenant(store: Store) -> None:
+    for tenant in ("acme", "other"):
+        await tenants.put(store, tenant, name=tenant, auto_register=False)
+        await data_transfer.put_vendor(store, tenant, Vendor(vendor_id="v"))
+    assert await tenants.delete(store, "acme") == "deleted"
+    assert await data_transfer.vendors(store, "acme") == []
+    assert await data_transfer.vendors(store, "other") == [Vendor(vendor_id="v")]

@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 import trio
 
-from state import charge_points, job_record, jobs
+from state import job_record, jobs
 from state.job_record import Job
 from state.jobs import KEPT, NOTES_KEPT
 from state.keys import ChargePointKeys
 from state.store import Store
-from tests.state.lease_helpers import claimed, events
+from tests.state.lease_helpers import events
 
 KEYS = ChargePointKeys("acme", "CP-1")
 SIGNED: jobs.Message = "SignedFirmwareStatusNotification"
@@ -164,10 +164,3 @@ async def test_many_at_once_lose_nothing(store: Store) -> None:
     assert sorted(job.number for job in items) == list(range(1, 8))
     [job] = [job for job in items if job.id == "a"]
     assert {state.status for state in job.history[1:]} == {f"Status{n}" for n in range(6)}
-
-
-async def test_all_goes_with_the_charge_point(store: Store) -> None:
-    await claimed(store, "n/1")
-    await jobs.answered(store, KEYS, a_job("a"))
-    await charge_points.delete(store, "acme", "CP-1")
-    assert await kept(store) == jobs.Jobs(items=[], notes=[])
