@@ -19,6 +19,8 @@ ROUTES = [
     ("PUT", "/v1/tenants/{tenant}/charge-points/c"),
     ("DELETE", "/v1/tenants/{tenant}/charge-points/c"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/disconnect"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/faults"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/faults"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/accept"),
     ("GET", "/v1/tenants/{tenant}/charge-points/c/configuration"),
     ("PATCH", "/v1/tenants/{tenant}/charge-points/c/configuration"),
