@@ -4,7 +4,7 @@ Statuses come with no time of their own, late, twice, and around a reboot in any
 is kept, and the last one that may count decides.
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
@@ -16,7 +16,6 @@ type Message = Literal[
     "SignedFirmwareStatusNotification",
 ]
 
-KINDS: frozenset[str] = frozenset(get_args(Kind.__value__))
 KIND_OF: dict[Message, Kind] = {
     "DiagnosticsStatusNotification": "GetDiagnostics",
     "FirmwareStatusNotification": "UpdateFirmware",

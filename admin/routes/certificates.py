@@ -1,6 +1,6 @@
 """A charge point's certificates: those it reported, deleted as it reported them, and the one it wants."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from quart import Blueprint, Response
@@ -15,12 +15,10 @@ from admin.problems import not_found
 from admin.services import services
 from gateway.ocpp16.security import CertificateHashData, DeleteCertificate, GetInstalledCertificateIds
 from state import certificates
-from state.certificates import Certificates, HashData, Installed
+from state.certificates import Certificates, CertificateType, HashAlgorithm, HashData, Installed
 
 blueprint = Blueprint("certificates", __name__)
 tag_blueprint(blueprint, ["Security"])
-
-CertificateType = Literal["CentralSystemRootCertificate", "ManufacturerRootCertificate"]
 
 
 class RefreshQuery(WaitQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,7 +29,7 @@ class CertificateAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate, by the hash data that the charge point reported."""
 
     id: Annotated[str, msgspec.Meta(description="To delete it by; the same for the same hash data.")]
-    hash_algorithm: Literal["SHA256", "SHA384", "SHA512"]
+    hash_algorithm: HashAlgorithm
     issuer_name_hash: str
     issuer_key_hash: str
     serial_number: str

@@ -1,6 +1,6 @@
 """Jobs: firmware updates and uploads of logs that a charge point was asked for, and how they get on."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from quart import Blueprint, Response
@@ -15,12 +15,11 @@ from admin.problems import Fault, Problem, not_found
 from admin.services import services
 from state import jobs
 from state.job_record import State
-from state.jobs import Job, Note
+from state.jobs import Job, Kind, Note
 
 blueprint = Blueprint("jobs", __name__)
 tag_blueprint(blueprint, ["Jobs"])
 
-Kind = Literal["GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware"]
 _NUMBERED = frozenset({"GetLog", "SignedUpdateFirmware"})
 
 
