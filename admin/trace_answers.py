@@ -55,7 +55,8 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     mark: Annotated[
         Mark | None,
         msgspec.Meta(
-            description="recording: the trace began while this connection stood. gap: frames are missing."
+            description="recording: the trace began while this connection stood. fault: of the transport; "
+            "if it is a message's, that follows. gap: frames are missing."
         ),
     ]
     connection: Annotated[str, msgspec.Meta(description="Tells one connection's entries from another's.")]

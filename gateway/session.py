@@ -116,6 +116,8 @@ class Session:
         self.connection.tolerate(None if strict else self._tolerated)
 
     def _tolerated(self, name: str) -> None:
+        if self.trace is not None:
+            self.trace.tolerated(name)
         self._count_faults(Counter((name,)))
 
     def _count_faults(self, faults: Counter[str]) -> None:

@@ -72,6 +72,10 @@ class Recorder:
         """`faults`: what its handler found wrong with the frame that this one answers."""
         self._add("out", frame, tuple(faults))
 
+    def tolerated(self, fault: str) -> None:
+        """Mark what was wrong below the frames: with how a message was sent, or with a PING."""
+        self._add("fault", b"", (fault,), fault)
+
     def begin(self, *, connected: bool) -> None:
         """Mark that the connection was made, or that the trace was started while it stood."""
         attached = self._session.attached

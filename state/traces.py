@@ -33,7 +33,7 @@ _END = script("trace_end")
 
 type Why = Literal["time", "size", "stopped"]
 type Direction = Literal["in", "out"]
-type Mark = Literal["connected", "disconnected", "recording", "gap"]
+type Mark = Literal["connected", "disconnected", "recording", "fault", "gap"]
 type Appended = Literal["recording", "ended", "full", "gone"]
 
 _APPENDED: dict[bytes, Appended] = {

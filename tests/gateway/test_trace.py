@@ -106,6 +106,7 @@ async def test_the_order_of_the_socket_and_whose_answer_it_is(store: Store) -> N
         recorder.received(result(1))
         recorder.sent(result(1), ["odd"])
         recorder.received(b'[4,"9","NotSupported","",{}]')
+        recorder.tolerated("binary_frame")
         recorder.received(b"\xff nonsense")
         recorder.received(b'[3,"1"')
         await recorder.finish(BYE)
@@ -117,13 +118,15 @@ async def test_the_order_of_the_socket_and_whose_answer_it_is(store: Store) -> N
         ("in", 3, "1", "Reset"),
         ("out", 3, "1", "Authorize"),
         ("in", 4, "9", None),
+        ("fault", None, None, None),
         ("in", None, None, None),
         ("in", None, None, None),
         ("disconnected", None, None, None),
     ]
     assert (found[0].note, found[-1].note) == ("from 192.0.2.7, TLSv1.3 X", "1000 bye, by peer")
     assert (found[1].faults, found[4].faults) == (("bad_time",), ("odd",))
-    assert found[6].frame == r"\xff nonsense"
+    assert (found[6].faults, found[6].note) == (("binary_frame",), "binary_frame")
+    assert found[7].frame == r"\xff nonsense"
 
 
 @pytest.mark.parametrize("length", [trace.SHOWN_MOST - 100, trace.SHOWN_MOST * 3])
