@@ -81,6 +81,12 @@ class Mirror(NamedTuple):
     promises: tuple[Promise, ...]
     doubts: tuple[Doubt, ...]
 
+    @property
+    def all_doubts(self) -> tuple[Doubt, ...]:
+        """Those about single profiles, too."""
+        own = (one.doubt for one in self.profiles if one.doubt is not None)
+        return tuple(dict.fromkeys((*self.doubts, *own)))
+
 
 class Which(NamedTuple):
     """ClearChargingProfile's fields: an id alone decides; else all that match every field that is given."""

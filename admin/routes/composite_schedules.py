@@ -90,9 +90,7 @@ class CompositeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     charging_rate_unit: ChargingRateUnit
     periods: tuple[PeriodAnswer, ...]
-    doubts: Annotated[
-        tuple[DoubtAnswer, ...], msgspec.Meta(description="Why we may not know all profiles, if so.")
-    ]
+    doubts: Annotated[tuple[DoubtAnswer, ...], msgspec.Meta(description="Why it may be otherwise, if so.")]
 
 
 class DifferenceAnswer(msgspec.Struct, frozen=True):
@@ -235,7 +233,7 @@ def _answer(connector_id: int, found: Composite, mirror: Mirror) -> CompositeAns
             else PeriodAnswer(one.start, _number(one.rate.limit), one.rate.number_phases)
             for one in found.periods
         ),
-        doubts=tuple(map(doubt_answer, mirror.doubts)),
+        doubts=tuple(map(doubt_answer, mirror.all_doubts)),
     )
 
 

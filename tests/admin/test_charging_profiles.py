@@ -127,6 +127,7 @@ async def test_what_should_have_matched_is_in_doubt(api: Api) -> None:
         [item] = (await page(api))["items"]
         assert (item["doubt"]["why"], item["doubt"]["charging_profile_id"]) == ("not_found", 1)
         assert "found nothing to clear" in item["doubt"]["because"]
+        assert (await composite(api, connector_id=1))["doubts"] == [item["doubt"]]
         await command(api, "SetChargingProfile", a_profile(1))
         assert (await page(api))["items"][0]["doubt"] is None
 
