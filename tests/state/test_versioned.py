@@ -1,0 +1,69 @@
+"""A change that was decided on in Python is made as if nothing else had happened, or decided on anew."""
+
+import pytest
+import redis
+import trio
+
+from state import versioned
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
+from state.store import Store
+from state.versioned import Change, Fields
+from tests.state.lease_helpers import events
+
+KEYS = ChargePointKeys("acme", "CP-1")
+
+
+async def change(store: Store, put: dict[str, bytes], *gone: str, kinds: tuple[str, ...] = ()) -> None:
+    wanted = Change(put, gone, [(kind, b'{"x":1}') for kind in kinds])
+    await versioned.change(store, KEYS, KEYS.jobs, lambda _: wanted)
+
+
+async def test_fields_come_and_go_with_their_events(store: Store) -> None:
+    await change(store, {"a": b"1", "b": b"\xff\n"}, kinds=("first", "second"))
+    await change(store, {"c": b"3"}, "a", "never there")
+    assert await versioned.read(store, KEYS.jobs) == {"b": b"\xff\n", "c": b"3"}
+    assert await events(store) == [("first", {"x": 1}), ("second", {"x": 1})]
+
+
+async def test_no_change_writes_nothing(store: Store) -> None:
+    seen: list[Fields] = []
+    await versioned.change(store, KEYS, KEYS.jobs, seen.append)  # Which returns None.
+    assert seen == [{}]
+    assert await store.execute("EXISTS", KEYS.jobs) == 0
+
+
+async def test_changes_at_once_are_all_made(store: Store) -> None:
+    def count(fields: Fields) -> Change:
+        return Change({"n": b"%d" % (int(fields.get("n", 0)) + 1)})
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(versioned.change, store, KEYS, KEYS.jobs, count)
+    assert await versioned.read(store, KEYS.jobs) == {"n": b"10"}
+
+
+@pytest.mark.parametrize("others", [1, 19, 20])
+async def test_what_came_between_is_looked_at_and_not_for_ever(
+    store: Store, redis_url: str, others: int
+) -> None:
+    """Somebody else's change, made between the read and the write as often as said."""
+    seen: list[Fields] = []
+    with redis.Redis.from_url(redis_url) as another:
+
+        def decide(fields: Fields) -> Change:
+            seen.append(fields)
+            if len(seen) <= others:
+                another.hset(KEYS.jobs, mapping={"other": len(seen), "version": 1000 + len(seen)})
+            return Change({"ours": b"1"})
+
+        if others < 20:
+            await versioned.change(store, KEYS, KEYS.jobs, decide)
+            assert seen[-1] == {"other": b"%d" % others}
+            assert (await versioned.read(store, KEYS.jobs))["ours"] == b"1"
+        else:
+            with pytest.raises(StoreUnavailable):
+                await versioned.change(store, KEYS, KEYS.jobs, decide)
+            assert "ours" not in await versioned.read(store, KEYS.jobs)
+    assert len(seen) == min(others + 1, 20)
