@@ -85,7 +85,11 @@ class Commands:
         )
 
     async def run(self, kind: Kind, charge_points: Sequence[str], leave: trio.Event) -> None:
-        """At random ones of them, `per_second`, until `leave` is set; then until each command has ended."""
+        """At random ones of them, `per_second`, until `leave` is set; then until each command has ended.
+
+        Of silent ones every eighth gets half of the commands, so that some queues are full and some not.
+        """
+        crowded = charge_points[::8] if kind == "silent" else charge_points
         async with _clients(self._target) as clients, trio.open_nursery() as nursery:
             began = trio.current_time()
             for count in itertools.count():
@@ -94,9 +98,8 @@ class Commands:
                     await leave.wait()
                 if leave.is_set():
                     break
-                command = Command(
-                    kind, self._dice.choice(charge_points), *self._dice.choice(COMMANDS), due=due
-                )
+                id_ = self._dice.choice(crowded if self._dice.random() < 0.5 else charge_points)
+                command = Command(kind, id_, *self._dice.choice(COMMANDS), due=due)
                 if self._in_flight >= IN_FLIGHT_MOST:
                     self.outcomes[kind]["not sent, as too many wait already"] += 1
                 else:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.system.running import Running
 
 
@@ -80,6 +82,79 @@ def test_an_interrupt_shows_what_there_is_so_far(running: Running) -> None:
     assert process.returncode == 130
     assert "BootNotification" in shown
     assert "Traceback" not in said
+
+
+COMMANDS = (
+    *("--charge-points", "6", "--silent", "2", "--duration", "4", "--connect-rate", "50"),
+    *("--interval", "0.5", "--commands-per-second", "20", "--command-timeout", "1"),
+)
+
+
+def operators(running: Running, directory: Path) -> tuple[str, ...]:
+    """Where commands go, the key in a file as it should be."""
+    (key := directory / "api-key").write_text(f"{running.api_key}\n")
+    return ("--admin-url", running.admin, "--api-key-file", str(key))
+
+
+def test_operators_command_healthy_and_silent_charge_points(running: Running, tmp_path: Path) -> None:
+    output = tmp_path / "result.json"
+    done = loadtest(
+        *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--prefix", "ordered-"),
+        *(*COMMANDS, *operators(running, tmp_path), "--output", str(output)),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(output.read_text())
+    assert result["failures"] == {}
+    assert result["plan"]["silent"] == 2
+    outcomes = result["commands"]["outcomes"]
+    assert outcomes["healthy"].keys() == {"200 answered"}
+    assert outcomes["silent"].keys() <= {"504 deadline-passed", "429 busy"}
+    assert outcomes["healthy"]["200 answered"] == sum(outcomes["silent"].values()) > 20
+    rows = {row["action"]: row for row in result["commands"]["healthy"]}
+    assert rows.keys() == {"GetConfiguration", "GetLocalListVersion", "TriggerMessage", "all"}
+    actions = {row["action"]: row for row in result["actions"]}
+    # Triggered messages are sent by who was asked, and only by them.
+    assert actions["Heartbeat"]["calls"] >= rows["TriggerMessage"]["calls"]
+    assert "Commands to silent charge points" in done.stdout
+    for secret in (running.api_key, running.token):
+        assert secret not in output.read_text() + done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_two_runs_are_compared(running: Running, tmp_path: Path) -> None:
+    output = tmp_path / "result.json"
+    argv = [sys.executable, "-m", "loadtest", "compare", "--url", running.url("{id}")]
+    argv += ["--ca-file", running.ca_file, "--prefix", "compared-", "--output", str(output)]
+    argv += [*COMMANDS, *operators(running, tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(output.read_text())
+    [calls, commands] = result["ratios"]
+    for one in (calls, commands):
+        assert one["mean"] == one["with_silent"]["mean"] / one["without"]["mean"] > 0
+        assert one["with_silent"]["errors"] == one["without"]["errors"] == 0
+    assert result["commands_to_silent"][-1]["calls"] == commands["with_silent"]["calls"]
+    assert "ratio" in done.stdout
+
+
+def test_what_cannot_be_commanded_is_said_in_one_line(running: Running, tmp_path: Path) -> None:
+    url, rate = ("--url", running.url("{id}")), ("--commands-per-second", "1")
+    where = operators(running, tmp_path)
+    for arguments, says in (
+        ((*url, *rate), "--api-key-file"),
+        ((*url, *rate, "--admin-url", "localhost", *where[2:]), "http://"),
+        ((*url, *rate, *where[:2], "--api-key-file", "/nowhere"), "/nowhere"),
+        ((*url, *rate, *where, "--duration", "1"), "--duration must be"),
+        (("--url", "ws://localhost:1/other/{id}", *rate, *where), "/OCPP16/"),
+    ):
+        done = loadtest(*arguments)
+        assert done.returncode == 2
+        assert says in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    argv = [sys.executable, "-m", "loadtest", "compare", *url]
+    alone = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)
+    assert "--silent" in alone.stderr
 
 
 def test_what_cannot_be_run_is_said_in_one_line(running: Running) -> None:

@@ -1,0 +1,46 @@
+"""Each of the 26 calls reaches a charge point's wire as the operator gave it, bare and with every field."""
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from gateway.ocpp16.actions import Sender, sent_by
+from tests.admin.test_every_command import decoded, official, required_only
+from tests.gateway.ocpp16.test_against_schemas import generate, schema
+from tests.system.central import Central, Process
+from tests.system.peer import charge_point
+
+type Gateways = tuple[Process, Process]
+
+
+@pytest.mark.parametrize("kind", ["bare", "whole"])
+async def test_what_is_on_the_wire_is_what_was_given(central: Central, gateways: Gateways, kind: str) -> None:
+    tenant = central.tenant()
+    encode = msgspec.json.Encoder(decimal_format="number").encode
+    refusal = ["NotSupported", "not by this one", {}]  # Whatever it is: what is asked counts here.
+    with trio.fail_after(40):
+        async with (
+            tenant.api() as api,
+            charge_point(tenant.url(gateways[0], "cp"), lambda *_: refusal) as cp,
+        ):
+            for action in sent_by(Sender.CENTRAL_SYSTEM):
+                node = schema(action)
+                given: Any = generate(node, random.Random(action), full=True)
+                if kind == "bare":
+                    given = required_only(node, given)
+                answer = await api.post(
+                    f"/charge-points/cp/commands/{action}",
+                    content=encode(given),
+                    headers={"Content-Type": "application/json"},
+                )
+                assert answer.status_code == 502, answer.text
+                assert answer.json()["code"] == "NotSupported"
+                _, asked, payload = cp.asked[-1]
+                assert asked == action
+                arrived = decoded(encode(payload))
+                assert arrived == decoded(encode(given))
+                official(action).validate(arrived)
+            assert len(cp.asked) == 26

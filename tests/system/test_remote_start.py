@@ -1,0 +1,198 @@
+"""From an operator's wish to the transaction it became, over real websockets; some gateways end between."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from gateway.websocket.connection import _masked
+from state.keys import ChargePointKeys
+from state.store import StoreConfig, open_store
+from tests.system.central import Central, Process
+from tests.system.peer import Peer, charge_point, now, until
+
+type Gateways = tuple[Process, Process]
+
+PATH = "/charge-points/cp/commands"
+ASKED = {"idTag": "TAG", "connectorId": 1}
+ACCEPTED = {"status": "Accepted"}
+
+
+def accepts(_action: str, _payload: Any) -> Any:
+    return ACCEPTED
+
+
+def is_silent(_action: str, _payload: Any) -> Any:
+    return None
+
+
+@asynccontextmanager
+async def asking(
+    api: httpx.AsyncClient, query: str = "wait_for=transaction&wait=30"
+) -> AsyncIterator[list[httpx.Response]]:
+    """An operator who waits; the answer is there when the block ends."""
+    answers: list[httpx.Response] = []
+
+    async def ask() -> None:
+        answers.append(await api.post(f"{PATH}/RemoteStartTransaction?{query}", json=ASKED))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        yield answers
+
+
+async def status(api: httpx.AsyncClient, command: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await api.get(f"/commands/{command}")).json()
+    return found
+
+
+async def becomes(api: httpx.AsyncClient, command: str, wanted: str) -> None:
+    async def is_so() -> bool:
+        return bool((await status(api, command))["status"] == wanted)
+
+    await until(is_so)
+
+
+async def test_the_operator_learns_of_the_transaction(central: Central, gateways: Gateways) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(30):
+        async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), accepts) as cp:
+            async with asking(api) as answers:
+                await cp.wait_asked()
+                assert [(action, payload) for _, action, payload in cp.asked] == [
+                    ("RemoteStartTransaction", ASKED)
+                ]
+                await becomes(api, cp.asked[0][0], "answered")
+                started = await cp.start(tag="tag")
+            [response] = answers
+            assert response.status_code == 200, response.text
+            answer = response.json()
+            assert answer["transaction_id"] == f"cp.{started['transactionId']}"
+            shown = await api.get(f"/transactions/{answer['transaction_id']}")
+            assert shown.json()["id_tag"] == "tag"
+
+
+async def test_a_start_right_behind_the_answer(central: Central, gateways: Gateways) -> None:
+    """In one breath, again and again: the start finds what the answer has only just said."""
+    tenant = central.tenant()
+    with trio.fail_after(60):
+        async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
+            for number in range(1, 9):
+                async with asking(api) as answers:
+                    await cp.wait_asked(number)
+                    start = ASKED | {"meterStart": number, "timestamp": now()}
+                    await in_one_breath(
+                        cp, [3, cp.asked[-1][0], ACCEPTED], [2, f"s{number}", "StartTransaction", start]
+                    )
+                [response] = answers
+                assert response.status_code == 200, response.text
+                await cp.call("Heartbeat", {})  # So the answer to the start has come, too.
+                transaction_id = cp.answers[f"s{number}"][2]["transactionId"]
+                assert response.json()["transaction_id"] == f"cp.{transaction_id}"
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+async def test_the_gateway_ends_between_the_answer_and_the_start(central: Central, how: str) -> None:
+    """What was promised is in the store: another gateway knows whose transaction it is."""
+    tenant = central.tenant()
+    with trio.fail_after(60):
+        async with tenant.api() as api, central.gateway() as second:
+            async with (
+                central.gateway() as first,
+                charge_point(tenant.url(first, "cp"), accepts) as cp,
+                asking(api) as answers,
+            ):
+                await cp.wait_asked()
+                await becomes(api, cp.asked[0][0], "answered")
+                first.kill() if how == "kill" else first.terminate()
+                await cp.wait_closed()
+                assert answers == []
+                async with charge_point(tenant.url(second, "cp"), accepts) as again:
+                    started = await again.start()
+                    assert again.asked == []  # It has agreed already, and is not asked twice.
+            [response] = answers
+            assert response.status_code == 200, response.text
+            assert response.json()["transaction_id"] == f"cp.{started['transactionId']}"
+
+
+async def test_the_gateway_dies_before_the_answer(central: Central) -> None:
+    """Nobody knows whether it would have agreed: the operator is told so, and nothing is guessed."""
+    tenant = central.tenant()
+    with trio.fail_after(60):
+        async with tenant.api() as api, central.gateway() as second:
+            async with (
+                central.gateway() as first,
+                charge_point(tenant.url(first, "cp"), is_silent) as cp,
+                asking(api) as answers,
+            ):
+                await cp.wait_asked()
+                first.kill()
+                await cp.wait_closed()
+                async with charge_point(tenant.url(second, "cp"), accepts) as again:
+                    # The answer of the old connection comes too late for anybody to know it.
+                    await again.send([3, cp.asked[0][0], ACCEPTED])
+                    await again.start()
+                    await becomes(api, cp.asked[0][0], "unknown")
+                    assert again.asked == []
+            [response] = answers
+            assert response.status_code == 504, response.text
+            assert response.json()["type"] == "urn:csms:problem:outcome-unknown"
+            assert (await status(api, cp.asked[0][0]))["transaction_id"] is None
+
+
+async def test_an_answer_that_comes_late_is_still_remembered(central: Central, gateways: Gateways) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(30):
+        async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
+            async with asking(api, "timeout=1") as answers:
+                await cp.wait_asked()
+            [response] = answers
+            assert response.status_code == 504, response.text
+            command = response.json()["id"]
+            await cp.send([3, command, ACCEPTED])
+            await becomes(api, command, "answered")
+            started = await cp.start()
+            assert (await status(api, command))["transaction_id"] == f"cp.{started['transactionId']}"
+
+
+async def test_outcomes_are_stored_in_the_order_of_the_answers(central: Central, gateways: Gateways) -> None:
+    """A late answer and the next one in one breath, for a later one may undo what an earlier one did."""
+    tenant = central.tenant()
+    keys = ChargePointKeys(tenant.id, "cp")
+    with trio.fail_after(60):
+        async with (
+            open_store(StoreConfig(url=central.valkey.url)) as store,
+            tenant.api() as api,
+            charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp,
+        ):
+            expected = []
+            for number in range(0, 8, 2):
+                async with asking(api, "timeout=1"):
+                    await cp.wait_asked(number + 1)
+                async with asking(api, "timeout=20") as answers:
+                    await cp.wait_asked(number + 2)
+                    late, current = (id_ for id_, _, _ in cp.asked[-2:])
+                    await in_one_breath(cp, [3, late, ACCEPTED], [3, current, ACCEPTED])
+                assert answers[0].status_code == 200, answers[0].text
+                expected += [late, current]
+            told = []
+            for _, flat in await store.execute("XRANGE", keys.events, "-", "+"):
+                entry = dict(zip(flat[::2], flat[1::2], strict=True))
+                if entry[b"kind"] == b"command.answered":
+                    told.append(json.loads(entry[b"data"])["command"])
+            assert told == expected
+
+
+async def in_one_breath(cp: Peer, *frames: list[Any]) -> None:
+    """As one write to the socket, so that they are read together."""
+    texts = (json.dumps(frame).encode() for frame in frames)
+    await cp.connection._stream.send_all(b"".join(_masked(_text_frame(text)) for text in texts))
+
+
+def _text_frame(text: bytes) -> bytes:
+    length = bytes((len(text),)) if len(text) < 126 else b"\x7e" + len(text).to_bytes(2)
+    return b"\x81" + length + text

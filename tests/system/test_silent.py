@@ -1,0 +1,127 @@
+"""A charge point that never answers a call costs its own command queue, and nobody else anything."""
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import httpx
+import trio
+
+from state import keys
+from state.keys import ChargePointKeys
+from state.store import Store, StoreConfig, open_store
+from tests.system.central import Central, Tenant
+from tests.system.peer import Peer, charge_point, until
+
+HEALTHY, SILENT = 50, 5
+QUEUE = 32
+DEADLINE_S = 8
+
+
+async def test_full_queues_of_silent_ones_hold_nobody_up(central: Central) -> None:
+    tenant, crowd = central.tenant(), Crowd()
+    with trio.fail_after(60):
+        async with (
+            open_store(StoreConfig(url=central.valkey.url)) as store,
+            central.gateway() as gateway,
+            tenant.api() as api,
+            trio.open_nursery() as nursery,
+        ):
+            names = [f"healthy-{number}" for number in range(HEALTHY)]
+            names += [f"silent-{number}" for number in range(SILENT)]
+            for name in names:
+                nursery.start_soon(crowd.live, tenant.url(gateway, name), name)
+            await until(crowd.is_complete)
+            waiting = await _fill(api)
+            # The healthy ones, with no queue but full ones beside them.
+            answered: list[httpx.Response] = []
+            async with trio.open_nursery() as asking:
+                for number in range(HEALTHY):
+                    asking.start_soon(_command, api, f"healthy-{number}", "wait=20", answered)
+                for number in range(SILENT):
+                    asking.start_soon(partial(_refused, api, f"silent-{number}"))
+            assert Counter(one.status_code for one in answered) == {200: HEALTHY}
+            assert {len(crowd.peers[f"healthy-{number}"].asked) for number in range(HEALTHY)} == {1}
+            for number in range(SILENT):
+                # One call on the wire, and the others where they belong.
+                assert len(crowd.peers[f"silent-{number}"].asked) == 1
+                assert await _pending(store, tenant, f"silent-{number}") == QUEUE
+            # A silent one's own calls are served all the same.
+            assert "currentTime" in await crowd.peers["silent-0"].call("Heartbeat", {})
+
+            ends = await _ends(api, waiting)
+            assert ends.keys() == {"timeout", "expired"}
+            assert ends["timeout"] >= SILENT
+            for number in range(SILENT):
+                assert await _pending(store, tenant, f"silent-{number}") == 0
+                assert len(crowd.peers[f"silent-{number}"].asked) <= QUEUE
+            await _nothing_left(store, tenant)
+            # The next one has its turn, and may be answered.
+            crowd.peers["silent-0"]._serve = lambda _action, _payload: {"status": "Accepted"}
+            again: list[httpx.Response] = []
+            await _command(api, "silent-0", "wait=20", again)
+            assert again[0].status_code == 200, again[0].text
+            nursery.cancel_scope.cancel()
+
+
+class Crowd:
+    def __init__(self) -> None:
+        self.peers: dict[str, Peer] = {}
+
+    async def is_complete(self) -> bool:
+        await trio.lowlevel.checkpoint()
+        return len(self.peers) == HEALTHY + SILENT
+
+    async def live(self, url: str, id_: str) -> None:
+        silent: Any = lambda _action, _payload: None  # noqa: E731  it is what such a one does
+        async with charge_point(url, silent if id_.startswith("silent") else None) as peer:
+            await peer.call("BootNotification", {"chargePointVendor": "v", "chargePointModel": "m"})
+            self.peers[id_] = peer
+            await trio.sleep_forever()
+
+
+async def _fill(api: httpx.AsyncClient) -> list[str]:
+    """The commands that wait, as many as each queue takes."""
+    taken: list[httpx.Response] = []
+    for _ in range(QUEUE):
+        async with trio.open_nursery() as nursery:
+            for number in range(SILENT):
+                nursery.start_soon(_command, api, f"silent-{number}", f"wait=0&timeout={DEADLINE_S}", taken)
+    assert Counter(one.status_code for one in taken) == {202: QUEUE * SILENT}
+    return [one.json()["id"] for one in taken]
+
+
+async def _command(api: httpx.AsyncClient, id_: str, query: str, answers: list[httpx.Response]) -> None:
+    answers.append(await api.post(f"/charge-points/{id_}/commands/ClearCache?{query}", json={}))
+
+
+async def _refused(api: httpx.AsyncClient, id_: str) -> None:
+    for _ in range(10):
+        answers: list[httpx.Response] = []
+        await _command(api, id_, "wait=20", answers)
+        assert answers[0].status_code == 429, answers[0].text
+        assert answers[0].headers["retry-after"]
+
+
+async def _pending(store: Store, tenant: Tenant, id_: str) -> int:
+    return int(await store.execute("LLEN", ChargePointKeys(tenant.id, id_).pending))
+
+
+async def _ends(api: httpx.AsyncClient, ids: list[str]) -> Counter[str]:
+    ends: dict[str, str] = {}
+
+    async def has_ended(id_: str) -> bool:
+        ends[id_] = (await api.get(f"/commands/{id_}")).json()["status"]
+        return ends[id_] not in {"queued", "sent"}
+
+    for id_ in ids:
+        await until(partial(has_ended, id_), every_s=0.2)
+    return Counter(ends.values())
+
+
+async def _nothing_left(store: Store, tenant: Tenant) -> None:
+    """Of all that waited no trace is left to be swept."""
+    for number in range(SILENT):
+        own = ChargePointKeys(tenant.id, f"silent-{number}")
+        overdue = await store.execute("ZRANGE", keys.overdue(own.partition), 0, -1)
+        assert not [entry for entry in overdue if entry.decode().endswith(f" {own.member}")]
