@@ -72,6 +72,7 @@ def test_validity_is_from_inclusive_to_exclusive() -> None:
 
 
 def test_validity_ends_a_schedule_but_does_not_start_it() -> None:
+    assert steps(of(a_profile([(0, 10), (50, 20)], validTo=at(20), duration=90))) == [(0, 10), (20, None)]
     assert steps(of(a_profile([(0, 10), (30, 20)], validFrom=at(20)))) == [(0, None), (20, 10), (30, 20)]
 
 
