@@ -26,6 +26,9 @@ type Name = tuple[str, ...]
 class ConfigError(Exception):
     """The configuration cannot be used; the text is one line for a person and holds no secret."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(part if part.isprintable() else repr(part)[1:-1] for part in text))
+
 
 def load[T: msgspec.Struct](
     kind: type[T], path: Path | None, environ: Mapping[str, str], prefix: str = PREFIX

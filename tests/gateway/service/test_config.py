@@ -159,6 +159,12 @@ def test_a_secret_file_that_cannot_be_one(tmp_path: Path, content: bytes, why: s
         read_secret("security.pepper_file", path)
 
 
+def test_a_line_break_in_a_files_name_stays_on_the_line() -> None:
+    environ = {"CSMS__STORE__URL": "redis://x", "CSMS__SECURITY__PEPPER_FILE": "a\nb"}
+    with pytest.raises(ConfigError, match=r"cannot read a\\nb: No such file"):
+        load(Config, None, environ)
+
+
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
