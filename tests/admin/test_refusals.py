@@ -2,6 +2,8 @@
 
 import pytest
 
+from state import charge_points
+from state.charge_points import Settings
 from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
@@ -64,6 +66,18 @@ async def test_of_one_that_never_booted_nothing_is_held_back(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await answered(api, None)
         await sent(api, session, START, STOP, BOOT, *OTHERS)
+
+
+async def test_but_for_one_that_is_to_be_held_back_when_it_boots(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings(registration="Pending"))
+    async with connected(api.store, TENANT, "CP-1") as session:
+        for action, body in (START, STOP):
+            refused = await api.client.post(f"{PATH}/{action}", json=body)
+            assert "would be answered Pending" in is_problem(refused, 409, "not-accepted")["detail"]
+        await sent(api, session, BOOT, *OTHERS)
+        # Released, and not yet booted again.
+        await answered(api, "Accepted")
+        await sent(api, session, START)
 
 
 async def test_a_refused_command_leaves_its_key_unused(api: Api) -> None:
