@@ -36,8 +36,8 @@ def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     gateway = central.start_gateway(
         listen__wss_port=0,
         tls__certificates=json.dumps([files]),
-        limits__ping_interval_s=1,
-        limits__pong_s=1,
+        limits__ping_interval_s=0.5,
+        limits__pong_s=1.2,
     )
     try:
         gateway.wait_ready()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from gateway.websocket import sweeper
 from gateway.websocket.close_codes import Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade, repair
@@ -13,6 +14,11 @@ from gateway.websocket.limits import Limits
 from .support import Echo, RawPeer, frame, plain, raw_peer, serving, text
 
 SOON = Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=100, close_s=0.2)
+
+
+@pytest.fixture(autouse=True)
+def _looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper, "SWEEP_S", 0.1)
 
 
 class Tolerant(Echo):
@@ -94,7 +100,7 @@ async def test_a_peer_that_knows_no_ping_is_pinged_again_and_stays() -> None:
 
 
 async def test_even_that_ends_some_time() -> None:
-    async with tolerant_peer(Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=2.5)) as (handle, _):
+    async with tolerant_peer(Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=1.5)) as (handle, _):
         end = await handle.end()
         assert (end.code, end.by) == (1001, "us")
         assert handle.told == ["no_pong"]
