@@ -78,11 +78,6 @@ class ChargePoint:
             self.fault(odd)
         return parsed.ms
 
-    def look_at_time(self, text: str) -> None:
-        """Count what is wrong with a time that is only kept."""
-        if not timestamps.is_usual(text):
-            self.read_time(text)
-
     async def caught_up(self) -> None:
         """Wait, 5 s at most, until what it answered before this call is stored; it may speak of that."""
         if self.remembered is not None:

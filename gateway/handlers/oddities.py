@@ -4,7 +4,7 @@ Nothing here changes what is stored or answered; a fact is kept as it was sent.
 """
 
 from gateway.charge_point import ChargePoint
-from gateway.ocpp16 import core
+from gateway.ocpp16 import core, timestamps
 from state import transactions
 from state.meter_values import Appended
 
@@ -12,8 +12,8 @@ _OF_A_STATION = frozenset({"Available", "Unavailable", "Faulted"})
 
 
 def of_status(request: core.StatusNotification, charge_point: ChargePoint) -> None:
-    if request.timestamp is not None:
-        charge_point.look_at_time(request.timestamp)
+    if request.timestamp is not None and not timestamps.is_usual(request.timestamp):
+        charge_point.read_time(request.timestamp)
     if request.connector_id == 0:
         if request.status not in _OF_A_STATION:
             charge_point.fault("connector_zero")
@@ -50,7 +50,8 @@ def of_stop(
 def of_meter_values(request: core.MeterValues, appended: Appended, charge_point: ChargePoint) -> None:
     """On the hot path: a good message costs some comparisons."""
     for value in request.meter_value:
-        charge_point.look_at_time(value.timestamp)
+        if not timestamps.is_usual(value.timestamp):
+            charge_point.read_time(value.timestamp)
     if appended.outcome == "repeated":
         charge_point.fault("repeated_values")
     if request.transaction_id is None:

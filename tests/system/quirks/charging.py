@@ -23,7 +23,14 @@ async def known_tag(scene: Scene, tag: str) -> None:
     assert (await scene.api.put(f"/id-tags/{tag}", json={})).is_success
 
 
-@quirk(43, "tolerated", "id_tag_odd", "id_tag_empty", strict_faults=("id_tag_odd",))
+@quirk(
+    43,
+    "tolerated",
+    "id_tag_odd",
+    "id_tag_empty",
+    strict="an empty id tag is judged as any other",
+    strict_faults=("id_tag_odd",),
+)
 async def decorated_tags(scene: Scene) -> None:
     """Compared as they are, for a tag cut out of another might be someone else's; an empty one is none."""
     await known_tag(scene, "F6CA0CC5")

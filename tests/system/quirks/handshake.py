@@ -98,9 +98,9 @@ async def id_in_another_case(scene: Scene) -> None:
     scene.name = plain
 
 
-@quirk(8, "refused")
+@quirk(8, "refused", nobodys=("tls_version",))
 async def old_tls(scene: Scene) -> None:
-    """Counted by the metric alone, as `tls_version`: it never gets as far as to say who it is."""
+    """It never gets as far as to say who it is."""
     site = scene.site
     counted = (await scene.metric()).get("tls_version", 0)
     for version in ("-tls1", "-tls1_1"):
@@ -187,7 +187,14 @@ async def several_subprotocols(scene: Scene) -> None:
         assert (await scene.ask("GET")).json()["connection"]["online"]
 
 
-@quirk(15, "repaired", "empty_frame", "binary_frame", strict="CLOSE 1003", strict_faults=("empty_frame",))
+@quirk(
+    15,
+    "repaired",
+    "empty_frame",
+    "binary_frame",
+    strict="a binary frame is CLOSE 1003",
+    strict_faults=("empty_frame",),
+)
 async def empty_and_binary_frames(scene: Scene) -> None:
     """Nothing to answer is in an empty one; a binary one is read as text."""
     async with scene.upgraded() as socket:

@@ -16,13 +16,17 @@ QUIRKS: dict[int, "Quirk"] = {}
 
 @dataclass(frozen=True)
 class Quirk:
-    """`faults` are all that a lenient charge point is counted, and a strict one if it is served the same."""
+    """`faults` are all that a lenient charge point is counted, and a strict one if it is served the same.
+
+    `nobodys` is counted by the metric alone, as nobody knows whose it is.
+    """
 
     number: int
     word: Word
     faults: frozenset[str]
     strict: str
     strict_faults: frozenset[str]
+    nobodys: frozenset[str]
     play: Play
 
     def __str__(self) -> str:
@@ -35,6 +39,7 @@ def quirk(
     *faults: str,
     strict: str = SAME,
     strict_faults: tuple[str, ...] | None = None,
+    nobodys: tuple[str, ...] = (),
 ) -> Callable[[Play], Play]:
     """Register the row that a function plays. By default a CALLERROR counts as `payload_invalid`."""
     if strict_faults is None:
@@ -42,7 +47,9 @@ def quirk(
 
     def register(play: Play) -> Play:
         assert number not in QUIRKS
-        QUIRKS[number] = Quirk(number, word, frozenset(faults), strict, frozenset(strict_faults), play)
+        QUIRKS[number] = Quirk(
+            number, word, frozenset(faults), strict, frozenset(strict_faults), frozenset(nobodys), play
+        )
         return play
 
     return register
