@@ -9,12 +9,13 @@ from quart import Response
 
 from admin import bodies, refusals
 from admin.command_answer import CommandAnswer, CommandError, answer_of
-from admin.problems import Problem, not_found, store_away
+from admin.known import known
+from admin.problems import Problem, store_away
 from admin.services import services
 from admin.warnings import View, warnings_for
 from gateway.ocpp16 import actions
 from gateway.ocpp16.types import Message
-from state import charge_points, commands, leases, nodes
+from state import commands, leases, nodes
 from state.commands import Command, Conflict, Submitted
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
@@ -23,7 +24,7 @@ REREAD_S = 1.0
 REREAD_MAX_S = 5.0
 """A record is read again after the one, then more and more rarely: a lost wake-up costs seconds at most."""
 WAITING_MAX = 2_000
-"""Requests of this process that wait at once, some 40 MB; one more is answered 202 without waiting."""
+"""Requests of this process that wait at once, some 90 MB; one more is answered 202 without waiting."""
 _WAITING = frozenset({"queued", "sent"})
 
 type WaitFor = Literal["answer", "transaction"]
@@ -57,9 +58,7 @@ async def send(
     Raises Problem: 404, 409 for what must not be sent, 422 for a key that was used otherwise, 503.
     """
     held, action = services(), actions.OF_REQUEST[type(request)].name
-    record = await charge_points.get(held.store, tenant, charge_point)
-    if record is None:
-        raise not_found("charge point")
+    record = await known(tenant, charge_point)
     try:
         refusals.check(action, request, record)
     except Problem:

@@ -3,9 +3,10 @@
 import signal
 import sys
 from collections.abc import AsyncIterator
+from typing import Annotated
 
 import trio
-from cyclopts import App
+from cyclopts import App, Parameter, validators
 
 from loadtest import comparison, report
 from loadtest.comparison import Side
@@ -40,7 +41,9 @@ def run(options: Options) -> int:
 
 
 @app.command
-def compare(options: Options, *, rounds: int = 1) -> int:
+def compare(
+    options: Options, *, rounds: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 1
+) -> int:
     """Run the same load without and with silent charge points, and show what they change for the others.
 
     Needs --silent and --commands-per-second. The exit code is 1 if anything failed, 2 if there was nothing
