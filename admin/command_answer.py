@@ -7,8 +7,8 @@ import msgspec
 from admin import times
 from gateway.service.masking import mask_location
 from state.commands import Command
+from state.configuration import MASK, is_secret
 
-_MASK = "***"
 _WITH_LOCATION = frozenset({"GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware"})
 _HIDDEN = msgspec.Raw(b'{"key":"AuthorizationKey","value":"***"}')
 
@@ -80,7 +80,7 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
     if _sets_key(command):
         payload = _HIDDEN
         # Charge points quote what they refuse.
-        error = error and CommandError(error.code, _MASK, _MASK)
+        error = error and CommandError(error.code, MASK, MASK)
     elif command.action == "GetConfiguration" and response is not None:
         response = _without_keys(response)
     elif command.action in _WITH_LOCATION:
@@ -118,9 +118,9 @@ def _without_keys(response: msgspec.Raw) -> msgspec.Raw:
     except (msgspec.DecodeError, RecursionError):
         return msgspec.Raw(b"null")  # What we cannot look through we do not pass on.
     settings = read.get("configurationKey") if isinstance(read, dict) else None
-    keys = [one for one in settings or () if isinstance(one, dict) and _is_key(one.get("key"))]
+    keys = [one for one in settings or () if isinstance(one, dict) and is_secret(str(one.get("key")))]
     for one in keys:
-        one["value"] = _MASK
+        one["value"] = MASK
     return msgspec.Raw(msgspec.json.encode(read)) if keys else response
 
 
@@ -138,7 +138,3 @@ def _masked(value: Any) -> Any:
     if isinstance(value, list):
         return [_masked(part) for part in value]
     return mask_location(value) if isinstance(value, str) else value
-
-
-def _is_key(name: object) -> bool:
-    return isinstance(name, str) and "authorizationkey" in name.lower()

@@ -4,11 +4,6 @@ from typing import Annotated
 
 import msgspec
 
-from admin.problems import not_found
-from admin.services import services
-from state import charge_points
-from state.charge_points import ChargePoint
-
 PROBLEMS = {
     409: "The charge point is offline, or what the specification forbids was asked; nothing was sent.",
     429: "Too many commands wait for this charge point; nothing was sent. See Retry-After.",
@@ -30,11 +25,3 @@ class WaitQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=1, le=600, description="Seconds that the charge point has for its answer: the deadline."
         ),
     ] = 30.0
-
-
-async def known(tenant: str, charge_point: str) -> ChargePoint:
-    """Raises Problem (404)."""
-    found = await charge_points.get(services().store, tenant, charge_point)
-    if found is None:
-        raise not_found("charge point")
-    return found

@@ -8,7 +8,8 @@ from quart_schema import document_querystring, document_response, tag_blueprint
 
 from admin import bodies, commanding, times
 from admin.command_answer import CommandAnswer
-from admin.command_query import PROBLEMS, WaitQuery, known
+from admin.command_query import PROBLEMS, WaitQuery
+from admin.known import known
 from admin.listing import Next
 from admin.openapi import describes
 from admin.problems import not_found

@@ -9,6 +9,7 @@ from quart_schema import document_querystring, document_request, document_respon
 from admin import bodies, charge_point_answer, commanding, listing, refusals
 from admin.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
 from admin.command_answer import CommandAnswer, answer_of
+from admin.known import known
 from admin.listing import Next, Paging
 from admin.names import check_connectable
 from admin.openapi import describes
@@ -190,8 +191,7 @@ async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
     It may connect again at once.
     """
     store = services().store
-    if await charge_points.get(store, tenant, charge_point) is None:
-        raise not_found("charge point")
+    await known(tenant, charge_point)
     holding = await leases.holding(store, tenant, charge_point)
     if holding is None or not holding.online or holding.node is None:
         raise _offline()
@@ -245,9 +245,7 @@ def _offline() -> Problem:
 
 async def _answer(tenant: str, charge_point: str) -> ChargePointAnswer:
     store = services().store
-    found = await charge_points.get(store, tenant, charge_point)
-    if found is None:
-        raise not_found("charge point")
+    found = await known(tenant, charge_point)
     holding = await leases.holding(store, tenant, charge_point)
     of_connectors = await connectors.get_all(store, tenant, charge_point)
     return charge_point_answer.answer_of(found, holding, of_connectors)

@@ -8,7 +8,7 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
 from admin import actions, bodies, times
-from admin.command_query import known
+from admin.known import keys_of, known
 from admin.problems import Fault, invalid, not_found
 from admin.services import services
 from gateway.ocpp16 import actions as ocpp_actions
@@ -130,7 +130,7 @@ async def forget_charging_profiles(tenant: str, charge_point: str) -> Response:
     ClearChargingProfile.
     """
     asked = bodies.query(WhichQuery)
-    keys = await _keys(tenant, charge_point)
+    keys = await keys_of(tenant, charge_point)
     which = Which(connector_id=asked.connector_id, purpose=asked.purpose)
     return bodies.answer(ForgottenAnswer(await charging_profiles.clear(services().store, keys, which)))
 
@@ -155,7 +155,7 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
     The body is the payload of the SetChargingProfile that would have set it. It replaces what the charge
     point would have replaced, and ends doubts about this id.
     """
-    keys = await _keys(tenant, charge_point)
+    keys = await keys_of(tenant, charge_point)
     body = bodies.json_object(await bodies.raw_body())
     request = actions.read(SetChargingProfile.__name__, body)
     assert isinstance(request, SetChargingProfile)  # noqa: S101  that is what it was read as
@@ -181,7 +181,7 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
 @document_response(None, 204)
 async def forget_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Forget a charging profile, and doubts about it: the charge point does not have it. It is not told."""
-    keys, id_ = await _keys(tenant, charge_point), _number(charging_profile)
+    keys, id_ = await keys_of(tenant, charge_point), _number(charging_profile)
     mirror = await charging_profiles.read(services().store, tenant, charge_point)
     doubted = any(one.profile_id == id_ for one in mirror.doubts)
     if not await charging_profiles.clear(services().store, keys, Which(id_)) and not doubted:
@@ -199,11 +199,6 @@ async def _install(keys: ChargePointKeys, connector_id: int, profile: ChargingPr
         transaction_id=profile.transaction_id,
     )
     return replaced is not None
-
-
-async def _keys(tenant: str, charge_point: str) -> ChargePointKeys:
-    await known(tenant, charge_point)
-    return ChargePointKeys(tenant, charge_point)
 
 
 async def _one(tenant: str, charge_point: str, id_: int) -> ChargingProfileAnswer:

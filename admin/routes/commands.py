@@ -9,6 +9,7 @@ from quart_schema import document_querystring, document_response, tag_blueprint
 
 from admin import actions, bodies, commanding
 from admin.command_answer import CommandAnswer, answer_of
+from admin.command_query import PROBLEMS, WaitQuery
 from admin.commanding import WaitFor
 from admin.openapi import describes
 from admin.problems import Fault, invalid, not_found
@@ -20,22 +21,8 @@ _KEY = re.compile(r"[!-~]{1,255}")
 blueprint = Blueprint("commands", __name__)
 tag_blueprint(blueprint, ["Commands"])
 
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=600)]
 
-
-class CommandQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    wait: Annotated[
-        Seconds | None,
-        msgspec.Meta(
-            description="Seconds to wait for the answer; 0 answers 202 at once. By default `timeout`."
-        ),
-    ] = None
-    timeout: Annotated[
-        float,
-        msgspec.Meta(
-            ge=1, le=600, description="Seconds that the charge point has for its answer: the deadline."
-        ),
-    ] = 30.0
+class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
     wait_for: Annotated[
         WaitFor,
         msgspec.Meta(
@@ -62,12 +49,7 @@ class CommandQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         }
     ],
-    problems={
-        409: "The charge point is offline, or what the specification forbids was asked; nothing was sent.",
-        429: "Too many commands wait for this charge point; nothing was sent. See Retry-After.",
-        502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own.",
-        504: "No answer before the deadline. `id` names the command: a late answer shows there.",
-    },
+    problems=PROBLEMS,
 )
 async def send_command(tenant: str, charge_point: str, action: str) -> Response:
     """Have a charge point do something.

@@ -13,7 +13,8 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from admin import bodies, commanding, times
 from admin.command_answer import CommandAnswer, answer_of
-from admin.command_query import PROBLEMS, WaitQuery, known
+from admin.command_query import PROBLEMS, WaitQuery
+from admin.known import known
 from admin.openapi import describes
 from admin.routes.charging_profiles import DoubtAnswer, doubt_answer
 from admin.services import services

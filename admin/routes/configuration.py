@@ -11,12 +11,13 @@ from quart_schema import document_querystring, document_request, document_respon
 from admin import bodies, commanding, times
 from admin.command_answer import CommandAnswer, answer_of
 from admin.commanding import Sent
+from admin.known import known
 from admin.openapi import describes
-from admin.problems import Fault, invalid, not_found, pointer
+from admin.problems import Fault, invalid, pointer
 from admin.services import services
 from gateway.ocpp16.configuration_keys import MAX_KEYS
 from gateway.ocpp16.core import ChangeConfiguration, GetConfiguration
-from state import charge_points, configuration
+from state import configuration
 from state.configuration import Configuration, Setting, Source
 
 blueprint = Blueprint("configuration", __name__)
@@ -143,7 +144,7 @@ async def get_configuration(tenant: str, charge_point: str) -> Response:
     That is what it told when it was last asked or changed; it may have been changed since at the charge point
     itself.
     """
-    await _check(tenant, charge_point)
+    await known(tenant, charge_point)
     return bodies.answer(_answer(await configuration.get(services().store, tenant, charge_point)))
 
 
@@ -185,7 +186,7 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
     not, see each one's `status`; what was taken stays so. Hanging up ends the row.
     """
     asked, changes = bodies.query(ChangesQuery), await _changes()
-    await _check(tenant, charge_point)
+    await known(tenant, charge_point)
     answers: list[ChangeAnswer] = []
     going_on = True
     for key, value in changes.items():
@@ -209,14 +210,9 @@ async def forget_configuration(tenant: str, charge_point: str) -> Response:
 
     The charge point is told nothing and keeps it.
     """
-    await _check(tenant, charge_point)
+    await known(tenant, charge_point)
     await configuration.forget(services().store, tenant, charge_point)
     return bodies.no_content()
-
-
-async def _check(tenant: str, charge_point: str) -> None:
-    if await charge_points.get(services().store, tenant, charge_point) is None:
-        raise not_found("charge point")
 
 
 def _parts(keys: tuple[str, ...], most: int | None) -> Iterable[tuple[str, ...] | None]:

@@ -7,7 +7,7 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
 from admin import bodies, listing, times
-from admin.command_query import known
+from admin.known import known
 from admin.listing import Next, Paging
 from admin.openapi import describes
 from admin.problems import Fault, Problem, invalid, not_found

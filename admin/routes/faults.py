@@ -7,10 +7,10 @@ from quart import Blueprint, Response
 from quart_schema import document_response, tag_blueprint
 
 from admin import bodies, times
-from admin.problems import not_found
+from admin.known import known
 from admin.services import services
 from gateway.ocpp16.faults import FAULTS, Fault, Kind
-from state import charge_points, faults
+from state import faults
 from state.faults import Tally
 
 blueprint = Blueprint("faults", __name__)
@@ -44,7 +44,7 @@ async def list_faults(tenant: str, charge_point: str) -> Response:
     A fault shows within ten seconds, or when the connection ends. Handshakes are counted too, also refused
     ones, once the token was right and the charge point known.
     """
-    await _require(tenant, charge_point)
+    await known(tenant, charge_point)
     tallies = await faults.read(services().store, tenant, charge_point)
     return bodies.answer({"items": [_answer(name, tally) for name, tally in tallies.items()], "next": None})
 
@@ -56,14 +56,9 @@ async def delete_faults(tenant: str, charge_point: str) -> Response:
 
     What it did in the last ten seconds may still be added afterwards.
     """
-    await _require(tenant, charge_point)
+    await known(tenant, charge_point)
     await faults.forget(services().store, tenant, charge_point)
     return bodies.no_content()
-
-
-async def _require(tenant: str, charge_point: str) -> None:
-    if await charge_points.get(services().store, tenant, charge_point) is None:
-        raise not_found("charge point")
 
 
 def _answer(name: str, tally: Tally) -> FaultAnswer:

@@ -7,10 +7,10 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
 from admin import bodies, local_list_sending
+from admin.known import keys_of
 from admin.local_list_plan import Kind
 from admin.local_list_sending import Outcome, Step
 from admin.openapi import describes
-from admin.routes.local_lists import keys_of
 from state.local_lists import ENTRIES
 
 blueprint = Blueprint("local_list_updates", __name__)

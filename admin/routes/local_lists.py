@@ -9,14 +9,14 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
 from admin import bodies, listing, times
+from admin.known import keys_of
 from admin.listing import Next, Paging
 from admin.openapi import describes
-from admin.problems import Fault, Problem, invalid, not_found, pointer
+from admin.problems import Fault, Problem, invalid, pointer
 from admin.services import services
 from gateway.ocpp16.local_auth import UpdateStatus, UpdateType
-from state import charge_points, id_tags, local_lists
+from state import id_tags, local_lists
 from state.id_tags import IdTag, fold
-from state.keys import ChargePointKeys
 from state.local_list_entries import Status, same
 from state.local_lists import ENTRIES, Desired, Entries, Entry, Line, TooLong
 from state.paging import BadCursor, decode_cursor, encode_cursor
@@ -241,13 +241,6 @@ async def get_accepted_local_list(tenant: str, charge_point: str) -> Response:
             next=after,
         )
     )
-
-
-async def keys_of(tenant: str, charge_point: str) -> ChargePointKeys:
-    """Raises Problem (404) for an unknown charge point."""
-    if await charge_points.get(services().store, tenant, charge_point) is None:
-        raise not_found("charge point")
-    return ChargePointKeys(tenant, charge_point)
 
 
 def _entries(given: tuple[NewEntry, ...], field: str) -> Entries:

@@ -10,12 +10,14 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from admin import bodies, commanding, times
 from admin.command_answer import CommandAnswer, answer_of
+from admin.command_query import PROBLEMS, WaitQuery
 from admin.commanding import Sent
+from admin.known import keys_of
 from admin.openapi import describes
 from admin.problems import not_found
 from admin.services import services
 from gateway.ocpp16.reservation import CancelReservation, ReserveNow
-from state import charge_points, reservations
+from state import reservations
 from state.keys import ChargePointKeys
 from state.reservations import Reservation, State
 
@@ -30,21 +32,6 @@ Tag = Annotated[str, msgspec.Meta(max_length=20)]  # OCPP 1.6: IdToken is a CiSt
 
 class ReservationQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Annotated[State | None, msgspec.Meta(description="Only those in this state.")] = None
-
-
-class WaitQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    wait: Annotated[
-        Annotated[float, msgspec.Meta(ge=0, le=600)] | None,
-        msgspec.Meta(
-            description="Seconds to wait for the answer; 0 answers 202 at once. By default `timeout`."
-        ),
-    ] = None
-    timeout: Annotated[
-        float,
-        msgspec.Meta(
-            ge=1, le=600, description="Seconds that the charge point has for its answer: the deadline."
-        ),
-    ] = 30.0
 
 
 class DeleteQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
@@ -109,21 +96,13 @@ class AskedAnswer(msgspec.Struct, frozen=True):
     reservation: ReservationAnswer | None
 
 
-_PROBLEMS = {
-    409: "The charge point is offline; nothing was sent.",
-    429: "Too many commands wait for this charge point; nothing was sent. See Retry-After.",
-    502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own.",
-    504: "No answer before the deadline. `id` names the command: a late answer shows there.",
-}
-
-
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/reservations")
 @document_querystring(ReservationQuery)
 @document_response(ReservationPage)
 async def list_reservations(tenant: str, charge_point: str) -> Response:
     """List reservations, the latest first."""
     asked = bodies.query(ReservationQuery)
-    keys = await _keys(tenant, charge_point)
+    keys = await keys_of(tenant, charge_point)
     found = await reservations.list_(services().store, keys)
     items = tuple(_answer(one) for one in found if asked.state in {None, one.state})
     return bodies.answer(ReservationPage(items))
@@ -133,7 +112,7 @@ async def list_reservations(tenant: str, charge_point: str) -> Response:
 @document_response(ReservationAnswer)
 async def get_reservation(tenant: str, charge_point: str, reservation: str) -> Response:
     """Read a reservation."""
-    keys = await _keys(tenant, charge_point)
+    keys = await keys_of(tenant, charge_point)
     found = await reservations.get(services().store, keys, _number(reservation))
     if found is None:
         raise not_found("reservation")
@@ -145,7 +124,7 @@ async def get_reservation(tenant: str, charge_point: str, reservation: str) -> R
 @document_request(NewReservation)
 @document_response(AskedAnswer, 200)
 @document_response(AskedAnswer, 202)
-@describes(problems=_PROBLEMS)
+@describes(problems=PROBLEMS)
 async def make_reservation(tenant: str, charge_point: str) -> Response:
     """Have a charge point reserve a connector.
 
@@ -153,7 +132,7 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
     reservation. To send it with other spellings or ids, send the command ReserveNow itself.
     """
     asked, wanted = bodies.query(WaitQuery), await bodies.body(NewReservation)
-    keys = await _keys(tenant, charge_point)
+    keys = await keys_of(tenant, charge_point)
     number = wanted.reservation_id
     if number is None:
         number = await reservations.free_id(services().store, keys)
@@ -175,14 +154,14 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
 @document_response(AskedAnswer, 200)
 @document_response(AskedAnswer, 202)
 @document_response(None, 204)
-@describes(problems=_PROBLEMS)
+@describes(problems=PROBLEMS)
 async def delete_reservation(tenant: str, charge_point: str, reservation: str) -> Response:
     """Have a charge point give up a reservation.
 
     Sends CancelReservation, also for one that is not known here. 204 answers `only_here`.
     """
     asked, number = bodies.query(DeleteQuery), _number(reservation)
-    keys = await _keys(tenant, charge_point)
+    keys = await keys_of(tenant, charge_point)
     if asked.only_here:
         if not await reservations.forget(services().store, keys, number):
             raise not_found("reservation")
@@ -197,13 +176,6 @@ async def _outcome(keys: ChargePointKeys, number: int, sent: Sent) -> Response:
     found = await reservations.get(services().store, keys, number)
     answer = AskedAnswer(answer_of(sent.command, sent.warnings), None if found is None else _answer(found))
     return bodies.answer(answer, status)
-
-
-async def _keys(tenant: str, charge_point: str) -> ChargePointKeys:
-    """Raises Problem (404) for an unknown charge point."""
-    if await charge_points.get(services().store, tenant, charge_point) is None:
-        raise not_found("charge point")
-    return ChargePointKeys(tenant, charge_point)
 
 
 def _number(text: str) -> int:

@@ -7,10 +7,11 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, tag_blueprint
 
 from admin import bodies, times
+from admin.known import known
 from admin.problems import not_found
 from admin.routes.transactions import MeterValueAnswer, items_of
 from admin.services import services
-from state import charge_points, meter_values, orphans
+from state import meter_values, orphans
 from state.meter_values import MeterValues
 from state.orphans import Orphan
 
@@ -73,7 +74,7 @@ async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
     Nothing is guessed from them: settle them by hand, and delete them then. Their transactionData is among
     the stray meter values of connector 0.
     """
-    await _require(tenant, charge_point)
+    await known(tenant, charge_point)
     kept = await orphans.read(services().store, tenant, charge_point)
     return bodies.answer(OrphanedStopPage(tuple(map(_orphan, kept.items)), kept.evicted))
 
@@ -85,7 +86,7 @@ async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> R
 
     If the charge point sends it once more, because it never got our answer, it is listed again.
     """
-    await _require(tenant, charge_point)
+    await known(tenant, charge_point)
     if not await orphans.forget(services().store, tenant, charge_point, orphan):
         raise not_found("orphaned stop")
     return bodies.no_content()
@@ -97,14 +98,9 @@ async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> R
 async def list_stray_meter_values(tenant: str, charge_point: str) -> Response:
     """List a connector's meter values that belong to no transaction known here."""
     asked = bodies.query(StrayQuery)
-    await _require(tenant, charge_point)
+    await known(tenant, charge_point)
     found = await meter_values.read_strays(services().store, tenant, charge_point, asked.connector_id)
     return bodies.answer({"items": [item for message in found for item in _items(message)], "next": None})
-
-
-async def _require(tenant: str, charge_point: str) -> None:
-    if await charge_points.get(services().store, tenant, charge_point) is None:
-        raise not_found("charge point")
 
 
 def _orphan(orphan: Orphan) -> OrphanedStopAnswer:
