@@ -16,7 +16,7 @@ Count = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=18_000))
 Silent = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=2_000))]
 Timeout = Annotated[float, Parameter(validator=validators.Number(gte=1, lte=600))]
 
-SETTLE_S = 3.0
+SETTLE_S = 2.0
 """What a run with commands lasts beyond the connecting, so that there are some."""
 
 

@@ -85,7 +85,7 @@ def test_an_interrupt_shows_what_there_is_so_far(running: Running) -> None:
 
 
 COMMANDS = (
-    *("--charge-points", "6", "--silent", "2", "--duration", "4", "--connect-rate", "50"),
+    *("--charge-points", "6", "--silent", "2", "--duration", "3", "--connect-rate", "50"),
     *("--interval", "0.5", "--commands-per-second", "20", "--command-timeout", "1"),
 )
 

@@ -95,7 +95,7 @@ async def test_a_start_right_behind_the_answer(central: Central, gateways: Gatew
                 assert response.json()["transaction_id"] == f"cp.{transaction_id}"
 
 
-@pytest.mark.parametrize("how", ["kill", "stop"])
+@pytest.mark.parametrize("how", ["kill", pytest.param("stop", marks=pytest.mark.slow)])
 async def test_the_gateway_ends_between_the_answer_and_the_start(central: Central, how: str) -> None:
     """What was promised is in the store: another gateway knows whose transaction it is."""
     tenant = central.tenant()
