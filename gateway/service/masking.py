@@ -44,12 +44,14 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     # The token in a charge point's address, also when the slashes came percent-encoded.
     (
         re.compile(
-            r"""(OCPP16(?:/|%2F)+[^/\s%"']*(?:%(?!2F)[^/\s%"']*)*(?:/|%2F)+)[^/\s?"'%\\]+""", re.IGNORECASE
+            # Without a way back (++): thousands of slashes would be divided in millions of ways.
+            r"""(OCPP16(?:(?:/|%2F)++(?:[^/\s%"']++|%(?!2F))++(?:/|%2F)++|(?:/|%2F){2,}+))[^/\s?"'%\\]+""",
+            re.IGNORECASE,
         ),
         rf"\1{MASK}",
     ),
     # user:password@ in any URL; a password may hold an unencoded @ or /.
-    (re.compile(r"""(://)[^/\s"'<>@]*:[^\s"'<>]{0,256}@"""), rf"\1{MASK}@"),
+    (re.compile(r"""(://)[^/\s"'<>@:]*+:[^\s"'<>]{0,256}@"""), rf"\1{MASK}@"),
     (re.compile(r"""(://)[^/\s"'<>]*@"""), rf"\1{MASK}@"),
     (
         re.compile(r"""([?&](?:password|token|secret|api_?key|access_token)=)[^&\s"']+""", re.IGNORECASE),

@@ -2,6 +2,7 @@
 
 import json
 import string
+import time
 from typing import Any
 
 import pytest
@@ -174,3 +175,14 @@ def test_bytes_of_any_kind_are_told(frame: bytes) -> None:
 )
 def test_a_hostile_frame_costs_less_than_seconds(piece: str) -> None:
     FrameMasker().mask((piece * 70_000)[:65_536].encode())
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [("OCPP16", "/"), ("OCPP16", "%2F"), ("OCPP16/", "%"), ("://", ":"), ("token", " "), ("cookie:", "\\")],
+)
+def test_no_run_of_one_sign_is_divided_in_every_way(head: str, piece: str) -> None:
+    """Half a minute and more it would take, and no other session would be served meanwhile."""
+    began = time.perf_counter()
+    FrameMasker().mask((head + piece * 65_536)[:65_536].encode())
+    assert time.perf_counter() - began < 5.0
