@@ -169,9 +169,11 @@ class Fleet:
         leave.set()
 
     def _count(self) -> None:
-        """Who failed will not come; the others are not kept waiting."""
+        """Who failed will not come; the others are not kept waiting, and nobody waits for nobody."""
         if self.booted >= self.plan.charge_points or self.ended:
             self._all_here.set()
+        if self.ended >= self.plan.charge_points:
+            self._first_leaves.set()
 
     def _failed(self, errors: Iterable[BaseException]) -> None:
         for error in errors:

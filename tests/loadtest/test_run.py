@@ -120,6 +120,17 @@ def test_operators_command_healthy_and_silent_charge_points(running: Running, tm
         assert secret not in output.read_text() + done.stdout + done.stderr
 
 
+def test_operators_have_nothing_to_do_with_a_fleet_that_is_refused(running: Running, tmp_path: Path) -> None:
+    """The run is over when nobody is left, and not when it would have been."""
+    done = loadtest(
+        *("--url", running.url("{id}", token="wrong"), "--ca-file", running.ca_file),
+        *("--charge-points", "3", "--silent", "1", "--duration", "300", "--commands-per-second", "5"),
+        *operators(running, tmp_path),
+    )
+    assert done.returncode == 1
+    assert "refused with 401" in done.stdout
+
+
 @pytest.mark.slow
 def test_two_runs_are_compared(running: Running, tmp_path: Path) -> None:
     output = tmp_path / "result.json"
