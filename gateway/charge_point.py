@@ -80,7 +80,7 @@ class ChargePoint:
 
     async def caught_up(self) -> None:
         """Wait, 5 s at most, until what it answered before this call is stored; it may speak of that."""
-        if self.remembered is not None:
+        if self.remembered is not None and not self.remembered.is_set():
             with trio.move_on_after(REMEMBERED_S):
                 await self.remembered.wait()
 

@@ -77,6 +77,7 @@ async def start_transaction(
         charge_point.fault("repeated_start")
         charge_point.met(replayed.fence)
     transaction_id, answer = outcome
+    await charge_point.caught_up()  # It may keep the promise that it made right before.
     await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
     charge_point.charging_at = request.connector_id
     oddities.of_start(request, charge_point)

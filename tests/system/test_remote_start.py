@@ -187,6 +187,28 @@ async def test_outcomes_are_stored_in_the_order_of_the_answers(central: Central,
             assert told == expected
 
 
+async def test_a_start_behind_answers_that_are_still_being_stored(
+    central: Central, gateways: Gateways
+) -> None:
+    """Four late answers, the one that promises, and the start that keeps it: the last thing must not be first."""
+    tenant = central.tenant()
+    with trio.fail_after(60):
+        async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
+            for number in range(1, 5):
+                assert (await api.post(f"{PATH}/GetConfiguration?timeout=1", json={})).status_code == 504
+                await cp.wait_asked(number)
+            async with asking(api) as answers:
+                await cp.wait_asked(5)
+                late = [[3, id_, {"configurationKey": []}] for id_, _, _ in cp.asked[:4]]
+                start = ASKED | {"meterStart": 1, "timestamp": now()}
+                promise = [3, cp.asked[4][0], ACCEPTED]
+                await in_one_breath(cp, *late, promise, [2, "start", "StartTransaction", start])
+            [response] = answers
+            assert response.status_code == 200, response.text
+            transaction_id = (await cp.answer_to("start"))[2]["transactionId"]
+            assert response.json()["transaction_id"] == f"cp.{transaction_id}"
+
+
 async def in_one_breath(cp: Peer, *frames: list[Any]) -> None:
     """As one write to the socket, so that they are read together."""
     texts = (json.dumps(frame).encode() for frame in frames)
