@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from admin.problems import Fault, invalid, pointer
+
 _UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -27,9 +29,15 @@ def as_sent_or(sent: str, milliseconds: int) -> str:
     return sent if _UTC_TEXT.fullmatch(sent) else text(milliseconds)
 
 
-def utc_text(moment: datetime) -> str:
+def utc_text(moment: datetime, *where: str) -> str:
+    """Write what stands at `where` of the body. Raises Problem (422) for what UTC has no year for."""
     timespec = "milliseconds" if moment.microsecond else "seconds"
-    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        detail = "In UTC this is not within the years 1 to 9999."
+        raise invalid(Fault(detail=detail, pointer=pointer(where))) from None
+    return utc.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def milliseconds(moment: datetime) -> int:

@@ -80,7 +80,7 @@ async def put_id_tag(tenant: str, tag: str) -> Response:
     stored = IdTag(
         tag=tag,
         status=settings.status,
-        expiry_date=None if expiry is None else times.utc_text(expiry),
+        expiry_date=None if expiry is None else times.utc_text(expiry, "expiry_date"),
         parent_id_tag=settings.parent_id_tag,
         max_active_transactions=settings.max_active_transactions,
     )

@@ -255,7 +255,9 @@ def _entries(given: tuple[NewEntry, ...], field: str) -> Entries:
                     pointer=pointer([field, str(number), "id_tag"]),
                 )
             )
-        expiry = None if one.expiry_date is None else times.utc_text(one.expiry_date)
+        expiry = None
+        if one.expiry_date is not None:
+            expiry = times.utc_text(one.expiry_date, field, str(number), "expiry_date")
         found[folded] = Entry(one.id_tag, one.status, expiry, one.parent_id_tag)
     return found
 

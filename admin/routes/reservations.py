@@ -138,7 +138,7 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
         number = await reservations.free_id(services().store, keys)
     request = ReserveNow(
         connector_id=wanted.connector_id,
-        expiry_date=times.utc_text(wanted.expiry_date),
+        expiry_date=times.utc_text(wanted.expiry_date, "expiry_date"),
         id_tag=wanted.id_tag,
         reservation_id=number,
         parent_id_tag=wanted.parent_id_tag,

@@ -1,0 +1,28 @@
+"""What is right by its type and still too much: it is refused with its place, or it does no harm."""
+
+import pytest
+
+from state import charge_points
+from state.charge_points import Settings
+from tests.admin.conftest import TENANT, Api
+from tests.admin.problem import is_problem
+
+BASE = f"/v1/tenants/{TENANT}"
+CP = f"{BASE}/charge-points/CP-1"
+
+
+@pytest.mark.parametrize("expiry", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+async def test_a_moment_that_utc_has_no_year_for(api: Api, expiry: str) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    reservation = {"connector_id": 1, "id_tag": "TAG", "expiry_date": expiry}
+    entry = {"id_tag": "TAG", "expiry_date": expiry}
+    for answer, pointer in (
+        (await api.client.post(f"{CP}/reservations", json=reservation), "/expiry_date"),
+        (await api.client.put(f"{BASE}/id-tags/TAG", json={"expiry_date": expiry}), "/expiry_date"),
+        (await api.client.put(f"{CP}/local-list", json={"entries": [entry]}), "/entries/0/expiry_date"),
+        (await api.client.patch(f"{CP}/local-list", json={"put": [entry]}), "/put/0/expiry_date"),
+    ):
+        document = is_problem(answer, 422, "invalid-request")
+        assert document["errors"] == [
+            {"detail": "In UTC this is not within the years 1 to 9999.", "pointer": pointer}
+        ]
