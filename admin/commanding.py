@@ -16,6 +16,7 @@ from admin.warnings import View, warnings_for
 from gateway.ocpp16 import actions
 from gateway.ocpp16.types import Message
 from state import commands, leases, nodes
+from state.command_record import PAYLOAD_BYTES_MAX
 from state.commands import Command, Conflict, Submitted
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
@@ -55,7 +56,8 @@ async def send(
 ) -> Sent:
     """Record a command and wait for its end, `timeout_s` by default, or for the transaction it becomes.
 
-    Raises Problem: 404, 409 for what must not be sent, 422 for a key that was used otherwise, 503.
+    Raises Problem: 404, 409 for what must not be sent, 422 for a key that was used otherwise or too
+    large a payload, 503.
     """
     held, action = services(), actions.OF_REQUEST[type(request)].name
     record = await known(tenant, charge_point)
@@ -67,12 +69,18 @@ async def send(
         if key is None or await commands.under_key(held.store, tenant, charge_point, key) is None:
             raise
     warnings = await warnings_for(request, View(held.store, record))
+    payload = actions.encode(request)
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        detail = (
+            f"A command's payload has at most {PAYLOAD_BYTES_MAX:,} bytes; this one has {len(payload):,}."
+        )
+        raise Problem(422, "payload-too-large", detail)
     submitted = await commands.submit(
         held.store,
         tenant,
         charge_point,
         action=action,
-        payload=actions.encode(request),
+        payload=payload,
         ttl_ms=round(timeout_s * 1000),
         reply_to=held.answers.incarnation,
         idempotency_key=idempotency_key,

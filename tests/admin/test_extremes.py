@@ -5,6 +5,7 @@ import pytest
 from state import charge_points
 from state.charge_points import Settings
 from tests.admin.conftest import TENANT, Api
+from tests.admin.fake_session import connected
 from tests.admin.problem import is_problem
 
 BASE = f"/v1/tenants/{TENANT}"
@@ -26,3 +27,21 @@ async def test_a_moment_that_utc_has_no_year_for(api: Api, expiry: str) -> None:
         assert document["errors"] == [
             {"detail": "In UTC this is not within the years 1 to 9999.", "pointer": pointer}
         ]
+
+
+@pytest.mark.parametrize("text", ["a" * 65_600, "\N{LATIN SMALL LETTER E WITH ACUTE}" * 33_000])
+async def test_a_payload_that_no_command_may_carry(api: Api, text: str) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        for path, body in (
+            ("commands/DataTransfer", {"vendorId": "v", "data": text}),
+            ("jobs", {"action": "GetDiagnostics", "payload": {"location": text}}),
+        ):
+            document = is_problem(await api.client.post(f"{CP}/{path}", json=body), 422, "payload-too-large")
+            assert document["detail"].startswith(
+                "A command's payload has at most 65,536 bytes; this one has 6"
+            )
+        fits = await api.client.post(
+            f"{CP}/commands/DataTransfer", json={"vendorId": "v", "data": "a" * 65_000}
+        )
+        assert fits.status_code == 200, fits.text
+        assert len(session.claimed) == 1
