@@ -4,9 +4,12 @@ Our view of a charge point may be old or wrong, and a test may want the wrong th
 per feature profile, its table at the foot.
 """
 
+import structlog
+
 from admin.warnings import configuration, core, local_auth, reservation, security, smart_charging
 from admin.warnings.view import View, Warner
 from gateway.ocpp16.types import Message
+from state.errors import StateError
 
 __all__ = ["View", "warnings_for"]
 
@@ -16,12 +19,20 @@ _WARNERS: dict[type[Message], Warner] = {
     for request, warner in profile.WARNERS.items()
 }
 
+_log = structlog.get_logger("csms.admin")
+
 
 async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
     """Sentences for people, each saying what is odd and why it may matter. Raises StoreUnavailable."""
     found = list(_of_registration(view))
     if (warner := _WARNERS.get(type(request))) is not None:
-        found += await warner(request, view)
+        try:
+            found += await warner(request, view)
+        except StateError:
+            raise
+        except Exception:  # noqa: BLE001  a defect of ours in a mere warning must not hold the command back
+            _log.exception("warner failed", request=type(request).__name__)
+            found.append("What else is odd about this cannot be told, through a fault of ours.")
     return tuple(found)
 
 

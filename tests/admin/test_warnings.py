@@ -190,3 +190,13 @@ async def test_warnings_are_told_with_every_outcome_but_not_kept(api: Api) -> No
 async def _started(session: FakeSession) -> int:
     outcome = await transactions.start(session.store, session.lease, a_start(), ANSWER)
     return outcome.id
+
+
+async def test_a_defect_of_ours_in_a_warning_holds_nothing_back(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        await api.store.execute("HSET", KEYS.configuration, "heartbeatinterval", b"no JSON")
+        found = await warned(api, "ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"})
+    assert found == ["What else is odd about this cannot be told, through a fault of ours."]
+    assert "warner failed" in capsys.readouterr().out
