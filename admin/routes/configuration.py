@@ -216,7 +216,8 @@ async def forget_configuration(tenant: str, charge_point: str) -> Response:
 
 
 def _parts(keys: tuple[str, ...], most: int | None) -> Iterable[tuple[str, ...] | None]:
-    return batched(keys, most or AT_ONCE, strict=False) if keys else (None,)
+    # What it told may be any number.
+    return batched(keys, min(most or AT_ONCE, AT_ONCE), strict=False) if keys else (None,)
 
 
 async def _changes() -> dict[str, str]:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 import trio
 
+from gateway.ocpp16.configuration_keys import MAX_KEYS
 from state import charge_points, commands, configuration
 from state.charge_points import Settings
 from state.commands import Go
@@ -220,3 +221,13 @@ async def test_hanging_up_ends_the_row(api: Api) -> None:
                     assert response.status_code == 200, response.text
                 changes = sum(action == "ChangeConfiguration" for action, _ in station.asked)
         assert 0 < changes < len(values)
+
+
+@pytest.mark.parametrize("most", ["0", "1000", "9" * 30, "9" * 700])
+async def test_whatever_it_tells_of_how_many_keys_it_takes(api: Api, most: str) -> None:
+    station = Station(lambda _, asked: {"unknownKey": asked["key"]})
+    async with connected(api.store, TENANT, "CP-1", station):
+        await configuration.learn(api.store, KEYS, [Told(MAX_KEYS, most, readonly=True)], [], complete=False)
+        refreshed = await api.client.post(f"{PATH}/refresh", json={"keys": ["One", "Two"]})
+    assert refreshed.status_code == 200, refreshed.text
+    assert [asked for _, asked in station.asked] == [{"key": ["One", "Two"]}]
