@@ -10,6 +10,7 @@ from gateway.ocpp16 import timestamps
 from gateway.ocpp16.core import RegistrationStatus
 from state.leases import Fence, Lease
 from state.store import Store
+from state.transactions import Start
 
 REMEMBERED_S = 5.0
 
@@ -46,6 +47,8 @@ class ChargePoint:
     """What we asked it to send: it may, even while Pending."""
     charging_at: int | None = None
     """The connector, unless the last it told of a transaction was its end; of order, never of truth."""
+    began: tuple[Start, int] | None = None
+    """The start that it told last, and the transaction."""
     ended: int | None = None
     """The transaction that it stopped last."""
     payload: bytes = b"{}"

@@ -79,7 +79,7 @@ async def start_transaction(
     transaction_id, answer = outcome
     await charge_point.caught_up()  # It may keep the promise that it made right before.
     await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
-    charge_point.charging_at = request.connector_id
+    charge_point.charging_at, charge_point.began = request.connector_id, (start, transaction_id)
     oddities.of_start(request, charge_point)
     return core.StartTransactionResult(
         id_tag_info=msgspec.json.decode(answer, type=IdTagInfo), transaction_id=transaction_id
@@ -220,6 +220,10 @@ async def remote_start_transaction(
             id_tag=request.id_tag,
             connector_id=request.connector_id,
         )
+        if charge_point.began is not None:  # Some begin first, and answer then.
+            start, transaction_id = charge_point.began
+            start = msgspec.structs.replace(start, received_ms=now_ms())  # As if it were repeated.
+            await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
 
 
 async def _release(charge_point: ChargePoint, id_tag: str, member: str) -> None:

@@ -190,7 +190,7 @@ async def test_outcomes_are_stored_in_the_order_of_the_answers(central: Central,
 async def test_a_start_behind_answers_that_are_still_being_stored(
     central: Central, gateways: Gateways
 ) -> None:
-    """Four late answers, the one that promises, and the start that keeps it: the last thing must not be first."""
+    """Four late answers, the one that promises, and the start that keeps it, in one breath."""
     tenant = central.tenant()
     with trio.fail_after(60):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
@@ -207,6 +207,26 @@ async def test_a_start_behind_answers_that_are_still_being_stored(
             assert response.status_code == 200, response.text
             transaction_id = (await cp.answer_to("start"))[2]["transactionId"]
             assert response.json()["transaction_id"] == f"cp.{transaction_id}"
+
+
+async def test_a_charge_point_that_starts_first_and_answers_then(
+    central: Central, gateways: Gateways
+) -> None:
+    """And what it had started before it was asked is not what it was asked for."""
+    tenant = central.tenant()
+    with trio.fail_after(60):
+        async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
+            async with asking(api) as answers:
+                await cp.wait_asked(1)
+                started = await cp.start()
+                await cp.send([3, cp.asked[0][0], ACCEPTED])
+            [response] = answers
+            assert response.status_code == 200, response.text
+            assert response.json()["transaction_id"] == f"cp.{started['transactionId']}"
+            async with asking(api, "wait_for=transaction&wait=2") as answers:
+                await cp.wait_asked(2)
+                await cp.send([3, cp.asked[1][0], ACCEPTED])
+            assert answers[0].json()["transaction_id"] is None
 
 
 async def in_one_breath(cp: Peer, *frames: list[Any]) -> None:
