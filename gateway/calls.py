@@ -70,7 +70,7 @@ class Calls:
             self._answered.set()
         charge_point = self._session.charge_point
         earlier, charge_point.remembered = charge_point.remembered, trio.Event()
-        self._session.node.background(self._store_outcome, outcome, earlier, charge_point.remembered)
+        self._session.node.see_through(self._store_outcome, outcome, earlier, charge_point.remembered)
 
     async def _begin(self, waiting: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
         await after()

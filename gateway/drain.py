@@ -12,13 +12,17 @@ from state.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
-LAST_RELEASES_S = 5.0
+LAST_WORDS_S = 5.0
+"""For what the store must still be told: answers to our calls, ends of sessions, faults."""
 CLOSE_S = 8.0
 """For the last goodbye: the call at hand, and the peer's CLOSE."""
 
 
 async def drain(node: Node, window_s: float) -> None:
-    """CLOSE 1012 to every session, evenly over `window_s` seconds, those that charge last; then release."""
+    """CLOSE 1012 to every session, evenly over `window_s` seconds, those that charge last.
+
+    Then tell the store what it does not know yet.
+    """
     node.draining = True
     sessions = sorted(node.hub, key=lambda session: session.charging)
     log.info("draining", sessions=len(sessions), seconds=window_s)
@@ -33,8 +37,8 @@ async def drain(node: Node, window_s: float) -> None:
         async with trio.open_nursery() as nursery:
             for session in node.hub:
                 nursery.start_soon(_goodbye, session)
-    with trio.move_on_after(LAST_RELEASES_S):
-        await node.released()
+    with trio.move_on_after(LAST_WORDS_S):
+        await node.finished()
         with suppress(StoreUnavailable):
             await node.fault_book.write()
 

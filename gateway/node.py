@@ -44,8 +44,8 @@ class Node:
         )
         self.readoptions = trio.Semaphore(READOPTIONS)
         self.draining = False
-        self._releasing = 0
-        self._released = trio.Event()
+        self._unfinished = 0
+        self._finished = trio.Event()
         self._releases = trio.Semaphore(RELEASES)
         self._nursery = nursery
         self._holders = itertools.count(1)
@@ -60,6 +60,11 @@ class Node:
     def background[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
         self._nursery.start_soon(self._contained, work, args)
 
+    def see_through[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
+        """As `background`; and a drain waits for it, for it is what the store must still be told."""
+        self._unfinished += 1
+        self.background(self._seen_through, work, args)
+
     def count_faults(self, keys: ChargePointKeys, faults: Counter[str]) -> None:
         """Take over what a charge point did wrong: for the metric by name, for operators by charge point."""
         self.fault_book.note(keys, faults)
@@ -67,18 +72,18 @@ class Node:
 
     def release(self, lease: leases.Lease, reason: str) -> None:
         """Give the lease back, in the background and until the store confirms it."""
-        self.background(self._release, lambda: leases.release(self.store, lease, reason))
+        self.see_through(self._release, lambda: leases.release(self.store, lease, reason))
 
     def release_if_holder(self, keys: ChargePointKeys, holder: str) -> None:
         """After a claim that nobody confirmed."""
-        self.background(
+        self.see_through(
             self._release, lambda: leases.release_if_holder(self.store, keys, holder, "claim not confirmed")
         )
 
-    async def released(self) -> None:
-        """When every lease that was given back is confirmed."""
-        while self._releasing:
-            await self._released.wait()
+    async def finished(self) -> None:
+        """When the store has confirmed all that was to be seen through."""
+        while self._unfinished:
+            await self._finished.wait()
 
     def wall_ms(self, trio_time: float) -> int:
         """Unix milliseconds, by the store's clock, of a moment on ours."""
@@ -92,20 +97,23 @@ class Node:
             return False
 
     async def _release(self, release: Callable[[], Awaitable[Any]]) -> None:
-        self._releasing += 1
+        async with self._releases:
+            while True:
+                try:
+                    await release()
+                except StoreUnavailable:
+                    await trio.sleep(RETRY_S)
+                else:
+                    return
+
+    async def _seen_through(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
-            async with self._releases:
-                while True:
-                    try:
-                        await release()
-                    except StoreUnavailable:
-                        await trio.sleep(RETRY_S)
-                    else:
-                        return
+            await work(*args)
         finally:
-            self._releasing -= 1
-            released, self._released = self._released, trio.Event()
-            released.set()
+            self._unfinished -= 1
+            if not self._unfinished:
+                finished, self._finished = self._finished, trio.Event()
+                finished.set()
 
     async def _contained(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:

@@ -103,7 +103,7 @@ class Recorder:
         self._queued_bytes += len(frame)
         if self._written is None:
             self._written = trio.Event()
-            self._session.node.background(self._write, self._written)
+            self._session.node.see_through(self._write, self._written)
 
     def _mark_gap(self, at_ms: int) -> None:
         if self._dropped:

@@ -40,7 +40,7 @@ class Around:
         self.trace: Recorder | None = None
         self._nursery = nursery
 
-    def background[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
+    def see_through[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
         assert self._nursery is not None
         self._nursery.start_soon(work, *args)
 

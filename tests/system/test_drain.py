@@ -108,6 +108,32 @@ async def test_spread_over_the_window(central: Central) -> None:
             assert set(sorted(closed, key=closed.__getitem__)[-5:]) == set(range(5))
 
 
+async def test_answers_that_wait_for_the_store_are_stored(central: Central) -> None:
+    """A charge point has answered: that its gateway leaves in that moment must not make it unknown."""
+    tenant = central.tenant()
+    commands = "/charge-points/cp/commands"
+    with trio.fail_after(60):
+        async with (
+            tenant.api() as api,
+            fault_proxy(central.valkey.path) as proxy,
+            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", drain__window_s=0) as gateway,
+            charge_point(tenant.url(gateway, "cp"), lambda *_: None) as cp,
+        ):
+            for _ in range(3):
+                late = await api.post(f"{commands}/GetConfiguration?timeout=1", json={})
+                assert late.status_code == 504, late.text
+            asked = [id_ for id_, _, _ in cp.asked]
+            proxy.delay_s = 0.3
+            for id_ in asked:
+                await cp.send([3, id_, {"configurationKey": [{"key": "K", "readonly": True}]}])
+            await cp.call("Heartbeat", {})
+            gateway.terminate()
+            assert await cp.wait_closed() == (RESTART, "peer")
+            assert await exit_code(gateway, 20) == 0
+            found = [(await api.get(f"/commands/{id_}")).json()["status"] for id_ in asked]
+            assert found == ["answered"] * 3
+
+
 @pytest.mark.slow  # It waits 5 s twice for the store.
 async def test_the_store_is_away(central: Central) -> None:
     """It cannot be told that we go, and that keeps nobody."""
