@@ -56,7 +56,8 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
 
     The body is the payload of the OCPP 1.6 request: `{"transactionId": 7}` for RemoteStopTransaction.
     200 means that the charge point has answered: look at `response` for whether it agreed. If `wait` passes
-    before the deadline, the answer is 202 and the command goes on; read it again under its id.
+    before the deadline, or 2,000 requests wait already, the answer is 202 and the command goes on; read it
+    again under its id.
     Our own view of the charge point never holds a command back: what looks odd stands in `warnings`.
     """
     asked = bodies.query(CommandQuery)
