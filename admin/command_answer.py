@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from admin import times
-from gateway.service.masking import mask_location
+from admin.hidden import Hider
+from gateway.service.frame_masking import names_secret
+from gateway.service.masking import MASK
 from state.commands import Command
-from state.configuration import MASK, is_secret
 
 _WITH_LOCATION = frozenset({"GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware"})
-_HIDDEN = msgspec.Raw(b'{"key":"AuthorizationKey","value":"***"}')
 
 
 class CommandError(msgspec.Struct, frozen=True):
@@ -75,27 +75,21 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer:
-    error = None if command.error is None else msgspec.json.decode(command.error, type=CommandError)
-    payload, response = command.payload, command.response
-    if _sets_key(command):
-        payload = _HIDDEN
+    hider = Hider(locations=command.action in _WITH_LOCATION)
+    payload, response, error = hider.hide(command.payload), command.response, command.error
+    if response is not None:
+        response = hider.hide(response)
+    shown = None if error is None else msgspec.json.decode(hider.hide(error), type=CommandError | None)
+    if shown is not None and _sets_secret(command):
         # Charge points quote what they refuse.
-        error = error and CommandError(error.code, MASK, MASK)
-    elif command.action == "GetConfiguration" and response is not None:
-        response = _without_keys(response)
-    elif command.action in _WITH_LOCATION:
-        payload = _without_credentials(payload)
-        response = response and _without_credentials(response)
-        error = error and msgspec.json.decode(
-            _without_credentials(msgspec.Raw(msgspec.json.encode(error))), type=CommandError
-        )
+        shown = CommandError(shown.code, MASK, MASK)
     return CommandAnswer(
         id=command.id,
         charge_point=command.charge_point,
         action=command.action,
         status=command.status,
         response=response,
-        error=error,
+        error=shown,
         payload=payload,
         transaction_id=command.transaction,
         warnings=warnings,
@@ -106,35 +100,9 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
     )
 
 
-def _sets_key(command: Command) -> bool:
+def _sets_secret(command: Command) -> bool:
     """OCPP-J 1.6 6: AuthorizationKey is the charge point's password, and nothing to read back."""
-    return command.action == "ChangeConfiguration" and b"authorizationkey" in bytes(command.payload).lower()
-
-
-def _without_keys(response: msgspec.Raw) -> msgspec.Raw:
-    """Mask the password, which should be write-only, where a charge point tells it."""
-    try:
-        read = msgspec.json.decode(response)
-    except (msgspec.DecodeError, RecursionError):
-        return msgspec.Raw(b"null")  # What we cannot look through we do not pass on.
-    settings = read.get("configurationKey") if isinstance(read, dict) else None
-    keys = [one for one in settings or () if isinstance(one, dict) and is_secret(str(one.get("key")))]
-    for one in keys:
-        one["value"] = MASK
-    return msgspec.Raw(msgspec.json.encode(read)) if keys else response
-
-
-def _without_credentials(written: msgspec.Raw) -> msgspec.Raw:
-    """Mask what would let others into where a charge point fetches or uploads; it may quote that."""
-    try:
-        return msgspec.Raw(msgspec.json.encode(_masked(msgspec.json.decode(written))))
-    except (msgspec.DecodeError, RecursionError):
-        return msgspec.Raw(b"null")
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _masked(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_masked(part) for part in value]
-    return mask_location(value) if isinstance(value, str) else value
+    if command.action != "ChangeConfiguration":
+        return False
+    key = msgspec.json.decode(command.payload, type=dict[str, Any]).get("key")
+    return isinstance(key, str) and names_secret(key)

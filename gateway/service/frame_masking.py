@@ -31,8 +31,8 @@ _HINTS = (
     *("://", "%2f", "ocpp16", "csms_", "\\"),
 )
 # Members that say of which setting the others are: {"key": "AuthorizationKey", "value": ...}.
-_NAMING = frozenset({"key", "messageid", "name", "variable", "parameter"})
-_HARMLESS = frozenset({"readonly", "vendorid", "status"})
+NAMING = frozenset({"key", "messageid", "name", "variable", "parameter"})
+HARMLESS = frozenset({"readonly", "vendorid", "status"})
 _NO_VALUE = frozenset("]},:")
 _NESTED_MOST = 3
 _REMEMBERED = 8
@@ -156,16 +156,21 @@ def _secret_values(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int
 def _of_object(text: str, found: _Open, end: int) -> Iterator[tuple[int, int]]:
     found.end_member(end)
     named_secret = any(
-        member.name in _NAMING and _is_secret(_bare(_content(_beginning(text, member))))
+        member.name in NAMING and _is_secret(_bare(_content(_beginning(text, member))))
         for member in found.members
     )
     for member in found.members:
-        if _is_secret(member.name) or (named_secret and member.name not in _NAMING | _HARMLESS):
+        if _is_secret(member.name) or (named_secret and member.name not in NAMING | HARMLESS):
             yield member.start, member.end
 
 
 def _beginning(text: str, member: _Member) -> str:
     return text[member.start : min(member.end, member.start + _NAME_LENGTH_MOST)]
+
+
+def names_secret(name: str) -> bool:
+    """Whether a configuration key or a member of this name holds what nobody may read."""
+    return _is_secret(_bare(name[:_NAME_LENGTH_MOST]))
 
 
 def _is_secret(name: str) -> bool:
