@@ -14,6 +14,7 @@ from admin.problems import Problem, store_away
 from admin.services import services
 from admin.warnings import View, warnings_for
 from gateway.ocpp16 import actions
+from gateway.ocpp16.errors import shorten
 from gateway.ocpp16.types import Message
 from state import commands, leases, nodes
 from state.command_record import PAYLOAD_BYTES_MAX
@@ -28,6 +29,9 @@ WAITING_MAX = 2_000
 """Requests of this process that wait at once, some 90 MB; one more is answered 202 without waiting."""
 _WAITING = frozenset({"queued", "sent"})
 
+# Charge points may write numbers that no float can hold.
+_read = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
+
 type WaitFor = Literal["answer", "transaction"]
 
 
@@ -41,7 +45,7 @@ class Sent(NamedTuple):
     def result(self) -> dict[str, Any] | None:
         """The CALLRESULT's payload; None unless the charge point answered with one."""
         response = self.command.response
-        return None if response is None else msgspec.json.decode(response, type=dict[str, Any])
+        return None if response is None else _read(response)
 
 
 async def send(
@@ -143,8 +147,7 @@ def _ended(command: Command, wait_for: WaitFor) -> bool:
         return False
     if wait_for == "answer" or command.status != "answered" or command.transaction is not None:
         return True
-    response = msgspec.json.decode(command.response or b"{}")
-    return not isinstance(response, dict) or response.get("status") != "Accepted"
+    return command.response is None or _read(command.response).get("status") != "Accepted"
 
 
 async def _wake_again(command: Command) -> None:
@@ -180,7 +183,7 @@ def outcome(sent: Sent, wait_for: WaitFor = "answer") -> Response:
             raise _problem(
                 502,
                 "call-error",
-                f"The charge point answered with the error {error.code}.",
+                f"The charge point answered with {_named(error.code)}.",
                 answer,
                 error=error,
             )
@@ -207,6 +210,11 @@ def outcome(sent: Sent, wait_for: WaitFor = "answer") -> Response:
             )
         case _:
             assert_never(command.status)
+
+
+def _named(code: str) -> str:
+    """A charge point may leave a code out, or write a novel."""
+    return f"the error {shorten(code, 50)}" if code.strip() else "an error that has no code"
 
 
 def _problem(

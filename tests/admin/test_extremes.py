@@ -4,8 +4,9 @@ import pytest
 
 from state import charge_points
 from state.charge_points import Settings
+from state.commands import Go
 from tests.admin.conftest import TENANT, Api
-from tests.admin.fake_session import connected
+from tests.admin.fake_session import Answering, FakeSession, connected
 from tests.admin.problem import is_problem
 
 BASE = f"/v1/tenants/{TENANT}"
@@ -45,3 +46,38 @@ async def test_a_payload_that_no_command_may_carry(api: Api, text: str) -> None:
         )
         assert fits.status_code == 200, fits.text
         assert len(session.claimed) == 1
+
+
+def answering(response: bytes) -> Answering:
+    async def answer(session: FakeSession, command: str, _: Go) -> None:
+        await session.answer(command, response)
+
+    return answer
+
+
+async def test_an_answer_with_a_number_that_no_float_can_hold(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", answering(b'{"status":"Accepted","of":1e999}')):
+        await api.client.put(f"{CP}/local-list", json={"entries": []})
+        changed = await api.client.patch(f"{CP}/configuration", json={"HeartbeatInterval": "60"})
+        assert changed.json()["changes"][0]["status"] == "Accepted", changed.text
+        sent = await api.client.post(f"{CP}/local-list/send")
+        assert sent.json()["outcome"] == "accepted", sent.text
+        assert (await api.client.post(f"{CP}/configuration/refresh")).status_code == 200
+        start = f"{CP}/commands/RemoteStartTransaction?wait=0.1&wait_for=transaction"
+        assert (await api.client.post(start, json={"idTag": "TAG"})).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("", "The charge point answered with an error that has no code."),
+        ("E" * 60_000, f"The charge point answered with the error {'E' * 47}...."),
+    ],
+)
+async def test_an_error_without_a_code_and_with_a_novel_of_one(api: Api, code: str, says: str) -> None:
+    async def refuses(session: FakeSession, command: str, _: Go) -> None:
+        await session.refuse(command, b'{"code":"%b","description":"","details":{}}' % code.encode())
+
+    async with connected(api.store, TENANT, "CP-1", refuses):
+        document = is_problem(await api.client.post(f"{CP}/commands/ClearCache"), 502, "call-error")
+    assert (document["detail"], document["code"]) == (says, code)
