@@ -3,6 +3,7 @@
 Two hashes, by folded name: what counts, and what counts after the next boot (charge_point_boot.lua moves it).
 """
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -22,6 +23,13 @@ NAME_LENGTH = 305
 VALUE_LENGTH = 755
 """Characters; more is cut off. By specification 50 and 500; read leniently they may have 255 more."""
 MASK = "***"
+
+_JOINTS = re.compile(r"[\W_]+")
+_SECRET_WORDS = (
+    *("authorizationkey", "password", "passwd", "passphrase", "pwd", "secret", "credential", "cookie"),
+    *("token", "apikey", "privatekey", "presharedkey", "basicauth"),
+)
+"""The same as in gateway/service/frame_masking.py."""
 
 _COMPLETE = ""
 """In the place of a name: when the charge point last told all its keys."""
@@ -87,8 +95,9 @@ def fold(key: str) -> str:
 
 
 def is_secret(key: str) -> bool:
-    """OCPP-J 6: AuthorizationKey is the charge point's password, whatever a vendor calls it besides."""
-    return "authorizationkey" in key.lower()
+    """OCPP-J 6: AuthorizationKey is the charge point's password; vendors have more, as traces know them."""
+    bare = _JOINTS.sub("", key).casefold()
+    return any(word in bare for word in _SECRET_WORDS)
 
 
 async def learn(

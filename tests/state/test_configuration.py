@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.ocpp16.configuration_keys import KEYS as KEYS_OF_OCPP
+from gateway.service.frame_masking import names_secret
 from state import charge_points, configuration
 from state.charge_points import Settings
 from state.configuration import KEPT, MASK, Configuration, Setting, Told
@@ -173,3 +175,24 @@ def test_a_number_is_read_as_charge_points_write_it(value: str | None, number: i
 def test_a_secret_is_known_in_whatever_case(around: str, case: object) -> None:
     assert callable(case)
     assert configuration.is_secret(f"{around}{case('AuthorizationKey')}{around}")
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [
+        ("Authorization_Key", True),
+        ("Connector1 Authorization-Key", True),
+        ("BasicAuthPassword", True),
+        ("WiFiPassphrase", True),
+        ("VendorApiKey", True),
+        ("AuthorizeRemoteTxRequests", False),
+        ("LocalPreAuthorize", False),
+        ("ConnectionTimeOut", False),
+    ],
+)
+def test_secrets_are_those_that_traces_hide(key: str, *, secret: bool) -> None:
+    assert configuration.is_secret(key) == names_secret(key) == secret
+
+
+def test_no_key_of_the_specification_but_one_is_secret() -> None:
+    assert [key for key in KEYS_OF_OCPP if configuration.is_secret(key)] == ["authorizationkey"]
