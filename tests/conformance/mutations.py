@@ -192,8 +192,8 @@ MUTATIONS: Final = (
     Mutation(
         "an unlock is refused as unwise",
         "admin/refusals.py",
-        "if not may_send(action, record.boot_status):",
-        'if action == "UnlockConnector" or not may_send(action, record.boot_status):',
+        "if not may_send(action, held):",
+        'if action == "UnlockConnector" or not may_send(action, held):',
         ("TC_018_1", "TC_031"),
     ),
     Mutation(
