@@ -32,6 +32,8 @@ _BATCH_MOST = 64
 _BATCH_BYTES_MOST = 1 << 18
 _IN_A_THREAD_FROM = 8_192
 """Bytes of a frame whose masking may take milliseconds, which other sessions should not wait for."""
+_one_at_a_time = trio.CapacityLimiter(1)
+"""Each thread that masks takes the interpreter for milliseconds, and a session would wait for each in turn."""
 _HEAD_MOST = 64
 _CALLS_REMEMBERED = 64
 
@@ -176,7 +178,7 @@ class Recorder:
             await trio.lowlevel.checkpoint()
             text = self._masker.mask(passed.frame)
         else:
-            text = await trio.to_thread.run_sync(self._masker.mask, passed.frame)
+            text = await trio.to_thread.run_sync(self._masker.mask, passed.frame, limiter=_one_at_a_time)
         message, id_, action = self._head(passed.what, text)
         return Entry(
             what=passed.what,

@@ -11,6 +11,7 @@ import trio
 from hypothesis import given
 
 from gateway import trace
+from gateway.service.frame_masking import FrameMasker
 from gateway.session import Session
 from gateway.trace import Recorder, _Passed
 from gateway.websocket.close_codes import Closed
@@ -184,6 +185,31 @@ async def test_it_ends_by_size_and_by_time(store: Store) -> None:
         recorder.received(call(1))
         assert session.trace is None
         assert await written(store) == []
+
+
+class Counting(FrameMasker):
+    """How many of them mask at this moment, in whatever thread."""
+
+    now = most = 0
+
+    def mask(self, frame: bytes) -> str:
+        Counting.now += 1
+        Counting.most = max(Counting.most, Counting.now)
+        try:
+            return super().mask(frame)
+        finally:
+            Counting.now -= 1
+
+
+async def test_threads_that_mask_do_not_crowd_out_the_sessions() -> None:
+    frame = b'[2,"1","DataTransfer",{"data":"' + b"://" * 20_000 + b'"}]'
+    recorders = [Around(None).recorder(Running("x", 0)) for _ in range(6)]
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            for recorder in recorders:
+                recorder._masker = Counting()
+                nursery.start_soon(recorder._entry, _Passed("in", 1, frame, ()))
+    assert Counting.most == 1
 
 
 async def test_a_session_follows_what_runs(store: Store) -> None:
