@@ -33,7 +33,7 @@ _BATCH_BYTES_MOST = 1 << 18
 _IN_A_THREAD_FROM = 8_192
 """Bytes of a frame whose masking may take milliseconds, which other sessions should not wait for."""
 _one_at_a_time = trio.CapacityLimiter(1)
-"""Each thread that masks takes the interpreter for milliseconds, and a session would wait for each in turn."""
+"""Each thread that masks takes the interpreter for milliseconds; sessions would wait for each in turn."""
 _HEAD_MOST = 64
 _CALLS_REMEMBERED = 64
 
