@@ -136,8 +136,8 @@ async def list_(
 async def delete(store: Store, tenant: str, charge_point: str) -> bool:
     """Delete all that is known of a charge point. False: it was not registered; remains are cleared even so.
 
-    Its session is fenced off at once, and the caller closes the socket. Facts are taken until then: what
-    arrives in between is kept, and goes with the next deletion.
+    Its session is fenced off at once, and the caller closes the socket. Transactions and meter values are
+    taken until then: what arrives in between is kept, and goes with the next deletion.
     """
     keys = ChargePointKeys(tenant, charge_point)
     known = await _delete(store, keys)

@@ -84,20 +84,20 @@ async def vendors(store: Store, tenant: str) -> list[Vendor]:
     return [_vendor(stored[name]) for name in sorted(stored)]
 
 
-async def keep(store: Store, keys: ChargePointKeys, transfer: Transfer) -> str:
-    """Keep a transfer, from whichever session; returns the id that it got."""
+async def keep(store: Store, keys: ChargePointKeys, transfer: Transfer) -> str | None:
+    """Keep a transfer, from whichever session; returns its id. None: the charge point was deleted."""
     event = _encode(
         {"vendor_id": transfer.vendor_id, "message_id": transfer.message_id, "status": transfer.status}
     )
-    _, id_ = await store.step(
+    word, *id_ = await store.step(
         _KEEP,
-        (keys.data_transfers, keys.events),
+        (keys.data_transfers, keys.events, keys.record, keys.lease),
         (
             *(keys.member, _encode(transfer), KEPT, "data_transfer.received"),
             *(b'{"transfer":"', b'",' + event[1:]),
         ),
     )
-    return bytes(id_).decode()
+    return bytes(id_[0]).decode() if word == b"kept" else None
 
 
 async def list_(

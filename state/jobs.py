@@ -110,8 +110,11 @@ async def delete(store: Store, tenant: str, charge_point: str, job_id: str) -> b
     return found
 
 
-async def new_request_id(store: Store, tenant: str, charge_point: str) -> int:
-    """Choose a request id that this charge point was never given by us, nor in any job or note we keep."""
+async def new_request_id(store: Store, tenant: str, charge_point: str) -> int | None:
+    """Choose a request id that this charge point was never given by us, nor in any job or note we keep.
+
+    None: it is not registered.
+    """
     keys, chosen = ChargePointKeys(tenant, charge_point), 0
 
     def decide(fields: Fields) -> Change | None:
@@ -122,8 +125,8 @@ async def new_request_id(store: Store, tenant: str, charge_point: str) -> int:
             chosen += 1
         return Change({_LAST: b"%d" % chosen})
 
-    await versioned.change(store, keys, keys.jobs, decide)
-    return chosen
+    known = await versioned.change(store, keys, keys.jobs, decide, registered=True)
+    return chosen if known else None
 
 
 def _jobs(fields: Fields) -> list[Job]:

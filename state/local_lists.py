@@ -128,13 +128,13 @@ async def read(store: Store, keys: ChargePointKeys) -> Lists:
     return _lists(await versioned.read(store, keys.local_list))
 
 
-async def replace(store: Store, keys: ChargePointKeys, entries: Entries) -> Desired | TooLong:
-    """Desire these entries and no others."""
+async def replace(store: Store, keys: ChargePointKeys, entries: Entries) -> Desired | TooLong | None:
+    """Desire these entries and no others. None: the charge point is not registered."""
     return await _desire(store, keys, lambda _: entries)
 
 
-async def edit(store: Store, keys: ChargePointKeys, lines: Iterable[Line]) -> Desired | TooLong:
-    """Desire these besides what is desired already, or no longer."""
+async def edit(store: Store, keys: ChargePointKeys, lines: Iterable[Line]) -> Desired | TooLong | None:
+    """Desire these besides what is desired already, or no longer. None: it is not registered."""
     kept = tuple(lines)
     return await _desire(store, keys, lambda fields: applied(unpack(fields.get("desired")), kept))
 
@@ -238,7 +238,7 @@ async def reported(store: Store, keys: ChargePointKeys, list_version: int) -> No
 
 async def _desire(
     store: Store, keys: ChargePointKeys, wanted: Callable[[Fields], Entries]
-) -> Desired | TooLong:
+) -> Desired | TooLong | None:
     outcome: Desired | TooLong = Desired()
     now_ms = store.server_time_ms()
 
@@ -251,8 +251,8 @@ async def _desire(
         outcome = Desired(_heads(fields).desired.revision + 1, now_ms, len(entries))
         return Change({"desired": pack(entries), "desired_head": _json(outcome)})
 
-    await versioned.change(store, keys, keys.local_list, decide)
-    return outcome
+    known = await versioned.change(store, keys, keys.local_list, decide, registered=True)
+    return outcome if known else None
 
 
 def _doubted(known: Accepted | None, put: dict[str, bytes], why: dict[str, object]) -> Change:

@@ -50,7 +50,7 @@ async def expect(
     expected = Expected(store.server_time_ms(), connector_id, fold(id_tag))
     await store.step(
         _EXPECT,
-        (keys.remote_starts, keys.command(command_id)),
+        (keys.remote_starts, keys.command(command_id), keys.record, keys.lease),
         (command_id, msgspec.json.encode(expected), AT_ONCE, LASTS_MS),
     )
 

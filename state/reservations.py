@@ -57,7 +57,10 @@ async def made(
     *,
     expires_ms: int,
 ) -> None:
-    """Keep what the charge point accepted; one of the same id is replaced. Idempotent by command."""
+    """Keep what the charge point accepted; one of the same id is replaced. Idempotent by command.
+
+    Nothing is kept of a charge point that was deleted meanwhile.
+    """
     event = {
         "reservation_id": reservation_id,
         "connector_id": asked.connector_id,
@@ -67,7 +70,7 @@ async def made(
     }
     await store.step(
         _MADE,
-        (keys.reservations, keys.command(command_id), keys.events),
+        (keys.reservations, keys.command(command_id), keys.events, keys.record, keys.lease),
         (keys.member, reservation_id, command_id, max(expires_ms, 0), _json(asked), _json(event)),
     )
 
@@ -80,10 +83,13 @@ async def cancelled(store: Store, keys: ChargePointKeys, command_id: str, reserv
     )
 
 
-async def free_id(store: Store, keys: ChargePointKeys) -> int:
-    """Give a positive id that no reservation of this charge point has or ever got from here."""
-    _, found = await store.step(_NUMBER, (keys.record, keys.reservations), ())
-    return int(found)
+async def free_id(store: Store, keys: ChargePointKeys) -> int | None:
+    """Give a positive id that no reservation of this charge point has or ever got from here.
+
+    None: it is not registered.
+    """
+    word, *found = await store.step(_NUMBER, (keys.record, keys.reservations), ())
+    return int(found[0]) if word == b"free" else None
 
 
 async def get(store: Store, keys: ChargePointKeys, reservation_id: int) -> Reservation | None:

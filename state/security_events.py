@@ -57,11 +57,11 @@ class Evicted[T](msgspec.Struct, frozen=True):
 
 
 async def keep(store: Store, keys: ChargePointKeys, event: SecurityEvent) -> bool:
-    """False: it was known already, or is older than all of the latest 500."""
+    """False: it was known already, or the charge point was deleted."""
     data = {"security_event": event.id, "type": event.type, "critical": event.critical}
     [word] = await store.step(
         _KEEP,
-        (keys.security_events, keys.security_events_evicted, keys.events),
+        (keys.security_events, keys.security_events_evicted, keys.events, keys.record, keys.lease),
         (keys.member, _what(event), event.received_ms, KEPT, msgspec.json.encode(data)),
     )
     return bool(word == b"kept")

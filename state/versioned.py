@@ -34,26 +34,35 @@ async def read(store: Store, key: str) -> Fields:
 
 
 async def change(
-    store: Store, keys: ChargePointKeys, key: str, decide: Callable[[Fields], Change | None]
-) -> None:
+    store: Store,
+    keys: ChargePointKeys,
+    key: str,
+    decide: Callable[[Fields], Change | None],
+    *,
+    registered: bool = False,
+) -> bool:
     """Make the change that `decide` finds necessary, None for none. It may be asked more than once.
 
-    `key` is one of `keys`. Raises StoreUnavailable.
+    `key` is one of `keys`. False: the charge point was deleted, so nothing was kept; with `registered` also
+    if it never was one, which an operator's change must say. Raises StoreUnavailable.
     """
     for _ in range(_TRIES):
         version, fields = _split(await store.execute("HGETALL", key))
         wanted = decide(fields)
         if wanted is None:
-            return
+            return True
         put = (part for pair in wanted.put.items() for part in pair)
         events = (part for pair in wanted.events for part in pair)
         [word] = await store.step(
             _CHANGE,
-            (key, keys.events),
-            (keys.member, version, len(wanted.events), len(wanted.gone), *events, *wanted.gone, *put),
+            (key, keys.events, keys.record, keys.lease),
+            (
+                *(keys.member, version, int(registered), len(wanted.events), len(wanted.gone)),
+                *(*events, *wanted.gone, *put),
+            ),
         )
-        if word == b"changed":
-            return
+        if word != b"again":
+            return bool(word == b"changed")
     raise StoreUnavailable("others changed the same record of this charge point all the time")
 
 

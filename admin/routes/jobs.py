@@ -143,6 +143,8 @@ async def begin_job(tenant: str, charge_point: str) -> Response:
         # Looked through first: a request that is refused should use up no id.
         _read(wanted.action, {**payload, "requestId": 0})
         chosen = await jobs.new_request_id(services().store, tenant, charge_point)
+        if chosen is None:  # Deleted a moment ago.
+            raise not_found("charge point")
         payload = {**payload, "requestId": chosen}
     sent = await commanding.send(
         tenant,

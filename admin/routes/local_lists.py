@@ -12,7 +12,7 @@ from admin import bodies, listing, times
 from admin.known import keys_of
 from admin.listing import Next, Paging
 from admin.openapi import describes
-from admin.problems import Fault, Problem, invalid, pointer
+from admin.problems import Fault, Problem, invalid, not_found, pointer
 from admin.services import services
 from gateway.ocpp16.local_auth import UpdateStatus, UpdateType
 from state import id_tags, local_lists
@@ -262,8 +262,10 @@ def _entries(given: tuple[NewEntry, ...], field: str) -> Entries:
     return found
 
 
-def _stored(outcome: Desired | TooLong) -> Response:
+def _stored(outcome: Desired | TooLong | None) -> Response:
     match outcome:
+        case None:  # Deleted a moment ago.
+            raise not_found("charge point")
         case TooLong(entries):
             raise invalid(
                 Fault(detail=f"A local list has at most {ENTRIES} entries here; this would be {entries}.")

@@ -136,6 +136,8 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
     number = wanted.reservation_id
     if number is None:
         number = await reservations.free_id(services().store, keys)
+    if number is None:  # Deleted a moment ago.
+        raise not_found("charge point")
     request = ReserveNow(
         connector_id=wanted.connector_id,
         expiry_date=times.utc_text(wanted.expiry_date, "expiry_date"),

@@ -1,5 +1,6 @@
--- KEYS remote_starts command | ARGV id expected limit lasts_ms -> {'expected' | 'known' | 'gone'}
-if redis.call('EXISTS', KEYS[2]) == 0 then return {'gone'} end
+-- KEYS remote_starts command charge_point lease | ARGV id expected limit lasts_ms -> {'expected' | 'known' | 'gone'}
+-- WITH deletion
+if redis.call('EXISTS', KEYS[2]) == 0 or deleted(KEYS[3], KEYS[4]) then return {'gone'} end
 -- Once only: when it is told again, the transaction may have begun, or an earlier one may have been given up for it.
 if redis.call('HSETNX', KEYS[2], 'expected', 1) == 0 then return {'known'} end
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then

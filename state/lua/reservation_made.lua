@@ -1,6 +1,9 @@
--- KEYS reservations command events | ARGV member id command until_ms asked data -> {'made'} | {'used'} | {'again'}
+-- KEYS reservations command events charge_point lease | ARGV member id command until_ms asked data
+-- -> {'made'} | {'used'} | {'again'} | {'gone'}
+-- WITH deletion
 -- A record is 'state made_ms until_ms ended_ms transaction command' and, below it, what was asked for.
 -- A start may name it before the charge point's answer is stored: then it is used already.
+if deleted(KEYS[4], KEYS[5]) then return {'gone'} end
 local KEPT = 100
 local known, now = redis.call('HGET', KEYS[1], ARGV[2]) or '', now_ms()
 local state, ended, transaction, by = string.match(known, '^(%a+) %d+ %d+ (%d+) (%S+) (%S+)\n')

@@ -1,4 +1,7 @@
--- KEYS security_events evicted events | ARGV member event received_ms kept data -> {'kept' | 'again'}
+-- KEYS security_events evicted events charge_point lease | ARGV member event received_ms kept data
+-- -> {'kept' | 'again' | 'gone'}
+-- WITH deletion
+if deleted(KEYS[4], KEYS[5]) then return {'gone'} end
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[3], ARGV[2]) == 0 then return {'again'} end
 local gone = redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -tonumber(ARGV[4]) - 1)
 if gone > 0 then redis.call('INCRBY', KEYS[2], gone) end

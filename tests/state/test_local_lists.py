@@ -14,6 +14,13 @@ from tests.state.charging import claimed, events
 KEYS = ChargePointKeys("demo", "CP.1")
 
 
+@pytest.fixture
+async def store(store: Store) -> Store:
+    """With the charge point registered."""
+    await store.execute("HSET", KEYS.record, "registered_ms", 1)
+    return store
+
+
 def a_list(*entries: Entry) -> Entries:
     return {fold(entry.id_tag): entry for entry in entries}
 
