@@ -6,6 +6,7 @@ import msgspec
 
 from state import keys
 from state.paging import Page, members
+from state.replies import checked
 from state.store import Store
 
 Status = Literal["Accepted", "Blocked", "Expired", "Invalid"]
@@ -21,6 +22,7 @@ class IdTag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_active_transactions: int | None = None
 
 
+_AT_ONCE = 500
 _decode = msgspec.json.Decoder(IdTag).decode
 
 
@@ -49,6 +51,14 @@ async def delete(store: Store, tenant: str, tag: str) -> bool:
     deleted = await store.execute("DEL", keys.id_tag(tenant, folded))
     await store.execute("ZREM", keys.id_tags(tenant), folded)
     return bool(deleted)
+
+
+async def delete_all(store: Store, tenant: str) -> None:
+    """Delete every tag of the tenant; if that is interrupted, the next call goes on."""
+    index = keys.id_tags(tenant)
+    while found := await store.execute("ZRANGE", index, 0, _AT_ONCE - 1):
+        checked(await store.pipeline([("UNLINK", keys.id_tag(tenant, tag.decode())) for tag in found]))
+        await store.execute("ZREM", index, *found)
 
 
 async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: int = 100) -> Page[IdTag]:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from state import keys
+from state import id_tags, keys
 from state.charge_point_record import BootStatus, read_status
 from state.paging import Page, members
 from state.replies import checked
@@ -54,10 +54,14 @@ async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) ->
 
 
 async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in_use"]:
-    """Delete a tenant with its tokens and DataTransfer vendors, if it has no charge points any more."""
+    """Delete a tenant with its id tags, tokens and DataTransfer vendors, if it has no charge points any more.
+
+    The id tags first: if that is interrupted, the tenant is still there to be deleted.
+    """
     indexes = [keys.charge_points(partition, tenant) for partition in range(keys.PARTITIONS)]
     if (await members(store, indexes, limit=1)).items:
         return "in_use"
+    await id_tags.delete_all(store, tenant)
     known = await store.execute(
         "UNLINK", keys.tokens(tenant), keys.token_ids(tenant), keys.data_transfer_vendors(tenant)
     )

@@ -96,7 +96,7 @@ async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check before
 @document_response(None, 204)
 @describes(problems={409: "The tenant still has charge points; delete those first."})
 async def delete_tenant(tenant: str) -> Response:
-    """Delete a tenant with its tokens.
+    """Delete a tenant with its tokens, id tags and DataTransfer vendors.
 
     It must have no charge points any more.
     """

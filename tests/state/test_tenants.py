@@ -1,7 +1,8 @@
 import pytest
 
-from state import charge_points, tenants, tokens
+from state import charge_points, id_tags, tenants, tokens
 from state.charge_points import Settings
+from state.id_tags import IdTag
 from state.store import Store
 
 
@@ -43,3 +44,14 @@ async def test_a_tenant_is_deleted_with_its_tokens_once_it_is_empty(store: Store
     await tenants.put(store, "acme", name="", auto_register=False)
     assert await tokens.verify(store, b"pepper", "acme", made.secret) is None
     assert (await tokens.list_(store, "acme")).items == ()
+
+
+async def test_a_tenant_leaves_nothing_to_the_next_of_its_name(store: Store) -> None:
+    """Its drivers least of all."""
+    for tenant in ("acme", "acme2"):
+        await tenants.put(store, tenant, name="", auto_register=False)
+        for number in range(501):
+            await id_tags.put(store, tenant, IdTag(tag=f"Tag {number}"))
+    assert await tenants.delete(store, "acme") == "deleted"
+    assert await store.execute("KEYS", "*acme[^2]*") == []
+    assert await id_tags.get(store, "acme2", "tag 500") is not None
