@@ -50,8 +50,10 @@ async def test_full_queues_of_silent_ones_hold_nobody_up(central: Central) -> No
             assert "currentTime" in await crowd.peers["silent-0"].call("Heartbeat", {})
 
             ends = await _ends(api, waiting)
-            assert ends.keys() == {"timeout", "expired"}
+            # One after the other gets its turn, if there is a moment left of its time.
+            assert ends.keys() <= {"timeout", "expired"}
             assert ends["timeout"] >= SILENT
+            assert ends.total() == QUEUE * SILENT
             for number in range(SILENT):
                 assert await _pending(store, tenant, f"silent-{number}") == 0
                 assert len(crowd.peers[f"silent-{number}"].asked) <= QUEUE
