@@ -227,7 +227,8 @@ class Session:
     async def readopt(self) -> None:
         """The store was rolled back or wiped: take the lease again. Raises Superseded, StoreUnavailable."""
         async with self.node.readoptions:
-            if not await leases.readopt(self.node.store, self.lease, self.attached):
+            policy = self.charge_point.policy
+            if not await leases.readopt(self.node.store, self.lease, self.attached, registration=policy):
                 raise Superseded(self.lease.keys.id)
 
     async def audited(self, fence: leases.Fence) -> None:

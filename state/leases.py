@@ -191,8 +191,13 @@ async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence
     return fences
 
 
-async def readopt(store: Store, lease: Lease, connection: Connection) -> bool:
-    """Take a `lost` lease again at a higher epoch, in place. False: a newer session has it."""
+async def readopt(
+    store: Store, lease: Lease, connection: Connection, *, registration: BootStatus = "Accepted"
+) -> bool:
+    """Take a `lost` lease again at a higher epoch, in place. False: a newer session has it.
+
+    `registration`: the policy that the session knows, should the store know its charge point no more.
+    """
     keys = lease.keys
     own = keys.held(lease.node)
     details = msgspec.json.encode(connection)
@@ -204,7 +209,10 @@ async def readopt(store: Store, lease: Lease, connection: Connection) -> bool:
                 *(keys.lease, own, keys.events, keys.record, keys.charge_points),
                 keys.held(expected) if expected else own,
             ),
-            (*lease.head_args(), keys.id, expected, details, lease.claimed_ms, lease.last_transaction_id),
+            (
+                *(*lease.head_args(), keys.id, expected, details),
+                *(lease.claimed_ms, lease.last_transaction_id, registration),
+            ),
         )
         match word:
             case b"readopted":

@@ -1,5 +1,5 @@
 -- KEYS lease held events record charge_points previous_held
--- | ARGV epoch holder member id previous_node connection claimed_ms last_transaction_id
+-- | ARGV epoch holder member id previous_node connection claimed_ms last_transaction_id registration
 -- -> {'readopted', epoch} | {'ok'} | {'newer'} | {'again', node}
 -- After a rollback an older session may stand here, after a wipe a newer one at a lower epoch: claimed_ms tells them.
 local l = redis.call('HMGET', KEYS[1], 'holder', 'node', 'claimed_ms')
@@ -12,6 +12,7 @@ if held ~= '' and held ~= ARGV[2] then
 end
 if redis.call('HEXISTS', KEYS[4], 'registered_ms') == 0 then
   register(KEYS[4], KEYS[5], KEYS[3], ARGV[3], ARGV[4], true)
+  redis.call('HSET', KEYS[4], 'registration', ARGV[9])
 end
 if tonumber(redis.call('HGET', KEYS[4], 'last_transaction_id') or '0') < tonumber(ARGV[8]) then
   redis.call('HSET', KEYS[4], 'last_transaction_id', ARGV[8])

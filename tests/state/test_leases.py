@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from state import leases
+from state import charge_points, leases
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 from state.leases import Claimed, Flapping, Late, Lease, UnknownChargePoint
@@ -210,6 +210,15 @@ async def test_a_wiped_store_loses_the_lease_and_the_session_takes_it_again(stor
     assert await held_by(store, "a") == {KEYS.member}
     assert (await claimed(store, "b/1")).lease.last_transaction_id == 99
     assert await kinds(store) == ["registered", "connected", "connected"]
+
+
+async def test_a_wiped_store_learns_the_policy_that_the_session_knows(store: Store) -> None:
+    got = await claimed(store, "a/1")
+    await store.execute("FLUSHALL")
+    assert await leases.readopt(store, got.lease, connection("a/1"), registration="Rejected")
+    record = await charge_points.get(store, KEYS.tenant, KEYS.id)
+    assert record is not None
+    assert record.registration == "Rejected"
 
 
 async def test_readopting_twice_is_one_readoption(store: Store) -> None:

@@ -59,3 +59,17 @@ async def test_sessions_survive_a_wiped_store(doomed: Central) -> None:
             await trio.sleep(11)  # One more audit, which finds no token of theirs.
             await silent.call("Heartbeat", {})
             assert (talks.closed, silent.closed) == (None, None)
+
+
+async def test_who_is_held_back_stays_so(doomed: Central) -> None:
+    """The operator's wish is lost with the store, and the session still knows it."""
+    tenant = doomed.tenant()
+    boot = {"chargePointVendor": "v", "chargePointModel": "m"}
+    with trio.fail_after(60):
+        async with tenant.api() as api, doomed.gateway() as gateway:
+            assert (await api.put("/charge-points/cp", json={"registration": "Pending"})).status_code == 201
+            async with charge_point(tenant.url(gateway, "cp")) as cp:
+                assert (await cp.call("BootNotification", boot))["status"] == "Pending"
+                doomed.valkey.flush()
+                assert (await cp.call("BootNotification", boot))["status"] == "Pending"
+                assert (await cp.exchange("Heartbeat", {}))[2] == "SecurityError"
