@@ -267,7 +267,10 @@ def settling(
     # A charge point's bytes, which may not be the UTF-8 they should be.
     texts = [(given or b"").decode(errors="replace") for given in (response, error)]
     return (
-        (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.charging_profile_doubts),
+        (
+            *(keys.command(id_), keys.pending, keys.overdue, keys.events),
+            *(keys.charging_profile_doubts, keys.local_list),
+        ),
         (keys.member, id_, moves, when, *texts, KEPT_MS),
     )
 

@@ -2,7 +2,8 @@
 
 Both stand in one hash of the charge point, each list one packed field, changed as a whole (versioned.py).
 What it has follows from its answers to SendLocalList, whoever asked. Until the first Full list was accepted,
-and whenever it says something else than we believe, our knowledge is `stale`.
+whenever it says something else than we believe, and once an update was sent to which no answer came that says
+what became of it (`doubt`, lua/_local_list.lua), our knowledge is `stale`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -41,7 +42,7 @@ type UpdateType = Literal["Full", "Differential"]
 type Refusal = Literal["Failed", "NotSupported", "VersionMismatch"]
 
 _VERSION_MAX = 2**31 - 1
-_HEADS = ("desired_head", "accepted_head", "reported", "answer")
+_HEADS = ("desired_head", "accepted_head", "reported", "answer", "doubt")
 
 _json = msgspec.json.encode
 
@@ -156,6 +157,8 @@ async def accepted(
     kept, now_ms = tuple(lines), store.server_time_ms()
 
     def decide(fields: Fields) -> Change | None:
+        if fields.get("doubt") == command_id.encode():
+            del fields["doubt"]  # That it was not heard of; now it is.
         before = _heads(fields)
         if before.accepted is not None and before.accepted.command_id == command_id:
             return None
@@ -184,7 +187,8 @@ async def accepted(
             "entries": after.count,
         }
         put = {"accepted": pack(entries), "accepted_head": _json(after), "answer": _json(answer)}
-        return Change(put, events=[("local_list.accepted", _json(event))])
+        gone = () if after.stale else ("doubt",)
+        return Change(put, gone, [("local_list.accepted", _json(event))])
 
     await versioned.change(store, keys, keys.local_list, decide)
 
@@ -265,9 +269,12 @@ def _doubted(known: Accepted | None, put: dict[str, bytes], why: dict[str, objec
 
 def _heads(fields: Mapping[str, bytes]) -> Heads:
     decode, get = msgspec.json.decode, fields.get
+    accepted = decode(get("accepted_head", b"null"), type=Accepted | None)
+    if accepted is not None and "doubt" in fields:
+        accepted = msgspec.structs.replace(accepted, stale=True)
     return Heads(
         decode(get("desired_head", b"{}"), type=Desired),
-        decode(get("accepted_head", b"null"), type=Accepted | None),
+        accepted,
         decode(get("reported", b"null"), type=Reported | None),
         decode(get("answer", b"null"), type=Answer | None),
     )

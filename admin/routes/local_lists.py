@@ -110,7 +110,8 @@ class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         msgspec.Meta(
             description="It may have other entries than these: it reported another version, or failed at an "
-            "update, or its list was never replaced by a Full one. The next accepted Full list mends it."
+            "update, or did not answer one, or its list was never replaced by a Full one. The next accepted "
+            "Full list mends it."
         ),
     ]
     as_desired: Annotated[bool, msgspec.Meta(description="These are the entries that it should have.")]
