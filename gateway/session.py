@@ -6,7 +6,7 @@ hold it up. Operators' commands are the other task's work (`calls.py`).
 
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 
 import structlog
@@ -135,13 +135,15 @@ class Session:
             return self._answer(received, began)
         return self._take(received)
 
-    async def _take(self, received: Reply | CallAnswered | CallRefused | Ignored) -> None:
+    async def _take(
+        self, received: Reply | CallAnswered | CallRefused | Ignored, faults: Iterable[str] = ()
+    ) -> None:
         match received:
             case Reply():
                 with contextlib.suppress(ConnectionClosed):
                     await self.connection.send(received.frame)
                     if self.trace is not None:
-                        self.trace.sent(received.frame)
+                        self.trace.sent(received.frame, faults)
             case CallAnswered() | CallRefused():
                 self.calls.settled(received)
             case Ignored():
@@ -152,7 +154,9 @@ class Session:
         charge_point = self.charge_point
         charge_point.payload = call.payload
         if charge_point.registration != "Accepted" and not self._may_speak(call.action):
-            await self._take(Reply(self.protocol.refuse(call, REFUSAL, NOT_ACCEPTED)))
+            refusal = Reply(self.protocol.refuse(call, REFUSAL, NOT_ACCEPTED))
+            await self._take(refusal, charge_point.faults)
+            self._count_faults(charge_point.faults)
             return
         self._answering = True
         try:
@@ -179,7 +183,7 @@ class Session:
                 self._answered.set()
 
     def _may_speak(self, action: str) -> bool:
-        """Whether the registration lets it; what is wrong with that is counted."""
+        """Whether the registration lets it; what is wrong with that is noted."""
         charge_point = self.charge_point
         verdict = may_receive(
             action,
@@ -193,7 +197,6 @@ class Session:
                 charge_point.fault("no_boot")
             case "refused":
                 charge_point.fault("not_accepted")
-                self._count_faults(charge_point.faults)
             case "served":
                 pass
         return verdict != "refused"

@@ -58,6 +58,25 @@ async def recording(api: httpx.AsyncClient, **settings: int) -> None:
     await wait_for(api, "recording")
 
 
+async def test_what_is_refused_while_it_is_held_back_says_why(central: Central, gateways: Gateways) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(40):
+        async with tenant.api() as api:
+            await api.put("/charge-points/cp", json={"registration": "Pending"})
+            async with charge_point(tenant.url(gateways[0], "cp")) as cp:
+                await recording(api)
+                assert (await cp.exchange("Heartbeat", {}))[2] == "SecurityError"
+                found = await wait_for(api, "out 4 Heartbeat")
+                assert found[-1]["faults"] == ["not_accepted"]
+
+                async def counted() -> bool:
+                    told = (await api.get("/charge-points/cp/faults")).json()["items"]
+                    return [(one["name"], one["count"]) for one in told] == [("not_accepted", 1)]
+
+                await cp.connection.close()
+            await until(counted)
+
+
 async def test_both_directions_in_their_order(central: Central, gateways: Gateways) -> None:
     """Switched on while connected: what the charge point asks, what an operator does, and the faults."""
     tenant = central.tenant()
