@@ -19,7 +19,7 @@ _OF_SETTINGS: tuple[tuple[re.Pattern[str], str], ...] = (
     # An OCPP configuration entry, as JSON, as escaped JSON or as a repr, in either order of its two fields.
     (
         re.compile(
-            r"""(AuthorizationKey[^{}]{0,200}?value[\\"']*\s*[:=]\s*)(\\*["'])(?:.*?)(?<!\\)\2(?=\s*[,})\]]|\s*$)""",
+            r"""(AuthorizationKey[^{}]{0,200}?value[\\"']*\s*[:=]\s*)(\\*["']).{0,2048}?(?<!\\)\2(?=\s*[,})\]]|\s*$)""",
             re.IGNORECASE | re.DOTALL,
         ),
         rf"\1\2{MASK}\2",

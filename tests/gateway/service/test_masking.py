@@ -161,6 +161,13 @@ def test_a_hostile_text_costs_little_and_is_cut() -> None:
         assert masked.endswith("characters more)")
 
 
+def test_a_hostile_traceback_costs_little() -> None:
+    for piece in ("AuthorizationKey value='", "value='a', key='", "/OCPP16//", "://:"):
+        began = time.perf_counter()
+        mask(None, "error", {"event": "x", "exception": piece * 4_000})
+        assert time.perf_counter() - began < 1.5
+
+
 class Unprintable:
     def __repr__(self) -> str:
         raise RuntimeError("no")
