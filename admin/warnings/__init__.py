@@ -6,7 +6,15 @@ per feature profile, its table at the foot.
 
 import structlog
 
-from admin.warnings import configuration, core, local_auth, reservation, security, smart_charging
+from admin.warnings import (
+    configuration,
+    core,
+    local_auth,
+    remote_trigger,
+    reservation,
+    security,
+    smart_charging,
+)
 from admin.warnings.view import View, Warner
 from gateway.ocpp16.types import Message
 from state.errors import StateError
@@ -15,7 +23,7 @@ __all__ = ["View", "warnings_for"]
 
 _WARNERS: dict[type[Message], Warner] = {
     request: warner
-    for profile in (core, configuration, local_auth, reservation, security, smart_charging)
+    for profile in (core, configuration, local_auth, remote_trigger, reservation, security, smart_charging)
     for request, warner in profile.WARNERS.items()
 }
 

@@ -1,22 +1,17 @@
 """Core profile: transactions, connectors and tags that we know otherwise."""
 
 from admin.warnings import smart_charging
+from admin.warnings.id_tags import of_tag
 from admin.warnings.view import View, Warner, no_such_connector
-from gateway.ocpp16 import charging_rules, core, timestamps
+from gateway.ocpp16 import charging_rules, core
 from gateway.ocpp16.types import Message
-from state import id_tags, transactions
-from state.id_tags import IdTag, Status
+from state import transactions
 
 _FREE = frozenset({"Available", "Preparing", "Finishing", "Reserved"})
 
 
 async def remote_start_transaction(request: core.RemoteStartTransaction, view: View) -> list[str]:
-    found = []
-    tag = await id_tags.get(view.store, view.tenant, request.id_tag)
-    if tag is None:
-        found.append("The id tag is not known here: its Authorize and StartTransaction are answered Invalid.")
-    elif (status := _status(tag, view.store.server_time_ms())) != "Accepted":
-        found.append(f"The id tag is {status}: its Authorize and StartTransaction are answered so.")
+    found = await of_tag(request.id_tag, view)
     if request.connector_id is None:
         found.append("Without connectorId some charge points answer Rejected.")
     elif request.connector_id <= 0:
@@ -51,13 +46,6 @@ async def unlock_connector(request: core.UnlockConnector, view: View) -> list[st
     if request.connector_id == 0:
         return ["Connector 0 is the charge point as a whole and has no lock."]
     return no_such_connector(request.connector_id, await view.connectors())
-
-
-def _status(tag: IdTag, now_ms: int) -> Status:
-    """As the gateway will judge it."""
-    expiry_ms = None if tag.expiry_date is None else timestamps.parse(tag.expiry_date).ms
-    expired = expiry_ms is not None and expiry_ms <= now_ms
-    return "Expired" if expired and tag.status == "Accepted" else tag.status
 
 
 WARNERS: dict[type[Message], Warner] = {

@@ -1,9 +1,10 @@
 """Reservation profile: connectors, tags and reservations that we know otherwise."""
 
+from admin.warnings.id_tags import of_tag
 from admin.warnings.view import View, Warner, no_such_connector
 from gateway.ocpp16 import reservation, timestamps
 from gateway.ocpp16.types import Message
-from state import configuration, id_tags, reservations
+from state import configuration, reservations
 from state.keys import ChargePointKeys
 from state.reservations import Reservation
 
@@ -14,7 +15,7 @@ _OVER = {"used": "is used already", "cancelled": "was cancelled already", "expir
 
 async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
     found = await _of_connector(request.connector_id, view)
-    found += await _of_tag(request.id_tag, view)
+    found += await of_tag(request.id_tag, view)
     expires_ms = timestamps.parse(request.expiry_date).ms
     if expires_ms is not None and expires_ms <= view.store.server_time_ms():
         found.append("The expiryDate has passed already.")
@@ -62,15 +63,6 @@ async def _of_connector_zero(view: View) -> list[str]:
     if setting.supported and (setting.value or "").strip().lower() == "true":
         return []
     return [f"Connector 0, any connector, is not for this charge point: its {ZERO_SUPPORTED} is not true."]
-
-
-async def _of_tag(id_tag: str, view: View) -> list[str]:
-    tag = await id_tags.get(view.store, view.tenant, id_tag)
-    if tag is None:
-        return ["The id tag is not known here: its Authorize and StartTransaction are answered Invalid."]
-    if tag.status != "Accepted":
-        return [f"The id tag is {tag.status}: its Authorize and StartTransaction are answered so."]
-    return []
 
 
 WARNERS: dict[type[Message], Warner] = {

@@ -2,6 +2,7 @@
 
 import time
 
+from admin.warnings.remote_trigger import of_connector
 from admin.warnings.view import View, Warner
 from gateway.ocpp16 import security
 from gateway.ocpp16.types import Message
@@ -43,10 +44,10 @@ async def delete_certificate(request: security.DeleteCertificate, view: View) ->
     return ["The charge point has not reported a certificate with this hash data (M04.FR.07)."]
 
 
-async def extended_trigger_message(request: security.ExtendedTriggerMessage, _view: View) -> list[str]:
+async def extended_trigger_message(request: security.ExtendedTriggerMessage, view: View) -> list[str]:
     if request.requested_message == "SignChargePointCertificate" and request.connector_id is not None:
         return ["SignChargePointCertificate is asked of the charge point as a whole, without connectorId."]
-    return []
+    return await of_connector(request.requested_message, request.connector_id, view)
 
 
 async def certificate_signed(request: security.CertificateSigned, view: View) -> list[str]:

@@ -195,13 +195,15 @@ async def test_nothing_odd_is_not_warned_of(api: Api) -> None:
         ({"connector_id": 0}, "ReserveConnectorZeroSupported"),
         ({"id_tag": "Nobody"}, "not known here"),
         ({"id_tag": "Bad"}, "is Blocked"),
+        ({"id_tag": "Old"}, "is Expired"),
         ({"expiry_date": "2020-01-01T00:00:00Z"}, "has passed already"),
         ({"reservation_id": 0}, "means none"),
         ({"reservation_id": 7}, "is replaced"),
     ],
 )
 async def test_what_looks_odd_is_sent_and_warned_of(api: Api, changes: dict[str, Any], part: str) -> None:
-    for tag in (IdTag(tag="Tag"), IdTag(tag="Bad", status="Blocked")):
+    old = IdTag(tag="Old", expiry_date="2020-01-01T00:00:00Z")
+    for tag in (IdTag(tag="Tag"), IdTag(tag="Bad", status="Blocked"), old):
         await id_tags.put(api.store, TENANT, tag)
     asked = reservations.Asked(connector_id=2, id_tag="Tag", expiry_date="2100-01-01T00:00:00Z")
     answering, calls = remembering(accepting)

@@ -95,6 +95,29 @@ async def test_a_remote_start_without_a_connector(api: Api) -> None:
         ]
 
 
+@pytest.mark.parametrize("action", ["TriggerMessage", "ExtendedTriggerMessage"])
+async def test_a_trigger_of_a_connector(api: Api, action: str) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await tell(api, session.lease, "Available", "Available")
+        for body, says in (
+            ({"requestedMessage": "MeterValues"}, []),
+            ({"requestedMessage": "MeterValues", "connectorId": 1}, []),
+            (
+                {"requestedMessage": "MeterValues", "connectorId": 0},
+                ["A trigger's connectorId must be greater than 0; without one all connectors are meant."],
+            ),
+            (
+                {"requestedMessage": "StatusNotification", "connectorId": 7},
+                ["The charge point has not told of a connector 7; it told of 0, 1."],
+            ),
+            (
+                {"requestedMessage": "Heartbeat", "connectorId": 7},
+                ["Heartbeat is of no connector: the charge point ignores the connectorId."],
+            ),
+        ):
+            assert await warned(api, action, body) == says
+
+
 @pytest.mark.parametrize("status", ["Charging", "SuspendedEV", "SuspendedEVSE", "Unavailable", "Faulted"])
 async def test_a_connector_that_is_not_free(api: Api, status: str) -> None:
     await put_tag(api, "GOOD")

@@ -1,0 +1,24 @@
+"""What a gateway will make of an id tag that a command names."""
+
+from admin.warnings.view import View
+from gateway.ocpp16 import timestamps
+from state import id_tags
+from state.id_tags import IdTag, Status
+
+
+async def of_tag(id_tag: str, view: View) -> list[str]:
+    """Say so if whoever holds it will not be let charge."""
+    tag = await id_tags.get(view.store, view.tenant, id_tag)
+    if tag is None:
+        return ["The id tag is not known here: its Authorize and StartTransaction are answered Invalid."]
+    status = _status(tag, view.store.server_time_ms())
+    if status == "Accepted":
+        return []
+    return [f"The id tag is {status}: its Authorize and StartTransaction are answered so."]
+
+
+def _status(tag: IdTag, now_ms: int) -> Status:
+    """As gateway/handlers/authorization.py will judge it."""
+    expiry_ms = None if tag.expiry_date is None else timestamps.parse(tag.expiry_date).ms
+    expired = expiry_ms is not None and expiry_ms <= now_ms
+    return "Expired" if expired and tag.status == "Accepted" else tag.status
