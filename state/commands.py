@@ -269,7 +269,7 @@ def settling(
     return (
         (
             *(keys.command(id_), keys.pending, keys.overdue, keys.events),
-            *(keys.charging_profile_doubts, keys.local_list),
+            *(keys.charging_profile_doubts, keys.local_list, keys.record, keys.lease),
         ),
         (keys.member, id_, moves, when, *texts, KEPT_MS),
     )

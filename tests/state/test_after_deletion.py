@@ -19,6 +19,7 @@ from state import (
 from state.charge_points import Settings
 from state.local_lists import Entry
 from state.store import Store
+from tests.state.commanding import open_inbox
 from tests.state.lease_helpers import KEYS, claimed
 
 NAME = ("acme", "CP-1")
@@ -87,6 +88,21 @@ async def test_what_it_tells_after_the_store_was_wiped_is_kept(store: Store, wha
     assert isinstance(sent, commands.Submitted)
     await TOLD[what](store, sent.command.id)
     assert await left(store) != []
+
+
+@pytest.mark.parametrize("action", ["SetChargingProfile", "SendLocalList", "ReserveNow"])
+async def test_a_command_that_ends_unheard_after_it_was_deleted(store: Store, action: str) -> None:
+    lease = (await claimed(store, "a/1")).lease
+    await open_inbox(store, "a")
+    sent = await commands.submit(store, *NAME, action=action, payload=b"{}", ttl_ms=9_000, reply_to="")
+    assert isinstance(sent, commands.Submitted)
+    assert isinstance(await commands.claim(store, lease, sent.command.id, "nonce"), commands.Go)
+    assert await charge_points.delete(store, *NAME)
+    await commands.settle(store, KEYS, sent.command.id, status="timeout")
+    assert await left(store) == []
+    found = await commands.get(store, "acme", sent.command.id)
+    assert found is not None
+    assert found.status == "timeout"
 
 
 @pytest.mark.parametrize("connected", [True, False])
