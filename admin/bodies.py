@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 from quart import Response, request
 
-from admin.problems import Fault, Problem, fault_in
+from admin.complaints import fault_in
+from admin.problems import Fault, Problem
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -16,7 +17,7 @@ async def body[T](model: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=model)
     except msgspec.ValidationError as error:
-        raise _invalid(fault_in(error)) from None
+        raise _invalid(fault_in(error, model)) from None
     except _UNREADABLE as error:
         raise _not_json(error) from None
 
@@ -39,7 +40,7 @@ def json_object(raw: bytes) -> bytes:
         msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         return msgspec.json.format(raw, indent=-1)
     except msgspec.ValidationError as error:
-        raise _invalid(fault_in(error)) from None
+        raise _invalid(fault_in(error, dict)) from None
     except _UNREADABLE as error:
         raise _not_json(error) from None
 
@@ -54,11 +55,7 @@ def query[T](model: type[T]) -> T:
     try:
         return msgspec.convert(values, model, strict=False)
     except msgspec.ValidationError as error:
-        fault = fault_in(error)
-        name = (fault.pointer or "").removeprefix("/")
-        raise _invalid(
-            Fault(detail=f"{name}: {fault.detail}" if name else fault.detail, parameter=name)
-        ) from None
+        raise _invalid(fault_in(error, model, in_query=True)) from None
 
 
 def answer(content: Any, status: int = 200, **headers: str) -> Response:

@@ -1,7 +1,6 @@
 """Every error of the API is a problem document (RFC 9457): one shape, one place."""
 
 import http
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -15,9 +14,6 @@ from state.errors import StateError, StoreUnavailable
 RETRY_AFTER_S = 2
 
 _log = structlog.get_logger("csms.admin")
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_FIELD = re.compile(r"(?:unknown|required) field `(?P<field>[^`]*)`")
-_STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,16 +83,6 @@ def store_away(**members: Any) -> Problem:
         headers={"Retry-After": str(RETRY_AFTER_S)},
         members=members,
     )
-
-
-def fault_in(error: msgspec.ValidationError) -> Fault:
-    """Msgspec's text, with the path that it ends in turned into a JSON pointer."""
-    match = _AT.match(str(error))
-    what, path = (match["what"], match["path"] or "") if match else (str(error), "")
-    steps = [name or index for name, index in _STEP.findall(path)]
-    if field := _FIELD.search(what):
-        steps.append(field["field"])
-    return Fault(detail=f"{what}.", pointer=pointer(steps))
 
 
 def pointer(steps: Sequence[str]) -> str:
