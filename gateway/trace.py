@@ -30,7 +30,7 @@ SHOWN_MOST = 16_384
 """Characters of a frame; the rest is cut off, after masking."""
 _BATCH_MOST = 64
 _BATCH_BYTES_MOST = 1 << 18
-_IN_A_THREAD_FROM = 8_192
+_IN_A_THREAD_FROM = 2_048
 """Bytes of a frame whose masking may take milliseconds, which other sessions should not wait for."""
 _one_at_a_time = trio.CapacityLimiter(1)
 """Each thread that masks takes the interpreter for milliseconds; sessions would wait for each in turn."""

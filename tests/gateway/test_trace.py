@@ -1,9 +1,10 @@
 """A recorder over a real store: what it is told arrives in order, masked, cut, and bounded."""
 
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 import pytest
@@ -187,29 +188,35 @@ async def test_it_ends_by_size_and_by_time(store: Store) -> None:
         assert await written(store) == []
 
 
-class Counting(FrameMasker):
-    """How many of them mask at this moment, in whatever thread."""
+class Watched(FrameMasker):
+    """How many of them mask at this moment, and in which threads."""
 
     now = most = 0
+    threads: ClassVar[set[int]] = set()
 
     def mask(self, frame: bytes) -> str:
-        Counting.now += 1
-        Counting.most = max(Counting.most, Counting.now)
+        Watched.now += 1
+        Watched.most = max(Watched.most, Watched.now)
+        Watched.threads.add(threading.get_ident())
         try:
             return super().mask(frame)
         finally:
-            Counting.now -= 1
+            Watched.now -= 1
 
 
-async def test_threads_that_mask_do_not_crowd_out_the_sessions() -> None:
-    frame = b'[2,"1","DataTransfer",{"data":"' + b"://" * 20_000 + b'"}]'
+@pytest.mark.parametrize("size", [4_000, 60_000])
+async def test_frames_that_take_long_to_mask_do_not_hold_up_the_sessions(size: int) -> None:
+    """Not in the sessions' thread, and never in several that all want the interpreter."""
+    frame = b'[2,"1","DataTransfer",{"data":"' + b"://" * (size // 3) + b'"}]'
     recorders = [Around(None).recorder(Running("x", 0)) for _ in range(6)]
+    Watched.threads.clear()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             for recorder in recorders:
-                recorder._masker = Counting()
+                recorder._masker = Watched()
                 nursery.start_soon(recorder._entry, _Passed("in", 1, frame, ()))
-    assert Counting.most == 1
+    assert Watched.most == 1
+    assert threading.get_ident() not in Watched.threads
 
 
 async def test_a_session_follows_what_runs(store: Store) -> None:
