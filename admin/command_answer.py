@@ -31,15 +31,16 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
         Literal["queued", "sent", "answered", "error", "expired", "timeout", "offline", "busy", "unknown"],
         msgspec.Meta(
             description="queued: waits for its turn. sent: on the wire. answered: see `response`, which "
-            "may say Rejected. error: the charge point refused the call, see `error`. expired: the "
-            "deadline passed before it was sent. timeout: sent, no answer yet. offline, busy: never sent. "
-            "unknown: our node died after sending. timeout and unknown may still become answered or error."
+            "may say Rejected. error: the charge point answered with a CALLERROR or what cannot be read, see "
+            "`error`. expired: the deadline passed before it was sent. timeout: sent, no answer yet. "
+            "offline, busy: never sent. unknown: our node died after sending. timeout and unknown may still "
+            "become answered or error."
         ),
     ]
     response: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP response, as the charge point sent it; a key or credentials of a location "
+            description="The OCPP response, as the charge point sent it; secrets and credentials of a location "
             "are masked.",
             examples=[{"status": "Accepted"}],
             extra_json_schema={"type": ["object", "null"]},

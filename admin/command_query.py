@@ -7,7 +7,8 @@ import msgspec
 PROBLEMS = {
     409: "The charge point is offline, or what the specification forbids was asked; nothing was sent.",
     429: "Too many commands wait for this charge point; nothing was sent. See Retry-After.",
-    502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own.",
+    502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own. "
+    "Or its answer cannot be read: then they say why.",
     504: "No answer before the deadline. `id` names the command: a late answer shows there.",
 }
 
@@ -25,3 +26,10 @@ class WaitQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=1, le=600, description="Seconds that the charge point has for its answer: the deadline."
         ),
     ] = 30.0
+
+
+class DeleteQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
+    only_here: Annotated[
+        bool,
+        msgspec.Meta(description="true: strike it from this list; the charge point is not asked."),
+    ] = False

@@ -15,6 +15,7 @@ from admin.services import services
 from admin.warnings import View, warnings_for
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import shorten
+from gateway.ocpp16.protocol import UNREADABLE
 from gateway.ocpp16.types import Message
 from state import commands, leases, nodes
 from state.command_record import PAYLOAD_BYTES_MAX
@@ -183,7 +184,7 @@ def outcome(sent: Sent, wait_for: WaitFor = "answer") -> Response:
             raise _problem(
                 502,
                 "call-error",
-                f"The charge point answered with {_named(error.code)}.",
+                _told(error),
                 answer,
                 error=error,
             )
@@ -212,9 +213,13 @@ def outcome(sent: Sent, wait_for: WaitFor = "answer") -> Response:
             assert_never(command.status)
 
 
-def _named(code: str) -> str:
-    """A charge point may leave a code out, or write a novel."""
-    return f"the error {shorten(code, 50)}" if code.strip() else "an error that has no code"
+def _told(error: CommandError) -> str:
+    """A charge point may leave a code out, or write a novel; and what we cannot read was no error of its."""
+    if error.description.startswith(UNREADABLE):
+        return f"The charge point's answer cannot be read: {error.description.removeprefix(UNREADABLE)}."
+    if not error.code.strip():
+        return "The charge point answered with an error that has no code."
+    return f"The charge point answered with the error {shorten(error.code, 50)}."
 
 
 def _problem(

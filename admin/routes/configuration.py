@@ -130,7 +130,8 @@ class ChangesAnswer(msgspec.Struct, frozen=True):
 _OF_COMMANDS = {
     409: "The charge point is offline; nothing was sent.",
     429: "Too many commands wait for this charge point; nothing was sent. See Retry-After.",
-    502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own.",
+    502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own. "
+    "Or its answer cannot be read: then they say why.",
     504: "No answer before the deadline. `id` names the command: a late answer shows there.",
 }
 _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/configuration"
@@ -229,7 +230,10 @@ async def _changes() -> dict[str, str]:
         if not 1 <= len(key) <= KEY_LENGTH:
             detail = f"A key of OCPP 1.6 has 1 to {KEY_LENGTH} characters."
         elif not isinstance(value, str) or len(value) > VALUE_LENGTH:
-            detail = f"A value is a string of at most {VALUE_LENGTH} characters, also that of a number."
+            detail = (
+                f"{key}: the value must be text of at most {VALUE_LENGTH} characters, also where it spells a "
+                'number; a body looks like {"HeartbeatInterval": "60"}.'
+            )
         else:
             continue
         raise invalid(Fault(detail=detail, pointer=pointer([key])))

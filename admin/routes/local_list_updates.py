@@ -77,7 +77,8 @@ class SendAnswer(msgspec.Struct, frozen=True):
     problems={
         409: "The charge point is offline, or no list was ever set for it.",
         429: "Too many commands wait for this charge point. See Retry-After.",
-        502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own.",
+        502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own. "
+        "Or its answer cannot be read: then they say why.",
         504: "No answer before the deadline. `id` names the command: a late answer shows there.",
     }
 )

@@ -26,6 +26,9 @@ from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
 from gateway.ocpp16.repeats import AFRESH, Repeats
 from gateway.ocpp16.types import Message
 
+UNREADABLE: Final = "the answer cannot be read: "
+"""So begins the description of a CALLRESULT that offends against the schema."""
+
 
 class Role(Enum):
     CENTRAL_SYSTEM = "central system"
@@ -216,7 +219,7 @@ class Protocol:
             result, payload = self._read(action.result, action.read_result, message.payload)
         except PayloadInvalid as invalid:
             self.faults["answer_invalid"] += 1
-            text = shorten(f"the answer cannot be read: {invalid.text}")
+            text = shorten(f"{UNREADABLE}{invalid.text}")
             return CallRefused(call, invalid.code, text, unreadable=True)
         return CallAnswered(call, result, payload)
 

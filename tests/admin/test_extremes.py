@@ -1,7 +1,9 @@
 """What is right by its type and still too much: it is refused with its place, or it does no harm."""
 
+import msgspec
 import pytest
 
+from gateway.ocpp16.protocol import UNREADABLE
 from state import charge_points
 from state.charge_points import Settings
 from state.commands import Go
@@ -68,15 +70,17 @@ async def test_an_answer_with_a_number_that_no_float_can_hold(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "says"),
+    ("code", "description", "says"),
     [
-        ("", "The charge point answered with an error that has no code."),
-        ("E" * 60_000, f"The charge point answered with the error {'E' * 47}...."),
+        ("", "", "The charge point answered with an error that has no code."),
+        ("E" * 60_000, "", f"The charge point answered with the error {'E' * 47}...."),
+        ("X", f"{UNREADABLE}status: no", "The charge point's answer cannot be read: status: no."),
     ],
 )
-async def test_an_error_without_a_code_and_with_a_novel_of_one(api: Api, code: str, says: str) -> None:
+async def test_an_error_in_words(api: Api, code: str, description: str, says: str) -> None:
     async def refuses(session: FakeSession, command: str, _: Go) -> None:
-        await session.refuse(command, b'{"code":"%b","description":"","details":{}}' % code.encode())
+        error = {"code": code, "description": description, "details": {}}
+        await session.refuse(command, msgspec.json.encode(error))
 
     async with connected(api.store, TENANT, "CP-1", refuses):
         document = is_problem(await api.client.post(f"{CP}/commands/ClearCache"), 502, "call-error")
