@@ -40,8 +40,8 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     response: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP response, as the charge point sent it; secrets and credentials of a location "
-            "are masked.",
+            description="The OCPP response, as the charge point sent it; secrets, and credentials of a "
+            "location, are masked.",
             examples=[{"status": "Accepted"}],
             extra_json_schema={"type": ["object", "null"]},
         ),
