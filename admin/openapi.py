@@ -9,6 +9,7 @@ from quart_schema.openapi import OpenAPIProvider
 from quart_schema.validation import DataSource
 from werkzeug.routing.converters import BaseConverter
 
+from admin.actions import COMMANDS
 from admin.problems import ProblemDocument
 
 _REF = "#/components/schemas/{name}"
@@ -39,9 +40,12 @@ PARTS = {
     "command": "Id of the command, as its POST answered it.",
     "job": "Id of the job: that of the command which began it.",
     "certificate": "Id of a certificate that the charge point reported, as the list shows it.",
+    "security_event": "Id of the security event, as the list shows it.",
+    "data_transfer": "Id of what came by DataTransfer, as the list shows it.",
     "vendor": "Vendor id of DataTransfer; letters compare without regard to case.",
     "action": "OCPP 1.6 action that a central system may ask for.",
 }
+_CHOICES: dict[str, dict[str, Any]] = {"action": {"type": "string", "enum": [*COMMANDS]}}
 
 
 def describes[View: Callable[..., Any]](**extra: Any) -> Callable[[View], View]:
@@ -79,7 +83,7 @@ class Document(OpenAPIProvider):
         return paths, {**schemas, **extra.get("schemas", {})}
 
     def build_path_parameter(self, name: str, converter: BaseConverter) -> dict[str, Any]:
-        schema = {"type": "string", "minLength": 1, "maxLength": 255}
+        schema = _CHOICES.get(name) or {"type": "string", "minLength": 1, "maxLength": 255}
         return {"name": name, "in": "path", "required": True, "description": PARTS[name], "schema": schema}
 
     def build_querystring_parameters(self, model: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -102,7 +106,10 @@ class Document(OpenAPIProvider):
     def build_request_body(self, model: Any, source: DataSource) -> tuple[dict[str, Any], dict[str, Any]]:
         reference, schemas = components(model)
         content = {"application/json": {"schema": reference}}
-        return {"required": False, "content": content}, schemas
+        # An absent body counts as `{}`.
+        own = schemas.get(getattr(model, "__name__", ""), reference)
+        needed = bool(own.get("required") or own.get("minProperties"))
+        return {"required": needed, "content": content}, schemas
 
     def build_response_object(self, model: Any, headers_model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         if model is None:

@@ -186,6 +186,19 @@ async def request(store: Store, tenant: str, charge_point: str) -> Request | Non
     return _request(await versioned.read(store, ChargePointKeys(tenant, charge_point).certificates))
 
 
+async def forget_request(store: Store, keys: ChargePointKeys) -> bool:
+    """Drop what was settled by hand; sent again, it is new. False: there is none."""
+    found = False
+
+    def decide(fields: Fields) -> Change | None:
+        nonlocal found
+        found = found or _REQUEST in fields
+        return Change({}, (_REQUEST,)) if _REQUEST in fields else None
+
+    await versioned.change(store, keys, keys.certificates, decide)
+    return found
+
+
 def _listing(fields: Fields, certificate_type: CertificateType) -> Listing:
     return msgspec.json.decode(fields.get(certificate_type, b"{}"), type=Listing)
 

@@ -4,6 +4,7 @@ At most 200 vendors of a tenant, and the latest 100 transfers of a charge point,
 be. Vendor and message ids are CiStrings: compared with ASCII case folded.
 """
 
+import re
 from typing import Literal
 
 import msgspec
@@ -20,6 +21,8 @@ KEPT = 100
 
 Answer = Literal["Accepted", "Rejected"]
 Status = Literal["Accepted", "Rejected", "UnknownMessageId"]
+
+_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 
 _KEEP = script("data_transfer_keep")
 _PUT = script("data_transfer_vendor_put")
@@ -113,9 +116,15 @@ async def list_(
     return Page(found, encode_cursor(found[-1].id.encode()) if len(entries) > limit else None)
 
 
+async def forget(store: Store, tenant: str, charge_point: str, id_: str) -> bool:
+    """Drop one that was dealt with. False: no such transfer."""
+    if not _ID.fullmatch(id_):
+        return False
+    return bool(await store.execute("XDEL", ChargePointKeys(tenant, charge_point).data_transfers, id_))
+
+
 def _position(cursor: str) -> str:
-    first, dash, second = decode_cursor(cursor).decode("ascii", "replace").partition("-")
-    for part in (first, second):
-        if not (part.isdecimal() and len(part) <= 18):
-            raise BadCursor("The cursor must be one that an earlier page gave as its next.")
-    return first + dash + second
+    position = decode_cursor(cursor).decode("ascii", "replace")
+    if not _ID.fullmatch(position):
+        raise BadCursor("The cursor must be one that an earlier page gave as its next.")
+    return position

@@ -31,6 +31,7 @@ __all__ = [
     "TooLong",
     "accepted",
     "edit",
+    "forget",
     "heads",
     "read",
     "refused",
@@ -238,6 +239,12 @@ async def reported(store: Store, keys: ChargePointKeys, list_version: int) -> No
         return _doubted(known, put, {"reported_version": list_version})
 
     await versioned.change(store, keys, keys.local_list, decide)
+
+
+async def forget(store: Store, keys: ChargePointKeys) -> None:
+    """Believe nothing of what the charge point has; what it should have stays. Versions begin anew."""
+    gone = ("accepted", "accepted_head", "reported", "answer", "doubt")
+    await versioned.change(store, keys, keys.local_list, lambda _: Change({}, gone))
 
 
 async def _desire(

@@ -86,6 +86,15 @@ async def list_(
     return Evicted(page, int(evicted or 0))
 
 
+async def forget(store: Store, tenant: str, charge_point: str, event_id: str) -> bool:
+    """Drop one that was dealt with; sent again, it is new. False: no such event."""
+    key = ChargePointKeys(tenant, charge_point).security_events
+    for what in await store.execute("ZRANGE", key, 0, -1):
+        if _read(what, 0).id == event_id:
+            return bool(await store.execute("ZREM", key, what))
+    return False
+
+
 def _what(event: SecurityEvent) -> bytes:
     return msgspec.json.encode((event.type, event.timestamp, event.tech_info))
 

@@ -8,8 +8,8 @@ from quart_schema import document_querystring, document_response, tag_blueprint
 
 from admin import bodies, commanding, times
 from admin.command_answer import CommandAnswer
-from admin.command_query import PROBLEMS, WaitQuery
-from admin.known import known
+from admin.command_query import PROBLEMS, DeleteQuery, WaitQuery
+from admin.known import keys_of, known
 from admin.listing import Next
 from admin.openapi import describes
 from admin.problems import not_found
@@ -122,19 +122,24 @@ async def refresh_certificates(tenant: str, charge_point: str) -> Response:
 
 
 @blueprint.delete(f"{_BASE}/<name:certificate>")
-@document_querystring(WaitQuery)
+@document_querystring(DeleteQuery)
 @document_response(CommandAnswer, 200)
 @document_response(CommandAnswer, 202)
+@document_response(None, 204)
 @describes(problems=PROBLEMS)
 async def delete_certificate(tenant: str, charge_point: str, certificate: str) -> Response:
     """Have a charge point delete a certificate that it reported (DeleteCertificate).
 
-    With exactly the hash data that it reported. Look at `response` for whether it did.
+    With exactly the hash data that it reported. Look at `response` for whether it did. 204 answers
+    `only_here`.
     """
-    asked = bodies.query(WaitQuery)
+    asked, keys = bodies.query(DeleteQuery), await keys_of(tenant, charge_point)
     found = (await certificates.read(services().store, tenant, charge_point)).find(certificate)
     if found is None:
         raise not_found("certificate among those that the charge point reported")
+    if asked.only_here:
+        await certificates.deleted(services().store, keys, found)
+        return bodies.no_content()
     hash_data = CertificateHashData(
         hash_algorithm=found.hash_algorithm,
         issuer_name_hash=found.issuer_name_hash,
@@ -169,6 +174,16 @@ async def get_certificate_request(tenant: str, charge_point: str) -> Response:
             received_at=times.text(found.received_ms),
         )
     )
+
+
+@blueprint.delete(f"{_OF_CHARGE_POINT}/certificate-request")
+@document_response(None, 204)
+async def forget_certificate_request(tenant: str, charge_point: str) -> Response:
+    """Forget what a charge point wants signed, because it was settled. The charge point is told nothing."""
+    keys = await keys_of(tenant, charge_point)
+    if not await certificates.forget_request(services().store, keys):
+        raise not_found("certificate request")
+    return bodies.no_content()
 
 
 def _certificate(hash_data: HashData, known_here: Certificates) -> CertificateAnswer:

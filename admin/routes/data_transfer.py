@@ -12,7 +12,7 @@ from admin.listing import Next, Paging
 from admin.openapi import describes
 from admin.problems import Fault, Problem, invalid, not_found
 from admin.services import services
-from state import data_transfer
+from state import data_transfer as transfers
 from state.data_transfer import VENDORS, Answer, Kept, Status, Vendor
 from state.paging import BadCursor
 
@@ -99,7 +99,7 @@ async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
         status=settings.status,
         data=settings.data,
     )
-    outcome = await data_transfer.put_vendor(services().store, tenant, stored)
+    outcome = await transfers.put_vendor(services().store, tenant, stored)
     if outcome == "full":
         raise Problem(
             409, "too-many-vendors", f"A tenant may have {VENDORS} vendors; delete one to add another."
@@ -111,7 +111,7 @@ async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @document_response(VendorAnswer)
 async def get_data_transfer_vendor(tenant: str, vendor: str) -> Response:
     """Read how a vendor's DataTransfer is answered."""
-    found = await data_transfer.vendor(services().store, tenant, vendor)
+    found = await transfers.vendor(services().store, tenant, vendor)
     if found is None:
         raise not_found("vendor")
     return bodies.answer(_vendor(found))
@@ -124,7 +124,7 @@ async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 
     Its DataTransfer is answered UnknownVendorId from then on; what came of it stays.
     """
-    if not await data_transfer.delete_vendor(services().store, tenant, vendor):
+    if not await transfers.delete_vendor(services().store, tenant, vendor):
         raise not_found("vendor")
     return bodies.no_content()
 
@@ -133,7 +133,7 @@ async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @document_response(VendorPage)
 async def list_data_transfer_vendors(tenant: str) -> Response:
     """List the vendors whose DataTransfer is understood."""
-    found = await data_transfer.vendors(services().store, tenant)
+    found = await transfers.vendors(services().store, tenant)
     return bodies.answer(VendorPage(tuple(map(_vendor, found)), None))
 
 
@@ -145,12 +145,24 @@ async def list_data_transfers(tenant: str, charge_point: str) -> Response:
     asked = bodies.query(Paging)
     await known(tenant, charge_point)
     try:
-        page = await data_transfer.list_(
+        page = await transfers.list_(
             services().store, tenant, charge_point, cursor=asked.cursor, limit=asked.limit
         )
     except BadCursor:
         raise listing.bad_cursor() from None
     return bodies.answer(TransferPage(tuple(map(_transfer, page.items)), page.next))
+
+
+@blueprint.delete(
+    "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/data-transfers/<name:data_transfer>"
+)
+@document_response(None, 204)
+async def delete_data_transfer(tenant: str, charge_point: str, data_transfer: str) -> Response:
+    """Delete what came from a charge point by DataTransfer and was dealt with."""
+    await known(tenant, charge_point)
+    if not await transfers.forget(services().store, tenant, charge_point, data_transfer):
+        raise not_found("data transfer")
+    return bodies.no_content()
 
 
 def _vendor(vendor: Vendor) -> VendorAnswer:

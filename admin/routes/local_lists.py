@@ -244,6 +244,18 @@ async def get_accepted_local_list(tenant: str, charge_point: str) -> Response:
     )
 
 
+@blueprint.delete(f"{_PATH}/accepted")
+@document_response(None, 204)
+async def forget_accepted_local_list(tenant: str, charge_point: str) -> Response:
+    """Forget what we believe of a charge point's local list, for instance after it lost its memory.
+
+    It is not told. The next list that is sent is a Full one, unless a differential is asked for, and its
+    version 1, unless another is given.
+    """
+    await local_lists.forget(services().store, await keys_of(tenant, charge_point))
+    return bodies.no_content()
+
+
 def _entries(given: tuple[NewEntry, ...], field: str) -> Entries:
     """Raises Problem (422) for a tag that is given twice."""
     found: Entries = {}

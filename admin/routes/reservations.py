@@ -10,7 +10,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from admin import bodies, commanding, times
 from admin.command_answer import CommandAnswer, answer_of
-from admin.command_query import PROBLEMS, WaitQuery
+from admin.command_query import PROBLEMS, DeleteQuery, WaitQuery
 from admin.commanding import Sent
 from admin.known import keys_of
 from admin.openapi import describes
@@ -32,13 +32,6 @@ Tag = Annotated[str, msgspec.Meta(max_length=20)]  # OCPP 1.6: IdToken is a CiSt
 
 class ReservationQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Annotated[State | None, msgspec.Meta(description="Only those in this state.")] = None
-
-
-class DeleteQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
-    only_here: Annotated[
-        bool,
-        msgspec.Meta(description="true: strike it from this list; the charge point is not asked."),
-    ] = False
 
 
 class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

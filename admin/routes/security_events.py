@@ -9,6 +9,7 @@ from quart_schema import document_querystring, document_response, tag_blueprint
 from admin import bodies, listing, times
 from admin.known import known
 from admin.listing import Next, Paging
+from admin.problems import not_found
 from admin.services import services
 from state import security_events
 from state.paging import BadCursor
@@ -65,6 +66,21 @@ async def list_security_events(tenant: str, charge_point: str) -> Response:
         raise listing.bad_cursor() from None
     items = tuple(map(_answer, found.page.items))
     return bodies.answer(SecurityEventPage(items, found.page.next, found.evicted))
+
+
+@blueprint.delete(
+    "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/security-events/<name:security_event>"
+)
+@document_response(None, 204)
+async def delete_security_event(tenant: str, charge_point: str, security_event: str) -> Response:
+    """Delete a security event that was dealt with.
+
+    If the charge point sends it once more, because it never got our answer, it is listed again.
+    """
+    await known(tenant, charge_point)
+    if not await security_events.forget(services().store, tenant, charge_point, security_event):
+        raise not_found("security event")
+    return bodies.no_content()
 
 
 def _answer(event: SecurityEvent) -> SecurityEventAnswer:

@@ -267,3 +267,28 @@ async def test_a_chain_that_looks_wrong(api: Api) -> None:
 async def test_an_unknown_charge_point(api: Api) -> None:
     for method, path in (("GET", PATH), ("POST", f"{PATH}/refresh?type={CENTRAL}"), ("DELETE", f"{PATH}/x")):
         is_problem(await api.client.request(method, path), 404, "not-found")
+
+
+async def test_a_certificate_that_is_not_there_is_struck_from_the_list_alone(api: Api) -> None:
+    answering, asked = remembering(Store())
+    async with connected(api.store, TENANT, "CP-1", answering):
+        await install(api, ROOT.pem)
+        await ok(await api.client.post(f"{PATH}/refresh?type={CENTRAL}"))
+        [shown] = (await ok(await api.client.get(PATH)))["items"][0]["certificates"]
+        before = len(asked)
+        assert (await api.client.delete(f"{PATH}/{shown['id']}?only_here=true")).status_code == 204
+        after = await ok(await api.client.get(PATH))
+        assert (after["items"][0]["certificates"], after["installed"]) == ([], [])
+        is_problem(await api.client.delete(f"{PATH}/{shown['id']}?only_here=true"), 404, "not-found")
+    assert len(asked) == before
+
+
+async def test_a_request_that_was_settled_is_forgotten(api: Api) -> None:
+    wanted, path = security.SignCertificate(csr=request()), f"{BASE}/certificate-request"
+    async with connected(api.store, TENANT, "CP-1") as session:
+        is_problem(await api.client.delete(path), 404, "not-found")
+        for _ in range(2):
+            await sign_certificate(wanted, ChargePoint(api.store, session.lease, 300, None))
+            assert (await ok(await api.client.get(path)))["csr"] == wanted.csr
+            assert (await api.client.delete(path)).status_code == 204
+            is_problem(await api.client.get(path), 404, "not-found")

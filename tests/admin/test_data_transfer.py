@@ -63,3 +63,15 @@ async def test_what_came_is_listed_newest_first(api: Api) -> None:
     assert ([item["data"] for item in second["items"]], second["next"]) == (["säß 0"], None)
     document = is_problem(await api.client.get(f"{PATH}?cursor=!"), 422, "invalid-request")
     assert document["errors"][0]["parameter"] == "cursor"
+
+
+async def test_what_was_dealt_with_is_deleted(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    for n in range(3):
+        transfer = Transfer(vendor_id="v", message_id=None, data=str(n), status="Accepted", received_ms=n)
+        await data_transfer.keep(api.store, ChargePointKeys(TENANT, "CP-1"), transfer)
+    newest, middle, oldest = (await api.client.get(PATH)).json()["items"]
+    assert (await api.client.delete(f"{PATH}/{middle['id']}")).status_code == 204
+    assert (await api.client.get(PATH)).json()["items"] == [newest, oldest]
+    for gone in (middle["id"], "x", "1", "-", "1-", "9" * 40, "1-0 2-0"):
+        is_problem(await api.client.delete(f"{PATH}/{gone}"), 404, "not-found")

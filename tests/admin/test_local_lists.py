@@ -406,3 +406,16 @@ async def test_a_differential_upon_doubt_is_warned_of(api: Api) -> None:
         await api.client.post(f"{BASE}/commands/GetLocalListVersion", json={})
         answer = await api.client.post(f"{BASE}/commands/SendLocalList", json=body | {"listVersion": 7})
         assert "has no local list" in answer.json()["warnings"][0]
+
+
+async def test_what_is_believed_of_its_list_can_be_forgotten(api: Api) -> None:
+    cp = Listing()
+    async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
+        nothing = await accepted(api)
+        await put(api, "a", "b")
+        await send(api, version=7)
+        assert (await send(api))["outcome"] == "nothing_to_send"
+        assert (await api.client.delete(f"{PATH}/accepted")).status_code == 204
+        assert await accepted(api) == nothing
+        assert (await api.client.get(PATH)).json()["count"] == 2
+        assert sent(await send(api)) == [("Full", 1, 2)]

@@ -27,7 +27,7 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration": {"get", "patch", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration/refresh": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list": {"get", "put", "patch"},
-    "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list/accepted": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list/accepted": {"get", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list/from-id-tags": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list/send": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/reservations": {"get", "post"},
@@ -42,6 +42,7 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/jobs": {"get", "post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/jobs/{job}": {"get", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/security-events": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/security-events/{security_event}": {"delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/certificates": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/certificates/refresh": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/certificates/{certificate}": {"delete"},
@@ -51,8 +52,9 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/trace": {"get", "put", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/trace/frames": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/trace/stream": {"get"},
-    "/v1/tenants/{tenant}/charge-points/{charge_point}/certificate-request": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/certificate-request": {"get", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/data-transfers": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/data-transfers/{data_transfer}": {"delete"},
     "/v1/tenants/{tenant}/data-transfer-vendors": {"get"},
     "/v1/tenants/{tenant}/data-transfer-vendors/{vendor}": {"get", "put", "delete"},
     "/v1/tenants/{tenant}/commands/{command}": {"get"},
@@ -114,6 +116,11 @@ async def test_every_operation_says_its_key_its_errors_and_what_it_is_for(docume
 
 async def test_every_action_has_its_schema(document: dict[str, Any]) -> None:
     assert set(COMMANDS) <= set(document["components"]["schemas"])
+    operation = document["paths"]["/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}"][
+        "post"
+    ]
+    (action,) = [part for part in operation["parameters"] if part["name"] == "action"]
+    assert action["schema"]["enum"] == list(COMMANDS)
 
 
 async def test_a_body_may_be_left_out_where_it_says_so(api: Api, document: dict[str, Any]) -> None:
@@ -121,6 +128,20 @@ async def test_a_body_may_be_left_out_where_it_says_so(api: Api, document: dict[
         operation = document["paths"][f"/v1/tenants/{{tenant}}{path}"][method]
         assert not operation["requestBody"]["required"]
         assert (await api.client.request(method, f"/v1/tenants/{TENANT}{path}")).status_code == status
+
+
+async def test_a_body_is_required_if_any_of_its_members_is(document: dict[str, Any]) -> None:
+    charge_point = "/v1/tenants/{tenant}/charge-points/{charge_point}"
+    for path, method, required in (
+        ("/reservations", "post", True),
+        ("/jobs", "post", True),
+        ("/charging-profiles/{charging_profile}", "put", True),
+        ("/configuration", "patch", True),
+        ("/local-list/send", "post", False),
+        ("/trace", "put", False),
+    ):
+        operation = document["paths"][f"{charge_point}{path}"][method]
+        assert operation["requestBody"]["required"] is required, path
 
 
 async def test_answers_are_what_it_says(api: Api, document: dict[str, Any]) -> None:

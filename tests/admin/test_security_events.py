@@ -39,3 +39,15 @@ async def test_what_is_asked_wrongly(api: Api) -> None:
     assert (await api.client.get(PATH)).json() == {"items": [], "next": None, "evicted": 0}
     document = is_problem(await api.client.get(f"{PATH}?cursor=!"), 422, "invalid-request")
     assert document["errors"][0]["parameter"] == "cursor"
+
+
+async def test_one_that_was_dealt_with_is_deleted(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    for at, type_ in enumerate(("FirmwareUpdated", "Made up"), 1):
+        await keep(api, type_, at)
+    newest, oldest = (await api.client.get(PATH)).json()["items"]
+    assert (await api.client.delete(f"{PATH}/{newest['id']}")).status_code == 204
+    is_problem(await api.client.delete(f"{PATH}/{newest['id']}"), 404, "not-found")
+    assert (await api.client.get(PATH)).json() == {"items": [oldest], "next": None, "evicted": 0}
+    await keep(api, "Made up", 2)
+    assert (await api.client.get(PATH)).json()["items"] == [newest, oldest]
