@@ -8,6 +8,7 @@ import msgspec
 from admin.problems import Fault, Problem, pointer
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
+from gateway.ocpp16.reading import not_one_of
 from gateway.ocpp16.types import Message
 
 COMMANDS = actions.sent_by(actions.Sender.CENTRAL_SYSTEM)
@@ -21,11 +22,8 @@ def read(action: str, payload: bytes) -> Message:
     Raises Problem: 404 for the action, 422 with the field's path.
     """
     if action not in COMMANDS:
-        raise Problem(
-            404,
-            "unknown-action",
-            f"A central system of OCPP 1.6 has no such action here: {', '.join(COMMANDS)}.",
-        )
+        text = not_one_of(action, tuple(COMMANDS), "no action of a central system in OCPP 1.6")
+        raise Problem(404, "unknown-action", f"{text}.")
     try:
         return actions.decode_request(action, payload)
     except PayloadInvalid as error:
@@ -44,7 +42,8 @@ def request_body() -> dict[str, Any]:
     references, _ = _schemas()
     return {
         "required": False,
-        "description": "Payload of the OCPP 1.6 request of this action; nothing stands for `{}`.",
+        "description": "Payload of the OCPP 1.6 request, by the schema that is named like the action; "
+        "nothing stands for `{}`.",
         "content": {
             "application/json": {
                 "schema": {"anyOf": list(references)},
