@@ -28,6 +28,7 @@ async def boot_notification(
     _request: core.BootNotification, charge_point: ChargePoint
 ) -> core.BootNotificationResult:
     """By the operator's present policy. While that holds it back, `interval` says when to ask again."""
+    await charge_point.caught_up()  # A setting may have waited for this reboot.
     booted = await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload)
     charge_point.registration = charge_point.policy = booted.status
     return core.BootNotificationResult(

@@ -11,7 +11,7 @@ import trio
 
 from gateway.websocket.client import connect
 from gateway.websocket.close_codes import Closed
-from gateway.websocket.connection import Connection
+from gateway.websocket.connection import Connection, _masked
 
 ANSWER_S = 30.0
 
@@ -136,6 +136,17 @@ class Peer:
             self.answers[message[1]] = message
         async with self._heard:
             self._heard.notify_all()
+
+
+async def in_one_breath(cp: Peer, *frames: list[Any]) -> None:
+    """As one write to the socket, so that they are read together."""
+    texts = (json.dumps(frame).encode() for frame in frames)
+    await cp.connection._stream.send_all(b"".join(_masked(_text_frame(text)) for text in texts))
+
+
+def _text_frame(text: bytes) -> bytes:
+    length = bytes((len(text),)) if len(text) < 126 else b"\x7e" + len(text).to_bytes(2)
+    return b"\x81" + length + text
 
 
 @asynccontextmanager

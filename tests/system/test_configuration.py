@@ -5,7 +5,7 @@ from typing import Any
 import trio
 
 from tests.system.central import Central, Process
-from tests.system.peer import charge_point
+from tests.system.peer import charge_point, in_one_breath
 
 type Gateways = tuple[Process, Process]
 
@@ -101,3 +101,29 @@ async def test_a_configuration_from_the_first_question_to_the_boot(
             await peer.call("BootNotification", BOOT)
             assert await known() == after | {"ConnectionTimeOut": ("90", True, None)}
             assert (await api.get(PATH)).json()["reboot_required_since"] is None
+
+
+async def test_a_boot_right_behind_the_answers_before_it(central: Central, gateways: Gateways) -> None:
+    """What was to count after a reboot counts, though the answer that said so was still being stored."""
+    tenant, commands = central.tenant(), "/charge-points/cp/commands"
+    with trio.fail_after(60):
+        async with (
+            tenant.api() as api,
+            charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as peer,
+        ):
+            for _ in range(3):
+                assert (await api.post(f"{commands}/GetConfiguration?timeout=1", json={})).status_code == 504
+            change = {"key": "ConnectionTimeOut", "value": "60"}
+            await api.post(f"{commands}/ChangeConfiguration?wait=0", json=change)
+            await peer.wait_asked(4)
+            ids = [id_ for id_, _, _ in peer.asked]
+            told = {"configurationKey": [{"key": "ConnectionTimeOut", "readonly": False, "value": "30"}]}
+            await in_one_breath(
+                peer,
+                *([3, id_, told] for id_ in ids[:3]),
+                [3, ids[3], {"status": "RebootRequired"}],
+                [2, "boot", "BootNotification", BOOT],
+            )
+            await peer.answer_to("boot")
+            [setting] = (await api.get(PATH)).json()["keys"]
+            assert (setting["value"], setting["pending"]) == ("60", None)

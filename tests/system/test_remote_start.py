@@ -9,11 +9,10 @@ import httpx
 import pytest
 import trio
 
-from gateway.websocket.connection import _masked
 from state.keys import ChargePointKeys
 from state.store import StoreConfig, open_store
 from tests.system.central import Central, Process
-from tests.system.peer import Peer, charge_point, now, until
+from tests.system.peer import charge_point, in_one_breath, now, until
 
 type Gateways = tuple[Process, Process]
 
@@ -227,14 +226,3 @@ async def test_a_charge_point_that_starts_first_and_answers_then(
                 await cp.wait_asked(2)
                 await cp.send([3, cp.asked[1][0], ACCEPTED])
             assert answers[0].json()["transaction_id"] is None
-
-
-async def in_one_breath(cp: Peer, *frames: list[Any]) -> None:
-    """As one write to the socket, so that they are read together."""
-    texts = (json.dumps(frame).encode() for frame in frames)
-    await cp.connection._stream.send_all(b"".join(_masked(_text_frame(text)) for text in texts))
-
-
-def _text_frame(text: bytes) -> bytes:
-    length = bytes((len(text),)) if len(text) < 126 else b"\x7e" + len(text).to_bytes(2)
-    return b"\x81" + length + text
