@@ -204,6 +204,14 @@ async def test_bodies_that_would_not_do(api: Api, body: object, pointer: str) ->
     assert document["errors"][0]["pointer"] == pointer
 
 
+async def test_a_value_that_is_no_text_is_told_what_a_body_looks_like(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    body = {"changes": [{"key": "HeartbeatInterval", "value": "60"}]}
+    document = is_problem(await api.client.patch(PATH, json=body), 422, "invalid-request")
+    assert document["detail"].startswith("changes: the value must be text")
+    assert '{"HeartbeatInterval": "60"}' in document["detail"]
+
+
 async def test_hanging_up_ends_the_row(api: Api) -> None:
     station = changing()
     values = {f"K{number}": "1" for number in range(100)}
@@ -231,3 +239,13 @@ async def test_whatever_it_tells_of_how_many_keys_it_takes(api: Api, most: str) 
         refreshed = await api.client.post(f"{PATH}/refresh", json={"keys": ["One", "Two"]})
     assert refreshed.status_code == 200, refreshed.text
     assert [asked for _, asked in station.asked] == [{"key": ["One", "Two"]}]
+
+
+async def test_a_row_that_breaks_off_tells_what_was_done(api: Api) -> None:
+    async def is_deleted_after_one(session: FakeSession, command: str, _: Go) -> None:
+        await api.store.execute("DEL", KEYS.record)
+        await session.answer(command, b'{"status":"Accepted"}')
+
+    async with connected(api.store, TENANT, "CP-1", is_deleted_after_one):
+        problem = is_problem(await api.client.patch(PATH, json={"A": "1", "B": "2"}), 404, "not-found")
+    assert [(one["key"], one["status"]) for one in problem["changes"]] == [("A", "Accepted")]
