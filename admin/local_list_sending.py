@@ -7,7 +7,7 @@ import msgspec
 from admin import commanding
 from admin.command_answer import CommandAnswer, answer_of
 from admin.local_list_plan import Kind, plan
-from admin.problems import Problem
+from admin.problems import Problem, telling
 from admin.services import services
 from gateway.ocpp16.local_auth import SendLocalList, UpdateType
 from state import configuration, local_lists
@@ -71,12 +71,13 @@ async def send(
     first = lists.heads.next_version if version is None else version
     messages = plan(lists, kind, version=first, max_entries=max_entries)
     steps: list[Step] = []
-    outcome = await _send_all(keys, messages, steps, timeout_s)
-    if full_on_failure and outcome in _ANSWERED_BY_FULL:
-        lists = await local_lists.read(store, keys)
-        above = max(lists.heads.next_version, steps[-1].list_version + 1)
-        messages = plan(lists, "full", version=above, max_entries=max_entries)
+    with telling(steps=steps):
         outcome = await _send_all(keys, messages, steps, timeout_s)
+        if full_on_failure and outcome in _ANSWERED_BY_FULL:
+            lists = await local_lists.read(store, keys)
+            above = max(lists.heads.next_version, steps[-1].list_version + 1)
+            messages = plan(lists, "full", version=above, max_entries=max_entries)
+            outcome = await _send_all(keys, messages, steps, timeout_s)
     return Sending(outcome, steps)
 
 
@@ -87,11 +88,7 @@ async def _send_all(
     outcome: Outcome = "nothing_to_send"
     for message in messages:
         sent = await commanding.send(keys.tenant, keys.id, message, timeout_s=timeout_s)
-        try:
-            answered = commanding.outcome(sent).status_code == 200
-        except Problem as problem:
-            problem.members["steps"] = steps
-            raise
+        answered = commanding.outcome(sent).status_code == 200
         steps.append(
             Step(
                 message.update_type,

@@ -1,7 +1,8 @@
 """Every error of the API is a problem document (RFC 9457): one shape, one place."""
 
 import http
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -83,6 +84,19 @@ def store_away(**members: Any) -> Problem:
         headers={"Retry-After": str(RETRY_AFTER_S)},
         members=members,
     )
+
+
+@contextmanager
+def telling(**members: Any) -> Iterator[None]:
+    """Whatever problem ends the block also says this, such as what was done until then."""
+    try:
+        yield
+    except Problem as problem:
+        problem.members |= members
+        raise
+    except StoreUnavailable as error:
+        _log.warning("store_unavailable", why=str(error), request_id=g.get("request_id", ""))
+        raise store_away(**members) from None
 
 
 def pointer(steps: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from admin.command_answer import CommandAnswer, answer_of
 from admin.commanding import Sent
 from admin.known import known
 from admin.openapi import describes
-from admin.problems import Fault, invalid, pointer
+from admin.problems import Fault, invalid, pointer, telling
 from admin.services import services
 from gateway.ocpp16.configuration_keys import MAX_KEYS
 from gateway.ocpp16.core import ChangeConfiguration, GetConfiguration
@@ -184,7 +184,8 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
     """Change configuration keys, one after the other.
 
     Each change waits for the answer to the one before. 200: the charge point took all of them. 207: it did
-    not, see each one's `status`; what was taken stays so. Hanging up ends the row.
+    not, see each one's `status`; what was taken stays so. Hanging up ends the row. In a problem, `changes`
+    has those before it.
     """
     asked, changes = bodies.query(ChangesQuery), await _changes()
     await known(tenant, charge_point)
@@ -195,7 +196,8 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
             answers.append(ChangeAnswer(key=key, status="not_sent", command=None, warnings=()))
             continue
         request = ChangeConfiguration(key=key, value=value)
-        sent = await commanding.send(tenant, charge_point, request, timeout_s=asked.timeout)
+        with telling(changes=answers):
+            sent = await commanding.send(tenant, charge_point, request, timeout_s=asked.timeout)
         answers.append(
             ChangeAnswer(key=key, status=_status(sent), command=sent.command.id, warnings=sent.warnings)
         )

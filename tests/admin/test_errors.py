@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import trio
+from quart import Quart
 
 from admin.config import LimitsConfig
+from admin.problems import Problem, telling
 from state import tenants
+from state.errors import StoreUnavailable
 from state.store import Store
 from tests.admin.conftest import Api, serving
 from tests.admin.problem import is_problem
@@ -192,3 +195,10 @@ async def test_a_request_id_is_passed_on_only_if_it_looks_like_one(api: Api) -> 
     assert response.headers["x-request-id"] == "mine-1"
     response = await api.client.get("/v1/tenants", headers={"X-Request-Id": "<script>"})
     assert response.headers["x-request-id"] != "<script>"
+
+
+async def test_what_was_done_before_the_store_went_away() -> None:
+    async with Quart("test").app_context():
+        with pytest.raises(Problem) as raised, telling(steps=[1]):
+            raise StoreUnavailable("for a test")
+    assert (raised.value.status, raised.value.members) == (503, {"steps": [1]})

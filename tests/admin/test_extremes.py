@@ -7,6 +7,7 @@ from gateway.ocpp16.protocol import UNREADABLE
 from state import charge_points
 from state.charge_points import Settings
 from state.commands import Go
+from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import Answering, FakeSession, connected
 from tests.admin.problem import is_problem
@@ -85,3 +86,17 @@ async def test_an_error_in_words(api: Api, code: str, description: str, says: st
     async with connected(api.store, TENANT, "CP-1", refuses):
         document = is_problem(await api.client.post(f"{CP}/commands/ClearCache"), 502, "call-error")
     assert (document["detail"], document["code"]) == (says, code)
+
+
+async def test_a_charge_point_that_is_deleted_between_two_steps(api: Api) -> None:
+    async def is_deleted_after_one(session: FakeSession, command: str, _: Go) -> None:
+        await api.store.execute("DEL", ChargePointKeys(TENANT, "CP-1").record)
+        await session.answer(command, b'{"status":"Accepted"}')
+
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    entries = [{"id_tag": tag} for tag in "abcd"]
+    await api.client.put(f"{CP}/local-list", json={"entries": entries})
+    async with connected(api.store, TENANT, "CP-1", is_deleted_after_one):
+        gone = await api.client.post(f"{CP}/local-list/send", json={"max_entries": 2})
+    problem = is_problem(gone, 404, "not-found")
+    assert [step["list_version"] for step in problem["steps"]] == [1]
