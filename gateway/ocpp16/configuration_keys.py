@@ -20,12 +20,9 @@ _INTEGER = re.compile(r"[0-9]{1,10}")
 
 
 class ConfigurationKey(NamedTuple):
-    """`required` of every charge point that has the key's feature profile."""
-
     name: str
     kind: Kind
     access: Access
-    required: bool
 
 
 def of(name: str) -> ConfigurationKey | None:
@@ -59,66 +56,63 @@ def length_key(name: str) -> str | None:
 
 
 def _read(table: str) -> Mapping[str, ConfigurationKey]:
-    """Rows of `name kind access`, a `*` before what is required."""
+    """Rows of `name kind access`."""
     kinds: dict[str, Kind] = {"bool": "boolean", "int": "integer", "CSL": "list", "text": "text"}
     accesses: dict[str, Access] = {"R": "R", "RW": "RW", "W": "W", "R/RW": "R or RW"}
     rows = (line.split() for line in table.split("\n") if line.strip())
-    keys = [
-        ConfigurationKey(name.removeprefix("*"), kinds[kind], accesses[access], name.startswith("*"))
-        for name, kind, access in rows
-    ]
+    keys = [ConfigurationKey(name, kinds[kind], accesses[access]) for name, kind, access in rows]
     return {key.name.lower(): key for key in keys}
 
 
 KEYS: Final = _read("""
     AllowOfflineTxForUnknownId               bool  RW
     AuthorizationCacheEnabled                bool  RW
-    *AuthorizeRemoteTxRequests               bool  R/RW
+    AuthorizeRemoteTxRequests                bool  R/RW
     BlinkRepeat                              int   RW
-    *ClockAlignedDataInterval                int   RW
-    *ConnectionTimeOut                       int   RW
-    *ConnectorPhaseRotation                  CSL   RW
+    ClockAlignedDataInterval                 int   RW
+    ConnectionTimeOut                        int   RW
+    ConnectorPhaseRotation                   CSL   RW
     ConnectorPhaseRotationMaxLength          int   R
-    *GetConfigurationMaxKeys                 int   R
-    *HeartbeatInterval                       int   RW
+    GetConfigurationMaxKeys                  int   R
+    HeartbeatInterval                        int   RW
     LightIntensity                           int   RW
-    *LocalAuthorizeOffline                   bool  RW
-    *LocalPreAuthorize                       bool  RW
+    LocalAuthorizeOffline                    bool  RW
+    LocalPreAuthorize                        bool  RW
     MaxEnergyOnInvalidId                     int   RW
     MessageTimeout                           int   RW
-    *MeterValuesAlignedData                  CSL   RW
+    MeterValuesAlignedData                   CSL   RW
     MeterValuesAlignedDataMaxLength          int   R
-    *MeterValuesSampledData                  CSL   RW
+    MeterValuesSampledData                   CSL   RW
     MeterValuesSampledDataMaxLength          int   R
-    *MeterValueSampleInterval                int   RW
+    MeterValueSampleInterval                 int   RW
     MinimumStatusDuration                    int   RW
-    *NumberOfConnectors                      int   R
-    *ResetRetries                            int   RW
+    NumberOfConnectors                       int   R
+    ResetRetries                             int   RW
     StopTransactionMaxMeterValues            int   R
     StopTransactionOnEVSideDisconnect        bool  R/RW
-    *StopTransactionOnInvalidId              bool  RW
-    *StopTxnAlignedData                      CSL   RW
+    StopTransactionOnInvalidId               bool  RW
+    StopTxnAlignedData                       CSL   RW
     StopTxnAlignedDataMaxLength              int   R
-    *StopTxnSampledData                      CSL   RW
+    StopTxnSampledData                       CSL   RW
     StopTxnSampledDataMaxLength              int   R
-    *SupportedFeatureProfiles                CSL   R
+    SupportedFeatureProfiles                 CSL   R
     SupportedFeatureProfilesMaxLength        int   R
-    *TransactionMessageAttempts              int   RW
-    *TransactionMessageRetryInterval         int   RW
-    *UnlockConnectorOnEVSideDisconnect       bool  R/RW
+    TransactionMessageAttempts               int   RW
+    TransactionMessageRetryInterval          int   RW
+    UnlockConnectorOnEVSideDisconnect        bool  R/RW
     WebSocketPingInterval                    int   RW
 
-    *LocalAuthListEnabled                    bool  RW
-    *LocalAuthListMaxLength                  int   R
-    *SendLocalListMaxLength                  int   R
+    LocalAuthListEnabled                     bool  RW
+    LocalAuthListMaxLength                   int   R
+    SendLocalListMaxLength                   int   R
 
     ReserveConnectorZeroSupported            bool  R
 
-    *ChargeProfileMaxStackLevel              int   R
-    *ChargingScheduleAllowedChargingRateUnit CSL   R
-    *ChargingScheduleMaxPeriods              int   R
+    ChargeProfileMaxStackLevel               int   R
+    ChargingScheduleAllowedChargingRateUnit  CSL   R
+    ChargingScheduleMaxPeriods               int   R
     ConnectorSwitch3to1PhaseSupported        bool  R
-    *MaxChargingProfilesInstalled            int   R
+    MaxChargingProfilesInstalled             int   R
 
     SupportedFileTransferProtocols           CSL   R
 
