@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.service.masking import MASK, mask_credentials
+from gateway.service.masking import MASK, mask_credentials, mask_location
 
 _TOKEN = re.compile(
     r""""(?:[^"\\]|\\.)*(?:"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)|[{}\[\]:,]|[^\s{}\[\]:,"']+""", re.DOTALL
@@ -80,7 +80,7 @@ class FrameMasker:
         if not self._may_hold_secrets(text):
             return text
         masked = self._mask(text, _NESTED_MOST)
-        return masked if _is_json(frame) else self._without_seen(mask_credentials(masked))
+        return masked if _is_json(frame) else self._without_seen(_without_credentials(masked))
 
     def _may_hold_secrets(self, text: str) -> bool:
         lower = text.lower()
@@ -111,7 +111,7 @@ class FrameMasker:
         content = _content(literal)
         if len(content) < _REMEMBERED_LENGTH or not self._may_hold_secrets(content):
             return ""
-        masked = self._without_seen(mask_credentials(content))
+        masked = self._without_seen(_without_credentials(content))
         if "{" in masked:
             # What we cannot look through we do not show.
             masked = self._mask(masked, depth - 1) if depth else MASK
@@ -127,6 +127,11 @@ class FrameMasker:
         for secret in self._seen:
             text = text.replace(secret, MASK)
         return text
+
+
+def _without_credentials(text: str) -> str:
+    """Commands show no query of a link either: many a link is signed by it."""
+    return mask_location(mask_credentials(text))
 
 
 def _secret_values(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:

@@ -67,7 +67,10 @@ def payloads(draw: st.DrawFn) -> tuple[Any, str]:
             for _ in range(draw(st.integers(1, 6))):
                 payload = {"data": json.dumps(payload)}
         case "url":
-            payload = {"location": f"ftp://user:{secret}@host.example/path?x=1", "retries": 3}
+            link = draw(
+                st.sampled_from(["ftp://user:{}@host.example/path?x=1", "https://host/logs?x=1&sig={}"])
+            )
+            payload = {"location": link.format(secret), "retries": 3}
         case "header":
             payload = {"info": f"Authorization: {draw(st.sampled_from(['Basic', 'Bearer']))} {secret}"}
         case "path":
@@ -141,7 +144,7 @@ def test_what_is_not_quite_json(name: str, secret: str) -> None:
         '[2,"1","GetConfiguration",{"key":["AuthorizationKey","HeartbeatInterval"]}]',
         '[3,"1",{"configurationKey":[],"unknownKey":["AuthorizationKey"]}]',
         '[3,"1",{"configurationKey":[{"key":"AuthorizeRemoteTxRequests","readonly":false,"value":"true"}]}]',
-        '[2,"1","GetDiagnostics",{"location":"https://host.example:8443/upload?id=7"}]',
+        '[2,"1","GetDiagnostics",{"location":"https://host.example:8443/upload"}]',
         '[2,"1","DataTransfer",{"vendorId":"x","data":"{\\"a\\":\\"\\u00e4\\\\n\\"}"}]',
         '[2,"1","ChangeConfiguration",{"key":"WebSocketPingInterval","value":"\\u0036\\u0030"}]',
         "nonsense",
