@@ -19,6 +19,7 @@ _HINTS = (
 _NESTED_MOST = 3
 _LENGTH = range(6, 513)
 """Of secrets that are looked for elsewhere; shorter ones would hide too much that only looks the same."""
+_SEEN_MOST = 32
 _NOTHING = msgspec.Raw(b"null")
 
 
@@ -73,7 +74,7 @@ class Hider:
         return text
 
     def _secret(self, value: Any) -> str:
-        if isinstance(value, str) and len(value) in _LENGTH:
+        if isinstance(value, str) and len(value) in _LENGTH and len(self._seen) < _SEEN_MOST:
             self._seen.add(value)
         return MASK
 

@@ -1,6 +1,7 @@
 """What a charge point or an operator wrote is shown without its secrets, wherever they stand."""
 
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -82,3 +83,25 @@ def test_links_are_shown_without_what_opens_them() -> None:
     location = json.dumps({"location": "ftp://user:word@h/x?sig=1"})
     assert hidden(location, locations=True) == '{"location":"ftp://***@h/x?***"}'
     assert hidden(location) == '{"location":"ftp://***@h/x?sig=1"}'
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        ("", "://"),
+        ("OCPP16", "/"),
+        ("OCPP16/", "%"),
+        ("://", ":"),
+        ("token", " "),
+        ("cookie:", "\\"),
+        ("{", "["),
+    ],
+)
+def test_a_hostile_answer_costs_less_than_seconds(head: str, piece: str) -> None:
+    """Nobody else's request is served meanwhile."""
+    secrets = [{"key": f"Password{number}", "value": f"secret{number}"} for number in range(700)]
+    texts = [head + piece * (20_000 // len(piece)), *[piece] * 4_000]
+    began = time.perf_counter()
+    for locations in (False, True):
+        hidden(json.dumps({"configurationKey": secrets, "unknownKey": texts}), locations=locations)
+    assert time.perf_counter() - began < 2.0
