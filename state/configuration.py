@@ -83,10 +83,27 @@ class Configuration(msgspec.Struct, frozen=True):
         return next((one for one in self.settings if fold(one.key) == wanted), None)
 
     def number(self, key: str) -> int | None:
-        """The value of a key that is a whole number; charge points put quotes or spaces around it."""
-        found = self.find(key)
-        text = "" if found is None else (found.value or "").strip(" '\"")
+        """The value of a key that is a whole number."""
+        text = self._text(key)
         return int(text) if text.isascii() and text.isdigit() else None
+
+    def flag(self, key: str) -> bool | None:
+        """The value of a key that is true or false."""
+        return {"true": True, "false": False}.get(self._text(key).lower())
+
+    def items(self, key: str) -> tuple[str, ...] | None:
+        """The values of a key that has several, with commas between them; None: it has none."""
+        text = self._text(key)
+        return tuple(map(_bare, text.split(","))) if text else None
+
+    def _text(self, key: str) -> str:
+        found = self.find(key)
+        return "" if found is None else _bare(found.value or "")
+
+
+def _bare(value: str) -> str:
+    """Charge points put quotes or spaces around it."""
+    return value.strip(" '\"")
 
 
 def fold(key: str) -> str:

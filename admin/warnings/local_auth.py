@@ -39,11 +39,11 @@ def _of_entries(request: local_auth.SendLocalList) -> list[str]:
     entries, found = request.local_authorization_list or (), []
     bare = [data.id_tag for data in entries if data.id_tag_info is None]
     if bare and request.update_type == "Full":
-        found.append(f"In a Full list every entry must have an idTagInfo; {_some(bare)} has none.")
+        found.append(f"In a Full list every entry must have an idTagInfo; without one: {_some(bare)}.")
     counts = Counter(fold(data.id_tag) for data in entries)
     twice = [tag for tag, count in counts.items() if count > 1]
     if twice:
-        found.append(f"Letters compare without regard to case: {_some(twice)} stands in it more than once.")
+        found.append(f"Letters compare without regard to case; more than once on the list: {_some(twice)}.")
     return found
 
 

@@ -57,10 +57,10 @@ async def _of_connector(connector_id: int, view: View) -> list[str]:
 
 
 async def _of_connector_zero(view: View) -> list[str]:
-    setting = (await configuration.get(view.store, view.tenant, view.charge_point)).find(ZERO_SUPPORTED)
-    if setting is None:
+    known = await configuration.get(view.store, view.tenant, view.charge_point)
+    if known.find(ZERO_SUPPORTED) is None:
         return [f"Connector 0, any connector, is only for charge points with {ZERO_SUPPORTED}: ask this one."]
-    if setting.supported and (setting.value or "").strip().lower() == "true":
+    if known.flag(ZERO_SUPPORTED):
         return []
     return [f"Connector 0, any connector, is not for this charge point: its {ZERO_SUPPORTED} is not true."]
 

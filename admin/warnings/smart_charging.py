@@ -11,6 +11,8 @@ from state.charging_profiles import Profile, Slot, Which
 from state.running_transactions import RunningTransaction, running
 
 _TOLD_LATE_MS = 120_000
+_UNITS = {"current": "Current", "a": "Current", "power": "Power", "w": "Power"}
+"""Some charge points say the unit instead (Q40)."""
 
 
 async def set_charging_profile(request: smart_charging.SetChargingProfile, view: View) -> list[str]:
@@ -53,16 +55,13 @@ async def get_composite_schedule(request: smart_charging.GetCompositeSchedule, v
 async def abilities(view: View) -> Abilities:
     """What the charge point told of its configuration, as far as it bears on profiles."""
     known = await configuration.get(view.store, view.tenant, view.charge_point)
-    units = known.find("ChargingScheduleAllowedChargingRateUnit")
-    switch = known.find("ConnectorSwitch3to1PhaseSupported")
+    units = known.items("ChargingScheduleAllowedChargingRateUnit")
     return Abilities(
         max_stack_level=known.number("ChargeProfileMaxStackLevel"),
         max_periods=known.number("ChargingScheduleMaxPeriods"),
         max_installed=known.number("MaxChargingProfilesInstalled"),
-        units=None if units is None or not units.value else [one.strip() for one in units.value.split(",")],
-        switches_to_one_phase=None
-        if switch is None or not switch.value
-        else switch.value.strip().lower() == "true",
+        units=None if units is None else [_UNITS.get(unit.lower(), unit) for unit in units],
+        switches_to_one_phase=known.flag("ConnectorSwitch3to1PhaseSupported"),
     )
 
 

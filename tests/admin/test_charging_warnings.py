@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from state import charging_profiles, configuration, connectors, transactions
 from state.charging_profiles import Slot
 from state.configuration import Told
@@ -99,6 +101,15 @@ async def test_what_the_configuration_says(api: Api) -> None:
         asked = {"connectorId": 1, "duration": 60, "chargingRateUnit": "A"}
         [sentence] = await warned(api, COMPOSITE, asked)
         assert "has no Current: Power" in sentence
+
+
+@pytest.mark.parametrize("value", ["'Current,Power'", "A, W", " current ,POWER", '"W","A"'])
+async def test_units_however_a_charge_point_spells_them(api: Api, value: str) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        await told(api, ChargingScheduleAllowedChargingRateUnit=value)
+        for unit in ("A", "W"):
+            asked = {"connectorId": 0, "duration": 60, "chargingRateUnit": unit}
+            assert await warned(api, COMPOSITE, asked) == []
 
 
 async def test_a_tx_profile_without_its_transaction(api: Api) -> None:

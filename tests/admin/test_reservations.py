@@ -221,7 +221,9 @@ async def test_what_looks_odd_is_sent_and_warned_of(api: Api, changes: dict[str,
         assert calls == [("ReserveNow", payload)]
 
 
-@pytest.mark.parametrize(("value", "warnings"), [("true", 0), (" TRUE", 0), ("false", 1), (None, 1)])
+@pytest.mark.parametrize(
+    ("value", "warnings"), [("true", 0), (" TRUE", 0), ("'true'", 0), ("false", 1), (None, 1)]
+)
 async def test_connector_zero_is_warned_of_unless_it_is_supported(
     api: Api, value: str | None, warnings: int
 ) -> None:

@@ -170,6 +170,26 @@ def test_a_number_is_read_as_charge_points_write_it(value: str | None, number: i
     assert Configuration((), None).number("GetConfigurationMaxKeys") is None
 
 
+@pytest.mark.parametrize(
+    ("value", "as_flag", "as_items"),
+    [
+        ("true", True, ("true",)),
+        (" 'FALSE' ", False, ("FALSE",)),
+        ("yes", None, ("yes",)),
+        ("A, 'B' ,", None, ("A", "B", "")),
+        (" ", None, None),
+        (None, None, None),
+    ],
+)
+def test_a_value_as_a_flag_and_as_a_list(
+    value: str | None, *, as_flag: bool | None, as_items: tuple[str, ...] | None
+) -> None:
+    setting = Setting(key="Key", value=value, known_ms=1, source="GetConfiguration")
+    known = Configuration((setting,), None)
+    assert (known.flag("key"), known.items("KEY")) == (as_flag, as_items)
+    assert (known.flag("other"), known.items("other")) == (None, None)
+
+
 @settings(deadline=None)
 @given(st.text(), st.sampled_from([str.upper, str.lower, str.title]))
 def test_a_secret_is_known_in_whatever_case(around: str, case: object) -> None:
