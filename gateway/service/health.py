@@ -1,5 +1,6 @@
 """`/livez`, `/readyz` and `/metrics` on a port of their own; each worker has its own, so scrape every one."""
 
+import errno
 from collections.abc import Callable
 from functools import partial
 
@@ -31,7 +32,9 @@ async def serve_health(
         listeners = await trio.open_tcp_listeners(port, host=host, backlog=_CONNECTIONS_MOST)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OSError(error.errno, f"cannot listen for probes on {host}:{port}: {reason}") from None
+        hint = "; choose another with listen.health_port" if error.errno == errno.EADDRINUSE else ""
+        # Without its number, which would stand before the words.
+        raise OSError(f"cannot listen for probes on {host}:{port}: {reason}{hint}") from None
     room = trio.Semaphore(_CONNECTIONS_MOST)
     handler = partial(_serve_one, room=room, ready=ready, registry=registry)
     async with trio.open_nursery() as nursery:

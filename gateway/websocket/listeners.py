@@ -29,5 +29,6 @@ def open_listeners(host: str, port: int, *, backlog: int = BACKLOG) -> list[sock
         for sock in listeners:
             sock.close()
         why = error.strerror or str(error)
-        raise OSError(error.errno, f"cannot listen on {host or '*'} port {port}: {why}") from None
+        # Without its number, which would stand before the words.
+        raise OSError(f"cannot listen on {host or '*'} port {port}: {why}") from None
     return listeners

@@ -25,7 +25,10 @@ async def test_an_occupied_port_for_probes_is_one_clear_line(central: Central) -
             gateway.stop()
     said = log.read_bytes()[before:].decode().splitlines()
     assert len(said) == 1
-    assert said[0].endswith(f"cannot listen for probes on 127.0.0.1:{port}: Address already in use")
+    assert said[0] == (
+        f"csms gateway: cannot listen for probes on 127.0.0.1:{port}: Address already in use; "
+        "choose another with listen.health_port"
+    )
 
 
 async def test_a_message_that_nobody_can_read_is_passed_over(central: Central) -> None:

@@ -121,5 +121,7 @@ async def test_many_silent_clients_are_bounded_and_do_not_stay(monkeypatch: pyte
 
 async def test_an_occupied_port_is_one_clear_line() -> None:
     async with serving() as port:
-        with pytest.raises(OSError, match=rf"cannot listen for probes on 127\.0\.0\.1:{port}: .*in use"):
+        with pytest.raises(
+            OSError, match=rf"^cannot listen for probes on 127\.0\.0\.1:{port}: .*in use; choose"
+        ):
             await serve_health("127.0.0.1", port, ready=lambda: True, registry=CollectorRegistry())

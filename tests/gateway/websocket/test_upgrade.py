@@ -245,7 +245,7 @@ def test_an_occupied_port_is_one_clear_line() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(
-            OSError, match=rf"cannot listen on 127\.0\.0\.1 port {port}: Address already in use"
+            OSError, match=rf"^cannot listen on 127\.0\.0\.1 port {port}: Address already in use"
         ):
             open_listeners("127.0.0.1", port)
 
