@@ -5,7 +5,7 @@ may have done otherwise. Profiles survive reboots (errata 2025-04, 13); TxProfil
 in the step of its stop. Kept of each charge point: 200 profiles, 32 doubts, 32 promises of remote starts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -22,9 +22,10 @@ _CLEAR = script("charging_profile_clear")
 _PROMISE = script("charging_profile_promise")
 _PROMISES: Final = 32
 
-type Why = Literal["timeout", "unknown", "full", "not_found"]
+type Why = Literal["timeout", "unknown", "full", "not_found", "not_running"]
 """`timeout`, `unknown`: how a command ended that may have been carried out. `full`: accepted, but one too
-many for us. `not_found`: the charge point found nothing to clear where we believe in a profile."""
+many for us. `not_found`: the charge point found nothing to clear where we believe in a profile.
+`not_running`: the transaction of a TxProfile; another began before it was stopped, or nobody knows it."""
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +119,7 @@ async def read(store: Store, tenant: str, charge_point: str) -> Mirror:
         (_doubt(id_, *record[:-1]) for id_, record in doubted if record[-1] == "-" or record[-1] in running),
         key=lambda one: one.since_ms,
     )
-    profiles = [_profile(int(id_), record, doubts) for id_, record in _raw(replies[0])]
+    profiles = [_profile(int(id_), record, doubts, running) for id_, record in _raw(replies[0])]
     promises = [_promise(id_, record) for id_, record in _raw(replies[1])]
     lately_ms = store.server_time_ms() - LASTS_MS
     return Mirror(
@@ -140,8 +141,8 @@ async def install(
 ) -> tuple[int, ...] | None:
     """Remember what the charge point accepted; once for each command. Returns the ids that it replaced.
 
-    None if it is not kept: there are 200 already, or its transaction has ended. A TxProfile without a
-    transaction is for the one that is running on its connector.
+    None if it is not kept: there are 200 already, its transaction has ended, or the charge point was deleted. A
+    TxProfile without a transaction is for the one that is running on its connector.
     """
     word, *replaced = await store.step(
         _INSTALL,
@@ -151,6 +152,8 @@ async def install(
             keys.events,
             keys.open,
             keys.transaction(transaction_id or 0),
+            keys.record,
+            keys.lease,
         ),
         (
             keys.member,
@@ -161,7 +164,7 @@ async def install(
             payload,
         ),
     )
-    if word in {b"full", b"ended"}:
+    if word in {b"full", b"ended", b"gone"}:
         return None
     return tuple(int(id_) for id_ in replaced)
 
@@ -191,7 +194,7 @@ async def promise(
     """Keep an accepted remote start's TxProfile for the transaction that follows (`remote_starts.fulfil`)."""
     await store.step(
         _PROMISE,
-        (keys.charging_profile_promises, keys.command(command_id)),
+        (keys.charging_profile_promises, keys.command(command_id), keys.record, keys.lease),
         (command_id, b"%d %d\n%b" % (profile_id, stack_level, payload), _PROMISES, LASTS_MS),
     )
 
@@ -212,7 +215,7 @@ def _raw(reply: Mapping[bytes, bytes]) -> list[tuple[str, bytes]]:
     return [(name.decode(), record) for name, record in reply.items()]
 
 
-def _profile(id_: int, record: bytes, doubts: Sequence[Doubt]) -> Profile:
+def _profile(id_: int, record: bytes, doubts: Sequence[Doubt], running: Collection[str]) -> Profile:
     head, own, payload = record.split(b"\n", 2)
     connector, purpose, level, transaction, command, accepted_ms = head.decode().split(" ")
     doubt = next((one for one in doubts if one.profile_id == id_), None)
@@ -223,6 +226,10 @@ def _profile(id_: int, record: bytes, doubts: Sequence[Doubt]) -> Profile:
             since_ms=int(since_ms),
             why=msgspec.convert(why, Why),
             action="ClearChargingProfile",
+        )
+    elif doubt is None and purpose == "TxProfile" and transaction not in {"-", *running}:
+        doubt = Doubt(
+            profile_id=id_, since_ms=int(accepted_ms), why="not_running", action="SetChargingProfile"
         )
     return Profile(
         id=id_,

@@ -28,6 +28,7 @@ _BECAUSE = {
     "unknown": "Our node died after sending {action}; the charge point may have acted on it.",
     "full": "The charge point accepted one more profile than are kept here.",
     "not_found": "The charge point found nothing to clear, though this profile should have matched.",
+    "not_running": "The transaction that it is for is not running, as far as we know, and it ends with that.",
 }
 
 Id = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]

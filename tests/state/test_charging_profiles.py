@@ -147,6 +147,25 @@ async def test_a_tx_profile_of_no_known_transaction_ends_with_the_next_on_its_co
     assert await ids(store) == [2, 3]
 
 
+async def test_a_tx_profile_is_in_doubt_while_its_transaction_is_not_known_to_run(store: Store) -> None:
+    lease = await claimed(store)
+    first = await start(store, lease)
+    await install(store, 1, purpose=TX, transaction_id=first)
+    await install(store, 2, purpose=TX, level=1)
+    assert [one.doubt for one in (await read(store)).profiles] == [None, None]
+    # After a power failure some never stop the first one.
+    second = await start(store, lease, meter_start=7)
+    await install(store, 3, purpose=TX, level=2, transaction_id=second)
+    await install(store, 4, 2, TX, transaction_id=5)
+    mirror = await read(store)
+    assert [one.doubt and one.doubt.why for one in mirror.profiles] == [
+        *("not_running", "not_running", None, "not_running")
+    ]
+    assert [doubt.profile_id for doubt in mirror.all_doubts] == [1, 2, 4]
+    await transactions.stop(store, lease, a_stop(first), b"")
+    assert await ids(store) == [3, 4]
+
+
 async def test_a_stop_that_nobody_knows_ends_the_tx_profile_that_names_it(store: Store) -> None:
     lease = await claimed(store)
     await install(store, 1, 1, TX, transaction_id=77)
