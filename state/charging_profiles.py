@@ -141,8 +141,8 @@ async def install(
 ) -> tuple[int, ...] | None:
     """Remember what the charge point accepted; once for each command. Returns the ids that it replaced.
 
-    None if it is not kept: there are 200 already, its transaction has ended, or the charge point was deleted. A
-    TxProfile without a transaction is for the one that is running on its connector.
+    None if it is not kept: there are 200 already, its transaction has ended, or the charge point was
+    deleted. A TxProfile without a transaction is for the one that is running on its connector.
     """
     word, *replaced = await store.step(
         _INSTALL,

@@ -1,8 +1,9 @@
--- KEYS profiles doubts events open transaction
+-- KEYS profiles doubts events open transaction charge_point lease
 -- | ARGV member id connector purpose level transaction command profile
--- -> {'installed', replaced...} | {'known'} | {'ended'} | {'full'}
--- WITH charging_profiles
+-- -> {'installed', replaced...} | {'known'} | {'ended'} | {'full'} | {'gone'}
+-- WITH charging_profiles deletion
 -- A TxProfile that names no transaction is for the one that is running on its connector.
+if deleted(KEYS[6], KEYS[7]) then return {'gone'} end
 local transaction, command = ARGV[6], ARGV[7]
 local known = redis.call('HGET', KEYS[1], ARGV[2]) or ''
 if command ~= '-' and string.match(known, '^%S+ %S+ %S+ %S+ (%S+)') == command then return {'known'} end

@@ -7,6 +7,7 @@ import pytest
 from state import (
     certificates,
     charge_points,
+    charging_profiles,
     commands,
     data_transfer,
     job_record,
@@ -59,6 +60,12 @@ TOLD: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     ),
     "security event": lambda store, _: security_events.keep(store, KEYS, EVENT),
     "transfer": lambda store, _: data_transfer.keep(store, KEYS, TRANSFER),
+    "profile": lambda store, id_: charging_profiles.install(
+        store, KEYS, 5, charging_profiles.Slot(1, "TxDefaultProfile", 0), b"{}", command_id=id_
+    ),
+    "promise": lambda store, id_: charging_profiles.promise(
+        store, KEYS, id_, profile_id=5, stack_level=0, payload=b"{}"
+    ),
     "remote start": lambda store, id_: remote_starts.expect(store, KEYS, id_, id_tag="T", connector_id=None),
 }
 
