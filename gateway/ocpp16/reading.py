@@ -61,8 +61,9 @@ def read(message: type[Message], payload: bytes, leniency: Leniency | None) -> R
 
 def not_one_of(value: str, allowed: tuple[str, ...], problem: str = "not allowed") -> str:
     """Says what came and what would be right, the nearest first where one is near."""
-    near = get_close_matches(value[:50], allowed, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    spelt = {one.lower(): one for one in allowed}
+    near = get_close_matches(value[:50].lower(), spelt, n=1)
+    hint = f"did you mean {spelt[near[0]]}? " if near else ""
     return f'"{shorten(value, 50)}" is {problem}; {hint}one of {", ".join(allowed)}'
 
 

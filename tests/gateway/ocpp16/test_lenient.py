@@ -169,6 +169,9 @@ def test_the_errors_say_where_and_what_would_be_right() -> None:
         read(core.StatusNotification, connectorId=1, errorCode="NoError", status="Availible")
     assert caught.value.text.startswith('status: "Availible" is not allowed; did you mean Available? one of ')
     with pytest.raises(PayloadInvalid) as caught:
+        read(core.StatusNotification, connectorId=1, errorCode="NoError", status="available")
+    assert caught.value.text.startswith('status: "available" is not allowed; did you mean Available? one of ')
+    with pytest.raises(PayloadInvalid) as caught:
         lenient.read_strictly(
             core.MeterValues,
             b'{"connectorId":1,"meterValue":[{"timestamp":"2026-01-31T12:00:00Z","sampledValue":[{"value":1}]}]}',
