@@ -1,6 +1,7 @@
 """Certificates in PEM, read: whom they name, how long they last, and OCPP's hash data of them."""
 
 import base64
+import re
 import warnings
 from datetime import datetime
 from typing import Literal
@@ -19,6 +20,7 @@ _ALGORITHMS: dict[HashAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] 
     "SHA384": hashes.SHA384(),
     "SHA512": hashes.SHA512(),
 }
+_ADVICE = re.compile(r"^Unable to load PEM file\. See https?://\S+ for more details\.\s*")
 _NAME_MOST = 512
 """Characters of a subject that are kept; it is for people."""
 
@@ -53,7 +55,7 @@ def read_all(pem: str) -> list[Certificate]:
         with warnings.catch_warnings(action="ignore"):  # Of odd names and serial numbers.
             return [_read(one) for one in x509.load_pem_x509_certificates(pem.encode())]
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        raise Unreadable(f"It is no certificate in PEM ({_first_line(error)}).") from None
+        raise Unreadable(f"It is no certificate in PEM ({_reason(error)}).") from None
 
 
 def name(of: x509.Name) -> str:
@@ -108,5 +110,9 @@ def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:100] or type(error).__name__
+def _reason(error: Exception) -> str:
+    """The library's words without its advice where to read on."""
+    said = _ADVICE.sub("", str(error)).partition("\n")[0][:100]
+    if said in {"", "MalformedFraming"}:
+        return "which begins with -----BEGIN CERTIFICATE----- and ends with -----END CERTIFICATE-----"
+    return said

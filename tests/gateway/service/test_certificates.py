@@ -62,6 +62,17 @@ def test_what_is_no_certificate(text: str) -> None:
         read_all(text)
 
 
+def test_what_is_wrong_is_said_without_the_librarys_advice() -> None:
+    framed = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"
+    for text, reason in (
+        ("nonsense", "which begins with -----BEGIN CERTIFICATE-----"),
+        (framed, "InvalidData"),
+    ):
+        with pytest.raises(Unreadable, match=f"in PEM \\({reason}") as refused:
+            read_all(text)
+        assert "http" not in str(refused.value)
+
+
 @given(st.data())
 def test_a_damaged_certificate_is_read_or_refused(data: st.DataObject) -> None:
     der = bytearray(_ROOT)
