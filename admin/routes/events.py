@@ -10,7 +10,7 @@ import trio
 from quart import Blueprint, Response, request
 from quart_schema import tag_blueprint
 
-from admin import sse, times
+from admin import event_kinds, sse, times
 from admin.openapi import components, describes
 from admin.problems import Fault, invalid
 from admin.services import services
@@ -33,11 +33,17 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[
         str, msgspec.Meta(description="Unique: drop what you have seen, delivery is at least once.")
     ]
-    kind: Annotated[str, msgspec.Meta(examples=["transaction.started"])]
+    kind: Annotated[str, msgspec.Meta(description=event_kinds.DESCRIPTION, examples=["transaction.started"])]
     tenant: str
     charge_point: str
     at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
-    data: Annotated[Any, msgspec.Meta(extra_json_schema={"type": "object"})]
+    data: Annotated[
+        Any,
+        msgspec.Meta(
+            description="What tells which one it was; read the rest under its own path.",
+            extra_json_schema={"type": "object"},
+        ),
+    ]
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/events")
