@@ -24,6 +24,7 @@ PAYLOAD: Final = _of(
     null_for_absent="null for an optional field reads as absent.",
     unreadable_optional="An optional field that cannot be read counts as absent.",
     number_for_text="A number where text is due is taken as it is spelt.",
+    json_for_text="An object, list or boolean as the data of a DataTransfer is taken as it is written.",
     text_for_number='Text that spells a number, "1", is that number.',
     fraction_for_integer="1.0 for an integer is 1.",
     text_for_boolean='"true" or "false" in any case for a boolean.',

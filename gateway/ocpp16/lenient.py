@@ -31,6 +31,8 @@ LENIENCY: Final = Leniency(
         (types.MeterValue, "timestamp"): "",
     },
     left_out_of_lists=frozenset({types.SampledValue, types.MeterValue}),
+    # What vendors agreed upon is theirs, and lost if it is not kept.
+    any_json=frozenset({(core.DataTransfer, "data"), (core.DataTransferResult, "data")}),
     characters_over=255,
 )
 

@@ -35,6 +35,7 @@ class Leniency:
     instead: Mapping[tuple[type[Struct], str], str]
     when_absent: Mapping[tuple[type[Struct], str], Any]
     left_out_of_lists: frozenset[type[Struct]]
+    any_json: frozenset[tuple[type[Struct], str]]
     characters_over: int
 
 
@@ -154,6 +155,9 @@ class _Reader:
         kind, extra = _bare(field.type)
         if self.leniency:
             reshaped = self.reshape(kind, value)
+            if isinstance(value, dict | list | bool) and (cls, field.name) in self.leniency.any_json:
+                self.repairs.append("json_for_text")
+                reshaped = _encode(value).decode()
             if reshaped is not value:
                 tree[field.encode_name] = value = reshaped
                 self.reshaped = True

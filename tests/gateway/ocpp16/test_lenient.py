@@ -164,6 +164,19 @@ def test_configuration_keys_without_readonly() -> None:
     assert repairs == ("required_absent", "text_for_boolean")
 
 
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [({"a": [1.50, "\N{EURO SIGN}"]}, '{"a":[1.5,"\N{EURO SIGN}"]}'), ([], "[]"), (False, "false")],
+)
+def test_what_vendors_write_without_quoting_it(data: object, text: str) -> None:
+    message, payload, repairs = read(core.DataTransfer, vendorId="v", data=data)
+    assert message == core.DataTransfer(vendor_id="v", data=text)
+    assert payload == {"vendorId": "v", "data": text}
+    assert repairs == ("json_for_text",)
+    message, _, repairs = read(core.DataTransfer, vendorId="v", messageId={"a": 1})
+    assert (message, repairs) == (core.DataTransfer(vendor_id="v"), ("unreadable_optional",))
+
+
 def test_the_errors_say_where_and_what_would_be_right() -> None:
     with pytest.raises(PayloadInvalid) as caught:
         read(core.StatusNotification, connectorId=1, errorCode="NoError", status="Availible")
