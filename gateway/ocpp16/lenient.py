@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.ocpp16 import core, reading, types
+from gateway.ocpp16 import core, firmware, reading, security, types
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.reading import Leniency, Read
 from gateway.ocpp16.types import Message
@@ -20,6 +20,13 @@ LENIENCY: Final = Leniency(
         (core.StatusNotification, "error_code"): "OtherError",
         (core.StopTransaction, "reason"): "Other",
     },
+    also_called={
+        # The whitepaper's text (N01.FR.10) says the one, its enumeration the other.
+        (security.LogStatusNotification, "status"): {"UploadFailed": "UploadFailure"},
+        (firmware.DiagnosticsStatusNotification, "status"): {"UploadFailure": "UploadFailed"},
+    },
+    # A start or stop is a fact, whatever its meter counts in.
+    rounded=frozenset({(core.StartTransaction, "meter_start"), (core.StopTransaction, "meter_stop")}),
     when_absent={
         (core.KeyValue, "readonly"): False,
         # A boot that is refused is sent again for ever (Q19), and nobody charges until it is not.

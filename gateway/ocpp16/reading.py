@@ -33,6 +33,8 @@ class Leniency:
     """Which repairs are allowed; fields are named by (struct, attribute)."""
 
     instead: Mapping[tuple[type[Struct], str], str]
+    also_called: Mapping[tuple[type[Struct], str], Mapping[str, str]]
+    rounded: frozenset[tuple[type[Struct], str]]
     when_absent: Mapping[tuple[type[Struct], str], Any]
     left_out_of_lists: frozenset[type[Struct]]
     any_json: frozenset[tuple[type[Struct], str]]
@@ -154,10 +156,7 @@ class _Reader:
         value = tree[field.encode_name]
         kind, extra = _bare(field.type)
         if self.leniency:
-            reshaped = self.reshape(kind, value)
-            if isinstance(value, dict | list | bool) and (cls, field.name) in self.leniency.any_json:
-                self.repairs.append("json_for_text")
-                reshaped = _encode(value).decode()
+            reshaped = self.reshape_one((cls, field.name), kind, value, self.leniency)
             if reshaped is not value:
                 tree[field.encode_name] = value = reshaped
                 self.reshaped = True
@@ -171,6 +170,23 @@ class _Reader:
                 self.repairs.append("unknown_enum")
                 return instead
         return self.value(kind, extra, value, where)
+
+    def reshape_one(
+        self, field: tuple[type[Struct], str], kind: inspect.Type, value: Any, leniency: Leniency
+    ) -> Any:
+        """As reshape, with what is known of this field alone."""
+        match value:
+            case dict() | list() | bool() if field in leniency.any_json:
+                self.repairs.append("json_for_text")
+                return _encode(value).decode()
+            case Decimal() if field in leniency.rounded and abs(value) < 10**18 and value % 1:
+                self.repairs.append("fraction_rounded")
+                return round(value)
+            case str() if value in leniency.also_called.get(field, ()):
+                self.repairs.append("other_name")
+                return leniency.also_called[field][value]
+            case _:
+                return self.reshape(kind, value)
 
     def reshape(self, kind: inspect.Type, value: Any) -> Any:  # noqa: PLR0911 - one per repair
         """Give the same content in the shape that is due, or the value itself."""

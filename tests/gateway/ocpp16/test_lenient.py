@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gateway.ocpp16 import core, lenient
+from gateway.ocpp16 import core, firmware, lenient, security
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.types import Message, MeterValue, SampledValue
 
@@ -112,6 +112,29 @@ def test_unknown_enumerations_with_an_other() -> None:
     assert message == core.StatusNotification(connector_id=1, error_code="OtherError", status="Faulted")
     assert payload == {"connectorId": 1, "errorCode": "Error", "status": "Faulted"}
     assert repairs == ("unknown_enum",)
+
+
+def test_a_failed_upload_by_the_other_messages_name() -> None:
+    message, payload, repairs = read(security.LogStatusNotification, status="UploadFailed", requestId=7)
+    assert message == security.LogStatusNotification(status="UploadFailure", request_id=7)
+    assert payload == {"status": "UploadFailure", "requestId": 7}
+    assert repairs == ("other_name",)
+    plain, _, repairs = read(firmware.DiagnosticsStatusNotification, status="UploadFailure")
+    assert plain == firmware.DiagnosticsStatusNotification(status="UploadFailed")
+    assert repairs == ("other_name",)
+
+
+@pytest.mark.parametrize(("told", "taken"), [(1234.6, 1235), (-0.4, 0), (0.5, 0), (1.5, 2)])
+def test_a_meter_with_a_fraction_stops_its_transaction(told: float, taken: int) -> None:
+    message, _, repairs = read(
+        core.StopTransaction, transactionId=5, meterStop=told, timestamp="2026-01-31T12:00:00Z"
+    )
+    assert message == core.StopTransaction(
+        transaction_id=5, meter_stop=taken, timestamp="2026-01-31T12:00:00Z"
+    )
+    assert repairs == ("fraction_rounded",)
+    with pytest.raises(PayloadInvalid, match=r"connectorId: must be an integer"):
+        read(core.MeterValues, connectorId=told, meterValue=[])
 
 
 def test_a_stop_is_taken_with_rubbish_around_it() -> None:
