@@ -13,8 +13,10 @@ import msgspec
 import structlog
 import trio
 
+from gateway.charge_point import ChargePoint
 from gateway.handlers import OUTCOMES
 from gateway.handlers.handler import Answered
+from gateway.node import Node
 from gateway.ocpp16 import actions
 from gateway.ocpp16.boot import triggered
 from gateway.ocpp16.errors import PayloadInvalid
@@ -23,6 +25,7 @@ from gateway.websocket.close_codes import ConnectionClosed
 from state import commands
 from state.command_table import Status
 from state.errors import LeaseLost, StoreUnavailable, Superseded
+from state.keys import ChargePointKeys
 
 if TYPE_CHECKING:
     from gateway.session import Session
@@ -52,8 +55,12 @@ class Calls:
         nursery.start_soon(self._begin, waiting, after)
 
     def end(self) -> None:
-        """No more wake-ups; what is under way is the nursery's to cancel."""
+        """No more wake-ups; what is under way is the nursery's to cancel.
+
+        And no way back to the session: in a cycle the two would wait for the collector, which comes once in days.
+        """
         self._nursery = None
+        del self._session
 
     def wake(self) -> None:
         self._due = True
@@ -68,9 +75,9 @@ class Calls:
         """
         if outcome.call is self._call and self._answered is not None:
             self._answered.set()
-        charge_point = self._session.charge_point
+        node, charge_point = self._session.node, self._session.charge_point
         earlier, charge_point.remembered = charge_point.remembered, trio.Event()
-        self._session.node.see_through(self._store_outcome, outcome, earlier, charge_point.remembered)
+        node.see_through(_store_outcome, node, charge_point, outcome, earlier, charge_point.remembered)
 
     async def _begin(self, waiting: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
         await after()
@@ -153,58 +160,67 @@ class Calls:
         if protocol.tick(deadline) is not None:
             await self._settle(command_id, "timeout")
 
-    async def _store_outcome(
-        self, outcome: CallAnswered | CallRefused, earlier: trio.Event | None, stored: trio.Event
-    ) -> None:
-        command_id = outcome.call.id
-        try:
-            if earlier is not None:
-                await earlier.wait()
-            match outcome:
-                case CallAnswered():
-                    await self._remember(command_id, outcome)
-                    await self._settle(command_id, "answered", response=outcome.payload)
-                case CallRefused():
-                    error = _error(outcome.code, outcome.description, outcome.details)
-                    await self._settle(command_id, "error", error=error)
-        finally:
-            stored.set()
-
-    async def _remember(self, command_id: str, outcome: CallAnswered) -> None:
-        """Before the command is settled: whoever waited for the answer finds all that follows from it."""
-        remember = OUTCOMES.get(type(outcome.call.request))
-        if remember is None:
-            return None
-        answered = Answered(outcome.call.request, outcome.result, command_id, self._session.charge_point)
-        while True:
-            try:
-                return await remember(answered)
-            except StoreUnavailable:
-                await trio.sleep(RETRY_S)
-            except Exception:  # A defect of ours must not leave the operator without the answer.
-                log.exception("outcome not remembered", action=outcome.call.action)
-                return None
-
-    async def _settle(
-        self, command_id: str, status: Status, *, response: bytes | None = None, error: bytes | None = None
-    ) -> None:
-        """Store what became of a command, however long the store takes, and wake whoever waits."""
+    async def _settle(self, command_id: str, status: Status, *, error: bytes | None = None) -> None:
         session = self._session
-        while True:
-            try:
-                await commands.settle(
-                    session.node.store,
-                    session.lease.keys,
-                    command_id,
-                    status=status,
-                    response=response,
-                    error=error,
-                )
-            except StoreUnavailable:
-                await trio.sleep(RETRY_S)
-            else:
-                session.node.telemetry.commands[status] += 1
-                return
+        await _settle(session.node, session.lease.keys, command_id, status, error=error)
+
+
+async def _store_outcome(
+    node: Node,
+    charge_point: ChargePoint,
+    outcome: CallAnswered | CallRefused,
+    earlier: trio.Event | None,
+    stored: trio.Event,
+) -> None:
+    keys, command_id = charge_point.lease.keys, outcome.call.id
+    try:
+        if earlier is not None:
+            await earlier.wait()
+        match outcome:
+            case CallAnswered():
+                await _remember(charge_point, command_id, outcome)
+                await _settle(node, keys, command_id, "answered", response=outcome.payload)
+            case CallRefused():
+                error = _error(outcome.code, outcome.description, outcome.details)
+                await _settle(node, keys, command_id, "error", error=error)
+    finally:
+        stored.set()
+
+
+async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAnswered) -> None:
+    """Before the command is settled: whoever waited for the answer finds all that follows from it."""
+    remember = OUTCOMES.get(type(outcome.call.request))
+    if remember is None:
+        return None
+    answered = Answered(outcome.call.request, outcome.result, command_id, charge_point)
+    while True:
+        try:
+            return await remember(answered)
+        except StoreUnavailable:
+            await trio.sleep(RETRY_S)
+        except Exception:  # A defect of ours must not leave the operator without the answer.
+            log.exception("outcome not remembered", action=outcome.call.action)
+            return None
+
+
+async def _settle(
+    node: Node,
+    keys: ChargePointKeys,
+    command_id: str,
+    status: Status,
+    *,
+    response: bytes | None = None,
+    error: bytes | None = None,
+) -> None:
+    """Store what became of a command, however long the store takes, and wake whoever waits."""
+    while True:
+        try:
+            await commands.settle(node.store, keys, command_id, status=status, response=response, error=error)
+        except StoreUnavailable:
+            await trio.sleep(RETRY_S)
+        else:
+            node.telemetry.commands[status] += 1
+            return
 
 
 def _error(code: str, description: str, details: bytes = b"{}") -> bytes:

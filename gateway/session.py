@@ -86,6 +86,8 @@ class Session:
             self.node.hub.remove(self)
             self._count_faults(self.protocol.faults + self.charge_point.faults)
             self.node.fault_book.write_soon()
+            self.connection.tolerate(None)
+            self.trace = None
             self.ended.set()
         return closed
 

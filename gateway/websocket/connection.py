@@ -248,6 +248,7 @@ class Connection:
         self._end(Closed(ABNORMAL, "dropped", "us"))
         self._stream.close()
         await self._reader.finish()
+        del self._reader.websocket  # The two hold each other.
 
     def overdue(self, now: float) -> Callable[[], Awaitable[None]] | None:
         """What the clock asks for (see sweeper.py)."""
