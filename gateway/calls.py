@@ -57,7 +57,7 @@ class Calls:
     def end(self) -> None:
         """No more wake-ups; what is under way is the nursery's to cancel.
 
-        And no way back to the session: in a cycle the two would wait for the collector, which comes once in days.
+        And no way back to the session: in a cycle both would wait for the collector, which comes seldom.
         """
         self._nursery = None
         del self._session
