@@ -271,9 +271,11 @@ class Connection:
         """Whether silence may be a peer that knows no PING: its TCP, at least, acknowledges what we send."""
         if self._tell is None or self._mute is False or now - self.last_received > self._limits.mute_s:
             return False
-        if now - self._pinged_at > self._limits.pong_s and self._stream.unacknowledged():
+        if self._pinged_at < self.last_received or now - self._pinged_at <= self._limits.pong_s:
+            return True  # Its PONG may still come.
+        if self._stream.unacknowledged():
             return False
-        if self._mute is None and self._pinged_at >= self.last_received:
+        if self._mute is None:
             self._mute = True
             self._tell("no_pong")
         return True
