@@ -8,7 +8,7 @@ from state.paging import Page, decode_cursor, encode_cursor
 def page[T](
     items: Sequence[T], place: Callable[[T], tuple[int, str]], *, cursor: str | None, limit: int
 ) -> Page[T]:
-    """Cut a page. `place`: milliseconds and a name, unique together. Raises BadCursor."""
+    """Cut a page. `place`: a number of 18 digits at most and a name, unique together. Raises BadCursor."""
     ordered = sorted(items, key=place, reverse=True)
     if cursor is not None:
         before = decode_cursor(cursor)
@@ -19,4 +19,4 @@ def page[T](
 
 def _mark(place: tuple[int, str]) -> bytes:
     """As bytes it sorts as the place itself does."""
-    return b"%015d %b" % (max(0, place[0]), place[1].encode())
+    return b"%018d %b" % (max(0, place[0]), place[1].encode())

@@ -80,10 +80,10 @@ async def list_(
     keys = ChargePointKeys(tenant, charge_point)
     stored = await store.execute("ZRANGE", keys.security_events, 0, -1, "WITHSCORES")
     evicted = await store.execute("GET", keys.security_events_evicted)
-    found = (_read(what, int(score)) for what, score in stored)
-    wanted = [event for event in found if critical in {None, event.critical}]
-    page = recent.page(wanted, lambda event: (event.received_ms, event.id), cursor=cursor, limit=limit)
-    return Evicted(page, int(evicted or 0))
+    found = ((int(place), _read(what, int(place) // 1000)) for what, place in stored)
+    wanted = [(place, event) for place, event in found if critical in {None, event.critical}]
+    page = recent.page(wanted, lambda one: (one[0], one[1].id), cursor=cursor, limit=limit)
+    return Evicted(Page(tuple(event for _, event in page.items), page.next), int(evicted or 0))
 
 
 async def forget(store: Store, tenant: str, charge_point: str, event_id: str) -> bool:

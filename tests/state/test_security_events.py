@@ -67,6 +67,14 @@ async def test_pages_go_on_where_the_one_before_ended_whatever_comes(store: Stor
     assert [one.received_ms for one in seen] == sorted((one.received_ms for one in sent), reverse=True)
 
 
+async def test_those_of_one_millisecond_keep_their_order(store: Store) -> None:
+    sent = [an_event(tech_info=str(n), at=1_800_000_000_000) for n in range(30)]
+    for one in sent:
+        await security_events.keep(store, KEYS, one)
+    found = await security_events.list_(store, "acme", "CP-1")
+    assert found.page.items == tuple(sent[::-1])
+
+
 async def test_the_oldest_give_way_and_are_counted(store: Store) -> None:
     for n in range(KEPT + 3):
         await security_events.keep(store, KEYS, an_event(tech_info=str(n), at=n))
