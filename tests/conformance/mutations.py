@@ -197,10 +197,11 @@ MUTATIONS: Final = (
         ("TC_018_1", "TC_031"),
     ),
     Mutation(
-        "a remote stop of an unknown transaction fails",
-        "admin/warnings/core.py",
-        'return [f"No transaction {request.transaction_id} of this charge point is known here."]',
-        'raise LookupError("no such transaction")',
+        "a command that is warned of is held back",
+        "admin/commanding.py",
+        "    warnings = await warnings_for(request, View(held.store, record))\n",
+        "    warnings = await warnings_for(request, View(held.store, record))\n"
+        '    if warnings:\n        raise Problem(409, "unwise", " ".join(warnings))\n',
         ("TC_028",),
     ),
     # --- Connections ---
