@@ -1,0 +1,66 @@
+"""A charge point with a local list, and what an operator does with it over the API."""
+
+from typing import Any
+
+from state.id_tags import fold
+from state.keys import ChargePointKeys
+from tests.admin.conftest import TENANT, Api
+
+BASE = f"/v1/tenants/{TENANT}/charge-points/CP-1"
+PATH = f"{BASE}/local-list"
+KEYS = ChargePointKeys(TENANT, "CP-1")
+
+
+class Listing:
+    """A charge point's list: version and tags. `answers` come instead of its own, one after the other."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.tags: dict[str, Any] = {}
+        self.answers: list[Any] = []
+
+    def __call__(self, action: str, payload: Any) -> Any:
+        if action == "GetLocalListVersion":
+            return {"listVersion": self.version}
+        assert action == "SendLocalList"
+        if self.answers:
+            answer = self.answers.pop(0)
+            return answer if isinstance(answer, bytes | dict) else {"status": answer}
+        if payload["updateType"] == "Full":
+            self.tags = {}
+        elif payload["listVersion"] <= self.version:
+            return {"status": "VersionMismatch"}
+        for data in payload["localAuthorizationList"]:
+            if "idTagInfo" in data:
+                self.tags[fold(data["idTag"])] = data["idTagInfo"]
+            else:
+                del self.tags[fold(data["idTag"])]
+        self.version = payload["listVersion"]
+        return {"status": "Accepted"}
+
+
+def entries(*tags: str) -> list[dict[str, Any]]:
+    return [{"id_tag": tag} for tag in tags]
+
+
+async def put(api: Api, *tags: str) -> dict[str, Any]:
+    answer = await api.client.put(PATH, json={"entries": entries(*tags)})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def send(api: Api, **wanted: Any) -> dict[str, Any]:
+    answer = await api.client.post(f"{PATH}/send", json=wanted)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def accepted(api: Api) -> dict[str, Any]:
+    found: dict[str, Any] = (await api.client.get(f"{PATH}/accepted")).json()
+    return found
+
+
+def sent(answer: dict[str, Any]) -> list[tuple[str, int, int]]:
+    return [(step["update_type"], step["list_version"], step["entries"]) for step in answer["steps"]]
