@@ -1,6 +1,5 @@
 """The process behind `csms admin`: the store, the node with its inbox, the feed, the API, the probes."""
 
-import gc
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ from admin.app import create_app
 from admin.config import AdminConfig
 from admin.server import listen, serve_app
 from admin.services import Services
-from gateway.service import health, logs, metrics
+from gateway.service import health, logs, memory, metrics
 from gateway.service.metrics import Reading
 from state import nodes
 from state.feed import Feed
@@ -35,7 +34,7 @@ def run(config: AdminConfig, ready: Ready) -> None:
     logs.configure(config.logs.level, config.logs.format)
 
     def settled(ports: dict[str, int]) -> None:
-        _settle_memory()
+        memory.settle()
         ready(ports)
 
     trio.run(_until_signalled, config, settled)
@@ -70,13 +69,6 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 _log.info("admin_serving", host=listening.host, **ports)
                 ready(ports)
             nursery.cancel_scope.cancel()
-
-
-def _settle_memory() -> None:
-    """Collect seldom: with a thousand requests that wait, a whole collection held everybody up for 0.3 s."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 async def _until_signalled(config: AdminConfig, ready: Ready) -> None:

@@ -1,6 +1,5 @@
 """One gateway process, from its configuration to its exit."""
 
-import gc
 import json
 import os
 import resource
@@ -19,6 +18,7 @@ from gateway import handshake, inbox, metrics, upkeep
 from gateway.config import GatewayConfig
 from gateway.drain import drain
 from gateway.node import Node
+from gateway.service import memory
 from gateway.service.config import ConfigError
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
@@ -94,7 +94,7 @@ async def _serve(
             for sockets, context in ((plain, None), (secure, tls))
             if sockets
         ]
-        _settle_memory()
+        memory.settle()
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             _announce(plain, secure, health_port)
             await anext(signals)
@@ -153,16 +153,6 @@ def _tls_context(config: GatewayConfig) -> ssl.SSLContext:
 def _raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _settle_memory() -> None:
-    """What was made until now stays; and the frames of OCPP leave no cycles, so collect seldom.
-
-    Worth a quarter of the whole time per message (gateway/websocket/README.md).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _announce(plain: list[socket.socket], secure: list[socket.socket], health_port: int) -> None:
