@@ -19,6 +19,5 @@ async def of_tag(id_tag: str, view: View) -> list[str]:
 
 def _status(tag: IdTag, now_ms: int) -> Status:
     """As gateway/handlers/authorization.py will judge it."""
-    expiry_ms = None if tag.expiry_date is None else timestamps.parse(tag.expiry_date).ms
-    expired = expiry_ms is not None and expiry_ms <= now_ms
-    return "Expired" if expired and tag.status == "Accepted" else tag.status
+    expired = tag.status == "Accepted" and timestamps.is_over(tag.expiry_date, now_ms)
+    return "Expired" if expired else tag.status

@@ -18,8 +18,5 @@ async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, I
 
 
 def _status(tag: IdTag) -> id_tags.Status:
-    if tag.status == "Accepted" and tag.expiry_date is not None:
-        expiry_ms = timestamps.parse(tag.expiry_date).ms
-        if expiry_ms is not None and expiry_ms <= now_ms():
-            return "Expired"
-    return tag.status
+    expired = tag.status == "Accepted" and timestamps.is_over(tag.expiry_date, now_ms())
+    return "Expired" if expired else tag.status

@@ -84,3 +84,9 @@ def oddness(ms: int, received_ms: int) -> str | None:
 def plausible(ms: int, now_ms: int) -> bool:
     """Neither before 2015 nor more than a day ahead: a clock that was set."""
     return _EARLIEST_MS <= ms <= now_ms + _DAY_MS
+
+
+def is_over(text: str | None, now_ms: int) -> bool:
+    """Whether this time has come; never, if there is none or nothing can be made of it."""
+    ms = None if text is None else parse(text).ms
+    return ms is not None and ms <= now_ms
