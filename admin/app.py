@@ -9,7 +9,7 @@ from quart import Response, g, request
 from quart_schema import Info, QuartSchema, Tag
 from quart_schema.openapi import HttpSecurityScheme
 
-from admin import auth, names, problems
+from admin import auth, listing, names, problems
 from admin.application import Application
 from admin.config import LimitsConfig
 from admin.openapi import Document
@@ -38,6 +38,7 @@ from admin.routes import (
     transactions,
 )
 from admin.services import Services
+from state.paging import BadCursor
 
 ROUTES = (
     tenants,
@@ -84,6 +85,7 @@ def create_app(services: Services, limits: LimitsConfig | None = None) -> Applic
     app.config["BODY_TIMEOUT"] = limits.body_s
     app.config["RESPONSE_TIMEOUT"] = limits.response_s
     problems.install(app)
+    app.register_error_handler(BadCursor, listing.of_bad_cursor)
     app.before_request(_begin)
     app.before_request(_check)
     app.after_request(_end)

@@ -3,8 +3,10 @@
 from typing import Annotated
 
 import msgspec
+from quart import Response
 
-from admin.problems import Fault, Problem, invalid
+from admin.problems import Fault, Problem, invalid, response
+from state.paging import BadCursor
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many items at most.", examples=[100])]
 Cursor = Annotated[
@@ -24,3 +26,7 @@ class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def bad_cursor() -> Problem:
     return invalid(Fault(detail="This is no cursor of this list; start without one.", parameter="cursor"))
+
+
+def of_bad_cursor(_error: BadCursor) -> Response:
+    return response(bad_cursor())

@@ -6,7 +6,7 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, charge_point_answer, commanding, listing, refusals
+from admin import bodies, charge_point_answer, commanding, refusals
 from admin.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
 from admin.command_answer import CommandAnswer, answer_of
 from admin.known import known
@@ -19,7 +19,6 @@ from gateway.ocpp16.core import RegistrationStatus
 from gateway.ocpp16.remote_trigger import TriggerMessage
 from state import charge_points, connectors, keys, leases, nodes
 from state.charge_points import Settings
-from state.paging import BadCursor
 
 blueprint = Blueprint("charge_points", __name__)
 tag_blueprint(blueprint, ["Charge points"])
@@ -211,18 +210,15 @@ async def list_charge_points(tenant: str) -> Response:
     A filtered page may be short and still have a next one.
     """
     asked = bodies.query(ChargePointQuery)
-    try:
-        page = await charge_points.list_(
-            services().store,
-            tenant,
-            cursor=asked.cursor,
-            limit=asked.limit,
-            online=asked.online,
-            boot_status=asked.boot_status,
-            prefix=asked.prefix or "",
-        )
-    except BadCursor:
-        raise listing.bad_cursor() from None
+    page = await charge_points.list_(
+        services().store,
+        tenant,
+        cursor=asked.cursor,
+        limit=asked.limit,
+        online=asked.online,
+        boot_status=asked.boot_status,
+        prefix=asked.prefix or "",
+    )
     items = tuple(charge_point_answer.item_of(found, holding) for found, holding in page.items)
     return bodies.answer(ChargePointPage(items, page.next))
 

@@ -6,7 +6,7 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, listing, times
+from admin import bodies, times
 from admin.known import known
 from admin.listing import Next, Paging
 from admin.openapi import describes
@@ -14,7 +14,6 @@ from admin.problems import Fault, Problem, invalid, not_found
 from admin.services import services
 from state import data_transfer as transfers
 from state.data_transfer import VENDORS, Answer, Kept, Status, Vendor
-from state.paging import BadCursor
 
 VENDOR_LENGTH = 255  # OCPP 1.6: CiString255Type, and of a message id CiString50Type.
 
@@ -144,12 +143,9 @@ async def list_data_transfers(tenant: str, charge_point: str) -> Response:
     """List what came from a charge point by DataTransfer."""
     asked = bodies.query(Paging)
     await known(tenant, charge_point)
-    try:
-        page = await transfers.list_(
-            services().store, tenant, charge_point, cursor=asked.cursor, limit=asked.limit
-        )
-    except BadCursor:
-        raise listing.bad_cursor() from None
+    page = await transfers.list_(
+        services().store, tenant, charge_point, cursor=asked.cursor, limit=asked.limit
+    )
     return bodies.answer(TransferPage(tuple(map(_transfer, page.items)), page.next))
 
 

@@ -7,13 +7,12 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, listing, times
+from admin import bodies, times
 from admin.listing import Next, Paging
 from admin.problems import Fault, invalid, not_found
 from admin.services import services
 from state import id_tags
 from state.id_tags import IdTag
-from state.paging import BadCursor
 
 TAG_LENGTH = 20  # OCPP 1.6: IdToken is a CiString20Type.
 
@@ -116,10 +115,7 @@ async def delete_id_tag(tenant: str, tag: str) -> Response:
 async def list_id_tags(tenant: str) -> Response:
     """List id tags."""
     asked = bodies.query(Paging)
-    try:
-        page = await id_tags.list_(services().store, tenant, cursor=asked.cursor, limit=asked.limit)
-    except BadCursor:
-        raise listing.bad_cursor() from None
+    page = await id_tags.list_(services().store, tenant, cursor=asked.cursor, limit=asked.limit)
     return bodies.answer(IdTagPage(tuple(map(_answer, page.items)), page.next))
 
 

@@ -6,13 +6,12 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, tag_blueprint
 
-from admin import bodies, listing, times
+from admin import bodies, times
 from admin.known import known
 from admin.listing import Next, Paging
 from admin.problems import not_found
 from admin.services import services
 from state import security_events
-from state.paging import BadCursor
 from state.security_events import SecurityEvent
 
 blueprint = Blueprint("security_events", __name__)
@@ -53,17 +52,14 @@ async def list_security_events(tenant: str, charge_point: str) -> Response:
     """List a charge point's security events."""
     asked = bodies.query(SecurityEventsQuery)
     await known(tenant, charge_point)
-    try:
-        found = await security_events.list_(
-            services().store,
-            tenant,
-            charge_point,
-            critical=asked.critical,
-            cursor=asked.cursor,
-            limit=asked.limit,
-        )
-    except BadCursor:
-        raise listing.bad_cursor() from None
+    found = await security_events.list_(
+        services().store,
+        tenant,
+        charge_point,
+        critical=asked.critical,
+        cursor=asked.cursor,
+        limit=asked.limit,
+    )
     items = tuple(map(_answer, found.page.items))
     return bodies.answer(SecurityEventPage(items, found.page.next, found.evicted))
 

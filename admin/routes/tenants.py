@@ -6,7 +6,7 @@ import msgspec
 from quart import Blueprint, Response, g
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, listing, times
+from admin import bodies, times
 from admin.auth import allows
 from admin.listing import Next, Paging
 from admin.names import check_connectable
@@ -15,7 +15,6 @@ from admin.problems import Problem, not_found
 from admin.services import services
 from gateway.ocpp16.core import RegistrationStatus
 from state import tenants
-from state.paging import BadCursor
 from state.tenants import Tenant
 
 blueprint = Blueprint("tenants", __name__)
@@ -121,10 +120,7 @@ async def list_tenants() -> Response:
     A key that is limited to tenants sees those; a page may then be short and still have a next one.
     """
     asked = bodies.query(Paging)
-    try:
-        page = await tenants.list_(services().store, cursor=asked.cursor, limit=asked.limit)
-    except BadCursor:
-        raise listing.bad_cursor() from None
+    page = await tenants.list_(services().store, cursor=asked.cursor, limit=asked.limit)
     items = tuple(_answer(tenant) for tenant in page.items if allows(g.api_key, tenant.id))
     return bodies.answer(TenantPage(items, page.next))
 

@@ -6,12 +6,11 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, listing, times
+from admin import bodies, times
 from admin.listing import Next, Paging
 from admin.problems import not_found
 from admin.services import services
 from state import nodes, tokens
-from state.paging import BadCursor
 from state.tokens import UnknownTenant
 
 blueprint = Blueprint("tokens", __name__)
@@ -89,9 +88,6 @@ async def revoke_token(tenant: str, token_id: str) -> Response:
 async def list_tokens(tenant: str) -> Response:
     """List tokens; their secrets are not stored."""
     asked = bodies.query(Paging)
-    try:
-        page = await tokens.list_(services().store, tenant, cursor=asked.cursor, limit=asked.limit)
-    except BadCursor:
-        raise listing.bad_cursor() from None
+    page = await tokens.list_(services().store, tenant, cursor=asked.cursor, limit=asked.limit)
     items = (TokenAnswer(id=t.id, label=t.label, created_at=times.text(t.created_ms)) for t in page.items)
     return bodies.answer(TokenPage(tuple(items), page.next))

@@ -7,13 +7,12 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, tag_blueprint
 
-from admin import bodies, listing, times
+from admin import bodies, times
 from admin.listing import Next, Paging
 from admin.problems import not_found
 from admin.services import services
 from state import meter_values, transaction_list
 from state.meter_values import MeterValues
-from state.paging import BadCursor
 from state.transaction_list import Transaction
 
 blueprint = Blueprint("transactions", __name__)
@@ -89,18 +88,15 @@ class MeterValuesPage(msgspec.Struct, frozen=True):
 async def list_transactions(tenant: str) -> Response:
     """List transactions, newest first."""
     asked = bodies.query(TransactionQuery)
-    try:
-        page = await transaction_list.list_(
-            services().store,
-            tenant,
-            charge_point=asked.charge_point,
-            open_=asked.open,
-            since_ms=None if asked.since is None else times.milliseconds(asked.since),
-            cursor=asked.cursor,
-            limit=asked.limit,
-        )
-    except BadCursor:
-        raise listing.bad_cursor() from None
+    page = await transaction_list.list_(
+        services().store,
+        tenant,
+        charge_point=asked.charge_point,
+        open_=asked.open,
+        since_ms=None if asked.since is None else times.milliseconds(asked.since),
+        cursor=asked.cursor,
+        limit=asked.limit,
+    )
     return bodies.answer(TransactionPage(tuple(map(_answer, page.items)), page.next))
 
 
