@@ -29,10 +29,10 @@ format: setup ## Format and mend what ruff can mend.
 	@$(PYTHON) -m ruff check --fix
 
 bench: setup ## Measure what messages and connections cost; ten minutes on an idle machine.
-	@$(PYTHON) -m loadtest.bench
-	@$(PYTHON) -m gateway.websocket.bench
-	@$(PYTHON) -m gateway.ocpp16.bench
-	@$(PYTHON) -m state.bench
+	@$(PYTHON) -m tests.bench.gateway
+	@$(PYTHON) -m tests.bench.websocket
+	@$(PYTHON) -m tests.bench.ocpp16
+	@$(PYTHON) -m tests.bench.state
 
 fuzz: setup ## Compare the text-frame fast path with the websockets parser on 100,000 streams.
 	@$(PYTHON) -m tests.gateway.websocket.fuzz --streams 100000

@@ -1,5 +1,5 @@
 """`python -m admin` is `csms`."""
 
-from admin.cli import main
+from admin.cli.csms import main
 
 main()

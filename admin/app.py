@@ -9,34 +9,31 @@ from quart import Response, g, request
 from quart_schema import Info, QuartSchema, Tag
 from quart_schema.openapi import HttpSecurityScheme
 
-from admin import auth, listing, names, problems
-from admin.application import Application
 from admin.config import LimitsConfig
-from admin.openapi import Document
-from admin.problems import Problem
+from admin.http import auth, listing, names, problems
+from admin.http.openapi import Document
+from admin.http.problems import Problem
+from admin.http.quart_app import Application
 from admin.routes import (
     certificates,
     charge_points,
-    charging_profiles,
     commands,
-    composite_schedules,
     configuration,
     data_transfer,
     events,
     faults,
     id_tags,
     jobs,
-    local_list_updates,
-    local_lists,
     reservations,
     security_events,
-    strays,
     tenants,
     tokens,
-    trace_stream,
-    traces,
     transactions,
+    unmatched,
 )
+from admin.routes.charging_profiles import charging_profiles, composite_schedules
+from admin.routes.local_lists import local_lists, updates
+from admin.routes.traces import stream, traces
 from admin.services import Services
 from state.paging import BadCursor
 
@@ -50,12 +47,12 @@ ROUTES = (
     charging_profiles,
     composite_schedules,
     local_lists,
-    local_list_updates,
+    updates,
     id_tags,
     transactions,
-    strays,
+    unmatched,
     traces,
-    trace_stream,
+    stream,
     commands,
     jobs,
     certificates,

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from quart import current_app
 
-from admin.answers import Answers
-from state.feed import Feed
+from admin.inbox import Answers
+from state.events.feed import Feed
 from state.store import Store
 
 

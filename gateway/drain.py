@@ -5,9 +5,9 @@ from contextlib import suppress
 import structlog
 import trio
 
-from gateway.closing import RESTARTING
 from gateway.node import Node
-from gateway.session import Session
+from gateway.session.close_reasons import RESTARTING
+from gateway.session.session import Session
 from state.errors import StoreUnavailable
 
 log = structlog.get_logger()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.session.session import Session
 
 
 class Hub:

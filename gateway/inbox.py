@@ -5,12 +5,12 @@ from typing import Any, Literal
 import structlog
 import trio
 
-from gateway import trace
-from gateway.closing import DELETED, DISCONNECTED, REVOKED, SUPERSEDED, Closing
 from gateway.node import Node
-from gateway.session import Session
-from state import nodes
+from gateway.session import trace
+from gateway.session.close_reasons import DELETED, DISCONNECTED, REVOKED, SUPERSEDED, Closing
+from gateway.session.session import Session
 from state.errors import StateError
+from state.nodes import inbox
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ async def read(node: Node) -> None:
     after = "0"
     while True:
         try:
-            messages = await nodes.read(node.store, node.incarnation, after, BLOCK_MS)
+            messages = await inbox.read(node.store, node.incarnation, after, BLOCK_MS)
         except StateError:
             await trio.sleep(RETRY_S)
             continue

@@ -8,15 +8,15 @@ from typing import Any
 import structlog
 import trio
 
-from gateway.attempts import Attempts
+from gateway.admission.attempts import Attempts
+from gateway.admission.takeover import Evictions
 from gateway.config import GatewayConfig
-from gateway.evictions import Evictions
-from gateway.fault_book import FaultBook
+from gateway.fault_counts import FaultBook
 from gateway.hub import Hub
 from gateway.telemetry import Telemetry
-from state import leases, nodes
 from state.errors import StateError, StoreUnavailable
 from state.keys import ChargePointKeys
+from state.nodes import inbox, leases, nodes
 from state.store import Store
 
 log = structlog.get_logger()
@@ -92,7 +92,7 @@ class Node:
     async def tell(self, incarnation: str, message: dict[str, Any]) -> bool:
         """Put a message into a node's inbox. False: it is gone, or the store is; it is a wake-up only."""
         try:
-            return await nodes.send(self.store, incarnation, message)
+            return await inbox.send(self.store, incarnation, message)
         except StoreUnavailable:
             return False
 

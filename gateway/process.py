@@ -14,11 +14,12 @@ from pathlib import Path
 import structlog
 import trio
 
-from gateway import handshake, inbox, metrics, upkeep
+from gateway import housekeeping, inbox, metrics
+from gateway.admission import handshake
 from gateway.config import GatewayConfig
 from gateway.drain import drain
 from gateway.node import Node
-from gateway.service import memory
+from gateway.service import collector
 from gateway.service.config import ConfigError
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
@@ -28,8 +29,8 @@ from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import serve
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls import server_context
-from state import leases, nodes
 from state.errors import StoreUnavailable
+from state.nodes import leases, nodes
 from state.store import open_store
 
 log = structlog.get_logger()
@@ -68,7 +69,7 @@ async def _serve(
     )
     await nodes.register(store, node.incarnation, me)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(upkeep.keep, node, me)
+        nursery.start_soon(housekeeping.keep, node, me)
         nursery.start_soon(inbox.read, node)
         nursery.start_soon(lag.watch)
         health_port = await nursery.start(
@@ -94,7 +95,7 @@ async def _serve(
             for sockets, context in ((plain, None), (secure, tls))
             if sockets
         ]
-        memory.settle()
+        collector.settle()
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             _announce(plain, secure, health_port)
             await anext(signals)

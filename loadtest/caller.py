@@ -6,15 +6,8 @@ from typing import Any
 
 import trio
 
-from gateway.ocpp16.protocol import (
-    CallAnswered,
-    CallRefused,
-    IncomingCall,
-    Protocol,
-    Reply,
-    Role,
-)
-from gateway.ocpp16.types import Message
+from gateway.ocpp16.messages.types import Message
+from gateway.ocpp16.protocol import CallAnswered, CallRefused, IncomingCall, Protocol, Reply, Role
 from gateway.websocket.connection import Connection
 from loadtest.latency import Latencies
 

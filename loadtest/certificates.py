@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.ocsp import OCSPRequestBuilder
 from cryptography.x509.oid import NameOID
 
-from gateway.ocpp16.security import CertificateHashData
+from gateway.ocpp16.messages.security import CertificateHashData
 
 
 def request_for(charge_point: str) -> str:

@@ -6,15 +6,15 @@ from functools import partial
 
 import trio
 
-from gateway.ocpp16 import core
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.messages.types import IdTagInfo, Message, MeterValue, SampledValue
 from gateway.ocpp16.protocol import IncomingCall
-from gateway.ocpp16.types import IdTagInfo, Message, MeterValue, SampledValue
 from gateway.websocket.connection import Connection
-from loadtest.answers import Answers
 from loadtest.caller import Caller
+from loadtest.equipment import CONNECTOR, VOLTS
 from loadtest.latency import Latencies
-from loadtest.memory import CONNECTOR, VOLTS
 from loadtest.now import now_text
+from loadtest.responses import Answers
 
 HEARTBEAT_S = 30.0
 

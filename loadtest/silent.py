@@ -4,7 +4,7 @@ from typing import Never
 
 import trio
 
-from gateway.ocpp16 import core
+from gateway.ocpp16.messages import core
 from gateway.websocket.connection import Connection
 from loadtest.caller import Caller
 from loadtest.latency import Latencies

@@ -6,9 +6,9 @@ A hold that nobody releases expires by itself; a member that asks again is given
 from collections.abc import Sequence
 
 from state import keys
-from state.id_tags import fold
 from state.scripts import script
 from state.store import Store
+from state.tenants.id_tags import fold
 
 _TAKE = script("hold_take")
 _PROLONG = script("hold_prolong")

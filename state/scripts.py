@@ -1,4 +1,4 @@
-"""The Lua steps: one file each under state/lua, read once, known to the server by its SHA-1."""
+"""The Lua steps: one file each beside the function that calls it, known to the server by its SHA-1."""
 
 import re
 from hashlib import sha1
@@ -43,13 +43,15 @@ class Script(msgspec.Struct, frozen=True, eq=False):
 
 
 def script(name: str) -> Script:
-    """Declare the step state/lua/<name>.lua. Raises ValueError if its header cannot be read."""
+    """Declare the step state/<name>.lua. Raises ValueError if its header cannot be read."""
     if name in REGISTRY:
         return REGISTRY[name]
-    directory = files("state") / "lua"
-    body = (directory / f"{name}.lua").read_text(encoding="utf-8")
+    room = files("state")
+    body = (room / f"{name}.lua").read_text(encoding="utf-8")
     keys, args = read_header(name, body)
-    shared = [(directory / f"_{part}.lua").read_text(encoding="utf-8") for part in ("prelude", *_parts(body))]
+    shared = [
+        (room / "lua" / f"_{part}.lua").read_text(encoding="utf-8") for part in ("prelude", *_parts(body))
+    ]
     source = "\n".join((*shared, body))
     # SHA-1 is how EVALSHA names a script; nothing secret hangs on it.
     sha = sha1(source.encode(), usedforsecurity=False).hexdigest()

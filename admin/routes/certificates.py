@@ -6,17 +6,22 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, tag_blueprint
 
-from admin import bodies, commanding, times
-from admin.command_answer import CommandAnswer
-from admin.command_query import PROBLEMS, DeleteQuery, WaitQuery
-from admin.known import keys_of, known
-from admin.listing import Next
-from admin.openapi import describes
-from admin.problems import not_found
+from admin.commands import send
+from admin.commands.answer import CommandAnswer
+from admin.commands.query import PROBLEMS, DeleteQuery, WaitQuery
+from admin.http import bodies, times
+from admin.http.listing import Next
+from admin.http.lookup import keys_of, known
+from admin.http.openapi import describes
+from admin.http.problems import not_found
 from admin.services import services
-from gateway.ocpp16.security import CertificateHashData, DeleteCertificate, GetInstalledCertificateIds
-from state import certificates
-from state.certificates import Certificates, CertificateType, HashAlgorithm, HashData, Installed
+from gateway.ocpp16.messages.security import (
+    CertificateHashData,
+    DeleteCertificate,
+    GetInstalledCertificateIds,
+)
+from state.features import certificates
+from state.features.certificates import Certificates, CertificateType, HashAlgorithm, HashData, Installed
 
 blueprint = Blueprint("certificates", __name__)
 tag_blueprint(blueprint, ["Security"])
@@ -111,14 +116,14 @@ async def list_certificates(tenant: str, charge_point: str) -> Response:
 async def refresh_certificates(tenant: str, charge_point: str) -> Response:
     """Ask a charge point which certificates of one type it has (GetInstalledCertificateIds)."""
     asked = bodies.query(RefreshQuery)
-    sent = await commanding.send(
+    sent = await send.send(
         tenant,
         charge_point,
         GetInstalledCertificateIds(certificate_type=asked.type),
         timeout_s=asked.timeout,
         wait_s=asked.wait,
     )
-    return commanding.outcome(sent)
+    return send.outcome(sent)
 
 
 @blueprint.delete(f"{_BASE}/<name:certificate>")
@@ -146,14 +151,14 @@ async def delete_certificate(tenant: str, charge_point: str, certificate: str) -
         issuer_key_hash=found.issuer_key_hash,
         serial_number=found.serial_number,
     )
-    sent = await commanding.send(
+    sent = await send.send(
         tenant,
         charge_point,
         DeleteCertificate(certificate_hash_data=hash_data),
         timeout_s=asked.timeout,
         wait_s=asked.wait,
     )
-    return commanding.outcome(sent)
+    return send.outcome(sent)
 
 
 @blueprint.get(f"{_OF_CHARGE_POINT}/certificate-request")

@@ -6,19 +6,22 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, charge_point_answer, commanding, refusals
-from admin.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
-from admin.command_answer import CommandAnswer, answer_of
-from admin.known import known
-from admin.listing import Next, Paging
-from admin.names import check_connectable
-from admin.openapi import describes
-from admin.problems import Problem, not_found
+from admin.commands import preconditions, send
+from admin.commands.answer import CommandAnswer, answer_of
+from admin.http import bodies
+from admin.http.listing import Next, Paging
+from admin.http.lookup import known
+from admin.http.names import check_connectable
+from admin.http.openapi import describes
+from admin.http.problems import Problem, not_found
+from admin.routes import charge_point_answer
+from admin.routes.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
 from admin.services import services
-from gateway.ocpp16.core import RegistrationStatus
-from gateway.ocpp16.remote_trigger import TriggerMessage
-from state import charge_points, connectors, keys, leases, nodes
-from state.charge_points import Settings
+from gateway.ocpp16.messages.core import RegistrationStatus
+from gateway.ocpp16.messages.remote_trigger import TriggerMessage
+from state import charge_points, keys
+from state.charge_points import Settings, connectors
+from state.nodes import inbox, leases, nodes
 
 blueprint = Blueprint("charge_points", __name__)
 tag_blueprint(blueprint, ["Charge points"])
@@ -168,14 +171,14 @@ async def accept_charge_point(tenant: str, charge_point: str) -> Response:
     boot = TriggerMessage(requested_message="BootNotification")
     found = await charge_points.get(store, tenant, charge_point)
     if found is not None and asked.trigger:
-        refusals.check("TriggerMessage", boot, found)
+        preconditions.check("TriggerMessage", boot, found)
     if not await charge_points.accept(store, tenant, charge_point):
         raise not_found("charge point")
     await _tell_settings(tenant, charge_point)
     command, status = None, 200
     if asked.trigger:
-        sent = await commanding.send(tenant, charge_point, boot, timeout_s=asked.timeout)
-        status = commanding.outcome(sent).status_code
+        sent = await send.send(tenant, charge_point, boot, timeout_s=asked.timeout)
+        status = send.outcome(sent).status_code
         command = answer_of(sent.command, sent.warnings)
     now = await _answer(tenant, charge_point)
     return bodies.answer(AcceptAnswer(charge_point=now, command=command), status)
@@ -194,7 +197,7 @@ async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
     holding = await leases.holding(store, tenant, charge_point)
     if holding is None or not holding.online or holding.node is None:
         raise _offline()
-    if not await nodes.send(
+    if not await inbox.send(
         store, holding.node, _disconnect(tenant, charge_point, "disconnected by an operator")
     ):
         raise _offline()
@@ -228,7 +231,7 @@ async def _tell_settings(tenant: str, charge_point: str) -> None:
     store = services().store
     holding = await leases.holding(store, tenant, charge_point)
     if holding is not None and holding.node is not None:
-        await nodes.send(store, holding.node, {"kind": "settings", "member": keys.join(tenant, charge_point)})
+        await inbox.send(store, holding.node, {"kind": "settings", "member": keys.join(tenant, charge_point)})
 
 
 def _disconnect(tenant: str, charge_point: str, reason: str) -> dict[str, object]:

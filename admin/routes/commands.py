@@ -7,12 +7,13 @@ import msgspec
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_response, tag_blueprint
 
-from admin import actions, bodies, commanding
-from admin.command_answer import CommandAnswer, answer_of
-from admin.command_query import PROBLEMS, WaitQuery
-from admin.commanding import WaitFor
-from admin.openapi import describes
-from admin.problems import Fault, invalid, not_found
+from admin.commands import send
+from admin.commands.answer import CommandAnswer, answer_of
+from admin.commands.query import PROBLEMS, WaitQuery
+from admin.commands.send import WaitFor
+from admin.http import actions, bodies
+from admin.http.openapi import describes
+from admin.http.problems import Fault, invalid, not_found
 from admin.services import services
 from state import commands
 
@@ -65,7 +66,7 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
         raise invalid(
             Fault(detail="Only a RemoteStartTransaction becomes a transaction.", parameter="wait_for")
         )
-    sent = await commanding.send(
+    sent = await send.send(
         tenant,
         charge_point,
         actions.read(action, bodies.json_object(await bodies.raw_body())),
@@ -74,7 +75,7 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
         wait_for=asked.wait_for,
         idempotency_key=_idempotency_key(),
     )
-    return commanding.outcome(sent, asked.wait_for)
+    return send.outcome(sent, asked.wait_for)
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/commands/<name:command>")

@@ -8,17 +8,18 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, commanding, times
-from admin.command_answer import CommandAnswer, answer_of
-from admin.commanding import Sent
-from admin.known import known
-from admin.openapi import describes
-from admin.problems import Fault, invalid, pointer, telling
+from admin.commands import send
+from admin.commands.answer import CommandAnswer, answer_of
+from admin.commands.send import Sent
+from admin.http import bodies, times
+from admin.http.lookup import known
+from admin.http.openapi import describes
+from admin.http.problems import Fault, invalid, pointer, telling
 from admin.services import services
 from gateway.ocpp16.configuration_keys import MAX_KEYS
-from gateway.ocpp16.core import ChangeConfiguration, GetConfiguration
-from state import configuration
-from state.configuration import Configuration, Setting, Source
+from gateway.ocpp16.messages.core import ChangeConfiguration, GetConfiguration
+from state.charge_points import configuration
+from state.charge_points.configuration import Configuration, Setting, Source
 
 blueprint = Blueprint("configuration", __name__)
 tag_blueprint(blueprint, ["Configuration"])
@@ -165,11 +166,9 @@ async def refresh_configuration(tenant: str, charge_point: str) -> Response:
     store, commands = services().store, []
     known = await configuration.get(store, tenant, charge_point)
     for keys in _parts(wanted.keys, known.number(MAX_KEYS)):
-        sent = await commanding.send(
-            tenant, charge_point, GetConfiguration(key=keys), timeout_s=asked.timeout
-        )
+        sent = await send.send(tenant, charge_point, GetConfiguration(key=keys), timeout_s=asked.timeout)
         if sent.result is None:
-            return commanding.outcome(sent)
+            return send.outcome(sent)
         commands.append(answer_of(sent.command, sent.warnings))
     known = await configuration.get(store, tenant, charge_point)
     return bodies.answer(RefreshAnswer(_answer(known), tuple(commands)))
@@ -197,7 +196,7 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
             continue
         request = ChangeConfiguration(key=key, value=value)
         with telling(changes=answers):
-            sent = await commanding.send(tenant, charge_point, request, timeout_s=asked.timeout)
+            sent = await send.send(tenant, charge_point, request, timeout_s=asked.timeout)
         answers.append(
             ChangeAnswer(key=key, status=_status(sent), command=sent.command.id, warnings=sent.warnings)
         )

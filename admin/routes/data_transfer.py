@@ -6,14 +6,14 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, times
-from admin.known import known
-from admin.listing import Next, Paging
-from admin.openapi import describes
-from admin.problems import Fault, Problem, invalid, not_found
+from admin.http import bodies, times
+from admin.http.listing import Next, Paging
+from admin.http.lookup import known
+from admin.http.openapi import describes
+from admin.http.problems import Fault, Problem, invalid, not_found
 from admin.services import services
-from state import data_transfer as transfers
-from state.data_transfer import VENDORS, Answer, Kept, Status, Vendor
+from state.features import data_transfer as transfers
+from state.features.data_transfer import VENDORS, Answer, Kept, Status, Vendor
 
 VENDOR_LENGTH = 255  # OCPP 1.6: CiString255Type, and of a message id CiString50Type.
 

@@ -10,15 +10,16 @@ import trio
 from quart import Blueprint, Response, request
 from quart_schema import tag_blueprint
 
-from admin import event_kinds, sse, times
-from admin.openapi import components, describes
-from admin.problems import Fault, invalid
+from admin.http import sse, times
+from admin.http.openapi import components, describes
+from admin.http.problems import Fault, invalid
+from admin.routes import event_kinds
 from admin.services import services
-from state import events
-from state.cursors import Cursor, Position
 from state.errors import StateError
-from state.events import Event
-from state.feed import Delivery, Feed, Gap, Lagging, Subscription
+from state.events import events
+from state.events.cursor import Cursor, Position
+from state.events.events import Event
+from state.events.feed import Delivery, Feed, Gap, Lagging, Subscription
 
 HEARTBEAT_S = sse.HEARTBEAT_S
 ID_EVERY_S = 1.0

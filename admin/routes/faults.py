@@ -6,12 +6,12 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_response, tag_blueprint
 
-from admin import bodies, times
-from admin.known import known
+from admin.http import bodies, times
+from admin.http.lookup import known
 from admin.services import services
-from gateway.ocpp16.faults import FAULTS, Fault, Kind
-from state import faults
-from state.faults import Tally
+from gateway.ocpp16.faults.table import FAULTS, Fault, Kind
+from state.charge_points import faults
+from state.charge_points.faults import Tally
 
 blueprint = Blueprint("faults", __name__)
 tag_blueprint(blueprint, ["Charge points"])

@@ -7,12 +7,12 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, times
-from admin.listing import Next, Paging
-from admin.problems import Fault, invalid, not_found
+from admin.http import bodies, times
+from admin.http.listing import Next, Paging
+from admin.http.problems import Fault, invalid, not_found
 from admin.services import services
-from state import id_tags
-from state.id_tags import IdTag
+from state.tenants import id_tags
+from state.tenants.id_tags import IdTag
 
 TAG_LENGTH = 20  # OCPP 1.6: IdToken is a CiString20Type.
 

@@ -6,17 +6,17 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import actions, bodies, commanding, times
-from admin.command_answer import CommandAnswer
-from admin.command_query import PROBLEMS, WaitQuery
-from admin.known import known
-from admin.listing import Next
-from admin.openapi import describes
-from admin.problems import Fault, Problem, not_found
+from admin.commands import send
+from admin.commands.answer import CommandAnswer
+from admin.commands.query import PROBLEMS, WaitQuery
+from admin.http import actions, bodies, times
+from admin.http.listing import Next
+from admin.http.lookup import known
+from admin.http.openapi import describes
+from admin.http.problems import Fault, Problem, not_found
 from admin.services import services
-from state import jobs
-from state.job_record import State
-from state.jobs import Job, Kind, Note
+from state.features import jobs
+from state.features.job_record import Job, Kind, Note, State
 
 blueprint = Blueprint("jobs", __name__)
 tag_blueprint(blueprint, ["Jobs"])
@@ -146,14 +146,14 @@ async def begin_job(tenant: str, charge_point: str) -> Response:
         if chosen is None:  # Deleted a moment ago.
             raise not_found("charge point")
         payload = {**payload, "requestId": chosen}
-    sent = await commanding.send(
+    sent = await send.send(
         tenant,
         charge_point,
         _read(wanted.action, payload),
         timeout_s=asked.timeout,
         wait_s=asked.wait,
     )
-    return commanding.outcome(sent)
+    return send.outcome(sent)
 
 
 @blueprint.get(f"{_BASE}/<name:job>")

@@ -8,18 +8,19 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, commanding, times
-from admin.command_answer import CommandAnswer, answer_of
-from admin.command_query import PROBLEMS, DeleteQuery, WaitQuery
-from admin.commanding import Sent
-from admin.known import keys_of
-from admin.openapi import describes
-from admin.problems import not_found
+from admin.commands import send
+from admin.commands.answer import CommandAnswer, answer_of
+from admin.commands.query import PROBLEMS, DeleteQuery, WaitQuery
+from admin.commands.send import Sent
+from admin.http import bodies, times
+from admin.http.lookup import keys_of
+from admin.http.openapi import describes
+from admin.http.problems import not_found
 from admin.services import services
-from gateway.ocpp16.reservation import CancelReservation, ReserveNow
-from state import reservations
+from gateway.ocpp16.messages.reservation import CancelReservation, ReserveNow
+from state.features import reservations
+from state.features.reservations import Reservation, State
 from state.keys import ChargePointKeys
-from state.reservations import Reservation, State
 
 blueprint = Blueprint("reservations", __name__)
 tag_blueprint(blueprint, ["Reservations"])
@@ -138,7 +139,7 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
         reservation_id=number,
         parent_id_tag=wanted.parent_id_tag,
     )
-    sent = await commanding.send(tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
+    sent = await send.send(tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
     return await _outcome(keys, number, sent)
 
 
@@ -162,12 +163,12 @@ async def delete_reservation(tenant: str, charge_point: str, reservation: str) -
             raise not_found("reservation")
         return bodies.no_content()
     request = CancelReservation(reservation_id=number)
-    sent = await commanding.send(tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
+    sent = await send.send(tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
     return await _outcome(keys, number, sent)
 
 
 async def _outcome(keys: ChargePointKeys, number: int, sent: Sent) -> Response:
-    status = commanding.outcome(sent).status_code
+    status = send.outcome(sent).status_code
     found = await reservations.get(services().store, keys, number)
     answer = AskedAnswer(answer_of(sent.command, sent.warnings), None if found is None else _answer(found))
     return bodies.answer(answer, status)

@@ -6,13 +6,13 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, tag_blueprint
 
-from admin import bodies, times
-from admin.known import known
-from admin.listing import Next, Paging
-from admin.problems import not_found
+from admin.http import bodies, times
+from admin.http.listing import Next, Paging
+from admin.http.lookup import known
+from admin.http.problems import not_found
 from admin.services import services
-from state import security_events
-from state.security_events import SecurityEvent
+from state.features import security_events
+from state.features.security_events import SecurityEvent
 
 blueprint = Blueprint("security_events", __name__)
 tag_blueprint(blueprint, ["Security"])

@@ -6,16 +6,16 @@ import msgspec
 from quart import Blueprint, Response, g
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, times
-from admin.auth import allows
-from admin.listing import Next, Paging
-from admin.names import check_connectable
-from admin.openapi import describes
-from admin.problems import Problem, not_found
+from admin.http import bodies, times
+from admin.http.auth import allows
+from admin.http.listing import Next, Paging
+from admin.http.names import check_connectable
+from admin.http.openapi import describes
+from admin.http.problems import Problem, not_found
 from admin.services import services
-from gateway.ocpp16.core import RegistrationStatus
-from state import tenants
-from state.tenants import Tenant
+from gateway.ocpp16.messages.core import RegistrationStatus
+from state.tenants import tenants
+from state.tenants.tenants import Tenant
 
 blueprint = Blueprint("tenants", __name__)
 tag_blueprint(blueprint, ["Tenants"])

@@ -6,12 +6,13 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin import bodies, times
-from admin.listing import Next, Paging
-from admin.problems import not_found
+from admin.http import bodies, times
+from admin.http.listing import Next, Paging
+from admin.http.problems import not_found
 from admin.services import services
-from state import nodes, tokens
-from state.tokens import UnknownTenant
+from state.nodes import nodes
+from state.tenants import tokens
+from state.tenants.tokens import UnknownTenant
 
 blueprint = Blueprint("tokens", __name__)
 tag_blueprint(blueprint, ["Tenants"])

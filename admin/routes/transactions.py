@@ -7,13 +7,13 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, tag_blueprint
 
-from admin import bodies, times
-from admin.listing import Next, Paging
-from admin.problems import not_found
+from admin.http import bodies, times
+from admin.http.listing import Next, Paging
+from admin.http.problems import not_found
 from admin.services import services
-from state import meter_values, transaction_list
-from state.meter_values import MeterValues
-from state.transaction_list import Transaction
+from state.transactions import listing, meter_values
+from state.transactions.listing import Transaction
+from state.transactions.meter_values import MeterValues
 
 blueprint = Blueprint("transactions", __name__)
 tag_blueprint(blueprint, ["Transactions"])
@@ -88,7 +88,7 @@ class MeterValuesPage(msgspec.Struct, frozen=True):
 async def list_transactions(tenant: str) -> Response:
     """List transactions, newest first."""
     asked = bodies.query(TransactionQuery)
-    page = await transaction_list.list_(
+    page = await listing.list_(
         services().store,
         tenant,
         charge_point=asked.charge_point,
@@ -121,7 +121,7 @@ async def list_meter_values(tenant: str, transaction: str) -> Response:
 
 
 async def _found(tenant: str, public_id: str) -> Transaction:
-    found = await transaction_list.get(services().store, tenant, public_id)
+    found = await listing.get(services().store, tenant, public_id)
     if found is None:
         raise not_found("transaction")
     return found
@@ -132,7 +132,7 @@ def _answer(transaction: Transaction) -> TransactionAnswer:
     if stopped_at is not None:
         stopped_at = times.as_sent_or(stopped_at, transaction.stopped_ms or 0)
     return TransactionAnswer(
-        id=transaction_list.public_id(transaction.charge_point, transaction.id),
+        id=listing.public_id(transaction.charge_point, transaction.id),
         transaction_id=transaction.id,
         charge_point=transaction.charge_point,
         connector_id=transaction.connector_id,

@@ -6,7 +6,7 @@ HANDLERS answer its calls; OUTCOMES remember its answers to ours.
 from gateway.handlers import core, firmware, local_auth, reservation, security, smart_charging
 from gateway.handlers.handler import Handler, Outcome
 from gateway.ocpp16.actions import OF_REQUEST
-from gateway.ocpp16.types import Message
+from gateway.ocpp16.messages.types import Message
 
 HANDLERS: dict[str, Handler] = {
     OF_REQUEST[request].name: handler

@@ -1,10 +1,10 @@
 """What a tag may do here: the idTagInfo of Authorize, StartTransaction and StopTransaction."""
 
-from gateway.charge_point import ChargePoint, now_ms
-from gateway.ocpp16 import timestamps
-from gateway.ocpp16.types import IdTagInfo
-from state import id_tags
-from state.id_tags import IdTag
+from gateway.handlers.charge_point import ChargePoint, now_ms
+from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.messages.types import IdTagInfo
+from state.tenants import id_tags
+from state.tenants.id_tags import IdTag
 
 
 async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, IdTagInfo]:

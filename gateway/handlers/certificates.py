@@ -1,11 +1,11 @@
 """Certificates of a charge point: what it reported, what was installed and deleted, what it wants signed."""
 
-from gateway.charge_point import ChargePoint, now_ms
+from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.handlers.handler import Answered
-from gateway.ocpp16 import security
+from gateway.ocpp16.messages import security
 from gateway.service import certificate_requests
 from gateway.service import certificates as pem
-from state import certificates
+from state.features import certificates
 
 
 async def sign_certificate(

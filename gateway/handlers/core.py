@@ -2,23 +2,19 @@
 
 import msgspec
 
-from gateway.charge_point import ChargePoint, now_ms, now_text
-from gateway.handlers import authorization, oddities
+from gateway.handlers import authorization, peculiarities
+from gateway.handlers.charge_point import ChargePoint, now_ms, now_text
 from gateway.handlers.data_transfer import data_transfer
 from gateway.handlers.handler import Answered, Handler, Outcome
-from gateway.ocpp16 import core, timestamps
-from gateway.ocpp16.types import IdTagInfo, Message
-from state import (
-    charge_points,
-    charging_profiles,
-    configuration,
-    connectors,
-    holds,
-    remote_starts,
-    transactions,
-)
-from state import meter_values as values
+from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.messages.types import IdTagInfo, Message
+from state import charge_points, holds, transactions
+from state.charge_points import configuration, connectors
 from state.errors import StateError, StoreUnavailable
+from state.features import charging_profiles
+from state.transactions import meter_values as values
+from state.transactions import remote_starts
 
 OFFLINE_AFTER_MS = 120_000
 UNLIMITED = 2**31 - 1
@@ -56,7 +52,7 @@ async def status_notification(
         received_ms=now_ms(),
     )
     await connectors.status(charge_point.store, charge_point.lease, connector)
-    oddities.of_status(request, charge_point)
+    peculiarities.of_status(request, charge_point)
     return core.StatusNotificationResult()
 
 
@@ -81,7 +77,7 @@ async def start_transaction(
     await charge_point.caught_up()  # It may keep the promise that it made right before.
     await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
     charge_point.charging_at, charge_point.began = request.connector_id, (start, transaction_id)
-    oddities.of_start(request, charge_point)
+    peculiarities.of_start(request, charge_point)
     return core.StartTransactionResult(
         id_tag_info=msgspec.json.decode(answer, type=IdTagInfo), transaction_id=transaction_id
     )
@@ -149,7 +145,7 @@ async def stop_transaction(
     outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer)
     charge_point.charging_at, charge_point.ended = None, request.transaction_id
     charge_point.met(outcome.fence)
-    oddities.of_stop(request, outcome, charge_point)
+    peculiarities.of_stop(request, outcome, charge_point)
     if not isinstance(outcome, transactions.Orphaned) and outcome.fingerprint:
         member = holds.member(charge_point.id, outcome.fingerprint)
         await _release(charge_point, outcome.id_tag, member)
@@ -171,7 +167,7 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
     if request.transaction_id is not None:
         charge_point.charging_at = request.connector_id
     charge_point.met(appended.fence)
-    oddities.of_meter_values(request, appended, charge_point)
+    peculiarities.of_meter_values(request, appended, charge_point)
     return core.MeterValuesResult()
 
 

@@ -1,8 +1,8 @@
 """DataTransfer from a charge point: kept and answered for vendors that the tenant knows (section 4.3)."""
 
-from gateway.charge_point import ChargePoint, now_ms
-from gateway.ocpp16 import core
-from state import data_transfer as transfers
+from gateway.handlers.charge_point import ChargePoint, now_ms
+from gateway.ocpp16.messages import core
+from state.features import data_transfer as transfers
 
 
 async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -> core.DataTransferResult:

@@ -1,10 +1,10 @@
 """FirmwareManagement profile: how far an update or an upload has got (sections 4.4, 4.5, 6.10 and 6.19)."""
 
-from gateway.charge_point import ChargePoint
 from gateway.handlers import jobs
+from gateway.handlers.charge_point import ChargePoint
 from gateway.handlers.handler import Answered, Handler, Outcome
-from gateway.ocpp16 import firmware
-from gateway.ocpp16.types import Message
+from gateway.ocpp16.messages import firmware
+from gateway.ocpp16.messages.types import Message
 
 
 async def diagnostics_status_notification(

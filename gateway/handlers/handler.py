@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from gateway.charge_point import ChargePoint
+from gateway.handlers.charge_point import ChargePoint
 
 type Handler = Callable[[Any, ChargePoint], Awaitable[Any]]
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 
-from gateway.charge_point import ChargePoint, now_ms
+from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.handlers.handler import Answered
 from gateway.ocpp16 import actions
 from gateway.service.masking import mask_location
-from state import job_record, jobs
+from state.features import job_record, jobs
+from state.features.job_record import Kind, Message
 
 _NOT_KEPT = frozenset({"signature", "signingCertificate"})
 _TEXT_MOST = 512
@@ -17,7 +18,7 @@ _TEXT_MOST = 512
 
 async def taken(
     answered: Answered[Any, Any],
-    kind: jobs.Kind,
+    kind: Kind,
     status: str,
     *,
     request_id: int | None = None,
@@ -38,7 +39,7 @@ async def taken(
 
 
 async def told(
-    charge_point: ChargePoint, message: jobs.Message, status: str, request_id: int | None = None
+    charge_point: ChargePoint, message: Message, status: str, request_id: int | None = None
 ) -> None:
     """Remember how far a job has got; never refused, whichever job it is of."""
     received_ms = now_ms()

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from gateway.handlers.handler import Answered, Outcome
-from gateway.ocpp16 import local_auth
-from gateway.ocpp16.types import Message
-from state import local_lists
+from gateway.ocpp16.messages import local_auth
+from gateway.ocpp16.messages.types import Message
+from state.features import local_list_entries, local_lists
 
 
 async def send_local_list(
@@ -40,7 +40,7 @@ async def get_local_list_version(
     await local_lists.reported(charge_point.store, charge_point.lease.keys, answered.result.list_version)
 
 
-def _lines(request: local_auth.SendLocalList) -> Iterator[local_lists.Line]:
+def _lines(request: local_auth.SendLocalList) -> Iterator[local_list_entries.Line]:
     for data in request.local_authorization_list or ():
         info = data.id_tag_info
         if info is None:
@@ -48,7 +48,7 @@ def _lines(request: local_auth.SendLocalList) -> Iterator[local_lists.Line]:
         else:
             yield (
                 data.id_tag,
-                local_lists.Entry(data.id_tag, info.status, info.expiry_date, info.parent_id_tag),
+                local_list_entries.Entry(data.id_tag, info.status, info.expiry_date, info.parent_id_tag),
             )
 
 

@@ -1,12 +1,13 @@
 """Reservation profile: what a charge point agreed to keep free, and to give up (sections 5.2 and 5.13).
 
-A reservation is consumed by the start that names it, in that start's own step (state/transactions.py).
+A reservation is consumed by the start that names it, in that start's own step (state/transactions/facts.py).
 """
 
 from gateway.handlers.handler import Answered, Outcome
-from gateway.ocpp16 import reservation, timestamps
-from gateway.ocpp16.types import Message
-from state import reservations
+from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.messages import reservation
+from gateway.ocpp16.messages.types import Message
+from state.features import reservations
 
 
 async def reserve_now(answered: Answered[reservation.ReserveNow, reservation.ReserveNowResult]) -> None:

@@ -1,6 +1,5 @@
 """The security extension (whitepaper edition 3): events, logs, signed firmware, certificates."""
 
-from gateway.charge_point import ChargePoint, now_ms
 from gateway.handlers import jobs
 from gateway.handlers.certificates import (
     delete_certificate,
@@ -8,10 +7,11 @@ from gateway.handlers.certificates import (
     install_certificate,
     sign_certificate,
 )
+from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.handlers.handler import Answered, Handler, Outcome
-from gateway.ocpp16 import security
-from gateway.ocpp16.types import Message
-from state import security_events
+from gateway.ocpp16.messages import security
+from gateway.ocpp16.messages.types import Message
+from state.features import security_events
 
 
 async def security_event_notification(

@@ -1,10 +1,11 @@
 """SmartCharging profile: the mirror of what the charge point accepted follows its answers."""
 
 from gateway.handlers.handler import Answered, Outcome
-from gateway.ocpp16 import actions, smart_charging
-from gateway.ocpp16.types import Message
-from state import charging_profiles
-from state.charging_profiles import Slot, Which
+from gateway.ocpp16 import actions
+from gateway.ocpp16.messages import smart_charging
+from gateway.ocpp16.messages.types import Message
+from state.features import charging_profiles
+from state.features.charging_profiles import Slot, Which
 
 
 async def set_charging_profile(

@@ -7,19 +7,18 @@ from typing import Final
 
 import msgspec
 
-from gateway.ocpp16 import (
+from gateway.ocpp16.errors import PayloadInvalid
+from gateway.ocpp16.faults import reading, repairs
+from gateway.ocpp16.messages import (
     core,
     firmware,
-    lenient,
     local_auth,
-    reading,
     remote_trigger,
     reservation,
     security,
     smart_charging,
 )
-from gateway.ocpp16.errors import PayloadInvalid
-from gateway.ocpp16.types import Message
+from gateway.ocpp16.messages.types import Message
 
 
 class Sender(Enum):
@@ -120,7 +119,7 @@ def decode_request(action: str, payload: bytes) -> Message:
 
     Raises PayloadInvalid, with the field's path.
     """
-    return lenient.read_strictly(action_named(action).request, payload)
+    return repairs.read_strictly(action_named(action).request, payload)
 
 
 def encode(message: Message) -> bytes:

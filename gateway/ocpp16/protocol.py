@@ -12,19 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.ocpp16 import frames, lenient, odd_frames, reading
+from gateway.ocpp16 import frames
 from gateway.ocpp16.actions import ACTIONS, OF_REQUEST, Sender, sent_by
-from gateway.ocpp16.errors import (
-    CODES,
-    CallOutstanding,
-    ErrorCode,
-    PayloadInvalid,
-    read_code,
-    shorten,
-)
+from gateway.ocpp16.errors import CODES, CallOutstanding, ErrorCode, PayloadInvalid, read_code, shorten
+from gateway.ocpp16.faults import malformed_frames, reading
+from gateway.ocpp16.faults import repairs as lenient
 from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
+from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.repeats import AFRESH, Repeats
-from gateway.ocpp16.types import Message
 
 UNREADABLE: Final = "the answer cannot be read: "
 """So begins the description of a CALLRESULT that offends against the schema."""
@@ -144,8 +139,8 @@ class Protocol:
         try:
             message = frames.decode(frame)
         except _UNREADABLE:
-            salvaged = odd_frames.salvage(frame, repair=self._lenient)
-            if isinstance(salvaged, odd_frames.Lost):
+            salvaged = malformed_frames.salvage(frame, repair=self._lenient)
+            if isinstance(salvaged, malformed_frames.Lost):
                 return self._lost(salvaged)
             message = salvaged.message
             self.faults[salvaged.fault] += 1
@@ -153,7 +148,7 @@ class Protocol:
             return self._receive_call(message, frame)
         return self._receive_answer(message)
 
-    def _lost(self, lost: odd_frames.Lost) -> Reply | Ignored:
+    def _lost(self, lost: malformed_frames.Lost) -> Reply | Ignored:
         self.faults[lost.fault] += 1
         if lost.id is None:
             return Ignored(lost.fault)
@@ -164,8 +159,8 @@ class Protocol:
         if type(id_) is not str or len(id_) > MESSAGE_ID_LIMIT:
             fault = "id_too_long" if type(id_) is str else "id_not_text"
             self.faults[fault] += 1
-            if not self._lenient or not odd_frames.may_be_id(id_):
-                return self._fault(id_, "FormationViolation", odd_frames.ID_RULE)
+            if not self._lenient or not malformed_frames.may_be_id(id_):
+                return self._fault(id_, "FormationViolation", malformed_frames.ID_RULE)
         action = self._incoming.get(message.action)
         if action is None:
             return self._no_such_action(id_, message.action)

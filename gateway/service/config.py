@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import FieldInfo, fields
 
-from gateway.service.setting_types import element_of, is_text, readable, struct_of
+from gateway.service.settings import element_of, is_text, readable, struct_of
 
 PREFIX = "CSMS__"
 # Set by whoever starts a process of ours (the ready protocol of `csms up`), not by whoever configures it.

@@ -13,7 +13,7 @@ from typing import Any, Final, override
 import trio
 from trio_websocket import WebSocketConnection
 
-from .socket_stream import SocketStream
+from gateway.websocket.socket_stream import SocketStream
 
 _HUNGRY: Final = object()
 

@@ -12,13 +12,13 @@ import trio
 import trio_websocket
 from trio_websocket import wrap_client_stream
 
-from .borrowed_reader import BorrowedReader
-from .connection import Connection
-from .http_upgrade import BadUpgrade, read_head
-from .limits import Limits
-from .socket_stream import SocketStream
-from .stats import Stats
-from .tls_stream import TlsStream
+from gateway.websocket.borrowed_reader import BorrowedReader
+from gateway.websocket.connection import Connection
+from gateway.websocket.http_upgrade import BadUpgrade, read_head
+from gateway.websocket.limits import Limits
+from gateway.websocket.socket_stream import SocketStream
+from gateway.websocket.stats import Stats
+from gateway.websocket.tls_stream import TlsStream
 
 # Of a refusal's body.
 REFUSAL_BYTES = 65_536

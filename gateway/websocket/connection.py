@@ -10,9 +10,9 @@ from trio_websocket import ConnectionClosed as WebSocketClosed
 from websockets.speedups import apply_mask
 from wsproto.utilities import LocalProtocolError
 
-from . import sweeper
-from .borrowed_reader import BorrowedReader
-from .close_codes import (
+from gateway.websocket import sweeper
+from gateway.websocket.borrowed_reader import BorrowedReader
+from gateway.websocket.close_codes import (
     ABNORMAL,
     GOING_AWAY,
     NORMAL,
@@ -23,11 +23,11 @@ from .close_codes import (
     Violation,
     close_frame,
 )
-from .limits import Limits
-from .socket_stream import SocketStream
-from .stats import Stats
-from .text_frames import CLOSE, PING, PONG, Rest, TextFrames
-from .tls_stream import TlsInfo
+from gateway.websocket.limits import Limits
+from gateway.websocket.socket_stream import SocketStream
+from gateway.websocket.stats import Stats
+from gateway.websocket.text_frames import CLOSE, PING, PONG, Rest, TextFrames
+from gateway.websocket.tls_stream import TlsInfo
 
 # Messages of one peer before the others get their turn.
 BURST = 32

@@ -8,12 +8,12 @@ from typing import cast, override
 import trio
 from trio_websocket import WebSocketRequest, wrap_server_stream
 
-from .borrowed_reader import BorrowedReader, NotARequest
-from .connection import Connection
-from .limits import Limits
-from .socket_stream import SocketStream
-from .stats import Stats
-from .tls_stream import TlsInfo
+from gateway.websocket.borrowed_reader import BorrowedReader, NotARequest
+from gateway.websocket.connection import Connection
+from gateway.websocket.limits import Limits
+from gateway.websocket.socket_stream import SocketStream
+from gateway.websocket.stats import Stats
+from gateway.websocket.tls_stream import TlsInfo
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _RAW_IN_TARGET = re.compile(rb"[^\x21-\x7e]")

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 import trio_websocket
 
-from . import readiness
-from .close_codes import INTERNAL_ERROR
-from .http_upgrade import BadUpgrade, Upgrade, answer, receive_upgrade
-from .limits import Limits
-from .socket_stream import SocketStream
-from .stats import Stats
-from .tls_stream import TlsInfo, TlsStream
+from gateway.websocket import readiness
+from gateway.websocket.close_codes import INTERNAL_ERROR
+from gateway.websocket.http_upgrade import BadUpgrade, Upgrade, answer, receive_upgrade
+from gateway.websocket.limits import Limits
+from gateway.websocket.socket_stream import SocketStream
+from gateway.websocket.stats import Stats
+from gateway.websocket.tls_stream import TlsInfo, TlsStream
 
 # Connections accepted per wake-up before others get their turn.
 ACCEPT_BURST = 32

@@ -9,7 +9,7 @@ from typing import override
 
 import trio
 
-from . import readiness
+from gateway.websocket import readiness
 
 DRAIN_BYTES = 262_144
 _PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .server import Handshake
+    from gateway.websocket.server import Handshake
 
 
 @dataclass(slots=True)

@@ -6,8 +6,15 @@ the time comes from outside.
 
 from websockets.speedups import apply_mask
 
-from .close_codes import INVALID_TEXT, POLICY_VIOLATION, PROTOCOL_ERROR, TOO_BIG, UNSUPPORTED_DATA, Violation
-from .limits import Limits
+from gateway.websocket.close_codes import (
+    INVALID_TEXT,
+    POLICY_VIOLATION,
+    PROTOCOL_ERROR,
+    TOO_BIG,
+    UNSUPPORTED_DATA,
+    Violation,
+)
+from gateway.websocket.limits import Limits
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _WHOLE_TEXT = 0x81

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from .tls_stream import NamedSSLObject
+from gateway.websocket.tls_stream import NamedSSLObject
 
 # Whitepaper A00.FR.312 and following demand the ECDSA and the static RSA ones; Python leaves out the latter.
 _EPHEMERAL = (

@@ -8,7 +8,7 @@ from typing import override
 
 import trio
 
-from .socket_stream import SocketStream
+from gateway.websocket.socket_stream import SocketStream
 
 # A memory BIO keeps the largest size it ever had, so an idle fleet wants it small.
 READ_BYTES = 4_096

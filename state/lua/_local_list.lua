@@ -1,5 +1,5 @@
 -- Called for each end of a SendLocalList: one that may have come through unheard makes what we know doubtful. The answer
--- to it ends the doubt, if no other command is behind it; state/local_lists.py ends it with a Full list.
+-- to it ends the doubt, if no other command is behind it; state/features/local_lists.py ends it with a Full list.
 local function watch_local_list(list, stream, member, id, status)
   local known = redis.call('HMGET', list, 'accepted_head', 'doubt')
   if not known[1] then return end

@@ -8,15 +8,16 @@ import httpx
 import pytest
 import trio
 
-from admin.answers import Answers
 from admin.app import create_app
 from admin.config import LimitsConfig
-from admin.server import listen, serve_app
+from admin.hypercorn import listen, serve_app
+from admin.inbox import Answers
 from admin.services import Services
-from state import api_keys, nodes, tenants
-from state.feed import Feed
-from state.nodes import Node
+from state.events.feed import Feed
+from state.nodes import nodes
+from state.nodes.nodes import Node
 from state.store import Store
+from state.tenants import api_keys, tenants
 
 PEPPER = b"a pepper for tests only, 32 bytes"
 TENANT = "acme"

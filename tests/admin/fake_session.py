@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from state import commands, leases, nodes
+from state import commands
 from state.commands import Go
 from state.keys import ChargePointKeys
-from state.leases import Claimed, Connection, Lease
-from state.nodes import Node
+from state.nodes import inbox, leases, nodes
+from state.nodes.leases import Claimed, Connection, Lease
+from state.nodes.nodes import Node
 from state.store import Store
 
 type Answering = Callable[["FakeSession", str, Go], Awaitable[None]]
@@ -42,7 +43,7 @@ class FakeSession:
     async def run(self, answering: Answering) -> None:
         after = "0"
         while True:
-            for entry, message in await nodes.read(self.store, self.incarnation, after, 200):
+            for entry, message in await inbox.read(self.store, self.incarnation, after, 200):
                 after = entry
                 self.messages.append(message)
                 self.heard.set()

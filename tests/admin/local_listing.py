@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from state.id_tags import fold
 from state.keys import ChargePointKeys
+from state.tenants.id_tags import fold
 from tests.admin.conftest import TENANT, Api
 
 BASE = f"/v1/tenants/{TENANT}/charge-points/CP-1"

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.charge_point import ChargePoint
 from gateway.handlers import OUTCOMES
+from gateway.handlers.charge_point import ChargePoint
 from gateway.handlers.handler import Answered
 from gateway.ocpp16.actions import ACTIONS
 from state.commands import Go

@@ -4,8 +4,8 @@ import pytest
 import trio
 
 from admin.config import LimitsConfig
-from state import tenants
 from state.store import Store
+from state.tenants import tenants
 from tests.admin.conftest import TENANT, Api, serving
 
 

@@ -19,7 +19,7 @@ class Mutation(NamedTuple):
 
 _CORE = "gateway/handlers/core.py"
 _FRAMES = "gateway/ocpp16/frames.py"
-_SESSION = "gateway/session.py"
+_SESSION = "gateway/session/session.py"
 _CALL = "return _encode(_Call(id_, action, payload))"
 _RESULT = "return _encode(_CallResult(id_, payload))"
 
@@ -62,7 +62,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "currentTime has no zone",
-        "gateway/charge_point.py",
+        "gateway/handlers/charge_point.py",
         'return f"{_second_text}{ms:03d}Z"',
         'return f"{_second_text}{ms:03d}"',
         ("TC_001", "TC_054"),
@@ -110,7 +110,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a repeated start is a new one",
-        "state/transactions.py",
+        "state/transactions/facts.py",
         "facts = (start.connector_id,",
         "facts = (start.received_ms,",
         ("TC_037_1",),
@@ -191,14 +191,14 @@ MUTATIONS: Final = (
     # --- Operators ---
     Mutation(
         "an unlock is refused as unwise",
-        "admin/refusals.py",
+        "admin/commands/preconditions.py",
         "if not may_send(action, held):",
         'if action == "UnlockConnector" or not may_send(action, held):',
         ("TC_018_1", "TC_031"),
     ),
     Mutation(
         "a command that is warned of is held back",
-        "admin/commanding.py",
+        "admin/commands/send.py",
         "    warnings = await warnings_for(request, View(held.store, record))\n",
         "    warnings = await warnings_for(request, View(held.store, record))\n"
         '    if warnings:\n        raise Problem(409, "unwise", " ".join(warnings))\n',
@@ -207,21 +207,21 @@ MUTATIONS: Final = (
     # --- Connections ---
     Mutation(
         "a charge point that does not offer our subprotocol is not refused",
-        "gateway/handshake.py",
+        "gateway/admission/handshake.py",
         "if SUBPROTOCOL not in upgrade.subprotocols:",
         "if not upgrade.subprotocols:",
         ("TC_088",),
     ),
     Mutation(
         "the first subprotocol is chosen, whichever it is",
-        "gateway/handshake.py",
+        "gateway/admission/handshake.py",
         "connection = await upgrade.accept(SUBPROTOCOL)",
         "connection = await upgrade.accept(upgrade.subprotocols[0])",
         ("TC_088",),
     ),
     Mutation(
         "a Pending charge point is served",
-        "gateway/ocpp16/boot.py",
+        "gateway/ocpp16/registration.py",
         'held == "Pending" and action in triggered',
         'held == "Pending"',
         ("test_pending_first",),

@@ -10,9 +10,9 @@ from typing import NamedTuple, override
 
 import trio
 
-from gateway.ocpp16 import core
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.messages.types import Message, MeterValue, SampledValue
 from gateway.ocpp16.protocol import IncomingCall
-from gateway.ocpp16.types import Message, MeterValue, SampledValue
 from gateway.websocket.client import connect
 from loadtest.caller import Caller, CallFailed
 from loadtest.latency import Latencies

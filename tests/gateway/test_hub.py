@@ -7,10 +7,10 @@ import pytest
 
 from gateway.hub import Hub
 from state.keys import ChargePointKeys
-from state.leases import Lease
+from state.nodes.leases import Lease
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.session.session import Session
 
 KEYS = ChargePointKeys("t", "cp")
 

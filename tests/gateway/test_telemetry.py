@@ -1,7 +1,7 @@
 import pytest
 
-from gateway.charge_point import now_ms, now_text
-from gateway.ocpp16 import timestamps
+from gateway.handlers.charge_point import now_ms, now_text
+from gateway.ocpp16.faults import timestamps
 from gateway.telemetry import BUCKETS_S, Latency
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from state.keys import ChargePointKeys
-from state.leases import Lease
+from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import Start, Stop
 

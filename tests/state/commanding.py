@@ -7,7 +7,7 @@ import msgspec
 from state import commands, keys
 from state.commands import Command, Submitted
 from state.keys import ChargePointKeys
-from state.leases import Lease
+from state.nodes.leases import Lease
 from state.store import Store
 
 TENANT, CHARGE_POINT = "acme {1}", "CP/ü-7"

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from state import keys as key_names
-from state import leases
 from state.keys import ChargePointKeys
-from state.leases import Claimed, Connection
+from state.nodes import leases
+from state.nodes.leases import Claimed, Connection
 from state.store import Store
 
 KEYS = ChargePointKeys("acme", "CP-1")

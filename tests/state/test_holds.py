@@ -1,5 +1,6 @@
 from state import holds, keys, transactions
 from state.store import Store
+from state.transactions import facts
 from tests.state.charging import ANSWER, a_start, a_stop, claimed
 
 TAG = "Tag"
@@ -75,12 +76,10 @@ async def test_the_holds_of_open_transactions_are_found_and_a_stops_is_not(store
     first, second = a_start(connector_id=1), a_start(connector_id=2, id_tag="With space")
     started = await transactions.start(store, lease, first, ANSWER)
     await transactions.start(store, lease, second, ANSWER)
-    found = await transactions.open_holds(store, [lease, other])
+    found = await facts.open_holds(store, [lease, other])
     assert sorted(found[0]) == sorted(
         (each.id_tag, transactions.fingerprint(each)) for each in (first, second)
     )
     assert found[1] == []
     await transactions.stop(store, lease, a_stop(started.id), ANSWER)
-    assert await transactions.open_holds(store, [lease]) == [
-        [("With space", transactions.fingerprint(second))]
-    ]
+    assert await facts.open_holds(store, [lease]) == [[("With space", transactions.fingerprint(second))]]

@@ -10,19 +10,23 @@ import pytest
 import state
 from state.scripts import REGISTRY, read_header, script
 
-LUA = Path(state.__file__).parent / "lua"
-STEPS = sorted(path.stem for path in LUA.glob("[!_]*.lua"))
+ROOM = Path(state.__file__).parent
+STEPS = sorted(
+    file.relative_to(ROOM).with_suffix("").as_posix()
+    for file in ROOM.rglob("*.lua")
+    if not file.name.startswith("_")
+)
 
 
 def test_every_file_is_declared_by_a_module_and_every_declaration_has_a_file() -> None:
-    for module in pkgutil.iter_modules(state.__path__, "state."):
+    for module in pkgutil.walk_packages(state.__path__, "state."):
         importlib.import_module(module.name)
     assert sorted(REGISTRY) == STEPS
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_uses_the_keys_and_arguments_that_its_header_names(name: str) -> None:
-    body = (LUA / f"{name}.lua").read_text()
+    body = (ROOM / f"{name}.lua").read_text()
     keys, args = read_header(name, body)
     for table, names in (("KEYS", keys), ("ARGV", args)):
         used = [int(number) for number in re.findall(rf"\b{table}\[(\d+)\]", body)]
@@ -35,12 +39,12 @@ def test_a_step_uses_the_keys_and_arguments_that_its_header_names(name: str) -> 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_is_one_atomic_idea_of_at_most_40_lines(name: str) -> None:
-    assert len((LUA / f"{name}.lua").read_text().splitlines()) <= 40
+    assert len((ROOM / f"{name}.lua").read_text().splitlines()) <= 40
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_takes_its_time_from_the_server(name: str) -> None:
-    assert "os.time" not in (LUA / f"{name}.lua").read_text()
+    assert "os.time" not in (ROOM / f"{name}.lua").read_text()
 
 
 def test_a_header_names_keys_and_arguments_over_several_lines() -> None:

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from subprocess import Popen
 
-from state import child_process
-from state.embedded import server_arguments
+from state.embedded import child_process
+from state.embedded.embedded import server_arguments
 
 
 class ValkeyServer:

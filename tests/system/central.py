@@ -18,8 +18,9 @@ import httpx
 import msgspec
 import trio
 
-from state import api_keys, child_process
+from state.embedded import child_process
 from state.store import StoreConfig, open_store
+from state.tenants import api_keys
 from tests.support.valkey_server import ValkeyServer
 
 READY_S = 60.0

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.ocpp16 import timestamps
-from gateway.ocpp16.schedule import Installed, Running
-from gateway.ocpp16.types import ChargingProfile
-from tests.gateway.ocpp16 import composite_oracle
+from gateway.ocpp16.charging.composite import Installed, Running
+from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.messages.types import ChargingProfile
+from tests.gateway.ocpp16.charging import composite_oracle
 
 
 class SmartCharging:

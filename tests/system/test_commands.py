@@ -11,7 +11,7 @@ from ocpp.routing import on
 from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
-from state import commands
+from state.commands import commands
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process
 from tests.system.independent import Independent, charge_point

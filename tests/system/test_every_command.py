@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from gateway.ocpp16.actions import Sender, sent_by
-from tests.admin.test_every_command import decoded, official, required_only
+from tests.admin.routes.test_every_command import decoded, official, required_only
 from tests.gateway.ocpp16.test_against_schemas import generate, schema
 from tests.system.central import Central, Process
 from tests.system.peer import charge_point

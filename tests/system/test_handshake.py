@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import trio
 
-from state import leases
+from state.nodes import leases
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process, Tenant
 from tests.system.peer import Peer, charge_point, until

@@ -4,7 +4,8 @@ import socket
 
 import trio
 
-from state import keys, nodes
+from state import keys
+from state.nodes import nodes
 from state.store import StoreConfig, open_store
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trustme
 
-from gateway.ocpp16.faults import FAULTS
+from gateway.ocpp16.faults.table import FAULTS
 from tests.system.central import Central
 from tests.system.quirks import charging, exchange, handshake, payload, times
 from tests.system.quirks.scene import AsItShould, Scene, Site

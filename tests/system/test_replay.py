@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import trio
 
-from state import orphans
 from state.store import StoreConfig, open_store
-from state.transactions import _START, _STOP
+from state.transactions import orphans
+from state.transactions.facts import _START, _STOP
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process, Tenant
 from tests.system.peer import charge_point, now, until

@@ -11,9 +11,10 @@ import pytest
 import trio
 
 from gateway.websocket.client import Refused
-from state import leases, tokens
 from state.keys import ChargePointKeys
+from state.nodes import leases
 from state.store import StoreConfig, open_store
+from state.tenants import tokens
 from tests.system.central import Central, Process
 from tests.system.peer import Peer, charge_point, until
 from tests.system.raw_upgrade import dial, read_answer, request

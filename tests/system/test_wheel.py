@@ -8,14 +8,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADS_EVERY_STEP = """
-import importlib.resources, pathlib, pkgutil, sys, admin, state, gateway, loadtest
+import pathlib, pkgutil, sys, admin, state, gateway, loadtest
 from state.scripts import REGISTRY
-for module in pkgutil.iter_modules(state.__path__, "state."):
-    if module.name != "state.bench":
-        __import__(module.name)
+for module in pkgutil.walk_packages(state.__path__, "state."):
+    __import__(module.name)
 assert pathlib.Path(state.__file__).is_relative_to(sys.prefix), state.__file__
-files = {file.name.removesuffix(".lua") for file in importlib.resources.files("state.lua").iterdir()}
-print(len(REGISTRY), len({name for name in files if not name.startswith("_")}))
+files = pathlib.Path(state.__file__).parent.rglob("*.lua")
+print(len(REGISTRY), len([file for file in files if file.parent.name != "lua"]))
 """
 
 

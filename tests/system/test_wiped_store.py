@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from state import charge_points, leases, transactions
+from state import charge_points, transactions
+from state.nodes import leases
 from state.store import StoreConfig, open_store
 from tests.system.central import Central, central_system
 from tests.system.peer import charge_point, until

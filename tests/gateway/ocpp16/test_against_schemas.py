@@ -17,10 +17,11 @@ import msgspec
 import pytest
 from jsonschema import Draft4Validator  # type: ignore[import-untyped] # comes with ocpp, without types
 
-from gateway.ocpp16 import actions, faults, lenient
+from gateway.ocpp16 import actions
 from gateway.ocpp16.actions import ACTIONS
 from gateway.ocpp16.errors import PayloadInvalid
-from gateway.ocpp16.types import Message
+from gateway.ocpp16.faults import repairs, table
+from gateway.ocpp16.messages.types import Message
 
 DIFFERENCES = {
     "StopTransaction": "reason is optional (errata: absent means Local); older sets require it",
@@ -183,11 +184,11 @@ def test_strict_reading_agrees_with_the_schema(name: str, message: type[Message]
         tree = generate(node, rng, full=round_ % 5 == 0)
         payload = to_json(tree)
         assert valid(validator, payload), payload
-        read = lenient.read_strictly(message, payload)
+        read = repairs.read_strictly(message, payload)
         again = actions.encode(read)
         assert json.loads(again, parse_float=Decimal) == json.loads(payload, parse_float=Decimal)
-        assert lenient.read_strictly(message, again) == read
-        assert lenient.read_leniently(message, payload) == (read, payload, ())
+        assert repairs.read_strictly(message, again) == read
+        assert repairs.read_leniently(message, payload) == (read, payload, ())
         for _ in range(MUTATIONS):
             case = broken(node, json.loads(payload, parse_float=Decimal), rng)
             if case is None:
@@ -196,7 +197,7 @@ def test_strict_reading_agrees_with_the_schema(name: str, message: type[Message]
             bad = to_json(tree)
             assert not valid(validator, bad), (way, bad)
             with pytest.raises(PayloadInvalid) as caught:
-                lenient.read_strictly(message, bad)
+                repairs.read_strictly(message, bad)
             assert caught.value.code in CODE[way], (way, bad, caught.value)
             assert len(caught.value.text) <= 255
 
@@ -235,11 +236,11 @@ def test_lenient_reading_never_fails_otherwise_than_by_name(name: str, message: 
         if Draft4Validator(node).is_valid(json.loads(bad, parse_float=Decimal)):
             continue  # Two breaks may mend each other.
         try:
-            read = lenient.read_leniently(message, bad)
+            read = repairs.read_leniently(message, bad)
         except PayloadInvalid:
             continue
         assert read.repairs or "decimals" in ways, (ways, bad)
-        assert set(read.repairs) <= set(faults.PAYLOAD)
+        assert set(read.repairs) <= set(table.PAYLOAD)
         if set(ways) <= {"extra"}:
             assert read.payload == bad
 
@@ -256,15 +257,15 @@ def test_the_differences_are_only_those_written_down() -> None:
     raw = json.loads(files("ocpp").joinpath("v16/schemas/MeterValues.json").read_text("utf-8-sig"))
     empty = {"connectorId": 1, "meterValue": []}
     assert not Draft4Validator(raw).is_valid(empty)
-    lenient.read_strictly(ACTIONS["MeterValues"].request, to_json(empty))
+    repairs.read_strictly(ACTIONS["MeterValues"].request, to_json(empty))
     stop = {"transactionId": 1, "meterStop": 2, "timestamp": "2026-01-31T12:00:00Z"}
-    lenient.read_strictly(ACTIONS["StopTransaction"].request, to_json(stop))
+    repairs.read_strictly(ACTIONS["StopTransaction"].request, to_json(stop))
     stop["timestamp"] = "yesterday"
     assert Draft4Validator(schema("StopTransaction")).is_valid(stop)
     with pytest.raises(PayloadInvalid, match="timestamp"):
-        lenient.read_strictly(ACTIONS["StopTransaction"].request, to_json(stop))
+        repairs.read_strictly(ACTIONS["StopTransaction"].request, to_json(stop))
     profile = generate(schema("SetChargingProfile"), random.Random(0), full=True)
     profile["csChargingProfiles"]["chargingSchedule"]["minChargingRate"] = Decimal(10**15)
     assert Draft4Validator(schema("SetChargingProfile")).is_valid(profile)
     with pytest.raises(PayloadInvalid, match="out of range"):
-        lenient.read_strictly(ACTIONS["SetChargingProfile"].request, to_json(profile))
+        repairs.read_strictly(ACTIONS["SetChargingProfile"].request, to_json(profile))

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.ocpp16 import core
 from gateway.ocpp16.errors import CallOutstanding
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.messages.types import IdTagInfo
 from gateway.ocpp16.protocol import (
     CallAnswered,
     CallRefused,
@@ -18,7 +19,6 @@ from gateway.ocpp16.protocol import (
     Reply,
     Role,
 )
-from gateway.ocpp16.types import IdTagInfo
 
 TIME = "2026-01-31T12:00:00.000Z"
 

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.ocpp16 import core
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.messages.types import IdTagInfo, Message
 from gateway.ocpp16.protocol import (
     CallAnswered,
     CallRefused,
@@ -18,7 +19,6 @@ from gateway.ocpp16.protocol import (
     Reply,
     Role,
 )
-from gateway.ocpp16.types import IdTagInfo, Message
 
 CALLS: dict[Role, Message] = {
     Role.CENTRAL_SYSTEM: core.UnlockConnector(connector_id=1),

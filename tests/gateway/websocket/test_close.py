@@ -7,8 +7,7 @@ from gateway.websocket.close_codes import Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
-
-from .support import Echo, frame, plain, raw_peer, serving, text, until
+from tests.gateway.websocket.support import Echo, frame, plain, raw_peer, serving, text, until
 
 BYE = plain(0x88, b"\x03\xf4restart")
 

@@ -6,8 +6,7 @@ import pytest
 import trio
 
 from gateway.websocket.limits import Limits
-
-from .support import Echo, RawPeer, frame, plain, raw_peer, serving, text
+from tests.gateway.websocket.support import Echo, RawPeer, frame, plain, raw_peer, serving, text
 
 LONG = "x" * 70_000
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from . import fuzz
+from tests.gateway.websocket import fuzz
 
 
 @pytest.mark.parametrize("streams", [1_500, pytest.param(100_000, marks=pytest.mark.slow)])

@@ -15,8 +15,7 @@ from websockets.typing import Subprotocol
 from gateway.websocket.client import Refused, connect
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
-
-from .support import Echo, serving, until
+from tests.gateway.websocket.support import Echo, serving, until
 
 OCPP = Subprotocol("ocpp1.6")
 MESSAGES = ["", "a", "ä€😀" * 50, "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536]

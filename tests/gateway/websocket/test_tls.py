@@ -15,8 +15,7 @@ from gateway.websocket.limits import Limits
 from gateway.websocket.server import Server
 from gateway.websocket.tls import certificate_names, server_context
 from gateway.websocket.tls_stream import TlsInfo
-
-from .support import REQUEST, Echo, plain, raw_peer, serving, text
+from tests.gateway.websocket.support import REQUEST, Echo, plain, raw_peer, serving, text
 
 CA = trustme.CA()
 FOREIGN_CA = trustme.CA()

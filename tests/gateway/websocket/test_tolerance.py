@@ -10,8 +10,7 @@ from gateway.websocket.close_codes import Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade, repair
 from gateway.websocket.limits import Limits
-
-from .support import Echo, RawPeer, frame, plain, raw_peer, serving, text
+from tests.gateway.websocket.support import Echo, RawPeer, frame, plain, raw_peer, serving, text
 
 SOON = Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=100, close_s=0.2)
 

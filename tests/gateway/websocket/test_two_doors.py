@@ -9,8 +9,7 @@ from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import serve
 from gateway.websocket.stats import Stats
-
-from .support import Echo, plain, raw_peer, text, until
+from tests.gateway.websocket.support import Echo, plain, raw_peer, text, until
 
 
 async def test_who_dawdles_at_one_door_keeps_nobody_out_at_the_other() -> None:

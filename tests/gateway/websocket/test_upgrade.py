@@ -11,8 +11,7 @@ from gateway.websocket.client import Refused, connect
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
-
-from .support import REQUEST, Echo, RawPeer, plain, raw_peer, serving, text, until
+from tests.gateway.websocket.support import REQUEST, Echo, RawPeer, plain, raw_peer, serving, text, until
 
 
 async def _ask(request: bytes, limits: Limits | None = None) -> bytes:

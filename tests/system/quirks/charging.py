@@ -1,6 +1,6 @@
 """Tags, transactions and meters: Q43 to Q51."""
 
-from state import meter_values, orphans
+from state.transactions import meter_values, orphans
 from tests.system.quirks.messages import before, meter, start, stop
 from tests.system.quirks.scene import Scene
 from tests.system.quirks.table import quirk

@@ -5,7 +5,7 @@ from typing import Any
 
 import trio
 
-from state import meter_values
+from state.transactions import meter_values
 from tests.system.quirks.messages import TIME, meter, start, status, stop
 from tests.system.quirks.scene import BOOT, Scene, Station
 from tests.system.quirks.table import quirk

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from state import connectors
+from state.charge_points import connectors
 from tests.system.quirks.messages import before, meter, start, status, stop
 from tests.system.quirks.scene import Scene
 from tests.system.quirks.table import quirk

@@ -1,0 +1,102 @@
+"""`csms api-key`: the first key has to come from somewhere, and a lost one has to go."""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import trio
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from admin.cli.failures import Refused, said_in_one_line
+from gateway.service.config import load
+from state.store import Store, StoreConfig, open_store
+from state.tenants import api_keys
+
+app = App(
+    name="api-key",
+    help="""Make, list and revoke the keys with which operators use the admin API.
+
+Works on the store itself, so that the first key can be made. Takes the configuration of `csms admin`, of
+which it needs `store.url` and the pepper.
+""",
+)
+
+type Config = Annotated[
+    Path | None, Parameter(help="TOML file of csms admin; CSMS__SECTION__KEY variables override it.")
+]
+
+
+@app.command
+def create(
+    name: str, *, tenant: Annotated[list[str] | None, Parameter(negative=())] = None, config: Config = None
+) -> None:
+    """Make a key and print it. It is shown only now: the store keeps a hash.
+
+    Parameters
+    ----------
+    name
+        Who or what it is for, shown by `csms api-key list`.
+    tenant
+        Tenants it is good for; give the option once for each. Without it: all of them.
+    """
+
+    async def work(store: Store, pepper: bytes) -> None:
+        made = await api_keys.create(store, pepper, name, tenant)
+        print(made.secret)  # noqa: T201  what the command is asked for
+        sys.stderr.write(f"Made key {made.id} ({name}). It cannot be shown again.\n")
+
+    _with_store(config, "create", work)
+
+
+@app.command(name="list")
+def list_(*, json: Annotated[bool, Parameter(negative=())] = False, config: Config = None) -> None:
+    """List the keys, without their secrets.
+
+    Parameters
+    ----------
+    json
+        One JSON object on each line, for programs.
+    """
+
+    async def work(store: Store, _pepper: bytes) -> None:
+        found = await api_keys.list_(store)
+        if json:
+            for key in found:
+                print(msgspec.json.encode(key).decode())  # noqa: T201  what the command is asked for
+            return
+        table = Table("id", "name", "tenants", "made")
+        for key in found:
+            made = datetime.fromtimestamp(key.created_ms / 1000, UTC)
+            table.add_row(key.id, key.name, ", ".join(key.tenants or ["all"]), f"{made:%Y-%m-%d %H:%M} UTC")
+        Console().print(table)
+
+    _with_store(config, "list", work)
+
+
+@app.command
+def revoke(key_id: str, *, config: Config = None) -> None:
+    """End a key, by its id: the part between the underscores. It is refused from the next request on."""
+
+    async def work(store: Store, _pepper: bytes) -> None:
+        if not await api_keys.revoke(store, key_id):
+            raise Refused(f"there is no key {key_id}")
+
+    _with_store(config, "revoke", work)
+
+
+def _with_store(config: Path | None, command: str, work: Callable[[Store, bytes], Awaitable[None]]) -> None:
+    from admin.config import AdminConfig  # noqa: PLC0415  as in cli.py
+
+    async def run(store_config: StoreConfig, pepper: bytes) -> None:
+        async with open_store(store_config) as store:
+            await work(store, pepper)
+
+    with said_in_one_line(f"csms api-key {command}"):
+        loaded = load(AdminConfig, config, os.environ)
+        trio.run(run, loaded.store, loaded.security.pepper.encode())

@@ -1,0 +1,97 @@
+"""The directory of one `csms up`: its lock, its secrets, and what its children are configured with."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from admin.cli.private_files import write_private
+
+SECRET_CHARACTERS = 32  # As the processes demand of a pepper.
+
+
+class DataDirUnusable(Exception):  # noqa: N818  it is a sentence for a person
+    """The text is one line: what is wrong with the directory."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Path]:
+    """Make the directory if need be, and have it to ourselves. Raises DataDirUnusable."""
+    path = path.absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (FileExistsError, NotADirectoryError):
+        raise DataDirUnusable(f"the data directory {path} cannot be made: a file is in the way") from None
+    except OSError as error:
+        raise DataDirUnusable(f"the data directory {path} cannot be written: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+            raise DataDirUnusable(
+                f"another csms up (process {owner or 'unknown'}) runs on the data directory {path}; "
+                "stop it, or give another --data-dir"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        yield path
+    finally:
+        os.close(lock)
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret in `path`, made up if there is no such file. Raises DataDirUnusable.
+
+    One that is damaged is not replaced: every token and key that was made with it would be void.
+    """
+    try:
+        secret = path.read_bytes().strip()
+    except FileNotFoundError:
+        return _made_up(path)
+    except OSError as error:
+        raise DataDirUnusable(f"cannot read {path}: {error.strerror}") from None
+    if len(secret) < SECRET_CHARACTERS or not secret.isascii():
+        raise DataDirUnusable(
+            f"{path} is damaged; put back the one that was there, or delete it and make all tokens and "
+            "API keys anew"
+        )
+    return secret.decode("ascii")
+
+
+def _made_up(path: Path) -> str:
+    secret = secrets.token_urlsafe(32)
+    keep_secret(path, secret)
+    return secret
+
+
+def keep_secret(path: Path, secret: str) -> None:
+    """Write a file that only its owner may read. Raises DataDirUnusable."""
+    try:
+        write_private(path, f"{secret}\n".encode())
+    except OSError as error:
+        raise DataDirUnusable(f"cannot write {path}: {error.strerror}") from None
+
+
+def write_config(path: Path, sections: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write a TOML file of sections with plain values, lists and tables inside lists."""
+    lines: list[str] = ["# Written by csms up at every start: changes here are lost."]
+    for section, settings in sections.items():
+        lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in settings.items())]
+    keep_secret(path, "\n".join(lines))
+    return path
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    # JSON's texts, numbers and booleans are TOML's too.
+    return msgspec.json.encode(str(value) if isinstance(value, Path) else value).decode()

@@ -1,0 +1,56 @@
+"""What a fresh `csms up` has to play with: a tenant, its token, id tags and an API key, always the same."""
+
+from pathlib import Path
+
+import msgspec
+
+from admin.cli.data_dir import keep_secret
+from state.store import Store
+from state.tenants import api_keys, id_tags, tenants, tokens
+
+TENANT = "demo"
+ID_TAGS = (
+    id_tags.IdTag(tag="DEMO"),
+    id_tags.IdTag(tag="DEMO-ONE-AT-A-TIME", max_active_transactions=1),
+    id_tags.IdTag(tag="DEMO-BLOCKED", status="Blocked"),
+    id_tags.IdTag(tag="DEMO-EXPIRED", expiry_date="2020-01-01T00:00:00Z"),
+)
+
+
+class Demo(msgspec.Struct, frozen=True, kw_only=True):
+    """The credentials, and the files (mode 0600) that keep them for the next start."""
+
+    tenant: str
+    token: str
+    token_file: Path
+    api_key: str
+    api_key_file: Path
+
+
+async def ensure_demo(store: Store, pepper: bytes, data_dir: Path) -> Demo:
+    """Make what is missing. Kept credentials that the store does not accept (another store) are made anew.
+
+    Raises DataDirUnusable, StoreUnavailable.
+    """
+    if await tenants.get(store, TENANT) is None:
+        await tenants.put(store, TENANT, name="Demo", auto_register=True)
+    for tag in ID_TAGS:
+        if await id_tags.get(store, TENANT, tag.tag) is None:
+            await id_tags.put(store, TENANT, tag)
+    token_file, key_file = data_dir / "demo-token", data_dir / "api-key"
+    token = _kept(token_file)
+    if not token or await tokens.verify(store, pepper, TENANT, token) is None:
+        token = (await tokens.create(store, pepper, TENANT, "csms up")).secret
+        keep_secret(token_file, token)
+    api_key = _kept(key_file)
+    if not api_key or await api_keys.verify(store, pepper, api_key) is None:
+        api_key = (await api_keys.create(store, pepper, "csms up", None)).secret
+        keep_secret(key_file, api_key)
+    return Demo(tenant=TENANT, token=token, token_file=token_file, api_key=api_key, api_key_file=key_file)
+
+
+def _kept(path: Path) -> str:
+    try:
+        return path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

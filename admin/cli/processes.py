@@ -1,0 +1,41 @@
+"""How the other rooms are started: as processes of the same Python, never imported."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def arguments(room: str, *args: str) -> list[str]:
+    """Return the command line of `python -m room args`. -P: never a package of the current directory."""
+    return [sys.executable, "-P", "-m", room, *args]
+
+
+def environment(base: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which our rooms are found and only these CSMS__ settings hold."""
+    env = {name: value for name, value in base.items() if not name.startswith("CSMS__")}
+    return {**env, **found(base), **settings}
+
+
+def found(base: Mapping[str, str]) -> dict[str, str]:
+    """Return the PYTHONPATH under which a child sees the same rooms as we do, installed or not."""
+    paths = [str(_ROOT), *filter(None, base.get("PYTHONPATH", "").split(os.pathsep))]
+    return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+
+
+def replace_us_by(room: str, *args: str) -> None:
+    """Become `python -m room args`. Does not return."""
+    os.execve(sys.executable, arguments(room, *args), {**os.environ, **found(os.environ)})  # noqa: S606
+
+
+def script() -> str:
+    """Return what a person types to run `csms` again: relative where that is shorter."""
+    beside = Path(sys.executable).with_name("csms")
+    if not beside.exists():
+        return f"{sys.executable} -m admin"
+    try:
+        return str(beside.relative_to(Path.cwd()))
+    except ValueError:
+        return str(beside)

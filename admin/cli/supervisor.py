@@ -1,0 +1,159 @@
+"""Child processes kept alive: started, awaited until they serve, restarted when they end, stopped in time."""
+
+import os
+from collections.abc import Mapping, Sequence
+from signal import Signals
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+import trio
+
+from admin.cli.child_output import LastWords
+from state.embedded import child_process
+
+# A child that ends is started again at once; one that keeps ending after 0.1 s, 0.2 s ... 10 s.
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 10.0
+_LIVED_S = 10.0
+_READY_BYTES_MOST = 65_536
+
+_log = structlog.get_logger("csms.up")
+
+
+class ChildFailed(Exception):  # noqa: N818  it is a sentence for a person
+    """A child did not come up at the first start; the text says which, and its last words."""
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run. `stop_s`: seconds from SIGTERM to SIGKILL; `ready_s`: seconds that a start may take."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    stop_s: float = 5.0
+    ready_s: float = 30.0
+
+
+class Child:
+    """One program, running or about to run again. It gets CSMS__READY_FD, a pipe for one line of JSON.
+
+    What it writes goes to `stderr`, which must not block.
+    """
+
+    def __init__(self, program: Program, stderr: TextIO) -> None:
+        self.program = program
+        self.pid: int | None = None
+        self.restarts = 0
+        self.words = LastWords(program.name, stderr)
+        self._running = trio.CancelScope()
+        self._gone = trio.Event()
+
+    async def keep_running(
+        self, *, task_status: trio.TaskStatus[dict[str, Any]] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Run until `stop` or cancelled; started with what the child wrote when it was ready.
+
+        Must be called in the main thread. Raises ChildFailed if the first start fails; later ones are tried
+        for ever, more and more slowly.
+        """
+        pause = 0.0
+        try:
+            with self._running:
+                while True:
+                    begun = trio.current_time()
+                    status, was_ready = await self._run_once(task_status)
+                    if not was_ready and self.restarts == 0:
+                        raise ChildFailed(f"{self.program.name} did not start: {self.words.reason(status)}")
+                    lived_s = trio.current_time() - begun
+                    pause = 0.0 if lived_s >= _LIVED_S else pause
+                    self.restarts += 1
+                    _log.error(
+                        "child.ended",
+                        child=self.program.name,
+                        status=_in_words(status),
+                        lived_s=round(lived_s, 1),
+                        again_in_s=pause,
+                        last_words=self.words.lines(),
+                    )
+                    await trio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE_S) or _FIRST_PAUSE_S
+        finally:
+            self._gone.set()
+
+    async def stop(self) -> None:
+        """SIGTERM, SIGKILL when its time is over, and no restart; returns when it is gone."""
+        self._running.cancel()
+        await self._gone.wait()
+
+    async def _run_once(self, task_status: trio.TaskStatus[dict[str, Any]]) -> tuple[int, bool]:
+        ready_out, ready_in = os.pipe()
+        words_out, words_in = os.pipe()
+        try:
+            process = child_process.start(
+                self.program.argv,
+                env={**self.program.env, "CSMS__READY_FD": str(ready_in)},
+                stdout=words_in,
+                stderr=words_in,
+                pass_fds=[ready_in],
+            )
+        except BaseException:
+            os.close(ready_out)
+            os.close(words_out)
+            raise
+        finally:
+            os.close(ready_in)
+            os.close(words_in)
+        self.pid = process.pid
+        was_ready = False
+
+        async def await_ready(pipe: trio.lowlevel.FdStream) -> None:
+            nonlocal was_ready
+            addresses = None
+            with trio.move_on_after(self.program.ready_s):
+                addresses = await _read_ready_line(pipe)
+            if addresses is None:
+                self.words.add(f"{self.program.name} was not ready within {self.program.ready_s:g} s: killed")
+                process.kill()
+                return
+            was_ready = True
+            if self.restarts == 0:
+                task_status.started(addresses)
+            else:
+                _log.info("child.back", child=self.program.name, pid=process.pid)
+
+        # Shielded: a child that is draining goes on talking, and would stand still at a full pipe.
+        listening = trio.CancelScope(shield=True)
+        async with (
+            trio.lowlevel.FdStream(ready_out) as ready,
+            trio.lowlevel.FdStream(words_out) as words,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(self.words.listen, words, listening)
+            nursery.start_soon(await_ready, ready)
+            try:
+                await child_process.wait(process)
+            finally:
+                await child_process.stop(process, patience_s=self.program.stop_s)
+                self.pid = None
+                listening.deadline = trio.current_time() + 0.5  # Its last words may still be in the pipe.
+                nursery.cancel_scope.cancel()
+        return process.returncode, was_ready
+
+
+async def _read_ready_line(pipe: trio.lowlevel.FdStream) -> dict[str, Any] | None:
+    line = b""
+    while b"\n" not in line and len(line) <= _READY_BYTES_MOST:
+        part = await pipe.receive_some(4096)
+        if not part:
+            # It closed the pipe without a word: it is ending, or will be killed for not being ready.
+            await trio.sleep_forever()
+        line += part
+    try:
+        return msgspec.json.decode(line.partition(b"\n")[0], type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
+
+
+def _in_words(status: int) -> str:
+    return f"killed by {Signals(-status).name}" if status < 0 else f"exit code {status}"

@@ -1,0 +1,118 @@
+"""`csms up`: everything on this machine, supervised, from one command until Ctrl-C."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+import trio
+
+from admin.cli import data_dir, greeting
+from admin.cli.addresses import Addresses
+from admin.cli.children import HeldPorts, Ports, Site, programs
+from admin.cli.demo import Demo, ensure_demo
+from admin.cli.development_ca import DevelopmentCa, ensure_development_ca
+from admin.cli.stopping import Stop, bounded_stop
+from admin.cli.supervisor import Child
+from state.embedded.embedded import run_embedded
+from state.store import StoreConfig, open_store
+
+# Beyond the drain: the admin process, Valkey, and what is killed.
+_STOP_S = 8.5
+# Somebody sits in front of it, and may have mistyped the URL.
+_STORE_WAIT_S = 3.0
+
+
+class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
+    data_dir: Path
+    ports: Ports = Ports()
+    workers: int = 1
+    drain_s: float = 1.0
+    redis: str | None = None
+    json: bool = False
+    log_level: str = "warning"
+
+
+async def up(options: UpOptions, stderr: TextIO) -> None:
+    """Run until SIGTERM or SIGINT, then stop everything within 9 s after `drain_s`.
+
+    Must run in the main thread. Raises DataDirUnusable, PortOccupied, ChildFailed, StoreUnavailable and
+    StoreRefused, alone or in an ExceptionGroup, each with one clear line.
+    """
+    with (
+        data_dir.opened(options.data_dir) as directory,
+        closing(HeldPorts(options.ports, options.workers)) as ports,
+    ):
+        pepper_file = directory / "pepper"
+        pepper = data_dir.kept_secret(pepper_file).encode()
+        site = Site(
+            directory=directory,
+            ports=ports,
+            authority=_development_ca(directory / "ca"),
+            pepper_file=pepper_file,
+            drain_s=options.drain_s,
+            log_level=options.log_level,
+        )
+        async with bounded_stop(options.drain_s + _STOP_S) as stop, _store(options, directory) as url:
+            demo = None
+            with stop.starting():
+                async with open_store(StoreConfig(url=url), wait_s=_STORE_WAIT_S) as store:
+                    demo = await ensure_demo(store, pepper, directory)
+            if demo is not None:
+                gateways, admin = programs(site, url)
+                await _run(
+                    Child(admin, stderr),
+                    [Child(each, stderr) for each in gateways],
+                    stop,
+                    partial(_tell, options.json, site, demo),
+                )
+
+
+@asynccontextmanager
+async def _store(options: UpOptions, directory: Path) -> AsyncIterator[str]:
+    """Yield the URL of the given Redis, or of one of our own, which ends after everything else."""
+    if options.redis:
+        yield options.redis
+        return
+    async with trio.open_nursery() as nursery:
+        yield await nursery.start(run_embedded, directory / "valkey")
+        nursery.cancel_scope.cancel()
+
+
+async def _run(admin: Child, workers: list[Child], stop: Stop, tell: Callable[[], None]) -> None:
+    """Start all, tell, and when asked stop: the gateways together, then admin."""
+    async with trio.open_nursery() as nursery:
+        with stop.starting():
+            async with trio.open_nursery() as starting:
+                for child in (*workers, admin):
+                    starting.start_soon(nursery.start, child.keep_running)
+            tell()
+            await trio.sleep_forever()
+        async with trio.open_nursery() as stopping:
+            for child in workers:
+                stopping.start_soon(child.stop)
+        await admin.stop()
+
+
+def _tell(json: bool, site: Site, demo: Demo) -> None:  # noqa: FBT001  the option's own name
+    addresses = Addresses(
+        ws=f"ws://localhost:{site.ports.ws}",
+        wss=f"wss://localhost:{site.ports.wss}",
+        admin=f"http://localhost:{site.ports.admin}",
+        api_key=demo.api_key,
+        tenant=demo.tenant,
+        token=demo.token,
+        ca_file=str(site.authority.ca_file),
+        data_dir=str(site.directory),
+    )
+    text = msgspec.json.encode(addresses).decode() if json else greeting.text(addresses, demo, site.ports)
+    print(text, flush=True)  # noqa: T201  this is what the command is asked for
+
+
+def _development_ca(directory: Path) -> DevelopmentCa:
+    try:
+        return ensure_development_ca(directory)
+    except OSError as error:
+        raise data_dir.DataDirUnusable(f"cannot write {directory}: {error.strerror}") from None

@@ -1,0 +1,239 @@
+"""Have a charge point do something and wait for it: what every route that sends a command goes through."""
+
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple, assert_never
+
+import msgspec
+import trio
+from quart import Response
+
+from admin.commands import preconditions
+from admin.commands.answer import CommandAnswer, CommandError, answer_of
+from admin.commands.warnings import View, warnings_for
+from admin.http import bodies
+from admin.http.lookup import known
+from admin.http.problems import Problem, store_away
+from admin.services import services
+from gateway.ocpp16 import actions
+from gateway.ocpp16.errors import shorten
+from gateway.ocpp16.messages.types import Message
+from gateway.ocpp16.protocol import UNREADABLE
+from state import commands
+from state.commands import Command, Conflict, Submitted
+from state.commands.record import PAYLOAD_BYTES_MAX
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
+from state.nodes import inbox, leases
+
+REREAD_S = 1.0
+REREAD_MAX_S = 5.0
+"""A record is read again after the one, then more and more rarely: a lost wake-up costs seconds at most."""
+WAITING_MAX = 2_000
+"""Requests of this process that wait at once, some 90 MB; one more is answered 202 without waiting."""
+_WAITING = frozenset({"queued", "sent"})
+
+# Charge points may write numbers that no float can hold.
+_read = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
+
+type WaitFor = Literal["answer", "transaction"]
+
+
+class Sent(NamedTuple):
+    """How far the command had got when we stopped to wait."""
+
+    command: Command
+    warnings: tuple[str, ...]
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The CALLRESULT's payload; None unless the charge point answered with one."""
+        response = self.command.response
+        return None if response is None else _read(response)
+
+
+async def send(
+    tenant: str,
+    charge_point: str,
+    request: Message,
+    *,
+    timeout_s: float,
+    wait_s: float | None = None,
+    wait_for: WaitFor = "answer",
+    idempotency_key: str | None = None,
+) -> Sent:
+    """Record a command and wait for its end, `timeout_s` by default, or for the transaction it becomes.
+
+    Raises Problem: 404, 409 for what must not be sent, 422 for a key that was used otherwise or too
+    large a payload, 503.
+    """
+    held, action = services(), actions.OF_REQUEST[type(request)].name
+    record = await known(tenant, charge_point)
+    try:
+        preconditions.check(action, request, record)
+    except Problem:
+        # A repeat sends nothing, whatever was answered since: it asks what became of the command.
+        key = idempotency_key
+        if key is None or await commands.under_key(held.store, tenant, charge_point, key) is None:
+            raise
+    warnings = await warnings_for(request, View(held.store, record))
+    payload = actions.encode(request)
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        detail = (
+            f"A command's payload has at most {PAYLOAD_BYTES_MAX:,} bytes; this one has {len(payload):,}."
+        )
+        raise Problem(422, "payload-too-large", detail)
+    submitted = await commands.submit(
+        held.store,
+        tenant,
+        charge_point,
+        action=action,
+        payload=payload,
+        ttl_ms=round(timeout_s * 1000),
+        reply_to=held.answers.incarnation,
+        idempotency_key=idempotency_key,
+    )
+    match submitted:
+        case Conflict():
+            raise Problem(
+                422,
+                "idempotency-key-reused",
+                "This Idempotency-Key was used for another action or body; take a new one.",
+                members={"id": submitted.command_id},
+            )
+        case Submitted(command):
+            if wait_s is None:
+                wait_s = timeout_s
+            if held.answers.waiting >= WAITING_MAX:
+                wait_s = 0.0
+            to_the_end = submitted.fresh and wait_s >= timeout_s
+            return Sent(await _waited(command, wait_s, wait_for, to_the_end=to_the_end), warnings)
+        case _:
+            assert_never(submitted)
+
+
+async def _waited(command: Command, wait_s: float, wait_for: WaitFor, *, to_the_end: bool) -> Command:
+    """Wait until there is nothing more to wait for, or `wait_s` have passed. Raises Problem (503).
+
+    `to_the_end`: for the answer as long as its deadline says, by the store's clock and not by ours.
+    """
+    store, answers = services().store, services().answers
+    until = trio.current_time() + wait_s
+    pause_s = REREAD_S
+    with answers.listening(command.id) as wake:
+        while True:
+            now, away = trio.current_time(), False
+            try:
+                # It may have come before we listened, and inbox messages may be lost: the record decides.
+                command = await commands.get(store, command.tenant, command.id) or command
+            except StoreUnavailable:
+                away = True
+            if _ended(command, wait_for):
+                return command
+            left_s = until - now
+            if command.status in _WAITING:
+                deadline_s = (command.deadline_ms - store.server_time_ms()) / 1000
+                left_s = deadline_s if to_the_end else min(left_s, deadline_s)
+            if left_s <= 0:
+                if away:
+                    raise store_away(id=command.id)
+                return command
+            if await wake.wait(min(pause_s, left_s)):
+                continue
+            pause_s = min(pause_s * 1.5, REREAD_MAX_S)
+            if command.status == "queued":
+                with suppress(StoreUnavailable):
+                    await _wake_again(command)
+
+
+def _ended(command: Command, wait_for: WaitFor) -> bool:
+    if command.status in _WAITING:
+        return False
+    if wait_for == "answer" or command.status != "answered" or command.transaction is not None:
+        return True
+    return command.response is None or _read(command.response).get("status") != "Accepted"
+
+
+async def _wake_again(command: Command) -> None:
+    """Nobody has taken it for a second: a wake-up was lost, or the session has left, or its node died.
+
+    Or it waits behind others, of a charge point that does not answer: then there is nobody to wake.
+    """
+    store, keys = services().store, ChargePointKeys(command.tenant, command.charge_point)
+    held = await leases.holding(store, command.tenant, command.charge_point)
+    node = None if held is None or not held.online else held.node
+    if node is not None:
+        if not await commands.is_next(store, keys, command.id):
+            return
+        message = {"kind": "command", "member": keys.member, "command": command.id}
+        if await inbox.send(store, node, message):
+            return
+    await commands.settle(store, keys, command.id, status="offline")
+
+
+def outcome(sent: Sent, wait_for: WaitFor = "answer") -> Response:
+    """Answer the request that sent it: 200, 202 for "not yet", or a problem with the command in it."""
+    command = sent.command
+    answer = answer_of(command, sent.warnings)
+    match command.status:
+        case "answered":
+            return bodies.answer(answer, 200 if _ended(command, wait_for) else 202)
+        case "queued" | "sent":
+            if services().store.server_time_ms() < command.deadline_ms:
+                return bodies.answer(answer, 202)
+            raise _problem(504, "deadline-passed", "The deadline has passed without an answer.", answer)
+        case "error":
+            error = answer.error or CommandError(code="GenericError")
+            raise _problem(
+                502,
+                "call-error",
+                _told(error),
+                answer,
+                error=error,
+            )
+        case "offline":
+            raise _problem(409, "offline", "The charge point is offline; nothing was sent.", answer)
+        case "busy":
+            raise _problem(
+                429,
+                "busy",
+                "Too many commands wait for this charge point; nothing was sent.",
+                answer,
+                headers={"Retry-After": "5"},
+            )
+        case "expired":
+            raise _problem(504, "deadline-passed", "The deadline passed before the command was sent.", answer)
+        case "timeout":
+            raise _problem(504, "deadline-passed", "The deadline has passed without an answer.", answer)
+        case "unknown":
+            raise _problem(
+                504,
+                "outcome-unknown",
+                "Our node died after sending; the charge point may have acted on it.",
+                answer,
+            )
+        case _:
+            assert_never(command.status)
+
+
+def _told(error: CommandError) -> str:
+    """A charge point may leave a code out, or write a novel; and what we cannot read was no error of its."""
+    if error.description.startswith(UNREADABLE):
+        return f"The charge point's answer cannot be read: {error.description.removeprefix(UNREADABLE)}."
+    if not error.code.strip():
+        return "The charge point answered with an error that has no code."
+    return f"The charge point answered with the error {shorten(error.code, 50)}."
+
+
+def _problem(
+    status: int,
+    kind: str,
+    detail: str,
+    answer: CommandAnswer,
+    *,
+    error: CommandError | None = None,
+    headers: dict[str, str] | None = None,
+) -> Problem:
+    members: dict[str, Any] = {"id": answer.id, "command": answer}
+    if error is not None:
+        members |= {"code": error.code, "description": error.description, "details": error.details}
+    return Problem(status, kind, detail, headers=headers, members=members)

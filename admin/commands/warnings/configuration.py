@@ -1,0 +1,61 @@
+"""Core profile: configuration keys, as the charge point told of them and as the specification has them."""
+
+from admin.commands.warnings.view import View, Warner
+from admin.http import times
+from gateway.ocpp16 import configuration_keys
+from gateway.ocpp16.configuration_keys import MAX_KEYS
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.messages.types import Message
+from state.charge_points import configuration
+from state.charge_points.configuration import Configuration
+
+
+async def change_configuration(request: core.ChangeConfiguration, view: View) -> list[str]:
+    known = await configuration.get(view.store, view.tenant, view.charge_point)
+    found = _of_key(request.key, known)
+    if (complaint := configuration_keys.complaint(request.key, request.value)) is not None:
+        found.append(f"The value of {request.key} {complaint}.")
+    found += _of_length(request, known)
+    waiting = [setting.key for setting in known.settings if setting.pending is not None]
+    if waiting:
+        found.append(f"Changes wait for the charge point's next boot: {', '.join(waiting)}.")
+    return found
+
+
+async def get_configuration(request: core.GetConfiguration, view: View) -> list[str]:
+    if not request.key:
+        return []
+    known = await configuration.get(view.store, view.tenant, view.charge_point)
+    most = known.number(MAX_KEYS)
+    if not most or len(request.key) <= most:
+        return []
+    return [f"The charge point may refuse more than {most} keys at once, its {MAX_KEYS}."]
+
+
+def _of_key(key: str, known: Configuration) -> list[str]:
+    setting, specified = known.find(key), configuration_keys.of(key)
+    if setting is not None and not setting.supported:
+        return [f"The charge point said on {times.text(setting.known_ms)} that it has no key {key}."]
+    if setting is not None and setting.readonly is not None:
+        told = f"The charge point said on {times.text(setting.known_ms)} that {key} is read-only."
+        return [told] if setting.readonly else []
+    if specified is not None and specified.access == "R":
+        return [f"By specification {key} is read-only (section 9)."]
+    # It keeps its password to itself, so that its list says nothing of it.
+    if setting is None and known.complete_ms is not None and not configuration.is_secret(key):
+        return [f"{key} was not among all the keys that it told on {times.text(known.complete_ms)}."]
+    return []
+
+
+def _of_length(request: core.ChangeConfiguration, known: Configuration) -> list[str]:
+    length_key = configuration_keys.length_key(request.key)
+    most = None if length_key is None else known.number(length_key)
+    if most is None or len(request.value.split(",")) <= most:
+        return []
+    return [f"The value of {request.key} has more than {most} items, the charge point's {length_key}."]
+
+
+WARNERS: dict[type[Message], Warner] = {
+    core.ChangeConfiguration: change_configuration,
+    core.GetConfiguration: get_configuration,
+}

@@ -1,0 +1,57 @@
+"""Core profile: transactions, connectors and tags that we know otherwise."""
+
+from admin.commands.warnings import smart_charging
+from admin.commands.warnings.id_tags import of_tag
+from admin.commands.warnings.view import View, Warner, no_such_connector
+from gateway.ocpp16.charging import rules
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.messages.types import Message
+from state import transactions
+
+_FREE = frozenset({"Available", "Preparing", "Finishing", "Reserved"})
+
+
+async def remote_start_transaction(request: core.RemoteStartTransaction, view: View) -> list[str]:
+    found = await of_tag(request.id_tag, view)
+    if request.connector_id is None:
+        found.append("Without connectorId some charge points answer Rejected.")
+    elif request.connector_id <= 0:
+        found.append("A remote start's connectorId must be greater than 0 (section 6.33).")
+    else:
+        known = await view.connectors()
+        found += no_such_connector(request.connector_id, known)
+        connector = known.get(request.connector_id)
+        if connector is not None and connector.status not in _FREE:
+            found.append(f"Connector {request.connector_id} is {connector.status}, as far as we know.")
+    if (profile := request.charging_profile) is not None:
+        abilities = await smart_charging.abilities(view)
+        found += rules.for_remote_start(profile, abilities, view.store.server_time_ms())
+    return found
+
+
+async def remote_stop_transaction(request: core.RemoteStopTransaction, view: View) -> list[str]:
+    public = transactions.public_id(view.charge_point, request.transaction_id)
+    known = await transactions.get(view.store, view.tenant, public)
+    if known is None:
+        return [f"No transaction {request.transaction_id} of this charge point is known here."]
+    if known.stopped_ms is not None:
+        return [f"Transaction {request.transaction_id} has stopped already."]
+    return []
+
+
+async def change_availability(request: core.ChangeAvailability, view: View) -> list[str]:
+    return no_such_connector(request.connector_id, await view.connectors()) if request.connector_id else []
+
+
+async def unlock_connector(request: core.UnlockConnector, view: View) -> list[str]:
+    if request.connector_id == 0:
+        return ["Connector 0 is the charge point as a whole and has no lock."]
+    return no_such_connector(request.connector_id, await view.connectors())
+
+
+WARNERS: dict[type[Message], Warner] = {
+    core.ChangeAvailability: change_availability,
+    core.RemoteStartTransaction: remote_start_transaction,
+    core.RemoteStopTransaction: remote_stop_transaction,
+    core.UnlockConnector: unlock_connector,
+}

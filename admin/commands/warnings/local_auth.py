@@ -1,0 +1,82 @@
+"""LocalAuthListManagement profile: versions, lengths and lists that we know otherwise."""
+
+from collections import Counter
+
+from admin.commands.warnings.view import View, Warner
+from gateway.ocpp16.messages import local_auth
+from gateway.ocpp16.messages.types import Message
+from state.charge_points import configuration
+from state.features import local_lists
+from state.features.local_lists import Heads
+from state.keys import ChargePointKeys
+from state.tenants.id_tags import fold
+
+MESSAGE_LENGTH, LIST_LENGTH = "SendLocalListMaxLength", "LocalAuthListMaxLength"
+_NAMED = 5
+
+
+async def send_local_list(request: local_auth.SendLocalList, view: View) -> list[str]:
+    keys = ChargePointKeys(view.tenant, view.charge_point)
+    heads = await local_lists.heads(view.store, keys)
+    return [
+        *_of_version(request.list_version, heads),
+        *_of_entries(request),
+        *_of_knowledge(request, heads),
+        *await _of_lengths(request, view, keys),
+    ]
+
+
+def _of_version(version: int, heads: Heads) -> list[str]:
+    if version <= 0:
+        return [f"A list version is never 0 nor less (errata 2025-04, 9); {version} is sent."]
+    accepted = heads.accepted
+    if accepted is not None and version <= accepted.list_version:
+        have = accepted.list_version
+        return [f"The charge point has version {have}; one not above it may be answered VersionMismatch."]
+    return []
+
+
+def _of_entries(request: local_auth.SendLocalList) -> list[str]:
+    entries, found = request.local_authorization_list or (), []
+    bare = [data.id_tag for data in entries if data.id_tag_info is None]
+    if bare and request.update_type == "Full":
+        found.append(f"In a Full list every entry must have an idTagInfo; without one: {_some(bare)}.")
+    counts = Counter(fold(data.id_tag) for data in entries)
+    twice = [tag for tag, count in counts.items() if count > 1]
+    if twice:
+        found.append(f"Letters compare without regard to case; more than once on the list: {_some(twice)}.")
+    return found
+
+
+def _of_knowledge(request: local_auth.SendLocalList, heads: Heads) -> list[str]:
+    if heads.reported is not None and heads.reported.list_version == -1:
+        return ["The charge point reported the list version -1: it has no local list."]
+    if request.update_type == "Differential" and not heads.known:
+        return ["What is on the charge point's list is not known for certain: a Full list would make it so."]
+    return []
+
+
+async def _of_lengths(request: local_auth.SendLocalList, view: View, keys: ChargePointKeys) -> list[str]:
+    known = await configuration.get(view.store, view.tenant, view.charge_point)
+    entries, found = request.local_authorization_list or (), []
+    most = known.number(MESSAGE_LENGTH)
+    if most is not None and len(entries) > most:
+        found.append(f"{len(entries)} entries are more than the charge point takes at once: {most}.")
+    most = known.number(LIST_LENGTH)
+    if most is None:
+        return found
+    tags = {fold(data.id_tag) for data in entries if data.id_tag_info is not None}
+    if request.update_type == "Differential":
+        before = (await local_lists.read(view.store, keys)).accepted
+        tags |= set(before) - {fold(data.id_tag) for data in entries if data.id_tag_info is None}
+    if len(tags) > most:
+        found.append(f"The list would have {len(tags)} entries, and the charge point keeps {most}.")
+    return found
+
+
+def _some(tags: list[str]) -> str:
+    more = f" and {len(tags) - _NAMED} more" if len(tags) > _NAMED else ""
+    return ", ".join(tags[:_NAMED]) + more
+
+
+WARNERS: dict[type[Message], Warner] = {local_auth.SendLocalList: send_local_list}

@@ -1,0 +1,25 @@
+"""RemoteTrigger profile: connectors that a triggered message does not have, or that we know otherwise."""
+
+from admin.commands.warnings.view import View, Warner, no_such_connector
+from gateway.ocpp16.messages import remote_trigger
+from gateway.ocpp16.messages.types import Message
+
+_OF_A_CONNECTOR = frozenset({"MeterValues", "StatusNotification"})
+
+
+async def trigger_message(request: remote_trigger.TriggerMessage, view: View) -> list[str]:
+    return await of_connector(request.requested_message, request.connector_id, view)
+
+
+async def of_connector(requested_message: str, connector_id: int | None, view: View) -> list[str]:
+    """Judge the connector of a trigger (section 5.17)."""
+    if connector_id is None:
+        return []
+    if requested_message not in _OF_A_CONNECTOR:
+        return [f"{requested_message} is of no connector: the charge point ignores the connectorId."]
+    if connector_id <= 0:
+        return ["A trigger's connectorId must be greater than 0; without one all connectors are meant."]
+    return no_such_connector(connector_id, await view.connectors())
+
+
+WARNERS: dict[type[Message], Warner] = {remote_trigger.TriggerMessage: trigger_message}

@@ -1,0 +1,73 @@
+"""Reservation profile: connectors, tags and reservations that we know otherwise."""
+
+from admin.commands.warnings.id_tags import of_tag
+from admin.commands.warnings.view import View, Warner, no_such_connector
+from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.messages import reservation
+from gateway.ocpp16.messages.types import Message
+from state.charge_points import configuration
+from state.features import reservations
+from state.features.reservations import Reservation
+from state.keys import ChargePointKeys
+
+ZERO_SUPPORTED = "ReserveConnectorZeroSupported"
+
+_OVER = {"used": "is used already", "cancelled": "was cancelled already", "expired": "has expired already"}
+
+
+async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
+    found = await _of_connector(request.connector_id, view)
+    found += await of_tag(request.id_tag, view)
+    expires_ms = timestamps.parse(request.expiry_date).ms
+    if expires_ms is not None and expires_ms <= view.store.server_time_ms():
+        found.append("The expiryDate has passed already.")
+    if request.reservation_id == 0:
+        found.append("Reservation id 0 means none to many charge points: no start uses it.")
+    before = await _known(request.reservation_id, view)
+    if before is not None and before.state == "active":
+        found.append(
+            f"Reservation {request.reservation_id} stands already and is replaced if this is accepted."
+        )
+    return found
+
+
+async def cancel_reservation(request: reservation.CancelReservation, view: View) -> list[str]:
+    known = await _known(request.reservation_id, view)
+    if known is None:
+        return [f"No reservation {request.reservation_id} of this charge point is known here."]
+    over = _OVER.get(known.state)
+    return [] if over is None else [f"Reservation {request.reservation_id} {over}."]
+
+
+async def _known(reservation_id: int, view: View) -> Reservation | None:
+    keys = ChargePointKeys(view.tenant, view.charge_point)
+    return await reservations.get(view.store, keys, reservation_id)
+
+
+async def _of_connector(connector_id: int, view: View) -> list[str]:
+    if connector_id == 0:
+        return await _of_connector_zero(view)
+    known = await view.connectors()
+    connector = known.get(connector_id)
+    if connector is None:
+        return no_such_connector(connector_id, known)
+    if connector.status == "Available":
+        return []
+    return [
+        f"Connector {connector_id} is {connector.status}, as far as we know; an Available one is asked for."
+    ]
+
+
+async def _of_connector_zero(view: View) -> list[str]:
+    known = await configuration.get(view.store, view.tenant, view.charge_point)
+    if known.find(ZERO_SUPPORTED) is None:
+        return [f"Connector 0, any connector, is only for charge points with {ZERO_SUPPORTED}: ask this one."]
+    if known.flag(ZERO_SUPPORTED):
+        return []
+    return [f"Connector 0, any connector, is not for this charge point: its {ZERO_SUPPORTED} is not true."]
+
+
+WARNERS: dict[type[Message], Warner] = {
+    reservation.CancelReservation: cancel_reservation,
+    reservation.ReserveNow: reserve_now,
+}

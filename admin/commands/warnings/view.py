@@ -1,0 +1,38 @@
+"""What we believe of the charge point that is about to be asked."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from state.charge_points import ChargePoint, connectors
+from state.charge_points.connectors import Connector
+from state.store import Store
+
+type Warner = Callable[[Any, View], Awaitable[list[str]]]
+
+
+class View(NamedTuple):
+    """Reads on demand: most commands need nothing but the record."""
+
+    store: Store
+    record: ChargePoint
+
+    @property
+    def tenant(self) -> str:
+        return self.record.tenant
+
+    @property
+    def charge_point(self) -> str:
+        return self.record.id
+
+    async def connectors(self) -> dict[int, Connector]:
+        """By number; 0 is the charge point as a whole. Empty if it has told of none."""
+        found = await connectors.get_all(self.store, self.tenant, self.charge_point)
+        return {connector.connector_id: connector for connector in found}
+
+
+def no_such_connector(connector_id: int, known: dict[int, Connector]) -> list[str]:
+    """Say so if the charge point told of connectors, but not of this one."""
+    if connector_id in known or not known:
+        return []
+    heard = ", ".join(map(str, sorted(known)))
+    return [f"The charge point has not told of a connector {connector_id}; it told of {heard}."]

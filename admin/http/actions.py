@@ -1,0 +1,67 @@
+"""Which OCPP actions an operator may ask for, and whether a body is a valid request of that action."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from admin.http.problems import Fault, Problem, pointer
+from gateway.ocpp16 import actions
+from gateway.ocpp16.errors import PayloadInvalid
+from gateway.ocpp16.faults.reading import not_one_of
+from gateway.ocpp16.messages.types import Message
+
+COMMANDS = actions.sent_by(actions.Sender.CENTRAL_SYSTEM)
+
+_STEP = re.compile(r"[^.\[\]]+")
+
+
+def read(action: str, payload: bytes) -> Message:
+    """Read a payload as strictly as a charge point might.
+
+    Raises Problem: 404 for the action, 422 with the field's path.
+    """
+    if action not in COMMANDS:
+        text = not_one_of(action, tuple(COMMANDS), "no action of a central system in OCPP 1.6")
+        raise Problem(404, "unknown-action", f"{text}.")
+    try:
+        return actions.decode_request(action, payload)
+    except PayloadInvalid as error:
+        fault = Fault(detail=error.text, pointer=pointer(_STEP.findall(error.path)))
+        raise Problem(
+            422,
+            "invalid-payload",
+            error.text,
+            errors=[fault],
+            members={"code": error.code, "path": error.path},
+        ) from None
+
+
+def request_body() -> dict[str, Any]:
+    """OpenAPI: any of the actions' requests; which one is the path's to say."""
+    references, _ = _schemas()
+    return {
+        "required": False,
+        "description": "Payload of the OCPP 1.6 request, by the schema that is named like the action; "
+        "nothing stands for `{}`.",
+        "content": {
+            "application/json": {
+                "schema": {"anyOf": list(references)},
+                "examples": {
+                    "RemoteStopTransaction": {"value": {"transactionId": 7}},
+                    "Reset": {"value": {"type": "Soft"}},
+                    "ClearCache": {"value": {}},
+                },
+            }
+        },
+    }
+
+
+def schemas() -> dict[str, Any]:
+    """OpenAPI: one schema per request, under the action's name, so that a client sees what each wants."""
+    return _schemas()[1]
+
+
+def _schemas() -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+    requests = [action.request for action in COMMANDS.values()]
+    return msgspec.json.schema_components(requests, ref_template="#/components/schemas/{name}")

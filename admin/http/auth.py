@@ -1,0 +1,56 @@
+"""Bearer API keys, looked at on every request: a revoked key works no more on the next one."""
+
+from quart import g, request
+
+from admin.http.problems import Problem, not_found
+from admin.services import services
+from state.tenants import api_keys, tenants
+from state.tenants.api_keys import ApiKey
+
+SECRET_BYTES = 200
+_PUBLIC = frozenset({"openapi"})
+
+
+async def authorise() -> None:
+    """Stand before every route. Raises Problem: 401 for the key, 404 for a tenant unknown or foreign."""
+    if request.endpoint in _PUBLIC:
+        return
+    g.api_key = await verify(secret())
+    tenant = (request.view_args or {}).get("tenant")
+    if tenant is None:
+        return
+    if not allows(g.api_key, tenant):
+        raise not_found("tenant")
+    if request.endpoint == "tenants.put_tenant":
+        return
+    g.tenant = await tenants.get(services().store, tenant)
+    if g.tenant is None:
+        raise not_found("tenant")
+
+
+def secret() -> str:
+    """Take the bearer token of this request. Raises Problem (401)."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _unauthorised(
+            "Send an API key: `Authorization: Bearer csms_...`; `csms api-key create` makes one."
+        )
+    return token.strip()
+
+
+async def verify(given: str) -> ApiKey:
+    """Look the key up. Raises Problem (401)."""
+    key = None
+    if len(given) <= SECRET_BYTES and given.isascii():
+        key = await api_keys.verify(services().store, services().pepper, given)
+    if key is None:
+        raise _unauthorised("The API key is unknown or has been revoked.")
+    return key
+
+
+def allows(key: ApiKey, tenant: str) -> bool:
+    return key.tenants is None or tenant in key.tenants
+
+
+def _unauthorised(detail: str) -> Problem:
+    return Problem(401, "unauthorised", detail, headers={"WWW-Authenticate": 'Bearer realm="csms"'})

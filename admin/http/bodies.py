@@ -1,0 +1,76 @@
+"""What comes in and goes out as JSON: read strictly, each fault with its place, written without detours."""
+
+from typing import Any
+
+import msgspec
+from quart import Response, request
+
+from admin.http.explain import fault_in
+from admin.http.problems import Fault, Problem
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+async def body[T](model: type[T]) -> T:
+    """Read the body as `model`. Raises Problem: 400 not JSON, 415 not said to be JSON, 422 wrong content."""
+    raw = await raw_body()
+    try:
+        return msgspec.json.decode(raw, type=model)
+    except msgspec.ValidationError as error:
+        raise _invalid(fault_in(error, model)) from None
+    except _UNREADABLE as error:
+        raise _not_json(error) from None
+
+
+async def raw_body() -> bytes:
+    """Read the body as it was sent; an absent one counts as `{}`."""
+    raw = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    if not raw:
+        return b"{}"
+    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
+        raise Problem(
+            415, "unsupported-media-type", "Send the body as JSON, with Content-Type: application/json."
+        )
+    return raw
+
+
+def json_object(raw: bytes) -> bytes:
+    """`raw` on one line without spaces. Raises Problem (400, 422) unless it is one JSON object."""
+    try:
+        msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        return msgspec.json.format(raw, indent=-1)
+    except msgspec.ValidationError as error:
+        raise _invalid(fault_in(error, dict)) from None
+    except _UNREADABLE as error:
+        raise _not_json(error) from None
+
+
+def query[T](model: type[T]) -> T:
+    """Read the query string as `model`, whose fields name every parameter there is. Raises Problem (422)."""
+    values: dict[str, Any] = {}
+    for name, given in request.args.lists():
+        if len(given) > 1:
+            raise _invalid(Fault(detail=f"The parameter {name} is given more than once.", parameter=name))
+        values[name] = given[0]
+    try:
+        return msgspec.convert(values, model, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(fault_in(error, model, in_query=True)) from None
+
+
+def answer(content: Any, status: int = 200, **headers: str) -> Response:
+    return Response(msgspec.json.encode(content), status, headers, content_type="application/json")
+
+
+def no_content() -> Response:
+    response = Response(b"", 204)
+    del response.headers["Content-Type"]
+    return response
+
+
+def _invalid(fault: Fault) -> Problem:
+    return Problem(422, "invalid-request", fault.detail, errors=[fault])
+
+
+def _not_json(error: Exception) -> Problem:
+    return Problem(400, "not-json", f"The body is not valid JSON: {error}.")

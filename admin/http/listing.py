@@ -1,0 +1,32 @@
+"""What all lists share: `limit` and `cursor` in, `items` and `next` out."""
+
+from typing import Annotated
+
+import msgspec
+from quart import Response
+
+from admin.http.problems import Fault, Problem, invalid, response
+from state.paging import BadCursor
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many items at most.", examples=[100])]
+Cursor = Annotated[
+    Annotated[str, msgspec.Meta(max_length=2000)] | None,
+    msgspec.Meta(description="`next` of the page before; opaque. Leave it out for the first page."),
+]
+Next = Annotated[
+    str | None,
+    msgspec.Meta(description="Give it as `cursor` for the next page; null: this was the last one."),
+]
+
+
+class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Limit = 100
+    cursor: Cursor = None
+
+
+def bad_cursor() -> Problem:
+    return invalid(Fault(detail="This is no cursor of this list; start without one.", parameter="cursor"))
+
+
+def of_bad_cursor(_error: BadCursor) -> Response:
+    return response(bad_cursor())

@@ -1,0 +1,151 @@
+"""The OpenAPI 3.1 document: quart-schema's, with references that resolve and errors described."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from quart_schema.openapi import OpenAPIProvider
+from quart_schema.validation import DataSource
+from werkzeug.routing.converters import BaseConverter
+
+from admin.http.actions import COMMANDS
+from admin.http.problems import ProblemDocument
+
+_REF = "#/components/schemas/{name}"
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(name="ProblemDocument")}}}
+
+_ALWAYS = {
+    400: "The path, or the JSON of the body, cannot be read.",
+    401: "No API key, or one that is unknown or revoked.",
+    503: "The store does not answer; the header Retry-After says when to try again.",
+}
+_WITH_NAMES = {404: "There is no such thing, or the API key may not see it."}
+_WITH_INPUT = {422: "The content is not valid; `errors` says what is wrong where."}
+_WITH_BODY = {
+    408: "The body did not arrive in time.",
+    413: "The body is larger than 256 KiB.",
+    415: "The body is not said to be JSON.",
+}
+
+PARTS = {
+    "tenant": "Name of the tenant.",
+    "token_id": "Id of the token, as the list of tokens shows it; never the secret.",
+    "charge_point": "Identity of the charge point, as it stands in the path that it connects to.",
+    "tag": "Id tag; letters compare without regard to case.",
+    "transaction": "Public id of the transaction: `<charge point>.<n>`.",
+    "orphan": "Id of the orphaned stop, as the list shows it.",
+    "reservation": "Id of the reservation, a whole number.",
+    "charging_profile": "chargingProfileId, a whole number.",
+    "command": "Id of the command, as its POST answered it.",
+    "job": "Id of the job: that of the command which began it.",
+    "certificate": "Id of a certificate that the charge point reported, as the list shows it.",
+    "security_event": "Id of the security event, as the list shows it.",
+    "data_transfer": "Id of what came by DataTransfer, as the list shows it.",
+    "vendor": "Vendor id of DataTransfer; letters compare without regard to case.",
+    "action": "OCPP 1.6 action that a central system may ask for.",
+}
+_CHOICES: dict[str, dict[str, Any]] = {"action": {"type": "string", "enum": [*COMMANDS]}}
+
+
+def describes[View: Callable[..., Any]](**extra: Any) -> Callable[[View], View]:
+    """Add to a route's operation what cannot be read off it.
+
+    `parameters`, `requestBody`, `responses` and `schemas` as in the document; `problems` by status.
+    """
+
+    def decorate(view: View) -> View:
+        view.openapi_extra = extra  # type: ignore[attr-defined]  # as quart-schema's own decorators do
+        return view
+
+    return decorate
+
+
+# ruff: noqa: ARG002  the methods' arguments are quart-schema's
+class Document(OpenAPIProvider):
+    _schema: dict[str, Any] | None = None
+
+    def schema(self) -> dict[str, Any]:
+        if self._schema is None:  # The routes do not change once the app is made.
+            schema = super().schema()
+            _, schemas = components(ProblemDocument)
+            schema["components"]["schemas"].update(schemas)
+            schema["paths"] = dict(sorted(schema["paths"].items()))
+            self._schema = schema
+        return self._schema
+
+    def build_paths(self, rule: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        paths, schemas = super().build_paths(rule)
+        extra = getattr(self._app.view_functions[rule.endpoint], "openapi_extra", {})
+        for methods in paths.values():
+            for method, operation in methods.items():
+                _complete(operation, method, extra)
+        return paths, {**schemas, **extra.get("schemas", {})}
+
+    def build_path_parameter(self, name: str, converter: BaseConverter) -> dict[str, Any]:
+        schema = _CHOICES.get(name) or {"type": "string", "minLength": 1, "maxLength": 255}
+        return {"name": name, "in": "path", "required": True, "description": PARTS[name], "schema": schema}
+
+    def build_querystring_parameters(self, model: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        _, schemas = components(model)
+        own = schemas.pop(model.__name__)
+        parameters = []
+        for name, schema in own["properties"].items():
+            required = name in own.get("required", ())
+            parameter = {"name": name, "in": "query", "required": required, "schema": schema}
+            if description := schema.pop("description", None):
+                parameter["description"] = description
+            if schema.get("default", ...) is None:
+                del schema["default"]  # In a query, absent is absent.
+            if len(choices := [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]) == 1:
+                schema.pop("anyOf")
+                schema.update(choices[0])
+            parameters.append(parameter)
+        return parameters, schemas
+
+    def build_request_body(self, model: Any, source: DataSource) -> tuple[dict[str, Any], dict[str, Any]]:
+        reference, schemas = components(model)
+        content = {"application/json": {"schema": reference}}
+        # An absent body counts as `{}`.
+        own = schemas.get(getattr(model, "__name__", ""), reference)
+        needed = bool(own.get("required") or own.get("minProperties"))
+        return {"required": needed, "content": content}, schemas
+
+    def build_response_object(self, model: Any, headers_model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        if model is None:
+            return {"description": "Done; there is nothing to say."}, {}
+        reference, schemas = components(model)
+        description = " ".join((model.__doc__ or "The answer.").split())
+        return {"description": description, "content": {"application/json": {"schema": reference}}}, schemas
+
+    def operation_id(self, method: str, path: str, func: Any) -> str:
+        return str(func.__name__)
+
+
+def components(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give a reference to the model's schema, and all schemas that it leads to."""
+    (reference,), schemas = msgspec.json.schema_components([model], ref_template=_REF)
+    return reference, schemas
+
+
+def _complete(operation: dict[str, Any], method: str, extra: dict[str, Any]) -> None:
+    responses = operation["responses"] = dict(operation["responses"])
+    operation["parameters"] = [*operation["parameters"], *extra.get("parameters", ())]
+    errors = dict(_ALWAYS)
+    if operation["parameters"]:
+        errors |= _WITH_NAMES
+    if method in {"put", "post"} or any(p["in"] == "query" for p in operation["parameters"]):
+        errors |= _WITH_INPUT
+    if "requestBody" in operation or "requestBody" in extra:
+        errors |= _WITH_BODY
+    for status, description in {**errors, **extra.get("problems", {})}.items():
+        responses.setdefault(status, {"description": description, "content": _PROBLEM})
+    responses.update(extra.get("responses", {}))
+    if "requestBody" in extra:
+        operation["requestBody"] = extra["requestBody"]
+    operation["responses"] = {str(status): responses[status] for status in sorted(responses, key=str)}
+    operation["security"] = [{"apiKey": []}]
+    if operation.get("description"):
+        operation["description"] = re.sub(r"(?<!\n)\n(?!\n)", " ", operation["description"].strip())
+    else:
+        operation.pop("description", None)

@@ -1,0 +1,74 @@
+"""Server-sent events: what the streams of this API have in common."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+from quart import Response, request
+
+from admin.http import auth
+from admin.http.problems import Problem
+from admin.services import services
+from state.errors import StateError
+from state.tenants import api_keys, tenants
+
+HEARTBEAT_S = 10.0
+RETRY = b"retry: 2000\n"
+STILL_HERE = b": still here\n\n"
+TOO_MANY = b"too many clients listen here"
+STORE_AWAY = b"the store does not answer"
+KEY_GONE = b"the API key or the tenant is gone"
+# What a charge point sent may hold line breaks of its own, which would end the event there.
+_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
+
+LAST_EVENT_ID: dict[str, Any] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The last `id:` received: the stream goes on behind it. Browsers send it unasked.",
+    "schema": {"type": "string", "maxLength": 8000},
+}
+
+
+def block(kind: bytes, data: bytes) -> bytes:
+    """One event; `data` is JSON."""
+    return b"event: " + kind + b"\ndata: " + data.translate(_ONE_LINE) + b"\n\n"
+
+
+def end(reason: bytes) -> bytes:
+    """The last event: why we close."""
+    return block(b"end", b'{"reason":"' + reason + b'"}')
+
+
+def last_event_id() -> str:
+    return request.headers.get("Last-Event-ID", "").strip()
+
+
+def too_many() -> Problem:
+    return Problem(
+        503, "too-many-clients", "Too many clients listen here; try again.", headers={"Retry-After": "10"}
+    )
+
+
+def response(blocks: AsyncGenerator[bytes] | bytes) -> Response:
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    made = Response(blocks, 200, headers, content_type="text/event-stream")
+    made.timeout = None  # Quart's own would cut the stream.
+    return made
+
+
+def key_stands(tenant: str) -> Callable[[], Awaitable[bool]]:
+    """Look at the key again with each heartbeat: a stream lives for days."""
+    held, secret = services(), auth.secret()
+
+    async def stands() -> bool:
+        try:
+            key = await api_keys.verify(held.store, held.pepper, secret)
+            return (
+                key is not None
+                and auth.allows(key, tenant)
+                and await tenants.get(held.store, tenant) is not None
+            )
+        except StateError:
+            return True  # Nothing is known to be wrong; and nothing new can be read either.
+
+    return stands

@@ -1,0 +1,44 @@
+"""Times of the API: RFC 3339 text in UTC. The store counts integer milliseconds."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from admin.http.problems import Fault, invalid, pointer
+
+_UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_FIRST_MS, _LAST_MS = (
+    (datetime.fromisoformat(at) - _EPOCH) // _MILLISECOND
+    for at in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z")
+)
+
+
+def text(milliseconds: int) -> str:
+    """Write a moment. What a charge point's offset moves out of the years 1 to 9999 stops at their ends."""
+    moment = _EPOCH + min(max(milliseconds, _FIRST_MS), _LAST_MS) * _MILLISECOND
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def maybe_text(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else text(milliseconds)
+
+
+def as_sent_or(sent: str, milliseconds: int) -> str:
+    """Keep the charge point's own spelling where it is RFC 3339 in UTC, else write the moment it meant."""
+    return sent if _UTC_TEXT.fullmatch(sent) else text(milliseconds)
+
+
+def utc_text(moment: datetime, *where: str) -> str:
+    """Write what stands at `where` of the body. Raises Problem (422) for what UTC has no year for."""
+    timespec = "milliseconds" if moment.microsecond else "seconds"
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        detail = "In UTC this is not within the years 1 to 9999."
+        raise invalid(Fault(detail=detail, pointer=pointer(where))) from None
+    return utc.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

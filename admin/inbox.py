@@ -1,0 +1,102 @@
+"""The admin process as a node with an inbox: an answer there wakes the request that waits for it.
+
+The inbox is only a wake-up: a request re-reads its record every second whatever it hears.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import trio
+
+from state.errors import StateError
+from state.nodes import inbox, nodes
+from state.nodes.nodes import Node
+from state.store import Store
+
+BEAT_S = 3.0
+BLOCK_MS = 2_000
+_RETRY_S = 0.5
+
+_log = structlog.get_logger("csms.admin")
+
+
+class Answers:
+    def __init__(self, store: Store, incarnation: str) -> None:
+        self.incarnation = incarnation
+        self._store = store
+        self._waiting: dict[str, set[Wake]] = {}
+
+    async def run(self, node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Register the node, keep it alive and listen, until cancelled; leave the store clean behind."""
+        await nodes.register(self._store, self.incarnation, node)
+        task_status.started()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._beat, node)
+                nursery.start_soon(self._listen)
+        finally:
+            with trio.move_on_after(1, shield=True):
+                try:
+                    await nodes.leave(self._store, self.incarnation)
+                except StateError:
+                    _log.info("node_not_left")  # The others find the counter standing still.
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    @contextmanager
+    def listening(self, command_id: str) -> Iterator["Wake"]:
+        wake = Wake()
+        waiting = self._waiting.setdefault(command_id, set())
+        waiting.add(wake)
+        try:
+            yield wake
+        finally:
+            waiting.discard(wake)
+            if not waiting:
+                self._waiting.pop(command_id, None)
+
+    async def _beat(self, node: Node) -> None:
+        while True:
+            await trio.sleep(BEAT_S)
+            try:
+                if not await nodes.beat(self._store, self.incarnation):
+                    await nodes.register(self._store, self.incarnation, node)
+            except StateError as error:
+                _log.info("node_beat_failed", why=str(error))
+
+    async def _listen(self) -> None:
+        after = "0"
+        while True:
+            try:
+                for entry, message in await inbox.read(self._store, self.incarnation, after, BLOCK_MS):
+                    after = entry
+                    if message.get("kind") == "answer":
+                        self._wake(message.get("command"))
+            except StateError as error:
+                _log.info("inbox_not_read", why=str(error))
+                await trio.sleep(_RETRY_S)
+
+    def _wake(self, command_id: object) -> None:
+        if isinstance(command_id, str):
+            for wake in self._waiting.get(command_id, ()):
+                wake.set()
+
+
+class Wake:
+    """An event that can be waited for again and again; what happens between two waits is not lost."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self, at_most_s: float) -> bool:
+        """False: the time passed."""
+        with trio.move_on_after(at_most_s):
+            await self._event.wait()
+        woken, self._event = self._event.is_set(), trio.Event()
+        return woken

@@ -1,0 +1,96 @@
+"""The process behind `csms admin`: the store, the node with its inbox, the feed, the API, the probes."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import structlog
+import trio
+
+from admin.app import create_app
+from admin.config import AdminConfig
+from admin.hypercorn import listen, serve_app
+from admin.inbox import Answers
+from admin.services import Services
+from gateway.service import collector, health, logs, metrics
+from gateway.service.metrics import Reading
+from state.events.feed import Feed
+from state.nodes import nodes
+from state.nodes.nodes import Node
+from state.store import Store, open_store
+
+type Ready = Callable[[dict[str, int]], None]
+
+_log = structlog.get_logger("csms.admin")
+
+
+def run(config: AdminConfig, ready: Ready) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is called once, with the ports `admin` and `health`.
+
+    Raises StoreUnavailable, StoreRefused, ConfigError, OSError: each with one clear line.
+    """
+    logs.configure(config.logs.level, config.logs.format)
+
+    def settled(ports: dict[str, int]) -> None:
+        collector.settle()
+        ready(ports)
+
+    trio.run(_until_signalled, config, settled)
+
+
+async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> None:
+    """As `run`, until `stop` is set."""
+    pepper = config.security.pepper.encode()
+    listening, limits = config.listen, config.limits
+    with listen(listening.host, listening.port, unacknowledged_s=limits.unacknowledged_s) as listener:
+        async with open_store(config.store) as store, trio.open_nursery() as nursery:
+            answers = Answers(store, nodes.new_incarnation())
+            await nursery.start(answers.run, _node(store))
+            feed = Feed(store)
+            await nursery.start(feed.run)
+            app = create_app(Services(store, pepper, answers, feed, limits.event_clients), limits)
+            lag = metrics.LoopLag()
+            nursery.start_soon(lag.watch)
+            registry = metrics.new_registry(lag.readings, partial(_readings, store, feed, answers))
+            probes = partial(
+                health.serve_health,
+                listening.health_host,
+                listening.health_port,
+                # An absent store is no reason to send nobody here: they get a 503 that says so.
+                ready=lambda: not stop.is_set(),
+                registry=registry,
+            )
+            health_port = await nursery.start(probes)
+            async with trio.open_nursery() as serving:
+                await serving.start(serve_app, app, listener, limits, stop)
+                ports = {"admin": listener.getsockname()[1], "health": health_port}
+                _log.info("admin_serving", host=listening.host, **ports)
+                ready(ports)
+            nursery.cancel_scope.cancel()
+
+
+async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_watch_signals, stop)
+        await serve_admin(config, stop, ready)
+        nursery.cancel_scope.cancel()
+
+
+async def _watch_signals(stop: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            _log.info("admin_stopping", signal=signal.Signals(number).name)
+            stop.set()
+
+
+def _node(store: Store) -> Node:
+    return Node(kind="admin", host=socket.gethostname(), pid=os.getpid(), started_ms=store.server_time_ms())
+
+
+def _readings(store: Store, feed: Feed, answers: Answers) -> Iterator[Reading]:
+    yield Reading("csms_admin_event_clients", "Clients that listen to events.", feed.subscribers, "gauge")
+    yield Reading("csms_admin_waiting_requests", "Requests waiting for a command.", answers.waiting, "gauge")
+    yield Reading("csms_store", "The store's client, by what is counted.", store.stats(), "gauge", "of")

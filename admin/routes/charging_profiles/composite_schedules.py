@@ -1,0 +1,244 @@
+"""What all charging profiles amount to: computed here, and compared with what the charge point says."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Annotated, Any
+
+import msgspec
+import trio
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+
+from admin.commands import send
+from admin.commands.answer import CommandAnswer, answer_of
+from admin.commands.query import PROBLEMS, WaitQuery
+from admin.http import bodies, times
+from admin.http.lookup import known
+from admin.http.openapi import describes
+from admin.routes.charging_profiles.charging_profiles import DoubtAnswer, doubt_answer
+from admin.services import services
+from gateway.ocpp16.charging import composite, difference
+from gateway.ocpp16.charging.composite import Composite, Installed, Running
+from gateway.ocpp16.faults import repairs, timestamps
+from gateway.ocpp16.messages.smart_charging import GetCompositeSchedule, GetCompositeScheduleResult
+from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit
+from state.features import charging_profiles
+from state.features.charging_profiles import Mirror
+from state.transactions.running import running
+
+blueprint = Blueprint("composite_schedules", __name__)
+tag_blueprint(blueprint, ["Charging profiles"])
+
+YEAR_S = 366 * 86_400
+
+Connector = Annotated[
+    int,
+    msgspec.Meta(ge=0, le=2**31 - 1, description="0: what is expected at the grid connection.", examples=[1]),
+]
+Duration = Annotated[int, msgspec.Meta(ge=1, le=YEAR_S, description="In seconds.", examples=[86400])]
+Unit = Annotated[
+    ChargingRateUnit | None,
+    msgspec.Meta(description="By default A if all profiles that count are in A, else W."),
+]
+Voltage = Annotated[
+    float,
+    msgspec.Meta(
+        ge=1, le=1000, description="Nominal voltage between a phase and neutral, to convert A and W."
+    ),
+]
+
+
+class CompositeQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    connector_id: Connector
+    duration: Duration = 86_400
+    charging_rate_unit: Unit = None
+    from_: Annotated[
+        Annotated[datetime, msgspec.Meta(tz=True)] | None,
+        msgspec.Meta(description="By default now.", examples=["2026-01-01T00:00:00Z"]),
+    ] = msgspec.field(default=None, name="from")
+    voltage: Voltage = 230.0
+
+
+class ComparisonQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
+    voltage: Voltage = 230.0
+
+
+class ComparisonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to ask the charge point for, and to compute."""
+
+    connector_id: Connector
+    duration: Duration = 86_400
+    charging_rate_unit: Unit = None
+
+
+class PeriodAnswer(msgspec.Struct, frozen=True):
+    """A limit, from then until the next one."""
+
+    start_period: Annotated[int, msgspec.Meta(description="Seconds after schedule_start.")]
+    limit: Annotated[
+        float | None, msgspec.Meta(description="null: no profile limits; the hardware does.", examples=[16])
+    ]
+    number_phases: int | None
+
+
+class CompositeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The composite schedule, as far as we know the profiles."""
+
+    connector_id: int
+    schedule_start: str
+    duration: Annotated[
+        int, msgspec.Meta(description="Seconds; less than asked if it would have more than 1024 periods.")
+    ]
+    charging_rate_unit: ChargingRateUnit
+    periods: tuple[PeriodAnswer, ...]
+    doubts: Annotated[tuple[DoubtAnswer, ...], msgspec.Meta(description="Why it may be otherwise, if so.")]
+
+
+class DifferenceAnswer(msgspec.Struct, frozen=True):
+    """Where the limits are not equal. null: that side names none."""
+
+    start: Annotated[int, msgspec.Meta(description="Seconds after schedule_start.")]
+    end: int
+    ours: float | None
+    theirs: float | None
+
+
+class ComparisonAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Our composite schedule, from the charge point's own scheduleStart on, and its."""
+
+    agrees: Annotated[
+        bool | None,
+        msgspec.Meta(description="Whether there are no differences; null: the charge point told none."),
+    ]
+    ours: CompositeAnswer
+    theirs: Annotated[
+        Any,
+        msgspec.Meta(description="Its answer, as OCPP names it.", extra_json_schema={"type": "object"}),
+    ]
+    differences: Annotated[
+        tuple[DifferenceAnswer, ...],
+        msgspec.Meta(
+            description="Up to 0.1 apart counts as equal, and what is shorter than 2 s is left out. Where no "
+            "profile limits, whatever the charge point says is its hardware's limit."
+        ),
+    ]
+    command: CommandAnswer
+
+
+_PATH = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-profiles/composite-schedule"
+
+
+@blueprint.get(_PATH)
+@document_querystring(CompositeQuery)
+@document_response(CompositeAnswer)
+async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
+    """Compute what the charging profiles allow on a connector, as far as we know them."""
+    asked = bodies.query(CompositeQuery)
+    await known(tenant, charge_point)
+    now_ms = services().store.server_time_ms()
+    start_ms = now_ms if asked.from_ is None else times.milliseconds(asked.from_)
+    request = ComparisonSettings(asked.connector_id, asked.duration, asked.charging_rate_unit)
+    found, mirror = await _composite(tenant, charge_point, request, start_ms, asked.voltage)
+    return bodies.answer(_answer(asked.connector_id, found, mirror))
+
+
+@blueprint.post(_PATH)
+@document_querystring(ComparisonQuery)
+@document_request(ComparisonSettings)
+@document_response(ComparisonAnswer, 200)
+@document_response(CommandAnswer, 202)
+@describes(problems=PROBLEMS)
+async def compare_composite_schedule(tenant: str, charge_point: str) -> Response:
+    """Ask the charge point for its composite schedule, and compare it with ours.
+
+    It sends GetCompositeSchedule. Where they differ, the charge point has other profiles than we believe,
+    knows limits of its own, or reads the rules otherwise.
+    """
+    asked, wanted = bodies.query(ComparisonQuery), await bodies.body(ComparisonSettings)
+    request = GetCompositeSchedule(
+        connector_id=wanted.connector_id,
+        duration=wanted.duration,
+        charging_rate_unit=wanted.charging_rate_unit,
+    )
+    sent = await send.send(tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
+    if sent.command.response is None:
+        return send.outcome(sent)
+    read = repairs.read_leniently(GetCompositeScheduleResult, bytes(sent.command.response))
+    result = msgspec.convert(read.message, GetCompositeScheduleResult)
+    theirs, start_ms = result.charging_schedule, sent.command.sent_ms or sent.command.created_ms
+    if result.schedule_start is not None:
+        start_ms = timestamps.parse(result.schedule_start).ms or start_ms
+    if theirs is not None:  # Theirs cannot be converted, as its phases may not be told.
+        wanted = msgspec.structs.replace(wanted, charging_rate_unit=theirs.charging_rate_unit)
+    ours, mirror = await _composite(tenant, charge_point, wanted, start_ms, asked.voltage)
+    accepted = result.status == "Accepted"
+    differences = difference.differences(ours, theirs) if accepted else ()
+    return bodies.answer(
+        ComparisonAnswer(
+            agrees=not differences if accepted else None,
+            ours=_answer(wanted.connector_id, ours, mirror),
+            theirs=sent.command.response,
+            differences=tuple(
+                DifferenceAnswer(one.start, one.end, _number(one.ours), _number(one.theirs))
+                for one in differences
+            ),
+            command=answer_of(sent.command, sent.warnings),
+        )
+    )
+
+
+async def _composite(
+    tenant: str, charge_point: str, wanted: ComparisonSettings, start_ms: int, voltage: float
+) -> tuple[Composite, Mirror]:
+    store = services().store
+    mirror = await charging_profiles.read(store, tenant, charge_point)
+    transactions = await running(store, tenant, charge_point)
+    # In a thread: hostile profiles take some tenths of a second.
+    compute = partial(
+        composite.composite,
+        list(_installed(mirror)),
+        connector_id=wanted.connector_id,
+        start_ms=start_ms,
+        duration=wanted.duration,
+        running=[
+            # A clock that is not set says nothing of when it began.
+            Running(
+                one.connector_id,
+                one.id,
+                one.started_ms if timestamps.plausible(one.started_ms, one.received_ms) else one.received_ms,
+            )
+            for one in transactions
+        ],
+        unit=wanted.charging_rate_unit,
+        voltage=Decimal(str(voltage)),
+    )
+    return await trio.to_thread.run_sync(compute), mirror
+
+
+def _installed(mirror: Mirror) -> Iterable[Installed]:
+    """In the order in which they were accepted."""
+    for one in sorted(mirror.profiles, key=lambda profile: profile.accepted_ms):
+        profile = msgspec.json.decode(one.payload, type=ChargingProfile)
+        yield Installed(one.connector_id, profile, one.transaction_id)
+
+
+def _answer(connector_id: int, found: Composite, mirror: Mirror) -> CompositeAnswer:
+    return CompositeAnswer(
+        connector_id=connector_id,
+        schedule_start=times.text(found.start_ms),
+        duration=found.duration,
+        charging_rate_unit=found.unit,
+        periods=tuple(
+            PeriodAnswer(one.start, None, None)
+            if one.rate is None
+            else PeriodAnswer(one.start, _number(one.rate.limit), one.rate.number_phases)
+            for one in found.periods
+        ),
+        doubts=tuple(map(doubt_answer, mirror.all_doubts)),
+    )
+
+
+def _number(limit: Decimal | None) -> float | None:
+    return None if limit is None else float(limit)

@@ -1,0 +1,69 @@
+"""Which SendLocalList messages bring a charge point's list to what is desired. Pure.
+
+A Full list that does not fit into one message is a Full one followed by Differentials; until the last of them
+is accepted, the charge point has a part of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from gateway.ocpp16.actions import encode
+from gateway.ocpp16.messages.local_auth import AuthorizationData, SendLocalList
+from gateway.ocpp16.messages.types import IdTagInfo
+from state.commands.record import PAYLOAD_BYTES_MAX
+from state.features.local_list_entries import Line, difference
+from state.features.local_lists import Lists
+
+type Kind = Literal["full", "differential", "auto"]
+
+_AROUND = 200
+"""Bytes of a message besides its entries, at most."""
+
+
+def plan(lists: Lists, kind: Kind, *, version: int, max_entries: int | None = None) -> list[SendLocalList]:
+    """List the messages, their versions from `version` upwards; none only if `auto` finds nothing to change.
+
+    `auto` is a Differential from what the charge point last accepted if that is known and shorter, else Full.
+    `max_entries` of a message; its bytes are bounded by what a command may carry.
+    """
+    whole: list[Line] = [(entry.id_tag, entry) for _, entry in sorted(lists.desired.items())]
+    changes = difference(lists.accepted, lists.desired)
+    if kind == "auto" and lists.heads.known and not changes:
+        return []
+    full = kind == "full" or (kind == "auto" and (not lists.heads.known or len(changes) > len(whole)))
+    parts = list(_parts(whole if full else changes, max_entries)) or [()]
+    return [
+        SendLocalList(
+            list_version=version + number,
+            update_type="Full" if full and number == 0 else "Differential",
+            local_authorization_list=tuple(part),
+        )
+        for number, part in enumerate(parts)
+    ]
+
+
+def _parts(lines: Sequence[Line], max_entries: int | None) -> Iterator[Sequence[AuthorizationData]]:
+    part: list[AuthorizationData] = []
+    left = PAYLOAD_BYTES_MAX - _AROUND
+    for line in lines:
+        data = _data(line)
+        size = len(encode(data)) + 1
+        if part and (size > left or len(part) == max_entries):
+            yield part
+            part, left = [], PAYLOAD_BYTES_MAX - _AROUND
+        part.append(data)
+        left -= size
+    if part:
+        yield part
+
+
+def _data(line: Line) -> AuthorizationData:
+    id_tag, entry = line
+    if entry is None:
+        return AuthorizationData(id_tag=id_tag)
+    return AuthorizationData(
+        id_tag=id_tag,
+        id_tag_info=IdTagInfo(
+            status=entry.status, expiry_date=entry.expiry_date, parent_id_tag=entry.parent_id_tag
+        ),
+    )

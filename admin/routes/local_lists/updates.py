@@ -1,0 +1,102 @@
+"""Bringing a charge point's local list to what is desired, message by message."""
+
+from typing import Annotated
+
+import msgspec
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+
+from admin.http import bodies
+from admin.http.lookup import keys_of
+from admin.http.openapi import describes
+from admin.routes.local_lists import sending
+from admin.routes.local_lists.plan import Kind
+from admin.routes.local_lists.sending import Outcome, Step
+from state.features.local_list_entries import ENTRIES
+
+blueprint = Blueprint("local_list_updates", __name__)
+tag_blueprint(blueprint, ["Local lists"])
+
+
+class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to bring the charge point's list to what is desired."""
+
+    type: Annotated[
+        Kind,
+        msgspec.Meta(
+            description="full: all entries. differential: what differs from what it last accepted, and be "
+            "it nothing. auto: a Differential if what it has is known and that is shorter, else Full; no "
+            "message if nothing differs."
+        ),
+    ] = "auto"
+    full_on_failure: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Answer Failed or VersionMismatch by a Full list of a higher version, once."
+        ),
+    ] = False
+    version: Annotated[
+        Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)] | None,
+        msgspec.Meta(description="Of the first message. By default one more than the last that is known."),
+    ] = None
+    max_entries: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=ENTRIES)] | None,
+        msgspec.Meta(
+            description="Of one message; more are sent in several, with rising versions. By default the "
+            "charge point's SendLocalListMaxLength if that is known; never more than 64 KiB."
+        ),
+    ] = None
+
+
+class SendQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    timeout: Annotated[
+        float,
+        msgspec.Meta(ge=1, le=600, description="Seconds that the charge point has for each of its answers."),
+    ] = 30.0
+
+
+class SendAnswer(msgspec.Struct, frozen=True):
+    """What was sent, and how it ended."""
+
+    outcome: Annotated[
+        Outcome,
+        msgspec.Meta(
+            description="What the charge point answered to the last step; after anything but accepted no "
+            "other step follows. waiting: too many requests wait here, so nobody has seen its answer yet. "
+            "not_understood: its answer had no status that OCPP knows."
+        ),
+    ]
+    steps: tuple[Step, ...]
+
+
+@blueprint.post("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/local-list/send")
+@document_querystring(SendQuery)
+@document_request(SendRequest)
+@document_response(SendAnswer, 200)
+@document_response(SendAnswer, 202)
+@describes(
+    problems={
+        409: "The charge point is offline, or no list was ever set for it.",
+        429: "Too many commands wait for this charge point. See Retry-After.",
+        502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own. "
+        "Or its answer cannot be read: then they say why.",
+        504: "No answer before the deadline. `id` names the command: a late answer shows there.",
+    }
+)
+async def send_local_list(tenant: str, charge_point: str) -> Response:
+    """Bring a charge point's local list to what is desired.
+
+    Sends one SendLocalList, or several if the entries do not fit into one, each after the answer to the one
+    before. 200 means that it has answered: look at `outcome`. In a problem, `steps` has those before it.
+    """
+    asked, wanted = bodies.query(SendQuery), await bodies.body(SendRequest)
+    done = await sending.send(
+        await keys_of(tenant, charge_point),
+        wanted.type,
+        full_on_failure=wanted.full_on_failure,
+        version=wanted.version,
+        max_entries=wanted.max_entries,
+        timeout_s=asked.timeout,
+    )
+    status = 202 if done.outcome == "waiting" else 200
+    return bodies.answer(SendAnswer(done.outcome, tuple(done.steps)), status)

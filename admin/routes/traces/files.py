@@ -1,0 +1,109 @@
+"""A trace as a file, for people or for programs to keep: written as it is read, a page at a time.
+
+The first line says which trace it is, and the last one whether all of it is there.
+"""
+
+import re
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
+
+import msgspec
+
+from admin.http import times
+from admin.routes.traces.answers import frame_answer, trace_answer
+from state.errors import StateError
+from state.store import Store
+from state.traces import traces
+from state.traces.traces import Entry, Trace
+
+_AT_ONCE = 500
+# Line breaks, and what a terminal would obey.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Form(Protocol):
+    content_type: str
+    suffix: str
+
+    def first(self, tenant: str, charge_point: str, trace: Trace) -> str: ...
+
+    def line(self, place: str, entry: Entry) -> str: ...
+
+    def last(self, complete: str) -> str: ...
+
+
+class Text:
+    content_type = "text/plain; charset=utf-8"
+    suffix = "txt"
+
+    def first(self, tenant: str, charge_point: str, trace: Trace) -> str:
+        return printable(
+            f"# Trace {trace.id} of {charge_point} of {tenant}, begun {times.text(trace.started_ms)}. "
+            "Times are UTC; in: from the charge point, out: to it; *** stands for a secret."
+        )
+
+    def line(self, place: str, entry: Entry) -> str:  # noqa: ARG002  the other form shows it
+        """Time, direction (`--` for a mark) and frame."""
+        if entry.mark:
+            return f"{times.text(entry.at_ms)} --  {printable(f'{entry.what}: {entry.note}')}"
+        rest = f" ... ({entry.length} bytes in all)" if entry.cut else ""
+        return f"{times.text(entry.at_ms)} {entry.what:<3} {printable(entry.frame)}{rest}"
+
+    def last(self, complete: str) -> str:
+        return f"# {complete}"
+
+
+class JsonLines:
+    content_type = "application/jsonl; charset=utf-8"
+    suffix = "jsonl"
+
+    def first(self, tenant: str, charge_point: str, trace: Trace) -> str:
+        return _json({"tenant": tenant, "trace": trace_answer(charge_point, trace)})
+
+    def line(self, place: str, entry: Entry) -> str:
+        return _json(frame_answer(place, entry))
+
+    def last(self, complete: str) -> str:
+        return _json({"end": complete})
+
+
+async def write(
+    store: Store, tenant: str, charge_point: str, trace: Trace, *, form: Form, wants: Callable[[Entry], bool]
+) -> AsyncGenerator[bytes]:
+    """Never raises for what the store does: the last line says that something is missing."""
+    yield form.first(tenant, charge_point, trace).encode() + b"\n"
+    place, wanted = "", 0
+    while True:
+        try:
+            read, entries = await traces.read(store, tenant, charge_point, after=place, limit=_AT_ONCE)
+        except StateError:
+            yield _last(form, "Incomplete: the store does not answer; try again.")
+            return
+        if read is None or read.id != trace.id:
+            yield _last(form, "Incomplete: another trace took its place.")
+            return
+        lines = [form.line(at, entry) for at, entry in entries if wants(entry)]
+        wanted += len(lines)
+        yield "".join(f"{line}\n" for line in lines).encode(errors="replace")
+        if len(entries) < _AT_ONCE:
+            yield _last(form, f"Complete: {wanted} lines, the trace {_state(read)}.")
+            return
+        place = entries[-1][0]
+
+
+def printable(text: str) -> str:
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _last(form: Form, complete: str) -> bytes:
+    return form.last(complete).encode() + b"\n"
+
+
+def _state(trace: Trace) -> str:
+    if trace.ended is None:
+        return "is still running"
+    return f"ended at {times.text(trace.ended_ms or trace.until_ms)} ({trace.ended})"
+
+
+def _json(content: object) -> str:
+    return msgspec.json.encode(content).decode()

@@ -1,0 +1,145 @@
+"""A trace as it grows: server-sent events, to be resumed where they broke, to the trace's end."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import msgspec
+import trio
+from quart import Blueprint, Response, request
+from quart_schema import tag_blueprint
+
+from admin.http import sse
+from admin.http.openapi import components, describes
+from admin.http.problems import Fault, invalid
+from admin.routes.traces import answers
+from admin.routes.traces.answers import BadPlace, FrameAnswer, frame_answer
+from admin.routes.traces.traces import found
+from admin.services import Viewers, services
+from state.errors import StateError
+from state.store import Store
+from state.traces import traces
+from state.traces.traces import Entry, Trace
+
+HEARTBEAT_S = sse.HEARTBEAT_S
+POLL_S = 0.25
+SETTLED_MS = 2_000
+"""After a trace's end what its gateway had still to write has come."""
+_AT_ONCE = 200
+
+blueprint = Blueprint("trace_stream", __name__)
+tag_blueprint(blueprint, ["Traces"])
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace/stream")
+@describes(
+    parameters=[sse.LAST_EVENT_ID],
+    schemas=components(FrameAnswer)[1],
+    responses={
+        200: {
+            "description": "A stream of server-sent events. `event: frame` and `event: mark` have a "
+            "FrameAnswer as `data:`. `event: end` comes before we close the stream and says why: the trace "
+            "has ended, another one took its place, or the store does not answer.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        204: {"description": "The trace has ended, and there is nothing behind Last-Event-ID."},
+    },
+)
+async def stream_trace(tenant: str, charge_point: str) -> Response:
+    """Follow a trace live.
+
+    Without Last-Event-ID it is told from its beginning. The stream ends with the trace. A comment line is
+    sent every ten seconds if nothing happens.
+    """
+    of, place = _resume()
+    trace = await found(tenant, charge_point)
+    if request.method == "HEAD":
+        return sse.response(b"")
+    held = services()
+    if held.viewers.count >= held.event_clients:
+        raise sse.too_many()
+    if of != trace.id:
+        place = ""  # What was seen is of another trace.
+    elif _is_settled(held.store, trace):
+        _, behind = await traces.read(held.store, tenant, charge_point, after=place, limit=1)
+        if not behind:
+            return Response(b"", 204)  # Which tells a browser not to come again.
+    reading = _Reading(held.store, tenant, charge_point, trace.id, place)
+    return sse.response(_blocks(reading, held.viewers, held.event_clients, sse.key_stands(tenant)))
+
+
+class _Reading:
+    """Where one viewer is."""
+
+    def __init__(self, store: Store, tenant: str, charge_point: str, trace: str, place: str) -> None:
+        self._store, self._tenant, self._charge_point = store, tenant, charge_point
+        self._trace, self._place = trace, place
+        self.over = b""
+        """Why there is no more."""
+
+    async def read(self) -> list[bytes]:
+        """What came since the last time. Raises StoreUnavailable."""
+        trace, entries = await traces.read(
+            self._store, self._tenant, self._charge_point, after=self._place, limit=_AT_ONCE
+        )
+        if trace is None:
+            self.over = b"the trace is no longer kept"
+        elif trace.id != self._trace:
+            self.over = b"another trace took its place"
+        else:
+            if not entries and _is_settled(self._store, trace):
+                self.over = f"the trace has ended: {trace.ended}".encode()
+            return [self._block(place, entry) for place, entry in entries]
+        return []
+
+    def _block(self, place: str, entry: Entry) -> bytes:
+        self._place = place
+        id_ = answers.encode_cursor(self._trace, place).encode()
+        kind = b"mark" if entry.mark else b"frame"
+        return b"id: " + id_ + b"\n" + sse.block(kind, msgspec.json.encode(frame_answer(place, entry)))
+
+
+async def _blocks(
+    reading: _Reading, viewers: Viewers, most: int, key_stands: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes]:
+    """Never raises for what the store or the client does; a slow client is simply read for less often."""
+    viewers.count += 1
+    try:
+        if viewers.count > most:  # They came all at once, past the look before.
+            yield sse.end(sse.TOO_MANY)
+            return
+        yield sse.RETRY + b"\n"
+        checked = spoke = trio.current_time()
+        while not reading.over:
+            blocks = await reading.read()
+            now = trio.current_time()
+            if blocks:
+                spoke = now
+                yield b"".join(blocks)
+            elif now - spoke >= HEARTBEAT_S:
+                spoke = now
+                yield sse.STILL_HERE
+            if now - checked >= HEARTBEAT_S:
+                checked = now
+                if not await key_stands():
+                    reading.over = sse.KEY_GONE
+            elif not blocks:
+                await trio.sleep(POLL_S)
+        yield sse.end(reading.over)
+    except StateError:
+        yield sse.end(sse.STORE_AWAY)
+    finally:
+        viewers.count -= 1
+
+
+def _is_settled(store: Store, trace: Trace) -> bool:
+    return trace.ended_ms is not None and store.server_time_ms() > trace.ended_ms + SETTLED_MS
+
+
+def _resume() -> tuple[str, str]:
+    """The trace and the place in it that were seen last, if any."""
+    text = sse.last_event_id()
+    if not text:
+        return "", ""
+    try:
+        return answers.decode_cursor(text)
+    except BadPlace as error:
+        raise invalid(Fault(detail=f"{error}.", parameter="Last-Event-ID")) from None

@@ -1,0 +1,187 @@
+"""Traces: what passed between a charge point and us, for operators and laboratories to look at."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+
+from admin.http import bodies, listing
+from admin.http.listing import Next, Paging
+from admin.http.openapi import describes
+from admin.http.problems import Problem, not_found
+from admin.routes.traces import answers, files
+from admin.routes.traces.answers import BadPlace, FrameAnswer, TraceAnswer, TraceSettings, trace_answer
+from admin.services import services
+from state import charge_points
+from state.traces import traces
+from state.traces.traces import Direction, Entry, Trace
+
+_ROUNDS = 5
+_AT_ONCE = 500
+
+blueprint = Blueprint("traces", __name__)
+tag_blueprint(blueprint, ["Traces"])
+
+
+class FrameQuery(Paging, frozen=True, forbid_unknown_fields=True):
+    direction: Annotated[
+        Direction | None,
+        msgspec.Meta(description="Only frames from the charge point, or only those to it."),
+    ] = None
+    action: Annotated[
+        Annotated[str, msgspec.Meta(max_length=64)] | None,
+        msgspec.Meta(description="Only its calls and the answers to them.", examples=["Heartbeat"]),
+    ] = None
+    format: Annotated[
+        Literal["json", "jsonl", "text"],
+        msgspec.Meta(
+            description="json: a page. jsonl, text: a file of the whole trace, whatever `limit` and `cursor`."
+        ),
+    ] = "json"
+
+    def wants(self, entry: Entry) -> bool:
+        return (self.direction is None or entry.what == self.direction) and (
+            self.action is None or entry.action == self.action
+        )
+
+
+class FramePage(msgspec.Struct, frozen=True):
+    """A trace's frames and marks, in the order in which they passed."""
+
+    items: tuple[FrameAnswer, ...]
+    next: Next
+
+
+@blueprint.put("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace")
+@document_request(TraceSettings)
+@document_response(TraceAnswer, 201)
+@describes(problems={429: "The tenant has as many traces running as it may; `charge_points` names them."})
+async def start_trace(tenant: str, charge_point: str) -> Response:
+    """Start to record a charge point's frames.
+
+    From now on if it is connected, else from its next connection on; reconnects do not end it. Secrets are
+    masked before they are stored. The frames of the trace before are deleted. What was recorded is kept for
+    24 hours after the end.
+    """
+    settings = await bodies.body(TraceSettings)
+    started = await traces.start(
+        services().store,
+        tenant,
+        charge_point,
+        minutes=settings.minutes,
+        frames=settings.frames,
+        size=settings.bytes,
+    )
+    match started:
+        case Trace():
+            return bodies.answer(trace_answer(charge_point, started), 201)
+        case traces.TooMany(of):
+            raise Problem(
+                429,
+                "too-many-traces",
+                f"{traces.RUNNING_MOST} traces are running; stop one first.",
+                headers={"Retry-After": "60"},
+                members={"charge_points": of},
+            )
+        case traces.UnknownChargePoint():
+            raise not_found("charge point")
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace")
+@document_response(TraceAnswer)
+async def get_trace(tenant: str, charge_point: str) -> Response:
+    """Read how a charge point's trace stands."""
+    return bodies.answer(trace_answer(charge_point, await found(tenant, charge_point)))
+
+
+@blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace")
+@document_response(TraceAnswer)
+async def stop_trace(tenant: str, charge_point: str) -> Response:
+    """Stop a trace.
+
+    What was recorded stays for 24 hours. One that has ended stays as it is.
+    """
+    await traces.stop(services().store, tenant, charge_point)
+    return bodies.answer(trace_answer(charge_point, await found(tenant, charge_point)))
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace/frames")
+@document_querystring(FrameQuery)
+@document_response(FramePage)
+@describes(
+    responses={
+        200: {
+            "description": "The frames. As text there is one line for each: time, direction, frame. As jsonl "
+            "the first line is the trace, then one FrameAnswer a line. The last line says that all is there.",
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/FramePage"}},
+                "text/plain": {"schema": {"type": "string"}},
+                "application/jsonl": {"schema": {"type": "string"}},
+            },
+        }
+    }
+)
+async def list_trace_frames(tenant: str, charge_point: str) -> Response:
+    """List what was recorded, or download it as a file.
+
+    A filtered page may be short and still have a next one.
+    """
+    asked = bodies.query(FrameQuery)
+    trace = await found(tenant, charge_point)
+    if asked.format != "json":
+        return _file(tenant, charge_point, trace, asked)
+    place = ""
+    if asked.cursor is not None:
+        try:
+            of, place = answers.decode_cursor(asked.cursor)
+        except BadPlace:
+            raise listing.bad_cursor() from None
+        if of != trace.id:
+            raise listing.bad_cursor()
+    return bodies.answer(await _page(tenant, charge_point, trace, asked, place))
+
+
+async def found(tenant: str, charge_point: str) -> Trace:
+    """Find a charge point's trace. Raises Problem (404)."""
+    store = services().store
+    trace = await traces.get(store, tenant, charge_point)
+    if trace is None:
+        known = await charge_points.get(store, tenant, charge_point) is not None
+        raise not_found("trace" if known else "charge point")
+    return trace
+
+
+async def _page(tenant: str, charge_point: str, trace: Trace, asked: FrameQuery, place: str) -> FramePage:
+    items: list[FrameAnswer] = []
+    for _ in range(_ROUNDS):
+        entries = await _entries(tenant, charge_point, trace, place)
+        for at, entry in entries:
+            if len(items) == asked.limit:
+                return FramePage(tuple(items), answers.encode_cursor(trace.id, place))
+            place = at
+            if asked.wants(entry):
+                items.append(answers.frame_answer(place, entry))
+        if len(entries) < _AT_ONCE:
+            return FramePage(tuple(items), None)
+    return FramePage(tuple(items), answers.encode_cursor(trace.id, place))
+
+
+async def _entries(tenant: str, charge_point: str, trace: Trace, place: str) -> list[tuple[str, Entry]]:
+    """Read on. Raises Problem (404) if it is no longer this trace."""
+    read, entries = await traces.read(services().store, tenant, charge_point, after=place, limit=_AT_ONCE)
+    if read is None or read.id != trace.id:
+        raise not_found("trace")
+    return entries
+
+
+def _file(tenant: str, charge_point: str, trace: Trace, asked: FrameQuery) -> Response:
+    form: files.Form = files.Text() if asked.format == "text" else files.JsonLines()
+    response = Response(
+        files.write(services().store, tenant, charge_point, trace, form=form, wants=asked.wants),
+        200,
+        {"Content-Disposition": f'attachment; filename="trace-{trace.id}.{form.suffix}"'},
+        content_type=form.content_type,
+    )
+    response.timeout = None  # Quart's own would cut it; a client that takes nothing is cut off elsewhere.
+    return response

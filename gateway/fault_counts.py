@@ -1,0 +1,80 @@
+"""Charge points' faults, gathered until the store has them: no message waits for a round trip of theirs."""
+
+import secrets
+from collections.abc import Callable, Mapping
+
+import trio
+
+from gateway.handlers.charge_point import now_ms
+from state.charge_points import faults
+from state.charge_points.faults import Batch, Tally
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
+from state.store import Store
+
+MEMBERS = 20_000
+"""Charge points whose faults wait for the store; those of others are in the metric alone."""
+
+
+class _Gathered:
+    __slots__ = ("keys", "sent", "tallies")
+
+    def __init__(self, keys: ChargePointKeys) -> None:
+        self.keys = keys
+        self.tallies: dict[str, Tally] = {}
+        self.sent: Batch | None = None
+        """On its way, or asked again as it is until the store confirms it."""
+
+
+class FaultBook:
+    """`note` is cheap and may be called from anywhere; `write` is for the clock, `write_soon` for an end."""
+
+    def __init__(self, store: Store, background: Callable[..., None]) -> None:
+        self._store = store
+        self._background = background
+        self._gathered: dict[str, _Gathered] = {}
+        self._writing = trio.Lock()
+        self._soon = False
+
+    def note(self, keys: ChargePointKeys, counts: Mapping[str, int]) -> None:
+        if not counts:
+            return
+        gathered = self._gathered.get(keys.member)
+        if gathered is None:
+            if len(self._gathered) >= MEMBERS:
+                return
+            gathered = self._gathered[keys.member] = _Gathered(keys)
+        now = now_ms()
+        for name, count in counts.items():
+            before = gathered.tallies.get(name)
+            gathered.tallies[name] = Tally(count if before is None else before.times + count, now)
+
+    def write_soon(self) -> None:
+        """In the background; once, however many ask for it."""
+        if self._gathered and not self._soon:
+            self._soon = True
+            self._background(self._write_once)
+
+    async def write(self) -> None:
+        """Give the store all that was gathered. Raises StoreUnavailable; the next time tries again."""
+        async with self._writing:
+            batches = [self._batch(gathered) for gathered in self._gathered.values()]
+            await faults.count(self._store, batches)
+            for batch in batches:
+                gathered = self._gathered[batch.keys.member]
+                gathered.sent = None
+                if not gathered.tallies:
+                    del self._gathered[batch.keys.member]
+
+    def _batch(self, gathered: _Gathered) -> Batch:
+        if gathered.sent is None:
+            gathered.sent = Batch(gathered.keys, secrets.token_hex(8), gathered.tallies)
+            gathered.tallies = {}
+        return gathered.sent
+
+    async def _write_once(self) -> None:
+        self._soon = False
+        try:
+            await self.write()
+        except StoreUnavailable:
+            return  # The clock's next turn tries again.

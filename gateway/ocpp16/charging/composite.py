@@ -1,0 +1,249 @@
+"""The composite schedule: what all charging profiles together allow on a connector (section 3.13).
+
+A limit belongs to a whole second: that which holds at its first instant. What changes within a second shows
+with the next. The time line is walked from cut to cut; between two cuts nothing can change.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import ROUND_FLOOR, Decimal
+from typing import Final, NamedTuple
+
+from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit, ChargingSchedulePeriod
+
+PERIODS: Final = 1024
+"""Of a composite schedule at most."""
+LOOKS: Final = 200_000
+"""Into profiles at most, for one composite schedule; a slice counts as four at least: about 0.3 s."""
+NOMINAL_VOLTAGE: Final = Decimal(230)
+
+_RECURS_MS: Final = {"Daily": 86_400_000, "Weekly": 604_800_000}
+_STEP: Final = Decimal("0.1")
+
+
+class Installed(NamedTuple):
+    """A profile that the charge point has. `transaction_id`: whose TxProfile; None: of its connector's."""
+
+    connector_id: int
+    profile: ChargingProfile
+    transaction_id: int | None = None
+
+
+class Running(NamedTuple):
+    """A transaction that has not ended."""
+
+    connector_id: int
+    transaction_id: int
+    started_ms: int
+
+
+class Rate(NamedTuple):
+    """A limit in the unit asked for: amperes of each phase, or watts of all phases together."""
+
+    limit: Decimal
+    number_phases: int
+
+
+class Period(NamedTuple):
+    """From second `start` of the schedule on; no `rate`: nothing limits, but for the hardware."""
+
+    start: int
+    rate: Rate | None
+
+
+class Composite(NamedTuple):
+    """`duration` in seconds is shorter than asked where PERIODS or LOOKS did not suffice."""
+
+    start_ms: int
+    duration: int
+    unit: ChargingRateUnit
+    periods: tuple[Period, ...]
+
+
+def composite(
+    installed: Sequence[Installed],
+    *,
+    connector_id: int,
+    start_ms: int,
+    duration: int,
+    running: Iterable[Running] = (),
+    unit: ChargingRateUnit | None = None,
+    voltage: Decimal = NOMINAL_VOLTAGE,
+) -> Composite:
+    """Compute what is allowed from `start_ms` on, for `duration` seconds.
+
+    Connector 0 is the grid connection: the sum of the transactions that are running. Without a `unit`
+    it is A if all profiles that count are in A, else W. `voltage` between a phase and neutral, in volts.
+    """
+    transactions = {one.connector_id: one for one in running}
+    earliest_ms = min((one.started_ms for one in transactions.values()), default=start_ms)
+    caps = [one for one in installed if _purpose(one) == "ChargePointMaxProfile" and one.connector_id == 0]
+    charging = transactions if connector_id == 0 else (connector_id,)
+    stacks = [_stack(caps, earliest_ms)]
+    for connector in charging:
+        transaction = transactions.get(connector)
+        since_ms = start_ms if transaction is None else transaction.started_ms
+        stacks.append(
+            _stack(_tx_profiles(installed, connector, transaction), since_ms)
+            + _stack(_tx_defaults(installed, connector), since_ms)
+        )
+    if unit is None:
+        unit = "W" if any(curve.unit == "W" for stack in stacks for curve in stack) else "A"
+    periods, reached = _walk(stacks, start_ms, duration, unit, voltage)
+    return Composite(start_ms, reached, unit, periods)
+
+
+def _walk(
+    stacks: Sequence[Sequence["_Curve"]],
+    start_ms: int,
+    duration: int,
+    unit: ChargingRateUnit,
+    voltage: Decimal,
+) -> tuple[tuple[Period, ...], int]:
+    """Cut, merge, and say how far we came."""
+    slices = LOOKS // max(4, sum(map(len, stacks))) + 1
+    found: list[Period] = []
+    second = 0
+    while second < duration and slices:
+        slices -= 1
+        rates, changes = [], []
+        for stack in stacks:
+            prevailing = _prevailing(stack, start_ms + second * 1000)
+            curve, period = prevailing.curve, prevailing.period
+            rates.append(None if curve is None or period is None else curve.rate(period, unit, voltage))
+            changes.append(prevailing.until_ms)
+        rate = _lesser(rates[0], _total(rates[1:]))
+        if not found or found[-1].rate != rate:
+            if len(found) == PERIODS:
+                break
+            found.append(Period(second, rate))
+        # Rounded up: what changes within a second counts from the next one on.
+        cuts = [-((start_ms - ms) // 1000) for ms in changes if ms is not None]
+        second = max(second + 1, min(cuts, default=duration))
+    return tuple(found), min(second, max(duration, 0))
+
+
+class _Prevailing(NamedTuple):
+    """`until_ms`: the next moment at which it may be another; None: never."""
+
+    curve: "_Curve | None"
+    period: ChargingSchedulePeriod | None
+    until_ms: int | None
+
+
+class _Curve:
+    """A profile as a function of time. `since_ms`: what it is relative to, if it does not say a time."""
+
+    def __init__(self, profile: ChargingProfile, since_ms: int) -> None:
+        schedule = profile.charging_schedule
+        starts = None if profile.charging_profile_kind == "Relative" else _ms(schedule.start_schedule)
+        self.unit = schedule.charging_rate_unit
+        self._anchor_ms = since_ms if starts is None else starts
+        self._from_ms, self._to_ms = _ms(profile.valid_from), _ms(profile.valid_to)
+        recurring = profile.charging_profile_kind == "Recurring"
+        self._every_ms = _RECURS_MS.get(profile.recurrency_kind or "") if recurring else None
+        ends = [] if schedule.duration is None else [schedule.duration * 1000]
+        self._lasts_ms = min([*ends, *([self._every_ms] if self._every_ms else [])], default=None)
+        self._periods = sorted(schedule.charging_schedule_period, key=lambda period: period.start_period)
+        self._starts_ms = [period.start_period * 1000 for period in self._periods]
+
+    def at(self, ms: int) -> tuple[ChargingSchedulePeriod | None, int | None]:
+        """The period that holds, None if it is not active; and when that changes, None if never again."""
+        if self._to_ms is not None and ms >= self._to_ms:
+            return None, None
+        if self._from_ms is not None and ms < self._from_ms:
+            return None, self._from_ms
+        period, until_ms = self._scheduled(ms)
+        if self._to_ms is not None and (until_ms is None or until_ms > self._to_ms):
+            until_ms = self._to_ms
+        return period, until_ms
+
+    def rate(self, period: ChargingSchedulePeriod, unit: ChargingRateUnit, voltage: Decimal) -> Rate:
+        """In another unit rounded down to one decimal, as no limit may grow; in its own as it is."""
+        phases = period.number_phases if period.number_phases in {1, 2} else 3
+        limit = Decimal(str(period.limit))
+        if unit != self.unit:
+            limit = limit * voltage * phases if unit == "W" else limit / (voltage * phases)
+            limit = limit.quantize(_STEP, ROUND_FLOOR)
+        return Rate(limit, phases)
+
+    def _scheduled(self, ms: int) -> tuple[ChargingSchedulePeriod | None, int | None]:
+        base_ms, again_ms = self._anchor_ms, None
+        if ms < base_ms:
+            return None, base_ms
+        if self._every_ms is not None:
+            base_ms = ms - (ms - base_ms) % self._every_ms
+            again_ms = base_ms + self._every_ms
+        offset = ms - base_ms
+        if self._lasts_ms is not None and offset >= self._lasts_ms:
+            return None, again_ms
+        index = bisect_right(self._starts_ms, offset) - 1
+        borders_ms = [base_ms + start for start in self._starts_ms[index + 1 : index + 2]]
+        borders_ms += [] if self._lasts_ms is None else [base_ms + self._lasts_ms]
+        return self._periods[index] if index >= 0 else None, min(borders_ms, default=None)
+
+
+def _prevailing(stack: Sequence[_Curve], ms: int) -> _Prevailing:
+    """The first active one; until it changes, or one above it becomes active."""
+    soonest: int | None = None
+    for curve in stack:
+        period, until_ms = curve.at(ms)
+        if until_ms is not None and (soonest is None or until_ms < soonest):
+            soonest = until_ms
+        if period is not None:
+            return _Prevailing(curve, period, soonest)
+    return _Prevailing(None, None, soonest)
+
+
+def _stack(profiles: Iterable[Installed], since_ms: int) -> list[_Curve]:
+    """Highest level first; of equal ones, which a charge point cannot have, the one accepted last."""
+    newest_first = reversed(list(profiles))
+    by_level = sorted(newest_first, key=lambda one: one.profile.stack_level, reverse=True)
+    return [_Curve(one.profile, since_ms) for one in by_level]
+
+
+def _tx_profiles(
+    installed: Iterable[Installed], connector_id: int, transaction: Running | None
+) -> Iterator[Installed]:
+    if transaction is None:
+        return
+    for one in installed:
+        if _purpose(one) != "TxProfile":
+            continue
+        of = one.profile.transaction_id if one.transaction_id is None else one.transaction_id
+        if of == transaction.transaction_id or (of is None and one.connector_id == connector_id):
+            yield one
+
+
+def _tx_defaults(installed: Iterable[Installed], connector_id: int) -> list[Installed]:
+    """Those of connector 0 but where the connector has its own on the same level: that replaced it here."""
+    defaults = [one for one in installed if _purpose(one) == "TxDefaultProfile"]
+    own = [one for one in defaults if one.connector_id == connector_id]
+    levels = {one.profile.stack_level for one in own}
+    common = [one for one in defaults if one.connector_id == 0 and one.profile.stack_level not in levels]
+    return common + own
+
+
+def _purpose(one: Installed) -> str:
+    return one.profile.charging_profile_purpose
+
+
+def _total(rates: Sequence[Rate | None]) -> Rate | None:
+    """None if one of them is not limited, or if there are none."""
+    limited = [rate for rate in rates if rate is not None]
+    if not limited or len(limited) < len(rates):
+        return None
+    return Rate(
+        sum((rate.limit for rate in limited), Decimal(0)), max(rate.number_phases for rate in limited)
+    )
+
+
+def _lesser(cap: Rate | None, rate: Rate | None) -> Rate | None:
+    """The lower limit; of equal ones that on fewer phases."""
+    return min((one for one in (cap, rate) if one is not None), default=None)
+
+
+def _ms(text: str | None) -> int | None:
+    """An unreadable time counts as none."""
+    return None if text is None else timestamps.parse(text).ms

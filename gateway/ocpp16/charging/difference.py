@@ -1,0 +1,67 @@
+"""Where a charge point's composite schedule (GetCompositeSchedule) is not the one that we computed."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from gateway.ocpp16.charging.composite import Composite
+from gateway.ocpp16.messages.types import ChargingSchedule
+
+SHORTEST: Final = 2
+"""Seconds; what is shorter is rounding of borders."""
+TOLERANCE: Final = Decimal("0.1")
+"""What converting between units may cost."""
+DIFFERENCES: Final = 256
+
+
+class Difference(NamedTuple):
+    """From second `start` to `end` of the schedules. None: that side names no limit there."""
+
+    start: int
+    end: int
+    ours: Decimal | None
+    theirs: Decimal | None
+
+
+def differences(ours: Composite, theirs: ChargingSchedule | None) -> tuple[Difference, ...]:
+    """Compare limits of equal unit and start, DIFFERENCES at most.
+
+    Where nothing that we know limits, theirs is the hardware's limit, and no difference.
+    """
+    mine = [
+        (period.start, None if period.rate is None else period.rate.limit)
+        for period in ours.periods
+        if period.start < ours.duration
+    ]
+    told = [] if theirs is None else _steps(theirs, ours.duration)
+    borders = sorted({start for start, _ in mine + told} | {ours.duration})
+    found: list[Difference] = []
+    for start, end in pairwise(borders):
+        one = Difference(start, end, _at(mine, start), _at(told, start))
+        if one.ours is None or (one.theirs is not None and abs(one.ours - one.theirs) <= TOLERANCE):
+            continue
+        if found and found[-1].end == start and found[-1][2:] == one[2:]:
+            found[-1] = found[-1]._replace(end=end)
+        else:
+            found.append(one)
+    return tuple(one for one in found if one.end - one.start >= SHORTEST)[:DIFFERENCES]
+
+
+def _steps(schedule: ChargingSchedule, until: int) -> list[tuple[int, Decimal | None]]:
+    periods = sorted(schedule.charging_schedule_period, key=lambda period: period.start_period)
+    steps: list[tuple[int, Decimal | None]] = [
+        (period.start_period, Decimal(str(period.limit)))
+        for period in periods
+        if 0 <= period.start_period < until
+    ]
+    if schedule.duration is not None and schedule.duration < until:
+        steps = [step for step in steps if step[0] < schedule.duration]
+        steps.append((max(0, schedule.duration), None))
+    return steps
+
+
+def _at(steps: Sequence[tuple[int, Decimal | None]], second: int) -> Decimal | None:
+    index = bisect_right(steps, second, key=lambda step: step[0]) - 1
+    return steps[index][1] if index >= 0 else None

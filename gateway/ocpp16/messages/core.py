@@ -1,0 +1,288 @@
+"""The sixteen actions of the Core profile, as the specification names them (sections 4, 5 and 6).
+
+`X` is the request (X.req), `XResult` its answer (X.conf).
+"""
+
+from typing import Literal
+
+import msgspec
+
+from gateway.ocpp16.messages.types import (
+    ChargingProfile,
+    CiString20,
+    CiString25,
+    CiString50,
+    CiString255,
+    CiString500,
+    DateTime,
+    IdTagInfo,
+    IdToken,
+    Maybe,
+    Message,
+    MeterValue,
+)
+
+type RegistrationStatus = Literal["Accepted", "Pending", "Rejected"]
+type AcceptedOrRejected = Literal["Accepted", "Rejected"]
+
+# --- From the charge point -------------------------------------------------------------------------
+
+
+class BootNotification(Message):
+    charge_point_vendor: CiString20
+    charge_point_model: CiString20
+    charge_point_serial_number: Maybe[CiString25] = None
+    charge_box_serial_number: Maybe[CiString25] = None
+    firmware_version: Maybe[CiString50] = None
+    iccid: Maybe[CiString20] = None
+    imsi: Maybe[CiString20] = None
+    meter_type: Maybe[CiString25] = None
+    meter_serial_number: Maybe[CiString25] = None
+
+
+class BootNotificationResult(Message):
+    """`interval` in seconds: the heartbeat's if Accepted, else the least wait before the next boot."""
+
+    status: RegistrationStatus
+    current_time: DateTime
+    interval: int
+
+
+class Heartbeat(Message):
+    pass
+
+
+class HeartbeatResult(Message):
+    current_time: DateTime
+
+
+type ChargePointErrorCode = Literal[
+    "ConnectorLockFailure",
+    "EVCommunicationError",
+    "GroundFailure",
+    "HighTemperature",
+    "InternalError",
+    "LocalListConflict",
+    "NoError",
+    "OtherError",
+    "OverCurrentFailure",
+    "PowerMeterFailure",
+    "PowerSwitchFailure",
+    "ReaderFailure",
+    "ResetFailure",
+    "UnderVoltage",
+    "OverVoltage",
+    "WeakSignal",
+]
+type ChargePointStatus = Literal[
+    "Available",
+    "Preparing",
+    "Charging",
+    "SuspendedEVSE",
+    "SuspendedEV",
+    "Finishing",
+    "Reserved",
+    "Unavailable",
+    "Faulted",
+]
+
+
+class StatusNotification(Message):
+    """Connector 0 is the charge point as a whole."""
+
+    connector_id: int
+    error_code: ChargePointErrorCode
+    status: ChargePointStatus
+    info: Maybe[CiString50] = None
+    timestamp: Maybe[DateTime] = None
+    vendor_id: Maybe[CiString255] = None
+    vendor_error_code: Maybe[CiString50] = None
+
+
+class StatusNotificationResult(Message):
+    pass
+
+
+class Authorize(Message):
+    id_tag: IdToken
+
+
+class AuthorizeResult(Message):
+    id_tag_info: IdTagInfo
+
+
+class StartTransaction(Message):
+    """`meter_start` in Wh."""
+
+    connector_id: int
+    id_tag: IdToken
+    meter_start: int
+    timestamp: DateTime
+    reservation_id: Maybe[int] = None
+
+
+class StartTransactionResult(Message):
+    id_tag_info: IdTagInfo
+    transaction_id: int
+
+
+class MeterValues(Message):
+    """No least number of values: the official schemas have none, and charge points send empty lists."""
+
+    connector_id: int
+    meter_value: tuple[MeterValue, ...]
+    transaction_id: Maybe[int] = None
+
+
+class MeterValuesResult(Message):
+    pass
+
+
+type Reason = Literal[
+    "EmergencyStop",
+    "EVDisconnected",
+    "HardReset",
+    "Local",
+    "Other",
+    "PowerLoss",
+    "Reboot",
+    "Remote",
+    "SoftReset",
+    "UnlockCommand",
+    "DeAuthorized",
+]
+
+
+class StopTransaction(Message):
+    """`meter_stop` in Wh; an absent reason means Local, an absent id tag that nobody asked for the stop."""
+
+    transaction_id: int
+    meter_stop: int
+    timestamp: DateTime
+    id_tag: Maybe[IdToken] = None
+    reason: Maybe[Reason] = None
+    transaction_data: Maybe[tuple[MeterValue, ...]] = None
+
+
+class StopTransactionResult(Message):
+    id_tag_info: Maybe[IdTagInfo] = None
+
+
+# --- Both ways -------------------------------------------------------------------------------------
+
+
+class DataTransfer(Message):
+    vendor_id: CiString255
+    message_id: Maybe[CiString50] = None
+    data: Maybe[str] = None
+
+
+class DataTransferResult(Message):
+    status: Literal["Accepted", "Rejected", "UnknownMessageId", "UnknownVendorId"]
+    data: Maybe[str] = None
+
+
+# --- To the charge point ---------------------------------------------------------------------------
+
+
+class ChangeAvailability(Message):
+    connector_id: int
+    type: Literal["Inoperative", "Operative"]
+
+
+class ChangeAvailabilityResult(Message):
+    status: Literal["Accepted", "Rejected", "Scheduled"]
+
+
+class ChangeConfiguration(Message):
+    key: CiString50
+    value: CiString500
+
+
+class ChangeConfigurationResult(Message):
+    status: Literal["Accepted", "Rejected", "RebootRequired", "NotSupported"]
+
+
+class ClearCache(Message):
+    pass
+
+
+class ClearCacheResult(Message):
+    status: AcceptedOrRejected
+
+
+class GetConfiguration(Message):
+    """No key, or an empty list, asks for all."""
+
+    key: Maybe[tuple[CiString50, ...]] = None
+
+
+class KeyValue(Message):
+    key: CiString50
+    readonly: bool
+    value: Maybe[CiString500] = None
+
+
+class GetConfigurationResult(Message):
+    configuration_key: Maybe[tuple[KeyValue, ...]] = None
+    unknown_key: Maybe[tuple[CiString50, ...]] = None
+
+
+class RemoteStartTransaction(Message):
+    id_tag: IdToken
+    connector_id: Maybe[int] = None
+    charging_profile: Maybe[ChargingProfile] = None
+
+
+class RemoteStartTransactionResult(Message):
+    status: AcceptedOrRejected
+
+
+class RemoteStopTransaction(Message):
+    transaction_id: int
+
+
+class RemoteStopTransactionResult(Message):
+    status: AcceptedOrRejected
+
+
+class Reset(Message):
+    type: Literal["Hard", "Soft"]
+
+
+class ResetResult(Message):
+    status: AcceptedOrRejected
+
+
+class UnlockConnector(Message):
+    connector_id: int
+
+
+class UnlockConnectorResult(Message):
+    status: Literal["Unlocked", "UnlockFailed", "NotSupported"]
+
+
+# --- Raw parts -------------------------------------------------------------------------------------
+
+
+class _RawMeterValue(msgspec.Struct, gc=False):
+    meterValue: msgspec.Raw  # noqa: N815 - the wire's name; renaming would only cost
+
+
+class _RawTransactionData(msgspec.Struct, gc=False):
+    transactionData: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815 - as above
+
+
+_raw_meter_value = msgspec.json.Decoder(_RawMeterValue).decode
+_raw_transaction_data = msgspec.json.Decoder(_RawTransactionData).decode
+
+
+def raw_meter_value(payload: bytes) -> bytes:
+    """Cut the JSON text of `meterValue` out of the payload of a MeterValues request already read."""
+    return bytes(_raw_meter_value(payload).meterValue)
+
+
+def raw_transaction_data(payload: bytes) -> bytes | None:
+    """Cut the JSON text of `transactionData` out of a StopTransaction request; None if absent."""
+    raw = bytes(_raw_transaction_data(payload).transactionData)
+    return None if raw == b"null" else raw

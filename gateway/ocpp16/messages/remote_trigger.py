@@ -1,0 +1,26 @@
+"""RemoteTrigger profile (section 5.17)."""
+
+from typing import Literal
+
+from gateway.ocpp16.messages.types import Maybe, Message
+
+type MessageTrigger = Literal[
+    "BootNotification",
+    "DiagnosticsStatusNotification",
+    "FirmwareStatusNotification",
+    "Heartbeat",
+    "MeterValues",
+    "StatusNotification",
+]
+type TriggerMessageStatus = Literal["Accepted", "Rejected", "NotImplemented"]
+
+
+class TriggerMessage(Message):
+    """Without a connector: all of them, where the message has one."""
+
+    requested_message: MessageTrigger
+    connector_id: Maybe[int] = None
+
+
+class TriggerMessageResult(Message):
+    status: TriggerMessageStatus

@@ -1,0 +1,29 @@
+"""Reservation profile (sections 5.2 and 5.13)."""
+
+from typing import Literal
+
+from gateway.ocpp16.messages.types import DateTime, IdToken, Maybe, Message
+
+type ReservationStatus = Literal["Accepted", "Faulted", "Occupied", "Rejected", "Unavailable"]
+
+
+class ReserveNow(Message):
+    """Connector 0: any connector. A reservation with the same id is replaced."""
+
+    connector_id: int
+    expiry_date: DateTime
+    id_tag: IdToken
+    reservation_id: int
+    parent_id_tag: Maybe[IdToken] = None
+
+
+class ReserveNowResult(Message):
+    status: ReservationStatus
+
+
+class CancelReservation(Message):
+    reservation_id: int
+
+
+class CancelReservationResult(Message):
+    status: Literal["Accepted", "Rejected"]

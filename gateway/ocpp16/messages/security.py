@@ -1,0 +1,212 @@
+"""The security extension (whitepaper "Improved security for OCPP 1.6-J", edition 3, section 6)."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from gateway.ocpp16.messages.types import CiString50, CiString255, DateTime, Maybe, Message
+
+type Text40 = Annotated[str, Meta(max_length=40)]
+type Text128 = Annotated[str, Meta(max_length=128)]
+type Text512 = Annotated[str, Meta(max_length=512)]
+type Text800 = Annotated[str, Meta(max_length=800)]
+type Text5500 = Annotated[str, Meta(max_length=5500)]
+type Text10000 = Annotated[str, Meta(max_length=10000)]
+
+type AcceptedOrRejected = Literal["Accepted", "Rejected"]
+type CertificateUse = Literal["CentralSystemRootCertificate", "ManufacturerRootCertificate"]
+type LogType = Literal["DiagnosticsLog", "SecurityLog"]
+type UploadLogStatus = Literal[
+    "BadMessage",
+    "Idle",
+    "NotSupportedOperation",
+    "PermissionDenied",
+    "Uploaded",
+    "UploadFailure",
+    "Uploading",
+]
+type SignedFirmwareStatus = Literal[
+    "Downloaded",
+    "DownloadFailed",
+    "Downloading",
+    "DownloadScheduled",
+    "DownloadPaused",
+    "Idle",
+    "InstallationFailed",
+    "Installing",
+    "Installed",
+    "InstallRebooting",
+    "InstallScheduled",
+    "InstallVerificationFailed",
+    "InvalidSignature",
+    "SignatureVerified",
+]
+
+# --- From the charge point -------------------------------------------------------------------------
+
+
+class SignCertificate(Message):
+    """`csr` is a PKCS#10 request in PEM."""
+
+    csr: Text5500
+
+
+class SignCertificateResult(Message):
+    """Accepted: it will be handed to the authority; the certificate follows in a call of its own."""
+
+    status: AcceptedOrRejected
+
+
+class SecurityEventNotification(Message):
+    """`type` is one of the whitepaper's list, or any other text."""
+
+    type: CiString50
+    timestamp: DateTime
+    tech_info: Maybe[CiString255] = None
+
+
+class SecurityEventNotificationResult(Message):
+    pass
+
+
+class LogStatusNotification(Message):
+    """Without `request_id` only where the status is Idle."""
+
+    status: UploadLogStatus
+    request_id: Maybe[int] = None
+
+
+class LogStatusNotificationResult(Message):
+    pass
+
+
+class SignedFirmwareStatusNotification(Message):
+    """Without `request_id` only where the status is Idle."""
+
+    status: SignedFirmwareStatus
+    request_id: Maybe[int] = None
+
+
+class SignedFirmwareStatusNotificationResult(Message):
+    pass
+
+
+# --- To the charge point ---------------------------------------------------------------------------
+
+
+class ExtendedTriggerMessage(Message):
+    """FirmwareStatusNotification asks for the signed one here."""
+
+    requested_message: Literal[
+        "BootNotification",
+        "LogStatusNotification",
+        "FirmwareStatusNotification",
+        "Heartbeat",
+        "MeterValues",
+        "SignChargePointCertificate",
+        "StatusNotification",
+    ]
+    connector_id: Maybe[int] = None
+
+
+class ExtendedTriggerMessageResult(Message):
+    status: Literal["Accepted", "Rejected", "NotImplemented"]
+
+
+class CertificateSigned(Message):
+    """The chain in PEM, the charge point's own certificate first."""
+
+    certificate_chain: Text10000
+
+
+class CertificateSignedResult(Message):
+    status: AcceptedOrRejected
+
+
+class InstallCertificate(Message):
+    """`certificate` is a root in PEM."""
+
+    certificate_type: CertificateUse
+    certificate: Text5500
+
+
+class InstallCertificateResult(Message):
+    """Rejected: invalid, or no room. Failed: valid, but it could not be installed."""
+
+    status: Literal["Accepted", "Failed", "Rejected"]
+
+
+class CertificateHashData(Message):
+    """Hashes and serial number in hexadecimal, to be compared whatever their case."""
+
+    hash_algorithm: Literal["SHA256", "SHA384", "SHA512"]
+    issuer_name_hash: Text128
+    issuer_key_hash: Text128
+    serial_number: Text40
+
+
+class DeleteCertificate(Message):
+    """The hash data as the charge point reported it (M04.FR.07)."""
+
+    certificate_hash_data: CertificateHashData
+
+
+class DeleteCertificateResult(Message):
+    status: Literal["Accepted", "Failed", "NotFound"]
+
+
+class GetInstalledCertificateIds(Message):
+    certificate_type: CertificateUse
+
+
+class GetInstalledCertificateIdsResult(Message):
+    status: Literal["Accepted", "NotFound"]
+    certificate_hash_data: Maybe[tuple[CertificateHashData, ...]] = None
+
+
+class LogParameters(Message):
+    remote_location: Text512
+    oldest_timestamp: Maybe[DateTime] = None
+    latest_timestamp: Maybe[DateTime] = None
+
+
+class GetLog(Message):
+    """`request_id` is unique per charge point; `retries` counts beyond the first attempt."""
+
+    log: LogParameters
+    log_type: LogType
+    request_id: int
+    retries: Maybe[int] = None
+    retry_interval: Maybe[int] = None
+
+
+class GetLogResult(Message):
+    """AcceptedCanceled: an earlier upload was given up for this one."""
+
+    status: Literal["Accepted", "Rejected", "AcceptedCanceled"]
+    filename: Maybe[CiString255] = None
+
+
+class Firmware(Message):
+    """`signing_certificate` in PEM, `signature` in base64."""
+
+    location: Text512
+    retrieve_date_time: DateTime
+    signing_certificate: Text5500
+    signature: Text800
+    install_date_time: Maybe[DateTime] = None
+
+
+class SignedUpdateFirmware(Message):
+    """`request_id` is unique per charge point; `retries` counts beyond the first attempt."""
+
+    request_id: int
+    firmware: Firmware
+    retries: Maybe[int] = None
+    retry_interval: Maybe[int] = None
+
+
+class SignedUpdateFirmwareResult(Message):
+    """AcceptedCanceled: an earlier update was given up for this one."""
+
+    status: Literal["Accepted", "Rejected", "AcceptedCanceled", "InvalidCertificate", "RevokedCertificate"]

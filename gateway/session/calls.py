@@ -1,0 +1,227 @@
+"""Our calls to one charge point: an operator's command is claimed, sent, and its outcome stored.
+
+One at a time (OCPP-J 4.1.1), in the order of the pending list. A claim that we cannot confirm is asked again
+with the same nonce, and an answer that comes too late still settles its command.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+import trio
+
+from gateway.handlers import OUTCOMES
+from gateway.handlers.charge_point import ChargePoint
+from gateway.handlers.handler import Answered
+from gateway.node import Node
+from gateway.ocpp16 import actions
+from gateway.ocpp16.errors import PayloadInvalid
+from gateway.ocpp16.protocol import CallAnswered, CallRefused, OutgoingCall
+from gateway.ocpp16.registration import triggered
+from gateway.websocket.close_codes import ConnectionClosed
+from state import commands
+from state.commands.table import Status
+from state.errors import LeaseLost, StoreUnavailable, Superseded
+from state.keys import ChargePointKeys
+
+if TYPE_CHECKING:
+    from gateway.session.session import Session
+
+log = structlog.get_logger()
+
+RETRY_S = 1.0
+
+
+class Calls:
+    """A command's id is the message id of its call, so that a late answer names the command it belongs to."""
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._nursery: trio.Nursery | None = None
+        self._working = False
+        self._due = False
+        self._answered: trio.Event | None = None
+        self._call: OutgoingCall | None = None
+
+    def begin(
+        self, nursery: trio.Nursery, waiting: Sequence[str], after: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`waiting`: the commands that the claim found; `after` waits for the session before us to end."""
+        self._nursery = nursery
+        self._working = True
+        nursery.start_soon(self._begin, waiting, after)
+
+    def end(self) -> None:
+        """No more wake-ups; what is under way is the nursery's to cancel.
+
+        And no way back to the session: in a cycle both would wait for the collector, which comes seldom.
+        """
+        self._nursery = None
+        del self._session
+
+    def wake(self) -> None:
+        self._due = True
+        if not self._working and self._nursery is not None:
+            self._working = True
+            self._nursery.start_soon(self._work)
+
+    def settled(self, outcome: CallAnswered | CallRefused) -> None:
+        """The charge point answered, perhaps late; that is stored even if its connection ends with it.
+
+        In the order of the answers, for a later one may undo what an earlier one did.
+        """
+        if outcome.call is self._call and self._answered is not None:
+            self._answered.set()
+        node, charge_point = self._session.node, self._session.charge_point
+        earlier, charge_point.remembered = charge_point.remembered, trio.Event()
+        node.see_through(_store_outcome, node, charge_point, outcome, earlier, charge_point.remembered)
+
+    async def _begin(self, waiting: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
+        await after()
+        if waiting:
+            await self._persistently(partial(self._orphaned, waiting))
+            self._due = True
+        await self._work()
+
+    async def _work(self) -> None:
+        """While there is work. A task that waited for it would hold 2.4 KiB of every idle connection."""
+        while self._due:
+            self._due = False
+            await self._persistently(self._work_off)
+        self._working = False
+
+    async def _persistently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Until the store lets us. If another session holds the lease, this one ends."""
+        while True:
+            try:
+                return await work()
+            except StoreUnavailable:
+                await trio.sleep(RETRY_S)
+            except LeaseLost:
+                await self._session.audited("lost")
+                await trio.sleep(RETRY_S)
+            except Superseded:
+                await self._session.audited("newer")
+                await trio.sleep_forever()
+
+    async def _orphaned(self, waiting: Sequence[str]) -> None:
+        await commands.orphaned(self._session.node.store, self._session.lease, waiting)
+
+    async def _work_off(self) -> None:
+        [pending] = await commands.pending(self._session.node.store, [self._session.lease])
+        for command_id in pending:
+            await self._one(command_id)
+
+    async def _one(self, command_id: str) -> None:
+        match await self._claim(command_id, secrets.token_hex(8)):
+            case commands.Go() as go:
+                await self._make(command_id, go)
+                self._due = True  # Others may have come meanwhile.
+            case commands.Late() | commands.Taken() | commands.Gone():
+                pass
+
+    async def _claim(
+        self, command_id: str, nonce: str
+    ) -> commands.Go | commands.Late | commands.Taken | commands.Gone:
+        while True:
+            try:
+                return await commands.claim(self._session.node.store, self._session.lease, command_id, nonce)
+            except StoreUnavailable:
+                await trio.sleep(RETRY_S)  # The same nonce gets the same answer.
+
+    async def _make(self, command_id: str, go: commands.Go) -> None:
+        deadline = trio.current_time() + go.left_ms / 1000
+        try:
+            request = actions.decode_request(go.action, go.payload)
+        except PayloadInvalid as error:
+            await self._settle(command_id, "error", error=_error(error.code, str(error)))
+            return
+        protocol, now = self._session.protocol, trio.current_time()
+        if now >= deadline:
+            await self._settle(command_id, "expired")
+            return
+        answered = self._answered = trio.Event()
+        self._session.charge_point.triggered |= triggered(request)
+        frame = protocol.call(request, command_id, now, timeout=deadline - now)
+        self._call = protocol.outstanding
+        try:
+            await self._session.connection.send(frame)
+            if self._session.trace is not None:
+                self._session.trace.sent(frame)
+        except ConnectionClosed:
+            # Whether it arrived nobody knows: the next session finds it `sent` and calls it unknown.
+            await trio.sleep_forever()
+        with trio.move_on_at(deadline):
+            await answered.wait()
+            return
+        if protocol.tick(deadline) is not None:
+            await self._settle(command_id, "timeout")
+
+    async def _settle(self, command_id: str, status: Status, *, error: bytes | None = None) -> None:
+        session = self._session
+        await _settle(session.node, session.lease.keys, command_id, status, error=error)
+
+
+async def _store_outcome(
+    node: Node,
+    charge_point: ChargePoint,
+    outcome: CallAnswered | CallRefused,
+    earlier: trio.Event | None,
+    stored: trio.Event,
+) -> None:
+    keys, command_id = charge_point.lease.keys, outcome.call.id
+    try:
+        if earlier is not None:
+            await earlier.wait()
+        match outcome:
+            case CallAnswered():
+                await _remember(charge_point, command_id, outcome)
+                await _settle(node, keys, command_id, "answered", response=outcome.payload)
+            case CallRefused():
+                error = _error(outcome.code, outcome.description, outcome.details)
+                await _settle(node, keys, command_id, "error", error=error)
+    finally:
+        stored.set()
+
+
+async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAnswered) -> None:
+    """Before the command is settled: whoever waited for the answer finds all that follows from it."""
+    remember = OUTCOMES.get(type(outcome.call.request))
+    if remember is None:
+        return None
+    answered = Answered(outcome.call.request, outcome.result, command_id, charge_point)
+    while True:
+        try:
+            return await remember(answered)
+        except StoreUnavailable:
+            await trio.sleep(RETRY_S)
+        except Exception:  # A defect of ours must not leave the operator without the answer.
+            log.exception("outcome not remembered", action=outcome.call.action)
+            return None
+
+
+async def _settle(
+    node: Node,
+    keys: ChargePointKeys,
+    command_id: str,
+    status: Status,
+    *,
+    response: bytes | None = None,
+    error: bytes | None = None,
+) -> None:
+    """Store what became of a command, however long the store takes, and wake whoever waits."""
+    while True:
+        try:
+            await commands.settle(node.store, keys, command_id, status=status, response=response, error=error)
+        except StoreUnavailable:
+            await trio.sleep(RETRY_S)
+        else:
+            node.telemetry.commands[status] += 1
+            return
+
+
+def _error(code: str, description: str, details: bytes = b"{}") -> bytes:
+    return msgspec.json.encode({"code": code, "description": description, "details": msgspec.Raw(details)})

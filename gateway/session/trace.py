@@ -1,0 +1,227 @@
+"""A session's part of a trace: what passes is queued, masked and written in batches beside it.
+
+The session never waits for it. What the queue has no room for, as while the store is away, is counted and
+shown as a gap.
+"""
+
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import trio
+
+from gateway.service.secrets import FrameMasker
+from gateway.websocket.close_codes import Closed
+from state.errors import StoreUnavailable
+from state.traces import traces
+from state.traces.traces import Direction, Entry, Mark, Running
+
+if TYPE_CHECKING:
+    from gateway.session.session import Session
+
+GATHER_S = 0.1
+RETRY_S = 1.0
+FLUSH_S = 2.0
+QUEUED_MOST = 1_000
+QUEUED_BYTES_MOST = 1 << 20
+SHOWN_MOST = 16_384
+"""Characters of a frame; the rest is cut off, after masking."""
+_BATCH_MOST = 64
+_BATCH_BYTES_MOST = 1 << 18
+_IN_A_THREAD_FROM = 2_048
+"""Bytes of a frame whose masking may take milliseconds, which other sessions should not wait for."""
+_one_at_a_time = trio.CapacityLimiter(1)
+"""Each thread that masks takes the interpreter for milliseconds; sessions would wait for each in turn."""
+_HEAD_MOST = 64
+_CALLS_REMEMBERED = 64
+
+
+class _Passed(NamedTuple):
+    """As it was at the socket, secrets and all; it waits here for a moment only."""
+
+    what: Direction | Mark
+    at_ms: int
+    frame: bytes
+    faults: tuple[str, ...]
+    note: str = ""
+    dropped: int = 0
+
+
+class Recorder:
+    """Of one trace and one session. What it is told comes in the order of the socket."""
+
+    def __init__(self, session: "Session", running: Running) -> None:
+        self.id = running.id
+        self._until_ms = running.until_ms
+        self._session = session
+        self._store = session.node.store
+        self._writer = secrets.token_hex(4)
+        self._batch = 0
+        self._queue: deque[_Passed] = deque()
+        self._queued_bytes = 0
+        self._dropped = 0
+        self._written: trio.Event | None = None
+        self._hurry = trio.Event()
+        self._masker = FrameMasker()
+        self._calls: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def received(self, frame: bytes, faults: Iterable[str] = ()) -> None:
+        self._add("in", frame, tuple(faults))
+
+    def sent(self, frame: bytes, faults: Iterable[str] = ()) -> None:
+        """`faults`: what its handler found wrong with the frame that this one answers."""
+        self._add("out", frame, tuple(faults))
+
+    def tolerated(self, fault: str) -> None:
+        """Mark what was wrong below the frames: with how a message was sent, or with a PING."""
+        self._add("fault", b"", (fault,), fault)
+
+    def begin(self, *, connected: bool) -> None:
+        """Mark that the connection was made, or that the trace was started while it stood."""
+        attached = self._session.attached
+        note = f"from {attached.address}, {attached.tls or 'not encrypted'}"
+        self._add("connected" if connected else "recording", b"", (), note)
+
+    async def finish(self, closed: Closed) -> None:
+        """Mark the connection's end, and wait until all is written; not for long."""
+        self._add("disconnected", b"", (), f"{closed.code} {closed.reason}".strip() + f", by {closed.by}")
+        self._hurry.set()
+        with trio.move_on_after(FLUSH_S):
+            if self._written is not None:
+                await self._written.wait()
+
+    def _add(self, what: Direction | Mark, frame: bytes, faults: tuple[str, ...], note: str = "") -> None:
+        at_ms = self._store.server_time_ms()
+        if at_ms > self._until_ms:
+            self._stop()
+            return
+        if len(self._queue) >= QUEUED_MOST or self._queued_bytes + len(frame) > QUEUED_BYTES_MOST:
+            self._dropped += 1
+            return
+        self._mark_gap(at_ms)
+        self._queue.append(_Passed(what, at_ms, frame, faults, note))
+        self._queued_bytes += len(frame)
+        if self._written is None:
+            self._written = trio.Event()
+            self._session.node.see_through(self._write, self._written)
+
+    def _mark_gap(self, at_ms: int) -> None:
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            note = f"{dropped} frames passed that could not be written"
+            self._queue.append(_Passed("gap", at_ms, b"", (), note, dropped))
+
+    def _stop(self) -> None:
+        """Record no more; what is queued is still written."""
+        if self._session.trace is self:
+            self._session.trace = None
+
+    async def _write(self, written: trio.Event) -> None:
+        """While there is something to write."""
+        try:
+            with trio.move_on_after(GATHER_S):
+                await self._hurry.wait()
+            while self._queue:
+                await self._write_batch(self._take_batch())
+                if not self._queue:
+                    self._mark_gap(self._store.server_time_ms())
+        except BaseException:
+            self._stop()
+            raise
+        finally:
+            self._written = None
+            written.set()
+
+    def _take_batch(self) -> list[_Passed]:
+        batch: list[_Passed] = []
+        size = 0
+        while self._queue and len(batch) < _BATCH_MOST and size < _BATCH_BYTES_MOST:
+            batch.append(self._queue.popleft())
+            size += len(batch[-1].frame)
+        self._queued_bytes -= size
+        return batch
+
+    async def _write_batch(self, batch: list[_Passed]) -> None:
+        self._batch += 1
+        entries = [await self._entry(passed) for passed in batch]
+        dropped = sum(passed.dropped for passed in batch)
+        match await self._append(entries, dropped):
+            case "recording":
+                pass
+            case "ended":
+                self._stop()
+            case "full" | "gone":
+                self._stop()
+                self._queue.clear()
+                self._queued_bytes = self._dropped = 0
+
+    async def _append(self, entries: list[Entry], dropped: int) -> traces.Appended:
+        keys = self._session.lease.keys
+        while True:
+            try:
+                return await traces.append(
+                    self._store,
+                    keys,
+                    self.id,
+                    entries,
+                    writer=self._writer,
+                    batch=self._batch,
+                    dropped=dropped,
+                )
+            except StoreUnavailable:
+                await trio.sleep(RETRY_S)  # The same batch is not taken twice.
+
+    async def _entry(self, passed: _Passed) -> Entry:
+        if len(passed.frame) < _IN_A_THREAD_FROM:
+            await trio.lowlevel.checkpoint()
+            text = self._masker.mask(passed.frame)
+        else:
+            text = await trio.to_thread.run_sync(self._masker.mask, passed.frame, limiter=_one_at_a_time)
+        message, id_, action = self._head(passed.what, text)
+        return Entry(
+            what=passed.what,
+            at_ms=passed.at_ms,
+            connection=self._session.lease.holder,
+            frame=text[:SHOWN_MOST],
+            length=len(passed.frame),
+            cut=len(text) > SHOWN_MOST,
+            message=message,
+            id=id_,
+            action=action,
+            faults=passed.faults,
+            note=passed.note,
+        )
+
+    def _head(self, what: str, text: str) -> tuple[int | None, str | None, str | None]:
+        """Read message type, id and action, each only if it can be read; of the masked text."""
+        try:
+            parts = msgspec.json.decode(text, type=list[msgspec.Raw])
+            message, id_ = (msgspec.json.decode(part, type=int | str) for part in parts[:2])
+            match message:
+                case 2:
+                    action: str | None = msgspec.json.decode(parts[2], type=str)[:_HEAD_MOST]
+                case 3 | 4:
+                    action = None
+                case _:
+                    return None, None, None
+        except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError, IndexError):
+            return None, None, None
+        id_ = str(id_)[:_HEAD_MOST]
+        if action is None:
+            return message, id_, self._calls.pop(("in" if what == "out" else "out", id_), None)
+        self._calls[what, id_] = action
+        if len(self._calls) > _CALLS_REMEMBERED:
+            self._calls.popitem(last=False)
+        return message, id_, action
+
+
+async def follow(session: "Session") -> None:
+    """Record the trace that runs of the session's charge point, or stop. Raises StoreUnavailable."""
+    running = await traces.running_of(session.node.store, session.lease.keys)
+    if running is None or session.ended.is_set() or running.until_ms < session.node.store.server_time_ms():
+        session.trace = None
+    elif session.trace is None or session.trace.id != running.id:
+        session.trace = Recorder(session, running)
+        session.trace.begin(connected=False)

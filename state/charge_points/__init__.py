@@ -1,0 +1,17 @@
+"""Charge points: registration, status, configuration and faults."""
+
+from state.charge_points.charge_points import Booted, accept, boot, delete, get, list_, put
+from state.record import BootStatus, ChargePoint, Settings
+
+__all__ = [
+    "BootStatus",
+    "Booted",
+    "ChargePoint",
+    "Settings",
+    "accept",
+    "boot",
+    "delete",
+    "get",
+    "list_",
+    "put",
+]

@@ -1,0 +1,166 @@
+"""Charge points: registered by an operator or by themselves, listed, deleted with all that was known."""
+
+import msgspec
+from msgspec import json
+
+from state import keys as key_names
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
+from state.nodes.leases import Holding, Lease, holdings, require
+from state.paging import Page, encode_cursor, members
+from state.record import (
+    REGISTRATION_INTERVAL_S,
+    BootStatus,
+    ChargePoint,
+    Settings,
+    read_record,
+    read_status,
+    settings_fields,
+)
+from state.replies import checked
+from state.scripts import script
+from state.store import Store
+from state.tenants import spellings
+
+_PUT = script("charge_points/put")
+_ACCEPT = script("charge_points/accept")
+_BOOT = script("charge_points/boot")
+_DELETE = script("charge_points/delete")
+_BURY = script("charge_points/bury")
+
+TOMBSTONE_MS = 86_400_000
+"""How long a deleted charge point's epoch fences its sessions; their audits come every 10 s."""
+
+_DELETED = json.encode("deleted")
+_AGAIN = 10
+_AT_ONCE = 500
+_ROUNDS = 5
+_STRAY_STREAMS = range(256)
+"""Of stray meter values: one for each connector, the last for all from there (meter_values.py)."""
+
+
+class Booted(msgspec.Struct, frozen=True):
+    """What a BootNotification is answered. `interval_s` None: the gateway's own heartbeat interval."""
+
+    status: BootStatus
+    interval_s: int | None
+
+
+async def put(store: Store, tenant: str, charge_point: str, settings: Settings) -> bool:
+    """Register a charge point or replace its settings; returns whether it is new."""
+    keys = ChargePointKeys(tenant, charge_point)
+    # First: a spelling without its charge point finds nothing, a charge point without its spelling is lost.
+    await spellings.remember(store, tenant, charge_point)
+    [word] = await store.step(
+        _PUT,
+        (keys.record, keys.charge_points, keys.events),
+        (keys.member, keys.id, *settings_fields(settings)),
+    )
+    return bool(word == b"created")
+
+
+async def get(store: Store, tenant: str, charge_point: str) -> ChargePoint | None:
+    reply = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).record)
+    return read_record(tenant, charge_point, reply)
+
+
+async def accept(store: Store, tenant: str, charge_point: str) -> bool:
+    """Let its next BootNotification be answered Accepted. False: it is not registered."""
+    accepted: BootStatus = "Accepted"
+    [word] = await store.step(_ACCEPT, (ChargePointKeys(tenant, charge_point).record,), (accepted,))
+    return bool(word == b"accepted")
+
+
+async def boot(store: Store, lease: Lease, payload: bytes) -> Booted:
+    """Keep a BootNotification (JSON), judged by the present policy. Raises Superseded, LeaseLost.
+
+    Configuration that waited for a reboot counts from here on.
+    """
+    keys = lease.keys
+    word, *rest = await store.step(
+        _BOOT,
+        (*lease.head_keys(), keys.record, keys.configuration, keys.configuration_pending),
+        (*lease.head_args(), payload),
+    )
+    require(word)
+    status, registration_interval, heartbeat_interval = rest
+    if (registration := read_status(status) or "Accepted") == "Accepted":
+        return Booted(registration, int(heartbeat_interval or 0) or None)
+    return Booted(registration, int(registration_interval or REGISTRATION_INTERVAL_S))
+
+
+async def list_(
+    store: Store,
+    tenant: str,
+    *,
+    cursor: str | None = None,
+    limit: int = 100,
+    online: bool | None = None,
+    boot_status: BootStatus | None = None,
+    prefix: str = "",
+) -> Page[tuple[ChargePoint, Holding | None]]:
+    """List charge points by id. A filtered page may be short and have a next one. Raises BadCursor."""
+    indexes = [key_names.charge_points(partition, tenant) for partition in range(key_names.PARTITIONS)]
+    found: list[tuple[ChargePoint, Holding | None]] = []
+    for _ in range(_ROUNDS):
+        page = await members(store, indexes, limit=limit, cursor=cursor, prefix=prefix.encode())
+        for one, holding in await _load(store, tenant, [member.decode() for member in page.items]):
+            if online is not None and online != (holding is not None and holding.online):
+                continue
+            if boot_status not in {None, one.boot_status}:
+                continue
+            found.append((one, holding))
+            if len(found) == limit:
+                last = one.id.encode()
+                more = page.next is not None or page.items[-1] != last
+                return Page(tuple(found), encode_cursor(last) if more else None)
+        cursor = page.next
+        if cursor is None:
+            break
+    return Page(tuple(found), cursor)
+
+
+async def delete(store: Store, tenant: str, charge_point: str) -> bool:
+    """Delete all that is known of a charge point. False: it was not registered; remains are cleared even so.
+
+    Its session is fenced off at once, and the caller closes the socket. Transactions and meter values are
+    taken until then: what arrives in between is kept, and goes with the next deletion.
+    """
+    keys = ChargePointKeys(tenant, charge_point)
+    known = await _delete(store, keys)
+    await spellings.forget(store, tenant, charge_point)
+    while buried := await store.execute("ZRANGE", keys.buried, 0, _AT_ONCE - 1):
+        calls = []
+        for listed in buried:
+            transaction_id = listed.rpartition(b"/")[2].decode()
+            transaction = keys.transaction(transaction_id), keys.values(transaction_id)
+            calls.append(((keys.buried, keys.transactions, keys.open_transactions, *transaction), (listed,)))
+        await store.steps(_BURY, calls)
+    return known
+
+
+async def _delete(store: Store, keys: ChargePointKeys) -> bool:
+    strays = [keys.stray_values(number) for number in _STRAY_STREAMS]
+    node = ""
+    for _ in range(_AGAIN):
+        word, *rest = await store.step(
+            _DELETE,
+            (
+                *(keys.lease, keys.held(node), keys.events, keys.record, keys.charge_points),
+                *(keys.history, keys.buried),
+                *(*keys.deleted_with_it, *strays),
+            ),
+            (node, keys.member, keys.id, _DELETED, TOMBSTONE_MS),
+        )
+        if word != b"again":
+            return bool(word == b"deleted")
+        node = rest[0].decode()
+    raise StoreUnavailable("the charge point changes nodes faster than it can be deleted")
+
+
+async def _load(store: Store, tenant: str, names: list[str]) -> list[tuple[ChargePoint, Holding | None]]:
+    keys = [ChargePointKeys(tenant, name) for name in names]
+    records = checked(await store.pipeline([("HGETALL", one.record) for one in keys]))
+    held = await holdings(store, keys)
+    found = (read_record(tenant, name, record) for name, record in zip(names, records, strict=True))
+    return [(one, holding) for one, holding in zip(found, held, strict=True) if one is not None]

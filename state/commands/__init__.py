@@ -1,0 +1,42 @@
+"""Commands: what an operator wants a charge point to do."""
+
+from state.commands.commands import (
+    Conflict,
+    Go,
+    Gone,
+    Late,
+    Settled,
+    Submitted,
+    Taken,
+    claim,
+    get,
+    is_next,
+    orphaned,
+    pending,
+    settle,
+    settling,
+    submit,
+    under_key,
+)
+from state.commands.record import Command, command_id
+
+__all__ = [
+    "Command",
+    "Conflict",
+    "Go",
+    "Gone",
+    "Late",
+    "Settled",
+    "Submitted",
+    "Taken",
+    "claim",
+    "command_id",
+    "get",
+    "is_next",
+    "orphaned",
+    "pending",
+    "settle",
+    "settling",
+    "submit",
+    "under_key",
+]

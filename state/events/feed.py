@@ -1,0 +1,218 @@
+"""One reader of events per tenant and process, for any number of subscribers.
+
+It polls while somebody listens. A new subscriber reads on its own until it has caught up, and then joins.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import trio
+
+from state.errors import StoreUnavailable
+from state.events import events
+from state.events.cursor import Cursor
+from state.events.events import Event
+from state.store import Store
+
+POLL_S = 0.25
+_PAGE = 512
+_QUEUED_MAX = 2048
+"""Deliveries that wait for one subscriber."""
+_BUSY = 4
+"""After a long poll the pause is so many times its length: polling never fills the process."""
+_PAUSE_MAX_S = 2.0
+_RETRY_S = 0.5
+
+
+class Lagging(Exception):  # noqa: N818 # It names what happened, as Superseded does.
+    """A subscriber did not take its events in time and was dropped. It may come again with its cursor."""
+
+
+class Gap(NamedTuple):
+    """Events between the last cursor and the next event are lost."""
+
+
+class Delivery(NamedTuple):
+    """`cursor` is where to resume; None inside of a batch that was read at once."""
+
+    event: Event | Gap
+    cursor: str | None
+
+
+class Feed:
+    def __init__(self, store: Store, *, poll_s: float = POLL_S, queued_max: int = _QUEUED_MAX) -> None:
+        self._store = store
+        self._poll_s = poll_s
+        self._queued_max = queued_max
+        self._polled: dict[str, _Poller] = {}
+        self._nursery: trio.Nursery | None = None
+        self._running = trio.Event()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Poll for the subscribers until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self._running.set()
+            task_status.started()
+            await trio.sleep_forever()
+
+    @asynccontextmanager
+    async def subscribe(self, tenant: str, cursor: Cursor | None = None) -> "AsyncIterator[Subscription]":
+        """Subscribe behind `cursor`, or behind all that is recorded now. Raises StoreUnavailable."""
+        await self._running.wait()
+        if cursor is None:
+            cursor = await events.now_cursor(self._store, tenant)
+        poller = self._polled.get(tenant)
+        if poller is None:
+            poller = self._polled[tenant] = _Poller(self._store, tenant, self._poll_s)
+            assert self._nursery is not None  # noqa: S101 # For mypy: `_running` says so.
+            self._nursery.start_soon(self._poll, poller)
+        subscription = Subscription(self._store, poller, cursor, self._queued_max)
+        poller.listeners += 1
+        try:
+            yield subscription
+        finally:
+            poller.listeners -= 1
+            poller.joined.discard(subscription)
+
+    @property
+    def subscribers(self) -> int:
+        return sum(poller.listeners for poller in self._polled.values())
+
+    @property
+    def pollers(self) -> int:
+        return len(self._polled)
+
+    async def _poll(self, poller: "_Poller") -> None:
+        try:
+            await poller.run()
+        finally:
+            del self._polled[poller.tenant]
+
+
+class Subscription:
+    """Iterate over it, by one task, for Delivery after Delivery. Raises Lagging when it was dropped.
+
+    `anext` may be cancelled: nothing is lost.
+    """
+
+    def __init__(self, store: Store, poller: "_Poller", cursor: Cursor, queued_max: int) -> None:
+        self._store = store
+        self._poller = poller
+        self._cursor = cursor
+        self._taken = cursor.encode()
+        self._queued_max = queued_max
+        self._queue: deque[Delivery] = deque()
+        self._more = trio.Event()
+        self.joined = False
+        self._dropped = False
+
+    def __aiter__(self) -> "Subscription":
+        return self
+
+    async def __anext__(self) -> Delivery:
+        while not self._queue:
+            if self._dropped:
+                raise Lagging(f"more than {self._queued_max} events waited to be taken")
+            if self.joined:
+                self._more = trio.Event()
+                await self._more.wait()
+            else:
+                await self._catch_up()
+        await trio.lowlevel.checkpoint()
+        delivery = self._queue.popleft()
+        self._taken = delivery.cursor or self._taken
+        return delivery
+
+    def cursor(self) -> str:
+        """Where to resume after what was taken so far; to be sent now and then while nothing happens."""
+        if not self._queue and not self._dropped:
+            behind = self._cursor.merged(self._poller.cursor) if self.joined else self._cursor
+            self._taken = behind.encode()
+        return self._taken
+
+    async def _catch_up(self) -> None:
+        poller = self._poller
+        await poller.ready.wait()
+        polled = poller.cursor
+        try:
+            batch = await events.read(self._store, poller.tenant, self._cursor, _PAGE)
+        except StoreUnavailable:
+            await _back(self._store)
+            return
+        self._cursor = batch.cursor
+        self._queue.extend(_deliveries(batch))
+        # We have read all that the poller has, if it did not finish a poll since we began. What it reads from
+        # here on it offers, as there is no wait before we join.
+        if batch.complete and poller.cursor is polled:
+            self.joined = True
+            poller.joined.add(self)
+
+    def offer(self, batch: list[Delivery]) -> bool:
+        """Add what the poller read; False: this subscriber is too slow and is dropped."""
+        new = [delivery for delivery in batch if not self._has_read(delivery.event)]
+        if len(self._queue) + len(new) > self._queued_max:
+            self._dropped = True
+        else:
+            self._queue.extend(new)
+        self._more.set()
+        return not self._dropped
+
+    def _has_read(self, event: Event | Gap) -> bool:
+        """While catching up, ahead of the poller."""
+        if isinstance(event, Gap):
+            return False
+        partition, position = events.place(event)
+        return self._cursor.positions.get(partition, events.NOTHING) >= position
+
+
+class _Poller:
+    def __init__(self, store: Store, tenant: str, poll_s: float) -> None:
+        self.tenant = tenant
+        self.listeners = 0
+        self.joined: set[Subscription] = set()
+        self.cursor = Cursor(0, {})
+        self.ready = trio.Event()
+        self._store = store
+        self._poll_s = poll_s
+
+    async def run(self) -> None:
+        """Until nobody listens."""
+        while self.listeners:
+            began = trio.current_time()
+            try:
+                complete = await self._poll()
+            except StoreUnavailable:
+                await _back(self._store)
+                continue
+            if complete:
+                took = trio.current_time() - began
+                await trio.sleep(max(self._poll_s, min(_BUSY * took, _PAUSE_MAX_S)))
+
+    async def _poll(self) -> bool:
+        if not self.ready.is_set():
+            self.cursor = await events.now_cursor(self._store, self.tenant)
+            self.ready.set()
+            return True
+        batch = await events.read(self._store, self.tenant, self.cursor, _PAGE)
+        self.cursor = batch.cursor
+        if (batch.events or batch.gap) and self.joined:
+            deliveries = _deliveries(batch)
+            self.joined = {subscription for subscription in self.joined if subscription.offer(deliveries)}
+        return batch.complete
+
+
+def _deliveries(batch: events.Batch) -> list[Delivery]:
+    found: list[Event | Gap] = [Gap(), *batch.events] if batch.gap else list(batch.events)
+    deliveries = [Delivery(event, None) for event in found]
+    if deliveries:
+        deliveries[-1] = Delivery(found[-1], batch.cursor.encode())
+    return deliveries
+
+
+async def _back(store: Store) -> None:
+    """Wait until the store says that it is there; not at once, as it may have been one command only."""
+    await trio.sleep(_RETRY_S)
+    await store.wait_available()

@@ -1,0 +1,260 @@
+"""The mirror of a charge point's charging profiles: what it accepted, less what was replaced or cleared.
+
+OCPP 1.6 has no way to read profiles back, so we do by the rules what the charge point does, and say where it
+may have done otherwise. Profiles survive reboots (errata 2025-04, 13); TxProfiles end with their transaction,
+in the step of its stop. Kept of each charge point: 200 profiles, 32 doubts, 32 promises of remote starts.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from state.commands.record import digest
+from state.keys import ChargePointKeys
+from state.replies import checked, fields
+from state.scripts import script
+from state.store import Store
+from state.transactions.remote_starts import LASTS_MS
+
+_INSTALL = script("features/charging_profile_install")
+_CLEAR = script("features/charging_profile_clear")
+_PROMISE = script("features/charging_profile_promise")
+_PROMISES: Final = 32
+
+type Why = Literal["timeout", "unknown", "full", "not_found", "not_running"]
+"""`timeout`, `unknown`: how a command ended that may have been carried out. `full`: accepted, but one too
+many for us. `not_found`: the charge point found nothing to clear where we believe in a profile.
+`not_running`: the transaction of a TxProfile; another began before it was stopped, or nobody knows it."""
+
+
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """`profile_id` None: any. `command_id` None: only the last of its kind is known."""
+
+    profile_id: int | None
+    since_ms: int
+    why: Why
+    action: str
+    command_id: str | None = None
+
+
+class Slot(NamedTuple):
+    """What only one profile can have at a time."""
+
+    connector_id: int
+    purpose: str
+    stack_level: int
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """`payload`: csChargingProfiles as it was sent. `transaction_id`: whose TxProfile, if that is known."""
+
+    id: int
+    connector_id: int
+    purpose: str
+    stack_level: int
+    transaction_id: int | None
+    command_id: str | None
+    """None: entered by hand."""
+    accepted_ms: int
+    doubt: Doubt | None
+    payload: bytes
+
+    @property
+    def slot(self) -> Slot:
+        return Slot(self.connector_id, self.purpose, self.stack_level)
+
+
+class Promise(NamedTuple):
+    """A remote start's TxProfile whose transaction has not begun."""
+
+    command_id: str
+    profile_id: int
+    stack_level: int
+    since_ms: int
+    payload: bytes
+
+
+class Mirror(NamedTuple):
+    """`doubts`: what may have changed it without our knowing."""
+
+    profiles: tuple[Profile, ...]
+    promises: tuple[Promise, ...]
+    doubts: tuple[Doubt, ...]
+
+    @property
+    def all_doubts(self) -> tuple[Doubt, ...]:
+        """Those about single profiles, too."""
+        own = (one.doubt for one in self.profiles if one.doubt is not None)
+        return tuple(dict.fromkeys((*self.doubts, *own)))
+
+
+class Which(NamedTuple):
+    """ClearChargingProfile's fields: an id alone decides; else all that match every field that is given."""
+
+    id: int | None = None
+    connector_id: int | None = None
+    purpose: str | None = None
+    stack_level: int | None = None
+
+    def means(self, profile: Profile) -> bool:
+        if self.id is not None:
+            return self.id == profile.id
+        return all(mine in {None, its} for mine, its in zip(self[1:], profile.slot, strict=True))
+
+
+async def read(store: Store, tenant: str, charge_point: str) -> Mirror:
+    """Profiles by id; promises and doubts, oldest first. A doubt ends with the transaction it is about."""
+    keys = ChargePointKeys(tenant, charge_point)
+    names = (
+        keys.charging_profiles,
+        keys.charging_profile_promises,
+        keys.charging_profile_doubts,
+        keys.open,
+    )
+    replies = checked(await store.pipeline([("HGETALL", name) for name in names]))
+    running = {pointer.partition(" ")[0] for pointer in fields(replies[3]).values()}
+    doubted = [(id_, record.split(" ")) for id_, record in fields(replies[2]).items()]
+    doubts = sorted(
+        (_doubt(id_, *record[:-1]) for id_, record in doubted if record[-1] == "-" or record[-1] in running),
+        key=lambda one: one.since_ms,
+    )
+    profiles = [_profile(int(id_), record, doubts, running) for id_, record in _raw(replies[0])]
+    promises = [_promise(id_, record) for id_, record in _raw(replies[1])]
+    lately_ms = store.server_time_ms() - LASTS_MS
+    return Mirror(
+        tuple(sorted(profiles, key=lambda one: one.id)),
+        tuple(sorted((one for one in promises if one.since_ms > lately_ms), key=lambda one: one.since_ms)),
+        tuple(doubts),
+    )
+
+
+async def install(
+    store: Store,
+    keys: ChargePointKeys,
+    profile_id: int,
+    slot: Slot,
+    payload: bytes,
+    *,
+    transaction_id: int | None = None,
+    command_id: str | None = None,
+) -> tuple[int, ...] | None:
+    """Remember what the charge point accepted; once for each command. Returns the ids that it replaced.
+
+    None if it is not kept: there are 200 already, its transaction has ended, or the charge point was
+    deleted. A TxProfile without a transaction is for the one that is running on its connector.
+    """
+    word, *replaced = await store.step(
+        _INSTALL,
+        (
+            keys.charging_profiles,
+            keys.charging_profile_doubts,
+            keys.events,
+            keys.open,
+            keys.transaction(transaction_id or 0),
+            keys.record,
+            keys.lease,
+        ),
+        (
+            keys.member,
+            profile_id,
+            *slot,
+            "-" if transaction_id is None else transaction_id,
+            command_id or "-",
+            payload,
+        ),
+    )
+    if word in {b"full", b"ended", b"gone"}:
+        return None
+    return tuple(int(id_) for id_ in replaced)
+
+
+async def clear(store: Store, keys: ChargePointKeys, which: Which, *, asked: bytes = b"") -> tuple[int, ...]:
+    """Forget what the charge point has cleared. `asked`: the request's payload, JSON; its doubts end too.
+
+    Returns the ids. With an empty `which` nothing remains, and no doubt.
+    """
+    return await _clear(store, keys, which, asked, "")
+
+
+async def doubt(store: Store, keys: ChargePointKeys, which: Which, *, asked: bytes) -> tuple[int, ...]:
+    """Note that the charge point found nothing to clear, whatever we believe. Returns the ids in doubt."""
+    return await _clear(store, keys, which, asked, "not_found")
+
+
+async def promise(
+    store: Store,
+    keys: ChargePointKeys,
+    command_id: str,
+    *,
+    profile_id: int,
+    stack_level: int,
+    payload: bytes,
+) -> None:
+    """Keep an accepted remote start's TxProfile for the transaction that follows (`remote_starts.fulfil`)."""
+    await store.step(
+        _PROMISE,
+        (keys.charging_profile_promises, keys.command(command_id), keys.record, keys.lease),
+        (command_id, b"%d %d\n%b" % (profile_id, stack_level, payload), _PROMISES, LASTS_MS),
+    )
+
+
+async def _clear(
+    store: Store, keys: ChargePointKeys, which: Which, asked: bytes, why: str
+) -> tuple[int, ...]:
+    body = digest("ClearChargingProfile", asked) if asked else ""
+    _, *ids = await store.step(
+        _CLEAR,
+        (keys.charging_profiles, keys.charging_profile_doubts, keys.events),
+        (keys.member, *("" if one is None else one for one in which), body, why),
+    )
+    return tuple(int(id_) for id_ in ids)
+
+
+def _raw(reply: Mapping[bytes, bytes]) -> list[tuple[str, bytes]]:
+    return [(name.decode(), record) for name, record in reply.items()]
+
+
+def _profile(id_: int, record: bytes, doubts: Sequence[Doubt], running: Collection[str]) -> Profile:
+    head, own, payload = record.split(b"\n", 2)
+    connector, purpose, level, transaction, command, accepted_ms = head.decode().split(" ")
+    doubt = next((one for one in doubts if one.profile_id == id_), None)
+    if own:
+        since_ms, why = own.decode().split(" ")
+        doubt = Doubt(
+            profile_id=id_,
+            since_ms=int(since_ms),
+            why=msgspec.convert(why, Why),
+            action="ClearChargingProfile",
+        )
+    elif doubt is None and purpose == "TxProfile" and transaction not in {"-", *running}:
+        doubt = Doubt(
+            profile_id=id_, since_ms=int(accepted_ms), why="not_running", action="SetChargingProfile"
+        )
+    return Profile(
+        id=id_,
+        connector_id=int(connector),
+        purpose=purpose,
+        stack_level=int(level),
+        transaction_id=None if transaction == "-" else int(transaction),
+        command_id=None if command == "-" else command,
+        accepted_ms=int(accepted_ms),
+        doubt=doubt,
+        payload=payload,
+    )
+
+
+def _promise(command_id: str, record: bytes) -> Promise:
+    head, payload = record.split(b"\n", 1)
+    since_ms, profile_id, level = map(int, head.split(b" "))
+    return Promise(command_id, profile_id, level, since_ms, payload)
+
+
+def _doubt(id_: str, profile: str, _body: str, since_ms: str, why: str, action: str) -> Doubt:
+    return Doubt(
+        profile_id=None if profile == "*" else int(profile),
+        since_ms=int(since_ms),
+        why=msgspec.convert(why, Why),
+        action=action,
+        command_id=None if id_ in {"full", "more"} else id_,
+    )

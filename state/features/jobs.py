@@ -1,0 +1,146 @@
+"""Firmware updates and uploads of a charge point, each with the statuses it was told of: the latest 50.
+
+Statuses are facts: from whichever session, never lost, a repeat changes nothing. One that fits no job stays a
+note (the latest 50), for nothing is guessed onto another.
+"""
+
+import msgspec
+
+from state import versioned
+from state.features import job_record
+from state.features.job_record import Job, Message, Note
+from state.keys import ChargePointKeys
+from state.store import Store
+from state.versioned import Change, Fields
+
+KEPT = 50
+NOTES_KEPT = 50
+EPOCH_S = 1_735_689_600
+"""2025-01-01: request ids that we choose are seconds since then, so that none returns after a wipe."""
+
+_NOTES = "notes"
+_LAST = "last-request-id"
+_encode = msgspec.json.encode
+
+
+class Jobs(msgspec.Struct, frozen=True, kw_only=True):
+    """Newest first, both."""
+
+    items: list[Job]
+    notes: list[Note]
+
+
+async def answered(store: Store, keys: ChargePointKeys, job: Job) -> None:
+    """Record a job with the charge point's answer to it, once."""
+
+    def decide(fields: Fields) -> Change | None:
+        known = _jobs(fields)
+        if any(one.id == job.id for one in known):
+            return None
+        new = msgspec.structs.replace(job, number=max((one.number for one in known), default=0) + 1)
+        changed = [after for one in known if (after := job_record.replaced_by(new, one)) is not one]
+        oldest = sorted(known, key=lambda one: one.number)[: max(0, len(known) + 1 - KEPT)]
+        gone = [one.id for one in oldest]
+        put = [one for one in (*changed, new) if one.id not in gone]
+        return Change(
+            {one.id: _encode(one) for one in put},
+            gone,
+            [("job.status", _event(one)) for one in (*changed, new)],
+        )
+
+    await versioned.change(store, keys, keys.jobs, decide)
+
+
+async def told(
+    store: Store,
+    keys: ChargePointKeys,
+    message: Message,
+    status: str,
+    *,
+    request_id: int | None,
+    received_ms: int,
+) -> None:
+    """Keep a status that the charge point told, with its job or as a note."""
+    note = Note(message=message, request_id=request_id, status=status, received_ms=received_ms)
+
+    def decide(fields: Fields) -> Change | None:
+        job = None if status == "Idle" else job_record.told_of(_jobs(fields), message, request_id)
+        if job is None:
+            return _noted(fields, note)
+        after = job_record.moved(job, status, received_ms)
+        return None if after is job else Change({job.id: _encode(after)}, (), [("job.status", _event(after))])
+
+    await versioned.change(store, keys, keys.jobs, decide)
+
+
+async def read(store: Store, tenant: str, charge_point: str) -> Jobs:
+    fields = await versioned.read(store, ChargePointKeys(tenant, charge_point).jobs)
+    items = sorted(_jobs(fields), key=lambda job: job.number, reverse=True)
+    return Jobs(items=items, notes=_notes(fields)[::-1])
+
+
+async def get(store: Store, tenant: str, charge_point: str, job_id: str) -> Job | None:
+    return next((job for job in (await read(store, tenant, charge_point)).items if job.id == job_id), None)
+
+
+async def delete(store: Store, tenant: str, charge_point: str, job_id: str) -> bool:
+    """Forget a job; what it is still told of becomes notes. False: there was none."""
+    keys, found = ChargePointKeys(tenant, charge_point), False
+
+    def decide(fields: Fields) -> Change | None:
+        nonlocal found
+        job = next((one for one in _jobs(fields) if one.id == job_id), None)
+        found = found or job is not None
+        return None if job is None else Change({}, [job.id])
+
+    await versioned.change(store, keys, keys.jobs, decide)
+    return found
+
+
+async def new_request_id(store: Store, tenant: str, charge_point: str) -> int | None:
+    """Choose a request id that this charge point was never given by us, nor in any job or note we keep.
+
+    None: it is not registered.
+    """
+    keys, chosen = ChargePointKeys(tenant, charge_point), 0
+
+    def decide(fields: Fields) -> Change | None:
+        nonlocal chosen
+        used = {job.request_id for job in _jobs(fields)} | {note.request_id for note in _notes(fields)}
+        chosen = max(int(fields.get(_LAST, 0)) + 1, store.server_time_ms() // 1000 - EPOCH_S)
+        while chosen in used:
+            chosen += 1
+        return Change({_LAST: b"%d" % chosen})
+
+    known = await versioned.change(store, keys, keys.jobs, decide, registered=True)
+    return chosen if known else None
+
+
+def _jobs(fields: Fields) -> list[Job]:
+    return [
+        msgspec.json.decode(value, type=Job) for name, value in fields.items() if name not in {_NOTES, _LAST}
+    ]
+
+
+def _notes(fields: Fields) -> list[Note]:
+    return msgspec.json.decode(fields.get(_NOTES, b"[]"), type=list[Note])
+
+
+def _noted(fields: Fields, note: Note) -> Change | None:
+    notes = _notes(fields)
+    if notes and msgspec.structs.replace(notes[-1], received_ms=note.received_ms) == note:
+        return None  # Told again: the first time stands.
+    event = {"job": None, "message": note.message, "request_id": note.request_id, "status": note.status}
+    return Change({_NOTES: _encode([*notes, note][-NOTES_KEPT:])}, (), [("job.status", _encode(event))])
+
+
+def _event(job: Job) -> bytes:
+    return _encode(
+        {
+            "job": job.id,
+            "kind": job.kind,
+            "request_id": job.request_id,
+            "status": job.history[-1].status,
+            "running": job.running,
+        }
+    )

@@ -1,0 +1,104 @@
+"""Security events as charge points tell them: facts, from whichever session, each stored once.
+
+The latest 500 of a charge point; how many gave way is counted. Types that nobody knows are legal (A04).
+"""
+
+from base64 import urlsafe_b64encode
+from hashlib import blake2b
+
+import msgspec
+
+from state import recent
+from state.keys import ChargePointKeys
+from state.paging import Page
+from state.scripts import script
+from state.store import Store
+
+KEPT = 500
+CRITICAL = frozenset(
+    {
+        "FirmwareUpdated",
+        "MemoryExhaustion",
+        "ResetOrReboot",
+        "SecurityLogWasCleared",
+        "SettingSystemTime",
+        "StartupOfTheDevice",
+        "TamperDetectionActivated",
+    }
+)
+"""Those that a charge point must not lose while it is offline (whitepaper, edition 3, section 5)."""
+
+_KEEP = script("features/security_event_keep")
+
+
+class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """`timestamp` as sent."""
+
+    type: str
+    timestamp: str
+    tech_info: str | None
+    received_ms: int
+
+    @property
+    def id(self) -> str:
+        """The same for the same type, timestamp and techInfo."""
+        return urlsafe_b64encode(blake2b(_what(self), digest_size=12).digest()).decode()
+
+    @property
+    def critical(self) -> bool:
+        return self.type in CRITICAL
+
+
+class Evicted[T](msgspec.Struct, frozen=True):
+    """`evicted`: how many older ones gave way to those that are kept."""
+
+    page: Page[T]
+    evicted: int
+
+
+async def keep(store: Store, keys: ChargePointKeys, event: SecurityEvent) -> bool:
+    """False: it was known already, or the charge point was deleted."""
+    data = {"security_event": event.id, "type": event.type, "critical": event.critical}
+    [word] = await store.step(
+        _KEEP,
+        (keys.security_events, keys.security_events_evicted, keys.events, keys.record, keys.lease),
+        (keys.member, _what(event), event.received_ms, KEPT, msgspec.json.encode(data)),
+    )
+    return bool(word == b"kept")
+
+
+async def list_(
+    store: Store,
+    tenant: str,
+    charge_point: str,
+    *,
+    critical: bool | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Evicted[SecurityEvent]:
+    """List newest first, by when they came. Raises BadCursor."""
+    keys = ChargePointKeys(tenant, charge_point)
+    stored = await store.execute("ZRANGE", keys.security_events, 0, -1, "WITHSCORES")
+    evicted = await store.execute("GET", keys.security_events_evicted)
+    found = ((int(place), _read(what, int(place) // 1000)) for what, place in stored)
+    wanted = [(place, event) for place, event in found if critical in {None, event.critical}]
+    page = recent.page(wanted, lambda one: (one[0], one[1].id), cursor=cursor, limit=limit)
+    return Evicted(Page(tuple(event for _, event in page.items), page.next), int(evicted or 0))
+
+
+async def forget(store: Store, tenant: str, charge_point: str, event_id: str) -> bool:
+    """Drop one that was dealt with; sent again, it is new. False: no such event."""
+    key = ChargePointKeys(tenant, charge_point).security_events
+    for what in await store.execute("ZRANGE", key, 0, -1):
+        if _read(what, 0).id == event_id:
+            return bool(await store.execute("ZREM", key, what))
+    return False
+
+
+def _what(event: SecurityEvent) -> bytes:
+    return msgspec.json.encode((event.type, event.timestamp, event.tech_info))
+
+
+def _read(what: bytes, received_ms: int) -> SecurityEvent:
+    type_, timestamp, tech_info = msgspec.json.decode(what, type=tuple[str, str, str | None])
+    return SecurityEvent(type=type_, timestamp=timestamp, tech_info=tech_info, received_ms=received_ms)

@@ -1,0 +1,290 @@
+"""Which session owns a charge point: the lease, its epoch and its fence."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import batched
+from math import ceil
+from typing import Any, Literal
+
+import msgspec
+
+from state import keys as key_names
+from state.errors import LeaseLost, Superseded
+from state.keys import ChargePointKeys
+from state.nodes import nodes
+from state.prepared import Prepared
+from state.record import BootStatus, ChargePoint, read_record
+from state.replies import checked, fields
+from state.scripts import script
+from state.store import Store
+from state.traces.traces import Running, read_running
+
+_CLAIM = script("nodes/claim")
+_RELEASE = script("nodes/release")
+_AUDIT = script("nodes/audit")
+_READOPT = script("nodes/readopt")
+_REAP = script("nodes/reap")
+
+_AGAIN = 4
+"""Attempts at a lease that changes nodes under our hands."""
+_AT_ONCE = 500
+"""Steps in one pipeline: some milliseconds of both processes' time."""
+
+_NODE_LOST = msgspec.json.encode("node lost")
+
+Fence = Literal["ok", "newer", "lost"]
+
+_FENCES: dict[bytes, Fence] = {b"ok": "ok", b"newer": "newer", b"lost": "lost"}
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """What a session carries, and every step of its charge point begins with.
+
+    `holder` is `<node incarnation>/<n>`; `claimed_ms` is server time.
+    """
+
+    keys: ChargePointKeys
+    holder: str
+    epoch: int
+    last_transaction_id: int = 0
+    claimed_ms: int = 0
+    appends: dict[tuple[int, int, str | None], Prepared] = field(default_factory=dict)
+    """What meter_values.py has spelled once."""
+
+    @property
+    def node(self) -> str:
+        return self.holder.partition("/")[0]
+
+    def head_keys(self) -> tuple[str, str, str]:
+        """KEYS lease held events of a step."""
+        keys = self.keys
+        return keys.lease, keys.held(self.node), keys.events
+
+    def head_args(self) -> tuple[int, str, str]:
+        """ARGV epoch holder member of a step."""
+        return self.epoch, self.holder, self.keys.member
+
+
+def fence_of(word: bytes) -> Fence:
+    """Read the outcome of a step's fence. Raises KeyError on any other word."""
+    return _FENCES[word]
+
+
+def require(word: bytes) -> None:
+    """For steps that are refused without the lease. Raises Superseded, LeaseLost."""
+    if word == b"newer":
+        raise Superseded("a newer session holds the lease")
+    if word == b"lost":
+        raise LeaseLost("the store knows an older lease or none")
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """The socket behind a lease, as operators see it. `tls`: version and cipher, None if plain."""
+
+    address: str
+    tls: str | None
+    since_ms: int
+    node: str
+    token_id: str
+
+
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """`pending`: ids of commands that wait, the oldest first. `trace`: what is to be recorded."""
+
+    lease: Lease
+    previous_holder: str | None
+    previous_node: str | None
+    pending: tuple[str, ...]
+    record: ChargePoint
+    trace: Running | None = None
+
+
+class Late(msgspec.Struct, frozen=True):
+    """The claim came after its `not_after_ms` and changed nothing."""
+
+
+class Flapping(msgspec.Struct, frozen=True):
+    """Too many sessions took the lease from each other within a minute: the present holder stays."""
+
+    retry_after_s: int
+
+
+class UnknownChargePoint(msgspec.Struct, frozen=True):
+    pass
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """`connection` is the last one when offline; `until_ms`: when that ended. `last_seen_ms`: to 10 s."""
+
+    online: bool
+    epoch: int
+    node: str | None
+    connection: Connection | None
+    last_seen_ms: int | None
+    until_ms: int | None
+
+
+async def claim(
+    store: Store,
+    keys: ChargePointKeys,
+    *,
+    holder: str,
+    not_after_ms: int,
+    connection: Connection,
+    register: bool,
+    registration: BootStatus = "Accepted",
+) -> Claimed | Late | Flapping | UnknownChargePoint:
+    """Take the lease: the newest authenticated connection wins.
+
+    `not_after_ms` is server time. With `register` an unknown charge point is created, under the policy
+    `registration`. On StoreUnavailable or cancellation the outcome is unknown: follow it with
+    `release_if_holder` until that is confirmed.
+    """
+    own = holder.partition("/")[0]
+    details = msgspec.json.encode(connection)
+    expected = ""
+    for _ in range(_AGAIN):
+        word, *rest = await store.step(
+            _CLAIM,
+            (
+                *(keys.lease, keys.held(own), keys.events, keys.record, keys.charge_points, keys.pending),
+                keys.held(expected or own),
+            ),
+            (not_after_ms, holder, keys.member, keys.id, expected, details, registration if register else ""),
+        )
+        match word:
+            case b"claimed":
+                return _claimed(keys, holder, rest)
+            case b"late":
+                return Late()
+            case b"flapping":
+                return Flapping(retry_after_s=max(1, ceil(rest[0] / 1000)))
+            case b"unknown":
+                return UnknownChargePoint()
+        expected = rest[0].decode()
+    return Flapping(retry_after_s=1)
+
+
+async def release(store: Store, lease: Lease, reason: str) -> None:
+    """Give the lease back, if it is still ours; a step that comes after this does not take it again."""
+    await release_if_holder(store, lease.keys, lease.holder, reason)
+
+
+async def release_if_holder(store: Store, keys: ChargePointKeys, holder: str, reason: str) -> bool:
+    """Give back what an unconfirmed claim may have taken. False: somebody else holds it, or nobody."""
+    node = holder.partition("/")[0]
+    [word] = await store.step(
+        _RELEASE,
+        (keys.lease, keys.held(node), keys.events),
+        (holder, keys.member, msgspec.json.encode(reason)),
+    )
+    return bool(word == b"released")
+
+
+async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence]:
+    """Ask what became of leases, many in a round trip, and store when each was last heard of (Unix ms)."""
+    fences: list[Fence] = []
+    for some in batched(leases, _AT_ONCE, strict=False):
+        calls = [(lease.head_keys(), (*lease.head_args(), last_seen_ms)) for lease, last_seen_ms in some]
+        fences.extend(fence_of(word) for [word] in await store.steps(_AUDIT, calls))
+    return fences
+
+
+async def readopt(
+    store: Store, lease: Lease, connection: Connection, *, registration: BootStatus = "Accepted"
+) -> bool:
+    """Take a `lost` lease again at a higher epoch, in place. False: a newer session has it.
+
+    `registration`: the policy that the session knows, should the store know its charge point no more.
+    """
+    keys = lease.keys
+    own = keys.held(lease.node)
+    details = msgspec.json.encode(connection)
+    expected = ""
+    for _ in range(_AGAIN):
+        word, *rest = await store.step(
+            _READOPT,
+            (
+                *(keys.lease, own, keys.events, keys.record, keys.charge_points),
+                keys.held(expected) if expected else own,
+            ),
+            (
+                *(*lease.head_args(), keys.id, expected, details),
+                *(lease.claimed_ms, lease.last_transaction_id, registration),
+            ),
+        )
+        match word:
+            case b"readopted":
+                lease.epoch = rest[0]
+                return True
+            case b"ok":
+                return True
+            case b"newer":
+                return False
+        expected = rest[0].decode()
+    return False
+
+
+async def reap(store: Store, incarnation: str) -> int:
+    """Mark offline what a dead node holds; returns how many leases that were. Their epochs stay.
+
+    Was the node only paused, then each session's next step or audit takes its lease back. The node itself is
+    forgotten when there is nothing left to reap and it has been silent for long.
+    """
+    sets = [("SMEMBERS", key_names.held(partition, incarnation)) for partition in range(key_names.PARTITIONS)]
+    members = [member.decode() for some in checked(await store.pipeline(sets)) for member in some]
+    reaped = 0
+    for some in batched(members, _AT_ONCE, strict=False):
+        charge_points = [ChargePointKeys(*key_names.split(member)) for member in some]
+        calls = [
+            ((keys.lease, keys.held(incarnation), keys.events), (incarnation, keys.member, _NODE_LOST))
+            for keys in charge_points
+        ]
+        reaped += sum(word == b"reaped" for [word] in await store.steps(_REAP, calls))
+    if not members:
+        await nodes.forget_silent(store, incarnation)
+    return reaped
+
+
+async def holding(store: Store, tenant: str, charge_point: str) -> Holding | None:
+    """None: it has never connected."""
+    return (await holdings(store, [ChargePointKeys(tenant, charge_point)]))[0]
+
+
+async def holdings(store: Store, charge_points: Iterable[ChargePointKeys]) -> list[Holding | None]:
+    replies = checked(await store.pipeline([("HGETALL", keys.lease) for keys in charge_points]))
+    return [_holding(reply) for reply in replies]
+
+
+def _claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed:
+    epoch, claimed_ms, previous, pending, reply = rest
+    record = read_record(keys.tenant, keys.id, reply)
+    if record is None:
+        raise AssertionError("a claim registers, or finds a registered charge point")
+    found = fields(reply)
+    last = found.get("last_transaction_id", "0")
+    previous_holder = previous.decode() or None
+    return Claimed(
+        lease=Lease(keys, holder, int(epoch), int(last), int(claimed_ms)),
+        previous_holder=previous_holder,
+        previous_node=previous_holder and previous_holder.partition("/")[0],
+        pending=tuple(command.decode() for command in pending),
+        record=record,
+        trace=read_running(found.get("trace")),
+    )
+
+
+def _holding(reply: Mapping[bytes, bytes]) -> Holding | None:
+    found = fields(reply)
+    if "connection" not in found:
+        return None
+    until, seen = found.get("until_ms"), found.get("last_seen_ms")
+    return Holding(
+        online=found["holder"] != "",
+        epoch=int(found["epoch"]),
+        node=found["node"] or None,
+        connection=msgspec.json.decode(found["connection"], type=Connection),
+        last_seen_ms=None if seen is None else int(seen),
+        until_ms=None if until is None else int(until),
+    )

@@ -1,0 +1,92 @@
+"""Processes with an inbox, gateways and admins: who they are, and that they live.
+
+A node raises its counter in one hash, without expiry: who reads the hash sees all nodes at once and judges by
+its own clock (`watch.py`). What a node is expires after FORGOTTEN_MS of silence, and only then a reaper
+forgets it: a paused one may wake, take leases back and die, and must be found dead again.
+"""
+
+import secrets
+from typing import Literal
+
+import msgspec
+
+from state import keys
+from state.nodes.inbox import INBOX_MS, broadcast_to
+from state.replies import checked, fields
+from state.scripts import script
+from state.store import Store
+
+FORGOTTEN_MS = 600_000
+
+_BEAT = script("nodes/beat")
+
+Kind = Literal["gateway", "admin"]
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Kind
+    host: str
+    pid: int
+    started_ms: int
+
+
+class NodeState(msgspec.Struct, frozen=True, kw_only=True):
+    """`node` is None for FORGOTTEN_MS of silence, or until the node registers again in a wiped store."""
+
+    incarnation: str
+    counter: int
+    node: Node | None
+
+    @property
+    def kind(self) -> Kind | None:
+        return None if self.node is None else self.node.kind
+
+
+def new_incarnation() -> str:
+    return secrets.token_hex(8)
+
+
+async def register(store: Store, incarnation: str, node: Node) -> None:
+    await store.execute("SET", keys.node(incarnation), msgspec.json.encode(node), "PX", FORGOTTEN_MS)
+    await beat(store, incarnation)
+
+
+async def beat(store: Store, incarnation: str) -> bool:
+    """Raise the counter and keep the inbox; every 3 s. False: the store forgot it, register it again."""
+    [word] = await store.step(
+        _BEAT, (keys.inbox(incarnation), keys.node(incarnation)), (INBOX_MS, FORGOTTEN_MS)
+    )
+    await store.execute("HINCRBY", keys.NODES, incarnation, 1)
+    return bool(word == b"beaten")
+
+
+async def leave(store: Store, incarnation: str) -> None:
+    """Forget a node that has released its leases. If it may have left some, `leases.reap` comes before."""
+    await store.execute("DEL", keys.inbox(incarnation), keys.node(incarnation))
+    await store.execute("HDEL", keys.NODES, incarnation)
+
+
+async def forget_silent(store: Store, incarnation: str) -> bool:
+    """Forget a dead node if it has been silent for FORGOTTEN_MS. One that beats once more is known again."""
+    if await store.execute("EXISTS", keys.node(incarnation)):
+        return False
+    return bool(await store.execute("HDEL", keys.NODES, incarnation))
+
+
+async def list_nodes(store: Store) -> list[NodeState]:
+    counters = fields(await store.execute("HGETALL", keys.NODES))
+    found = checked(await store.pipeline([("GET", keys.node(incarnation)) for incarnation in counters]))
+    return [
+        NodeState(
+            incarnation=incarnation,
+            counter=int(counter),
+            node=None if record is None else msgspec.json.decode(record, type=Node),
+        )
+        for (incarnation, counter), record in zip(counters.items(), found, strict=True)
+    ]
+
+
+async def broadcast(store: Store, message: dict[str, object], kind: Kind = "gateway") -> int:
+    """Send to all nodes of a kind, or of an unknown one; returns how many inboxes took it."""
+    to = [node.incarnation for node in await list_nodes(store) if node.kind in {kind, None}]
+    return await broadcast_to(store, to, message)

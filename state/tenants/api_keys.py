@@ -1,0 +1,79 @@
+"""API keys of people and programs: `csms_<id>_<random>`, all in one hash, as there are few."""
+
+import re
+
+import msgspec
+
+from state import keys
+from state.replies import fields
+from state.store import Store
+from state.tenants import credentials
+
+_SECRET = re.compile(r"csms_([A-Za-z0-9]{8})_[A-Za-z0-9]{32}")
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """`tenants`: those it is limited to; None: all, and what concerns no tenant."""
+
+    id: str
+    name: str
+    tenants: list[str] | None
+    created_ms: int
+
+
+class NewApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The only place where the secret ever stands."""
+
+    id: str
+    secret: str
+
+
+class _Stored(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    tenants: list[str] | None
+    created_ms: int
+    digest: bytes
+
+
+_decode = msgspec.json.Decoder(_Stored).decode
+
+
+async def create(store: Store, pepper: bytes, name: str, tenants: list[str] | None) -> NewApiKey:
+    key_id = credentials.new_id()
+    secret = f"csms_{key_id}_{credentials.new_random()}"
+    stored = _Stored(
+        name=name,
+        tenants=tenants,
+        created_ms=store.server_time_ms(),
+        digest=credentials.digest(pepper, secret),
+    )
+    await store.execute("HSET", keys.API_KEYS, key_id, msgspec.json.encode(stored))
+    return NewApiKey(id=key_id, secret=secret)
+
+
+async def verify(store: Store, pepper: bytes, secret: str) -> ApiKey | None:
+    """Check a key in one round trip. Text that cannot be a key is not looked up: its form is no secret."""
+    match = _SECRET.fullmatch(secret)
+    if match is None:
+        return None
+    key_id = match[1]
+    reply = await store.execute("HGET", keys.API_KEYS, key_id)
+    stored = None if reply is None else _decode(reply)
+    right = credentials.matches(pepper, secret, None if stored is None else stored.digest)
+    return _api_key(key_id, stored) if right and stored is not None else None
+
+
+async def revoke(store: Store, key_id: str) -> bool:
+    """Delete a key, which is looked up on every request. False: there is no such key."""
+    return bool(await store.execute("HDEL", keys.API_KEYS, key_id))
+
+
+async def list_(store: Store) -> list[ApiKey]:
+    """List all keys, the oldest first."""
+    found = fields(await store.execute("HGETALL", keys.API_KEYS))
+    api_keys = [_api_key(key_id, _decode(text)) for key_id, text in found.items()]
+    return sorted(api_keys, key=lambda key: (key.created_ms, key.id))
+
+
+def _api_key(key_id: str, stored: _Stored) -> ApiKey:
+    return ApiKey(id=key_id, name=stored.name, tenants=stored.tenants, created_ms=stored.created_ms)

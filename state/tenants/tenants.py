@@ -1,0 +1,84 @@
+"""Tenants: one hash each, with the tokens in it, so that a handshake reads both at once; and one index."""
+
+from typing import Literal
+
+import msgspec
+
+from state import keys
+from state.paging import Page, members
+from state.record import BootStatus, read_status
+from state.replies import checked
+from state.scripts import script
+from state.store import Store
+from state.tenants import id_tags
+
+_PUT = script("tenants/put")
+
+FIELDS = ("name", "auto_register", "created_ms", "registration")
+
+
+class Tenant(msgspec.Struct, frozen=True, kw_only=True):
+    """`auto_register`: a charge point with a valid token and an unknown id is registered by itself.
+
+    `registration`: the policy that it is registered under, so that newcomers can be held back.
+    """
+
+    id: str
+    name: str
+    auto_register: bool
+    created_ms: int
+    registration: BootStatus = "Accepted"
+
+
+async def put(
+    store: Store, tenant: str, *, name: str, auto_register: bool, registration: BootStatus = "Accepted"
+) -> bool:
+    """Create a tenant or change it; returns whether it is new."""
+    # The index first: a name without a tenant is passed over, a tenant without a name would be lost.
+    await store.execute("ZADD", keys.TENANTS, 0, tenant)
+    fields = ("name", name, "auto_register", int(auto_register), "registration", registration)
+    [word] = await store.step(_PUT, (keys.tokens(tenant),), fields)
+    return bool(word == b"created")
+
+
+async def get(store: Store, tenant: str) -> Tenant | None:
+    return read_tenant(tenant, await store.execute("HMGET", keys.tokens(tenant), *FIELDS))
+
+
+async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) -> Page[Tenant]:
+    """List tenants by id. Raises BadCursor."""
+    page = await members(store, [keys.TENANTS], limit=limit, cursor=cursor)
+    names = [member.decode() for member in page.items]
+    found = checked(await store.pipeline([("HMGET", keys.tokens(name), *FIELDS) for name in names]))
+    tenants = (read_tenant(name, values) for name, values in zip(names, found, strict=True))
+    return Page(tuple(tenant for tenant in tenants if tenant is not None), page.next)
+
+
+async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in_use"]:
+    """Delete a tenant with its id tags, tokens and DataTransfer vendors, if it has no charge points any more.
+
+    The id tags first: if that is interrupted, the tenant is still there to be deleted.
+    """
+    indexes = [keys.charge_points(partition, tenant) for partition in range(keys.PARTITIONS)]
+    if (await members(store, indexes, limit=1)).items:
+        return "in_use"
+    await id_tags.delete_all(store, tenant)
+    known = await store.execute(
+        "UNLINK", keys.tokens(tenant), keys.token_ids(tenant), keys.data_transfer_vendors(tenant)
+    )
+    await store.execute("ZREM", keys.TENANTS, tenant)
+    return "deleted" if known else "unknown"
+
+
+def read_tenant(tenant: str, values: list[bytes | None]) -> Tenant | None:
+    """Read the values of FIELDS."""
+    name, auto_register, created_ms, registration = values
+    if name is None or auto_register is None or created_ms is None:
+        return None
+    return Tenant(
+        id=tenant,
+        name=name.decode(),
+        auto_register=auto_register == b"1",
+        created_ms=int(created_ms),
+        registration=read_status(registration) or "Accepted",
+    )

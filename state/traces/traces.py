@@ -1,0 +1,289 @@
+"""Traces: the frames of one charge point as they passed, for a bounded time and size.
+
+A charge point has one trace at most; a new one takes its place. Whichever gateway holds the charge point
+appends to it, and what it appends is masked already. Kept for 24 h after its end.
+"""
+
+import secrets
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from state import compact, holds
+from state import keys as key_names
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
+from state.nodes import inbox
+from state.replies import checked
+from state.scripts import script
+from state.store import Store
+
+MINUTES_MOST = 60
+FRAMES_MOST = 10_000
+BYTES_MOST = 10 << 20
+"""Of what is kept, before compression."""
+KEPT_MS = 24 * 3600 * 1000
+RUNNING_MOST = 100
+"""Traces of a tenant at once."""
+_SLOT_MARGIN_MS = 5_000
+
+_START = script("traces/start")
+_APPEND = script("traces/append")
+_END = script("traces/end")
+
+type Why = Literal["time", "size", "stopped"]
+type Direction = Literal["in", "out"]
+type Mark = Literal["connected", "disconnected", "recording", "fault", "gap"]
+type Appended = Literal["recording", "ended", "full", "gone"]
+
+_APPENDED: dict[bytes, Appended] = {
+    b"recording": "recording",
+    b"ended": "ended",
+    b"full": "full",
+    b"gone": "gone",
+}
+_FIELDS = (
+    *("id", "started_ms", "until_ms", "frames_most", "bytes_most", "ended", "ended_ms"),
+    *("frame", "cut", "mark", "dropped", "bytes"),
+)
+
+
+class Running(msgspec.Struct, frozen=True):
+    """What a session must know to record."""
+
+    id: str
+    until_ms: int
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """A frame (`in`: received, `out`: sent), or a mark: anything else that `what` says.
+
+    `connection` tells one socket's entries from another's. `frame`: masked, and `cut` after some length;
+    `length`: bytes on the wire. `message`, `id` and `action` as far as they could be read; an answer's action
+    is its call's. `faults`: what was wrong with the frame, for `out` with the one it answers. `note`: of a
+    mark.
+    """
+
+    what: Direction | Mark
+    at_ms: int
+    connection: str
+    frame: str = ""
+    length: int = 0
+    cut: bool = False
+    message: int | None = None
+    id: str | None = None
+    action: str | None = None
+    faults: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def direction(self) -> Direction | None:
+        match self.what:
+            case "in" | "out":
+                return self.what
+            case _:
+                return None
+
+    @property
+    def mark(self) -> Mark | None:
+        match self.what:
+            case "in" | "out":
+                return None
+            case _:
+                return self.what
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """`frames`: those kept, `cut` of them not whole. `marks`: entries that are none.
+
+    `dropped`: frames that passed and are not here, as the gateway could not write fast enough.
+    """
+
+    id: str
+    started_ms: int
+    until_ms: int
+    frames_most: int
+    bytes_most: int
+    frames: int
+    marks: int
+    cut: int
+    dropped: int
+    bytes: int
+    ended: Why | None
+    ended_ms: int | None
+
+
+class TooMany(NamedTuple):
+    """The tenant has as many traces as it may: of these charge points."""
+
+    charge_points: list[str]
+
+
+class UnknownChargePoint(NamedTuple):
+    pass
+
+
+async def start(
+    store: Store, tenant: str, charge_point: str, *, minutes: int, frames: int, size: int
+) -> Trace | TooMany | UnknownChargePoint:
+    """Start a trace in place of the one before, and wake the session; `size` in bytes.
+
+    Raises ValueError beyond the bounds of this module.
+    """
+    within = 1 <= minutes <= MINUTES_MOST and 1 <= frames <= FRAMES_MOST and 1 <= size <= BYTES_MOST
+    if not within:
+        raise ValueError(f"a trace of {minutes} min, {frames} frames and {size} bytes is out of bounds")
+    keys, lasts_ms = ChargePointKeys(tenant, charge_point), minutes * 60_000
+    running = key_names.traces(tenant)
+    until_ms = store.server_time_ms() + lasts_ms + _SLOT_MARGIN_MS
+    if not await holds.take(store, running, charge_point, RUNNING_MOST, until_ms):
+        return TooMany([member.decode() for member in await store.execute("ZRANGE", running, 0, -1)])
+    id_ = secrets.token_hex(6)
+    word, *node = await store.step(
+        _START,
+        (keys.record, keys.trace, keys.trace_frames, keys.events, keys.lease),
+        (id_, lasts_ms, frames, size, KEPT_MS, keys.member),
+    )
+    found = await get(store, tenant, charge_point) if word == b"started" else None
+    if found is None:
+        await store.execute("ZREM", running, charge_point)
+        return UnknownChargePoint()
+    await _wake(store, keys, node[0])
+    return found
+
+
+async def stop(store: Store, tenant: str, charge_point: str) -> bool:
+    """End a trace before its time, and wake the session. False: none is running."""
+    keys = ChargePointKeys(tenant, charge_point)
+    word, *node = await store.step(
+        _END, (keys.record, keys.trace, keys.trace_frames, keys.events, keys.lease), (KEPT_MS, keys.member)
+    )
+    await store.execute("ZREM", key_names.traces(tenant), charge_point)
+    if word == b"ended":
+        await _wake(store, keys, node[0])
+    return bool(word == b"ended")
+
+
+async def get(store: Store, tenant: str, charge_point: str) -> Trace | None:
+    """None: there was none, or it is no longer kept."""
+    keys = ChargePointKeys(tenant, charge_point)
+    return _trace(store, await store.execute("HMGET", keys.trace, *_FIELDS))
+
+
+async def read(
+    store: Store, tenant: str, charge_point: str, *, after: str, limit: int
+) -> tuple[Trace | None, list[tuple[str, Entry]]]:
+    """Read a trace and up to `limit` of its entries behind the place `after` ("": from the start).
+
+    Each comes with its place, `<milliseconds>-<number>`, which grows in the order of the entries.
+    """
+    keys = ChargePointKeys(tenant, charge_point)
+    behind = f"({after}" if after else "-"
+    # In this order: if the trace is still the one that was meant, then the entries are its own.
+    entries, of_trace = checked(
+        await store.pipeline(
+            [
+                ("XRANGE", keys.trace_frames, behind, "+", "COUNT", limit),
+                ("HMGET", keys.trace, *_FIELDS),
+            ]
+        )
+    )
+    return _trace(store, of_trace), [(place.decode(), _unpack(pairs[1])) for place, pairs in entries]
+
+
+async def running_of(store: Store, keys: ChargePointKeys) -> Running | None:
+    """What a session must record, if anything; it may be over by its time."""
+    found = await store.execute("HGET", keys.record, "trace")
+    return read_running(None if found is None else found.decode())
+
+
+async def running(store: Store, tenants: Sequence[str]) -> set[tuple[str, str]]:
+    """List the charge points, with their tenant, of which a trace may be running."""
+    now = store.server_time_ms()
+    replies = await store.pipeline(
+        [("ZRANGE", key_names.traces(tenant), now, "+inf", "BYSCORE") for tenant in tenants]
+    )
+    return {
+        (tenant, charge_point.decode())
+        for tenant, of_one in zip(tenants, checked(replies), strict=True)
+        for charge_point in of_one
+    }
+
+
+async def append(
+    store: Store,
+    keys: ChargePointKeys,
+    trace: str,
+    entries: Sequence[Entry],
+    *,
+    writer: str,
+    batch: int,
+    dropped: int = 0,
+) -> Appended:
+    """Append to a trace, once however often it is asked: a writer counts its batches up from 1.
+
+    `dropped`: frames that were not recorded since the batch before. `ended`: what happens from now on is
+    not wanted; `full` and `gone`: nothing is.
+    """
+    packed = [argument for entry in entries for argument in _pack(entry)]
+    [word] = await store.step(
+        _APPEND,
+        (keys.record, keys.trace, keys.trace_frames, keys.events),
+        (trace, writer, batch, dropped, KEPT_MS, keys.member, *packed),
+    )
+    if word == b"full":
+        await store.execute("ZREM", key_names.traces(keys.tenant), keys.id)
+    return _APPENDED[word]
+
+
+def read_running(stored: str | None) -> Running | None:
+    """Read the field of the charge point's record."""
+    if stored is None:
+        return None
+    id_, _, until_ms = stored.partition(" ")
+    return Running(id_, int(until_ms))
+
+
+def _trace(store: Store, values: Sequence[bytes | None]) -> Trace | None:
+    found = {name: value.decode() for name, value in zip(_FIELDS, values, strict=True) if value is not None}
+    if "id" not in found:
+        return None
+    until_ms = int(found["until_ms"])
+    ended = msgspec.convert(found.get("ended"), Why | None)
+    ended_ms = int(found["ended_ms"]) if ended is not None else None
+    if ended is None and store.server_time_ms() > until_ms:
+        ended, ended_ms = "time", until_ms
+    return Trace(
+        id=found["id"],
+        started_ms=int(found["started_ms"]),
+        until_ms=until_ms,
+        frames_most=int(found["frames_most"]),
+        bytes_most=int(found["bytes_most"]),
+        frames=int(found.get("frame", 0)) + int(found.get("cut", 0)),
+        marks=int(found.get("mark", 0)),
+        cut=int(found.get("cut", 0)),
+        dropped=int(found.get("dropped", 0)),
+        bytes=int(found.get("bytes", 0)),
+        ended=ended,
+        ended_ms=ended_ms,
+    )
+
+
+def _pack(entry: Entry) -> tuple[int, int, str, bytes]:
+    packed = msgspec.msgpack.encode(entry)
+    kind = "mark" if entry.mark else "cut" if entry.cut else "frame"
+    return entry.at_ms, len(packed), kind, compact.pack(packed)
+
+
+def _unpack(stored: bytes) -> Entry:
+    return msgspec.msgpack.decode(compact.unpack(stored), type=Entry)
+
+
+async def _wake(store: Store, keys: ChargePointKeys, node: bytes) -> None:
+    """A wake-up that is lost costs seconds: nodes look for themselves."""
+    if node:
+        try:
+            await inbox.send(store, node.decode(), {"kind": "trace", "member": keys.member})
+        except StoreUnavailable:
+            return

@@ -1,0 +1,300 @@
+"""Transactions: two write-once facts, start and stop, each kept with the answer it was given.
+
+Facts are never refused: a stale session's are stored as any other, and the outcome's `fence` says so.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgspec
+
+from state.errors import IdsExhausted, StateError
+from state.keys import encode
+from state.nodes.leases import Fence, Lease, fence_of
+from state.replies import checked
+from state.scripts import script
+from state.store import Store
+from state.tenants.id_tags import fold
+from state.transactions import meter_values, orphans
+from state.transactions.listing import listed, public_id
+
+_START = script("transactions/start")
+_REPLAY = script("transactions/replay")
+_STOP = script("transactions/stop")
+
+_FIRST_SECOND = 1_735_689_600  # 2025-01-01
+_LAST_ID = 2**31 - 1
+_ATTEMPTS = 5
+_json = msgspec.json.encode
+type _Fields = dict[str, str | bytes | int | None]
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """`timestamp` as sent, `started_ms` as understood. `plausible`: the charge point's clock was set."""
+
+    connector_id: int
+    id_tag: str
+    timestamp: str
+    started_ms: int
+    plausible: bool
+    meter_start: int
+    reservation_id: int | None = None
+    received_ms: int
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """`transaction_id` as sent, never read as a number. `data`: the transactionData array, as received."""
+
+    transaction_id: str
+    timestamp: str
+    stopped_ms: int
+    meter_stop: int
+    id_tag: str | None = None
+    reason: str | None = None
+    data: bytes | None = None
+    received_ms: int
+
+
+class Hold(NamedTuple):
+    """What names a hold that has become void (`holds.member(charge_point, fingerprint)`)."""
+
+    id_tag: str
+    fingerprint: str
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """`clock_fault`: a stopped transaction had the same start, and its clock is not set.
+
+    `superseded`: the transaction open on this connector until now, whose hold is void. It stays open.
+    """
+
+    id: int
+    fence: Fence
+    clock_fault: bool
+    superseded: Hold | None
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing was changed: this start was stored before, with this answer."""
+
+    id: int
+    answer: bytes
+    fence: Fence
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """`fingerprint` is empty if a later start has the same one, and with it the hold."""
+
+    answer: bytes
+    fence: Fence
+    id_tag: str
+    fingerprint: str
+    connector_id: int
+    meter_start: int
+
+
+class StopReplayed(Stopped, frozen=True, kw_only=True):
+    """Nothing was changed: this transaction had been stopped, with this answer."""
+
+
+class Orphaned(msgspec.Struct, frozen=True, kw_only=True):
+    """A stop of no known transaction, kept among the orphans. `replayed`: it was there, with this answer."""
+
+    answer: bytes
+    fence: Fence
+    replayed: bool
+
+
+def fingerprint(start: Start) -> str:
+    """Tell a start from another of the same charge point: 16 characters, safe in keys."""
+    facts = (start.connector_id, fold(start.id_tag), start.timestamp, start.meter_start)
+    return urlsafe_b64encode(blake2b(_json(facts), digest_size=12).digest()).decode()
+
+
+async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | None:
+    """Find the stored answer to this very start, if it is not a new one. Ask before taking a hold."""
+    known: bytes | None = await store.execute("HGET", lease.keys.starts, fingerprint(start))
+    if known is None or (known.endswith(b"!") and not start.plausible):
+        return None
+    return await _replay(store, lease, int(known.rstrip(b"!")))
+
+
+async def start(store: Store, lease: Lease, start: Start, answer: bytes) -> Started | Replayed:
+    """Store a start with its answer, under a new id; or find the answer that it was given.
+
+    Raises IdsExhausted, and StateError if no id was accepted in several attempts.
+    """
+    now_s = store.server_time_ms() // 1000
+    proposed = max(lease.last_transaction_id + 1, now_s - _FIRST_SECOND)
+    for _ in range(_ATTEMPTS):
+        # Past the last id a replay is still a replay: 0 is never accepted.
+        reply = await _propose(store, lease, start, answer, proposed if proposed <= _LAST_ID else 0)
+        fence = fence_of(reply[1])
+        match reply[0]:
+            case b"started":
+                lease.last_transaction_id = max(lease.last_transaction_id, proposed)
+                return Started(
+                    id=proposed, fence=fence, clock_fault=reply[2] == b"1", superseded=_pointer_hold(reply[3])
+                )
+            case b"seen":
+                if (replayed := await _replay(store, lease, int(reply[2]))) is not None:
+                    return replayed
+            case _:
+                proposed = max(lease.last_transaction_id + 1, int(reply[2]))
+                if proposed > _LAST_ID:
+                    raise IdsExhausted(f"{lease.keys.id}: no transaction id is left below 2^31")
+    raise StateError(f"{lease.keys.id}: no transaction id was accepted in {_ATTEMPTS} attempts")
+
+
+async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> Stopped | StopReplayed | Orphaned:
+    """Store a stop with its answer, once. Each outcome but Orphaned says which hold is void now."""
+    keys, wire_id = lease.keys, stop.transaction_id
+    orphan = orphans.Orphan(
+        transaction_id=wire_id,
+        timestamp=stop.timestamp,
+        stopped_ms=stop.stopped_ms,
+        meter_stop=stop.meter_stop,
+        id_tag=stop.id_tag,
+        reason=stop.reason,
+        received_ms=stop.received_ms,
+        answer=answer,
+    )
+    event = {
+        "transaction_id": public_id(keys.id, wire_id),
+        "timestamp": stop.timestamp,
+        "meter_stop": stop.meter_stop,
+        "id_tag": stop.id_tag,
+        "reason": stop.reason,
+    }
+    fields: _Fields = {
+        "stop_at": stop.timestamp,
+        "stop_ms": stop.stopped_ms,
+        "stop_meter": stop.meter_stop,
+        "stop_tag": stop.id_tag,
+        "stop_reason": stop.reason,
+        "stop_received_ms": stop.received_ms,
+        "stop_answer": answer,
+    }
+    reply = await store.step(
+        _STOP,
+        (
+            *lease.head_keys(),
+            keys.starts,
+            keys.open,
+            keys.orphans,
+            keys.transaction(wire_id),
+            keys.values(wire_id),
+            keys.stray_values(0),
+            keys.open_transactions,
+            keys.charging_profiles,
+        ),
+        (
+            *lease.head_args(),
+            encode(wire_id),
+            orphan.digest(),
+            orphan.pack(),
+            _json(event),
+            b"" if stop.data is None else meter_values.of_stop(stop.data),
+            stop.received_ms,
+            *_flat(fields),
+        ),
+    )
+    fence = fence_of(reply[1])
+    match reply[0]:
+        case b"orphaned":
+            return Orphaned(answer=answer, fence=fence, replayed=False)
+        case b"orphan_replayed":
+            return Orphaned(answer=orphans.unpack(reply[2]).answer, fence=fence, replayed=True)
+        case outcome:
+            kind = Stopped if outcome == b"stopped" else StopReplayed
+            return kind(
+                answer=reply[5],
+                fence=fence,
+                id_tag=reply[3].decode(),
+                fingerprint=reply[4].decode(),
+                connector_id=int(reply[2]),
+                meter_start=int(reply[6]),
+            )
+
+
+async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, proposed: int) -> list[bytes]:
+    keys, mark = lease.keys, fingerprint(start)
+    event = {
+        "transaction_id": public_id(keys.id, proposed),
+        "connector_id": start.connector_id,
+        "id_tag": start.id_tag,
+        "timestamp": start.timestamp,
+        "meter_start": start.meter_start,
+        "reservation_id": start.reservation_id,
+    }
+    fields: _Fields = {
+        "connector": start.connector_id,
+        "tag": start.id_tag,
+        "at": start.timestamp,
+        "ms": start.started_ms,
+        "meter": start.meter_start,
+        "reservation": start.reservation_id,
+        "received_ms": start.received_ms,
+        "fingerprint": mark,
+        "answer": answer,
+    }
+    return await store.step(
+        _START,
+        (
+            *lease.head_keys(),
+            keys.record,
+            keys.starts,
+            keys.open,
+            keys.transaction(proposed),
+            keys.history,
+            keys.transactions,
+            keys.open_transactions,
+            keys.reservations,
+        ),
+        (
+            *lease.head_args(),
+            proposed,
+            mark,
+            int(start.plausible),
+            start.connector_id,
+            f"{proposed} {mark} {start.id_tag}",
+            listed(keys.id, start.started_ms, proposed),
+            _json(event),
+            _reservation(start),
+            *_flat(fields),
+        ),
+    )
+
+
+def _reservation(start: Start) -> str:
+    """What it consumes. 0 means none to many charge points; nobody reserves under more than 64 bits."""
+    named = start.reservation_id or 0
+    return str(named) if named and -(2**63) <= named < 2**63 else ""
+
+
+async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed | None:
+    reply = await store.step(
+        _REPLAY, (*lease.head_keys(), lease.keys.transaction(transaction_id)), lease.head_args()
+    )
+    if reply[0] == b"gone":
+        return None
+    return Replayed(id=transaction_id, answer=reply[2], fence=fence_of(reply[1]))
+
+
+async def open_holds(store: Store, leases: Sequence[Lease]) -> list[list[Hold]]:
+    """What names the holds of each charge point's open transactions; those without a limit have none."""
+    pointers = checked(await store.pipeline([("HVALS", lease.keys.open) for lease in leases]))
+    return [[hold for pointer in of_one if (hold := _pointer_hold(pointer))] for of_one in pointers]
+
+
+def _pointer_hold(pointer: bytes) -> Hold | None:
+    if not pointer:
+        return None
+    _, mark, tag = pointer.decode().split(" ", 2)
+    return Hold(tag, mark)
+
+
+def _flat(fields: _Fields) -> list[str | bytes | int]:
+    return [part for name, value in fields.items() if value is not None for part in (name, value)]

@@ -1,0 +1,100 @@
+"""Remote starts that a charge point agreed to, until the transaction comes that keeps the promise.
+
+RemoteStartTransaction.conf says only that the charge point will try (errata 2025-04, 12). The start that
+follows names no command: it is recognised by id tag and connector, within `LASTS_MS`.
+"""
+
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
+from state.nodes import inbox
+from state.replies import fields
+from state.scripts import script
+from state.store import Store
+from state.tenants.id_tags import fold
+from state.transactions.facts import Start
+from state.transactions.listing import public_id
+
+LASTS_MS = 600_000
+"""Longer than drivers take to plug in, shorter than until the same tag starts by itself."""
+SKEW_MS = 60_000
+"""How far behind a charge point's clock may be; an earlier start was made offline, before it was asked."""
+AT_ONCE = 32
+"""The oldest of them gives way: whoever asked last is the most likely to be answered."""
+
+_EXPECT = script("transactions/remote_start_expect")
+_FULFIL = script("transactions/remote_start_fulfil")
+
+
+class Expected(NamedTuple):
+    since_ms: int
+    connector_id: int | None
+    id_tag: str
+
+    def meets(self, start: Start, now_ms: int) -> bool:
+        if now_ms - self.since_ms > LASTS_MS or fold(start.id_tag) != self.id_tag:
+            return False
+        if self.connector_id not in {None, start.connector_id}:
+            return False
+        return not start.plausible or start.started_ms >= self.since_ms - SKEW_MS
+
+
+async def expect(
+    store: Store, keys: ChargePointKeys, command_id: str, *, id_tag: str, connector_id: int | None
+) -> None:
+    """Remember that this command was accepted; once only, whatever became of it since."""
+    expected = Expected(store.server_time_ms(), connector_id, fold(id_tag))
+    await store.step(
+        _EXPECT,
+        (keys.remote_starts, keys.command(command_id), keys.record, keys.lease),
+        (command_id, msgspec.json.encode(expected), AT_ONCE, LASTS_MS),
+    )
+
+
+async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_id: int) -> str | None:
+    """Find the command that this start answers, the newest if several could be; it will name the transaction.
+
+    Returns the command's id, None if nobody asked for this start, or if it came before and is only repeated.
+    A transaction answers one command, and takes the TxProfile that came with it. Whoever waits is woken.
+    """
+    expectations = fields(await store.execute("HGETALL", keys.remote_starts))
+    if not expectations:
+        return None
+    now_ms = store.server_time_ms()
+    read = ((id_, msgspec.json.decode(one, type=Expected)) for id_, one in expectations.items())
+    found = sorted(((one.since_ms, id_) for id_, one in read if one.meets(start, now_ms)), reverse=True)
+    ids = [id_ for _, id_ in found]
+    public = public_id(keys.id, transaction_id)
+    for position, id_ in enumerate(ids):
+        data = msgspec.json.encode({"command": id_, "transaction_id": public})
+        word, *reply_to = await store.step(
+            _FULFIL,
+            (
+                keys.remote_starts,
+                keys.command(id_),
+                keys.events,
+                keys.transaction(transaction_id),
+                keys.charging_profile_promises,
+                keys.charging_profiles,
+                keys.charging_profile_doubts,
+            ),
+            (
+                keys.member,
+                public,
+                data,
+                start.received_ms,
+                start.connector_id,
+                transaction_id,
+                *ids[position:],
+            ),
+        )
+        if word == b"fulfilled":
+            if reply_to[0]:
+                with suppress(StoreUnavailable):  # A wake-up only: who waits looks at the record by itself.
+                    await inbox.send(store, reply_to[0].decode(), {"kind": "answer", "command": id_})
+            return id_
+    return None

@@ -1,0 +1,132 @@
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trio
+import trustme
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from admin.cli.development_ca import DevelopmentCa, ensure_development_ca
+from gateway.service.config import ConfigError
+from gateway.service.tls_files import read_certificates
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> DevelopmentCa:
+    return ensure_development_ca(tmp_path_factory.mktemp("ca"))
+
+
+def certificate(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def serials(authority: DevelopmentCa) -> list[int]:
+    files = (authority.ca_file, authority.ecdsa[0], authority.rsa[0])
+    return [certificate(path).serial_number for path in files]
+
+
+@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+async def test_a_strict_client_accepts_it(authority: DevelopmentCa, kind: str) -> None:
+    chain, key = getattr(authority, kind)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(chain, key)
+    client = ssl.create_default_context(cafile=authority.ca_file)
+    assert client.verify_flags & ssl.VERIFY_X509_STRICT
+    left, right = trio.testing.memory_stream_pair()
+    ours = trio.SSLStream(left, server, server_side=True)
+    theirs = trio.SSLStream(right, client, server_hostname="localhost")
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ours.do_handshake)
+            nursery.start_soon(theirs.do_handshake)
+    assert theirs.getpeercert()["subject"] == (
+        (("organizationName", "csms development"),),
+        (("commonName", "localhost"),),
+    )
+
+
+@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+def test_its_fields(authority: DevelopmentCa, kind: str) -> None:
+    found = certificate(getattr(authority, kind)[0])
+    extension = found.extensions.get_extension_for_class
+    assert extension(x509.KeyUsage).critical
+    assert extension(x509.KeyUsage).value.key_encipherment == (kind == "rsa")
+    assert extension(x509.KeyUsage).value.digital_signature
+    assert list(extension(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH]
+    assert extension(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    assert extension(x509.AuthorityKeyIdentifier).value.key_identifier
+    assert len(set(serials(authority))) == 3
+
+
+def test_files_are_private(authority: DevelopmentCa) -> None:
+    for path in authority.ca_file.parent.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_next_start_finds_them_again(tmp_path: Path) -> None:
+    first = serials(ensure_development_ca(tmp_path))
+    assert serials(ensure_development_ca(tmp_path)) == first
+
+
+def test_they_are_renewed_before_they_end_and_the_root_later(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    first = serials(ensure_development_ca(tmp_path, now))
+    later = serials(ensure_development_ca(tmp_path, now + timedelta(days=340)))
+    assert later[0] == first[0]
+    assert set(later[1:]).isdisjoint(first)
+    much_later = serials(ensure_development_ca(tmp_path, now + timedelta(days=3300)))
+    assert set(much_later).isdisjoint(later)
+
+
+@pytest.mark.parametrize("name", ["ecdsa.pem", "ecdsa.key", "root.pem", "root.key", "rsa.key"])
+def test_what_is_damaged_is_made_anew(tmp_path: Path, name: str) -> None:
+    first = serials(ensure_development_ca(tmp_path))
+    (tmp_path / name).write_text("damaged")
+    renewed = ensure_development_ca(tmp_path)
+    assert serials(renewed) != first
+    assert [pair.algorithm for pair in read_certificates([renewed.ecdsa, renewed.rsa])] == [
+        "ECDSA-secp256r1",
+        "RSA-2048",
+    ]
+    assert serials(ensure_development_ca(tmp_path)) == serials(renewed)
+
+
+def test_a_key_of_another_certificate_is_refused(authority: DevelopmentCa) -> None:
+    with pytest.raises(ConfigError, match=r"rsa\.key is not the key of .*ecdsa\.pem|cannot be used with"):
+        read_certificates([(authority.ecdsa[0], authority.rsa[1])])
+
+
+def test_files_that_cannot_be_used_are_named(authority: DevelopmentCa, tmp_path: Path) -> None:
+    chain, key = authority.rsa
+    junk = tmp_path / "junk.pem"
+    junk.write_text("junk")
+    for pair, why in [
+        ((tmp_path / "absent", key), "cannot read .*absent"),
+        ((junk, key), r"junk\.pem is not a chain"),
+        ((chain, junk), r"junk\.pem cannot be used with"),
+    ]:
+        with pytest.raises(ConfigError, match=why):
+            read_certificates([pair])
+    with pytest.raises(ConfigError, match="not now"):
+        read_certificates([authority.rsa], datetime.now(UTC) + timedelta(days=400))
+
+
+def test_an_encrypted_key_is_said_to_be_so(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  for this test alone
+
+    issued = trustme.CA().issue_cert("localhost")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(chain)
+    loaded = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
+    key.write_bytes(
+        loaded.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"x"),
+        )
+    )
+    with pytest.raises(ConfigError, match="is encrypted"):
+        read_certificates([(chain, key)])

@@ -1,0 +1,202 @@
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import trio
+
+from admin.cli import supervisor
+from admin.cli.stderr import never_blocking
+from admin.cli.supervisor import Child, ChildFailed, Program
+
+READY = """
+import json, os, signal, sys, time
+def ready(**ports):
+    with open(int(os.environ["CSMS__READY_FD"]), "w") as pipe:
+        pipe.write(json.dumps(ports) + "\\n")
+"""
+
+type Write = Callable[..., Program]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Write:
+    def write(code: str, name: str = "child", **settings: float) -> Program:
+        path = tmp_path / f"{name}.py"
+        path.write_text(READY + textwrap.dedent(code))
+        return Program(name=name, argv=[sys.executable, str(path)], env=dict(os.environ), **settings)
+
+    return write
+
+
+STEADY = """
+ready(port=5, pid=os.getpid())
+time.sleep(60)
+"""
+
+
+CHATTY = """
+def stop(*_):
+    for number in range(4000):
+        print(f"closing charge point {number} of four thousand", file=sys.stderr)
+    sys.stderr.flush()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+ready()
+while True:
+    signal.pause()
+"""
+
+
+def started(program: Program) -> Child:
+    return Child(program, never_blocking(sys.stderr))
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+async def running_again(child: Child, after: int | None) -> int:
+    """Wait for a process other than `after` and return its id."""
+    while child.pid in (None, after):  # noqa: ASYNC110  another process' doing
+        await trio.sleep(0.01)
+    assert child.pid is not None
+    return child.pid
+
+
+async def test_it_is_ready_with_what_the_child_said(program: Write) -> None:
+    child = started(program(STEADY))
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            said = await nursery.start(child.keep_running)
+            assert (said["port"], said["pid"]) == (5, child.pid)
+            await child.stop()
+    assert gone(said["pid"])
+
+
+async def test_a_killed_child_is_back_within_two_seconds(program: Write) -> None:
+    child = started(program(STEADY))
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(child.keep_running)
+            for _ in range(3):
+                before = await running_again(child, None)
+                os.kill(before, signal.SIGKILL)
+                with trio.fail_after(2):
+                    await running_again(child, before)
+            await child.stop()
+    assert child.restarts == 3
+
+
+async def test_one_that_keeps_dying_is_tried_more_and_more_slowly(
+    program: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "_LONGEST_PAUSE_S", 0.4)
+    times = tmp_path / "times"
+    child = started(
+        program(f"""
+            with open({str(times)!r}, "a") as file:
+                file.write(f"{{time.time()}}\\n")
+            ready()
+            sys.exit("the disk is on fire")
+        """)
+    )
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(child.keep_running)
+            while child.restarts < 5:  # noqa: ASYNC110  another process' doing
+                await trio.sleep(0.02)
+            await child.stop()
+    begun = [float(line) for line in times.read_text().split()]
+    pauses = [later - earlier for earlier, later in pairwise(begun)]
+    assert pauses[3] >= 0.4
+    assert pauses[0] < pauses[3]
+    assert capfd.readouterr().err.count("the disk is on fire") >= 5
+
+
+async def test_a_first_start_that_fails_says_why(program: Write) -> None:
+    child = started(program('print("no such port"); sys.exit(3)', "gateway-1"))
+    with trio.fail_after(10), pytest.raises(ChildFailed, match="gateway-1 did not start: no such port"):
+        await child.keep_running()
+
+
+async def test_a_first_start_that_says_nothing(program: Write) -> None:
+    with trio.fail_after(10), pytest.raises(ChildFailed, match="status 3 and wrote nothing"):
+        await started(program("sys.exit(3)")).keep_running()
+
+
+async def test_one_that_is_never_ready_is_killed(program: Write) -> None:
+    child = started(program("time.sleep(60)", ready_s=0.5))
+    with trio.fail_after(10), pytest.raises(ChildFailed, match=r"was not ready within 0\.5 s"):
+        await child.keep_running()
+
+
+async def test_one_that_ignores_sigterm_is_killed_in_time(program: Write) -> None:
+    child = started(
+        program("signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); time.sleep(60)", stop_s=0.3)
+    )
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(child.keep_running)
+            pid = child.pid
+            assert pid is not None
+            await child.stop()
+    assert gone(pid)
+
+
+async def test_one_that_talks_much_while_stopping_is_heard_to_the_end(
+    program: Write, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """More than a pipe holds: if nobody read, it would stand still and be killed."""
+    child = started(program(CHATTY))
+    with trio.fail_after(15):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(child.keep_running)
+            await child.stop()
+    assert child.words.lines()[-1] == "closing charge point 3999 of four thousand"
+    assert "closing charge point 0 of" in capfd.readouterr().err
+
+
+async def test_no_secret_passes_with_a_childs_words(
+    program: Write, capfd: pytest.CaptureFixture[str]
+) -> None:
+    child = started(program('sys.exit("cannot reach redis://:hunter2@host")'))
+    with trio.fail_after(10), pytest.raises(ChildFailed) as caught:
+        await child.keep_running()
+    assert "hunter2" not in str(caught.value) + capfd.readouterr().err
+    assert "redis://***@host" in str(caught.value)
+
+
+async def test_cancelling_stops_the_child_too(program: Write) -> None:
+    child = started(program(STEADY))
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(child.keep_running)
+            pid = child.pid
+            assert pid is not None
+            nursery.cancel_scope.cancel()
+    assert gone(pid)
+
+
+async def test_a_reader_that_stands_still_does_not_stop_us(program: Write) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "w") as stderr:
+        child = Child(program(CHATTY), never_blocking(stderr))
+        with trio.fail_after(15):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(child.keep_running)
+                await child.stop()
+        child.words.add("and a last word")  # Nobody has read yet: dropped too.
+        first = os.read(pipe.fileno(), 1 << 20)
+        child.words.add("now somebody reads")
+        second = os.read(pipe.fileno(), 1 << 20)
+    assert first.startswith(b"closing charge point 0 ")
+    assert b"bytes were not shown)\nnow somebody reads\n" in second

@@ -1,0 +1,179 @@
+"""Warnings beside commands of smart charging: what the mirror, transactions and configuration say."""
+
+from typing import Any
+
+import pytest
+
+from state import transactions
+from state.charge_points import configuration, connectors
+from state.charge_points.configuration import Told
+from state.charge_points.connectors import Connector
+from state.features import charging_profiles
+from state.features.charging_profiles import Slot
+from state.keys import ChargePointKeys
+from state.nodes.leases import Lease
+from tests.admin.conftest import TENANT, Api
+from tests.admin.fake_session import connected
+from tests.admin.routes.charging_profiles.test_charging_profiles import a_profile
+from tests.state.charging import ANSWER, a_start
+
+KEYS = ChargePointKeys(TENANT, "CP-1")
+PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
+SET, CLEAR, COMPOSITE = "SetChargingProfile", "ClearChargingProfile", "GetCompositeSchedule"
+
+
+async def warned(api: Api, action: str, body: Any) -> list[str]:
+    """The command reaches the charge point whatever is said of it."""
+    response = await api.client.post(f"{PATH}/{action}", json=body)
+    assert response.status_code == 200, response.text
+    assert response.json()["payload"] == body
+    found: list[str] = response.json()["warnings"]
+    return found
+
+
+async def believed(api: Api, id_: int, connector: int = 1, level: int = 0) -> None:
+    slot = Slot(connector, "TxDefaultProfile", level)
+    await charging_profiles.install(api.store, KEYS, id_, slot, b"{}")
+
+
+async def told(api: Api, **values: str) -> None:
+    keys = [Told(key, value, readonly=True) for key, value in values.items()]
+    await configuration.learn(api.store, KEYS, keys, (), complete=True)
+
+
+async def two_connectors(api: Api, lease: Lease) -> None:
+    for number in (0, 1, 2):
+        connector = Connector(connector_id=number, status="Available", error_code="NoError", received_ms=1)
+        await connectors.status(api.store, lease, connector)
+
+
+def tx(**changes: Any) -> dict[str, Any]:
+    payload = a_profile(1, chargingProfilePurpose="TxProfile", chargingProfileKind="Relative", **changes)
+    del payload["csChargingProfiles"]["chargingSchedule"]["startSchedule"]
+    return payload
+
+
+async def test_nothing_is_odd(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await two_connectors(api, session.lease)
+        await told(
+            api, ChargeProfileMaxStackLevel="0", ChargingScheduleAllowedChargingRateUnit="Current,Power"
+        )
+        started = await transactions.start(api.store, session.lease, a_start(), ANSWER)
+        assert await warned(api, SET, a_profile(1)) == []
+        assert await warned(api, SET, tx(transactionId=started.id)) == []
+        assert await warned(api, COMPOSITE, {"connectorId": 0, "duration": 60}) == []
+        asked = {"connectorId": 2, "duration": 60, "chargingRateUnit": "W"}
+        assert await warned(api, COMPOSITE, asked) == []
+        await believed(api, 4)
+        for body in ({}, {"id": 4}, {"connectorId": 1, "stackLevel": 0}):
+            assert await warned(api, CLEAR, body) == []
+
+
+async def test_the_rules_are_told_too(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        assert await warned(api, SET, a_profile(1, chargingProfilePurpose="ChargePointMaxProfile")) == [
+            "A ChargePointMaxProfile is for connector 0 alone."
+        ]
+
+
+async def test_what_the_configuration_says(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        await told(
+            api,
+            ChargeProfileMaxStackLevel="1",
+            ChargingScheduleAllowedChargingRateUnit="Power",
+            ChargingScheduleMaxPeriods="1",
+            ConnectorSwitch3to1PhaseSupported="false",
+            MaxChargingProfilesInstalled="1",
+        )
+        await believed(api, 7, connector=2)
+        wrong = a_profile(1, (0, 6.0), (60, 7.0), stackLevel=2)
+        wrong["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][1]["numberPhases"] = 1
+        found = await warned(api, SET, wrong)
+        for key in (
+            "ChargeProfileMaxStackLevel",
+            "ChargingScheduleAllowedChargingRateUnit",
+            "ChargingScheduleMaxPeriods",
+            "ConnectorSwitch3to1PhaseSupported",
+            "MaxChargingProfilesInstalled",
+        ):
+            assert len([sentence for sentence in found if key in sentence]) == 1, key
+        assert len(found) == 5
+        asked = {"connectorId": 1, "duration": 60, "chargingRateUnit": "A"}
+        [sentence] = await warned(api, COMPOSITE, asked)
+        assert "has no Current: Power" in sentence
+
+
+@pytest.mark.parametrize("value", ["'Current,Power'", "A, W", " current ,POWER", '"W","A"'])
+async def test_units_however_a_charge_point_spells_them(api: Api, value: str) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        await told(api, ChargingScheduleAllowedChargingRateUnit=value)
+        for unit in ("A", "W"):
+            asked = {"connectorId": 0, "duration": 60, "chargingRateUnit": unit}
+            assert await warned(api, COMPOSITE, asked) == []
+
+
+async def test_a_tx_profile_without_its_transaction(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        [sentence] = await warned(api, SET, tx())
+        assert "No transaction is running on connector 1" in sentence
+        started = await transactions.start(
+            api.store, session.lease, a_start(received_ms=a_start().started_ms + 3_600_000), ANSWER
+        )
+        found = await warned(api, SET, tx(transactionId=started.id + 1))
+        assert len(found) == 2
+        assert f"transaction {started.id} is running" in found[0]
+        assert "began offline" in found[1]
+
+
+async def test_what_is_replaced_or_hidden(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        await believed(api, 1, connector=0)
+        await believed(api, 2)
+        await believed(api, 3, level=1)
+        assert await warned(api, SET, a_profile(1)) == [
+            "It replaces what the charge point has under id 1, 2, as far as we know."
+        ]
+        [sentence] = await warned(api, SET, a_profile(9, stackLevel=2))
+        assert "id 2, 3 will not be used" in sentence
+        ending = a_profile(9, stackLevel=2)
+        ending["csChargingProfiles"]["chargingSchedule"]["duration"] = 60
+        assert await warned(api, SET, ending) == []
+
+
+async def test_connectors_that_nobody_told_of(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await two_connectors(api, session.lease)
+        for action, body in (
+            (SET, a_profile(1, connector=3)),
+            (COMPOSITE, {"connectorId": 3, "duration": 60}),
+        ):
+            [sentence] = await warned(api, action, body)
+            assert "has not told of a connector 3" in sentence
+        found = await warned(api, COMPOSITE, {"connectorId": -1, "duration": 0})
+        assert found == [
+            "There can be no connector -1.",
+            "A duration must be above 0, or there is nothing to tell.",
+        ]
+
+
+async def test_nothing_to_clear(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        nothing = "Nothing that we know of matches: the charge point may answer Unknown."
+        assert await warned(api, CLEAR, {}) == [nothing]
+        await believed(api, 1)
+        assert await warned(api, CLEAR, {"stackLevel": 5}) == [nothing]
+        assert await warned(api, CLEAR, {"id": 1, "stackLevel": 5}) == [
+            "With an id all other fields are ignored."
+        ]
+
+
+async def test_a_remote_starts_profile_is_judged_by_the_same_rules(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        await told(api, ChargeProfileMaxStackLevel="1")
+        profile = tx(stackLevel=2)["csChargingProfiles"]
+        body = {"idTag": "X", "connectorId": 1, "chargingProfile": profile}
+        found = await warned(api, "RemoteStartTransaction", body)
+        assert len(found) == 2
+        assert "ChargeProfileMaxStackLevel" in found[1]

@@ -1,0 +1,92 @@
+"""What looks odd about a configuration key is sent all the same, and said beside the answer."""
+
+from typing import Any
+
+import pytest
+
+from state.charge_points import configuration
+from state.charge_points.configuration import Told
+from state.keys import ChargePointKeys
+from tests.admin.conftest import TENANT, Api
+from tests.admin.fake_session import connected
+
+KEYS = ChargePointKeys(TENANT, "CP-1")
+PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
+SECRET = "00112233445566778899AABBCCDDEEFF"
+
+
+async def warned(api: Api, action: str, body: Any) -> list[str]:
+    response = await api.client.post(f"{PATH}/{action}", json=body)
+    assert response.status_code == 200, response.text
+    assert response.json()["status"] == "answered"
+    found: list[str] = response.json()["warnings"]
+    return found
+
+
+async def change(api: Api, key: str, value: str) -> list[str]:
+    return await warned(api, "ChangeConfiguration", {"key": key, "value": value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("HeartbeatInterval", "60", None),
+        ("Vendor.Key", "", None),
+        ("HeartbeatInterval", "soon", "must be a whole number"),
+        ("AuthorizationKey", SECRET, None),
+        ("AuthorizationKey", SECRET[:-1], "32 to 40 digits"),
+        ("NumberOfConnectors", "3", "By specification NumberOfConnectors is read-only"),
+    ],
+)
+async def test_of_a_charge_point_that_told_nothing(api: Api, key: str, value: str, said: str | None) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        found = await change(api, key, value)
+        assert len(found) == (said is not None)
+        assert said is None or said in found[0]
+        assert value == "" or value not in "".join(found)
+
+
+async def test_of_one_that_told_its_keys(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        told = [
+            Told("HeartbeatInterval", "60", readonly=True),
+            Told("NumberOfConnectors", "2", readonly=False),
+            Told("MeterValuesSampledData", "Voltage", readonly=False),
+            Told("metervaluessampleddatamaxlength", "2", readonly=True),
+        ]
+        await configuration.learn(api.store, KEYS, told, [], complete=True)
+        await configuration.change(api.store, KEYS, "CpoName", "x", "NotSupported")
+        (readonly,) = await change(api, "heartbeatinterval", "60")
+        assert readonly.startswith("The charge point said on 2")
+        assert readonly.endswith("that heartbeatinterval is read-only.")
+        # What it says of itself counts more than the specification.
+        assert await change(api, "NumberOfConnectors", "2") == []
+        assert "has no key CpoName" in (await change(api, "CpoName", "x"))[0]
+        assert "was not among all the keys" in (await change(api, "ResetRetries", "1"))[0]
+        assert await change(api, "AuthorizationKey", SECRET) == []
+        assert await change(api, "MeterValuesSampledData", "Voltage,SoC") == []
+        (many,) = await change(api, "MeterValuesSampledData", "Voltage,SoC,Temperature")
+        assert "more than 2 items" in many
+        assert "MeterValuesSampledDataMaxLength" in many
+
+
+async def test_of_changes_that_wait_for_a_reboot(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        await configuration.change(api.store, KEYS, "ConnectionTimeOut", "60", "RebootRequired")
+        await configuration.change(api.store, KEYS, "Vendor.Key", "60", "RebootRequired")
+        assert await change(api, "HeartbeatInterval", "60") == [
+            "Changes wait for the charge point's next boot: ConnectionTimeOut, Vendor.Key."
+        ]
+
+
+async def test_of_more_keys_than_it_takes(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        three = {"key": ["A", "B", "C"]}
+        assert await warned(api, "GetConfiguration", three) == []
+        told = [Told("GetConfigurationMaxKeys", "2", readonly=True)]
+        await configuration.learn(api.store, KEYS, told, [], complete=True)
+        (said,) = await warned(api, "GetConfiguration", three)
+        assert "more than 2 keys" in said
+        fewer: list[dict[str, list[str]]] = [{}, {"key": []}, {"key": ["A", "B"]}]
+        for body in fewer:
+            assert await warned(api, "GetConfiguration", body) == []

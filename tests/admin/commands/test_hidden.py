@@ -1,0 +1,107 @@
+"""What a charge point or an operator wrote is shown without its secrets, wherever they stand."""
+
+import json
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from admin.commands.hidden import Hider
+
+SECRET = "s3cr3t/PASS w\u00f6rd"
+SHOWN = json.dumps(SECRET)
+
+
+def hidden(written: str, *, locations: bool = False) -> str:
+    return bytes(Hider(locations=locations).hide(msgspec.Raw(written.encode()))).decode()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"configurationKey":[{"key":"AuthorizationKey","readonly":false,"value":S}]}',
+        '{"configurationKey":[{"value":S,"key":" authorizationKEY "}]}',
+        '{"configurationKey":[{"key":"Authorization_Key","value":S}]}',
+        '{"configurationKey":[{"key":"Authorization\\u004bey","value":S}]}',
+        '{"ConfigurationKey":[{"Key":"AuthorizationKey","Value":S}]}',
+        '{"configurationKey":[{"key":"AuthorizationKey","value":null,"default":S}]}',
+        '{"configurationKey":[{"key":"BasicAuthPassword","value":S}]}',
+        '{"configurationKey":[{"key":"AuthorizationKey","value":{"is":[S]}}]}',
+        '{"configurationKey":[],"AuthorizationKey":S}',
+        '{"vendorId":"v","messageId":"SetAuthorizationKey","data":S}',
+        '{"code":"GenericError","description":"not S","details":{"key":"AuthorizationKey","value":S}}',
+    ],
+)
+def test_a_secret_is_not_shown(written: str) -> None:
+    inner = (
+        written.replace('"not S"', json.dumps(f"not {SECRET}"))
+        .replace(":S", f":{SHOWN}")
+        .replace("[S]", f"[{SHOWN}]")
+    )
+    for whole in (inner, json.dumps({"vendorId": "v", "data": inner})):
+        found = json.loads(hidden(whole))
+        assert SECRET not in str(found)
+        assert "***" in str(found)
+
+
+def test_what_stands_behind_a_name_that_comes_twice() -> None:
+    written = '{"configurationKey":[{"key":"AuthorizationKey","key":"x","value":"secret","value":"y"}]}'
+    assert hidden(written) == '{"configurationKey":[{"key":"x","value":"y"}]}'
+
+
+def test_what_was_hidden_once_is_hidden_in_all_that_belongs_to_the_command() -> None:
+    hider = Hider(locations=False)
+    hider.hide(msgspec.Raw(json.dumps({"key": "AuthorizationKey", "value": SECRET}).encode()))
+    echo: dict[str, Any] = {"status": "Accepted", "echo": [f"is {SECRET}."]}
+    assert json.loads(bytes(hider.hide(msgspec.Raw(json.dumps(echo).encode())))) == {
+        "status": "Accepted",
+        "echo": ["is ***."],
+    }
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"status": "Accepted"}',
+        '{"configurationKey":[{"key":"HeartbeatInterval","readonly":false,"value":"5"}],"unknownKey":["x"]}',
+        '{"configurationKey":[{"key":"AuthorizationKey","readonly":true,"value":"***"}]}',
+        '{"key":"x","limit":0.10,"big":123456789012345678901234567890}',
+    ],
+)
+def test_everything_else_stays_as_it_was_written(written: str) -> None:
+    assert hidden(written) == written
+
+
+def test_numbers_and_depths_beyond_reason() -> None:
+    assert json.loads(hidden('{"key":1e999}')) == {"key": float("inf")}
+    assert hidden('{"key":1e99999999999999999999}') == "null"
+    assert hidden('{"key":' + "[" * 20_000 + "]" * 20_000 + "}") == "null"
+
+
+def test_links_are_shown_without_what_opens_them() -> None:
+    location = json.dumps({"location": "ftp://user:word@h/x?sig=1"})
+    assert hidden(location, locations=True) == '{"location":"ftp://***@h/x?***"}'
+    assert hidden(location) == '{"location":"ftp://***@h/x?sig=1"}'
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        ("", "://"),
+        ("OCPP16", "/"),
+        ("OCPP16/", "%"),
+        ("://", ":"),
+        ("token", " "),
+        ("cookie:", "\\"),
+        ("{", "["),
+    ],
+)
+def test_a_hostile_answer_costs_less_than_seconds(head: str, piece: str) -> None:
+    """Nobody else's request is served meanwhile."""
+    secrets = [{"key": f"Password{number}", "value": f"secret{number}"} for number in range(700)]
+    texts = [head + piece * (20_000 // len(piece)), *[piece] * 4_000]
+    began = time.perf_counter()
+    for locations in (False, True):
+        hidden(json.dumps({"configurationKey": secrets, "unknownKey": texts}), locations=locations)
+    assert time.perf_counter() - began < 2.0

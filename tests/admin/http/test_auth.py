@@ -1,0 +1,151 @@
+"""Who may do what: no key, a wrong one, a revoked one, and one that is limited to tenants."""
+
+import httpx
+import pytest
+
+from state.tenants import api_keys, tenants
+from tests.admin.conftest import PEPPER, TENANT, Api
+from tests.admin.problem import is_problem
+
+ROUTES = [
+    ("GET", "/v1/tenants/{tenant}"),
+    ("DELETE", "/v1/tenants/{tenant}"),
+    ("PUT", "/v1/tenants/{tenant}"),
+    ("GET", "/v1/tenants/{tenant}/tokens"),
+    ("POST", "/v1/tenants/{tenant}/tokens"),
+    ("DELETE", "/v1/tenants/{tenant}/tokens/t"),
+    ("GET", "/v1/tenants/{tenant}/charge-points"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c"),
+    ("PUT", "/v1/tenants/{tenant}/charge-points/c"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/disconnect"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/faults"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/faults"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/accept"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/configuration"),
+    ("PATCH", "/v1/tenants/{tenant}/charge-points/c/configuration"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/configuration"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/configuration/refresh"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/local-list"),
+    ("PUT", "/v1/tenants/{tenant}/charge-points/c/local-list"),
+    ("PATCH", "/v1/tenants/{tenant}/charge-points/c/local-list"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/local-list/accepted"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/local-list/accepted"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/local-list/from-id-tags"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/local-list/send"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/reservations"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/reservations"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/reservations/7"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/reservations/7"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/charging-profiles"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/charging-profiles"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/charging-profiles/1"),
+    ("PUT", "/v1/tenants/{tenant}/charge-points/c/charging-profiles/1"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/charging-profiles/1"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/charging-profiles/composite-schedule?connector_id=1"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/charging-profiles/composite-schedule"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/jobs"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/jobs"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/jobs/j"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/jobs/j"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/security-events"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/security-events/x"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/certificates"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/certificates/refresh?type=CentralSystemRootCertificate"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/certificates/x"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/certificate-request"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/certificate-request"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/data-transfers"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/data-transfers/1-0"),
+    ("GET", "/v1/tenants/{tenant}/data-transfer-vendors"),
+    ("GET", "/v1/tenants/{tenant}/data-transfer-vendors/v"),
+    ("PUT", "/v1/tenants/{tenant}/data-transfer-vendors/v"),
+    ("DELETE", "/v1/tenants/{tenant}/data-transfer-vendors/v"),
+    ("POST", "/v1/tenants/{tenant}/charge-points/c/commands/Reset"),
+    ("GET", "/v1/tenants/{tenant}/commands/00.AAAAAAAAAAAAAAAAAAAAAA"),
+    ("GET", "/v1/tenants/{tenant}/id-tags"),
+    ("GET", "/v1/tenants/{tenant}/id-tags/x"),
+    ("PUT", "/v1/tenants/{tenant}/id-tags/x"),
+    ("DELETE", "/v1/tenants/{tenant}/id-tags/x"),
+    ("GET", "/v1/tenants/{tenant}/transactions"),
+    ("GET", "/v1/tenants/{tenant}/transactions/c.1"),
+    ("GET", "/v1/tenants/{tenant}/transactions/c.1/meter-values"),
+    ("GET", "/v1/tenants/{tenant}/events"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/orphaned-stops"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/orphaned-stops/x"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/stray-meter-values"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/trace"),
+    ("PUT", "/v1/tenants/{tenant}/charge-points/c/trace"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/trace"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/trace/frames"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/trace/stream"),
+]
+
+
+async def test_every_route_wants_a_key(api: Api) -> None:
+    async with httpx.AsyncClient(base_url=api.url) as stranger:
+        for method, path in [("GET", "/v1/tenants"), *ROUTES]:
+            response = await stranger.request(method, path.format(tenant=TENANT))
+            is_problem(response, 401, "unauthorised")
+            assert response.headers["www-authenticate"].startswith("Bearer")
+        assert (await stranger.get("/openapi.json")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Bearer",
+        "Bearer nonsense",
+        "Bearer csms_00_00",
+        "Basic YTpi",
+        "Bearer " + "x" * 5000,
+        "Bearer csms_é_x",
+    ],
+)
+async def test_wrong_keys(api: Api, given: str) -> None:
+    headers = {b"Authorization": given.encode("latin-1")}
+    async with httpx.AsyncClient(base_url=api.url) as stranger:
+        is_problem(await stranger.get("/v1/tenants", headers=headers), 401, "unauthorised")
+
+
+async def test_a_revoked_key_works_no_more(api: Api) -> None:
+    made = await api_keys.create(api.store, PEPPER, "soon gone", None)
+    headers = {"Authorization": f"Bearer {made.secret}"}
+    assert (await api.client.get("/v1/tenants", headers=headers)).status_code == 200
+    await api_keys.revoke(api.store, made.id)
+    is_problem(await api.client.get("/v1/tenants", headers=headers), 401, "unauthorised")
+
+
+async def test_a_foreign_tenant_is_as_unknown_as_one_that_is_not_there(api: Api) -> None:
+    await tenants.put(api.store, "other", name="Other", auto_register=True)
+    limited = await api.as_key([TENANT])
+    for method, path in ROUTES:
+        documents = []
+        for tenant in ("other", "nobody"):
+            response = await api.client.request(method, path.format(tenant=tenant), headers=limited)
+            document = is_problem(response, 404, "not-found")
+            documents.append({k: v for k, v in document.items() if k not in {"instance", "request_id"}})
+        assert documents[0] == documents[1]
+    assert await tenants.get(api.store, "nobody") is None
+    other = await tenants.get(api.store, "other")
+    assert other is not None
+    assert other.name == "Other"
+
+
+async def test_a_limited_key_works_in_its_own_tenant(api: Api) -> None:
+    await tenants.put(api.store, "other", name="Other", auto_register=True)
+    limited = await api.as_key([TENANT])
+    assert (await api.client.get(f"/v1/tenants/{TENANT}", headers=limited)).status_code == 200
+    assert (
+        await api.client.put(f"/v1/tenants/{TENANT}/id-tags/x", json={}, headers=limited)
+    ).status_code == 201
+    listed = (await api.client.get("/v1/tenants", headers=limited)).json()
+    assert [tenant["id"] for tenant in listed["items"]] == [TENANT]
+
+
+async def test_a_command_of_another_tenant_is_not_read(api: Api) -> None:
+    await tenants.put(api.store, "other", name="Other", auto_register=True)
+    await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={})
+    sent = await api.client.post(f"/v1/tenants/{TENANT}/charge-points/CP-1/commands/ClearCache")
+    command = is_problem(sent, 409, "offline")["id"]
+    is_problem(await api.client.get(f"/v1/tenants/other/commands/{command}"), 404, "not-found")

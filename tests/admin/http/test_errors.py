@@ -1,0 +1,204 @@
+"""Every error is a problem document, wherever it comes from."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import trio
+from quart import Quart
+
+from admin.config import LimitsConfig
+from admin.http.problems import Problem, telling
+from state.errors import StoreUnavailable
+from state.store import Store
+from state.tenants import tenants
+from tests.admin.conftest import Api, serving
+from tests.admin.problem import is_problem
+
+
+async def test_an_unknown_path_is_a_problem_with_and_without_a_key(api: Api) -> None:
+    is_problem(await api.client.get("/nowhere"), 404, "not-found")
+    async with httpx.AsyncClient() as stranger:
+        is_problem(await stranger.get(f"{api.url}/nowhere"), 404, "not-found")
+
+
+async def test_a_wrong_method_says_which_are_right(api: Api) -> None:
+    response = await api.client.post("/v1/tenants/acme")
+    is_problem(response, 405, "method-not-allowed")
+    assert {"GET", "PUT", "DELETE"} <= {method.strip() for method in response.headers["allow"].split(",")}
+
+
+async def test_a_body_that_is_not_said_to_be_json(api: Api) -> None:
+    response = await api.client.put("/v1/tenants/acme", content=b"{}", headers={"Content-Type": "text/plain"})
+    is_problem(response, 415, "unsupported-media-type")
+
+
+async def test_a_body_that_is_not_json(api: Api) -> None:
+    for content in (b"{", b"\xff\xfe", b"nul"):
+        response = await api.client.put(
+            "/v1/tenants/acme", content=content, headers={"Content-Type": "application/json"}
+        )
+        is_problem(response, 400, "not-json")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"auto_register": "yes"}, "/auto_register"),
+        ({"nme": "x"}, "/nme"),
+        ({"name": "x" * 256}, "/name"),
+        ([], ""),
+    ],
+)
+async def test_invalid_content_is_pointed_at(api: Api, body: object, pointer: str) -> None:
+    document = is_problem(await api.client.put("/v1/tenants/acme", json=body), 422, "invalid-request")
+    assert [fault["pointer"] for fault in document["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("limit=0", "limit"),
+        ("limit=x", "limit"),
+        ("limt=1", "limt"),
+        ("limit=1&limit=2", "limit"),
+        ("cursor=%21", "cursor"),
+    ],
+)
+async def test_invalid_queries_name_the_parameter(api: Api, query: str, parameter: str) -> None:
+    for path in ("/v1/tenants", "/v1/tenants/acme/charge-points", "/v1/tenants/acme/transactions"):
+        document = is_problem(await api.client.get(f"{path}?{query}"), 422, "invalid-request")
+        assert [fault["parameter"] for fault in document["errors"]] == [parameter]
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_a_large_body_is_refused_before_it_is_kept(api: Api, chunked: bool) -> None:  # noqa: FBT001
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b" " * 8192
+
+    content = chunks() if chunked else b" " * (64 * 8192)
+    response = await api.client.put(
+        "/v1/tenants/acme",
+        content=content,
+        headers={"Content-Type": "application/json"},
+    )
+    is_problem(response, 413, "body-too-large")
+
+
+async def test_a_body_that_never_ends_is_given_up(store: Store) -> None:
+    await tenants.put(store, "acme", name="", auto_register=False)
+    async with serving(store, LimitsConfig(body_s=0.2)) as api:
+        stream = await trio.open_tcp_stream("127.0.0.1", api.port)
+        key = api.client.headers["Authorization"]
+        head = f"PUT /v1/tenants/acme HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n"
+        await stream.send_all(
+            f"{head}Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{{".encode()
+        )
+        with trio.fail_after(5):
+            answer = await stream.receive_some()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/tenants/a%00b",
+        "/v1/tenants/a%ffb",
+        "/v1/tenants/a%0Ab",
+        "/v1/tenants/acme/charge-points/%C2%85",
+        "/v1/tenants/acme/id-tags/%E2%80%AE",
+        "/v1/tenants/" + "a" * 256,
+    ],
+)
+async def test_what_cannot_be_a_name_is_refused(api: Api, path: str) -> None:
+    is_problem(await api.client.get(path), 400, "bad-path")
+
+
+async def test_names_are_decoded_exactly_once_and_keep_their_slashes(api: Api) -> None:
+    for name, encoded in (("a/b", "a%2Fb"), ("a%2Fb", "a%252Fb"), ("ä b?#", "%C3%A4%20b%3F%23"), ("+", "+")):
+        response = await api.client.put(f"/v1/tenants/acme/id-tags/{encoded}", json={})
+        assert response.status_code == 201, response.text
+        assert response.json()["tag"] == name
+        assert (await api.client.get(f"/v1/tenants/acme/id-tags/{encoded}")).json()["tag"] == name
+    # A slash that is not encoded is a slash, two are no name between them.
+    is_problem(await api.client.get("/v1/tenants/acme/id-tags/a/b"), 404, "not-found")
+    is_problem(await api.client.get("/v1/tenants/acme//id-tags"), 404, "not-found")
+
+
+@pytest.mark.parametrize("content", [b'{"a":' * 20_000, b'{"a":' + b"[" * 50_000])
+async def test_a_body_that_is_nested_too_deeply(api: Api, content: bytes) -> None:
+    await api.client.put("/v1/tenants/acme/charge-points/CP-1", json={})
+    for path in ("/v1/tenants/acme", "/v1/tenants/acme/charge-points/CP-1/commands/DataTransfer"):
+        response = await api.client.request(
+            "POST" if "commands" in path else "PUT",
+            path,
+            content=content,
+            headers={"Content-Type": "application/json"},
+        )
+        assert response.status_code in {400, 422}, response.text
+
+
+async def test_a_target_that_is_no_url(api: Api) -> None:
+    stream = await trio.open_tcp_stream("127.0.0.1", api.port)
+    async with stream:
+        await stream.send_all(b"GET http://[/v1/tenants HTTP/1.1\r\nHost: x\r\n\r\n")
+        with trio.fail_after(5):
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 404 ")
+
+
+ODD = (
+    b"GET http://x/v1/nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET ?x HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /v1/\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00" * 9 + b"\xff" * 100,
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nHTTP2-Settings: !\r\n\r\n",
+    b"NONSENSE\r\n\r\n",
+    b"\r\n".join(
+        (
+            b"GET /v1/tenants HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade",
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        )
+    ),
+)
+
+
+async def test_odd_requests_do_no_harm(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    for request in ODD:
+        stream = await trio.open_tcp_stream("127.0.0.1", api.port)
+        await stream.send_all(request)
+        await stream.send_eof()
+        with trio.move_on_after(2):
+            while await stream.receive_some():
+                pass
+        await stream.aclose()
+    with trio.fail_after(5):
+        assert (await api.client.get("/v1/tenants")).status_code == 200
+    assert "server_restarted" not in capsys.readouterr().out
+
+
+async def test_a_fault_of_ours_tells_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("the secret of the machine room")
+
+    monkeypatch.setattr(tenants, "list_", broken)
+    response = await api.client.get("/v1/tenants")
+    is_problem(response, 500, "internal-error")
+    assert "machine room" not in response.text
+
+
+async def test_a_request_id_is_passed_on_only_if_it_looks_like_one(api: Api) -> None:
+    response = await api.client.get("/v1/tenants", headers={"X-Request-Id": "mine-1"})
+    assert response.headers["x-request-id"] == "mine-1"
+    response = await api.client.get("/v1/tenants", headers={"X-Request-Id": "<script>"})
+    assert response.headers["x-request-id"] != "<script>"
+
+
+async def test_what_was_done_before_the_store_went_away() -> None:
+    async with Quart("test").app_context():
+        with pytest.raises(Problem) as raised, telling(steps=[1]):
+            raise StoreUnavailable("for a test")
+    assert (raised.value.status, raised.value.members) == (503, {"steps": [1]})

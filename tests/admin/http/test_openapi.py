@@ -1,0 +1,212 @@
+"""The document is whole: every reference resolves, every route is in it, every error is described."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema  # type: ignore[import-untyped]  # only schemathesis brings it
+import pytest
+import trio
+from schemathesis import Case, checks
+from schemathesis import openapi as schemathesis_openapi
+
+from admin.http.actions import COMMANDS
+from tests.admin.conftest import TENANT, Api
+
+METHODS = {
+    "/v1/tenants": {"get"},
+    "/v1/tenants/{tenant}": {"get", "put", "delete"},
+    "/v1/tenants/{tenant}/tokens": {"get", "post"},
+    "/v1/tenants/{tenant}/tokens/{token_id}": {"delete"},
+    "/v1/tenants/{tenant}/charge-points": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}": {"get", "put", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/disconnect": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/faults": {"get", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/accept": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration": {"get", "patch", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration/refresh": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list": {"get", "put", "patch"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list/accepted": {"get", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list/from-id-tags": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list/send": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/reservations": {"get", "post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/reservations/{reservation}": {"get", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/charging-profiles": {"get", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/charging-profiles/{charging_profile}": {
+        "get",
+        "put",
+        "delete",
+    },
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/charging-profiles/composite-schedule": {"get", "post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/jobs": {"get", "post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/jobs/{job}": {"get", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/security-events": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/security-events/{security_event}": {"delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/certificates": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/certificates/refresh": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/certificates/{certificate}": {"delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/orphaned-stops": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/orphaned-stops/{orphan}": {"delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/stray-meter-values": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/trace": {"get", "put", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/trace/frames": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/trace/stream": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/certificate-request": {"get", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/data-transfers": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/data-transfers/{data_transfer}": {"delete"},
+    "/v1/tenants/{tenant}/data-transfer-vendors": {"get"},
+    "/v1/tenants/{tenant}/data-transfer-vendors/{vendor}": {"get", "put", "delete"},
+    "/v1/tenants/{tenant}/commands/{command}": {"get"},
+    "/v1/tenants/{tenant}/id-tags": {"get"},
+    "/v1/tenants/{tenant}/id-tags/{tag}": {"get", "put", "delete"},
+    "/v1/tenants/{tenant}/transactions": {"get"},
+    "/v1/tenants/{tenant}/transactions/{transaction}": {"get"},
+    "/v1/tenants/{tenant}/transactions/{transaction}/meter-values": {"get"},
+    "/v1/tenants/{tenant}/events": {"get"},
+}
+
+
+@pytest.fixture
+async def document(api: Api) -> dict[str, Any]:
+    async with httpx.AsyncClient() as stranger:
+        response = await stranger.get(f"{api.url}/openapi.json")
+    assert response.headers["content-type"].startswith("application/json")
+    found: dict[str, Any] = response.json()
+    return found
+
+
+async def test_it_lists_every_route(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert {path: set(methods) for path, methods in document["paths"].items()} == METHODS
+
+
+async def test_every_reference_resolves(document: dict[str, Any]) -> None:
+    references = [value for key, value in _members(document) if key == "$ref"]
+    assert references
+    for reference in references:
+        found: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+        assert found
+
+
+async def test_every_schema_is_one(document: dict[str, Any]) -> None:
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+async def test_every_operation_says_its_key_its_errors_and_what_it_is_for(document: dict[str, Any]) -> None:
+    assert document["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
+    ids = []
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            ids.append(operation["operationId"])
+            assert operation["security"] == [{"apiKey": []}]
+            assert operation["summary"].endswith(".")
+            assert operation["tags"]
+            assert {"401", "503"} <= set(operation["responses"])
+            assert any(status.startswith("2") for status in operation["responses"])
+            for status, response in operation["responses"].items():
+                assert response["description"]
+                if status.startswith(("4", "5")):
+                    assert list(response["content"]) == ["application/problem+json"]
+    assert len(ids) == len(set(ids))
+
+
+async def test_every_action_has_its_schema(document: dict[str, Any]) -> None:
+    assert set(COMMANDS) <= set(document["components"]["schemas"])
+    operation = document["paths"]["/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}"][
+        "post"
+    ]
+    (action,) = [part for part in operation["parameters"] if part["name"] == "action"]
+    assert action["schema"]["enum"] == list(COMMANDS)
+
+
+async def test_a_body_may_be_left_out_where_it_says_so(api: Api, document: dict[str, Any]) -> None:
+    for path, method, status in (("", "put", 200), ("/tokens", "post", 201)):
+        operation = document["paths"][f"/v1/tenants/{{tenant}}{path}"][method]
+        assert not operation["requestBody"]["required"]
+        assert (await api.client.request(method, f"/v1/tenants/{TENANT}{path}")).status_code == status
+
+
+async def test_a_body_is_required_if_any_of_its_members_is(document: dict[str, Any]) -> None:
+    charge_point = "/v1/tenants/{tenant}/charge-points/{charge_point}"
+    for path, method, required in (
+        ("/reservations", "post", True),
+        ("/jobs", "post", True),
+        ("/charging-profiles/{charging_profile}", "put", True),
+        ("/configuration", "patch", True),
+        ("/local-list/send", "post", False),
+        ("/trace", "put", False),
+    ):
+        operation = document["paths"][f"{charge_point}{path}"][method]
+        assert operation["requestBody"]["required"] is required, path
+
+
+async def test_answers_are_what_it_says(api: Api, document: dict[str, Any]) -> None:
+    await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={"description": "x"})
+    await api.client.put(f"/v1/tenants/{TENANT}/id-tags/x", json={})
+    for path, concrete in (
+        ("/v1/tenants", "/v1/tenants"),
+        ("/v1/tenants/{tenant}", f"/v1/tenants/{TENANT}"),
+        ("/v1/tenants/{tenant}/charge-points", f"/v1/tenants/{TENANT}/charge-points"),
+        ("/v1/tenants/{tenant}/charge-points/{charge_point}", f"/v1/tenants/{TENANT}/charge-points/CP-1"),
+        ("/v1/tenants/{tenant}/id-tags", f"/v1/tenants/{TENANT}/id-tags"),
+        ("/v1/tenants/{tenant}/id-tags/{tag}", f"/v1/tenants/{TENANT}/id-tags/x"),
+        ("/v1/tenants/{tenant}/transactions", f"/v1/tenants/{TENANT}/transactions"),
+    ):
+        response = await api.client.get(concrete)
+        assert response.status_code == 200
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]
+        schema = {**content["application/json"]["schema"], "components": document["components"]}
+        jsonschema.validate(response.json(), schema)
+
+
+@pytest.mark.slow
+async def test_generated_requests_get_documented_answers(api: Api, document: dict[str, Any]) -> None:
+    """Whatever is sent: an answer that the document describes, and never a 500."""
+    document["paths"].pop("/v1/tenants/{tenant}/events")  # A stream has no end.
+    document["paths"].pop("/v1/tenants/{tenant}/charge-points/{charge_point}/trace/stream")
+    schema = schemathesis_openapi.from_dict(document)
+    checks.load_all_checks()
+    names = [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+    ]
+    wanted: Any = checks.CHECKS.get_by_names(names)
+    headers = {"Authorization": api.client.headers["Authorization"]}
+
+    def call(case: Case[Any]) -> None:
+        case.path_parameters = {**(case.path_parameters or {}), "tenant": TENANT}
+        if case.query and "wait" in case.query:
+            case.query["wait"] = 0
+        response = case.call(base_url=api.url, headers=headers, timeout=10)
+        case.validate_response(response, checks=wanted)
+
+    for result in schema.get_all_operations():
+        operation: Any = result
+        await trio.to_thread.run_sync(_run, operation.ok(), call)
+
+
+def _run(operation: Any, call: Any) -> None:
+    from hypothesis import HealthCheck, given, settings  # noqa: PLC0415  only the slow test wants it
+
+    @settings(max_examples=30, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy())
+    def once(case: Case[Any]) -> None:
+        call(case)
+
+    once()
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield key, member
+            yield from _members(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _members(member)

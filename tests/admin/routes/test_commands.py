@@ -1,0 +1,262 @@
+"""Commands over HTTP, against a session that uses the real state."""
+
+from functools import partial
+
+import msgspec
+import pytest
+import trio
+
+from state import charge_points, keys
+from state.charge_points import Settings
+from state.commands import Go
+from state.keys import ChargePointKeys
+from state.nodes import leases, nodes
+from tests.admin.conftest import TENANT, Api
+from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
+from tests.admin.problem import is_problem
+from tests.support.waiting import until
+
+PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
+STOP = {"transactionId": 7}
+
+
+async def test_an_answer_comes_back_at_once(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        with trio.fail_after(2):
+            response = await api.client.post(f"{PATH}/RemoteStopTransaction?wait=10", json=STOP)
+        assert response.status_code == 200, response.text
+        answer = response.json()
+        assert answer["id"] == session.claimed[0]
+        assert answer["status"] == "answered"
+        assert answer["response"] == {"status": "Accepted"}
+        assert answer["action"] == "RemoteStopTransaction"
+        assert answer["charge_point"] == "CP-1"
+        assert answer["payload"] == STOP
+        assert answer["error"] is None
+        read = await api.client.get(f"/v1/tenants/{TENANT}/commands/{answer['id']}")
+        assert read.json() == answer | {"warnings": []}
+
+
+@pytest.mark.parametrize("body", [None, b"", b"{}"])
+async def test_an_action_without_fields_needs_no_body(api: Api, body: bytes | None) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        headers = {"Content-Type": "application/json"} if body else {}
+        response = await api.client.post(f"{PATH}/ClearCache", content=body, headers=headers)
+        assert response.status_code == 200, response.text
+
+
+async def test_wait_passes_and_the_answer_is_read_later(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", is_silent) as session:
+        with trio.fail_after(3):
+            response = await api.client.post(f"{PATH}/Reset?wait=0.3", json={"type": "Soft"})
+        assert response.status_code == 202, response.text
+        answer = response.json()
+        assert answer["status"] in {"queued", "sent"}
+        assert answer["response"] is None
+        await session.answer(answer["id"], b'{"status":"Rejected"}')
+        late = (await api.client.get(f"/v1/tenants/{TENANT}/commands/{answer['id']}")).json()
+        assert (late["status"], late["response"]) == ("answered", {"status": "Rejected"})
+        assert late["settled_at"] >= late["created_at"]
+
+
+async def test_the_deadline_passes(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", is_silent) as session:
+        with trio.fail_after(5):
+            response = await api.client.post(f"{PATH}/Reset?wait=5&timeout=1", json={"type": "Hard"})
+        document = is_problem(response, 504, "deadline-passed")
+        await session.answer(document["id"], b'{"status":"Accepted"}')
+        late = await api.client.get(f"/v1/tenants/{TENANT}/commands/{document['id']}")
+        assert late.json()["status"] == "answered"
+
+
+async def test_who_waits_to_the_end_is_told_of_the_end(api: Api) -> None:
+    """Whatever the two clocks say: there is no "not yet" a moment before the deadline."""
+    async with connected(api.store, TENANT, "CP-1", is_silent):
+        api.store._clock_offset_ms -= 400
+        with trio.fail_after(5):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?timeout=1"), 504, "deadline-passed")
+
+
+async def test_a_repeat_waits_as_long_as_it_asks_itself(api: Api) -> None:
+    key = {"Idempotency-Key": "long"}
+    async with connected(api.store, TENANT, "CP-1", is_silent):
+        first = await api.client.post(f"{PATH}/ClearCache?timeout=600&wait=0", headers=key)
+        with trio.fail_after(5):
+            again = await api.client.post(f"{PATH}/ClearCache?timeout=1", headers=key)
+        assert (first.status_code, again.status_code) == (202, 202)
+
+
+async def test_a_callerror_comes_with_its_code(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", refuses):
+        response = await api.client.post(f"{PATH}/UnlockConnector", json={"connectorId": 1})
+        document = is_problem(response, 502, "call-error")
+        assert document["code"] == "NotSupported"
+        assert document["description"] == "not here"
+        read = (await api.client.get(f"/v1/tenants/{TENANT}/commands/{document['id']}")).json()
+        assert read["status"] == "error"
+        assert read["error"] == {"code": "NotSupported", "description": "not here", "details": {}}
+
+
+async def test_an_offline_charge_point(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    with trio.fail_after(2):
+        document = is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+    assert (await api.client.get(f"/v1/tenants/{TENANT}/commands/{document['id']}")).json()[
+        "status"
+    ] == "offline"
+
+
+async def test_a_charge_point_of_a_node_that_is_gone(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await nodes.leave(api.store, session.incarnation)
+        with trio.fail_after(2):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+
+
+async def test_a_node_that_dies_while_we_wait(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", deaf=True) as session, trio.open_nursery() as nursery:
+
+        async def die() -> None:
+            await trio.sleep(0.2)
+            await nodes.leave(api.store, session.incarnation)
+
+        nursery.start_soon(die)
+        with trio.fail_after(4):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+
+
+async def test_a_session_that_leaves_while_we_wait(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", deaf=True) as session, trio.open_nursery() as nursery:
+
+        async def leave() -> None:
+            await trio.sleep(0.2)
+            await leases.release(api.store, session.lease, "closed")
+
+        nursery.start_soon(leave)
+        with trio.fail_after(4):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+
+
+async def test_too_many_commands_wait(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", is_silent):
+        for _ in range(32):
+            assert (await api.client.post(f"{PATH}/ClearCache?wait=0")).status_code == 202
+        response = await api.client.post(f"{PATH}/ClearCache?wait=0")
+        is_problem(response, 429, "busy")
+        assert response.headers["retry-after"]
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "pointer"),
+    [
+        ("RemoteStopTransaction", {}, "/transactionId"),
+        ("RemoteStopTransaction", {"transactionId": "7"}, "/transactionId"),
+        ("RemoteStopTransaction", {"transactionId": 7, "more": 1}, "/more"),
+        ("RemoteStartTransaction", {"idTag": "x" * 21}, "/idTag"),
+        ("Reset", {"type": "Gently"}, "/type"),
+        ("GetConfiguration", {"key": ["a", 7]}, "/key/1"),
+    ],
+)
+async def test_a_bad_payload_is_pointed_at(api: Api, action: str, body: object, pointer: str) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        document = is_problem(await api.client.post(f"{PATH}/{action}", json=body), 422, "invalid-payload")
+        assert [fault["pointer"] for fault in document["errors"]] == [pointer]
+        assert session.claimed == []
+
+
+async def test_unknown_actions_charge_points_and_commands(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        for action in ("BootNotification", "Nonsense", "NoSuchAction"):
+            is_problem(await api.client.post(f"{PATH}/{action}"), 404, "unknown-action")
+        document = is_problem(await api.client.post(f"{PATH}/clearcache"), 404, "unknown-action")
+        assert "did you mean ClearCache? one of " in document["detail"]
+    response = await api.client.post(f"/v1/tenants/{TENANT}/charge-points/CP-2/commands/ClearCache")
+    is_problem(response, 404, "not-found")
+    for command in ("nonsense", "00.AAAAAAAAAAAAAAAAAAAAAA", "zz.AAAAAAAAAAAAAAAAAAAAAA"):
+        is_problem(await api.client.get(f"/v1/tenants/{TENANT}/commands/{command}"), 404, "not-found")
+
+
+async def test_an_idempotency_key_sends_once(api: Api) -> None:
+    key = {"Idempotency-Key": "again-1"}
+    async with connected(api.store, TENANT, "CP-1") as session:
+        answers: list[dict[str, object]] = []
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(partial(_post, api, answers, key))
+        assert {answer["id"] for answer in answers} == {session.claimed[0]}
+        assert {answer["status"] for answer in answers} == {"answered"}
+        assert len(session.claimed) == 1
+        other = await api.client.post(f"{PATH}/Reset", json={"type": "Hard"}, headers=key)
+        is_problem(other, 422, "idempotency-key-reused")
+        for bad in ("x" * 256, "two words"):
+            response = await api.client.post(f"{PATH}/ClearCache", headers={"Idempotency-Key": bad})
+            document = is_problem(response, 422, "invalid-request")
+            assert document["errors"][0]["parameter"] == "Idempotency-Key"
+
+
+async def _post(api: Api, answers: list[dict[str, object]], key: dict[str, str]) -> None:
+    response = await api.client.post(f"{PATH}/Reset", json={"type": "Soft"}, headers=key)
+    assert response.status_code == 200, response.text
+    answers.append(response.json())
+
+
+async def test_an_authorization_key_is_not_read_back(api: Api) -> None:
+    body = {"key": "AuthorizationKey", "value": "0123456789abcdef0123"}
+    async with connected(api.store, TENANT, "CP-1"):
+        response = await api.client.post(f"{PATH}/ChangeConfiguration", json=body)
+        assert response.status_code == 200
+        assert "0123456789abcdef" not in response.text
+        read = await api.client.get(f"/v1/tenants/{TENANT}/commands/{response.json()['id']}")
+        assert "0123456789abcdef" not in read.text
+
+
+async def test_an_authorization_key_that_a_charge_point_tells_is_not_passed_on(api: Api) -> None:
+    key = "0123456789abcdef0123"
+
+    async def tells(session: FakeSession, command: str, go: Go) -> None:
+        if go.action == "ChangeConfiguration":
+            error = {"code": "InternalError", "description": f"not {key}", "details": {"value": key}}
+            await session.refuse(command, msgspec.json.encode(error))
+        else:
+            told = [{"key": "AuthorizationKey", "readonly": False, "value": key}, {"key": "x", "value": "y"}]
+            await session.answer(command, msgspec.json.encode({"configurationKey": told}))
+
+    async with connected(api.store, TENANT, "CP-1", tells):
+        body = {"key": "AuthorizationKey", "value": key}
+        refused = await api.client.post(f"{PATH}/ChangeConfiguration", json=body)
+        told = await api.client.post(f"{PATH}/GetConfiguration", json={})
+        assert (refused.status_code, told.status_code) == (502, 200)
+        assert refused.json()["code"] == "InternalError"
+        assert told.json()["response"]["configurationKey"][1] == {"key": "x", "value": "y"}
+        for response in (refused, told):
+            read = await api.client.get(f"/v1/tenants/{TENANT}/commands/{response.json()['id']}")
+            assert key not in response.text + read.text
+
+
+async def test_a_lost_wake_up_costs_a_second_and_no_answer(api: Api) -> None:
+    async def answers_quietly(session: FakeSession, command: str, _: object) -> None:
+        await nodes.leave(api.store, api.services.answers.incarnation)  # The admin's inbox is gone with it.
+        await session.answer(command, b'{"status":"Accepted"}')
+
+    async with connected(api.store, TENANT, "CP-1", answers_quietly):
+        with trio.fail_after(4):
+            assert (await api.client.post(f"{PATH}/ClearCache?wait=10")).status_code == 200
+
+
+async def test_only_the_next_one_is_woken_for_again(api: Api) -> None:
+    """A charge point that says nothing must not cost its gateway a message a second for all that wait."""
+    async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
+
+        async def wake_ups() -> int:
+            return int(await api.store.execute("XLEN", keys.inbox(session.incarnation)))
+
+        before = await wake_ups()
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                waiting = api.services.answers.waiting
+                nursery.start_soon(partial(api.client.post, f"{PATH}/ClearCache?timeout=2"))
+                with trio.fail_after(5):
+                    await until(lambda before=waiting: api.services.answers.waiting > before)  # type: ignore[misc]
+        # Each was announced; the first again after 1 s and at its deadline, the second never.
+        assert len(await api.store.execute("LRANGE", ChargePointKeys(TENANT, "CP-1").pending, 0, -1)) == 2
+        assert await wake_ups() == before + 4

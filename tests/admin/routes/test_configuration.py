@@ -1,0 +1,251 @@
+"""Configuration keys over HTTP: read, refreshed in parts, changed one at a time, forgotten."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from gateway.ocpp16.configuration_keys import MAX_KEYS
+from state import charge_points, commands
+from state.charge_points import Settings, configuration
+from state.charge_points.configuration import MASK, Told
+from state.commands import Go
+from state.keys import ChargePointKeys
+from tests.admin.conftest import TENANT, Api
+from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
+from tests.admin.problem import is_problem
+
+KEYS = ChargePointKeys(TENANT, "CP-1")
+PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/configuration"
+COMMANDS = PATH.replace("configuration", "commands")
+SECRET = "00112233445566778899AABBCCDDEEFF"
+
+
+class Station:
+    """Notes what it is asked, and whether it was ever asked before it had answered."""
+
+    def __init__(self, answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.at_once = 0
+        self._answer = answer
+
+    async def __call__(self, session: FakeSession, command: str, go: Go) -> None:
+        payload = msgspec.json.decode(go.payload, type=dict[str, Any])
+        self.asked.append((go.action, payload))
+        await trio.sleep(0.02)
+        self.at_once = max(self.at_once, len((await commands.pending(session.store, [session.lease]))[0]))
+        await session.answer(command, msgspec.json.encode(self._answer(go.action, payload)))
+
+
+def changing(**statuses: str) -> Station:
+    return Station(lambda _, asked: {"status": statuses.get(asked.get("key", ""), "Accepted")})
+
+
+async def test_what_is_known_is_read_and_forgotten(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    nothing: dict[str, Any] = {"keys": [], "complete_at": None, "reboot_required_since": None}
+    assert (await api.client.get(PATH)).json() == nothing
+    told = [Told("HeartbeatInterval", "300", readonly=False), Told("AuthorizationKey", SECRET, readonly=None)]
+    await configuration.learn(api.store, KEYS, told, ["Nothing"], complete=True)
+    await configuration.change(api.store, KEYS, "HeartbeatInterval", "60", "RebootRequired")
+    found = (await api.client.get(PATH)).json()
+    assert SECRET not in str(found)
+    assert [
+        (one["key"], one["value"], one["readonly"], one["supported"], one["source"]) for one in found["keys"]
+    ] == [
+        ("AuthorizationKey", MASK, None, True, "GetConfiguration"),
+        ("HeartbeatInterval", "300", False, True, "GetConfiguration"),
+        ("Nothing", None, None, False, "GetConfiguration"),
+    ]
+    assert [one["pending"] and one["pending"]["value"] for one in found["keys"]] == [None, "60", None]
+    assert found["reboot_required_since"] == found["keys"][1]["pending"]["since"]
+    assert found["complete_at"].endswith("Z")
+    assert all(one["known_at"].endswith("Z") for one in found["keys"])
+    assert (await api.client.delete(PATH)).status_code == 204
+    assert (await api.client.get(PATH)).json() == nothing
+
+
+async def test_an_unknown_charge_point(api: Api) -> None:
+    is_problem(await api.client.get(PATH), 404, "not-found")
+    is_problem(await api.client.patch(PATH, json={"A": "1"}), 404, "not-found")
+    is_problem(await api.client.delete(PATH), 404, "not-found")
+    is_problem(await api.client.post(f"{PATH}/refresh"), 404, "not-found")
+
+
+async def test_all_keys_are_asked_for_at_once(api: Api) -> None:
+    station = Station(lambda *_: {"configurationKey": []})
+    async with connected(api.store, TENANT, "CP-1", station):
+        response = await api.client.post(f"{PATH}/refresh")
+        assert response.status_code == 200, response.text
+        assert station.asked == [("GetConfiguration", {})]
+        (command,) = response.json()["commands"]
+        assert (command["status"], command["response"]) == ("answered", {"configurationKey": []})
+
+
+@pytest.mark.parametrize(("most", "parts"), [("2", [2, 2, 1]), ('"5"', [5]), ("many", [5]), ("0", [5])])
+async def test_more_keys_than_it_takes_are_asked_for_in_parts(api: Api, most: str, parts: list[int]) -> None:
+    station = Station(lambda *_: {"unknownKey": []})
+    wanted = ["A", "B", "C", "D", "E"]
+    async with connected(api.store, TENANT, "CP-1", station):
+        told = [Told("GetConfigurationMaxKeys", most, readonly=True)]
+        await configuration.learn(api.store, KEYS, told, [], complete=False)
+        response = await api.client.post(f"{PATH}/refresh", json={"keys": wanted})
+        assert response.status_code == 200, response.text
+        assert [len(payload["key"]) for _, payload in station.asked] == parts
+        assert [key for _, payload in station.asked for key in payload["key"]] == wanted
+        assert len(response.json()["commands"]) == len(parts)
+        assert [command["warnings"] for command in response.json()["commands"]] == [[] for _ in parts]
+        assert station.at_once == 1
+
+
+async def test_a_refresh_that_fails_says_why(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", refuses):
+        document = is_problem(await api.client.post(f"{PATH}/refresh"), 502, "call-error")
+        assert document["code"] == "NotSupported"
+    async with connected(api.store, TENANT, "CP-2", is_silent):
+        path = PATH.replace("CP-1", "CP-2")
+        with trio.fail_after(5):
+            response = await api.client.post(f"{path}/refresh?timeout=1")
+        is_problem(response, 504, "deadline-passed")
+    await charge_points.put(api.store, TENANT, "CP-3", Settings())
+    is_problem(await api.client.post(f"{PATH.replace('CP-1', 'CP-3')}/refresh"), 409, "offline")
+
+
+async def test_changes_go_one_at_a_time_in_their_order(api: Api) -> None:
+    station = changing(B="RebootRequired")
+    values = {"Z": "1", "B": "", "A": "3"}
+    async with connected(api.store, TENANT, "CP-1", station) as session:
+        response = await api.client.patch(PATH, json=values)
+        assert response.status_code == 200, response.text
+        assert station.asked == [
+            ("ChangeConfiguration", {"key": key, "value": value}) for key, value in values.items()
+        ]
+        assert station.at_once == 1
+        changes = response.json()["changes"]
+        assert [(one["key"], one["status"]) for one in changes] == [
+            ("Z", "Accepted"),
+            ("B", "RebootRequired"),
+            ("A", "Accepted"),
+        ]
+        assert [one["command"] for one in changes] == session.claimed
+
+
+async def test_the_first_that_is_not_taken_ends_the_row(api: Api) -> None:
+    station = changing(B="Rejected")
+    values = {"A": "1", "B": "2", "C": "3"}
+    async with connected(api.store, TENANT, "CP-1", station):
+        stopped = await api.client.patch(PATH, json=values)
+        assert stopped.status_code == 207
+        assert [(one["status"], one["command"] is None) for one in stopped.json()["changes"]] == [
+            ("Accepted", False),
+            ("Rejected", False),
+            ("not_sent", True),
+        ]
+        assert [payload["key"] for _, payload in station.asked] == ["A", "B"]
+        all_of_them = await api.client.patch(f"{PATH}?continue=true", json=values)
+        assert all_of_them.status_code == 207
+        assert [one["status"] for one in all_of_them.json()["changes"]] == [
+            "Accepted",
+            "Rejected",
+            "Accepted",
+        ]
+
+
+async def test_a_callerror_counts_as_refused_and_silence_always_ends_the_row(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", refuses):
+        response = await api.client.patch(f"{PATH}?continue=true", json={"A": "1", "B": "2"})
+        assert [one["status"] for one in response.json()["changes"]] == ["error", "error"]
+    async with connected(api.store, TENANT, "CP-2", is_silent):
+        with trio.fail_after(5):
+            response = await api.client.patch(
+                f"{PATH.replace('CP-1', 'CP-2')}?continue=true&timeout=1", json={"A": "1", "B": "2"}
+            )
+        first, second = response.json()["changes"]
+        assert (response.status_code, second["status"]) == (207, "not_sent")
+        assert first["status"] in {"sent", "timeout"}
+        assert first["command"]
+    await charge_points.put(api.store, TENANT, "CP-3", Settings())
+    response = await api.client.patch(
+        f"{PATH.replace('CP-1', 'CP-3')}?continue=true", json={"A": "1", "B": "2"}
+    )
+    assert [one["status"] for one in response.json()["changes"]] == ["offline", "not_sent"]
+
+
+async def test_no_secret_comes_back(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", changing()):
+        response = await api.client.patch(
+            PATH, json={"AuthorizationKey": SECRET, "authorizationkey": "short"}
+        )
+        assert SECRET not in response.text
+        right, wrong = response.json()["changes"]
+        assert (right["status"], right["warnings"]) == ("Accepted", [])
+        assert "32 to 40 digits" in wrong["warnings"][0]
+        assert "short" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, ""),
+        ({"": "1"}, "/"),
+        ({"x" * 51: "1"}, "/" + "x" * 51),
+        ({"A": "1", "B/~": 60}, "/B~1~0"),
+        ({"A": None}, "/A"),
+        ({"A": "1" * 501}, "/A"),
+        ({f"K{number}": "" for number in range(101)}, ""),
+        ([], ""),
+    ],
+)
+async def test_bodies_that_would_not_do(api: Api, body: object, pointer: str) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    document = is_problem(await api.client.patch(PATH, json=body), 422, "invalid-request")
+    assert document["errors"][0]["pointer"] == pointer
+
+
+async def test_a_value_that_is_no_text_is_told_what_a_body_looks_like(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    body = {"changes": [{"key": "HeartbeatInterval", "value": "60"}]}
+    document = is_problem(await api.client.patch(PATH, json=body), 422, "invalid-request")
+    assert document["detail"].startswith("changes: the value must be text")
+    assert '{"HeartbeatInterval": "60"}' in document["detail"]
+
+
+async def test_hanging_up_ends_the_row(api: Api) -> None:
+    station = changing()
+    values = {f"K{number}": "1" for number in range(100)}
+    async with connected(api.store, TENANT, "CP-1", station):
+        with trio.move_on_after(0.3) as patience:
+            await api.client.patch(PATH, json=values)
+        assert patience.cancelled_caught
+        changes, counted = 0, -1
+        with trio.fail_after(10):
+            while changes != counted:
+                counted = changes
+                # While the row goes on, each command of ours stands between two of its changes.
+                for _ in range(2):
+                    response = await api.client.post(f"{COMMANDS}/Reset", json={"type": "Soft"})
+                    assert response.status_code == 200, response.text
+                changes = sum(action == "ChangeConfiguration" for action, _ in station.asked)
+        assert 0 < changes < len(values)
+
+
+@pytest.mark.parametrize("most", ["0", "1000", "9" * 30, "9" * 700])
+async def test_whatever_it_tells_of_how_many_keys_it_takes(api: Api, most: str) -> None:
+    station = Station(lambda _, asked: {"unknownKey": asked["key"]})
+    async with connected(api.store, TENANT, "CP-1", station):
+        await configuration.learn(api.store, KEYS, [Told(MAX_KEYS, most, readonly=True)], [], complete=False)
+        refreshed = await api.client.post(f"{PATH}/refresh", json={"keys": ["One", "Two"]})
+    assert refreshed.status_code == 200, refreshed.text
+    assert [asked for _, asked in station.asked] == [{"key": ["One", "Two"]}]
+
+
+async def test_a_row_that_breaks_off_tells_what_was_done(api: Api) -> None:
+    async def is_deleted_after_one(session: FakeSession, command: str, _: Go) -> None:
+        await api.store.execute("DEL", KEYS.record)
+        await session.answer(command, b'{"status":"Accepted"}')
+
+    async with connected(api.store, TENANT, "CP-1", is_deleted_after_one):
+        problem = is_problem(await api.client.patch(PATH, json={"A": "1", "B": "2"}), 404, "not-found")
+    assert [(one["key"], one["status"]) for one in problem["changes"]] == [("A", "Accepted")]

@@ -1,0 +1,200 @@
+"""The feed over HTTP: resumed without loss, alive when nothing happens, ended when it must."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+import trio
+
+from admin.config import LimitsConfig
+from admin.routes import events as route
+from state import keys
+from state.events import events
+from state.events.cursor import Cursor
+from state.store import Store
+from state.tenants import api_keys, tenants
+from tests.admin.conftest import PEPPER, TENANT, Api, serving
+from tests.admin.problem import is_problem
+from tests.support.event_stream import EventStream, event_stream
+
+PATH = f"/v1/tenants/{TENANT}/events"
+
+
+@asynccontextmanager
+async def stream(api: Api, last_id: str | None = None, **headers: str) -> AsyncIterator[EventStream]:
+    headers.setdefault("Authorization", api.client.headers["Authorization"])
+    if last_id is not None:
+        headers["Last-Event-ID"] = last_id
+    async with event_stream(api.port, PATH, headers) as opened:
+        yield opened
+
+
+async def put(api: Api, name: str) -> None:
+    """Registering a charge point is an event."""
+    response = await api.client.put(f"/v1/tenants/{TENANT}/charge-points/{name}", json={})
+    assert response.status_code == 201
+
+
+async def test_an_event_arrives_with_an_id(api: Api) -> None:
+    with trio.fail_after(10):
+        async with stream(api) as listening:
+            await put(api, "CP-1")
+            kind, event = await listening.next()
+            assert kind == event["kind"] == "charge_point.registered"
+            assert (event["tenant"], event["charge_point"]) == (TENANT, "CP-1")
+            assert event["at"].endswith("Z")
+            assert isinstance(event["data"], dict)
+            assert listening.last_id
+            Cursor.parse(listening.last_id)
+
+
+async def test_nothing_is_lost_between_two_connections(api: Api) -> None:
+    """Break off after any event; come back with the last id; in the end all were seen, in order."""
+    names = [f"CP-{n:02}" for n in range(30)]
+    seen: list[str] = []
+    last_id: str | None = None
+
+    async def write(task_status: trio.TaskStatus[None]) -> None:
+        for n, name in enumerate(names):
+            if n == 3:
+                task_status.started()
+            await put(api, name)
+            await trio.sleep(0.02)
+
+    with trio.fail_after(20):
+        async with stream(api) as listening:
+            last_id = listening.last_id or None
+            async with trio.open_nursery() as nursery:
+                await nursery.start(write)
+                while len(set(seen)) < 4:
+                    seen.append((await listening.next())[1]["charge_point"])
+                last_id = listening.last_id
+        while len(set(seen)) < len(names):
+            async with stream(api, last_id) as listening:
+                for _ in range(7):
+                    if len(set(seen)) < len(names):
+                        seen.append((await listening.next())[1]["charge_point"])
+                last_id = listening.last_id
+    assert set(seen) == set(names)
+
+
+async def test_ids_come_at_most_once_a_second_and_the_last_is_not_withheld(api: Api) -> None:
+    with trio.fail_after(10):
+        async with stream(api) as listening:
+            for n in range(5):
+                await put(api, f"CP-{n}")
+                await listening.next()
+            times = [at for at, _ in listening.ids[1:]]  # The first stands before all events.
+            assert all(later - earlier >= 0.9 for earlier, later in pairwise(times))
+            before = listening.last_id
+            with pytest.raises(trio.TooSlowError), trio.fail_after(2):
+                await listening.next()
+            assert listening.last_id != before
+        async with stream(api, listening.last_id) as again:
+            await put(api, "CP-9")
+            assert (await again.next())[1]["charge_point"] == "CP-9"
+
+
+async def test_a_comment_shows_that_we_live(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert route.HEARTBEAT_S <= 15
+    monkeypatch.setattr(route, "HEARTBEAT_S", 0.2)
+    with trio.fail_after(5):
+        async with stream(api) as listening:
+            while not (await listening.line()).startswith(":"):
+                pass
+
+
+async def test_a_stream_ends_with_its_key(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(route, "HEARTBEAT_S", 0.2)
+    made = await api_keys.create(api.store, PEPPER, "soon gone", [TENANT])
+    with trio.fail_after(5):
+        async with stream(api, Authorization=f"Bearer {made.secret}") as listening:
+            await api_keys.revoke(api.store, made.id)
+            kind, data = await listening.next()
+            assert (kind, data) == ("end", {"reason": "the API key or the tenant is gone"})
+
+
+async def test_a_cursor_from_before_what_is_kept_is_told_of_the_gap(api: Api) -> None:
+    old = Cursor(api.store.server_time_ms() - events.KEPT_MS - 60_000, {})
+    await put(api, "CP-1")
+    with trio.fail_after(5):
+        async with stream(api, old.encode()) as listening:
+            assert (await listening.next())[0] == "gap"
+            assert (await listening.next())[1]["charge_point"] == "CP-1"
+
+
+@pytest.mark.parametrize("last_id", ["nonsense", "a" * 9000, "1-1"])
+async def test_an_id_that_we_never_gave(api: Api, last_id: str) -> None:
+    response = await api.client.get(PATH, headers={"Last-Event-ID": last_id})
+    document = is_problem(response, 422, "invalid-request")
+    assert document["errors"][0]["parameter"] == "Last-Event-ID"
+
+
+async def test_line_breaks_in_what_a_charge_point_sent_do_not_end_the_event(api: Api) -> None:
+    stream_key = keys.events(keys.partition_of(TENANT, "CP-1"), TENANT)
+    data = '{\n\n"a":\r\n1}\n\n'
+    with trio.fail_after(5):
+        async with stream(api) as listening:
+            of = ("of", keys.join(TENANT, "CP-1"), "kind", "test", "data", data)
+            await api.store.execute("XADD", stream_key, "*", *of, key=stream_key)
+            kind, event = await listening.next()
+            assert (kind, event["data"]) == ("test", {"a": 1})
+
+
+async def test_a_head_request_is_answered(api: Api) -> None:
+    with trio.fail_after(5):
+        assert (await api.client.head(PATH)).status_code == 200
+
+
+async def test_there_is_an_end_to_how_many_listen(store: Store) -> None:
+    await tenants.put(store, TENANT, name="", auto_register=False)
+    async with serving(store, LimitsConfig(event_clients=1)) as api:
+        with trio.fail_after(10):
+            async with stream(api) as listening:
+                await put(api, "CP-1")
+                await listening.next()
+                response = await api.client.get(PATH)
+                is_problem(response, 503, "too-many-clients")
+                assert response.headers["retry-after"]
+
+
+async def test_many_who_come_at_once_find_no_more_room(store: Store) -> None:
+    await tenants.put(store, TENANT, name="", auto_register=False)
+    async with serving(store, LimitsConfig(event_clients=2)) as api:
+        key = api.client.headers["Authorization"]
+        ask = f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode()
+        heard: list[str] = []
+        all_heard = trio.Event()
+
+        async def listen() -> None:
+            async with await trio.open_tcp_stream("127.0.0.1", api.port) as connection:
+                await connection.send_all(ask)
+                received = b""
+                while not (word := re.search(rb"retry: |too many clients|too-many-clients", received)):
+                    received += await connection.receive_some()
+                heard.append(word[0].decode())
+                if len(heard) == 10:
+                    all_heard.set()
+                await all_heard.wait()
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                for _ in range(10):
+                    nursery.start_soon(listen)
+        assert heard.count("retry: ") == 2
+
+
+async def test_one_that_does_not_read_stops_nobody_else(store: Store) -> None:
+    await tenants.put(store, TENANT, name="", auto_register=False)
+    async with serving(store, LimitsConfig(unacknowledged_s=1, graceful_s=0.5)) as api:
+        stalled = await trio.open_tcp_stream("127.0.0.1", api.port)
+        key = api.client.headers["Authorization"]
+        await stalled.send_all(f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode())
+        assert (await stalled.receive_some(1)) == b"H"
+        with trio.fail_after(10):
+            async with stream(api) as listening:
+                await put(api, "CP-1")
+                await listening.next()
+        await stalled.aclose()

@@ -1,0 +1,146 @@
+"""Registration over HTTP: the policy of a charge point and of newcomers, who waits, and the release."""
+
+from typing import Any
+
+import pytest
+import trio
+
+from state import charge_points
+from state.charge_points import Settings
+from state.tenants import tenants
+from tests.admin.conftest import TENANT, Api
+from tests.admin.fake_session import connected
+from tests.admin.problem import is_problem
+
+BASE = f"/v1/tenants/{TENANT}"
+PATH = f"{BASE}/charge-points/CP-1"
+POLICY = {"registration": "Pending", "registration_interval_s": 600, "heartbeat_interval_s": 900}
+
+
+async def test_the_policy_is_put_and_read(api: Api) -> None:
+    defaults = {"registration": "Accepted", "registration_interval_s": 60, "heartbeat_interval_s": None}
+    created = (await api.client.put(PATH, json={})).json()
+    assert {name: created[name] for name in defaults} == defaults
+    assert created["awaiting_release"] is False
+    put = (await api.client.put(PATH, json=POLICY)).json()
+    assert {name: put[name] for name in POLICY} == POLICY
+    assert put["awaiting_release"] is True
+    assert (await api.client.get(PATH)).json() == put
+    assert (await api.client.get(f"{BASE}/charge-points")).json()["items"][0]["registration"] == "Pending"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"registration": "pending"}, "/registration"),
+        ({"registration_interval_s": 0}, "/registration_interval_s"),
+        ({"registration_interval_s": 86_401}, "/registration_interval_s"),
+        ({"heartbeat_interval_s": 0}, "/heartbeat_interval_s"),
+        ({"heartbeat_interval_s": "60"}, "/heartbeat_interval_s"),
+    ],
+)
+async def test_policies_that_would_not_do(api: Api, body: object, pointer: str) -> None:
+    document = is_problem(await api.client.put(PATH, json=body), 422, "invalid-request")
+    assert document["errors"][0]["pointer"] == pointer
+
+
+async def test_a_tenants_policy_for_newcomers(api: Api) -> None:
+    put = await api.client.put(BASE, json={"auto_register": True, "registration": "Rejected"})
+    assert put.json()["registration"] == "Rejected"
+    found = await tenants.get(api.store, TENANT)
+    assert found is not None
+    assert found.registration == "Rejected"
+    assert (await api.client.put(BASE, json={})).json()["registration"] == "Accepted"
+    document = is_problem(await api.client.put(BASE, json={"registration": "no"}), 422, "invalid-request")
+    assert document["errors"][0]["pointer"] == "/registration"
+
+
+async def test_who_waits_is_listed(api: Api) -> None:
+    for name, registration in (("A", "Accepted"), ("P", "Pending"), ("R", "Rejected")):
+        await api.client.put(f"{BASE}/charge-points/{name}", json={"registration": registration})
+        async with connected(api.store, TENANT, name) as session:
+            await charge_points.boot(api.store, session.lease, b"{}")
+
+    async def listed(**query: Any) -> list[str]:
+        response = await api.client.get(f"{BASE}/charge-points", params=query)
+        assert response.status_code == 200, response.text
+        return [one["id"] for one in response.json()["items"]]
+
+    assert await listed() == ["A", "P", "R"]
+    assert await listed(boot_status="Pending") == ["P"]
+    assert await listed(boot_status="Rejected", online="true") == ["R"]
+    assert await listed(boot_status="Rejected", online="false") == []
+    assert await listed(boot_status="Accepted") == ["A"]
+    is_problem(await api.client.get(f"{BASE}/charge-points?boot_status=x"), 422, "invalid-request")
+
+
+async def test_settings_are_told_to_the_session(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await api.client.put(PATH, json=POLICY)
+        assert (await session.hear("settings"))["member"] == session.lease.keys.member
+        session.messages.clear()
+        await api.client.post(f"{PATH}/accept")
+        assert (await session.hear("settings"))["member"] == session.lease.keys.member
+
+
+async def test_a_release_keeps_the_rest_and_sends_nothing(api: Api) -> None:
+    await api.client.put(PATH, json=POLICY | {"strict": True})
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await charge_points.boot(api.store, session.lease, b"{}")
+        response = await api.client.post(f"{PATH}/accept")
+        assert response.status_code == 200, response.text
+        found = response.json()["charge_point"]
+        assert (found["registration"], found["boot"]["status"]) == ("Accepted", "Pending")
+        assert (found["strict"], found["heartbeat_interval_s"], found["awaiting_release"]) == (
+            True,
+            900,
+            False,
+        )
+        assert response.json()["command"] is None
+        assert session.claimed == []
+        assert (await charge_points.boot(api.store, session.lease, b"{}")).status == "Accepted"
+        assert (await api.client.post(f"{PATH}/accept")).status_code == 200
+
+
+async def test_a_release_that_asks_for_the_boot(api: Api) -> None:
+    await api.client.put(PATH, json=POLICY)
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await charge_points.boot(api.store, session.lease, b"{}")
+        response = await api.client.post(f"{PATH}/accept?trigger=true")
+        assert response.status_code == 200, response.text
+        command = response.json()["command"]
+        assert (command["action"], command["payload"]) == (
+            "TriggerMessage",
+            {"requestedMessage": "BootNotification"},
+        )
+        assert (command["status"], session.claimed) == ("answered", [command["id"]])
+
+
+async def test_one_that_is_accepted_is_not_asked_and_nothing_changes(api: Api) -> None:
+    await api.client.put(PATH, json={})
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await charge_points.boot(api.store, session.lease, b"{}")
+        await api.client.put(PATH, json=POLICY)
+        is_problem(await api.client.post(f"{PATH}/accept?trigger=true"), 409, "already-accepted")
+        assert (await api.client.get(PATH)).json()["registration"] == "Pending"
+        assert session.claimed == []
+
+
+async def test_one_that_is_offline_is_released_all_the_same(api: Api) -> None:
+    is_problem(await api.client.post(f"{PATH}/accept"), 404, "not-found")
+    is_problem(await api.client.post(f"{PATH}/accept?trigger=true"), 404, "not-found")
+    await charge_points.put(api.store, TENANT, "CP-1", Settings(registration="Rejected"))
+    with trio.fail_after(5):
+        is_problem(await api.client.post(f"{PATH}/accept?trigger=true"), 409, "offline")
+    assert (await api.client.get(PATH)).json()["registration"] == "Accepted"
+
+
+async def test_one_that_has_not_booted_yet_is_asked_and_warned_of(api: Api) -> None:
+    await api.client.put(PATH, json=POLICY)
+    async with connected(api.store, TENANT, "CP-1"):
+        command = f"{PATH}/commands/GetConfiguration"
+        (said,) = (await api.client.post(command)).json()["warnings"]
+        assert "held back" in said
+        released = await api.client.post(f"{PATH}/accept?trigger=true")
+        assert released.status_code == 200, released.text
+        assert (await api.client.post(command)).json()["warnings"] == []

@@ -1,0 +1,240 @@
+"""RemoteStartTransaction?wait_for=transaction: the answer that an operator means is the charging."""
+
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from admin.commands import send
+from admin.http.actions import COMMANDS
+from state import transactions
+from state.commands import Go
+from state.keys import ChargePointKeys
+from state.nodes import nodes
+from state.transactions import remote_starts
+from tests.admin.conftest import TENANT, Api
+from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
+from tests.admin.problem import is_problem
+from tests.state.charging import ANSWER, a_start
+from tests.support.waiting import until
+
+KEYS = ChargePointKeys(TENANT, "CP-1")
+COMMANDS_PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
+PATH = f"{COMMANDS_PATH}/RemoteStartTransaction"
+ASKED = {"idTag": "Tag", "connectorId": 1}
+
+
+async def promises(session: FakeSession, command: str, _: Go) -> None:
+    """Accepted, as the gateway remembers it."""
+    await remote_starts.expect(session.store, session.lease.keys, command, id_tag="Tag", connector_id=1)
+    await session.answer(command, b'{"status":"Accepted"}')
+
+
+async def rejects(session: FakeSession, command: str, _: Go) -> None:
+    await session.answer(command, b'{"status":"Rejected"}')
+
+
+async def begin(session: FakeSession) -> str:
+    """The driver has plugged in; the transaction's public id."""
+    store, now = session.store, session.store.server_time_ms()
+    start = a_start(started_ms=now, received_ms=now)
+    outcome = await transactions.start(store, session.lease, start, ANSWER)
+    assert await remote_starts.fulfil(store, session.lease.keys, start, outcome.id) is not None
+    return transactions.public_id("CP-1", outcome.id)
+
+
+async def post(
+    api: Api, query: str, answers: list[httpx.Response], headers: dict[str, str] | None = None
+) -> None:
+    answers.append(await api.client.post(f"{PATH}?{query}", json=ASKED, headers=headers))
+
+
+async def answered(api: Api, session: FakeSession) -> str:
+    """The command, once the charge point's answer is stored."""
+
+    with trio.fail_after(5):
+        await until(lambda: bool(session.claimed))
+        while (await read(api, session.claimed[0]))["status"] != "answered":  # noqa: ASYNC110  the store tells nobody
+            await trio.sleep(0.01)
+    return session.claimed[0]
+
+
+async def read(api: Api, command: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await api.client.get(f"/v1/tenants/{TENANT}/commands/{command}")).json()
+    return found
+
+
+async def test_the_answer_names_the_transaction(api: Api) -> None:
+    answers: list[httpx.Response] = []
+    async with connected(api.store, TENANT, "CP-1", promises) as session:
+        with trio.fail_after(4):  # Less than it takes to find out without being woken.
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(post, api, "wait_for=transaction&wait=30", answers)
+                command = await answered(api, session)
+                assert answers == []
+                transaction = await begin(session)
+        [response] = answers
+        assert response.status_code == 200, response.text
+        answer = response.json()
+        assert (answer["id"], answer["transaction_id"]) == (command, transaction)
+        assert answer["response"] == {"status": "Accepted"}
+        shown = await api.client.get(f"/v1/tenants/{TENANT}/transactions/{transaction}")
+        assert shown.status_code == 200
+        assert await read(api, command) == answer | {"warnings": []}
+
+
+async def test_the_transaction_that_began_at_once(api: Api) -> None:
+    async def starts(session: FakeSession, command: str, go: Go) -> None:
+        await promises(session, command, go)
+        await begin(session)
+
+    async with connected(api.store, TENANT, "CP-1", starts):
+        with trio.fail_after(3):
+            response = await api.client.post(f"{PATH}?wait_for=transaction&wait=30", json=ASKED)
+        assert response.status_code == 200
+        assert response.json()["transaction_id"]
+
+
+async def test_it_has_not_begun_in_time(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", promises) as session:
+        with trio.fail_after(3):
+            response = await api.client.post(f"{PATH}?wait_for=transaction&wait=0.3", json=ASKED)
+        assert response.status_code == 202, response.text
+        answer = response.json()
+        assert (answer["status"], answer["response"]) == ("answered", {"status": "Accepted"})
+        assert answer["transaction_id"] is None
+        transaction = await begin(session)
+        assert (await read(api, answer["id"]))["transaction_id"] == transaction
+
+
+async def test_who_waits_for_the_answer_alone_gets_it(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", promises):
+        with trio.fail_after(3):
+            response = await api.client.post(f"{PATH}?wait=30", json=ASKED)
+        assert (response.status_code, response.json()["transaction_id"]) == (200, None)
+
+
+async def test_nothing_becomes_of_a_rejected_one(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", rejects):
+        with trio.fail_after(3):
+            response = await api.client.post(f"{PATH}?wait_for=transaction&wait=30", json=ASKED)
+        assert (response.status_code, response.json()["response"]) == (200, {"status": "Rejected"})
+
+
+async def test_nor_of_a_callerror_nor_of_one_that_is_offline(api: Api) -> None:
+    url = f"{PATH}?wait_for=transaction&wait=30"
+    async with connected(api.store, TENANT, "CP-1", refuses) as session:
+        with trio.fail_after(5):
+            is_problem(await api.client.post(url, json=ASKED), 502, "call-error")
+            await nodes.leave(api.store, session.incarnation)
+            is_problem(await api.client.post(url, json=ASKED), 409, "offline")
+
+
+async def test_without_an_answer_the_deadline_ends_it(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", is_silent):
+        with trio.fail_after(5):
+            response = await api.client.post(f"{PATH}?wait_for=transaction&wait=30&timeout=1", json=ASKED)
+        is_problem(response, 504, "deadline-passed")
+
+
+async def test_the_deadline_is_the_answers_and_not_the_drivers(api: Api) -> None:
+    answers: list[httpx.Response] = []
+    async with connected(api.store, TENANT, "CP-1", promises) as session, trio.open_nursery() as nursery:
+        nursery.start_soon(post, api, "wait_for=transaction&wait=30&timeout=1", answers)
+        command = await answered(api, session)
+        await api.store.execute("HSET", KEYS.command(command), "deadline_ms", 1)  # Long past.
+        await begin(session)
+    assert answers[0].status_code == 200, answers[0].text
+
+
+@pytest.mark.parametrize("action", [name for name in COMMANDS if name != "RemoteStartTransaction"])
+async def test_nothing_else_becomes_a_transaction(api: Api, action: str) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        response = await api.client.post(f"{COMMANDS_PATH}/{action}?wait_for=transaction", json={})
+        document = is_problem(response, 422, "invalid-request")
+        assert document["errors"][0]["parameter"] == "wait_for"
+        assert session.claimed == []
+
+
+async def test_a_repeat_under_its_key_waits_for_the_same_and_finds_it(api: Api) -> None:
+    key, answers = {"Idempotency-Key": "start-1"}, list[httpx.Response]()
+    async with connected(api.store, TENANT, "CP-1", promises) as session:
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(post, api, "wait_for=transaction&wait=30", answers, key)
+            await answered(api, session)
+            transaction = await begin(session)
+        await post(api, "wait_for=transaction&wait=30", answers, key)
+        assert {answer.status_code for answer in answers} == {200}
+        assert {answer.json()["transaction_id"] for answer in answers} == {transaction}
+        assert len(session.claimed) == 1
+
+
+async def test_a_lost_wake_up_is_found_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "REREAD_S", 0.2)
+    answers: list[httpx.Response] = []
+    async with connected(api.store, TENANT, "CP-1", promises) as session:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(post, api, "wait_for=transaction&wait=30", answers)
+                await answered(api, session)
+                await nodes.leave(api.store, api.services.answers.incarnation)
+                await begin(session)
+        assert answers[0].status_code == 200
+
+
+async def test_five_hundred_wait_and_are_in_nobodys_way(api: Api) -> None:
+    key, answers = {"Idempotency-Key": "start-500"}, list[httpx.Response]()
+    wide = httpx.Limits(max_connections=None)
+    # Kept open, they would cost the client's pool the square of their number.
+    headers = dict(api.client.headers) | key | {"Connection": "close"}
+    async with (
+        connected(api.store, TENANT, "CP-1", promises) as session,
+        httpx.AsyncClient(base_url=api.url, timeout=30, limits=wide, headers=headers) as crowd,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def wait() -> None:
+            answers.append(await crowd.post(f"{PATH}?wait_for=transaction&wait=60", json=ASKED))
+
+        for _ in range(500):
+            nursery.start_soon(wait)
+        with trio.fail_after(30):
+            await until(lambda: api.services.answers.waiting == 500)
+        with trio.fail_after(2):
+            assert (await api.client.get(f"/v1/tenants/{TENANT}")).status_code == 200
+        transaction = await begin(session)
+        with trio.fail_after(20):
+            await until(lambda: len(answers) == 500)
+    assert {(answer.status_code, answer.json()["transaction_id"]) for answer in answers} == {
+        (200, transaction)
+    }
+    assert api.services.answers.waiting == 0
+
+
+async def test_more_than_can_wait_are_told_so_at_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "WAITING_MAX", 2)
+    answers: list[httpx.Response] = []
+    async with connected(api.store, TENANT, "CP-1", is_silent), trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(post, api, "wait=30", answers)
+        with trio.fail_after(5):
+            await until(lambda: api.services.answers.waiting == 2)
+            response = await api.client.post(f"{PATH}?wait=30", json=ASKED)
+        assert response.status_code == 202, response.text
+        assert answers == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_hangs_up_waits_no_longer(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", is_silent):
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(partial(post, api, "wait=300&timeout=300", []))
+            with trio.fail_after(5):
+                await until(lambda: api.services.answers.waiting == 5)
+            nursery.cancel_scope.cancel()
+        with trio.fail_after(5):
+            await until(lambda: api.services.answers.waiting == 0)

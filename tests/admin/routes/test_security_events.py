@@ -1,0 +1,54 @@
+"""Security events over HTTP: newest first, by pages."""
+
+from state import charge_points
+from state.charge_points import Settings
+from state.features import security_events
+from state.features.security_events import SecurityEvent
+from state.keys import ChargePointKeys
+from tests.admin.conftest import TENANT, Api
+from tests.admin.problem import is_problem
+
+PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/security-events"
+
+
+async def keep(api: Api, type_: str, at: int) -> None:
+    event = SecurityEvent(type=type_, timestamp="2026-01-01T01:00:00+01:00", tech_info=None, received_ms=at)
+    await security_events.keep(api.store, ChargePointKeys(TENANT, "CP-1"), event)
+
+
+async def test_a_page_and_the_next(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    for at, type_ in enumerate(("FirmwareUpdated", "Made up", "MemoryExhaustion"), 1):
+        await keep(api, type_, at)
+    first = (await api.client.get(f"{PATH}?limit=2")).json()
+    assert [(event["type"], event["critical"]) for event in first["items"]] == [
+        ("MemoryExhaustion", True),
+        ("Made up", False),
+    ]
+    assert first["items"][0]["timestamp"] == "2026-01-01T01:00:00+01:00"
+    assert first["items"][0]["received_at"] == "1970-01-01T00:00:00.003Z"
+    assert first["evicted"] == 0
+    second = (await api.client.get(f"{PATH}?limit=2&cursor={first['next']}")).json()
+    assert ([event["type"] for event in second["items"]], second["next"]) == (["FirmwareUpdated"], None)
+    critical = (await api.client.get(f"{PATH}?critical=true")).json()
+    assert [event["type"] for event in critical["items"]] == ["MemoryExhaustion", "FirmwareUpdated"]
+
+
+async def test_what_is_asked_wrongly(api: Api) -> None:
+    is_problem(await api.client.get(PATH), 404, "not-found")
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    assert (await api.client.get(PATH)).json() == {"items": [], "next": None, "evicted": 0}
+    document = is_problem(await api.client.get(f"{PATH}?cursor=!"), 422, "invalid-request")
+    assert document["errors"][0]["parameter"] == "cursor"
+
+
+async def test_one_that_was_dealt_with_is_deleted(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    for at, type_ in enumerate(("FirmwareUpdated", "Made up"), 1):
+        await keep(api, type_, at)
+    newest, oldest = (await api.client.get(PATH)).json()["items"]
+    assert (await api.client.delete(f"{PATH}/{newest['id']}")).status_code == 204
+    is_problem(await api.client.delete(f"{PATH}/{newest['id']}"), 404, "not-found")
+    assert (await api.client.get(PATH)).json() == {"items": [oldest], "next": None, "evicted": 0}
+    await keep(api, "Made up", 2)
+    assert (await api.client.get(PATH)).json()["items"] == [newest, oldest]

@@ -1,0 +1,160 @@
+"""Transactions and meter values over HTTP, written by the real state."""
+
+import msgspec
+import pytest
+
+from state import transactions
+from state.store import Store
+from state.transactions import Start, Started, Stop, meter_values
+from tests.admin.conftest import TENANT, Api
+from tests.admin.fake_session import FakeSession, connected
+from tests.admin.problem import is_problem
+from tests.admin.routes.test_resources import read_all
+
+PATH = f"/v1/tenants/{TENANT}/transactions"
+BASE_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+
+
+async def start(store: Store, session: FakeSession, minute: int, *, connector_id: int = 1) -> int:
+    """A start in that minute of 2026, its time written as charge points do that know no zone."""
+    fact = Start(
+        connector_id=connector_id,
+        id_tag="Tag",
+        timestamp=f"2026-01-01T00:{minute:02}:00",
+        started_ms=BASE_MS + minute * 60_000,
+        plausible=True,
+        meter_start=100,
+        received_ms=store.server_time_ms(),
+    )
+    started = await transactions.start(store, session.lease, fact, b"{}")
+    assert isinstance(started, Started)
+    return started.id
+
+
+async def stop(store: Store, session: FakeSession, transaction_id: int, data: bytes | None = None) -> None:
+    fact = Stop(
+        transaction_id=str(transaction_id),
+        timestamp="2026-01-01T01:00:00Z",
+        stopped_ms=BASE_MS + 3_600_000,
+        meter_stop=1_600,
+        id_tag="Other",
+        reason="Remote",
+        data=data,
+        received_ms=store.server_time_ms(),
+    )
+    await transactions.stop(store, session.lease, fact, b"{}")
+
+
+async def test_a_transaction_open_and_stopped(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP.1") as session:
+        number = await start(api.store, session, 5)
+        expected = {
+            "id": f"CP.1.{number}",
+            "transaction_id": number,
+            "charge_point": "CP.1",
+            "connector_id": 1,
+            "id_tag": "Tag",
+            "started_at": "2026-01-01T00:05:00.000Z",
+            "meter_start": 100,
+            "stopped_at": None,
+            "meter_stop": None,
+            "stop_id_tag": None,
+            "reason": None,
+            "energy_wh": None,
+            "reservation_id": None,
+        }
+        path = f"{PATH}/CP.1.{number}"
+        assert (await api.client.get(path)).json() == expected
+        await stop(api.store, session, number)
+        expected |= {
+            "stopped_at": "2026-01-01T01:00:00Z",
+            "meter_stop": 1600,
+            "stop_id_tag": "Other",
+            "reason": "Remote",
+            "energy_wh": 1500,
+        }
+        assert (await api.client.get(path)).json() == expected
+        assert await read_all(api, PATH) == [expected]
+
+
+async def test_the_list_is_newest_first_and_filtered(api: Api) -> None:
+    async with connected(api.store, TENANT, "A") as a, connected(api.store, TENANT, "B") as b:
+        of_a = [await start(api.store, a, minute, connector_id=minute) for minute in (1, 3)]
+        of_b = [await start(api.store, b, minute, connector_id=minute) for minute in (2, 4)]
+        await stop(api.store, a, of_a[0])
+        newest_first = [f"B.{of_b[1]}", f"A.{of_a[1]}", f"B.{of_b[0]}", f"A.{of_a[0]}"]
+
+        async def ids(**query: str | int) -> list[str]:
+            return [one["id"] for one in await read_all(api, PATH, **query)]
+
+        for limit in (1, 2, 3, 100):
+            assert await ids(limit=limit) == newest_first
+        assert await ids(charge_point="A") == [newest_first[1], newest_first[3]]
+        assert await ids(open="true") == newest_first[:3]
+        assert await ids(open="false") == newest_first[3:]
+        assert await ids(since="2026-01-01T00:03:00Z") == newest_first[:2]
+        assert await ids(since="2026-01-01T02:03:00+02:00", charge_point="B") == newest_first[:1]
+
+
+async def test_meter_values_come_in_order_with_those_of_the_stop(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        number = await start(api.store, session, 1)
+        now = api.store.server_time_ms()
+        for step in range(3):
+            value = {"timestamp": f"2026-01-01T00:0{step}:00Z", "sampledValue": [{"value": str(step)}]}
+            await meter_values.append(
+                api.store,
+                session.lease,
+                connector_id=1,
+                transaction_id=str(number),
+                payload=msgspec.json.encode([value]),
+                received_ms=now + 10_000 * step,  # Some even after the stop.
+            )
+        last = {
+            "timestamp": "2026-01-01T01:00:00Z",
+            "sampledValue": [{"value": "9", "context": "Transaction.End"}],
+        }
+        await stop(api.store, session, number, msgspec.json.encode([last]))
+        answer = (await api.client.get(f"{PATH}/CP-1.{number}/meter-values")).json()
+        assert answer["next"] is None
+        found = answer["items"]
+        assert [one["sampledValue"][0]["value"] for one in found] == ["0", "1", "2", "9"]
+        assert [one["source"] for one in found] == [*["MeterValues"] * 3, "transactionData"]
+        assert found[3]["sampledValue"] == last["sampledValue"]
+        assert found[0]["timestamp"] == "2026-01-01T00:00:00Z"
+        assert all(one["received_at"].endswith("Z") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("at", "ms", "told"),
+    [
+        ("0001-01-01T00:00:00+14:00", -62_135_647_200_000, "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59-14:00", 253_402_351_199_000, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+async def test_a_clock_at_the_end_of_time_spoils_no_list(api: Api, at: str, ms: int, told: str) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        fact = Start(
+            connector_id=1,
+            id_tag="Tag",
+            timestamp=at,
+            started_ms=ms,
+            plausible=False,
+            meter_start=0,
+            received_ms=api.store.server_time_ms(),
+        )
+        await transactions.start(api.store, session.lease, fact, b"{}")
+    assert [one["started_at"] for one in (await api.client.get(PATH)).json()["items"]] == [told]
+
+
+@pytest.mark.parametrize(
+    "name", ["CP-1.1", "CP-1", ".1", "CP-1.", "CP-1.x", "CP-1.99999999999999999999", "CP-1.%D9%A1"]
+)
+async def test_transactions_that_are_not_there(api: Api, name: str) -> None:
+    is_problem(await api.client.get(f"{PATH}/{name}"), 404, "not-found")
+    is_problem(await api.client.get(f"{PATH}/{name}/meter-values"), 404, "not-found")
+
+
+@pytest.mark.parametrize("query", ["since=yesterday", "since=2026-01-01T00:00:00", "open=maybe"])
+async def test_filters_that_make_no_sense(api: Api, query: str) -> None:
+    is_problem(await api.client.get(f"{PATH}?{query}"), 422, "invalid-request")

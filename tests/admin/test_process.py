@@ -1,0 +1,130 @@
+"""The process: it serves, says where, is a node, and stops in time whatever its clients do."""
+
+import socket
+from contextlib import AsyncExitStack
+from functools import partial
+
+import httpx
+import msgspec
+import pytest
+import trio
+
+from admin.config import AdminConfig, LimitsConfig, ListenConfig, SecurityConfig
+from admin.hypercorn import CannotListen, listen
+from admin.process import serve_admin
+from state import keys
+from state.events.cursor import Cursor
+from state.nodes import nodes
+from state.store import Store, StoreConfig
+from state.tenants import api_keys, tenants
+from tests.admin.conftest import PEPPER, TENANT
+from tests.admin.problem import is_problem
+from tests.support.fault_proxy import fault_proxy
+from tests.support.valkey_server import ValkeyServer
+
+LIMITS = LimitsConfig(unacknowledged_s=1, graceful_s=0.5)
+
+
+def config_of(url: str, port: int = 0) -> AdminConfig:
+    return AdminConfig(
+        store=StoreConfig(url=url, timeout_s=1),
+        security=SecurityConfig(pepper=PEPPER.decode()),
+        listen=ListenConfig(port=port, health_port=0),
+        limits=LIMITS,
+    )
+
+
+class Running:
+    """The admin process's body as a task of the test."""
+
+    def __init__(self, config: AdminConfig) -> None:
+        self.config = config
+        self.stop = trio.Event()
+        self.ports: dict[str, int] = {}
+        self.gone = trio.Event()
+
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+        def ready(ports: dict[str, int]) -> None:
+            self.ports = ports
+            task_status.started()
+
+        await serve_admin(self.config, self.stop, ready)
+        self.gone.set()
+
+
+async def test_it_serves_says_that_it_is_well_and_leaves_nothing_behind(store: Store, redis_url: str) -> None:
+    await tenants.put(store, TENANT, name="", auto_register=False)
+    made = await api_keys.create(store, PEPPER, "test", None)
+    running = Running(config_of(redis_url))
+    async with trio.open_nursery() as nursery, httpx.AsyncClient() as client:
+        await nursery.start(running.run)
+        assert [node.kind for node in await nodes.list_nodes(store)] == ["admin"]
+        url = f"http://127.0.0.1:{running.ports['admin']}/v1/tenants/{TENANT}"
+        response = await client.get(url, headers={"Authorization": f"Bearer {made.secret}"})
+        assert response.json()["id"] == TENANT
+        health = f"http://127.0.0.1:{running.ports['health']}"
+        for path in ("/livez", "/readyz"):
+            assert (await client.get(health + path)).status_code == 200
+        metrics = (await client.get(f"{health}/metrics")).text
+        assert "csms_admin_event_clients 0.0" in metrics
+        assert 'csms_store{of="available"} 1.0' in metrics
+        running.stop.set()
+        with trio.fail_after(5):
+            await running.gone.wait()
+    assert await nodes.list_nodes(store) == []
+
+
+async def test_a_client_that_reads_nothing_does_not_keep_it_alive(store: Store, redis_url: str) -> None:
+    await tenants.put(store, TENANT, name="", auto_register=False)
+    made = await api_keys.create(store, PEPPER, "test", None)
+    start = Cursor(store.server_time_ms(), {})
+    data = msgspec.json.encode("x" * 30_000)
+    stream_key = keys.events(keys.partition_of(TENANT, "CP-1"), TENANT)
+    of = ("of", keys.join(TENANT, "CP-1"), "kind", "test", "data", data)
+    await store.pipeline([("XADD", stream_key, "*", *of) for _ in range(300)])
+    running = Running(config_of(redis_url))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(running.run)
+        stalled = trio.socket.socket()
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await stalled.connect(("127.0.0.1", running.ports["admin"]))
+        head = f"GET /v1/tenants/{TENANT}/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: {start.encode()}\r\n"
+        await stalled.send(f"{head}Authorization: Bearer {made.secret}\r\n\r\n".encode())
+        assert await stalled.recv(1) == b"H"
+        running.stop.set()
+        with trio.fail_after(8):
+            await running.gone.wait()
+        stalled.close()
+
+
+async def test_a_store_that_is_away_is_a_problem_that_passes(valkey: ValkeyServer, store: Store) -> None:
+    made = await api_keys.create(store, PEPPER, "test", None)
+    headers = {"Authorization": f"Bearer {made.secret}"}
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(fault_proxy(valkey.url.removeprefix("unix://")))
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        client = await stack.enter_async_context(httpx.AsyncClient(headers=headers, timeout=10))
+        running = Running(config_of(f"redis://127.0.0.1:{proxy.port}"))
+        await nursery.start(running.run)
+        url = f"http://127.0.0.1:{running.ports['admin']}/v1/tenants"
+        assert (await client.get(url)).status_code == 200
+        proxy.refuse = True
+        proxy.cut()
+        response = await client.get(url)
+        is_problem(response, 503, "store-unavailable")
+        assert response.headers["retry-after"]
+        proxy.refuse = False
+        with trio.fail_after(10):
+            while (await client.get(url)).status_code != 200:  # noqa: ASYNC110  over HTTP nothing else to wait on
+                await trio.sleep(0.1)
+        running.stop.set()
+
+
+def test_an_occupied_port_is_one_clear_line() -> None:
+    with (
+        listen("127.0.0.1", 0, unacknowledged_s=5) as first,
+        pytest.raises(
+            CannotListen, match=r"^cannot listen on 127\.0\.0\.1:\d+: Address already in use; choose"
+        ),
+    ):
+        partial(listen, "127.0.0.1", first.getsockname()[1])(unacknowledged_s=5)

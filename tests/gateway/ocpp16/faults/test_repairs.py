@@ -1,0 +1,221 @@
+"""Each named repair, what the typed view shows and what the payload keeps."""
+
+import msgspec
+import pytest
+
+from gateway.ocpp16.errors import PayloadInvalid
+from gateway.ocpp16.faults import repairs as lenient
+from gateway.ocpp16.messages import core, firmware, security
+from gateway.ocpp16.messages.types import Message, MeterValue, SampledValue
+
+TIME = "2026-01-31T12:00:00Z"
+GOOD_SAMPLE = {"value": "1"}
+
+
+def read(message: type[Message], **fields: object) -> tuple[Message, object, tuple[str, ...]]:
+    found = lenient.read_leniently(message, msgspec.json.encode(fields))
+    return found.message, msgspec.json.decode(found.payload), found.repairs
+
+
+def meter(*sampled: object, **fields: object) -> tuple[Message, object, tuple[str, ...]]:
+    value = {"timestamp": TIME, "sampledValue": list(sampled)}
+    return read(core.MeterValues, **{"connectorId": 1, "meterValue": [value], **fields})
+
+
+def test_null_for_an_optional_field() -> None:
+    message, payload, repairs = read(
+        core.StatusNotification, connectorId=1, errorCode="NoError", status="Available", info=None
+    )
+    assert message == core.StatusNotification(connector_id=1, error_code="NoError", status="Available")
+    assert payload == {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
+    assert repairs == ("null_for_absent",)
+
+
+@pytest.mark.parametrize(("sent", "spelt"), [("21.50", "21.50"), ("-3", "-3"), ("0.10", "0.10")])
+def test_a_number_for_a_samples_value_keeps_its_spelling(sent: str, spelt: str) -> None:
+    payload = b'{"connectorId":1,"meterValue":[{"timestamp":"%b","sampledValue":[{"value":%b}]}]}' % (
+        TIME.encode(),
+        sent.encode(),
+    )
+    found = lenient.read_leniently(core.MeterValues, payload)
+    assert isinstance(found.message, core.MeterValues)
+    assert found.message.meter_value[0].sampled_value == (SampledValue(value=spelt),)
+    assert core.raw_meter_value(found.payload).endswith(b'[{"value":"%b"}]}]' % spelt.encode())
+    assert found.repairs == ("number_for_text",)
+
+
+def test_one_bad_sample_does_not_drop_the_others_and_stays_in_the_payload() -> None:
+    bad = {"value": "50", "unit": "Hz"}
+    message, payload, repairs = meter(GOOD_SAMPLE, bad, {"value": None}, {"value": "2", "unit": "W"})
+    assert isinstance(message, core.MeterValues)
+    assert message.meter_value[0].sampled_value == (
+        SampledValue(value="1"),
+        SampledValue(value="2", unit="W"),
+    )
+    assert repairs == ("item_left_out", "item_left_out")
+    assert isinstance(payload, dict)
+    assert payload["meterValue"][0]["sampledValue"][1] == bad
+
+
+@pytest.mark.parametrize("field", ["context", "format", "measurand", "phase", "location", "unit"])
+def test_an_unknown_enumeration_leaves_the_sample_out_rather_than_take_the_default(field: str) -> None:
+    message, _, repairs = meter({"value": "1", field: "Foo"})
+    assert isinstance(message, core.MeterValues)
+    assert message.meter_value == (MeterValue(timestamp=TIME, sampled_value=()),)
+    assert repairs == ("item_left_out",)
+
+
+def test_objects_for_lists() -> None:
+    message, payload, repairs = read(
+        core.MeterValues, connectorId=1, meterValue={"timestamp": TIME, "sampledValue": GOOD_SAMPLE}
+    )
+    assert isinstance(message, core.MeterValues)
+    assert message.meter_value == (MeterValue(timestamp=TIME, sampled_value=(SampledValue(value="1"),)),)
+    assert payload == {"connectorId": 1, "meterValue": [{"timestamp": TIME, "sampledValue": [GOOD_SAMPLE]}]}
+    assert repairs == ("object_for_list", "object_for_list")
+
+
+@pytest.mark.parametrize("value", ["7", " 7 ", "7.0", 7.0])
+def test_numbers_in_other_clothes(value: object) -> None:
+    message, payload, repairs = read(core.UnlockConnector, connectorId=value)
+    assert message == core.UnlockConnector(connector_id=7)
+    assert payload == {"connectorId": 7}
+    assert repairs == (("fraction_for_integer",) if value == 7.0 else ("text_for_number",))
+
+
+@pytest.mark.parametrize("value", ["", "7a", "0x7", "1e3", 7.5, True, [7], None, "9" * 30])
+def test_what_is_no_integer_is_refused(value: object) -> None:
+    with pytest.raises(PayloadInvalid) as caught:
+        read(core.UnlockConnector, connectorId=value)
+    assert caught.value.code == "TypeConstraintViolation"
+    assert caught.value.path == "connectorId"
+
+
+@pytest.mark.parametrize("value", [-1, 0, 2**63 - 1])
+def test_odd_integers_are_nobodys_business(value: int) -> None:
+    assert read(core.RemoteStopTransaction, transactionId=value)[2] == ()
+
+
+def test_overlong_text_is_kept_whole() -> None:
+    tag = "A" * 21
+    message, payload, repairs = read(core.Authorize, idTag=tag)
+    assert message == core.Authorize(id_tag=tag)
+    assert payload == {"idTag": tag}
+    assert repairs == ("overlong_text",)
+    with pytest.raises(PayloadInvalid, match="at most 20 characters"):
+        read(core.Authorize, idTag="A" * 276)
+
+
+def test_unknown_enumerations_with_an_other() -> None:
+    message, payload, repairs = read(
+        core.StatusNotification, connectorId=1, errorCode="Error", status="Faulted"
+    )
+    assert message == core.StatusNotification(connector_id=1, error_code="OtherError", status="Faulted")
+    assert payload == {"connectorId": 1, "errorCode": "Error", "status": "Faulted"}
+    assert repairs == ("unknown_enum",)
+
+
+def test_a_failed_upload_by_the_other_messages_name() -> None:
+    message, payload, repairs = read(security.LogStatusNotification, status="UploadFailed", requestId=7)
+    assert message == security.LogStatusNotification(status="UploadFailure", request_id=7)
+    assert payload == {"status": "UploadFailure", "requestId": 7}
+    assert repairs == ("other_name",)
+    plain, _, repairs = read(firmware.DiagnosticsStatusNotification, status="UploadFailure")
+    assert plain == firmware.DiagnosticsStatusNotification(status="UploadFailed")
+    assert repairs == ("other_name",)
+
+
+@pytest.mark.parametrize(("told", "taken"), [(1234.6, 1235), (-0.4, 0), (0.5, 0), (1.5, 2)])
+def test_a_meter_with_a_fraction_stops_its_transaction(told: float, taken: int) -> None:
+    message, _, repairs = read(
+        core.StopTransaction, transactionId=5, meterStop=told, timestamp="2026-01-31T12:00:00Z"
+    )
+    assert message == core.StopTransaction(
+        transaction_id=5, meter_stop=taken, timestamp="2026-01-31T12:00:00Z"
+    )
+    assert repairs == ("fraction_rounded",)
+    with pytest.raises(PayloadInvalid, match=r"connectorId: must be an integer"):
+        read(core.MeterValues, connectorId=told, meterValue=[])
+
+
+def test_a_stop_is_taken_with_rubbish_around_it() -> None:
+    message, _, repairs = read(
+        core.StopTransaction,
+        transactionId=5,
+        meterStop="100",
+        timestamp="whenever",
+        reason="Bored",
+        transactionData="none",
+        vendorThing={"a": 1},
+    )
+    assert message == core.StopTransaction(
+        transaction_id=5, meter_stop=100, timestamp="whenever", reason="Other"
+    )
+    assert sorted(repairs) == ["extra_property", "text_for_number", "unknown_enum", "unreadable_optional"]
+
+
+@pytest.mark.parametrize("time", [{}, {"timestamp": None}])
+def test_facts_without_a_time_are_taken(time: dict[str, None]) -> None:
+    start = {"connectorId": 1, "idTag": "x", "meterStart": 0}
+    message, payload, repairs = read(core.StartTransaction, **start, **time)
+    assert message == core.StartTransaction(connector_id=1, id_tag="x", meter_start=0, timestamp="")
+    assert payload == start | {"timestamp": ""}
+    assert repairs == ("required_absent",)
+    message, _, repairs = read(core.StopTransaction, transactionId=1, meterStop=0, **time)
+    assert message == core.StopTransaction(transaction_id=1, meter_stop=0, timestamp="")
+    message, _, repairs = read(core.MeterValues, connectorId=1, meterValue=[{"sampledValue": [], **time}])
+    assert message == core.MeterValues(
+        connector_id=1, meter_value=(MeterValue(timestamp="", sampled_value=()),)
+    )
+
+
+def test_a_boot_without_vendor_or_model() -> None:
+    message, payload, repairs = read(core.BootNotification, chargePointVendor=None, firmwareVersion="1")
+    assert message == core.BootNotification(
+        charge_point_vendor="", charge_point_model="", firmware_version="1"
+    )
+    assert payload == {"chargePointVendor": "", "chargePointModel": "", "firmwareVersion": "1"}
+    assert repairs == ("required_absent", "required_absent")
+
+
+def test_configuration_keys_without_readonly() -> None:
+    message, _, repairs = read(
+        core.GetConfigurationResult, configurationKey=[{"key": "A"}, {"key": "B", "readonly": "True"}]
+    )
+    assert message == core.GetConfigurationResult(
+        configuration_key=(core.KeyValue(key="A", readonly=False), core.KeyValue(key="B", readonly=True))
+    )
+    assert repairs == ("required_absent", "text_for_boolean")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [({"a": [1.50, "\N{EURO SIGN}"]}, '{"a":[1.5,"\N{EURO SIGN}"]}'), ([], "[]"), (False, "false")],
+)
+def test_what_vendors_write_without_quoting_it(data: object, text: str) -> None:
+    message, payload, repairs = read(core.DataTransfer, vendorId="v", data=data)
+    assert message == core.DataTransfer(vendor_id="v", data=text)
+    assert payload == {"vendorId": "v", "data": text}
+    assert repairs == ("json_for_text",)
+    message, _, repairs = read(core.DataTransfer, vendorId="v", messageId={"a": 1})
+    assert (message, repairs) == (core.DataTransfer(vendor_id="v"), ("unreadable_optional",))
+
+
+def test_the_errors_say_where_and_what_would_be_right() -> None:
+    with pytest.raises(PayloadInvalid) as caught:
+        read(core.StatusNotification, connectorId=1, errorCode="NoError", status="Availible")
+    assert caught.value.text.startswith('status: "Availible" is not allowed; did you mean Available? one of ')
+    with pytest.raises(PayloadInvalid) as caught:
+        read(core.StatusNotification, connectorId=1, errorCode="NoError", status="available")
+    assert caught.value.text.startswith('status: "available" is not allowed; did you mean Available? one of ')
+    with pytest.raises(PayloadInvalid) as caught:
+        lenient.read_strictly(
+            core.MeterValues,
+            b'{"connectorId":1,"meterValue":[{"timestamp":"2026-01-31T12:00:00Z","sampledValue":[{"value":1}]}]}',
+        )
+    assert caught.value.text == "meterValue[0].sampledValue[0].value: must be text, not an integer"
+
+
+def test_absent_transaction_data_is_none() -> None:
+    assert core.raw_transaction_data(b'{"transactionId":1}') is None
+    assert core.raw_transaction_data(b'{"transactionData":[ ],"x":1}') == b"[ ]"

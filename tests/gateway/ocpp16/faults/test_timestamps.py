@@ -1,0 +1,110 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.ocpp16.faults import timestamps
+
+NOON = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("text", "ms", "faults"),
+    [
+        ("2026-01-31T12:00:00Z", NOON, ()),
+        ("2026-01-31T12:00:00.000Z", NOON, ()),
+        ("2026-01-31T14:00:00+02:00", NOON, ()),
+        ("2026-01-31T12:00:00.1240977Z", NOON + 124, ()),  # Q29
+        ("2026-01-31T12:00:00.5Z", NOON + 500, ()),
+        ("2026-01-31T14:00:00.987654321098765432+02:00", NOON + 987, ()),  # RFC 3339 sets no limit.
+        (f"2026-01-31T12:00:00.{'9' * 60}Z", None, ("time_unreadable",)),
+        ("2026-01-31T11:59:60Z", NOON, ()),
+        ("2026-01-31T12:00:00", NOON, ("time_no_zone",)),  # Q25
+        ("2026-01-31T14:00:00+02", NOON, ("time_format",)),  # Q26
+        ("2026-01-31T14:00:00+0200", NOON, ("time_format",)),
+        ("2026-01-31T12:00Z", NOON, ("time_format",)),
+        ("2026-01-31t12:00:00z", NOON, ("time_format",)),
+        ("2026-01-31 12:00:00", NOON, ("time_no_zone", "time_format")),
+        ("2026-01-31T12:00:00,250Z", NOON + 250, ("time_format",)),
+        ("1970-01-01T00:00:00Z", 0, ()),  # Q28
+        ("1969-12-31T23:59:59.900Z", -100, ()),
+        ("", None, ("time_unreadable",)),
+        ("2026-02-30T12:00:00Z", None, ("time_unreadable",)),
+        ("2026-01-31T25:00:00Z", None, ("time_unreadable",)),
+        ("0001-01-01T00:00:00+14:00", -62135647200000 + 0, ()),
+        ("31.01.2026 12:00", None, ("time_unreadable",)),
+        ("2026-01-31T12:00:00+99:99", None, ("time_unreadable",)),
+        ("9999-12-31T23:59:60Z", None, ("time_unreadable",)),
+        ("\u0662026-01-31T12:00:00Z", None, ("time_unreadable",)),
+    ],
+)
+def test_what_becomes_of_a_time(text: str, ms: int | None, faults: tuple[str, ...]) -> None:
+    assert timestamps.parse(text) == (ms, faults)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-31T12:00:00", "2026-01-31T12:00:00+02", "", "2026-01-31T12:00Z", "x"]
+)
+def test_strictly_only_rfc_3339_counts(text: str) -> None:
+    assert not timestamps.is_strict(text)
+
+
+@given(st.integers(min_value=-62_135_596_800_000, max_value=253_402_300_799_999))
+def test_what_we_write_reads_back(ms: int) -> None:
+    text = timestamps.format_ms(ms)
+    assert timestamps.parse(text) == (ms, ())
+    assert timestamps.is_strict(text)
+
+
+@given(st.text() | st.from_regex(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d)?([.,]\d+)?(Z|z|[+-]\d\d:?\d\d)?"))
+def test_parsing_never_raises(text: str) -> None:
+    ms, faults = timestamps.parse(text)
+    assert ms is not None or faults == ("time_unreadable",)
+    assert not timestamps.is_strict(text) or not faults
+
+
+def test_plausible_is_from_2015_to_tomorrow() -> None:
+    assert timestamps.plausible(NOON, NOON)
+    assert timestamps.plausible(NOON + 86_400_000, NOON)
+    assert not timestamps.plausible(NOON + 86_400_001, NOON)
+    assert timestamps.plausible(1_420_070_400_000, NOON)
+    assert not timestamps.plausible(1_420_070_399_999, NOON)
+    assert not timestamps.plausible(0, NOON)
+
+
+@pytest.mark.parametrize(
+    ("ms", "odd"),
+    [
+        (0, "time_before_2015"),
+        (1_420_070_399_999, "time_before_2015"),
+        (1_420_070_400_000, None),
+        (NOON + 300_000, None),
+        (NOON + 300_001, "time_ahead"),
+    ],
+)
+def test_what_a_readable_time_may_have_wrong(ms: int, odd: str | None) -> None:
+    assert timestamps.oddness(ms, NOON) == odd
+
+
+@given(st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001  written as UTC
+def test_usual_times_are_taken_for_that(at: datetime) -> None:
+    for text in (at.isoformat(timespec="seconds") + "Z", at.isoformat(timespec="milliseconds") + "Z"):
+        assert timestamps.is_usual(text)
+        assert timestamps.parse(text).faults == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-01-31T12:00:00",
+        "2026-01-31T12:00:00+02",
+        "2026-01-31T12:00:00+02:00",
+        "2026-01-31 12:00:00Z",
+        "1970-01-01T00:00:00Z",
+        "2014-12-31T23:59:59.999Z",
+    ],
+)
+def test_others_are_looked_at(text: str) -> None:
+    assert not timestamps.is_usual(text)

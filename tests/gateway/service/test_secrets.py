@@ -1,0 +1,191 @@
+"""No secret in a trace, wherever a frame has it; and nothing else of the frame is touched."""
+
+import json
+import string
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.service.secrets import FrameMasker
+
+# Whatever stands between them: neither must be left, so that no part of a secret is.
+FIRST, LAST = "K7qX", "Z9wV"
+
+ANY = st.text(max_size=20).map(lambda text: FIRST + text + LAST)
+PLAIN = st.text(string.ascii_letters + string.digits + "-._~", max_size=20).map(
+    lambda text: FIRST + text + LAST
+)
+IN_URL = st.text(string.ascii_letters + string.digits + "-._~!$&()*+,;=@/%", max_size=20).map(
+    lambda text: FIRST + text + LAST
+)
+
+NAMES = st.sampled_from(
+    [
+        *(
+            "AuthorizationKey",
+            "authorizationkey",
+            "AUTHORIZATIONKEY",
+            "AuthorizationKey1",
+            "Authorization_Key",
+        ),
+        *("Connector1.AuthorizationKey", "AuthorizationKey[2]", "AdminPassword", "WiFi-Passphrase", "ApiKey"),
+        *("MqttPassword", "api_token", "ClientSecret", "FtpCredentials"),
+    ]
+)
+
+
+@st.composite
+def settings_with(draw: st.DrawFn, secret: str) -> dict[str, Any]:
+    """An entry of a configuration, its members in any order."""
+    members = [("key", draw(NAMES)), ("value", secret), ("readonly", draw(st.booleans()))]
+    return dict(draw(st.permutations(members)))
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> tuple[Any, str]:
+    """A payload, and the secret in it."""
+    kind = draw(
+        st.sampled_from(["set", "get", "member", "data", "nested", "url", "header", "path", "message"])
+    )
+    secret = draw({"url": IN_URL, "header": PLAIN, "path": PLAIN}.get(kind, ANY))
+    others = [{"key": "HeartbeatInterval", "readonly": False, "value": "300"}]
+    payload: Any
+    match kind:
+        case "set":
+            payload = draw(settings_with(secret))
+        case "get":
+            payload = {"configurationKey": [*others, draw(settings_with(secret)), *others]}
+        case "member":
+            payload = {"vendorId": "x", "data": {draw(NAMES): secret, "other": 1}}
+        case "data":
+            payload = {"vendorId": "x", "data": {draw(NAMES): {"is": [secret]}}}
+        case "nested":
+            payload = {"vendorId": "x", "data": draw(settings_with(secret))}
+            for _ in range(draw(st.integers(1, 6))):
+                payload = {"data": json.dumps(payload)}
+        case "url":
+            link = draw(
+                st.sampled_from(["ftp://user:{}@host.example/path?x=1", "https://host/logs?x=1&sig={}"])
+            )
+            payload = {"location": link.format(secret), "retries": 3}
+        case "header":
+            payload = {"info": f"Authorization: {draw(st.sampled_from(['Basic', 'Bearer']))} {secret}"}
+        case "path":
+            payload = {"info": f"wss://host/OCPP16/acme/{secret}/CP-1 fails"}
+        case _:
+            payload = {"messageId": "SetPassword", "vendorId": "x", "data": secret}
+    return payload, secret
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> tuple[bytes, str]:
+    payload, secret = draw(payloads())
+    head = draw(st.sampled_from([[3, "17"], [2, "17", "DataTransfer"], [4, "17", "GenericError", "no"]]))
+    separators = draw(st.sampled_from([(",", ":"), (", ", ": "), (" , ", " :\n")]))
+    text = json.dumps([*head, payload], ensure_ascii=draw(st.booleans()), separators=separators)
+    return text.encode(), secret
+
+
+def is_hidden(masked: str) -> bool:
+    return FIRST not in masked and LAST not in masked
+
+
+@given(frames())
+def test_no_secret_is_left_and_the_frame_is_still_json(made: tuple[bytes, str]) -> None:
+    frame, _ = made
+    masked = FrameMasker().mask(frame)
+    assert is_hidden(masked), masked
+    assert "***" in masked
+    before, after = json.loads(frame), json.loads(masked)
+    assert before[:2] == after[:2]
+
+
+@given(frames(), st.sampled_from(["value {} is too short", "{}", "<{}>"]))
+def test_a_secret_once_seen_is_hidden_wherever_it_comes_again(made: tuple[bytes, str], quote: str) -> None:
+    frame, secret = made
+    masker = FrameMasker()
+    masker.mask(
+        json.dumps([2, "1", "ChangeConfiguration", {"key": "AuthorizationKey", "value": secret}]).encode()
+    )
+    for ascii_ in (True, False):
+        refusal = [4, "1", "PropertyConstraintViolation", quote.format(secret), {"x": secret}]
+        assert is_hidden(masker.mask(json.dumps(refusal, ensure_ascii=ascii_).encode()))
+    assert is_hidden(masker.mask(frame))
+
+
+@given(NAMES, ANY, st.integers(1, 60), st.booleans())
+def test_a_frame_that_breaks_off(name: str, secret: str, less: int, ascii_: bool) -> None:  # noqa: FBT001
+    whole = json.dumps([2, "1", "ChangeConfiguration", {"key": name, "value": secret}], ensure_ascii=ascii_)
+    less = min(less, len(whole) - whole.index("value") - 5)
+    assert is_hidden(FrameMasker().mask(whole[:-less].encode()))
+
+
+@given(NAMES, PLAIN)
+def test_what_is_not_quite_json(name: str, secret: str) -> None:
+    for frame in (
+        repr([2, "1", "ChangeConfiguration", {"key": name, "value": secret}]),
+        f"[2,1,ChangeConfiguration,{{key:{name.replace('[', '(').replace(']', ')')},value:{secret}}}]",
+        f'[2,"1","ChangeConfiguration",{{"key":"{name}","value":"{secret}",}}]',
+        f'[2,"1","ChangeConfiguration",{{"key":"{name}","value":"{secret}"}}',
+        f'[2,"1","ChangeConfiguration",{{"key":"{name}","value":"a"b{secret}"}}]',
+        f'\ufeff[2,"1","ChangeConfiguration",{{"key":"{name}","value":"{secret}"}}]',
+    ):
+        assert is_hidden(FrameMasker().mask(frame.encode())), frame
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '[2,"1","Heartbeat",{}]',
+        '[ 2 , "1",\n"Authorize", {"idTag":"AUTHORIZE-7"} ]',
+        '[2,"1","GetConfiguration",{"key":["AuthorizationKey","HeartbeatInterval"]}]',
+        '[3,"1",{"configurationKey":[],"unknownKey":["AuthorizationKey"]}]',
+        '[3,"1",{"configurationKey":[{"key":"AuthorizeRemoteTxRequests","readonly":false,"value":"true"}]}]',
+        '[2,"1","GetDiagnostics",{"location":"https://host.example:8443/upload"}]',
+        '[2,"1","DataTransfer",{"vendorId":"x","data":"{\\"a\\":\\"\\u00e4\\\\n\\"}"}]',
+        '[2,"1","ChangeConfiguration",{"key":"WebSocketPingInterval","value":"\\u0036\\u0030"}]',
+        "nonsense",
+        "",
+    ],
+)
+def test_what_is_no_secret_stays_byte_for_byte(frame: str) -> None:
+    assert FrameMasker().mask(frame.encode()) == frame
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("abc \\\"'{}[]:,/äé\n"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('abc\\"{'), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_JSON)
+def test_whatever_json_without_secrets_stays(payload: Any) -> None:
+    frame = json.dumps([2, "1", "DataTransfer", payload])
+    assert FrameMasker().mask(frame.encode()) == frame
+
+
+@given(st.binary(max_size=300))
+def test_bytes_of_any_kind_are_told(frame: bytes) -> None:
+    FrameMasker().mask(frame).encode()
+
+
+@pytest.mark.parametrize(
+    "piece", ['{"key":', '"\\', "://", '["{\\"a\\":', 'AuthorizationKey value="', "{'password':", "\\u0041"]
+)
+def test_a_hostile_frame_costs_less_than_seconds(piece: str) -> None:
+    FrameMasker().mask((piece * 70_000)[:65_536].encode())
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [("OCPP16", "/"), ("OCPP16", "%2F"), ("OCPP16/", "%"), ("://", ":"), ("token", " "), ("cookie:", "\\")],
+)
+def test_no_run_of_one_sign_is_divided_in_every_way(head: str, piece: str) -> None:
+    """Half a minute and more it would take, and no other session would be served meanwhile."""
+    began = time.perf_counter()
+    FrameMasker().mask((head + piece * 65_536)[:65_536].encode())
+    assert time.perf_counter() - began < 5.0

@@ -1,0 +1,94 @@
+"""Faults wait for the store and are written once, whatever happens to it meanwhile."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+
+from gateway import fault_counts
+from gateway.fault_counts import FaultBook
+from state import charge_points
+from state.charge_points import Settings, faults
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys
+from state.store import Store, StoreConfig, open_store
+from tests.support.fault_proxy import fault_proxy
+from tests.support.valkey_server import ValkeyServer
+
+KEYS = ChargePointKeys("demo", "CP")
+
+
+def nobody(_work: Callable[..., Awaitable[Any]]) -> None:
+    raise AssertionError("nothing is to be written now")
+
+
+async def until_written(book: FaultBook) -> None:
+    while True:
+        try:
+            return await book.write()
+        except StoreUnavailable:
+            await trio.sleep(0.05)
+
+
+async def counts(store: Store) -> dict[str, int]:
+    return {name: tally.times for name, tally in (await faults.read(store, "demo", "CP")).items()}
+
+
+async def test_what_was_noted_is_written_once(store: Store) -> None:
+    await charge_points.put(store, "demo", "CP", Settings())
+    book = FaultBook(store, nobody)
+    book.write_soon()  # There is nothing.
+    book.note(KEYS, {"not_json": 2})
+    book.note(KEYS, {"not_json": 1, "no_boot": 1})
+    assert await counts(store) == {}
+    await book.write()
+    await book.write()
+    assert await counts(store) == {"not_json": 3, "no_boot": 1}
+    book.write_soon()
+
+
+async def test_an_end_writes_once_however_many_end(store: Store) -> None:
+    await charge_points.put(store, "demo", "CP", Settings())
+    asked: list[Callable[[], Awaitable[None]]] = []
+    book = FaultBook(store, asked.append)
+    for _ in range(3):
+        book.note(KEYS, {"not_json": 1})
+        book.write_soon()
+    [write] = asked
+    await write()
+    assert await counts(store) == {"not_json": 3}
+    book.note(KEYS, {"not_json": 1})
+    book.write_soon()
+    assert len(asked) == 2
+
+
+async def test_an_outage_of_the_store_loses_and_doubles_nothing(valkey: ValkeyServer, store: Store) -> None:
+    await charge_points.put(store, "demo", "CP", Settings())
+    with trio.fail_after(20):
+        async with fault_proxy(valkey.path) as proxy:
+            config = StoreConfig(url=f"redis://127.0.0.1:{proxy.port}", timeout_s=0.5)
+            async with open_store(config) as ours:
+                book = FaultBook(ours, nobody)
+                book.note(KEYS, {"not_json": 2})
+                proxy.swallow_from = faults._COUNT.sha.encode()  # It is executed, and nobody hears of it.
+                with pytest.raises(StoreUnavailable):
+                    await book.write()
+                book.note(KEYS, {"not_json": 1})
+                proxy.swallow_replies = False
+                await until_written(book)
+                assert await counts(store) == {"not_json": 2}
+                await book.write()
+                assert await counts(store) == {"not_json": 3}
+
+
+async def test_the_book_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fault_counts, "MEMBERS", 1)
+    for name in ("CP", "CP-2"):
+        await charge_points.put(store, "demo", name, Settings())
+    book = FaultBook(store, nobody)
+    for name in ("CP", "CP-2", "CP"):
+        book.note(ChargePointKeys("demo", name), {"not_json": 1})
+    await book.write()
+    assert await counts(store) == {"not_json": 2}
+    assert await faults.read(store, "demo", "CP-2") == {}

@@ -1,0 +1,346 @@
+"""What the load test's charge point answers: valid by the official schemas, and true to what it was told."""
+
+import json
+import random
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import pytest
+import trustme
+from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # comes with ocpp, without types
+
+from gateway.ocpp16 import actions
+from gateway.ocpp16.actions import ACTIONS, OF_REQUEST, Sender, sent_by
+from gateway.ocpp16.faults import repairs
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.messages.types import Message, MeterValue, SampledValue
+from loadtest import responses
+from loadtest.equipment import CERTIFICATES_MOST, LIST_MOST, PROFILES_MOST
+from loadtest.responses import LATER_MOST, Answers
+from tests.gateway.ocpp16.test_against_schemas import generate, schema
+
+ASKED = sent_by(Sender.CENTRAL_SYSTEM)
+TIME = "2026-01-31T12:00:00Z"
+FAR, PAST = "2126-01-31T12:00:00Z", "2020-01-31T12:00:00Z"
+
+
+class Idle:
+    """A day on which nothing goes on, until `start`."""
+
+    def __init__(self) -> None:
+        self.id = "CP"
+        self.transaction_id: int | None = None
+        self.stopped: list[str] = []
+
+    def start(self, id_tag: str) -> bool:
+        free = self.transaction_id is None
+        self.transaction_id = 7
+        return free and bool(id_tag)
+
+    def stop(self, reason: core.Reason) -> bool:
+        self.stopped.append(reason)
+        charged, self.transaction_id = self.transaction_id is not None, None
+        return charged
+
+    def booting(self) -> core.BootNotification:
+        return core.BootNotification(charge_point_vendor="v", charge_point_model="m")
+
+    def reading(self) -> core.MeterValues:
+        value = MeterValue(timestamp=TIME, sampled_value=(SampledValue(value="1"),))
+        return core.MeterValues(connector_id=1, meter_value=(value,))
+
+    def status(self, connector: int) -> core.StatusNotification:
+        return core.StatusNotification(connector_id=connector, error_code="NoError", status="Available")
+
+
+@pytest.fixture
+def day() -> Idle:
+    return Idle()
+
+
+@pytest.fixture
+def ours(day: Idle) -> Answers:
+    return Answers(day)
+
+
+def ask(ours: Answers, action: str, /, **payload: Any) -> dict[str, Any]:
+    """The CALLRESULT's payload; what it sends thereafter is valid as well."""
+    request = repairs.read_strictly(ACTIONS[action].request, msgspec.json.encode(payload))
+    result = told(ours.answer(request), "Response")
+    for message in ours.later:
+        told(message)
+    return result
+
+
+def told(message: Message, suffix: str = "") -> dict[str, Any]:
+    """Its payload, which the official schema must accept."""
+    kinds = {action.result: name for name, action in ACTIONS.items()} if suffix else {}
+    name = kinds.get(type(message)) or OF_REQUEST[type(message)].name
+    text = files("ocpp").joinpath(f"v16/schemas/{name}{suffix}.json").read_text("utf-8-sig")
+    payload: dict[str, Any] = json.loads(actions.encode(message), parse_float=Decimal)
+    Draft4Validator(json.loads(text, parse_float=Decimal)).validate(payload)
+    return payload
+
+
+def idle(ours: Answers) -> str:
+    return ours.idle_status
+
+
+def followed(ours: Answers) -> list[tuple[str, Any]]:
+    """What it sends by itself, with the field that matters; taken from it."""
+    later, ours.later = ours.later, []
+    return [
+        (OF_REQUEST[type(one)].name, told(one).get("status", told(one).get("connectorId"))) for one in later
+    ]
+
+
+def test_it_has_an_answer_to_each_of_the_26() -> None:
+    assert {OF_REQUEST[request].name for request in responses._TABLE} == ASKED.keys()
+    assert len(ASKED) == 26
+
+
+@pytest.mark.parametrize("action", ASKED)
+def test_whatever_is_asked_the_answer_is_valid(action: str, ours: Answers) -> None:
+    rng, node = random.Random(action), schema(action)
+    for round_ in range(60):
+        payload = msgspec.json.Encoder(decimal_format="number").encode(
+            generate(node, rng, full=round_ % 3 == 0)
+        )
+        told(ours.answer(repairs.read_strictly(ACTIONS[action].request, payload)), "Response")
+        assert len(ours.later) <= LATER_MOST
+    followed(ours)
+
+
+def test_configuration_is_told_as_it_was_set(ours: Answers) -> None:
+    everything = ask(ours, "GetConfiguration")
+    names = [one["key"] for one in everything["configurationKey"]]
+    assert "unknownKey" not in everything
+    assert "HeartbeatInterval" in names
+    assert "AuthorizationKey" not in names
+    for key, value, status in (
+        ("heartbeatinterval", "60", "Accepted"),
+        ("HeartbeatInterval", "often", "Rejected"),
+        ("NumberOfConnectors", "2", "Rejected"),
+        ("WebSocketPingInterval", "30", "RebootRequired"),
+        ("AuthorizationKey", "0123456789abcdef", "Accepted"),
+        ("Nonsense", "1", "NotSupported"),
+    ):
+        assert ask(ours, "ChangeConfiguration", key=key, value=value) == {"status": status}
+    found = ask(ours, "GetConfiguration", key=["HEARTBEATINTERVAL", "AuthorizationKey", "Nonsense"])
+    assert found == {
+        "configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "60"}],
+        "unknownKey": ["Nonsense"],
+    }
+
+
+def test_charging_on_an_operators_word(ours: Answers, day: Idle) -> None:
+    start = {"idTag": "TAG", "connectorId": 1}
+    assert ask(ours, "RemoteStartTransaction", **start | {"connectorId": 2}) == {"status": "Rejected"}
+    assert ask(ours, "RemoteStartTransaction", **start) == {"status": "Accepted"}
+    assert ask(ours, "RemoteStartTransaction", **start) == {"status": "Rejected"}
+    assert ask(ours, "RemoteStopTransaction", transactionId=8) == {"status": "Rejected"}
+    assert ask(ours, "RemoteStopTransaction", transactionId=7) == {"status": "Accepted"}
+    assert ask(ours, "UnlockConnector", connectorId=9) == {"status": "NotSupported"}
+    assert ask(ours, "UnlockConnector", connectorId=1) == {"status": "Unlocked"}
+    assert ask(ours, "Reset", type="Hard") == {"status": "Accepted"}
+    assert day.stopped == ["Remote", "UnlockCommand", "HardReset"]
+
+
+def test_what_is_out_of_order_does_not_charge(ours: Answers, day: Idle) -> None:
+    change = {"connectorId": 1, "type": "Inoperative"}
+    assert ask(ours, "ChangeAvailability", **change) == {"status": "Accepted"}
+    assert followed(ours) == [("StatusNotification", "Available")]  # As the day says, which knows nothing.
+    assert idle(ours) == "Unavailable"
+    assert ask(ours, "RemoteStartTransaction", idTag="TAG") == {"status": "Rejected"}
+    reserve = {"connectorId": 1, "expiryDate": FAR, "idTag": "TAG", "reservationId": 1}
+    assert ask(ours, "ReserveNow", **reserve) == {"status": "Unavailable"}
+    assert ask(ours, "ChangeAvailability", connectorId=0, type="Operative") == {"status": "Accepted"}
+    assert len(followed(ours)) == 2
+    day.transaction_id = 7
+    assert ask(ours, "ChangeAvailability", **change) == {"status": "Scheduled"}
+    assert ask(ours, "ChangeAvailability", **change | {"connectorId": 5}) == {"status": "Rejected"}
+
+
+def test_what_is_reserved_is_not_for_others(ours: Answers, day: Idle) -> None:
+    reserve = {"connectorId": 1, "expiryDate": FAR, "idTag": "Tag", "reservationId": 1}
+    assert ask(ours, "ReserveNow", **reserve) == {"status": "Accepted"}
+    assert [action for action, _ in followed(ours)] == ["StatusNotification"]
+    assert idle(ours) == "Reserved"
+    assert ask(ours, "ReserveNow", **reserve | {"reservationId": 2}) == {"status": "Occupied"}
+    assert ask(ours, "ReserveNow", **reserve | {"connectorId": 3}) == {"status": "Rejected"}
+    assert ask(ours, "RemoteStartTransaction", idTag="OTHER") == {"status": "Rejected"}
+    assert ask(ours, "CancelReservation", reservationId=2) == {"status": "Rejected"}
+    assert ask(ours, "CancelReservation", reservationId=1) == {"status": "Accepted"}
+    assert ask(ours, "ReserveNow", **reserve) == {"status": "Accepted"}
+    assert ours.use_reservation("OTHER") is None
+    assert ours.use_reservation("TAG") == 1
+    assert idle(ours) == "Available"
+    assert ask(ours, "ReserveNow", **reserve | {"expiryDate": PAST}) == {"status": "Accepted"}
+    assert idle(ours) == "Available"
+    day.transaction_id = 7
+    assert ask(ours, "ReserveNow", **reserve) == {"status": "Occupied"}
+
+
+def test_a_local_list_goes_by_its_version(ours: Answers) -> None:
+    def send(version: int, kind: str, *tags: str, taken_off: tuple[str, ...] = ()) -> str:
+        entries: list[dict[str, Any]] = [{"idTag": tag, "idTagInfo": {"status": "Accepted"}} for tag in tags]
+        entries += [{"idTag": tag} for tag in taken_off]
+        sent = {"listVersion": version, "updateType": kind, "localAuthorizationList": entries}
+        return str(ask(ours, "SendLocalList", **sent)["status"])
+
+    def version() -> int:
+        return int(ask(ours, "GetLocalListVersion")["listVersion"])
+
+    assert version() == 0
+    assert send(3, "Full", "A", "B") == "Accepted"
+    assert version() == 3
+    assert send(3, "Differential", "C") == "VersionMismatch"
+    assert send(4, "Differential", "C", taken_off=("a", "nobody")) == "Accepted"
+    assert send(5, "Full", taken_off=("A",)) == "Failed"
+    assert send(0, "Full", "A") == "Failed"
+    assert send(6, "Full", *map(str, range(LIST_MOST + 1))) == "Failed"
+    assert version() == 4
+    assert ask(ours, "SendLocalList", listVersion=9, updateType="Full") == {"status": "Accepted"}
+    assert version() == 0
+
+
+def test_a_triggered_message_comes(ours: Answers) -> None:
+    for action, wanted, follows in (
+        ("TriggerMessage", "BootNotification", [("BootNotification", None)]),
+        ("TriggerMessage", "Heartbeat", [("Heartbeat", None)]),
+        ("TriggerMessage", "MeterValues", [("MeterValues", 1)]),
+        ("TriggerMessage", "StatusNotification", [("StatusNotification", "Available")] * 2),
+        ("TriggerMessage", "FirmwareStatusNotification", [("FirmwareStatusNotification", "Idle")]),
+        ("TriggerMessage", "DiagnosticsStatusNotification", [("DiagnosticsStatusNotification", "Idle")]),
+        (
+            "ExtendedTriggerMessage",
+            "FirmwareStatusNotification",
+            [("SignedFirmwareStatusNotification", "Idle")],
+        ),
+        ("ExtendedTriggerMessage", "LogStatusNotification", [("LogStatusNotification", "Idle")]),
+        ("ExtendedTriggerMessage", "SignChargePointCertificate", [("SignCertificate", None)]),
+    ):
+        assert ask(ours, action, requestedMessage=wanted) == {"status": "Accepted"}
+        assert followed(ours) == follows
+    only = {"requestedMessage": "StatusNotification", "connectorId": 1}
+    assert ask(ours, "TriggerMessage", **only) == {"status": "Accepted"}
+    assert len(followed(ours)) == 1
+    assert ask(ours, "TriggerMessage", **only | {"connectorId": 2}) == {"status": "Rejected"}
+
+
+def test_it_promises_no_more_than_it_can_tell(ours: Answers) -> None:
+    statuses = [ask(ours, "TriggerMessage", requestedMessage="Heartbeat")["status"] for _ in range(40)]
+    assert statuses == ["Accepted"] * LATER_MOST + ["Rejected"] * (40 - LATER_MOST)
+    log = {"log": {"remoteLocation": "x"}, "logType": "SecurityLog", "requestId": 1}
+    assert ask(ours, "GetLog", **log) == {"status": "Rejected"}
+    assert ask(ours, "GetDiagnostics", location="ftp://x") == {}
+    assert len(ours.later) == LATER_MOST
+
+
+def test_jobs_are_told_of_to_their_end(ours: Answers, root: str) -> None:
+    assert ask(ours, "UpdateFirmware", location="ftp://x", retrieveDate=TIME) == {}
+    assert [status for _, status in followed(ours)] == [
+        *("Downloading", "Downloaded", "Installing", "Installed")
+    ]
+    assert ask(ours, "GetDiagnostics", location="ftp://x") == {"fileName": "diagnostics.zip"}
+    assert [status for _, status in followed(ours)] == ["Uploading", "Uploaded"]
+    log = {"log": {"remoteLocation": "x"}, "logType": "SecurityLog", "requestId": 5}
+    assert ask(ours, "GetLog", **log) == {"status": "Accepted", "filename": "SecurityLog.log"}
+    assert [told(one)["requestId"] for one in ours.later] == [5, 5]
+    followed(ours)
+    signed = {
+        "location": "x",
+        "retrieveDateTime": TIME,
+        "signingCertificate": root,
+        "signature": "c2ln",
+    }
+    assert ask(ours, "SignedUpdateFirmware", requestId=6, firmware=signed) == {"status": "Accepted"}
+    assert [status for _, status in followed(ours)][-3:] == ["SignatureVerified", "Installing", "Installed"]
+    bad = {"status": "InvalidCertificate"}
+    assert (
+        ask(ours, "SignedUpdateFirmware", requestId=7, firmware=signed | {"signingCertificate": "no"}) == bad
+    )
+
+
+PROFILE: dict[str, Any] = {
+    "chargingProfileId": 1,
+    "stackLevel": 0,
+    "chargingProfilePurpose": "TxDefaultProfile",
+    "chargingProfileKind": "Absolute",
+    "chargingSchedule": {
+        "chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0}],
+    },
+}
+
+
+def test_charging_profiles_have_room_and_replace_each_other(ours: Answers, day: Idle) -> None:
+    def put(connector: int, **changes: Any) -> str:
+        sent = {"connectorId": connector, "csChargingProfiles": PROFILE | changes}
+        return str(ask(ours, "SetChargingProfile", **sent)["status"])
+
+    def clear(**fields: Any) -> str:
+        return str(ask(ours, "ClearChargingProfile", **fields)["status"])
+
+    assert put(1, chargingProfilePurpose="TxProfile") == "Rejected"  # There is no transaction.
+    assert put(1, chargingProfilePurpose="ChargePointMaxProfile") == "Rejected"
+    assert put(0, chargingProfileId=9, chargingProfilePurpose="ChargePointMaxProfile") == "Accepted"
+    assert put(1) == "Accepted"
+    assert put(1, chargingProfileId=2) == "Accepted"  # In the place of 1, at the same level.
+    assert clear(id=1) == "Unknown"
+    assert clear(connectorId=1, chargingProfilePurpose="TxDefaultProfile", stackLevel=0) == "Accepted"
+    assert clear(id=9) == "Accepted"
+    assert clear() == "Unknown"
+    day.transaction_id = 7
+    assert put(1, chargingProfilePurpose="TxProfile", transactionId=7) == "Accepted"
+    assert put(1, chargingProfilePurpose="TxProfile", transactionId=8) == "Rejected"
+    ours.profiles.end_transaction()
+    assert clear() == "Unknown"
+    for number in range(PROFILES_MOST):
+        assert put(1, chargingProfileId=number, stackLevel=number) == "Accepted"
+    assert put(1, chargingProfileId=99, stackLevel=99) == "Rejected"
+    assert clear() == "Accepted"
+    assert clear() == "Unknown"
+
+
+def test_a_schedule_of_what_the_hardware_can(ours: Answers) -> None:
+    found = ask(ours, "GetCompositeSchedule", connectorId=1, duration=60, chargingRateUnit="W")
+    assert found["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 22080}]
+    assert ask(ours, "GetCompositeSchedule", connectorId=4, duration=60) == {"status": "Rejected"}
+
+
+@pytest.fixture(scope="module")
+def root() -> str:
+    return trustme.CA().cert_pem.bytes().decode()
+
+
+def test_certificates_are_named_by_their_hashes(ours: Answers, root: str) -> None:
+    use = {"certificateType": "ManufacturerRootCertificate"}
+    assert ask(ours, "GetInstalledCertificateIds", **use) == {"status": "NotFound"}
+    assert ask(ours, "InstallCertificate", **use, certificate="none") == {"status": "Rejected"}
+    for _ in range(2):
+        assert ask(ours, "InstallCertificate", **use, certificate=root) == {"status": "Accepted"}
+    found = ask(ours, "GetInstalledCertificateIds", **use)
+    [named] = found["certificateHashData"]
+    other = {"certificateType": "CentralSystemRootCertificate"}
+    assert ask(ours, "GetInstalledCertificateIds", **other) == {"status": "NotFound"}
+    assert ask(ours, "DeleteCertificate", certificateHashData=named) == {"status": "Accepted"}
+    assert ask(ours, "DeleteCertificate", certificateHashData=named) == {"status": "NotFound"}
+    assert ask(ours, "CertificateSigned", certificateChain=root) == {"status": "Accepted"}
+    assert ask(ours, "CertificateSigned", certificateChain="none") == {"status": "Rejected"}
+    for _ in range(CERTIFICATES_MOST):
+        pem = trustme.CA().cert_pem.bytes().decode()
+        assert ask(ours, "InstallCertificate", **use, certificate=pem) == {"status": "Accepted"}
+    assert ask(ours, "InstallCertificate", **use, certificate=root) == {"status": "Rejected"}
+
+
+def test_data_transfer_is_for_those_it_knows(ours: Answers) -> None:
+    for sent, answer in (
+        ({"vendorId": "org.example"}, {"status": "UnknownVendorId"}),
+        ({"vendorId": "csms"}, {"status": "UnknownMessageId"}),
+        ({"vendorId": "csms", "messageId": "echo", "data": "säß"}, {"status": "Accepted", "data": "säß"}),
+    ):
+        assert ask(ours, "DataTransfer", **sent) == answer
+    assert ask(ours, "ClearCache") == {"status": "Accepted"}

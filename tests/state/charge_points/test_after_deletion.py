@@ -1,0 +1,125 @@
+"""What is still on its way when a charge point is deleted brings no key of it back."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from state import charge_points, commands
+from state.charge_points import Settings
+from state.features import (
+    certificates,
+    charging_profiles,
+    data_transfer,
+    job_record,
+    jobs,
+    local_lists,
+    reservations,
+    security_events,
+)
+from state.features.local_list_entries import Entry
+from state.store import Store
+from state.transactions import remote_starts
+from tests.state.commanding import open_inbox
+from tests.state.lease_helpers import KEYS, claimed
+
+NAME = ("acme", "CP-1")
+JOB = job_record.answered("00.job", "GetLog", "Accepted", 1, request_id=1, payload=b"{}", file_name=None)
+HASH = certificates.HashData(
+    hash_algorithm="SHA256", issuer_name_hash="a", issuer_key_hash="b", serial_number="c"
+)
+INSTALLED = certificates.Installed(
+    command="00.install", certificate_type="CentralSystemRootCertificate", installed_ms=1
+)
+ASKED = reservations.Asked(connector_id=1, id_tag="T", expiry_date="2100-01-01T00:00:00Z")
+EVENT = security_events.SecurityEvent(type="x", timestamp="t", tech_info=None, received_ms=1)
+TRANSFER = data_transfer.Transfer(vendor_id="v", message_id=None, data=None, status="Accepted", received_ms=1)
+
+TOLD: dict[str, Callable[[Store, str], Awaitable[object]]] = {
+    "reserved": lambda store, id_: reservations.made(
+        store, KEYS, id_, 7, ASKED, expires_ms=4_102_444_800_000
+    ),
+    "cancelled": lambda store, id_: reservations.cancelled(store, KEYS, id_, 7),
+    "list accepted": lambda store, id_: local_lists.accepted(
+        store, KEYS, id_, update_type="Full", list_version=1, lines=[("T", Entry("T"))]
+    ),
+    "list refused": lambda store, id_: local_lists.refused(
+        store, KEYS, id_, status="Failed", update_type="Full", list_version=1
+    ),
+    "list version": lambda store, _: local_lists.reported(store, KEYS, 3),
+    "job": lambda store, _: jobs.answered(store, KEYS, JOB),
+    "status": lambda store, _: jobs.told(
+        store, KEYS, "FirmwareStatusNotification", "Installed", request_id=None, received_ms=1
+    ),
+    "certificates": lambda store, _: certificates.reported(
+        store, KEYS, "CentralSystemRootCertificate", [HASH], 1
+    ),
+    "installed": lambda store, _: certificates.installed(store, KEYS, INSTALLED),
+    "wanted": lambda store, _: certificates.requested(
+        store, KEYS, certificates.Request(csr="x", subject="CN=x", key="EC", received_ms=1)
+    ),
+    "security event": lambda store, _: security_events.keep(store, KEYS, EVENT),
+    "transfer": lambda store, _: data_transfer.keep(store, KEYS, TRANSFER),
+    "profile": lambda store, id_: charging_profiles.install(
+        store, KEYS, 5, charging_profiles.Slot(1, "TxDefaultProfile", 0), b"{}", command_id=id_
+    ),
+    "promise": lambda store, id_: charging_profiles.promise(
+        store, KEYS, id_, profile_id=5, stack_level=0, payload=b"{}"
+    ),
+    "remote start": lambda store, id_: remote_starts.expect(store, KEYS, id_, id_tag="T", connector_id=None),
+}
+
+
+async def left(store: Store) -> list[str]:
+    """Whatever has its name, but for the epoch that fences its sessions off."""
+    found = await store.execute("KEYS", f"*{KEYS.member}*")
+    return sorted(key.decode() for key in found if key.decode() != KEYS.lease)
+
+
+@pytest.mark.parametrize("what", TOLD)
+async def test_what_a_charge_point_told_before_it_was_deleted(store: Store, what: str) -> None:
+    await claimed(store, "a/1")
+    sent = await commands.submit(store, *NAME, action="Reset", payload=b"{}", ttl_ms=9_000, reply_to="")
+    assert isinstance(sent, commands.Submitted)
+    assert await charge_points.delete(store, *NAME)
+    events = await store.execute("XLEN", KEYS.events)
+    await TOLD[what](store, sent.command.id)
+    assert await left(store) == []
+    assert await store.execute("XLEN", KEYS.events) == events
+
+
+@pytest.mark.parametrize("what", sorted(set(TOLD) - {"cancelled"}))
+async def test_what_it_tells_after_the_store_was_wiped_is_kept(store: Store, what: str) -> None:
+    """Its session takes the lease back a moment later."""
+    sent = await commands.submit(store, *NAME, action="Reset", payload=b"{}", ttl_ms=9_000, reply_to="")
+    assert isinstance(sent, commands.Submitted)
+    await TOLD[what](store, sent.command.id)
+    assert await left(store) != []
+
+
+@pytest.mark.parametrize("action", ["SetChargingProfile", "SendLocalList", "ReserveNow"])
+async def test_a_command_that_ends_unheard_after_it_was_deleted(store: Store, action: str) -> None:
+    lease = (await claimed(store, "a/1")).lease
+    await open_inbox(store, "a")
+    sent = await commands.submit(store, *NAME, action=action, payload=b"{}", ttl_ms=9_000, reply_to="")
+    assert isinstance(sent, commands.Submitted)
+    assert isinstance(await commands.claim(store, lease, sent.command.id, "nonce"), commands.Go)
+    assert await charge_points.delete(store, *NAME)
+    await commands.settle(store, KEYS, sent.command.id, status="timeout")
+    assert await left(store) == []
+    found = await commands.get(store, "acme", sent.command.id)
+    assert found is not None
+    assert found.status == "timeout"
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_what_an_operator_changes_a_moment_too_late(store: Store, *, connected: bool) -> None:
+    if connected:
+        await claimed(store, "a/1")
+    else:
+        await charge_points.put(store, *NAME, Settings())
+    assert await charge_points.delete(store, *NAME)
+    assert await local_lists.replace(store, KEYS, {}) is None
+    assert await local_lists.edit(store, KEYS, [("T", Entry("T"))]) is None
+    assert await jobs.new_request_id(store, *NAME) is None
+    assert await reservations.free_id(store, KEYS) is None
+    assert await left(store) == []

@@ -1,0 +1,121 @@
+"""A boot is answered by the operator's policy, which changes nothing for who was accepted before."""
+
+import pytest
+
+from state import charge_points
+from state.charge_points import Booted, BootStatus, Settings
+from state.keys import ChargePointKeys
+from state.nodes import leases
+from state.nodes.leases import Claimed
+from state.store import Store
+from state.tenants import tenants
+from tests.state.lease_helpers import KEYS, claim, claimed, events
+
+NAME = ("acme", "CP-1")
+
+
+async def record(store: Store) -> charge_points.ChargePoint:
+    found = await charge_points.get(store, *NAME)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("settings", "booted"),
+    [
+        (Settings(), Booted("Accepted", None)),
+        (Settings(heartbeat_interval_s=900), Booted("Accepted", 900)),
+        (Settings(registration="Pending"), Booted("Pending", 60)),
+        (Settings(registration="Rejected", registration_interval_s=7), Booted("Rejected", 7)),
+        (
+            Settings(registration="Pending", registration_interval_s=9, heartbeat_interval_s=1),
+            Booted("Pending", 9),
+        ),
+    ],
+)
+async def test_a_boot_is_answered_by_the_policy(store: Store, settings: Settings, booted: Booted) -> None:
+    await charge_points.put(store, *NAME, settings)
+    lease = (await claimed(store, "a/1")).lease
+    assert await charge_points.boot(store, lease, b"{}") == booted
+    found = await record(store)
+    assert (found.boot_status, found.registration) == (booted.status, settings.registration)
+    assert found.awaiting_release == (booted.status != "Accepted")
+    assert (await events(store))[-1] == ("charge_point.booted", {"status": booted.status})
+
+
+async def test_the_policy_of_the_moment_counts_and_only_at_a_boot(store: Store) -> None:
+    await charge_points.put(store, *NAME, Settings(registration="Pending"))
+    lease = (await claimed(store, "a/1")).lease
+    assert (await charge_points.boot(store, lease, b"{}")).status == "Pending"
+    assert await charge_points.accept(store, *NAME)
+    released = await record(store)
+    assert (released.registration, released.boot_status) == ("Accepted", "Pending")
+    assert not released.awaiting_release
+    assert (await charge_points.boot(store, lease, b"{}")).status == "Accepted"
+    await charge_points.put(store, *NAME, Settings(registration="Rejected"))
+    held = await record(store)
+    assert (held.registration, held.boot_status) == ("Rejected", "Accepted")
+    assert not held.awaiting_release
+    again = await claimed(store, "b/1")
+    assert (again.record.boot_status, again.record.registration) == ("Accepted", "Rejected")
+
+
+async def test_releasing_keeps_the_other_settings_and_makes_no_charge_point(store: Store) -> None:
+    settings = Settings(description="Bay 7", strict=True, registration="Rejected", heartbeat_interval_s=60)
+    assert not await charge_points.accept(store, *NAME)
+    assert await charge_points.get(store, *NAME) is None
+    await charge_points.put(store, *NAME, settings)
+    assert await charge_points.accept(store, *NAME)
+    found = await record(store)
+    assert (found.description, found.strict, found.heartbeat_interval_s) == ("Bay 7", True, 60)
+
+
+@pytest.mark.parametrize("policy", ["Accepted", "Pending", "Rejected"])
+async def test_who_registers_itself_comes_under_its_tenants_policy(store: Store, policy: BootStatus) -> None:
+    await tenants.put(store, "acme", name="", auto_register=True, registration=policy)
+    tenant = await tenants.get(store, "acme")
+    assert tenant is not None
+    assert tenant.registration == policy
+    got = await claimed(store, "a/1", registration=tenant.registration)
+    assert (got.record.auto_registered, got.record.registration) == (True, policy)
+    assert got.record.awaiting_release == (policy != "Accepted")
+    assert (await charge_points.boot(store, got.lease, b"{}")).status == policy
+
+
+async def test_the_tenants_policy_is_for_newcomers_only(store: Store) -> None:
+    await charge_points.put(store, *NAME, Settings())
+    got = await claim(store, "a/1", registration="Rejected")
+    assert isinstance(got, Claimed)
+    assert got.record.registration == "Accepted"
+    await leases.release(store, got.lease, "gone")
+    assert (await claimed(store, "a/2", registration="Pending")).record.registration == "Accepted"
+
+
+async def test_what_an_older_release_wrote_is_accepted(store: Store) -> None:
+    await store.execute("HSET", KEYS.record, "registered_ms", 1, "description", "old")
+    found = await record(store)
+    assert (found.registration, found.registration_interval_s, found.heartbeat_interval_s) == (
+        "Accepted",
+        60,
+        None,
+    )
+    lease = (await claimed(store, "a/1")).lease
+    assert await charge_points.boot(store, lease, b"{}") == Booted("Accepted", None)
+    await store.execute("HSET", "csms:tokens:{acme}", "name", "x", "auto_register", 1, "created_ms", 1)
+    tenant = await tenants.get(store, "acme")
+    assert tenant is not None
+    assert tenant.registration == "Accepted"
+
+
+async def test_who_waits_is_found(store: Store) -> None:
+    policies: dict[str, BootStatus | None] = {"a": "Accepted", "b": "Pending", "c": "Rejected", "d": None}
+    for name, policy in policies.items():
+        await charge_points.put(store, "acme", name, Settings(registration=policy or "Pending"))
+        if policy is not None:
+            lease = (await claimed(store, f"{name}/1", ChargePointKeys("acme", name))).lease
+            await charge_points.boot(store, lease, b"{}")
+    statuses: tuple[BootStatus, ...] = ("Accepted", "Pending", "Rejected")
+    for status in statuses:
+        page = await charge_points.list_(store, "acme", boot_status=status)
+        assert [one.id for one, _ in page.items] == [name for name, of in policies.items() if of == status]
+        assert page.next is None

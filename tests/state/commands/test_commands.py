@@ -1,0 +1,307 @@
+"""Commands: their rules, one by one."""
+
+import msgspec
+import pytest
+import trio
+
+from state import commands, keys
+from state.commands import Conflict, Go, Gone, Late, Settled, Submitted, Taken
+from state.commands.commands import KEPT_MS
+from state.commands.table import Status
+from state.errors import LeaseLost, Superseded
+from state.keys import ChargePointKeys
+from state.store import Store
+from tests.state.commanding import (
+    ADMIN,
+    CHARGE_POINT,
+    KEYS,
+    NODE,
+    TENANT,
+    current,
+    make_overdue,
+    open_inbox,
+    seat,
+    submitted,
+    told,
+    waiting,
+    woken,
+)
+
+
+async def test_from_post_to_answer(store: Store) -> None:
+    await open_inbox(store)
+    await open_inbox(store, ADMIN)
+    lease = await seat(store)
+    before = store.server_time_ms()
+    outcome = await commands.submit(
+        store, TENANT, CHARGE_POINT, action="Reset", payload=b'{"type":"Hard"}', ttl_ms=5000, reply_to=ADMIN
+    )
+    assert isinstance(outcome, Submitted)
+    command = outcome.command
+    assert (outcome.node, outcome.fresh, command.status) == (NODE, True, "queued")
+    assert (command.tenant, command.charge_point, command.action) == (TENANT, CHARGE_POINT, "Reset")
+    assert command.deadline_ms == command.created_ms + 5000
+    assert abs(command.created_ms - before) < 1000
+    (message,) = await woken(store)
+    assert command.id.encode() in message
+    assert await commands.pending(store, [lease]) == [[command.id]]
+
+    go = await commands.claim(store, lease, command.id, "nonce")
+    assert isinstance(go, Go)
+    assert (go.action, go.payload, go.reply_to) == ("Reset", b'{"type":"Hard"}', ADMIN)
+    assert 0 < go.left_ms <= 5000
+
+    settled = await commands.settle(
+        store, KEYS, command.id, status="answered", response=b'{"status":"Accepted"}'
+    )
+    assert settled == Settled(ADMIN)
+    (message,) = await woken(store, ADMIN)
+    assert command.id.encode() in message
+    found = await current(store, command)
+    assert found.status == "answered"
+    assert found.response is not None
+    assert bytes(found.response) == b'{"status":"Accepted"}'
+    assert found.error is None
+    assert found.created_ms <= (found.sent_ms or 0) <= (found.settled_ms or 0)
+    assert await waiting(store) == ([], set())
+    assert await told(store) == [(command.id, status) for status in ("queued", "sent", "answered")]
+
+
+async def test_error_is_kept_with_its_code(store: Store) -> None:
+    await open_inbox(store)
+    lease = await seat(store)
+    command = await submitted(store)
+    await commands.claim(store, lease, command.id, "nonce")
+    error = b'{"code":"NotSupported","description":"","details":{}}'
+    await commands.settle(store, KEYS, command.id, status="error", error=error)
+    found = await current(store, command)
+    assert found.error is not None
+    assert bytes(found.error) == error
+    assert found.response is None
+
+
+async def test_an_answer_that_is_no_utf8_stays_readable(store: Store) -> None:
+    await open_inbox(store)
+    lease = await seat(store)
+    command = await submitted(store)
+    await commands.claim(store, lease, command.id, "nonce")
+    await commands.settle(store, KEYS, command.id, status="answered", response=b'{"info":"\xff"}')
+    found = await current(store, command)
+    assert found.response is not None
+    assert msgspec.json.decode(found.response) == {"info": "\ufffd"}
+
+
+async def test_offline_and_busy_are_recorded(store: Store) -> None:
+    unheld = await submitted(store)
+    assert unheld.status == "offline"
+    await open_inbox(store)
+    lease = await seat(store)
+    first, second, third = [await submitted(store, limit=2) for _ in range(3)]
+    assert (first.status, second.status, third.status) == ("queued", "queued", "busy")
+    assert (await current(store, third)).settled_ms is not None
+    assert await waiting(store) == ([first.id, second.id], {first.id, second.id})
+    assert len(await woken(store)) == 2
+    # A sent command takes its place until it is settled.
+    await commands.claim(store, lease, first.id, "nonce")
+    assert (await submitted(store, limit=2)).status == "busy"
+    await commands.settle(store, KEYS, first.id, status="answered")
+    assert (await submitted(store, limit=2)).status == "queued"
+    await store.execute("HSET", KEYS.lease, "holder", "")
+    assert (await submitted(store)).status == "offline"
+
+
+async def test_node_gone_is_offline(store: Store) -> None:
+    await seat(store)
+    command = await submitted(store)
+    assert command.status == "offline"
+    assert (await current(store, command)).status == "offline"
+    assert await waiting(store) == ([], set())
+
+
+async def test_the_same_nonce_may_ask_again(store: Store) -> None:
+    await open_inbox(store)
+    lease = await seat(store)
+    command = await submitted(store)
+    for _ in range(2):
+        assert isinstance(await commands.claim(store, lease, command.id, "mine"), Go)
+    assert await commands.claim(store, lease, command.id, "another") == Taken("sent")
+    assert [status for _, status in await told(store)] == ["queued", "sent"]
+
+
+async def test_late_claim_is_expired(store: Store) -> None:
+    await open_inbox(store)
+    lease = await seat(store)
+    command = await submitted(store, ttl_ms=1)
+    # What is waited for is the time itself.
+    await trio.sleep((command.deadline_ms - store.server_time_ms()) / 1000 + 0.1)
+    assert await commands.claim(store, lease, command.id, "nonce") == Late()
+    assert (await current(store, command)).status == "expired"
+    assert await waiting(store) == ([], set())
+
+
+async def test_late_for_the_nonce_that_had_it_is_expired_too(store: Store) -> None:
+    """Whoever asks again has not sent it."""
+    await open_inbox(store)
+    lease = await seat(store)
+    command = await submitted(store)
+    await commands.claim(store, lease, command.id, "mine")
+    await make_overdue(store, command.id)
+    assert await commands.claim(store, lease, command.id, "another") == Taken("sent")
+    assert await commands.claim(store, lease, command.id, "mine") == Late()
+    assert (await current(store, command)).status == "expired"
+
+
+async def test_claims_are_fenced_and_results_are_not(store: Store) -> None:
+    await open_inbox(store)
+    old = await seat(store)
+    sent, queued = await submitted(store), await submitted(store)
+    await commands.claim(store, old, sent.id, "nonce")
+    new = await seat(store, epoch=2)
+    with pytest.raises(Superseded):
+        await commands.claim(store, old, queued.id, "nonce")
+    assert await commands.settle(store, KEYS, sent.id, status="answered") == Settled(ADMIN)
+    await store.execute("DEL", KEYS.lease)
+    with pytest.raises(LeaseLost):
+        await commands.claim(store, new, queued.id, "nonce")
+
+
+@pytest.mark.parametrize("waited", ["timeout", "unknown"])
+@pytest.mark.parametrize("result", ["answered", "error"])
+async def test_a_late_result_is_still_the_truth(store: Store, waited: Status, result: Status) -> None:
+    await open_inbox(store)
+    lease = await seat(store)
+    command = await submitted(store)
+    await commands.claim(store, lease, command.id, "nonce")
+    await commands.settle(store, KEYS, command.id, status=waited)
+    assert await commands.settle(store, KEYS, command.id, status=result) == Settled(ADMIN)
+    for after in ("answered", "error", "timeout", "expired"):
+        assert await commands.settle(store, KEYS, command.id, status=after) == Taken(result)
+    assert (await current(store, command)).status == result
+
+
+async def test_orphaned_tells_who_waits(store: Store) -> None:
+    await open_inbox(store)
+    await open_inbox(store, ADMIN)
+    old = await seat(store)
+    sent, queued = await submitted(store), await submitted(store)
+    await commands.claim(store, old, sent.id, "nonce")
+    new = await seat(store, epoch=2)
+    assert await commands.orphaned(store, new) == [sent.id]
+    assert await commands.pending(store, [new]) == [[queued.id]]
+    (message,) = await woken(store, ADMIN)
+    assert sent.id.encode() in message
+    assert await commands.orphaned(store, new) == []
+
+
+async def test_idempotency_key(store: Store) -> None:
+    await open_inbox(store)
+    await seat(store)
+    first = await commands.submit(
+        store,
+        TENANT,
+        CHARGE_POINT,
+        action="Reset",
+        payload=b'{"a":1,"b":2}',
+        ttl_ms=5000,
+        reply_to=ADMIN,
+        idempotency_key="k/1",
+    )
+    assert isinstance(first, Submitted)
+    again = await commands.submit(
+        store,
+        TENANT,
+        CHARGE_POINT,
+        action="Reset",
+        payload=b'{ "b": 2, "a": 1 }',
+        ttl_ms=9000,
+        reply_to=ADMIN,
+        idempotency_key="k/1",
+    )
+    assert again == Submitted(first.command, None, fresh=False)
+    assert len(await woken(store)) == 1
+    for action, payload in (("Reset", b'{"a":1,"b":3}'), ("ClearCache", b'{"a":1,"b":2}')):
+        other = await commands.submit(
+            store,
+            TENANT,
+            CHARGE_POINT,
+            action=action,
+            payload=payload,
+            ttl_ms=5000,
+            reply_to=ADMIN,
+            idempotency_key="k/1",
+        )
+        assert other == Conflict(first.command.id)
+    assert (await submitted(store, idempotency_key="k/2")).id != first.command.id
+    assert (await submitted(store)).id != (await submitted(store)).id
+
+
+async def test_settled_commands_leave_after_a_day(store: Store) -> None:
+    await open_inbox(store)
+    lease = await seat(store)
+    command = await submitted(store, ttl_ms=60_000)
+    key = KEYS.command(command.id)
+    assert KEPT_MS + 55_000 < await store.execute("PTTL", key) <= KEPT_MS + 60_000
+    await commands.claim(store, lease, command.id, "nonce")
+    await commands.settle(store, KEYS, command.id, status="answered")
+    assert KEPT_MS - 5000 < await store.execute("PTTL", key) <= KEPT_MS
+    refused = await submitted(store, limit=1, idempotency_key="x")
+    await store.execute("DEL", KEYS.command(refused.id))
+    assert await commands.get(store, TENANT, refused.id) is None
+    # Its traces go when somebody looks.
+    assert await commands.claim(store, lease, refused.id, "nonce") == Gone()
+    assert await waiting(store) == ([], set())
+
+
+async def test_nobody_elses_command(store: Store) -> None:
+    await open_inbox(store)
+    lease = await seat(store)
+    command = await submitted(store)
+    assert await commands.get(store, "other", command.id) is None
+    for bad in ("", "zz", "+1.aaaaaaaaaaaaaaaaaaaaaa", command.id + "x", f"0{command.id}", "ü" * 25):
+        assert await commands.get(store, TENANT, bad) is None
+        assert await commands.claim(store, lease, bad, "nonce") == Gone()
+        assert await commands.settle(store, KEYS, bad, status="answered") == Gone()
+    # Neither of a neighbour in the same partition.
+    name = next(
+        name
+        for name in map(str, range(100_000))
+        if keys.partition_of(TENANT, name) == KEYS.partition and name != CHARGE_POINT
+    )
+    neighbour = await seat(store, of=ChargePointKeys(TENANT, name))
+    assert await commands.claim(store, neighbour, command.id, "nonce") == Gone()
+    assert await commands.settle(store, neighbour.keys, command.id, status="offline") == Gone()
+    assert await waiting(store) == ([command.id], {command.id})
+    assert (await current(store, command)).status == "queued"
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"action": "Reset\r\n"}, "letters"),
+        ({"action": ""}, "letters"),
+        ({"action": 'R","x":"'}, "letters"),
+        ({"payload": b"{"}, "no JSON"),
+        ({"payload": b'"' + b"x" * 70_000 + b'"'}, "at most"),
+        ({"ttl_ms": 0}, "may live"),
+        ({"ttl_ms": 10**12}, "may live"),
+    ],
+)
+async def test_bad_input_is_named(store: Store, given: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        await submitted(store, **given)
+
+
+async def test_a_key_reaches_no_event_and_no_log(store: Store) -> None:
+    await open_inbox(store)
+    await open_inbox(store, ADMIN)
+    lease = await seat(store)
+    secret = b"4f43415f4f4354545f61646d696e5f74"
+    payload = msgspec.json.encode({"key": "AuthorizationKey", "value": secret.decode()})
+    command = await submitted(store, action="ChangeConfiguration", payload=payload)
+    go = await commands.claim(store, lease, command.id, "nonce")
+    await commands.settle(store, KEYS, command.id, status="answered", response=b'{"status":"Accepted"}')
+    streams = [KEYS.events, keys.inbox(NODE), keys.inbox(ADMIN)]
+    written = [await store.execute("XRANGE", stream, "-", "+") for stream in streams]
+    assert all(written)
+    for text in (*map(repr, written), repr(command), repr(go)):
+        assert secret.decode() not in text

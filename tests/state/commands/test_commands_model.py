@@ -1,0 +1,228 @@
+"""Any sequence of steps leaves the store as a plain model of the rules says."""
+
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from state import commands
+from state.commands import Conflict, Go, Gone, Late, Settled, Submitted, Taken, sweep
+from state.commands.table import LATE, ORPHANED, OVERDUE, TABLE, WAITING, Status
+from state.errors import Superseded
+from state.nodes.leases import Lease
+from state.store import Store, StoreConfig, open_store
+from tests.state.commanding import (
+    ADMIN,
+    CHARGE_POINT,
+    KEYS,
+    NODE,
+    TENANT,
+    make_overdue,
+    open_inbox,
+    seat,
+    told,
+    waiting,
+)
+
+LIMIT = 3
+NONCES = ("a", "b")
+PAYLOADS = (b'{"type":"Soft"}', b'{"type":"Hard"}')
+ENDS: tuple[Status, ...] = ("answered", "error", "timeout", "unknown", "expired", "offline", "busy")
+
+
+@dataclass
+class Modelled:
+    payload: bytes
+    status: Status
+    overdue: bool = False
+    nonce: str | None = None
+    epoch: int = 0
+
+
+@dataclass
+class Model:
+    commands: dict[str, Modelled] = field(default_factory=dict)
+    by_key: dict[int, str] = field(default_factory=dict)
+    pending: list[str] = field(default_factory=list)
+    events: list[tuple[str, str]] = field(default_factory=list)
+
+    def move(self, id_: str, status: Status) -> None:
+        self.commands[id_].status = status
+        self.events.append((id_, status))
+        if status not in WAITING and id_ in self.pending:
+            self.pending.remove(id_)
+
+
+class Run:
+    """Does each step in the store and in the model, and compares what comes of it."""
+
+    def __init__(self, store: Store, lease: Lease) -> None:
+        self.store = store
+        self.model = Model()
+        self.leases = [lease]
+        self.held = True
+        self.node_lives = True
+        self.ids: list[str] = []
+
+    async def submit(self, key: int | None, payload: bytes) -> None:
+        outcome = await commands.submit(
+            self.store,
+            TENANT,
+            CHARGE_POINT,
+            action="Reset",
+            payload=payload,
+            ttl_ms=600_000,
+            reply_to=ADMIN,
+            idempotency_key=None if key is None else str(key),
+            limit=LIMIT,
+        )
+        model = self.model
+        known = None if key is None else model.by_key.get(key)
+        if known is not None:
+            if model.commands[known].payload != payload:
+                assert outcome == Conflict(known)
+            else:
+                assert isinstance(outcome, Submitted)
+                assert (outcome.command.id, outcome.node, outcome.fresh) == (known, None, False)
+            return
+        assert isinstance(outcome, Submitted)
+        id_ = outcome.command.id
+        self.ids.append(id_)
+        if key is not None:
+            model.by_key[key] = id_
+        first: Status = "offline" if not self.held else "busy" if len(model.pending) >= LIMIT else "queued"
+        model.commands[id_] = Modelled(payload, first)
+        model.events.append((id_, first))
+        if first == "queued":
+            model.pending.append(id_)
+            if not self.node_lives:
+                model.move(id_, "offline")
+        assert outcome.command.status == model.commands[id_].status
+        assert outcome.fresh
+        assert outcome.node == (NODE if outcome.command.status == "queued" else None)
+
+    async def claim(self, which: int, nonce: str, session: int) -> None:
+        id_ = self.ids[which % len(self.ids)]
+        lease = self.leases[-1 - session % min(2, len(self.leases))]
+        try:
+            outcome = await commands.claim(self.store, lease, id_, nonce)
+        except Superseded:
+            assert lease is not self.leases[-1] or not self.held
+            return
+        assert lease is self.leases[-1]
+        assert self.held
+        command = self.model.commands.get(id_)
+        if command is None:
+            assert outcome == Gone()
+            return
+        again = command.status == "sent" and command.nonce == nonce
+        if command.status != "queued" and not again:
+            assert outcome == Taken(command.status)
+        elif command.overdue:
+            assert outcome == Late()
+            self.model.move(id_, LATE[command.status])
+        else:
+            assert isinstance(outcome, Go)
+            assert outcome.payload == command.payload
+            if not again:
+                command.nonce, command.epoch = nonce, lease.epoch
+                self.model.move(id_, "sent")
+
+    async def settle(self, which: int, status: Status) -> None:
+        id_ = self.ids[which % len(self.ids)]
+        outcome = await commands.settle(self.store, KEYS, id_, status=status)
+        command = self.model.commands.get(id_)
+        if command is None:
+            assert outcome == Gone()
+        elif status in TABLE[command.status]:
+            assert outcome == Settled(ADMIN)
+            self.model.move(id_, status)
+        else:
+            assert outcome == Taken(command.status)
+
+    async def pass_deadline(self, which: int) -> None:
+        id_ = self.ids[which % len(self.ids)]
+        if id_ in self.model.commands:
+            self.model.commands[id_].overdue = True
+            await make_overdue(self.store, id_)
+
+    async def sweep(self) -> None:
+        due = {
+            id_: OVERDUE[c.status]
+            for id_, c in self.model.commands.items()
+            if c.overdue and c.status in OVERDUE
+        }
+        assert await sweep.overdue(self.store) == len(due)
+        for id_, status in due.items():
+            self.model.move(id_, status)
+
+    async def take_over(self) -> None:
+        """A new session: it looks after its predecessors' commands first."""
+        self.leases.append(await seat(self.store, epoch=self.leases[-1].epoch + 1))
+        self.held = True
+
+    async def orphaned(self) -> None:
+        epoch = self.leases[-1].epoch
+        lost = [
+            id_
+            for id_ in self.model.pending
+            if self.model.commands[id_].status in ORPHANED and self.model.commands[id_].epoch < epoch
+        ]
+        assert await commands.orphaned(self.store, self.leases[-1]) == lost
+        for id_ in lost:
+            self.model.move(id_, "unknown")
+
+    async def release(self) -> None:
+        await self.store.execute("HSET", KEYS.lease, "holder", "")
+        self.held = False
+
+    async def node(self, lives: bool) -> None:  # noqa: FBT001 # As drawn.
+        key = f"csms:inbox:{{{NODE}}}"
+        if lives and not self.node_lives:
+            await open_inbox(self.store)
+        elif not lives:
+            await self.store.execute("DEL", key)
+        self.node_lives = lives
+
+    async def compare(self) -> None:
+        for id_, modelled in self.model.commands.items():
+            found = await commands.get(self.store, TENANT, id_)
+            assert found is not None
+            assert found.status == modelled.status
+            assert (found.settled_ms is None) == (modelled.status in WAITING)
+        assert await waiting(self.store) == (self.model.pending, set(self.model.pending))
+        assert sorted(await told(self.store)) == sorted(self.model.events)
+        for id_ in self.ids:
+            of_one = [status for told_id, status in await told(self.store) if told_id == id_]
+            assert of_one == [status for told_id, status in self.model.events if told_id == id_]
+
+
+WHICH = st.integers(0, 7)
+OPERATIONS = st.one_of(
+    st.tuples(st.just("submit"), st.none() | st.integers(0, 1), st.sampled_from(PAYLOADS)),
+    st.tuples(st.just("submit"), st.none(), st.sampled_from(PAYLOADS)),
+    st.tuples(st.just("claim"), WHICH, st.sampled_from(NONCES), st.sampled_from((0, 0, 1))),
+    st.tuples(st.just("claim"), WHICH, st.sampled_from(NONCES), st.just(0)),
+    st.tuples(st.just("settle"), WHICH, st.sampled_from(ENDS)),
+    st.tuples(st.just("pass_deadline"), WHICH),
+    st.tuples(st.just("sweep")),
+    st.tuples(st.just("take_over")),
+    st.tuples(st.just("orphaned")),
+    st.tuples(st.just("release")),
+    st.tuples(st.just("node"), st.booleans()),
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(OPERATIONS, min_size=5, max_size=40))
+async def test_any_sequence(redis_url: str, operations: list[tuple[object, ...]]) -> None:
+    # A store of its own: an asynchronous fixture ends with the first example.
+    async with open_store(StoreConfig(url=redis_url)) as store:
+        await store.execute("FLUSHALL")
+        await open_inbox(store)
+        run = Run(store, await seat(store))
+        for name, *arguments in operations:
+            if name in {"claim", "settle", "pass_deadline"} and not run.ids:
+                continue
+            await getattr(run, str(name))(*arguments)
+        await run.compare()

@@ -1,0 +1,76 @@
+"""Commands among real leases and nodes: woken, taken over, told."""
+
+from state import commands
+from state.commands import Go, Settled, Submitted
+from state.keys import ChargePointKeys
+from state.nodes import inbox, leases, nodes
+from state.nodes.leases import Claimed, Connection, Lease
+from state.nodes.nodes import Node
+from state.store import Store
+
+KEYS = ChargePointKeys("acme", "CP 1")
+GATEWAY = Node(kind="gateway", host="here", pid=1, started_ms=0)
+ADMIN = Node(kind="admin", host="here", pid=2, started_ms=0)
+
+
+async def connect(store: Store, node: str) -> Claimed:
+    outcome = await leases.claim(
+        store,
+        KEYS,
+        holder=f"{node}/1",
+        not_after_ms=store.server_time_ms() + 10_000,
+        connection=Connection(address="127.0.0.1:1", tls=None, since_ms=1, node=node, token_id="t"),
+        register=True,
+    )
+    assert isinstance(outcome, Claimed)
+    return outcome
+
+
+async def submit(store: Store, reply_to: str) -> Submitted:
+    outcome = await commands.submit(
+        store, "acme", "CP 1", action="Reset", payload=b'{"type":"Soft"}', ttl_ms=60_000, reply_to=reply_to
+    )
+    assert isinstance(outcome, Submitted)
+    return outcome
+
+
+async def messages(store: Store, node: str) -> list[dict[str, object]]:
+    return [message for _, message in await inbox.read(store, node, "0", 1)]
+
+
+async def send(store: Store, lease: Lease, command_id: str) -> None:
+    assert isinstance(await commands.claim(store, lease, command_id, "nonce"), Go)
+
+
+async def test_takeover(store: Store) -> None:
+    for node, what in (("a", GATEWAY), ("b", GATEWAY), ("admin", ADMIN)):
+        await nodes.register(store, node, what)
+    first = await connect(store, "a")
+    sent, waiting = (await submit(store, "admin")).command, (await submit(store, "admin")).command
+    assert await messages(store, "a") == [
+        {"kind": "command", "member": KEYS.member, "command": command.id} for command in (sent, waiting)
+    ]
+    await send(store, first.lease, sent.id)
+
+    second = await connect(store, "b")
+    assert second.pending == (sent.id, waiting.id)
+    assert await commands.orphaned(store, second.lease, second.pending) == [sent.id]
+    assert await messages(store, "admin") == [{"kind": "answer", "command": sent.id}]
+    await send(store, second.lease, waiting.id)
+    assert (await submit(store, "admin")).node == "b"
+    # The first session had its answer all the same.
+    assert await commands.settle(store, KEYS, sent.id, status="answered", response=b"{}") == Settled("admin")
+
+
+async def test_released_or_reaped_is_offline(store: Store) -> None:
+    await nodes.register(store, "a", GATEWAY)
+    session = await connect(store, "a")
+    assert (await submit(store, "")).command.status == "queued"
+    await leases.release(store, session.lease, "closed")
+    assert (await submit(store, "")).command.status == "offline"
+    await connect(store, "a")
+    await nodes.leave(store, "a")
+    # Dead, and not yet reaped.
+    assert (await submit(store, "")).command.status == "offline"
+    assert await leases.reap(store, "a") == 1
+    assert (await submit(store, "")).command.status == "offline"

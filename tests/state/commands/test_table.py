@@ -1,0 +1,126 @@
+"""What Lua allows is what command_table.py says, for every pair of statuses."""
+
+from typing import get_args
+
+import pytest
+
+from state import commands
+from state.commands import Go, Late, Settled, Taken, sweep, table
+from state.commands.table import FIRST, TABLE, WAITING, Status
+from state.nodes.leases import Lease
+from state.store import Store
+from tests.state.commanding import (
+    ADMIN,
+    KEYS,
+    TENANT,
+    make_overdue,
+    open_inbox,
+    seat,
+    submitted,
+    told,
+    waiting,
+)
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+async def command_that_is(store: Store, status: Status) -> tuple[Lease, str]:
+    """Put a command into this status, as if claimed with the nonce "first"."""
+    await open_inbox(store)
+    lease = await seat(store)
+    id_ = (await submitted(store)).id
+    claimed = {"nonce": "first", "epoch": "1"} if status not in FIRST else {}
+    for field, value in {"status": status, **claimed}.items():
+        await store.execute("HSET", KEYS.command(id_), field, value)
+    if status not in WAITING:
+        await store.execute("DEL", KEYS.pending)
+        await store.execute("DEL", KEYS.overdue)
+    await store.execute("DEL", KEYS.events)
+    return lease, id_
+
+
+async def check(store: Store, id_: str, before: Status, after: Status) -> None:
+    """Look at the status and at all that goes with it."""
+    command = await commands.get(store, TENANT, id_)
+    assert command is not None
+    assert command.status == after
+    expected = [id_] if after in WAITING else []
+    assert await waiting(store) == (expected, set(expected))
+    assert await told(store) == ([] if before == after else [(id_, after)])
+
+
+def test_table_is_whole() -> None:
+    assert set(TABLE) == set(STATUSES)
+    assert not FIRST & {after for moves in TABLE.values() for after in moves} - {"offline"}
+    # What has once left `pending` never returns there.
+    assert all(not TABLE[status] & WAITING for status in TABLE if status not in WAITING)
+
+
+def test_no_part_allows_what_the_table_does_not() -> None:
+    with pytest.raises(ValueError, match="never goes from answered to timeout"):
+        table.text({"answered": "timeout"})
+    for before in STATUSES:
+        for after in STATUSES:
+            assert (before in table.moves_to(after)) == (after in TABLE[before])
+
+
+@pytest.mark.parametrize("before", STATUSES)
+async def test_settle(store: Store, before: Status) -> None:
+    for after in STATUSES:
+        await store.execute("FLUSHALL")
+        _, id_ = await command_that_is(store, before)
+        if after in WAITING:
+            with pytest.raises(ValueError, match="no way for a command to end"):
+                await commands.settle(store, KEYS, id_, status=after)
+            continue
+        outcome = await commands.settle(store, KEYS, id_, status=after)
+        if after in TABLE[before]:
+            assert outcome == Settled(ADMIN)
+            await check(store, id_, before, after)
+        else:
+            assert outcome == Taken(before)
+            await check(store, id_, before, before)
+
+
+@pytest.mark.parametrize("before", STATUSES)
+async def test_claim(store: Store, before: Status) -> None:
+    lease, id_ = await command_that_is(store, before)
+    outcome = await commands.claim(store, lease, id_, "second")
+    if "sent" in TABLE[before]:
+        assert isinstance(outcome, Go)
+        await check(store, id_, before, "sent")
+    else:
+        assert outcome == Taken(before)
+        await check(store, id_, before, before)
+
+
+@pytest.mark.parametrize("before", STATUSES)
+async def test_late_claim(store: Store, before: Status) -> None:
+    lease, id_ = await command_that_is(store, before)
+    await make_overdue(store, id_)
+    outcome = await commands.claim(store, lease, id_, "first")
+    after = table.LATE.get(before, before)
+    assert outcome == (Taken(before) if after == before else Late())
+    await check(store, id_, before, after)
+
+
+@pytest.mark.parametrize("before", STATUSES)
+async def test_overdue(store: Store, before: Status) -> None:
+    _, id_ = await command_that_is(store, before)
+    assert await sweep.overdue(store) == 0
+    await check(store, id_, before, before)
+    await make_overdue(store, id_)
+    after = table.OVERDUE.get(before, before)
+    assert await sweep.overdue(store) == (after != before)
+    await check(store, id_, before, after)
+
+
+@pytest.mark.parametrize("before", STATUSES)
+async def test_orphaned(store: Store, before: Status) -> None:
+    lease, id_ = await command_that_is(store, before)
+    assert await commands.orphaned(store, lease, [id_]) == []
+    await check(store, id_, before, before)
+    successor = await seat(store, epoch=2)
+    after = table.ORPHANED.get(before, before)
+    assert await commands.orphaned(store, successor, [id_]) == ([] if after == before else [id_])
+    await check(store, id_, before, after)

@@ -1,0 +1,70 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import trio
+
+from state.embedded import child_process
+from tests.support.processes import gone
+from tests.support.waiting import until
+
+PARENT = """
+import sys, time
+from state.embedded import child_process
+child = child_process.start([sys.executable, "-c", "import time; time.sleep(100)"])
+print(child.pid, flush=True)
+time.sleep(100)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+async def test_a_child_dies_with_a_parent_that_is_killed() -> None:
+    parent = subprocess.Popen(  # noqa: ASYNC220 # trio's would spawn from a thread; this is the real way.
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert not gone(child)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    with trio.fail_after(5):
+        await until(lambda: gone(child))
+
+
+async def test_a_child_is_started_from_the_main_thread_only() -> None:
+    with pytest.raises(RuntimeError, match="main thread"):
+        await trio.to_thread.run_sync(child_process.start, ["true"])
+
+
+async def test_the_exit_status_is_waited_for_and_a_missing_program_is_one() -> None:
+    with trio.fail_after(10):
+        assert await child_process.wait(child_process.start(["sh", "-c", "exit 7"])) == 7
+        missing = child_process.start(["/no/such program"], stderr=subprocess.PIPE)
+        assert await child_process.wait(missing) == 1
+        assert missing.stderr is not None
+        assert b"cannot run /no/such program: No such file" in missing.stderr.read()
+        missing.stderr.close()
+
+
+async def test_stop_asks_first_and_kills_after_its_patience() -> None:
+    with trio.fail_after(10):
+        polite = child_process.start(["sleep", "100"])
+        await child_process.stop(polite, patience_s=5)
+        assert polite.returncode == -signal.SIGTERM
+        stubborn = child_process.start(
+            ["sh", "-c", "trap '' TERM; echo; while :; do sleep 1; done"], stdout=subprocess.PIPE
+        )
+        assert stubborn.stdout is not None
+        stubborn.stdout.readline()
+        await child_process.stop(stubborn, patience_s=0.1)
+        stubborn.stdout.close()
+        assert stubborn.returncode == -signal.SIGKILL
+
+
+async def test_a_child_has_a_process_group_of_its_own() -> None:
+    child = child_process.start(["sleep", "100"])
+    assert os.getpgid(child.pid) == child.pid
+    await child_process.stop(child, patience_s=5)

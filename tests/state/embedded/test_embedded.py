@@ -1,0 +1,177 @@
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from state.embedded.embedded import run_embedded
+from state.errors import StoreRefused, StoreUnavailable
+from state.store import StoreConfig, open_store
+from tests.support.processes import gone
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="csms test ") as path:
+        yield Path(path) / "data"
+
+
+async def server_pid(url: str) -> int:
+    async with open_store(StoreConfig(url=url)) as store:
+        info = (await store.execute("INFO", "server")).decode()
+    return int(info.partition("process_id:")[2].split()[0])
+
+
+async def test_a_second_start_finds_all_data(directory: Path) -> None:
+    with trio.fail_after(20):
+        for expected in (None, b"1"):
+            async with trio.open_nursery() as nursery:
+                url = await nursery.start(run_embedded, directory)
+                async with open_store(StoreConfig(url=url)) as store:
+                    assert await store.execute("GET", "k") == expected
+                    await store.execute("SET", "k", 1)
+                pid = await server_pid(url)
+                nursery.cancel_scope.cancel()
+            assert gone(pid)
+    assert (await trio.Path(directory).stat()).st_mode & 0o777 == 0o700
+
+
+async def test_a_killed_server_is_back_within_2_s_with_its_data(directory: Path) -> None:
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(run_embedded, directory)
+            pid = await server_pid(url)
+            async with open_store(StoreConfig(url=url)) as store:
+                for value in range(2):
+                    await store.execute("SET", "k", value)
+                    os.kill(await server_pid(url), signal.SIGKILL)
+                    killed = trio.current_time()
+                    while store.available:
+                        await store.wait_changed()
+                    await store.wait_available()
+                    assert trio.current_time() - killed < 2.5
+                    assert await store.execute("GET", "k") == str(value).encode()
+            assert await server_pid(url) != pid
+            nursery.cancel_scope.cancel()
+
+
+async def test_below_the_floor_of_free_disk_writes_are_refused(
+    directory: Path,
+) -> None:
+    free = 1000
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+
+            async def run(*, task_status: trio.TaskStatus[str]) -> None:
+                await run_embedded(directory, floor_bytes=500, free=lambda _: free, task_status=task_status)
+
+            url = await nursery.start(run)
+            async with open_store(StoreConfig(url=url)) as store:
+
+                async def written() -> bool:
+                    try:
+                        await store.execute("SET", "k", 1)
+                    except StoreUnavailable as error:
+                        return "NOREPLICAS" not in str(error) or error.sent
+                    return True
+
+                assert await written()
+                free = 499
+                while await written():  # noqa: ASYNC110 # It looks at the disk once a second.
+                    await trio.sleep(0.05)
+                # A server started below the floor refuses from its first moment on.
+                os.kill(await server_pid(url), signal.SIGKILL)
+                while store.available:
+                    await store.wait_changed()
+                await store.wait_available()
+                assert not await written()
+                assert await store.execute("GET", "k") == b"1"
+                free = 1000
+                while not await written():  # noqa: ASYNC110 # As above.
+                    await trio.sleep(0.05)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_directory_in_use_is_refused(directory: Path) -> None:
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run_embedded, directory)
+            with pytest.raises(StoreRefused, match="in use by another process"):
+                await run_embedded(directory)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_directory_that_cannot_be_made_is_refused(directory: Path) -> None:
+    directory.parent.joinpath("file").touch()
+    with pytest.raises(StoreRefused, match="cannot be written: Not a directory"):
+        await run_embedded(directory.parent / "file" / "data")
+
+
+async def test_damaged_data_is_refused_with_the_servers_own_words(directory: Path) -> None:
+    appendonly = directory / "appendonlydir"
+    appendonly.mkdir(parents=True)
+    (appendonly / "appendonly.aof.manifest").write_text("nonsense\n")
+    with trio.fail_after(20), pytest.raises(StoreRefused, match="does not start: "):
+        await run_embedded(directory)
+
+
+async def test_a_path_too_long_for_a_socket_still_works(directory: Path) -> None:
+    deep = directory / ("d" * 100)
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(run_embedded, deep)
+            assert await server_pid(url)
+            assert (deep / "appendonlydir").is_dir()
+            nursery.cancel_scope.cancel()
+    assert not Path(url.removeprefix("unix://")).parent.exists()
+
+
+PARENT = """
+import sys, trio
+from pathlib import Path
+from state.embedded.embedded import run_embedded
+async def main():
+    async with trio.open_nursery() as nursery:
+        print(await nursery.start(run_embedded, Path(sys.argv[1])), flush=True)
+trio.run(main)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+async def test_kill_9_leaves_no_server_behind_and_the_directory_free(directory: Path) -> None:
+    with trio.fail_after(30):
+        parent = subprocess.Popen(  # noqa: ASYNC220 # Its output is one line, waited for below.
+            [sys.executable, "-c", PARENT, str(directory)], stdout=subprocess.PIPE
+        )
+        assert parent.stdout is not None
+        pid = await server_pid(parent.stdout.readline().decode().strip())
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        await until(lambda: gone(pid))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run_embedded, directory)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_server_that_is_still_dying_is_waited_for(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  a temporary directory, once
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    async def die() -> None:
+        await trio.sleep(0.3)
+        os.close(lock)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(die)
+            await nursery.start(run_embedded, directory)
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,52 @@
+"""Cursors: what is written can be read, in any state, and nothing else can."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.events.cursor import TEXT_MAX, Cursor
+from state.keys import PARTITIONS
+
+MS = st.integers(0, 2**48 - 1)
+POSITIONS = st.dictionaries(st.integers(0, PARTITIONS - 1), st.tuples(MS, st.integers(0, 2**64 - 1)))
+
+
+@given(MS, POSITIONS)
+def test_round_trip(complete_ms: int, positions: dict[int, tuple[int, int]]) -> None:
+    cursor = Cursor(complete_ms, positions)
+    text = cursor.encode()
+    assert Cursor.parse(text) == cursor
+    assert len(text) <= TEXT_MAX
+    assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def test_length() -> None:
+    now = 1_800_000_000_000
+    widest = Cursor(0, {p: (2**48 - 1 - p, 2**64 - 1) for p in range(PARTITIONS - 1)} | {255: (0, 2**64 - 1)})
+    assert len(widest.encode()) <= TEXT_MAX
+    # A busy tenant on all partitions, and one with a handful of charge points.
+    assert len(Cursor(now, {p: (now - 41 * p, p % 3) for p in range(PARTITIONS)}).encode()) < 1100
+    assert len(Cursor(now, {p: (now - 60_000 * p, 0) for p in range(8)}).encode()) < 96
+
+
+@given(st.text(max_size=100) | st.binary(max_size=200).map(lambda raw: raw.hex()))
+def test_anything_else_is_refused_by_name(text: str) -> None:
+    try:
+        cursor = Cursor.parse(text)
+    except ValueError as error:
+        assert "event cursor" in str(error)  # noqa: PT017 # Hypothesis may hit upon a right one.
+    else:
+        assert Cursor.parse(cursor.encode()) == cursor
+
+
+def test_every_cut_and_every_addition_is_refused() -> None:
+    text = Cursor(1_800_000_000_000, {3: (1_799_999_999_000, 7), 200: (5, 0)}).encode()
+    for end in range(len(text)):
+        with pytest.raises(ValueError, match="event cursor"):
+            Cursor.parse(text[:end])
+    for more in ("AAAA", "====", "A" * TEXT_MAX, "\n", "é"):
+        with pytest.raises(ValueError, match="event cursor"):
+            Cursor.parse(text + more)
+    for other in ("", "AAAA", "$0", "0-0", "ÿ"):
+        with pytest.raises(ValueError, match="event cursor"):
+            Cursor.parse(other)

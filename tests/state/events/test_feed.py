@@ -1,0 +1,216 @@
+"""The feed: every subscriber gets every event from its cursor on, in order; only who is slow is dropped."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+
+from state.events import events
+from state.events.cursor import Cursor
+from state.events.events import Event
+from state.events.feed import Feed, Gap, Lagging, Subscription
+from state.keys import ChargePointKeys
+from state.store import Store
+from tests.state.emitting import emit, some_charge_points
+from tests.support.valkey_server import ValkeyServer
+
+TENANT = "t"
+POLL_S = 0.02
+
+
+@pytest.fixture
+async def feed(store: Store, nursery: trio.Nursery) -> AsyncIterator[Feed]:
+    feed = Feed(store, poll_s=POLL_S, queued_max=600)
+    await nursery.start(feed.run)
+    with trio.fail_after(20):
+        yield feed
+
+
+async def take(subscription: Subscription, count: int) -> tuple[dict[str, list[int]], str | None]:
+    """The numbers of the next events by charge point, and the last cursor that came with them."""
+    found, cursor = defaultdict(list), None
+    for _ in range(count):
+        delivery = await anext(subscription)
+        assert isinstance(delivery.event, Event)
+        found[delivery.event.charge_point].append(int(bytes(delivery.event.data)))
+        cursor = delivery.cursor or cursor
+    return found, cursor
+
+
+async def nobody_polls(feed: Feed) -> None:
+    while feed.pollers:  # noqa: ASYNC110 # It ends them in its own time; the deadline is the fixture's.
+        await trio.sleep(POLL_S)
+
+
+async def test_from_now_to_everybody(store: Store, feed: Feed) -> None:
+    one, two = some_charge_points(TENANT, 2)
+    await emit(store, one, 1, 5)
+    async with feed.subscribe(TENANT) as first, feed.subscribe(TENANT) as second:
+        assert feed.subscribers == 2
+        assert feed.pollers == 1
+        await emit(store, one, 6, 8)
+        await emit(store, two, 1)
+        for subscription in (first, second):
+            assert (await take(subscription, 4))[0] == {one.id: [6, 7, 8], two.id: [1]}
+    assert feed.subscribers == 0
+
+
+async def test_resumes_behind_its_cursor(store: Store, feed: Feed) -> None:
+    (keys,) = some_charge_points(TENANT, 1)
+    async with feed.subscribe(TENANT) as subscription:
+        await emit(store, keys, 1, 3)
+        _, cursor = await take(subscription, 3)
+    assert cursor is not None
+    await emit(store, keys, 4, 60)
+    async with feed.subscribe(TENANT, Cursor.parse(cursor)) as subscription:
+        await emit(store, keys, 61)
+        assert (await take(subscription, 58))[0] == {keys.id: list(range(4, 62))}
+        # What it says of itself is as good.
+        own = subscription.cursor()
+        await emit(store, keys, 0, 1)
+        await take(subscription, 1)
+        between = subscription.cursor()
+    async with feed.subscribe(TENANT, Cursor.parse(between)) as subscription:
+        assert (await take(subscription, 2))[0][keys.id][-1] == 1
+    async with feed.subscribe(TENANT, Cursor.parse(own)) as subscription:
+        assert (await take(subscription, 2))[0] == {keys.id: [0, 1]}
+
+
+async def test_joins_in_the_middle_of_a_storm(store: Store, feed: Feed) -> None:
+    """From catching up to the shared poller without a loss, a repetition or a swap."""
+    charge_points = some_charge_points(TENANT, 4)
+    count = 60
+
+    async def write(keys: ChargePointKeys) -> None:
+        for number in range(count):
+            await emit(store, keys, number)
+
+    async def check(cursor: str) -> None:
+        async with feed.subscribe(TENANT, Cursor.parse(cursor)) as subscription:
+            found, _ = await take(subscription, count * len(charge_points))
+            assert found == {keys.id: list(range(count)) for keys in charge_points}
+
+    async with feed.subscribe(TENANT) as subscription, trio.open_nursery() as nursery:
+        begin = subscription.cursor()
+        for keys in charge_points:
+            nursery.start_soon(write, keys)
+        for _ in range(6):
+            nursery.start_soon(check, begin)
+            await trio.sleep(0.03)  # Subscribers come one after the other, while it is written.
+
+
+async def test_impatience_loses_nothing(store: Store, feed: Feed) -> None:
+    (keys,) = some_charge_points(TENANT, 1)
+    begin = await events.now_cursor(store, TENANT)
+    found: list[int] = []
+
+    async def write() -> None:
+        for first in range(0, 200, 5):
+            await emit(store, keys, first, first + 4)
+
+    async with feed.subscribe(TENANT, begin) as subscription, trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        patience_s = 0.001
+        while len(found) < 200:
+            patience_s *= 1.05
+            with trio.move_on_after(patience_s):
+                while True:
+                    found += (await take(subscription, 1))[0][keys.id]
+    assert found == list(range(200))
+
+
+async def test_the_slow_one_is_dropped_and_the_others_are_not(store: Store, feed: Feed) -> None:
+    (keys,) = some_charge_points(TENANT, 1)
+    async with feed.subscribe(TENANT) as slow, feed.subscribe(TENANT) as quick:
+        await emit(store, keys, 0)
+        assert (await take(slow, 1))[0] == (await take(quick, 1))[0] == {keys.id: [0]}
+        await join(store, keys, slow, quick)
+        for first in range(100, 800, 100):
+            await emit(store, keys, first, first + 99)
+            await take(quick, 100)
+        with pytest.raises(Lagging, match="more than 600 events"):
+            await take(slow, 701)
+        await emit(store, keys, 1000)
+        assert (await take(quick, 1))[0] == {keys.id: [1000]}
+
+
+async def join(store: Store, keys: ChargePointKeys, *subscriptions: Subscription) -> None:
+    """Take events until the poller feeds these subscriptions."""
+    while not all(subscription.joined for subscription in subscriptions):
+        await emit(store, keys, 1)
+        for subscription in subscriptions:
+            await take(subscription, 1)
+
+
+async def test_a_gap_is_told(store: Store, feed: Feed) -> None:
+    (keys,) = some_charge_points(TENANT, 1)
+    await emit(store, keys, 1)
+    async with feed.subscribe(TENANT, Cursor(0, {})) as subscription:
+        assert (await anext(subscription)).event == Gap()
+        found, cursor = await take(subscription, 1)
+        assert found == {keys.id: [1]}
+        assert cursor is not None
+
+
+async def test_nothing_is_asked_when_nobody_listens(store: Store, feed: Feed) -> None:
+    async with feed.subscribe(TENANT), feed.subscribe("other"):
+        assert feed.pollers == 2
+    await nobody_polls(feed)
+    before = await reads(store)
+    await trio.sleep(POLL_S * 10)  # That nothing happens can only be seen in time.
+    assert await reads(store) == before
+    (keys,) = some_charge_points(TENANT, 1)
+    async with feed.subscribe(TENANT) as subscription:
+        await emit(store, keys, 1)
+        await take(subscription, 1)
+    assert await reads(store) > before
+
+
+async def reads(store: Store) -> int:
+    stats: bytes = await store.execute("INFO", "commandstats")
+    (line,) = [line for line in stats.split(b"\r\n") if line.startswith(b"cmdstat_xrange:")]
+    return int(line.split(b"calls=")[1].split(b",")[0])
+
+
+async def test_goes_on_where_it_was_after_a_break(store: Store, feed: Feed, valkey: ValkeyServer) -> None:
+    (keys,) = some_charge_points(TENANT, 1)
+    async with feed.subscribe(TENANT) as polled, feed.subscribe(TENANT) as catching_up:
+        await emit(store, keys, 1)
+        await take(polled, 1)
+        await emit(store, keys, 2, 40)
+        valkey.pause()
+
+        async def catch_up() -> None:
+            assert (await take(catching_up, 40))[0] == {keys.id: list(range(1, 41))}
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(catch_up)
+            await trio.sleep(POLL_S * 5)  # So that both have asked: what is in flight at a break fails.
+            valkey.kill()
+            valkey.start()
+            assert (await take(polled, 39))[0] == {keys.id: list(range(2, 41))}
+
+
+async def test_joins_only_what_it_has_overtaken(
+    store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event that the poller took while a subscriber caught up, behind what that read, is not lost."""
+    (keys,) = some_charge_points(TENANT, 1)
+    async with feed.subscribe(TENANT) as other:
+        await emit(store, keys, 1)
+        await take(other, 1)
+        await join(store, keys, other)
+        begin = await events.now_cursor(store, TENANT)
+        read = events.read
+
+        async def slow_read(store: Store, tenant: str, cursor: Cursor, limit: int) -> events.Batch:
+            batch = await read(store, tenant, cursor, limit)
+            if cursor is begin:
+                await emit(store, keys, 7)
+                await take(other, 1)
+            return batch
+
+        monkeypatch.setattr(events, "read", slow_read)
+        async with feed.subscribe(TENANT, begin) as subscription:
+            assert (await take(subscription, 1))[0] == {keys.id: [7]}

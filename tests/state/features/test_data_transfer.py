@@ -1,0 +1,103 @@
+"""DataTransfer: vendors of a tenant by folded id, and the latest 100 that came of a charge point."""
+
+import pytest
+
+from state.features import data_transfer
+from state.features.data_transfer import KEPT, VENDORS, Status, Transfer, Vendor
+from state.keys import ChargePointKeys
+from state.paging import BadCursor, encode_cursor
+from state.store import Store
+from state.tenants import tenants
+from tests.state.lease_helpers import events
+
+KEYS = ChargePointKeys("acme", "CP-1")
+
+
+def a_transfer(data: str | None = "x", status: Status = "Accepted") -> Transfer:
+    return Transfer(vendor_id="org.example", message_id=None, data=data, status=status, received_ms=5)
+
+
+@pytest.mark.parametrize(
+    ("message_ids", "message_id", "judgement"),
+    [
+        (None, None, "Rejected"),
+        (None, "any", "Rejected"),
+        ((), "any", "UnknownMessageId"),
+        (("Ping", "pong"), "pING", "Rejected"),
+        (("Ping", "pong"), "pang", "UnknownMessageId"),
+        (("Ping", "pong"), None, "UnknownMessageId"),
+    ],
+)
+def test_which_messages_a_vendor_has(
+    message_ids: tuple[str, ...] | None, message_id: str | None, judgement: str
+) -> None:
+    vendor = Vendor(vendor_id="v", message_ids=message_ids, status="Rejected")
+    assert vendor.judge(message_id) == judgement
+
+
+async def test_vendors_are_put_read_listed_and_deleted_whatever_their_case(store: Store) -> None:
+    first = Vendor(vendor_id="Org.Example", message_ids=("a",), data="{}")
+    assert await data_transfer.put_vendor(store, "acme", first) == "created"
+    second = Vendor(vendor_id="ORG.example", status="Rejected")
+    assert await data_transfer.put_vendor(store, "acme", second) == "changed"
+    other = Vendor(vendor_id="A {:/} B")
+    assert await data_transfer.put_vendor(store, "acme", other) == "created"
+    assert await data_transfer.vendor(store, "acme", "org.EXAMPLE") == second
+    assert await data_transfer.vendor(store, "acme2", "org.example") is None
+    assert await data_transfer.vendors(store, "acme") == [other, second]
+    assert await data_transfer.delete_vendor(store, "acme", "oRg.example")
+    assert not await data_transfer.delete_vendor(store, "acme", "oRg.example")
+    assert await data_transfer.vendors(store, "acme") == [other]
+
+
+async def test_there_is_an_end_to_vendors(store: Store) -> None:
+    for n in range(VENDORS):
+        assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id=f"v{n}")) == "created"
+    assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id="one more")) == "full"
+    assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id="V7")) == "changed"
+
+
+async def test_transfers_are_kept_newest_first_by_pages(store: Store) -> None:
+    ids = [await data_transfer.keep(store, KEYS, a_transfer(str(n))) for n in range(10)]
+    seen: list[str | None] = []
+    cursor = None
+    while True:
+        page = await data_transfer.list_(store, "acme", "CP-1", cursor=cursor, limit=4)
+        seen += [kept.transfer.data for kept in page.items]
+        await data_transfer.keep(store, KEYS, a_transfer("new"))
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == [str(n) for n in range(9, -1, -1)]
+    told = [data for kind, data in await events(store) if kind == "data_transfer.received"]
+    assert [data["transfer"] for data in told[:10]] == ids
+    assert told[0] == {
+        "transfer": ids[0],
+        "vendor_id": "org.example",
+        "message_id": None,
+        "status": "Accepted",
+    }
+
+
+async def test_the_oldest_transfers_give_way(store: Store) -> None:
+    for n in range(KEPT + 3):
+        await data_transfer.keep(store, KEYS, a_transfer(str(n)))
+    page = await data_transfer.list_(store, "acme", "CP-1", limit=1000)
+    assert [kept.transfer.data for kept in page.items] == [str(n) for n in range(KEPT + 2, 2, -1)]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["!", encode_cursor(b"7"), encode_cursor(b"x-1"), encode_cursor(b"1-" + b"9" * 20)]
+)
+async def test_what_is_no_cursor(store: Store, cursor: str) -> None:
+    with pytest.raises(BadCursor):
+        await data_transfer.list_(store, "acme", "CP-1", cursor=cursor)
+
+
+async def test_vendors_go_with_their_tenant(store: Store) -> None:
+    for tenant in ("acme", "other"):
+        await tenants.put(store, tenant, name=tenant, auto_register=False)
+        await data_transfer.put_vendor(store, tenant, Vendor(vendor_id="v"))
+    assert await tenants.delete(store, "acme") == "deleted"
+    assert await data_transfer.vendors(store, "acme") == []
+    assert await data_transfer.vendors(store, "other") == [Vendor(vendor_id="v")]

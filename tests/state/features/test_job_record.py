@@ -1,0 +1,149 @@
+"""Which state of a job counts, whatever the order they come in, and whose a status is."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.features import job_record
+from state.features.job_record import STATES_KEPT, Job, State, moved, replaced_by, told_of
+
+STATUSES = (
+    "DownloadScheduled",
+    "Downloading",
+    "Downloaded",
+    "SignatureVerified",
+    "Installing",
+    "InstallRebooting",
+    "Installed",
+    "DownloadFailed",
+    "InvalidSignature",
+    "InstallationFailed",
+    "Uploading",
+    "Uploaded",
+    "UploadFailure",
+)
+FINAL = {
+    "Installed",
+    "DownloadFailed",
+    "InvalidSignature",
+    "InstallationFailed",
+    "Uploaded",
+    "UploadFailure",
+}
+
+
+def a_job(
+    status: str = "Accepted", *, kind: job_record.Kind = "SignedUpdateFirmware", **changes: object
+) -> Job:
+    job = job_record.answered(
+        "c",
+        kind,
+        status,
+        1,
+        request_id=7 if "Sign" in kind or "Log" in kind else None,
+        payload=b"{}",
+        file_name=None,
+    )
+    return msgspec.structs.replace(job, **changes)
+
+
+def after(job: Job, *statuses: str) -> Job:
+    for at, status in enumerate(statuses, 2):
+        job = moved(job, status, at)
+    return job
+
+
+def test_a_whole_update() -> None:
+    job = after(a_job(), "Downloading", "Downloaded", "SignatureVerified", "Installing", "InstallRebooting")
+    assert (job.status, job.running, job.ended_ms) == ("InstallRebooting", True, None)
+    job = after(job, "Installed")
+    assert (job.status, job.running, job.ended_ms) == ("Installed", False, 2)
+    assert [state.status for state in job.history][0::6] == ["Accepted", "Installed"]
+
+
+def test_what_is_done_is_not_begun_again_by_a_status_on_its_way() -> None:
+    job = after(a_job(), "Downloading", "Installed", "InstallRebooting")
+    assert (job.status, job.running, job.ended_ms) == ("Installed", False, 3)
+    assert job.history[-1] == State("InstallRebooting", 4)
+
+
+def test_a_retry_after_a_failure_runs_again_and_may_succeed() -> None:
+    job = after(a_job(), "Downloading", "DownloadFailed", "Downloading")
+    assert (job.status, job.running) == ("Downloading", True)
+    job = after(a_job(), "InstallationFailed", "Installed")
+    assert (job.status, job.running, job.ended_ms) == ("Installed", False, 3)
+
+
+def test_a_job_that_was_refused_has_ended_and_a_status_of_it_counts_all_the_same() -> None:
+    for word in ("Rejected", "InvalidCertificate", "RevokedCertificate"):
+        job = a_job(word)
+        assert (job.running, job.begun, job.ended_ms) == (False, False, 1)
+    assert after(a_job("Rejected"), "Downloading").running
+
+
+def test_only_what_runs_gives_way_to_a_later_one_that_was_begun() -> None:
+    running, ended = after(a_job(), "Downloading"), after(a_job(), "Installed")
+    assert replaced_by(a_job("AcceptedCanceled"), running).status == "Canceled"
+    assert replaced_by(a_job("Accepted"), running) is running
+    assert replaced_by(a_job("Rejected"), running) is running
+    assert replaced_by(a_job("AcceptedCanceled"), ended) is ended
+    assert replaced_by(a_job("AcceptedCanceled", kind="GetLog"), running) is running
+    plain = a_job(kind="UpdateFirmware")
+    assert replaced_by(a_job(kind="UpdateFirmware"), plain).status == "Superseded"
+    uploads = a_job(kind="GetDiagnostics")
+    assert replaced_by(a_job("NoFile", kind="GetDiagnostics"), uploads) is uploads
+
+
+def test_what_was_canceled_does_not_run_again() -> None:
+    job = after(replaced_by(a_job("AcceptedCanceled"), a_job()), "Downloading")
+    assert (job.status, job.running) == ("Canceled", False)
+    assert after(job, "DownloadFailed").status == "DownloadFailed"
+
+
+def test_a_status_is_of_the_job_with_its_request_id_and_of_no_other() -> None:
+    seven = a_job(number=1)
+    eight = a_job(number=2, request_id=8, id="d")
+    jobs = [seven, eight]
+    message: job_record.Message = "SignedFirmwareStatusNotification"
+    assert told_of(jobs, message, 7) is seven
+    assert told_of(jobs, message, 8) is eight
+    assert told_of(jobs, message, 9) is None
+    assert told_of(jobs, message, None) is None
+    assert told_of(jobs, "LogStatusNotification", 7) is None
+    assert told_of(jobs, "FirmwareStatusNotification", None) is None
+
+
+def test_of_one_request_id_used_twice_the_latest_that_was_begun() -> None:
+    first, second, refused = (
+        a_job(number=1, id="a"),
+        a_job(number=2, id="b"),
+        a_job("Rejected", number=3, id="c"),
+    )
+    assert told_of([first, second, refused], "SignedFirmwareStatusNotification", 7) is second
+    assert told_of([refused], "SignedFirmwareStatusNotification", 7) is refused
+
+
+def test_without_request_ids_the_latest_of_the_kind_whatever_id_was_sent() -> None:
+    old, new = a_job(kind="UpdateFirmware", number=1), a_job(kind="UpdateFirmware", number=2)
+    assert told_of([old, new], "FirmwareStatusNotification", None) is new
+
+
+@given(st.lists(st.sampled_from(STATUSES), max_size=3 * STATES_KEPT))
+def test_any_order_is_kept_bounded_and_says_whether_it_runs(statuses: list[str]) -> None:
+    job = after(a_job(), *statuses)
+    assert len(job.history) <= STATES_KEPT
+    assert job.history[0].status == "Accepted"
+    told = [s for s, before in zip(statuses, ["Accepted", *statuses], strict=False) if s != before]
+    assert len(job.history) + job.left_out == 1 + len(told)
+    assert [state.status for state in job.history[1:]] == told[job.left_out :]
+    assert job.running == (job.status not in FINAL)
+    assert (job.ended_ms is None) == job.running
+    finals = [status for status in told if status in FINAL]
+    if finals and finals[-1] in {"Installed", "Uploaded"}:
+        assert job.status == finals[-1]
+
+
+@given(st.lists(st.sampled_from(STATUSES), max_size=20))
+def test_told_twice_is_told_once(statuses: list[str]) -> None:
+    job = after(a_job(), *statuses)
+    assert moved(job, job.history[-1].status, 99) is job

@@ -1,0 +1,176 @@
+"""Jobs in the store: recorded once, moved on by whichever session, bounded, and nothing guessed."""
+
+from typing import Any
+
+import msgspec
+import trio
+
+from state.features import job_record, jobs
+from state.features import job_record as job_record_module
+from state.features.job_record import Job
+from state.features.jobs import KEPT, NOTES_KEPT
+from state.keys import ChargePointKeys
+from state.store import Store
+from tests.state.lease_helpers import events
+
+KEYS = ChargePointKeys("acme", "CP-1")
+SIGNED: job_record_module.Message = "SignedFirmwareStatusNotification"
+PLAIN: job_record_module.Message = "FirmwareStatusNotification"
+
+
+def a_job(
+    id_: str,
+    kind: job_record_module.Kind = "SignedUpdateFirmware",
+    status: str = "Accepted",
+    request_id: int | None = 7,
+) -> Job:
+    return job_record.answered(
+        id_,
+        kind,
+        status,
+        1_000,
+        request_id=request_id,
+        payload=b'{"location":"ftp://h/x"}',
+        file_name=None,
+    )
+
+
+async def tell(
+    store: Store,
+    message: job_record_module.Message,
+    status: str,
+    request_id: int | None = None,
+    at: int = 2_000,
+) -> None:
+    await jobs.told(store, KEYS, message, status, request_id=request_id, received_ms=at)
+
+
+async def told(store: Store) -> list[dict[str, Any]]:
+    return [data for kind, data in await events(store) if kind == "job.status"]
+
+
+async def kept(store: Store) -> jobs.Jobs:
+    return await jobs.read(store, "acme", "CP-1")
+
+
+async def test_a_job_is_recorded_once_and_moved_on(store: Store) -> None:
+    assert await kept(store) == jobs.Jobs(items=[], notes=[])
+    for _ in range(2):  # An outage repeats the outcome.
+        await jobs.answered(store, KEYS, a_job("a"))
+    await tell(store, SIGNED, "Downloading", 7)
+    await tell(store, SIGNED, "Downloading", 7)
+    await tell(store, SIGNED, "Installed", 7, at=3_000)
+    [job] = (await kept(store)).items
+    assert (job.id, job.number, job.status, job.ended_ms) == ("a", 1, "Installed", 3_000)
+    assert [(state.status, state.received_ms) for state in job.history] == [
+        ("Accepted", 1_000),
+        ("Downloading", 2_000),
+        ("Installed", 3_000),
+    ]
+    assert msgspec.json.decode(job.payload) == {"location": "ftp://h/x"}
+    assert await told(store) == [
+        {"job": "a", "kind": "SignedUpdateFirmware", "request_id": 7, "status": status, "running": running}
+        for status, running in (("Accepted", True), ("Downloading", True), ("Installed", False))
+    ]
+    assert await jobs.get(store, "acme", "CP-1", "a") == job
+    assert await jobs.get(store, "acme", "CP-1", "b") is None
+
+
+async def test_a_later_job_ends_an_earlier_one_in_the_same_step(store: Store) -> None:
+    await jobs.answered(store, KEYS, a_job("a"))
+    await jobs.answered(store, KEYS, a_job("b", status="AcceptedCanceled", request_id=8))
+    await jobs.answered(store, KEYS, a_job("c", "GetLog", request_id=8))
+    items = (await kept(store)).items
+    assert [(job.id, job.status, job.running) for job in items] == [
+        ("c", "Accepted", True),
+        ("b", "AcceptedCanceled", True),
+        ("a", "Canceled", False),
+    ]
+    assert [(data["job"], data["status"]) for data in await told(store)] == [
+        ("a", "Accepted"),
+        ("a", "Canceled"),
+        ("b", "AcceptedCanceled"),
+        ("c", "Accepted"),
+    ]
+
+
+async def test_what_fits_no_job_is_a_note(store: Store) -> None:
+    await jobs.answered(store, KEYS, a_job("a"))
+    await tell(store, SIGNED, "Downloading", 8)
+    await tell(store, SIGNED, "Downloading", 8, at=2_500)  # Told again.
+    await tell(store, SIGNED, "Downloading")
+    await tell(store, PLAIN, "Installed")
+    await tell(store, "LogStatusNotification", "Uploaded", 7)
+    found = await kept(store)
+    assert found.items[0].history[-1].status == "Accepted"
+    assert [(note.message, note.request_id, note.status) for note in found.notes] == [
+        ("LogStatusNotification", 7, "Uploaded"),
+        (PLAIN, None, "Installed"),
+        (SIGNED, None, "Downloading"),
+        (SIGNED, 8, "Downloading"),
+    ]
+    assert found.notes[-1].received_ms == 2_000
+    assert (await told(store))[-1] == {
+        "job": None,
+        "message": "LogStatusNotification",
+        "request_id": 7,
+        "status": "Uploaded",
+    }
+
+
+async def test_idle_moves_nothing(store: Store) -> None:
+    await jobs.answered(store, KEYS, a_job("a"))
+    await jobs.answered(store, KEYS, a_job("b", "UpdateFirmware", request_id=None))
+    await tell(store, SIGNED, "Idle", 7)
+    await tell(store, PLAIN, "Idle")
+    found = await kept(store)
+    assert {job.status for job in found.items} == {"Accepted"}
+    assert [note.status for note in found.notes] == ["Idle", "Idle"]
+
+
+async def test_the_latest_jobs_and_notes_are_kept(store: Store) -> None:
+    for n in range(KEPT + 5):
+        await jobs.answered(store, KEYS, a_job(f"j{n}", request_id=n))
+    for n in range(NOTES_KEPT + 5):
+        await tell(store, SIGNED, "Downloading", 1_000 + n)
+    await tell(store, SIGNED, "Downloading", 4)  # Of a job that gave way.
+    found = await kept(store)
+    assert [job.id for job in found.items] == [f"j{n}" for n in range(KEPT + 4, 4, -1)]
+    assert [note.request_id for note in found.notes] == [4, *range(1_054, 1_005, -1)]
+
+
+async def test_a_deleted_job_leaves_its_statuses_as_notes(store: Store) -> None:
+    await jobs.answered(store, KEYS, a_job("a"))
+    assert not await jobs.delete(store, "acme", "CP-1", "notes")
+    assert await jobs.delete(store, "acme", "CP-1", "a")
+    assert not await jobs.delete(store, "acme", "CP-1", "a")
+    await tell(store, SIGNED, "Installed", 7)
+    found = await kept(store)
+    assert (found.items, [note.status for note in found.notes]) == ([], ["Installed"])
+
+
+async def test_a_request_id_is_new_and_unused(store: Store) -> None:
+    await store.execute("HSET", KEYS.record, "registered_ms", 1)
+    first = await jobs.new_request_id(store, "acme", "CP-1")
+    assert first is not None
+    assert abs(first - (store.server_time_ms() // 1000 - jobs.EPOCH_S)) <= 1
+    await jobs.answered(store, KEYS, a_job("a", request_id=first + 1))
+    await tell(store, SIGNED, "Installed", first + 2)
+    given = [first, *[await jobs.new_request_id(store, "acme", "CP-1") or 0 for _ in range(5)]]
+    assert len(set(given)) == 6
+    assert given == sorted(given)
+    assert not {first + 1, first + 2} & set(given)
+
+
+async def test_many_at_once_lose_nothing(store: Store) -> None:
+    await jobs.answered(store, KEYS, a_job("a"))
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            for n in range(6):
+                nursery.start_soon(jobs.answered, store, KEYS, a_job(f"j{n}", "GetLog", request_id=n))
+                nursery.start_soon(tell, store, SIGNED, f"Status{n}", 7)
+    items = (await kept(store)).items
+    assert len(items) == 7
+    assert sorted(job.number for job in items) == list(range(1, 8))
+    [job] = [job for job in items if job.id == "a"]
+    assert {state.status for state in job.history[1:]} == {f"Status{n}" for n in range(6)}

@@ -1,0 +1,92 @@
+"""An update that a charge point may have made unheard: what we know is in doubt until it says so."""
+
+import pytest
+
+from state import charge_points, commands
+from state.commands.table import Status
+from state.features import local_lists
+from state.features.local_list_entries import Entry
+from state.store import Store
+from tests.state.commanding import open_inbox
+from tests.state.lease_helpers import KEYS, claimed, events
+
+NAME = ("acme", "CP-1")
+A, B = Entry("A"), Entry("B")
+
+
+async def accept(store: Store, command: str, version: int, *entries: Entry, full: bool) -> None:
+    await local_lists.accepted(
+        store,
+        KEYS,
+        command,
+        update_type="Full" if full else "Differential",
+        list_version=version,
+        lines=[(entry.id_tag, entry) for entry in entries],
+    )
+
+
+async def sent(store: Store, status: Status, action: str = "SendLocalList") -> str:
+    """A command that was sent and ended so; its id."""
+    lease = (await claimed(store, "a/1")).lease  # The same claim again gets the same lease.
+    made = await commands.submit(store, *NAME, action=action, payload=b"{}", ttl_ms=9_000, reply_to="")
+    assert isinstance(made, commands.Submitted)
+    id_ = made.command.id
+    assert isinstance(await commands.claim(store, lease, id_, "nonce"), commands.Go)
+    await commands.settle(store, KEYS, id_, status=status, error=b"{}" if status == "error" else None)
+    return id_
+
+
+async def known(store: Store) -> bool:
+    return (await local_lists.heads(store, KEYS)).known
+
+
+@pytest.fixture
+async def store(store: Store) -> Store:
+    """With a charge point that accepted a list with A in it."""
+    await claimed(store, "a/1")
+    await open_inbox(store, "a")
+    await accept(store, "00.first", 1, A, full=True)
+    return store
+
+
+@pytest.mark.parametrize("status", ["timeout", "unknown", "error"])
+async def test_an_update_whose_end_nobody_knows(store: Store, status: Status) -> None:
+    id_ = await sent(store, status)
+    assert not await known(store)
+    found = await local_lists.read(store, KEYS)
+    assert not found.heads.known
+    assert list(found.accepted) == ["a"]
+    stale = {"list_version": 1, "command": id_, "status": status}
+    assert [data for kind, data in await events(store) if kind == "local_list.stale"] == [stale]
+    await accept(store, "00.next", 2, B, full=False)
+    assert not await known(store)
+    await accept(store, "00.full", 3, B, full=True)
+    assert await known(store)
+
+
+async def test_its_late_answer_ends_the_doubt(store: Store) -> None:
+    id_ = await sent(store, "timeout")
+    await accept(store, id_, 2, B, full=False)
+    assert await known(store)
+    assert list((await local_lists.read(store, KEYS)).accepted) == ["a", "b"]
+    id_ = await sent(store, "timeout")
+    await commands.settle(store, KEYS, id_, status="answered", response=b'{"status":"VersionMismatch"}')
+    assert await known(store)
+
+
+async def test_one_late_answer_of_two_does_not(store: Store) -> None:
+    first, second = await sent(store, "timeout"), await sent(store, "unknown")
+    for late in (first, second):
+        await commands.settle(store, KEYS, late, status="answered", response=b"{}")
+        assert not await known(store)
+    stale = [data for kind, data in await events(store) if kind == "local_list.stale"]
+    assert [data["command"] for data in stale] == [first]
+
+
+async def test_what_else_is_not_answered_is_no_doubt(store: Store) -> None:
+    await sent(store, "timeout", "GetLocalListVersion")
+    assert await known(store)
+    id_ = await sent(store, "timeout")
+    assert await charge_points.delete(store, *NAME)
+    await commands.settle(store, KEYS, id_, status="answered")
+    assert await store.execute("EXISTS", KEYS.local_list) == 0

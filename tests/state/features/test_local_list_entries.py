@@ -1,0 +1,75 @@
+"""Lists against the plainest model: a dict from folded tag to info."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.features.local_list_entries import Entries, Entry, Line, applied, difference, pack, same, unpack
+from state.tenants.id_tags import fold
+
+STATUSES = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
+# Few tags in two spellings each, so that lists overlap.
+TAGS = st.sampled_from([*"abcdefgh", *"ABCDEFGH", "é", "É", "0123456789abcdefghij"])
+ENTRY = st.builds(
+    Entry,
+    id_tag=TAGS,
+    status=st.sampled_from(STATUSES),
+    expiry_date=st.sampled_from([None, "2030-01-01T00:00:00Z", "2031-01-01T00:00:00+02:00"]),
+    parent_id_tag=st.sampled_from([None, "P"]),
+)
+LISTS = st.lists(ENTRY, max_size=20).map(lambda some: {fold(entry.id_tag): entry for entry in some})
+
+
+def infos(entries: Entries) -> dict[str, tuple[str, str | None, str | None]]:
+    return {tag: entry.info for tag, entry in entries.items()}
+
+
+@given(before=LISTS, after=LISTS)
+def test_applying_the_difference_gives_the_other_list(before: Entries, after: Entries) -> None:
+    lines = difference(before, after)
+    made = applied(before, lines)
+    assert infos(made) == infos(after)
+    assert same(made, after)
+    assert all(fold(entry.id_tag) == tag for tag, entry in made.items())
+    # Nothing that need not be told, removals first, and those as the charge point spells them.
+    assert len({fold(tag) for tag, _ in lines}) == len(lines)
+    changed = {tag for tag in {*before, *after} if infos(before).get(tag) != infos(after).get(tag)}
+    assert {fold(tag) for tag, _ in lines} == changed
+    assert [entry is None for _, entry in lines] == sorted(
+        (entry is None for _, entry in lines), reverse=True
+    )
+    assert {tag for tag, entry in lines if entry is None} <= {entry.id_tag for entry in before.values()}
+
+
+@given(before=LISTS, after=LISTS, size=st.integers(1, 5))
+def test_the_difference_may_be_made_piece_by_piece(before: Entries, after: Entries, size: int) -> None:
+    lines, made = difference(before, after), before
+    for first in range(0, len(lines), size):
+        made = applied(made, lines[first : first + size])
+    assert infos(made) == infos(after)
+
+
+@given(before=LISTS, lines=st.lists(st.tuples(TAGS, st.none() | ENTRY), max_size=20))
+def test_a_differential_does_what_a_dict_would(before: Entries, lines: list[Line]) -> None:
+    model = dict(before)
+    told = [(tag, None if entry is None else Entry(tag, *entry.info)) for tag, entry in lines]  # type: ignore[arg-type]  # info is of the fields' types
+    for tag, entry in told:
+        if entry is None:
+            model.pop(fold(tag), None)
+        else:
+            model[fold(tag)] = entry
+    assert applied(before, told) == model
+
+
+@given(entries=LISTS)
+def test_a_stored_list_is_the_same_list(entries: Entries) -> None:
+    assert unpack(pack(entries)) == entries
+
+
+def test_nothing_stored_is_an_empty_list() -> None:
+    assert unpack(None) == {} == unpack(pack({}))
+
+
+@pytest.mark.parametrize(("one", "other", "alike"), [("ab", "AB", True), ("é", "É", False)])
+def test_letters_beyond_ascii_are_not_folded(one: str, other: str, *, alike: bool) -> None:
+    assert same({fold(one): Entry(one)}, {fold(other): Entry(other)}) is alike

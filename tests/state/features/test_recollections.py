@@ -1,0 +1,31 @@
+"""What is kept of a charge point beside charging goes when it is deleted."""
+
+from state import charge_points
+from state.features import certificates, data_transfer, job_record, jobs, security_events
+from state.features.security_events import KEPT, SecurityEvent
+from state.keys import ChargePointKeys
+from state.store import Store
+from tests.state.lease_helpers import claimed
+
+KEYS = ChargePointKeys("acme", "CP-1")
+
+
+async def test_nothing_is_left_of_a_deleted_charge_point(store: Store) -> None:
+    await claimed(store, "n/1")
+    job = job_record.answered("a", "GetLog", "Accepted", 1, request_id=1, payload=b"{}", file_name=None)
+    await jobs.answered(store, KEYS, job)
+    await certificates.reported(store, KEYS, "ManufacturerRootCertificate", [], 1)
+    transfer = data_transfer.Transfer(
+        vendor_id="v", message_id=None, data=None, status="Accepted", received_ms=1
+    )
+    await data_transfer.keep(store, KEYS, transfer)
+    for n in range(KEPT + 1):  # One more than is kept is counted, in a key of its own.
+        event = SecurityEvent(type="x", timestamp=str(n), tech_info=None, received_ms=n)
+        await security_events.keep(store, KEYS, event)
+    own = (
+        *(KEYS.jobs, KEYS.certificates, KEYS.data_transfers),
+        *(KEYS.security_events, KEYS.security_events_evicted),
+    )
+    assert await store.execute("EXISTS", *own, key=KEYS.jobs) == len(own)
+    assert await charge_points.delete(store, "acme", "CP-1")
+    assert await store.execute("EXISTS", *own, key=KEYS.jobs) == 0

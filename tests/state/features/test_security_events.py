@@ -1,0 +1,91 @@
+"""Security events: any type, each once, the latest 500, newest first."""
+
+import pytest
+
+from state.features import security_events
+from state.features.security_events import KEPT, SecurityEvent
+from state.keys import ChargePointKeys
+from state.paging import BadCursor, encode_cursor
+from state.store import Store
+from tests.state.lease_helpers import events
+
+KEYS = ChargePointKeys("acme", "CP-1")
+
+
+def an_event(
+    type_: str = "FirmwareUpdated",
+    timestamp: str = "2026-01-01T00:00:00Z",
+    tech_info: str | None = None,
+    at: int = 1,
+) -> SecurityEvent:
+    return SecurityEvent(type=type_, timestamp=timestamp, tech_info=tech_info, received_ms=at)
+
+
+async def test_a_repeat_is_kept_once_and_each_of_its_facts_tells_it_from_another(store: Store) -> None:
+    first = an_event()
+    assert await security_events.keep(store, KEYS, first)
+    assert not await security_events.keep(store, KEYS, an_event(at=9))
+    others = [
+        an_event("Anything at all", at=2),
+        an_event(timestamp="2026-01-01T01:00:00+01:00", at=3),
+        an_event(tech_info="", at=4),
+        an_event(tech_info='{"x":\n1}', at=5),
+    ]
+    for one in others:
+        assert await security_events.keep(store, KEYS, one)
+    found = await security_events.list_(store, "acme", "CP-1")
+    assert found.page.items == (*others[::-1], first)
+    assert (found.page.next, found.evicted) == (None, 0)
+    assert [data for kind, data in await events(store) if kind == "security_event"] == [
+        {"security_event": one.id, "type": one.type, "critical": one.type == "FirmwareUpdated"}
+        for one in (first, *others)
+    ]
+
+
+async def test_critical_ones_can_be_listed_alone(store: Store) -> None:
+    for at, type_ in enumerate(("InvalidMessages", "TamperDetectionActivated", "MadeUp")):
+        await security_events.keep(store, KEYS, an_event(type_, at=at))
+    for critical, types in ((True, ["TamperDetectionActivated"]), (False, ["MadeUp", "InvalidMessages"])):
+        found = await security_events.list_(store, "acme", "CP-1", critical=critical)
+        assert [event.type for event in found.page.items] == types
+
+
+async def test_pages_go_on_where_the_one_before_ended_whatever_comes(store: Store) -> None:
+    sent = [an_event(tech_info=str(n), at=n // 3) for n in range(20)]  # Several in one millisecond.
+    for one in sent:
+        await security_events.keep(store, KEYS, one)
+    seen: list[SecurityEvent] = []
+    cursor = None
+    while True:
+        page = (await security_events.list_(store, "acme", "CP-1", cursor=cursor, limit=7)).page
+        seen += page.items
+        await security_events.keep(store, KEYS, an_event(tech_info=f"new {len(seen)}", at=100))
+        cursor = page.next
+        if cursor is None:
+            break
+    assert sorted(seen, key=lambda one: one.id) == sorted(sent, key=lambda one: one.id)
+    assert [one.received_ms for one in seen] == sorted((one.received_ms for one in sent), reverse=True)
+
+
+async def test_those_of_one_millisecond_keep_their_order(store: Store) -> None:
+    sent = [an_event(tech_info=str(n), at=1_800_000_000_000) for n in range(30)]
+    for one in sent:
+        await security_events.keep(store, KEYS, one)
+    found = await security_events.list_(store, "acme", "CP-1")
+    assert found.page.items == tuple(sent[::-1])
+
+
+async def test_the_oldest_give_way_and_are_counted(store: Store) -> None:
+    for n in range(KEPT + 3):
+        await security_events.keep(store, KEYS, an_event(tech_info=str(n), at=n))
+    found = await security_events.list_(store, "acme", "CP-1", limit=1000)
+    assert [one.received_ms for one in found.page.items] == list(range(KEPT + 2, 2, -1))
+    assert found.evicted == 3
+
+
+async def test_what_is_no_cursor(store: Store) -> None:
+    with pytest.raises(BadCursor):
+        await security_events.list_(store, "acme", "CP-1", cursor="!")
+    assert (
+        await security_events.list_(store, "acme", "CP-1", cursor=encode_cursor(b"\xff"))
+    ).page.items == ()

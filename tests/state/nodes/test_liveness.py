@@ -1,0 +1,82 @@
+"""A node is judged dead after 10 s of stillness that the observer saw throughout, never on a doubt."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.nodes.liveness import GAP_S, PATIENCE_S, Watch
+
+# What happens between two turns of the observer: seconds, whether the read worked, and which nodes counted.
+TURNS = st.lists(
+    st.tuples(
+        st.sampled_from([0.5, 2.0, 3.0, 3.0, 3.0, 3.0, 3.5, 4.0, 4.9, 5.0, 5.1, 30.0]),
+        st.sampled_from([True] * 9 + [False]),
+        st.sampled_from([frozenset[str]()] * 6 + [frozenset("a"), frozenset("b"), frozenset("ab")]),
+    ),
+    min_size=20,  # Long enough for somebody to die.
+    max_size=60,
+)
+
+
+@given(TURNS)
+def test_it_agrees_with_a_look_back_over_the_whole_history(
+    turns: list[tuple[float, bool, frozenset[str]]],
+) -> None:
+    watch, now, counters = Watch(), 0.0, {"a": 0, "b": 0}
+    history: list[tuple[float, bool, dict[str, int]]] = []
+    for seconds, read_ok, beats in turns:
+        now += seconds
+        for node in beats:
+            counters[node] += 1
+        history.append((now, read_ok, dict(counters)))
+        dead = watch.observe(counters if read_ok else {}, now, read_ok=read_ok)
+        assert dead == {node for node in counters if _still_throughout(history, node)}
+
+
+def _still_throughout(history: list[tuple[float, bool, dict[str, int]]], node: str) -> bool:
+    """Walk back from now for as long as reads came close enough together and saw the same count."""
+    now, _, latest = history[-1]
+    after = now
+    for at, read_ok, counters in reversed(history):
+        if not read_ok or after - at > GAP_S or counters[node] != latest[node]:
+            return False
+        if now - at >= PATIENCE_S:
+            return True
+        after = at
+    return False
+
+
+def observe_every_3_s(watch: Watch, start: float, counts: list[int], *, read_ok: bool = True) -> list[bool]:
+    return [
+        "a" in watch.observe({"a": count} if read_ok else {}, start + 3 * turn, read_ok=read_ok)
+        for turn, count in enumerate(counts)
+    ]
+
+
+def test_a_still_counter_is_dead_after_ten_seconds_and_stays_so_until_it_counts() -> None:
+    dead = observe_every_3_s(Watch(), 0, [7, 7, 7, 7, 7, 7, 8, 8])
+    assert dead == [False, False, False, False, True, True, False, False]
+
+
+def test_a_counter_that_fell_is_alive() -> None:
+    """A wiped store begins to count anew."""
+    assert not any(observe_every_3_s(Watch(), 0, [7, 7, 7, 1, 2, 3, 4, 5]))
+
+
+def test_nobody_is_judged_within_ten_seconds_of_the_stores_return() -> None:
+    watch = Watch()
+    observe_every_3_s(watch, 0, [7] * 3)
+    observe_every_3_s(watch, 9, [7] * 10, read_ok=False)
+    assert observe_every_3_s(watch, 39, [7] * 5) == [False, False, False, False, True]
+
+
+def test_an_observer_that_was_paused_does_not_judge() -> None:
+    watch = Watch()
+    observe_every_3_s(watch, 0, [7] * 3)
+    assert observe_every_3_s(watch, 60, [7] * 5) == [False, False, False, False, True]
+
+
+def test_a_node_that_left_is_not_judged() -> None:
+    watch = Watch()
+    observe_every_3_s(watch, 0, [7] * 3)
+    assert watch.observe({}, 9, read_ok=True) == set()
+    assert watch.observe({"a": 7}, 12, read_ok=True) == set()

@@ -1,0 +1,101 @@
+"""Tokens open one tenant, several at once, and are stored only as a keyed hash."""
+
+from urllib.parse import quote
+
+import pytest
+
+from state import keys
+from state.store import Store
+from state.tenants import tenants, tokens
+from state.tenants.tokens import UnknownTenant
+
+PEPPER = b"pepper of the tests"
+
+
+@pytest.fixture
+async def acme(store: Store) -> Store:
+    await tenants.put(store, "acme", name="Acme", auto_register=True)
+    await tenants.put(store, "other", name="Other", auto_register=False)
+    return store
+
+
+async def test_a_token_opens_its_own_tenant_only(acme: Store) -> None:
+    made = await tokens.create(acme, PEPPER, "acme", "depot")
+    assert len(made.secret) >= 32
+    assert quote(made.secret, safe="") == made.secret
+    verified = await tokens.verify(acme, PEPPER, "acme", made.secret)
+    assert verified is not None
+    assert verified.token_id == made.id
+    assert verified.tenant == await tenants.get(acme, "acme")
+    assert await tokens.verify(acme, PEPPER, "other", made.secret) is None
+    assert await tokens.verify(acme, PEPPER, "nobody", made.secret) is None
+    assert await tokens.verify(acme, b"another pepper", "acme", made.secret) is None
+
+
+async def test_nothing_else_opens_a_tenant(acme: Store) -> None:
+    made = await tokens.create(acme, PEPPER, "acme", "")
+    last = made.secret[-1]
+    wrong = [
+        *("", made.id, made.secret[:-1], made.secret + "x", made.secret[:-1] + ("a" if last != "a" else "b")),
+        *("token:", "name", "created_ms", "tenant", "é" * 40, "\0" * 40, "x" * 255),
+    ]
+    for secret in wrong:
+        assert await tokens.verify(acme, PEPPER, "acme", secret) is None
+
+
+async def test_tokens_are_exchanged_one_after_the_other(acme: Store) -> None:
+    old = await tokens.create(acme, PEPPER, "acme", "old")
+    new = await tokens.create(acme, PEPPER, "acme", "new\n€ 1")
+    for made in (old, new):
+        assert await tokens.verify(acme, PEPPER, "acme", made.secret) is not None
+    listed = (await tokens.list_(acme, "acme")).items
+    assert {token.id: token.label for token in listed} == {old.id: "old", new.id: "new\n€ 1"}
+    assert all(token.created_ms == pytest.approx(acme.server_time_ms(), abs=5_000) for token in listed)
+    assert await tokens.revoke(acme, "acme", old.id)
+    assert not await tokens.revoke(acme, "acme", old.id)
+    assert await tokens.verify(acme, PEPPER, "acme", old.secret) is None
+    assert await tokens.verify(acme, PEPPER, "acme", new.secret) is not None
+
+
+async def test_verifying_is_one_command(acme: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await tokens.create(acme, PEPPER, "acme", "")
+    execute, commands = acme.execute, []
+
+    async def counted(*command: str | bytes | int, key: str | None = None) -> object:
+        commands.append(command[0])
+        return await execute(*command, key=key)
+
+    monkeypatch.setattr(acme, "execute", counted)
+    for tenant, secret in (("acme", made.secret), ("acme", "x" * 40), ("nobody", made.secret)):
+        await tokens.verify(acme, PEPPER, tenant, secret)
+    assert commands == ["HMGET"] * 3
+
+
+async def test_no_secret_is_stored(acme: Store) -> None:
+    made = await tokens.create(acme, PEPPER, "acme", "label")
+    stored = await acme.execute("HGET", keys.tokens("acme"), f"token:{made.id}")
+    assert made.secret[8:].encode() not in stored
+    assert b"label" in stored
+
+
+async def test_tokens_are_listed_in_pages(acme: Store) -> None:
+    made = [await tokens.create(acme, PEPPER, "acme", str(number)) for number in range(5)]
+    first = await tokens.list_(acme, "acme", limit=3)
+    rest = await tokens.list_(acme, "acme", limit=3, cursor=first.next)
+    assert [token.id for token in (*first.items, *rest.items)] == sorted(one.id for one in made)
+    assert rest.next is None
+
+
+async def test_audits_ask_which_tokens_there_still_are(acme: Store) -> None:
+    one = await tokens.create(acme, PEPPER, "acme", "")
+    two = await tokens.create(acme, PEPPER, "other", "")
+    await tokens.revoke(acme, "other", two.id)
+    asked = [("acme", one.id), ("other", two.id), ("acme", two.id), ("nobody", one.id)]
+    assert await tokens.existing(acme, asked) == {("acme", one.id)}
+    assert await tokens.existing(acme, []) == set()
+
+
+async def test_an_unknown_tenant_gets_no_token(acme: Store) -> None:
+    with pytest.raises(UnknownTenant):
+        await tokens.create(acme, PEPPER, "nobody", "")
+    assert await acme.execute("EXISTS", keys.tokens("nobody"), keys.token_ids("nobody")) == 0

@@ -1,0 +1,189 @@
+"""A trace: bounded in every way, and whoever holds the charge point appends to it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from state import charge_points, keys
+from state.charge_points import Settings
+from state.nodes import inbox, nodes
+from state.nodes.nodes import Node
+from state.store import Store
+from state.traces import traces
+from state.traces.traces import Entry, Running, TooMany, Trace, UnknownChargePoint
+from tests.state.lease_helpers import KEYS, claimed, kinds
+
+WHO = ("acme", "CP-1")
+
+
+async def started(store: Store, *, minutes: int = 10, frames: int = 100, size: int = 1 << 20) -> Trace:
+    await charge_points.put(store, *WHO, Settings())
+    found = await traces.start(store, *WHO, minutes=minutes, frames=frames, size=size)
+    assert isinstance(found, Trace)
+    return found
+
+
+def entry(store: Store, number: int = 0, **over: Any) -> Entry:
+    facts: dict[str, Any] = {
+        "what": "in",
+        "at_ms": store.server_time_ms(),
+        "connection": "a/1",
+        "frame": f"[{number}]",
+    }
+    return Entry(**facts | over)
+
+
+async def append(
+    store: Store, trace: Trace, entries: Sequence[Entry], *, writer: str = "a/1", batch: int, dropped: int = 0
+) -> str:
+    return await traces.append(store, KEYS, trace.id, entries, writer=writer, batch=batch, dropped=dropped)
+
+
+async def kept(store: Store) -> list[str]:
+    _, entries = await traces.read(store, *WHO, after="", limit=20_000)
+    return [found.frame for _, found in entries]
+
+
+async def test_what_is_appended_is_read_in_order(store: Store) -> None:
+    trace = await started(store)
+    given = [
+        entry(store, n, message=2, id=f"{n}", action="Heartbeat", faults=("x",), length=3) for n in range(7)
+    ]
+    assert await append(store, trace, given[:3], batch=1) == "recording"
+    assert await append(store, trace, given[3:], batch=2) == "recording"
+    _, first = await traces.read(store, *WHO, after="", limit=4)
+    found, rest = await traces.read(store, *WHO, after=first[-1][0], limit=100)
+    assert [one for _, one in first + rest] == given
+    assert found is not None
+    assert (found.id, found.frames, found.marks, found.ended) == (trace.id, 7, 0, None)
+
+
+async def test_an_unknown_charge_point_has_none(store: Store) -> None:
+    assert isinstance(await traces.start(store, *WHO, minutes=1, frames=1, size=1), UnknownChargePoint)
+    assert await traces.get(store, *WHO) is None
+    assert await traces.running(store, ["acme"]) == set()
+    assert not await traces.stop(store, *WHO)
+
+
+async def test_a_batch_whose_reply_was_lost_is_not_taken_twice(store: Store) -> None:
+    trace = await started(store)
+    for _ in range(3):
+        assert await append(store, trace, [entry(store, 1)], batch=1, dropped=5) == "recording"
+    assert await append(store, trace, [entry(store, 2)], writer="b/1", batch=1) == "recording"
+    assert await kept(store) == ["[1]", "[2]"]
+    found = await traces.get(store, *WHO)
+    assert found is not None
+    assert found.dropped == 5
+
+
+async def test_the_number_of_entries_ends_it(store: Store) -> None:
+    trace = await started(store, frames=5)
+    marks = [entry(store, what="gap", frame=""), entry(store, 1, cut=True)]
+    assert await append(store, trace, marks, batch=1) == "recording"
+    assert await append(store, trace, [entry(store, n) for n in range(2, 9)], batch=2) == "full"
+    assert await append(store, trace, [entry(store, 9)], batch=3) == "full"
+    found = await traces.get(store, *WHO)
+    assert found is not None
+    assert (found.frames, found.marks, found.cut, found.ended) == (4, 1, 1, "size")
+    assert await kept(store) == ["", "[1]", "[2]", "[3]", "[4]"]
+    assert await traces.running_of(store, KEYS) is None
+    assert await traces.running(store, ["acme"]) == set()
+    assert await kinds(store) == ["registered", "trace.started", "trace.ended"]
+
+
+async def test_the_bytes_end_it(store: Store) -> None:
+    trace = await started(store, size=5_000)
+    big = [entry(store, frame="x" * 1000) for _ in range(9)]
+    assert await append(store, trace, big, batch=1) == "full"
+    found = await traces.get(store, *WHO)
+    assert found is not None
+    assert (found.frames, found.ended) == (4, "size")
+    assert 4_000 < found.bytes <= 5_000
+
+
+async def test_time_ends_it_without_anybody_doing_anything(store: Store) -> None:
+    trace = await started(store, minutes=1)
+    await append(store, trace, [entry(store, 1)], batch=1)
+    past = store.server_time_ms() - 1000
+    await store.execute("HSET", KEYS.trace, "until_ms", past)
+    found = await traces.get(store, *WHO)
+    assert found is not None
+    assert (found.ended, found.ended_ms) == ("time", past)
+    late = [entry(store, 2, at_ms=past), entry(store, 3, at_ms=past + 1)]
+    assert await append(store, trace, late, batch=2) == "ended"
+    assert await kept(store) == ["[1]", "[2]"]
+    assert not await traces.stop(store, *WHO)
+
+
+async def test_what_passed_before_the_stop_is_kept_and_nothing_after(store: Store) -> None:
+    trace = await started(store)
+    before = entry(store, 1)
+    assert await traces.stop(store, *WHO)
+    assert not await traces.stop(store, *WHO)
+    after = entry(store, 2, at_ms=store.server_time_ms() + 1000)
+    assert await append(store, trace, [before, after], batch=1) == "ended"
+    assert await kept(store) == ["[1]"]
+    found = await traces.get(store, *WHO)
+    assert found is not None
+    assert found.ended == "stopped"
+    assert await traces.running(store, ["acme"]) == set()
+    for key in (KEYS.trace, KEYS.trace_frames):
+        assert 0 < await store.execute("PTTL", key) <= traces.KEPT_MS
+
+
+async def test_a_new_trace_takes_the_place_of_the_one_before(store: Store) -> None:
+    first = await started(store)
+    await append(store, first, [entry(store, 1)], batch=1)
+    second = await started(store, frames=7)
+    assert second.id != first.id
+    assert (second.frames, second.frames_most) == (0, 7)
+    assert await append(store, first, [entry(store, 2)], batch=2) == "gone"
+    assert await append(store, second, [entry(store, 3)], batch=1) == "recording"
+    assert await kept(store) == ["[3]"]
+    assert await store.execute("PTTL", KEYS.trace_frames) > traces.KEPT_MS
+
+
+async def test_a_session_learns_of_it(store: Store) -> None:
+    """At its claim, or by a wake-up; and whoever missed that finds it among the running."""
+    node = nodes.new_incarnation()
+    await nodes.register(store, node, Node(kind="gateway", host="h", pid=1, started_ms=1))
+    assert (await claimed(store, f"{node}/1")).trace is None
+    trace = await started(store)
+    running = Running(trace.id, trace.until_ms)
+    [(_, message)] = await inbox.read(store, node, "0", 100)
+    assert message == {"kind": "trace", "member": KEYS.member}
+    assert await traces.running_of(store, KEYS) == running
+    assert await traces.running(store, ["other", "acme"]) == {WHO}
+    assert (await claimed(store, f"{node}/2")).trace == running
+    await traces.stop(store, *WHO)
+    assert len(await inbox.read(store, node, "0", 100)) == 2
+    assert (await claimed(store, f"{node}/3")).trace is None
+
+
+async def test_it_goes_with_its_charge_point(store: Store) -> None:
+    trace = await started(store)
+    await append(store, trace, [entry(store, 1)], batch=1)
+    assert await charge_points.delete(store, *WHO)
+    assert await traces.get(store, *WHO) is None
+    assert await append(store, trace, [entry(store, 2)], batch=2) == "gone"
+    assert await store.execute("EXISTS", KEYS.trace, KEYS.trace_frames) == 0
+
+
+async def test_a_tenant_has_so_many_at_once(store: Store) -> None:
+    until = store.server_time_ms() + 60_000
+    for number in range(traces.RUNNING_MOST):
+        await store.execute("ZADD", keys.traces("acme"), until, f"other-{number}")
+    await charge_points.put(store, *WHO, Settings())
+    refused = await traces.start(store, *WHO, minutes=1, frames=1, size=1000)
+    assert isinstance(refused, TooMany)
+    assert len(refused.charge_points) == traces.RUNNING_MOST
+    await store.execute("ZADD", keys.traces("acme"), 1, "other-7")  # Its time has passed.
+    await started(store)
+    await started(store)  # Its own place is its own.
+
+
+@pytest.mark.parametrize("over", [{"minutes": 61}, {"frames": 0}, {"size": traces.BYTES_MOST + 1}])
+async def test_bounds_are_bounds(store: Store, over: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="out of bounds"):
+        await started(store, **over)

@@ -1,0 +1,270 @@
+import msgspec
+import pytest
+
+from state import keys
+from state.errors import IdsExhausted
+from state.keys import ChargePointKeys
+from state.nodes.leases import Lease
+from state.store import Store
+from state.transactions import (
+    Hold,
+    Orphaned,
+    Replayed,
+    Started,
+    Stopped,
+    StopReplayed,
+    find_start,
+    fingerprint,
+    get,
+    orphans,
+    start,
+    stop,
+)
+from tests.state.charging import ANSWER, a_start, a_stop, claimed, events, seconds_since_2025
+
+
+async def started(store: Store, lease: Lease, **changes: object) -> Started:
+    outcome = await start(store, lease, a_start(**changes), ANSWER)
+    assert isinstance(outcome, Started)
+    return outcome
+
+
+async def stopped(store: Store, lease: Lease, transaction_id: int, **changes: object) -> Stopped:
+    outcome = await stop(store, lease, a_stop(transaction_id, **changes), ANSWER)
+    assert type(outcome) is Stopped
+    return outcome
+
+
+async def test_the_first_id_is_the_seconds_since_2025_and_the_next_one_more(store: Store) -> None:
+    lease = await claimed(store)
+    first = await started(store, lease)
+    assert abs(first.id - seconds_since_2025(store)) <= 2
+    second = await started(store, lease, connector_id=2)
+    assert second.id == first.id + 1 == lease.last_transaction_id
+
+
+async def test_a_start_is_an_event_and_an_open_transaction(store: Store) -> None:
+    lease = await claimed(store)
+    outcome = await started(store, lease, reservation_id=7)
+    assert outcome == Started(id=outcome.id, fence="ok", clock_fault=False, superseded=None)
+    found = await get(store, "demo", f"CP.1.{outcome.id}")
+    assert found is not None
+    assert (found.charge_point, found.id, found.connector_id, found.id_tag) == ("CP.1", outcome.id, 1, "Tag")
+    assert (found.started_at, found.meter_start, found.reservation_id) == ("2026-01-01T00:00:00Z", 100, 7)
+    assert (found.stopped_at, found.meter_stop, found.energy_wh) == (None, None, None)
+    (kind, data) = (await events(store, lease))[0]
+    assert kind == "transaction.started"
+    assert data["transaction_id"] == f"CP.1.{outcome.id}"
+
+
+async def test_a_stale_last_id_is_put_right(store: Store) -> None:
+    lease, other = await claimed(store), await claimed(store)
+    first = await started(store, lease)
+    assert (await started(store, other, connector_id=2)).id == first.id + 1
+
+
+async def test_a_last_id_ahead_of_a_wiped_store_is_honoured(store: Store) -> None:
+    lease = await claimed(store)
+    lease.last_transaction_id = 1_500_000_000
+    await store.execute("FLUSHALL")
+    outcome = await started(store, lease)
+    assert (outcome.id, outcome.fence) == (1_500_000_001, "lost")
+
+
+async def test_a_last_id_ahead_of_the_clock_is_learned_from_the_store(store: Store) -> None:
+    lease = await claimed(store)
+    await store.execute("HSET", lease.keys.record, "last_transaction_id", 1_500_000_000)
+    lease.last_transaction_id = 1_499_999_999
+    assert (await started(store, lease)).id == 1_500_000_001
+
+
+async def test_an_id_proposed_by_a_slow_clock_is_put_right(store: Store) -> None:
+    lease = await claimed(store)
+    right = seconds_since_2025(store)
+    store._clock_offset_ms -= 3_600_000
+    assert right <= (await started(store, lease)).id <= right + 5
+
+
+async def test_a_stop_of_the_superseded_one_leaves_the_pointer_to_the_later(store: Store) -> None:
+    lease = await claimed(store)
+    first, second = await started(store, lease, id_tag="one"), await started(store, lease, id_tag="two")
+    await stopped(store, lease, first.id)
+    third = await started(store, lease, id_tag="three")
+    assert third.superseded == Hold("two", fingerprint(a_start(id_tag="two")))
+    assert second.id < third.id
+
+
+async def test_an_id_whose_transaction_exists_is_not_given_again(store: Store) -> None:
+    lease = await claimed(store)
+    first = await started(store, lease)
+    await store.execute("DEL", lease.keys.record)
+    lease.last_transaction_id = first.id - 1
+    assert (await started(store, lease, connector_id=2)).id == first.id + 1
+
+
+async def test_beyond_int32_ids_are_exhausted_but_a_replay_still_works(store: Store) -> None:
+    lease = await claimed(store)
+    lease.last_transaction_id = 2**31 - 2
+    last = await started(store, lease)
+    assert last.id == 2**31 - 1
+    with pytest.raises(IdsExhausted):
+        await start(store, lease, a_start(connector_id=2), ANSWER)
+    replayed = await start(store, lease, a_start(), b"other")
+    assert replayed == Replayed(id=last.id, answer=ANSWER, fence="ok")
+    with pytest.raises(IdsExhausted):  # A new session learns the same from the store.
+        await start(store, await claimed(store), a_start(connector_id=2), ANSWER)
+
+
+async def test_a_resent_start_gets_the_stored_answer(store: Store) -> None:
+    lease = await claimed(store)
+    assert await find_start(store, lease, a_start()) is None
+    first = await started(store, lease)
+    expected = Replayed(id=first.id, answer=ANSWER, fence="ok")
+    assert await find_start(store, lease, a_start(id_tag="tAG")) == expected
+    assert await start(store, lease, a_start(id_tag="TAG"), b"other") == expected
+    await stopped(store, lease, first.id)
+    assert await find_start(store, lease, a_start()) == expected
+    assert await start(store, lease, a_start(), b"other") == expected
+    assert len(await events(store, lease)) == 2
+
+
+async def test_each_part_of_a_start_tells_it_from_another() -> None:
+    base = a_start()
+    changes: list[dict[str, object]] = [
+        {"connector_id": 2},
+        {"id_tag": "tag2"},
+        {"timestamp": "2026-01-01T00:00:01Z"},
+        {"meter_start": 101},
+    ]
+    assert len({fingerprint(base), *(fingerprint(a_start(**change)) for change in changes)}) == 5
+    assert fingerprint(a_start(received_ms=5, plausible=False, reservation_id=3)) == fingerprint(base)
+
+
+async def test_a_stuck_clock_charging_three_times_gives_three_transactions(store: Store) -> None:
+    lease, stuck = await claimed(store), a_start(timestamp="1970-01-01T00:00:00Z", plausible=False)
+    ids, faults = [], []
+    for _ in range(3):
+        outcome = await start(store, lease, stuck, ANSWER)
+        assert isinstance(outcome, Started)
+        assert await find_start(store, lease, stuck) == Replayed(id=outcome.id, answer=ANSWER, fence="ok")
+        ids.append(outcome.id)
+        faults.append(outcome.clock_fault)
+        await stopped(store, lease, outcome.id)
+        assert await find_start(store, lease, stuck) is None
+    assert len(set(ids)) == 3
+    assert faults == [False, True, True]
+
+
+async def test_a_resent_stop_does_not_void_the_hold_of_a_later_start_with_the_same_fingerprint(
+    store: Store,
+) -> None:
+    lease, stuck = await claimed(store), a_start(plausible=False)
+    first = await start(store, lease, stuck, ANSWER)
+    assert isinstance(first, Started)
+    assert (await stopped(store, lease, first.id)).fingerprint == fingerprint(stuck)
+    assert isinstance(await start(store, lease, stuck, ANSWER), Started)
+    again = await stop(store, lease, a_stop(first.id), b"other")
+    assert isinstance(again, StopReplayed)
+    assert again.fingerprint == ""
+
+
+async def test_a_new_start_supersedes_the_hold_of_the_open_one_which_stays_open(store: Store) -> None:
+    lease = await claimed(store)
+    first = await started(store, lease, id_tag="one tag")
+    second = await started(store, lease, id_tag="another")
+    assert second.superseded == Hold("one tag", fingerprint(a_start(id_tag="one tag")))
+    for transaction_id in (first.id, second.id):
+        found = await get(store, "demo", f"CP.1.{transaction_id}")
+        assert found is not None
+        assert found.stopped_at is None
+    assert (await started(store, lease, connector_id=2)).superseded is None
+    await stopped(store, lease, second.id)
+    assert (await started(store, lease, id_tag="a third")).superseded is None
+
+
+async def test_a_stop_is_written_once(store: Store) -> None:
+    lease = await claimed(store)
+    first = await started(store, lease)
+    expected = Stopped(
+        answer=ANSWER,
+        fence="ok",
+        id_tag="Tag",
+        fingerprint=fingerprint(a_start()),
+        connector_id=1,
+        meter_start=100,
+    )
+    assert await stopped(store, lease, first.id, meter_stop=350, reason="Local", id_tag="Tag") == expected
+    before = await get(store, "demo", f"CP.1.{first.id}")
+    assert before is not None
+    assert (before.energy_wh, before.reason, before.stop_id_tag) == (250, "Local", "Tag")
+    again = await stop(store, lease, a_stop(first.id, meter_stop=999, reason="Reboot"), b"other")
+    assert again == StopReplayed(**msgspec.structs.asdict(expected))
+    assert await get(store, "demo", f"CP.1.{first.id}") == before
+    assert [kind for kind, _ in await events(store, lease)] == ["transaction.started", "transaction.stopped"]
+
+
+async def test_energy_below_zero_is_reported_as_it_is(store: Store) -> None:
+    lease = await claimed(store)
+    first = await started(store, lease, meter_start=100)
+    await stopped(store, lease, first.id, meter_stop=-1)
+    found = await get(store, "demo", f"CP.1.{first.id}")
+    assert found is not None
+    assert found.energy_wh == -101
+
+
+@pytest.mark.parametrize("wire_id", ["-1", "0", "9223372036854775807", "007", "nonsense{}/:", ""])
+async def test_a_stop_of_an_unknown_id_is_an_orphan_and_never_moves_the_ids(
+    store: Store, wire_id: str
+) -> None:
+    lease = await claimed(store)
+    assert await stop(store, lease, a_stop(wire_id), ANSWER) == Orphaned(
+        answer=ANSWER, fence="ok", replayed=False
+    )
+    assert await store.execute("HGET", lease.keys.record, "last_transaction_id") is None
+    again = await stop(store, lease, a_stop(wire_id), b"other")
+    assert again == Orphaned(answer=ANSWER, fence="ok", replayed=True)
+    [(kind, data)] = await events(store, lease)
+    assert (kind, data["transaction_id"]) == ("transaction.orphan_stop", f"CP.1.{wire_id}")
+    assert abs((await started(store, lease)).id - seconds_since_2025(store)) <= 2
+
+
+async def test_an_id_is_compared_as_text(store: Store) -> None:
+    lease = await claimed(store)
+    first = await started(store, lease)
+    for alike in (f"0{first.id}", f"{first.id}.0", f" {first.id}"):
+        assert isinstance(await stop(store, lease, a_stop(alike), ANSWER), Orphaned)
+
+
+async def test_two_different_stops_with_the_same_unknown_id_are_both_kept(store: Store) -> None:
+    lease = await claimed(store)
+    for meter in (1, 2, 1):
+        await stop(store, lease, a_stop(-1, meter_stop=meter, received_ms=meter), ANSWER)
+    kept = await orphans.read(store, "demo", "CP.1")
+    assert [orphan.meter_stop for orphan in kept.items] == [1, 2]
+    assert kept.evicted == 0
+
+
+@pytest.mark.parametrize(("epoch", "fence"), [(1, "newer"), (9, "lost")])
+async def test_facts_of_a_stale_session_are_kept_and_only_the_pointer_is_fenced(
+    store: Store, epoch: int, fence: str
+) -> None:
+    lease = await claimed(store, epoch=2)
+    stale = Lease(ChargePointKeys("demo", "CP.1"), "old/1", epoch)
+    theirs = await started(store, stale, id_tag="theirs")
+    assert theirs.fence == fence
+    assert await store.execute("HGETALL", lease.keys.open) == {}
+    open_ones = await store.execute("ZRANGE", lease.keys.open_transactions, 0, -1)
+    assert [name.rpartition(b"/")[2] for name in open_ones] == [str(theirs.id).encode()]
+    ours = await started(store, lease)
+    assert ours.superseded is None
+    outcome = await stopped(store, stale, ours.id)
+    assert outcome.fence == fence
+    assert await store.execute("HGETALL", lease.keys.open) == {}
+
+
+async def test_names_with_separators_reach_no_other_charge_point(store: Store) -> None:
+    lease = Lease(ChargePointKeys("a/b", "c{}:d/1"), "node/1", 1)
+    outcome = await started(store, lease)
+    assert await get(store, "a/b", f"c{{}}:d/1.{outcome.id}") is not None
+    assert await get(store, "a", f"b/c{{}}:d/1.{outcome.id}") is None
+    assert await store.execute("ZCARD", keys.transactions(lease.keys.partition, "a/b")) == 1

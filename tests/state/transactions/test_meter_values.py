@@ -1,0 +1,156 @@
+import msgspec
+import pytest
+
+from state.nodes.leases import Lease
+from state.store import Store
+from state.transactions import Started, meter_values, start, stop
+from state.transactions.meter_values import MeterValues
+from tests.state.charging import ANSWER, a_start, a_stop, claimed, events
+
+
+async def charging(store: Store, lease: Lease) -> str:
+    outcome = await start(store, lease, a_start(), ANSWER)
+    assert isinstance(outcome, Started)
+    return str(outcome.id)
+
+
+async def append(
+    store: Store, lease: Lease, transaction_id: str | None, n: int, *, connector_id: int = 1, at_ms: int = 0
+) -> str:
+    appended = await meter_values.append(
+        store,
+        lease,
+        connector_id=connector_id,
+        transaction_id=transaction_id,
+        payload=b'[{"n":%d}]' % n,
+        received_ms=at_ms or 1_767_225_600_000 + n,
+    )
+    return appended.fence
+
+
+async def test_values_come_back_as_they_were_sent_in_the_order_of_arrival(store: Store) -> None:
+    lease = await claimed(store)
+    transaction_id = await charging(store, lease)
+    for n in (3, 1, 2):
+        assert await append(store, lease, transaction_id, n, at_ms=10 - n) == "ok"
+    assert await meter_values.read(store, "demo", "CP.1", transaction_id) == [
+        MeterValues(
+            connector_id=1, transaction_id=transaction_id, received_ms=10 - n, payload=b'[{"n":%d}]' % n
+        )
+        for n in (3, 2, 1)
+    ]
+    assert await meter_values.read(store, "demo", "CP.1", 1) == []
+
+
+async def test_an_exact_repeat_is_stored_once_whenever_it_comes(store: Store) -> None:
+    lease = await claimed(store)
+    for transaction_id in (await charging(store, lease), "-1", None):
+        before = len(await events(store, lease))
+        for at_ms, n in enumerate((1, 1, 2, 1), 1):
+            assert await append(store, lease, transaction_id, n, at_ms=at_ms) == "ok"
+        assert len(await events(store, lease)) == before + 2
+    [first, second] = await meter_values.read(store, "demo", "CP.1", str(lease.last_transaction_id))
+    assert (first.received_ms, second.received_ms) == (1, 3)
+    strays = await meter_values.read_strays(store, "demo", "CP.1", 1)
+    assert sorted(m.received_ms for m in strays) == [1, 1, 3, 3]
+
+
+async def test_the_main_meters_values_of_a_transaction_are_its_own(store: Store) -> None:
+    lease = await claimed(store)
+    transaction_id = await charging(store, lease)
+    for connector_id in (0, 1):
+        await append(store, lease, transaction_id, 1, connector_id=connector_id)
+    stored = await meter_values.read(store, "demo", "CP.1", transaction_id)
+    assert {m.connector_id for m in stored} == {0, 1}
+
+
+async def test_the_data_of_the_stop_is_kept_and_told_apart(store: Store) -> None:
+    lease = await claimed(store)
+    transaction_id = await charging(store, lease)
+    await append(store, lease, transaction_id, 1)
+    for _ in range(2):
+        await stop(store, lease, a_stop(transaction_id, data=b'[{"n":1}]'), ANSWER)
+    await append(store, lease, transaction_id, 2)  # Some keep sending after the stop.
+    stored = await meter_values.read(store, "demo", "CP.1", transaction_id)
+    assert {(m.connector_id, m.payload) for m in stored} == {
+        (1, b'[{"n":1}]'),
+        (None, b'[{"n":1}]'),
+        (1, b'[{"n":2}]'),
+    }
+
+
+async def test_an_event_refers_to_the_values_without_copying_them(store: Store) -> None:
+    lease = await claimed(store)
+    transaction_id = await charging(store, lease)
+    await append(store, lease, transaction_id, 1)
+    await append(store, lease, '"\n\\', 2, connector_id=2)
+    await append(store, lease, None, 3, connector_id=0)
+    assert (await events(store, lease))[1:] == [
+        ("meter_values", {"connector_id": 1, "transaction_id": f"CP.1.{transaction_id}"}),
+        ("meter_values", {"connector_id": 2, "transaction_id": 'CP.1."\n\\'}),
+        ("meter_values", {"connector_id": 0, "transaction_id": None}),
+    ]
+
+
+@pytest.mark.parametrize("transaction_id", [None, "-1", "0", "a\nb", "é", "9223372036854775807"])
+async def test_strays_keep_the_id_they_came_with_and_the_oldest_give_way(
+    store: Store, transaction_id: str | None
+) -> None:
+    lease = await claimed(store)
+    for n in range(260):
+        await append(store, lease, transaction_id, n)
+    strays = await meter_values.read_strays(store, "demo", "CP.1", 1)
+    assert [m.payload for m in strays] == [b'[{"n":%d}]' % n for n in range(4, 260)]
+    assert {m.transaction_id for m in strays} == {transaction_id}
+    assert await meter_values.read_strays(store, "demo", "CP.1", 2) == []
+
+
+async def test_made_up_connectors_do_not_make_up_keys(store: Store) -> None:
+    lease = await claimed(store)
+    for connector_id in (*range(250, 270), -1, 2**31 - 1):
+        await append(store, lease, None, 1, connector_id=connector_id)
+    assert len(await store.execute("KEYS", "*stray*")) == 6
+    shared = await meter_values.read_strays(store, "demo", "CP.1", 2**31 - 1)
+    assert {m.connector_id for m in shared} == {*range(255, 270), -1, 2**31 - 1}
+
+
+async def test_a_stale_sessions_values_are_kept(store: Store) -> None:
+    lease = await claimed(store, epoch=2)
+    transaction_id = await charging(store, lease)
+    for epoch, fence in ((1, "newer"), (3, "lost")):
+        stale = Lease(lease.keys, "old/1", epoch)
+        assert await append(store, stale, transaction_id, epoch) == fence
+    assert len(await meter_values.read(store, "demo", "CP.1", transaction_id)) == 2
+
+
+async def test_a_long_message_comes_back_whole(store: Store) -> None:
+    lease = await claimed(store)
+    transaction_id = await charging(store, lease)
+    payload = msgspec.json.encode([{"timestamp": str(n)} for n in range(3000)])
+    await meter_values.append(
+        store, lease, connector_id=1, transaction_id=transaction_id, payload=payload, received_ms=1
+    )
+    [stored] = await meter_values.read(store, "demo", "CP.1", transaction_id)
+    assert stored.payload == payload
+
+
+async def test_many_connectors_and_a_new_epoch_mix_up_nothing(store: Store) -> None:
+    lease = await claimed(store)
+    transaction_id = await charging(store, lease)
+    for at_ms in range(1, 4):
+        for connector_id in range(6):
+            await append(store, lease, transaction_id, at_ms, connector_id=connector_id, at_ms=at_ms)
+            await append(store, lease, None, at_ms, connector_id=connector_id, at_ms=at_ms)
+    kept = await meter_values.read(store, "demo", "CP.1", transaction_id)
+    assert [(one.received_ms, one.connector_id) for one in kept] == [
+        (t, c) for t in range(1, 4) for c in range(6)
+    ]
+    for connector_id in range(6):
+        strays = await meter_values.read_strays(store, "demo", "CP.1", connector_id)
+        assert [(one.received_ms, one.connector_id) for one in strays] == [
+            (t, connector_id) for t in range(1, 4)
+        ]
+    lease.epoch -= 1
+    assert await append(store, lease, transaction_id, 1, at_ms=9) == "newer"
+    lease.epoch += 2
+    assert await append(store, lease, transaction_id, 1, at_ms=9) == "lost"

@@ -1,0 +1,245 @@
+"""The Lua steps of transactions against a plain model of what they promise, by generated stories."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.keys import ChargePointKeys
+from state.nodes.leases import Fence, Lease
+from state.store import Store, StoreConfig, open_store
+from state.transactions import (
+    Orphaned,
+    Replayed,
+    Start,
+    Started,
+    Stop,
+    Stopped,
+    StopReplayed,
+    find_start,
+    fingerprint,
+    get,
+    meter_values,
+    orphans,
+    start,
+    stop,
+)
+from tests.state.charging import a_start, a_stop, claimed
+
+
+@dataclass
+class Known:
+    start: Start
+    answer: bytes
+    stop: Stop | None = None
+    stop_answer: bytes = b""
+
+
+@dataclass
+class Model:
+    """The store. What happens to ids across a wipe is in `issued`, which no wipe empties."""
+
+    transactions: dict[int, Known] = field(default_factory=dict)
+    by_fingerprint: dict[str, int] = field(default_factory=dict)
+    pointers: dict[int, int] = field(default_factory=dict)
+    orphans: dict[tuple[str, str, int, str | None], bytes] = field(default_factory=dict)
+    values: dict[int, set[tuple[int | None, bytes]]] = field(default_factory=dict)
+    strays: set[tuple[int, str | None, bytes]] = field(default_factory=set)
+    issued: set[int] = field(default_factory=set)
+    wiped: bool = False  # And no session has re-adopted its lease yet.
+
+    def replay_of(self, wanted: Start) -> int | None:
+        number = self.by_fingerprint.get(fingerprint(wanted))
+        if number is None or (self.transactions[number].stop is not None and not wanted.plausible):
+            return None
+        return number
+
+    def wipe(self) -> None:
+        self.__init__(issued=self.issued, wiped=True)  # type: ignore[misc] # All else as it began.
+
+
+STARTS = st.tuples(st.integers(1, 2), st.sampled_from(["TAG", "tag", "other"]), st.booleans())
+STORIES = st.lists(
+    st.one_of(
+        # Twice, and an id of a few: most stories are about charging.
+        st.tuples(st.just("start"), STARTS, st.booleans()),
+        st.tuples(st.just("start"), STARTS, st.just(value=False)),
+        st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 1), st.booleans()),
+        st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 1), st.booleans()),
+        st.tuples(
+            st.just("unknown stop"), st.sampled_from(["-1", "0", "5"]), st.integers(0, 2), st.booleans()
+        ),
+        st.tuples(st.just("values"), st.integers(-2, 3), st.integers(0, 2), st.booleans()),
+        st.tuples(st.just("wipe"), st.integers(0, 4), st.booleans()),
+    ),
+    min_size=5,
+    max_size=30,
+)
+
+
+class Story:
+    def __init__(self, store: Store, lease: Lease) -> None:
+        self.store, self.lease, self.model, self.answers = store, lease, Model(), 0
+        self.stale = Lease(ChargePointKeys("demo", "CP.1"), "old/1", 1)
+
+    def session(self, *, stale: bool) -> tuple[Lease, Fence]:
+        if self.model.wiped:
+            return (self.stale if stale else self.lease), "lost"
+        return (self.stale, "newer") if stale else (self.lease, "ok")
+
+    def answer(self) -> bytes:
+        self.answers += 1
+        return b'{"n":%d}' % self.answers
+
+    async def start(self, what: tuple[int, str, bool], stale: bool) -> None:  # noqa: FBT001 # Drawn.
+        model, (lease, fence), answer = self.model, self.session(stale=stale), self.answer()
+        connector, tag, plausible = what
+        timestamp = "2026-01-01T00:00:00Z" if plausible else "1970-01-01T00:00:00Z"
+        wanted = a_start(connector_id=connector, id_tag=tag, timestamp=timestamp, plausible=plausible)
+        expected = model.replay_of(wanted)
+        found = await find_start(self.store, lease, wanted)
+        outcome = await start(self.store, lease, wanted, answer)
+        if expected is not None:
+            replayed = Replayed(id=expected, answer=model.transactions[expected].answer, fence=fence)
+            assert (found, outcome) == (replayed, replayed)
+            return
+        assert found is None
+        assert isinstance(outcome, Started)
+        assert outcome.id not in model.issued
+        assert 0 < outcome.id < 2**31
+        assert outcome.fence == fence
+        mark = fingerprint(wanted)
+        assert outcome.clock_fault == (mark in model.by_fingerprint)
+        before = model.pointers.get(connector) if fence == "ok" else None
+        if before is None:
+            assert outcome.superseded is None
+        else:
+            assert outcome.superseded is not None
+            old = model.transactions[before].start
+            assert outcome.superseded == (old.id_tag, fingerprint(old))
+        if fence == "ok":
+            model.pointers[connector] = outcome.id
+        model.issued.add(outcome.id)
+        model.transactions[outcome.id] = Known(wanted, answer)
+        model.by_fingerprint[mark] = outcome.id
+
+    async def stop(self, nth: int, meter: int, stale: bool) -> None:  # noqa: FBT001 # Drawn.
+        if len(self.model.issued) <= nth:
+            return
+        await self._stop(str(sorted(self.model.issued)[nth]), meter, stale=stale)
+
+    async def unknown_stop(self, wire_id: str, meter: int, stale: bool) -> None:  # noqa: FBT001 # Drawn.
+        await self._stop(wire_id, meter, stale=stale)
+
+    async def _stop(self, wire_id: str, meter: int, *, stale: bool) -> None:
+        model, (lease, fence), answer = self.model, self.session(stale=stale), self.answer()
+        wanted = a_stop(wire_id, meter_stop=meter, data=b'[{"n":%d}]' % meter)
+        outcome = await stop(self.store, lease, wanted, answer)
+        known = model.transactions.get(int(wire_id))
+        if known is None:
+            facts = (wire_id, wanted.timestamp, meter, wanted.id_tag)
+            replayed = facts in model.orphans
+            first = model.orphans.setdefault(facts, answer)
+            assert outcome == Orphaned(answer=first, fence=fence, replayed=replayed)
+            model.strays.add((0, wire_id, wanted.data or b""))
+            return
+        mark, again = fingerprint(known.start), known.stop is not None
+        if not again:
+            known.stop, known.stop_answer = wanted, answer
+            model.values.setdefault(int(wire_id), set()).add((None, wanted.data or b""))
+            if model.pointers.get(known.start.connector_id) == int(wire_id):
+                del model.pointers[known.start.connector_id]
+        latest = model.by_fingerprint[mark] == int(wire_id)
+        assert outcome == (StopReplayed if again else Stopped)(
+            answer=known.stop_answer,
+            fence=fence,
+            id_tag=known.start.id_tag,
+            fingerprint=mark if latest else "",
+            connector_id=known.start.connector_id,
+            meter_start=known.start.meter_start,
+        )
+
+    async def values(self, nth: int, reading: int, stale: bool) -> None:  # noqa: FBT001 # Drawn.
+        model, (lease, fence) = self.model, self.session(stale=stale)
+        issued = sorted(model.issued)
+        number = "-1" if nth == -1 else str(issued[nth]) if 0 <= nth < len(issued) else None
+        payload = b'[{"reading":%d}]' % reading
+        appended = await meter_values.append(
+            self.store, lease, connector_id=1, transaction_id=number, payload=payload, received_ms=reading
+        )
+        if number is not None and int(number) in model.transactions:
+            known = model.values.setdefault(int(number), set())
+            expected = "repeated" if (1, payload) in known else "kept"
+            known.add((1, payload))
+        else:
+            expected = "repeated" if (1, number, payload) in model.strays else "stray"
+            model.strays.add((1, number, payload))
+        assert appended == (expected, fence)
+
+    async def wipe(self, rarely: int, readopted: bool) -> None:  # noqa: FBT001 # Drawn.
+        if rarely:
+            return
+        await self.store.execute("FLUSHALL")
+        # A session that knows nothing is kept apart by the time base from the next second on: not waited for.
+        self.lease.last_transaction_id = self.stale.last_transaction_id = max(self.model.issued, default=0)
+        self.model.wipe()
+        if readopted:
+            await claimed(self.store, epoch=2)
+            self.model.wiped = False
+
+    async def check(self) -> None:
+        model, keys = self.model, self.lease.keys
+        open_ones = {n for n, known in model.transactions.items() if known.stop is None}
+        for index, expected in (
+            (keys.history, set(model.transactions)),
+            (keys.transactions, set(model.transactions)),
+            (keys.open_transactions, open_ones),
+        ):
+            names = await self.store.execute("ZRANGE", index, 0, -1)
+            assert {int(name.rpartition(b"/")[2]) for name in names} == expected
+        pointers = await self.store.execute("HGETALL", keys.open)
+        assert {int(c): int(p.split()[0]) for c, p in pointers.items()} == model.pointers
+        kept = await orphans.read(self.store, "demo", "CP.1")
+        assert {
+            (o.transaction_id, o.timestamp, o.meter_stop, o.id_tag): o.answer for o in kept.items
+        } == model.orphans
+        for number, known in model.transactions.items():
+            found = await get(self.store, "demo", f"CP.1.{number}")
+            assert found is not None
+            assert (found.id_tag, found.connector_id) == (known.start.id_tag, known.start.connector_id)
+            assert found.meter_stop == (None if known.stop is None else known.stop.meter_stop)
+            stored = await meter_values.read(self.store, "demo", "CP.1", number)
+            assert len(stored) == len(model.values.get(number, set()))
+            assert {(m.connector_id, m.payload) for m in stored} == model.values.get(number, set())
+        strays = {
+            (connector, m.transaction_id, m.payload)
+            for connector in (0, 1)
+            for m in await meter_values.read_strays(self.store, "demo", "CP.1", connector)
+        }
+        assert strays == model.strays
+
+
+@pytest.fixture(autouse=True)
+def _server(redis_url: str) -> None:
+    Url.value = redis_url
+
+
+class Url:
+    value = ""
+
+
+@settings(max_examples=300, deadline=None)
+@given(STORIES)
+def test_every_story_ends_as_the_model_says(steps: list[tuple[object, ...]]) -> None:
+    async def tell() -> None:
+        with trio.fail_after(20):
+            async with open_store(StoreConfig(url=Url.value)) as store:
+                await store.execute("FLUSHALL")
+                story = Story(store, await claimed(store, epoch=2))
+                for name, *arguments in steps:
+                    await getattr(story, str(name).replace(" ", "_"))(*arguments)
+                await story.check()
+
+    trio.run(tell)
