@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from admin.commands.hidden import Hider
 from admin.http import times
-from gateway.service.masking import MASK
-from gateway.service.secrets import names_secret
+from gateway.service.frame_masking import FrameMasker
+from gateway.service.secrets import MASK, names_secret
 from state.commands import Command
 
 _WITH_LOCATION = frozenset({"GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware"})
@@ -76,11 +75,11 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer:
-    hider = Hider(locations=command.action in _WITH_LOCATION)
-    payload, response, error = hider.hide(command.payload), command.response, command.error
+    masker = FrameMasker(locations=command.action in _WITH_LOCATION)
+    payload, response, error = masker.mask_json(command.payload), command.response, command.error
     if response is not None:
-        response = hider.hide(response)
-    shown = None if error is None else msgspec.json.decode(hider.hide(error), type=CommandError | None)
+        response = masker.mask_json(response)
+    shown = None if error is None else msgspec.json.decode(masker.mask_json(error), type=CommandError | None)
     if shown is not None and _sets_secret(command):
         # Charge points quote what they refuse.
         shown = CommandError(shown.code, MASK, MASK)

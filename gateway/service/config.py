@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import FieldInfo, fields
 
+from gateway.service.secrets import names_secret
 from gateway.service.settings import element_of, is_text, readable, struct_of
 
 PREFIX = "CSMS__"
 # Set by whoever starts a process of ours (the ready protocol of `csms up`), not by whoever configures it.
 _NOT_SETTINGS = {"READY_FD"}
-_SECRET_BYTES_MOST = 65_536
-_SECRET_NAMES = {"pepper", "password", "secret", "token", "api_key"}
+_SECRET_BYTES_MAX = 65_536
 _PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/\s]+@")
 
 type Struct = type[msgspec.Struct]
@@ -97,7 +97,7 @@ def _refuse_secrets(tree: Any, source: str, above: Name) -> None:
     if isinstance(tree, dict):
         for key, value in tree.items():
             _refuse_secrets(value, source, (*above, key))
-    elif isinstance(tree, str) and (above[-1] in _SECRET_NAMES or _PASSWORD_IN_URL.search(tree)):
+    elif isinstance(tree, str) and (_is_secret(above[-1]) or _PASSWORD_IN_URL.search(tree)):
         name = ".".join(above)
         raise ConfigError(
             f"{source}: {name} is a secret, which belongs in a file of its own (name it as {name}_file) "
@@ -164,14 +164,14 @@ def read_secret(setting: str, path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(_SECRET_BYTES_MOST + 1)
+            content = file.read(_SECRET_BYTES_MAX + 1)
         content.decode()
     except OSError as error:
         raise ConfigError(f"{setting}: cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{setting}: {path} is not UTF-8 text") from None
     content = content.rstrip(b"\r\n")
-    if not content or len(content) > _SECRET_BYTES_MOST:
+    if not content or len(content) > _SECRET_BYTES_MAX:
         raise ConfigError(f"{setting}: {path} is {'too long' if content else 'empty'}")
     return content
 
@@ -190,7 +190,11 @@ def _missing(kind: Struct, tree: Any, above: Name) -> Iterator[Name]:
 
 def _key_in_file(name: Name) -> str:
     """How the file may say it: of a secret, only where it is."""
-    return ".".join(name) + ("_file" if name[-1] in _SECRET_NAMES else "")
+    return ".".join(name) + ("_file" if _is_secret(name[-1]) else "")
+
+
+def _is_secret(setting: str) -> bool:
+    return names_secret(setting) and not setting.endswith("_file")
 
 
 def _names(kind: Struct, above: Name = ()) -> Iterator[Name]:

@@ -4,17 +4,14 @@ import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-MASK = "***"
-# A log line is for people: what a hostile peer sent is shown, but not all of it.
-_TEXT_MOST = 4_096
-_TRACEBACK_MOST = 32_768
-_ITEMS_MOST = 100
-_DEPTH_MOST = 6
+from gateway.service.secrets import MASK, PATTERN, ends_with_secret
 
-_SECRET_NAME = re.compile(
-    r"(?:^|_)(?:authorization|authorizationkey|password|passwd|token|secret|pepper|api_?key|cookie)$",
-    re.IGNORECASE,
-)
+# A log line is for people: what a hostile peer sent is shown, but not all of it.
+_TEXT_MAX = 4_096
+_TRACEBACK_MAX = 32_768
+_ITEMS_MAX = 100
+_DEPTH_MAX = 6
+
 _OF_SETTINGS: tuple[tuple[re.Pattern[str], str], ...] = (
     # An OCPP configuration entry, as JSON, as escaped JSON or as a repr, in either order of its two fields.
     (
@@ -54,12 +51,12 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"""(://)[^/\s"'<>@:]*+:[^\s"'<>]{0,256}@"""), rf"\1{MASK}@"),
     (re.compile(r"""(://)[^/\s"'<>]*@"""), rf"\1{MASK}@"),
     (
-        re.compile(r"""([?&](?:password|token|secret|api_?key|access_token)=)[^&\s"']+""", re.IGNORECASE),
+        re.compile(rf"""([?&][^=&\s"']{{0,64}}?(?:{PATTERN})=)[^&\s"']+""", re.IGNORECASE),
         rf"\1{MASK}",
     ),
     (
         re.compile(
-            r"""((?:pepper|password|passwd|secret|token|api_?key)\\*["']?\s*[:=]\s*b?\\*["'])[^"'\\]+""",
+            rf"""((?:{PATTERN})\\*["']?\s*[:=]\s*b?\\*["'])[^"'\\]+""",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",
@@ -85,7 +82,7 @@ def _masked_location(found: re.Match[str]) -> str:
     return f"://{userinfo}{found['rest']}{query}"
 
 
-def mask_text(text: str, most: int = _TEXT_MOST) -> str:
+def mask_text(text: str, most: int = _TEXT_MAX) -> str:
     """Return the text without credentials, and without what stands behind the first `most` characters."""
     cut = len(text) - most
     if cut > 0:
@@ -110,7 +107,7 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
     """
     for name, value in event.items():
         if isinstance(value, str) and name in ("exception", "stack"):
-            event[name] = mask_text(value, _TRACEBACK_MOST)
+            event[name] = mask_text(value, _TRACEBACK_MAX)
         else:
             event[name] = _masked(name, value, 0)
     return event
@@ -119,12 +116,12 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
 def _masked(name: str, value: Any, depth: int) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    if _SECRET_NAME.search(name):
+    if ends_with_secret(name) or name.lower().endswith("authorization"):
         return MASK
     if isinstance(value, str):
         return mask_text(value)
-    if isinstance(value, Mapping) and depth < _DEPTH_MOST:
-        items = list(value.items())[:_ITEMS_MOST]
+    if isinstance(value, Mapping) and depth < _DEPTH_MAX:
+        items = list(value.items())[:_ITEMS_MAX]
         secret_entry = any(str(part).lower() == "authorizationkey" for _, part in items)
         return {
             mask_text(str(key)): MASK
@@ -132,9 +129,9 @@ def _masked(name: str, value: Any, depth: int) -> Any:
             else _masked(str(key), part, depth + 1)
             for key, part in items
         }
-    if isinstance(value, (list, tuple, set, frozenset)) and depth < _DEPTH_MOST:
+    if isinstance(value, (list, tuple, set, frozenset)) and depth < _DEPTH_MAX:
         # A pair such as (b"authorization", b"Basic ...") is a header.
-        parts = list(value)[:_ITEMS_MOST]
+        parts = list(value)[:_ITEMS_MAX]
         first = _text(parts[0]) if len(parts) == 2 else ""
         return [_masked(first if i else "", part, depth + 1) for i, part in enumerate(parts)]
     return mask_text(_text(value))
@@ -142,7 +139,7 @@ def _masked(name: str, value: Any, depth: int) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, (bytes, bytearray)):
-        return bytes(value[: _TEXT_MOST + 1]).decode("utf-8", "backslashreplace")
+        return bytes(value[: _TEXT_MAX + 1]).decode("utf-8", "backslashreplace")
     try:
         return value if isinstance(value, str) else repr(value)
     except Exception as error:  # noqa: BLE001  logging must not fail for somebody's broken repr

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import trio
 
-from gateway.service.secrets import FrameMasker
+from gateway.service.frame_masking import FrameMasker
 from gateway.websocket.close_codes import Closed
 from state.errors import StoreUnavailable
 from state.traces import traces

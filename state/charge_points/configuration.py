@@ -27,7 +27,7 @@ MASK = "***"
 _JOINTS = re.compile(r"[\W_]+")
 _SECRET_WORDS = (
     *("authorizationkey", "password", "passwd", "passphrase", "pwd", "secret", "credential", "cookie"),
-    *("token", "apikey", "privatekey", "presharedkey", "basicauth"),
+    *("token", "apikey", "privatekey", "presharedkey", "basicauth", "pepper"),
 )
 """The same as in gateway/service/secrets.py."""
 

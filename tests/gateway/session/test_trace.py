@@ -11,7 +11,7 @@ import pytest
 import trio
 from hypothesis import given
 
-from gateway.service.secrets import FrameMasker
+from gateway.service.frame_masking import FrameMasker
 from gateway.session import trace
 from gateway.session.session import Session
 from gateway.session.trace import Recorder, _Passed
@@ -23,7 +23,7 @@ from state.nodes.leases import Connection, Lease
 from state.store import Store
 from state.traces import traces
 from state.traces.traces import Entry, Running, Trace
-from tests.gateway.service.test_secrets import frames, is_hidden
+from tests.gateway.service.test_frame_masking import frames, is_hidden
 
 KEYS = ChargePointKeys("acme", "CP-1")
 BYE = Closed(1000, "bye", "peer")

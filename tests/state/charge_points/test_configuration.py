@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.ocpp16.configuration_keys import KEYS as KEYS_OF_OCPP
-from gateway.service.secrets import names_secret
+from gateway.service.secrets import WORDS, names_secret
 from state import charge_points
 from state.charge_points import Settings, configuration
 from state.charge_points.configuration import KEPT, MASK, Configuration, Setting, Told
@@ -212,6 +212,10 @@ def test_a_secret_is_known_in_whatever_case(around: str, case: object) -> None:
 )
 def test_secrets_are_those_that_traces_hide(key: str, *, secret: bool) -> None:
     assert configuration.is_secret(key) == names_secret(key) == secret
+
+
+def test_the_words_that_name_a_secret_are_the_same_in_both_rooms() -> None:
+    assert tuple(word.replace(" ", "") for word in WORDS) == configuration._SECRET_WORDS
 
 
 def test_no_key_of_the_specification_but_one_is_secret() -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.service.secrets import FrameMasker
+from gateway.service.frame_masking import HINTS, FrameMasker
+from gateway.service.secrets import WORDS
 
 # Whatever stands between them: neither must be left, so that no part of a secret is.
 FIRST, LAST = "K7qX", "Z9wV"
@@ -189,3 +190,12 @@ def test_no_run_of_one_sign_is_divided_in_every_way(head: str, piece: str) -> No
     began = time.perf_counter()
     FrameMasker().mask((head + piece * 65_536)[:65_536].encode())
     assert time.perf_counter() - began < 5.0
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_no_word_that_names_a_secret_is_passed_over(word: str) -> None:
+    """The quick look for hints must find whatever the thorough one would."""
+    for spelt in (word, word.replace(" ", ""), word.replace(" ", "_").upper()):
+        frame = json.dumps({spelt: "hidden-value"})
+        assert any(hint in frame.lower() for hint in HINTS)
+        assert "hidden-value" not in FrameMasker().mask(frame.encode())

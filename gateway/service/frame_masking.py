@@ -1,0 +1,200 @@
+"""No credential in a recorded frame: what is secret is found by the shape of the JSON, not by patterns alone.
+
+The rest of the frame stays as it passed, byte for byte, for it is evidence. What is no JSON is read as far as
+it resembles it.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from gateway.service.masking import mask_credentials, mask_location
+from gateway.service.secrets import MASK, bare_name, names_secret
+
+_TOKEN = re.compile(
+    r""""(?:[^"\\]|\\.)*(?:"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)|[{}\[\]:,]|[^\s{}\[\]:,"']+""", re.DOTALL
+)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+# A frame without any of these holds nothing to hide: each secret word contains one.
+HINTS = (
+    *("key", "auth", "pass", "pwd", "secret", "credential", "cookie", "token", "pepper", "bearer", "basic "),
+    *("://", "%2f", "ocpp16", "csms_", "\\"),
+)
+# Members that say of which setting the others are: {"key": "AuthorizationKey", "value": ...}.
+_NAMING = frozenset({"key", "messageid", "name", "variable", "parameter"})
+_HARMLESS = frozenset({"readonly", "vendorid", "status"})
+_NO_VALUE = frozenset("]},:")
+_NESTED_MAX = 3
+_REMEMBERED_MAX = 32
+_REMEMBERED_LENGTH_MIN = 6
+"""Shorter ones would hide too much that only looks the same."""
+_REMEMBERED_LENGTH_MAX = 512
+_decode = msgspec.json.Decoder(float_hook=str).decode  # Any number is fine, whatever its size.
+_LITERAL_MAX = 256
+"""Characters of a text that are looked at as a name; a longer one would make a hostile frame expensive."""
+
+
+class _Member(NamedTuple):
+    name: str
+    start: int
+    end: int
+
+
+class _Open:
+    """An object or array whose end has not come yet."""
+
+    __slots__ = ("expects_value", "is_object", "literal", "members", "name", "start")
+
+    def __init__(self, *, is_object: bool) -> None:
+        self.is_object = is_object
+        self.members: list[_Member] = []
+        self.literal = ""
+        self.name = ""
+        self.expects_value = False
+        self.start: int | None = None
+
+    def end_member(self, end: int) -> None:
+        if self.start is not None:
+            self.members.append(_Member(self.name, self.start, end))
+        self.start, self.expects_value = None, False
+
+
+class FrameMasker:
+    """Of one trace or command: a secret that was seen once is hidden wherever it comes again.
+
+    With `locations` a link also loses its query, because many a link is signed by it.
+    """
+
+    def __init__(self, *, locations: bool = True) -> None:
+        self._locations = locations
+        self._seen: list[str] = []
+
+    def mask(self, frame: bytes) -> str:
+        """Return the frame as text, without credentials."""
+        text = frame.decode("utf-8", "backslashreplace")
+        if not self._may_hold_secrets(text):
+            return text
+        masked = self._mask(text, _NESTED_MAX)
+        return masked if _is_json(frame) else self._without_seen(self._without_credentials(masked))
+
+    def mask_json(self, written: msgspec.Raw) -> msgspec.Raw:
+        """Return a JSON value without credentials; null if it cannot be looked through."""
+        text = self.mask(bytes(written)).encode()
+        return msgspec.Raw(text if _is_json(text) else b"null")
+
+    def _may_hold_secrets(self, text: str) -> bool:
+        lower = text.lower()
+        return any(hint in lower for hint in HINTS) or any(secret in text for secret in self._seen)
+
+    def _without_credentials(self, text: str) -> str:
+        text = mask_credentials(text)
+        return mask_location(text) if self._locations else text
+
+    def _mask(self, text: str, depth: int) -> str:
+        tokens = list(_TOKEN.finditer(text))
+        changes: list[tuple[int, int, str]] = []
+        for start, end in _secret_values(text, tokens):
+            if end - start <= _REMEMBERED_LENGTH_MAX:
+                self._remember(_content(text[start:end]))
+            changes.append((start, end, _quoted(text[start])))
+        changes.extend(
+            (token.start(), token.end(), masked)
+            for token in tokens
+            if (literal := token[0])[0] in "\"'" and (masked := self._mask_literal(literal, depth))
+        )
+        parts: list[str] = []
+        at = 0
+        for start, end, new in sorted(changes, key=lambda change: (change[0], -change[1])):
+            if start >= at:  # Else it lies within what is hidden already.
+                parts += text[at:start], new
+                at = end
+        return "".join((*parts, text[at:]))
+
+    def _mask_literal(self, literal: str, depth: int) -> str:
+        """A string's own text: URLs, headers, and JSON within it. Empty if nothing is to be hidden."""
+        content = _content(literal)
+        if len(content) < _REMEMBERED_LENGTH_MIN or not self._may_hold_secrets(content):
+            return ""
+        masked = self._without_seen(self._without_credentials(content))
+        if "{" in masked:
+            # What we cannot look through we do not show.
+            masked = self._mask(masked, depth - 1) if depth else MASK
+        if masked == content:
+            return ""
+        return json.dumps(masked) if literal[0] == '"' else _quoted("'", masked)
+
+    def _remember(self, secret: str) -> None:
+        if len(secret) >= _REMEMBERED_LENGTH_MIN and secret not in self._seen:
+            self._seen = [*self._seen[-_REMEMBERED_MAX + 1 :], secret]
+
+    def _without_seen(self, text: str) -> str:
+        for secret in self._seen:
+            text = text.replace(secret, MASK)
+        return text
+
+
+def _secret_values(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:
+    """Where values stand that must not be shown. What is still open at the end counts as closed there."""
+    stack: list[_Open] = []
+    end = 0
+    for token in tokens:
+        sign, top = token[0], stack[-1] if stack else None
+        if top is not None and top.expects_value and sign not in _NO_VALUE:
+            top.start, top.expects_value = token.start(), False
+        match sign:
+            case "{" | "[":
+                stack.append(_Open(is_object=sign == "{"))
+            case "}" | "]" if top is not None:
+                yield from _of_object(text, stack.pop(), end)
+            case "," if top is not None:
+                top.end_member(end)
+            case ":" if top is not None and top.is_object and top.start is None:
+                top.name, top.expects_value = _content(top.literal), True
+            case _ if top is not None and top.start is None:
+                top.literal = sign[:_LITERAL_MAX]
+        end = token.end()
+    for unclosed in reversed(stack):
+        yield from _of_object(text, unclosed, end)
+
+
+def _of_object(text: str, found: _Open, end: int) -> Iterator[tuple[int, int]]:
+    found.end_member(end)
+    named_secret = any(
+        bare_name(member.name) in _NAMING and names_secret(_content(_beginning(text, member)))
+        for member in found.members
+    )
+    for member in found.members:
+        if names_secret(member.name) or (named_secret and bare_name(member.name) not in _NAMING | _HARMLESS):
+            yield member.start, member.end
+
+
+def _beginning(text: str, member: _Member) -> str:
+    return text[member.start : min(member.end, member.start + _LITERAL_MAX)]
+
+
+def _content(literal: str) -> str:
+    """A literal without its quotes and escapes, be they right or wrong."""
+    if literal[:1] in {'"', "'"}:
+        literal = literal[1:-1] if len(literal) > 1 and literal[-1] == literal[0] else literal[1:]
+    if "\\" not in literal:
+        return literal
+    content = _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _CONTROL.get(m[2], m[2]), literal)
+    return _PAIR.sub(lambda m: m[0].encode("utf-16", "surrogatepass").decode("utf-16"), content)
+
+
+def _quoted(like: str, content: str = MASK) -> str:
+    quote = "'" if like == "'" else '"'
+    return f"{quote}{content}{quote}"
+
+
+def _is_json(frame: bytes) -> bool:
+    try:
+        _decode(frame)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
