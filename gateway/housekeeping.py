@@ -8,7 +8,7 @@ import trio
 from gateway.node import Node
 from gateway.session import trace
 from gateway.session.close_reasons import REVOKED
-from state import commands, holds
+from state import commands, transactions
 from state.commands import sweep
 from state.errors import StateError
 from state.keys import PARTITIONS
@@ -16,7 +16,6 @@ from state.nodes import leases, nodes
 from state.nodes.liveness import Watch
 from state.tenants import tenants, tokens
 from state.traces import traces
-from state.transactions import facts
 
 log = structlog.get_logger()
 
@@ -131,10 +130,4 @@ async def sweep_share(node: Node, gateways: list[str]) -> None:
 
 async def prolong_holds(node: Node) -> None:
     """A driver's slot lasts as long as the transaction that the store knows as open, whoever began it."""
-    until_ms = node.store.server_time_ms() + holds.LASTS_MS
-    sessions = list(node.hub)
-    open_holds = await facts.open_holds(node.store, [session.lease for session in sessions])
-    for session, of_one in zip(sessions, open_holds, strict=True):
-        keys = session.lease.keys
-        members = [(hold.id_tag, holds.member(keys.id, hold.fingerprint)) for hold in of_one]
-        await holds.prolong(node.store, keys.tenant, members, until_ms)
+    await transactions.prolong_holds(node.store, [session.lease for session in node.hub])

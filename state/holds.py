@@ -6,6 +6,7 @@ A hold that nobody releases expires by itself; a member that asks again is given
 from collections.abc import Sequence
 
 from state import keys
+from state.keys import ChargePointKeys
 from state.scripts import script
 from state.store import Store
 from state.tenants.id_tags import fold
@@ -17,15 +18,10 @@ LASTS_MS = 3 * 3600 * 1000
 """How long a slot is taken for; prolonged every hour while its transaction lasts."""
 
 
-def member(charge_point: str, fingerprint: str) -> str:
-    return f"{keys.encode(charge_point)}/{fingerprint}"
-
-
-async def hold(  # noqa: PLR0917 # As many as name a hold.
-    store: Store, tenant: str, tag: str, member: str, maximum: int, until_ms: int
-) -> bool:
-    """Take one of the tag's `maximum` slots until then. False: others have them all."""
-    return await take(store, keys.holds(tenant, fold(tag)), member, maximum, until_ms)
+async def hold(store: Store, of: ChargePointKeys, tag: str, fingerprint: str, maximum: int) -> bool:
+    """Take one of the tag's `maximum` slots for LASTS_MS. False: others have them all."""
+    until_ms = store.server_time_ms() + LASTS_MS
+    return await take(store, _slots(of, tag), _member(of, fingerprint), maximum, until_ms)
 
 
 async def take(store: Store, key: str, member: str, maximum: int, until_ms: int) -> bool:
@@ -34,12 +30,21 @@ async def take(store: Store, key: str, member: str, maximum: int, until_ms: int)
     return bool(reply[0] == b"held")
 
 
-async def prolong(store: Store, tenant: str, of: Sequence[tuple[str, str]], until_ms: int) -> int:
-    """Let each (tag, member) hold on until then; returns how many do. What was released stays so."""
-    calls = [((keys.holds(tenant, fold(tag)),), (member, until_ms)) for tag, member in of]
+async def prolong(store: Store, of: ChargePointKeys, named: Sequence[tuple[str, str]]) -> int:
+    """Let each (tag, fingerprint) hold on for LASTS_MS; returns how many do. What was released stays so."""
+    until_ms = store.server_time_ms() + LASTS_MS
+    calls = [((_slots(of, tag),), (_member(of, fingerprint), until_ms)) for tag, fingerprint in named]
     return sum(reply[0] == b"held" for reply in await store.steps(_PROLONG, calls))
 
 
-async def release(store: Store, tenant: str, tag: str, member: str) -> bool:
+async def release(store: Store, of: ChargePointKeys, tag: str, fingerprint: str) -> bool:
     """Give the slot back. False: there was no such hold (any more)."""
-    return bool(await store.execute("ZREM", keys.holds(tenant, fold(tag)), member))
+    return bool(await store.execute("ZREM", _slots(of, tag), _member(of, fingerprint)))
+
+
+def _slots(of: ChargePointKeys, tag: str) -> str:
+    return keys.holds(of.tenant, fold(tag))
+
+
+def _member(of: ChargePointKeys, fingerprint: str) -> str:
+    return f"{keys.encode(of.id)}/{fingerprint}"

@@ -81,12 +81,12 @@ class ChargePoint:
             self.fault(odd)
         return parsed.ms
 
-    async def caught_up(self) -> None:
+    async def catch_up(self) -> None:
         """Wait, 5 s at most, until what it answered before this call is stored; it may speak of that."""
         if self.remembered is not None and not self.remembered.is_set():
             with trio.move_on_after(REMEMBERED_S):
                 await self.remembered.wait()
 
-    def met(self, fence: Fence) -> None:
+    def note_fence(self, fence: Fence) -> None:
         if fence != "ok":
             self.fence = fence

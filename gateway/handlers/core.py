@@ -9,22 +9,22 @@ from gateway.handlers.handler import Answered, Handler, Outcome
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo, Message
-from state import charge_points, holds, transactions
+from state import charge_points, transactions
 from state.charge_points import configuration, connectors
-from state.errors import StateError, StoreUnavailable
 from state.features import charging_profiles
+from state.tenants.id_tags import IdTag
 from state.transactions import meter_values as values
 from state.transactions import remote_starts
 
 OFFLINE_AFTER_MS = 120_000
-UNLIMITED = 2**31 - 1
+_UNLIMITED = 2**31 - 1
 
 
 async def boot_notification(
     _request: core.BootNotification, charge_point: ChargePoint
 ) -> core.BootNotificationResult:
     """By the operator's present policy. While that holds it back, `interval` says when to ask again."""
-    await charge_point.caught_up()  # A setting may have waited for this reboot.
+    await charge_point.catch_up()  # A setting may have waited for this reboot.
     booted = await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload)
     charge_point.registration = charge_point.policy = booted.status
     return core.BootNotificationResult(
@@ -52,7 +52,7 @@ async def status_notification(
         received_ms=now_ms(),
     )
     await connectors.status(charge_point.store, charge_point.lease, connector)
-    peculiarities.of_status(request, charge_point)
+    peculiarities.check_status(request, charge_point)
     return core.StatusNotificationResult()
 
 
@@ -65,58 +65,36 @@ async def start_transaction(
     request: core.StartTransaction, charge_point: ChargePoint
 ) -> core.StartTransactionResult:
     """Always a transactionId (5.8): a transaction that began cannot be refused, whatever its tag."""
-    start = _start(request, charge_point)
-    replayed = await transactions.find_start(charge_point.store, charge_point.lease, start)
-    if replayed is None:
-        outcome = await _start_new(request, charge_point, start)
+    store, lease, start = charge_point.store, charge_point.lease, _read_start(request, charge_point)
+    outcome: transactions.Started | transactions.Replayed | None
+    outcome = await transactions.find_start(store, lease, start)
+    if outcome is None:
+        tag, info = await authorization.judge(charge_point, request.id_tag)
+        limit = _limit(tag, info, start)
+        outcome = await transactions.start(store, lease, start, msgspec.json.encode(info), limit=limit)
     else:
-        outcome = replayed.id, replayed.answer
         charge_point.fault("repeated_start")
-        charge_point.met(replayed.fence)
-    transaction_id, answer = outcome
-    await charge_point.caught_up()  # It may keep the promise that it made right before.
-    await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
-    charge_point.charging_at, charge_point.began = request.connector_id, (start, transaction_id)
-    peculiarities.of_start(request, charge_point)
+    charge_point.note_fence(outcome.fence)
+    if isinstance(outcome, transactions.Started) and outcome.clock_fault:
+        charge_point.fault("clock_stuck")
+    await charge_point.catch_up()  # It may keep the promise that it made right before.
+    await remote_starts.fulfil(store, lease.keys, start, outcome.id)
+    charge_point.charging_at, charge_point.began = request.connector_id, (start, outcome.id)
+    peculiarities.check_start(request, charge_point)
     return core.StartTransactionResult(
-        id_tag_info=msgspec.json.decode(answer, type=IdTagInfo), transaction_id=transaction_id
+        id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo), transaction_id=outcome.id
     )
 
 
-async def _start_new(
-    request: core.StartTransaction, charge_point: ChargePoint, start: transactions.Start
-) -> tuple[int, bytes]:
-    store, lease = charge_point.store, charge_point.lease
-    tag, info = await authorization.judge(charge_point, request.id_tag)
-    member = holds.member(charge_point.id, transactions.fingerprint(start))
-    held = False
-    if tag is not None and tag.max_active_transactions is not None and info.status == "Accepted":
-        # What began offline has begun: it counts, and is never told ConcurrentTx.
-        offline = start.received_ms - start.started_ms > OFFLINE_AFTER_MS
-        maximum = UNLIMITED if offline else tag.max_active_transactions
-        until_ms = store.server_time_ms() + holds.LASTS_MS
-        held = await holds.hold(store, charge_point.tenant, request.id_tag, member, maximum, until_ms)
-        if not held:
-            info = IdTagInfo(
-                status="ConcurrentTx", expiry_date=info.expiry_date, parent_id_tag=info.parent_id_tag
-            )
-    try:
-        outcome = await transactions.start(store, lease, start, msgspec.json.encode(info))
-    except StateError as error:
-        # What may have been stored keeps its hold: its repeat will be a replay, which takes none.
-        if held and not (isinstance(error, StoreUnavailable) and error.sent):
-            await _release(charge_point, request.id_tag, member)
-        raise
-    charge_point.met(outcome.fence)
-    match outcome:
-        case transactions.Replayed():
-            return outcome.id, outcome.answer
-        case transactions.Started():
-            if outcome.clock_fault:
-                charge_point.fault("clock_stuck")
-            if (void := outcome.superseded) is not None:
-                await _release(charge_point, void.id_tag, holds.member(charge_point.id, void.fingerprint))
-            return outcome.id, msgspec.json.encode(info)
+def _limit(tag: IdTag | None, info: IdTagInfo, start: transactions.Start) -> transactions.Limit | None:
+    if tag is None or tag.max_active_transactions is None or info.status != "Accepted":
+        return None
+    # A transaction that began offline has begun: it counts, and never gets ConcurrentTx.
+    offline = start.received_ms - start.started_ms > OFFLINE_AFTER_MS
+    refusal = msgspec.structs.replace(info, status="ConcurrentTx")
+    return transactions.Limit(
+        _UNLIMITED if offline else tag.max_active_transactions, msgspec.json.encode(refusal)
+    )
 
 
 async def stop_transaction(
@@ -144,11 +122,8 @@ async def stop_transaction(
     answer = b"" if info is None else msgspec.json.encode(info)
     outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer)
     charge_point.charging_at, charge_point.ended = None, request.transaction_id
-    charge_point.met(outcome.fence)
-    peculiarities.of_stop(request, outcome, charge_point)
-    if not isinstance(outcome, transactions.Orphaned) and outcome.fingerprint:
-        member = holds.member(charge_point.id, outcome.fingerprint)
-        await _release(charge_point, outcome.id_tag, member)
+    charge_point.note_fence(outcome.fence)
+    peculiarities.check_stop(request, outcome, charge_point)
     return core.StopTransactionResult(
         id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo) if outcome.answer else None
     )
@@ -166,8 +141,8 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
     )
     if request.transaction_id is not None:
         charge_point.charging_at = request.connector_id
-    charge_point.met(appended.fence)
-    peculiarities.of_meter_values(request, appended, charge_point)
+    charge_point.note_fence(appended.fence)
+    peculiarities.check_meter_values(request, appended, charge_point)
     return core.MeterValuesResult()
 
 
@@ -223,12 +198,7 @@ async def remote_start_transaction(
             await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
 
 
-async def _release(charge_point: ChargePoint, id_tag: str, member: str) -> None:
-    """If the store fails us here, the charge point repeats itself, and the replay releases."""
-    await holds.release(charge_point.store, charge_point.tenant, id_tag, member)
-
-
-def _start(request: core.StartTransaction, charge_point: ChargePoint) -> transactions.Start:
+def _read_start(request: core.StartTransaction, charge_point: ChargePoint) -> transactions.Start:
     received_ms = now_ms()
     started_ms = charge_point.read_time(request.timestamp)
     return transactions.Start(

@@ -12,7 +12,7 @@ from state.features import job_record, jobs
 from state.features.job_record import Kind, Message
 
 _NOT_KEPT = frozenset({"signature", "signingCertificate"})
-_TEXT_MOST = 512
+_TEXT_MAX = 512
 """Of each text of the request: what the security extension allows a location."""
 
 
@@ -43,7 +43,7 @@ async def told(
 ) -> None:
     """Remember how far a job has got; never refused, whichever job it is of."""
     received_ms = now_ms()
-    await charge_point.caught_up()
+    await charge_point.catch_up()
     await jobs.told(
         charge_point.store,
         charge_point.lease.keys,
@@ -58,4 +58,4 @@ def _short(value: Any) -> Any:
     """Leave out what is long or secret: certificate, signature, credentials in locations."""
     if isinstance(value, dict):
         return {name: _short(part) for name, part in value.items() if name not in _NOT_KEPT}
-    return mask_location(value)[:_TEXT_MOST] if isinstance(value, str) else value
+    return mask_location(value)[:_TEXT_MAX] if isinstance(value, str) else value

@@ -12,7 +12,7 @@ from state.transactions.meter_values import Appended
 _OF_A_STATION = frozenset({"Available", "Unavailable", "Faulted"})
 
 
-def of_status(request: core.StatusNotification, charge_point: ChargePoint) -> None:
+def check_status(request: core.StatusNotification, charge_point: ChargePoint) -> None:
     if request.timestamp is not None and not timestamps.is_usual(request.timestamp):
         charge_point.read_time(request.timestamp)
     if request.connector_id == 0:
@@ -22,7 +22,7 @@ def of_status(request: core.StatusNotification, charge_point: ChargePoint) -> No
         charge_point.fault("available_while_charging")
 
 
-def of_start(request: core.StartTransaction, charge_point: ChargePoint) -> None:
+def check_start(request: core.StartTransaction, charge_point: ChargePoint) -> None:
     if request.connector_id == 0:
         charge_point.fault("connector_zero")
     if request.meter_start < 0:
@@ -31,7 +31,7 @@ def of_start(request: core.StartTransaction, charge_point: ChargePoint) -> None:
         charge_point.fault("reservation_zero")
 
 
-def of_stop(
+def check_stop(
     request: core.StopTransaction,
     outcome: transactions.Stopped | transactions.StopReplayed | transactions.Orphaned,
     charge_point: ChargePoint,
@@ -48,7 +48,7 @@ def of_stop(
             charge_point.fault("repeated_stop" if outcome.replayed else "orphan_stop")
 
 
-def of_meter_values(request: core.MeterValues, appended: Appended, charge_point: ChargePoint) -> None:
+def check_meter_values(request: core.MeterValues, appended: Appended, charge_point: ChargePoint) -> None:
     """On the hot path: a good message costs some comparisons."""
     for value in request.meter_value:
         if not timestamps.is_usual(value.timestamp):

@@ -2,6 +2,7 @@
 
 from state.transactions.facts import (
     Hold,
+    Limit,
     Orphaned,
     Replayed,
     Start,
@@ -10,7 +11,7 @@ from state.transactions.facts import (
     Stopped,
     StopReplayed,
     find_start,
-    fingerprint,
+    prolong_holds,
     start,
     stop,
 )
@@ -18,6 +19,7 @@ from state.transactions.listing import Transaction, get, list_, parse_public_id,
 
 __all__ = [
     "Hold",
+    "Limit",
     "Orphaned",
     "Replayed",
     "Start",
@@ -27,10 +29,10 @@ __all__ = [
     "Stopped",
     "Transaction",
     "find_start",
-    "fingerprint",
     "get",
     "list_",
     "parse_public_id",
+    "prolong_holds",
     "public_id",
     "start",
     "stop",

@@ -9,8 +9,10 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import force_setattr
 
-from state.errors import IdsExhausted, StateError
+from state import holds
+from state.errors import IdsExhausted, StateError, StoreUnavailable
 from state.keys import encode
 from state.nodes.leases import Fence, Lease, fence_of
 from state.replies import checked
@@ -32,7 +34,11 @@ type _Fields = dict[str, str | bytes | int | None]
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """`timestamp` as sent, `started_ms` as understood. `plausible`: the charge point's clock was set."""
+    """`timestamp` as sent, `started_ms` as understood. `plausible`: the charge point's clock was set.
+
+    `fingerprint` follows from the rest and tells a start from another of the same charge point: 16
+    characters, safe in keys.
+    """
 
     connector_id: int
     id_tag: str
@@ -42,6 +48,19 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     meter_start: int
     reservation_id: int | None = None
     received_ms: int
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        facts = (self.connector_id, fold(self.id_tag), self.timestamp, self.meter_start)
+        digest = urlsafe_b64encode(blake2b(_json(facts), digest_size=12).digest()).decode()
+        force_setattr(self, "fingerprint", digest)
+
+
+class Limit(NamedTuple):
+    """How many transactions a driver may have at once, and the answer to one more."""
+
+    slots: int
+    answer: bytes
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +77,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hold(NamedTuple):
-    """What names a hold that has become void (`holds.member(charge_point, fingerprint)`)."""
+    """What names the hold of a transaction, beside its charge point."""
 
     id_tag: str
     fingerprint: str
@@ -67,10 +86,11 @@ class Hold(NamedTuple):
 class Started(msgspec.Struct, frozen=True, kw_only=True):
     """`clock_fault`: a stopped transaction had the same start, and its clock is not set.
 
-    `superseded`: the transaction open on this connector until now, whose hold is void. It stays open.
+    `superseded`: the hold of the transaction open on this connector until now. That transaction stays open.
     """
 
     id: int
+    answer: bytes
     fence: Fence
     clock_fault: bool
     superseded: Hold | None
@@ -107,25 +127,40 @@ class Orphaned(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
 
 
-def fingerprint(start: Start) -> str:
-    """Tell a start from another of the same charge point: 16 characters, safe in keys."""
-    facts = (start.connector_id, fold(start.id_tag), start.timestamp, start.meter_start)
-    return urlsafe_b64encode(blake2b(_json(facts), digest_size=12).digest()).decode()
-
-
 async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | None:
-    """Find the stored answer to this very start, if it is not a new one. Ask before taking a hold."""
-    known: bytes | None = await store.execute("HGET", lease.keys.starts, fingerprint(start))
+    """Find the stored answer to this very start, if it is not a new one. Ask before `start` with a limit."""
+    known: bytes | None = await store.execute("HGET", lease.keys.starts, start.fingerprint)
     if known is None or (known.endswith(b"!") and not start.plausible):
         return None
     return await _replay(store, lease, int(known.rstrip(b"!")))
 
 
-async def start(store: Store, lease: Lease, start: Start, answer: bytes) -> Started | Replayed:
+async def start(
+    store: Store, lease: Lease, start: Start, answer: bytes, *, limit: Limit | None = None
+) -> Started | Replayed:
     """Store a start with its answer, under a new id; or find the answer that it was given.
 
+    With a limit it takes one of the driver's slots; if there is none left, it gets the limit's answer.
     Raises IdsExhausted, and StateError if no id was accepted in several attempts.
     """
+    held = False
+    if limit is not None:
+        held = await holds.hold(store, lease.keys, start.id_tag, start.fingerprint, limit.slots)
+        answer = answer if held else limit.answer
+    try:
+        outcome = await _store_start(store, lease, start, answer)
+    except StateError as error:
+        # What may have been stored keeps its hold: its repeat will be a replay, which takes none.
+        if held and not (isinstance(error, StoreUnavailable) and error.sent):
+            await holds.release(store, lease.keys, start.id_tag, start.fingerprint)
+        raise
+    # If the store fails here, the charge point repeats itself; its next start or stop releases the hold.
+    if isinstance(outcome, Started) and (void := outcome.superseded) is not None:
+        await holds.release(store, lease.keys, void.id_tag, void.fingerprint)
+    return outcome
+
+
+async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) -> Started | Replayed:
     now_s = store.server_time_ms() // 1000
     proposed = max(lease.last_transaction_id + 1, now_s - _FIRST_SECOND)
     for _ in range(_ATTEMPTS):
@@ -136,7 +171,11 @@ async def start(store: Store, lease: Lease, start: Start, answer: bytes) -> Star
             case b"started":
                 lease.last_transaction_id = max(lease.last_transaction_id, proposed)
                 return Started(
-                    id=proposed, fence=fence, clock_fault=reply[2] == b"1", superseded=_pointer_hold(reply[3])
+                    id=proposed,
+                    answer=answer,
+                    fence=fence,
+                    clock_fault=reply[2] == b"1",
+                    superseded=_pointer_hold(reply[3]),
                 )
             case b"seen":
                 if (replayed := await _replay(store, lease, int(reply[2]))) is not None:
@@ -149,7 +188,16 @@ async def start(store: Store, lease: Lease, start: Start, answer: bytes) -> Star
 
 
 async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> Stopped | StopReplayed | Orphaned:
-    """Store a stop with its answer, once. Each outcome but Orphaned says which hold is void now."""
+    """Store a stop with its answer, once, and release its driver's slot; a repeat releases it again."""
+    outcome = await _store_stop(store, lease, stop, answer)
+    if not isinstance(outcome, Orphaned) and outcome.fingerprint:
+        await holds.release(store, lease.keys, outcome.id_tag, outcome.fingerprint)
+    return outcome
+
+
+async def _store_stop(
+    store: Store, lease: Lease, stop: Stop, answer: bytes
+) -> Stopped | StopReplayed | Orphaned:
     keys, wire_id = lease.keys, stop.transaction_id
     orphan = orphans.Orphan(
         transaction_id=wire_id,
@@ -220,7 +268,7 @@ async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> Stopped
 
 
 async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, proposed: int) -> list[bytes]:
-    keys, mark = lease.keys, fingerprint(start)
+    keys, mark = lease.keys, start.fingerprint
     event = {
         "transaction_id": public_id(keys.id, proposed),
         "connector_id": start.connector_id,
@@ -283,10 +331,12 @@ async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed |
     return Replayed(id=transaction_id, answer=reply[2], fence=fence_of(reply[1]))
 
 
-async def open_holds(store: Store, leases: Sequence[Lease]) -> list[list[Hold]]:
-    """What names the holds of each charge point's open transactions; those without a limit have none."""
+async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
+    """Prolong the holds of these charge points' open transactions; those without a limit have none."""
     pointers = checked(await store.pipeline([("HVALS", lease.keys.open) for lease in leases]))
-    return [[hold for pointer in of_one if (hold := _pointer_hold(pointer))] for of_one in pointers]
+    for lease, of_one in zip(leases, pointers, strict=True):
+        open_holds = [hold for pointer in of_one if (hold := _pointer_hold(pointer))]
+        await holds.prolong(store, lease.keys, open_holds)
 
 
 def _pointer_hold(pointer: bytes) -> Hold | None:

@@ -97,22 +97,22 @@ MUTATIONS: Final = (
     Mutation(
         "an invalid tag gets no transactionId",
         _CORE,
-        "type=IdTagInfo), transaction_id=transaction_id",
-        'type=IdTagInfo), transaction_id=0 if b"Invalid" in answer else transaction_id',
+        "type=IdTagInfo), transaction_id=outcome.id",
+        'type=IdTagInfo), transaction_id=0 if b"Invalid" in outcome.answer else outcome.id',
         ("TC_037_3",),
     ),
     Mutation(
         "a transactionId is given twice",
         _CORE,
-        "type=IdTagInfo), transaction_id=transaction_id",
+        "type=IdTagInfo), transaction_id=outcome.id",
         "type=IdTagInfo), transaction_id=7",
         ("TC_004_1", "TC_012"),
     ),
     Mutation(
         "a repeated start is a new one",
         "state/transactions/facts.py",
-        "facts = (start.connector_id,",
-        "facts = (start.received_ms,",
+        "facts = (self.connector_id,",
+        "facts = (self.received_ms,",
         ("TC_037_1",),
     ),
     Mutation(
@@ -132,7 +132,7 @@ MUTATIONS: Final = (
     Mutation(
         "a stop of an unknown transaction is a CALLERROR",
         _CORE,
-        "oddities.of_stop(request, outcome, charge_point)",
+        "peculiarities.check_stop(request, outcome, charge_point)",
         "assert not isinstance(outcome, transactions.Orphaned)",
         ("test_a_stop_of_an_unknown_transaction_is_answered",),
     ),

@@ -1,23 +1,29 @@
+import pytest
+
 from state import holds, keys, transactions
+from state.errors import IdsExhausted
+from state.keys import ChargePointKeys
 from state.store import Store
-from state.transactions import facts
+from state.tenants.id_tags import fold
 from tests.state.charging import ANSWER, a_start, a_stop, claimed
 
 TAG = "Tag"
+CP = ChargePointKeys("demo", "CP.1")
 
 
 async def hold(
     store: Store, member: str, *, maximum: int = 2, after_ms: int = 60_000, tag: str = TAG
 ) -> bool:
-    return await holds.hold(store, "demo", tag, member, maximum, store.server_time_ms() + after_ms)
+    until_ms = store.server_time_ms() + after_ms
+    return await holds.take(store, keys.holds("demo", fold(tag)), f"CP.1/{member}", maximum, until_ms)
 
 
 async def test_a_tag_has_as_many_slots_as_its_maximum(store: Store) -> None:
     assert await hold(store, "a")
     assert await hold(store, "b", tag="tAG")
     assert not await hold(store, "c")
-    assert await holds.release(store, "demo", "TAG", "a")
-    assert not await holds.release(store, "demo", "TAG", "a")
+    assert await holds.release(store, CP, "TAG", "a")
+    assert not await holds.release(store, CP, "TAG", "a")
     assert await hold(store, "c")
 
 
@@ -36,7 +42,7 @@ async def test_an_expired_hold_gives_way(store: Store) -> None:
     key = keys.holds("demo", "tag")
     await store.execute("ZADD", key, store.server_time_ms() - 1, "expired")
     assert await hold(store, "new", maximum=2)
-    assert await store.execute("ZRANGE", key, 0, -1) == [b"long", b"new"]
+    assert await store.execute("ZRANGE", key, 0, -1) == [b"CP.1/long", b"CP.1/new"]
 
 
 async def test_the_key_lives_as_long_as_its_longest_hold(store: Store) -> None:
@@ -46,40 +52,81 @@ async def test_the_key_lives_as_long_as_its_longest_hold(store: Store) -> None:
     assert await store.execute("PTTL", key) > 90_000
     # Asking again never shortens.
     assert await hold(store, "long", after_ms=1_000)
-    assert await store.execute("ZSCORE", key, "long") > store.server_time_ms() + 90_000
+    assert await store.execute("ZSCORE", key, "CP.1/long") > store.server_time_ms() + 90_000
 
 
 async def test_a_hold_can_be_prolonged_but_not_brought_back(store: Store) -> None:
     key = keys.holds("demo", "tag")
     assert await hold(store, "a", maximum=1, after_ms=1_000)
-    until_ms = store.server_time_ms() + 200_000
-    assert await holds.prolong(store, "demo", [(TAG, "a"), (TAG, "released")], until_ms) == 1
-    assert await store.execute("ZSCORE", key, "a") == until_ms
-    assert await store.execute("ZSCORE", key, "released") is None
-    assert await store.execute("PTTL", key) > 190_000
-    assert await holds.prolong(store, "demo", [(TAG, "a")], until_ms - 100_000) == 1
-    assert await store.execute("ZSCORE", key, "a") == until_ms
+    until_ms = store.server_time_ms() + holds.LASTS_MS
+    assert await holds.prolong(store, CP, [(TAG, "a"), (TAG, "released")]) == 1
+    assert await store.execute("ZSCORE", key, "CP.1/a") >= until_ms - 1_000
+    assert await store.execute("ZSCORE", key, "CP.1/released") is None
+    assert await store.execute("PTTL", key) > holds.LASTS_MS - 100_000
+
+
+async def test_prolonging_a_hold_never_shortens_it(store: Store) -> None:
+    key = keys.holds("demo", "tag")
+    assert await hold(store, "a", after_ms=2 * holds.LASTS_MS)
+    until_ms = await store.execute("ZSCORE", key, "CP.1/a")
+    assert await holds.prolong(store, CP, [(TAG, "a")]) == 1
+    assert await store.execute("ZSCORE", key, "CP.1/a") == until_ms
 
 
 async def test_tenants_do_not_share_a_tags_slots(store: Store) -> None:
-    until_ms = store.server_time_ms() + 60_000
-    assert await holds.hold(store, "one", TAG, "a", 1, until_ms)
-    assert await holds.hold(store, "two", TAG, "a", 1, until_ms)
+    assert await holds.hold(store, ChargePointKeys("one", "CP.1"), TAG, "a", 1)
+    assert await holds.hold(store, ChargePointKeys("two", "CP.1"), TAG, "a", 1)
 
 
-def test_a_member_tells_charge_points_apart() -> None:
-    assert holds.member("a/b", "c") == "a%2Fb/c"
+async def test_holds_of_two_charge_points_are_told_apart(store: Store) -> None:
+    assert await holds.hold(store, ChargePointKeys("demo", "a/b"), TAG, "c", 2)
+    assert await holds.hold(store, ChargePointKeys("demo", "a"), TAG, "b/c", 2)
+    found = await store.execute("ZRANGE", keys.holds("demo", "tag"), 0, -1)
+    assert sorted(found) == [b"a%2Fb/c", b"a/b/c"]
 
 
-async def test_the_holds_of_open_transactions_are_found_and_a_stops_is_not(store: Store) -> None:
+async def test_only_the_holds_of_open_transactions_are_prolonged(store: Store) -> None:
     lease, other = await claimed(store), await claimed(store, "CP.2")
     first, second = a_start(connector_id=1), a_start(connector_id=2, id_tag="With space")
-    started = await transactions.start(store, lease, first, ANSWER)
-    await transactions.start(store, lease, second, ANSWER)
-    found = await facts.open_holds(store, [lease, other])
-    assert sorted(found[0]) == sorted(
-        (each.id_tag, transactions.fingerprint(each)) for each in (first, second)
-    )
-    assert found[1] == []
+    limit = transactions.Limit(1, b"{}")
+    started = await transactions.start(store, lease, first, ANSWER, limit=limit)
+    await transactions.start(store, lease, second, ANSWER, limit=limit)
     await transactions.stop(store, lease, a_stop(started.id), ANSWER)
-    assert await facts.open_holds(store, [lease]) == [[("With space", transactions.fingerprint(second))]]
+    soon = store.server_time_ms() + 1_000
+    slots = keys.holds("demo", fold("With space"))
+    member = f"{keys.encode(lease.keys.id)}/{second.fingerprint}"
+    assert await store.execute("ZADD", slots, "XX", "CH", soon, member) == 1
+    await transactions.prolong_holds(store, [lease, other])
+    assert await store.execute("ZSCORE", slots, member) > soon + 10_000
+    assert await store.execute("ZCARD", keys.holds("demo", fold(first.id_tag))) == 0
+
+
+async def test_a_start_beyond_the_limit_gets_its_answer_until_a_stop_frees_a_slot(
+    store: Store,
+) -> None:
+    limit = transactions.Limit(1, b'{"status":"ConcurrentTx"}')
+    one, two = await claimed(store, "CP.1"), await claimed(store, "CP.2")
+    first = await transactions.start(store, one, a_start(), ANSWER, limit=limit)
+    second = await transactions.start(store, two, a_start(), ANSWER, limit=limit)
+    assert (first.answer, second.answer) == (ANSWER, limit.answer)
+    await transactions.stop(store, one, a_stop(first.id), b"")
+    third = await transactions.start(store, two, a_start(meter_start=7), ANSWER, limit=limit)
+    assert third.answer == ANSWER
+
+
+async def test_a_start_that_fails_gives_its_slot_back(store: Store) -> None:
+    limit = transactions.Limit(1, b"{}")
+    lease = await claimed(store)
+    lease.last_transaction_id = 2**31
+    with pytest.raises(IdsExhausted):
+        await transactions.start(store, lease, a_start(), ANSWER, limit=limit)
+    assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 0
+
+
+async def test_a_new_start_on_a_connector_releases_the_hold_of_the_one_before(store: Store) -> None:
+    limit = transactions.Limit(1, b"{}")
+    lease = await claimed(store)
+    await transactions.start(store, lease, a_start(), ANSWER, limit=limit)
+    await transactions.start(store, lease, a_start(id_tag="other", meter_start=7), ANSWER, limit=limit)
+    assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 0
+    assert await store.execute("ZCARD", keys.holds("demo", "other")) == 1

@@ -14,7 +14,6 @@ from state.transactions import (
     Stopped,
     StopReplayed,
     find_start,
-    fingerprint,
     get,
     orphans,
     start,
@@ -46,7 +45,7 @@ async def test_the_first_id_is_the_seconds_since_2025_and_the_next_one_more(stor
 async def test_a_start_is_an_event_and_an_open_transaction(store: Store) -> None:
     lease = await claimed(store)
     outcome = await started(store, lease, reservation_id=7)
-    assert outcome == Started(id=outcome.id, fence="ok", clock_fault=False, superseded=None)
+    assert outcome == Started(id=outcome.id, answer=ANSWER, fence="ok", clock_fault=False, superseded=None)
     found = await get(store, "demo", f"CP.1.{outcome.id}")
     assert found is not None
     assert (found.charge_point, found.id, found.connector_id, found.id_tag) == ("CP.1", outcome.id, 1, "Tag")
@@ -90,7 +89,7 @@ async def test_a_stop_of_the_superseded_one_leaves_the_pointer_to_the_later(stor
     first, second = await started(store, lease, id_tag="one"), await started(store, lease, id_tag="two")
     await stopped(store, lease, first.id)
     third = await started(store, lease, id_tag="three")
-    assert third.superseded == Hold("two", fingerprint(a_start(id_tag="two")))
+    assert third.superseded == Hold("two", a_start(id_tag="two").fingerprint)
     assert second.id < third.id
 
 
@@ -136,8 +135,8 @@ async def test_each_part_of_a_start_tells_it_from_another() -> None:
         {"timestamp": "2026-01-01T00:00:01Z"},
         {"meter_start": 101},
     ]
-    assert len({fingerprint(base), *(fingerprint(a_start(**change)) for change in changes)}) == 5
-    assert fingerprint(a_start(received_ms=5, plausible=False, reservation_id=3)) == fingerprint(base)
+    assert len({base.fingerprint, *(a_start(**change).fingerprint for change in changes)}) == 5
+    assert a_start(received_ms=5, plausible=False, reservation_id=3).fingerprint == base.fingerprint
 
 
 async def test_a_stuck_clock_charging_three_times_gives_three_transactions(store: Store) -> None:
@@ -161,7 +160,7 @@ async def test_a_resent_stop_does_not_void_the_hold_of_a_later_start_with_the_sa
     lease, stuck = await claimed(store), a_start(plausible=False)
     first = await start(store, lease, stuck, ANSWER)
     assert isinstance(first, Started)
-    assert (await stopped(store, lease, first.id)).fingerprint == fingerprint(stuck)
+    assert (await stopped(store, lease, first.id)).fingerprint == stuck.fingerprint
     assert isinstance(await start(store, lease, stuck, ANSWER), Started)
     again = await stop(store, lease, a_stop(first.id), b"other")
     assert isinstance(again, StopReplayed)
@@ -172,7 +171,7 @@ async def test_a_new_start_supersedes_the_hold_of_the_open_one_which_stays_open(
     lease = await claimed(store)
     first = await started(store, lease, id_tag="one tag")
     second = await started(store, lease, id_tag="another")
-    assert second.superseded == Hold("one tag", fingerprint(a_start(id_tag="one tag")))
+    assert second.superseded == Hold("one tag", a_start(id_tag="one tag").fingerprint)
     for transaction_id in (first.id, second.id):
         found = await get(store, "demo", f"CP.1.{transaction_id}")
         assert found is not None
@@ -189,7 +188,7 @@ async def test_a_stop_is_written_once(store: Store) -> None:
         answer=ANSWER,
         fence="ok",
         id_tag="Tag",
-        fingerprint=fingerprint(a_start()),
+        fingerprint=a_start().fingerprint,
         connector_id=1,
         meter_start=100,
     )

@@ -19,7 +19,6 @@ from state.transactions import (
     Stopped,
     StopReplayed,
     find_start,
-    fingerprint,
     get,
     meter_values,
     orphans,
@@ -51,7 +50,7 @@ class Model:
     wiped: bool = False  # And no session has re-adopted its lease yet.
 
     def replay_of(self, wanted: Start) -> int | None:
-        number = self.by_fingerprint.get(fingerprint(wanted))
+        number = self.by_fingerprint.get(wanted.fingerprint)
         if number is None or (self.transactions[number].stop is not None and not wanted.plausible):
             return None
         return number
@@ -110,7 +109,7 @@ class Story:
         assert outcome.id not in model.issued
         assert 0 < outcome.id < 2**31
         assert outcome.fence == fence
-        mark = fingerprint(wanted)
+        mark = wanted.fingerprint
         assert outcome.clock_fault == (mark in model.by_fingerprint)
         before = model.pointers.get(connector) if fence == "ok" else None
         if before is None:
@@ -118,7 +117,7 @@ class Story:
         else:
             assert outcome.superseded is not None
             old = model.transactions[before].start
-            assert outcome.superseded == (old.id_tag, fingerprint(old))
+            assert outcome.superseded == (old.id_tag, old.fingerprint)
         if fence == "ok":
             model.pointers[connector] = outcome.id
         model.issued.add(outcome.id)
@@ -145,7 +144,7 @@ class Story:
             assert outcome == Orphaned(answer=first, fence=fence, replayed=replayed)
             model.strays.add((0, wire_id, wanted.data or b""))
             return
-        mark, again = fingerprint(known.start), known.stop is not None
+        mark, again = known.start.fingerprint, known.stop is not None
         if not again:
             known.stop, known.stop_answer = wanted, answer
             model.values.setdefault(int(wire_id), set()).add((None, wanted.data or b""))
