@@ -7,7 +7,7 @@ import trio
 
 from gateway.handlers.charge_point import now_ms
 from state.charge_points import faults
-from state.charge_points.faults import Batch, Tally
+from state.charge_points.faults import FaultBatch, Tally
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.store import Store
@@ -22,7 +22,7 @@ class _Gathered:
     def __init__(self, keys: ChargePointKeys) -> None:
         self.keys = keys
         self.tallies: dict[str, Tally] = {}
-        self.sent: Batch | None = None
+        self.sent: FaultBatch | None = None
         """On its way, or asked again as it is until the store confirms it."""
 
 
@@ -66,9 +66,9 @@ class FaultBook:
                 if not gathered.tallies:
                     del self._gathered[batch.keys.member]
 
-    def _batch(self, gathered: _Gathered) -> Batch:
+    def _batch(self, gathered: _Gathered) -> FaultBatch:
         if gathered.sent is None:
-            gathered.sent = Batch(gathered.keys, secrets.token_hex(8), gathered.tallies)
+            gathered.sent = FaultBatch(gathered.keys, secrets.token_hex(8), gathered.tallies)
             gathered.tallies = {}
         return gathered.sent
 

@@ -91,7 +91,7 @@ async def audit(node: Node) -> None:
         if fence != "ok":
             node.background(session.audited, fence)
     of_token = {(session.lease.keys.tenant, session.attached.token_id) for session in sessions}
-    existing = await tokens.existing(node.store, list(of_token))
+    existing = await tokens.find_existing(node.store, list(of_token))
     revoked = of_token - existing
     # A tenant that is gone with its tokens was not deleted, for it had charge points: the store was wiped.
     of_tenants = {tenant for tenant, _ in revoked}
@@ -116,7 +116,7 @@ async def follow_traces(node: Node) -> None:
 async def wake_pending(node: Node) -> None:
     """The inbox is only a wake-up: whatever it lost is found here."""
     sessions = list(node.hub)
-    waiting = await commands.pending(node.store, [session.lease for session in sessions])
+    waiting = await commands.list_pending(node.store, [session.lease for session in sessions])
     for session, ids in zip(sessions, waiting, strict=True):
         if ids:
             session.calls.wake()
@@ -125,7 +125,7 @@ async def wake_pending(node: Node) -> None:
 async def sweep_share(node: Node, gateways: list[str]) -> None:
     """Each partition is swept by one of the gateways that are alive."""
     share = gateways.index(node.incarnation)
-    await sweep.overdue(node.store, range(share, PARTITIONS, len(gateways)))
+    await sweep.sweep_overdue(node.store, range(share, PARTITIONS, len(gateways)))
 
 
 async def prolong_holds(node: Node) -> None:

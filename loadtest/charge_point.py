@@ -14,12 +14,12 @@ from loadtest.caller import Caller
 from loadtest.equipment import CONNECTOR, VOLTS
 from loadtest.latency import Latencies
 from loadtest.now import now_text
-from loadtest.responses import Answers
+from loadtest.responses import Responses
 
 HEARTBEAT_S = 30.0
 
 
-class ChargePoint:
+class SimulatedChargePoint:
     """Charges from its boot until `leave`, unless an operator stops it; then it waits for a remote start."""
 
     def __init__(
@@ -34,7 +34,7 @@ class ChargePoint:
         dice: random.Random,
     ) -> None:
         self._caller = Caller(connection, latencies, self._serve, self._follow_up)
-        self._answers = Answers(self)
+        self._answers = Responses(self)
         self._telling = False
         self._nursery: trio.Nursery | None = None
         self.id = id_

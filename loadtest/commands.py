@@ -31,7 +31,7 @@ GRACE_S = 10.0
 EARLY_S = 0.5
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class CommandTarget(msgspec.Struct, frozen=True, kw_only=True):
     """Where operators are. `timeout_s`: what a charge point gets for its answer."""
 
     admin_url: str
@@ -46,7 +46,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return f"<operators of {self.tenant} at {self.admin_url}>"
 
 
-class Command(NamedTuple):
+class SentCommand(NamedTuple):
     kind: Kind
     charge_point: str
     action: str
@@ -54,13 +54,13 @@ class Command(NamedTuple):
     due: float
 
 
-class Commands:
+class CommandLoad:
     """`healthy`: seconds from when a command was due to its answer, by action.
 
     `silent`: by how it ended, the seconds beyond its deadline, or until it was refused.
     """
 
-    def __init__(self, target: Target, seed: str) -> None:
+    def __init__(self, target: CommandTarget, seed: str) -> None:
         self.healthy = Latencies()
         self.silent = Latencies()
         self.outcomes: dict[Kind, Counter[str]] = {"healthy": Counter(), "silent": Counter()}
@@ -99,13 +99,13 @@ class Commands:
                 if leave.is_set():
                     break
                 id_ = self._dice.choice(crowded if self._dice.random() < 0.5 else charge_points)
-                command = Command(kind, id_, *self._dice.choice(COMMANDS), due=due)
+                command = SentCommand(kind, id_, *self._dice.choice(COMMANDS), due=due)
                 if self._in_flight >= IN_FLIGHT_MOST:
                     self.outcomes[kind]["not sent, as too many wait already"] += 1
                 else:
                     nursery.start_soon(self._one, clients[count % CLIENTS], command)
 
-    async def _one(self, client: httpx.AsyncClient, command: Command) -> None:
+    async def _one(self, client: httpx.AsyncClient, command: SentCommand) -> None:
         kind = command.kind
         sent = trio.current_time()
         self._in_flight += 1
@@ -135,7 +135,7 @@ _EXPECTED: dict[Kind, frozenset[str]] = {
 }
 
 
-async def _outcome(client: httpx.AsyncClient, command: Command) -> str:
+async def _outcome(client: httpx.AsyncClient, command: SentCommand) -> str:
     """How it ended, as `<HTTP status> <word>`."""
     path = f"/charge-points/{quote(command.charge_point, safe='')}/commands/{command.action}"
     try:
@@ -148,7 +148,7 @@ async def _outcome(client: httpx.AsyncClient, command: Command) -> str:
 
 
 @asynccontextmanager
-async def _clients(target: Target) -> AsyncIterator[list[httpx.AsyncClient]]:
+async def _clients(target: CommandTarget) -> AsyncIterator[list[httpx.AsyncClient]]:
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(

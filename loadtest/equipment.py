@@ -109,7 +109,7 @@ class Profiles:
         )
 
 
-class Certificates:
+class CertificateStore:
     def __init__(self) -> None:
         self._roots: list[tuple[security.CertificateUse, security.CertificateHashData]] = []
 

@@ -15,8 +15,8 @@ from gateway.websocket.close_codes import ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.limits import Limits
 from loadtest.caller import CallFailed
-from loadtest.charge_point import ChargePoint
-from loadtest.commands import GRACE_S, Commands, Target
+from loadtest.charge_point import SimulatedChargePoint
+from loadtest.commands import GRACE_S, CommandLoad, CommandTarget
 from loadtest.latency import Latencies
 from loadtest.silent import SilentChargePoint
 
@@ -50,11 +50,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Fleet:
     """`run` is bounded: all / connect_rate, then `duration_s`, then 30 s or until the last command ends."""
 
-    def __init__(self, plan: Plan, tls: ssl.SSLContext | None, target: Target | None = None) -> None:
+    def __init__(self, plan: Plan, tls: ssl.SSLContext | None, target: CommandTarget | None = None) -> None:
         self.plan = plan
         self.latencies = Latencies()
         self.silent_calls = Latencies()
-        self.commands = None if target is None else Commands(target, f"{plan.seed}/commands")
+        self.commands = None if target is None else CommandLoad(target, f"{plan.seed}/commands")
         self.failures: Counter[str] = Counter()
         self.connected = 0
         self.booted = 0
@@ -93,7 +93,7 @@ class Fleet:
         if missing := plan.charge_points - self.ended:
             self.failures["did not end in time"] += missing
 
-    async def _command(self, commands: Commands) -> None:
+    async def _command(self, commands: CommandLoad) -> None:
         """While everybody is there."""
         plan = self.plan
         await self._all_here.wait()
@@ -135,7 +135,7 @@ class Fleet:
         try:
             async with self._connect(id_, plan.silent + index) as connection:
                 self.connected += 1
-                charge_point = ChargePoint(
+                charge_point = SimulatedChargePoint(
                     id_,
                     connection,
                     self.latencies,

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from cyclopts import Parameter, validators
 
-from loadtest.commands import Target
+from loadtest.commands import CommandTarget
 from loadtest.fleet import Fleet, Plan
 
 Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
@@ -110,7 +110,7 @@ class Options:
         except OSError as error:
             raise BadOptions(f"--ca-file {self.ca_file}: {error.strerror or error}") from None
 
-    def _target(self) -> Target:
+    def _target(self) -> CommandTarget:
         if self.admin_url is None or self.api_key_file is None:
             raise BadOptions("--commands-per-second needs --admin-url and --api-key-file")
         if not _is_url(self.admin_url, {"http", "https"}):
@@ -124,7 +124,7 @@ class Options:
             api_key = self.api_key_file.read_text().strip()
         except (OSError, UnicodeError) as error:
             raise BadOptions(f"--api-key-file {self.api_key_file}: {error}") from None
-        return Target(
+        return CommandTarget(
             admin_url=self.admin_url,
             tenant=self._tenant(),
             api_key=api_key,

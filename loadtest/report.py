@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loadtest.commands import Commands
+from loadtest.commands import CommandLoad
 from loadtest.fleet import Fleet
 from loadtest.latency import Latencies
 
@@ -47,7 +47,7 @@ def show(fleet: Fleet) -> None:
         console.print(f"[red]{count} x[/red] {escape(failure)}", soft_wrap=True, highlight=False)
 
 
-def _show_commands(console: Console, commands: Commands) -> None:
+def _show_commands(console: Console, commands: CommandLoad) -> None:
     _show_table(
         console, "Commands to healthy charge points: ms from when one was due to its answer", commands.healthy
     )

@@ -19,7 +19,7 @@ from gateway.ocpp16.messages import (
 )
 from gateway.ocpp16.messages.types import Message
 from loadtest import certificates
-from loadtest.equipment import CONNECTOR, LIST_MOST, PROFILES_MOST, Certificates, LocalList, Profiles
+from loadtest.equipment import CONNECTOR, LIST_MOST, PROFILES_MOST, CertificateStore, LocalList, Profiles
 from loadtest.now import now_ms
 
 LATER_MOST = 32
@@ -47,7 +47,7 @@ class Day(Protocol):
     def status(self, connector: int) -> core.StatusNotification: ...
 
 
-class Answers:
+class Responses:
     """`later`: what is to be sent by itself, after the answer that it follows from."""
 
     def __init__(self, day: Day) -> None:
@@ -56,7 +56,7 @@ class Answers:
         self.available = True
         self.local_list = LocalList()
         self.profiles = Profiles()
-        self.roots = Certificates()
+        self.roots = CertificateStore()
         self._changed: dict[str, str] = {}
         self._reservation: reservation.ReserveNow | None = None
 
@@ -287,30 +287,30 @@ _WHEN_IDLE: dict[str, Message] = {
     "SignedFirmwareStatusNotification": security.SignedFirmwareStatusNotification(status="Idle"),
 }
 
-_TABLE: dict[type[Message], Callable[[Answers, Any], Message]] = {
-    core.ChangeAvailability: Answers.change_availability,
-    core.ChangeConfiguration: Answers.change_configuration,
-    core.ClearCache: Answers.clear_cache,
-    core.DataTransfer: Answers.data_transfer,
-    core.GetConfiguration: Answers.get_configuration,
-    core.RemoteStartTransaction: Answers.remote_start,
-    core.RemoteStopTransaction: Answers.remote_stop,
-    core.Reset: Answers.reset,
-    core.UnlockConnector: Answers.unlock,
-    firmware.GetDiagnostics: Answers.get_diagnostics,
-    firmware.UpdateFirmware: Answers.update_firmware,
+_TABLE: dict[type[Message], Callable[[Responses, Any], Message]] = {
+    core.ChangeAvailability: Responses.change_availability,
+    core.ChangeConfiguration: Responses.change_configuration,
+    core.ClearCache: Responses.clear_cache,
+    core.DataTransfer: Responses.data_transfer,
+    core.GetConfiguration: Responses.get_configuration,
+    core.RemoteStartTransaction: Responses.remote_start,
+    core.RemoteStopTransaction: Responses.remote_stop,
+    core.Reset: Responses.reset,
+    core.UnlockConnector: Responses.unlock,
+    firmware.GetDiagnostics: Responses.get_diagnostics,
+    firmware.UpdateFirmware: Responses.update_firmware,
     local_auth.GetLocalListVersion: lambda ours, request: ours.local_list.version(request),
     local_auth.SendLocalList: lambda ours, request: ours.local_list.send(request),
-    remote_trigger.TriggerMessage: Answers.trigger,
-    reservation.CancelReservation: Answers.cancel,
-    reservation.ReserveNow: Answers.reserve,
-    security.CertificateSigned: Answers.certificate_signed,
+    remote_trigger.TriggerMessage: Responses.trigger,
+    reservation.CancelReservation: Responses.cancel,
+    reservation.ReserveNow: Responses.reserve,
+    security.CertificateSigned: Responses.certificate_signed,
     security.DeleteCertificate: lambda ours, request: ours.roots.delete(request),
-    security.ExtendedTriggerMessage: Answers.extended_trigger,
+    security.ExtendedTriggerMessage: Responses.extended_trigger,
     security.GetInstalledCertificateIds: lambda ours, request: ours.roots.installed(request),
-    security.GetLog: Answers.get_log,
+    security.GetLog: Responses.get_log,
     security.InstallCertificate: lambda ours, request: ours.roots.install(request),
-    security.SignedUpdateFirmware: Answers.signed_update,
+    security.SignedUpdateFirmware: Responses.signed_update,
     smart_charging.ClearChargingProfile: lambda ours, request: ours.profiles.clear(request),
     smart_charging.GetCompositeSchedule: lambda ours, request: ours.profiles.schedule(request),
     smart_charging.SetChargingProfile: lambda ours, request: ours.profiles.set(

@@ -5,12 +5,12 @@ strictly after the last member of the one before, whatever came and went in betw
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 
 import msgspec
 
-from state.replies import checked
+from state.replies import check_replies
 from state.store import Store
 
 
@@ -62,9 +62,9 @@ async def members(
     count = min(wanted, max(4, ceil(2 * wanted / max(1, len(sets)))))
     found: list[bytes] = []
     while asked := [one for one in sets if one.may_have_before(found, wanted)]:
-        replies = checked(await store.pipeline([one.command(count) for one in asked]))
+        replies = check_replies(await store.pipeline([one.command(count) for one in asked]))
         for one, reply in zip(asked, replies, strict=True):
-            one.took(reply, count, wanted)
+            one.consume(reply, count, wanted)
             found.extend(reply)
         found.sort(reverse=descending)
         count = min(wanted, 2 * count)
@@ -74,6 +74,26 @@ async def members(
 def prefix_end(prefix: bytes) -> bytes:
     """Give the least name above all that begin with `prefix`, which is UTF-8 and so never ends in 255."""
     return prefix[:-1] + bytes((prefix[-1] + 1,))
+
+
+def cut_page[T](
+    items: Sequence[T], place: Callable[[T], tuple[int, str]], *, cursor: str | None, limit: int
+) -> Page[T]:
+    """Cut a page of a short capped list, newest first.
+
+    `place`: a number of 18 digits at most and a name, unique together. Raises BadCursor.
+    """
+    ordered = sorted(items, key=place, reverse=True)
+    if cursor is not None:
+        before = decode_cursor(cursor)
+        ordered = [item for item in ordered if _mark(place(item)) < before]
+    cut = tuple(ordered[:limit])
+    return Page(cut, encode_cursor(_mark(place(cut[-1]))) if len(ordered) > limit else None)
+
+
+def _mark(place: tuple[int, str]) -> bytes:
+    """As bytes it sorts as the place itself does."""
+    return b"%018d %b" % (max(0, place[0]), place[1].encode())
 
 
 class _Set:
@@ -107,7 +127,7 @@ class _Set:
             return ("ZRANGE", self._key, self._high, self._low, "BYLEX", "REV", "LIMIT", 0, count)
         return ("ZRANGE", self._key, self._low, self._high, "BYLEX", "LIMIT", 0, count)
 
-    def took(self, reply: list[bytes], count: int, wanted: int) -> None:
+    def consume(self, reply: list[bytes], count: int, wanted: int) -> None:
         self._taken += len(reply)
         # What follows the first `wanted` of one set cannot be among the first `wanted` of all.
         self._ended = len(reply) < count or self._taken >= wanted

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from state.replies import fields
+from state.replies import read_fields
 
 type BootStatus = Literal["Accepted", "Pending", "Rejected"]
 
@@ -62,7 +62,7 @@ def read_record(
     tenant: str, charge_point: str, reply: Mapping[bytes, bytes] | list[bytes]
 ) -> ChargePoint | None:
     """None if it is not registered: facts of a deleted charge point may leave a field or two."""
-    found = fields(reply)
+    found = read_fields(reply)
     if "registered_ms" not in found:
         return None
     return ChargePoint(

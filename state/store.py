@@ -17,7 +17,7 @@ from state.redis import checks, url
 from state.redis.blocking import BlockingConnections
 from state.redis.client import Lane, Target
 from state.redis.connection import Arg, Ask, pack
-from state.redis.pending import Pending
+from state.redis.pending import PendingReplies
 from state.scripts import REGISTRY, Script
 
 _CHECK_EVERY_S = 10.0
@@ -177,7 +177,7 @@ class Store:
 
     def _lane(self, target: Target) -> Lane:
         config = self._config
-        pending = Pending(
+        pending = PendingReplies(
             timeout_s=config.timeout_s, max_commands=config.max_commands, max_bytes=config.max_bytes
         )
         return Lane(target, pending, self._lane_changed)

@@ -21,7 +21,13 @@ from gateway.ocpp16.messages.security import (
     GetInstalledCertificateIds,
 )
 from state.features import certificates
-from state.features.certificates import Certificates, CertificateType, HashAlgorithm, HashData, Installed
+from state.features.certificates import (
+    CertificateHash,
+    Certificates,
+    CertificateType,
+    HashAlgorithm,
+    InstalledCertificate,
+)
 
 blueprint = Blueprint("certificates", __name__)
 tag_blueprint(blueprint, ["Security"])
@@ -143,7 +149,7 @@ async def delete_certificate(tenant: str, charge_point: str, certificate: str) -
     if found is None:
         raise not_found("certificate among those that the charge point reported")
     if asked.only_here:
-        await certificates.deleted(services().store, keys, found)
+        await certificates.record_deleted(services().store, keys, found)
         return bodies.no_content()
     hash_data = CertificateHashData(
         hash_algorithm=found.hash_algorithm,
@@ -168,7 +174,7 @@ async def get_certificate_request(tenant: str, charge_point: str) -> Response:
 
     Have it signed, then send the chain with the command CertificateSigned.
     """
-    found = await certificates.request(services().store, tenant, charge_point)
+    found = await certificates.get_request(services().store, tenant, charge_point)
     if found is None:
         raise not_found("certificate request")
     return bodies.answer(
@@ -191,7 +197,7 @@ async def forget_certificate_request(tenant: str, charge_point: str) -> Response
     return bodies.no_content()
 
 
-def _certificate(hash_data: HashData, known_here: Certificates) -> CertificateAnswer:
+def _certificate(hash_data: CertificateHash, known_here: Certificates) -> CertificateAnswer:
     of = next((one for one in known_here.installed if one.of(hash_data)), None)
     return CertificateAnswer(
         id=hash_data.id,
@@ -205,7 +211,7 @@ def _certificate(hash_data: HashData, known_here: Certificates) -> CertificateAn
     )
 
 
-def _installed(one: Installed) -> InstalledAnswer:
+def _installed(one: InstalledCertificate) -> InstalledAnswer:
     return InstalledAnswer(
         certificate_type=one.certificate_type,
         command=one.command,

@@ -246,5 +246,5 @@ async def _answer(tenant: str, charge_point: str) -> ChargePointAnswer:
     store = services().store
     found = await known(tenant, charge_point)
     holding = await leases.holding(store, tenant, charge_point)
-    of_connectors = await connectors.get_all(store, tenant, charge_point)
+    of_connectors = await connectors.list_(store, tenant, charge_point)
     return charge_point_answer.answer_of(found, holding, of_connectors)

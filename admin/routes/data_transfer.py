@@ -110,7 +110,7 @@ async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @document_response(VendorAnswer)
 async def get_data_transfer_vendor(tenant: str, vendor: str) -> Response:
     """Read how a vendor's DataTransfer is answered."""
-    found = await transfers.vendor(services().store, tenant, vendor)
+    found = await transfers.get_vendor(services().store, tenant, vendor)
     if found is None:
         raise not_found("vendor")
     return bodies.answer(_vendor(found))
@@ -132,7 +132,7 @@ async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @document_response(VendorPage)
 async def list_data_transfer_vendors(tenant: str) -> Response:
     """List the vendors whose DataTransfer is understood."""
-    found = await transfers.vendors(services().store, tenant)
+    found = await transfers.list_vendors(services().store, tenant)
     return bodies.answer(VendorPage(tuple(map(_vendor, found)), None))
 
 

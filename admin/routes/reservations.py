@@ -129,7 +129,7 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
     keys = await keys_of(tenant, charge_point)
     number = wanted.reservation_id
     if number is None:
-        number = await reservations.free_id(services().store, keys)
+        number = await reservations.find_free_id(services().store, keys)
     if number is None:  # Deleted a moment ago.
         raise not_found("charge point")
     request = ReserveNow(

@@ -13,7 +13,7 @@ from admin.http.problems import not_found
 from admin.services import services
 from state.transactions import listing, meter_values
 from state.transactions.listing import Transaction
-from state.transactions.meter_values import MeterValues
+from state.transactions.meter_values import StoredValues
 
 blueprint = Blueprint("transactions", __name__)
 tag_blueprint(blueprint, ["Transactions"])
@@ -148,7 +148,7 @@ def _answer(transaction: Transaction) -> TransactionAnswer:
     )
 
 
-def items_of(message: MeterValues) -> list[dict[str, Any]]:
+def items_of(message: StoredValues) -> list[dict[str, Any]]:
     """Each MeterValue of a message as a MeterValueAnswer."""
     source = "transactionData" if message.connector_id is None else "MeterValues"
     received = times.text(message.received_ms)

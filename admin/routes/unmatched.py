@@ -12,7 +12,7 @@ from admin.http.problems import not_found
 from admin.routes.transactions import MeterValueAnswer, items_of
 from admin.services import services
 from state.transactions import meter_values, orphans
-from state.transactions.meter_values import MeterValues
+from state.transactions.meter_values import StoredValues
 from state.transactions.orphans import Orphan
 
 blueprint = Blueprint("strays", __name__)
@@ -115,6 +115,6 @@ def _orphan(orphan: Orphan) -> OrphanedStopAnswer:
     )
 
 
-def _items(message: MeterValues) -> list[dict[str, Any]]:
+def _items(message: StoredValues) -> list[dict[str, Any]]:
     owner = {"connector_id": message.connector_id, "transaction_id": message.transaction_id}
     return [{**item, **owner} for item in items_of(message)]

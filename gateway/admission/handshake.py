@@ -101,7 +101,7 @@ async def _admit(node: Node, upgrade: Upgrade) -> Admitted:
 
 async def _by_spelling(node: Node, who: path.Identity) -> tuple[path.Identity, ChargePoint | None]:
     """Some charge points change the case of their id. Where operators register each, one may be meant."""
-    spelt = await spellings.only_one(node.store, who.tenant, who.charge_point)
+    spelt = await spellings.find_only(node.store, who.tenant, who.charge_point)
     if spelt is None:
         return who, None
     record = await charge_points.get(node.store, who.tenant, spelt)

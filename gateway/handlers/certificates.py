@@ -20,10 +20,12 @@ async def sign_certificate(
         # At most 1 ms (certificate_requests.py), so in line.
         asked = certificate_requests.read(request.csr)
     except certificate_requests.Refused as error:
-        await certificates.request_refused(charge_point.store, keys, str(error))
+        await certificates.report_refused_request(charge_point.store, keys, str(error))
         return security.SignCertificateResult(status="Rejected")
-    kept = certificates.Request(csr=request.csr, subject=asked.subject, key=asked.key, received_ms=now_ms())
-    await certificates.requested(charge_point.store, keys, kept)
+    kept = certificates.SigningRequest(
+        csr=request.csr, subject=asked.subject, key=asked.key, received_ms=now_ms()
+    )
+    await certificates.record_request(charge_point.store, keys, kept)
     return security.SignCertificateResult(status="Accepted")
 
 
@@ -33,7 +35,7 @@ async def get_installed_certificate_ids(
     """NotFound: it has none of that type."""
     charge_point, result = answered.charge_point, answered.result
     found = (result.certificate_hash_data or ()) if result.status == "Accepted" else ()
-    await certificates.reported(
+    await certificates.record_list(
         charge_point.store,
         charge_point.lease.keys,
         answered.request.certificate_type,
@@ -52,7 +54,7 @@ async def install_certificate(
         root = pem.read_all(request.certificate)[0]
     except pem.Unreadable:
         root = None  # The charge point took it all the same.
-    new = certificates.Installed(
+    new = certificates.InstalledCertificate(
         command=answered.command_id,
         certificate_type=request.certificate_type,
         installed_ms=now_ms(),
@@ -61,7 +63,7 @@ async def install_certificate(
         not_after_ms=None if root is None else root.not_after_ms,
         hash_data=tuple(map(_hash_data, root.hash_data)) if root is not None else (),
     )
-    await certificates.installed(charge_point.store, charge_point.lease.keys, new)
+    await certificates.record_installed(charge_point.store, charge_point.lease.keys, new)
 
 
 async def delete_certificate(
@@ -72,11 +74,11 @@ async def delete_certificate(
         return
     charge_point = answered.charge_point
     gone = _hash_data(answered.request.certificate_hash_data)
-    await certificates.deleted(charge_point.store, charge_point.lease.keys, gone)
+    await certificates.record_deleted(charge_point.store, charge_point.lease.keys, gone)
 
 
-def _hash_data(of: security.CertificateHashData | pem.HashData) -> certificates.HashData:
-    return certificates.HashData(
+def _hash_data(of: security.CertificateHashData | pem.HashData) -> certificates.CertificateHash:
+    return certificates.CertificateHash(
         hash_algorithm=of.hash_algorithm,
         issuer_name_hash=of.issuer_name_hash,
         issuer_key_hash=of.issuer_key_hash,

@@ -51,7 +51,7 @@ async def status_notification(
         timestamp=request.timestamp,
         received_ms=now_ms(),
     )
-    await connectors.status(charge_point.store, charge_point.lease, connector)
+    await connectors.record_status(charge_point.store, charge_point.lease, connector)
     peculiarities.check_status(request, charge_point)
     return core.StatusNotificationResult()
 
@@ -152,7 +152,10 @@ async def get_configuration(answered: Answered[core.GetConfiguration, core.GetCo
     await configuration.learn(
         charge_point.store,
         charge_point.lease.keys,
-        [configuration.Told(one.key, one.value, one.readonly) for one in result.configuration_key or ()],
+        [
+            configuration.ReportedKey(one.key, one.value, one.readonly)
+            for one in result.configuration_key or ()
+        ],
         result.unknown_key or (),
         complete=not answered.request.key,
     )

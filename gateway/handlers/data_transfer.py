@@ -7,7 +7,7 @@ from state.features import data_transfer as transfers
 
 async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -> core.DataTransferResult:
     """Stored before it is answered; data goes with Accepted and Rejected alone."""
-    vendor = await transfers.vendor(charge_point.store, charge_point.tenant, request.vendor_id)
+    vendor = await transfers.get_vendor(charge_point.store, charge_point.tenant, request.vendor_id)
     if vendor is None:
         return core.DataTransferResult(status="UnknownVendorId")
     status = vendor.judge(request.message_id)

@@ -10,27 +10,27 @@ from gateway.ocpp16.messages.types import Message
 async def diagnostics_status_notification(
     request: firmware.DiagnosticsStatusNotification, charge_point: ChargePoint
 ) -> firmware.DiagnosticsStatusNotificationResult:
-    await jobs.told(charge_point, "DiagnosticsStatusNotification", request.status)
+    await jobs.record_status(charge_point, "DiagnosticsStatusNotification", request.status)
     return firmware.DiagnosticsStatusNotificationResult()
 
 
 async def firmware_status_notification(
     request: firmware.FirmwareStatusNotification, charge_point: ChargePoint
 ) -> firmware.FirmwareStatusNotificationResult:
-    await jobs.told(charge_point, "FirmwareStatusNotification", request.status)
+    await jobs.record_status(charge_point, "FirmwareStatusNotification", request.status)
     return firmware.FirmwareStatusNotificationResult()
 
 
 async def get_diagnostics(answered: Answered[firmware.GetDiagnostics, firmware.GetDiagnosticsResult]) -> None:
     """Without a file name there is nothing to upload; if it uploads all the same, its statuses say so."""
     file_name = answered.result.file_name
-    await jobs.taken(
+    await jobs.record_job(
         answered, "GetDiagnostics", "Accepted" if file_name else "NoFile", file_name=file_name or None
     )
 
 
 async def update_firmware(answered: Answered[firmware.UpdateFirmware, firmware.UpdateFirmwareResult]) -> None:
-    await jobs.taken(answered, "UpdateFirmware", "Accepted")
+    await jobs.record_job(answered, "UpdateFirmware", "Accepted")
 
 
 HANDLERS: dict[type[Message], Handler] = {

@@ -16,7 +16,7 @@ _TEXT_MAX = 512
 """Of each text of the request: what the security extension allows a location."""
 
 
-async def taken(
+async def record_job(
     answered: Answered[Any, Any],
     kind: Kind,
     status: str,
@@ -26,7 +26,7 @@ async def taken(
 ) -> None:
     """Remember a job under its command's id, and how the charge point answered it."""
     charge_point = answered.charge_point
-    job = job_record.answered(
+    job = job_record.begin(
         answered.command_id,
         kind,
         status,
@@ -35,16 +35,16 @@ async def taken(
         payload=msgspec.json.encode(_short(msgspec.json.decode(actions.encode(answered.request)))),
         file_name=None if file_name is None else mask_location(file_name),
     )
-    await jobs.answered(charge_point.store, charge_point.lease.keys, job)
+    await jobs.record_answer(charge_point.store, charge_point.lease.keys, job)
 
 
-async def told(
+async def record_status(
     charge_point: ChargePoint, message: Message, status: str, request_id: int | None = None
 ) -> None:
     """Remember how far a job has got; never refused, whichever job it is of."""
     received_ms = now_ms()
     await charge_point.catch_up()
-    await jobs.told(
+    await jobs.record_status(
         charge_point.store,
         charge_point.lease.keys,
         message,

@@ -14,7 +14,7 @@ async def send_local_list(
     request, status = answered.request, answered.result.status
     store, keys = answered.charge_point.store, answered.charge_point.lease.keys
     if status == "Accepted":
-        await local_lists.accepted(
+        await local_lists.record_accepted(
             store,
             keys,
             answered.command_id,
@@ -23,7 +23,7 @@ async def send_local_list(
             lines=_lines(request),
         )
     else:
-        await local_lists.refused(
+        await local_lists.record_refused(
             store,
             keys,
             answered.command_id,
@@ -37,7 +37,9 @@ async def get_local_list_version(
     answered: Answered[local_auth.GetLocalListVersion, local_auth.GetLocalListVersionResult],
 ) -> None:
     charge_point = answered.charge_point
-    await local_lists.reported(charge_point.store, charge_point.lease.keys, answered.result.list_version)
+    await local_lists.record_reported(
+        charge_point.store, charge_point.lease.keys, answered.result.list_version
+    )
 
 
 def _lines(request: local_auth.SendLocalList) -> Iterator[local_list_entries.Line]:

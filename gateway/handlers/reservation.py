@@ -15,7 +15,7 @@ async def reserve_now(answered: Answered[reservation.ReserveNow, reservation.Res
         return
     charge_point, request = answered.charge_point, answered.request
     expires_ms = timestamps.parse(request.expiry_date).ms
-    await reservations.made(
+    await reservations.record_made(
         charge_point.store,
         charge_point.lease.keys,
         answered.command_id,
@@ -35,7 +35,7 @@ async def cancel_reservation(
 ) -> None:
     if answered.result.status == "Accepted":
         charge_point = answered.charge_point
-        await reservations.cancelled(
+        await reservations.record_cancelled(
             charge_point.store,
             charge_point.lease.keys,
             answered.command_id,

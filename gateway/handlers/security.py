@@ -31,20 +31,22 @@ async def security_event_notification(
 async def log_status_notification(
     request: security.LogStatusNotification, charge_point: ChargePoint
 ) -> security.LogStatusNotificationResult:
-    await jobs.told(charge_point, "LogStatusNotification", request.status, request.request_id)
+    await jobs.record_status(charge_point, "LogStatusNotification", request.status, request.request_id)
     return security.LogStatusNotificationResult()
 
 
 async def signed_firmware_status_notification(
     request: security.SignedFirmwareStatusNotification, charge_point: ChargePoint
 ) -> security.SignedFirmwareStatusNotificationResult:
-    await jobs.told(charge_point, "SignedFirmwareStatusNotification", request.status, request.request_id)
+    await jobs.record_status(
+        charge_point, "SignedFirmwareStatusNotification", request.status, request.request_id
+    )
     return security.SignedFirmwareStatusNotificationResult()
 
 
 async def get_log(answered: Answered[security.GetLog, security.GetLogResult]) -> None:
     request, result = answered.request, answered.result
-    await jobs.taken(
+    await jobs.record_job(
         answered, "GetLog", result.status, request_id=request.request_id, file_name=result.filename
     )
 
@@ -53,7 +55,7 @@ async def signed_update_firmware(
     answered: Answered[security.SignedUpdateFirmware, security.SignedUpdateFirmwareResult],
 ) -> None:
     request_id = answered.request.request_id
-    await jobs.taken(answered, "SignedUpdateFirmware", answered.result.status, request_id=request_id)
+    await jobs.record_job(answered, "SignedUpdateFirmware", answered.result.status, request_id=request_id)
 
 
 HANDLERS: dict[type[Message], Handler] = {

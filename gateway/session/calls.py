@@ -108,10 +108,10 @@ class Calls:
                 await trio.sleep_forever()
 
     async def _orphaned(self, waiting: Sequence[str]) -> None:
-        await commands.orphaned(self._session.node.store, self._session.lease, waiting)
+        await commands.mark_unknown(self._session.node.store, self._session.lease, waiting)
 
     async def _work_off(self) -> None:
-        [pending] = await commands.pending(self._session.node.store, [self._session.lease])
+        [pending] = await commands.list_pending(self._session.node.store, [self._session.lease])
         for command_id in pending:
             await self._one(command_id)
 

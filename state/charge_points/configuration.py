@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from state.keys import ChargePointKeys
-from state.replies import checked, fields
+from state.replies import check_replies, read_fields
 from state.scripts import script
 from state.store import Store
 
@@ -38,7 +38,7 @@ type Source = Literal["GetConfiguration", "ChangeConfiguration"]
 type Change = Literal["Accepted", "RebootRequired", "NotSupported"]
 
 
-class Told(msgspec.Struct, frozen=True):
+class ReportedKey(msgspec.Struct, frozen=True):
     """A key as a charge point tells it."""
 
     key: str
@@ -46,7 +46,7 @@ class Told(msgspec.Struct, frozen=True):
     readonly: bool | None
 
 
-class Pending(msgspec.Struct, frozen=True):
+class PendingChange(msgspec.Struct, frozen=True):
     """A change that the charge point has stored, and heeds from its next boot."""
 
     value: str | None
@@ -65,7 +65,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     supported: bool = True
     known_ms: int
     source: Source
-    pending: Pending | None = None
+    pending: PendingChange | None = None
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -118,7 +118,12 @@ def is_secret(key: str) -> bool:
 
 
 async def learn(
-    store: Store, keys: ChargePointKeys, told: Sequence[Told], unknown: Sequence[str], *, complete: bool
+    store: Store,
+    keys: ChargePointKeys,
+    told: Sequence[ReportedKey],
+    unknown: Sequence[str],
+    *,
+    complete: bool,
 ) -> None:
     """Keep the answer to a GetConfiguration; with `complete` it is all there is."""
     now_ms = store.server_time_ms()
@@ -156,13 +161,13 @@ async def get(store: Store, tenant: str, charge_point: str) -> Configuration:
     """Empty if nothing is known, or nobody is."""
     keys = ChargePointKeys(tenant, charge_point)
     replies = await store.pipeline([("HGETALL", keys.configuration), ("HGETALL", keys.configuration_pending)])
-    current, pending = map(fields, checked(replies))
+    current, pending = map(read_fields, check_replies(replies))
     complete = current.pop(_COMPLETE, None)
     settings = {name: _decode(stored) for name, stored in current.items()}
     for name, stored in pending.items():
         after = _decode(stored)
         before = settings.get(name, msgspec.structs.replace(after, value=None))
-        settings[name] = msgspec.structs.replace(before, pending=Pending(after.value, after.known_ms))
+        settings[name] = msgspec.structs.replace(before, pending=PendingChange(after.value, after.known_ms))
     return Configuration(
         tuple(setting for _, setting in sorted(settings.items())), None if complete is None else int(complete)
     )

@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Connector).decode
 
 
-async def status(store: Store, lease: Lease, connector: Connector) -> bool:
+async def record_status(store: Store, lease: Lease, connector: Connector) -> bool:
     """Keep a status; an event says so if status or error changed. Raises Superseded, LeaseLost.
 
     False: it is one connector more than CONNECTORS and was not kept.
@@ -45,7 +45,7 @@ async def status(store: Store, lease: Lease, connector: Connector) -> bool:
     return bool(word == b"ok")
 
 
-async def get_all(store: Store, tenant: str, charge_point: str) -> list[Connector]:
+async def list_(store: Store, tenant: str, charge_point: str) -> list[Connector]:
     """All connectors that were heard of, by number."""
     reply = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).connectors)
     found = (_decode(value.partition(b"\n")[2]) for value in reply.values())

@@ -8,7 +8,7 @@ from itertools import batched
 from typing import NamedTuple
 
 from state.keys import ChargePointKeys
-from state.replies import fields
+from state.replies import read_fields
 from state.scripts import script
 from state.store import Store
 
@@ -26,7 +26,7 @@ class Tally(NamedTuple):
     last_ms: int
 
 
-class Batch(NamedTuple):
+class FaultBatch(NamedTuple):
     """What a gateway gathered of a charge point; `id` tells its repeat from the next one."""
 
     keys: ChargePointKeys
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     tallies: Mapping[str, Tally]
 
 
-async def count(store: Store, batches: Sequence[Batch]) -> None:
+async def count(store: Store, batches: Sequence[FaultBatch]) -> None:
     """Add what was gathered. A batch repeated after StoreUnavailable counts once.
 
     Only another gateway's batch in between could make it count twice. What is of a charge point that was
@@ -46,7 +46,7 @@ async def count(store: Store, batches: Sequence[Batch]) -> None:
 
 async def read(store: Store, tenant: str, charge_point: str) -> dict[str, Tally]:
     """Read all of a charge point, the latest first."""
-    stored = fields(await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).faults))
+    stored = read_fields(await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).faults))
     stored.pop("", None)
     tallies = {name: Tally(*map(int, text.split())) for name, text in stored.items()}
     return dict(sorted(tallies.items(), key=lambda item: (-item[1].last_ms, item[0])))
@@ -57,6 +57,6 @@ async def forget(store: Store, tenant: str, charge_point: str) -> None:
     await store.execute("UNLINK", ChargePointKeys(tenant, charge_point).faults)
 
 
-def _call(batch: Batch) -> tuple[Sequence[str], Sequence[str | int]]:
+def _call(batch: FaultBatch) -> tuple[Sequence[str], Sequence[str | int]]:
     counts = [part for name, tally in batch.tallies.items() for part in (name, *tally)]
     return (batch.keys.faults, batch.keys.record), (NAMES, batch.id, *counts)

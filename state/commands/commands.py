@@ -14,7 +14,7 @@ from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.nodes.leases import Lease, require
-from state.replies import checked
+from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 
@@ -101,7 +101,7 @@ async def submit(
     if not 1 <= ttl_ms <= TTL_MS_MAX:
         raise ValueError(f"a command may live 1 to {TTL_MS_MAX} ms, not {ttl_ms}")
     keys = ChargePointKeys(tenant, charge_point)
-    id_ = command_id(keys.partition) if idempotency_key is None else _keyed(keys, idempotency_key)
+    id_ = command_id(keys.partition) if idempotency_key is None else _id_under_key(keys, idempotency_key)
     reply = await store.step(
         _SUBMIT,
         (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.lease),
@@ -141,7 +141,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
         case [b"gone"]:
             return Gone()
         case [b"late"]:
-            late = await store.step(_SETTLE, *settling(keys, id_, _LATE, when="overdue"))
+            late = await store.step(_SETTLE, *settle_call(keys, id_, _LATE, when="overdue"))
             await _answer(store, id_, late)
             return Late()
         case [word, *_]:
@@ -167,7 +167,7 @@ async def settle(
         raise ValueError(f"{status} is no way for a command to end")
     if not is_of(id_, keys):
         return Gone()
-    call = settling(keys, id_, _SETTLING[status], response=response, error=error)
+    call = settle_call(keys, id_, _SETTLING[status], response=response, error=error)
     reply = await store.step(_SETTLE, *call)
     match reply:
         case [b"settled", _, reply_to]:
@@ -179,7 +179,7 @@ async def settle(
             return Gone()
 
 
-async def orphaned(store: Store, lease: Lease, waiting: Sequence[str] | None = None) -> list[str]:
+async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str] | None = None) -> list[str]:
     """Record what earlier sessions had sent and not settled as `unknown`; returns those commands.
 
     To be called after a claim, before the pending commands are read. `waiting`: what the claim returned as
@@ -187,10 +187,10 @@ async def orphaned(store: Store, lease: Lease, waiting: Sequence[str] | None = N
     """
     keys = lease.keys
     if waiting is None:
-        (waiting,) = await pending(store, [lease])
+        (waiting,) = await list_pending(store, [lease])
     ids = [id_ for id_ in waiting if is_of(id_, keys)]
     replies = await store.steps(
-        _SETTLE, [settling(keys, id_, _ORPHANED, when=str(lease.epoch)) for id_ in ids]
+        _SETTLE, [settle_call(keys, id_, _ORPHANED, when=str(lease.epoch)) for id_ in ids]
     )
     found = [(id_, reply) for id_, reply in zip(ids, replies, strict=True) if reply[0] == b"settled"]
     for id_, reply in found:
@@ -198,13 +198,13 @@ async def orphaned(store: Store, lease: Lease, waiting: Sequence[str] | None = N
     return [id_ for id_, _ in found]
 
 
-async def pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]:
+async def list_pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]:
     """List the waiting commands (queued or sent) of each charge point, oldest first."""
     found: list[list[str]] = []
     for first in range(0, len(leases), _PENDING_PER_ROUND):
         some = leases[first : first + _PENDING_PER_ROUND]
         replies = await store.pipeline([("LRANGE", lease.keys.pending, 0, -1) for lease in some])
-        found += [[id_.decode() for id_ in reply] for reply in checked(replies)]
+        found += [[id_.decode() for id_ in reply] for reply in check_replies(replies)]
     return found
 
 
@@ -225,14 +225,14 @@ async def get(store: Store, tenant: str, id_: str) -> Command | None:
 
 async def under_key(store: Store, tenant: str, charge_point: str, idempotency_key: str) -> Command | None:
     """Look up what was submitted with this Idempotency-Key."""
-    return await get(store, tenant, _keyed(ChargePointKeys(tenant, charge_point), idempotency_key))
+    return await get(store, tenant, _id_under_key(ChargePointKeys(tenant, charge_point), idempotency_key))
 
 
-def _keyed(keys: ChargePointKeys, idempotency_key: str) -> str:
+def _id_under_key(keys: ChargePointKeys, idempotency_key: str) -> str:
     return command_id(keys.partition, f"{keys.member}/{key_names.encode(idempotency_key)}")
 
 
-def settling(
+def settle_call(
     keys: ChargePointKeys,
     id_: str,
     moves: str,

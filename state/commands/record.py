@@ -11,7 +11,7 @@ import msgspec
 from state import keys as key_names
 from state.commands.table import Status
 from state.keys import ChargePointKeys
-from state.replies import fields
+from state.replies import read_fields
 
 PAYLOAD_BYTES_MAX = 65536
 
@@ -26,15 +26,15 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     charge_point: str
     action: str
-    payload: msgspec.Raw
+    payload: msgspec.Raw = msgspec.Raw()
     status: Status
-    response: msgspec.Raw | None
-    error: msgspec.Raw | None
+    response: msgspec.Raw | None = None
+    error: msgspec.Raw | None = None
     created_ms: int
     deadline_ms: int
-    sent_ms: int | None
-    settled_ms: int | None
-    transaction: str | None
+    sent_ms: int | None = None
+    settled_ms: int | None = None
+    transaction: str | None = None
     """Public id of the transaction that an accepted RemoteStartTransaction became."""
 
     def __repr__(self) -> str:
@@ -71,22 +71,8 @@ def digest(action: str, payload: bytes) -> str:
 
 
 def read_command(id_: str, reply: Mapping[bytes, bytes] | list[bytes]) -> Command:
-    read = fields(reply)
-    tenant, charge_point = key_names.split(read["of"])
-    response, error = read.get("response"), read.get("error")
-    sent_ms, settled_ms = read.get("sent_ms"), read.get("settled_ms")
-    return Command(
-        id=id_,
-        tenant=tenant,
-        charge_point=charge_point,
-        action=read["action"],
-        payload=msgspec.Raw(read["payload"]),
-        status=msgspec.convert(read["status"], Status),
-        created_ms=int(read["created_ms"]),
-        deadline_ms=int(read["deadline_ms"]),
-        response=None if response is None else msgspec.Raw(response),
-        error=None if error is None else msgspec.Raw(error),
-        sent_ms=None if sent_ms is None else int(sent_ms),
-        settled_ms=None if settled_ms is None else int(settled_ms),
-        transaction=read.get("transaction"),
-    )
+    found = read_fields(reply)
+    tenant, charge_point = key_names.split(found["of"])
+    raw = {name: msgspec.Raw(found.pop(name)) for name in ("payload", "response", "error") if name in found}
+    known = {"id": id_, "tenant": tenant, "charge_point": charge_point}
+    return msgspec.structs.replace(msgspec.convert(found | known, Command, strict=False), **raw)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from state import keys
 from state.commands import commands, table
 from state.keys import ChargePointKeys
-from state.replies import checked
+from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 
@@ -16,7 +16,7 @@ _SETTLE = script("commands/settle")
 _OVERDUE = table.text(table.OVERDUE)
 
 
-async def overdue(store: Store, partitions: Iterable[int] = range(keys.PARTITIONS)) -> int:
+async def sweep_overdue(store: Store, partitions: Iterable[int] = range(keys.PARTITIONS)) -> int:
     """Settle overdue commands of these partitions, `BATCH` of each at most; returns how many were settled.
 
     Two round trips, one if there is nothing to do. Several nodes may sweep the same partition. Whoever waits
@@ -30,10 +30,10 @@ async def overdue(store: Store, partitions: Iterable[int] = range(keys.PARTITION
         ]
     )
     calls = []
-    for entries in checked(found):
+    for entries in check_replies(found):
         for entry in entries:
             command_id, _, member = entry.decode().partition(" ")
             of = ChargePointKeys(*keys.split(member))
-            calls.append(commands.settling(of, command_id, _OVERDUE, when="overdue"))
+            calls.append(commands.settle_call(of, command_id, _OVERDUE, when="overdue"))
     replies = await store.steps(_SETTLE, calls)
     return sum(reply[0] == b"settled" for reply in replies)

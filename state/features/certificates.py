@@ -4,14 +4,12 @@ A list is what GetInstalledCertificateIds answered; it is out of date once anoth
 so. Bounded: 128 of each type, the latest 32 installed, one request.
 """
 
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Literal, get_args
 
 import msgspec
 
-from state import versioned
+from state import ids, versioned
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.versioned import Change, Fields
@@ -28,7 +26,7 @@ _REQUEST = "request"
 _encode = msgspec.json.encode
 
 
-class HashData(msgspec.Struct, frozen=True, kw_only=True):
+class CertificateHash(msgspec.Struct, frozen=True, kw_only=True):
     """CertificateHashDataType as the charge point spelt it: hexadecimal, whatever its case."""
 
     hash_algorithm: HashAlgorithm
@@ -39,9 +37,9 @@ class HashData(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """The same for the same certificate under the same algorithm."""
-        return urlsafe_b64encode(blake2b(_encode(self.folded), digest_size=12).digest()).decode()
+        return ids.digest(_encode(self.folded))
 
-    def same(self, other: "HashData") -> bool:
+    def same(self, other: "CertificateHash") -> bool:
         return self.folded == other.folded
 
     @property
@@ -50,15 +48,15 @@ class HashData(msgspec.Struct, frozen=True, kw_only=True):
         return (self.hash_algorithm, *(value.lower() for value in hashes))
 
 
-class Listing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReportedCertificates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of one type. `read_ms`: None if it was never read. `out_of_date`: another was installed since."""
 
-    hash_data: tuple[HashData, ...] = ()
+    hash_data: tuple[CertificateHash, ...] = ()
     read_ms: int | None = None
     out_of_date: bool = False
 
 
-class Installed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class InstalledCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an InstallCertificate that was Accepted held, as far as we could read it.
 
     `hash_data`: one for each algorithm that the charge point may choose.
@@ -70,13 +68,13 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subject: str | None = None
     not_before_ms: int | None = None
     not_after_ms: int | None = None
-    hash_data: tuple[HashData, ...] = ()
+    hash_data: tuple[CertificateHash, ...] = ()
 
-    def of(self, hash_data: HashData) -> bool:
+    def of(self, hash_data: CertificateHash) -> bool:
         return any(map(hash_data.same, self.hash_data))
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A SignCertificate that was answered Accepted. `csr` in PEM as sent; `key` as `RSA 2048`."""
 
     csr: str
@@ -88,32 +86,32 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Certificates(msgspec.Struct, frozen=True, kw_only=True):
     """`installed`: latest first."""
 
-    listings: dict[CertificateType, Listing]
-    installed: list[Installed]
+    listings: dict[CertificateType, ReportedCertificates]
+    installed: list[InstalledCertificate]
 
-    def find(self, id_: str) -> HashData | None:
+    def find(self, id_: str) -> CertificateHash | None:
         """Of a certificate that the charge point reported."""
         return next((one for one in self.reported() if one.id == id_), None)
 
-    def reported(self) -> Iterable[HashData]:
+    def reported(self) -> Iterable[CertificateHash]:
         return (one for listing in self.listings.values() for one in listing.hash_data)
 
 
-async def reported(
+async def record_list(
     store: Store,
     keys: ChargePointKeys,
     certificate_type: CertificateType,
-    hash_data: Iterable[HashData],
+    hash_data: Iterable[CertificateHash],
     read_ms: int,
 ) -> None:
     """Take a charge point's list of one type for what it has."""
-    listing = Listing(hash_data=tuple(hash_data)[:LISTED], read_ms=read_ms)
+    listing = ReportedCertificates(hash_data=tuple(hash_data)[:LISTED], read_ms=read_ms)
     event = {"certificate_type": certificate_type, "count": len(listing.hash_data)}
     change = Change({certificate_type: _encode(listing)}, (), [("certificates.read", _encode(event))])
     await versioned.change(store, keys, keys.certificates, lambda _: change)
 
 
-async def installed(store: Store, keys: ChargePointKeys, new: Installed) -> None:
+async def record_installed(store: Store, keys: ChargePointKeys, new: InstalledCertificate) -> None:
     """Remember what was installed, once for each command; the list of its type is out of date now."""
 
     def decide(fields: Fields) -> Change | None:
@@ -134,7 +132,7 @@ async def installed(store: Store, keys: ChargePointKeys, new: Installed) -> None
     await versioned.change(store, keys, keys.certificates, decide)
 
 
-async def deleted(store: Store, keys: ChargePointKeys, gone: HashData) -> None:
+async def record_deleted(store: Store, keys: ChargePointKeys, gone: CertificateHash) -> None:
     """Forget a certificate that the charge point deleted, or never had."""
 
     def decide(fields: Fields) -> Change | None:
@@ -162,7 +160,7 @@ async def read(store: Store, tenant: str, charge_point: str) -> Certificates:
     return Certificates(listings=listings, installed=_installed(fields))
 
 
-async def requested(store: Store, keys: ChargePointKeys, request: Request) -> None:
+async def record_request(store: Store, keys: ChargePointKeys, request: SigningRequest) -> None:
     """Keep what a charge point wants signed, in place of what it wanted before; a repeat changes nothing."""
 
     def decide(fields: Fields) -> Change | None:
@@ -175,13 +173,13 @@ async def requested(store: Store, keys: ChargePointKeys, request: Request) -> No
     await versioned.change(store, keys, keys.certificates, decide)
 
 
-async def request_refused(store: Store, keys: ChargePointKeys, why: str) -> None:
+async def report_refused_request(store: Store, keys: ChargePointKeys, why: str) -> None:
     """Tell that a charge point's request was answered Rejected; the one before it stays."""
     change = Change({}, (), [("certificate_request.refused", _encode({"why": why}))])
     await versioned.change(store, keys, keys.certificates, lambda _: change)
 
 
-async def request(store: Store, tenant: str, charge_point: str) -> Request | None:
+async def get_request(store: Store, tenant: str, charge_point: str) -> SigningRequest | None:
     """The last one that was answered Accepted."""
     return _request(await versioned.read(store, ChargePointKeys(tenant, charge_point).certificates))
 
@@ -199,14 +197,14 @@ async def forget_request(store: Store, keys: ChargePointKeys) -> bool:
     return found
 
 
-def _listing(fields: Fields, certificate_type: CertificateType) -> Listing:
-    return msgspec.json.decode(fields.get(certificate_type, b"{}"), type=Listing)
+def _listing(fields: Fields, certificate_type: CertificateType) -> ReportedCertificates:
+    return msgspec.json.decode(fields.get(certificate_type, b"{}"), type=ReportedCertificates)
 
 
-def _installed(fields: Fields) -> list[Installed]:
-    return msgspec.json.decode(fields.get(_INSTALLED, b"[]"), type=list[Installed])
+def _installed(fields: Fields) -> list[InstalledCertificate]:
+    return msgspec.json.decode(fields.get(_INSTALLED, b"[]"), type=list[InstalledCertificate])
 
 
-def _request(fields: Fields) -> Request | None:
+def _request(fields: Fields) -> SigningRequest | None:
     stored = fields.get(_REQUEST)
-    return None if stored is None else msgspec.json.decode(stored, type=Request)
+    return None if stored is None else msgspec.json.decode(stored, type=SigningRequest)

@@ -71,7 +71,7 @@ async def put_vendor(store: Store, tenant: str, vendor: Vendor) -> Literal["crea
     return "full" if word == b"full" else "created" if word == b"created" else "changed"
 
 
-async def vendor(store: Store, tenant: str, vendor_id: str) -> Vendor | None:
+async def get_vendor(store: Store, tenant: str, vendor_id: str) -> Vendor | None:
     record = await store.execute("HGET", key_names.data_transfer_vendors(tenant), fold(vendor_id))
     return None if record is None else _vendor(record)
 
@@ -81,7 +81,7 @@ async def delete_vendor(store: Store, tenant: str, vendor_id: str) -> bool:
     return bool(await store.execute("HDEL", key_names.data_transfer_vendors(tenant), fold(vendor_id)))
 
 
-async def vendors(store: Store, tenant: str) -> list[Vendor]:
+async def list_vendors(store: Store, tenant: str) -> list[Vendor]:
     """All of a tenant, by folded id."""
     stored = await store.execute("HGETALL", key_names.data_transfer_vendors(tenant))
     return [_vendor(stored[name]) for name in sorted(stored)]

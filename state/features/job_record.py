@@ -91,7 +91,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     received_ms: int
 
 
-def answered(
+def begin(
     id_: str,
     kind: Kind,
     status: str,
@@ -115,18 +115,18 @@ def answered(
     )
 
 
-def replaced_by(later: Job, earlier: Job) -> Job:
+def replace(later: Job, earlier: Job) -> Job:
     """What becomes of a job that runs when a later one begins."""
     if earlier.kind != later.kind or not earlier.running or not later.begun:
         return earlier
     if later.kind in _UNNUMBERED:
-        return moved(earlier, "Superseded", later.history[0].received_ms)
+        return with_status(earlier, "Superseded", later.history[0].received_ms)
     if later.status == "AcceptedCanceled":
-        return moved(earlier, "Canceled", later.history[0].received_ms)
+        return with_status(earlier, "Canceled", later.history[0].received_ms)
     return earlier
 
 
-def moved(job: Job, status: str, received_ms: int) -> Job:
+def with_status(job: Job, status: str, received_ms: int) -> Job:
     """The job with one more state; itself if that only repeats the last one.
 
     What is done or was given up is not begun again by a status on its way; a failed one is, by a retry.
@@ -148,7 +148,7 @@ def moved(job: Job, status: str, received_ms: int) -> Job:
     )
 
 
-def told_of(jobs: list[Job], message: Message, request_id: int | None) -> Job | None:
+def find_for(jobs: list[Job], message: Message, request_id: int | None) -> Job | None:
     """The job that a status is of; of several with one request id the latest that was begun."""
     kind = KIND_OF[message]
     if kind in _UNNUMBERED:

@@ -6,7 +6,7 @@ note (the latest 50), for nothing is guessed onto another.
 
 import msgspec
 
-from state import versioned
+from state import ids, versioned
 from state.features import job_record
 from state.features.job_record import Job, Message, Note
 from state.keys import ChargePointKeys
@@ -15,8 +15,6 @@ from state.versioned import Change, Fields
 
 KEPT = 50
 NOTES_KEPT = 50
-EPOCH_S = 1_735_689_600
-"""2025-01-01: request ids that we choose are seconds since then, so that none returns after a wipe."""
 
 _NOTES = "notes"
 _LAST = "last-request-id"
@@ -30,7 +28,7 @@ class Jobs(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[Note]
 
 
-async def answered(store: Store, keys: ChargePointKeys, job: Job) -> None:
+async def record_answer(store: Store, keys: ChargePointKeys, job: Job) -> None:
     """Record a job with the charge point's answer to it, once."""
 
     def decide(fields: Fields) -> Change | None:
@@ -38,7 +36,7 @@ async def answered(store: Store, keys: ChargePointKeys, job: Job) -> None:
         if any(one.id == job.id for one in known):
             return None
         new = msgspec.structs.replace(job, number=max((one.number for one in known), default=0) + 1)
-        changed = [after for one in known if (after := job_record.replaced_by(new, one)) is not one]
+        changed = [after for one in known if (after := job_record.replace(new, one)) is not one]
         oldest = sorted(known, key=lambda one: one.number)[: max(0, len(known) + 1 - KEPT)]
         gone = [one.id for one in oldest]
         put = [one for one in (*changed, new) if one.id not in gone]
@@ -51,7 +49,7 @@ async def answered(store: Store, keys: ChargePointKeys, job: Job) -> None:
     await versioned.change(store, keys, keys.jobs, decide)
 
 
-async def told(
+async def record_status(
     store: Store,
     keys: ChargePointKeys,
     message: Message,
@@ -64,10 +62,10 @@ async def told(
     note = Note(message=message, request_id=request_id, status=status, received_ms=received_ms)
 
     def decide(fields: Fields) -> Change | None:
-        job = None if status == "Idle" else job_record.told_of(_jobs(fields), message, request_id)
+        job = None if status == "Idle" else job_record.find_for(_jobs(fields), message, request_id)
         if job is None:
-            return _noted(fields, note)
-        after = job_record.moved(job, status, received_ms)
+            return _with_note(fields, note)
+        after = job_record.with_status(job, status, received_ms)
         return None if after is job else Change({job.id: _encode(after)}, (), [("job.status", _event(after))])
 
     await versioned.change(store, keys, keys.jobs, decide)
@@ -107,7 +105,7 @@ async def new_request_id(store: Store, tenant: str, charge_point: str) -> int | 
     def decide(fields: Fields) -> Change | None:
         nonlocal chosen
         used = {job.request_id for job in _jobs(fields)} | {note.request_id for note in _notes(fields)}
-        chosen = max(int(fields.get(_LAST, 0)) + 1, store.server_time_ms() // 1000 - EPOCH_S)
+        chosen = max(int(fields.get(_LAST, 0)) + 1, ids.least_number(store.server_time_ms()))
         while chosen in used:
             chosen += 1
         return Change({_LAST: b"%d" % chosen})
@@ -126,7 +124,7 @@ def _notes(fields: Fields) -> list[Note]:
     return msgspec.json.decode(fields.get(_NOTES, b"[]"), type=list[Note])
 
 
-def _noted(fields: Fields, note: Note) -> Change | None:
+def _with_note(fields: Fields, note: Note) -> Change | None:
     notes = _notes(fields)
     if notes and msgspec.structs.replace(notes[-1], received_ms=note.received_ms) == note:
         return None  # Told again: the first time stands.

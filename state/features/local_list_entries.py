@@ -36,7 +36,7 @@ type Line = tuple[str, Entry | None]
 """Of an update: an id tag, and what it becomes; None takes it off the list."""
 
 
-def applied(entries: Mapping[str, Entry], lines: Iterable[Line]) -> Entries:
+def apply(entries: Mapping[str, Entry], lines: Iterable[Line]) -> Entries:
     """Make a Differential update; of two lines for one tag the later counts."""
     found = dict(entries)
     for id_tag, entry in lines:
@@ -47,7 +47,7 @@ def applied(entries: Mapping[str, Entry], lines: Iterable[Line]) -> Entries:
     return found
 
 
-def difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[Line]:
+def find_difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[Line]:
     """Find the lines that lead from one list to the other, those that make room first.
 
     The same tag in another spelling is the same; what goes is spelt as it stands on the list.
@@ -61,8 +61,8 @@ def difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[
     return gone + put
 
 
-def same(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> bool:
-    return not difference(one, other)
+def are_same(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> bool:
+    return not find_difference(one, other)
 
 
 def pack(entries: Mapping[str, Entry]) -> bytes:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from state import versioned
-from state.features.local_list_entries import ENTRIES, Entries, Line, applied, pack, unpack
+from state.features.local_list_entries import ENTRIES, Entries, Line, apply, pack, unpack
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.versioned import Change, Fields
@@ -99,7 +99,7 @@ class TooLong(NamedTuple):
     entries: int
 
 
-async def heads(store: Store, keys: ChargePointKeys) -> Heads:
+async def read_heads(store: Store, keys: ChargePointKeys) -> Heads:
     values = await store.execute("HMGET", keys.local_list, *_HEADS)
     return _heads({name: value for name, value in zip(_HEADS, values, strict=True) if value is not None})
 
@@ -116,10 +116,10 @@ async def replace(store: Store, keys: ChargePointKeys, entries: Entries) -> Desi
 async def edit(store: Store, keys: ChargePointKeys, lines: Iterable[Line]) -> Desired | TooLong | None:
     """Desire these besides what is desired already, or no longer. None: it is not registered."""
     kept = tuple(lines)
-    return await _desire(store, keys, lambda fields: applied(unpack(fields.get("desired")), kept))
+    return await _desire(store, keys, lambda fields: apply(unpack(fields.get("desired")), kept))
 
 
-async def accepted(
+async def record_accepted(
     store: Store,
     keys: ChargePointKeys,
     command_id: str,
@@ -142,7 +142,7 @@ async def accepted(
         if before.accepted is not None and before.accepted.command_id == command_id:
             return None
         full = update_type == "Full"
-        whole = applied({} if full else unpack(fields.get("accepted")), kept)
+        whole = apply({} if full else unpack(fields.get("accepted")), kept)
         entries = {tag: whole[tag] for tag in sorted(whole)[:ENTRIES]}
         after = Accepted(
             list_version=list_version,
@@ -172,7 +172,7 @@ async def accepted(
     await versioned.change(store, keys, keys.local_list, decide)
 
 
-async def refused(
+async def record_refused(
     store: Store,
     keys: ChargePointKeys,
     command_id: str,
@@ -200,12 +200,12 @@ async def refused(
             status == "VersionMismatch" and known is not None and list_version > known.list_version
         )
         put = {"answer": _json(answer)}
-        return _doubted(known, put, {"answer": status}) if doubtful else Change(put)
+        return _with_doubt(known, put, {"answer": status}) if doubtful else Change(put)
 
     await versioned.change(store, keys, keys.local_list, decide)
 
 
-async def reported(store: Store, keys: ChargePointKeys, list_version: int) -> None:
+async def record_reported(store: Store, keys: ChargePointKeys, list_version: int) -> None:
     """Note an answer to GetLocalListVersion. Another version than was accepted last makes that stale."""
     now_ms = store.server_time_ms()
 
@@ -214,7 +214,7 @@ async def reported(store: Store, keys: ChargePointKeys, list_version: int) -> No
         put = {"reported": _json(Reported(list_version, now_ms))}
         if known is None or known.list_version == list_version:
             return Change(put)
-        return _doubted(known, put, {"reported_version": list_version})
+        return _with_doubt(known, put, {"reported_version": list_version})
 
     await versioned.change(store, keys, keys.local_list, decide)
 
@@ -244,7 +244,7 @@ async def _desire(
     return outcome if known else None
 
 
-def _doubted(known: Accepted | None, put: dict[str, bytes], why: dict[str, object]) -> Change:
+def _with_doubt(known: Accepted | None, put: dict[str, bytes], why: dict[str, object]) -> Change:
     if known is None or known.stale:
         return Change(put)
     doubted = msgspec.structs.replace(known, stale=True)

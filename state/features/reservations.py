@@ -48,7 +48,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     transaction: str | None
 
 
-async def made(
+async def record_made(
     store: Store,
     keys: ChargePointKeys,
     command_id: str,
@@ -75,7 +75,7 @@ async def made(
     )
 
 
-async def cancelled(store: Store, keys: ChargePointKeys, command_id: str, reservation_id: int) -> None:
+async def record_cancelled(store: Store, keys: ChargePointKeys, command_id: str, reservation_id: int) -> None:
     """Note that the charge point gave it up; nothing changes if it is over, or not known here."""
     event = {"reservation_id": reservation_id, "command": command_id}
     await store.step(
@@ -83,7 +83,7 @@ async def cancelled(store: Store, keys: ChargePointKeys, command_id: str, reserv
     )
 
 
-async def free_id(store: Store, keys: ChargePointKeys) -> int | None:
+async def find_free_id(store: Store, keys: ChargePointKeys) -> int | None:
     """Give a positive id that no reservation of this charge point has or ever got from here.
 
     None: it is not registered.

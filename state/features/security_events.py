@@ -3,14 +3,11 @@
 The latest 500 of a charge point; how many gave way is counted. Types that nobody knows are legal (A04).
 """
 
-from base64 import urlsafe_b64encode
-from hashlib import blake2b
-
 import msgspec
 
-from state import recent
+from state import ids
 from state.keys import ChargePointKeys
-from state.paging import Page
+from state.paging import Page, cut_page
 from state.scripts import script
 from state.store import Store
 
@@ -42,7 +39,7 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """The same for the same type, timestamp and techInfo."""
-        return urlsafe_b64encode(blake2b(_what(self), digest_size=12).digest()).decode()
+        return ids.digest(_what(self))
 
     @property
     def critical(self) -> bool:
@@ -82,7 +79,7 @@ async def list_(
     evicted = await store.execute("GET", keys.security_events_evicted)
     found = ((int(place), _read(what, int(place) // 1000)) for what, place in stored)
     wanted = [(place, event) for place, event in found if critical in {None, event.critical}]
-    page = recent.page(wanted, lambda one: (one[0], one[1].id), cursor=cursor, limit=limit)
+    page = cut_page(wanted, lambda one: (one[0], one[1].id), cursor=cursor, limit=limit)
     return Evicted(Page(tuple(event for _, event in page.items), page.next), int(evicted or 0))
 
 

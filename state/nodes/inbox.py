@@ -10,7 +10,7 @@ import msgspec
 
 from state import keys
 from state.redis.connection import Arg
-from state.replies import checked
+from state.replies import check_replies
 from state.store import Store
 
 INBOX_MS = 9_000
@@ -31,7 +31,7 @@ async def broadcast_to(store: Store, incarnations: Sequence[str], message: Mappi
     """Send one message to several nodes; returns how many inboxes took it."""
     text = msgspec.json.encode(message)
     replies = await store.pipeline([_add(incarnation, text) for incarnation in incarnations])
-    return sum(reply is not None for reply in checked(replies))
+    return sum(reply is not None for reply in check_replies(replies))
 
 
 async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, dict[str, Any]]]:

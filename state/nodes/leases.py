@@ -14,7 +14,7 @@ from state.keys import ChargePointKeys
 from state.nodes import nodes
 from state.prepared import Prepared
 from state.record import BootStatus, ChargePoint, read_record
-from state.replies import checked, fields
+from state.replies import check_replies, read_fields
 from state.scripts import script
 from state.store import Store
 from state.traces.traces import Running, read_running
@@ -233,7 +233,7 @@ async def reap(store: Store, incarnation: str) -> int:
     forgotten when there is nothing left to reap and it has been silent for long.
     """
     sets = [("SMEMBERS", key_names.held(partition, incarnation)) for partition in range(key_names.PARTITIONS)]
-    members = [member.decode() for some in checked(await store.pipeline(sets)) for member in some]
+    members = [member.decode() for some in check_replies(await store.pipeline(sets)) for member in some]
     reaped = 0
     for some in batched(members, _AT_ONCE, strict=False):
         charge_points = [ChargePointKeys(*key_names.split(member)) for member in some]
@@ -253,7 +253,7 @@ async def holding(store: Store, tenant: str, charge_point: str) -> Holding | Non
 
 
 async def holdings(store: Store, charge_points: Iterable[ChargePointKeys]) -> list[Holding | None]:
-    replies = checked(await store.pipeline([("HGETALL", keys.lease) for keys in charge_points]))
+    replies = check_replies(await store.pipeline([("HGETALL", keys.lease) for keys in charge_points]))
     return [_holding(reply) for reply in replies]
 
 
@@ -262,7 +262,7 @@ def _claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed
     record = read_record(keys.tenant, keys.id, reply)
     if record is None:
         raise AssertionError("a claim registers, or finds a registered charge point")
-    found = fields(reply)
+    found = read_fields(reply)
     last = found.get("last_transaction_id", "0")
     previous_holder = previous.decode() or None
     return Claimed(
@@ -276,7 +276,7 @@ def _claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed
 
 
 def _holding(reply: Mapping[bytes, bytes]) -> Holding | None:
-    found = fields(reply)
+    found = read_fields(reply)
     if "connection" not in found:
         return None
     until, seen = found.get("until_ms"), found.get("last_seen_ms")

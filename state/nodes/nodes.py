@@ -12,7 +12,7 @@ import msgspec
 
 from state import keys
 from state.nodes.inbox import INBOX_MS, broadcast_to
-from state.replies import checked, fields
+from state.replies import check_replies, read_fields
 from state.scripts import script
 from state.store import Store
 
@@ -74,8 +74,8 @@ async def forget_silent(store: Store, incarnation: str) -> bool:
 
 
 async def list_nodes(store: Store) -> list[NodeState]:
-    counters = fields(await store.execute("HGETALL", keys.NODES))
-    found = checked(await store.pipeline([("GET", keys.node(incarnation)) for incarnation in counters]))
+    counters = read_fields(await store.execute("HGETALL", keys.NODES))
+    found = check_replies(await store.pipeline([("GET", keys.node(incarnation)) for incarnation in counters]))
     return [
         NodeState(
             incarnation=incarnation,

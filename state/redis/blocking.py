@@ -7,7 +7,7 @@ import trio
 
 from state.errors import StoreUnavailable
 from state.redis.client import Target, open_connection
-from state.redis.connection import BROKEN, Arg, Connection
+from state.redis.connection import BROKEN, Arg, RedisConnection
 
 
 class BlockingConnections:
@@ -17,7 +17,7 @@ class BlockingConnections:
         self.in_use = 0
         self._target = target
         self._most = most
-        self._idle: list[Connection] = []
+        self._idle: list[RedisConnection] = []
 
     async def ask(self, command: Sequence[Arg], timeout_s: float) -> Any:
         """Return the reply or a ResponseError. Raises StoreUnavailable, also if all connections are taken."""

@@ -32,7 +32,7 @@ QUESTIONS: Sequence[Sequence[Arg]] = (
 )
 
 
-class Server(msgspec.Struct, frozen=True, kw_only=True):
+class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """`run_id` is new with every start; its Unix time is our monotonic time plus the offset."""
 
     run_id: str
@@ -58,14 +58,14 @@ async def greet(ask: Ask, address: Address) -> int:
     return int(hello[b"id"])
 
 
-async def check(ask: Ask, durability: Durability) -> Server:
+async def check(ask: Ask, durability: Durability) -> ServerInfo:
     """Raise StoreUnavailable while the server starts, StoreRefused if its settings or role are wrong."""
     asked = monotonic()
     replies = await ask(QUESTIONS)
     return judge(replies, durability, (asked + monotonic()) / 2)
 
 
-def judge(replies: Sequence[Any], durability: Durability, at: float) -> Server:
+def judge(replies: Sequence[Any], durability: Durability, at: float) -> ServerInfo:
     """Judge the replies to QUESTIONS. Raises as `check`."""
     for reply in replies:
         if isinstance(reply, ResponseError):
@@ -82,7 +82,7 @@ def judge(replies: Sequence[Any], durability: Durability, at: float) -> Server:
         raise StoreRefused("the store has cluster-enabled yes; it must be no: clusters are not supported yet")
     _judge_settings(info, settings, durability)
     time_ms = int(time[0]) * 1000 + int(time[1]) / 1000
-    return Server(run_id=info.get("run_id", ""), clock_offset_ms=time_ms - at * 1000)
+    return ServerInfo(run_id=info.get("run_id", ""), clock_offset_ms=time_ms - at * 1000)
 
 
 def _judge_settings(info: dict[str, str], settings: Sequence[Any], durability: Durability) -> None:

@@ -9,8 +9,8 @@ import trio
 
 from state.errors import StoreRefused, StoreUnavailable
 from state.redis import checks
-from state.redis.connection import BROKEN, Ask, Connection
-from state.redis.pending import Pending
+from state.redis.connection import BROKEN, Ask, RedisConnection
+from state.redis.pending import PendingReplies
 from state.redis.transport import connect
 from state.redis.url import Address
 
@@ -27,14 +27,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     prepare: Callable[[Ask], Awaitable[None]]
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectionIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """A connection as the server knows it."""
 
     client_id: int
-    server: checks.Server
+    server: checks.ServerInfo
 
 
-async def open_connection(target: Target, before: Identity | None = None) -> tuple[Connection, Identity]:
+async def open_connection(
+    target: Target, before: ConnectionIdentity | None = None
+) -> tuple[RedisConnection, ConnectionIdentity]:
     """Connect, log in, check, prepare. Raises StoreUnavailable or StoreRefused, in at most timeout_s.
 
     `before` is the connection that this one replaces: it is killed there first, so that what still waits in
@@ -42,7 +44,7 @@ async def open_connection(target: Target, before: Identity | None = None) -> tup
     """
     try:
         with trio.fail_after(target.timeout_s):
-            connection = Connection(await connect(target.address))
+            connection = RedisConnection(await connect(target.address))
             try:
                 client_id = await checks.greet(connection.ask, target.address)
                 server = await checks.check(connection.ask, target.durability)
@@ -56,16 +58,16 @@ async def open_connection(target: Target, before: Identity | None = None) -> tup
         raise StoreUnavailable(f"{target.address} did not answer within {target.timeout_s:g} s") from None
     except BROKEN as error:
         raise StoreUnavailable(f"{target.address} cannot be reached: {error}") from error
-    return connection, Identity(client_id=client_id, server=server)
+    return connection, ConnectionIdentity(client_id=client_id, server=server)
 
 
 class Lane:
     """`pending` takes commands whether connected or not; `run` serves it until cancelled."""
 
-    def __init__(self, target: Target, pending: Pending, changed: Callable[[], None]) -> None:
+    def __init__(self, target: Target, pending: PendingReplies, changed: Callable[[], None]) -> None:
         self.pending = pending
-        self.connection: Connection | None = None
-        self.identity: Identity | None = None
+        self.connection: RedisConnection | None = None
+        self.identity: ConnectionIdentity | None = None
         self.trouble: StoreRefused | StoreUnavailable | None = StoreUnavailable(
             "not connected to the store yet"
         )

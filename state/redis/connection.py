@@ -7,7 +7,7 @@ import hiredis
 import trio
 from redis.exceptions import ResponseError
 
-from state.redis.pending import NOTHING, Pending
+from state.redis.pending import NOTHING, PendingReplies
 from state.redis.transport import Transport
 
 type Arg = str | bytes | int
@@ -21,7 +21,7 @@ def pack(command: Sequence[Arg]) -> bytes:
     return hiredis.pack_command(tuple(command))  # type: ignore[arg-type,no-any-return] # Its types are wrong.
 
 
-class Connection:
+class RedisConnection:
     """`ask` is for the conversation before `run`, and for connections that are not shared."""
 
     def __init__(self, transport: Transport) -> None:
@@ -46,7 +46,7 @@ class Connection:
                     replies.append(reply)
         return replies
 
-    async def run(self, pending: Pending) -> str:
+    async def run(self, pending: PendingReplies) -> str:
         """Serve `pending` until the connection ends; returns why it did."""
         pending.send_now = self._transport.send_now
         try:
@@ -65,18 +65,20 @@ class Connection:
     def close(self) -> None:
         self._transport.close()
 
-    async def _until_broken(self, part: Callable[[Pending], Awaitable[None]], pending: Pending) -> None:
+    async def _until_broken(
+        self, part: Callable[[PendingReplies], Awaitable[None]], pending: PendingReplies
+    ) -> None:
         try:
             await part(pending)
         except BROKEN as error:
             self.end(f"the connection to the store broke: {error}")
 
-    async def _write(self, pending: Pending) -> None:
+    async def _write(self, pending: PendingReplies) -> None:
         while True:
             await pending.queued()
             await self._transport.send(pending.take())
 
-    async def _read(self, pending: Pending) -> None:
+    async def _read(self, pending: PendingReplies) -> None:
         feed, gets = self._reader.feed, self._reader.gets
         receive, deliver = self._transport.receive, pending.deliver
         while data := await receive():

@@ -59,7 +59,7 @@ class Waiter:
             self.task = None
 
 
-class Pending:
+class PendingReplies:
     """Bounded by commands, bytes and age: `timeout_s` is how long a command may wait in all."""
 
     def __init__(self, *, timeout_s: float, max_commands: int, max_bytes: int) -> None:

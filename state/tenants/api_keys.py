@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from state import keys
-from state.replies import fields
+from state.replies import read_fields
 from state.store import Store
 from state.tenants import credentials
 
@@ -70,7 +70,7 @@ async def revoke(store: Store, key_id: str) -> bool:
 
 async def list_(store: Store) -> list[ApiKey]:
     """List all keys, the oldest first."""
-    found = fields(await store.execute("HGETALL", keys.API_KEYS))
+    found = read_fields(await store.execute("HGETALL", keys.API_KEYS))
     api_keys = [_api_key(key_id, _decode(text)) for key_id, text in found.items()]
     return sorted(api_keys, key=lambda key: (key.created_ms, key.id))
 

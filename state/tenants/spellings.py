@@ -17,7 +17,7 @@ async def forget(store: Store, tenant: str, charge_point: str) -> None:
     await store.execute("SREM", keys.spellings(tenant, fold(charge_point)), charge_point)
 
 
-async def only_one(store: Store, tenant: str, charge_point: str) -> str | None:
+async def find_only(store: Store, tenant: str, charge_point: str) -> str | None:
     """Find the id that differs from this in the case of A to Z at most; None unless it is the only one."""
     found = await store.execute("SMEMBERS", keys.spellings(tenant, fold(charge_point)))
     return found.pop().decode() if len(found) == 1 else None

@@ -6,8 +6,8 @@ import msgspec
 
 from state import keys
 from state.paging import Page, members
-from state.record import BootStatus, read_status
-from state.replies import checked
+from state.record import BootStatus
+from state.replies import check_replies, read_record
 from state.scripts import script
 from state.store import Store
 from state.tenants import id_tags
@@ -49,7 +49,7 @@ async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) ->
     """List tenants by id. Raises BadCursor."""
     page = await members(store, [keys.TENANTS], limit=limit, cursor=cursor)
     names = [member.decode() for member in page.items]
-    found = checked(await store.pipeline([("HMGET", keys.tokens(name), *FIELDS) for name in names]))
+    found = check_replies(await store.pipeline([("HMGET", keys.tokens(name), *FIELDS) for name in names]))
     tenants = (read_tenant(name, values) for name, values in zip(names, found, strict=True))
     return Page(tuple(tenant for tenant in tenants if tenant is not None), page.next)
 
@@ -72,13 +72,7 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
 
 def read_tenant(tenant: str, values: list[bytes | None]) -> Tenant | None:
     """Read the values of FIELDS."""
-    name, auto_register, created_ms, registration = values
-    if name is None or auto_register is None or created_ms is None:
+    if values[0] is None:
         return None
-    return Tenant(
-        id=tenant,
-        name=name.decode(),
-        auto_register=auto_register == b"1",
-        created_ms=int(created_ms),
-        registration=read_status(registration) or "Accepted",
-    )
+    stored = {name.encode(): value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+    return read_record(Tenant, stored, id=tenant)

@@ -11,7 +11,7 @@ import msgspec
 from state import keys
 from state.errors import StateError
 from state.paging import Page, members
-from state.replies import checked
+from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 from state.tenants import credentials
@@ -80,14 +80,14 @@ async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: 
     return Page(tuple(tokens), page.next)
 
 
-async def existing(store: Store, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+async def find_existing(store: Store, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Which of these (tenant, token id) there still are."""
     found: set[tuple[str, str]] = set()
     for some in batched(wanted, _AT_ONCE, strict=False):
         replies = await store.pipeline(
             [("HEXISTS", keys.tokens(tenant), _field(one)) for tenant, one in some]
         )
-        found.update(pair for pair, there in zip(some, checked(replies), strict=True) if there)
+        found.update(pair for pair, there in zip(some, check_replies(replies), strict=True) if there)
     return found
 
 

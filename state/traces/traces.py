@@ -15,7 +15,7 @@ from state import keys as key_names
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox
-from state.replies import checked
+from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 
@@ -181,7 +181,7 @@ async def read(
     keys = ChargePointKeys(tenant, charge_point)
     behind = f"({after}" if after else "-"
     # In this order: if the trace is still the one that was meant, then the entries are its own.
-    entries, of_trace = checked(
+    entries, of_trace = check_replies(
         await store.pipeline(
             [
                 ("XRANGE", keys.trace_frames, behind, "+", "COUNT", limit),
@@ -206,7 +206,7 @@ async def running(store: Store, tenants: Sequence[str]) -> set[tuple[str, str]]:
     )
     return {
         (tenant, charge_point.decode())
-        for tenant, of_one in zip(tenants, checked(replies), strict=True)
+        for tenant, of_one in zip(tenants, check_replies(replies), strict=True)
         for charge_point in of_one
     }
 

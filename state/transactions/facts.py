@@ -3,30 +3,27 @@
 Facts are never refused: a stale session's are stored as any other, and the outcome's `fence` says so.
 """
 
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import force_setattr
 
-from state import holds
+from state import holds, ids
 from state.errors import IdsExhausted, StateError, StoreUnavailable
 from state.keys import encode
 from state.nodes.leases import Fence, Lease, fence_of
-from state.replies import checked
+from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 from state.tenants.id_tags import fold
 from state.transactions import meter_values, orphans
-from state.transactions.listing import listed, public_id
+from state.transactions.listing import index_name, public_id
 
 _START = script("transactions/start")
 _REPLAY = script("transactions/replay")
 _STOP = script("transactions/stop")
 
-_FIRST_SECOND = 1_735_689_600  # 2025-01-01
 _LAST_ID = 2**31 - 1
 _ATTEMPTS = 5
 _json = msgspec.json.encode
@@ -52,8 +49,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         facts = (self.connector_id, fold(self.id_tag), self.timestamp, self.meter_start)
-        digest = urlsafe_b64encode(blake2b(_json(facts), digest_size=12).digest()).decode()
-        force_setattr(self, "fingerprint", digest)
+        force_setattr(self, "fingerprint", ids.digest(_json(facts)))
 
 
 class Limit(NamedTuple):
@@ -161,8 +157,7 @@ async def start(
 
 
 async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) -> Started | Replayed:
-    now_s = store.server_time_ms() // 1000
-    proposed = max(lease.last_transaction_id + 1, now_s - _FIRST_SECOND)
+    proposed = max(lease.last_transaction_id + 1, ids.least_number(store.server_time_ms()))
     for _ in range(_ATTEMPTS):
         # Past the last id a replay is still a replay: 0 is never accepted.
         reply = await _propose(store, lease, start, answer, proposed if proposed <= _LAST_ID else 0)
@@ -244,7 +239,7 @@ async def _store_stop(
             orphan.digest(),
             orphan.pack(),
             _json(event),
-            b"" if stop.data is None else meter_values.of_stop(stop.data),
+            b"" if stop.data is None else meter_values.pack_of_stop(stop.data),
             stop.received_ms,
             *_flat(fields),
         ),
@@ -308,7 +303,7 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
             int(start.plausible),
             start.connector_id,
             f"{proposed} {mark} {start.id_tag}",
-            listed(keys.id, start.started_ms, proposed),
+            index_name(keys.id, start.started_ms, proposed),
             _json(event),
             _reservation(start),
             *_flat(fields),
@@ -333,7 +328,7 @@ async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed |
 
 async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
     """Prolong the holds of these charge points' open transactions; those without a limit have none."""
-    pointers = checked(await store.pipeline([("HVALS", lease.keys.open) for lease in leases]))
+    pointers = check_replies(await store.pipeline([("HVALS", lease.keys.open) for lease in leases]))
     for lease, of_one in zip(leases, pointers, strict=True):
         open_holds = [hold for pointer in of_one if (hold := _pointer_hold(pointer))]
         await holds.prolong(store, lease.keys, open_holds)

@@ -7,15 +7,32 @@ import msgspec
 from state import keys
 from state.keys import ChargePointKeys
 from state.paging import Page, encode_cursor, members
+from state.replies import read_record
 from state.store import Store
 
 _ROUNDS = 5
 
 
-class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+_STORED = {
+    "connector_id": "connector",
+    "id_tag": "tag",
+    "started_at": "at",
+    "started_ms": "ms",
+    "meter_start": "meter",
+    "start_received_ms": "received_ms",
+    "reservation_id": "reservation",
+    "stopped_at": "stop_at",
+    "stopped_ms": "stop_ms",
+    "meter_stop": "stop_meter",
+    "stop_id_tag": "stop_tag",
+    "reason": "stop_reason",
+}
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
     """Times `_at` as the charge point sent them, `_ms` as understood, `_received_ms` ours. Meters in Wh.
 
-    `id_tag` started it, `stop_id_tag` ended it. `energy_wh` is reported as it is, below zero too.
+    `id_tag` started it, `stop_id_tag` ended it.
     """
 
     charge_point: str
@@ -33,7 +50,11 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     stop_received_ms: int | None = None
     stop_id_tag: str | None = None
     reason: str | None = None
-    energy_wh: int | None = None
+
+    @property
+    def energy_wh(self) -> int | None:
+        """Reported as it is, below zero too; None until the stop is known."""
+        return None if self.meter_stop is None else self.meter_stop - self.meter_start
 
 
 def public_id(charge_point: str, transaction_id: int | str) -> str:
@@ -48,7 +69,7 @@ def parse_public_id(public_id: str) -> tuple[str, int]:
     raise ValueError(f"{public_id!r} is no transaction's id: that would be <charge point>.<number>")
 
 
-def listed(charge_point: str, started_ms: int, transaction_id: int) -> str:
+def index_name(charge_point: str, started_ms: int, transaction_id: int) -> str:
     """How a transaction stands in the indexes: they are read by name, so the time comes first."""
     return f"{_moment(started_ms)}/{keys.encode(charge_point)}/{transaction_id}"
 
@@ -87,7 +108,7 @@ async def list_(
                 continue
             found.append(transaction)
             if len(found) == limit:
-                last = listed(name, int(moment, 16), number).encode()
+                last = index_name(name, int(moment, 16), number).encode()
                 more = page.next is not None or page.items[-1] != last
                 return Page(tuple(found), encode_cursor(last) if more else None)
         cursor = page.next
@@ -119,42 +140,6 @@ async def _load(store: Store, tenant: str, names: Sequence[tuple[str, int]]) -> 
     commands = [("HGETALL", ChargePointKeys(tenant, name).transaction(number)) for name, number in names]
     replies = await store.pipeline(commands)
     return [
-        _transaction(name, number, reply) if reply else None
+        read_record(Transaction, reply, charge_point=name, id=number) if reply else None
         for (name, number), reply in zip(names, replies, strict=True)
     ]
-
-
-def _transaction(charge_point: str, transaction_id: int, reply: dict[bytes, bytes]) -> Transaction:
-    text = {name.decode(): value.decode() for name, value in reply.items() if not name.endswith(b"answer")}
-    number = {name: int(text[name]) for name in _NUMBERS if name in text}
-    meter_stop = number.get("stop_meter")
-    return Transaction(
-        charge_point=charge_point,
-        id=transaction_id,
-        connector_id=number["connector"],
-        id_tag=text["tag"],
-        started_at=text["at"],
-        started_ms=number["ms"],
-        meter_start=number["meter"],
-        start_received_ms=number["received_ms"],
-        reservation_id=number.get("reservation"),
-        stopped_at=text.get("stop_at"),
-        stopped_ms=number.get("stop_ms"),
-        meter_stop=meter_stop,
-        stop_received_ms=number.get("stop_received_ms"),
-        stop_id_tag=text.get("stop_tag"),
-        reason=text.get("stop_reason"),
-        energy_wh=None if meter_stop is None else meter_stop - number["meter"],
-    )
-
-
-_NUMBERS = (
-    "connector",
-    "ms",
-    "meter",
-    "received_ms",
-    "reservation",
-    "stop_ms",
-    "stop_meter",
-    "stop_received_ms",
-)

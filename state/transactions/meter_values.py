@@ -22,7 +22,7 @@ _REMEMBERED = 4
 _json = msgspec.json.encode
 
 
-class MeterValues(msgspec.Struct, frozen=True, kw_only=True):
+class StoredValues(msgspec.Struct, frozen=True, kw_only=True):
     """One message. `payload`: its meterValue array, JSON as received.
 
     `connector_id` is None for the transactionData of a stop.
@@ -52,7 +52,7 @@ _APPENDED = {
 }
 
 
-def of_stop(data: bytes) -> bytes:
+def pack_of_stop(data: bytes) -> bytes:
     """Pack a stop's transactionData as it is stored."""
     return compact.pack(_STOP + b"\n" + data)
 
@@ -100,7 +100,7 @@ def _prepare(lease: Lease, connector_id: int, transaction_id: str | None) -> Pre
     )
 
 
-async def read(store: Store, tenant: str, charge_point: str, transaction_id: int | str) -> list[MeterValues]:
+async def read(store: Store, tenant: str, charge_point: str, transaction_id: int | str) -> list[StoredValues]:
     """Read all of a known transaction in the order of arrival, but a stop's transactionData last."""
     key = ChargePointKeys(tenant, charge_point).values(transaction_id)
     stored: dict[bytes, bytes] = await store.execute("HGETALL", key)
@@ -109,7 +109,7 @@ async def read(store: Store, tenant: str, charge_point: str, transaction_id: int
     return sorted(found, key=lambda m: (m.connector_id is None, m.received_ms, m.payload))
 
 
-async def read_strays(store: Store, tenant: str, charge_point: str, connector_id: int) -> list[MeterValues]:
+async def read_strays(store: Store, tenant: str, charge_point: str, connector_id: int) -> list[StoredValues]:
     """Read the latest 256 of a connector that belong to no known transaction.
 
     The transactionData of orphaned stops is at connector 0. Connectors beyond 254 share their 256.
@@ -127,9 +127,9 @@ def _stream(connector_id: int) -> int:
     return connector_id if 0 <= connector_id < _LAST_STREAM else _LAST_STREAM
 
 
-def _unpack(record: bytes, received_ms: int, transaction_id: str | None) -> MeterValues:
+def _unpack(record: bytes, received_ms: int, transaction_id: str | None) -> StoredValues:
     head, _, payload = compact.unpack(record).partition(b"\n")
-    return MeterValues(
+    return StoredValues(
         connector_id=None if head == _STOP else int(head),
         transaction_id=transaction_id,
         received_ms=received_ms,

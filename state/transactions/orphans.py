@@ -3,11 +3,9 @@
 The latest 200 of a charge point; how many gave way is counted. Nothing is guessed from them.
 """
 
-from base64 import urlsafe_b64encode
-from hashlib import blake2b
-
 import msgspec
 
+from state import ids
 from state.keys import ChargePointKeys
 from state.store import Store
 
@@ -29,7 +27,7 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     def digest(self) -> str:
         """Tell it from another: charge points stop many a transaction by the id -1."""
         facts = (self.transaction_id, self.timestamp, self.meter_stop, self.id_tag)
-        return urlsafe_b64encode(blake2b(msgspec.json.encode(facts), digest_size=12).digest()).decode()
+        return ids.digest(msgspec.json.encode(facts))
 
     def pack(self) -> bytes:
         return msgspec.msgpack.encode(self)

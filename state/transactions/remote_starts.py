@@ -12,7 +12,7 @@ import msgspec
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox
-from state.replies import fields
+from state.replies import read_fields
 from state.scripts import script
 from state.store import Store
 from state.tenants.id_tags import fold
@@ -61,7 +61,7 @@ async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_
     Returns the command's id, None if nobody asked for this start, or if it came before and is only repeated.
     A transaction answers one command, and takes the TxProfile that came with it. Whoever waits is woken.
     """
-    expectations = fields(await store.execute("HGETALL", keys.remote_starts))
+    expectations = read_fields(await store.execute("HGETALL", keys.remote_starts))
     if not expectations:
         return None
     now_ms = store.server_time_ms()

@@ -18,7 +18,7 @@ from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import Message, MeterValue, SampledValue
 from loadtest import responses
 from loadtest.equipment import CERTIFICATES_MOST, LIST_MOST, PROFILES_MOST
-from loadtest.responses import LATER_MOST, Answers
+from loadtest.responses import LATER_MOST, Responses
 from tests.gateway.ocpp16.test_against_schemas import generate, schema
 
 ASKED = sent_by(Sender.CENTRAL_SYSTEM)
@@ -61,11 +61,11 @@ def day() -> Idle:
 
 
 @pytest.fixture
-def ours(day: Idle) -> Answers:
-    return Answers(day)
+def ours(day: Idle) -> Responses:
+    return Responses(day)
 
 
-def ask(ours: Answers, action: str, /, **payload: Any) -> dict[str, Any]:
+def ask(ours: Responses, action: str, /, **payload: Any) -> dict[str, Any]:
     """The CALLRESULT's payload; what it sends thereafter is valid as well."""
     request = repairs.read_strictly(ACTIONS[action].request, msgspec.json.encode(payload))
     result = told(ours.answer(request), "Response")
@@ -84,11 +84,11 @@ def told(message: Message, suffix: str = "") -> dict[str, Any]:
     return payload
 
 
-def idle(ours: Answers) -> str:
+def idle(ours: Responses) -> str:
     return ours.idle_status
 
 
-def followed(ours: Answers) -> list[tuple[str, Any]]:
+def followed(ours: Responses) -> list[tuple[str, Any]]:
     """What it sends by itself, with the field that matters; taken from it."""
     later, ours.later = ours.later, []
     return [
@@ -102,7 +102,7 @@ def test_it_has_an_answer_to_each_of_the_26() -> None:
 
 
 @pytest.mark.parametrize("action", ASKED)
-def test_whatever_is_asked_the_answer_is_valid(action: str, ours: Answers) -> None:
+def test_whatever_is_asked_the_answer_is_valid(action: str, ours: Responses) -> None:
     rng, node = random.Random(action), schema(action)
     for round_ in range(60):
         payload = msgspec.json.Encoder(decimal_format="number").encode(
@@ -113,7 +113,7 @@ def test_whatever_is_asked_the_answer_is_valid(action: str, ours: Answers) -> No
     followed(ours)
 
 
-def test_configuration_is_told_as_it_was_set(ours: Answers) -> None:
+def test_configuration_is_told_as_it_was_set(ours: Responses) -> None:
     everything = ask(ours, "GetConfiguration")
     names = [one["key"] for one in everything["configurationKey"]]
     assert "unknownKey" not in everything
@@ -135,7 +135,7 @@ def test_configuration_is_told_as_it_was_set(ours: Answers) -> None:
     }
 
 
-def test_charging_on_an_operators_word(ours: Answers, day: Idle) -> None:
+def test_charging_on_an_operators_word(ours: Responses, day: Idle) -> None:
     start = {"idTag": "TAG", "connectorId": 1}
     assert ask(ours, "RemoteStartTransaction", **start | {"connectorId": 2}) == {"status": "Rejected"}
     assert ask(ours, "RemoteStartTransaction", **start) == {"status": "Accepted"}
@@ -148,7 +148,7 @@ def test_charging_on_an_operators_word(ours: Answers, day: Idle) -> None:
     assert day.stopped == ["Remote", "UnlockCommand", "HardReset"]
 
 
-def test_what_is_out_of_order_does_not_charge(ours: Answers, day: Idle) -> None:
+def test_what_is_out_of_order_does_not_charge(ours: Responses, day: Idle) -> None:
     change = {"connectorId": 1, "type": "Inoperative"}
     assert ask(ours, "ChangeAvailability", **change) == {"status": "Accepted"}
     assert followed(ours) == [("StatusNotification", "Available")]  # As the day says, which knows nothing.
@@ -163,7 +163,7 @@ def test_what_is_out_of_order_does_not_charge(ours: Answers, day: Idle) -> None:
     assert ask(ours, "ChangeAvailability", **change | {"connectorId": 5}) == {"status": "Rejected"}
 
 
-def test_what_is_reserved_is_not_for_others(ours: Answers, day: Idle) -> None:
+def test_what_is_reserved_is_not_for_others(ours: Responses, day: Idle) -> None:
     reserve = {"connectorId": 1, "expiryDate": FAR, "idTag": "Tag", "reservationId": 1}
     assert ask(ours, "ReserveNow", **reserve) == {"status": "Accepted"}
     assert [action for action, _ in followed(ours)] == ["StatusNotification"]
@@ -183,7 +183,7 @@ def test_what_is_reserved_is_not_for_others(ours: Answers, day: Idle) -> None:
     assert ask(ours, "ReserveNow", **reserve) == {"status": "Occupied"}
 
 
-def test_a_local_list_goes_by_its_version(ours: Answers) -> None:
+def test_a_local_list_goes_by_its_version(ours: Responses) -> None:
     def send(version: int, kind: str, *tags: str, taken_off: tuple[str, ...] = ()) -> str:
         entries: list[dict[str, Any]] = [{"idTag": tag, "idTagInfo": {"status": "Accepted"}} for tag in tags]
         entries += [{"idTag": tag} for tag in taken_off]
@@ -206,7 +206,7 @@ def test_a_local_list_goes_by_its_version(ours: Answers) -> None:
     assert version() == 0
 
 
-def test_a_triggered_message_comes(ours: Answers) -> None:
+def test_a_triggered_message_comes(ours: Responses) -> None:
     for action, wanted, follows in (
         ("TriggerMessage", "BootNotification", [("BootNotification", None)]),
         ("TriggerMessage", "Heartbeat", [("Heartbeat", None)]),
@@ -230,7 +230,7 @@ def test_a_triggered_message_comes(ours: Answers) -> None:
     assert ask(ours, "TriggerMessage", **only | {"connectorId": 2}) == {"status": "Rejected"}
 
 
-def test_it_promises_no_more_than_it_can_tell(ours: Answers) -> None:
+def test_it_promises_no_more_than_it_can_tell(ours: Responses) -> None:
     statuses = [ask(ours, "TriggerMessage", requestedMessage="Heartbeat")["status"] for _ in range(40)]
     assert statuses == ["Accepted"] * LATER_MOST + ["Rejected"] * (40 - LATER_MOST)
     log = {"log": {"remoteLocation": "x"}, "logType": "SecurityLog", "requestId": 1}
@@ -239,7 +239,7 @@ def test_it_promises_no_more_than_it_can_tell(ours: Answers) -> None:
     assert len(ours.later) == LATER_MOST
 
 
-def test_jobs_are_told_of_to_their_end(ours: Answers, root: str) -> None:
+def test_jobs_are_told_of_to_their_end(ours: Responses, root: str) -> None:
     assert ask(ours, "UpdateFirmware", location="ftp://x", retrieveDate=TIME) == {}
     assert [status for _, status in followed(ours)] == [
         *("Downloading", "Downloaded", "Installing", "Installed")
@@ -276,7 +276,7 @@ PROFILE: dict[str, Any] = {
 }
 
 
-def test_charging_profiles_have_room_and_replace_each_other(ours: Answers, day: Idle) -> None:
+def test_charging_profiles_have_room_and_replace_each_other(ours: Responses, day: Idle) -> None:
     def put(connector: int, **changes: Any) -> str:
         sent = {"connectorId": connector, "csChargingProfiles": PROFILE | changes}
         return str(ask(ours, "SetChargingProfile", **sent)["status"])
@@ -305,7 +305,7 @@ def test_charging_profiles_have_room_and_replace_each_other(ours: Answers, day: 
     assert clear() == "Unknown"
 
 
-def test_a_schedule_of_what_the_hardware_can(ours: Answers) -> None:
+def test_a_schedule_of_what_the_hardware_can(ours: Responses) -> None:
     found = ask(ours, "GetCompositeSchedule", connectorId=1, duration=60, chargingRateUnit="W")
     assert found["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 22080}]
     assert ask(ours, "GetCompositeSchedule", connectorId=4, duration=60) == {"status": "Rejected"}
@@ -316,7 +316,7 @@ def root() -> str:
     return trustme.CA().cert_pem.bytes().decode()
 
 
-def test_certificates_are_named_by_their_hashes(ours: Answers, root: str) -> None:
+def test_certificates_are_named_by_their_hashes(ours: Responses, root: str) -> None:
     use = {"certificateType": "ManufacturerRootCertificate"}
     assert ask(ours, "GetInstalledCertificateIds", **use) == {"status": "NotFound"}
     assert ask(ours, "InstallCertificate", **use, certificate="none") == {"status": "Rejected"}
@@ -336,7 +336,7 @@ def test_certificates_are_named_by_their_hashes(ours: Answers, root: str) -> Non
     assert ask(ours, "InstallCertificate", **use, certificate=root) == {"status": "Rejected"}
 
 
-def test_data_transfer_is_for_those_it_knows(ours: Answers) -> None:
+def test_data_transfer_is_for_those_it_knows(ours: Responses) -> None:
     for sent, answer in (
         ({"vendorId": "org.example"}, {"status": "UnknownVendorId"}),
         ({"vendorId": "csms"}, {"status": "UnknownMessageId"}),

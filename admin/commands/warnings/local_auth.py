@@ -17,7 +17,7 @@ _NAMED = 5
 
 async def send_local_list(request: local_auth.SendLocalList, view: View) -> list[str]:
     keys = ChargePointKeys(view.tenant, view.charge_point)
-    heads = await local_lists.heads(view.store, keys)
+    heads = await local_lists.read_heads(view.store, keys)
     return [
         *_of_version(request.list_version, heads),
         *_of_entries(request),

@@ -10,7 +10,7 @@ from gateway.service import certificate_requests
 from gateway.service import certificates as pem
 from state.charge_points import configuration
 from state.features import certificates, job_record, jobs
-from state.features.certificates import HashData
+from state.features.certificates import CertificateHash
 
 
 async def install_certificate(request: security.InstallCertificate, _view: View) -> list[str]:
@@ -31,7 +31,7 @@ async def delete_certificate(request: security.DeleteCertificate, view: View) ->
     """M04.FR.07: the hash data as the charge point reported it."""
     known = await certificates.read(view.store, view.tenant, view.charge_point)
     wanted = request.certificate_hash_data
-    asked = HashData(
+    asked = CertificateHash(
         hash_algorithm=wanted.hash_algorithm,
         issuer_name_hash=wanted.issuer_name_hash,
         issuer_key_hash=wanted.issuer_key_hash,
@@ -66,7 +66,7 @@ async def certificate_signed(request: security.CertificateSigned, view: View) ->
     except pem.Unreadable as error:
         return [*found, f"A charge point will most likely answer Rejected. {error}"]
     found += _dates(leaf, "The first certificate")
-    kept = await certificates.request(view.store, view.tenant, view.charge_point)
+    kept = await certificates.get_request(view.store, view.tenant, view.charge_point)
     if kept is None:
         found.append("The charge point has not asked for a certificate (SignCertificate).")
     elif certificate_requests.read(kept.csr).public_key != leaf.public_key:

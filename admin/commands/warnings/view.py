@@ -26,7 +26,7 @@ class View(NamedTuple):
 
     async def connectors(self) -> dict[int, Connector]:
         """By number; 0 is the charge point as a whole. Empty if it has told of none."""
-        found = await connectors.get_all(self.store, self.tenant, self.charge_point)
+        found = await connectors.list_(self.store, self.tenant, self.charge_point)
         return {connector.connector_id: connector for connector in found}
 
 

@@ -16,7 +16,7 @@ from admin.http.problems import Fault, Problem, invalid, not_found, pointer
 from admin.services import services
 from gateway.ocpp16.messages.local_auth import UpdateStatus, UpdateType
 from state.features import local_lists
-from state.features.local_list_entries import ENTRIES, Entries, Entry, Line, Status, same
+from state.features.local_list_entries import ENTRIES, Entries, Entry, Line, Status, are_same
 from state.features.local_lists import Desired, TooLong
 from state.paging import BadCursor, decode_cursor, encode_cursor
 from state.tenants import id_tags
@@ -216,7 +216,7 @@ async def get_accepted_local_list(tenant: str, charge_point: str) -> Response:
         AcceptedPage(
             list_version=None if accepted is None else accepted.list_version,
             stale=accepted is not None and accepted.stale,
-            as_desired=found.heads.known and same(found.accepted, found.desired),
+            as_desired=found.heads.known and are_same(found.accepted, found.desired),
             update=None
             if accepted is None
             else UpdateAnswer(

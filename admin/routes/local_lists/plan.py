@@ -11,7 +11,7 @@ from gateway.ocpp16.actions import encode
 from gateway.ocpp16.messages.local_auth import AuthorizationData, SendLocalList
 from gateway.ocpp16.messages.types import IdTagInfo
 from state.commands.record import PAYLOAD_BYTES_MAX
-from state.features.local_list_entries import Line, difference
+from state.features.local_list_entries import Line, find_difference
 from state.features.local_lists import Lists
 
 type Kind = Literal["full", "differential", "auto"]
@@ -27,7 +27,7 @@ def plan(lists: Lists, kind: Kind, *, version: int, max_entries: int | None = No
     `max_entries` of a message; its bytes are bounded by what a command may carry.
     """
     whole: list[Line] = [(entry.id_tag, entry) for _, entry in sorted(lists.desired.items())]
-    changes = difference(lists.accepted, lists.desired)
+    changes = find_difference(lists.accepted, lists.desired)
     if kind == "auto" and lists.heads.known and not changes:
         return []
     full = kind == "full" or (kind == "auto" and (not lists.heads.known or len(changes) > len(whole)))

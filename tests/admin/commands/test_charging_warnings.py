@@ -6,7 +6,7 @@ import pytest
 
 from state import transactions
 from state.charge_points import configuration, connectors
-from state.charge_points.configuration import Told
+from state.charge_points.configuration import ReportedKey
 from state.charge_points.connectors import Connector
 from state.features import charging_profiles
 from state.features.charging_profiles import Slot
@@ -37,14 +37,14 @@ async def believed(api: Api, id_: int, connector: int = 1, level: int = 0) -> No
 
 
 async def told(api: Api, **values: str) -> None:
-    keys = [Told(key, value, readonly=True) for key, value in values.items()]
+    keys = [ReportedKey(key, value, readonly=True) for key, value in values.items()]
     await configuration.learn(api.store, KEYS, keys, (), complete=True)
 
 
 async def two_connectors(api: Api, lease: Lease) -> None:
     for number in (0, 1, 2):
         connector = Connector(connector_id=number, status="Available", error_code="NoError", received_ms=1)
-        await connectors.status(api.store, lease, connector)
+        await connectors.record_status(api.store, lease, connector)
 
 
 def tx(**changes: Any) -> dict[str, Any]:

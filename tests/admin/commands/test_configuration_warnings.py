@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from state.charge_points import configuration
-from state.charge_points.configuration import Told
+from state.charge_points.configuration import ReportedKey
 from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import connected
@@ -49,10 +49,10 @@ async def test_of_a_charge_point_that_told_nothing(api: Api, key: str, value: st
 async def test_of_one_that_told_its_keys(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         told = [
-            Told("HeartbeatInterval", "60", readonly=True),
-            Told("NumberOfConnectors", "2", readonly=False),
-            Told("MeterValuesSampledData", "Voltage", readonly=False),
-            Told("metervaluessampleddatamaxlength", "2", readonly=True),
+            ReportedKey("HeartbeatInterval", "60", readonly=True),
+            ReportedKey("NumberOfConnectors", "2", readonly=False),
+            ReportedKey("MeterValuesSampledData", "Voltage", readonly=False),
+            ReportedKey("metervaluessampleddatamaxlength", "2", readonly=True),
         ]
         await configuration.learn(api.store, KEYS, told, [], complete=True)
         await configuration.change(api.store, KEYS, "CpoName", "x", "NotSupported")
@@ -83,7 +83,7 @@ async def test_of_more_keys_than_it_takes(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         three = {"key": ["A", "B", "C"]}
         assert await warned(api, "GetConfiguration", three) == []
-        told = [Told("GetConfigurationMaxKeys", "2", readonly=True)]
+        told = [ReportedKey("GetConfigurationMaxKeys", "2", readonly=True)]
         await configuration.learn(api.store, KEYS, told, [], complete=True)
         (said,) = await warned(api, "GetConfiguration", three)
         assert "more than 2 keys" in said

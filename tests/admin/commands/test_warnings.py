@@ -44,7 +44,7 @@ async def tell(api: Api, lease: Lease, *statuses: str) -> None:
     """The status of connectors 0, 1, and so on."""
     for number, status in enumerate(statuses):
         connector = Connector(connector_id=number, status=status, error_code="NoError", received_ms=1)
-        await connectors.status(api.store, lease, connector)
+        await connectors.record_status(api.store, lease, connector)
 
 
 async def put_tag(api: Api, tag: str, **settings: Any) -> None:

@@ -9,7 +9,7 @@ from gateway.handlers.charge_point import ChargePoint
 from gateway.ocpp16.messages import security
 from gateway.service import certificates as pem
 from state.charge_points import configuration
-from state.charge_points.configuration import Told
+from state.charge_points.configuration import ReportedKey
 from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
@@ -253,7 +253,7 @@ async def test_a_request_id_is_new_to_each_kind(api: Api) -> None:
 async def test_a_chain_that_looks_wrong(api: Api) -> None:
     keys = ChargePointKeys(TENANT, "CP-1")
     async with connected(api.store, TENANT, "CP-1") as session:
-        told = [Told("CertificateSignedMaxChainSize", "600", readonly=True)]
+        told = [ReportedKey("CertificateSignedMaxChainSize", "600", readonly=True)]
         await configuration.learn(session.store, keys, told, (), complete=False)
         for chain, expected in (
             (LEAF.pem, ["has not asked"]),

@@ -7,7 +7,7 @@ from state import charge_points
 from state.charge_points import Settings
 from state.commands import Go
 from state.features import certificates
-from state.features.certificates import HashData
+from state.features.certificates import CertificateHash
 from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
@@ -15,7 +15,9 @@ from tests.conformance.schemas import faults, read
 
 BASE = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 KEYS = ChargePointKeys(TENANT, "CP-1")
-HASHES = HashData(hash_algorithm="SHA256", issuer_name_hash="AB", issuer_key_hash="CD", serial_number="0F")
+HASHES = CertificateHash(
+    hash_algorithm="SHA256", issuer_name_hash="AB", issuer_key_hash="CD", serial_number="0F"
+)
 ODD = "2100-01-01T01:00:00.1234567+01:00"
 RESERVATION = {"connector_id": 0, "id_tag": "Tag", "expiry_date": ODD, "parent_id_tag": "Fleet"}
 ENTRY = {"id_tag": "Tag", "status": "Blocked", "expiry_date": ODD, "parent_id_tag": "Fleet"}
@@ -57,7 +59,7 @@ async def test_every_command_of_a_route_fits_its_schema(api: Api) -> None:
         await session.answer(command, ANSWERS.get(go.action, b'{"status":"Accepted"}'))
 
     await charge_points.put(api.store, TENANT, "CP-1", Settings(registration="Pending"))
-    await certificates.reported(api.store, KEYS, "CentralSystemRootCertificate", [HASHES], 1)
+    await certificates.record_list(api.store, KEYS, "CentralSystemRootCertificate", [HASHES], 1)
     await api.client.put(f"{BASE}/local-list", json={"entries": [ENTRY, {"id_tag": "Other"}]})
     asked = requests(HASHES.id)
     async with connected(api.store, TENANT, "CP-1", notes):

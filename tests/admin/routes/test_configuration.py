@@ -10,7 +10,7 @@ import trio
 from gateway.ocpp16.configuration_keys import MAX_KEYS
 from state import charge_points, commands
 from state.charge_points import Settings, configuration
-from state.charge_points.configuration import MASK, Told
+from state.charge_points.configuration import MASK, ReportedKey
 from state.commands import Go
 from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
@@ -35,7 +35,9 @@ class Station:
         payload = msgspec.json.decode(go.payload, type=dict[str, Any])
         self.asked.append((go.action, payload))
         await trio.sleep(0.02)
-        self.at_once = max(self.at_once, len((await commands.pending(session.store, [session.lease]))[0]))
+        self.at_once = max(
+            self.at_once, len((await commands.list_pending(session.store, [session.lease]))[0])
+        )
         await session.answer(command, msgspec.json.encode(self._answer(go.action, payload)))
 
 
@@ -47,7 +49,10 @@ async def test_what_is_known_is_read_and_forgotten(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     nothing: dict[str, Any] = {"keys": [], "complete_at": None, "reboot_required_since": None}
     assert (await api.client.get(PATH)).json() == nothing
-    told = [Told("HeartbeatInterval", "300", readonly=False), Told("AuthorizationKey", SECRET, readonly=None)]
+    told = [
+        ReportedKey("HeartbeatInterval", "300", readonly=False),
+        ReportedKey("AuthorizationKey", SECRET, readonly=None),
+    ]
     await configuration.learn(api.store, KEYS, told, ["Nothing"], complete=True)
     await configuration.change(api.store, KEYS, "HeartbeatInterval", "60", "RebootRequired")
     found = (await api.client.get(PATH)).json()
@@ -89,7 +94,7 @@ async def test_more_keys_than_it_takes_are_asked_for_in_parts(api: Api, most: st
     station = Station(lambda *_: {"unknownKey": []})
     wanted = ["A", "B", "C", "D", "E"]
     async with connected(api.store, TENANT, "CP-1", station):
-        told = [Told("GetConfigurationMaxKeys", most, readonly=True)]
+        told = [ReportedKey("GetConfigurationMaxKeys", most, readonly=True)]
         await configuration.learn(api.store, KEYS, told, [], complete=False)
         response = await api.client.post(f"{PATH}/refresh", json={"keys": wanted})
         assert response.status_code == 200, response.text
@@ -235,7 +240,9 @@ async def test_hanging_up_ends_the_row(api: Api) -> None:
 async def test_whatever_it_tells_of_how_many_keys_it_takes(api: Api, most: str) -> None:
     station = Station(lambda _, asked: {"unknownKey": asked["key"]})
     async with connected(api.store, TENANT, "CP-1", station):
-        await configuration.learn(api.store, KEYS, [Told(MAX_KEYS, most, readonly=True)], [], complete=False)
+        await configuration.learn(
+            api.store, KEYS, [ReportedKey(MAX_KEYS, most, readonly=True)], [], complete=False
+        )
         refreshed = await api.client.post(f"{PATH}/refresh", json={"keys": ["One", "Two"]})
     assert refreshed.status_code == 200, refreshed.text
     assert [asked for _, asked in station.asked] == [{"key": ["One", "Two"]}]

@@ -2,7 +2,7 @@
 
 from gateway.ocpp16.faults.table import FAULTS
 from state.charge_points import faults
-from state.charge_points.faults import Batch, Tally
+from state.charge_points.faults import FaultBatch, Tally
 from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
 
@@ -13,7 +13,7 @@ async def test_a_charge_points_faults(api: Api) -> None:
     await api.client.put(PATH, json={})
     assert (await api.client.get(f"{PATH}/faults")).json() == {"items": [], "next": None}
     tallies = {"number_for_text": Tally(3, 1_767_225_600_000), "of_tomorrow": Tally(1, 1_767_225_600_001)}
-    await faults.count(api.store, [Batch(ChargePointKeys(TENANT, "CP|1"), "a", tallies)])
+    await faults.count(api.store, [FaultBatch(ChargePointKeys(TENANT, "CP|1"), "a", tallies)])
     found = await api.client.get(f"{PATH}/faults")
     unknown, known = found.json()["items"]
     assert known == {

@@ -38,7 +38,7 @@ def accepting(action: str, _payload: Any) -> Any:
 
 async def tell(session: FakeSession, message: Any, status: str, request_id: int | None = None) -> None:
     charge_point = ChargePoint(session.store, session.lease, 300, None)
-    await telling.told(charge_point, message, status, request_id)
+    await telling.record_status(charge_point, message, status, request_id)
 
 
 async def begin(api: Api, action: str, payload: Any) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def accepting(_action: str, _payload: Any) -> Any:
 async def told(session: FakeSession, *statuses: str) -> None:
     for number, status in enumerate(statuses):
         connector = Connector(connector_id=number, status=status, error_code="NoError", received_ms=1)
-        await connectors.status(session.store, session.lease, connector)
+        await connectors.record_status(session.store, session.lease, connector)
 
 
 async def warned(api: Api, action: str, payload: dict[str, Any]) -> list[str]:
@@ -211,7 +211,7 @@ async def test_what_looks_odd_is_sent_and_warned_of(api: Api, changes: dict[str,
     asked = reservations.Asked(connector_id=2, id_tag="Tag", expiry_date="2100-01-01T00:00:00Z")
     answering, calls = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
-        await reservations.made(api.store, KEYS, "00.x", 7, asked, expires_ms=4_102_444_800_000)
+        await reservations.record_made(api.store, KEYS, "00.x", 7, asked, expires_ms=4_102_444_800_000)
         await told(session, "Available", "Charging", "Available")
         request = ReserveNow(
             connector_id=2, expiry_date="2100-01-01T00:00:00Z", id_tag="Tag", reservation_id=5
@@ -235,7 +235,7 @@ async def test_connector_zero_is_warned_of_unless_it_is_supported(
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         unknown = [] if value is not None else [key]
-        known = [] if value is None else [configuration.Told(key, value, True)]
+        known = [] if value is None else [configuration.ReportedKey(key, value, True)]
         await configuration.learn(api.store, KEYS, known, unknown, complete=False)
         answer = await api.client.post(PATH, json=WANTED | {"connector_id": 0})
         assert len(answer.json()["command"]["warnings"]) == warnings

@@ -99,7 +99,7 @@ async def test_a_connected_charge_point_shows_how(api: Api) -> None:
             timestamp="2026-01-01T00:00:00Z",
             received_ms=api.store.server_time_ms(),
         )
-        await connectors.status(api.store, session.lease, connector)
+        await connectors.record_status(api.store, session.lease, connector)
         found = (await api.client.get(f"{BASE}/charge-points/CP-1")).json()
         assert found["auto_registered"] is True
         assert found["boot"]["status"] == "Accepted"

@@ -23,11 +23,11 @@ from tests.state.commanding import open_inbox
 from tests.state.lease_helpers import KEYS, claimed
 
 NAME = ("acme", "CP-1")
-JOB = job_record.answered("00.job", "GetLog", "Accepted", 1, request_id=1, payload=b"{}", file_name=None)
-HASH = certificates.HashData(
+JOB = job_record.begin("00.job", "GetLog", "Accepted", 1, request_id=1, payload=b"{}", file_name=None)
+HASH = certificates.CertificateHash(
     hash_algorithm="SHA256", issuer_name_hash="a", issuer_key_hash="b", serial_number="c"
 )
-INSTALLED = certificates.Installed(
+INSTALLED = certificates.InstalledCertificate(
     command="00.install", certificate_type="CentralSystemRootCertificate", installed_ms=1
 )
 ASKED = reservations.Asked(connector_id=1, id_tag="T", expiry_date="2100-01-01T00:00:00Z")
@@ -35,27 +35,27 @@ EVENT = security_events.SecurityEvent(type="x", timestamp="t", tech_info=None, r
 TRANSFER = data_transfer.Transfer(vendor_id="v", message_id=None, data=None, status="Accepted", received_ms=1)
 
 TOLD: dict[str, Callable[[Store, str], Awaitable[object]]] = {
-    "reserved": lambda store, id_: reservations.made(
+    "reserved": lambda store, id_: reservations.record_made(
         store, KEYS, id_, 7, ASKED, expires_ms=4_102_444_800_000
     ),
-    "cancelled": lambda store, id_: reservations.cancelled(store, KEYS, id_, 7),
-    "list accepted": lambda store, id_: local_lists.accepted(
+    "cancelled": lambda store, id_: reservations.record_cancelled(store, KEYS, id_, 7),
+    "list accepted": lambda store, id_: local_lists.record_accepted(
         store, KEYS, id_, update_type="Full", list_version=1, lines=[("T", Entry("T"))]
     ),
-    "list refused": lambda store, id_: local_lists.refused(
+    "list refused": lambda store, id_: local_lists.record_refused(
         store, KEYS, id_, status="Failed", update_type="Full", list_version=1
     ),
-    "list version": lambda store, _: local_lists.reported(store, KEYS, 3),
-    "job": lambda store, _: jobs.answered(store, KEYS, JOB),
-    "status": lambda store, _: jobs.told(
+    "list version": lambda store, _: local_lists.record_reported(store, KEYS, 3),
+    "job": lambda store, _: jobs.record_answer(store, KEYS, JOB),
+    "status": lambda store, _: jobs.record_status(
         store, KEYS, "FirmwareStatusNotification", "Installed", request_id=None, received_ms=1
     ),
-    "certificates": lambda store, _: certificates.reported(
+    "certificates": lambda store, _: certificates.record_list(
         store, KEYS, "CentralSystemRootCertificate", [HASH], 1
     ),
-    "installed": lambda store, _: certificates.installed(store, KEYS, INSTALLED),
-    "wanted": lambda store, _: certificates.requested(
-        store, KEYS, certificates.Request(csr="x", subject="CN=x", key="EC", received_ms=1)
+    "installed": lambda store, _: certificates.record_installed(store, KEYS, INSTALLED),
+    "wanted": lambda store, _: certificates.record_request(
+        store, KEYS, certificates.SigningRequest(csr="x", subject="CN=x", key="EC", received_ms=1)
     ),
     "security event": lambda store, _: security_events.keep(store, KEYS, EVENT),
     "transfer": lambda store, _: data_transfer.keep(store, KEYS, TRANSFER),
@@ -121,5 +121,5 @@ async def test_what_an_operator_changes_a_moment_too_late(store: Store, *, conne
     assert await local_lists.replace(store, KEYS, {}) is None
     assert await local_lists.edit(store, KEYS, [("T", Entry("T"))]) is None
     assert await jobs.new_request_id(store, *NAME) is None
-    assert await reservations.free_id(store, KEYS) is None
+    assert await reservations.find_free_id(store, KEYS) is None
     assert await left(store) == []

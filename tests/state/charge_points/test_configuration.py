@@ -8,7 +8,7 @@ from gateway.ocpp16.configuration_keys import KEYS as KEYS_OF_OCPP
 from gateway.service.secrets import WORDS, names_secret
 from state import charge_points
 from state.charge_points import Settings, configuration
-from state.charge_points.configuration import KEPT, MASK, Configuration, Setting, Told
+from state.charge_points.configuration import KEPT, MASK, Configuration, ReportedKey, Setting
 from state.store import Store
 from tests.state.lease_helpers import KEYS, claimed
 
@@ -38,7 +38,10 @@ async def test_nothing_is_known_at_first(store: Store) -> None:
 
 
 async def test_a_full_list_takes_the_place_of_all_and_a_part_of_its_keys(store: Store) -> None:
-    told = [Told("HeartbeatInterval", "300", readonly=False), Told("NumberOfConnectors", "2", readonly=True)]
+    told = [
+        ReportedKey("HeartbeatInterval", "300", readonly=False),
+        ReportedKey("NumberOfConnectors", "2", readonly=True),
+    ]
     await configuration.learn(store, KEYS, told, ["Nothing"], complete=False)
     found = await configuration.get(store, *NAME)
     assert [(one.key, one.value, one.readonly, one.supported) for one in found.settings] == [
@@ -49,16 +52,18 @@ async def test_a_full_list_takes_the_place_of_all_and_a_part_of_its_keys(store: 
     assert found.complete_ms is None
     assert {one.source for one in found.settings} == {"GetConfiguration"}
     assert found.settings[0].known_ms == pytest.approx(store.server_time_ms(), abs=5_000)
-    await configuration.learn(store, KEYS, [Told("heartbeatinterval", "60", None)], [], complete=False)
+    await configuration.learn(store, KEYS, [ReportedKey("heartbeatinterval", "60", None)], [], complete=False)
     assert await values(store) == {"heartbeatinterval": "60", "Nothing": None, "NumberOfConnectors": "2"}
-    await configuration.learn(store, KEYS, [Told("Vendor Key", None, readonly=True)], [], complete=True)
+    await configuration.learn(
+        store, KEYS, [ReportedKey("Vendor Key", None, readonly=True)], [], complete=True
+    )
     assert await values(store) == {"Vendor Key": None}
     complete_ms = (await configuration.get(store, *NAME)).complete_ms
     assert complete_ms == pytest.approx(store.server_time_ms(), abs=5_000)
 
 
 async def test_an_accepted_change_counts_at_once_under_the_charge_points_spelling(store: Store) -> None:
-    await configuration.learn(store, KEYS, [Told("HeartbeatInterval", "300", None)], [], complete=True)
+    await configuration.learn(store, KEYS, [ReportedKey("HeartbeatInterval", "300", None)], [], complete=True)
     await configuration.change(store, KEYS, " heartbeatINTERVAL", "60", "Accepted")
     found = await find(store, "HEARTBEATINTERVAL ")
     assert (found.key, found.value, found.readonly, found.source) == (
@@ -70,7 +75,7 @@ async def test_an_accepted_change_counts_at_once_under_the_charge_points_spellin
 
 async def test_a_change_that_needs_a_reboot_counts_from_the_next_boot(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
-    await configuration.learn(store, KEYS, [Told("A", "1", readonly=False)], [], complete=True)
+    await configuration.learn(store, KEYS, [ReportedKey("A", "1", readonly=False)], [], complete=True)
     await configuration.change(store, KEYS, "a", "2", "RebootRequired")
     await configuration.change(store, KEYS, "New", "3", "RebootRequired")
     before = await configuration.get(store, *NAME)
@@ -80,7 +85,7 @@ async def test_a_change_that_needs_a_reboot_counts_from_the_next_boot(store: Sto
     ]
     assert before.reboot_required_since_ms == pytest.approx(store.server_time_ms(), abs=5_000)
     # What the charge point tells of the key meanwhile may be either value.
-    await configuration.learn(store, KEYS, [Told("A", "1", readonly=False)], [], complete=True)
+    await configuration.learn(store, KEYS, [ReportedKey("A", "1", readonly=False)], [], complete=True)
     assert (await find(store, "A")).pending is not None
     await charge_points.boot(store, lease, b"{}")
     after = await configuration.get(store, *NAME)
@@ -104,7 +109,7 @@ async def test_a_later_answer_ends_the_wait_for_a_reboot(store: Store, then: con
 @pytest.mark.parametrize("key", ["AuthorizationKey", "authorizationkey", "X-AUTHORIZATIONKEY-2"])
 async def test_a_secret_is_never_stored(store: Store, key: str) -> None:
     lease = (await claimed(store, "a/1")).lease
-    await configuration.learn(store, KEYS, [Told(key, SECRET, readonly=False)], [], complete=True)
+    await configuration.learn(store, KEYS, [ReportedKey(key, SECRET, readonly=False)], [], complete=True)
     await configuration.change(store, KEYS, key, SECRET, "Accepted")
     await configuration.change(store, KEYS, key, SECRET, "RebootRequired")
     await configuration.change(store, KEYS, key, SECRET, "RebootRequired")
@@ -117,7 +122,7 @@ async def test_a_secret_is_never_stored(store: Store, key: str) -> None:
 
 
 async def test_of_too_much_the_first_is_kept(store: Store) -> None:
-    many = [Told(f"K{number}", "v" * 2_000, None) for number in range(KEPT + 50)]
+    many = [ReportedKey(f"K{number}", "v" * 2_000, None) for number in range(KEPT + 50)]
     await configuration.learn(store, KEYS, many[:400], [], complete=False)
     await configuration.learn(store, KEYS, many[300:], ["Unknown"], complete=False)
     await configuration.change(store, KEYS, "One more", "1", "RebootRequired")
@@ -130,7 +135,7 @@ async def test_of_too_much_the_first_is_kept(store: Store) -> None:
     await configuration.change(store, KEYS, "k7", "7", "Accepted")
     assert (await find(store, "K7")).value == "7"
     await configuration.learn(
-        store, KEYS, [Told("n" * 900, "1", None), Told(" ", "2", None)], [], complete=True
+        store, KEYS, [ReportedKey("n" * 900, "1", None), ReportedKey(" ", "2", None)], [], complete=True
     )
     assert [len(one.key) for one in (await configuration.get(store, *NAME)).settings] == [
         configuration.NAME_LENGTH
@@ -139,7 +144,7 @@ async def test_of_too_much_the_first_is_kept(store: Store) -> None:
 
 async def test_waiting_changes_stay_within_the_bound_over_boots(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
-    told = [Told(f"K{number}", "", None) for number in range(KEPT - 2)]
+    told = [ReportedKey(f"K{number}", "", None) for number in range(KEPT - 2)]
     await configuration.learn(store, KEYS, told, [], complete=False)
     for number in range(4):
         await configuration.change(store, KEYS, f"P{number}", "", "RebootRequired")
@@ -148,14 +153,14 @@ async def test_waiting_changes_stay_within_the_bound_over_boots(store: Store) ->
 
 
 async def test_it_is_forgotten_and_goes_with_the_charge_point(store: Store) -> None:
-    await configuration.learn(store, KEYS, [Told("A", "1", None)], [], complete=True)
+    await configuration.learn(store, KEYS, [ReportedKey("A", "1", None)], [], complete=True)
     await configuration.change(store, KEYS, "B", "1", "RebootRequired")
     await configuration.forget(store, *NAME)
     assert await configuration.get(store, *NAME) == Configuration((), None)
     await configuration.change(store, KEYS, "B", "1", "RebootRequired")
     await charge_points.delete(store, *NAME)
     # An answer on its way finds nobody to keep it for.
-    await configuration.learn(store, KEYS, [Told("A", "1", None)], [], complete=True)
+    await configuration.learn(store, KEYS, [ReportedKey("A", "1", None)], [], complete=True)
     await configuration.change(store, KEYS, "A", "1", "Accepted")
     assert await store.execute("EXISTS", KEYS.configuration, KEYS.configuration_pending) == 0
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from state import charge_points
 from state.charge_points import Settings, configuration
-from state.charge_points.configuration import Change, Told, fold
+from state.charge_points.configuration import Change, ReportedKey, fold
 from state.store import Store, StoreConfig, open_store
 from tests.state.lease_helpers import KEYS, claimed
 
@@ -37,7 +37,11 @@ class Run:
 
     async def learn(self, told: list[tuple[str, str | None]], unknown: list[str], complete: bool) -> None:  # noqa: FBT001  drawn by position
         await configuration.learn(
-            self.store, KEYS, [Told(key, value, None) for key, value in told], unknown, complete=complete
+            self.store,
+            KEYS,
+            [ReportedKey(key, value, None) for key, value in told],
+            unknown,
+            complete=complete,
         )
         if complete:
             self.now.clear()

@@ -22,46 +22,48 @@ async def statuses(store: Store) -> list[tuple[str, str]]:
 
 async def test_the_last_status_is_kept_and_a_change_is_an_event(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
-    assert await connectors.get_all(store, "acme", "CP-1") == []
+    assert await connectors.list_(store, "acme", "CP-1") == []
     repeated = msgspec.structs.replace(AVAILABLE, info="line\nbreak", timestamp="2026-01-01T00:00:00Z")
     faulted = msgspec.structs.replace(AVAILABLE, status="Faulted", error_code="OtherError")
     vendors = msgspec.structs.replace(faulted, vendor_error_code="E\n7")
     for connector in (AVAILABLE, repeated, faulted, faulted, vendors, vendors):
-        assert await connectors.status(store, lease, connector)
-    assert await connectors.get_all(store, "acme", "CP-1") == [vendors]
+        assert await connectors.record_status(store, lease, connector)
+    assert await connectors.list_(store, "acme", "CP-1") == [vendors]
     assert await statuses(store) == [
         ("Available", "NoError"),
         ("Faulted", "OtherError"),
         ("Faulted", "OtherError"),
     ]
-    assert await connectors.status(store, lease, repeated)
-    assert await connectors.get_all(store, "acme", "CP-1") == [repeated]
+    assert await connectors.record_status(store, lease, repeated)
+    assert await connectors.list_(store, "acme", "CP-1") == [repeated]
 
 
 async def test_connectors_are_listed_by_number(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     for number in (10, 2, 0):
-        await connectors.status(store, lease, msgspec.structs.replace(AVAILABLE, connector_id=number))
-    found = await connectors.get_all(store, "acme", "CP-1")
+        await connectors.record_status(store, lease, msgspec.structs.replace(AVAILABLE, connector_id=number))
+    found = await connectors.list_(store, "acme", "CP-1")
     assert [connector.connector_id for connector in found] == [0, 2, 10]
 
 
 async def test_there_is_an_end_to_connectors(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     for number in range(CONNECTORS):
-        assert await connectors.status(store, lease, msgspec.structs.replace(AVAILABLE, connector_id=number))
-    assert not await connectors.status(
+        assert await connectors.record_status(
+            store, lease, msgspec.structs.replace(AVAILABLE, connector_id=number)
+        )
+    assert not await connectors.record_status(
         store, lease, msgspec.structs.replace(AVAILABLE, connector_id=CONNECTORS)
     )
-    assert await connectors.status(store, lease, msgspec.structs.replace(AVAILABLE, status="Charging"))
-    assert len(await connectors.get_all(store, "acme", "CP-1")) == CONNECTORS
+    assert await connectors.record_status(store, lease, msgspec.structs.replace(AVAILABLE, status="Charging"))
+    assert len(await connectors.list_(store, "acme", "CP-1")) == CONNECTORS
 
 
 async def test_a_superseded_session_changes_nothing(store: Store) -> None:
     old = (await claimed(store, "a/1")).lease
     new = (await claimed(store, "b/1")).lease
-    await connectors.status(store, new, AVAILABLE)
+    await connectors.record_status(store, new, AVAILABLE)
     with pytest.raises(Superseded):
-        await connectors.status(store, old, msgspec.structs.replace(AVAILABLE, status="Faulted"))
-    assert await connectors.get_all(store, "acme", "CP-1") == [AVAILABLE]
+        await connectors.record_status(store, old, msgspec.structs.replace(AVAILABLE, status="Faulted"))
+    assert await connectors.list_(store, "acme", "CP-1") == [AVAILABLE]
     assert len(await statuses(store)) == 1

@@ -2,7 +2,7 @@
 
 from state import charge_points
 from state.charge_points import Settings, faults
-from state.charge_points.faults import Batch, Tally, count, forget, read
+from state.charge_points.faults import FaultBatch, Tally, count, forget, read
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.tenants import spellings
@@ -16,15 +16,15 @@ async def registered(store: Store) -> None:
 
 async def test_counts_add_up_and_the_latest_comes_first(store: Store) -> None:
     await registered(store)
-    await count(store, [Batch(KEYS, "a", {"not_json": Tally(2, 50), "no_boot": Tally(1, 60)})])
-    await count(store, [Batch(KEYS, "b", {"not_json": Tally(3, 70), "no_boot": Tally(1, 10)})])
+    await count(store, [FaultBatch(KEYS, "a", {"not_json": Tally(2, 50), "no_boot": Tally(1, 60)})])
+    await count(store, [FaultBatch(KEYS, "b", {"not_json": Tally(3, 70), "no_boot": Tally(1, 10)})])
     assert await read(store, "demo", "CP|1") == {"not_json": Tally(5, 70), "no_boot": Tally(2, 60)}
     assert list(await read(store, "demo", "CP|1")) == ["not_json", "no_boot"]
 
 
 async def test_a_batch_that_comes_again_counts_once(store: Store) -> None:
     await registered(store)
-    batch = Batch(KEYS, "a", {"not_json": Tally(2, 50)})
+    batch = FaultBatch(KEYS, "a", {"not_json": Tally(2, 50)})
     for _ in range(3):
         await count(store, [batch])
     assert await read(store, "demo", "CP|1") == {"not_json": Tally(2, 50)}
@@ -35,7 +35,7 @@ async def test_many_charge_points_in_one_round_trip(store: Store) -> None:
     for name in names[::400]:
         await charge_points.put(store, "demo", name, Settings())
     tallies = {"not_json": Tally(1, 1)}
-    await count(store, [Batch(ChargePointKeys("demo", name), "a", tallies) for name in names])
+    await count(store, [FaultBatch(ChargePointKeys("demo", name), "a", tallies) for name in names])
     known = [name for name in names if await read(store, "demo", name)]
     assert known == names[::400]  # Of the others nothing is kept.
 
@@ -44,7 +44,7 @@ async def test_the_names_of_a_charge_point_are_bounded(store: Store) -> None:
     await registered(store)
     for turn in range(2):
         tallies = {f"fault_{number}": Tally(1, number) for number in range(faults.NAMES + 10)}
-        await count(store, [Batch(KEYS, str(turn), tallies)])
+        await count(store, [FaultBatch(KEYS, str(turn), tallies)])
     found = await read(store, "demo", "CP|1")
     assert len(found) == faults.NAMES
     assert set(found.values()) == {Tally(2, number) for number in range(faults.NAMES)}
@@ -52,23 +52,23 @@ async def test_the_names_of_a_charge_point_are_bounded(store: Store) -> None:
 
 async def test_forgetting_and_deleting(store: Store) -> None:
     await registered(store)
-    await count(store, [Batch(KEYS, "a", {"not_json": Tally(2, 50)})])
+    await count(store, [FaultBatch(KEYS, "a", {"not_json": Tally(2, 50)})])
     await forget(store, "demo", "CP|1")
     assert await read(store, "demo", "CP|1") == {}
-    await count(store, [Batch(KEYS, "b", {"not_json": Tally(1, 60)})])
+    await count(store, [FaultBatch(KEYS, "b", {"not_json": Tally(1, 60)})])
     await charge_points.delete(store, "demo", "CP|1")
     assert await read(store, "demo", "CP|1") == {}
-    await count(store, [Batch(KEYS, "c", {"not_json": Tally(1, 70)})])
+    await count(store, [FaultBatch(KEYS, "c", {"not_json": Tally(1, 70)})])
     assert await store.execute("EXISTS", KEYS.faults) == 0
 
 
 async def test_an_id_is_found_by_its_only_spelling(store: Store) -> None:
     for name in ("Depot-1", "depot-2", "DEPOT-2"):
         await charge_points.put(store, "demo", name, Settings())
-    assert await spellings.only_one(store, "demo", "DEPOT-1") == "Depot-1"
-    assert await spellings.only_one(store, "demo", "Depot-2") is None
-    assert await spellings.only_one(store, "other", "depot-1") is None
+    assert await spellings.find_only(store, "demo", "DEPOT-1") == "Depot-1"
+    assert await spellings.find_only(store, "demo", "Depot-2") is None
+    assert await spellings.find_only(store, "other", "depot-1") is None
     await charge_points.delete(store, "demo", "depot-2")
-    assert await spellings.only_one(store, "demo", "Depot-2") == "DEPOT-2"
+    assert await spellings.find_only(store, "demo", "Depot-2") == "DEPOT-2"
     await charge_points.delete(store, "demo", "DEPOT-2")
-    assert await spellings.only_one(store, "demo", "Depot-2") is None
+    assert await spellings.find_only(store, "demo", "Depot-2") is None

@@ -44,7 +44,7 @@ async def test_from_post_to_answer(store: Store) -> None:
     assert abs(command.created_ms - before) < 1000
     (message,) = await woken(store)
     assert command.id.encode() in message
-    assert await commands.pending(store, [lease]) == [[command.id]]
+    assert await commands.list_pending(store, [lease]) == [[command.id]]
 
     go = await commands.claim(store, lease, command.id, "nonce")
     assert isinstance(go, Go)
@@ -186,11 +186,11 @@ async def test_orphaned_tells_who_waits(store: Store) -> None:
     sent, queued = await submitted(store), await submitted(store)
     await commands.claim(store, old, sent.id, "nonce")
     new = await seat(store, epoch=2)
-    assert await commands.orphaned(store, new) == [sent.id]
-    assert await commands.pending(store, [new]) == [[queued.id]]
+    assert await commands.mark_unknown(store, new) == [sent.id]
+    assert await commands.list_pending(store, [new]) == [[queued.id]]
     (message,) = await woken(store, ADMIN)
     assert sent.id.encode() in message
-    assert await commands.orphaned(store, new) == []
+    assert await commands.mark_unknown(store, new) == []
 
 
 async def test_idempotency_key(store: Store) -> None:

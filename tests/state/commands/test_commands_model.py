@@ -152,7 +152,7 @@ class Run:
             for id_, c in self.model.commands.items()
             if c.overdue and c.status in OVERDUE
         }
-        assert await sweep.overdue(self.store) == len(due)
+        assert await sweep.sweep_overdue(self.store) == len(due)
         for id_, status in due.items():
             self.model.move(id_, status)
 
@@ -168,7 +168,7 @@ class Run:
             for id_ in self.model.pending
             if self.model.commands[id_].status in ORPHANED and self.model.commands[id_].epoch < epoch
         ]
-        assert await commands.orphaned(self.store, self.leases[-1]) == lost
+        assert await commands.mark_unknown(self.store, self.leases[-1]) == lost
         for id_ in lost:
             self.model.move(id_, "unknown")
 

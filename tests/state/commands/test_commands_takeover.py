@@ -54,7 +54,7 @@ async def test_takeover(store: Store) -> None:
 
     second = await connect(store, "b")
     assert second.pending == (sent.id, waiting.id)
-    assert await commands.orphaned(store, second.lease, second.pending) == [sent.id]
+    assert await commands.mark_unknown(store, second.lease, second.pending) == [sent.id]
     assert await messages(store, "admin") == [{"kind": "answer", "command": sent.id}]
     await send(store, second.lease, waiting.id)
     assert (await submit(store, "admin")).node == "b"

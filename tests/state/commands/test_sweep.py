@@ -24,15 +24,15 @@ async def test_real_time(store: Store) -> None:
     lease = await seat(store)
     sent, queued, later = [await submitted(store, ttl_ms=ttl) for ttl in (1200, 1201, 60_000)]
     await commands.claim(store, lease, sent.id, "nonce")
-    assert await sweep.overdue(store) == 0
+    assert await sweep.sweep_overdue(store) == 0
     # What is waited for is the time itself.
     await trio.sleep((queued.deadline_ms - store.server_time_ms()) / 1000 + 0.1)
-    assert await sweep.overdue(store) == 2
+    assert await sweep.sweep_overdue(store) == 2
     assert (await current(store, sent)).status == "timeout"
     assert (await current(store, queued)).status == "expired"
     assert await waiting(store) == ([later.id], {later.id})
     assert (await told(store))[-2:] == [(sent.id, "timeout"), (queued.id, "expired")]
-    assert await sweep.overdue(store) == 0
+    assert await sweep.sweep_overdue(store) == 0
 
 
 async def test_a_clock_that_is_ahead_settles_nothing(store: Store) -> None:
@@ -40,7 +40,7 @@ async def test_a_clock_that_is_ahead_settles_nothing(store: Store) -> None:
     await seat(store)
     command = await submitted(store)
     await store.execute("ZADD", KEYS.overdue, 1, f"{command.id} {KEYS.member}")
-    assert await sweep.overdue(store) == 0
+    assert await sweep.sweep_overdue(store) == 0
     assert (await current(store, command)).status == "queued"
 
 
@@ -50,7 +50,7 @@ async def test_batches_are_bounded_and_all_get_their_turn(store: Store) -> None:
     ids = [(await submitted(store, limit=100)).id for _ in range(sweep.BATCH * 2 + 3)]
     for id_ in ids:
         await make_overdue(store, id_)
-    assert [await sweep.overdue(store) for _ in range(4)] == [sweep.BATCH, sweep.BATCH, 3, 0]
+    assert [await sweep.sweep_overdue(store) for _ in range(4)] == [sweep.BATCH, sweep.BATCH, 3, 0]
     assert await waiting(store) == ([], set())
 
 
@@ -69,8 +69,8 @@ async def test_all_partitions_and_only_those_asked_for(store: Store) -> None:
         )
         assert isinstance(outcome, commands.Submitted)
         await make_overdue(store, outcome.command.id, of)
-    assert await sweep.overdue(store, range(16)) == 16
-    assert await sweep.overdue(store) == PARTITIONS - 16
+    assert await sweep.sweep_overdue(store, range(16)) == 16
+    assert await sweep.sweep_overdue(store) == PARTITIONS - 16
 
 
 async def test_a_command_that_is_gone_leaves_no_trace(store: Store) -> None:
@@ -79,6 +79,6 @@ async def test_a_command_that_is_gone_leaves_no_trace(store: Store) -> None:
     command = await submitted(store)
     await make_overdue(store, command.id)
     await store.execute("DEL", KEYS.command(command.id))
-    assert await sweep.overdue(store) == 0
+    assert await sweep.sweep_overdue(store) == 0
     assert await waiting(store) == ([], set())
     assert await store.execute("EXISTS", overdue(KEYS.partition)) == 0

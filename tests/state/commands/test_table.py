@@ -107,20 +107,20 @@ async def test_late_claim(store: Store, before: Status) -> None:
 @pytest.mark.parametrize("before", STATUSES)
 async def test_overdue(store: Store, before: Status) -> None:
     _, id_ = await command_that_is(store, before)
-    assert await sweep.overdue(store) == 0
+    assert await sweep.sweep_overdue(store) == 0
     await check(store, id_, before, before)
     await make_overdue(store, id_)
     after = table.OVERDUE.get(before, before)
-    assert await sweep.overdue(store) == (after != before)
+    assert await sweep.sweep_overdue(store) == (after != before)
     await check(store, id_, before, after)
 
 
 @pytest.mark.parametrize("before", STATUSES)
 async def test_orphaned(store: Store, before: Status) -> None:
     lease, id_ = await command_that_is(store, before)
-    assert await commands.orphaned(store, lease, [id_]) == []
+    assert await commands.mark_unknown(store, lease, [id_]) == []
     await check(store, id_, before, before)
     successor = await seat(store, epoch=2)
     after = table.ORPHANED.get(before, before)
-    assert await commands.orphaned(store, successor, [id_]) == ([] if after == before else [id_])
+    assert await commands.mark_unknown(store, successor, [id_]) == ([] if after == before else [id_])
     await check(store, id_, before, after)

@@ -204,7 +204,7 @@ async def test_joins_only_what_it_has_overtaken(
         begin = await events.now_cursor(store, TENANT)
         read = events.read
 
-        async def slow_read(store: Store, tenant: str, cursor: Cursor, limit: int) -> events.Batch:
+        async def slow_read(store: Store, tenant: str, cursor: Cursor, limit: int) -> events.EventBatch:
             batch = await read(store, tenant, cursor, limit)
             if cursor is begin:
                 await emit(store, keys, 7)

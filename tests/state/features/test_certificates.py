@@ -3,7 +3,14 @@
 import msgspec
 
 from state.features import certificates
-from state.features.certificates import INSTALLED, LISTED, HashData, Installed, Listing, Request
+from state.features.certificates import (
+    INSTALLED,
+    LISTED,
+    CertificateHash,
+    InstalledCertificate,
+    ReportedCertificates,
+    SigningRequest,
+)
 from state.keys import ChargePointKeys
 from state.store import Store
 from tests.state.lease_helpers import events
@@ -12,8 +19,8 @@ KEYS = ChargePointKeys("acme", "CP-1")
 CENTRAL, MAKER = certificates.TYPES
 
 
-def hash_data(n: int = 1, **changes: str) -> HashData:
-    made = HashData(
+def hash_data(n: int = 1, **changes: str) -> CertificateHash:
+    made = CertificateHash(
         hash_algorithm="SHA256",
         issuer_name_hash=f"ab{n:x}",
         issuer_key_hash=f"cd{n:x}",
@@ -22,8 +29,8 @@ def hash_data(n: int = 1, **changes: str) -> HashData:
     return msgspec.structs.replace(made, **changes)
 
 
-def installed(command: str, *hashes: HashData, at: int = 1) -> Installed:
-    return Installed(
+def installed(command: str, *hashes: CertificateHash, at: int = 1) -> InstalledCertificate:
+    return InstalledCertificate(
         command=command, certificate_type=CENTRAL, installed_ms=at, subject="CN=root", hash_data=hashes
     )
 
@@ -35,75 +42,75 @@ async def kept(store: Store) -> certificates.Certificates:
 async def test_a_list_is_taken_as_it_was_reported(store: Store) -> None:
     assert await kept(store) == certificates.Certificates(listings={}, installed=[])
     upper = hash_data(issuer_name_hash="AB1")
-    await certificates.reported(store, KEYS, CENTRAL, [upper, hash_data(2)], 5)
-    await certificates.reported(store, KEYS, MAKER, [], 6)
+    await certificates.record_list(store, KEYS, CENTRAL, [upper, hash_data(2)], 5)
+    await certificates.record_list(store, KEYS, MAKER, [], 6)
     found = await kept(store)
     assert found.listings == {
-        CENTRAL: Listing(hash_data=(upper, hash_data(2)), read_ms=5),
-        MAKER: Listing(read_ms=6),
+        CENTRAL: ReportedCertificates(hash_data=(upper, hash_data(2)), read_ms=5),
+        MAKER: ReportedCertificates(read_ms=6),
     }
     assert found.find(hash_data().id) == upper  # With its own letters, whatever the case of the question.
     assert found.find("no id") is None
-    await certificates.reported(store, KEYS, CENTRAL, [], 7)
-    assert (await kept(store)).listings[CENTRAL] == Listing(read_ms=7)
+    await certificates.record_list(store, KEYS, CENTRAL, [], 7)
+    assert (await kept(store)).listings[CENTRAL] == ReportedCertificates(read_ms=7)
 
 
 async def test_an_installation_makes_the_list_of_its_type_out_of_date_until_it_is_read(store: Store) -> None:
-    await certificates.reported(store, KEYS, CENTRAL, [hash_data()], 1)
-    await certificates.reported(store, KEYS, MAKER, [], 1)
+    await certificates.record_list(store, KEYS, CENTRAL, [hash_data()], 1)
+    await certificates.record_list(store, KEYS, MAKER, [], 1)
     for _ in range(2):  # An outage repeats the outcome.
-        await certificates.installed(store, KEYS, installed("c1", hash_data(2)))
+        await certificates.record_installed(store, KEYS, installed("c1", hash_data(2)))
     found = await kept(store)
     assert (found.listings[CENTRAL].out_of_date, found.listings[MAKER].out_of_date) == (True, False)
     assert found.listings[CENTRAL].hash_data == (hash_data(),)
     assert [one.command for one in found.installed] == ["c1"]
-    await certificates.reported(store, KEYS, CENTRAL, [hash_data(), hash_data(2)], 2)
+    await certificates.record_list(store, KEYS, CENTRAL, [hash_data(), hash_data(2)], 2)
     assert not (await kept(store)).listings[CENTRAL].out_of_date
     kinds = [kind for kind, _ in await events(store)]
     assert kinds == [*["certificates.read"] * 2, "certificates.installed", "certificates.read"]
 
 
 async def test_a_list_that_was_never_read_is_out_of_date_after_an_installation(store: Store) -> None:
-    await certificates.installed(store, KEYS, installed("c1"))
-    assert (await kept(store)).listings == {CENTRAL: Listing(out_of_date=True)}
+    await certificates.record_installed(store, KEYS, installed("c1"))
+    assert (await kept(store)).listings == {CENTRAL: ReportedCertificates(out_of_date=True)}
 
 
 async def test_what_is_deleted_is_gone_from_every_list_whatever_its_case(store: Store) -> None:
     for certificate_type in certificates.TYPES:
-        await certificates.reported(store, KEYS, certificate_type, [hash_data(), hash_data(2)], 1)
-    await certificates.installed(store, KEYS, installed("c1", hash_data(), hash_data(3)))
-    await certificates.installed(store, KEYS, installed("c2", hash_data(2)))
+        await certificates.record_list(store, KEYS, certificate_type, [hash_data(), hash_data(2)], 1)
+    await certificates.record_installed(store, KEYS, installed("c1", hash_data(), hash_data(3)))
+    await certificates.record_installed(store, KEYS, installed("c2", hash_data(2)))
     for _ in range(2):
-        await certificates.deleted(store, KEYS, hash_data(serial_number="EF1"))
+        await certificates.record_deleted(store, KEYS, hash_data(serial_number="EF1"))
     found = await kept(store)
     assert [listing.hash_data for listing in found.listings.values()] == [(hash_data(2),)] * 2
     assert [one.command for one in found.installed] == ["c2"]
     assert [data for kind, data in await events(store) if kind == "certificates.deleted"] == [
         {"certificate": hash_data().id, "certificate_types": [CENTRAL, MAKER]}
     ]
-    await certificates.deleted(store, KEYS, hash_data(2, hash_algorithm="SHA512"))
+    await certificates.record_deleted(store, KEYS, hash_data(2, hash_algorithm="SHA512"))
     assert (await kept(store)).listings == found.listings
 
 
 async def test_there_is_an_end_to_certificates(store: Store) -> None:
-    await certificates.reported(store, KEYS, CENTRAL, map(hash_data, range(LISTED + 9)), 1)
+    await certificates.record_list(store, KEYS, CENTRAL, map(hash_data, range(LISTED + 9)), 1)
     for n in range(INSTALLED + 3):
-        await certificates.installed(store, KEYS, installed(f"c{n}"))
+        await certificates.record_installed(store, KEYS, installed(f"c{n}"))
     found = await kept(store)
     assert len(found.listings[CENTRAL].hash_data) == LISTED
     assert [one.command for one in found.installed] == [f"c{n}" for n in range(INSTALLED + 2, 2, -1)]
 
 
 async def test_the_last_request_is_kept_and_a_repeat_is_no_news(store: Store) -> None:
-    assert await certificates.request(store, "acme", "CP-1") is None
-    first = Request(csr="one", subject="CN=1", key="RSA 2048", received_ms=1)
-    second = Request(csr="two", subject="CN=1", key="EC secp256r1", received_ms=2)
-    await certificates.requested(store, KEYS, first)
-    await certificates.requested(store, KEYS, msgspec.structs.replace(first, received_ms=9))
-    assert await certificates.request(store, "acme", "CP-1") == first
-    await certificates.requested(store, KEYS, second)
-    await certificates.request_refused(store, KEYS, "Its key is weak.")
-    assert await certificates.request(store, "acme", "CP-1") == second
+    assert await certificates.get_request(store, "acme", "CP-1") is None
+    first = SigningRequest(csr="one", subject="CN=1", key="RSA 2048", received_ms=1)
+    second = SigningRequest(csr="two", subject="CN=1", key="EC secp256r1", received_ms=2)
+    await certificates.record_request(store, KEYS, first)
+    await certificates.record_request(store, KEYS, msgspec.structs.replace(first, received_ms=9))
+    assert await certificates.get_request(store, "acme", "CP-1") == first
+    await certificates.record_request(store, KEYS, second)
+    await certificates.report_refused_request(store, KEYS, "Its key is weak.")
+    assert await certificates.get_request(store, "acme", "CP-1") == second
     assert [(kind, data) for kind, data in await events(store)] == [
         ("certificate_request.received", {"subject": "CN=1", "key": "RSA 2048"}),
         ("certificate_request.received", {"subject": "CN=1", "key": "EC secp256r1"}),

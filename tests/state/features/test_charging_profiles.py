@@ -266,7 +266,7 @@ async def test_the_sweep_leaves_doubts_too(store: Store) -> None:
     id_ = await sent(store, lease, "SetChargingProfile", setting(1))
     await store.execute("HSET", KEYS.command(id_), "deadline_ms", 1)
     await store.execute("ZADD", KEYS.overdue, 1, f"{id_} {KEYS.member}")
-    await sweep.overdue(store, [KEYS.partition])
+    await sweep.sweep_overdue(store, [KEYS.partition])
     assert [one.command_id for one in (await read(store)).doubts] == [id_]
 
 

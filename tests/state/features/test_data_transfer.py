@@ -42,12 +42,12 @@ async def test_vendors_are_put_read_listed_and_deleted_whatever_their_case(store
     assert await data_transfer.put_vendor(store, "acme", second) == "changed"
     other = Vendor(vendor_id="A {:/} B")
     assert await data_transfer.put_vendor(store, "acme", other) == "created"
-    assert await data_transfer.vendor(store, "acme", "org.EXAMPLE") == second
-    assert await data_transfer.vendor(store, "acme2", "org.example") is None
-    assert await data_transfer.vendors(store, "acme") == [other, second]
+    assert await data_transfer.get_vendor(store, "acme", "org.EXAMPLE") == second
+    assert await data_transfer.get_vendor(store, "acme2", "org.example") is None
+    assert await data_transfer.list_vendors(store, "acme") == [other, second]
     assert await data_transfer.delete_vendor(store, "acme", "oRg.example")
     assert not await data_transfer.delete_vendor(store, "acme", "oRg.example")
-    assert await data_transfer.vendors(store, "acme") == [other]
+    assert await data_transfer.list_vendors(store, "acme") == [other]
 
 
 async def test_there_is_an_end_to_vendors(store: Store) -> None:
@@ -99,5 +99,5 @@ async def test_vendors_go_with_their_tenant(store: Store) -> None:
         await tenants.put(store, tenant, name=tenant, auto_register=False)
         await data_transfer.put_vendor(store, tenant, Vendor(vendor_id="v"))
     assert await tenants.delete(store, "acme") == "deleted"
-    assert await data_transfer.vendors(store, "acme") == []
-    assert await data_transfer.vendors(store, "other") == [Vendor(vendor_id="v")]
+    assert await data_transfer.list_vendors(store, "acme") == []
+    assert await data_transfer.list_vendors(store, "other") == [Vendor(vendor_id="v")]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.features import job_record
-from state.features.job_record import STATES_KEPT, Job, State, moved, replaced_by, told_of
+from state.features.job_record import STATES_KEPT, Job, State, find_for, replace, with_status
 
 STATUSES = (
     "DownloadScheduled",
@@ -35,7 +35,7 @@ FINAL = {
 def a_job(
     status: str = "Accepted", *, kind: job_record.Kind = "SignedUpdateFirmware", **changes: object
 ) -> Job:
-    job = job_record.answered(
+    job = job_record.begin(
         "c",
         kind,
         status,
@@ -49,7 +49,7 @@ def a_job(
 
 def after(job: Job, *statuses: str) -> Job:
     for at, status in enumerate(statuses, 2):
-        job = moved(job, status, at)
+        job = with_status(job, status, at)
     return job
 
 
@@ -83,19 +83,19 @@ def test_a_job_that_was_refused_has_ended_and_a_status_of_it_counts_all_the_same
 
 def test_only_what_runs_gives_way_to_a_later_one_that_was_begun() -> None:
     running, ended = after(a_job(), "Downloading"), after(a_job(), "Installed")
-    assert replaced_by(a_job("AcceptedCanceled"), running).status == "Canceled"
-    assert replaced_by(a_job("Accepted"), running) is running
-    assert replaced_by(a_job("Rejected"), running) is running
-    assert replaced_by(a_job("AcceptedCanceled"), ended) is ended
-    assert replaced_by(a_job("AcceptedCanceled", kind="GetLog"), running) is running
+    assert replace(a_job("AcceptedCanceled"), running).status == "Canceled"
+    assert replace(a_job("Accepted"), running) is running
+    assert replace(a_job("Rejected"), running) is running
+    assert replace(a_job("AcceptedCanceled"), ended) is ended
+    assert replace(a_job("AcceptedCanceled", kind="GetLog"), running) is running
     plain = a_job(kind="UpdateFirmware")
-    assert replaced_by(a_job(kind="UpdateFirmware"), plain).status == "Superseded"
+    assert replace(a_job(kind="UpdateFirmware"), plain).status == "Superseded"
     uploads = a_job(kind="GetDiagnostics")
-    assert replaced_by(a_job("NoFile", kind="GetDiagnostics"), uploads) is uploads
+    assert replace(a_job("NoFile", kind="GetDiagnostics"), uploads) is uploads
 
 
 def test_what_was_canceled_does_not_run_again() -> None:
-    job = after(replaced_by(a_job("AcceptedCanceled"), a_job()), "Downloading")
+    job = after(replace(a_job("AcceptedCanceled"), a_job()), "Downloading")
     assert (job.status, job.running) == ("Canceled", False)
     assert after(job, "DownloadFailed").status == "DownloadFailed"
 
@@ -105,12 +105,12 @@ def test_a_status_is_of_the_job_with_its_request_id_and_of_no_other() -> None:
     eight = a_job(number=2, request_id=8, id="d")
     jobs = [seven, eight]
     message: job_record.Message = "SignedFirmwareStatusNotification"
-    assert told_of(jobs, message, 7) is seven
-    assert told_of(jobs, message, 8) is eight
-    assert told_of(jobs, message, 9) is None
-    assert told_of(jobs, message, None) is None
-    assert told_of(jobs, "LogStatusNotification", 7) is None
-    assert told_of(jobs, "FirmwareStatusNotification", None) is None
+    assert find_for(jobs, message, 7) is seven
+    assert find_for(jobs, message, 8) is eight
+    assert find_for(jobs, message, 9) is None
+    assert find_for(jobs, message, None) is None
+    assert find_for(jobs, "LogStatusNotification", 7) is None
+    assert find_for(jobs, "FirmwareStatusNotification", None) is None
 
 
 def test_of_one_request_id_used_twice_the_latest_that_was_begun() -> None:
@@ -119,13 +119,13 @@ def test_of_one_request_id_used_twice_the_latest_that_was_begun() -> None:
         a_job(number=2, id="b"),
         a_job("Rejected", number=3, id="c"),
     )
-    assert told_of([first, second, refused], "SignedFirmwareStatusNotification", 7) is second
-    assert told_of([refused], "SignedFirmwareStatusNotification", 7) is refused
+    assert find_for([first, second, refused], "SignedFirmwareStatusNotification", 7) is second
+    assert find_for([refused], "SignedFirmwareStatusNotification", 7) is refused
 
 
 def test_without_request_ids_the_latest_of_the_kind_whatever_id_was_sent() -> None:
     old, new = a_job(kind="UpdateFirmware", number=1), a_job(kind="UpdateFirmware", number=2)
-    assert told_of([old, new], "FirmwareStatusNotification", None) is new
+    assert find_for([old, new], "FirmwareStatusNotification", None) is new
 
 
 @given(st.lists(st.sampled_from(STATUSES), max_size=3 * STATES_KEPT))
@@ -146,4 +146,4 @@ def test_any_order_is_kept_bounded_and_says_whether_it_runs(statuses: list[str])
 @given(st.lists(st.sampled_from(STATUSES), max_size=20))
 def test_told_twice_is_told_once(statuses: list[str]) -> None:
     job = after(a_job(), *statuses)
-    assert moved(job, job.history[-1].status, 99) is job
+    assert with_status(job, job.history[-1].status, 99) is job

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import trio
 
+from state import ids
 from state.features import job_record, jobs
 from state.features import job_record as job_record_module
 from state.features.job_record import Job
@@ -24,7 +25,7 @@ def a_job(
     status: str = "Accepted",
     request_id: int | None = 7,
 ) -> Job:
-    return job_record.answered(
+    return job_record.begin(
         id_,
         kind,
         status,
@@ -42,7 +43,7 @@ async def tell(
     request_id: int | None = None,
     at: int = 2_000,
 ) -> None:
-    await jobs.told(store, KEYS, message, status, request_id=request_id, received_ms=at)
+    await jobs.record_status(store, KEYS, message, status, request_id=request_id, received_ms=at)
 
 
 async def told(store: Store) -> list[dict[str, Any]]:
@@ -56,7 +57,7 @@ async def kept(store: Store) -> jobs.Jobs:
 async def test_a_job_is_recorded_once_and_moved_on(store: Store) -> None:
     assert await kept(store) == jobs.Jobs(items=[], notes=[])
     for _ in range(2):  # An outage repeats the outcome.
-        await jobs.answered(store, KEYS, a_job("a"))
+        await jobs.record_answer(store, KEYS, a_job("a"))
     await tell(store, SIGNED, "Downloading", 7)
     await tell(store, SIGNED, "Downloading", 7)
     await tell(store, SIGNED, "Installed", 7, at=3_000)
@@ -77,9 +78,9 @@ async def test_a_job_is_recorded_once_and_moved_on(store: Store) -> None:
 
 
 async def test_a_later_job_ends_an_earlier_one_in_the_same_step(store: Store) -> None:
-    await jobs.answered(store, KEYS, a_job("a"))
-    await jobs.answered(store, KEYS, a_job("b", status="AcceptedCanceled", request_id=8))
-    await jobs.answered(store, KEYS, a_job("c", "GetLog", request_id=8))
+    await jobs.record_answer(store, KEYS, a_job("a"))
+    await jobs.record_answer(store, KEYS, a_job("b", status="AcceptedCanceled", request_id=8))
+    await jobs.record_answer(store, KEYS, a_job("c", "GetLog", request_id=8))
     items = (await kept(store)).items
     assert [(job.id, job.status, job.running) for job in items] == [
         ("c", "Accepted", True),
@@ -95,7 +96,7 @@ async def test_a_later_job_ends_an_earlier_one_in_the_same_step(store: Store) ->
 
 
 async def test_what_fits_no_job_is_a_note(store: Store) -> None:
-    await jobs.answered(store, KEYS, a_job("a"))
+    await jobs.record_answer(store, KEYS, a_job("a"))
     await tell(store, SIGNED, "Downloading", 8)
     await tell(store, SIGNED, "Downloading", 8, at=2_500)  # Told again.
     await tell(store, SIGNED, "Downloading")
@@ -119,8 +120,8 @@ async def test_what_fits_no_job_is_a_note(store: Store) -> None:
 
 
 async def test_idle_moves_nothing(store: Store) -> None:
-    await jobs.answered(store, KEYS, a_job("a"))
-    await jobs.answered(store, KEYS, a_job("b", "UpdateFirmware", request_id=None))
+    await jobs.record_answer(store, KEYS, a_job("a"))
+    await jobs.record_answer(store, KEYS, a_job("b", "UpdateFirmware", request_id=None))
     await tell(store, SIGNED, "Idle", 7)
     await tell(store, PLAIN, "Idle")
     found = await kept(store)
@@ -130,7 +131,7 @@ async def test_idle_moves_nothing(store: Store) -> None:
 
 async def test_the_latest_jobs_and_notes_are_kept(store: Store) -> None:
     for n in range(KEPT + 5):
-        await jobs.answered(store, KEYS, a_job(f"j{n}", request_id=n))
+        await jobs.record_answer(store, KEYS, a_job(f"j{n}", request_id=n))
     for n in range(NOTES_KEPT + 5):
         await tell(store, SIGNED, "Downloading", 1_000 + n)
     await tell(store, SIGNED, "Downloading", 4)  # Of a job that gave way.
@@ -140,7 +141,7 @@ async def test_the_latest_jobs_and_notes_are_kept(store: Store) -> None:
 
 
 async def test_a_deleted_job_leaves_its_statuses_as_notes(store: Store) -> None:
-    await jobs.answered(store, KEYS, a_job("a"))
+    await jobs.record_answer(store, KEYS, a_job("a"))
     assert not await jobs.delete(store, "acme", "CP-1", "notes")
     assert await jobs.delete(store, "acme", "CP-1", "a")
     assert not await jobs.delete(store, "acme", "CP-1", "a")
@@ -153,8 +154,8 @@ async def test_a_request_id_is_new_and_unused(store: Store) -> None:
     await store.execute("HSET", KEYS.record, "registered_ms", 1)
     first = await jobs.new_request_id(store, "acme", "CP-1")
     assert first is not None
-    assert abs(first - (store.server_time_ms() // 1000 - jobs.EPOCH_S)) <= 1
-    await jobs.answered(store, KEYS, a_job("a", request_id=first + 1))
+    assert abs(first - ids.least_number(store.server_time_ms())) <= 1
+    await jobs.record_answer(store, KEYS, a_job("a", request_id=first + 1))
     await tell(store, SIGNED, "Installed", first + 2)
     given = [first, *[await jobs.new_request_id(store, "acme", "CP-1") or 0 for _ in range(5)]]
     assert len(set(given)) == 6
@@ -163,11 +164,11 @@ async def test_a_request_id_is_new_and_unused(store: Store) -> None:
 
 
 async def test_many_at_once_lose_nothing(store: Store) -> None:
-    await jobs.answered(store, KEYS, a_job("a"))
+    await jobs.record_answer(store, KEYS, a_job("a"))
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             for n in range(6):
-                nursery.start_soon(jobs.answered, store, KEYS, a_job(f"j{n}", "GetLog", request_id=n))
+                nursery.start_soon(jobs.record_answer, store, KEYS, a_job(f"j{n}", "GetLog", request_id=n))
                 nursery.start_soon(tell, store, SIGNED, f"Status{n}", 7)
     items = (await kept(store)).items
     assert len(items) == 7

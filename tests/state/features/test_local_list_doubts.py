@@ -15,7 +15,7 @@ A, B = Entry("A"), Entry("B")
 
 
 async def accept(store: Store, command: str, version: int, *entries: Entry, full: bool) -> None:
-    await local_lists.accepted(
+    await local_lists.record_accepted(
         store,
         KEYS,
         command,
@@ -37,7 +37,7 @@ async def sent(store: Store, status: Status, action: str = "SendLocalList") -> s
 
 
 async def known(store: Store) -> bool:
-    return (await local_lists.heads(store, KEYS)).known
+    return (await local_lists.read_heads(store, KEYS)).known
 
 
 @pytest.fixture

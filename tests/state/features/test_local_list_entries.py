@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.features.local_list_entries import Entries, Entry, Line, applied, difference, pack, same, unpack
+from state.features.local_list_entries import (
+    Entries,
+    Entry,
+    Line,
+    apply,
+    are_same,
+    find_difference,
+    pack,
+    unpack,
+)
 from state.tenants.id_tags import fold
 
 STATUSES = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
@@ -26,10 +35,10 @@ def infos(entries: Entries) -> dict[str, tuple[str, str | None, str | None]]:
 
 @given(before=LISTS, after=LISTS)
 def test_applying_the_difference_gives_the_other_list(before: Entries, after: Entries) -> None:
-    lines = difference(before, after)
-    made = applied(before, lines)
+    lines = find_difference(before, after)
+    made = apply(before, lines)
     assert infos(made) == infos(after)
-    assert same(made, after)
+    assert are_same(made, after)
     assert all(fold(entry.id_tag) == tag for tag, entry in made.items())
     # Nothing that need not be told, removals first, and those as the charge point spells them.
     assert len({fold(tag) for tag, _ in lines}) == len(lines)
@@ -43,9 +52,9 @@ def test_applying_the_difference_gives_the_other_list(before: Entries, after: En
 
 @given(before=LISTS, after=LISTS, size=st.integers(1, 5))
 def test_the_difference_may_be_made_piece_by_piece(before: Entries, after: Entries, size: int) -> None:
-    lines, made = difference(before, after), before
+    lines, made = find_difference(before, after), before
     for first in range(0, len(lines), size):
-        made = applied(made, lines[first : first + size])
+        made = apply(made, lines[first : first + size])
     assert infos(made) == infos(after)
 
 
@@ -58,7 +67,7 @@ def test_a_differential_does_what_a_dict_would(before: Entries, lines: list[Line
             model.pop(fold(tag), None)
         else:
             model[fold(tag)] = entry
-    assert applied(before, told) == model
+    assert apply(before, told) == model
 
 
 @given(entries=LISTS)
@@ -72,4 +81,4 @@ def test_nothing_stored_is_an_empty_list() -> None:
 
 @pytest.mark.parametrize(("one", "other", "alike"), [("ab", "AB", True), ("é", "É", False)])
 def test_letters_beyond_ascii_are_not_folded(one: str, other: str, *, alike: bool) -> None:
-    assert same({fold(one): Entry(one)}, {fold(other): Entry(other)}) is alike
+    assert are_same({fold(one): Entry(one)}, {fold(other): Entry(other)}) is alike

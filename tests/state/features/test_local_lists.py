@@ -35,7 +35,7 @@ A, B, C = Entry("Aa"), Entry("Bb", "Blocked"), Entry("Cc", "Accepted", "2030-01-
 
 
 async def accept(store: Store, command: str, version: int, *told: Line, full: bool = False) -> None:
-    await local_lists.accepted(
+    await local_lists.record_accepted(
         store,
         KEYS,
         command,
@@ -46,7 +46,7 @@ async def accept(store: Store, command: str, version: int, *told: Line, full: bo
 
 
 async def refuse(store: Store, status: str, version: int) -> None:
-    await local_lists.refused(
+    await local_lists.record_refused(
         store,
         KEYS,
         "00.refused",
@@ -61,7 +61,7 @@ async def told(store: Store) -> list[str]:
 
 
 async def is_stale(store: Store) -> bool:
-    found = (await local_lists.heads(store, KEYS)).accepted
+    found = (await local_lists.read_heads(store, KEYS)).accepted
     assert found is not None
     return found.stale
 
@@ -98,7 +98,7 @@ async def test_edits_at_once_are_all_made(store: Store) -> None:
 async def test_a_list_has_at_most_10_000_entries(store: Store) -> None:
     many = a_list(*(Entry(f"tag {number}") for number in range(10_000)))
     assert await local_lists.replace(store, KEYS, many | a_list(A)) == TooLong(10_001)
-    assert (await local_lists.heads(store, KEYS)).desired == Desired()
+    assert (await local_lists.read_heads(store, KEYS)).desired == Desired()
     assert isinstance(await local_lists.replace(store, KEYS, many), Desired)
     assert await local_lists.edit(store, KEYS, lines(A)) == TooLong(10_001)
     assert isinstance(await local_lists.edit(store, KEYS, [("TAG 1", None), *lines(A)]), Desired)
@@ -133,7 +133,7 @@ async def test_an_answer_counts_once(store: Store) -> None:
 async def test_a_differential_upon_an_unknown_list_is_stale_until_a_full_one(store: Store) -> None:
     await accept(store, "00.1", 5, *lines(A))
     assert await is_stale(store)
-    await local_lists.reported(store, KEYS, 5)
+    await local_lists.record_reported(store, KEYS, 5)
     assert await is_stale(store)
     await accept(store, "00.2", 6, *lines(B), full=True)
     assert not await is_stale(store)
@@ -177,24 +177,24 @@ async def test_a_refusal_is_remembered_and_may_leave_doubt(
 
 
 async def test_another_version_than_ours_makes_our_knowledge_stale(store: Store) -> None:
-    await local_lists.reported(store, KEYS, -1)
-    found = await local_lists.heads(store, KEYS)
+    await local_lists.record_reported(store, KEYS, -1)
+    found = await local_lists.read_heads(store, KEYS)
     assert found.reported is not None
     assert (found.reported.list_version, found.last_version, found.next_version) == (-1, 0, 1)
     await accept(store, "00.1", 5, *lines(A), full=True)
-    await local_lists.reported(store, KEYS, 5)
+    await local_lists.record_reported(store, KEYS, 5)
     assert not await is_stale(store)
-    await local_lists.reported(store, KEYS, 9)
+    await local_lists.record_reported(store, KEYS, 9)
     assert await is_stale(store)
-    found = await local_lists.heads(store, KEYS)
+    found = await local_lists.read_heads(store, KEYS)
     assert (found.known, found.last_version, found.next_version) == (False, 9, 10)
     kinds = await events(store, Lease(KEYS, "node/1", 1))
     assert kinds[-1] == ("local_list.stale", {"list_version": 5, "reported_version": 9})
 
 
 async def test_versions_begin_anew_where_numbers_end(store: Store) -> None:
-    await local_lists.reported(store, KEYS, 2**31 - 1)
-    assert (await local_lists.heads(store, KEYS)).next_version == 1
+    await local_lists.record_reported(store, KEYS, 2**31 - 1)
+    assert (await local_lists.read_heads(store, KEYS)).next_version == 1
 
 
 async def test_both_lists_go_with_the_charge_point(store: Store) -> None:
@@ -203,4 +203,4 @@ async def test_both_lists_go_with_the_charge_point(store: Store) -> None:
     await accept(store, "00.1", 1, *lines(A), full=True)
     await store.execute("HSET", lease.keys.lease, "holder", "", "node", "")
     await charge_points.delete(store, "demo", "CP.1")
-    assert await local_lists.heads(store, KEYS) == local_lists.Heads()
+    assert await local_lists.read_heads(store, KEYS) == local_lists.Heads()

@@ -12,9 +12,9 @@ KEYS = ChargePointKeys("acme", "CP-1")
 
 async def test_nothing_is_left_of_a_deleted_charge_point(store: Store) -> None:
     await claimed(store, "n/1")
-    job = job_record.answered("a", "GetLog", "Accepted", 1, request_id=1, payload=b"{}", file_name=None)
-    await jobs.answered(store, KEYS, job)
-    await certificates.reported(store, KEYS, "ManufacturerRootCertificate", [], 1)
+    job = job_record.begin("a", "GetLog", "Accepted", 1, request_id=1, payload=b"{}", file_name=None)
+    await jobs.record_answer(store, KEYS, job)
+    await certificates.record_list(store, KEYS, "ManufacturerRootCertificate", [], 1)
     transfer = data_transfer.Transfer(
         vendor_id="v", message_id=None, data=None, status="Accepted", received_ms=1
     )

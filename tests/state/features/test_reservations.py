@@ -19,7 +19,7 @@ COMMAND = "00.reserve"
 async def reserve(
     store: Store, lease: Lease, number: int = 7, command_id: str = COMMAND, expires_ms: int = LATER_MS
 ) -> None:
-    await reservations.made(store, lease.keys, command_id, number, ASKED, expires_ms=expires_ms)
+    await reservations.record_made(store, lease.keys, command_id, number, ASKED, expires_ms=expires_ms)
 
 
 async def begun(store: Store, lease: Lease, number: int | None, **changes: object) -> Started:
@@ -140,7 +140,7 @@ async def test_the_same_id_replaces(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     other = Asked(connector_id=2, id_tag="Other", expiry_date="2101-01-01T00:00:00Z")
-    await reservations.made(store, lease.keys, "00.other", 7, other, expires_ms=LATER_MS)
+    await reservations.record_made(store, lease.keys, "00.other", 7, other, expires_ms=LATER_MS)
     assert (await kept(store, lease)).asked == other
     assert len(await reservations.list_(store, lease.keys)) == 1
 
@@ -149,7 +149,7 @@ async def test_it_is_cancelled_once(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     for _ in range(2):
-        await reservations.cancelled(store, lease.keys, "00.cancel", 7)
+        await reservations.record_cancelled(store, lease.keys, "00.cancel", 7)
     found = await kept(store, lease)
     assert found.state == "cancelled"
     assert found.ended_ms is not None
@@ -164,7 +164,7 @@ async def test_cancelling_changes_nothing_that_is_over_or_unknown(store: Store) 
     await reserve(store, lease)
     await begun(store, lease, 7)
     for number in (7, 8):
-        await reservations.cancelled(store, lease.keys, "00.cancel", number)
+        await reservations.record_cancelled(store, lease.keys, "00.cancel", number)
     assert (await kept(store, lease)).state == "used"
     assert await reservations.get(store, lease.keys, 8) is None
 
@@ -175,7 +175,7 @@ async def test_it_is_expired_by_the_servers_clock_and_may_be_used_or_cancelled_s
     await reserve(store, lease, 8, "00.other", expires_ms=-1)
     assert [one.state for one in await reservations.list_(store, lease.keys)] == ["expired", "expired"]
     await begun(store, lease, 7)
-    await reservations.cancelled(store, lease.keys, "00.cancel", 8)
+    await reservations.record_cancelled(store, lease.keys, "00.cancel", 8)
     assert (await kept(store, lease, 7)).state == "used"
     assert (await kept(store, lease, 8)).state == "cancelled"
 
@@ -188,7 +188,7 @@ async def test_of_too_many_those_that_are_over_give_way_then_the_oldest(store: S
     lease = await claimed(store)
     for number in range(100):
         await reserve(store, lease, number + 1, f"00.{number}")
-    await reservations.cancelled(store, lease.keys, "00.cancel", 50)
+    await reservations.record_cancelled(store, lease.keys, "00.cancel", 50)
     await store.execute("HSET", lease.keys.reservations, 1, "active 5 9999999999999 0 - 00.0\n")
     await reserve(store, lease, 1001, "00.1001")
     assert await numbers(store, lease) == {*range(1, 101), 1001} - {50}
@@ -222,10 +222,10 @@ async def test_free_ids_are_never_given_twice_and_skip_what_is_known(store: Stor
     keys = ChargePointKeys("demo", "CP.1")
     lease = await claimed(store)
     await store.execute("HSET", keys.record, "registered_ms", 1)
-    first = await reservations.free_id(store, keys)
+    first = await reservations.find_free_id(store, keys)
     assert first is not None
     await reserve(store, lease, first + 1)
-    second = await reservations.free_id(store, keys)
+    second = await reservations.find_free_id(store, keys)
     assert second is not None
     assert second >= first + 2
     assert 0 < first < second < 2**31

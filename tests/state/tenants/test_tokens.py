@@ -91,8 +91,8 @@ async def test_audits_ask_which_tokens_there_still_are(acme: Store) -> None:
     two = await tokens.create(acme, PEPPER, "other", "")
     await tokens.revoke(acme, "other", two.id)
     asked = [("acme", one.id), ("other", two.id), ("acme", two.id), ("nobody", one.id)]
-    assert await tokens.existing(acme, asked) == {("acme", one.id)}
-    assert await tokens.existing(acme, []) == set()
+    assert await tokens.find_existing(acme, asked) == {("acme", one.id)}
+    assert await tokens.find_existing(acme, []) == set()
 
 
 async def test_an_unknown_tenant_gets_no_token(acme: Store) -> None:

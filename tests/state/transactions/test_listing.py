@@ -8,7 +8,7 @@ from state.nodes.leases import Lease
 from state.paging import BadCursor
 from state.store import Store
 from state.transactions import Started, start, stop
-from state.transactions.listing import list_, listed, parse_public_id, public_id
+from state.transactions.listing import index_name, list_, parse_public_id, public_id
 from tests.state.charging import ANSWER, a_start, a_stop, claimed
 
 BASE_MS = 1_767_225_600_000
@@ -115,7 +115,7 @@ def test_what_is_no_public_id_says_what_would_be(wrong: str) -> None:
 
 @given(st.integers(0, 2**47), st.integers(0, 2**47))
 def test_index_entries_sort_by_time(one: int, other: int) -> None:
-    assert (listed("CP", one, 1) < listed("CP", other, 1)) == (one < other)
+    assert (index_name("CP", one, 1) < index_name("CP", other, 1)) == (one < other)
 
 
 async def test_a_transaction_is_json(store: Store) -> None:

@@ -4,7 +4,7 @@ import pytest
 from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import Started, meter_values, start, stop
-from state.transactions.meter_values import MeterValues
+from state.transactions.meter_values import StoredValues
 from tests.state.charging import ANSWER, a_start, a_stop, claimed, events
 
 
@@ -34,7 +34,7 @@ async def test_values_come_back_as_they_were_sent_in_the_order_of_arrival(store:
     for n in (3, 1, 2):
         assert await append(store, lease, transaction_id, n, at_ms=10 - n) == "ok"
     assert await meter_values.read(store, "demo", "CP.1", transaction_id) == [
-        MeterValues(
+        StoredValues(
             connector_id=1, transaction_id=transaction_id, received_ms=10 - n, payload=b'[{"n":%d}]' % n
         )
         for n in (3, 2, 1)

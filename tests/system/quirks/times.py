@@ -67,6 +67,6 @@ async def status_without_a_time(scene: Scene) -> None:
     async with scene.station() as station:
         await station.odd("StatusNotification", status(status="Preparing"))
         async with scene.store() as store:
-            [found] = await connectors.get_all(store, scene.site.tenant.id, scene.name)
+            [found] = await connectors.list_(store, scene.site.tenant.id, scene.name)
         assert (found.status, found.timestamp) == ("Preparing", None)
         assert found.received_ms > 0

@@ -71,7 +71,7 @@ async def test_answers_are_what_the_document_says(api: Api) -> None:
 async def test_a_list_longer_than_a_message_is_sent_in_several(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
-        told = [configuration.Told("SendLocalListMaxLength", "3", True)]
+        told = [configuration.ReportedKey("SendLocalListMaxLength", "3", True)]
         await configuration.learn(api.store, KEYS, told, [], complete=False)
         await put(api, *"abcdefg")
         answer = await send(api)
@@ -226,7 +226,7 @@ async def test_what_looks_odd_is_sent_and_warned_of(api: Api, body: dict[str, An
         await put(api, "One", "Two")
         await send(api, version=5)
         told = [
-            configuration.Told(key, value, True)
+            configuration.ReportedKey(key, value, True)
             for key, value in (("SendLocalListMaxLength", "3"), ("LocalAuthListMaxLength", "4"))
         ]
         await configuration.learn(api.store, KEYS, told, [], complete=False)
