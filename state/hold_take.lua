@@ -1,7 +1,8 @@
+-- Take one of an id tag's `maximum` holds, or extend it.
 -- KEYS holds | ARGV member maximum until_ms -> {'held'} | {'full'}
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms())
-local again = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not again and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return {'full'} end
-redis.call('ZADD', KEYS[1], 'GT', ARGV[3], ARGV[1])
-redis.call('PEXPIREAT', KEYS[1], redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2])
+redis.call('ZREMRANGEBYSCORE', holds, '-inf', now_ms())
+local again = redis.call('ZSCORE', holds, member)
+if not again and redis.call('ZCARD', holds) >= tonumber(maximum) then return {'full'} end
+redis.call('ZADD', holds, 'GT', until_ms, member)
+redis.call('PEXPIREAT', holds, redis.call('ZRANGE', holds, -1, -1, 'WITHSCORES')[2])
 return {'held'}

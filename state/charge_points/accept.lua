@@ -1,4 +1,5 @@
+-- Set the answer to later BootNotifications of a registered charge point.
 -- KEYS record | ARGV registration -> {'accepted'} | {'unknown'}
-if redis.call('HEXISTS', KEYS[1], 'registered_ms') == 0 then return {'unknown'} end
-redis.call('HSET', KEYS[1], 'registration', ARGV[1])
+if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'unknown'} end
+redis.call('HSET', record, 'registration', registration)
 return {'accepted'}

@@ -1,4 +1,5 @@
+-- Remove one transaction of a charge point that was deleted.
 -- KEYS buried transactions open_transactions transaction values | ARGV listed -> {'buried'}
-for set = 1, 3 do redis.call('ZREM', KEYS[set], ARGV[1]) end
-redis.call('UNLINK', KEYS[4], KEYS[5])
+for _, set in ipairs({buried, transactions, open_transactions}) do redis.call('ZREM', set, listed) end
+redis.call('UNLINK', transaction, values)
 return {'buried'}

@@ -1,11 +1,12 @@
+-- Keep one configuration key that the charge point agreed to change.
 -- KEYS record configuration configuration_pending | ARGV reboot limit field entry -> {'changed' | 'full' | 'gone'}
--- With `reboot` '1' it counts from the next boot (charge_point_boot.lua), else at once.
-if redis.call('HEXISTS', KEYS[1], 'registered_ms') == 0 then return {'gone'} end
-local into = ARGV[1] == '1' and KEYS[3] or KEYS[2]
-if redis.call('HEXISTS', into, ARGV[3]) == 0
-    and redis.call('HLEN', KEYS[2]) + redis.call('HLEN', KEYS[3]) >= tonumber(ARGV[2]) then
+-- With `reboot` '1' it counts from the next boot (boot.lua), else at once.
+if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'gone'} end
+local into = reboot == '1' and configuration_pending or configuration
+if redis.call('HEXISTS', into, field) == 0
+    and redis.call('HLEN', configuration) + redis.call('HLEN', configuration_pending) >= tonumber(limit) then
   return {'full'}
 end
-redis.call('HSET', into, ARGV[3], ARGV[4])
-if into == KEYS[2] then redis.call('HDEL', KEYS[3], ARGV[3]) end
+redis.call('HSET', into, field, entry)
+if into == configuration then redis.call('HDEL', configuration_pending, field) end
 return {'changed'}

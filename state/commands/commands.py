@@ -33,6 +33,10 @@ _SETTLING = {
 }
 _LATE = table.text(table.LATE)
 _ORPHANED = table.text(table.ORPHANED)
+_WATCHERS = (
+    "SetChargingProfile=charging_profiles ClearChargingProfile=charging_profiles SendLocalList=local_list"
+)
+"""Which actions change what we mirror, and the part of settle.lua that watches how they end."""
 
 
 class Submitted(NamedTuple):
@@ -241,7 +245,7 @@ def settle_call(
     response: bytes | None = None,
     error: bytes | None = None,
 ) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
-    """KEYS and ARGV of command_settle.lua."""
+    """KEYS and ARGV of settle.lua."""
     # A charge point's bytes, which may not be the UTF-8 they should be.
     texts = [(given or b"").decode(errors="replace") for given in (response, error)]
     return (
@@ -249,7 +253,7 @@ def settle_call(
             *(keys.command(id_), keys.pending, keys.overdue, keys.events),
             *(keys.charging_profile_doubts, keys.local_list, keys.record, keys.lease),
         ),
-        (keys.member, id_, moves, when, *texts, KEPT_MS),
+        (keys.member, id_, moves, _WATCHERS, when, *texts, KEPT_MS),
     )
 
 

@@ -1,29 +1,31 @@
+-- Record how a command ended, if its status may still move there.
 -- KEYS command pending overdue events profile_doubts local_list charge_point lease
--- | ARGV member id moves when response error kept_ms
+-- | ARGV member id moves watchers when response refusal kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
 -- WITH charging_profiles local_list deletion
--- `moves` is a part of the table in command_table.py. `when`: '' always, 'overdue' if the deadline has passed,
--- or an epoch: if the command was claimed under an earlier one.
-local c = redis.call('HMGET', KEYS[1], 'of', 'status', 'deadline_ms', 'epoch', 'action', 'reply_to')
-local known = c[1] == ARGV[1]
-local status = known and moved(ARGV[3], c[2])
-local now = now_ms()
-if status and ARGV[4] == 'overdue' then
-  status = now >= tonumber(c[3]) and status
-elseif status and ARGV[4] ~= '' then
-  status = tonumber(c[4] or '0') < tonumber(ARGV[4]) and status
+-- `moves` is a part of the table in table.py; `watchers` names what watches the ends of which action. `when`:
+-- '' always, 'overdue' if the deadline has passed, or an epoch: if the command was claimed under an earlier one.
+local of, before, deadline_ms, claimed_epoch, action, reply_to = unpack(
+  redis.call('HMGET', command, 'of', 'status', 'deadline_ms', 'epoch', 'action', 'reply_to'))
+local known, now = of == member, now_ms()
+local status = known and value_of(before, moves)
+if status and when == 'overdue' then
+  status = now >= tonumber(deadline_ms) and status
+elseif status and when ~= '' then
+  status = tonumber(claimed_epoch or '0') < tonumber(when) and status
 end
-if known and not status then return {'taken', c[2]} end
-redis.call('LREM', KEYS[2], 0, ARGV[2])
-redis.call('ZREM', KEYS[3], ARGV[2] .. ' ' .. ARGV[1])
+if known and not status then return {'taken', before} end
+redis.call('LREM', pending, 0, id)
+redis.call('ZREM', overdue, id .. ' ' .. member)
 if not known then return {'gone'} end
-redis.call('HSET', KEYS[1], 'status', status, 'settled_ms', now)
-if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'response', ARGV[5]) end
-if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'error', ARGV[6]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[7])
-if string.find(c[5], 'ChargingProfile', 1, true) and not deleted(KEYS[7], KEYS[8]) then
-  watch_profiles(KEYS[5], KEYS[1], ARGV[2], c[5], status)
+redis.call('HSET', command, 'status', status, 'settled_ms', now)
+if response ~= '' then redis.call('HSET', command, 'response', response) end
+if refusal ~= '' then redis.call('HSET', command, 'error', refusal) end
+redis.call('PEXPIRE', command, kept_ms)
+local watcher = value_of(action, watchers)
+if watcher == 'charging_profiles' and not deleted(charge_point, lease) then
+  watch_profiles(profile_doubts, command, id, action, status)
 end
-if c[5] == 'SendLocalList' then watch_local_list(KEYS[6], KEYS[4], ARGV[1], ARGV[2], status) end
-emit_command(KEYS[4], ARGV[1], ARGV[2], c[5], status)
-return {'settled', status, c[6]}
+if watcher == 'local_list' then watch_local_list(local_list, events, member, id, status) end
+emit_command(events, member, id, action, status)
+return {'settled', status, reply_to}

@@ -41,7 +41,7 @@ def moves_to(status: Status) -> dict[Status, Status]:
 
 
 def text(moves: dict[Status, Status]) -> str:
-    """As the Lua function `moved` reads it. Raises ValueError for a move that the table does not allow."""
+    """As the Lua function `value_of` reads it. Raises ValueError for a move that the table does not allow."""
     for before, after in moves.items():
         if after not in TABLE[before]:
             raise ValueError(f"a command never goes from {before} to {after}")

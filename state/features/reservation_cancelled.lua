@@ -1,8 +1,10 @@
+-- End an active reservation that the charge point cancelled.
 -- KEYS reservations events | ARGV member id data -> {'cancelled'} | {'not_active'}
+-- WITH reservations
 -- One that expired by our clock may still have stood by the charge point's.
-local known = redis.call('HGET', KEYS[1], ARGV[2]) or ''
-local made, until_ms, asked = string.match(known, '^active (%d+) (%d+) %d+ %S+ (.*)$')
-if not made then return {'not_active'} end
-redis.call('HSET', KEYS[1], ARGV[2], table.concat({'cancelled', made, until_ms, now_ms(), '-', asked}, ' '))
-emit(KEYS[2], ARGV[1], 'reservation.cancelled', ARGV[3])
+local known = read_reservation(redis.call('HGET', reservations, id) or '')
+if known.state ~= 'active' then return {'not_active'} end
+known.state, known.ended_ms, known.transaction = 'cancelled', now_ms(), '-'
+redis.call('HSET', reservations, id, write_reservation(known))
+emit(events, member, 'reservation.cancelled', data)
 return {'cancelled'}

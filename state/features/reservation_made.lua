@@ -1,29 +1,31 @@
--- KEYS reservations command events charge_point lease | ARGV member id command until_ms asked data
+-- Keep a reservation that the charge point accepted, once for each command, in place of one with the same id.
+-- KEYS reservations command events charge_point lease | ARGV member id command_id until_ms asked data
 -- -> {'made'} | {'used'} | {'again'} | {'gone'}
--- WITH deletion
--- A record is 'state made_ms until_ms ended_ms transaction command' and, below it, what was asked for.
+-- WITH deletion reservations
 -- A start may name it before the charge point's answer is stored: then it is used already.
-if deleted(KEYS[4], KEYS[5]) then return {'gone'} end
+if deleted(charge_point, lease) then return {'gone'} end
 local KEPT = 100
-local known, now = redis.call('HGET', KEYS[1], ARGV[2]) or '', now_ms()
-local state, ended, transaction, by = string.match(known, '^(%a+) %d+ %d+ (%d+) (%S+) (%S+)\n')
-if by == ARGV[3] then return {'again'} end
-local sent = tonumber(redis.call('HGET', KEYS[2], 'sent_ms')) or math.huge
-local used = state == 'used' and tonumber(ended) >= sent
-local head = {'active', now, ARGV[4], 0, '-', ARGV[3]}
-if used then head[1], head[4], head[5] = 'used', ended, transaction end
-redis.call('HSET', KEYS[1], ARGV[2], table.concat(head, ' ') .. '\n' .. ARGV[5])
-emit(KEYS[3], ARGV[1], 'reservation.made', ARGV[6])
+local known, now = read_reservation(redis.call('HGET', reservations, id) or ''), now_ms()
+if known.command == command_id then return {'again'} end
+local sent = tonumber(redis.call('HGET', command, 'sent_ms')) or math.huge
+local new = {state = 'active', made_ms = now, until_ms = until_ms, ended_ms = 0, transaction = '-',
+  command = command_id, asked = asked}
+if known.state == 'used' and tonumber(known.ended_ms) >= sent then
+  new.state, new.ended_ms, new.transaction = 'used', known.ended_ms, known.transaction
+end
+redis.call('HSET', reservations, id, write_reservation(new))
+emit(events, member, 'reservation.made', data)
+local word = new.state == 'used' and 'used' or 'made'
 -- Of too many, those that are over give way, then the oldest.
-local over = redis.call('HLEN', KEYS[1]) - KEPT
-if over <= 0 then return {used and 'used' or 'made'} end
-local all, ranked = redis.call('HGETALL', KEYS[1]), {}
+local over = redis.call('HLEN', reservations) - KEPT
+if over <= 0 then return {word} end
+local all, ranked = redis.call('HGETALL', reservations), {}
 for i = 1, #all, 2 do
-  local was, made, until_ms = string.match(all[i + 1], '^(%a+) (%d+) (%d+)')
-  local stands = was == 'active' and tonumber(until_ms) > now
-  local rank = all[i] == ARGV[2] and math.huge or tonumber(made) + (stands and 1e15 or 0)
+  local one = read_reservation(all[i + 1])
+  local stands = one.state == 'active' and tonumber(one.until_ms) > now
+  local rank = all[i] == id and math.huge or tonumber(one.made_ms) + (stands and 1e15 or 0)
   ranked[#ranked + 1] = {rank, all[i]}
 end
 table.sort(ranked, function(a, b) return a[1] < b[1] end)
-for i = 1, over do redis.call('HDEL', KEYS[1], ranked[i][2]) end
-return {used and 'used' or 'made'}
+for i = 1, over do redis.call('HDEL', reservations, ranked[i][2]) end
+return {word}

@@ -1,9 +1,10 @@
+-- Give a reservation id that was never given for this charge point.
 -- KEYS record reservations -> {'free', id} | {'gone'}
 -- By the clock, as transaction ids are: also after a wipe none is given that the charge point may still hold.
-if redis.call('HEXISTS', KEYS[1], 'registered_ms') == 0 then return {'gone'} end
+if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'gone'} end
 local FIRST_SECOND = 1735689600 -- 2025-01-01
-local last = tonumber(redis.call('HGET', KEYS[1], 'last_reservation_id') or '0')
+local last = tonumber(redis.call('HGET', record, 'last_reservation_id') or '0')
 local id = math.max(last + 1, math.floor(now_ms() / 1000) - FIRST_SECOND)
-while redis.call('HEXISTS', KEYS[2], id) == 1 do id = id + 1 end
-redis.call('HSET', KEYS[1], 'last_reservation_id', id)
+while redis.call('HEXISTS', reservations, id) == 1 do id = id + 1 end
+redis.call('HSET', record, 'last_reservation_id', id)
 return {'free', id}

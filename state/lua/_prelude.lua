@@ -5,9 +5,8 @@ end
 
 -- Of each stream (one per partition and tenant): 10,000 events at least, of the last 6 hours at most; whichever is
 -- less. Age is looked after once in 90 minutes, so that an event costs two calls; a silent stream dies whole.
-local EVENTS_KEPT, EVENTS_KEPT_MS = 10000, 21600000
-
 local function emit(stream, member, kind, data)
+  local EVENTS_KEPT, EVENTS_KEPT_MS = 10000, 21600000
   redis.call('XADD', stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'of', member, 'kind', kind, 'data', data)
   if redis.call('PTTL', stream) < EVENTS_KEPT_MS then
     redis.call('XTRIM', stream, 'MINID', '~', now_ms() - EVENTS_KEPT_MS)
@@ -15,20 +14,23 @@ local function emit(stream, member, kind, data)
   end
 end
 
--- Every step of a session begins with KEYS lease held events | ARGV epoch holder member.
+-- A holder is '<node>/<number>'.
+local NODE_OF_HOLDER = '^[^/]*'
+
+-- Every step of a session asks first whether that may still write; KEYS and ARGV begin with what this takes.
 -- 'ok': this session holds the lease. 'newer': another does. 'lost': the store knows an older epoch or none.
 -- A holder reaped in error takes its lease back at once. One that released it does not: a step may still be on its way.
-local function fence()
-  local l = redis.call('HMGET', KEYS[1], 'epoch', 'holder', 'reaped')
-  local known, epoch = tonumber(l[1] or '0'), tonumber(ARGV[1])
-  if known < epoch then return 'lost' end
-  if known > epoch then return 'newer' end
-  if l[2] == ARGV[2] then return 'ok' end
-  if l[2] ~= '' or l[3] ~= ARGV[2] then return 'newer' end
-  redis.call('HSET', KEYS[1], 'holder', ARGV[2], 'node', string.match(ARGV[2], '^[^/]*'))
-  redis.call('HDEL', KEYS[1], 'until_ms', 'reaped')
-  redis.call('SADD', KEYS[2], ARGV[3])
-  emit(KEYS[3], ARGV[3], 'charge_point.connected', redis.call('HGET', KEYS[1], 'connection'))
+local function fence(lease, held, events, epoch, holder, member)
+  local l = redis.call('HMGET', lease, 'epoch', 'holder', 'reaped')
+  local known, own = tonumber(l[1] or '0'), tonumber(epoch)
+  if known < own then return 'lost' end
+  if known > own then return 'newer' end
+  if l[2] == holder then return 'ok' end
+  if l[2] ~= '' or l[3] ~= holder then return 'newer' end
+  redis.call('HSET', lease, 'holder', holder, 'node', string.match(holder, NODE_OF_HOLDER))
+  redis.call('HDEL', lease, 'until_ms', 'reaped')
+  redis.call('SADD', held, member)
+  emit(events, member, 'charge_point.connected', redis.call('HGET', lease, 'connection'))
   return 'ok'
 end
 
@@ -52,15 +54,14 @@ local function emit_command(stream, member, id, action, status)
     '{"command":"' .. id .. '","action":"' .. action .. '","status":"' .. status .. '"}')
 end
 
--- The status that `moves` ('queued=expired sent=timeout', cut from command_table.py) leads to; nil if it may not move.
-local function moved(moves, status)
-  return string.match(' ' .. moves, ' ' .. status .. '=(%a+)')
+-- The value of a name in a table that Python sent as 'name=value name=value'; nil if it is not there.
+local function value_of(name, sent)
+  return string.match(' ' .. sent, ' ' .. name .. '=(%S+)')
 end
-
-local STRAYS_KEPT, ORPHANS_KEPT = 256, 200
 
 -- Meter values whose transaction nobody knows, told apart by its id; the oldest give way. 0: a repeat.
 local function keep_stray(key, transaction_id, compact, received_ms)
+  local STRAYS_KEPT = 256
   local new = redis.call('ZADD', key, 'NX', received_ms, transaction_id .. '\n' .. compact)
   redis.call('ZREMRANGEBYRANK', key, 0, -STRAYS_KEPT - 1)
   return new
@@ -68,10 +69,11 @@ end
 
 -- The oldest orphan gives way, and is counted in the field 'evicted'.
 local function make_room(orphans)
+  local ORPHANS_KEPT, RECEIVED_MS = 200, '^(%d+) ' -- The rest is packed: state/transactions/orphans.py.
   local all, oldest, since = {}, nil, math.huge
   if redis.call('HLEN', orphans) >= ORPHANS_KEPT then all = redis.call('HGETALL', orphans) end
   for i = 1, #all, 2 do
-    local received_ms = tonumber(string.match(all[i + 1], '^(%d+) '))
+    local received_ms = tonumber(string.match(all[i + 1], RECEIVED_MS))
     if received_ms and received_ms < since then oldest, since = all[i], received_ms end
   end
   if not oldest then return end

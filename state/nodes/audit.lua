@@ -1,7 +1,8 @@
+-- Check that a session still holds its lease, and keep when its charge point was last seen.
 -- KEYS lease held events | ARGV epoch holder member last_seen_ms -> {'ok' | 'newer' | 'lost'}
-local f = fence()
+local f = fence(lease, held, events, epoch, holder, member)
 -- Most charge points said nothing since the last audit: what is the same need not go to disk again.
-if f == 'ok' and redis.call('HGET', KEYS[1], 'last_seen_ms') ~= ARGV[4] then
-  redis.call('HSET', KEYS[1], 'last_seen_ms', ARGV[4])
+if f == 'ok' and redis.call('HGET', lease, 'last_seen_ms') ~= last_seen_ms then
+  redis.call('HSET', lease, 'last_seen_ms', last_seen_ms)
 end
 return {f}

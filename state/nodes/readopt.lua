@@ -1,27 +1,28 @@
+-- Give a lease back to a session that the store has lost, at the next epoch.
 -- KEYS lease held events record charge_points previous_held
 -- | ARGV epoch holder member id previous_node connection claimed_ms last_transaction_id registration
 -- -> {'readopted', epoch} | {'ok'} | {'newer'} | {'again', node}
 -- After a rollback an older session may stand here, after a wipe a newer one at a lower epoch: claimed_ms tells them.
-local l = redis.call('HMGET', KEYS[1], 'holder', 'node', 'claimed_ms')
-local held, f = l[1] or '', fence()
+local holding, node, other_claimed_ms = unpack(redis.call('HMGET', lease, 'holder', 'node', 'claimed_ms'))
+local f = fence(lease, held, events, epoch, holder, member)
 if f ~= 'lost' then return {f} end
-if held ~= '' and held ~= ARGV[2] then
-  if tonumber(l[3] or '0') > tonumber(ARGV[7]) then return {'newer'} end
-  if l[2] ~= ARGV[5] then return {'again', l[2]} end
-  redis.call('SREM', KEYS[6], ARGV[3])
+if holding and holding ~= '' and holding ~= holder then
+  if tonumber(other_claimed_ms or '0') > tonumber(claimed_ms) then return {'newer'} end
+  if node ~= previous_node then return {'again', node} end
+  redis.call('SREM', previous_held, member)
 end
-if redis.call('HEXISTS', KEYS[4], 'registered_ms') == 0 then
-  register(KEYS[4], KEYS[5], KEYS[3], ARGV[3], ARGV[4], true)
-  redis.call('HSET', KEYS[4], 'registration', ARGV[9])
+if redis.call('HEXISTS', record, 'registered_ms') == 0 then
+  register(record, charge_points, events, member, id, true)
+  redis.call('HSET', record, 'registration', registration)
 end
-if tonumber(redis.call('HGET', KEYS[4], 'last_transaction_id') or '0') < tonumber(ARGV[8]) then
-  redis.call('HSET', KEYS[4], 'last_transaction_id', ARGV[8])
+if tonumber(redis.call('HGET', record, 'last_transaction_id') or '0') < tonumber(last_transaction_id) then
+  redis.call('HSET', record, 'last_transaction_id', last_transaction_id)
 end
-local epoch = tonumber(ARGV[1]) + 1
-redis.call('HSET', KEYS[1], 'epoch', epoch, 'holder', ARGV[2], 'node', string.match(ARGV[2], '^[^/]*'),
-  'connection', ARGV[6], 'claimed_ms', ARGV[7], 'previous', '')
-redis.call('HDEL', KEYS[1], 'until_ms', 'reaped')
-redis.call('PERSIST', KEYS[1])
-redis.call('SADD', KEYS[2], ARGV[3])
-emit(KEYS[3], ARGV[3], 'charge_point.connected', ARGV[6])
-return {'readopted', epoch}
+local next_epoch = tonumber(epoch) + 1
+redis.call('HSET', lease, 'epoch', next_epoch, 'holder', holder, 'node', string.match(holder, NODE_OF_HOLDER),
+  'connection', connection, 'claimed_ms', claimed_ms, 'previous', '')
+redis.call('HDEL', lease, 'until_ms', 'reaped')
+redis.call('PERSIST', lease)
+redis.call('SADD', held, member)
+emit(events, member, 'charge_point.connected', connection)
+return {'readopted', next_epoch}

@@ -1,7 +1,8 @@
+-- Take a lease from a dead node.
 -- KEYS lease held events | ARGV node member reason -> {'reaped'} | {'not_held'}
-redis.call('SREM', KEYS[2], ARGV[2])
-local l = redis.call('HMGET', KEYS[1], 'holder', 'node')
-if not l[1] or l[1] == '' or l[2] ~= ARGV[1] then return {'not_held'} end
-redis.call('HSET', KEYS[1], 'reaped', l[1]) -- A node that was only paused finds its sessions' leases by this.
-vacate(KEYS[1], KEYS[2], KEYS[3], ARGV[2], ARGV[3])
+redis.call('SREM', held, member)
+local holder, holding_node = unpack(redis.call('HMGET', lease, 'holder', 'node'))
+if not holder or holder == '' or holding_node ~= node then return {'not_held'} end
+redis.call('HSET', lease, 'reaped', holder) -- A node that was only paused finds its sessions' leases by this.
+vacate(lease, held, events, member, reason)
 return {'reaped'}

@@ -1,4 +1,5 @@
+-- Create a tenant or change its fields.
 -- KEYS tokens | ARGV fields... -> {'created'} | {'changed'}
-local new = redis.call('HSETNX', KEYS[1], 'created_ms', now_ms())
-redis.call('HSET', KEYS[1], unpack(ARGV))
+local new = redis.call('HSETNX', tokens, 'created_ms', now_ms())
+redis.call('HSET', tokens, unpack(fields))
 return {new == 1 and 'created' or 'changed'}

@@ -1,3 +1,4 @@
+-- Remove a token of a tenant.
 -- KEYS tokens token_ids | ARGV id -> {'revoked'} | {'unknown'}
-redis.call('ZREM', KEYS[2], ARGV[1])
-return {redis.call('HDEL', KEYS[1], 'token:' .. ARGV[1]) == 1 and 'revoked' or 'unknown'}
+redis.call('ZREM', token_ids, id)
+return {redis.call('HDEL', tokens, 'token:' .. id) == 1 and 'revoked' or 'unknown'}

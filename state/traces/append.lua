@@ -1,33 +1,34 @@
+-- Append a batch of recorded frames to a trace that is running, and end the trace when it is full.
 -- KEYS record trace frames events | ARGV id writer batch dropped kept_ms member entries...
 -- -> {'recording'} | {'ended'} | {'full'} | {'gone'}
 -- An entry is four arguments: when, its bytes, 'frame' | 'cut' | 'mark', itself. What happened before the end is taken
 -- behind it too. A writer numbers its batches, so that one whose reply was lost is not taken twice.
-local t = redis.call('HMGET', KEYS[2], 'id', 'until_ms', 'frames_most', 'bytes_most', 'entries', 'bytes', 'ended',
-  'ended_ms', 'writer/' .. ARGV[2])
-if t[1] ~= ARGV[1] then return {'gone'} end
-if t[7] == 'size' then return {'full'} end
-local last, entries, bytes = tonumber(t[8] or t[2]), tonumber(t[5] or '0'), tonumber(t[6] or '0')
-local full, count = false, {frame = 0, cut = 0, mark = 0}
-if tonumber(t[9] or '0') < tonumber(ARGV[3]) then
-  for i = 7, #ARGV, 4 do
-    full = full or bytes + ARGV[i + 1] > tonumber(t[4])
+local of, until_ms, frames_most, bytes_most, taken, size, ended, ended_ms, last_batch = unpack(redis.call('HMGET',
+  trace, 'id', 'until_ms', 'frames_most', 'bytes_most', 'entries', 'bytes', 'ended', 'ended_ms', 'writer/' .. writer))
+if of ~= id then return {'gone'} end
+if ended == 'size' then return {'full'} end
+local last, full, count = tonumber(ended_ms or until_ms), false, {frame = 0, cut = 0, mark = 0}
+taken, size = tonumber(taken or '0'), tonumber(size or '0')
+if tonumber(last_batch or '0') < tonumber(batch) then
+  for i = 1, #entries, 4 do
+    local at_ms, bytes, kind, entry = unpack(entries, i, i + 3)
+    full = full or size + bytes > tonumber(bytes_most)
     if full then break end
-    if tonumber(ARGV[i]) <= last then
-      redis.call('XADD', KEYS[3], '*', 'e', ARGV[i + 3])
-      entries, bytes, count[ARGV[i + 2]] = entries + 1, bytes + ARGV[i + 1], count[ARGV[i + 2]] + 1
-      full = entries >= tonumber(t[3])
+    if tonumber(at_ms) <= last then
+      redis.call('XADD', frames, '*', 'e', entry)
+      taken, size, count[kind] = taken + 1, size + bytes, count[kind] + 1
+      full = taken >= tonumber(frames_most)
     end
   end
-  redis.call('HSET', KEYS[2], 'writer/' .. ARGV[2], ARGV[3], 'entries', entries, 'bytes', bytes)
-  for name, by in pairs(count) do redis.call('HINCRBY', KEYS[2], name, by) end
-  redis.call('HINCRBY', KEYS[2], 'dropped', ARGV[4])
-  redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[2]))
+  redis.call('HSET', trace, 'writer/' .. writer, batch, 'entries', taken, 'bytes', size)
+  for kind, more in pairs(count) do redis.call('HINCRBY', trace, kind, more) end
+  redis.call('HINCRBY', trace, 'dropped', dropped)
+  redis.call('PEXPIRE', frames, redis.call('PTTL', trace))
 end
-if not full then return {(t[7] or now_ms() > last) and 'ended' or 'recording'} end
-if t[7] then return {'ended'} end
-redis.call('HSET', KEYS[2], 'ended', 'size', 'ended_ms', now_ms())
-redis.call('PEXPIRE', KEYS[2], ARGV[5])
-redis.call('PEXPIRE', KEYS[3], ARGV[5])
-redis.call('HDEL', KEYS[1], 'trace')
-emit(KEYS[4], ARGV[6], 'trace.ended', '{"trace":"' .. ARGV[1] .. '","why":"size"}')
+if not full then return {(ended or now_ms() > last) and 'ended' or 'recording'} end
+if ended then return {'ended'} end
+redis.call('HSET', trace, 'ended', 'size', 'ended_ms', now_ms())
+for _, key in ipairs({trace, frames}) do redis.call('PEXPIRE', key, kept_ms) end
+redis.call('HDEL', record, 'trace')
+emit(events, member, 'trace.ended', '{"trace":"' .. id .. '","why":"size"}')
 return {'full'}

@@ -1,13 +1,14 @@
+-- Start a trace of a charge point in place of the one before.
 -- KEYS record trace frames events lease | ARGV id lasts_ms frames_most bytes_most kept_ms member
 -- -> {'started', node} | {'unknown'}
--- In place of the trace before. A session learns of it from the record when it claims; `node` is who holds one now.
-if redis.call('HEXISTS', KEYS[1], 'registered_ms') == 0 then return {'unknown'} end
+-- A session learns of it from the record when it claims; `node` is who holds one now.
+if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'unknown'} end
 local now = now_ms()
-local until_ms = now + ARGV[2]
-redis.call('UNLINK', KEYS[2], KEYS[3])
-redis.call('HSET', KEYS[2], 'id', ARGV[1], 'started_ms', now, 'until_ms', until_ms, 'frames_most', ARGV[3],
-  'bytes_most', ARGV[4])
-redis.call('PEXPIREAT', KEYS[2], until_ms + ARGV[5])
-redis.call('HSET', KEYS[1], 'trace', ARGV[1] .. ' ' .. until_ms)
-emit(KEYS[4], ARGV[6], 'trace.started', '{"trace":"' .. ARGV[1] .. '"}')
-return {'started', redis.call('HGET', KEYS[5], 'node') or ''}
+local until_ms = now + lasts_ms
+redis.call('UNLINK', trace, frames)
+redis.call('HSET', trace, 'id', id, 'started_ms', now, 'until_ms', until_ms, 'frames_most', frames_most,
+  'bytes_most', bytes_most)
+redis.call('PEXPIREAT', trace, until_ms + kept_ms)
+redis.call('HSET', record, 'trace', id .. ' ' .. until_ms)
+emit(events, member, 'trace.started', '{"trace":"' .. id .. '"}')
+return {'started', redis.call('HGET', lease, 'node') or ''}

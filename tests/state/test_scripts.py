@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import state
-from state.scripts import REGISTRY, read_header, script
+from state.scripts import REGISTRY, Names, head, read_header, script
 
 ROOM = Path(state.__file__).parent
 STEPS = sorted(
@@ -16,6 +16,20 @@ STEPS = sorted(
     for file in ROOM.rglob("*.lua")
     if not file.name.startswith("_")
 )
+PARTS = sorted(f"lua/{file.stem}" for file in ROOM.glob("lua/_*.lua"))
+PRELUDE = (ROOM / "lua/_prelude.lua").read_text()
+
+_NO_CODE = re.compile(r"--[^\n]*|'(?:\\.|[^'\\])*'")
+_DECLARED = re.compile(r"\b(?:local|for) ([\w, ]+?)(?= =| in\b|\n)|\bfunction \w+\(([\w, ]*)\)")
+
+
+def code(name: str) -> str:
+    """Read a step without its comments and strings."""
+    return _NO_CODE.sub("", (ROOM / f"{name}.lua").read_text())
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
 
 
 def test_every_file_is_declared_by_a_module_and_every_declaration_has_a_file() -> None:
@@ -25,16 +39,23 @@ def test_every_file_is_declared_by_a_module_and_every_declaration_has_a_file() -
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_uses_the_keys_and_arguments_that_its_header_names(name: str) -> None:
-    body = (ROOM / f"{name}.lua").read_text()
-    keys, args = read_header(name, body)
-    for table, names in (("KEYS", keys), ("ARGV", args)):
-        used = [int(number) for number in re.findall(rf"\b{table}\[(\d+)\]", body)]
-        assert names.variadic or max(used, default=0) <= len(names.names), table
-        # One used nowhere is a mistake, but for the first three, which the prelude's fence uses.
-        whole = re.search(rf"\b{table}\b(?!\[\d)", body.split("->", 1)[1])
-        unused = set(range(4, len(names.names) + 1)) - set(used)
-        assert whole or names.variadic or not unused, (table, unused)
+def test_a_step_uses_every_name_of_its_header_and_gives_none_of_them_away(name: str) -> None:
+    body = code(name)
+    keys, args = read_header(name, (ROOM / f"{name}.lua").read_text())
+    names = {*keys.bare, *args.bare}
+    assert names <= words(body)
+    declared = [name for found in _DECLARED.findall(body) for name in words(" ".join(found))]
+    assert not names.intersection(declared)
+
+
+@pytest.mark.parametrize("name", [*STEPS, *PARTS])
+def test_keys_and_arguments_have_names_and_no_numbers(name: str) -> None:
+    assert not words(code(name)) & {"KEYS", "ARGV"}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_begins_with_a_sentence_that_says_its_purpose(name: str) -> None:
+    assert re.match(r"-- [A-Z][^|>]+\.\n-- KEYS ", (ROOM / f"{name}.lua").read_text())
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -49,7 +70,7 @@ def test_a_step_takes_its_time_from_the_server(name: str) -> None:
 
 def test_a_header_names_keys_and_arguments_over_several_lines() -> None:
     keys, args = read_header(
-        "x", "-- KEYS lease held\n--   events... | ARGV epoch\n-- -> {'ok'}\nreturn {'ok'}"
+        "x", "-- Do it.\n-- KEYS lease held\n--   events... | ARGV epoch\n-- -> {'ok'}\nreturn {'ok'}"
     )
     assert keys.names == ("lease", "held", "events...")
     assert [keys.admits(n) for n in (1, 2, 3, 9)] == [False, True, True, True]
@@ -59,11 +80,47 @@ def test_a_header_names_keys_and_arguments_over_several_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["return 1", "-- KEYS a | ARGV b", "-- KEYS a... b -> {}", "-- KEYS A -> {}"]
+    "body",
+    [
+        "return 1",
+        "return 1\n-- KEYS a -> {'ok'}",
+        "-- KEYS a | ARGV b",
+        "-- KEYS a... b -> {}",
+        "-- KEYS A -> {}",
+    ],
 )
 def test_a_header_that_cannot_be_read_names_the_file(body: str) -> None:
     with pytest.raises(ValueError, match=r"x\.lua"):
         read_header("x", body)
+
+
+@pytest.mark.parametrize(
+    "header", ["KEYS a b | ARGV c a", "KEYS a a", "KEYS a | ARGV b b", "KEYS a | ARGV a..."]
+)
+def test_a_header_that_gives_two_things_one_name_is_refused(header: str) -> None:
+    with pytest.raises(ValueError, match=r"x\.lua: the header must give each"):
+        read_header("x", f"-- {header} -> {{'ok'}}")
+
+
+@pytest.mark.parametrize("name", ["type", "error", "redis", "end", "fence", "now_ms"])
+def test_a_header_that_hides_a_word_of_lua_or_a_function_of_ours_is_refused(name: str) -> None:
+    for keys, args in ((Names((name,)), Names(())), (Names(("a",)), Names(("b", f"{name}...")))):
+        with pytest.raises(ValueError, match=rf"x\.lua: the header must not use {name}"):
+            head("x", keys, args, PRELUDE)
+
+
+def test_the_head_gives_keys_and_arguments_the_names_of_the_header() -> None:
+    assert head("x", Names(("a", "b")), Names(("c", "rest...")), PRELUDE) == (
+        "local a, b = KEYS[1], KEYS[2] local c, rest = ARGV[1], {unpack(ARGV, 2)}"
+    )
+    assert head("x", Names(("a",)), Names(()), PRELUDE) == "local a = KEYS[1]"
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_head_moves_no_line_of_the_body(name: str) -> None:
+    before, _, _ = script(name).source.rpartition((ROOM / f"{name}.lua").read_text())
+    assert before.splitlines()[-1].startswith("local ")
+    assert before.endswith(" ")
 
 
 def test_a_step_without_a_file_cannot_be_declared() -> None:

@@ -1,0 +1,13 @@
+-- A reservation's record is 'state made_ms until_ms ended_ms transaction command' and, below it, the JSON of what was
+-- asked for. `ended_ms` is 0 until it ends; `transaction` and `command` are '-' if there is none.
+local function read_reservation(record)
+  local state, made_ms, until_ms, ended_ms, transaction, command, asked =
+    string.match(record, '^(%a+) (%d+) (%d+) (%d+) (%S+) (%S+)\n(.*)$')
+  return {state = state, made_ms = made_ms, until_ms = until_ms, ended_ms = ended_ms, transaction = transaction,
+    command = command, asked = asked}
+end
+
+local function write_reservation(r)
+  local first = {r.state, r.made_ms, r.until_ms, r.ended_ms, r.transaction, r.command}
+  return table.concat(first, ' ') .. '\n' .. r.asked
+end
