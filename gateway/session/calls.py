@@ -43,7 +43,7 @@ class Calls:
         self._nursery: trio.Nursery | None = None
         self._working = False
         self._due = False
-        self._answered: trio.Event | None = None
+        self._stored: trio.Event | None = None
         self._call: OutgoingCall | None = None
 
     def begin(
@@ -73,11 +73,12 @@ class Calls:
 
         In the order of the answers, for a later one may undo what an earlier one did.
         """
-        if outcome.call is self._call and self._answered is not None:
-            self._answered.set()
+        stored = trio.Event()
+        if outcome.call is self._call and self._stored is not None:
+            stored = self._stored
         node, charge_point = self._session.node, self._session.charge_point
-        earlier, charge_point.remembered = charge_point.remembered, trio.Event()
-        node.see_through(_store_outcome, node, charge_point, outcome, earlier, charge_point.remembered)
+        earlier, charge_point.remembered = charge_point.remembered, stored
+        node.see_through(_store_outcome, node, charge_point, outcome, earlier, stored)
 
     async def _begin(self, waiting: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
         await after()
@@ -143,7 +144,7 @@ class Calls:
         if now >= deadline:
             await self._settle(command_id, "expired")
             return
-        answered = self._answered = trio.Event()
+        stored = self._stored = trio.Event()
         self._session.charge_point.triggered |= triggered(request)
         frame = protocol.call(request, command_id, now, timeout=deadline - now)
         self._call = protocol.outstanding
@@ -154,8 +155,9 @@ class Calls:
         except ConnectionClosed:
             # Whether it arrived nobody knows: the next session finds it `sent` and calls it unknown.
             await trio.sleep_forever()
+        # The command is pending until its outcome is stored: read earlier, the list would hold it once more.
         with trio.move_on_at(deadline):
-            await answered.wait()
+            await stored.wait()
             return
         if protocol.tick(deadline) is not None:
             await self._settle(command_id, "timeout")
