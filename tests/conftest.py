@@ -9,11 +9,17 @@ import pytest
 from hypothesis import settings
 
 from state.store import Store, StoreConfig, open_store
+from tests.support.pace import Pace
 from tests.support.valkey_server import ValkeyServer
 
 # How long an example takes is the machine's affair: a busy one must not fail a test.
 settings.register_profile("csms", deadline=None)
 settings.load_profile("csms")
+
+
+@pytest.fixture(scope="session")
+def pace(pytestconfig: pytest.Config) -> Pace:
+    return Pace(judged="not slow" not in pytestconfig.getoption("markexpr"))
 
 
 @pytest.fixture(scope="session")

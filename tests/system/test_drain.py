@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from tests.support.fault_proxy import fault_proxy
+from tests.support.pace import Pace
 from tests.system.central import Central, Process
 from tests.system.peer import Peer, charge_point, now, until
 from tests.system.raw_upgrade import dial, read_answer, request
@@ -67,7 +68,7 @@ async def test_calls_at_hand_are_answered(central: Central) -> None:
             assert len(stored) == FLEET
 
 
-async def test_spread_over_the_window(central: Central) -> None:
+async def test_spread_over_the_window(central: Central, pace: Pace) -> None:
     """Evenly, those that charge last; and one that never answers a CLOSE holds nobody up."""
     tenant, window_s = central.tenant(), 3.0
     with trio.fail_after(60):
@@ -103,8 +104,9 @@ async def test_spread_over_the_window(central: Central) -> None:
             assert await online(api) == []
             times = sorted(closed.values())
             assert times[-1] - times[0] > 0.7 * window_s
-            assert times[-1] < window_s + 1.5
-            assert max(later - earlier for earlier, later in pairwise(times)) < 1.0
+            if pace.judged:
+                assert times[-1] < window_s + 1.5
+                assert max(later - earlier for earlier, later in pairwise(times)) < 1.0
             assert set(sorted(closed, key=closed.__getitem__)[-5:]) == set(range(5))
 
 

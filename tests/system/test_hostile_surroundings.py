@@ -8,6 +8,7 @@ from state import keys
 from state.nodes import nodes
 from state.store import StoreConfig, open_store
 from tests.support.fault_proxy import fault_proxy
+from tests.support.pace import Pace
 from tests.system.central import Central
 from tests.system.peer import charge_point
 
@@ -50,7 +51,7 @@ async def test_a_message_that_nobody_can_read_is_passed_over(central: Central) -
             assert gateway.child.poll() is None
 
 
-async def test_a_goodbye_waits_for_the_call_at_hand_alone(central: Central) -> None:
+async def test_a_goodbye_waits_for_the_call_at_hand_alone(central: Central, pace: Pace) -> None:
     """However many more the charge point has sent already, and however slow the store is."""
     tenant = central.tenant()
     with trio.fail_after(40):
@@ -65,6 +66,5 @@ async def test_a_goodbye_waits_for_the_call_at_hand_alone(central: Central) -> N
                 for number in range(20):
                     nursery.start_soon(cp.send, [2, f"a{number}", "Authorize", {"idTag": "TAG"}])
             assert (await api.post("/charge-points/cp/disconnect")).status_code == 202
-            asked = trio.current_time()
-            assert (await cp.wait_closed(15))[0] == 1000
-            assert trio.current_time() - asked < 3
+            with pace.within(3):
+                assert (await cp.wait_closed(30))[0] == 1000

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import trio
 
+from tests.support.pace import Pace
 from tests.system import process_tree
 from tests.system.busy_fleet import Busy, busy_fleet
 from tests.system.peer import until
@@ -86,18 +87,17 @@ def nobody_was_thrown_out(up: Running, fleet: list[Busy], before: dict[int, str]
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:3000]
 
 
-async def test_killed_under_load(up: Running) -> None:
+async def test_killed_under_load(up: Running, pace: Pace) -> None:
     before = processes(up)
     assert len([line for line in before.values() if GATEWAY in line]) == 2
-    with trio.fail_after(90):
+    with trio.fail_after(240):
         async with busy_fleet(up, "kill", FLEET) as fleet:
             for _ in range(3):
                 await more_acknowledged(fleet, FLEET)
                 killed = process_tree.child(up.pid, VALKEY)
                 os.kill(killed, signal.SIGKILL)
-                at = trio.current_time()
-                await until(partial(another, up, killed))
-                assert trio.current_time() - at < 4  # It is back within 2 s, on a machine that is not busy.
+                with pace.within(4):
+                    await until(partial(another, up, killed), 60)
                 await more_acknowledged(fleet, FLEET)
             for busy in fleet:
                 await busy.leave()

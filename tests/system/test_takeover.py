@@ -15,6 +15,7 @@ from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import StoreConfig, open_store
 from state.tenants import tokens
+from tests.support.pace import Pace
 from tests.system.central import Central, Process
 from tests.system.peer import Peer, charge_point, until
 from tests.system.raw_upgrade import dial, read_answer, request
@@ -26,21 +27,20 @@ SAME_AND_OTHER = pytest.mark.parametrize("other", [0, 1], ids=["one process", "t
 
 
 @SAME_AND_OTHER
-async def test_the_newest_wins(central: Central, gateways: Gateways, other: int) -> None:
+async def test_the_newest_wins(central: Central, gateways: Gateways, other: int, pace: Pace) -> None:
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as old:
             await old.call("Heartbeat", {})
-            came = trio.current_time()
             async with charge_point(tenant.url(gateways[other], "cp")) as new:
-                assert await old.wait_closed(5) == (POLICY, "peer")
-                await new.call("Heartbeat", {})
-                connection = (await api.get("/charge-points/cp")).json()["connection"]
-                assert connection["online"] is True
-                answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
-                assert answer.status_code == 200, answer.text
-                # The other node has told that the old one is gone, or this would have waited 2 s for it.
-                assert trio.current_time() - came < 1.5
+                # The other node says that the old one is gone, or this would wait 2 s for it.
+                with pace.within(1.5):
+                    assert await old.wait_closed(30) == (POLICY, "peer")
+                    await new.call("Heartbeat", {})
+                    connection = (await api.get("/charge-points/cp")).json()["connection"]
+                    assert connection["online"] is True
+                    answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
+                    assert answer.status_code == 200, answer.text
                 assert [action for _, action, _ in new.asked] == ["ClearCache"]
                 assert new.closed is None
             await until(lambda: is_offline(api, "cp"))
@@ -201,10 +201,10 @@ async def test_a_tenant_with_charge_points_stays(central: Central, gateways: Gat
             await cp.call("Heartbeat", {})
 
 
-async def test_a_gateway_dies(central: Central, gateways: Gateways) -> None:
+async def test_a_gateway_dies(central: Central, gateways: Gateways, pace: Pace) -> None:
     """Commands meet a 409 within 10 s, the reaper marks its fleet offline, and whoever lives comes back."""
     tenant = central.tenant()
-    with trio.fail_after(80):
+    with trio.fail_after(180):
         async with (
             tenant.api() as api,
             central.gateway() as doomed,
@@ -215,13 +215,12 @@ async def test_a_gateway_dies(central: Central, gateways: Gateways) -> None:
             await cp.call("Heartbeat", {})
             await lost.call("Heartbeat", {})
             doomed.kill()
-            died = trio.current_time()
-            await until(lambda: refuses_commands(api), 11, every_s=0.5)
-            assert trio.current_time() - died < 10
+            with pace.within(10):
+                await until(lambda: refuses_commands(api), 60, every_s=0.5)
             async with charge_point(tenant.url(gateways[1], "cp")) as back:
                 answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
                 assert answer.status_code == 200, answer.text
-                await until(lambda: is_offline(api, "lost"), 30)
+                await until(lambda: is_offline(api, "lost"), 60)
                 connection = (await api.get("/charge-points/cp")).json()["connection"]
                 assert connection["online"] is True
                 assert back.closed is None
@@ -236,20 +235,19 @@ async def refuses_commands(api: httpx.AsyncClient) -> bool:
 
 @SAME_AND_OTHER
 async def test_a_predecessor_that_never_says_goodbye(
-    central: Central, gateways: Gateways, other: int
+    central: Central, gateways: Gateways, other: int, pace: Pace
 ) -> None:
     """A charge point that lost its network comes back; the dead socket costs it 2 s at most."""
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         url = tenant.url(gateways[0], "cp")
         with dial(url) as mute:
             mute.sendall(request(urlsplit(url).path))
             assert (await trio.to_thread.run_sync(read_answer, mute)).status == 101
             async with tenant.api() as api, charge_point(tenant.url(gateways[other], "cp")) as new:
-                came = trio.current_time()
-                answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
+                with pace.within(4):
+                    answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
                 assert answer.status_code == 200, answer.text
-                assert trio.current_time() - came < 4
                 assert len(new.asked) == 1
 
 

@@ -123,7 +123,7 @@ def test_it_is_cheap() -> None:
     """The slowest key that is let through, at best of many, so that a busy machine does not matter."""
     csr, best = request(ec.generate_private_key(ec.BrainpoolP512R1())), 9.0
     for _ in range(50):
-        began = time.perf_counter()
+        began = time.process_time()
         read(csr)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     assert best < 0.01

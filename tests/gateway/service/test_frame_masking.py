@@ -187,9 +187,9 @@ def test_a_hostile_frame_costs_less_than_seconds(piece: str) -> None:
 )
 def test_no_run_of_one_sign_is_divided_in_every_way(head: str, piece: str) -> None:
     """Half a minute and more it would take, and no other session would be served meanwhile."""
-    began = time.perf_counter()
+    began = time.process_time()
     FrameMasker().mask((head + piece * 65_536)[:65_536].encode())
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -163,9 +163,9 @@ def test_a_hostile_text_costs_little_and_is_cut() -> None:
 
 def test_a_hostile_traceback_costs_little() -> None:
     for piece in ("AuthorizationKey value='", "value='a', key='", "/OCPP16//", "://:"):
-        began = time.perf_counter()
+        began = time.process_time()
         mask(None, "error", {"event": "x", "exception": piece * 4_000})
-        assert time.perf_counter() - began < 1.5
+        assert time.process_time() - began < 1.5
 
 
 class Unprintable:
@@ -211,6 +211,6 @@ def test_a_location_in_json_leaves_it_json(location: str) -> None:
 
 def test_a_hostile_location_costs_little() -> None:
     for piece in ("://", "://@", "?", "://?", "@", "://a?b"):
-        began = time.perf_counter()
+        began = time.process_time()
         mask_location(piece * 20_000)
-        assert time.perf_counter() - began < 1.0
+        assert time.process_time() - began < 1.0

@@ -13,6 +13,7 @@ import trio
 from state.embedded.embedded import run_embedded
 from state.errors import StoreRefused, StoreUnavailable
 from state.store import StoreConfig, open_store
+from tests.support.pace import Pace
 from tests.support.processes import gone
 from tests.support.waiting import until
 
@@ -43,8 +44,8 @@ async def test_a_second_start_finds_all_data(directory: Path) -> None:
     assert (await trio.Path(directory).stat()).st_mode & 0o777 == 0o700
 
 
-async def test_a_killed_server_is_back_within_2_s_with_its_data(directory: Path) -> None:
-    with trio.fail_after(20):
+async def test_a_killed_server_is_back_within_2_s_with_its_data(directory: Path, pace: Pace) -> None:
+    with trio.fail_after(90):
         async with trio.open_nursery() as nursery:
             url = await nursery.start(run_embedded, directory)
             pid = await server_pid(url)
@@ -52,11 +53,10 @@ async def test_a_killed_server_is_back_within_2_s_with_its_data(directory: Path)
                 for value in range(2):
                     await store.execute("SET", "k", value)
                     os.kill(await server_pid(url), signal.SIGKILL)
-                    killed = trio.current_time()
-                    while store.available:
-                        await store.wait_changed()
-                    await store.wait_available()
-                    assert trio.current_time() - killed < 2.5
+                    with pace.within(2.5):
+                        while store.available:
+                            await store.wait_changed()
+                        await store.wait_available()
                     assert await store.execute("GET", "k") == str(value).encode()
             assert await server_pid(url) != pid
             nursery.cancel_scope.cancel()
