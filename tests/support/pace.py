@@ -1,4 +1,4 @@
-"""Seconds of wall-clock time are judged only where the slow tests run: elsewhere a busy machine would fail."""
+"""Speed is judged only where the slow tests run: elsewhere a busy machine would fail."""
 
 import time
 from collections.abc import Iterator
