@@ -9,16 +9,17 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from gateway.node import Node
 from gateway.service.metrics import LoopLag, Reading, new_registry
 from gateway.telemetry import BUCKETS_S, Telemetry
+from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.stats import Stats
 
 _TOO_OLD = "TLS: UNSUPPORTED_PROTOCOL"
 """OpenSSL's reason for a client that offers TLS 1.1 at best."""
 
 
-def registry(node: Node, stats: Stats, lag: LoopLag) -> CollectorRegistry:
+def registry(node: Node, stats: Stats, handshakes: Handshakes, lag: LoopLag) -> CollectorRegistry:
     found = new_registry(
         lambda: _node(node),
-        lambda: _transport(stats),
+        lambda: _transport(stats, handshakes),
         lambda: _faults(node, stats),
         lambda: _store(node),
         lag.readings,
@@ -58,9 +59,9 @@ def _faults(node: Node, stats: Stats) -> Iterator[Reading]:
     yield Reading("csms_faults", "What charge points got wrong, by name.", +counts, label="fault")
 
 
-def _transport(stats: Stats) -> Iterator[Reading]:
+def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
     yield Reading("csms_connections", "Open TCP connections, upgraded or not.", stats.open, "gauge")
-    yield Reading("csms_handshakes_in_flight", "Connections not yet upgraded.", stats.handshaking, "gauge")
+    yield Reading("csms_handshakes_in_flight", "Connections not yet upgraded.", len(handshakes), "gauge")
     yield Reading("csms_accepted", "TCP connections accepted.", stats.accepted)
     yield Reading("csms_over_limit", "Connections cut because there were too many.", stats.over_limit)
     yield Reading("csms_connection_crashes", "Connections ended by a defect of ours.", stats.crashed)

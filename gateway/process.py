@@ -24,6 +24,7 @@ from gateway.service.config import ConfigError
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
 from gateway.service.tls_files import read_certificates
+from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import serve
@@ -62,8 +63,8 @@ async def _serve(
     secure: list[socket.socket],
     tls: ssl.SSLContext | None,
 ) -> None:
-    config, store, stats, lag = node.config, node.store, Stats(), LoopLag()
-    registry = metrics.registry(node, stats, lag)
+    config, store, stats, handshakes, lag = node.config, node.store, Stats(), Handshakes(), LoopLag()
+    registry = metrics.registry(node, stats, handshakes, lag)
     me = nodes.Node(
         kind="gateway", host=socket.gethostname(), pid=os.getpid(), started_ms=time.time_ns() // 10**6
     )
@@ -90,6 +91,7 @@ async def _serve(
                     tls=context,
                     limits=_limits(config),
                     stats=stats,
+                    handshakes=handshakes,
                 )
             )
             for sockets, context in ((plain, None), (secure, tls))

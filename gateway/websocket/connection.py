@@ -142,7 +142,6 @@ class Connection:
     async def _pass_on(self, frame: Rest, on_text: OnText) -> None:
         """Give trio-websocket a frame; a message that it completes is delivered before anything behind it."""
         reader, websocket = self._reader, self._reader.websocket
-        self._stats.other_frames += 1
         if frame.opcode == PONG:
             self._mute = False
         if frame.opcode == PING and reader.close_sent:
@@ -283,7 +282,6 @@ class Connection:
     async def _ping(self) -> None:
         self._pinged_at = trio.current_time()
         if self._closed is None and not self._reader.close_sent:
-            self._stats.pings += 1
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self._send_frame(b"\x89\x00")
 

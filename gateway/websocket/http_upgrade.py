@@ -95,7 +95,6 @@ class Upgrade:
     async def refuse(self, status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         """An HTTP answer instead of the upgrade, then the end. Raises nothing if the peer has gone."""
         self.answered = True
-        self._stats.refused[status] += 1
         extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _plain(headers)]
         await self._request.reject(status, extra_headers=extra, body=text.encode() + b"\n")
         await self._reader.stream.finish(self._limits.close_s)
@@ -106,7 +105,6 @@ class Upgrade:
             raise ValueError(f"{subprotocol} was not proposed: {self.subprotocols}")
         self.answered = True
         await self._request.accept(subprotocol=subprotocol)
-        self._stats.upgraded += 1
         self.connection = Connection(
             self._reader,
             self._early,
@@ -179,7 +177,6 @@ async def receive_upgrade(
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
         raise BadUpgrade(0, str(error)) from None
     head, repairs = repair(head)
-    stats.repaired.update(repairs)
     reader = BorrowedReader(stream, head)
     try:
         request = await wrap_server_stream(cast(trio.Nursery, reader), reader)

@@ -12,6 +12,7 @@ import trio_websocket
 
 from gateway.websocket import readiness
 from gateway.websocket.close_codes import INTERNAL_ERROR
+from gateway.websocket.handshakes import Handshake, Handshakes
 from gateway.websocket.http_upgrade import BadUpgrade, Upgrade, answer, receive_upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.socket_stream import SocketStream
@@ -23,9 +24,6 @@ ACCEPT_BURST = 32
 # accept() errors that pass by themselves once descriptors or memory are free again.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 EXHAUSTED_S = 0.1
-# When the cap on handshakes is reached, those older than this make room, looked at so often.
-SPARED_S = 2.0
-ROOM_S = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +37,11 @@ class Server:
         self,
         sockets: Sequence[socket.socket],
         handle: Handle,
+        *,
         tls: ssl.SSLContext | None,
         limits: Limits,
         stats: Stats,
+        handshakes: Handshakes,
     ) -> None:
         self.ports = [sock.getsockname()[1] for sock in sockets]
         self.stats = stats
@@ -49,7 +49,7 @@ class Server:
         self._handle = handle
         self._tls = tls
         self._limits = limits
-        self._room = trio.Event()
+        self._handshakes = handshakes
         self._accepting = trio.CancelScope()
 
     def stop_accepting(self) -> None:
@@ -79,29 +79,16 @@ class Server:
 
     async def _accept_all(self, listener: socket.socket, connections: trio.Nursery) -> None:
         while True:
-            while self.stats.handshaking >= self._limits.handshakes_in_flight:
-                await self._make_room()
+            while len(self._handshakes) >= self._limits.handshakes_in_flight:
+                await self._handshakes.make_room(self.stats.handshake_failures)
             await trio.lowlevel.wait_readable(listener)
             try:
                 for _ in range(ACCEPT_BURST):
                     if not self._accept(listener, connections):
                         break
             except OSError as error:
-                self.stats.accept_errors += 1
                 _log.warning("cannot accept connections for now: %s", error)
                 await trio.sleep(EXHAUSTED_S)
-
-    async def _make_room(self) -> None:
-        """Who dawdles must not keep out who waits in the accept queue."""
-        now = trio.current_time()
-        for handshake in tuple(self.stats.handshakes):
-            if now - handshake.since > SPARED_S and handshake.stream is not None:
-                self.stats.handshake_failures["slow, while others waited"] += 1
-                handshake.stream.abort()
-                handshake.over()
-        self._room = trio.Event()
-        with trio.move_on_after(ROOM_S):
-            await self._room.wait()
 
     def _accept(self, listener: socket.socket, connections: trio.Nursery) -> bool:
         """Whether there was one. Raises OSError if there is no room for it."""
@@ -119,10 +106,10 @@ class Server:
             sock.close()
             return True
         self.stats.open += 1
-        connections.start_soon(self._serve_one, sock, (address[0], address[1]), Handshake(self))
+        connections.start_soon(self._serve_one, sock, (address[0], address[1]), self._handshakes.begin())
         return True
 
-    async def _serve_one(self, sock: socket.socket, remote: tuple[str, int], handshake: "Handshake") -> None:
+    async def _serve_one(self, sock: socket.socket, remote: tuple[str, int], handshake: Handshake) -> None:
         """The barrier: whatever happens in here ends this connection alone."""
         try:
             stream = handshake.stream = self._open_stream(sock, remote)
@@ -133,7 +120,7 @@ class Server:
             self.stats.crashed += 1
             _log.exception("a connection ended by an unexpected error")
         finally:
-            handshake.over()
+            self._handshakes.end(handshake)
             self.stats.open -= 1
             if handshake.stream is None:
                 sock.close()
@@ -145,7 +132,7 @@ class Server:
             return SocketStream(sock, remote, send_s=self._limits.send_s)
         return TlsStream(sock, remote, self._tls, send_s=self._limits.send_s, server_side=True)
 
-    async def _attend(self, stream: SocketStream, handshake: "Handshake") -> None:
+    async def _attend(self, stream: SocketStream, handshake: Handshake) -> None:
         tls = None
         if isinstance(stream, TlsStream):
             tls = await self._handshake_tls(stream)
@@ -154,15 +141,14 @@ class Server:
         try:
             upgrade, reader = await receive_upgrade(stream, tls=tls, limits=self._limits, stats=self.stats)
         except BadUpgrade as bad:
-            handshake.over()
+            self._handshakes.end(handshake)
             if bad.status:
-                self.stats.refused[bad.status] += 1
                 await stream.send_all(answer(bad.status, bad.text, [("Sec-WebSocket-Version", "13")]))
                 await stream.finish(self._limits.close_s)
             else:
                 self.stats.handshake_failures["left before its request"] += 1
             return
-        handshake.over()
+        self._handshakes.end(handshake)
         try:
             await self._handle(upgrade)
             if not upgrade.answered:
@@ -196,22 +182,6 @@ class Server:
         return None
 
 
-class Handshake:
-    """One of the handshakes in flight, until it is over."""
-
-    __slots__ = ("_server", "since", "stream")
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self.stream: SocketStream | None = None
-        self.since = trio.current_time()
-        server.stats.handshakes[self] = None
-
-    def over(self) -> None:
-        if self._server.stats.handshakes.pop(self, self) is None:
-            self._server._room.set()  # noqa: SLF001  two halves of one thing
-
-
 async def serve(
     sockets: Sequence[socket.socket],
     *,
@@ -219,13 +189,19 @@ async def serve(
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
     stats: Stats | None = None,
+    handshakes: Handshakes | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run `handle` for every charge point that asks for a websocket; its return ends the connection.
 
+    Servers that share `handshakes` share the limit on them.
     Returns after `stop_accepting`, when the last connection has ended; cancelling ends them all.
     """
     readiness.current()  # Its file now, not when the first charge point finds none left.
-    server = Server(sockets, handle, tls, limits or Limits(), stats or Stats())
+    if handshakes is None:  # An empty one is false, too.
+        handshakes = Handshakes()
+    server = Server(
+        sockets, handle, tls=tls, limits=limits or Limits(), stats=stats or Stats(), handshakes=handshakes
+    )
     task_status.started(server)
     await server.run()

@@ -8,6 +8,7 @@ from functools import partial
 import trio
 
 from gateway.websocket.close_codes import Closed
+from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
@@ -52,17 +53,25 @@ async def serving(
     crashes: int = 0,
 ) -> AsyncIterator[Server]:
     """The end of the block is a check as well: only so many connections ended by what nobody expected."""
-    stats = Stats()
+    stats, handshakes = Stats(), Handshakes()
     sockets = open_listeners("127.0.0.1", 0)
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             server = await nursery.start(
-                partial(serve, sockets, handle=handle, tls=tls, limits=limits or Limits(), stats=stats)
+                partial(
+                    serve,
+                    sockets,
+                    handle=handle,
+                    tls=tls,
+                    limits=limits or Limits(),
+                    stats=stats,
+                    handshakes=handshakes,
+                )
             )
             yield server
             nursery.cancel_scope.cancel()
     assert stats.crashed == crashes
-    assert (stats.open, stats.handshaking) == (0, 0)
+    assert (stats.open, len(handshakes)) == (0, 0)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:

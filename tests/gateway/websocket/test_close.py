@@ -129,7 +129,6 @@ async def test_silence_is_pinged_and_any_frame_is_an_answer() -> None:
         assert await peer.read_all() == plain(0x89)
         await echo.ended.wait()
         assert echo.ends[0].code == 1001
-        assert server.stats.pings >= 4
 
 
 async def test_a_handler_that_fails_closes_with_1011() -> None:

@@ -90,7 +90,7 @@ async def test_split_headers_and_a_missing_connection_header() -> None:
         assert b"Sec-WebSocket-Protocol: ocpp1.6\r\n" in head
         assert b"deflate" not in head
         assert await peer.read(9) == plain(0x81, b"at once")
-        assert server.stats.repaired == {"no_connection_upgrade": 1}
+    assert seen[0].repairs == ("no_connection_upgrade",)
     assert seen[0].subprotocols == ("ocpp2.0.1", "foo", "ocpp1.6")
     assert seen[0].origin == "http://x"
     assert seen[0].headers.get_all("X-TWO") == ("1", "2")
@@ -107,7 +107,6 @@ async def test_a_refusal_carries_status_text_and_headers() -> None:
                 pass
         assert (refused.value.status, refused.value.text) == (503, "come back later")
         assert ("retry-after", "7") in refused.value.headers
-        assert server.stats.refused == {503: 1}
 
 
 async def test_a_handler_that_fails_or_decides_nothing_is_a_500_for_that_peer_alone() -> None:
@@ -182,8 +181,13 @@ async def test_one_byte_a_second_is_cut_at_the_deadline() -> None:
 async def test_the_caps_on_connections_and_handshakes() -> None:
     limits = Limits(connections=4, handshakes_in_flight=2, http_upgrade_s=0.6, close_s=0.3)
     async with serving(Echo(), limits=limits) as server, raw_peer(server) as first:
-        async with raw_peer(server, upgrade=False), raw_peer(server, upgrade=False), raw_peer(server) as late:
-            assert server.stats.refused[408] >= 1  # It had to wait for one of those two to be cut.
+        async with (
+            raw_peer(server, upgrade=False) as slow,
+            raw_peer(server, upgrade=False),
+            raw_peer(server) as late,
+        ):
+            # It had to wait for one of those two to be cut.
+            assert (await slow.read_all()).startswith(b"HTTP/1.1 408")
             await late.send(text("in"))
             assert await late.read(4) == plain(0x81, b"in")
             await until(lambda: server.stats.open == 2)

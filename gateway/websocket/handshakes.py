@@ -1,0 +1,52 @@
+"""The handshakes in flight, of all servers that share one cap on them."""
+
+from collections import Counter
+
+import trio
+
+from gateway.websocket.socket_stream import SocketStream
+
+# When the cap is reached, handshakes older than this make room, looked at so often.
+SPARED_S = 2.0
+ROOM_S = 0.1
+
+
+class Handshake:
+    """A connection from its acceptance until its request is read; `stream` comes a moment later."""
+
+    __slots__ = ("since", "stream")
+
+    def __init__(self) -> None:
+        self.stream: SocketStream | None = None
+        self.since = trio.current_time()
+
+
+class Handshakes:
+    def __init__(self) -> None:
+        self._live: set[Handshake] = set()
+        self._waiting = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def begin(self) -> Handshake:
+        handshake = Handshake()
+        self._live.add(handshake)
+        return handshake
+
+    def end(self, handshake: Handshake) -> None:
+        """A second call changes nothing."""
+        if handshake in self._live:
+            self._live.remove(handshake)
+            self._waiting.unpark_all()
+
+    async def make_room(self, failures: Counter[str]) -> None:
+        """Cut slow handshakes: they must not starve connections in the accept queue. Then wait briefly."""
+        now = trio.current_time()
+        for handshake in tuple(self._live):
+            if now - handshake.since > SPARED_S and handshake.stream is not None:
+                failures["slow, while others waited"] += 1
+                handshake.stream.abort()
+                self.end(handshake)
+        with trio.move_on_after(ROOM_S):
+            await self._waiting.park()
