@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from gateway.websocket.client import Refused, connect
-from gateway.websocket.close_codes import ConnectionClosed
+from gateway.websocket.close_codes import Close, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.limits import Limits
 from loadtest.caller import CallFailed
@@ -125,7 +125,7 @@ class Fleet:
                     nursery.start_soon(SilentChargePoint(connection, self.silent_calls).run)
                     await self._over.wait()
                     nursery.cancel_scope.cancel()
-                await connection.close(1000, "load test over")
+                await connection.close(Close.LOAD_TEST_OVER)
         except* _FAILURES as failed:
             self._failed(failed.exceptions)
 
@@ -151,7 +151,7 @@ class Fleet:
                         nursery.cancel_scope.cancel()
                 finally:
                     self.connected -= 1
-                await connection.close(1000, "load test over")
+                await connection.close(Close.LOAD_TEST_OVER)
         except* _FAILURES as failed:
             self._failed(failed.exceptions)
         self.ended += 1

@@ -1,17 +1,11 @@
-"""Why we close a charge point's connection: the close code and the reason it reads (RFC 6455 7.4)."""
+"""The session's rows of the one table of close codes."""
 
-from typing import NamedTuple
+from gateway.websocket.close_codes import Close
 
-from gateway.websocket.close_codes import NORMAL, POLICY_VIOLATION, SERVICE_RESTART
+type Closing = Close
 
-
-class Closing(NamedTuple):
-    code: int
-    reason: str
-
-
-SUPERSEDED = Closing(POLICY_VIOLATION, "another connection of this charge point took over")
-DISCONNECTED = Closing(NORMAL, "disconnected by an operator")
-REVOKED = Closing(POLICY_VIOLATION, "the token of this connection was revoked")
-DELETED = Closing(POLICY_VIOLATION, "this charge point was deleted")
-RESTARTING = Closing(SERVICE_RESTART, "service restart")
+SUPERSEDED = Close.SUPERSEDED
+DISCONNECTED = Close.DISCONNECTED
+REVOKED = Close.REVOKED
+DELETED = Close.DELETED
+RESTARTING = Close.RESTARTING

@@ -93,7 +93,7 @@ class Session:
             if self._answering:
                 self._answered = trio.Event()
                 await self._answered.wait()  # Of this call alone: the next may follow without a pause.
-        await self.connection.close(closing.code, closing.reason)
+        await self.connection.close(closing)
 
     def close_soon(self, closing: Closing) -> None:
         self.node.background(self.close, closing)

@@ -1,17 +1,10 @@
-"""Why a connection ended (RFC 6455 section 7.4)."""
+"""Every way in which we end a websocket, and what the charge point should do then (RFC 6455 section 7.4).
 
+The codes that a peer sends are recorded and counted as they come; we act on none of them.
+"""
+
+from enum import Enum
 from typing import Literal, NamedTuple
-
-NORMAL = 1000
-GOING_AWAY = 1001
-PROTOCOL_ERROR = 1002
-UNSUPPORTED_DATA = 1003
-ABNORMAL = 1006
-INVALID_TEXT = 1007
-POLICY_VIOLATION = 1008
-TOO_BIG = 1009
-INTERNAL_ERROR = 1011
-SERVICE_RESTART = 1012
 
 
 class Closed(NamedTuple):
@@ -22,6 +15,120 @@ class Closed(NamedTuple):
     by: Literal["us", "peer", "lost"]
 
 
+class _Row(NamedTuple):
+    code: int
+    reason: str
+    when: str
+    then: str
+
+
+class Close(_Row, Enum):
+    """What our CLOSE frame says (`record` fills in values), when, and what the charge point should do then.
+
+    Type checking holds us to this table: nothing else can be sent.
+    """
+
+    # The session's own.
+    SUPERSEDED = (
+        1008,
+        "another connection of this charge point took over",
+        "A newer connection with the same id and a valid token was admitted.",
+        "Use the newer connection. If it made none, another device has its id and token.",
+    )
+    DISCONNECTED = (
+        1000,
+        "disconnected by an operator",
+        "An operator asked for it.",
+        "Reconnect.",
+    )
+    REVOKED = (
+        1008,
+        "the token of this connection was revoked",
+        "An operator revoked the token in its URL.",
+        "Reconnect with another token; this one is answered with 401.",
+    )
+    DELETED = (
+        1008,
+        "this charge point was deleted",
+        "An operator deleted the charge point.",
+        "Stay away; an unregistered charge point is answered with 404 unless its tenant registers new ones.",
+    )
+    RESTARTING = (
+        1012,
+        "service restart",
+        "The process drains, one connection after the other.",
+        "Reconnect at once: another process serves it, and the drain already spreads the fleet.",
+    )
+    LOAD_TEST_OVER = (
+        1000,
+        "load test over",
+        "A simulated charge point has finished.",
+        "Nothing: here we are the charge point.",
+    )
+
+    # What the peer may not send. The same bytes end the next connection in the same way.
+    PROTOCOL_ERROR = (
+        1002,
+        "{}",
+        "A frame breaks RFC 6455; the reason says how.",
+        "Reconnect; its websocket library needs a correction.",
+    )
+    NOT_TEXT = (
+        1003,
+        "OCPP-J is sent in text frames",
+        "A binary message came from a charge point that is held to the letter, or it is not UTF-8.",
+        "Reconnect, and send JSON in text frames.",
+    )
+    NOT_UTF8 = (
+        1007,
+        "{}",
+        "A text message or the reason of a CLOSE frame is not UTF-8.",
+        "Reconnect, and encode texts as UTF-8.",
+    )
+    TOO_BIG = (
+        1009,
+        "message over {} bytes",
+        "A frame's header, or the sum of a message's frames, is over the limit.",
+        "Reconnect, and send less at once, for example fewer meter values.",
+    )
+    TOO_FRAGMENTED = (
+        1008,
+        "over {} frames in a message",
+        "One message came in too many frames.",
+        "Reconnect, and send each message in one frame.",
+    )
+    TOO_MANY_CONTROL_FRAMES = (
+        1008,
+        "over {} control frames a second",
+        "PING and PONG frames came too fast.",
+        "Reconnect, and ping less often.",
+    )
+    UNFINISHED = (
+        1008,
+        "a message was begun and not ended in time",
+        "The rest of a message did not come within a minute.",
+        "Reconnect, and send the message again.",
+    )
+
+    # Our defect.
+    CRASHED = (
+        1011,
+        "internal error",
+        "The session failed in a way that nobody expected; the log has the traceback.",
+        "Reconnect, and repeat the call that got no answer.",
+    )
+
+    # Recorded only: nothing is sent, because nobody would read it.
+    CLOSING = (1000, "closing", "We had more to send while we answered its CLOSE.", "Nothing.")
+    SILENT = (1001, "silent for {:.0f} s", "It sent nothing in spite of a PING.", "Reconnect.")
+    LEFT = (1006, "the peer left without a CLOSE frame", "The stream ended.", "Reconnect.")
+    BROKEN = (1006, "{}", "The kernel or TLS reported an error, or it did not read.", "Reconnect.")
+    DROPPED = (1006, "dropped", "The process stopped without a drain.", "Reconnect.")
+
+    def record(self, by: Literal["us", "lost"], *values: object) -> Closed:
+        return Closed(self.code, self.reason.format(*values), by)
+
+
 class ConnectionClosed(Exception):  # noqa: N818  it says what happened
     def __init__(self, closed: Closed) -> None:
         super().__init__(f"The connection was closed by {closed.by}: {closed.code} {closed.reason}".rstrip())
@@ -29,15 +136,14 @@ class ConnectionClosed(Exception):  # noqa: N818  it says what happened
 
 
 class Violation(Exception):  # noqa: N818  it says what happened
-    """The peer did what it must not; `code` and `reason` go into our CLOSE frame."""
+    """The peer did what it must not; `closed` goes into our CLOSE frame."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
+    def __init__(self, close: Close, *values: object) -> None:
+        super().__init__(close, *values)
+        self.closed = close.record("us", *values)
 
 
-def close_frame(code: int, reason: str) -> bytes:
+def build_close_frame(closed: Closed) -> bytes:
     """A server's CLOSE frame (unmasked); the reason is cut to what a control frame holds."""
-    payload = code.to_bytes(2) + reason.encode()[:123].decode(errors="ignore").encode()
+    payload = closed.code.to_bytes(2) + closed.reason.encode()[:123].decode(errors="ignore").encode()
     return bytes((0x88, len(payload))) + payload

@@ -12,17 +12,7 @@ from wsproto.utilities import LocalProtocolError
 
 from gateway.websocket import sweeper
 from gateway.websocket.borrowed_reader import BorrowedReader
-from gateway.websocket.close_codes import (
-    ABNORMAL,
-    GOING_AWAY,
-    NORMAL,
-    POLICY_VIOLATION,
-    UNSUPPORTED_DATA,
-    Closed,
-    ConnectionClosed,
-    Violation,
-    close_frame,
-)
+from gateway.websocket.close_codes import Close, Closed, ConnectionClosed, Violation, build_close_frame
 from gateway.websocket.limits import Limits
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
@@ -110,8 +100,8 @@ class Connection:
             except Violation as violation:
                 await self._fail(violation)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                self._end(Closed(ABNORMAL, str(error), "lost"))
-            closed = self._end(Closed(ABNORMAL, "the peer left without a CLOSE frame", "lost"))
+                self._end(Close.BROKEN.record("lost", error))
+            closed = self._end(Close.LEFT.record("lost"))
             await self._finish()
         finally:
             self._pumping = None
@@ -154,7 +144,10 @@ class Connection:
         if (
             reason is not None and not reader.close_sent
         ):  # Neither the peer nor we: it could not read the frame.
-            raise Violation(int(reason.code), reason.reason or "")
+            if reason.code == Close.BROKEN.code:
+                raise trio.BrokenResourceError("the peer took no PONG")
+            not_utf8 = reason.code == Close.NOT_UTF8.code
+            raise Violation(Close.NOT_UTF8 if not_utf8 else Close.PROTOCOL_ERROR, reason.reason)
         if frame.opcode == CLOSE:
             reader.done = True
             if reason is not None:
@@ -171,17 +164,17 @@ class Connection:
         try:
             message.decode()
         except UnicodeDecodeError:
-            raise Violation(UNSUPPORTED_DATA, "OCPP-J is sent in text frames") from None
+            raise Violation(Close.NOT_TEXT) from None
         if self._tell is not None:
             self._tell("binary_frame")
         return message
 
     async def _fail(self, violation: Violation) -> None:
-        self._end(Closed(violation.code, violation.reason, "us"))
+        self._end(violation.closed)
         if not self._reader.close_sent:
             self._reader.close_sent = True
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._send_frame(close_frame(violation.code, violation.reason))
+                await self._send_frame(build_close_frame(violation.closed))
 
     def _end(self, closed: Closed) -> Closed:
         """The first cause counts."""
@@ -193,7 +186,7 @@ class Connection:
     async def send(self, text: bytes) -> None:
         """One text frame. Raises ConnectionClosed; a peer that takes nothing for `send_s` is cut off."""
         if self._closed is not None or self._reader.close_sent:
-            raise ConnectionClosed(self._closed or Closed(NORMAL, "closing", "us"))
+            raise ConnectionClosed(self._closed or Close.CLOSING.record("us"))
         length = len(text)
         if length < 126:
             frame = bytes((0x81, length)) + text
@@ -204,26 +197,26 @@ class Connection:
         try:
             await self._stream.send_all(_masked(frame) if self._masking else frame)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise ConnectionClosed(self._end(Closed(ABNORMAL, str(error), "lost"))) from None
+            raise ConnectionClosed(self._end(Close.BROKEN.record("lost", error))) from None
 
     async def _send_frame(self, frame: bytes) -> None:
         await self._stream.send_all(_masked(frame) if self._masking else frame)
 
-    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+    async def close(self, close: Close) -> None:
         """CLOSE, the peer's CLOSE or the deadline, then the end. Safe in any task, also within `on_text`."""
         if self._closed is not None:
             return
-        self._end(Closed(code, reason, "us"))
+        self._end(close.record("us"))
         nobody_reads = self._pumping is None or self._pumping is trio.lowlevel.current_task()
         with trio.move_on_after(self._limits.close_s) as deadline:
             if nobody_reads:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._read_out)
-                    await self._reader.websocket.aclose(code, reason)
+                    await self._reader.websocket.aclose(close.code, close.reason)
             else:
-                await self._reader.websocket.aclose(code, reason)
+                await self._reader.websocket.aclose(close.code, close.reason)
         if deadline.cancelled_caught:
-            self.abort()
+            self._stream.abort()
         elif nobody_reads:  # Else whoever reads finishes, too.
             await self._finish()
 
@@ -236,15 +229,10 @@ class Connection:
             await self._pump(_ignore)
         await self._reader.finish()
 
-    def abort(self) -> None:
-        """The end at once, by a reset."""
-        self._end(Closed(ABNORMAL, "aborted", "us"))
-        self._stream.abort()
-
     async def aclose(self) -> None:
         """Free everything; the owner of the connection calls it last."""
         sweeper.forget(self)
-        self._end(Closed(ABNORMAL, "dropped", "us"))
+        self._end(Close.DROPPED.record("us"))
         self._stream.close()
         await self._reader.finish()
         del self._reader.websocket  # The two hold each other.
@@ -286,11 +274,11 @@ class Connection:
                 await self._send_frame(b"\x89\x00")
 
     async def _cut_silent(self) -> None:
-        self._end(Closed(GOING_AWAY, f"silent for {trio.current_time() - self.last_received:.0f} s", "us"))
+        self._end(Close.SILENT.record("us", trio.current_time() - self.last_received))
         self._stream.abort()
 
     async def _cut_partial(self) -> None:
-        await self._fail(Violation(POLICY_VIOLATION, "a message was begun and not ended in time"))
+        await self._fail(Violation(Close.UNFINISHED))
         self._stream.close()
 
 

@@ -11,7 +11,7 @@ import trio
 import trio_websocket
 
 from gateway.websocket import readiness
-from gateway.websocket.close_codes import INTERNAL_ERROR
+from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshake, Handshakes
 from gateway.websocket.http_upgrade import BadUpgrade, Upgrade, answer, receive_upgrade
 from gateway.websocket.limits import Limits
@@ -155,7 +155,7 @@ class Server:
                 raise RuntimeError("the handler neither accepted nor refused the connection")  # noqa: TRY301
         except Exception:
             if upgrade.connection is not None:
-                await upgrade.connection.close(INTERNAL_ERROR, "internal error")
+                await upgrade.connection.close(Close.CRASHED)
             elif not upgrade.answered:
                 await upgrade.refuse(500, "The server failed to decide about this connection.")
             raise

@@ -6,14 +6,7 @@ the time comes from outside.
 
 from websockets.speedups import apply_mask
 
-from gateway.websocket.close_codes import (
-    INVALID_TEXT,
-    POLICY_VIOLATION,
-    PROTOCOL_ERROR,
-    TOO_BIG,
-    UNSUPPORTED_DATA,
-    Violation,
-)
+from gateway.websocket.close_codes import Close, Violation
 from gateway.websocket.limits import Limits
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -96,7 +89,7 @@ class TextFrames:
         first, second = data[at], data[at + 1]
         if (second >= 128) is not self._masked:
             wrong = "unmasked" if self._masked else "masked"
-            raise Violation(PROTOCOL_ERROR, f"{wrong} frame")
+            raise Violation(Close.PROTOCOL_ERROR, f"{wrong} frame")
         fast = first == _WHOLE_TEXT and not self._fragments
         length = second & 127
         if not fast:
@@ -110,9 +103,9 @@ class TextFrames:
             least = 126 if length == 126 else 65_536
             length = int.from_bytes(data[at + 2 : start])
             if length < least:
-                raise Violation(PROTOCOL_ERROR, "frame length not in its shortest form")
+                raise Violation(Close.PROTOCOL_ERROR, "frame length not in its shortest form")
         if length + self._size > self._limits.message_bytes:
-            raise Violation(TOO_BIG, f"message over {self._limits.message_bytes} bytes")
+            raise Violation(Close.TOO_BIG, self._limits.message_bytes)
         if self._masked:
             start += 4
         end = start + length
@@ -132,16 +125,16 @@ class TextFrames:
         """Refuse a header that no continuation of the stream could make right (RFC 6455 section 5)."""
         opcode = first & 0x0F
         if first & 0x70:
-            raise Violation(PROTOCOL_ERROR, "reserved bit set without an extension")
+            raise Violation(Close.PROTOCOL_ERROR, "reserved bit set without an extension")
         if opcode not in _KNOWN:
-            raise Violation(PROTOCOL_ERROR, f"unknown opcode {opcode}")
+            raise Violation(Close.PROTOCOL_ERROR, f"unknown opcode {opcode}")
         if opcode >= CLOSE:
             if first < 0x80 or length > 125:
-                raise Violation(PROTOCOL_ERROR, "fragmented or oversized control frame")
+                raise Violation(Close.PROTOCOL_ERROR, "fragmented or oversized control frame")
         elif opcode == BINARY and not self.binary:
-            raise Violation(UNSUPPORTED_DATA, "OCPP-J is sent in text frames")
+            raise Violation(Close.NOT_TEXT)
         elif (opcode == CONTINUATION) is not bool(self._fragments):
-            raise Violation(PROTOCOL_ERROR, "continuation without a start, or a start without an end")
+            raise Violation(Close.PROTOCOL_ERROR, "continuation without a start, or a start without an end")
 
     def _rest(self, first: int, data: bytes, length: int) -> Rest:
         opcode = first & 0x0F
@@ -152,7 +145,7 @@ class TextFrames:
         self._fragments += 1
         self._size += length
         if self._fragments > self._limits.frames_per_message:
-            raise Violation(POLICY_VIOLATION, f"over {self._limits.frames_per_message} frames in a message")
+            raise Violation(Close.TOO_FRAGMENTED, self._limits.frames_per_message)
         ends_message = first >= 0x80
         if ends_message:
             self._fragments = self._size = 0
@@ -164,9 +157,7 @@ class TextFrames:
             self._control_frames = 0
         self._control_frames += 1
         if self._control_frames > self._limits.control_frames_per_s:
-            raise Violation(
-                POLICY_VIOLATION, f"over {self._limits.control_frames_per_s} control frames a second"
-            )
+            raise Violation(Close.TOO_MANY_CONTROL_FRAMES, self._limits.control_frames_per_s)
 
     def _wait(self) -> None:
         if self.closed:
@@ -185,4 +176,4 @@ def _check_utf8(text: bytes) -> None:
     try:
         text.decode()
     except UnicodeDecodeError:
-        raise Violation(INVALID_TEXT, "text is not valid UTF-8") from None
+        raise Violation(Close.NOT_UTF8, "text is not valid UTF-8") from None

@@ -11,6 +11,7 @@ from ocpp.routing import on
 from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
+from gateway.websocket.close_codes import Close
 from state.commands import commands
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process
@@ -260,9 +261,9 @@ async def test_a_reset_that_is_obeyed_at_once(central: Central, gateways: Gatewa
             await cp.wait_asked()
             await cp.send([3, cp.asked[0][0], {"status": "Accepted"}])
             if goodbye == "close":
-                await cp.connection.close(1000, "")
+                await cp.connection.close(Close.LOAD_TEST_OVER)
             else:
-                cp.connection.abort()
+                cp.connection._stream.abort()
         [answer] = answers
     assert answer.status_code == 200, answer.text
     assert answer.json()["status"] == "answered"

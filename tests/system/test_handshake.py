@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import trio
 
+from gateway.websocket.close_codes import Close
 from state.nodes import leases
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process, Tenant
@@ -289,7 +290,7 @@ async def test_the_node_is_full(central: Central) -> None:
         ):
             url = tenant.url(gateway, "three")
             assert await refused_for_now(url)
-            await two.connection.close(1000, "")
+            await two.connection.close(Close.LOAD_TEST_OVER)
             await until(lambda: admitted(url))
 
 

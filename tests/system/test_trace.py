@@ -9,6 +9,7 @@ import httpx
 import pytest
 import trio
 
+from gateway.websocket.close_codes import Close
 from tests.support.event_stream import EventStream, event_stream
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process
@@ -73,7 +74,7 @@ async def test_what_is_refused_while_it_is_held_back_says_why(central: Central, 
                     told = (await api.get("/charge-points/cp/faults")).json()["items"]
                     return [(one["name"], one["count"]) for one in told] == [("not_accepted", 1)]
 
-                await cp.connection.close()
+                await cp.connection.close(Close.LOAD_TEST_OVER)
             await until(counted)
 
 
@@ -128,7 +129,7 @@ async def test_it_follows_its_charge_point(central: Central, gateways: Gateways)
                 async with charge_point(tenant.url(gateways[1], "cp")) as second:
                     await first.wait_closed()
                     await second.call("Heartbeat", {})
-                    await second.connection.close(1000, "bye")
+                    await second.connection.close(Close.LOAD_TEST_OVER)
             found = await wait_for(api, "disconnected", times=2)
             by_connection: dict[str, list[Frame]] = {}
             for entry in found:
@@ -138,7 +139,7 @@ async def test_it_follows_its_charge_point(central: Central, gateways: Gateways)
             expected = ["connected", "in 2 Heartbeat", "out 3 Heartbeat", "disconnected"]
             assert short(one) == short(two) == expected
             assert one[-1]["note"].startswith("1008 ")
-            assert two[-1]["note"] == "1000 bye, by peer"
+            assert two[-1]["note"] == "1000 load test over, by peer"
             assert one[0]["note"] == "from 127.0.0.1, not encrypted"
 
 

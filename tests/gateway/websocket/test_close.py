@@ -3,13 +3,13 @@
 import pytest
 import trio
 
-from gateway.websocket.close_codes import Closed, ConnectionClosed
+from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from tests.gateway.websocket.support import Echo, frame, plain, raw_peer, serving, text, until
 
-BYE = plain(0x88, b"\x03\xf4restart")
+BYE = plain(0x88, b"\x03\xf4service restart")
 
 
 class Closing:
@@ -26,7 +26,7 @@ class Closing:
 
         async def on_text(text: bytes) -> None:
             if text == b"close me":
-                await connection.close(1012, "restart")
+                await connection.close(Close.RESTARTING)
 
         self.ends.append(await connection.run(on_text))
         self.ended.set()
@@ -39,12 +39,12 @@ async def test_a_ping_while_we_close_ends_nothing_but_the_connection() -> None:
         await handle.connections.receive()
         connection = await handle.connections.receive()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(connection.close, 1012, "restart")
+            nursery.start_soon(connection.close, Close.RESTARTING)
             assert await peer.read(len(BYE)) == BYE
             await peer.send(frame(0x89, b"too late") + text("heard") + frame(0x88, b"\x03\xf4"))
         assert await peer.read_all() == b""
         await handle.ended.wait()
-        assert handle.ends == [(1012, "restart", "us")]
+        assert handle.ends == [(1012, "service restart", "us")]
         await bystander.send(frame(0x89, b"alive"))
         assert await bystander.read(7) == plain(0x8A, b"alive")
 
@@ -54,7 +54,7 @@ async def test_a_peer_that_never_answers_close_is_cut() -> None:
     async with serving(handle, limits=Limits(close_s=0.3)) as server, raw_peer(server) as peer:
         connection = await handle.connections.receive()
         started = trio.current_time()
-        await connection.close(1012, "restart")
+        await connection.close(Close.RESTARTING)
         assert 0.2 < trio.current_time() - started < 2
         assert await peer.read_all() == BYE
         await handle.ended.wait()
@@ -68,7 +68,7 @@ async def test_closing_within_the_message_callback() -> None:
         await peer.send(frame(0x88, b"\x03\xf4"))
         assert await peer.read_all() == b""
         await handle.ended.wait()
-    assert handle.ends == [(1012, "restart", "us")]
+    assert handle.ends == [(1012, "service restart", "us")]
 
 
 async def test_nothing_can_be_sent_after_the_end() -> None:
@@ -160,7 +160,7 @@ async def test_closing_after_reading_was_cancelled() -> None:
                 await trio.sleep_forever()
 
             await connection.run(on_text)
-        await connection.close(1012, "restart")
+        await connection.close(Close.RESTARTING)
         ends.append(connection.closed)
 
     async with serving(handle) as server, raw_peer(server) as peer:
@@ -169,4 +169,4 @@ async def test_closing_after_reading_was_cancelled() -> None:
         await peer.send(frame(0x89, b"x") + frame(0x88, b"\x03\xf4"))
         assert await peer.read_all() == b""
         await until(lambda: not server.stats.open)
-    assert ends == [(1012, "restart", "us")]
+    assert ends == [(1012, "service restart", "us")]

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 import trio
 
+from gateway.websocket.close_codes import Close
 from gateway.websocket.limits import Limits
 from tests.gateway.websocket.support import Echo, RawPeer, frame, plain, raw_peer, serving, text
 
@@ -12,38 +13,54 @@ LONG = "x" * 70_000
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"),
+    ("sent", "row"),
     [
-        pytest.param(frame(0x81, b"x" * 65_537), 1009, id="a frame over the limit"),
-        pytest.param(frame(0x81, length=2**62), 1009, id="a header that promises 2^62 bytes"),
+        pytest.param(frame(0x81, b"x" * 65_537), Close.TOO_BIG, id="a frame over the limit"),
+        pytest.param(frame(0x81, length=2**62), Close.TOO_BIG, id="a header that promises 2^62 bytes"),
         pytest.param(
-            frame(0x01, b"x" * 40_000) + frame(0x80, b"x" * 40_000), 1009, id="fragments over the limit"
+            frame(0x01, b"x" * 40_000) + frame(0x80, b"x" * 40_000),
+            Close.TOO_BIG,
+            id="fragments over the limit",
         ),
-        pytest.param(frame(0x81, b"hi", mask=None), 1002, id="unmasked"),
-        pytest.param(frame(0x89, b"hi", mask=None), 1002, id="unmasked control frame"),
-        pytest.param(frame(0xC1, b"hi"), 1002, id="RSV1: a compressed frame"),
-        pytest.param(frame(0x91, b"hi"), 1002, id="RSV3"),
-        pytest.param(frame(0x83, b"hi"), 1002, id="reserved opcode"),
-        pytest.param(frame(0x8B, b"hi"), 1002, id="reserved control opcode"),
-        pytest.param(frame(0x82, b"hi"), 1003, id="binary"),
-        pytest.param(frame(0x80, b"hi"), 1002, id="continuation of nothing"),
-        pytest.param(frame(0x01, b"hi") + frame(0x81, b"ho"), 1002, id="text inside a fragmented message"),
-        pytest.param(frame(0x09, b"hi"), 1002, id="fragmented ping"),
-        pytest.param(frame(0x89, b"x" * 126), 1002, id="ping over 125 bytes"),
-        pytest.param(b"\x81\xfe\x00\x05abcd12345", 1002, id="16-bit length where 7 bits do"),
-        pytest.param(b"\x81\xff" + (200).to_bytes(8) + b"abcd", 1002, id="64-bit length where 16 bits do"),
-        pytest.param(frame(0x81, b"caf\xe9"), 1007, id="not UTF-8"),
-        pytest.param(frame(0x01, b"caf\xe9") + frame(0x80, b"xx"), 1007, id="not UTF-8 in fragments"),
-        pytest.param(frame(0x88, b"\x03\xed"), 1002, id="CLOSE with a code not for the wire"),
-        pytest.param(frame(0x88, b"\x03"), 1002, id="CLOSE with half a code"),
-        pytest.param(frame(0x01) + frame(0x00) * 100_000, 1008, id="100,000 empty continuations"),
-        pytest.param(frame(0x01) + frame(0x00, b"x") * 64_000, 1008, id="64,000 fragments of one byte"),
-        pytest.param(frame(0x89) * 10_000, 1008, id="10,000 pings"),
-        pytest.param(frame(0x8A) * 10_000, 1008, id="10,000 pongs"),
+        pytest.param(frame(0x81, b"hi", mask=None), Close.PROTOCOL_ERROR, id="unmasked"),
+        pytest.param(frame(0x89, b"hi", mask=None), Close.PROTOCOL_ERROR, id="unmasked control frame"),
+        pytest.param(frame(0xC1, b"hi"), Close.PROTOCOL_ERROR, id="RSV1: a compressed frame"),
+        pytest.param(frame(0x91, b"hi"), Close.PROTOCOL_ERROR, id="RSV3"),
+        pytest.param(frame(0x83, b"hi"), Close.PROTOCOL_ERROR, id="reserved opcode"),
+        pytest.param(frame(0x8B, b"hi"), Close.PROTOCOL_ERROR, id="reserved control opcode"),
+        pytest.param(frame(0x82, b"hi"), Close.NOT_TEXT, id="binary"),
+        pytest.param(frame(0x80, b"hi"), Close.PROTOCOL_ERROR, id="continuation of nothing"),
+        pytest.param(
+            frame(0x01, b"hi") + frame(0x81, b"ho"),
+            Close.PROTOCOL_ERROR,
+            id="text inside a fragmented message",
+        ),
+        pytest.param(frame(0x09, b"hi"), Close.PROTOCOL_ERROR, id="fragmented ping"),
+        pytest.param(frame(0x89, b"x" * 126), Close.PROTOCOL_ERROR, id="ping over 125 bytes"),
+        pytest.param(b"\x81\xfe\x00\x05abcd12345", Close.PROTOCOL_ERROR, id="16-bit length where 7 bits do"),
+        pytest.param(
+            b"\x81\xff" + (200).to_bytes(8) + b"abcd",
+            Close.PROTOCOL_ERROR,
+            id="64-bit length where 16 bits do",
+        ),
+        pytest.param(frame(0x81, b"caf\xe9"), Close.NOT_UTF8, id="not UTF-8"),
+        pytest.param(
+            frame(0x01, b"caf\xe9") + frame(0x80, b"xx"), Close.NOT_UTF8, id="not UTF-8 in fragments"
+        ),
+        pytest.param(frame(0x88, b"\x03\xed"), Close.PROTOCOL_ERROR, id="CLOSE with a code not for the wire"),
+        pytest.param(frame(0x88, b"\x03"), Close.PROTOCOL_ERROR, id="CLOSE with half a code"),
+        pytest.param(
+            frame(0x01) + frame(0x00) * 100_000, Close.TOO_FRAGMENTED, id="100,000 empty continuations"
+        ),
+        pytest.param(
+            frame(0x01) + frame(0x00, b"x") * 64_000, Close.TOO_FRAGMENTED, id="64,000 fragments of one byte"
+        ),
+        pytest.param(frame(0x89) * 10_000, Close.TOO_MANY_CONTROL_FRAMES, id="10,000 pings"),
+        pytest.param(frame(0x8A) * 10_000, Close.TOO_MANY_CONTROL_FRAMES, id="10,000 pongs"),
     ],
 )
 async def test_a_violation_is_answered_by_its_code_and_ends_only_that_connection(
-    sent: bytes, code: int
+    sent: bytes, row: Close
 ) -> None:
     echo = Echo()
     async with serving(echo) as server, raw_peer(server) as bystander:
@@ -54,13 +71,13 @@ async def test_a_violation_is_answered_by_its_code_and_ends_only_that_connection
                 nursery.start_soon(_send_what_is_taken, peer, sent)
                 answer = await peer.read_all()
                 nursery.cancel_scope.cancel()
-            close = answer[answer.rindex(b"\x88") :]
-            assert int.from_bytes(close[2:4]) == code
         await echo.ended.wait()
         await bystander.send(text("still here"))
         assert await bystander.read(12) == plain(0x81, b"still here")
-    assert echo.ends[0].code == code
-    assert echo.ends[0].by == "us"
+    end = echo.ends[0]
+    assert (end.code, end.by) == (row.code, "us")
+    assert end.reason.startswith(row.reason.partition("{}")[0])
+    assert answer.endswith(plain(0x88, end.code.to_bytes(2) + end.reason.encode()))
     assert set(echo.received) == {b"before", b"still here"}
 
 

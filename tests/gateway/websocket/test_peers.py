@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from gateway.websocket.client import Refused, connect
+from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from tests.gateway.websocket.support import Echo, serving, until
@@ -96,8 +97,8 @@ async def test_our_client_against_the_websockets_server() -> None:
 async def test_our_client_closes_by_the_book() -> None:
     with _their_server() as port, trio.fail_after(20):
         async with connect(f"ws://127.0.0.1:{port}/") as client:
-            await client.close(1_000, "bye")
-            assert client.closed == (1_000, "bye", "us")
+            await client.close(Close.LOAD_TEST_OVER)
+            assert client.closed == (1_000, "load test over", "us")
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Fine\r\n\r\n", b"garbage\r\n\r\n", b"\0" * 100])
@@ -124,7 +125,7 @@ async def test_many_of_ours_at_once_from_another_address() -> None:
 
             async def on_text(text: bytes) -> None:
                 assert text == b"hello"
-                await client.close(1_000)
+                await client.close(Close.LOAD_TEST_OVER)
 
             await client.send(b"hello")
             assert (await client.run(on_text)).by == "us"
@@ -135,4 +136,4 @@ async def test_many_of_ours_at_once_from_another_address() -> None:
             for _ in range(100):
                 nursery.start_soon(talk, server.ports[0])
         await until(lambda: not server.stats.open)
-    assert echo.ends == [(1_000, "", "peer")] * 100
+    assert echo.ends == [(1_000, "load test over", "peer")] * 100

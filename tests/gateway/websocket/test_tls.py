@@ -10,6 +10,7 @@ import trio
 import trustme
 
 from gateway.websocket.client import connect
+from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.server import Server
@@ -48,7 +49,7 @@ async def seen_by(server: Server, context: ssl.SSLContext, name: str = "cs.examp
 
         async def on_text(text: bytes) -> None:
             replies.append(text)
-            await client.close()
+            await client.close(Close.LOAD_TEST_OVER)
 
         await client.send(b"x" * 60_000)
         await client.run(on_text)

@@ -1,0 +1,25 @@
+"""The table of close codes: complete by types, and each row fits a CLOSE frame."""
+
+from typing import get_type_hints
+
+import pytest
+import websockets.frames
+
+from gateway.websocket.close_codes import Close, Violation
+from gateway.websocket.connection import Connection
+
+
+def test_only_rows_of_the_table_can_be_sent() -> None:
+    """With these annotations the type checker refuses any other code or reason."""
+    for function in (Connection.close, Violation.__init__):
+        assert get_type_hints(function)["close"] is Close
+
+
+@pytest.mark.parametrize("close", Close)
+def test_each_row_fits_a_close_frame_and_says_what_to_do(close: Close) -> None:
+    reason = close.record("us", 2**31).reason
+    assert len(reason.encode()) <= 123
+    assert close.when.endswith(".")
+    assert close.then.endswith(".")
+    if close.code != 1006:  # That one means that there was no CLOSE frame.
+        websockets.frames.Close(close.code, reason).check()
