@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 import msgspec
 import trio
 
-from gateway.websocket.client import Refused, connect
+from gateway.websocket.client import UpgradeRefused, connect
 from gateway.websocket.close_codes import Close, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.limits import Limits
@@ -26,7 +26,7 @@ WIND_DOWN_S = 2.0
 LAGS_KEPT = 10_000
 
 
-_FAILURES = (Refused, CallFailed, ConnectionClosed, OSError, ssl.SSLError, trio.TooSlowError)
+_FAILURES = (UpgradeRefused, CallFailed, ConnectionClosed, OSError, ssl.SSLError, trio.TooSlowError)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,9 +201,9 @@ class Fleet:
 
 def _said(error: BaseException) -> str:
     match error:
-        case Refused(status=0):  # nobody said a number: it hung up
+        case UpgradeRefused(status=0):  # nobody said a number: it hung up
             return f"refused: {error.text}"
-        case Refused() | CallFailed():
+        case UpgradeRefused() | CallFailed():
             return str(error).removesuffix(": ")
         case ssl.SSLCertVerificationError():
             return f"the certificate is not trusted ({error.verify_message}); --ca-file names whom to trust"

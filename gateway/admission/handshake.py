@@ -137,7 +137,7 @@ async def _serve(node: Node, upgrade: Upgrade, admitted: Admitted) -> None:
     )
     holder = node.next_holder()
     # A peer that is gone must not take the lease from the session that replaced it.
-    if upgrade.hung_up():
+    if upgrade.has_hung_up():
         return
     claimed = await _claim(node, admitted, holder, attached)
     reason = "connection lost"

@@ -79,7 +79,7 @@ class Session:
             self.node.hub.remove(self)
             self._count_faults(self.protocol.faults + self.charge_point.faults)
             self.node.fault_book.write_soon()
-            self.connection.tolerate(None)
+            self.connection.repair_faults(None)
             self.trace = None
             self.ended.set()
         return closed
@@ -108,7 +108,7 @@ class Session:
             self._tolerate(strict=record.strict)
 
     def _tolerate(self, *, strict: bool) -> None:
-        self.connection.tolerate(None if strict else self._tolerated)
+        self.connection.repair_faults(None if strict else self._tolerated)
 
     def _tolerated(self, name: str) -> None:
         if self.trace is not None:

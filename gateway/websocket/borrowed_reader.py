@@ -1,8 +1,17 @@
-"""Runs trio-websocket's reader inside whichever task feeds it, so that a connection needs no second task.
+"""Runs trio-websocket's reader inside the task that reads the socket.
 
-trio-websocket starts its reader by `nursery.start_soon(reader)`, and the reader asks its stream for bytes.
-Here both are one object: as the nursery it only keeps the reader, as the stream it suspends it until `feed`
-brings bytes. Everything else that the reader awaits goes through to Trio as usual.
+trio-websocket asks for a nursery and a stream. It starts a reader task in the nursery, and that task reads
+the stream to the end. Beside our own task, each connection would have a second one, a nursery, and a wake-up
+for each frame. The two tasks would also have no common order: a PONG might follow our CLOSE, and a fragmented
+message might reach the session after a later message that took the fast path.
+
+Here one object stands for both. As the nursery it does not start the reader but keeps its coroutine. As the
+stream it suspends that coroutine whenever it asks for bytes. `feed` resumes it with bytes, in the caller's
+task, and returns when it asks for more. If the reader awaits anything else (a lock, a send), `feed` passes
+that on to Trio, so the caller is what waits and what is cancelled.
+
+It needs no more of trio-websocket than `wrap_server_stream`, `wrap_client_stream` and that each of them calls
+`nursery.start_soon` once.
 """
 
 import contextlib

@@ -25,7 +25,7 @@ REFUSAL_BYTES = 65_536
 _NONSENSE = "the server's answer is no websocket upgrade"
 
 
-class Refused(Exception):  # noqa: N818  it says what happened
+class UpgradeRefused(Exception):  # noqa: N818  it says what happened
     """The server answered by HTTP instead of a websocket, or hung up (status 0)."""
 
     def __init__(self, status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
@@ -62,7 +62,7 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """An open connection, which the end of the block drops without CLOSE unless it was closed before.
 
-    Raises Refused, OSError (no TCP connection, or lost again), ssl.SSLError, trio.TooSlowError.
+    Raises UpgradeRefused, OSError (no TCP connection, or lost again), ssl.SSLError, trio.TooSlowError.
     """
     limits = limits or Limits()
     stats = stats or Stats()
@@ -81,7 +81,7 @@ async def connect(
             early,
             side="client",
             subprotocol=reader.websocket.subprotocol or "",
-            tls=stream.info() if isinstance(stream, TlsStream) else None,
+            tls=stream.describe() if isinstance(stream, TlsStream) else None,
             limits=limits,
             stats=stats,
         )
@@ -156,13 +156,13 @@ async def _upgrade(
     except trio_websocket.ConnectionRejected as rejected:
         text = (rejected.body or b"").decode(errors="replace").strip()
         pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in rejected.headers)
-        raise Refused(rejected.status_code, text, pairs) from None
+        raise UpgradeRefused(rejected.status_code, text, pairs) from None
     except BadUpgrade as bad:
-        raise Refused(0, bad.text) from None
+        raise UpgradeRefused(0, bad.text) from None
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise Refused(0, str(error)) from None
+        raise UpgradeRefused(0, str(error)) from None
     if reader.done:
-        raise Refused(0, _NONSENSE)
+        raise UpgradeRefused(0, _NONSENSE)
     return early
 
 
@@ -175,7 +175,7 @@ async def _read_refusal(reader: BorrowedReader, data: bytes) -> None:
             break
         taken += len(data)
         data = await reader.stream.receive_some(4_096)
-    raise Refused(0, _NONSENSE)
+    raise UpgradeRefused(0, _NONSENSE)
 
 
 async def _pass_on(reader: BorrowedReader, data: bytes) -> None:
@@ -184,4 +184,4 @@ async def _pass_on(reader: BorrowedReader, data: bytes) -> None:
     except trio_websocket.ConnectionRejected:
         raise
     except Exception as error:  # trio-websocket trips over some bad answers when it tries to refuse them
-        raise Refused(0, _NONSENSE) from error
+        raise UpgradeRefused(0, _NONSENSE) from error

@@ -30,7 +30,6 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
-        "_closed",
         "_frames",
         "_limits",
         "_masking",
@@ -38,9 +37,10 @@ class Connection:
         "_pinged_at",
         "_pumping",
         "_reader",
+        "_report",
         "_stats",
         "_stream",
-        "_tell",
+        "closed",
         "last_received",
         "remote",
         "subprotocol",
@@ -69,8 +69,8 @@ class Connection:
         self._pumping: trio.lowlevel.Task | None = None
         self._pinged_at = 0.0
         self._mute: bool | None = None
-        self._tell: Callable[[str], None] | None = None
-        self._closed: Closed | None = None
+        self._report: Callable[[str], None] | None = None
+        self.closed: Closed | None = None
         self.remote = self._stream.remote
         self.subprotocol = subprotocol
         self.tls = tls
@@ -79,17 +79,13 @@ class Connection:
             self._frames.feed(early, self.last_received)
         sweeper.watch(self)
 
-    @property
-    def closed(self) -> Closed | None:
-        return self._closed
+    def repair_faults(self, report: Callable[[str], None] | None) -> None:
+        """Accept binary messages as text and peers that never answer PING. None turns this off.
 
-    def tolerate(self, tell: Callable[[str], None] | None) -> None:
-        """Read binary messages as text, and bear with a peer that answers no PING; None: no longer.
-
-        `tell` is called with the fault's name, at a message each and once for a connection.
+        `report` gets the fault's name: "binary_frame" with each message, "no_pong" once per connection.
         """
-        self._tell = tell
-        self._frames.binary = tell is not None
+        self._report = report
+        self._frames.binary = report is not None
 
     async def run(self, on_text: OnText) -> Closed:
         """Await `on_text` with every text message, in order, to the end; what it raises comes out."""
@@ -165,8 +161,8 @@ class Connection:
             message.decode()
         except UnicodeDecodeError:
             raise Violation(Close.NOT_TEXT) from None
-        if self._tell is not None:
-            self._tell("binary_frame")
+        if self._report is not None:
+            self._report("binary_frame")
         return message
 
     async def _fail(self, violation: Violation) -> None:
@@ -178,15 +174,15 @@ class Connection:
 
     def _end(self, closed: Closed) -> Closed:
         """The first cause counts."""
-        if self._closed is None:
-            self._closed = closed
+        if self.closed is None:
+            self.closed = closed
             self._stats.closed[closed.code] += 1
-        return self._closed
+        return self.closed
 
     async def send(self, text: bytes) -> None:
         """One text frame. Raises ConnectionClosed; a peer that takes nothing for `send_s` is cut off."""
-        if self._closed is not None or self._reader.close_sent:
-            raise ConnectionClosed(self._closed or Close.CLOSING.record("us"))
+        if self.closed is not None or self._reader.close_sent:
+            raise ConnectionClosed(self.closed or Close.CLOSING.record("us"))
         length = len(text)
         if length < 126:
             frame = bytes((0x81, length)) + text
@@ -195,16 +191,16 @@ class Connection:
         else:
             frame = b"\x81\x7f" + length.to_bytes(8) + text
         try:
-            await self._stream.send_all(_masked(frame) if self._masking else frame)
+            await self._stream.send_all(_mask(frame) if self._masking else frame)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionClosed(self._end(Close.BROKEN.record("lost", error))) from None
 
     async def _send_frame(self, frame: bytes) -> None:
-        await self._stream.send_all(_masked(frame) if self._masking else frame)
+        await self._stream.send_all(_mask(frame) if self._masking else frame)
 
     async def close(self, close: Close) -> None:
         """CLOSE, the peer's CLOSE or the deadline, then the end. Safe in any task, also within `on_text`."""
-        if self._closed is not None:
+        if self.closed is not None:
             return
         self._end(close.record("us"))
         nobody_reads = self._pumping is None or self._pumping is trio.lowlevel.current_task()
@@ -226,7 +222,7 @@ class Connection:
 
     async def _read_out(self) -> None:
         with contextlib.suppress(Violation, trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._pump(_ignore)
+            await self._pump(_discard)
         await self._reader.finish()
 
     async def aclose(self) -> None:
@@ -237,8 +233,8 @@ class Connection:
         await self._reader.finish()
         del self._reader.websocket  # The two hold each other.
 
-    def overdue(self, now: float) -> Callable[[], Awaitable[None]] | None:
-        """What the clock asks for (see sweeper.py)."""
+    def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
+        """Say what is due by the clock (see sweeper.py)."""
         limits = self._limits
         since = self._frames.partial_since
         if since is not None and now - since > limits.partial_message_s:
@@ -248,28 +244,28 @@ class Connection:
         silent = now - self.last_received
         if silent < limits.ping_interval_s:
             return None
-        if silent > limits.ping_interval_s + limits.pong_s and not self._bears(now):
+        if silent > limits.ping_interval_s + limits.pong_s and not self._may_know_no_ping(now):
             return self._cut_silent
         if self._pinged_at < self.last_received:
             return self._ping
         return self._ping if self._mute and now - self._pinged_at >= limits.ping_interval_s else None
 
-    def _bears(self, now: float) -> bool:
+    def _may_know_no_ping(self, now: float) -> bool:
         """Whether silence may be a peer that knows no PING: its TCP, at least, acknowledges what we send."""
-        if self._tell is None or self._mute is False or now - self.last_received > self._limits.mute_s:
+        if self._report is None or self._mute is False or now - self.last_received > self._limits.mute_s:
             return False
         if self._pinged_at < self.last_received or now - self._pinged_at <= self._limits.pong_s:
             return True  # Its PONG may still come.
-        if self._stream.unacknowledged():
+        if self._stream.has_unacknowledged():
             return False
         if self._mute is None:
             self._mute = True
-            self._tell("no_pong")
+            self._report("no_pong")
         return True
 
     async def _ping(self) -> None:
         self._pinged_at = trio.current_time()
-        if self._closed is None and not self._reader.close_sent:
+        if self.closed is None and not self._reader.close_sent:
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self._send_frame(b"\x89\x00")
 
@@ -282,11 +278,11 @@ class Connection:
         self._stream.close()
 
 
-async def _ignore(_text: bytes) -> None:
-    """After our CLOSE, for want of anyone who still reads."""
+async def _discard(_text: bytes) -> None:
+    """Discard messages that arrive after our CLOSE."""
 
 
-def _masked(frame: bytes) -> bytes:
+def _mask(frame: bytes) -> bytes:
     """The same frame as a client must send it."""
     header = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10
     mask = os.urandom(4)

@@ -88,14 +88,14 @@ class Upgrade:
         self._limits = limits
         self._stats = stats
 
-    def hung_up(self) -> bool:
+    def has_hung_up(self) -> bool:
         """Whether the peer has gone meanwhile."""
-        return self._reader.stream.hung_up()
+        return self._reader.stream.has_hung_up()
 
     async def refuse(self, status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         """An HTTP answer instead of the upgrade, then the end. Raises nothing if the peer has gone."""
         self.answered = True
-        extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _plain(headers)]
+        extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _complete(headers)]
         await self._request.reject(status, extra_headers=extra, body=text.encode() + b"\n")
         await self._reader.stream.finish(self._limits.close_s)
 
@@ -117,15 +117,15 @@ class Upgrade:
         return self.connection
 
 
-def _plain(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def _complete(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close"), *headers]
 
 
-def answer(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+def build_answer(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """A whole HTTP answer, for requests that never get as far as trio-websocket."""
     body = text.encode() + b"\n"
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in [*_plain(headers), ("Content-Length", str(len(body)))]]
+    lines += [f"{name}: {value}" for name, value in [*_complete(headers), ("Content-Length", str(len(body)))]]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 

@@ -15,7 +15,7 @@ _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 class Watched(Protocol):
-    def woken(self, *, ended: bool) -> None:
+    def wake(self, *, ended: bool) -> None:
         """There is something to read; `ended`: up to an end of file or an error. It must not raise."""
 
 
@@ -42,7 +42,7 @@ class Readiness:
             while True:
                 await trio.lowlevel.wait_readable(descriptor)
                 for number, events in self._epoll.poll(0):
-                    watched[number].woken(ended=bool(events & _ENDED))
+                    watched[number].wake(ended=bool(events & _ENDED))
         finally:
             watched.clear()
             self._epoll.close()
@@ -51,7 +51,7 @@ class Readiness:
 _readiness: trio.lowlevel.RunVar[Readiness] = trio.lowlevel.RunVar("readiness")
 
 
-def current() -> Readiness:
+def get() -> Readiness:
     try:
         return _readiness.get()
     except LookupError:

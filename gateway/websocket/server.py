@@ -13,7 +13,7 @@ import trio_websocket
 from gateway.websocket import readiness
 from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshake, Handshakes
-from gateway.websocket.http_upgrade import BadUpgrade, Upgrade, answer, receive_upgrade
+from gateway.websocket.http_upgrade import BadUpgrade, Upgrade, build_answer, receive_upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
@@ -106,14 +106,14 @@ class Server:
             sock.close()
             return True
         self.stats.open += 1
-        connections.start_soon(self._serve_one, sock, (address[0], address[1]), self._handshakes.begin())
+        connections.start_soon(self._serve_socket, sock, (address[0], address[1]), self._handshakes.begin())
         return True
 
-    async def _serve_one(self, sock: socket.socket, remote: tuple[str, int], handshake: Handshake) -> None:
+    async def _serve_socket(self, sock: socket.socket, remote: tuple[str, int], handshake: Handshake) -> None:
         """The barrier: whatever happens in here ends this connection alone."""
         try:
             stream = handshake.stream = self._open_stream(sock, remote)
-            await self._attend(stream, handshake)
+            await self._serve_stream(stream, handshake)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, trio_websocket.ConnectionClosed):
             pass
         except* Exception:  # noqa: BLE001  the barrier
@@ -132,7 +132,7 @@ class Server:
             return SocketStream(sock, remote, send_s=self._limits.send_s)
         return TlsStream(sock, remote, self._tls, send_s=self._limits.send_s, server_side=True)
 
-    async def _attend(self, stream: SocketStream, handshake: Handshake) -> None:
+    async def _serve_stream(self, stream: SocketStream, handshake: Handshake) -> None:
         tls = None
         if isinstance(stream, TlsStream):
             tls = await self._handshake_tls(stream)
@@ -143,7 +143,7 @@ class Server:
         except BadUpgrade as bad:
             self._handshakes.end(handshake)
             if bad.status:
-                await stream.send_all(answer(bad.status, bad.text, [("Sec-WebSocket-Version", "13")]))
+                await stream.send_all(build_answer(bad.status, bad.text, [("Sec-WebSocket-Version", "13")]))
                 await stream.finish(self._limits.close_s)
             else:
                 self.stats.handshake_failures["left before its request"] += 1
@@ -178,7 +178,7 @@ class Server:
             failed[f"TLS: {error.reason}"] += 1
             await stream.finish(self._limits.close_s)
         else:
-            return stream.info()
+            return stream.describe()
         return None
 
 
@@ -197,7 +197,7 @@ async def serve(
     Servers that share `handshakes` share the limit on them.
     Returns after `stop_accepting`, when the last connection has ended; cancelling ends them all.
     """
-    readiness.current()  # Its file now, not when the first charge point finds none left.
+    readiness.get()  # Its file now, not when the first charge point finds none left.
     if handshakes is None:  # An empty one is false, too.
         handshakes = Handshakes()
     server = Server(

@@ -45,7 +45,7 @@ class SocketStream:
         self._ended = False
         self._reader: trio.lowlevel.Task | None = None
         self.remote = remote
-        self._readiness = readiness.current()
+        self._readiness = readiness.get()
         self._readiness.add(self._fd, self)
 
     async def receive_some(self, max_bytes: int) -> bytes:
@@ -59,7 +59,7 @@ class SocketStream:
                 except (BlockingIOError, InterruptedError):
                     pass
                 except OSError as error:
-                    raise self._gone(error) from error
+                    raise self._explain(error) from error
                 else:
                     # Less than we had room for is all there was; of more we would be told (epoll(7), Q9).
                     self._readable = self._ended or len(data) == max_bytes
@@ -70,7 +70,7 @@ class SocketStream:
             self._reader = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
 
-    def woken(self, *, ended: bool) -> None:
+    def wake(self, *, ended: bool) -> None:
         """What readiness.py saw. After an end of file or an error there is always something to read."""
         self._readable = True
         self._ended = self._ended or ended
@@ -97,7 +97,7 @@ class SocketStream:
         except (BlockingIOError, InterruptedError):
             taken = 0
         except OSError as error:
-            raise self._gone(error) from error
+            raise self._explain(error) from error
         if taken < len(data):
             await self._push(memoryview(data)[taken:])
 
@@ -116,7 +116,7 @@ class SocketStream:
                         left = left[self._socket.send(left) :]
                 sent = True
         except OSError as error:
-            raise self._gone(error) from error
+            raise self._explain(error) from error
         finally:
             self._busy = None
             busy.set()
@@ -125,10 +125,10 @@ class SocketStream:
         if not sent:
             raise trio.BrokenResourceError(f"the peer took nothing more for {self._send_s} s")
 
-    def _gone(self, error: OSError) -> trio.BrokenResourceError | trio.ClosedResourceError:
+    def _explain(self, error: OSError) -> trio.BrokenResourceError | trio.ClosedResourceError:
         return trio.ClosedResourceError() if self._closed else trio.BrokenResourceError(str(error))
 
-    def hung_up(self) -> bool:
+    def has_hung_up(self) -> bool:
         """Whether the peer has already gone, even with bytes of it still unread."""
         if self._closed:
             return True
@@ -143,7 +143,7 @@ class SocketStream:
         except OSError:
             return True
 
-    def unacknowledged(self) -> bool:
+    def has_unacknowledged(self) -> bool:
         """Whether the peer's TCP has yet to acknowledge something that we sent."""
         try:
             waiting = fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))

@@ -14,7 +14,7 @@ SLICE = 500
 
 
 class Swept(Protocol):
-    def overdue(self, now: float) -> Callable[[], Awaitable[None]] | None:
+    def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
         """What must be done now, if anything; it must not raise."""
 
 
@@ -43,13 +43,13 @@ async def _sweep(connections: set[Swept]) -> None:
             for looked_at, connection in enumerate(tuple(connections)):
                 if looked_at % SLICE == SLICE - 1:
                     await trio.lowlevel.checkpoint()
-                act = connection.overdue(now)
+                act = connection.check_clock(now)
                 if act is not None:
-                    nursery.start_soon(_guarded, act)
+                    nursery.start_soon(_run_contained, act)
 
 
-async def _guarded(act: Callable[[], Awaitable[None]]) -> None:
+async def _run_contained(act: Callable[[], Awaitable[None]]) -> None:
     try:
         await act()
-    except Exception:  # noqa: BLE001  it would end the process, for this is a system task.
+    except Exception:  # noqa: BLE001  it would end the process, because this is a system task.
         _log.exception("a connection's clock failed")

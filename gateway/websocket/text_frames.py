@@ -84,7 +84,7 @@ class TextFrames:
             self.partial_since = None
             return None
         if have - at < 2 or self.closed:
-            self._wait()
+            self._note_partial()
             return None
         first, second = data[at], data[at + 1]
         if (second >= 128) is not self._masked:
@@ -98,7 +98,7 @@ class TextFrames:
         if length >= 126:
             start += 2 if length == 126 else 8
             if have < start:
-                self._wait()
+                self._note_partial()
                 return None
             least = 126 if length == 126 else 65_536
             length = int.from_bytes(data[at + 2 : start])
@@ -110,7 +110,7 @@ class TextFrames:
             start += 4
         end = start + length
         if have < end:
-            self._wait()
+            self._note_partial()
             return None
         self._at = end
         if fast:
@@ -119,7 +119,7 @@ class TextFrames:
             if not text.isascii():
                 _check_utf8(text)
             return text
-        return self._rest(first, bytes(data[at:end]), length)
+        return self._cut_rest(first, bytes(data[at:end]), length)
 
     def _judge(self, first: int, length: int) -> None:
         """Refuse a header that no continuation of the stream could make right (RFC 6455 section 5)."""
@@ -136,7 +136,7 @@ class TextFrames:
         elif (opcode == CONTINUATION) is not bool(self._fragments):
             raise Violation(Close.PROTOCOL_ERROR, "continuation without a start, or a start without an end")
 
-    def _rest(self, first: int, data: bytes, length: int) -> Rest:
+    def _cut_rest(self, first: int, data: bytes, length: int) -> Rest:
         opcode = first & 0x0F
         if opcode >= CLOSE:
             self._count_control_frame()
@@ -159,7 +159,7 @@ class TextFrames:
         if self._control_frames > self._limits.control_frames_per_s:
             raise Violation(Close.TOO_MANY_CONTROL_FRAMES, self._limits.control_frames_per_s)
 
-    def _wait(self) -> None:
+    def _note_partial(self) -> None:
         if self.closed:
             self._data = b""
             self._at = 0

@@ -47,14 +47,15 @@ def server_context(
         context.load_verify_locations(client_authorities)
         context.verify_mode = ssl.CERT_OPTIONAL
     context.sslobject_class = NamedSSLObject
-    names = {name.lower().rstrip(".") for name in server_names} if require_sni else set()
-    if require_sni and not names:
-        names = {name for chain, _ in certificates for name in certificate_names(chain)}
-    context.set_servername_callback(lambda tls, name, _: _choose(tls, name, names if require_sni else None))
+    names: set[str] | None = None
+    if require_sni:
+        names = {name.lower().rstrip(".") for name in server_names}
+        names = names or {name for chain, _ in certificates for name in read_names(chain)}
+    context.set_servername_callback(lambda tls, name, _: _check_name(tls, name, names))
     return context
 
 
-def _choose(tls: ssl.SSLSocket | ssl.SSLObject, name: str | None, names: set[str] | None) -> int | None:
+def _check_name(tls: ssl.SSLSocket | ssl.SSLObject, name: str | None, names: set[str] | None) -> int | None:
     """An alert, or None to go on."""
     if isinstance(tls, NamedSSLObject):
         tls.asked_name = name
@@ -67,7 +68,7 @@ def _matches(name: str, names: set[str]) -> bool:
     return name in names or "*." + name.partition(".")[2] in names
 
 
-def certificate_names(chain: Path) -> set[str]:
+def read_names(chain: Path) -> set[str]:
     """The DNS names and the common name of a PEM chain's first certificate, in lower case."""
     certificate = x509.load_pem_x509_certificates(chain.read_bytes())[0]
     names = {str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)}

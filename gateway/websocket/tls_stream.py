@@ -70,7 +70,7 @@ class TlsStream(SocketStream):
                 await self._flush()
                 return
 
-    def info(self) -> TlsInfo:
+    def describe(self) -> TlsInfo:
         cipher = self._tls.cipher()
         return TlsInfo(
             version=self._tls.version() or "",

@@ -11,7 +11,7 @@ import trio
 
 from gateway.websocket.client import connect
 from gateway.websocket.close_codes import Closed
-from gateway.websocket.connection import Connection, _masked
+from gateway.websocket.connection import Connection, _mask
 
 ANSWER_S = 30.0
 
@@ -141,7 +141,7 @@ class Peer:
 async def in_one_breath(cp: Peer, *frames: list[Any]) -> None:
     """As one write to the socket, so that they are read together."""
     texts = (json.dumps(frame).encode() for frame in frames)
-    await cp.connection._stream.send_all(b"".join(_masked(_text_frame(text)) for text in texts))
+    await cp.connection._stream.send_all(b"".join(_mask(_text_frame(text)) for text in texts))
 
 
 def _text_frame(text: bytes) -> bytes:
@@ -151,7 +151,7 @@ def _text_frame(text: bytes) -> bytes:
 
 @asynccontextmanager
 async def charge_point(url: str, serve: Serve | None = None) -> AsyncIterator[Peer]:
-    """Connected until the end of the block. Raises Refused."""
+    """Connected until the end of the block. Raises UpgradeRefused."""
     failure: Exception | None = None
     async with connect(url) as connection, trio.open_nursery() as nursery:
         peer = Peer(connection, serve)

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import trio
 
-from gateway.websocket.client import Refused
+from gateway.websocket.client import UpgradeRefused
 from gateway.websocket.close_codes import ConnectionClosed
 from tests.system import process_tree
 from tests.system.peer import Peer, charge_point, now
@@ -62,7 +62,7 @@ class Charging:
     async def run(self, end: trio.Event) -> None:
         """Until `end`, and then to the end of the charge at hand."""
         while not (end.is_set() and self.idle):
-            with suppress(Refused, ConnectionClosed, AssertionError, OSError, trio.TooSlowError):
+            with suppress(UpgradeRefused, ConnectionClosed, AssertionError, OSError, trio.TooSlowError):
                 async with charge_point(self._url) as peer:
                     self.connections += 1
                     await self._use(peer, end)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trio
 
-from gateway.websocket.client import Refused
+from gateway.websocket.client import UpgradeRefused
 from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import StoreConfig, open_store
@@ -156,7 +156,7 @@ async def test_flapping_is_refused(central: Central, gateways: Gateways) -> None
             for number in range(6):
                 url = tenant.url(gateways[number % 2], "cp")
                 peers.append(await stack.enter_async_context(charge_point(url)))
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(UpgradeRefused) as refused:
                 await stack.enter_async_context(charge_point(tenant.url(gateways[0], "cp")))
             assert refused.value.status == 429
             assert 0 < int(dict(refused.value.headers)["retry-after"]) <= 60
@@ -185,7 +185,7 @@ async def test_an_operator_ends_connections(central: Central, gateways: Gateways
             assert (await api.delete(f"/tokens/{tenant.token_id}")).status_code == 204
             assert await one.wait_closed(5) == (POLICY, "peer")
             assert await two.wait_closed(5) == (POLICY, "peer")
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(UpgradeRefused) as refused:
                 async with charge_point(tenant.url(gateways[0], "one")):
                     pass
             assert refused.value.status == 401

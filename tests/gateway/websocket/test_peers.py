@@ -12,7 +12,7 @@ import websockets.sync.server
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from gateway.websocket.client import Refused, connect
+from gateway.websocket.client import UpgradeRefused, connect
 from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
@@ -114,7 +114,7 @@ async def test_our_client_is_told_when_the_server_speaks_nonsense(answer: bytes)
     with listener, trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, serve)
-            with pytest.raises(Refused):
+            with pytest.raises(UpgradeRefused):
                 async with connect(f"ws://127.0.0.1:{listener.getsockname()[1]}/"):
                     pass
 

@@ -14,7 +14,7 @@ from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.server import Server
-from gateway.websocket.tls import certificate_names, server_context
+from gateway.websocket.tls import read_names, server_context
 from gateway.websocket.tls_stream import TlsInfo
 from tests.gateway.websocket.support import REQUEST, Echo, plain, raw_peer, serving, text
 
@@ -123,7 +123,7 @@ async def test_names_are_not_asked_for_if_switched_off(certificates: list[tuple[
 async def test_given_names_replace_the_certificates(certificates: list[tuple[Path, Path]]) -> None:
     context = client_context()
     context.check_hostname = False
-    assert certificate_names(certificates[0][0]) == {"cs.example", "*.wild.example"}
+    assert read_names(certificates[0][0]) == {"cs.example", "*.wild.example"}
     async with serving(Echo(), tls=server_context(certificates, server_names=["Given.example"])) as server:
         await seen_by(server, context, "given.example")
         with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from gateway.websocket.client import Refused, connect
+from gateway.websocket.client import UpgradeRefused, connect
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
@@ -102,7 +102,7 @@ async def test_a_refusal_carries_status_text_and_headers() -> None:
         await upgrade.refuse(503, "come back later", [("Retry-After", "7")])
 
     async with serving(handle) as server:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(UpgradeRefused) as refused:
             async with connect(f"ws://127.0.0.1:{server.ports[0]}/x"):
                 pass
         assert (refused.value.status, refused.value.text) == (503, "come back later")
@@ -116,7 +116,7 @@ async def test_a_handler_that_fails_or_decides_nothing_is_a_500_for_that_peer_al
 
     async with serving(handle, crashes=2) as server:
         for path in ("/raise", "/nothing"):
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(UpgradeRefused) as refused:
                 async with connect(f"ws://127.0.0.1:{server.ports[0]}{path}"):
                     pass
             assert refused.value.status == 500
@@ -128,10 +128,10 @@ async def test_hung_up() -> None:
     seen = []
 
     async def handle(upgrade: Upgrade) -> None:
-        seen.append(upgrade.hung_up())
+        seen.append(upgrade.has_hung_up())
         look.set()
         await gone.wait()
-        seen.append(upgrade.hung_up())
+        seen.append(upgrade.has_hung_up())
         await upgrade.refuse(400, "gone")
 
     async with serving(handle) as server:

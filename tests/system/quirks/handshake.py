@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 import trio
 
-from gateway.websocket.client import Refused, connect
+from gateway.websocket.client import UpgradeRefused, connect
 from tests.gateway.websocket.support import frame
 from tests.system.peer import charge_point
 from tests.system.quirks.messages import start
@@ -172,7 +172,7 @@ async def replaces_its_own_connection(scene: Scene) -> None:
     """The newest wins five times a minute; then the present one stays, and the next is told to wait."""
     async with AsyncExitStack() as stack:
         present = [await stack.enter_async_context(charge_point(scene.url)) for _ in range(6)][-1]
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(UpgradeRefused) as refused:
             await stack.enter_async_context(charge_point(scene.url))
         assert refused.value.status == 429
         assert "retry-after" in dict(refused.value.headers)

@@ -1,4 +1,4 @@
-"""What a connection puts up with when its owner says so: binary messages, and peers that answer no PING."""
+"""What a connection repairs when its owner says so: binary messages, and peers that never answer PING."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,17 +20,17 @@ def _looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeper, "SWEEP_S", 0.1)
 
 
-class Tolerant(Echo):
-    """Echoes, and notes what it was told."""
+class Repairing(Echo):
+    """Echoes, and notes each fault that was repaired."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.connection: Connection | None = None
 
     async def __call__(self, upgrade: Upgrade) -> None:
         connection = self.connection = await upgrade.accept("ocpp1.6")
-        connection.tolerate(self.told.append)
+        connection.repair_faults(self.reported.append)
 
         async def on_text(message: bytes) -> None:
             self.received.append(message)
@@ -47,19 +47,19 @@ class Tolerant(Echo):
 
 
 @asynccontextmanager
-async def tolerant_peer(limits: Limits | None = None) -> AsyncIterator[tuple[Tolerant, RawPeer]]:
-    handle = Tolerant()
+async def repairing_peer(limits: Limits | None = None) -> AsyncIterator[tuple[Repairing, RawPeer]]:
+    handle = Repairing()
     async with serving(handle, limits=limits or Limits(close_s=0.2)) as server, raw_peer(server) as peer:
         yield handle, peer
 
 
 async def test_binary_messages_are_read_as_text_whole_or_in_fragments() -> None:
-    async with tolerant_peer() as (handle, peer):
+    async with repairing_peer() as (handle, peer):
         sent = frame(0x82, b"one") + text("two") + frame(0x02, b"th") + frame(0x89) + frame(0x80, b"ree")
         await peer.send(sent)
         expected = plain(0x81, b"one") + plain(0x81, b"two") + plain(0x8A) + plain(0x81, b"three")
         assert await peer.read(len(expected)) == expected
-        assert handle.told == ["binary_frame", "binary_frame"]
+        assert handle.reported == ["binary_frame", "binary_frame"]
 
 
 @pytest.mark.parametrize(
@@ -71,51 +71,51 @@ async def test_binary_messages_are_read_as_text_whole_or_in_fragments() -> None:
     ],
 )
 async def test_binary_messages_are_held_to_the_same_rules(sent: bytes, code: int) -> None:
-    async with tolerant_peer() as (handle, peer):
+    async with repairing_peer() as (handle, peer):
         await peer.send(sent)
         assert (await peer.read_all())[2:4] == code.to_bytes(2)
         assert (await handle.end()).code == code
-        assert handle.told == []
+        assert handle.reported == []
 
 
-async def test_it_may_be_told_to_tolerate_no_longer() -> None:
-    async with tolerant_peer() as (handle, peer):
+async def test_repairs_can_be_turned_off_while_connected() -> None:
+    async with repairing_peer() as (handle, peer):
         await peer.send(frame(0x82, b"one"))
         assert await peer.read(5) == plain(0x81, b"one")
         assert handle.connection is not None
-        handle.connection.tolerate(None)
+        handle.connection.repair_faults(None)
         await peer.send(frame(0x82, b"two"))
         assert (await handle.end()).code == 1003
 
 
 async def test_a_peer_that_knows_no_ping_is_pinged_again_and_stays() -> None:
-    async with tolerant_peer(SOON) as (handle, peer):
+    async with repairing_peer(SOON) as (handle, peer):
         assert await peer.read(6) == plain(0x89) * 3
         await peer.send(text("x"))
         assert await peer.read(3) == plain(0x81, b"x")
-        assert handle.told == ["no_pong"]
+        assert handle.reported == ["no_pong"]
         assert await peer.read(4) == plain(0x89) * 2
-        assert handle.told == ["no_pong"]
+        assert handle.reported == ["no_pong"]
 
 
-async def test_even_that_ends_some_time() -> None:
-    async with tolerant_peer(Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=1.5)) as (handle, _):
+async def test_a_peer_that_never_answers_ping_is_cut_in_the_end() -> None:
+    async with repairing_peer(Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=1.5)) as (handle, _):
         end = await handle.end()
         assert (end.code, end.by) == (1001, "us")
-        assert handle.told == ["no_pong"]
+        assert handle.reported == ["no_pong"]
 
 
-async def test_one_that_answered_once_must_go_on() -> None:
-    async with tolerant_peer(SOON) as (handle, peer):
+async def test_a_peer_that_answered_one_ping_must_answer_the_next() -> None:
+    async with repairing_peer(SOON) as (handle, peer):
         assert await peer.read(2) == plain(0x89)
         await peer.send(frame(0x8A))
         assert (await handle.end()).code == 1001
-        assert handle.told == []
+        assert handle.reported == []
 
 
-async def test_one_whose_tcp_acknowledges_nothing_is_dead() -> None:
+async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut() -> None:
     """Its window is full, so what we send stays with us."""
-    async with tolerant_peer(SOON) as (handle, peer):
+    async with repairing_peer(SOON) as (handle, peer):
         await peer.send(text("x"))
         assert await peer.read(3) == plain(0x81, b"x")
         connection = handle.connection
@@ -124,7 +124,7 @@ async def test_one_whose_tcp_acknowledges_nothing_is_dead() -> None:
             while True:
                 await connection.send(b"x" * 60_000)
         assert (await handle.end()).code == 1001
-        assert handle.told == []
+        assert handle.reported == []
 
 
 def test_a_connection_header_without_upgrade_is_replaced() -> None:
