@@ -1,11 +1,17 @@
-"""A server of ours on a loopback port, and a peer that can send any bytes."""
+"""A server of ours on a loopback port, and a peer that can send any bytes.
+
+Tests of deadlines freeze Trio's clock (the fixture `mock_clock`) and move it themselves, so a busy machine
+cannot change what they see. Sockets work as ever meanwhile.
+"""
 
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
+import trio.testing
 
 from gateway.websocket.close_codes import Closed
 from gateway.websocket.handshakes import Handshakes
@@ -55,29 +61,49 @@ async def serving(
     """The end of the block is a check as well: only so many connections ended by what nobody expected."""
     stats, handshakes = Stats(), Handshakes()
     sockets = open_listeners("127.0.0.1", 0)
-    with trio.fail_after(30):
-        async with trio.open_nursery() as nursery:
-            server = await nursery.start(
-                partial(
-                    serve,
-                    sockets,
-                    handle=handle,
-                    tls=tls,
-                    limits=limits or Limits(),
-                    stats=stats,
-                    handshakes=handshakes,
-                )
+    async with patience(), trio.open_nursery() as nursery:
+        server = await nursery.start(
+            partial(
+                serve,
+                sockets,
+                handle=handle,
+                tls=tls,
+                limits=limits or Limits(),
+                stats=stats,
+                handshakes=handshakes,
             )
-            yield server
-            nursery.cancel_scope.cancel()
+        )
+        yield server
+        nursery.cancel_scope.cancel()
     assert stats.crashed == crashes
     assert (stats.open, len(handshakes)) == (0, 0)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    with trio.fail_after(seconds):
-        while not condition():  # noqa: ASYNC110  the counters of the server have no events
-            await trio.sleep(0.005)
+@asynccontextmanager
+async def patience(seconds: float = 60) -> AsyncIterator[None]:
+    """End a test that hangs, by the real clock."""
+    over = threading.Event()
+
+    async def watch() -> None:
+        if not await trio.to_thread.run_sync(over.wait, seconds, abandon_on_cancel=True):
+            raise TimeoutError("the test hangs")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        try:
+            yield
+        finally:
+            over.set()
+
+
+async def settle() -> None:
+    """Wait until everything that has arrived is dealt with."""
+    await trio.testing.wait_all_tasks_blocked(0.02)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await trio.testing.wait_all_tasks_blocked(0.005)
 
 
 class RawPeer:
@@ -107,12 +133,12 @@ class RawPeer:
             pass
         return data
 
-    async def upgrade(self) -> None:
-        await self.send(REQUEST)
+    async def read_head(self) -> bytes:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += await self.read(1)
         assert head.startswith(b"HTTP/1.1 101")
+        return head
 
 
 @asynccontextmanager
@@ -120,7 +146,8 @@ async def raw_peer(server: Server, *, upgrade: bool = True) -> AsyncIterator[Raw
     async with await trio.open_tcp_stream("127.0.0.1", server.ports[0]) as stream:
         peer = RawPeer(stream)
         if upgrade:
-            await peer.upgrade()
+            await peer.send(REQUEST)
+            await peer.read_head()
         yield peer
 
 

@@ -4,10 +4,11 @@ import contextlib
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from gateway.websocket.close_codes import Close
 from gateway.websocket.limits import Limits
-from tests.gateway.websocket.support import Echo, RawPeer, frame, plain, raw_peer, serving, text
+from tests.gateway.websocket.support import Echo, RawPeer, frame, plain, raw_peer, serving, settle, text
 
 LONG = "x" * 70_000
 
@@ -131,12 +132,14 @@ async def test_a_peer_that_vanishes_is_lost() -> None:
     assert echo.received == []
 
 
-async def test_a_message_that_is_never_finished_is_cut() -> None:
+async def test_a_message_that_is_never_finished_is_cut(mock_clock: MockClock) -> None:
     echo = Echo()
-    async with (
-        serving(echo, limits=Limits(partial_message_s=0.2, close_s=0.3)) as server,
-        raw_peer(server) as peer,
-    ):
-        await peer.send(frame(0x01, b"begun"))
-        answer = await peer.read_all()
-        assert int.from_bytes(answer[2:4]) == 1008
+    async with serving(echo, limits=Limits(partial_message_s=60)) as server, raw_peer(server) as peer:
+        await peer.send(frame(0x01, b"begun") + frame(0x89))
+        assert await peer.read(2) == plain(0x8A)
+        mock_clock.jump(59)
+        await settle()
+        assert not echo.ended.is_set()
+        mock_clock.jump(2)
+        reason = Close.UNFINISHED.reason.encode()
+        assert await peer.read_all() == plain(0x88, (1008).to_bytes(2) + reason)

@@ -1,45 +1,79 @@
-"""Two servers that share one cap on handshakes, as a gateway's plain port and its TLS port do."""
+"""Slow handshakes make room for connections that wait, also for those of another server with the same cap."""
 
 from contextlib import AsyncExitStack
 from functools import partial
 
 import trio
+from trio.testing import MockClock
 
-from gateway.websocket.handshakes import Handshakes
+from gateway.websocket.handshakes import ROOM_S, SPARED_S, Handshakes
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
-from gateway.websocket.server import serve
+from gateway.websocket.server import Server, serve
 from gateway.websocket.stats import Stats
-from tests.gateway.websocket.support import Echo, plain, raw_peer, text, until
+from tests.gateway.websocket.support import (
+    REQUEST,
+    Echo,
+    patience,
+    plain,
+    raw_peer,
+    serving,
+    settle,
+    text,
+    until,
+)
 
 
-async def test_who_dawdles_at_one_door_keeps_nobody_out_at_the_other() -> None:
+async def _count_rounds(server: Server, clock: MockClock) -> int:
+    """How often room must be made until another peer is served."""
+    rounds = 0
+    async with raw_peer(server, upgrade=False) as peer, trio.open_nursery() as nursery:
+        await peer.send(REQUEST + text("in"))
+        nursery.start_soon(peer.read_head)
+        await settle()
+        while nursery.child_tasks:
+            rounds += 1
+            clock.jump(SPARED_S + ROOM_S)
+            await settle()
+            clock.jump(ROOM_S)  # So long the server waits after each round.
+            await settle()
+        assert await peer.read(4) == plain(0x81, b"in")
+    return rounds
+
+
+async def test_slow_handshakes_make_room_for_connections_that_wait(mock_clock: MockClock) -> None:
+    async with serving(Echo(), limits=Limits(handshakes_in_flight=5)) as server:
+        slow = [await trio.open_tcp_stream("127.0.0.1", server.ports[0]) for _ in range(8)]
+        assert await _count_rounds(server, mock_clock) == 1
+        assert server.stats.handshake_failures["slow, while others waited"] >= 5
+        for stream in slow:
+            await stream.aclose()
+        await until(lambda: not server.stats.open)
+
+
+async def test_slow_handshakes_at_one_port_do_not_starve_another(mock_clock: MockClock) -> None:
+    """As a gateway's plain port and its TLS port."""
     limits, stats, handshakes = Limits(handshakes_in_flight=100, http_upgrade_s=30), Stats(), Handshakes()
-    with trio.fail_after(20):
-        async with trio.open_nursery() as nursery, AsyncExitStack() as dawdling:
-            first, second = [
-                await nursery.start(
-                    partial(
-                        serve,
-                        open_listeners("127.0.0.1", 0),
-                        handle=Echo(),
-                        limits=limits,
-                        stats=stats,
-                        handshakes=handshakes,
-                    )
+    async with patience(), trio.open_nursery() as nursery, AsyncExitStack() as slow:
+        first, second = [
+            await nursery.start(
+                partial(
+                    serve,
+                    open_listeners("127.0.0.1", 0),
+                    handle=Echo(),
+                    limits=limits,
+                    stats=stats,
+                    handshakes=handshakes,
                 )
-                for _ in range(2)
-            ]
-            for _ in range(99):
-                await dawdling.enter_async_context(raw_peer(first, upgrade=False))
-            await until(lambda: len(handshakes) == 99)  # One more fits, so the first server waits for it.
-            for _ in range(160):
-                await dawdling.enter_async_context(raw_peer(second, upgrade=False))
-            with trio.fail_after(
-                8
-            ):  # Two rounds of 2 s; if the first server's stayed, five (of ACCEPT_BURST).
-                async with raw_peer(second) as peer:
-                    await peer.send(text("in"))
-                    assert await peer.read(4) == plain(0x81, b"in")
-            nursery.cancel_scope.cancel()
+            )
+            for _ in range(2)
+        ]
+        for _ in range(99):
+            await slow.enter_async_context(raw_peer(first, upgrade=False))
+        await until(lambda: len(handshakes) == 99)  # One more fits, so the first server waits for it.
+        for _ in range(160):
+            await slow.enter_async_context(raw_peer(second, upgrade=False))
+        # One round would mean a cap for each server; five, that the first one's handshakes stayed.
+        assert await _count_rounds(second, mock_clock) == 2
+        nursery.cancel_scope.cancel()
     assert (stats.open, len(handshakes)) == (0, 0)

@@ -28,10 +28,10 @@ async def test_the_websockets_client_against_our_server() -> None:
             assert client.subprotocol == OCPP
             for message in MESSAGES:
                 client.send(message)
-                assert client.recv(timeout=5) == message
+                assert client.recv(timeout=60) == message
             client.send(iter(["frag", "", "ments ä"]))
-            assert client.recv(timeout=5) == "fragments ä"
-            assert client.ping().wait(timeout=5)
+            assert client.recv(timeout=60) == "fragments ä"
+            assert client.ping().wait(timeout=60)
 
     echo = Echo()
     async with serving(echo) as server:
@@ -61,7 +61,7 @@ def _their_server() -> Iterator[int]:
     def echo(connection: websockets.sync.server.ServerConnection) -> None:
         for message in connection:
             if message == "ping me":
-                connection.ping().wait(timeout=5)
+                connection.ping().wait(timeout=60)
                 connection.send(iter(["an", "swe", "red"]))
             elif message == "close me":
                 connection.close(4_001, "as asked")
@@ -75,12 +75,12 @@ def _their_server() -> Iterator[int]:
             yield server.socket.getsockname()[1]
         finally:
             server.shutdown()
-            thread.join(5)
+            thread.join(60)
 
 
 async def test_our_client_against_the_websockets_server() -> None:
     received: list[str] = []
-    with _their_server() as port, trio.fail_after(20):
+    with _their_server() as port, trio.fail_after(60):
         async with connect(f"ws://127.0.0.1:{port}/x?y=z") as client:
             assert client.subprotocol == "ocpp1.6"
             questions = iter([*MESSAGES[1:], "ping me", "close me"])
@@ -95,7 +95,7 @@ async def test_our_client_against_the_websockets_server() -> None:
 
 
 async def test_our_client_closes_by_the_book() -> None:
-    with _their_server() as port, trio.fail_after(20):
+    with _their_server() as port, trio.fail_after(60):
         async with connect(f"ws://127.0.0.1:{port}/") as client:
             await client.close(Close.LOAD_TEST_OVER)
             assert client.closed == (1_000, "load test over", "us")
@@ -111,7 +111,7 @@ async def test_our_client_is_told_when_the_server_speaks_nonsense(answer: bytes)
             connection.recv(4_096)
             connection.sendall(answer)
 
-    with listener, trio.fail_after(5):
+    with listener, trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, serve)
             with pytest.raises(UpgradeRefused):

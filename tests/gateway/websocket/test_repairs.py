@@ -4,20 +4,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import trio
+from trio.testing import MockClock
 
-from gateway.websocket import sweeper
 from gateway.websocket.close_codes import Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade, repair
 from gateway.websocket.limits import Limits
-from tests.gateway.websocket.support import Echo, RawPeer, frame, plain, raw_peer, serving, text
-
-SOON = Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=100, close_s=0.2)
-
-
-@pytest.fixture(autouse=True)
-def _looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeper, "SWEEP_S", 0.1)
+from tests.gateway.websocket.support import (
+    Echo,
+    RawPeer,
+    frame,
+    plain,
+    raw_peer,
+    serving,
+    settle,
+    text,
+    until,
+)
 
 
 class Repairing(Echo):
@@ -88,41 +92,72 @@ async def test_repairs_can_be_turned_off_while_connected() -> None:
         assert (await handle.end()).code == 1003
 
 
-async def test_a_peer_that_knows_no_ping_is_pinged_again_and_stays() -> None:
-    async with repairing_peer(SOON) as (handle, peer):
-        assert await peer.read(6) == plain(0x89) * 3
+async def _pass_silently(handle: Repairing, clock: MockClock, seconds: float) -> None:
+    """Time passes in which the peer's TCP acknowledges what we sent before, and the peer says nothing."""
+    connection = handle.connection
+    assert connection is not None
+    await until(lambda: not connection._stream.has_unacknowledged())
+    clock.jump(seconds)
+    await settle()
+
+
+async def test_a_peer_that_knows_no_ping_is_pinged_again_and_stays(mock_clock: MockClock) -> None:
+    async with repairing_peer() as (handle, peer):
+        for _ in range(2):
+            mock_clock.jump(1)
+            await peer.send(text("x"))
+            assert await peer.read(3) == plain(0x81, b"x")
+            for _ in range(3):
+                await _pass_silently(handle, mock_clock, 61)
+                assert await peer.read(2) == plain(0x89)
+            assert handle.reported == ["no_pong"]
+
+
+async def test_a_peer_that_never_answers_ping_is_cut_after_mute_s(mock_clock: MockClock) -> None:
+    async with repairing_peer(Limits(mute_s=900)) as (handle, peer):
+        mock_clock.jump(1)
         await peer.send(text("x"))
         assert await peer.read(3) == plain(0x81, b"x")
-        assert handle.reported == ["no_pong"]
-        assert await peer.read(4) == plain(0x89) * 2
-        assert handle.reported == ["no_pong"]
-
-
-async def test_a_peer_that_never_answers_ping_is_cut_in_the_end() -> None:
-    async with repairing_peer(Limits(ping_interval_s=0.3, pong_s=0.3, mute_s=1.5)) as (handle, _):
-        end = await handle.end()
-        assert (end.code, end.by) == (1001, "us")
+        for _ in range(14):
+            await _pass_silently(handle, mock_clock, 61)
+        assert not handle.ended.is_set()
+        await _pass_silently(handle, mock_clock, 61)
+        assert await handle.end() == (1001, "silent for 915 s", "us")
         assert handle.reported == ["no_pong"]
 
 
-async def test_a_peer_that_answered_one_ping_must_answer_the_next() -> None:
-    async with repairing_peer(SOON) as (handle, peer):
-        assert await peer.read(2) == plain(0x89)
-        await peer.send(frame(0x8A))
+async def test_a_peer_that_answered_one_ping_must_answer_the_next(mock_clock: MockClock) -> None:
+    async with repairing_peer() as (handle, peer):
+        for answer in (text("x"), frame(0x8A) + text("x")):
+            mock_clock.jump(1)
+            await peer.send(answer)
+            assert await peer.read(3) == plain(0x81, b"x")
+            await _pass_silently(handle, mock_clock, 61)
+            assert await peer.read(2) == plain(0x89)
+        assert not handle.ended.is_set()
+        await _pass_silently(handle, mock_clock, 30)
         assert (await handle.end()).code == 1001
         assert handle.reported == []
 
 
-async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut() -> None:
+async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut(mock_clock: MockClock) -> None:
     """Its window is full, so what we send stays with us."""
-    async with repairing_peer(SOON) as (handle, peer):
-        await peer.send(text("x"))
-        assert await peer.read(3) == plain(0x81, b"x")
-        connection = handle.connection
-        assert connection is not None
+
+    async def fill(connection: Connection) -> None:
         with suppress(ConnectionClosed):
             while True:
                 await connection.send(b"x" * 60_000)
+
+    async with repairing_peer(Limits(send_s=1_000)) as (handle, peer), trio.open_nursery() as nursery:
+        mock_clock.jump(1)
+        await peer.send(text("x"))
+        assert await peer.read(3) == plain(0x81, b"x")
+        assert handle.connection is not None
+        nursery.start_soon(fill, handle.connection)
+        for seconds in (0, 61, 31):
+            await settle()
+            assert not handle.ended.is_set()
+            mock_clock.jump(seconds)
         assert (await handle.end()).code == 1001
         assert handle.reported == []
 
