@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import cast, override
+from typing import cast
 
 import trio
 from trio_websocket import WebSocketRequest, wrap_server_stream
@@ -34,29 +34,6 @@ class BadUpgrade(Exception):  # noqa: N818  it says what happened
         self.text = text
 
 
-class Headers:
-    """Names without regard to case; a name may come several times."""
-
-    __slots__ = ("_pairs",)
-
-    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        self._pairs = tuple(
-            (name.lower().decode("latin-1"), value.decode("latin-1")) for name, value in pairs
-        )
-
-    def get(self, name: str) -> str | None:
-        """The first of that name."""
-        return next(iter(self.get_all(name)), None)
-
-    def get_all(self, name: str) -> tuple[str, ...]:
-        name = name.lower()
-        return tuple(value for each, value in self._pairs if each == name)
-
-    @override
-    def __repr__(self) -> str:  # Values may hold credentials.
-        return f"<Headers {', '.join(name for name, _ in self._pairs)}>"
-
-
 class Upgrade:
     """A charge point at the door. Answer it once, by `refuse` or `accept`."""
 
@@ -73,11 +50,11 @@ class Upgrade:
     ) -> None:
         self.path: str = request.path
         """The request's target as it came, percent-encoded (also with a query, or in absolute form)."""
-        self.headers = Headers(request.headers)
         self.subprotocols: tuple[str, ...] = request.proposed_subprotocols
-        self.origin = self.headers.get("origin")
+        origins = (value for name, value in request.headers if name.lower() == b"origin")
+        self.origin: str | None = next((value.decode("latin-1") for value in origins), None)
         self.repairs = tuple(repairs)
-        """What had to be mended in its head, by name (`repair`)."""
+        """What was repaired in its head, by the fault's name (`repair`)."""
         self.remote = reader.stream.remote
         self.tls = tls
         self.answered = False

@@ -6,7 +6,7 @@ import socket
 BACKLOG = 4_096
 
 
-def open_listeners(host: str, port: int, *, backlog: int = BACKLOG) -> list[socket.socket]:
+def open_listeners(host: str, port: int) -> list[socket.socket]:
     """One per address of `host` ("" for all); port 0: any free one. Raises OSError in one clear line."""
     listeners: list[socket.socket] = []
     try:
@@ -24,7 +24,7 @@ def open_listeners(host: str, port: int, *, backlog: int = BACKLOG) -> list[sock
             if port == 0 and len(listeners) > 1:  # The same port on every address.
                 address = (address[0], listeners[0].getsockname()[1], *address[2:])  # noqa: PLW2901  as said
             sock.bind(address)
-            sock.listen(backlog)
+            sock.listen(BACKLOG)
     except OSError as error:
         for sock in listeners:
             sock.close()

@@ -89,7 +89,7 @@ async def test_split_headers_and_a_missing_connection_header() -> None:
         seen.append(upgrade)
         await Echo()(upgrade)
 
-    request = REQUEST.replace(b"Connection: Upgrade\r\n", b"Origin: http://x\r\nX-Two: 1\r\nx-two: 2\r\n")
+    request = REQUEST.replace(b"Connection: Upgrade\r\n", b"ORIGIN: http://x\r\norigin: http://y\r\n")
     request = request.replace(
         b"Protocol: ocpp1.6", b"Protocol: ocpp2.0.1,  foo\r\nSec-WebSocket-Protocol: ocpp1.6"
     )
@@ -103,8 +103,6 @@ async def test_split_headers_and_a_missing_connection_header() -> None:
     assert seen[0].repairs == ("no_connection_upgrade",)
     assert seen[0].subprotocols == ("ocpp2.0.1", "foo", "ocpp1.6")
     assert seen[0].origin == "http://x"
-    assert seen[0].headers.get_all("X-TWO") == ("1", "2")
-    assert seen[0].headers.get("absent") is None
 
 
 async def test_a_refusal_carries_status_text_and_headers() -> None:
