@@ -6,8 +6,8 @@ import structlog
 import trio
 
 from gateway.node import Node
-from gateway.session.close_reasons import RESTARTING
 from gateway.session.session import Session
+from gateway.websocket.close_codes import Close
 from state.errors import StoreUnavailable
 
 log = structlog.get_logger()
@@ -44,5 +44,5 @@ async def drain(node: Node, window_s: float) -> None:
 
 
 async def _goodbye(session: Session) -> None:
-    session.close_soon(RESTARTING)  # Contained: one that fails must not end the others' good order.
+    session.close_soon(Close.RESTARTING)  # Contained: one that fails must not end the others' good order.
     await session.ended.wait()

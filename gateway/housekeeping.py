@@ -7,7 +7,7 @@ import trio
 
 from gateway.node import Node
 from gateway.session import trace
-from gateway.session.close_reasons import REVOKED
+from gateway.websocket.close_codes import Close
 from state import commands, transactions
 from state.commands import sweep
 from state.errors import StateError
@@ -99,7 +99,7 @@ async def audit(node: Node) -> None:
     for session in sessions:
         tenant = session.lease.keys.tenant
         if (tenant, session.attached.token_id) in revoked and tenant not in wiped:
-            session.close_soon(REVOKED)
+            session.close_soon(Close.REVOKED)
 
 
 async def follow_traces(node: Node) -> None:

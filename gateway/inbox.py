@@ -7,8 +7,8 @@ import trio
 
 from gateway.node import Node
 from gateway.session import trace
-from gateway.session.close_reasons import DELETED, DISCONNECTED, REVOKED, SUPERSEDED, Closing
 from gateway.session.session import Session
+from gateway.websocket.close_codes import Close
 from state.errors import StateError
 from state.nodes import inbox
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 BLOCK_MS = 5000
 RETRY_S = 1.0
 
-_CLOSINGS: dict[str, Closing] = {"charge point deleted": DELETED}
+_CLOSINGS: dict[str, Close] = {"charge point deleted": Close.DELETED}
 """By what the admin API tells as its reason; any other is an operator's wish."""
 
 
@@ -57,7 +57,7 @@ def _take(node: Node, message: dict[str, Any]) -> None:
         case "token_revoked":
             for session in node.hub:
                 if _uses(session, message):
-                    session.close_soon(REVOKED)
+                    session.close_soon(Close.REVOKED)
         case kind:
             log.warning("inbox message of an unknown kind", kind=kind)
 
@@ -69,7 +69,7 @@ def _tell(
         case "command":
             session.calls.wake()
         case "disconnect":
-            session.close_soon(_CLOSINGS.get(message.get("reason", ""), DISCONNECTED))
+            session.close_soon(_CLOSINGS.get(message.get("reason", ""), Close.DISCONNECTED))
         case "settings":
             node.background(session.reread_settings)
 
@@ -82,6 +82,6 @@ async def _evict(node: Node, message: dict[str, Any]) -> None:
     """Close our session, and tell the node of the new one when it is gone."""
     session = node.hub.find_holder(message["holder"])
     if session is not None:
-        session.close_soon(SUPERSEDED)
+        session.close_soon(Close.SUPERSEDED)
         await session.ended.wait()
     await node.tell(message["by_node"], {"kind": "evicted_done", "holder": message["holder"]})

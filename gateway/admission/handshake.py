@@ -15,8 +15,8 @@ from gateway.admission import path
 from gateway.handlers.charge_point import now_ms
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS
-from gateway.session.close_reasons import SUPERSEDED
 from gateway.session.session import Session
+from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points
 from state.charge_points import BootStatus, ChargePoint
@@ -195,7 +195,7 @@ async def _predecessor_gone(node: Node, claimed: leases.Claimed) -> None:
         if claimed.previous_node == node.incarnation:
             previous = node.hub.find_holder(claimed.previous_holder)
             if previous is not None:
-                previous.close_soon(SUPERSEDED)
+                previous.close_soon(Close.SUPERSEDED)
                 await previous.ended.wait()
             return
         gone = node.evictions.expect(claimed.previous_holder)

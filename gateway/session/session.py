@@ -18,9 +18,8 @@ from gateway.node import Node
 from gateway.ocpp16.protocol import CallAnswered, CallRefused, Ignored, IncomingCall, Protocol, Reply, Role
 from gateway.ocpp16.registration import NOT_ACCEPTED, REFUSAL, may_receive
 from gateway.session.calls import Calls
-from gateway.session.close_reasons import SUPERSEDED, Closing
 from gateway.session.trace import Recorder
-from gateway.websocket.close_codes import Closed, ConnectionClosed
+from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from state import charge_points
 from state.errors import LeaseLost, StoreUnavailable, Superseded
@@ -55,7 +54,7 @@ class Session:
         self.ended = trio.Event()
         self._answering = False
         self._answered: trio.Event | None = None
-        self._closing: Closing | None = None
+        self._closing: Close | None = None
         self._tolerate(strict=record.strict)
 
     @property
@@ -84,7 +83,7 @@ class Session:
             self.ended.set()
         return closed
 
-    async def close(self, closing: Closing) -> None:
+    async def close(self, closing: Close) -> None:
         """Finish the call at hand, then say goodbye. A second closing changes nothing."""
         if self._closing is not None:
             return
@@ -95,7 +94,7 @@ class Session:
                 await self._answered.wait()  # Of this call alone: the next may follow without a pause.
         await self.connection.close(closing)
 
-    def close_soon(self, closing: Closing) -> None:
+    def close_soon(self, closing: Close) -> None:
         self.node.background(self.close, closing)
 
     async def reread_settings(self) -> None:
@@ -208,7 +207,7 @@ class Session:
             except Exception as again:  # noqa: BLE001  judged below
                 error = again
         if isinstance(error, Superseded):
-            self.close_soon(SUPERSEDED)
+            self.close_soon(Close.SUPERSEDED)
             return b""
         self.node.telemetry.refused_calls[call.action] += 1
         if isinstance(error, StoreUnavailable):
@@ -232,11 +231,11 @@ class Session:
     async def audited(self, fence: leases.Fence) -> None:
         """What a step or the node's audit found of our lease."""
         if fence == "newer":
-            self.close_soon(SUPERSEDED)
+            self.close_soon(Close.SUPERSEDED)
         elif fence == "lost":
             try:
                 await self.readopt()
             except Superseded:
-                self.close_soon(SUPERSEDED)
+                self.close_soon(Close.SUPERSEDED)
             except StoreUnavailable:
                 pass  # The next audit tries again.
