@@ -42,7 +42,7 @@ class Caller:
 
     async def run(self) -> str:
         """Read until the connection ends; returns why it did."""
-        closed = await self._connection.run(self._received)
+        closed = await self._connection.run(self._dispatch)
         return f"{closed.code} {closed.reason}".strip()
 
     async def call(self, request: Message, *, due: float | None = None) -> Any:
@@ -68,7 +68,7 @@ class Caller:
                 self._latencies.record_error(action)
                 raise CallFailed(f"{action}: no answer within {CALL_S:.0f} s")
 
-    async def _received(self, frame: bytes) -> None:
+    async def _dispatch(self, frame: bytes) -> None:
         match self._protocol.receive(frame, trio.current_time()):
             case IncomingCall() as call:
                 if (result := self._serve(call)) is not None:

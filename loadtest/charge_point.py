@@ -34,8 +34,8 @@ class SimulatedChargePoint:
         dice: random.Random,
     ) -> None:
         self._caller = Caller(connection, latencies, self._serve, self._follow_up)
-        self._answers = Responses(self)
-        self._telling = False
+        self._responses = Responses(self)
+        self._sending = False
         self._nursery: trio.Nursery | None = None
         self.id = id_
         self.transaction_id: int | None = None
@@ -86,7 +86,7 @@ class SimulatedChargePoint:
     async def _charge(self, id_tag: str, leave: trio.Event) -> None:
         self._stopping = None
         authorised = await self._caller.call(core.Authorize(id_tag=id_tag))
-        if self._refused("Authorize", id_tag, authorised.id_tag_info):
+        if self._count_refusal("Authorize", id_tag, authorised.id_tag_info):
             return
         await self._become("Preparing")
         started = await self._caller.call(
@@ -95,11 +95,11 @@ class SimulatedChargePoint:
                 id_tag=id_tag,
                 meter_start=int(self._energy_wh),
                 timestamp=now_text(),
-                reservation_id=self._answers.use_reservation(id_tag),
+                reservation_id=self._responses.use_reservation(id_tag),
             )
         )
         self.transaction_id = started.transaction_id
-        if self._refused("StartTransaction", id_tag, started.id_tag_info):
+        if self._count_refusal("StartTransaction", id_tag, started.id_tag_info):
             self._stopping = "DeAuthorized"
         else:
             await self._become("Charging")
@@ -114,11 +114,11 @@ class SimulatedChargePoint:
             )
         )
         self.transaction_id = None
-        self._answers.profiles.end_transaction()
+        self._responses.profiles.end_transaction()
         await self._become("Finishing")
         await self._become(None)
 
-    def _refused(self, action: str, id_tag: str, info: IdTagInfo) -> bool:
+    def _count_refusal(self, action: str, id_tag: str, info: IdTagInfo) -> bool:
         """Whether nobody may charge with the tag; a run that was to measure charging has then failed."""
         if info.status != "Accepted":
             self._failures[f"{action}: the id tag {id_tag} is {info.status}"] += 1
@@ -166,7 +166,7 @@ class SimulatedChargePoint:
         self._status = status
         await self._caller.call(self.status(CONNECTOR))
 
-    # --- What an operator may ask of it, for answers.py --------------------------------------------
+    # --- What an operator may ask of it, for responses.py --------------------------------------------
 
     def start(self, id_tag: str) -> bool:
         if self._id_tag is not None:
@@ -193,7 +193,7 @@ class SimulatedChargePoint:
         )
 
     def status(self, connector: int) -> core.StatusNotification:
-        idle = self._answers.idle_status
+        idle = self._responses.idle_status
         status = (
             (self._status or idle) if connector else ("Unavailable" if idle == "Unavailable" else "Available")
         )
@@ -202,14 +202,14 @@ class SimulatedChargePoint:
         )
 
     def _serve(self, call: IncomingCall) -> Message:
-        return self._answers.answer(call.request)
+        return self._responses.answer(call.request)
 
     def _follow_up(self) -> None:
-        if self._answers.later and not self._telling and self._nursery is not None:
-            self._telling = True
-            self._nursery.start_soon(self._tell)
+        if self._responses.later and not self._sending and self._nursery is not None:
+            self._sending = True
+            self._nursery.start_soon(self._send_later)
 
-    async def _tell(self) -> None:
-        while self._answers.later:
-            await self._caller.call(self._answers.later.pop(0))
-        self._telling = False
+    async def _send_later(self) -> None:
+        while self._responses.later:
+            await self._caller.call(self._responses.later.pop(0))
+        self._sending = False

@@ -25,7 +25,7 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("TriggerMessage", {"requestedMessage": "Heartbeat"}),
     ("GetLocalListVersion", {}),
 )
-IN_FLIGHT_MOST = 2_000
+IN_FLIGHT_MAX = 2_000
 CLIENTS = 16  # A client looks at all its connections with every request.
 GRACE_S = 10.0
 EARLY_S = 0.5
@@ -100,12 +100,12 @@ class CommandLoad:
                     break
                 id_ = self._dice.choice(crowded if self._dice.random() < 0.5 else charge_points)
                 command = SentCommand(kind, id_, *self._dice.choice(COMMANDS), due=due)
-                if self._in_flight >= IN_FLIGHT_MOST:
+                if self._in_flight >= IN_FLIGHT_MAX:
                     self.outcomes[kind]["not sent, as too many wait already"] += 1
                 else:
-                    nursery.start_soon(self._one, clients[count % CLIENTS], command)
+                    nursery.start_soon(self._send, clients[count % CLIENTS], command)
 
-    async def _one(self, client: httpx.AsyncClient, command: SentCommand) -> None:
+    async def _send(self, client: httpx.AsyncClient, command: SentCommand) -> None:
         kind = command.kind
         sent = trio.current_time()
         self._in_flight += 1

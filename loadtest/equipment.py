@@ -7,7 +7,7 @@ from loadtest.now import now_text
 
 CONNECTOR = 1
 VOLTS, MOST_AMPERES = 230.0, 32.0
-LIST_MOST, PROFILES_MOST, CERTIFICATES_MOST = 100, 16, 8
+LIST_MAX, PROFILES_MAX, CERTIFICATES_MAX = 100, 16, 8
 
 
 class LocalList:
@@ -34,7 +34,7 @@ class LocalList:
                 return local_auth.SendLocalListResult(status="Failed")
             else:
                 kept.pop(folded, None)
-        if request.list_version <= 0 or len(kept) > LIST_MOST:
+        if request.list_version <= 0 or len(kept) > LIST_MAX:
             return local_auth.SendLocalListResult(status="Failed")
         self._entries, self._version = kept, request.list_version
         return local_auth.SendLocalListResult(status="Accepted")
@@ -63,7 +63,7 @@ class Profiles:
             and (one[0], one[1].charging_profile_purpose, one[1].stack_level)
             != (connector, purpose, profile.stack_level)
         }
-        if not fits or len(kept) >= PROFILES_MOST:
+        if not fits or len(kept) >= PROFILES_MAX:
             return smart_charging.SetChargingProfileResult(status="Rejected")
         self._profiles = kept | {profile.charging_profile_id: (connector, profile)}
         return smart_charging.SetChargingProfileResult(status="Accepted")
@@ -77,7 +77,7 @@ class Profiles:
     def clear(
         self, request: smart_charging.ClearChargingProfile
     ) -> smart_charging.ClearChargingProfileResult:
-        def meant(id_: int, connector: int, profile: ChargingProfile) -> bool:
+        def matches(id_: int, connector: int, profile: ChargingProfile) -> bool:
             if request.id is not None:
                 return id_ == request.id
             return (
@@ -86,7 +86,9 @@ class Profiles:
                 and request.stack_level in {None, profile.stack_level}
             )
 
-        gone = [id_ for id_, (connector, profile) in self._profiles.items() if meant(id_, connector, profile)]
+        gone = [
+            id_ for id_, (connector, profile) in self._profiles.items() if matches(id_, connector, profile)
+        ]
         for id_ in gone:
             del self._profiles[id_]
         return smart_charging.ClearChargingProfileResult(status="Accepted" if gone else "Unknown")
@@ -115,13 +117,13 @@ class CertificateStore:
 
     def install(self, request: security.InstallCertificate) -> security.InstallCertificateResult:
         found = certificates.hash_data(request.certificate)
-        if found is None or len(self._roots) >= CERTIFICATES_MOST:
+        if found is None or len(self._roots) >= CERTIFICATES_MAX:
             return security.InstallCertificateResult(status="Rejected")
         if (request.certificate_type, found) not in self._roots:
             self._roots.append((request.certificate_type, found))
         return security.InstallCertificateResult(status="Accepted")
 
-    def installed(
+    def list_installed(
         self, request: security.GetInstalledCertificateIds
     ) -> security.GetInstalledCertificateIdsResult:
         found = tuple(one for use, one in self._roots if use == request.certificate_type)

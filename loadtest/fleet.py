@@ -81,9 +81,9 @@ class Fleet:
                     for index in range(plan.silent + plan.charge_points):
                         await trio.sleep_until(began + index / plan.connect_rate)
                         if index < plan.silent:
-                            silent.start_soon(self._one_silent, index)
+                            silent.start_soon(self._run_silent, index)
                         else:
-                            fleet.start_soon(self._one, index - plan.silent)
+                            fleet.start_soon(self._run_charge_point, index - plan.silent)
                     if self.commands is not None:
                         fleet.start_soon(self._command, self.commands)
                     fleet.cancel_scope.deadline = trio.current_time() + plan.duration_s + self._leave_s
@@ -114,11 +114,11 @@ class Fleet:
         return connect(
             self.plan.url.replace("{id}", id_),
             ssl_context=self._tls,
-            source_address=_source(index, self.plan.source_addresses),
+            source_address=_source_address(index, self.plan.source_addresses),
             limits=Limits(ping_interval_s=0),
         )
 
-    async def _one_silent(self, index: int) -> None:
+    async def _run_silent(self, index: int) -> None:
         try:
             async with self._connect(self._silent_id(index), index) as connection:
                 async with trio.open_nursery() as nursery:
@@ -127,9 +127,9 @@ class Fleet:
                     nursery.cancel_scope.cancel()
                 await connection.close(Close.LOAD_TEST_OVER)
         except* _FAILURES as failed:
-            self._failed(failed.exceptions)
+            self._count_failures(failed.exceptions)
 
-    async def _one(self, index: int) -> None:
+    async def _run_charge_point(self, index: int) -> None:
         plan, booted, leave = self.plan, trio.Event(), trio.Event()
         id_ = self._id(index)
         try:
@@ -146,18 +146,18 @@ class Fleet:
                 )
                 try:
                     async with trio.open_nursery() as nursery:
-                        nursery.start_soon(self._time, booted, leave)
+                        nursery.start_soon(self._time_leave, booted, leave)
                         await charge_point.run(booted=booted, leave=leave)
                         nursery.cancel_scope.cancel()
                 finally:
                     self.connected -= 1
                 await connection.close(Close.LOAD_TEST_OVER)
         except* _FAILURES as failed:
-            self._failed(failed.exceptions)
+            self._count_failures(failed.exceptions)
         self.ended += 1
         self._count()
 
-    async def _time(self, booted: trio.Event, leave: trio.Event) -> None:
+    async def _time_leave(self, booted: trio.Event, leave: trio.Event) -> None:
         """Each leaves as long after its own boot, so that they do not all stop in one moment."""
         await booted.wait()
         self.booted += 1
@@ -175,11 +175,11 @@ class Fleet:
         if self.ended >= self.plan.charge_points:
             self._first_leaves.set()
 
-    def _failed(self, errors: Iterable[BaseException]) -> None:
+    def _count_failures(self, errors: Iterable[BaseException]) -> None:
         for error in errors:
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]  # noqa: PLW2901  unwrapped
-            self.failures[_said(error)[:200]] += 1
+            self.failures[_describe(error)[:200]] += 1
 
     @property
     def failed(self) -> Counter[str]:
@@ -199,7 +199,7 @@ class Fleet:
             self._lags.append(trio.current_time() - due)
 
 
-def _said(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     match error:
         case UpgradeRefused(status=0):  # nobody said a number: it hung up
             return f"refused: {error.text}"
@@ -213,6 +213,6 @@ def _said(error: BaseException) -> str:
             return f"{type(error).__name__}: {error}"
 
 
-def _source(index: int, addresses: int) -> str | None:
+def _source_address(index: int, addresses: int) -> str | None:
     """Beyond 28,000 connections, one source address has no ports left: spread them over 127.0.0.x."""
     return f"127.0.0.{2 + index % addresses}" if addresses else None

@@ -89,7 +89,7 @@ class Options:
             raise BadOptions("--url must contain {id}, where each charge point's own id goes")
         if not _is_url(self.url, {"ws", "wss"}):
             raise BadOptions("--url must begin with ws:// or wss:// and a host, and a port is a number")
-        tls = self._trusted() if self.url.startswith("wss:") else None
+        tls = self._tls_context() if self.url.startswith("wss:") else None
         plan = Plan(
             url=self.url,
             charge_points=self.charge_points,
@@ -104,7 +104,7 @@ class Options:
         )
         return Fleet(plan, tls, self._target() if self.commands_per_second else None)
 
-    def _trusted(self) -> ssl.SSLContext:
+    def _tls_context(self) -> ssl.SSLContext:
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except OSError as error:
@@ -130,7 +130,7 @@ class Options:
             api_key=api_key,
             per_second=self.commands_per_second,
             timeout_s=self.command_timeout,
-            tls=self._trusted(),
+            tls=self._tls_context(),
         )
 
     def _tenant(self) -> str:

@@ -19,10 +19,10 @@ from gateway.ocpp16.messages import (
 )
 from gateway.ocpp16.messages.types import Message
 from loadtest import certificates
-from loadtest.equipment import CONNECTOR, LIST_MOST, PROFILES_MOST, CertificateStore, LocalList, Profiles
+from loadtest.equipment import CONNECTOR, LIST_MAX, PROFILES_MAX, CertificateStore, LocalList, Profiles
 from loadtest.now import now_ms
 
-LATER_MOST = 32
+LATER_MAX = 32
 VENDOR = "csms"
 
 
@@ -68,10 +68,10 @@ class Responses:
         """What the connector is while nobody charges."""
         if not self.available:
             return "Unavailable"
-        return "Available" if self.reserved is None else "Reserved"
+        return "Available" if self.held_reservation is None else "Reserved"
 
     @property
-    def reserved(self) -> reservation.ReserveNow | None:
+    def held_reservation(self) -> reservation.ReserveNow | None:
         held = self._reservation
         if held is not None and (timestamps.parse(held.expiry_date).ms or 0) <= now_ms():
             held = self._reservation = None
@@ -79,15 +79,15 @@ class Responses:
 
     def use_reservation(self, id_tag: str) -> int | None:
         """Say which reservation the start that comes now uses up."""
-        held = self.reserved
+        held = self.held_reservation
         if held is None or held.id_tag.lower() != id_tag.lower():
             return None
         self._reservation = None
         return held.reservation_id
 
-    def _then(self, *messages: Message) -> bool:
+    def _queue(self, *messages: Message) -> bool:
         """False: too much is still to be told."""
-        if len(self.later) + len(messages) > LATER_MOST:
+        if len(self.later) + len(messages) > LATER_MAX:
             return False
         self.later.extend(messages)
         return True
@@ -100,7 +100,7 @@ class Responses:
         self.available = request.type == "Operative"
         if self.day.transaction_id is not None:
             return core.ChangeAvailabilityResult(status="Scheduled")
-        self._then(*(self.day.status(number) for number in {request.connector_id, CONNECTOR}))
+        self._queue(*(self.day.status(number) for number in {request.connector_id, CONNECTOR}))
         return core.ChangeAvailabilityResult(status="Accepted")
 
     def change_configuration(self, request: core.ChangeConfiguration) -> Message:
@@ -139,7 +139,7 @@ class Responses:
         return core.DataTransferResult(status="Accepted", data=request.data)
 
     def remote_start(self, request: core.RemoteStartTransaction) -> Message:
-        held = self.reserved
+        held = self.held_reservation
         ours = held is None or held.id_tag.lower() == request.id_tag.lower()
         may = self.available and ours and request.connector_id in {None, CONNECTOR}
         status: core.AcceptedOrRejected = "Accepted" if may and self.day.start(request.id_tag) else "Rejected"
@@ -164,12 +164,12 @@ class Responses:
 
     def update_firmware(self, _request: firmware.UpdateFirmware) -> Message:
         steps: tuple[firmware.FirmwareStatus, ...] = ("Downloading", "Downloaded", "Installing", "Installed")
-        self._then(*(firmware.FirmwareStatusNotification(status=step) for step in steps))
+        self._queue(*(firmware.FirmwareStatusNotification(status=step) for step in steps))
         return firmware.UpdateFirmwareResult()
 
     def get_diagnostics(self, _request: firmware.GetDiagnostics) -> Message:
         steps: tuple[firmware.DiagnosticsStatus, ...] = ("Uploading", "Uploaded")
-        if not self._then(*(firmware.DiagnosticsStatusNotification(status=step) for step in steps)):
+        if not self._queue(*(firmware.DiagnosticsStatusNotification(status=step) for step in steps)):
             return firmware.GetDiagnosticsResult()
         return firmware.GetDiagnosticsResult(file_name="diagnostics.zip")
 
@@ -183,7 +183,7 @@ class Responses:
             "Installing",
             "Installed",
         )
-        told = self._then(
+        told = self._queue(
             *(
                 security.SignedFirmwareStatusNotification(status=step, request_id=request.request_id)
                 for step in steps
@@ -193,7 +193,7 @@ class Responses:
 
     def get_log(self, request: security.GetLog) -> Message:
         steps: tuple[security.UploadLogStatus, ...] = ("Uploading", "Uploaded")
-        if not self._then(
+        if not self._queue(
             *(security.LogStatusNotification(status=step, request_id=request.request_id) for step in steps)
         ):
             return security.GetLogResult(status="Rejected")
@@ -202,7 +202,7 @@ class Responses:
     # --- Reservations ------------------------------------------------------------------------------
 
     def reserve(self, request: reservation.ReserveNow) -> Message:
-        held = self.reserved
+        held = self.held_reservation
         if request.connector_id not in {0, CONNECTOR}:
             return reservation.ReserveNowResult(status="Rejected")
         if not self.available:
@@ -211,22 +211,22 @@ class Responses:
         if another or self.day.transaction_id is not None:
             return reservation.ReserveNowResult(status="Occupied")
         self._reservation = request
-        self._then(self.day.status(CONNECTOR))
+        self._queue(self.day.status(CONNECTOR))
         return reservation.ReserveNowResult(status="Accepted")
 
     def cancel(self, request: reservation.CancelReservation) -> Message:
-        held = self.reserved
+        held = self.held_reservation
         if held is None or held.reservation_id != request.reservation_id:
             return reservation.CancelReservationResult(status="Rejected")
         self._reservation = None
-        self._then(self.day.status(CONNECTOR))
+        self._queue(self.day.status(CONNECTOR))
         return reservation.CancelReservationResult(status="Accepted")
 
     # --- Triggers ----------------------------------------------------------------------------------
 
     def trigger(self, request: remote_trigger.TriggerMessage) -> Message:
-        told = request.connector_id in {None, CONNECTOR} and self._then(
-            *self._triggered(request.requested_message, request.connector_id)
+        told = request.connector_id in {None, CONNECTOR} and self._queue(
+            *self._messages_for(request.requested_message, request.connector_id)
         )
         return remote_trigger.TriggerMessageResult(status="Accepted" if told else "Rejected")
 
@@ -234,12 +234,12 @@ class Responses:
         action: str = request.requested_message
         if action == "FirmwareStatusNotification":
             action = "SignedFirmwareStatusNotification"
-        told = request.connector_id in {None, CONNECTOR} and self._then(
-            *self._triggered(action, request.connector_id)
+        told = request.connector_id in {None, CONNECTOR} and self._queue(
+            *self._messages_for(action, request.connector_id)
         )
         return security.ExtendedTriggerMessageResult(status="Accepted" if told else "Rejected")
 
-    def _triggered(self, action: str, connector: int | None) -> tuple[Message, ...]:
+    def _messages_for(self, action: str, connector: int | None) -> tuple[Message, ...]:
         match action:
             case "BootNotification":
                 return (self.day.booting(),)
@@ -265,10 +265,10 @@ _SETTINGS: dict[str, tuple[str, bool]] = {
     "ConnectionTimeOut": ("60", False),
     "HeartbeatInterval": ("300", False),
     "LocalAuthListEnabled": ("true", False),
-    "MaxChargingProfilesInstalled": (str(PROFILES_MOST), True),
+    "MaxChargingProfilesInstalled": (str(PROFILES_MAX), True),
     "MeterValueSampleInterval": ("60", False),
     "NumberOfConnectors": ("1", True),
-    "SendLocalListMaxLength": (str(LIST_MOST), True),
+    "SendLocalListMaxLength": (str(LIST_MAX), True),
     "SupportedFeatureProfiles": (
         "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger",
         True,
@@ -307,7 +307,7 @@ _TABLE: dict[type[Message], Callable[[Responses, Any], Message]] = {
     security.CertificateSigned: Responses.certificate_signed,
     security.DeleteCertificate: lambda ours, request: ours.roots.delete(request),
     security.ExtendedTriggerMessage: Responses.extended_trigger,
-    security.GetInstalledCertificateIds: lambda ours, request: ours.roots.installed(request),
+    security.GetInstalledCertificateIds: lambda ours, request: ours.roots.list_installed(request),
     security.GetLog: Responses.get_log,
     security.InstallCertificate: lambda ours, request: ours.roots.install(request),
     security.SignedUpdateFirmware: Responses.signed_update,

@@ -17,8 +17,8 @@ from gateway.ocpp16.faults import repairs
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import Message, MeterValue, SampledValue
 from loadtest import responses
-from loadtest.equipment import CERTIFICATES_MOST, LIST_MOST, PROFILES_MOST
-from loadtest.responses import LATER_MOST, Responses
+from loadtest.equipment import CERTIFICATES_MAX, LIST_MAX, PROFILES_MAX
+from loadtest.responses import LATER_MAX, Responses
 from tests.gateway.ocpp16.test_against_schemas import generate, schema
 
 ASKED = sent_by(Sender.CENTRAL_SYSTEM)
@@ -109,7 +109,7 @@ def test_whatever_is_asked_the_answer_is_valid(action: str, ours: Responses) -> 
             generate(node, rng, full=round_ % 3 == 0)
         )
         told(ours.answer(repairs.read_strictly(ACTIONS[action].request, payload)), "Response")
-        assert len(ours.later) <= LATER_MOST
+        assert len(ours.later) <= LATER_MAX
     followed(ours)
 
 
@@ -200,7 +200,7 @@ def test_a_local_list_goes_by_its_version(ours: Responses) -> None:
     assert send(4, "Differential", "C", taken_off=("a", "nobody")) == "Accepted"
     assert send(5, "Full", taken_off=("A",)) == "Failed"
     assert send(0, "Full", "A") == "Failed"
-    assert send(6, "Full", *map(str, range(LIST_MOST + 1))) == "Failed"
+    assert send(6, "Full", *map(str, range(LIST_MAX + 1))) == "Failed"
     assert version() == 4
     assert ask(ours, "SendLocalList", listVersion=9, updateType="Full") == {"status": "Accepted"}
     assert version() == 0
@@ -232,11 +232,11 @@ def test_a_triggered_message_comes(ours: Responses) -> None:
 
 def test_it_promises_no_more_than_it_can_tell(ours: Responses) -> None:
     statuses = [ask(ours, "TriggerMessage", requestedMessage="Heartbeat")["status"] for _ in range(40)]
-    assert statuses == ["Accepted"] * LATER_MOST + ["Rejected"] * (40 - LATER_MOST)
+    assert statuses == ["Accepted"] * LATER_MAX + ["Rejected"] * (40 - LATER_MAX)
     log = {"log": {"remoteLocation": "x"}, "logType": "SecurityLog", "requestId": 1}
     assert ask(ours, "GetLog", **log) == {"status": "Rejected"}
     assert ask(ours, "GetDiagnostics", location="ftp://x") == {}
-    assert len(ours.later) == LATER_MOST
+    assert len(ours.later) == LATER_MAX
 
 
 def test_jobs_are_told_of_to_their_end(ours: Responses, root: str) -> None:
@@ -298,7 +298,7 @@ def test_charging_profiles_have_room_and_replace_each_other(ours: Responses, day
     assert put(1, chargingProfilePurpose="TxProfile", transactionId=8) == "Rejected"
     ours.profiles.end_transaction()
     assert clear() == "Unknown"
-    for number in range(PROFILES_MOST):
+    for number in range(PROFILES_MAX):
         assert put(1, chargingProfileId=number, stackLevel=number) == "Accepted"
     assert put(1, chargingProfileId=99, stackLevel=99) == "Rejected"
     assert clear() == "Accepted"
@@ -330,7 +330,7 @@ def test_certificates_are_named_by_their_hashes(ours: Responses, root: str) -> N
     assert ask(ours, "DeleteCertificate", certificateHashData=named) == {"status": "NotFound"}
     assert ask(ours, "CertificateSigned", certificateChain=root) == {"status": "Accepted"}
     assert ask(ours, "CertificateSigned", certificateChain="none") == {"status": "Rejected"}
-    for _ in range(CERTIFICATES_MOST):
+    for _ in range(CERTIFICATES_MAX):
         pem = trustme.CA().cert_pem.bytes().decode()
         assert ask(ours, "InstallCertificate", **use, certificate=pem) == {"status": "Accepted"}
     assert ask(ours, "InstallCertificate", **use, certificate=root) == {"status": "Rejected"}
