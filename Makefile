@@ -9,8 +9,8 @@ help: ## Show this list.
 setup: ## Make .venv with the pinned packages.
 	@.ci/setup
 
-run: setup ## Start everything on this machine; Ctrl-C stops it.
-	@$(PYTHON) -m admin up
+run: setup ## Start everything on this machine; Ctrl-C stops it. Options: ARGS="--ports 0".
+	@.venv/bin/csms up $(ARGS)
 
 test: check ## Check, then run every test that is not slow.
 	@$(PYTHON) -m pytest -m "not slow" $(ARGS)
@@ -51,6 +51,7 @@ tls-scan: setup ## Show what sslscan finds of the wss listener (needs make debia
 
 lock: ## Pin the newest versions anew (needs uv).
 	uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev pyproject.toml -o .ci/requirements.txt
+	echo uv | uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate - -o .ci/uv.txt
 
 clean: ## Remove .venv and caches.
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-uv .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,176 @@
+"""`.ci/setup` in a hurry and on machines that lack something, with pretended programs; and `make run`."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE_S = 60.0
+TOOLS = ("bash", "cat", "chmod", "cksum", "cp", "dirname", "env", "flock", "mkdir", "rm", "sleep", "true")
+MESSAGE = "csms needs Python 3.13 or newer, and none was found on PATH, in pyenv or in uv."
+
+# It makes a .venv of itself. Where pip would work it waits for the test, a minute at most.
+PYTHON = """\
+case "$*" in
+    *_base_executable*) echo "$0" ;;
+    *" venv .venv") echo venv >>steps; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+    *" pip install "*) echo pip >>steps; for _ in {1..6000}; do [ -e go ] && break; sleep 0.01; done ;;
+esac
+"""
+OLD_PYTHON = """\
+case "$*" in
+    "-m pip --version") ;;
+    "-m pip install "*" --target .venv-uv -r .ci/uv.txt") mkdir -p .venv-uv/bin; cp its-uv .venv-uv/bin/uv ;;
+    *) exit 1 ;;
+esac
+"""
+UV = """\
+case "$*" in
+    "python install 3.13") cp its-python fetched ;;
+    "python find >=3.13") [ -e fetched ] && echo "$PWD/fetched" ;;
+esac
+"""
+UV_WITHOUT_NETWORK = """\
+[ "$2" = install ] && echo "error: failed to download" >&2
+exit 1
+"""
+
+
+class Clone:
+    """A directory with `.ci/setup`, and a PATH with the basic tools and what a test adds."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "clone"
+        self.bin = directory / "bin"
+        self.bin.mkdir()
+        for tool in TOOLS:
+            found = shutil.which(tool)
+            assert found, f"{tool} is missing"
+            (self.bin / tool).symlink_to(found)
+        (self.root / ".ci").mkdir(parents=True)
+        for name in (".ci/setup", ".ci/requirements.txt", ".ci/uv.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, self.root / name)
+
+    def write(self, path: Path, program: str) -> None:
+        path.write_text(f"#!{self.bin}/bash\n{program}")
+        path.chmod(0o755)
+
+    def start(self) -> "subprocess.Popen[str]":
+        env = {"PATH": str(self.bin), "HOME": str(self.root), "PYENV_ROOT": "/does/not/exist"}
+        return subprocess.Popen(
+            [self.root / ".ci/setup"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
+        )
+
+    def run(self) -> tuple[int, str]:
+        (self.root / "go").touch()
+        process = self.start()
+        said, _ = process.communicate(timeout=DEADLINE_S)
+        return process.returncode, said
+
+    def steps(self) -> list[str]:
+        path = self.root / "steps"
+        return path.read_text().split() if path.exists() else []
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone(tmp_path)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_two_at_once_set_up_one_after_the_other(clone: Clone) -> None:
+    clone.write(clone.bin / "python3.13", PYTHON)
+    with clone.start() as first:
+        wait_until(lambda: "pip" in clone.steps())
+        with clone.start() as second:
+            assert second.stdout is not None
+            assert second.stdout.readline() == "Another make is setting up .venv; waiting for it.\n"
+            (clone.root / "go").touch()
+            assert second.stdout.read() == ""
+        assert first.wait(DEADLINE_S) == second.returncode == 0
+    assert clone.steps() == ["venv", "pip", "pip"]
+
+
+def test_nothing_is_done_twice(clone: Clone) -> None:
+    clone.write(clone.bin / "python3.13", PYTHON)
+    assert clone.run()[0] == 0
+    assert clone.run() == (0, "")
+    assert clone.steps() == ["venv", "pip", "pip"]
+
+
+def test_a_setup_that_was_broken_off_begins_anew(clone: Clone) -> None:
+    clone.write(clone.bin / "python3.13", PYTHON)
+    with clone.start() as process:
+        wait_until(lambda: "pip" in clone.steps())
+        process.kill()
+        (clone.root / "go").touch()  # For what it had started, which keeps the lock.
+    assert clone.run()[0] == 0
+    assert clone.steps() == ["venv", "pip", "venv", "pip", "pip"]
+
+
+def test_uv_fetches_a_python(clone: Clone) -> None:
+    clone.write(clone.bin / "uv", UV)
+    clone.write(clone.root / "its-python", PYTHON)
+    code, said = clone.run()
+    assert code == 0, said
+    assert "Found no Python 3.13 or newer: letting uv fetch one." in said
+    assert clone.steps() == ["venv", "pip", "pip"]
+
+
+def test_uv_is_installed_by_an_older_python(clone: Clone) -> None:
+    clone.write(clone.bin / "python3", OLD_PYTHON)
+    clone.write(clone.root / "its-uv", UV)
+    clone.write(clone.root / "its-python", PYTHON)
+    code, said = clone.run()
+    assert code == 0, said
+    assert "Installing uv into .venv-uv." in said
+    assert clone.steps() == ["venv", "pip", "pip"]
+
+
+def test_a_python_that_cannot_be_fetched_is_asked_for(clone: Clone) -> None:
+    clone.write(clone.bin / "uv", UV_WITHOUT_NETWORK)
+    code, said = clone.run()
+    assert code == 1
+    assert "error: failed to download" in said
+    assert MESSAGE in said
+
+
+def test_a_machine_without_any_python_is_told_what_to_install(clone: Clone) -> None:
+    code, said = clone.run()
+    assert code == 1
+    assert MESSAGE in said
+
+
+def test_make_run_takes_options_and_ends_by_an_interrupt(tmp_path: Path) -> None:
+    arguments = f"--json --ports 0 --data-dir {tmp_path / 'data'}"
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS")
+    env = {name: value for name, value in os.environ.items() if name not in outer}
+    # Set-up is old: it would replace the .venv that we run in, were that not up to date.
+    argv = ["make", "--old-file=setup", "run", f"ARGS={arguments}"]
+    with subprocess.Popen(
+        argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    ) as process:
+        try:
+            assert process.stdout is not None
+            said = json.loads(process.stdout.readline())
+            assert not said["ws"].endswith(":8180")
+            assert said["data_dir"] == str(tmp_path / "data")
+            os.killpg(process.pid, signal.SIGINT)
+            _, errors = process.communicate(timeout=DEADLINE_S)
+            assert "Traceback" not in errors
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
