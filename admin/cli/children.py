@@ -2,7 +2,7 @@
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -20,36 +20,27 @@ _GATEWAY_GRACE_S = 6.0
 _ADMIN_STOP_S = 3.0
 
 
-class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """Zero: a free one. The admin process' probes have `health`, those of the workers the ports behind it."""
-
-    ws: int = 8180
-    wss: int = 8443
-    admin: int = 8080
-    health: int = 9180
-
-
 class HeldPorts:
     """Every port of one `csms up`, ours from here to `close`."""
 
-    def __init__(self, wanted: Ports, workers: int) -> None:
-        """Raise PortOccupied where somebody else listens."""
+    def __init__(self, first: int | None, workers: int) -> None:
+        """Hold `first` and the ports after it, free ones for 0, the usual ones for None.
+
+        Raises PortOccupied where somebody else listens.
+        """
+        probes = [f"probes of gateway {number}" for number in range(1, workers + 1)]
+        purposes = ["ws", "wss", "the admin API", "probes of the admin process", *probes]
+        wanted = [8180, 8443, 8080, *range(9180, 9181 + workers)]
+        if first is not None:
+            wanted = [first and first + number for number in range(len(purposes))]
         with ExitStack() as stack:
-
-            def hold(port: int, purpose: str) -> int:
-                held = HeldPort(HOST, port, purpose)
-                stack.callback(held.close)
-                return held.port
-
-            self.ws = hold(wanted.ws, "ws")
-            self.wss = hold(wanted.wss, "wss")
-            self.admin = hold(wanted.admin, "the admin API")
-            first = wanted.health
-            self.admin_health = hold(first, "probes of the admin process")
-            self.gateway_health = [
-                hold(first and first + number, f"probes of gateway {number}")
-                for number in range(1, workers + 1)
+            held = [
+                stack.enter_context(closing(HeldPort(HOST, port, purpose)))
+                for port, purpose in zip(wanted, purposes, strict=True)
             ]
+            self.ws, self.wss, self.admin, self.admin_health, *self.gateway_health = (
+                each.port for each in held
+            )
             self.close = stack.pop_all().close
 
 

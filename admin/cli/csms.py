@@ -6,13 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
 
-import cyclopts
 import trio
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from admin.cli import api_keys, ready, up
-from admin.cli.children import Ports
 from admin.cli.failures import said_in_one_line
 from admin.cli.processes import replace_us_by
 from admin.cli.stderr import never_blocking
@@ -49,23 +47,11 @@ type Config = Annotated[
 ]
 
 
-def _ports(_type: object, tokens: list[cyclopts.Token] | tuple[cyclopts.Token, ...]) -> Ports:
-    parts = tokens[0].value.split(",")
-    if parts == ["0"]:
-        return Ports(ws=0, wss=0, admin=0, health=0)
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) < 65_536 for part in parts):
-        raise ValueError("expected 0, or three port numbers as WS,WSS,ADMIN")
-    ws, wss, admin = map(int, parts)
-    return Ports(ws=ws, wss=wss, admin=admin)
-
-
 @app.command(name="up")
 def up_command(
     *,
     data_dir: Path = Path("csms-data"),
-    ports: Annotated[
-        Ports, Parameter(converter=_ports, n_tokens=1, accepts_keys=False, show_default=False)
-    ] = Ports(),  # noqa: B008  frozen
+    ports: Annotated[int | None, Parameter(validator=Number(gte=0, lte=65_468))] = None,
     workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1,
     redis: Annotated[str | None, Parameter(env_var="CSMS__STORE__URL", show_default=False)] = None,
     drain_seconds: Annotated[float, Parameter(validator=Number(gte=0, lte=600))] = 1.0,
@@ -83,8 +69,9 @@ def up_command(
     data_dir
         Where everything is kept. Made if it is not there; one `csms up` at a time may use it.
     ports
-        Ports of ws, wss and the admin API as `WS,WSS,ADMIN` (8180,8443,8080 if not given), or `0` for free
-        ones. Probes and metrics have 9180 (admin), 9181 and so on (one for each worker), or free ones too.
+        The first port. The others follow it: ws, wss, the admin API, then probes and metrics of the admin
+        process and of each worker; with `0` all are free ones. If not given: 8180, 8443, 8080, and from 9180
+        on for probes and metrics.
     workers
         Gateway processes that share the charge points. One for each processor core is a good number.
     redis
@@ -100,7 +87,7 @@ def up_command(
     """
     options = up.UpOptions(
         data_dir=data_dir,
-        ports=ports,
+        first_port=ports,
         workers=workers,
         redis=redis,
         drain_s=drain_seconds,

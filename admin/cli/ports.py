@@ -29,8 +29,8 @@ class HeldPort:
             self._socket.close()
             why = "is occupied" if error.errno == EADDRINUSE else f"cannot be had: {error.strerror}"
             raise PortOccupied(
-                f"port {port} for {purpose} {why}; stop what listens there, or choose others with --ports "
-                "(--ports 0: free ones)"
+                f"port {port} for {purpose} {why}; stop what listens there, or move all ports, also those of "
+                "probes, with --ports (--ports 0: free ones)"
             ) from None
         self.port: int = self._socket.getsockname()[1]
 

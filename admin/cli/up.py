@@ -11,7 +11,7 @@ import trio
 
 from admin.cli import data_dir, greeting
 from admin.cli.addresses import Addresses
-from admin.cli.children import HeldPorts, Ports, Site, programs
+from admin.cli.children import HeldPorts, Site, programs
 from admin.cli.demo import Demo, ensure_demo
 from admin.cli.development_ca import DevelopmentCa, ensure_development_ca
 from admin.cli.stopping import Stop, bounded_stop
@@ -27,7 +27,7 @@ _STORE_WAIT_S = 3.0
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
-    ports: Ports = Ports()
+    first_port: int | None = None
     workers: int = 1
     drain_s: float = 1.0
     redis: str | None = None
@@ -43,7 +43,7 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
     """
     with (
         data_dir.opened(options.data_dir) as directory,
-        closing(HeldPorts(options.ports, options.workers)) as ports,
+        closing(HeldPorts(options.first_port, options.workers)) as ports,
     ):
         pepper_file = directory / "pepper"
         pepper = data_dir.kept_secret(pepper_file).encode()

@@ -57,12 +57,12 @@ def test_a_wrong_option_is_no_traceback() -> None:
     assert "--ports" in done.stderr + done.stdout
 
 
-@pytest.mark.parametrize("ports", ["1,2", "a", "1,2,99999", "-1"])
+@pytest.mark.parametrize("ports", ["1,2", "a", "65469", "-1"])
 def test_wrong_ports_are_explained(ports: str) -> None:
     done = csms("up", f"--ports={ports}")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr + done.stdout
-    assert "WS,WSS,ADMIN" in done.stderr + done.stdout
+    assert "--ports" in done.stderr + done.stdout
 
 
 def test_an_api_key_is_made_listed_and_revoked(config: Path) -> None:

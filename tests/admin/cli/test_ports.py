@@ -1,10 +1,12 @@
 import socket
 from contextlib import closing
+from typing import ClassVar
 
 import pytest
 import trio
 
-from admin.cli.children import HeldPorts, Ports
+from admin.cli import children
+from admin.cli.children import HeldPorts
 from admin.cli.ports import HeldPort, PortOccupied
 
 
@@ -56,11 +58,52 @@ def test_an_occupied_port_is_named_even_if_it_could_be_shared(option: int) -> No
 
 
 def test_all_ports_of_a_start_differ_and_are_let_go() -> None:
-    with closing(HeldPorts(Ports(ws=0, wss=0, admin=0, health=0), 3)) as held:
+    with closing(HeldPorts(0, 3)) as held:
         ports = [held.ws, held.wss, held.admin, held.admin_health, *held.gateway_health]
         assert len(set(ports)) == 7
     for port in ports:
         listener(port, socket.SO_REUSEADDR).close()
+
+
+class Imagined:
+    """In place of HeldPort, so that it matters to nobody who else listens on this machine."""
+
+    occupied: int | None = None
+    held: ClassVar[list[int]] = []
+
+    def __init__(self, _host: str, port: int, purpose: str) -> None:
+        if port == self.occupied:
+            raise PortOccupied(f"{port} {purpose}")
+        self.port = port
+        self.held.append(port)
+
+    def close(self) -> None:
+        self.held.remove(self.port)
+
+
+@pytest.mark.parametrize(
+    ("first", "ports"),
+    [
+        (None, [8180, 8443, 8080, 9180, 9181, 9182]),
+        (9000, [9000, 9001, 9002, 9003, 9004, 9005]),
+    ],
+)
+def test_all_ports_follow_the_first(
+    first: int | None, ports: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "HeldPort", Imagined)
+    with closing(HeldPorts(first, 2)) as held:
+        assert [held.ws, held.wss, held.admin, held.admin_health, *held.gateway_health] == ports
+        assert Imagined.held == ports
+    assert Imagined.held == []
+
+
+def test_an_occupied_port_lets_go_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "HeldPort", Imagined)
+    monkeypatch.setattr(Imagined, "occupied", 9004)
+    with pytest.raises(PortOccupied, match="9004 probes of gateway 1"):
+        HeldPorts(9000, 2)
+    assert Imagined.held == []
 
 
 async def test_probes_listen_on_a_held_port() -> None:

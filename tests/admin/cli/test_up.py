@@ -111,8 +111,9 @@ def test_another_on_the_same_directory_says_so(running: UpProcess) -> None:
 
 def test_an_occupied_port_is_named(running: UpProcess, tmp_path: Path) -> None:
     port = running.said["ws"].rpartition(":")[2]
-    done = csms("up", "--ports", f"{port},0,0", "--data-dir", str(tmp_path / "data"))
-    assert f"port {port} for ws is occupied" in one_line(done)
+    said = one_line(csms("up", "--ports", port, "--data-dir", str(tmp_path / "data")))
+    assert f"port {port} for ws is occupied" in said
+    assert "move all ports, also those of probes, with --ports" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
