@@ -14,7 +14,7 @@ from admin.config import AdminConfig
 from admin.hypercorn import listen, serve_app
 from admin.inbox import Answers
 from admin.services import Services
-from gateway.service import collector, health, logs, metrics
+from gateway.service import collector, hangups, health, logs, metrics
 from gateway.service.metrics import Reading
 from state.events.feed import Feed
 from state.nodes import nodes
@@ -37,7 +37,7 @@ def run(config: AdminConfig, ready: Ready) -> None:
         collector.settle()
         ready(ports)
 
-    trio.run(_until_signalled, config, settled)
+    hangups.run(_until_signalled, config, settled)
 
 
 async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> None:

@@ -5,11 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-import trio
-
 from gateway.config import GatewayConfig
 from gateway.process import run
-from gateway.service import logs
+from gateway.service import hangups, logs
 from gateway.service.config import ConfigError, load
 from state.errors import StateError
 
@@ -24,7 +22,7 @@ def main() -> int:
     try:
         config = load(GatewayConfig, arguments.config, os.environ)
         logs.configure(config.logs.level, config.logs.format)
-        trio.run(run, config)
+        hangups.run(run, config)
     except _EXPECTED as error:
         return _failed(error)
     except BaseExceptionGroup as group:  # What fails in a nursery, an occupied port for probes, say.

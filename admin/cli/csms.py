@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
 
-import trio
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
@@ -14,7 +13,7 @@ from admin.cli import api_keys, ready, up
 from admin.cli.failures import said_in_one_line
 from admin.cli.processes import replace_us_by
 from admin.cli.stderr import never_blocking
-from gateway.service import logs
+from gateway.service import hangups, logs
 from gateway.service.config import load
 
 
@@ -97,7 +96,7 @@ def up_command(
     stderr = never_blocking(sys.stderr)
     logs.configure(log_level, stream=stderr)
     with said_in_one_line("csms up"):
-        trio.run(up.up, options, stderr)
+        hangups.run(up.up, options, stderr)
 
 
 @app.command

@@ -43,7 +43,7 @@ class _Dropping(io.RawIOBase):
                 return len(wanted)
             try:
                 os.write(self._descriptor, data[begin : begin + _PIECE_BYTES])
-            except BrokenPipeError:
-                return len(wanted)  # Nobody reads any more, which is no reason to end.
+            except OSError:
+                return len(wanted)  # Pipe or terminal is gone, which is no reason to end.
         self._dropped = 0
         return len(wanted)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from signal import Signals
 
 
 def gone(pid: int) -> bool:
@@ -7,3 +8,9 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith(("Z", "X"))
     except FileNotFoundError:
         return True
+
+
+def handles(pid: int, number: Signals) -> bool:
+    """It has a handler for the signal, be it only Python's own for SIGINT."""
+    status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status["SigCgt"], 16) >> number - 1 & 1)

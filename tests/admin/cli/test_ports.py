@@ -91,7 +91,7 @@ class Imagined:
 def test_all_ports_follow_the_first(
     first: int | None, ports: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "HeldPort", Imagined)
+    monkeypatch.setattr(children, "HeldPort", Imagined)
     with closing(HeldPorts(first, 2)) as held:
         assert [held.ws, held.wss, held.admin, held.admin_health, *held.gateway_health] == ports
         assert Imagined.held == ports
@@ -99,7 +99,7 @@ def test_all_ports_follow_the_first(
 
 
 def test_an_occupied_port_lets_go_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "HeldPort", Imagined)
+    monkeypatch.setattr(children, "HeldPort", Imagined)
     monkeypatch.setattr(Imagined, "occupied", 9004)
     with pytest.raises(PortOccupied, match="9004 probes of gateway 1"):
         HeldPorts(9000, 2)

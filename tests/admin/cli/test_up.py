@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.processes import handles
 from tests.support.up_process import UpProcess, csms, is_alive, one_line, up, wait_until_gone
 
 
@@ -101,6 +102,20 @@ def test_a_drained_worker_is_replaced(running: UpProcess) -> None:
     os.kill(before, signal.SIGTERM)
     comes_back(running, "gateway-2", before)
     assert "exit code 0" in running.errors()
+
+
+def test_a_hangup_ends_none_of_them(running: UpProcess) -> None:
+    before = running.children()
+    deadline = time.monotonic() + 60
+    for number, pid in enumerate((running.pid, before["gateway-1"], before["admin"]), 1):
+        while not handles(pid, signal.SIGHUP):  # Another test had it started again.
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(pid, signal.SIGHUP)
+        while running.errors().count("signal.ignored") < number:
+            assert time.monotonic() < deadline, running.errors()
+            time.sleep(0.02)
+    assert running.children() == before
 
 
 def test_another_on_the_same_directory_says_so(running: UpProcess) -> None:

@@ -1,0 +1,28 @@
+"""SIGHUP: processes that serve log it and ignore it."""
+
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+import structlog
+import trio
+
+_log = structlog.get_logger()
+
+
+def run[*Args](work: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
+    """As trio.run, but SIGHUP is logged and ends nothing. What `work` raises comes in an ExceptionGroup."""
+    trio.run(_beside_hangups, partial(work, *args))
+
+
+async def _beside_hangups(work: Callable[[], Awaitable[object]]) -> None:
+    with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_log_each, hangups)
+            await work()
+            nursery.cancel_scope.cancel()
+
+
+async def _log_each(hangups: AsyncIterator[int]) -> None:
+    async for _ in hangups:
+        _log.warning("signal.ignored", signal="SIGHUP")
