@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
 import structlog
@@ -72,18 +72,25 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
 
 
 async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
-    stop = trio.Event()
+    stop, serving = trio.Event(), trio.Event()
+
+    def announced(ports: dict[str, int]) -> None:
+        serving.set()
+        ready(ports)
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_watch_signals, stop)
-        await serve_admin(config, stop, ready)
-        nursery.cancel_scope.cancel()
 
+        async def watch(signals: AsyncIterator[int]) -> None:
+            async for number in signals:
+                _log.info("admin_stopping", signal=signal.Signals(number).name)
+                stop.set()
+                if not serving.is_set():  # It may be waiting for the store, and has nothing to finish.
+                    nursery.cancel_scope.cancel()
 
-async def _watch_signals(stop: trio.Event) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            _log.info("admin_stopping", signal=signal.Signals(number).name)
-            stop.set()
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            nursery.start_soon(watch, signals)
+            await serve_admin(config, stop, announced)
+            nursery.cancel_scope.cancel()
 
 
 def _node(store: Store) -> Node:

@@ -1,5 +1,9 @@
 """`python -m gateway --config FILE`: how `csms gateway` and `csms up` start one gateway process."""
 
+from gateway.service import interrupts
+
+interrupts.end_silently()
+
 import argparse
 import os
 import sys

@@ -1,5 +1,9 @@
 """`python -m loadtest`: what `csms loadtest` runs."""
 
+from gateway.service import interrupts
+
+interrupts.end_silently()
+
 import signal
 import sys
 from collections.abc import AsyncIterator

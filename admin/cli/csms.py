@@ -137,7 +137,4 @@ def _config_arguments(config: Path | None) -> list[str]:
 
 def main() -> None:
     """Run what the command line says. The exit code is 0, or 1 after one clear line on stderr."""
-    try:
-        app(sys.argv[1:])
-    except KeyboardInterrupt:
-        sys.exit(130)
+    app(sys.argv[1:])

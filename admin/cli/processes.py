@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway.service import interrupts
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,6 +29,7 @@ def found(base: Mapping[str, str]) -> dict[str, str]:
 
 def replace_us_by(room: str, *args: str) -> None:
     """Become `python -m room args`. Does not return."""
+    interrupts.hold()
     os.execve(sys.executable, arguments(room, *args), {**os.environ, **found(os.environ)})  # noqa: S606
 
 

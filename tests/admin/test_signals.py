@@ -1,0 +1,101 @@
+"""Ctrl-C before a process serves ends it in silence; SIGHUP ends none."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import handles
+from tests.support.up_process import clean_environment
+
+DEADLINE_S = 60.0
+CSMS = Path(sys.executable).with_name("csms")
+COMMANDS = ["up", "gateway", "admin"]
+# Enough to be started; the store is waited for.
+SETTINGS = {
+    "CSMS__STORE__URL": "unix:///does/not/exist.sock",
+    "CSMS__SECURITY__PEPPER": "0123456789" * 4,
+    "CSMS__LISTEN__HEALTH_PORT": "0",
+}
+PORTS = {"gateway": {"CSMS__LISTEN__WS_PORT": "0"}, "admin": {"CSMS__LISTEN__PORT": "0"}}
+
+type Started = subprocess.Popen[str]
+
+
+@contextmanager
+def csms(command: str, directory: Path) -> Iterator[Started]:
+    """One of `COMMANDS`, as a shell would start it; `up` with its own Valkey."""
+    options = ["--ports", "0", "--data-dir", str(directory / "data")] if command == "up" else []
+    settings = SETTINGS | PORTS[command] if command in PORTS else {}
+    with subprocess.Popen(
+        [CSMS, command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment() | settings,
+        process_group=0,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def interrupted(process: Started) -> str:
+    """Press Ctrl-C; return what it said until its end."""
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode in (-signal.SIGINT, 0), errors
+    assert not any(word in errors for word in ("Traceback", "Fatal", "KeyboardInterrupt")), errors
+    return errors
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("library", ["", "/bin/python", "msgspec", "cryptography"])
+def test_an_interrupt_during_the_imports_is_silent(command: str, library: str, tmp_path: Path) -> None:
+    with csms(command, tmp_path) as process:
+        wait_until(lambda: library in Path(f"/proc/{process.pid}/maps").read_text())
+        interrupted(process)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_interrupt_at_any_moment_of_a_start_is_silent(command: str, tmp_path: Path) -> None:
+    for _ in range(30):
+        with csms(command, tmp_path) as process:
+            time.sleep(random.uniform(0, 1.5))
+            interrupted(process)
+
+
+def test_admin_stops_while_it_waits_for_the_store(tmp_path: Path) -> None:
+    with csms("admin", tmp_path) as process:
+        wait_until(lambda: handles(process.pid, signal.SIGHUP) and handles(process.pid, signal.SIGINT))
+        assert "cannot be reached" not in interrupted(process)
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["gateway", "admin"])
+def test_a_hangup_is_logged_and_ignored_even_without_a_store(command: str, tmp_path: Path) -> None:
+    with csms(command, tmp_path) as process:
+        wait_until(lambda: handles(process.pid, signal.SIGHUP))
+        assert process.stderr is not None
+        for _ in range(2):
+            process.send_signal(signal.SIGHUP)
+            said = process.stderr.readline()
+            assert "signal.ignored" in said
+            assert "SIGHUP" in said
+        interrupted(process)
