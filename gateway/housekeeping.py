@@ -106,7 +106,7 @@ async def follow_traces(node: Node) -> None:
     """Whatever wake-up an inbox lost: one question for each tenant, and a look at who is concerned."""
     sessions = list(node.hub)
     tenants_here = {session.lease.keys.tenant for session in sessions}
-    running = await traces.running(node.store, list(tenants_here))
+    running = await traces.list_running(node.store, list(tenants_here))
     for session in sessions:
         keys = session.lease.keys
         if ((keys.tenant, keys.id) in running) != (session.trace is not None):

@@ -45,6 +45,13 @@ class ChargePoint(Settings, frozen=True, kw_only=True):
         return self.registration != "Accepted" and self.boot_status != "Accepted"
 
 
+class RunningTrace(msgspec.Struct, frozen=True):
+    """What a session must know of its charge point's trace to record it. It may be over by its time."""
+
+    id: str
+    until_ms: int
+
+
 def settings_fields(settings: Settings) -> list[str | int]:
     """Name and value by turns, as HSET takes them."""
     heartbeat_interval_s = settings.heartbeat_interval_s
@@ -80,6 +87,14 @@ def read_record(
         booted_ms=int(found["booted_ms"]) if "booted_ms" in found else None,
         boot_status=read_status(found.get("boot_status")),
     )
+
+
+def read_running_trace(stored: str | None) -> RunningTrace | None:
+    """Read the field `trace`, which a trace's start sets and its end clears."""
+    if stored is None:
+        return None
+    id_, _, until_ms = stored.partition(" ")
+    return RunningTrace(id_, int(until_ms))
 
 
 def read_status(stored: str | bytes | None) -> BootStatus | None:

@@ -15,8 +15,9 @@ import trio
 from gateway.service.frame_masking import FrameMasker
 from gateway.websocket.close_codes import Closed
 from state.errors import StoreUnavailable
+from state.record import RunningTrace
 from state.traces import traces
-from state.traces.traces import Direction, Entry, Mark, Running
+from state.traces.traces import Direction, Entry, Mark
 
 if TYPE_CHECKING:
     from gateway.session.session import Session
@@ -52,7 +53,7 @@ class _Passed(NamedTuple):
 class Recorder:
     """Of one trace and one session. What it is told comes in the order of the socket."""
 
-    def __init__(self, session: "Session", running: Running) -> None:
+    def __init__(self, session: "Session", running: RunningTrace) -> None:
         self.id = running.id
         self._until_ms = running.until_ms
         self._session = session
@@ -219,7 +220,7 @@ class Recorder:
 
 async def follow(session: "Session") -> None:
     """Record the trace that runs of the session's charge point, or stop. Raises StoreUnavailable."""
-    running = await traces.running_of(session.node.store, session.lease.keys)
+    running = await traces.find_running(session.node.store, session.lease.keys)
     if running is None or session.ended.is_set() or running.until_ms < session.node.store.server_time_ms():
         session.trace = None
     elif session.trace is None or session.trace.id != running.id:

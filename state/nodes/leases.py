@@ -13,11 +13,10 @@ from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 from state.nodes import nodes
 from state.prepared import Prepared
-from state.record import BootStatus, ChargePoint, read_record
+from state.record import BootStatus, ChargePoint, RunningTrace, read_record, read_running_trace
 from state.replies import check_replies, read_fields
 from state.scripts import script
 from state.store import Store
-from state.traces.traces import Running, read_running
 
 _CLAIM = script("nodes/claim")
 _RELEASE = script("nodes/release")
@@ -97,7 +96,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     previous_node: str | None
     pending: tuple[str, ...]
     record: ChargePoint
-    trace: Running | None = None
+    trace: RunningTrace | None = None
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -271,7 +270,7 @@ def _claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed
         previous_node=previous_holder and previous_holder.partition("/")[0],
         pending=tuple(command.decode() for command in pending),
         record=record,
-        trace=read_running(found.get("trace")),
+        trace=read_running_trace(found.get("trace")),
     )
 
 

@@ -9,22 +9,24 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from state import compact, holds
 from state import keys as key_names
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox
+from state.record import RunningTrace, read_running_trace
 from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 
-MINUTES_MOST = 60
-FRAMES_MOST = 10_000
-BYTES_MOST = 10 << 20
+MINUTES_MAX = 60
+FRAMES_MAX = 10_000
+BYTES_MAX = 10 << 20
 """Of what is kept, before compression."""
 KEPT_MS = 24 * 3600 * 1000
-RUNNING_MOST = 100
+RUNNING_MAX = 100
 """Traces of a tenant at once."""
 _SLOT_MARGIN_MS = 5_000
 
@@ -43,17 +45,6 @@ _APPENDED: dict[bytes, Appended] = {
     b"full": "full",
     b"gone": "gone",
 }
-_FIELDS = (
-    *("id", "started_ms", "until_ms", "frames_most", "bytes_most", "ended", "ended_ms"),
-    *("frame", "cut", "mark", "dropped", "bytes"),
-)
-
-
-class Running(msgspec.Struct, frozen=True):
-    """What a session must know to record."""
-
-    id: str
-    until_ms: int
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -95,23 +86,31 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """`frames`: those kept, `cut` of them not whole. `marks`: entries that are none.
+    """`whole` and `cut`: the frames that are kept. `marks`: entries that are not frames.
 
-    `dropped`: frames that passed and are not here, as the gateway could not write fast enough.
+    `dropped`: frames that passed and are not here, because the gateway could not write fast enough.
+    The names on the right are those of the stored hash.
     """
 
     id: str
     started_ms: int
     until_ms: int
-    frames_most: int
-    bytes_most: int
-    frames: int
-    marks: int
-    cut: int
-    dropped: int
-    bytes: int
-    ended: Why | None
-    ended_ms: int | None
+    frames_max: int = msgspec.field(name="frames_most")
+    bytes_max: int = msgspec.field(name="bytes_most")
+    whole: int = msgspec.field(name="frame", default=0)
+    cut: int = 0
+    marks: int = msgspec.field(name="mark", default=0)
+    dropped: int = 0
+    bytes: int = 0
+    ended: Why | None = None
+    ended_ms: int | None = None
+
+    @property
+    def frames(self) -> int:
+        return self.whole + self.cut
+
+
+_FIELDS = Trace.__struct_encode_fields__
 
 
 class TooMany(NamedTuple):
@@ -120,24 +119,20 @@ class TooMany(NamedTuple):
     charge_points: list[str]
 
 
-class UnknownChargePoint(NamedTuple):
-    pass
-
-
 async def start(
     store: Store, tenant: str, charge_point: str, *, minutes: int, frames: int, size: int
-) -> Trace | TooMany | UnknownChargePoint:
+) -> Trace | TooMany | None:
     """Start a trace in place of the one before, and wake the session; `size` in bytes.
 
-    Raises ValueError beyond the bounds of this module.
+    None: there is no such charge point. Raises ValueError beyond the bounds of this module.
     """
-    within = 1 <= minutes <= MINUTES_MOST and 1 <= frames <= FRAMES_MOST and 1 <= size <= BYTES_MOST
+    within = 1 <= minutes <= MINUTES_MAX and 1 <= frames <= FRAMES_MAX and 1 <= size <= BYTES_MAX
     if not within:
         raise ValueError(f"a trace of {minutes} min, {frames} frames and {size} bytes is out of bounds")
     keys, lasts_ms = ChargePointKeys(tenant, charge_point), minutes * 60_000
     running = key_names.traces(tenant)
     until_ms = store.server_time_ms() + lasts_ms + _SLOT_MARGIN_MS
-    if not await holds.take(store, running, charge_point, RUNNING_MOST, until_ms):
+    if not await holds.take(store, running, charge_point, RUNNING_MAX, until_ms):
         return TooMany([member.decode() for member in await store.execute("ZRANGE", running, 0, -1)])
     id_ = secrets.token_hex(6)
     word, *node = await store.step(
@@ -148,8 +143,8 @@ async def start(
     found = await get(store, tenant, charge_point) if word == b"started" else None
     if found is None:
         await store.execute("ZREM", running, charge_point)
-        return UnknownChargePoint()
-    await _wake(store, keys, node[0])
+    else:
+        await _wake(store, keys, node[0])
     return found
 
 
@@ -168,7 +163,7 @@ async def stop(store: Store, tenant: str, charge_point: str) -> bool:
 async def get(store: Store, tenant: str, charge_point: str) -> Trace | None:
     """None: there was none, or it is no longer kept."""
     keys = ChargePointKeys(tenant, charge_point)
-    return _trace(store, await store.execute("HMGET", keys.trace, *_FIELDS))
+    return _read_trace(store, await store.execute("HMGET", keys.trace, *_FIELDS))
 
 
 async def read(
@@ -189,16 +184,16 @@ async def read(
             ]
         )
     )
-    return _trace(store, of_trace), [(place.decode(), _unpack(pairs[1])) for place, pairs in entries]
+    return _read_trace(store, of_trace), [(place.decode(), _unpack(pairs[1])) for place, pairs in entries]
 
 
-async def running_of(store: Store, keys: ChargePointKeys) -> Running | None:
-    """What a session must record, if anything; it may be over by its time."""
+async def find_running(store: Store, keys: ChargePointKeys) -> RunningTrace | None:
+    """Find what a session must record, if anything."""
     found = await store.execute("HGET", keys.record, "trace")
-    return read_running(None if found is None else found.decode())
+    return read_running_trace(None if found is None else found.decode())
 
 
-async def running(store: Store, tenants: Sequence[str]) -> set[tuple[str, str]]:
+async def list_running(store: Store, tenants: Sequence[str]) -> set[tuple[str, str]]:
     """List the charge points, with their tenant, of which a trace may be running."""
     now = store.server_time_ms()
     replies = await store.pipeline(
@@ -237,37 +232,14 @@ async def append(
     return _APPENDED[word]
 
 
-def read_running(stored: str | None) -> Running | None:
-    """Read the field of the charge point's record."""
-    if stored is None:
-        return None
-    id_, _, until_ms = stored.partition(" ")
-    return Running(id_, int(until_ms))
-
-
-def _trace(store: Store, values: Sequence[bytes | None]) -> Trace | None:
+def _read_trace(store: Store, values: Sequence[bytes | None]) -> Trace | None:
     found = {name: value.decode() for name, value in zip(_FIELDS, values, strict=True) if value is not None}
     if "id" not in found:
         return None
-    until_ms = int(found["until_ms"])
-    ended = msgspec.convert(found.get("ended"), Why | None)
-    ended_ms = int(found["ended_ms"]) if ended is not None else None
-    if ended is None and store.server_time_ms() > until_ms:
-        ended, ended_ms = "time", until_ms
-    return Trace(
-        id=found["id"],
-        started_ms=int(found["started_ms"]),
-        until_ms=until_ms,
-        frames_most=int(found["frames_most"]),
-        bytes_most=int(found["bytes_most"]),
-        frames=int(found.get("frame", 0)) + int(found.get("cut", 0)),
-        marks=int(found.get("mark", 0)),
-        cut=int(found.get("cut", 0)),
-        dropped=int(found.get("dropped", 0)),
-        bytes=int(found.get("bytes", 0)),
-        ended=ended,
-        ended_ms=ended_ms,
-    )
+    trace = msgspec.convert(found, Trace, strict=False)
+    if trace.ended is None and store.server_time_ms() > trace.until_ms:
+        return structs.replace(trace, ended="time", ended_ms=trace.until_ms)
+    return trace
 
 
 def _pack(entry: Entry) -> tuple[int, int, str, bytes]:

@@ -15,9 +15,9 @@ _CURSOR = re.compile(r"(?P<trace>[0-9a-f]{12})\.(?P<place>[0-9]{1,15}-[0-9]{1,9}
 class TraceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long and how much to record at most; whichever comes first ends the trace."""
 
-    minutes: Annotated[int, msgspec.Meta(ge=1, le=traces.MINUTES_MOST)] = 10
-    frames: Annotated[int, msgspec.Meta(ge=1, le=traces.FRAMES_MOST, description="Marks count too.")] = 2000
-    bytes: Annotated[int, msgspec.Meta(ge=1024, le=traces.BYTES_MOST)] = traces.BYTES_MOST
+    minutes: Annotated[int, msgspec.Meta(ge=1, le=traces.MINUTES_MAX)] = 10
+    frames: Annotated[int, msgspec.Meta(ge=1, le=traces.FRAMES_MAX, description="Marks count too.")] = 2000
+    bytes: Annotated[int, msgspec.Meta(ge=1024, le=traces.BYTES_MAX)] = traces.BYTES_MAX
 
 
 class TraceAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +108,8 @@ def trace_answer(charge_point: str, trace: Trace) -> TraceAnswer:
         ended=trace.ended,
         limits=TraceSettings(
             minutes=round((trace.until_ms - trace.started_ms) / 60_000),
-            frames=trace.frames_most,
-            bytes=trace.bytes_most,
+            frames=trace.frames_max,
+            bytes=trace.bytes_max,
         ),
         frames=trace.frames,
         marks=trace.marks,

@@ -80,11 +80,11 @@ async def start_trace(tenant: str, charge_point: str) -> Response:
             raise Problem(
                 429,
                 "too-many-traces",
-                f"{traces.RUNNING_MOST} traces are running; stop one first.",
+                f"{traces.RUNNING_MAX} traces are running; stop one first.",
                 headers={"Retry-After": "60"},
                 members={"charge_points": of},
             )
-        case traces.UnknownChargePoint():
+        case None:
             raise not_found("charge point")
 
 

@@ -20,9 +20,10 @@ from state import charge_points
 from state.charge_points import Settings
 from state.keys import ChargePointKeys
 from state.nodes.leases import Connection, Lease
+from state.record import RunningTrace
 from state.store import Store
 from state.traces import traces
-from state.traces.traces import Entry, Running, Trace
+from state.traces.traces import Entry, Trace
 from tests.gateway.service.test_frame_masking import frames, is_hidden
 
 KEYS = ChargePointKeys("acme", "CP-1")
@@ -47,7 +48,7 @@ class Around:
         assert self._nursery is not None
         self._nursery.start_soon(work, *args)
 
-    def recorder(self, running: Running) -> Recorder:
+    def recorder(self, running: RunningTrace) -> Recorder:
         self.trace = Recorder(cast("Session", self), running)
         return self.trace
 
@@ -62,9 +63,9 @@ async def around(store: Store) -> AsyncIterator[Around]:
             yield Around(store, nursery)
 
 
-async def started(store: Store, **over: int) -> Running:
+async def started(store: Store, **over: int) -> RunningTrace:
     await charge_points.put(store, KEYS.tenant, KEYS.id, Settings())
-    bounds = {"minutes": 10, "frames": 10_000, "size": traces.BYTES_MOST} | over
+    bounds = {"minutes": 10, "frames": 10_000, "size": traces.BYTES_MAX} | over
     found = await traces.start(
         store,
         KEYS.tenant,
@@ -74,7 +75,7 @@ async def started(store: Store, **over: int) -> Running:
         size=bounds["size"],
     )
     assert isinstance(found, Trace)
-    return Running(found.id, found.until_ms)
+    return RunningTrace(found.id, found.until_ms)
 
 
 async def written(store: Store) -> list[Entry]:
@@ -93,7 +94,7 @@ def result(number: int) -> bytes:
 @given(frames())
 def test_no_secret_is_in_an_entry(made: tuple[bytes, str]) -> None:
     frame, _ = made
-    recorder = Around(None).recorder(Running("x", 0))
+    recorder = Around(None).recorder(RunningTrace("x", 0))
     entry = trio.run(recorder._entry, _Passed("in", 1, frame, ()))
     assert is_hidden(msgspec.json.encode(entry).decode())
     assert entry.length == len(frame)
@@ -183,7 +184,7 @@ async def test_it_ends_by_size_and_by_time(store: Store) -> None:
         assert session.trace is None
         assert len(await written(store)) == 10
 
-        recorder = session.recorder(Running((await started(store)).id, store.server_time_ms() - 1))
+        recorder = session.recorder(RunningTrace((await started(store)).id, store.server_time_ms() - 1))
         recorder.received(call(1))
         assert session.trace is None
         assert await written(store) == []
@@ -209,7 +210,7 @@ class Watched(FrameMasker):
 async def test_frames_that_take_long_to_mask_do_not_hold_up_the_sessions(size: int) -> None:
     """Not in the sessions' thread, and never in several that all want the interpreter."""
     frame = b'[2,"1","DataTransfer",{"data":"' + b"://" * (size // 3) + b'"}]'
-    recorders = [Around(None).recorder(Running("x", 0)) for _ in range(6)]
+    recorders = [Around(None).recorder(RunningTrace("x", 0)) for _ in range(6)]
     Watched.threads.clear()
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:

@@ -9,9 +9,10 @@ from state import charge_points, keys
 from state.charge_points import Settings
 from state.nodes import inbox, nodes
 from state.nodes.nodes import Node
+from state.record import RunningTrace
 from state.store import Store
 from state.traces import traces
-from state.traces.traces import Entry, Running, TooMany, Trace, UnknownChargePoint
+from state.traces.traces import Entry, TooMany, Trace
 from tests.state.lease_helpers import KEYS, claimed, kinds
 
 WHO = ("acme", "CP-1")
@@ -60,9 +61,9 @@ async def test_what_is_appended_is_read_in_order(store: Store) -> None:
 
 
 async def test_an_unknown_charge_point_has_none(store: Store) -> None:
-    assert isinstance(await traces.start(store, *WHO, minutes=1, frames=1, size=1), UnknownChargePoint)
+    assert await traces.start(store, *WHO, minutes=1, frames=1, size=1) is None
     assert await traces.get(store, *WHO) is None
-    assert await traces.running(store, ["acme"]) == set()
+    assert await traces.list_running(store, ["acme"]) == set()
     assert not await traces.stop(store, *WHO)
 
 
@@ -87,8 +88,8 @@ async def test_the_number_of_entries_ends_it(store: Store) -> None:
     assert found is not None
     assert (found.frames, found.marks, found.cut, found.ended) == (4, 1, 1, "size")
     assert await kept(store) == ["", "[1]", "[2]", "[3]", "[4]"]
-    assert await traces.running_of(store, KEYS) is None
-    assert await traces.running(store, ["acme"]) == set()
+    assert await traces.find_running(store, KEYS) is None
+    assert await traces.list_running(store, ["acme"]) == set()
     assert await kinds(store) == ["registered", "trace.started", "trace.ended"]
 
 
@@ -127,7 +128,7 @@ async def test_what_passed_before_the_stop_is_kept_and_nothing_after(store: Stor
     found = await traces.get(store, *WHO)
     assert found is not None
     assert found.ended == "stopped"
-    assert await traces.running(store, ["acme"]) == set()
+    assert await traces.list_running(store, ["acme"]) == set()
     for key in (KEYS.trace, KEYS.trace_frames):
         assert 0 < await store.execute("PTTL", key) <= traces.KEPT_MS
 
@@ -137,7 +138,7 @@ async def test_a_new_trace_takes_the_place_of_the_one_before(store: Store) -> No
     await append(store, first, [entry(store, 1)], batch=1)
     second = await started(store, frames=7)
     assert second.id != first.id
-    assert (second.frames, second.frames_most) == (0, 7)
+    assert (second.frames, second.frames_max) == (0, 7)
     assert await append(store, first, [entry(store, 2)], batch=2) == "gone"
     assert await append(store, second, [entry(store, 3)], batch=1) == "recording"
     assert await kept(store) == ["[3]"]
@@ -150,11 +151,11 @@ async def test_a_session_learns_of_it(store: Store) -> None:
     await nodes.register(store, node, Node(kind="gateway", host="h", pid=1, started_ms=1))
     assert (await claimed(store, f"{node}/1")).trace is None
     trace = await started(store)
-    running = Running(trace.id, trace.until_ms)
+    running = RunningTrace(trace.id, trace.until_ms)
     [(_, message)] = await inbox.read(store, node, "0", 100)
     assert message == {"kind": "trace", "member": KEYS.member}
-    assert await traces.running_of(store, KEYS) == running
-    assert await traces.running(store, ["other", "acme"]) == {WHO}
+    assert await traces.find_running(store, KEYS) == running
+    assert await traces.list_running(store, ["other", "acme"]) == {WHO}
     assert (await claimed(store, f"{node}/2")).trace == running
     await traces.stop(store, *WHO)
     assert len(await inbox.read(store, node, "0", 100)) == 2
@@ -172,18 +173,18 @@ async def test_it_goes_with_its_charge_point(store: Store) -> None:
 
 async def test_a_tenant_has_so_many_at_once(store: Store) -> None:
     until = store.server_time_ms() + 60_000
-    for number in range(traces.RUNNING_MOST):
+    for number in range(traces.RUNNING_MAX):
         await store.execute("ZADD", keys.traces("acme"), until, f"other-{number}")
     await charge_points.put(store, *WHO, Settings())
     refused = await traces.start(store, *WHO, minutes=1, frames=1, size=1000)
     assert isinstance(refused, TooMany)
-    assert len(refused.charge_points) == traces.RUNNING_MOST
+    assert len(refused.charge_points) == traces.RUNNING_MAX
     await store.execute("ZADD", keys.traces("acme"), 1, "other-7")  # Its time has passed.
     await started(store)
     await started(store)  # Its own place is its own.
 
 
-@pytest.mark.parametrize("over", [{"minutes": 61}, {"frames": 0}, {"size": traces.BYTES_MOST + 1}])
+@pytest.mark.parametrize("over", [{"minutes": 61}, {"frames": 0}, {"size": traces.BYTES_MAX + 1}])
 async def test_bounds_are_bounds(store: Store, over: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="out of bounds"):
         await started(store, **over)

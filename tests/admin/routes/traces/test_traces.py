@@ -92,7 +92,7 @@ async def test_bounds(api: Api, settings: dict[str, int]) -> None:
 
 async def test_too_many_at_once_are_named(api: Api) -> None:
     until = api.store.server_time_ms() + 60_000
-    for number in range(traces.RUNNING_MOST):
+    for number in range(traces.RUNNING_MAX):
         await api.store.execute("ZADD", keys.traces(TENANT), until, f"other-{number}")
     await api.client.put(CHARGE_POINT, json={})
     document = is_problem(await api.client.put(TRACE, json={}), 429, "too-many-traces")
