@@ -5,12 +5,14 @@ The inbox is only a wake-up: a request re-reads its record every second whatever
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import assert_never
 
 import structlog
 import trio
 
 from state.errors import StateError
 from state.nodes import inbox, nodes
+from state.nodes.inbox import Message
 from state.nodes.nodes import Node
 from state.store import Store
 
@@ -73,16 +75,22 @@ class Answers:
             try:
                 for entry, message in await inbox.read(self._store, self.incarnation, after, BLOCK_MS):
                     after = entry
-                    if message.get("kind") == "answer":
-                        self._wake(message.get("command"))
+                    self._deliver(message)
             except StateError as error:
                 _log.info("inbox_not_read", why=str(error))
                 await trio.sleep(_RETRY_S)
 
-    def _wake(self, command_id: object) -> None:
-        if isinstance(command_id, str):
-            for wake in self._waiting.get(command_id, ()):
-                wake.set()
+    def _deliver(self, message: Message | None) -> None:
+        match message:
+            case inbox.CommandChanged():
+                for wake in self._waiting.get(message.command, ()):
+                    wake.set()
+            case inbox.CommandQueued() | inbox.Disconnect() | inbox.SettingsChanged() | inbox.TraceChanged():
+                pass  # These and the next are for gateways.
+            case inbox.Evict() | inbox.Evicted() | inbox.TokenRevoked() | None:
+                pass
+            case _:
+                assert_never(message)
 
 
 class Wake:

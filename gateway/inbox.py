@@ -1,6 +1,6 @@
 """Messages from other processes to this node. Each is a wake-up: losing one costs seconds, never a fact."""
 
-from typing import Any, Literal
+from typing import assert_never
 
 import structlog
 import trio
@@ -11,14 +11,14 @@ from gateway.session.session import Session
 from gateway.websocket.close_codes import Close
 from state.errors import StateError
 from state.nodes import inbox
+from state.nodes.inbox import DisconnectReason, Message, ToSession
 
 log = structlog.get_logger()
 
 BLOCK_MS = 5000
 RETRY_S = 1.0
 
-_CLOSINGS: dict[str, Close] = {"charge point deleted": Close.DELETED}
-"""By what the admin API tells as its reason; any other is an operator's wish."""
+_CLOSINGS = {DisconnectReason.OPERATOR: Close.DISCONNECTED, DisconnectReason.DELETED: Close.DELETED}
 
 
 async def read(node: Node) -> None:
@@ -26,62 +26,55 @@ async def read(node: Node) -> None:
     after = "0"
     while True:
         try:
-            messages = await inbox.read(node.store, node.incarnation, after, BLOCK_MS)
+            for message_id, message in await inbox.read(node.store, node.incarnation, after, BLOCK_MS):
+                after = message_id
+                deliver(node, message)
         except StateError:
             await trio.sleep(RETRY_S)
-            continue
         except Exception:  # A wake-up that cannot be had must not end the sessions of this process.
             log.exception("inbox not read")
             await trio.sleep(RETRY_S)
-            continue
-        for message_id, message in messages:
-            after = message_id
-            try:
-                _take(node, message)
-            except Exception:
-                log.exception("inbox message not understood", kind=message.get("kind"))
 
 
-def _take(node: Node, message: dict[str, Any]) -> None:
-    match message.get("kind"):
-        case "command" | "disconnect" | "settings" as kind:
-            if (session := node.hub.find(message["member"])) is not None:
-                _tell(node, session, kind, message)
-        case "trace":
-            if (session := node.hub.find(message["member"])) is not None:
-                node.background(trace.follow, session)
-        case "evicted":
+def deliver(node: Node, message: Message | None) -> None:
+    """Act on one message; None: one that could not be read."""
+    match message:
+        case inbox.CommandQueued() | inbox.Disconnect() | inbox.SettingsChanged() | inbox.TraceChanged():
+            if (session := node.hub.find(message.member)) is not None:
+                _deliver_to(session, message)
+        case inbox.Evict():
             node.background(_evict, node, message)
-        case "evicted_done":
-            node.evictions.gone(message["holder"])
-        case "token_revoked":
+        case inbox.Evicted():
+            node.evictions.gone(message.holder)
+        case inbox.TokenRevoked():
+            revoked = message.tenant, message.token_id
             for session in node.hub:
-                if _uses(session, message):
+                if (session.lease.keys.tenant, session.attached.token_id) == revoked:
                     session.close_soon(Close.REVOKED)
-        case kind:
-            log.warning("inbox message of an unknown kind", kind=kind)
+        case inbox.CommandChanged() | None:
+            log.warning("inbox message not understood", message=repr(message))
+        case _:
+            assert_never(message)
 
 
-def _tell(
-    node: Node, session: Session, kind: Literal["command", "disconnect", "settings"], message: dict[str, Any]
-) -> None:
-    match kind:
-        case "command":
+def _deliver_to(session: Session, message: ToSession) -> None:
+    match message:
+        case inbox.CommandQueued():
             session.calls.wake()
-        case "disconnect":
-            session.close_soon(_CLOSINGS.get(message.get("reason", ""), Close.DISCONNECTED))
-        case "settings":
-            node.background(session.reread_settings)
+        case inbox.Disconnect():
+            session.close_soon(_CLOSINGS[message.reason])
+        case inbox.SettingsChanged():
+            session.node.background(session.reread_settings)
+        case inbox.TraceChanged():
+            session.node.background(trace.follow, session)
+        case _:
+            assert_never(message)
 
 
-def _uses(session: Session, message: dict[str, Any]) -> bool:
-    return (session.lease.keys.tenant, session.attached.token_id) == (message["tenant"], message["token_id"])
-
-
-async def _evict(node: Node, message: dict[str, Any]) -> None:
-    """Close our session, and tell the node of the new one when it is gone."""
-    session = node.hub.find_holder(message["holder"])
+async def _evict(node: Node, message: inbox.Evict) -> None:
+    """Close our session, and report to the node of the new one when it is gone."""
+    session = node.hub.find_holder(message.holder)
     if session is not None:
         session.close_soon(Close.SUPERSEDED)
         await session.ended.wait()
-    await node.tell(message["by_node"], {"kind": "evicted_done", "holder": message["holder"]})
+    await node.tell(message.by_node, inbox.Evicted(message.holder))

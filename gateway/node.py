@@ -89,7 +89,7 @@ class Node:
         """Unix milliseconds, by the store's clock, of a moment on ours."""
         return self.store.server_time_ms() - int((trio.current_time() - trio_time) * 1000)
 
-    async def tell(self, incarnation: str, message: dict[str, Any]) -> bool:
+    async def tell(self, incarnation: str, message: inbox.Message) -> bool:
         """Put a message into a node's inbox. False: it is gone, or the store is; it is a wake-up only."""
         try:
             return await inbox.send(self.store, incarnation, message)

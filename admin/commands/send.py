@@ -164,8 +164,7 @@ async def _wake_again(command: Command) -> None:
     if node is not None:
         if not await commands.is_next(store, keys, command.id):
             return
-        message = {"kind": "command", "member": keys.member, "command": command.id}
-        if await inbox.send(store, node, message):
+        if await inbox.send(store, node, inbox.CommandQueued(keys.member)):
             return
     await commands.settle(store, keys, command.id, status="offline")
 

@@ -21,7 +21,8 @@ from gateway.ocpp16.messages.core import RegistrationStatus
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
 from state import charge_points, keys
 from state.charge_points import Settings, connectors
-from state.nodes import inbox, leases, nodes
+from state.nodes import inbox, leases
+from state.nodes.inbox import Disconnect, DisconnectReason, SettingsChanged
 
 blueprint = Blueprint("charge_points", __name__)
 tag_blueprint(blueprint, ["Charge points"])
@@ -143,7 +144,8 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     if not await charge_points.delete(store, tenant, charge_point):
         raise not_found("charge point")
     # To all: a session may have claimed it a moment ago, elsewhere than where we looked.
-    await nodes.broadcast(store, _disconnect(tenant, charge_point, "charge point deleted"))
+    gone = Disconnect(keys.join(tenant, charge_point), DisconnectReason.DELETED)
+    await inbox.broadcast(store, gone)
     return bodies.no_content()
 
 
@@ -197,9 +199,8 @@ async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
     holding = await leases.holding(store, tenant, charge_point)
     if holding is None or not holding.online or holding.node is None:
         raise _offline()
-    if not await inbox.send(
-        store, holding.node, _disconnect(tenant, charge_point, "disconnected by an operator")
-    ):
+    wish = Disconnect(keys.join(tenant, charge_point), DisconnectReason.OPERATOR)
+    if not await inbox.send(store, holding.node, wish):
         raise _offline()
     return bodies.answer(DisconnectAnswer(charge_point, holding.node), 202)
 
@@ -231,11 +232,7 @@ async def _tell_settings(tenant: str, charge_point: str) -> None:
     store = services().store
     holding = await leases.holding(store, tenant, charge_point)
     if holding is not None and holding.node is not None:
-        await inbox.send(store, holding.node, {"kind": "settings", "member": keys.join(tenant, charge_point)})
-
-
-def _disconnect(tenant: str, charge_point: str, reason: str) -> dict[str, object]:
-    return {"kind": "disconnect", "member": keys.join(tenant, charge_point), "reason": reason}
+        await inbox.send(store, holding.node, SettingsChanged(keys.join(tenant, charge_point)))
 
 
 def _offline() -> Problem:

@@ -10,7 +10,7 @@ from admin.http import bodies, times
 from admin.http.listing import Next, Paging
 from admin.http.problems import not_found
 from admin.services import services
-from state.nodes import nodes
+from state.nodes import inbox
 from state.tenants import tokens
 from state.tenants.tokens import UnknownTenant
 
@@ -79,7 +79,7 @@ async def revoke_token(tenant: str, token_id: str) -> Response:
     store = services().store
     if not await tokens.revoke(store, tenant, token_id):
         raise not_found("token")
-    await nodes.broadcast(store, {"kind": "token_revoked", "tenant": tenant, "token_id": token_id})
+    await inbox.broadcast(store, inbox.TokenRevoked(tenant, token_id))
     return bodies.no_content()
 
 

@@ -23,6 +23,7 @@ from state.charge_points import BootStatus, ChargePoint
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases
+from state.nodes.inbox import Evict
 from state.tenants import spellings, tokens
 
 log = structlog.get_logger()
@@ -200,14 +201,7 @@ async def _predecessor_gone(node: Node, claimed: leases.Claimed) -> None:
             return
         gone = node.evictions.expect(claimed.previous_holder)
         try:
-            message = {
-                "kind": "evicted",
-                "member": claimed.lease.keys.member,
-                "holder": claimed.previous_holder,
-                "by_node": node.incarnation,
-                "by_holder": claimed.lease.holder,
-            }
-            if await node.tell(claimed.previous_node, message):
+            if await node.tell(claimed.previous_node, Evict(claimed.previous_holder, node.incarnation)):
                 await gone.wait()
         finally:
             node.evictions.forget(claimed.previous_holder)

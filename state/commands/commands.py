@@ -10,7 +10,6 @@ from state import keys as key_names
 from state.commands import table
 from state.commands.record import Command, command_id, digest, is_id, is_of, read_command
 from state.commands.table import Status
-from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.nodes.leases import Lease, require
@@ -117,7 +116,7 @@ async def submit(
     if reply[0] == b"known" or command.status != "queued":
         return Submitted(command, None, fresh=reply[0] == b"fresh")
     node = reply[1].decode()
-    if await _wake(store, node, {"kind": "command", "member": keys.member, "command": id_}):
+    if await inbox.wake(store, node, inbox.CommandQueued(keys.member)):
         return Submitted(command, node, fresh=True)
     # The node is gone. Another may have taken the charge point over, and the command, in the meantime.
     await settle(store, keys, id_, status="offline")
@@ -257,14 +256,6 @@ def settle_call(
     )
 
 
-async def _wake(store: Store, node: str, message: dict[str, str]) -> bool:
-    """Return False if the node is gone. A wake-up lost otherwise does no harm: nodes look for themselves."""
-    try:
-        return await inbox.send(store, node, message)
-    except StoreUnavailable:
-        return True
-
-
 async def _answer(store: Store, id_: str, reply: list[Any]) -> None:
     if reply[0] == b"settled" and reply[2]:
-        await _wake(store, reply[2].decode(), {"kind": "answer", "command": id_})
+        await inbox.wake(store, reply[2].decode(), inbox.CommandChanged(id_))

@@ -1,58 +1,128 @@
 """A node's inbox: wake-ups from other processes. Losing one costs seconds, never a fact.
 
 A bounded stream whose expiry the node renews with its heartbeat: where there is none, the node is gone.
+
+During a rolling deploy two versions read each other's messages, so a message keeps its `kind` and the names
+of its fields, and a field that is added has a default.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from enum import Enum
 
 import msgspec
 
 from state import keys
+from state.errors import StoreUnavailable
+from state.nodes.nodes import list_nodes
 from state.redis.connection import Arg
 from state.replies import check_replies
 from state.store import Store
 
-INBOX_MS = 9_000
-"""Three heartbeats. Less than the 10 s after which a node is judged dead."""
 KEPT = 10_000
 READ_AT_ONCE = 500
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+class _OfChargePoint(msgspec.Struct, frozen=True, tag_field="kind"):
+    """To the session of one charge point. `member`: as in `ChargePointKeys`."""
+
+    member: str
 
 
-async def send(store: Store, incarnation: str, message: Mapping[str, object]) -> bool:
-    """Wake one node. False: it is gone."""
-    command = _add(incarnation, msgspec.json.encode(message))
-    return await store.execute(*command) is not None
+class CommandQueued(_OfChargePoint, frozen=True, tag="command"):
+    """A command waits in the charge point's list of pending ones."""
 
 
-async def broadcast_to(store: Store, incarnations: Sequence[str], message: Mapping[str, object]) -> int:
-    """Send one message to several nodes; returns how many inboxes took it."""
-    text = msgspec.json.encode(message)
-    replies = await store.pipeline([_add(incarnation, text) for incarnation in incarnations])
-    return sum(reply is not None for reply in check_replies(replies))
+class SettingsChanged(_OfChargePoint, frozen=True, tag="settings"):
+    """An operator changed the charge point's settings."""
 
 
-async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, dict[str, Any]]]:
+class TraceChanged(_OfChargePoint, frozen=True, tag="trace"):
+    """A trace of the charge point was started or stopped."""
+
+
+class DisconnectReason(Enum):
+    """The values are the words on the wire."""
+
+    OPERATOR = "disconnected by an operator"
+    DELETED = "charge point deleted"
+
+
+class Disconnect(_OfChargePoint, frozen=True, tag="disconnect"):
+    """Close the connection."""
+
+    reason: DisconnectReason
+
+
+class Evict(msgspec.Struct, frozen=True, tag_field="kind", tag="evicted"):
+    """Close the session `holder`: one of the node `by_node` has its lease. Then report `Evicted` there."""
+
+    holder: str
+    by_node: str
+
+
+class Evicted(msgspec.Struct, frozen=True, tag_field="kind", tag="evicted_done"):
+    """The session `holder` is gone, whose lease one of yours has taken."""
+
+    holder: str
+
+
+class TokenRevoked(msgspec.Struct, frozen=True, tag_field="kind", tag="token_revoked"):
+    """Close the sessions that were opened with this token."""
+
+    tenant: str
+    token_id: str
+
+
+class CommandChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"):
+    """To the admin process that submitted the command: its record changed."""
+
+    command: str
+
+
+type ToSession = CommandQueued | SettingsChanged | TraceChanged | Disconnect
+type Message = ToSession | Evict | Evicted | TokenRevoked | CommandChanged
+
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+async def send(store: Store, incarnation: str, message: Message) -> bool:
+    """Put a message into one node's inbox. False: the node is gone."""
+    return await store.execute(*_add(incarnation, message)) is not None
+
+
+async def wake(store: Store, incarnation: str, message: Message) -> bool:
+    """As `send`, but do not fail if the store is away: nodes look for themselves within seconds."""
+    try:
+        return await send(store, incarnation, message)
+    except StoreUnavailable:
+        return True
+
+
+async def broadcast(store: Store, message: Message) -> None:
+    """Send to all gateways, and to nodes of an unknown kind."""
+    to = [node.incarnation for node in await list_nodes(store) if node.kind != "admin"]
+    check_replies(await store.pipeline([_add(incarnation, message) for incarnation in to]))
+
+
+async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, Message | None]]:
     """Read what came after the message `after` ("0": all there is), waiting `block_ms` for the first.
 
-    One that cannot be read comes as `{}`, so that its reader gets past it.
+    One that cannot be read comes as None, so that its reader gets past it.
     """
     key = keys.inbox(incarnation)
     reply = await store.blocking(
         *("XREAD", "COUNT", READ_AT_ONCE, "BLOCK", block_ms, "STREAMS", key, after), timeout_s=block_ms / 1000
     )
     entries = reply[key.encode()] if reply else []
-    return [(entry.decode(), _message(pairs[1])) for entry, pairs in entries]
+    return [(entry.decode(), _read_message(pairs[1])) for entry, pairs in entries]
 
 
-def _message(text: bytes) -> dict[str, Any]:
+def _read_message(text: bytes) -> Message | None:
     try:
-        return _decode(text)
+        return _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError):
-        return {}
+        return None
 
 
-def _add(incarnation: str, text: bytes) -> tuple[Arg, ...]:
+def _add(incarnation: str, message: Message) -> tuple[Arg, ...]:
+    text = msgspec.json.encode(message)
     return ("XADD", keys.inbox(incarnation), "NOMKSTREAM", "MAXLEN", "~", KEPT, "*", "m", text)

@@ -1,7 +1,7 @@
 """Processes with an inbox, gateways and admins: who they are, and that they live.
 
 A node raises its counter in one hash, without expiry: who reads the hash sees all nodes at once and judges by
-its own clock (`watch.py`). What a node is expires after FORGOTTEN_MS of silence, and only then a reaper
+its own clock (`liveness.py`). What a node is expires after FORGOTTEN_MS of silence, and only then a reaper
 forgets it: a paused one may wake, take leases back and die, and must be found dead again.
 """
 
@@ -11,11 +11,12 @@ from typing import Literal
 import msgspec
 
 from state import keys
-from state.nodes.inbox import INBOX_MS, broadcast_to
 from state.replies import check_replies, read_fields
 from state.scripts import script
 from state.store import Store
 
+INBOX_MS = 9_000
+"""Three beats. Less than the 10 s after which a node is judged dead."""
 FORGOTTEN_MS = 600_000
 
 _BEAT = script("nodes/beat")
@@ -84,9 +85,3 @@ async def list_nodes(store: Store) -> list[NodeState]:
         )
         for (incarnation, counter), record in zip(counters.items(), found, strict=True)
     ]
-
-
-async def broadcast(store: Store, message: dict[str, object], kind: Kind = "gateway") -> int:
-    """Send to all nodes of a kind, or of an unknown one; returns how many inboxes took it."""
-    to = [node.incarnation for node in await list_nodes(store) if node.kind in {kind, None}]
-    return await broadcast_to(store, to, message)

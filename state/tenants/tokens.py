@@ -66,7 +66,7 @@ async def verify(store: Store, pepper: bytes, tenant: str, secret: str) -> Verif
 
 
 async def revoke(store: Store, tenant: str, token_id: str) -> bool:
-    """False: there is no such token. Sessions that use it are the caller's to end (`nodes.broadcast`)."""
+    """False: there is no such token. Sessions that use it are the caller's to end (`inbox.broadcast`)."""
     [word] = await store.step(_REVOKE, _keys(tenant), (token_id,))
     return bool(word == b"revoked")
 

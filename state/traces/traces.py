@@ -13,7 +13,6 @@ from msgspec import structs
 
 from state import compact, holds
 from state import keys as key_names
-from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.record import RunningTrace, read_running_trace
@@ -253,9 +252,5 @@ def _unpack(stored: bytes) -> Entry:
 
 
 async def _wake(store: Store, keys: ChargePointKeys, node: bytes) -> None:
-    """A wake-up that is lost costs seconds: nodes look for themselves."""
     if node:
-        try:
-            await inbox.send(store, node.decode(), {"kind": "trace", "member": keys.member})
-        except StoreUnavailable:
-            return
+        await inbox.wake(store, node.decode(), inbox.TraceChanged(keys.member))

@@ -4,12 +4,10 @@ RemoteStartTransaction.conf says only that the charge point will try (errata 202
 follows names no command: it is recognised by id tag and connector, within `LASTS_MS`.
 """
 
-from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
 
-from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.replies import read_fields
@@ -94,7 +92,6 @@ async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_
         )
         if word == b"fulfilled":
             if reply_to[0]:
-                with suppress(StoreUnavailable):  # A wake-up only: who waits looks at the record by itself.
-                    await inbox.send(store, reply_to[0].decode(), {"kind": "answer", "command": id_})
+                await inbox.wake(store, reply_to[0].decode(), inbox.CommandChanged(id_))
             return id_
     return None

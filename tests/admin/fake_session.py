@@ -9,6 +9,7 @@ from state import commands
 from state.commands import Go
 from state.keys import ChargePointKeys
 from state.nodes import inbox, leases, nodes
+from state.nodes.inbox import Message
 from state.nodes.leases import Claimed, Connection, Lease
 from state.nodes.nodes import Node
 from state.store import Store
@@ -21,7 +22,7 @@ class FakeSession:
         self.store = store
         self.lease = lease
         self.incarnation = incarnation
-        self.messages: list[dict[str, object]] = []
+        self.messages: list[Message | None] = []
         self.heard = trio.Event()
         self.claimed: list[str] = []
 
@@ -31,11 +32,11 @@ class FakeSession:
     async def refuse(self, command: str, error: bytes) -> None:
         await commands.settle(self.store, self.lease.keys, command, status="error", error=error)
 
-    async def hear(self, kind: str) -> dict[str, object]:
+    async def hear[M: Message](self, kind: type[M]) -> M:
         with trio.fail_after(5):
             while True:
                 for message in self.messages:
-                    if message["kind"] == kind:
+                    if isinstance(message, kind):
                         return message
                 self.heard = trio.Event()
                 await self.heard.wait()
@@ -47,10 +48,13 @@ class FakeSession:
                 after = entry
                 self.messages.append(message)
                 self.heard.set()
-                if message["kind"] == "command":
-                    await self._take(str(message["command"]), answering)
+                if isinstance(message, inbox.CommandQueued):
+                    [pending] = await commands.list_pending(self.store, [self.lease])
+                    for command in pending:
+                        if command not in self.claimed:
+                            await self._claim(command, answering)
 
-    async def _take(self, command: str, answering: Answering) -> None:
+    async def _claim(self, command: str, answering: Answering) -> None:
         outcome = await commands.claim(self.store, self.lease, command, "nonce")
         if isinstance(outcome, Go):
             self.claimed.append(command)

@@ -7,6 +7,7 @@ import trio
 
 from state import charge_points
 from state.charge_points import Settings
+from state.nodes.inbox import SettingsChanged
 from state.tenants import tenants
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import connected
@@ -77,10 +78,10 @@ async def test_who_waits_is_listed(api: Api) -> None:
 async def test_settings_are_told_to_the_session(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await api.client.put(PATH, json=POLICY)
-        assert (await session.hear("settings"))["member"] == session.lease.keys.member
+        assert await session.hear(SettingsChanged) == SettingsChanged(session.lease.keys.member)
         session.messages.clear()
         await api.client.post(f"{PATH}/accept")
-        assert (await session.hear("settings"))["member"] == session.lease.keys.member
+        assert await session.hear(SettingsChanged) == SettingsChanged(session.lease.keys.member)
 
 
 async def test_a_release_keeps_the_rest_and_sends_nothing(api: Api) -> None:

@@ -7,6 +7,7 @@ import pytest
 from state import charge_points
 from state.charge_points import connectors
 from state.charge_points.connectors import Connector
+from state.nodes import inbox
 from state.tenants import tokens
 from tests.admin.conftest import PEPPER, TENANT, Api
 from tests.admin.fake_session import connected
@@ -63,8 +64,7 @@ async def test_a_token_shows_its_secret_once_and_works_until_revoked(api: Api) -
     assert verified.token_id == token["id"]
     async with connected(api.store, TENANT, "CP-1", token_id=token["id"]) as session:
         assert (await api.client.delete(f"{BASE}/tokens/{token['id']}")).status_code == 204
-        message = await session.hear("token_revoked")
-        assert (message["tenant"], message["token_id"]) == (TENANT, token["id"])
+        assert await session.hear(inbox.TokenRevoked) == inbox.TokenRevoked(TENANT, token["id"])
     assert await tokens.verify(api.store, PEPPER, TENANT, token["secret"]) is None
     is_problem(await api.client.delete(f"{BASE}/tokens/{token['id']}"), 404, "not-found")
     assert await read_all(api, f"{BASE}/tokens") == []
@@ -133,11 +133,13 @@ async def test_disconnecting_and_deleting_tell_the_session(api: Api) -> None:
         response = await api.client.post(f"{BASE}/charge-points/CP%2F%C3%A4/disconnect")
         assert response.status_code == 202, response.text
         assert response.json() == {"charge_point": "CP/ä", "node": session.incarnation}
-        message = await session.hear("disconnect")
-        assert message["member"] == session.lease.keys.member
+        member = session.lease.keys.member
+        wish = inbox.Disconnect(member, inbox.DisconnectReason.OPERATOR)
+        assert await session.hear(inbox.Disconnect) == wish
         session.messages.clear()
         assert (await api.client.delete(f"{BASE}/charge-points/CP%2F%C3%A4")).status_code == 204
-        assert (await session.hear("disconnect"))["member"] == session.lease.keys.member
+        deleted = inbox.Disconnect(member, inbox.DisconnectReason.DELETED)
+        assert await session.hear(inbox.Disconnect) == deleted
     is_problem(await api.client.get(f"{BASE}/charge-points/CP%2F%C3%A4"), 404, "not-found")
     is_problem(await api.client.delete(f"{BASE}/charge-points/CP%2F%C3%A4"), 404, "not-found")
 

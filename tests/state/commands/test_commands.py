@@ -43,7 +43,7 @@ async def test_from_post_to_answer(store: Store) -> None:
     assert command.deadline_ms == command.created_ms + 5000
     assert abs(command.created_ms - before) < 1000
     (message,) = await woken(store)
-    assert command.id.encode() in message
+    assert KEYS.member.encode() in message
     assert await commands.list_pending(store, [lease]) == [[command.id]]
 
     go = await commands.claim(store, lease, command.id, "nonce")

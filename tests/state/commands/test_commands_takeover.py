@@ -34,7 +34,7 @@ async def submit(store: Store, reply_to: str) -> Submitted:
     return outcome
 
 
-async def messages(store: Store, node: str) -> list[dict[str, object]]:
+async def messages(store: Store, node: str) -> list[inbox.Message | None]:
     return [message for _, message in await inbox.read(store, node, "0", 1)]
 
 
@@ -47,15 +47,13 @@ async def test_takeover(store: Store) -> None:
         await nodes.register(store, node, what)
     first = await connect(store, "a")
     sent, waiting = (await submit(store, "admin")).command, (await submit(store, "admin")).command
-    assert await messages(store, "a") == [
-        {"kind": "command", "member": KEYS.member, "command": command.id} for command in (sent, waiting)
-    ]
+    assert await messages(store, "a") == [inbox.CommandQueued(KEYS.member)] * 2
     await send(store, first.lease, sent.id)
 
     second = await connect(store, "b")
     assert second.pending == (sent.id, waiting.id)
     assert await commands.mark_unknown(store, second.lease, second.pending) == [sent.id]
-    assert await messages(store, "admin") == [{"kind": "answer", "command": sent.id}]
+    assert await messages(store, "admin") == [inbox.CommandChanged(sent.id)]
     await send(store, second.lease, waiting.id)
     assert (await submit(store, "admin")).node == "b"
     # The first session had its answer all the same.

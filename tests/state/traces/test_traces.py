@@ -153,7 +153,7 @@ async def test_a_session_learns_of_it(store: Store) -> None:
     trace = await started(store)
     running = RunningTrace(trace.id, trace.until_ms)
     [(_, message)] = await inbox.read(store, node, "0", 100)
-    assert message == {"kind": "trace", "member": KEYS.member}
+    assert message == inbox.TraceChanged(KEYS.member)
     assert await traces.find_running(store, KEYS) == running
     assert await traces.list_running(store, ["other", "acme"]) == {WHO}
     assert (await claimed(store, f"{node}/2")).trace == running

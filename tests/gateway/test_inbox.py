@@ -1,0 +1,115 @@
+"""What a gateway does about each message, and about one that nobody can read."""
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import pytest
+import trio
+import trio.testing
+
+from gateway.admission.takeover import Evictions
+from gateway.hub import Hub
+from gateway.inbox import deliver
+from gateway.node import Node
+from gateway.session.session import Session
+from gateway.websocket.close_codes import Close
+from state.keys import ChargePointKeys
+from state.nodes import inbox
+from state.nodes.inbox import Disconnect, DisconnectReason, Evict, Evicted, Message, TokenRevoked
+from state.nodes.leases import Connection, Lease
+
+KEYS = ChargePointKeys("t", "cp")
+
+
+class Gateway:
+    """A node with the sessions of two charge points, that notes what a message makes it do."""
+
+    def __init__(self) -> None:
+        self.hub, self.evictions = Hub(), Evictions()
+        self.done: list[object] = []
+        self.work: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self.ours, self.other = Held(self, KEYS, "a/1"), Held(self, ChargePointKeys("t", "other"), "a/2")
+        for one in (self.ours, self.other):
+            self.hub.add(cast("Session", one))
+
+    def background[*Args](self, work: Callable[[*Args], Awaitable[None]], *args: *Args) -> None:
+        self.done.append(work.__name__)
+        self.work = lambda: work(*args)
+
+    async def tell(self, incarnation: str, message: Message) -> bool:
+        self.done.append((incarnation, message))
+        return True
+
+    def deliver(self, message: Message | None) -> list[object]:
+        deliver(cast("Node", self), message)
+        return self.done
+
+
+class Held:
+    """A session as a message sees it, which is its own `calls`."""
+
+    def __init__(self, node: Gateway, keys: ChargePointKeys, holder: str) -> None:
+        self.node, self.calls = node, self
+        self.lease = Lease(keys, holder, 1)
+        self.attached = Connection(address="", tls=None, since_ms=1, node="a", token_id=keys.id)
+        self.ended = trio.Event()
+
+    def wake(self) -> None:
+        self.node.done.append(self.lease.holder)
+
+    def close_soon(self, closing: object) -> None:
+        self.node.done.append((self.lease.holder, closing))
+
+    async def reread_settings(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("message", "done"),
+    [
+        (inbox.CommandQueued(KEYS.member), ["a/1"]),
+        (inbox.SettingsChanged(KEYS.member), ["reread_settings"]),
+        (inbox.TraceChanged(KEYS.member), ["follow"]),
+        (Disconnect(KEYS.member, DisconnectReason.OPERATOR), [("a/1", Close.DISCONNECTED)]),
+        (Disconnect(KEYS.member, DisconnectReason.DELETED), [("a/1", Close.DELETED)]),
+        (TokenRevoked("t", "cp"), [("a/1", Close.REVOKED)]),
+        (TokenRevoked("another", "cp"), []),
+        (inbox.CommandChanged("00.a"), []),
+        (None, []),
+    ],
+)
+def test_a_message_reaches_the_session_that_it_is_for(message: Message | None, done: list[object]) -> None:
+    assert Gateway().deliver(message) == done
+
+
+@pytest.mark.parametrize("kind", [inbox.CommandQueued, inbox.SettingsChanged, inbox.TraceChanged])
+def test_a_message_for_a_session_that_is_gone_does_nothing(kind: Callable[[str], Message]) -> None:
+    assert Gateway().deliver(kind(ChargePointKeys("t", "gone").member)) == []
+
+
+async def test_an_evicted_session_is_closed_and_reported_when_it_is_gone() -> None:
+    gateway = Gateway()
+    gateway.deliver(Evict("a/1", "b"))
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(gateway.work)
+            await trio.testing.wait_all_tasks_blocked()
+            assert gateway.done == ["_evict", ("a/1", Close.SUPERSEDED)]
+            gateway.ours.ended.set()
+    assert gateway.done[2:] == [("b", Evicted("a/1"))]
+
+
+async def test_a_session_that_is_gone_already_is_reported_at_once() -> None:
+    gateway = Gateway()
+    gateway.deliver(Evict("a/7", "b"))
+    await gateway.work()
+    assert gateway.done == ["_evict", ("b", Evicted("a/7"))]
+
+
+async def test_the_one_who_waits_learns_that_its_predecessor_is_gone() -> None:
+    gateway = Gateway()
+    gone = gateway.evictions.expect("z/1")
+    gateway.deliver(Evicted("z/2"))
+    assert not gone.is_set()
+    gateway.deliver(Evicted("z/1"))
+    assert gone.is_set()

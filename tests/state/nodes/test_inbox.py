@@ -1,0 +1,126 @@
+"""A node's inbox: messages in order, bounded, and readable by the version before."""
+
+import msgspec
+import pytest
+import trio
+
+from state import keys
+from state.nodes import inbox, nodes
+from state.nodes.inbox import (
+    CommandChanged,
+    CommandQueued,
+    Disconnect,
+    DisconnectReason,
+    Evict,
+    Evicted,
+    Message,
+    SettingsChanged,
+    TokenRevoked,
+    TraceChanged,
+)
+from state.nodes.nodes import Node
+from state.store import Store
+
+GATEWAY = Node(kind="gateway", host="one", pid=11, started_ms=1)
+ADMIN = Node(kind="admin", host="two", pid=12, started_ms=2)
+WIRE: dict[str, tuple[Message, str]] = {
+    "command": (CommandQueued("t/c"), '{"kind":"command","member":"t/c"}'),
+    "settings": (SettingsChanged("t/c"), '{"kind":"settings","member":"t/c"}'),
+    "trace": (TraceChanged("t/c"), '{"kind":"trace","member":"t/c"}'),
+    "disconnect": (
+        Disconnect("t/c", DisconnectReason.OPERATOR),
+        '{"kind":"disconnect","member":"t/c","reason":"disconnected by an operator"}',
+    ),
+    "deleted": (
+        Disconnect("t/c", DisconnectReason.DELETED),
+        '{"kind":"disconnect","member":"t/c","reason":"charge point deleted"}',
+    ),
+    "evicted": (Evict("a/1", "b"), '{"kind":"evicted","holder":"a/1","by_node":"b"}'),
+    "evicted_done": (Evicted("a/1"), '{"kind":"evicted_done","holder":"a/1"}'),
+    "token_revoked": (
+        TokenRevoked("t", "id"),
+        '{"kind":"token_revoked","tenant":"t","token_id":"id"}',
+    ),
+    "answer": (CommandChanged("00.a"), '{"kind":"answer","command":"00.a"}'),
+}
+
+
+@pytest.mark.parametrize("kind", WIRE)
+async def test_a_message_has_the_form_that_every_version_reads(store: Store, kind: str) -> None:
+    message, wire = WIRE[kind]
+    assert msgspec.json.encode(message).decode() == wire
+    await nodes.register(store, "a", GATEWAY)
+    await inbox.send(store, "a", message)
+    # A version that has one field more.
+    await add(store, "a", wire.removesuffix("}").encode() + b',"more":1}')
+    assert [read for _, read in await inbox.read(store, "a", "0", 1)] == [message, message]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[1]", b"no JSON", b"\xff", b"{}", b'{"kind":5}', b'{"kind":"later"}', b'{"kind":"command"}'],
+)
+async def test_a_message_that_cannot_be_read_holds_up_no_other(store: Store, text: bytes) -> None:
+    await nodes.register(store, "a", GATEWAY)
+    await add(store, "a", text)
+    await inbox.send(store, "a", Evicted("a/1"))
+    assert [read for _, read in await inbox.read(store, "a", "0", 1)] == [None, Evicted("a/1")]
+
+
+async def add(store: Store, incarnation: str, text: bytes) -> None:
+    await store.execute("XADD", keys.inbox(incarnation), "*", "m", text)
+
+
+async def test_messages_arrive_in_order_and_once(store: Store) -> None:
+    await nodes.register(store, "a", GATEWAY)
+    assert await inbox.read(store, "a", "0", 1) == []
+    sent = [CommandChanged(f"{number} \n€") for number in range(3)]
+    for message in sent:
+        assert await inbox.send(store, "a", message)
+    first = await inbox.read(store, "a", "0", 1000)
+    assert [message for _, message in first] == sent
+    assert await inbox.read(store, "a", first[-1][0], 1) == []
+
+
+async def test_a_reader_is_woken_by_a_message(store: Store) -> None:
+    await nodes.register(store, "a", GATEWAY)
+    read: list[object] = []
+
+    async def reader() -> None:
+        read.extend(await inbox.read(store, "a", "0", 20_000))
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reader)
+            while store.stats()["blocking_connections"] == 0:
+                await trio.lowlevel.checkpoint()
+            await inbox.send(store, "a", Evicted("a/1"))
+    assert len(read) == 1
+
+
+async def test_an_inbox_expires_and_a_beat_begins_it_anew(store: Store) -> None:
+    await nodes.register(store, "a", GATEWAY)
+    assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
+    await store.execute("UNLINK", keys.inbox("a"))
+    assert not await inbox.send(store, "a", Evicted("a/1"))
+    assert await nodes.beat(store, "a")
+    assert await inbox.read(store, "a", "0", 1) == []
+    assert await inbox.send(store, "a", Evicted("a/1"))
+    # A message does not keep a dead node's inbox.
+    assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
+
+
+async def test_an_inbox_that_nobody_reads_stays_small(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "KEPT", 100)
+    await nodes.register(store, "a", GATEWAY)
+    for _ in range(1000):
+        await inbox.send(store, "a", Evicted("a/1"))
+    assert await store.execute("XLEN", keys.inbox("a")) <= 300
+
+
+async def test_a_broadcast_reaches_the_gateways(store: Store) -> None:
+    await nodes.register(store, "a", GATEWAY)
+    await nodes.register(store, "b", GATEWAY)
+    await nodes.register(store, "c", ADMIN)
+    await inbox.broadcast(store, TokenRevoked("t", "id"))
+    assert [len(await inbox.read(store, node, "0", 1)) for node in ("a", "b", "c")] == [1, 1, 0]
