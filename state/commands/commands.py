@@ -6,6 +6,8 @@ The record in the charge point's partition is the truth; an inbox message is onl
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from state import keys as key_names
 from state.commands import table
 from state.commands.record import Command, command_id, digest, is_id, is_of, read_command
@@ -58,14 +60,13 @@ class Go(NamedTuple):
     action: str
     payload: bytes
     left_ms: int
-    reply_to: str
 
     def __repr__(self) -> str:
         """Without the payload, as Command's."""
         return f"<Go {self.action} {self.left_ms} ms>"
 
 
-class Late(NamedTuple):
+class Late(msgspec.Struct, frozen=True):
     """Its deadline has passed; it was recorded as `expired`."""
 
 
@@ -75,12 +76,12 @@ class Taken(NamedTuple):
     status: Status
 
 
-class Gone(NamedTuple):
+class Gone(msgspec.Struct, frozen=True):
     """No such command of this charge point (any more)."""
 
 
-class Settled(NamedTuple):
-    reply_to: str
+class Settled(msgspec.Struct, frozen=True):
+    """It was recorded, and whoever waits was woken."""
 
 
 async def submit(
@@ -137,8 +138,8 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
         (*lease.head_args(), id_, nonce, _CLAIMING),
     )
     match reply:
-        case [b"go", action, payload, left_ms, reply_to]:
-            return Go(action.decode(), payload, left_ms, reply_to.decode())
+        case [b"go", action, payload, left_ms, _]:
+            return Go(action.decode(), payload, left_ms)
         case [b"taken", status]:
             return Taken(status.decode())
         case [b"gone"]:
@@ -173,9 +174,9 @@ async def settle(
     call = settle_call(keys, id_, _SETTLING[status], response=response, error=error)
     reply = await store.step(_SETTLE, *call)
     match reply:
-        case [b"settled", _, reply_to]:
+        case [b"settled", *_]:
             await _answer(store, id_, reply)
-            return Settled(reply_to.decode())
+            return Settled()
         case [b"taken", before]:
             return Taken(before.decode())
         case _:

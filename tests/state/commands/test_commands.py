@@ -48,13 +48,13 @@ async def test_from_post_to_answer(store: Store) -> None:
 
     go = await commands.claim(store, lease, command.id, "nonce")
     assert isinstance(go, Go)
-    assert (go.action, go.payload, go.reply_to) == ("Reset", b'{"type":"Hard"}', ADMIN)
+    assert (go.action, go.payload) == ("Reset", b'{"type":"Hard"}')
     assert 0 < go.left_ms <= 5000
 
     settled = await commands.settle(
         store, KEYS, command.id, status="answered", response=b'{"status":"Accepted"}'
     )
-    assert settled == Settled(ADMIN)
+    assert settled == Settled()
     (message,) = await woken(store, ADMIN)
     assert command.id.encode() in message
     found = await current(store, command)
@@ -159,7 +159,7 @@ async def test_claims_are_fenced_and_results_are_not(store: Store) -> None:
     new = await seat(store, epoch=2)
     with pytest.raises(Superseded):
         await commands.claim(store, old, queued.id, "nonce")
-    assert await commands.settle(store, KEYS, sent.id, status="answered") == Settled(ADMIN)
+    assert await commands.settle(store, KEYS, sent.id, status="answered") == Settled()
     await store.execute("DEL", KEYS.lease)
     with pytest.raises(LeaseLost):
         await commands.claim(store, new, queued.id, "nonce")
@@ -173,7 +173,7 @@ async def test_a_late_result_is_still_the_truth(store: Store, waited: Status, re
     command = await submitted(store)
     await commands.claim(store, lease, command.id, "nonce")
     await commands.settle(store, KEYS, command.id, status=waited)
-    assert await commands.settle(store, KEYS, command.id, status=result) == Settled(ADMIN)
+    assert await commands.settle(store, KEYS, command.id, status=result) == Settled()
     for after in ("answered", "error", "timeout", "expired"):
         assert await commands.settle(store, KEYS, command.id, status=after) == Taken(result)
     assert (await current(store, command)).status == result

@@ -135,7 +135,7 @@ class Run:
         if command is None:
             assert outcome == Gone()
         elif status in TABLE[command.status]:
-            assert outcome == Settled(ADMIN)
+            assert outcome == Settled()
             self.model.move(id_, status)
         else:
             assert outcome == Taken(command.status)

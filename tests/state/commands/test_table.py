@@ -10,7 +10,6 @@ from state.commands.table import FIRST, TABLE, WAITING, Status
 from state.nodes.leases import Lease
 from state.store import Store
 from tests.state.commanding import (
-    ADMIN,
     KEYS,
     TENANT,
     make_overdue,
@@ -75,7 +74,7 @@ async def test_settle(store: Store, before: Status) -> None:
             continue
         outcome = await commands.settle(store, KEYS, id_, status=after)
         if after in TABLE[before]:
-            assert outcome == Settled(ADMIN)
+            assert outcome == Settled()
             await check(store, id_, before, after)
         else:
             assert outcome == Taken(before)
