@@ -13,7 +13,7 @@ import trio
 from state.errors import StateError
 from state.nodes import inbox, nodes
 from state.nodes.inbox import Message
-from state.nodes.nodes import Node
+from state.nodes.nodes import NodeRecord
 from state.store import Store
 
 BEAT_S = 3.0
@@ -29,7 +29,9 @@ class Answers:
         self._store = store
         self._waiting: dict[str, set[Wake]] = {}
 
-    async def run(self, node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self, node: NodeRecord, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Register the node, keep it alive and listen, until cancelled; leave the store clean behind."""
         await nodes.register(self._store, self.incarnation, node)
         task_status.started()
@@ -60,7 +62,7 @@ class Answers:
             if not waiting:
                 self._waiting.pop(command_id, None)
 
-    async def _beat(self, node: Node) -> None:
+    async def _beat(self, node: NodeRecord) -> None:
         while True:
             await trio.sleep(BEAT_S)
             try:

@@ -18,7 +18,7 @@ from gateway.service import collector, hangups, health, logs, metrics
 from gateway.service.metrics import Reading
 from state.events.feed import Feed
 from state.nodes import nodes
-from state.nodes.nodes import Node
+from state.nodes.nodes import NodeRecord
 from state.store import Store, open_store
 
 type Ready = Callable[[dict[str, int]], None]
@@ -93,8 +93,10 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
             nursery.cancel_scope.cancel()
 
 
-def _node(store: Store) -> Node:
-    return Node(kind="admin", host=socket.gethostname(), pid=os.getpid(), started_ms=store.server_time_ms())
+def _node(store: Store) -> NodeRecord:
+    return NodeRecord(
+        kind="admin", host=socket.gethostname(), pid=os.getpid(), started_ms=store.server_time_ms()
+    )
 
 
 def _readings(store: Store, feed: Feed, answers: Answers) -> Iterator[Reading]:

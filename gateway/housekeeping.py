@@ -27,7 +27,7 @@ SWEEP_S = 1.0
 HOLDS_S = 3600.0
 
 
-async def keep(node: Node, me: nodes.Node) -> None:
+async def keep(node: Node, me: nodes.NodeRecord) -> None:
     """All of it, until cancelled."""
     liveness = Liveness(node, me)
     async with trio.open_nursery() as nursery:
@@ -54,7 +54,7 @@ async def _every(seconds: float, turn: Callable[[], Awaitable[None]]) -> None:
 class Liveness:
     """Our own heartbeat, and our judgement of the others'. `gateways`: who is alive, in one order for all."""
 
-    def __init__(self, node: Node, me: nodes.Node) -> None:
+    def __init__(self, node: Node, me: nodes.NodeRecord) -> None:
         self._node = node
         self._me = me
         self._watch = Watch()

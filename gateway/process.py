@@ -65,7 +65,7 @@ async def _serve(
 ) -> None:
     config, store, stats, handshakes, lag = node.config, node.store, Stats(), Handshakes(), LoopLag()
     registry = metrics.registry(node, stats, handshakes, lag)
-    me = nodes.Node(
+    me = nodes.NodeRecord(
         kind="gateway", host=socket.gethostname(), pid=os.getpid(), started_ms=time.time_ns() // 10**6
     )
     await nodes.register(store, node.incarnation, me)

@@ -159,7 +159,7 @@ async def _wake_again(command: Command) -> None:
     Or it waits behind others, of a charge point that does not answer: then there is nobody to wake.
     """
     store, keys = services().store, ChargePointKeys(command.tenant, command.charge_point)
-    held = await leases.holding(store, command.tenant, command.charge_point)
+    held = await leases.get_holding(store, command.tenant, command.charge_point)
     node = None if held is None or not held.online else held.node
     if node is not None:
         if not await commands.is_next(store, keys, command.id):

@@ -127,19 +127,19 @@ def _item(found: ChargePoint, holding: Holding | None) -> dict[str, Any]:
 
 
 def _connection(holding: Holding | None) -> ConnectionAnswer:
-    connection = None if holding is None else holding.connection
-    if holding is None or connection is None:
+    if holding is None:
         return ConnectionAnswer(
             online=False, since=None, until=None, node=None, address=None, tls=None, last_seen=None
         )
+    attachment = holding.attachment
     return ConnectionAnswer(
         online=holding.online,
-        since=times.text(connection.since_ms),
+        since=times.text(attachment.since_ms),
         until=None if holding.online else times.maybe_text(holding.until_ms),
-        node=connection.node,
-        address=connection.address,
-        tls=connection.tls,
-        last_seen=times.text(max(holding.last_seen_ms or 0, connection.since_ms)),
+        node=attachment.node,
+        address=attachment.address,
+        tls=attachment.tls,
+        last_seen=times.text(max(holding.last_seen_ms or 0, attachment.since_ms)),
     )
 
 

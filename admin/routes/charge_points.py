@@ -196,7 +196,7 @@ async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
     """
     store = services().store
     await known(tenant, charge_point)
-    holding = await leases.holding(store, tenant, charge_point)
+    holding = await leases.get_holding(store, tenant, charge_point)
     if holding is None or not holding.online or holding.node is None:
         raise _offline()
     wish = Disconnect(keys.join(tenant, charge_point), DisconnectReason.OPERATOR)
@@ -230,7 +230,7 @@ async def list_charge_points(tenant: str) -> Response:
 async def _tell_settings(tenant: str, charge_point: str) -> None:
     """The session that is open reads them again. If that is lost they count from the next boot or claim."""
     store = services().store
-    holding = await leases.holding(store, tenant, charge_point)
+    holding = await leases.get_holding(store, tenant, charge_point)
     if holding is not None and holding.node is not None:
         await inbox.send(store, holding.node, SettingsChanged(keys.join(tenant, charge_point)))
 
@@ -242,6 +242,6 @@ def _offline() -> Problem:
 async def _answer(tenant: str, charge_point: str) -> ChargePointAnswer:
     store = services().store
     found = await known(tenant, charge_point)
-    holding = await leases.holding(store, tenant, charge_point)
+    holding = await leases.get_holding(store, tenant, charge_point)
     of_connectors = await connectors.list_(store, tenant, charge_point)
     return charge_point_answer.answer_of(found, holding, of_connectors)

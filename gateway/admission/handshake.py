@@ -129,7 +129,7 @@ def _store_away() -> Refusal:
 
 
 async def _serve(node: Node, upgrade: Upgrade, admitted: Admitted) -> None:
-    attached = leases.Connection(
+    attached = leases.Attachment(
         address=upgrade.remote[0],
         tls=None if upgrade.tls is None else f"{upgrade.tls.version} {upgrade.tls.cipher}",
         since_ms=now_ms(),
@@ -151,7 +151,7 @@ async def _serve(node: Node, upgrade: Upgrade, admitted: Admitted) -> None:
         node.release(claimed.lease, reason)
 
 
-async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.Connection) -> leases.Claimed:
+async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.Attachment) -> leases.Claimed:
     confirmed = False
     try:
         claimed = await leases.claim(
@@ -159,7 +159,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.C
             admitted.keys,
             holder=holder,
             not_after_ms=node.store.server_time_ms() + CLAIM_S * 1000,
-            connection=attached,
+            attachment=attached,
             register=admitted.register,
             registration=admitted.registration,
         )
@@ -172,7 +172,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.C
     match claimed:
         case leases.Claimed():
             return claimed
-        case leases.Late():
+        case leases.LateClaim():
             raise Refusal(503, "The store answered too late; try again later.", retry_after_s=RETRY_AFTER_S)
         case leases.Flapping():
             node.telemetry.flapping += 1

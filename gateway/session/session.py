@@ -32,7 +32,7 @@ FINISH_CALL_S = 5.0
 
 class Session:
     def __init__(
-        self, node: Node, claimed: leases.Claimed, connection: Connection, attached: leases.Connection
+        self, node: Node, claimed: leases.Claimed, connection: Connection, attached: leases.Attachment
     ) -> None:
         record = claimed.record
         self.node = node

@@ -6,7 +6,7 @@ from msgspec import json
 from state import keys as key_names
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
-from state.nodes.leases import Holding, Lease, holdings, require
+from state.nodes.leases import Holding, Lease, list_holdings, require
 from state.paging import Page, encode_cursor, members
 from state.record import (
     REGISTRATION_INTERVAL_S,
@@ -161,6 +161,6 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool:
 async def _load(store: Store, tenant: str, names: list[str]) -> list[tuple[ChargePoint, Holding | None]]:
     keys = [ChargePointKeys(tenant, name) for name in names]
     records = check_replies(await store.pipeline([("HGETALL", one.record) for one in keys]))
-    held = await holdings(store, keys)
+    held = await list_holdings(store, keys)
     found = (read_record(tenant, name, record) for name, record in zip(names, records, strict=True))
     return [(one, holding) for one, holding in zip(found, held, strict=True) if one is not None]

@@ -78,8 +78,8 @@ def require(word: bytes) -> None:
         raise LeaseLost("the store knows an older lease or none")
 
 
-class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """The socket behind a lease, as operators see it. `tls`: version and cipher, None if plain."""
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """The connection that a lease was claimed for, as operators see it. `tls`: version and cipher."""
 
     address: str
     tls: str | None
@@ -99,7 +99,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     trace: RunningTrace | None = None
 
 
-class Late(msgspec.Struct, frozen=True):
+class LateClaim(msgspec.Struct, frozen=True):
     """The claim came after its `not_after_ms` and changed nothing."""
 
 
@@ -114,12 +114,12 @@ class UnknownChargePoint(msgspec.Struct, frozen=True):
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
-    """`connection` is the last one when offline; `until_ms`: when that ended. `last_seen_ms`: to 10 s."""
+    """`attachment`: if offline the last one, which ended at `until_ms`. `last_seen_ms`: to 10 s."""
 
     online: bool
     epoch: int
     node: str | None
-    connection: Connection | None
+    attachment: Attachment
     last_seen_ms: int | None
     until_ms: int | None
 
@@ -130,10 +130,10 @@ async def claim(
     *,
     holder: str,
     not_after_ms: int,
-    connection: Connection,
+    attachment: Attachment,
     register: bool,
     registration: BootStatus = "Accepted",
-) -> Claimed | Late | Flapping | UnknownChargePoint:
+) -> Claimed | LateClaim | Flapping | UnknownChargePoint:
     """Take the lease: the newest authenticated connection wins.
 
     `not_after_ms` is server time. With `register` an unknown charge point is created, under the policy
@@ -141,7 +141,7 @@ async def claim(
     `release_if_holder` until that is confirmed.
     """
     own = holder.partition("/")[0]
-    details = msgspec.json.encode(connection)
+    details = msgspec.json.encode(attachment)
     expected = ""
     for _ in range(_AGAIN):
         word, *rest = await store.step(
@@ -154,9 +154,9 @@ async def claim(
         )
         match word:
             case b"claimed":
-                return _claimed(keys, holder, rest)
+                return _read_claimed(keys, holder, rest)
             case b"late":
-                return Late()
+                return LateClaim()
             case b"flapping":
                 return Flapping(retry_after_s=max(1, ceil(rest[0] / 1000)))
             case b"unknown":
@@ -191,7 +191,7 @@ async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence
 
 
 async def readopt(
-    store: Store, lease: Lease, connection: Connection, *, registration: BootStatus = "Accepted"
+    store: Store, lease: Lease, attachment: Attachment, *, registration: BootStatus = "Accepted"
 ) -> bool:
     """Take a `lost` lease again at a higher epoch, in place. False: a newer session has it.
 
@@ -199,7 +199,7 @@ async def readopt(
     """
     keys = lease.keys
     own = keys.held(lease.node)
-    details = msgspec.json.encode(connection)
+    details = msgspec.json.encode(attachment)
     expected = ""
     for _ in range(_AGAIN):
         word, *rest = await store.step(
@@ -246,17 +246,17 @@ async def reap(store: Store, incarnation: str) -> int:
     return reaped
 
 
-async def holding(store: Store, tenant: str, charge_point: str) -> Holding | None:
+async def get_holding(store: Store, tenant: str, charge_point: str) -> Holding | None:
     """None: it has never connected."""
-    return (await holdings(store, [ChargePointKeys(tenant, charge_point)]))[0]
+    return (await list_holdings(store, [ChargePointKeys(tenant, charge_point)]))[0]
 
 
-async def holdings(store: Store, charge_points: Iterable[ChargePointKeys]) -> list[Holding | None]:
+async def list_holdings(store: Store, charge_points: Iterable[ChargePointKeys]) -> list[Holding | None]:
     replies = check_replies(await store.pipeline([("HGETALL", keys.lease) for keys in charge_points]))
-    return [_holding(reply) for reply in replies]
+    return [_read_holding(reply) for reply in replies]
 
 
-def _claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed:
+def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed:
     epoch, claimed_ms, previous, pending, reply = rest
     record = read_record(keys.tenant, keys.id, reply)
     if record is None:
@@ -274,7 +274,7 @@ def _claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed
     )
 
 
-def _holding(reply: Mapping[bytes, bytes]) -> Holding | None:
+def _read_holding(reply: Mapping[bytes, bytes]) -> Holding | None:
     found = read_fields(reply)
     if "connection" not in found:
         return None
@@ -283,7 +283,7 @@ def _holding(reply: Mapping[bytes, bytes]) -> Holding | None:
         online=found["holder"] != "",
         epoch=int(found["epoch"]),
         node=found["node"] or None,
-        connection=msgspec.json.decode(found["connection"], type=Connection),
+        attachment=msgspec.json.decode(found["connection"], type=Attachment),
         last_seen_ms=None if seen is None else int(seen),
         until_ms=None if until is None else int(until),
     )

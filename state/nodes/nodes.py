@@ -24,7 +24,7 @@ _BEAT = script("nodes/beat")
 Kind = Literal["gateway", "admin"]
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True):
+class NodeRecord(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     host: str
     pid: int
@@ -36,7 +36,7 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True):
 
     incarnation: str
     counter: int
-    node: Node | None
+    node: NodeRecord | None
 
     @property
     def kind(self) -> Kind | None:
@@ -47,7 +47,7 @@ def new_incarnation() -> str:
     return secrets.token_hex(8)
 
 
-async def register(store: Store, incarnation: str, node: Node) -> None:
+async def register(store: Store, incarnation: str, node: NodeRecord) -> None:
     await store.execute("SET", keys.node(incarnation), msgspec.json.encode(node), "PX", FORGOTTEN_MS)
     await beat(store, incarnation)
 
@@ -81,7 +81,7 @@ async def list_nodes(store: Store) -> list[NodeState]:
         NodeState(
             incarnation=incarnation,
             counter=int(counter),
-            node=None if record is None else msgspec.json.decode(record, type=Node),
+            node=None if record is None else msgspec.json.decode(record, type=NodeRecord),
         )
         for (incarnation, counter), record in zip(counters.items(), found, strict=True)
     ]

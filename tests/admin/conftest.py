@@ -15,7 +15,7 @@ from admin.inbox import Answers
 from admin.services import Services
 from state.events.feed import Feed
 from state.nodes import nodes
-from state.nodes.nodes import Node
+from state.nodes.nodes import NodeRecord
 from state.store import Store
 from state.tenants import api_keys, tenants
 
@@ -45,7 +45,7 @@ async def serving(store: Store, limits: LimitsConfig | None = None) -> AsyncIter
     with listen("127.0.0.1", 0, unacknowledged_s=5) as listener:
         async with trio.open_nursery() as nursery:
             answers = Answers(store, nodes.new_incarnation())
-            node = Node(kind="admin", host="test", pid=1, started_ms=store.server_time_ms())
+            node = NodeRecord(kind="admin", host="test", pid=1, started_ms=store.server_time_ms())
             await nursery.start(answers.run, node)
             feed = Feed(store, poll_s=0.05)
             await nursery.start(feed.run)

@@ -10,8 +10,8 @@ from state.commands import Go
 from state.keys import ChargePointKeys
 from state.nodes import inbox, leases, nodes
 from state.nodes.inbox import Message
-from state.nodes.leases import Claimed, Connection, Lease
-from state.nodes.nodes import Node
+from state.nodes.leases import Attachment, Claimed, Lease
+from state.nodes.nodes import NodeRecord
 from state.store import Store
 
 type Answering = Callable[["FakeSession", str, Go], Awaitable[None]]
@@ -85,8 +85,8 @@ async def connected(
 ) -> AsyncIterator[FakeSession]:
     incarnation = nodes.new_incarnation()
     now = store.server_time_ms()
-    await nodes.register(store, incarnation, Node(kind="gateway", host="test", pid=1, started_ms=now))
-    attached = Connection(
+    await nodes.register(store, incarnation, NodeRecord(kind="gateway", host="test", pid=1, started_ms=now))
+    attached = Attachment(
         address="192.0.2.7:49152", tls="TLSv1.3", since_ms=now, node=incarnation, token_id=token_id
     )
     claimed = await leases.claim(
@@ -94,7 +94,7 @@ async def connected(
         ChargePointKeys(tenant, charge_point),
         holder=f"{incarnation}/1",
         not_after_ms=now + 10_000,
-        connection=attached,
+        attachment=attached,
         register=True,
     )
     assert isinstance(claimed, Claimed)

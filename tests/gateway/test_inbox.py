@@ -16,7 +16,7 @@ from gateway.websocket.close_codes import Close
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.nodes.inbox import Disconnect, DisconnectReason, Evict, Evicted, Message, TokenRevoked
-from state.nodes.leases import Connection, Lease
+from state.nodes.leases import Attachment, Lease
 
 KEYS = ChargePointKeys("t", "cp")
 
@@ -51,7 +51,7 @@ class Held:
     def __init__(self, node: Gateway, keys: ChargePointKeys, holder: str) -> None:
         self.node, self.calls = node, self
         self.lease = Lease(keys, holder, 1)
-        self.attached = Connection(address="", tls=None, since_ms=1, node="a", token_id=keys.id)
+        self.attached = Attachment(address="", tls=None, since_ms=1, node="a", token_id=keys.id)
         self.ended = trio.Event()
 
     def wake(self) -> None:

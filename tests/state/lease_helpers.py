@@ -8,21 +8,21 @@ import msgspec
 from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.nodes import leases
-from state.nodes.leases import Claimed, Connection
+from state.nodes.leases import Attachment, Claimed
 from state.store import Store
 
 KEYS = ChargePointKeys("acme", "CP-1")
 
 
-def connection(holder: str, *, since_ms: int = 1) -> Connection:
-    return Connection(
+def attachment(holder: str, *, since_ms: int = 1) -> Attachment:
+    return Attachment(
         address="192.0.2.7", tls=None, since_ms=since_ms, node=holder.partition("/")[0], token_id="abcdefgh"
     )
 
 
 async def claim(store: Store, holder: str, keys: ChargePointKeys = KEYS, **options: Any) -> Any:
     options = {"not_after_ms": store.server_time_ms() + 60_000, "register": True} | options
-    return await leases.claim(store, keys, holder=holder, connection=connection(holder), **options)
+    return await leases.claim(store, keys, holder=holder, attachment=attachment(holder), **options)
 
 
 async def claimed(store: Store, holder: str, keys: ChargePointKeys = KEYS, **options: Any) -> Claimed:

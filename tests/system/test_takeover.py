@@ -130,7 +130,7 @@ async def test_what_an_inbox_lost_the_audit_finds(central: Central, gateways: Ga
             url = tenant.url(gateways[1], "revoked").replace(tenant.token, other["secret"])
             async with charge_point(url) as revoked:
                 await revoked.call("Heartbeat", {})
-                connection = leases.Connection(
+                attachment = leases.Attachment(
                     address="192.0.2.1", tls=None, since_ms=0, node="nowhere", token_id=tenant.token_id
                 )
                 claimed = await leases.claim(
@@ -138,7 +138,7 @@ async def test_what_an_inbox_lost_the_audit_finds(central: Central, gateways: Ga
                     ChargePointKeys(tenant.id, "taken"),
                     holder="nowhere/1",
                     not_after_ms=store.server_time_ms() + 5000,
-                    connection=connection,
+                    attachment=attachment,
                     register=False,
                 )
                 assert isinstance(claimed, leases.Claimed)

@@ -53,7 +53,7 @@ async def test_sessions_survive_a_wiped_store(doomed: Central) -> None:
             assert record.boot_status == "Accepted"
 
             async def audited() -> bool:
-                holding = await leases.holding(store, tenant.id, "silent")
+                holding = await leases.get_holding(store, tenant.id, "silent")
                 return holding is not None and holding.online
 
             await until(audited, 25)

@@ -19,7 +19,7 @@ from gateway.websocket.close_codes import Closed
 from state import charge_points
 from state.charge_points import Settings
 from state.keys import ChargePointKeys
-from state.nodes.leases import Connection, Lease
+from state.nodes.leases import Attachment, Lease
 from state.record import RunningTrace
 from state.store import Store
 from state.traces import traces
@@ -37,7 +37,7 @@ class Around:
         self.node = self
         self.store = store
         self.lease = Lease(KEYS, "node/1", 1)
-        self.attached = Connection(
+        self.attached = Attachment(
             address="192.0.2.7", tls="TLSv1.3 X", since_ms=1, node="node", token_id="t"
         )
         self.ended = trio.Event()

@@ -138,7 +138,7 @@ async def test_deleting_leaves_nothing_but_the_epoch_for_a_day(store: Store) -> 
     assert await store.execute("ZCARD", keys.open_transactions) == 1
     assert await held_by(store, "a") == set()
     assert await charge_points.get(store, tenant, name) is None
-    assert await leases.holding(store, tenant, name) is None
+    assert await leases.get_holding(store, tenant, name) is None
     assert await walk(store, tenant, 5) == [(neighbour.id, False)]
     assert await kinds(store, keys) == ["registered", "connected", "disconnected", "deleted"]
     assert (await events(store, keys))[2][1]["reason"] == "deleted"

@@ -4,13 +4,13 @@ from state import commands
 from state.commands import Go, Settled, Submitted
 from state.keys import ChargePointKeys
 from state.nodes import inbox, leases, nodes
-from state.nodes.leases import Claimed, Connection, Lease
-from state.nodes.nodes import Node
+from state.nodes.leases import Attachment, Claimed, Lease
+from state.nodes.nodes import NodeRecord
 from state.store import Store
 
 KEYS = ChargePointKeys("acme", "CP 1")
-GATEWAY = Node(kind="gateway", host="here", pid=1, started_ms=0)
-ADMIN = Node(kind="admin", host="here", pid=2, started_ms=0)
+GATEWAY = NodeRecord(kind="gateway", host="here", pid=1, started_ms=0)
+ADMIN = NodeRecord(kind="admin", host="here", pid=2, started_ms=0)
 
 
 async def connect(store: Store, node: str) -> Claimed:
@@ -19,7 +19,7 @@ async def connect(store: Store, node: str) -> Claimed:
         KEYS,
         holder=f"{node}/1",
         not_after_ms=store.server_time_ms() + 10_000,
-        connection=Connection(address="127.0.0.1:1", tls=None, since_ms=1, node=node, token_id="t"),
+        attachment=Attachment(address="127.0.0.1:1", tls=None, since_ms=1, node=node, token_id="t"),
         register=True,
     )
     assert isinstance(outcome, Claimed)

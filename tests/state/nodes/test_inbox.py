@@ -18,11 +18,11 @@ from state.nodes.inbox import (
     TokenRevoked,
     TraceChanged,
 )
-from state.nodes.nodes import Node
+from state.nodes.nodes import NodeRecord
 from state.store import Store
 
-GATEWAY = Node(kind="gateway", host="one", pid=11, started_ms=1)
-ADMIN = Node(kind="admin", host="two", pid=12, started_ms=2)
+GATEWAY = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
+ADMIN = NodeRecord(kind="admin", host="two", pid=12, started_ms=2)
 WIRE: dict[str, tuple[Message, str]] = {
     "command": (CommandQueued("t/c"), '{"kind":"command","member":"t/c"}'),
     "settings": (SettingsChanged("t/c"), '{"kind":"settings","member":"t/c"}'),

@@ -7,9 +7,9 @@ from state import charge_points
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 from state.nodes import leases
-from state.nodes.leases import Claimed, Flapping, Late, Lease, UnknownChargePoint
+from state.nodes.leases import Claimed, Flapping, LateClaim, Lease, UnknownChargePoint
 from state.store import Store
-from tests.state.lease_helpers import KEYS, claim, claimed, connection, events, held_by, kinds
+from tests.state.lease_helpers import KEYS, attachment, claim, claimed, events, held_by, kinds
 
 
 async def audited(store: Store, lease: Lease) -> str:
@@ -47,11 +47,11 @@ async def test_the_same_claim_again_changes_nothing_and_gets_the_same_answer(sto
 
 
 async def test_a_late_claim_changes_nothing(store: Store) -> None:
-    assert await claim(store, "a/1", not_after_ms=store.server_time_ms() - 5_000) == Late()
+    assert await claim(store, "a/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
     assert await store.execute("DBSIZE") == 1  # The store's own record.
     await claimed(store, "a/1")
     before = await store.execute("DUMP", KEYS.lease)
-    assert await claim(store, "b/1", not_after_ms=store.server_time_ms() - 5_000) == Late()
+    assert await claim(store, "b/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
     assert await store.execute("DUMP", KEYS.lease) == before
     assert await held_by(store, "a") == {KEYS.member}
 
@@ -121,7 +121,7 @@ async def test_reconnecting_after_a_release_is_no_takeover(store: Store) -> None
 async def test_a_release_keeps_the_epoch_and_is_an_event(store: Store) -> None:
     got = await claimed(store, "a/1")
     await leases.release(store, got.lease, 'closed "1000"')
-    holding = await leases.holding(store, "acme", "CP-1")
+    holding = await leases.get_holding(store, "acme", "CP-1")
     assert holding is not None
     assert (holding.online, holding.epoch, holding.node) == (False, 1, None)
     assert holding.until_ms is not None
@@ -137,7 +137,7 @@ async def test_a_step_on_its_way_does_not_take_a_released_lease_back(store: Stor
     got = await claimed(store, "a/1")
     await leases.release(store, got.lease, "1000")
     assert await audited(store, got.lease) == "newer"
-    holding = await leases.holding(store, "acme", "CP-1")
+    holding = await leases.get_holding(store, "acme", "CP-1")
     assert holding is not None
     assert not holding.online
 
@@ -159,14 +159,14 @@ async def test_reaping_marks_offline_and_the_next_step_takes_the_lease_back(stor
     bystander = await claimed(store, "b/1", ChargePointKeys("acme", "other"))
     assert await leases.reap(store, "a") == 39
     assert await held_by(store, "a") == set()
-    holding = await leases.holding(store, "acme", "CP-1")
+    holding = await leases.get_holding(store, "acme", "CP-1")
     assert holding is not None
     assert (holding.online, holding.epoch) == (False, 1)
     assert (await events(store))[-1][1]["reason"] == "node lost"
     assert await audited(store, bystander.lease) == "ok"
 
     assert await audited(store, got.lease) == "ok"
-    holding = await leases.holding(store, "acme", "CP-1")
+    holding = await leases.get_holding(store, "acme", "CP-1")
     assert holding is not None
     assert (holding.online, holding.node, holding.until_ms) == (True, "a", None)
     assert await held_by(store, "a") == {KEYS.member}
@@ -193,7 +193,7 @@ async def test_audits_store_when_the_charge_point_was_heard(store: Store) -> Non
     assert await leases.audit(store, asked) == ["ok", "lost", "newer"]
     seen = [
         holding and holding.last_seen_ms
-        for holding in await leases.holdings(store, [lease.keys for lease, _ in asked])
+        for holding in await leases.list_holdings(store, [lease.keys for lease, _ in asked])
     ]
     assert seen[:2] == [1_000, None]
     assert seen[2] != 3_000
@@ -205,7 +205,7 @@ async def test_a_wiped_store_loses_the_lease_and_the_session_takes_it_again(stor
     got.lease.last_transaction_id = 99
     await store.execute("FLUSHALL")
     assert await audited(store, got.lease) == "lost"
-    assert await leases.readopt(store, got.lease, connection("a/2"))
+    assert await leases.readopt(store, got.lease, attachment("a/2"))
     assert got.lease.epoch == 4
     assert await audited(store, got.lease) == "ok"
     assert await held_by(store, "a") == {KEYS.member}
@@ -216,7 +216,7 @@ async def test_a_wiped_store_loses_the_lease_and_the_session_takes_it_again(stor
 async def test_a_wiped_store_learns_the_policy_that_the_session_knows(store: Store) -> None:
     got = await claimed(store, "a/1")
     await store.execute("FLUSHALL")
-    assert await leases.readopt(store, got.lease, connection("a/1"), registration="Rejected")
+    assert await leases.readopt(store, got.lease, attachment("a/1"), registration="Rejected")
     record = await charge_points.get(store, KEYS.tenant, KEYS.id)
     assert record is not None
     assert record.registration == "Rejected"
@@ -226,8 +226,8 @@ async def test_readopting_twice_is_one_readoption(store: Store) -> None:
     got = await claimed(store, "a/1")
     await store.execute("FLUSHALL")
     twin = Lease(KEYS, "a/1", got.lease.epoch, 0, got.lease.claimed_ms)
-    assert await leases.readopt(store, got.lease, connection("a/1"))
-    assert await leases.readopt(store, got.lease, connection("a/1"))
+    assert await leases.readopt(store, got.lease, attachment("a/1"))
+    assert await leases.readopt(store, got.lease, attachment("a/1"))
     assert got.lease.epoch == 2
     assert twin.epoch == 1
     assert await audited(store, twin) == "newer"
@@ -241,7 +241,7 @@ async def test_after_a_rollback_the_older_holder_gives_way(store: Store) -> None
     await store.execute("RESTORE", KEYS.lease, 0, old, "REPLACE")
     await store.execute("SMOVE", KEYS.held("b"), KEYS.held("a"), KEYS.member)
     assert await audited(store, newest.lease) == "lost"
-    assert await leases.readopt(store, newest.lease, connection("b/1"))
+    assert await leases.readopt(store, newest.lease, attachment("b/1"))
     assert newest.lease.epoch == 3
     assert await held_by(store, "a") == set()
     assert await held_by(store, "b") == {KEYS.member}
@@ -254,7 +254,7 @@ async def test_after_a_wipe_a_newer_session_keeps_what_it_claimed_at_a_lower_epo
     assert newer.lease.epoch < old.lease.epoch
     # Claims within one millisecond cannot be told apart, and need not be.
     await store.execute("HINCRBY", KEYS.lease, "claimed_ms", 1)
-    assert not await leases.readopt(store, old.lease, connection("a/2"))
+    assert not await leases.readopt(store, old.lease, attachment("a/2"))
     assert await audited(store, newer.lease) == "ok"
 
 
@@ -267,4 +267,4 @@ async def test_a_fence_is_read_and_required(store: Store) -> None:
         leases.require(b"newer")
     with pytest.raises(LeaseLost):
         leases.require(b"lost")
-    assert await leases.holding(store, "acme", "CP-1") is None
+    assert await leases.get_holding(store, "acme", "CP-1") is None

@@ -12,7 +12,7 @@ from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.nodes.leases import Claimed, Flapping, Lease
 from state.store import Store, StoreConfig, open_store
-from tests.state.lease_helpers import claim, connection, held_by
+from tests.state.lease_helpers import attachment, claim, held_by
 from tests.support.valkey_server import ValkeyServer
 
 NODES = ("a", "b", "c")
@@ -103,7 +103,7 @@ class Model:
             epoch, fence = lease.epoch, self._fence(lease)
             newer = known.holder not in {"", lease.holder} and known.claimed_ms > lease.claimed_ms
             right = fence == "ok" or (fence == "lost" and not newer)
-            assert await leases.readopt(self.store, lease, connection(lease.holder)) == right
+            assert await leases.readopt(self.store, lease, attachment(lease.holder)) == right
             assert lease.epoch == epoch + (right and fence == "lost")
             if right and fence == "lost":
                 known.epoch, known.claimed_ms = lease.epoch, lease.claimed_ms
@@ -143,7 +143,9 @@ class Model:
         self.stored = {keys.id: Stored() for keys in CHARGE_POINTS}
 
     async def check(self) -> None:
-        for keys, found in zip(CHARGE_POINTS, await leases.holdings(self.store, CHARGE_POINTS), strict=True):
+        for keys, found in zip(
+            CHARGE_POINTS, await leases.list_holdings(self.store, CHARGE_POINTS), strict=True
+        ):
             known = self.stored[keys.id]
             holder = await self.store.execute("HGET", keys.lease, "holder")
             assert (holder or b"").decode() == known.holder

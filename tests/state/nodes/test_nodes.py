@@ -2,12 +2,12 @@
 
 from state import keys
 from state.nodes import inbox, leases, nodes
-from state.nodes.nodes import Node
+from state.nodes.nodes import NodeRecord
 from state.store import Store
 from tests.state.lease_helpers import claimed
 
-GATEWAY = Node(kind="gateway", host="one", pid=11, started_ms=1)
-ADMIN = Node(kind="admin", host="two", pid=12, started_ms=2)
+GATEWAY = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
+ADMIN = NodeRecord(kind="admin", host="two", pid=12, started_ms=2)
 
 
 def test_incarnations_are_never_the_same_and_fit_into_a_holder() -> None:

@@ -8,7 +8,7 @@ import pytest
 from state import charge_points, keys
 from state.charge_points import Settings
 from state.nodes import inbox, nodes
-from state.nodes.nodes import Node
+from state.nodes.nodes import NodeRecord
 from state.record import RunningTrace
 from state.store import Store
 from state.traces import traces
@@ -148,7 +148,7 @@ async def test_a_new_trace_takes_the_place_of_the_one_before(store: Store) -> No
 async def test_a_session_learns_of_it(store: Store) -> None:
     """At its claim, or by a wake-up; and whoever missed that finds it among the running."""
     node = nodes.new_incarnation()
-    await nodes.register(store, node, Node(kind="gateway", host="h", pid=1, started_ms=1))
+    await nodes.register(store, node, NodeRecord(kind="gateway", host="h", pid=1, started_ms=1))
     assert (await claimed(store, f"{node}/1")).trace is None
     trace = await started(store)
     running = RunningTrace(trace.id, trace.until_ms)
