@@ -23,7 +23,7 @@ _RETRY_S = 0.5
 _log = structlog.get_logger("csms.admin")
 
 
-class Answers:
+class Inbox:
     def __init__(self, store: Store, incarnation: str) -> None:
         self.incarnation = incarnation
         self._store = store
@@ -51,7 +51,8 @@ class Answers:
         return sum(map(len, self._waiting.values()))
 
     @contextmanager
-    def listening(self, command_id: str) -> Iterator["Wake"]:
+    def listen_for(self, command_id: str) -> Iterator["Wake"]:
+        """Give an event that each change of this command sets."""
         wake = Wake()
         waiting = self._waiting.setdefault(command_id, set())
         waiting.add(wake)

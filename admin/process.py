@@ -12,7 +12,7 @@ import trio
 from admin.app import create_app
 from admin.config import AdminConfig
 from admin.hypercorn import listen, serve_app
-from admin.inbox import Answers
+from admin.inbox import Inbox
 from admin.services import Services
 from gateway.service import collector, hangups, health, logs, metrics
 from gateway.service.metrics import Reading
@@ -46,14 +46,14 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
     listening, limits = config.listen, config.limits
     with listen(listening.host, listening.port, unacknowledged_s=limits.unacknowledged_s) as listener:
         async with open_store(config.store) as store, trio.open_nursery() as nursery:
-            answers = Answers(store, nodes.new_incarnation())
-            await nursery.start(answers.run, _node(store))
+            inbox = Inbox(store, nodes.new_incarnation())
+            await nursery.start(inbox.run, _node(store))
             feed = Feed(store)
             await nursery.start(feed.run)
-            app = create_app(Services(store, pepper, answers, feed, limits.event_clients), limits)
+            app = create_app(Services(store, pepper, inbox, feed, limits.event_clients), limits)
             lag = metrics.LoopLag()
             nursery.start_soon(lag.watch)
-            registry = metrics.new_registry(lag.readings, partial(_readings, store, feed, answers))
+            registry = metrics.new_registry(lag.readings, partial(_readings, store, feed, inbox))
             probes = partial(
                 health.serve_health,
                 listening.health_host,
@@ -99,7 +99,7 @@ def _node(store: Store) -> NodeRecord:
     )
 
 
-def _readings(store: Store, feed: Feed, answers: Answers) -> Iterator[Reading]:
+def _readings(store: Store, feed: Feed, inbox: Inbox) -> Iterator[Reading]:
     yield Reading("csms_admin_event_clients", "Clients that listen to events.", feed.subscribers, "gauge")
-    yield Reading("csms_admin_waiting_requests", "Requests waiting for a command.", answers.waiting, "gauge")
+    yield Reading("csms_admin_waiting_requests", "Requests waiting for a command.", inbox.waiting, "gauge")
     yield Reading("csms_store", "The store's client, by what is counted.", store.stats(), "gauge", "of")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from quart import current_app
 
-from admin.inbox import Answers
+from admin.inbox import Inbox
 from state.events.feed import Feed
 from state.store import Store
 
@@ -20,7 +20,7 @@ class Viewers:
 class Services:
     store: Store
     pepper: bytes
-    answers: Answers
+    inbox: Inbox
     feed: Feed
     event_clients: int
     viewers: Viewers = field(default_factory=Viewers)

@@ -89,7 +89,7 @@ async def send(
         action=action,
         payload=payload,
         ttl_ms=round(timeout_s * 1000),
-        reply_to=held.answers.incarnation,
+        reply_to=held.inbox.incarnation,
         idempotency_key=idempotency_key,
     )
     match submitted:
@@ -103,7 +103,7 @@ async def send(
         case Submitted(command):
             if wait_s is None:
                 wait_s = timeout_s
-            if held.answers.waiting >= WAITING_MAX:
+            if held.inbox.waiting >= WAITING_MAX:
                 wait_s = 0.0
             to_the_end = submitted.fresh and wait_s >= timeout_s
             return Sent(await _waited(command, wait_s, wait_for, to_the_end=to_the_end), warnings)
@@ -116,10 +116,10 @@ async def _waited(command: Command, wait_s: float, wait_for: WaitFor, *, to_the_
 
     `to_the_end`: for the answer as long as its deadline says, by the store's clock and not by ours.
     """
-    store, answers = services().store, services().answers
+    store = services().store
     until = trio.current_time() + wait_s
     pause_s = REREAD_S
-    with answers.listening(command.id) as wake:
+    with services().inbox.listen_for(command.id) as wake:
         while True:
             now, away = trio.current_time(), False
             try:

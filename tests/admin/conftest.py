@@ -11,7 +11,7 @@ import trio
 from admin.app import create_app
 from admin.config import LimitsConfig
 from admin.hypercorn import listen, serve_app
-from admin.inbox import Answers
+from admin.inbox import Inbox
 from admin.services import Services
 from state.events.feed import Feed
 from state.nodes import nodes
@@ -44,12 +44,12 @@ async def serving(store: Store, limits: LimitsConfig | None = None) -> AsyncIter
     stop = trio.Event()
     with listen("127.0.0.1", 0, unacknowledged_s=5) as listener:
         async with trio.open_nursery() as nursery:
-            answers = Answers(store, nodes.new_incarnation())
+            inbox = Inbox(store, nodes.new_incarnation())
             node = NodeRecord(kind="admin", host="test", pid=1, started_ms=store.server_time_ms())
-            await nursery.start(answers.run, node)
+            await nursery.start(inbox.run, node)
             feed = Feed(store, poll_s=0.05)
             await nursery.start(feed.run)
-            services = Services(store, PEPPER, answers, feed, limits.event_clients)
+            services = Services(store, PEPPER, inbox, feed, limits.event_clients)
             app = create_app(services, limits)
             await nursery.start(partial(serve_app, app, listener, limits, stop))
             port = listener.getsockname()[1]

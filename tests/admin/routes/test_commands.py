@@ -235,7 +235,7 @@ async def test_an_authorization_key_that_a_charge_point_tells_is_not_passed_on(a
 
 async def test_a_lost_wake_up_costs_a_second_and_no_answer(api: Api) -> None:
     async def answers_quietly(session: FakeSession, command: str, _: object) -> None:
-        await nodes.leave(api.store, api.services.answers.incarnation)  # The admin's inbox is gone with it.
+        await nodes.leave(api.store, api.services.inbox.incarnation)  # The admin's inbox is gone with it.
         await session.answer(command, b'{"status":"Accepted"}')
 
     async with connected(api.store, TENANT, "CP-1", answers_quietly):
@@ -253,10 +253,10 @@ async def test_only_the_next_one_is_woken_for_again(api: Api) -> None:
         before = await wake_ups()
         async with trio.open_nursery() as nursery:
             for _ in range(2):
-                waiting = api.services.answers.waiting
+                waiting = api.services.inbox.waiting
                 nursery.start_soon(partial(api.client.post, f"{PATH}/ClearCache?timeout=2"))
                 with trio.fail_after(5):
-                    await until(lambda before=waiting: api.services.answers.waiting > before)  # type: ignore[misc]
+                    await until(lambda before=waiting: api.services.inbox.waiting > before)  # type: ignore[misc]
         # Each was announced; the first again after 1 s and at its deadline, the second never.
         assert len(await api.store.execute("LRANGE", ChargePointKeys(TENANT, "CP-1").pending, 0, -1)) == 2
         assert await wake_ups() == before + 4

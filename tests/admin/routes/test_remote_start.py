@@ -180,7 +180,7 @@ async def test_a_lost_wake_up_is_found_out(api: Api, monkeypatch: pytest.MonkeyP
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(post, api, "wait_for=transaction&wait=30", answers)
                 await answered(api, session)
-                await nodes.leave(api.store, api.services.answers.incarnation)
+                await nodes.leave(api.store, api.services.inbox.incarnation)
                 await begin(session)
         assert answers[0].status_code == 200
 
@@ -202,7 +202,7 @@ async def test_five_hundred_wait_and_are_in_nobodys_way(api: Api) -> None:
         for _ in range(500):
             nursery.start_soon(wait)
         with trio.fail_after(30):
-            await until(lambda: api.services.answers.waiting == 500)
+            await until(lambda: api.services.inbox.waiting == 500)
         with trio.fail_after(2):
             assert (await api.client.get(f"/v1/tenants/{TENANT}")).status_code == 200
         transaction = await begin(session)
@@ -211,7 +211,7 @@ async def test_five_hundred_wait_and_are_in_nobodys_way(api: Api) -> None:
     assert {(answer.status_code, answer.json()["transaction_id"]) for answer in answers} == {
         (200, transaction)
     }
-    assert api.services.answers.waiting == 0
+    assert api.services.inbox.waiting == 0
 
 
 async def test_more_than_can_wait_are_told_so_at_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +221,7 @@ async def test_more_than_can_wait_are_told_so_at_once(api: Api, monkeypatch: pyt
         for _ in range(2):
             nursery.start_soon(post, api, "wait=30", answers)
         with trio.fail_after(5):
-            await until(lambda: api.services.answers.waiting == 2)
+            await until(lambda: api.services.inbox.waiting == 2)
             response = await api.client.post(f"{PATH}?wait=30", json=ASKED)
         assert response.status_code == 202, response.text
         assert answers == []
@@ -234,7 +234,7 @@ async def test_who_hangs_up_waits_no_longer(api: Api) -> None:
             for _ in range(5):
                 nursery.start_soon(partial(post, api, "wait=300&timeout=300", []))
             with trio.fail_after(5):
-                await until(lambda: api.services.answers.waiting == 5)
+                await until(lambda: api.services.inbox.waiting == 5)
             nursery.cancel_scope.cancel()
         with trio.fail_after(5):
-            await until(lambda: api.services.answers.waiting == 0)
+            await until(lambda: api.services.inbox.waiting == 0)

@@ -148,7 +148,7 @@ async def test_a_client_that_hangs_up_ends_the_sending(api: Api) -> None:
         with pytest.raises(httpx.ReadTimeout):
             await api.client.post(f"{PATH}/send", json={"max_entries": 2}, timeout=0.5)
         with trio.fail_after(5):
-            while api.services.answers.waiting:  # noqa: ASYNC110  the end of a request sets no event
+            while api.services.inbox.waiting:  # noqa: ASYNC110  the end of a request sets no event
                 await trio.sleep(0.01)
         [first] = session.claimed
         await session.answer(first, b'{"status":"Accepted"}')
