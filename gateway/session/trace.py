@@ -17,7 +17,7 @@ from gateway.websocket.close_codes import Closed
 from state.errors import StoreUnavailable
 from state.record import RunningTrace
 from state.traces import traces
-from state.traces.traces import Direction, Entry, Mark
+from state.traces.traces import Direction, Mark, TraceEntry
 
 if TYPE_CHECKING:
     from gateway.session.session import Session
@@ -158,7 +158,7 @@ class Recorder:
                 self._queue.clear()
                 self._queued_bytes = self._dropped = 0
 
-    async def _append(self, entries: list[Entry], dropped: int) -> traces.Appended:
+    async def _append(self, entries: list[TraceEntry], dropped: int) -> traces.Appended:
         keys = self._session.lease.keys
         while True:
             try:
@@ -174,14 +174,14 @@ class Recorder:
             except StoreUnavailable:
                 await trio.sleep(RETRY_S)  # The same batch is not taken twice.
 
-    async def _entry(self, passed: _Passed) -> Entry:
+    async def _entry(self, passed: _Passed) -> TraceEntry:
         if len(passed.frame) < _IN_A_THREAD_FROM:
             await trio.lowlevel.checkpoint()
             text = self._masker.mask(passed.frame)
         else:
             text = await trio.to_thread.run_sync(self._masker.mask, passed.frame, limiter=_one_at_a_time)
         message, id_, action = self._head(passed.what, text)
-        return Entry(
+        return TraceEntry(
             what=passed.what,
             at_ms=passed.at_ms,
             connection=self._session.lease.holder,

@@ -46,7 +46,7 @@ _APPENDED: dict[bytes, Appended] = {
 }
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
     """A frame (`in`: received, `out`: sent), or a mark: anything else that `what` says.
 
     `connection` tells one socket's entries from another's. `frame`: masked, and `cut` after some length;
@@ -167,7 +167,7 @@ async def get(store: Store, tenant: str, charge_point: str) -> Trace | None:
 
 async def read(
     store: Store, tenant: str, charge_point: str, *, after: str, limit: int
-) -> tuple[Trace | None, list[tuple[str, Entry]]]:
+) -> tuple[Trace | None, list[tuple[str, TraceEntry]]]:
     """Read a trace and up to `limit` of its entries behind the place `after` ("": from the start).
 
     Each comes with its place, `<milliseconds>-<number>`, which grows in the order of the entries.
@@ -209,7 +209,7 @@ async def append(
     store: Store,
     keys: ChargePointKeys,
     trace: str,
-    entries: Sequence[Entry],
+    entries: Sequence[TraceEntry],
     *,
     writer: str,
     batch: int,
@@ -241,14 +241,14 @@ def _read_trace(store: Store, values: Sequence[bytes | None]) -> Trace | None:
     return trace
 
 
-def _pack(entry: Entry) -> tuple[int, int, str, bytes]:
+def _pack(entry: TraceEntry) -> tuple[int, int, str, bytes]:
     packed = msgspec.msgpack.encode(entry)
     kind = "mark" if entry.mark else "cut" if entry.cut else "frame"
     return entry.at_ms, len(packed), kind, compact.pack(packed)
 
 
-def _unpack(stored: bytes) -> Entry:
-    return msgspec.msgpack.decode(compact.unpack(stored), type=Entry)
+def _unpack(stored: bytes) -> TraceEntry:
+    return msgspec.msgpack.decode(compact.unpack(stored), type=TraceEntry)
 
 
 async def _wake(store: Store, keys: ChargePointKeys, node: bytes) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from admin.http import times
 from state.traces import traces
-from state.traces.traces import Direction, Entry, Mark, Trace, Why
+from state.traces.traces import Direction, Mark, Trace, TraceEntry, Why
 
 _CURSOR = re.compile(r"(?P<trace>[0-9a-f]{12})\.(?P<place>[0-9]{1,15}-[0-9]{1,9})")
 
@@ -119,7 +119,7 @@ def trace_answer(charge_point: str, trace: Trace) -> TraceAnswer:
     )
 
 
-def frame_answer(place: str, entry: Entry) -> FrameAnswer:
+def frame_answer(place: str, entry: TraceEntry) -> FrameAnswer:
     return FrameAnswer(
         id=place,
         at=times.text(entry.at_ms),

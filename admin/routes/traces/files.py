@@ -14,7 +14,7 @@ from admin.routes.traces.answers import frame_answer, trace_answer
 from state.errors import StateError
 from state.store import Store
 from state.traces import traces
-from state.traces.traces import Entry, Trace
+from state.traces.traces import Trace, TraceEntry
 
 _AT_ONCE = 500
 # Line breaks, and what a terminal would obey.
@@ -27,7 +27,7 @@ class Form(Protocol):
 
     def first(self, tenant: str, charge_point: str, trace: Trace) -> str: ...
 
-    def line(self, place: str, entry: Entry) -> str: ...
+    def line(self, place: str, entry: TraceEntry) -> str: ...
 
     def last(self, complete: str) -> str: ...
 
@@ -42,7 +42,7 @@ class Text:
             "Times are UTC; in: from the charge point, out: to it; *** stands for a secret."
         )
 
-    def line(self, place: str, entry: Entry) -> str:  # noqa: ARG002  the other form shows it
+    def line(self, place: str, entry: TraceEntry) -> str:  # noqa: ARG002  the other form shows it
         """Time, direction (`--` for a mark) and frame."""
         if entry.mark:
             return f"{times.text(entry.at_ms)} --  {printable(f'{entry.what}: {entry.note}')}"
@@ -60,7 +60,7 @@ class JsonLines:
     def first(self, tenant: str, charge_point: str, trace: Trace) -> str:
         return _json({"tenant": tenant, "trace": trace_answer(charge_point, trace)})
 
-    def line(self, place: str, entry: Entry) -> str:
+    def line(self, place: str, entry: TraceEntry) -> str:
         return _json(frame_answer(place, entry))
 
     def last(self, complete: str) -> str:
@@ -68,7 +68,13 @@ class JsonLines:
 
 
 async def write(
-    store: Store, tenant: str, charge_point: str, trace: Trace, *, form: Form, wants: Callable[[Entry], bool]
+    store: Store,
+    tenant: str,
+    charge_point: str,
+    trace: Trace,
+    *,
+    form: Form,
+    wants: Callable[[TraceEntry], bool],
 ) -> AsyncGenerator[bytes]:
     """Never raises for what the store does: the last line says that something is missing."""
     yield form.first(tenant, charge_point, trace).encode() + b"\n"

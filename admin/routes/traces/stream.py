@@ -17,7 +17,7 @@ from admin.services import Viewers, services
 from state.errors import StateError
 from state.store import Store
 from state.traces import traces
-from state.traces.traces import Entry, Trace
+from state.traces.traces import Trace, TraceEntry
 
 HEARTBEAT_S = sse.HEARTBEAT_S
 POLL_S = 0.25
@@ -90,7 +90,7 @@ class _Reading:
             return [self._block(place, entry) for place, entry in entries]
         return []
 
-    def _block(self, place: str, entry: Entry) -> bytes:
+    def _block(self, place: str, entry: TraceEntry) -> bytes:
         self._place = place
         id_ = answers.encode_cursor(self._trace, place).encode()
         kind = b"mark" if entry.mark else b"frame"

@@ -15,7 +15,7 @@ from admin.routes.traces.answers import BadPlace, FrameAnswer, TraceAnswer, Trac
 from admin.services import services
 from state import charge_points
 from state.traces import traces
-from state.traces.traces import Direction, Entry, Trace
+from state.traces.traces import Direction, Trace, TraceEntry
 
 _ROUNDS = 5
 _AT_ONCE = 500
@@ -40,7 +40,7 @@ class FrameQuery(Paging, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "json"
 
-    def wants(self, entry: Entry) -> bool:
+    def wants(self, entry: TraceEntry) -> bool:
         return (self.direction is None or entry.what == self.direction) and (
             self.action is None or entry.action == self.action
         )
@@ -167,7 +167,7 @@ async def _page(tenant: str, charge_point: str, trace: Trace, asked: FrameQuery,
     return FramePage(tuple(items), answers.encode_cursor(trace.id, place))
 
 
-async def _entries(tenant: str, charge_point: str, trace: Trace, place: str) -> list[tuple[str, Entry]]:
+async def _entries(tenant: str, charge_point: str, trace: Trace, place: str) -> list[tuple[str, TraceEntry]]:
     """Read on. Raises Problem (404) if it is no longer this trace."""
     read, entries = await traces.read(services().store, tenant, charge_point, after=place, limit=_AT_ONCE)
     if read is None or read.id != trace.id:

@@ -23,7 +23,7 @@ from state.nodes.leases import Attachment, Lease
 from state.record import RunningTrace
 from state.store import Store
 from state.traces import traces
-from state.traces.traces import Entry, Trace
+from state.traces.traces import Trace, TraceEntry
 from tests.gateway.service.test_frame_masking import frames, is_hidden
 
 KEYS = ChargePointKeys("acme", "CP-1")
@@ -78,7 +78,7 @@ async def started(store: Store, **over: int) -> RunningTrace:
     return RunningTrace(found.id, found.until_ms)
 
 
-async def written(store: Store) -> list[Entry]:
+async def written(store: Store) -> list[TraceEntry]:
     _, found = await traces.read(store, KEYS.tenant, KEYS.id, after="", limit=20_000)
     return [entry for _, entry in found]
 

@@ -12,7 +12,7 @@ from state.nodes.nodes import NodeRecord
 from state.record import RunningTrace
 from state.store import Store
 from state.traces import traces
-from state.traces.traces import Entry, TooMany, Trace
+from state.traces.traces import TooMany, Trace, TraceEntry
 from tests.state.lease_helpers import KEYS, claimed, kinds
 
 WHO = ("acme", "CP-1")
@@ -25,18 +25,24 @@ async def started(store: Store, *, minutes: int = 10, frames: int = 100, size: i
     return found
 
 
-def entry(store: Store, number: int = 0, **over: Any) -> Entry:
+def entry(store: Store, number: int = 0, **over: Any) -> TraceEntry:
     facts: dict[str, Any] = {
         "what": "in",
         "at_ms": store.server_time_ms(),
         "connection": "a/1",
         "frame": f"[{number}]",
     }
-    return Entry(**facts | over)
+    return TraceEntry(**facts | over)
 
 
 async def append(
-    store: Store, trace: Trace, entries: Sequence[Entry], *, writer: str = "a/1", batch: int, dropped: int = 0
+    store: Store,
+    trace: Trace,
+    entries: Sequence[TraceEntry],
+    *,
+    writer: str = "a/1",
+    batch: int,
+    dropped: int = 0,
 ) -> str:
     return await traces.append(store, KEYS, trace.id, entries, writer=writer, batch=batch, dropped=dropped)
 

@@ -15,7 +15,7 @@ from state.keys import ChargePointKeys
 from state.store import Store
 from state.tenants import api_keys, tenants
 from state.traces import traces
-from state.traces.traces import Entry
+from state.traces.traces import TraceEntry
 from tests.admin.conftest import PEPPER, TENANT, Api, serving
 from tests.admin.problem import is_problem
 from tests.support.event_stream import EventStream, event_stream
@@ -33,11 +33,11 @@ async def start(api: Api, **settings: int) -> dict[str, Any]:
     return dict(response.json())
 
 
-async def write(api: Api, trace: str, entries: list[Entry], batch: int = 1) -> None:
+async def write(api: Api, trace: str, entries: list[TraceEntry], batch: int = 1) -> None:
     assert await traces.append(api.store, KEYS, trace, entries, writer="w", batch=batch) == "recording"
 
 
-def frame(api: Api, number: int, **over: Any) -> Entry:
+def frame(api: Api, number: int, **over: Any) -> TraceEntry:
     facts: dict[str, Any] = {
         "what": "in",
         "at_ms": api.store.server_time_ms(),
@@ -47,7 +47,7 @@ def frame(api: Api, number: int, **over: Any) -> Entry:
         "id": f"{number}",
         "action": "Heartbeat",
     }
-    return Entry(**facts | over)
+    return TraceEntry(**facts | over)
 
 
 async def read_all(api: Api, **query: str | int) -> list[dict[str, Any]]:
