@@ -46,10 +46,10 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
         return self.type in CRITICAL
 
 
-class Evicted[T](msgspec.Struct, frozen=True):
+class SecurityEvents(msgspec.Struct, frozen=True):
     """`evicted`: how many older ones gave way to those that are kept."""
 
-    page: Page[T]
+    page: Page[SecurityEvent]
     evicted: int
 
 
@@ -72,7 +72,7 @@ async def list_(
     critical: bool | None = None,
     cursor: str | None = None,
     limit: int = 100,
-) -> Evicted[SecurityEvent]:
+) -> SecurityEvents:
     """List newest first, by when they came. Raises BadCursor."""
     keys = ChargePointKeys(tenant, charge_point)
     stored = await store.execute("ZRANGE", keys.security_events, 0, -1, "WITHSCORES")
@@ -80,7 +80,7 @@ async def list_(
     found = ((int(place), _read(what, int(place) // 1000)) for what, place in stored)
     wanted = [(place, event) for place, event in found if critical in {None, event.critical}]
     page = cut_page(wanted, lambda one: (one[0], one[1].id), cursor=cursor, limit=limit)
-    return Evicted(Page(tuple(event for _, event in page.items), page.next), int(evicted or 0))
+    return SecurityEvents(Page(tuple(event for _, event in page.items), page.next), int(evicted or 0))
 
 
 async def forget(store: Store, tenant: str, charge_point: str, event_id: str) -> bool:
