@@ -1,4 +1,57 @@
-"""Which session owns a charge point: the lease, its epoch and its fence."""
+"""Which session owns a charge point: the lease, its epoch and its fence.
+
+A charge point often connects again, perhaps to another gateway, before anybody knows that its old socket is
+dead. Both sessions then believe that they own it. The lease decides. It is one hash per charge point, and
+only the Lua steps below, `charge_points/delete` and the fence at the head of other steps change it.
+
+Holder. A session is `<node incarnation>/<n>`: a random word for its process, a number for its connection. No
+holder is used twice, so the holder alone says whose lease this is.
+
+Epoch. Each claim raises it by one. It falls only if the store is rolled back or wiped.
+
+States. Released, reaped and deleted all mean offline; they differ in who may hold the lease next.
+
+    none      The store has no lease: the charge point has never connected, or the store was wiped.
+    held      `holder` is a session, and the set `held` of its node lists the charge point.
+    released  `holder` is empty. The session has ended.
+    reaped    `holder` is empty, and `reaped` is the holder before. Its node was judged dead.
+    deleted   As released, one epoch higher and without an attachment. The server drops it after a day.
+
+    from           step      taken by                                           to
+    any            claim     a new connection, during its handshake             held, epoch + 1
+    held           release   the node of the holder, after the session ended    released
+    held           reap      a gateway that judged the node of the holder dead  reaped
+    reaped         any       the session that was reaped                        held, same epoch
+    none or older  readopt   a session whose own epoch is higher                held, its own epoch + 1
+    any but none   delete    an operator                                        deleted, epoch + 1
+
+The newest authenticated connection wins: a claim takes the lease from whoever holds it. A claim after its
+`not_after_ms` changes nothing, because its connection may be gone by then. The same claim again gets the
+first answer and changes nothing. A claim without an answer may have succeeded, so its node releases it.
+
+A node that is judged dead may only have been paused. Its sessions are still connected, so the next step or
+audit of each takes its lease back. A released lease is never taken back: a step that was still on its way
+would leave a charge point online that has no session. A node that leaves reaps what it could not release.
+
+Fence. A session's step carries its epoch and its holder, and the store compares them with the lease.
+
+    ok     Both are ours, or the epoch is ours and we were reaped. The session goes on.
+    newer  The epoch is higher, or it is ours and the holder is not. Another session holds the lease, or ours
+           was released or deleted. The session closes.
+    lost   The epoch is lower, or there is no lease: the store was rolled back or wiped. The session stays
+           open and readopts the lease, a few sessions of a node at a time.
+
+A step that changes state does nothing unless the fence is `ok`: `require` raises Superseded or LeaseLost. A
+step that stores a fact always does so, and returns the fence beside its outcome. Each node audits all its
+leases every 10 s, so a session that never writes learns its fence too.
+
+After a wipe epochs begin anew, and a session that claimed later may have the lower one. So `readopt` compares
+`claimed_ms`, the server's time of the claim, and gives way to a holder that claimed later.
+
+Flapping. A takeover is a claim while another session holds the lease. Five takeovers within a minute are let
+through. After that the holder stays until the minute is over, because two devices of one name would otherwise
+disconnect each other for ever.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
