@@ -33,7 +33,7 @@ class Inbox:
         self, node: NodeRecord, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Register the node, keep it alive and listen, until cancelled; leave the store clean behind."""
-        await nodes.register(self._store, self.incarnation, node)
+        await nodes.beat(self._store, self.incarnation, node)
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:
@@ -67,8 +67,7 @@ class Inbox:
         while True:
             await trio.sleep(BEAT_S)
             try:
-                if not await nodes.beat(self._store, self.incarnation):
-                    await nodes.register(self._store, self.incarnation, node)
+                await nodes.beat(self._store, self.incarnation, node)
             except StateError as error:
                 _log.info("node_beat_failed", why=str(error))
 
@@ -88,10 +87,17 @@ class Inbox:
             case inbox.CommandChanged():
                 for wake in self._waiting.get(message.command, ()):
                     wake.set()
-            case inbox.CommandQueued() | inbox.Disconnect() | inbox.SettingsChanged() | inbox.TraceChanged():
-                pass  # These and the next are for gateways.
-            case inbox.Evict() | inbox.Evicted() | inbox.TokenRevoked() | None:
-                pass
+            case (
+                inbox.CommandQueued()
+                | inbox.SettingsChanged()
+                | inbox.TraceChanged()
+                | inbox.Disconnect()
+                | inbox.Evict()
+                | inbox.Evicted()
+                | inbox.TokenRevoked()
+                | None
+            ):
+                pass  # Gateways read these.
             case _:
                 assert_never(message)
 

@@ -63,8 +63,7 @@ class Liveness:
     async def turn(self) -> None:
         node = self._node
         try:
-            if not await nodes.beat(node.store, node.incarnation):
-                await nodes.register(node.store, node.incarnation, self._me)
+            await nodes.beat(node.store, node.incarnation, self._me)
             known = await nodes.list_nodes(node.store)
         except StateError:
             self._watch.observe({}, trio.current_time(), read_ok=False)

@@ -72,7 +72,9 @@ class Node:
 
     def release(self, lease: leases.Lease, reason: str) -> None:
         """Give the lease back, in the background and until the store confirms it."""
-        self.see_through(self._release, lambda: leases.release(self.store, lease, reason))
+        self.see_through(
+            self._release, lambda: leases.release_if_holder(self.store, lease.keys, lease.holder, reason)
+        )
 
     def release_if_holder(self, keys: ChargePointKeys, holder: str) -> None:
         """After a claim that nobody confirmed."""

@@ -68,7 +68,7 @@ async def _serve(
     me = nodes.NodeRecord(
         kind="gateway", host=socket.gethostname(), pid=os.getpid(), started_ms=time.time_ns() // 10**6
     )
-    await nodes.register(store, node.incarnation, me)
+    await nodes.beat(store, node.incarnation, me)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(housekeeping.keep, node, me)
         nursery.start_soon(inbox.read, node)

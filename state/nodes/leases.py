@@ -82,8 +82,6 @@ _AGAIN = 4
 _AT_ONCE = 500
 """Steps in one pipeline: some milliseconds of both processes' time."""
 
-_NODE_LOST = msgspec.json.encode("node lost")
-
 Fence = Literal["ok", "newer", "lost"]
 
 _FENCES: dict[bytes, Fence] = {b"ok": "ok", b"newer": "newer", b"lost": "lost"}
@@ -218,13 +216,11 @@ async def claim(
     return Flapping(retry_after_s=1)
 
 
-async def release(store: Store, lease: Lease, reason: str) -> None:
-    """Give the lease back, if it is still ours; a step that comes after this does not take it again."""
-    await release_if_holder(store, lease.keys, lease.holder, reason)
-
-
 async def release_if_holder(store: Store, keys: ChargePointKeys, holder: str, reason: str) -> bool:
-    """Give back what an unconfirmed claim may have taken. False: somebody else holds it, or nobody."""
+    """Give the lease back, also one that a claim without an answer may have taken.
+
+    False: the store knows another holder, or none.
+    """
     node = holder.partition("/")[0]
     [word] = await store.step(
         _RELEASE,
@@ -290,7 +286,7 @@ async def reap(store: Store, incarnation: str) -> int:
     for some in batched(members, _AT_ONCE, strict=False):
         charge_points = [ChargePointKeys(*key_names.split(member)) for member in some]
         calls = [
-            ((keys.lease, keys.held(incarnation), keys.events), (incarnation, keys.member, _NODE_LOST))
+            ((keys.lease, keys.held(incarnation), keys.events), (incarnation, keys.member, b'"node lost"'))
             for keys in charge_points
         ]
         reaped += sum(word == b"reaped" for [word] in await store.steps(_REAP, calls))

@@ -32,7 +32,7 @@ class NodeRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True):
-    """`node` is None for FORGOTTEN_MS of silence, or until the node registers again in a wiped store."""
+    """`node` is None for FORGOTTEN_MS of silence, or until the node beats again in a wiped store."""
 
     incarnation: str
     counter: int
@@ -47,18 +47,14 @@ def new_incarnation() -> str:
     return secrets.token_hex(8)
 
 
-async def register(store: Store, incarnation: str, node: NodeRecord) -> None:
-    await store.execute("SET", keys.node(incarnation), msgspec.json.encode(node), "PX", FORGOTTEN_MS)
-    await beat(store, incarnation)
-
-
-async def beat(store: Store, incarnation: str) -> bool:
-    """Raise the counter and keep the inbox; every 3 s. False: the store forgot it, register it again."""
+async def beat(store: Store, incarnation: str, node: NodeRecord) -> None:
+    """Register the node if the store does not know it, keep its inbox, and raise its counter; every 3 s."""
     [word] = await store.step(
         _BEAT, (keys.inbox(incarnation), keys.node(incarnation)), (INBOX_MS, FORGOTTEN_MS)
     )
+    if word == b"forgotten":
+        await store.execute("SET", keys.node(incarnation), msgspec.json.encode(node), "PX", FORGOTTEN_MS)
     await store.execute("HINCRBY", keys.NODES, incarnation, 1)
-    return bool(word == b"beaten")
 
 
 async def leave(store: Store, incarnation: str) -> None:

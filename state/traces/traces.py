@@ -69,11 +69,7 @@ class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def direction(self) -> Direction | None:
-        match self.what:
-            case "in" | "out":
-                return self.what
-            case _:
-                return None
+        return self.what if self.what in ("in", "out") else None
 
     @property
     def mark(self) -> Mark | None:

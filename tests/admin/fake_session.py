@@ -85,7 +85,7 @@ async def connected(
 ) -> AsyncIterator[FakeSession]:
     incarnation = nodes.new_incarnation()
     now = store.server_time_ms()
-    await nodes.register(store, incarnation, NodeRecord(kind="gateway", host="test", pid=1, started_ms=now))
+    await nodes.beat(store, incarnation, NodeRecord(kind="gateway", host="test", pid=1, started_ms=now))
     attached = Attachment(
         address="192.0.2.7:49152", tls="TLSv1.3", since_ms=now, node=incarnation, token_id=token_id
     )

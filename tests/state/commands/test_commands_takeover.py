@@ -44,7 +44,7 @@ async def send(store: Store, lease: Lease, command_id: str) -> None:
 
 async def test_takeover(store: Store) -> None:
     for node, what in (("a", GATEWAY), ("b", GATEWAY), ("admin", ADMIN)):
-        await nodes.register(store, node, what)
+        await nodes.beat(store, node, what)
     first = await connect(store, "a")
     sent, waiting = (await submit(store, "admin")).command, (await submit(store, "admin")).command
     assert await messages(store, "a") == [inbox.CommandQueued(KEYS.member)] * 2
@@ -61,10 +61,10 @@ async def test_takeover(store: Store) -> None:
 
 
 async def test_released_or_reaped_is_offline(store: Store) -> None:
-    await nodes.register(store, "a", GATEWAY)
+    await nodes.beat(store, "a", GATEWAY)
     session = await connect(store, "a")
     assert (await submit(store, "")).command.status == "queued"
-    await leases.release(store, session.lease, "closed")
+    await leases.release_if_holder(store, session.lease.keys, session.lease.holder, "closed")
     assert (await submit(store, "")).command.status == "offline"
     await connect(store, "a")
     await nodes.leave(store, "a")

@@ -49,7 +49,7 @@ WIRE: dict[str, tuple[Message, str]] = {
 async def test_a_message_has_the_form_that_every_version_reads(store: Store, kind: str) -> None:
     message, wire = WIRE[kind]
     assert msgspec.json.encode(message).decode() == wire
-    await nodes.register(store, "a", GATEWAY)
+    await nodes.beat(store, "a", GATEWAY)
     await inbox.send(store, "a", message)
     # A version that has one field more.
     await add(store, "a", wire.removesuffix("}").encode() + b',"more":1}')
@@ -61,7 +61,7 @@ async def test_a_message_has_the_form_that_every_version_reads(store: Store, kin
     [b"", b"[1]", b"no JSON", b"\xff", b"{}", b'{"kind":5}', b'{"kind":"later"}', b'{"kind":"command"}'],
 )
 async def test_a_message_that_cannot_be_read_holds_up_no_other(store: Store, text: bytes) -> None:
-    await nodes.register(store, "a", GATEWAY)
+    await nodes.beat(store, "a", GATEWAY)
     await add(store, "a", text)
     await inbox.send(store, "a", Evicted("a/1"))
     assert [read for _, read in await inbox.read(store, "a", "0", 1)] == [None, Evicted("a/1")]
@@ -72,7 +72,7 @@ async def add(store: Store, incarnation: str, text: bytes) -> None:
 
 
 async def test_messages_arrive_in_order_and_once(store: Store) -> None:
-    await nodes.register(store, "a", GATEWAY)
+    await nodes.beat(store, "a", GATEWAY)
     assert await inbox.read(store, "a", "0", 1) == []
     sent = [CommandChanged(f"{number} \n€") for number in range(3)]
     for message in sent:
@@ -83,7 +83,7 @@ async def test_messages_arrive_in_order_and_once(store: Store) -> None:
 
 
 async def test_a_reader_is_woken_by_a_message(store: Store) -> None:
-    await nodes.register(store, "a", GATEWAY)
+    await nodes.beat(store, "a", GATEWAY)
     read: list[object] = []
 
     async def reader() -> None:
@@ -99,11 +99,11 @@ async def test_a_reader_is_woken_by_a_message(store: Store) -> None:
 
 
 async def test_an_inbox_expires_and_a_beat_begins_it_anew(store: Store) -> None:
-    await nodes.register(store, "a", GATEWAY)
+    await nodes.beat(store, "a", GATEWAY)
     assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
     await store.execute("UNLINK", keys.inbox("a"))
     assert not await inbox.send(store, "a", Evicted("a/1"))
-    assert await nodes.beat(store, "a")
+    await nodes.beat(store, "a", GATEWAY)
     assert await inbox.read(store, "a", "0", 1) == []
     assert await inbox.send(store, "a", Evicted("a/1"))
     # A message does not keep a dead node's inbox.
@@ -112,15 +112,15 @@ async def test_an_inbox_expires_and_a_beat_begins_it_anew(store: Store) -> None:
 
 async def test_an_inbox_that_nobody_reads_stays_small(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "KEPT", 100)
-    await nodes.register(store, "a", GATEWAY)
+    await nodes.beat(store, "a", GATEWAY)
     for _ in range(1000):
         await inbox.send(store, "a", Evicted("a/1"))
     assert await store.execute("XLEN", keys.inbox("a")) <= 300
 
 
 async def test_a_broadcast_reaches_the_gateways(store: Store) -> None:
-    await nodes.register(store, "a", GATEWAY)
-    await nodes.register(store, "b", GATEWAY)
-    await nodes.register(store, "c", ADMIN)
+    await nodes.beat(store, "a", GATEWAY)
+    await nodes.beat(store, "b", GATEWAY)
+    await nodes.beat(store, "c", ADMIN)
     await inbox.broadcast(store, TokenRevoked("t", "id"))
     assert [len(await inbox.read(store, node, "0", 1)) for node in ("a", "b", "c")] == [1, 1, 0]

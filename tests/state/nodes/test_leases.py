@@ -115,12 +115,12 @@ async def test_reconnecting_after_a_release_is_no_takeover(store: Store) -> None
     for number in range(20):
         got = await claimed(store, f"a/{number}")
         assert got.lease.epoch == number + 1
-        await leases.release(store, got.lease, "1000")
+        await leases.release_if_holder(store, got.lease.keys, got.lease.holder, "1000")
 
 
 async def test_a_release_keeps_the_epoch_and_is_an_event(store: Store) -> None:
     got = await claimed(store, "a/1")
-    await leases.release(store, got.lease, 'closed "1000"')
+    await leases.release_if_holder(store, got.lease.keys, got.lease.holder, 'closed "1000"')
     holding = await leases.get_holding(store, "acme", "CP-1")
     assert holding is not None
     assert (holding.online, holding.epoch, holding.node) == (False, 1, None)
@@ -129,13 +129,13 @@ async def test_a_release_keeps_the_epoch_and_is_an_event(store: Store) -> None:
     kind, data = (await events(store))[-1]
     assert kind == "charge_point.disconnected"
     assert (data["reason"], data["node"], data["address"]) == ('closed "1000"', "a", "192.0.2.7")
-    await leases.release(store, got.lease, "again")
+    await leases.release_if_holder(store, got.lease.keys, got.lease.holder, "again")
     assert len(await events(store)) == 3
 
 
 async def test_a_step_on_its_way_does_not_take_a_released_lease_back(store: Store) -> None:
     got = await claimed(store, "a/1")
-    await leases.release(store, got.lease, "1000")
+    await leases.release_if_holder(store, got.lease.keys, got.lease.holder, "1000")
     assert await audited(store, got.lease) == "newer"
     holding = await leases.get_holding(store, "acme", "CP-1")
     assert holding is not None
@@ -179,7 +179,7 @@ async def test_a_reaped_session_does_not_come_back_over_a_newer_one(store: Store
     newer = await claimed(store, "b/1")
     assert newer.previous_holder is None
     assert await audited(store, got.lease) == "newer"
-    await leases.release(store, newer.lease, "1000")
+    await leases.release_if_holder(store, newer.lease.keys, newer.lease.holder, "1000")
     assert await audited(store, got.lease) == "newer"
 
 

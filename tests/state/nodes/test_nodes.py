@@ -16,11 +16,11 @@ def test_incarnations_are_never_the_same_and_fit_into_a_holder() -> None:
     assert all(one.isalnum() for one in found)
 
 
-async def test_a_node_is_listed_from_registering_to_leaving(store: Store) -> None:
+async def test_a_node_is_listed_from_its_first_beat_to_its_leaving(store: Store) -> None:
     assert await nodes.list_nodes(store) == []
-    await nodes.register(store, "a", GATEWAY)
-    await nodes.register(store, "b", ADMIN)
-    assert await nodes.beat(store, "a")
+    await nodes.beat(store, "a", GATEWAY)
+    await nodes.beat(store, "b", ADMIN)
+    await nodes.beat(store, "a", GATEWAY)
     found = {one.incarnation: one for one in await nodes.list_nodes(store)}
     assert {name: (one.kind, one.counter) for name, one in found.items()} == {
         "a": ("gateway", 2),
@@ -32,20 +32,27 @@ async def test_a_node_is_listed_from_registering_to_leaving(store: Store) -> Non
     assert not await inbox.send(store, "a", inbox.CommandChanged("c"))
 
 
-async def test_a_wiped_store_asks_a_node_to_register_again(store: Store) -> None:
-    await nodes.register(store, "a", GATEWAY)
+async def test_a_beat_registers_a_node_again_in_a_wiped_store(store: Store) -> None:
+    await nodes.beat(store, "a", GATEWAY)
+    await nodes.beat(store, "a", GATEWAY)
     await store.execute("FLUSHALL")
-    assert not await nodes.beat(store, "a")
+    await nodes.beat(store, "a", GATEWAY)
+    [found] = await nodes.list_nodes(store)
+    assert (found.counter, found.node) == (1, GATEWAY)
+    assert 0 < await store.execute("PTTL", keys.node("a")) <= nodes.FORGOTTEN_MS
+
+
+async def test_a_node_of_an_unknown_kind_gets_broadcasts(store: Store) -> None:
+    await nodes.beat(store, "a", GATEWAY)
+    await store.execute("UNLINK", keys.node("a"))
     [found] = await nodes.list_nodes(store)
     assert (found.counter, found.node, found.kind) == (1, None, None)
     await inbox.broadcast(store, inbox.TokenRevoked("t", "id"))
     assert len(await inbox.read(store, "a", "0", 1)) == 1
-    await nodes.register(store, "a", GATEWAY)
-    assert await nodes.beat(store, "a")
 
 
 async def test_a_dead_node_is_forgotten_when_it_was_silent_and_nothing_is_left_to_reap(store: Store) -> None:
-    await nodes.register(store, "a", GATEWAY)
+    await nodes.beat(store, "a", GATEWAY)
     lease = (await claimed(store, "a/1")).lease
     assert await leases.reap(store, "a") == 1
     assert await leases.reap(store, "a") == 0

@@ -154,7 +154,7 @@ async def test_a_new_trace_takes_the_place_of_the_one_before(store: Store) -> No
 async def test_a_session_learns_of_it(store: Store) -> None:
     """At its claim, or by a wake-up; and whoever missed that finds it among the running."""
     node = nodes.new_incarnation()
-    await nodes.register(store, node, NodeRecord(kind="gateway", host="h", pid=1, started_ms=1))
+    await nodes.beat(store, node, NodeRecord(kind="gateway", host="h", pid=1, started_ms=1))
     assert (await claimed(store, f"{node}/1")).trace is None
     trace = await started(store)
     running = RunningTrace(trace.id, trace.until_ms)
