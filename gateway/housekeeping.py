@@ -75,7 +75,6 @@ class Liveness:
         )
         for incarnation in dead:
             reaped = await leases.reap(node.store, incarnation)
-            await nodes.forget_silent(node.store, incarnation)
             if reaped:
                 log.warning("reaped a dead node", node=incarnation, charge_points=reaped)
 

@@ -124,5 +124,5 @@ def _read_message(text: bytes) -> Message | None:
 
 
 def _add(incarnation: str, message: Message) -> tuple[Arg, ...]:
-    text = msgspec.json.encode(message)
-    return ("XADD", keys.inbox(incarnation), "NOMKSTREAM", "MAXLEN", "~", KEPT, "*", "m", text)
+    key, text = keys.inbox(incarnation), msgspec.json.encode(message)
+    return ("XADD", key, "NOMKSTREAM", "MAXLEN", "~", KEPT, "*", "m", text)

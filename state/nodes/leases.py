@@ -108,8 +108,7 @@ class Lease:
 
     def head_keys(self) -> tuple[str, str, str]:
         """KEYS lease held events of a step."""
-        keys = self.keys
-        return keys.lease, keys.held(self.node), keys.events
+        return self.keys.lease, self.keys.held(self.node), self.keys.events
 
     def head_args(self) -> tuple[int, str, str]:
         """ARGV epoch holder member of a step."""

@@ -63,11 +63,10 @@ async def leave(store: Store, incarnation: str) -> None:
     await store.execute("HDEL", keys.NODES, incarnation)
 
 
-async def forget_silent(store: Store, incarnation: str) -> bool:
+async def forget_silent(store: Store, incarnation: str) -> None:
     """Forget a dead node if it has been silent for FORGOTTEN_MS. One that beats once more is known again."""
-    if await store.execute("EXISTS", keys.node(incarnation)):
-        return False
-    return bool(await store.execute("HDEL", keys.NODES, incarnation))
+    if not await store.execute("EXISTS", keys.node(incarnation)):
+        await store.execute("HDEL", keys.NODES, incarnation)
 
 
 async def list_nodes(store: Store) -> list[NodeState]:

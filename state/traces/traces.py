@@ -38,13 +38,6 @@ type Direction = Literal["in", "out"]
 type Mark = Literal["connected", "disconnected", "recording", "fault", "gap"]
 type Appended = Literal["recording", "ended", "full", "gone"]
 
-_APPENDED: dict[bytes, Appended] = {
-    b"recording": "recording",
-    b"ended": "ended",
-    b"full": "full",
-    b"gone": "gone",
-}
-
 
 class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
     """A frame (`in`: received, `out`: sent), or a mark: anything else that `what` says.
@@ -121,8 +114,7 @@ async def start(
 
     None: there is no such charge point. Raises ValueError beyond the bounds of this module.
     """
-    within = 1 <= minutes <= MINUTES_MAX and 1 <= frames <= FRAMES_MAX and 1 <= size <= BYTES_MAX
-    if not within:
+    if not (1 <= minutes <= MINUTES_MAX and 1 <= frames <= FRAMES_MAX and 1 <= size <= BYTES_MAX):
         raise ValueError(f"a trace of {minutes} min, {frames} frames and {size} bytes is out of bounds")
     keys, lasts_ms = ChargePointKeys(tenant, charge_point), minutes * 60_000
     running = key_names.traces(tenant)
@@ -224,7 +216,8 @@ async def append(
     )
     if word == b"full":
         await store.execute("ZREM", key_names.traces(keys.tenant), keys.id)
-    return _APPENDED[word]
+    appended: Appended = msgspec.convert(word.decode(), Appended)
+    return appended
 
 
 def _read_trace(store: Store, values: Sequence[bytes | None]) -> Trace | None:
