@@ -1,6 +1,5 @@
 """One gateway process, from its configuration to its exit."""
 
-import json
 import os
 import resource
 import signal
@@ -19,7 +18,7 @@ from gateway.admission import handshake
 from gateway.config import GatewayConfig
 from gateway.drain import drain
 from gateway.node import Node
-from gateway.service import collector
+from gateway.service import collector, ready
 from gateway.service.config import ConfigError
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
@@ -99,7 +98,9 @@ async def _serve(
         ]
         collector.settle()
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            _announce(plain, secure, health_port)
+            ports = _ports(plain, secure, health_port)
+            log.info("serving", **ports)
+            ready.announce(ports)
             await anext(signals)
             for server in accepting:
                 server.stop_accepting()
@@ -158,13 +159,8 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _announce(plain: list[socket.socket], secure: list[socket.socket], health_port: int) -> None:
-    """Log where we serve, and tell whoever started us (`CSMS__READY_FD`)."""
-    ports = {"health": health_port}
-    for name, sockets in (("ws", plain), ("wss", secure)):
-        if sockets:
-            ports[name] = sockets[0].getsockname()[1]
-    log.info("serving", **ports)
-    if (ready := os.environ.get("CSMS__READY_FD")) is not None:
-        with open(int(ready), "w", encoding="utf-8") as pipe:  # noqa: PTH123  a descriptor, not a path
-            pipe.write(json.dumps(ports) + "\n")
+def _ports(plain: list[socket.socket], secure: list[socket.socket], health_port: int) -> dict[str, int]:
+    listening = {"ws": plain, "wss": secure}
+    return {"health": health_port} | {
+        name: sockets[0].getsockname()[1] for name, sockets in listening.items() if sockets
+    }

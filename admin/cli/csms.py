@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from admin.cli import api_keys, ready, up
+from admin.cli import api_keys, up
 from admin.cli.failures import said_in_one_line
 from admin.cli.processes import replace_us_by
 from admin.cli.stderr import never_blocking
-from gateway.service import hangups, logs
+from gateway.service import hangups, logs, ready
 from gateway.service.config import load
 
 
