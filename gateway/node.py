@@ -14,6 +14,7 @@ from gateway.config import GatewayConfig
 from gateway.fault_counts import FaultBook
 from gateway.hub import Hub
 from gateway.telemetry import Telemetry
+from gateway.until_stored import until_stored
 from state.errors import StateError, StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox, leases, nodes
@@ -23,7 +24,6 @@ log = structlog.get_logger()
 
 READOPTIONS = 50
 RELEASES = 200
-RETRY_S = 1.0
 
 
 class Node:
@@ -70,17 +70,9 @@ class Node:
         self.fault_book.note(keys, faults)
         self.telemetry.take_faults(faults)
 
-    def release(self, lease: leases.Lease, reason: str) -> None:
-        """Give the lease back, in the background and until the store confirms it."""
-        self.see_through(
-            self._release, lambda: leases.release_if_holder(self.store, lease.keys, lease.holder, reason)
-        )
-
-    def release_if_holder(self, keys: ChargePointKeys, holder: str) -> None:
-        """After a claim that nobody confirmed."""
-        self.see_through(
-            self._release, lambda: leases.release_if_holder(self.store, keys, holder, "claim not confirmed")
-        )
+    def release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:
+        """Give back the lease that the holder has or may have, in the background, until it is confirmed."""
+        self.see_through(self._release, keys, holder, reason)
 
     async def finished(self) -> None:
         """When the store has confirmed all that was to be seen through."""
@@ -98,15 +90,9 @@ class Node:
         except StoreUnavailable:
             return False
 
-    async def _release(self, release: Callable[[], Awaitable[Any]]) -> None:
+    async def _release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:
         async with self._releases:
-            while True:
-                try:
-                    await release()
-                except StoreUnavailable:
-                    await trio.sleep(RETRY_S)
-                else:
-                    return
+            await until_stored(leases.release_if_holder, self.store, keys, holder, reason)
 
     async def _seen_through(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:

@@ -148,7 +148,7 @@ async def _serve(node: Node, upgrade: Upgrade, admitted: Admitted) -> None:
         closed = await session.run(after=lambda: _predecessor_gone(node, claimed))
         reason = f"{closed.code} {closed.reason}".strip()
     finally:
-        node.release(claimed.lease, reason)
+        node.release(admitted.keys, holder, reason)
 
 
 async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.Attachment) -> leases.Claimed:
@@ -168,7 +168,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
         raise _store_away() from None
     finally:
         if not confirmed:  # Its outcome is unknown, or its waiter is gone.
-            node.release_if_holder(admitted.keys, holder)
+            node.release(admitted.keys, holder, "claim not confirmed")
     match claimed:
         case leases.Claimed():
             return claimed

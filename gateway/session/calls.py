@@ -21,18 +21,17 @@ from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.protocol import CallAnswered, CallRefused, OutgoingCall
 from gateway.ocpp16.registration import triggered
+from gateway.until_stored import RETRY_S, until_stored
 from gateway.websocket.close_codes import ConnectionClosed
 from state import commands
 from state.commands.table import Status
-from state.errors import LeaseLost, StoreUnavailable, Superseded
+from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 
 if TYPE_CHECKING:
     from gateway.session.session import Session
 
 log = structlog.get_logger()
-
-RETRY_S = 1.0
 
 
 class Calls:
@@ -98,9 +97,7 @@ class Calls:
         """Until the store lets us. If another session holds the lease, this one ends."""
         while True:
             try:
-                return await work()
-            except StoreUnavailable:
-                await trio.sleep(RETRY_S)
+                return await until_stored(work)
             except LeaseLost:
                 await self._session.audited("lost")
                 await trio.sleep(RETRY_S)
@@ -117,21 +114,14 @@ class Calls:
             await self._one(command_id)
 
     async def _one(self, command_id: str) -> None:
-        match await self._claim(command_id, secrets.token_hex(8)):
+        store, lease = self._session.node.store, self._session.lease
+        # The same nonce gets the same answer, so a claim may be repeated.
+        match await until_stored(commands.claim, store, lease, command_id, secrets.token_hex(8)):
             case commands.Go() as go:
                 await self._make(command_id, go)
                 self._due = True  # Others may have come meanwhile.
             case commands.Late() | commands.Taken() | commands.Gone():
                 pass
-
-    async def _claim(
-        self, command_id: str, nonce: str
-    ) -> commands.Go | commands.Late | commands.Taken | commands.Gone:
-        while True:
-            try:
-                return await commands.claim(self._session.node.store, self._session.lease, command_id, nonce)
-            except StoreUnavailable:
-                await trio.sleep(RETRY_S)  # The same nonce gets the same answer.
 
     async def _make(self, command_id: str, go: commands.Go) -> None:
         deadline = trio.current_time() + go.left_ms / 1000
@@ -193,16 +183,12 @@ async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAns
     """Before the command is settled: whoever waited for the answer finds all that follows from it."""
     remember = OUTCOMES.get(type(outcome.call.request))
     if remember is None:
-        return None
+        return
     answered = Answered(outcome.call.request, outcome.result, command_id, charge_point)
-    while True:
-        try:
-            return await remember(answered)
-        except StoreUnavailable:
-            await trio.sleep(RETRY_S)
-        except Exception:  # A defect of ours must not leave the operator without the answer.
-            log.exception("outcome not remembered", action=outcome.call.action)
-            return None
+    try:
+        await until_stored(remember, answered)
+    except Exception:  # A defect of ours must not leave the operator without the answer.
+        log.exception("outcome not remembered", action=outcome.call.action)
 
 
 async def _settle(
@@ -215,14 +201,10 @@ async def _settle(
     error: bytes | None = None,
 ) -> None:
     """Store what became of a command, however long the store takes, and wake whoever waits."""
-    while True:
-        try:
-            await commands.settle(node.store, keys, command_id, status=status, response=response, error=error)
-        except StoreUnavailable:
-            await trio.sleep(RETRY_S)
-        else:
-            node.telemetry.commands[status] += 1
-            return
+    await until_stored(
+        commands.settle, node.store, keys, command_id, status=status, response=response, error=error
+    )
+    node.telemetry.commands[status] += 1
 
 
 def _error(code: str, description: str, details: bytes = b"{}") -> bytes:

@@ -13,8 +13,8 @@ import msgspec
 import trio
 
 from gateway.service.frame_masking import FrameMasker
+from gateway.until_stored import until_stored
 from gateway.websocket.close_codes import Closed
-from state.errors import StoreUnavailable
 from state.record import RunningTrace
 from state.traces import traces
 from state.traces.traces import Direction, Mark, TraceEntry
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gateway.session.session import Session
 
 GATHER_S = 0.1
-RETRY_S = 1.0
 FLUSH_S = 2.0
 QUEUED_MOST = 1_000
 QUEUED_BYTES_MOST = 1 << 20
@@ -159,20 +158,16 @@ class Recorder:
                 self._queued_bytes = self._dropped = 0
 
     async def _append(self, entries: list[TraceEntry], dropped: int) -> traces.Appended:
-        keys = self._session.lease.keys
-        while True:
-            try:
-                return await traces.append(
-                    self._store,
-                    keys,
-                    self.id,
-                    entries,
-                    writer=self._writer,
-                    batch=self._batch,
-                    dropped=dropped,
-                )
-            except StoreUnavailable:
-                await trio.sleep(RETRY_S)  # The same batch is not taken twice.
+        return await until_stored(  # The same batch is not taken twice.
+            traces.append,
+            self._store,
+            self._session.lease.keys,
+            self.id,
+            entries,
+            writer=self._writer,
+            batch=self._batch,
+            dropped=dropped,
+        )
 
     async def _entry(self, passed: _Passed) -> TraceEntry:
         if len(passed.frame) < _IN_A_THREAD_FROM:
