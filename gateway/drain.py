@@ -5,8 +5,9 @@ from contextlib import suppress
 import structlog
 import trio
 
+from gateway.hub import Hub
 from gateway.node import Node
-from gateway.session.session import Session
+from gateway.session.link import Link
 from gateway.websocket.close_codes import Close
 from state.errors import StoreUnavailable
 
@@ -18,31 +19,31 @@ CLOSE_S = 8.0
 """For the last goodbye: the call at hand, and the peer's CLOSE."""
 
 
-async def drain(node: Node, window_s: float) -> None:
+async def drain(node: Node, hub: Hub, window_s: float) -> None:
     """CLOSE 1012 to every session, evenly over `window_s` seconds, those that charge last.
 
     Then tell the store what it does not know yet.
     """
     node.draining = True
-    sessions = sorted(node.hub, key=lambda session: session.charging)
-    log.info("draining", sessions=len(sessions), seconds=window_s)
+    links = sorted((session.link for session in hub), key=lambda link: link.memory.charging_at is not None)
+    log.info("draining", sessions=len(links), seconds=window_s)
     began = trio.current_time()
     with trio.move_on_at(began + window_s + CLOSE_S):
         async with trio.open_nursery() as nursery:
-            for number, session in enumerate(sessions):
-                await trio.sleep_until(began + window_s * number / len(sessions))
-                nursery.start_soon(_goodbye, session)
+            for number, link in enumerate(links):
+                await trio.sleep_until(began + window_s * number / len(links))
+                nursery.start_soon(_goodbye, link)
     # Whoever was admitted while we drained.
     with trio.move_on_after(CLOSE_S):
         async with trio.open_nursery() as nursery:
-            for session in node.hub:
-                nursery.start_soon(_goodbye, session)
+            for session in hub:
+                nursery.start_soon(_goodbye, session.link)
     with trio.move_on_after(LAST_WORDS_S):
-        await node.finished()
+        await node.wait_until_seen_through()
         with suppress(StoreUnavailable):
-            await node.fault_book.write()
+            await node.fault_counts.write()
 
 
-async def _goodbye(session: Session) -> None:
-    session.close_soon(Close.RESTARTING)  # Contained: one that fails must not end the others' good order.
-    await session.ended.wait()
+async def _goodbye(link: Link) -> None:
+    link.close_soon(Close.RESTARTING)  # Contained: one that fails must not end the others' good order.
+    await link.ended.wait()

@@ -26,7 +26,7 @@ class _Gathered:
         """On its way, or asked again as it is until the store confirms it."""
 
 
-class FaultBook:
+class FaultCounts:
     """`note` is cheap and may be called from anywhere; `write` is for the clock, `write_soon` for an end."""
 
     def __init__(self, store: Store, background: Callable[..., None]) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
+from gateway.hub import Hub
 from gateway.node import Node
-from gateway.session import trace
 from gateway.websocket.close_codes import Close
 from state import commands, transactions
 from state.commands import sweep
@@ -27,24 +27,24 @@ SWEEP_S = 1.0
 HOLDS_S = 3600.0
 
 
-async def keep(node: Node, me: nodes.NodeRecord) -> None:
+async def keep(node: Node, hub: Hub, me: nodes.NodeRecord) -> None:
     """All of it, until cancelled."""
     liveness = Liveness(node, me)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_every, BEAT_S, liveness.turn)
-        nursery.start_soon(_every, AUDIT_S, lambda: audit(node))
-        nursery.start_soon(_every, AUDIT_S, lambda: follow_traces(node))
-        nursery.start_soon(_every, FAULTS_S, node.fault_book.write)
-        nursery.start_soon(_every, PENDING_S, lambda: wake_pending(node))
-        nursery.start_soon(_every, SWEEP_S, lambda: sweep_share(node, liveness.gateways))
-        nursery.start_soon(_every, HOLDS_S, lambda: prolong_holds(node))
+        nursery.start_soon(_every, AUDIT_S, audit, node, hub)
+        nursery.start_soon(_every, AUDIT_S, follow_traces, node, hub)
+        nursery.start_soon(_every, FAULTS_S, node.fault_counts.write)
+        nursery.start_soon(_every, PENDING_S, wake_pending, node, hub)
+        nursery.start_soon(_every, SWEEP_S, sweep_share, node, liveness)
+        nursery.start_soon(_every, HOLDS_S, prolong_holds, node, hub)
 
 
-async def _every(seconds: float, turn: Callable[[], Awaitable[None]]) -> None:
+async def _every[*Args](seconds: float, turn: Callable[[*Args], Awaitable[None]], *args: *Args) -> None:
     while True:
         await trio.sleep(seconds)
         try:
-            await turn()
+            await turn(*args)
         except StateError as error:
             log.warning("upkeep turn given up", turn=turn.__qualname__, why=str(error))
         except Exception:
@@ -79,53 +79,52 @@ class Liveness:
                 log.warning("reaped a dead node", node=incarnation, charge_points=reaped)
 
 
-async def audit(node: Node) -> None:
+async def audit(node: Node, hub: Hub) -> None:
     """Each session learns what became of its lease, even one that never writes; and of its token."""
-    sessions = list(node.hub)
+    links = [session.link for session in hub]
     fences = await leases.audit(
-        node.store, [(session.lease, node.wall_ms(session.connection.last_received)) for session in sessions]
+        node.store, [(link.lease, node.wall_ms(link.connection.last_received)) for link in links]
     )
-    for session, fence in zip(sessions, fences, strict=True):
+    for link, fence in zip(links, fences, strict=True):
         if fence != "ok":
-            node.background(session.audited, fence)
-    of_token = {(session.lease.keys.tenant, session.attached.token_id) for session in sessions}
+            node.background(link.apply_fence, fence)
+    of_token = {(link.lease.keys.tenant, link.attached.token_id) for link in links}
     existing = await tokens.find_existing(node.store, list(of_token))
     revoked = of_token - existing
     # A tenant that is gone with its tokens was not deleted, for it had charge points: the store was wiped.
     of_tenants = {tenant for tenant, _ in revoked}
     wiped = {tenant for tenant in of_tenants if await tenants.get(node.store, tenant) is None}
-    for session in sessions:
-        tenant = session.lease.keys.tenant
-        if (tenant, session.attached.token_id) in revoked and tenant not in wiped:
-            session.close_soon(Close.REVOKED)
+    for link in links:
+        tenant = link.lease.keys.tenant
+        if (tenant, link.attached.token_id) in revoked and tenant not in wiped:
+            link.close_soon(Close.REVOKED)
 
 
-async def follow_traces(node: Node) -> None:
-    """Whatever wake-up an inbox lost: one question for each tenant, and a look at who is concerned."""
-    sessions = list(node.hub)
-    tenants_here = {session.lease.keys.tenant for session in sessions}
-    running = await traces.list_running(node.store, list(tenants_here))
-    for session in sessions:
-        keys = session.lease.keys
-        if ((keys.tenant, keys.id) in running) != (session.trace is not None):
-            node.background(trace.follow, session)
+async def follow_traces(node: Node, hub: Hub) -> None:
+    """Recover lost wake-ups: one query for each tenant, then start or stop recorders."""
+    links = [session.link for session in hub]
+    running = await traces.list_running(node.store, list({link.lease.keys.tenant for link in links}))
+    for link in links:
+        keys = link.lease.keys
+        if ((keys.tenant, keys.id) in running) != link.recording:
+            node.background(link.follow_trace)
 
 
-async def wake_pending(node: Node) -> None:
+async def wake_pending(node: Node, hub: Hub) -> None:
     """The inbox is only a wake-up: whatever it lost is found here."""
-    sessions = list(node.hub)
-    waiting = await commands.list_pending(node.store, [session.lease for session in sessions])
+    sessions = list(hub)
+    waiting = await commands.list_pending(node.store, [session.link.lease for session in sessions])
     for session, ids in zip(sessions, waiting, strict=True):
         if ids:
             session.calls.wake()
 
 
-async def sweep_share(node: Node, gateways: list[str]) -> None:
+async def sweep_share(node: Node, liveness: Liveness) -> None:
     """Each partition is swept by one of the gateways that are alive."""
-    share = gateways.index(node.incarnation)
-    await sweep.sweep_overdue(node.store, range(share, PARTITIONS, len(gateways)))
+    gateways = liveness.gateways
+    await sweep.sweep_overdue(node.store, range(gateways.index(node.incarnation), PARTITIONS, len(gateways)))
 
 
-async def prolong_holds(node: Node) -> None:
+async def prolong_holds(node: Node, hub: Hub) -> None:
     """A driver's slot lasts as long as the transaction that the store knows as open, whoever began it."""
-    await transactions.prolong_holds(node.store, [session.lease for session in node.hub])
+    await transactions.prolong_holds(node.store, [session.link.lease for session in hub])

@@ -5,8 +5,9 @@ from typing import assert_never
 import structlog
 import trio
 
+from gateway.admission.takeover import Takeovers
+from gateway.hub import Hub
 from gateway.node import Node
-from gateway.session import trace
 from gateway.session.session import Session
 from gateway.websocket.close_codes import Close
 from state.errors import StateError
@@ -21,14 +22,14 @@ RETRY_S = 1.0
 _CLOSINGS = {DisconnectReason.OPERATOR: Close.DISCONNECTED, DisconnectReason.DELETED: Close.DELETED}
 
 
-async def read(node: Node) -> None:
+async def read(node: Node, hub: Hub, takeovers: Takeovers) -> None:
     """Until cancelled."""
     after = "0"
     while True:
         try:
             for message_id, message in await inbox.read(node.store, node.incarnation, after, BLOCK_MS):
                 after = message_id
-                deliver(node, message)
+                deliver(node, hub, takeovers, message)
         except StateError:
             await trio.sleep(RETRY_S)
         except Exception:  # A wake-up that cannot be had must not end the sessions of this process.
@@ -36,45 +37,36 @@ async def read(node: Node) -> None:
             await trio.sleep(RETRY_S)
 
 
-def deliver(node: Node, message: Message | None) -> None:
+def deliver(node: Node, hub: Hub, takeovers: Takeovers, message: Message | None) -> None:
     """Act on one message; None: one that could not be read."""
     match message:
         case inbox.CommandQueued() | inbox.Disconnect() | inbox.SettingsChanged() | inbox.TraceChanged():
-            if (session := node.hub.find(message.member)) is not None:
-                _deliver_to(session, message)
+            if (session := hub.find(message.member)) is not None:
+                _deliver_to(node, session, message)
         case inbox.Evict():
-            node.background(_evict, node, message)
+            node.background(takeovers.evict, message)
         case inbox.Evicted():
-            node.evictions.gone(message.holder)
+            takeovers.note_gone(message.holder)
         case inbox.TokenRevoked():
             revoked = message.tenant, message.token_id
-            for session in node.hub:
-                if (session.lease.keys.tenant, session.attached.token_id) == revoked:
-                    session.close_soon(Close.REVOKED)
+            for link in [session.link for session in hub]:
+                if (link.lease.keys.tenant, link.attached.token_id) == revoked:
+                    link.close_soon(Close.REVOKED)
         case inbox.CommandChanged() | None:
             log.warning("inbox message not understood", message=repr(message))
         case _:
             assert_never(message)
 
 
-def _deliver_to(session: Session, message: ToSession) -> None:
+def _deliver_to(node: Node, session: Session, message: ToSession) -> None:
     match message:
         case inbox.CommandQueued():
             session.calls.wake()
         case inbox.Disconnect():
-            session.close_soon(_CLOSINGS[message.reason])
+            session.link.close_soon(_CLOSINGS[message.reason])
         case inbox.SettingsChanged():
-            session.node.background(session.reread_settings)
+            node.background(session.reread_settings)
         case inbox.TraceChanged():
-            session.node.background(trace.follow, session)
+            node.background(session.link.follow_trace)
         case _:
             assert_never(message)
-
-
-async def _evict(node: Node, message: inbox.Evict) -> None:
-    """Close our session, and report to the node of the new one when it is gone."""
-    session = node.hub.find_holder(message.holder)
-    if session is not None:
-        session.close_soon(Close.SUPERSEDED)
-        await session.ended.wait()
-    await node.tell(message.by_node, inbox.Evicted(message.holder))

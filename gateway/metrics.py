@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from gateway.hub import Hub
 from gateway.node import Node
 from gateway.service.metrics import LoopLag, Reading, new_registry
 from gateway.telemetry import BUCKETS_S, Telemetry
@@ -16,9 +17,9 @@ _TOO_OLD = "TLS: UNSUPPORTED_PROTOCOL"
 """OpenSSL's reason for a client that offers TLS 1.1 at best."""
 
 
-def registry(node: Node, stats: Stats, handshakes: Handshakes, lag: LoopLag) -> CollectorRegistry:
+def registry(node: Node, hub: Hub, stats: Stats, handshakes: Handshakes, lag: LoopLag) -> CollectorRegistry:
     found = new_registry(
-        lambda: _node(node),
+        lambda: _node(node, hub),
         lambda: _transport(stats, handshakes),
         lambda: _faults(node, stats),
         lambda: _store(node),
@@ -28,9 +29,9 @@ def registry(node: Node, stats: Stats, handshakes: Handshakes, lag: LoopLag) -> 
     return found
 
 
-def _node(node: Node) -> Iterator[Reading]:
+def _node(node: Node, hub: Hub) -> Iterator[Reading]:
     telemetry = node.telemetry
-    yield Reading("csms_sessions", "Charge points connected to this process.", len(node.hub), "gauge")
+    yield Reading("csms_sessions", "Charge points connected to this process.", len(hub), "gauge")
     yield Reading(
         "csms_draining", "1 while this process says goodbye to its charge points.", node.draining, "gauge"
     )

@@ -2,22 +2,19 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import structlog
 import trio
 
-from gateway.admission.attempts import Attempts
-from gateway.admission.takeover import Evictions
 from gateway.config import GatewayConfig
-from gateway.fault_counts import FaultBook
-from gateway.hub import Hub
+from gateway.fault_counts import FaultCounts
 from gateway.telemetry import Telemetry
 from gateway.until_stored import until_stored
-from state.errors import StateError, StoreUnavailable
+from state.errors import StateError
 from state.keys import ChargePointKeys
-from state.nodes import inbox, leases, nodes
+from state.nodes import leases, nodes
 from state.store import Store
 
 log = structlog.get_logger()
@@ -34,14 +31,8 @@ class Node:
         self.store = store
         self.pepper = pepper
         self.incarnation = nodes.new_incarnation()
-        self.hub = Hub()
         self.telemetry = Telemetry()
-        self.fault_book = FaultBook(store, self.background)
-        self.evictions = Evictions()
-        self.attempts = Attempts(
-            per_address=config.security.failures_per_minute_and_address,
-            per_charge_point=config.security.failures_per_minute_and_charge_point,
-        )
+        self.fault_counts = FaultCounts(store, self.background)
         self.readoptions = trio.Semaphore(READOPTIONS)
         self.draining = False
         self._unfinished = 0
@@ -50,32 +41,29 @@ class Node:
         self._nursery = nursery
         self._holders = itertools.count(1)
 
-    @property
-    def full(self) -> bool:
-        return len(self.hub) >= self.config.limits.connections
-
     def next_holder(self) -> str:
         return f"{self.incarnation}/{next(self._holders)}"
 
     def background[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
-        self._nursery.start_soon(self._contained, work, args)
+        self._nursery.start_soon(self._run_contained, work, args)
 
     def see_through[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
         """As `background`; and a drain waits for it, for it is what the store must still be told."""
         self._unfinished += 1
-        self.background(self._seen_through, work, args)
+        self.background(self._see_through, work, args)
 
-    def count_faults(self, keys: ChargePointKeys, faults: Counter[str]) -> None:
-        """Take over what a charge point did wrong: for the metric by name, for operators by charge point."""
-        self.fault_book.note(keys, faults)
-        self.telemetry.take_faults(faults)
+    def count_faults(self, keys: ChargePointKeys, names: Iterable[str]) -> None:
+        """Count what a charge point did wrong: for the metric by name, for operators by charge point."""
+        faults = Counter(names)
+        self.fault_counts.note(keys, faults)
+        self.telemetry.faults.update(faults)
 
     def release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:
         """Give back the lease that the holder has or may have, in the background, until it is confirmed."""
         self.see_through(self._release, keys, holder, reason)
 
-    async def finished(self) -> None:
-        """When the store has confirmed all that was to be seen through."""
+    async def wait_until_seen_through(self) -> None:
+        """Until the store has confirmed all that was to be seen through."""
         while self._unfinished:
             await self._finished.wait()
 
@@ -83,18 +71,11 @@ class Node:
         """Unix milliseconds, by the store's clock, of a moment on ours."""
         return self.store.server_time_ms() - int((trio.current_time() - trio_time) * 1000)
 
-    async def tell(self, incarnation: str, message: inbox.Message) -> bool:
-        """Put a message into a node's inbox. False: it is gone, or the store is; it is a wake-up only."""
-        try:
-            return await inbox.send(self.store, incarnation, message)
-        except StoreUnavailable:
-            return False
-
     async def _release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:
         async with self._releases:
             await until_stored(leases.release_if_holder, self.store, keys, holder, reason)
 
-    async def _seen_through(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+    async def _see_through(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
             await work(*args)
         finally:
@@ -103,7 +84,7 @@ class Node:
                 finished, self._finished = self._finished, trio.Event()
                 finished.set()
 
-    async def _contained(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+    async def _run_contained(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
             await work(*args)
         except StateError as error:

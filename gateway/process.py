@@ -14,9 +14,12 @@ import structlog
 import trio
 
 from gateway import housekeeping, inbox, metrics
-from gateway.admission import handshake
+from gateway.admission.attempts import Attempts
+from gateway.admission.handshake import Admission, handle
+from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig
 from gateway.drain import drain
+from gateway.hub import Hub
 from gateway.node import Node
 from gateway.service import collector, ready
 from gateway.service.config import ConfigError
@@ -62,15 +65,22 @@ async def _serve(
     secure: list[socket.socket],
     tls: ssl.SSLContext | None,
 ) -> None:
-    config, store, stats, handshakes, lag = node.config, node.store, Stats(), Handshakes(), LoopLag()
-    registry = metrics.registry(node, stats, handshakes, lag)
+    config, store, hub = node.config, node.store, Hub()
+    stats, handshakes, lag = Stats(), Handshakes(), LoopLag()
+    takeovers = Takeovers(node, hub)
+    attempts = Attempts(
+        per_address=config.security.failures_per_minute_and_address,
+        per_charge_point=config.security.failures_per_minute_and_charge_point,
+    )
+    admission = Admission(node, hub, attempts, takeovers)
+    registry = metrics.registry(node, hub, stats, handshakes, lag)
     me = nodes.NodeRecord(
         kind="gateway", host=socket.gethostname(), pid=os.getpid(), started_ms=time.time_ns() // 10**6
     )
     await nodes.beat(store, node.incarnation, me)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(housekeeping.keep, node, me)
-        nursery.start_soon(inbox.read, node)
+        nursery.start_soon(housekeeping.keep, node, hub, me)
+        nursery.start_soon(inbox.read, node, hub, takeovers)
         nursery.start_soon(lag.watch)
         health_port = await nursery.start(
             partial(
@@ -86,7 +96,7 @@ async def _serve(
                 partial(
                     serve,
                     sockets,
-                    handle=partial(handshake.handle, node),
+                    handle=partial(handle, admission),
                     tls=context,
                     limits=_limits(config),
                     stats=stats,
@@ -105,7 +115,7 @@ async def _serve(
             for server in accepting:
                 server.stop_accepting()
             nursery.start_soon(_hurry, signals)
-            await drain(node, config.drain.window_s)
+            await drain(node, hub, config.drain.window_s)
             nursery.cancel_scope.cancel()
     with trio.move_on_after(LEAVE_S):
         try:

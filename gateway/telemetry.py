@@ -31,12 +31,8 @@ class Telemetry:
         self.commands: Counter[str] = Counter()
         self.flapping = 0
 
-    def answered(self, action: str, seconds: float) -> None:
+    def observe_call(self, action: str, seconds: float) -> None:
         latency = self.calls.get(action)
         if latency is None:
             latency = self.calls[action] = Latency()
         latency.observe(seconds)
-
-    def take_faults(self, faults: Counter[str]) -> None:
-        self.faults.update(faults)
-        faults.clear()

@@ -11,7 +11,7 @@ REMEMBERED = 20_000
 
 
 class Attempts:
-    """`failed` counts; `wait` says how many seconds an address (and charge point) must stay away, or 0."""
+    """`record_failure` counts; `wait` says how many seconds an address (and charge point) must stay away."""
 
     def __init__(self, *, per_address: int, per_charge_point: int) -> None:
         self._per_address = per_address
@@ -24,7 +24,7 @@ class Attempts:
             self._wait((address, charge_point), self._per_charge_point, now),
         )
 
-    def failed(self, address: str, charge_point: str, now: float) -> None:
+    def record_failure(self, address: str, charge_point: str, now: float) -> None:
         for key in ((address,), (address, charge_point)):
             since, count = self._counts.pop(key, (now, 0))
             if now - since >= WINDOW_S:

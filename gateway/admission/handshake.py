@@ -6,24 +6,26 @@ From the fifth on we know who it is, and what was wrong is counted for it.
 """
 
 from collections import Counter
+from functools import partial
 from typing import NamedTuple, assert_never
 
 import structlog
 import trio
 
 from gateway.admission import path
+from gateway.admission.attempts import Attempts
+from gateway.admission.takeover import Takeovers
 from gateway.handlers.charge_point import now_ms
+from gateway.hub import Hub
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS
 from gateway.session.session import Session
-from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points
 from state.charge_points import BootStatus, ChargePoint
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases
-from state.nodes.inbox import Evict
 from state.tenants import spellings, tokens
 
 log = structlog.get_logger()
@@ -31,7 +33,6 @@ log = structlog.get_logger()
 SUBPROTOCOL = "ocpp1.6"
 CLAIM_S = 5
 RETRY_AFTER_S = 10
-PREDECESSOR_S = 2.0
 
 
 class Refusal(Exception):  # noqa: N818  an answer, not an error of ours
@@ -50,37 +51,49 @@ class Admitted(NamedTuple):
     """The policy that it is registered under."""
 
 
-async def handle(node: Node, upgrade: Upgrade) -> None:
+class Admission(NamedTuple):
+    """What a handshake needs of its process."""
+
+    node: Node
+    hub: Hub
+    attempts: Attempts
+    takeovers: Takeovers
+
+
+async def handle(admission: Admission, upgrade: Upgrade) -> None:
     """Serve one connection from its request to its end."""
+    node = admission.node
     try:
-        admitted = await _admit(node, upgrade)
-        await _serve(node, upgrade, admitted)
+        admitted = await _admit(admission, upgrade)
+        await _serve(admission, upgrade, admitted)
     except Refusal as refusal:
         node.telemetry.refused_handshakes[refusal.status] += 1
-        node.fault_book.write_soon()
+        node.fault_counts.write_soon()
         headers = [] if refusal.retry_after_s is None else [("Retry-After", str(refusal.retry_after_s))]
         await upgrade.refuse(refusal.status, refusal.text, headers)
 
 
-async def _admit(node: Node, upgrade: Upgrade) -> Admitted:
+async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
+    node, attempts = admission.node, admission.attempts
     try:
         who = path.parse(upgrade.path)
     except path.BadPath as error:
         raise Refusal(400, str(error)) from None
     address = upgrade.remote[0]
-    wait = node.attempts.wait(address, who.charge_point, trio.current_time())
+    wait = attempts.wait(address, who.charge_point, trio.current_time())
     if wait:
         raise Refusal(429, "Too many failed attempts; wait before the next one.", retry_after_s=wait)
-    if node.draining or node.full or not node.store.available:
+    full = len(admission.hub) >= node.config.limits.connections
+    if node.draining or full or not node.store.available:
         raise Refusal(503, "Not ready to serve; try again later.", retry_after_s=RETRY_AFTER_S)
     try:
         verified = await tokens.verify(node.store, node.pepper, who.tenant, who.token)
         if verified is None:
-            node.attempts.failed(address, who.charge_point, trio.current_time())
+            attempts.record_failure(address, who.charge_point, trio.current_time())
             raise Refusal(401, "Unknown tenant or wrong token.")
         record = await charge_points.get(node.store, who.tenant, who.charge_point)
         if record is None and not verified.tenant.auto_register:
-            who, record = await _by_spelling(node, who)
+            who, record = await _find_by_spelling(node, who)
     except StoreUnavailable:
         raise _store_away() from None
     if record is None and not verified.tenant.auto_register:
@@ -100,7 +113,7 @@ async def _admit(node: Node, upgrade: Upgrade) -> Admitted:
     )
 
 
-async def _by_spelling(node: Node, who: path.Identity) -> tuple[path.Identity, ChargePoint | None]:
+async def _find_by_spelling(node: Node, who: path.Names) -> tuple[path.Names, ChargePoint | None]:
     """Some charge points change the case of their id. Where operators register each, one may be meant."""
     spelt = await spellings.find_only(node.store, who.tenant, who.charge_point)
     if spelt is None:
@@ -128,7 +141,8 @@ def _store_away() -> Refusal:
     return Refusal(503, "The store does not answer; try again later.", retry_after_s=RETRY_AFTER_S)
 
 
-async def _serve(node: Node, upgrade: Upgrade, admitted: Admitted) -> None:
+async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> None:
+    node, hub = admission.node, admission.hub
     attached = leases.Attachment(
         address=upgrade.remote[0],
         tls=None if upgrade.tls is None else f"{upgrade.tls.version} {upgrade.tls.cipher}",
@@ -145,7 +159,13 @@ async def _serve(node: Node, upgrade: Upgrade, admitted: Admitted) -> None:
     try:
         connection = await upgrade.accept(SUBPROTOCOL)
         session = Session(node, claimed, connection, attached)
-        closed = await session.run(after=lambda: _predecessor_gone(node, claimed))
+        hub.add(session)
+        try:
+            closed = await session.run(
+                claimed.pending, after=partial(admission.takeovers.end_predecessor, claimed)
+            )
+        finally:
+            hub.remove(session)
         reason = f"{closed.code} {closed.reason}".strip()
     finally:
         node.release(admitted.keys, holder, reason)
@@ -176,7 +196,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
             raise Refusal(503, "The store answered too late; try again later.", retry_after_s=RETRY_AFTER_S)
         case leases.Flapping():
             node.telemetry.flapping += 1
-            node.count_faults(admitted.keys, Counter(("flapping",)))
+            node.count_faults(admitted.keys, ("flapping",))
             raise Refusal(
                 429,
                 "Several connections take this charge point from each other; the present one stays.",
@@ -186,22 +206,3 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
             raise Refusal(404, "This charge point is not known here.")
         case _:
             assert_never(claimed)
-
-
-async def _predecessor_gone(node: Node, claimed: leases.Claimed) -> None:
-    """Tell the evicted session, and wait until it is gone, 2 s at most, not at all if its node is."""
-    if not claimed.previous_holder or not claimed.previous_node:
-        return
-    with trio.move_on_after(PREDECESSOR_S):
-        if claimed.previous_node == node.incarnation:
-            previous = node.hub.find_holder(claimed.previous_holder)
-            if previous is not None:
-                previous.close_soon(Close.SUPERSEDED)
-                await previous.ended.wait()
-            return
-        gone = node.evictions.expect(claimed.previous_holder)
-        try:
-            if await node.tell(claimed.previous_node, Evict(claimed.previous_holder, node.incarnation)):
-                await gone.wait()
-        finally:
-            node.evictions.forget(claimed.previous_holder)

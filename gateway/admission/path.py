@@ -11,7 +11,7 @@ class BadPath(ValueError):  # noqa: N818  the name says it
     """The text says what is wrong and what would be right; it never repeats the token."""
 
 
-class Identity(NamedTuple):
+class Names(NamedTuple):
     """`faults`: what was wrong with the path and harmless, by name."""
 
     tenant: str
@@ -20,7 +20,7 @@ class Identity(NamedTuple):
     faults: tuple[str, ...] = ()
 
 
-def parse(target: str) -> Identity:
+def parse(target: str) -> Names:
     """Raises BadPath. What charge points get wrong without becoming ambiguous is read, and named.
 
     A whole URL as the target, slashes too many, and the id twice, which some append to a path that has it.
@@ -44,15 +44,17 @@ def parse(target: str) -> Identity:
     if not path.startswith("/") or len(named) not in {4, 5} or named[0] != "OCPP16":
         raise BadPath(_SHAPE)
     tenant, token, charge_point, *again = named[1:]
-    found = Identity(_name(tenant, "tenant"), _name(token, "token"), _name(charge_point, "charge point id"))
+    found = Names(
+        _decode(tenant, "tenant"), _decode(token, "token"), _decode(charge_point, "charge point id")
+    )
     if again:
-        if _name(again[0], "charge point id") != found.charge_point:
+        if _decode(again[0], "charge point id") != found.charge_point:
             raise BadPath(_SHAPE)
         faults.append("id_twice")
     return found._replace(faults=tuple(faults))
 
 
-def _name(encoded: str, what: str) -> str:
+def _decode(encoded: str, what: str) -> str:
     try:
         name = unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:

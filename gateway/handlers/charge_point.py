@@ -1,9 +1,9 @@
 """What a handler sees of the charge point that speaks. It can remember and answer, but not call."""
 
+import dataclasses
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 
+import msgspec
 import trio
 
 from gateway.ocpp16.faults import timestamps
@@ -12,7 +12,7 @@ from state.nodes.leases import Fence, Lease
 from state.store import Store
 from state.transactions import Start
 
-REMEMBERED_S = 5.0
+CATCH_UP_S = 5.0
 
 
 def now_ms() -> int:
@@ -31,32 +31,41 @@ def now_text() -> str:
 _second, _second_text = 0, ""
 
 
-@dataclass(slots=True)
-class ChargePoint:
-    """`fence` is what the last fact met: `newer` ends the session, `lost` makes it re-adopt its lease."""
+@dataclasses.dataclass(slots=True)
+class SessionMemory:
+    """What a session remembers of its charge point from one call to the next."""
 
-    store: Store
-    lease: Lease
     heartbeat_interval_s: int
     registration: RegistrationStatus | None
     """What its last BootNotification was answered; None: none was ever seen."""
     policy: RegistrationStatus = "Accepted"
     """What a BootNotification would be answered now."""
     strict: bool = False
-    triggered: set[str] = field(default_factory=set)
+    triggered: set[str] = dataclasses.field(default_factory=set)
     """What we asked it to send: it may, even while Pending."""
     charging_at: int | None = None
-    """The connector, unless the last it told of a transaction was its end; of order, never of truth."""
+    """The connector, unless its last message about a transaction ended it; of order, never of truth."""
     began: tuple[Start, int] | None = None
-    """The start that it told last, and the transaction."""
+    """The last start that it reported, and the transaction."""
     ended: int | None = None
     """The transaction that it stopped last."""
-    payload: bytes = b"{}"
-    """Of the call at hand, as JSON."""
-    fence: Fence = "ok"
-    remembered: trio.Event | None = None
+    outcome_stored: trio.Event | None = None
     """Set once its last answer to a call of ours is stored, and all before."""
-    faults: Counter[str] = field(default_factory=Counter)
+
+
+class ChargePoint(msgspec.Struct, gc=False):
+    """The charge point that says something, a call or an answer to ours: one object for each.
+
+    `payload` is the JSON of a call. The handler leaves here what the session acts on: names of faults, and
+    the last fact's fence (`newer` ends the session, `lost` makes it take its lease again).
+    """
+
+    store: Store
+    lease: Lease
+    memory: SessionMemory
+    payload: bytes = b"{}"
+    faults: list[str] = msgspec.field(default_factory=list)
+    fence: Fence = "ok"
 
     @property
     def tenant(self) -> str:
@@ -66,26 +75,23 @@ class ChargePoint:
     def id(self) -> str:
         return self.lease.keys.id
 
-    @property
-    def charging(self) -> bool:
-        return self.charging_at is not None
-
     def fault(self, name: str) -> None:
-        self.faults[name] += 1
+        self.faults.append(name)
 
     def read_time(self, text: str) -> int | None:
         """Milliseconds of a timestamp; None, and a fault, if nothing can be made of it."""
         parsed = timestamps.parse(text)
-        self.faults.update(parsed.faults)
+        self.faults += parsed.faults
         if parsed.ms is not None and (odd := timestamps.oddness(parsed.ms, now_ms())) is not None:
             self.fault(odd)
         return parsed.ms
 
     async def catch_up(self) -> None:
         """Wait, 5 s at most, until what it answered before this call is stored; it may speak of that."""
-        if self.remembered is not None and not self.remembered.is_set():
-            with trio.move_on_after(REMEMBERED_S):
-                await self.remembered.wait()
+        stored = self.memory.outcome_stored
+        if stored is not None and not stored.is_set():
+            with trio.move_on_after(CATCH_UP_S):
+                await stored.wait()
 
     def note_fence(self, fence: Fence) -> None:
         if fence != "ok":

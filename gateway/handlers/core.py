@@ -26,11 +26,11 @@ async def boot_notification(
     """By the operator's present policy. While that holds it back, `interval` says when to ask again."""
     await charge_point.catch_up()  # A setting may have waited for this reboot.
     booted = await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload)
-    charge_point.registration = charge_point.policy = booted.status
+    charge_point.memory.registration = charge_point.memory.policy = booted.status
     return core.BootNotificationResult(
         status=booted.status,
         current_time=now_text(),
-        interval=charge_point.heartbeat_interval_s if booted.interval_s is None else booted.interval_s,
+        interval=charge_point.memory.heartbeat_interval_s if booted.interval_s is None else booted.interval_s,
     )
 
 
@@ -79,7 +79,7 @@ async def start_transaction(
         charge_point.fault("clock_stuck")
     await charge_point.catch_up()  # It may keep the promise that it made right before.
     await remote_starts.fulfil(store, lease.keys, start, outcome.id)
-    charge_point.charging_at, charge_point.began = request.connector_id, (start, outcome.id)
+    charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
     peculiarities.check_start(request, charge_point)
     return core.StartTransactionResult(
         id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo), transaction_id=outcome.id
@@ -104,7 +104,7 @@ async def stop_transaction(
     received_ms = now_ms()
     stopped_ms = charge_point.read_time(request.timestamp)
     id_tag, info = request.id_tag, None
-    if not id_tag and id_tag is not None and not charge_point.strict:
+    if not id_tag and id_tag is not None and not charge_point.memory.strict:
         charge_point.fault("id_tag_empty")
         id_tag = None
     if id_tag is not None:
@@ -121,7 +121,7 @@ async def stop_transaction(
     )
     answer = b"" if info is None else msgspec.json.encode(info)
     outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer)
-    charge_point.charging_at, charge_point.ended = None, request.transaction_id
+    charge_point.memory.charging_at, charge_point.memory.ended = None, request.transaction_id
     charge_point.note_fence(outcome.fence)
     peculiarities.check_stop(request, outcome, charge_point)
     return core.StopTransactionResult(
@@ -140,7 +140,7 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
         received_ms=now_ms(),
     )
     if request.transaction_id is not None:
-        charge_point.charging_at = request.connector_id
+        charge_point.memory.charging_at = request.connector_id
     charge_point.note_fence(appended.fence)
     peculiarities.check_meter_values(request, appended, charge_point)
     return core.MeterValuesResult()
@@ -195,8 +195,8 @@ async def remote_start_transaction(
             id_tag=request.id_tag,
             connector_id=request.connector_id,
         )
-        if charge_point.began is not None:  # Some begin first, and answer then.
-            start, transaction_id = charge_point.began
+        if charge_point.memory.began is not None:  # Some begin first, and answer then.
+            start, transaction_id = charge_point.memory.began
             start = msgspec.structs.replace(start, received_ms=now_ms())  # As if it were repeated.
             await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
 

@@ -18,7 +18,7 @@ def check_status(request: core.StatusNotification, charge_point: ChargePoint) ->
     if request.connector_id == 0:
         if request.status not in _OF_A_STATION:
             charge_point.fault("connector_zero")
-    elif request.status == "Available" and request.connector_id == charge_point.charging_at:
+    elif request.status == "Available" and request.connector_id == charge_point.memory.charging_at:
         charge_point.fault("available_while_charging")
 
 
@@ -59,7 +59,7 @@ def check_meter_values(request: core.MeterValues, appended: Appended, charge_poi
         return
     if appended.outcome == "stray":
         charge_point.fault("unknown_transaction")
-    elif request.transaction_id == charge_point.ended:
+    elif request.transaction_id == charge_point.memory.ended:
         charge_point.fault("values_after_stop")
     if request.connector_id == 0:
         charge_point.fault("connector_zero")

@@ -7,7 +7,6 @@ with the same nonce, and an answer that comes too late still settles its command
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -19,8 +18,9 @@ from gateway.handlers.handler import Answered
 from gateway.node import Node
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
-from gateway.ocpp16.protocol import CallAnswered, CallRefused, OutgoingCall
+from gateway.ocpp16.protocol import CallAnswered, CallRefused, OutgoingCall, Protocol
 from gateway.ocpp16.registration import triggered
+from gateway.session.link import Link
 from gateway.until_stored import RETRY_S, until_stored
 from gateway.websocket.close_codes import ConnectionClosed
 from state import commands
@@ -28,38 +28,34 @@ from state.commands.table import Status
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 
-if TYPE_CHECKING:
-    from gateway.session.session import Session
-
 log = structlog.get_logger()
 
 
 class Calls:
     """A command's id is the message id of its call, so that a late answer names the command it belongs to."""
 
-    def __init__(self, session: "Session") -> None:
-        self._session = session
+    __slots__ = ("_due", "_link", "_nursery", "_outstanding", "_protocol", "_stored", "_working")
+
+    def __init__(self, link: Link, protocol: Protocol) -> None:
+        self._link = link
+        self._protocol = protocol
         self._nursery: trio.Nursery | None = None
         self._working = False
         self._due = False
         self._stored: trio.Event | None = None
-        self._call: OutgoingCall | None = None
+        self._outstanding: OutgoingCall | None = None
 
     def begin(
-        self, nursery: trio.Nursery, waiting: Sequence[str], after: Callable[[], Awaitable[None]]
+        self, nursery: trio.Nursery, pending: Sequence[str], after: Callable[[], Awaitable[None]]
     ) -> None:
-        """`waiting`: the commands that the claim found; `after` waits for the session before us to end."""
+        """`pending`: the commands that the claim found; `after` waits for the session before us to end."""
         self._nursery = nursery
         self._working = True
-        nursery.start_soon(self._begin, waiting, after)
+        nursery.start_soon(self._begin, pending, after)
 
     def end(self) -> None:
-        """No more wake-ups; what is under way is the nursery's to cancel.
-
-        And no way back to the session: in a cycle both would wait for the collector, which comes seldom.
-        """
+        """No more wake-ups; what is under way is the nursery's to cancel."""
         self._nursery = None
-        del self._session
 
     def wake(self) -> None:
         self._due = True
@@ -67,22 +63,23 @@ class Calls:
             self._working = True
             self._nursery.start_soon(self._work)
 
-    def settled(self, outcome: CallAnswered | CallRefused) -> None:
+    def store_outcome(self, outcome: CallAnswered | CallRefused) -> None:
         """The charge point answered, perhaps late; that is stored even if its connection ends with it.
 
-        In the order of the answers, for a later one may undo what an earlier one did.
+        Outcomes are stored in the order of the answers, because a later one may undo an earlier one.
         """
         stored = trio.Event()
-        if outcome.call is self._call and self._stored is not None:
+        if outcome.call is self._outstanding and self._stored is not None:
             stored = self._stored
-        node, charge_point = self._session.node, self._session.charge_point
-        earlier, charge_point.remembered = charge_point.remembered, stored
+        node, memory = self._link.node, self._link.memory
+        earlier, memory.outcome_stored = memory.outcome_stored, stored
+        charge_point = ChargePoint(node.store, self._link.lease, memory)
         node.see_through(_store_outcome, node, charge_point, outcome, earlier, stored)
 
-    async def _begin(self, waiting: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
+    async def _begin(self, pending: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
         await after()
-        if waiting:
-            await self._persistently(partial(self._orphaned, waiting))
+        if pending:
+            await self._persistently(partial(self._mark_unknown, pending))
             self._due = True
         await self._work()
 
@@ -90,7 +87,7 @@ class Calls:
         """While there is work. A task that waited for it would hold 2.4 KiB of every idle connection."""
         while self._due:
             self._due = False
-            await self._persistently(self._work_off)
+            await self._persistently(self._run_pending)
         self._working = False
 
     async def _persistently(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -99,49 +96,47 @@ class Calls:
             try:
                 return await until_stored(work)
             except LeaseLost:
-                await self._session.audited("lost")
+                await self._link.apply_fence("lost")
                 await trio.sleep(RETRY_S)
             except Superseded:
-                await self._session.audited("newer")
+                await self._link.apply_fence("newer")
                 await trio.sleep_forever()
 
-    async def _orphaned(self, waiting: Sequence[str]) -> None:
-        await commands.mark_unknown(self._session.node.store, self._session.lease, waiting)
+    async def _mark_unknown(self, pending: Sequence[str]) -> None:
+        await commands.mark_unknown(self._link.node.store, self._link.lease, pending)
 
-    async def _work_off(self) -> None:
-        [pending] = await commands.list_pending(self._session.node.store, [self._session.lease])
+    async def _run_pending(self) -> None:
+        [pending] = await commands.list_pending(self._link.node.store, [self._link.lease])
         for command_id in pending:
-            await self._one(command_id)
+            await self._run_one(command_id)
 
-    async def _one(self, command_id: str) -> None:
-        store, lease = self._session.node.store, self._session.lease
+    async def _run_one(self, command_id: str) -> None:
+        store, lease = self._link.node.store, self._link.lease
         # The same nonce gets the same answer, so a claim may be repeated.
         match await until_stored(commands.claim, store, lease, command_id, secrets.token_hex(8)):
             case commands.Go() as go:
-                await self._make(command_id, go)
+                await self._call(command_id, go)
                 self._due = True  # Others may have come meanwhile.
             case commands.Late() | commands.Taken() | commands.Gone():
                 pass
 
-    async def _make(self, command_id: str, go: commands.Go) -> None:
+    async def _call(self, command_id: str, go: commands.Go) -> None:
         deadline = trio.current_time() + go.left_ms / 1000
         try:
             request = actions.decode_request(go.action, go.payload)
         except PayloadInvalid as error:
             await self._settle(command_id, "error", error=_error(error.code, str(error)))
             return
-        protocol, now = self._session.protocol, trio.current_time()
+        protocol, now = self._protocol, trio.current_time()
         if now >= deadline:
             await self._settle(command_id, "expired")
             return
         stored = self._stored = trio.Event()
-        self._session.charge_point.triggered |= triggered(request)
+        self._link.memory.triggered |= triggered(request)
         frame = protocol.call(request, command_id, now, timeout=deadline - now)
-        self._call = protocol.outstanding
+        self._outstanding = protocol.outstanding
         try:
-            await self._session.connection.send(frame)
-            if self._session.trace is not None:
-                self._session.trace.sent(frame)
+            await self._link.send(frame)
         except ConnectionClosed:
             # Whether it arrived nobody knows: the next session finds it `sent` and calls it unknown.
             await trio.sleep_forever()
@@ -153,8 +148,7 @@ class Calls:
             await self._settle(command_id, "timeout")
 
     async def _settle(self, command_id: str, status: Status, *, error: bytes | None = None) -> None:
-        session = self._session
-        await _settle(session.node, session.lease.keys, command_id, status, error=error)
+        await _settle(self._link.node, self._link.lease.keys, command_id, status, error=error)
 
 
 async def _store_outcome(

@@ -5,20 +5,19 @@ hold it up. Operators' commands are the other task's work (`calls.py`).
 """
 
 import contextlib
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic
 
 import structlog
 import trio
 
 from gateway.handlers import HANDLERS
-from gateway.handlers.charge_point import ChargePoint
+from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from gateway.node import Node
 from gateway.ocpp16.protocol import CallAnswered, CallRefused, Ignored, IncomingCall, Protocol, Reply, Role
 from gateway.ocpp16.registration import NOT_ACCEPTED, REFUSAL, may_receive
 from gateway.session.calls import Calls
-from gateway.session.trace import Recorder
+from gateway.session.link import Link
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from state import charge_points
@@ -27,164 +26,123 @@ from state.nodes import leases
 
 log = structlog.get_logger()
 
-FINISH_CALL_S = 5.0
-
 
 class Session:
+    __slots__ = ("__weakref__", "_protocol", "calls", "link")
+
     def __init__(
         self, node: Node, claimed: leases.Claimed, connection: Connection, attached: leases.Attachment
     ) -> None:
         record = claimed.record
-        self.node = node
-        self.lease = claimed.lease
-        self.connection = connection
-        self.attached = attached
-        self.protocol = Protocol(Role.CENTRAL_SYSTEM, strict=record.strict)
-        self.charge_point = ChargePoint(
-            store=node.store,
-            lease=claimed.lease,
+        memory = SessionMemory(
             heartbeat_interval_s=node.config.boot.heartbeat_interval_s,
             registration=record.boot_status,
             policy=record.registration,
             strict=record.strict,
         )
-        self.calls = Calls(self)
-        self.trace = None if claimed.trace is None else Recorder(self, claimed.trace)
-        self._waiting = claimed.pending
-        self.ended = trio.Event()
-        self._answering = False
-        self._answered: trio.Event | None = None
-        self._closing: Close | None = None
-        self._tolerate(strict=record.strict)
+        self.link = Link(node, claimed.lease, attached, connection, memory)
+        self.link.repair_frames(strict=record.strict)
+        if claimed.trace is not None:
+            self.link.record(claimed.trace, connected=True)
+        self._protocol = Protocol(Role.CENTRAL_SYSTEM, strict=record.strict)
+        self.calls = Calls(self.link, self._protocol)
 
-    @property
-    def charging(self) -> bool:
-        return self.charge_point.charging
+    async def run(self, pending: Sequence[str], after: Callable[[], Awaitable[None]]) -> Closed:
+        """Serve until the connection ends.
 
-    async def run(self, *, after: Callable[[], Awaitable[None]]) -> Closed:
-        """Serve until the connection ends. `after` waits for the session that held the lease before."""
-        self.node.hub.add(self)
-        if self.trace is not None:
-            self.trace.begin(connected=True)
+        `pending`: the commands that the claim found. `after` waits for the holder of the lease before it.
+        """
+        link = self.link
         try:
             async with trio.open_nursery() as nursery:
-                self.calls.begin(nursery, self._waiting, after)
-                closed = await self.connection.run(self._received)
+                self.calls.begin(nursery, pending, after)
+                try:
+                    closed = await link.connection.run(self._receive)
+                finally:
+                    self.calls.end()
                 nursery.cancel_scope.cancel()
-            if self.trace is not None:
-                await self.trace.finish(closed)
+            if link.recorder is not None:
+                await link.recorder.finish(closed)
         finally:
-            self.calls.end()
-            self.node.hub.remove(self)
-            self._count_faults(self.protocol.faults + self.charge_point.faults)
-            self.node.fault_book.write_soon()
-            self.connection.repair_faults(None)
-            self.trace = None
-            self.ended.set()
+            link.node.count_faults(link.lease.keys, self._protocol.take_faults())
+            link.node.fault_counts.write_soon()
+            link.connection.repair_faults(None)
+            link.ended.set()
         return closed
-
-    async def close(self, closing: Close) -> None:
-        """Finish the call at hand, then say goodbye. A second closing changes nothing."""
-        if self._closing is not None:
-            return
-        self._closing = closing
-        with trio.move_on_after(FINISH_CALL_S):
-            if self._answering:
-                self._answered = trio.Event()
-                await self._answered.wait()  # Of this call alone: the next may follow without a pause.
-        await self.connection.close(closing)
-
-    def close_soon(self, closing: Close) -> None:
-        self.node.background(self.close, closing)
 
     async def reread_settings(self) -> None:
         """An operator changed them. The registration stays: only a BootNotification changes that."""
-        keys = self.lease.keys
-        record = await charge_points.get(self.node.store, keys.tenant, keys.id)
+        keys = self.link.lease.keys
+        record = await charge_points.get(self.link.node.store, keys.tenant, keys.id)
         if record is not None:
-            self.charge_point.policy = record.registration
-            self.charge_point.strict = self.protocol.strict = record.strict
-            self._tolerate(strict=record.strict)
+            self.link.memory.policy = record.registration
+            self.link.memory.strict = self._protocol.strict = record.strict
+            self.link.repair_frames(strict=record.strict)
 
-    def _tolerate(self, *, strict: bool) -> None:
-        self.connection.repair_faults(None if strict else self._tolerated)
-
-    def _tolerated(self, name: str) -> None:
-        if self.trace is not None:
-            self.trace.tolerated(name)
-        self._count_faults(Counter((name,)))
-
-    def _count_faults(self, faults: Counter[str]) -> None:
-        self.node.count_faults(self.lease.keys, faults)
-
-    def _received(self, frame: bytes) -> Awaitable[None]:
+    def _receive(self, frame: bytes) -> Awaitable[None]:
         """What to await: one coroutine from here to the handler, as each more costs 1 % of a Heartbeat."""
         began = monotonic()
-        received = self.protocol.receive(frame, began)
-        if self.trace is not None:
-            self.trace.received(frame, self.protocol.faults)
-        if self.protocol.faults:
-            self._count_faults(self.protocol.faults)
+        link, protocol = self.link, self._protocol
+        received = protocol.receive(frame, began)
+        if link.recorder is not None:
+            link.recorder.record_received(frame, protocol.faults)
+        if protocol.faults:
+            link.node.count_faults(link.lease.keys, protocol.take_faults())
         if isinstance(received, IncomingCall):
             return self._answer(received, began)
-        return self._take(received)
+        return self._dispatch(received)
 
-    async def _take(
-        self, received: Reply | CallAnswered | CallRefused | Ignored, faults: Iterable[str] = ()
-    ) -> None:
+    async def _dispatch(self, received: Reply | CallAnswered | CallRefused | Ignored) -> None:
         match received:
             case Reply():
-                with contextlib.suppress(ConnectionClosed):
-                    await self.connection.send(received.frame)
-                    if self.trace is not None:
-                        self.trace.sent(received.frame, faults)
+                await self._reply(received.frame)
             case CallAnswered() | CallRefused():
-                self.calls.settled(received)
+                self.calls.store_outcome(received)
             case Ignored():
                 if received.late is not None:
-                    self.calls.settled(received.late)
+                    self.calls.store_outcome(received.late)
+
+    async def _reply(self, frame: bytes, faults: Iterable[str] = ()) -> None:
+        with contextlib.suppress(ConnectionClosed):  # The read loop is about to see the same end.
+            await self.link.send(frame, faults)
 
     async def _answer(self, call: IncomingCall, began: float) -> None:
-        charge_point = self.charge_point
-        charge_point.payload = call.payload
-        if charge_point.registration != "Accepted" and not self._may_speak(call.action):
-            refusal = Reply(self.protocol.refuse(call, REFUSAL, NOT_ACCEPTED))
-            await self._take(refusal, charge_point.faults)
-            self._count_faults(charge_point.faults)
-            return
-        self._answering = True
+        link = self.link
+        charge_point = ChargePoint(link.node.store, link.lease, link.memory, call.payload)
+        link.answering = True
         try:
+            if link.memory.registration != "Accepted" and not self._may_speak(call.action, charge_point):
+                await self._reply(self._protocol.refuse(call, REFUSAL, NOT_ACCEPTED), charge_point.faults)
+                return
             try:
-                answer = self.protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
+                answer = self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
             except Exception as error:  # noqa: BLE001  judged there
-                answer = await self._rescue(call, error)
+                answer = await self._rescue(call, error, charge_point)
                 if not answer:
                     return
-            try:  # Not suppress(), which costs 3 % of a whole call.
-                await self.connection.send(answer)
-                if self.trace is not None:
-                    self.trace.sent(answer, charge_point.faults)
+            try:  # noqa: SIM105  suppress() costs 3 % of a whole call
+                await link.send(answer, charge_point.faults)
             except ConnectionClosed:
-                pass  # The read loop is about to see the same end.
-            self.node.telemetry.answered(call.action, monotonic() - began)
-            if charge_point.faults:
-                self._count_faults(charge_point.faults)
+                pass
+            link.node.telemetry.observe_call(call.action, monotonic() - began)
             if charge_point.fence != "ok":
-                await self._refenced()
+                await link.apply_fence(charge_point.fence)
         finally:
-            self._answering = False
-            if self._answered is not None:
-                self._answered.set()
+            if charge_point.faults:
+                link.node.count_faults(link.lease.keys, charge_point.faults)
+            link.answering = False
+            if link.answered is not None:
+                link.answered.set()
 
-    def _may_speak(self, action: str) -> bool:
+    def _may_speak(self, action: str, charge_point: ChargePoint) -> bool:
         """Whether the registration lets it; what is wrong with that is noted."""
-        charge_point = self.charge_point
+        memory = charge_point.memory
         verdict = may_receive(
             action,
-            charge_point.registration,
-            policy=charge_point.policy,
-            strict=charge_point.strict,
-            triggered=charge_point.triggered,
+            memory.registration,
+            policy=memory.policy,
+            strict=memory.strict,
+            triggered=memory.triggered,
         )
         match verdict:
             case "no_boot":
@@ -195,47 +153,21 @@ class Session:
                 pass
         return verdict != "refused"
 
-    async def _rescue(self, call: IncomingCall, error: Exception) -> bytes:
+    async def _rescue(self, call: IncomingCall, error: Exception, charge_point: ChargePoint) -> bytes:
         """The answer to a call whose handler failed; empty if there is none to give."""
         if isinstance(error, LeaseLost):
             # Handlers are idempotent, so the step that the rolled-back store refused is simply run again.
             try:
-                await self.readopt()
-                return self.protocol.answer(
-                    call, await HANDLERS[call.action](call.request, self.charge_point)
-                )
+                await self.link.readopt()
+                return self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
             except Exception as again:  # noqa: BLE001  judged below
                 error = again
         if isinstance(error, Superseded):
-            self.close_soon(Close.SUPERSEDED)
+            self.link.close_soon(Close.SUPERSEDED)
             return b""
-        self.node.telemetry.refused_calls[call.action] += 1
+        self.link.node.telemetry.refused_calls[call.action] += 1
         if isinstance(error, StoreUnavailable):
             # No acknowledgement without the write: the charge point tries again by specification.
-            return self.protocol.refuse(call, "InternalError", "The store did not answer; try again later.")
-        log.error("handler failed", action=call.action, charge_point=self.lease.keys.id, exc_info=error)
-        return self.protocol.refuse(call, "InternalError", "Internal error.")
-
-    async def _refenced(self) -> None:
-        """A fact was stored, and the step said what became of our lease."""
-        fence, self.charge_point.fence = self.charge_point.fence, "ok"
-        await self.audited(fence)
-
-    async def readopt(self) -> None:
-        """The store was rolled back or wiped: take the lease again. Raises Superseded, StoreUnavailable."""
-        async with self.node.readoptions:
-            policy = self.charge_point.policy
-            if not await leases.readopt(self.node.store, self.lease, self.attached, registration=policy):
-                raise Superseded(self.lease.keys.id)
-
-    async def audited(self, fence: leases.Fence) -> None:
-        """What a step or the node's audit found of our lease."""
-        if fence == "newer":
-            self.close_soon(Close.SUPERSEDED)
-        elif fence == "lost":
-            try:
-                await self.readopt()
-            except Superseded:
-                self.close_soon(Close.SUPERSEDED)
-            except StoreUnavailable:
-                pass  # The next audit tries again.
+            return self._protocol.refuse(call, "InternalError", "The store did not answer; try again later.")
+        log.error("handler failed", action=call.action, charge_point=self.link.lease.keys.id, exc_info=error)
+        return self._protocol.refuse(call, "InternalError", "Internal error.")

@@ -7,34 +7,33 @@ shown as a gap.
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import trio
 
+from gateway.node import Node
 from gateway.service.frame_masking import FrameMasker
 from gateway.until_stored import until_stored
 from gateway.websocket.close_codes import Closed
+from state.nodes.leases import Attachment, Lease
 from state.record import RunningTrace
 from state.traces import traces
 from state.traces.traces import Direction, Mark, TraceEntry
 
-if TYPE_CHECKING:
-    from gateway.session.session import Session
-
 GATHER_S = 0.1
 FLUSH_S = 2.0
-QUEUED_MOST = 1_000
-QUEUED_BYTES_MOST = 1 << 20
-SHOWN_MOST = 16_384
+QUEUED_MAX = 1_000
+QUEUED_BYTES_MAX = 1 << 20
+SHOWN_MAX = 16_384
 """Characters of a frame; the rest is cut off, after masking."""
-_BATCH_MOST = 64
-_BATCH_BYTES_MOST = 1 << 18
+_BATCH_MAX = 64
+_BATCH_BYTES_MAX = 1 << 18
 _IN_A_THREAD_FROM = 2_048
 """Bytes of a frame whose masking may take milliseconds, which other sessions should not wait for."""
 _one_at_a_time = trio.CapacityLimiter(1)
 """Each thread that masks takes the interpreter for milliseconds; sessions would wait for each in turn."""
-_HEAD_MOST = 64
+_HEAD_MAX = 64
 _CALLS_REMEMBERED = 64
 
 
@@ -52,11 +51,14 @@ class _Passed(NamedTuple):
 class Recorder:
     """Of one trace and one session. What it is told comes in the order of the socket."""
 
-    def __init__(self, session: "Session", running: RunningTrace) -> None:
+    def __init__(self, node: Node, lease: Lease, running: RunningTrace) -> None:
         self.id = running.id
+        self.stopped = False
+        """It records no more; what is queued is still written."""
         self._until_ms = running.until_ms
-        self._session = session
-        self._store = session.node.store
+        self._node = node
+        self._store = node.store
+        self._lease = lease
         self._writer = secrets.token_hex(4)
         self._batch = 0
         self._queue: deque[_Passed] = deque()
@@ -67,20 +69,19 @@ class Recorder:
         self._masker = FrameMasker()
         self._calls: OrderedDict[tuple[str, str], str] = OrderedDict()
 
-    def received(self, frame: bytes, faults: Iterable[str] = ()) -> None:
+    def record_received(self, frame: bytes, faults: Iterable[str] = ()) -> None:
         self._add("in", frame, tuple(faults))
 
-    def sent(self, frame: bytes, faults: Iterable[str] = ()) -> None:
+    def record_sent(self, frame: bytes, faults: Iterable[str] = ()) -> None:
         """`faults`: what its handler found wrong with the frame that this one answers."""
-        self._add("out", frame, tuple(faults))
+        self._add("out", frame, tuple(dict.fromkeys(faults)))
 
-    def tolerated(self, fault: str) -> None:
+    def record_fault(self, fault: str) -> None:
         """Mark what was wrong below the frames: with how a message was sent, or with a PING."""
         self._add("fault", b"", (fault,), fault)
 
-    def begin(self, *, connected: bool) -> None:
+    def begin(self, attached: Attachment, *, connected: bool) -> None:
         """Mark that the connection was made, or that the trace was started while it stood."""
-        attached = self._session.attached
         note = f"from {attached.address}, {attached.tls or 'not encrypted'}"
         self._add("connected" if connected else "recording", b"", (), note)
 
@@ -94,10 +95,10 @@ class Recorder:
 
     def _add(self, what: Direction | Mark, frame: bytes, faults: tuple[str, ...], note: str = "") -> None:
         at_ms = self._store.server_time_ms()
-        if at_ms > self._until_ms:
-            self._stop()
+        if self.stopped or at_ms > self._until_ms:
+            self.stopped = True
             return
-        if len(self._queue) >= QUEUED_MOST or self._queued_bytes + len(frame) > QUEUED_BYTES_MOST:
+        if len(self._queue) >= QUEUED_MAX or self._queued_bytes + len(frame) > QUEUED_BYTES_MAX:
             self._dropped += 1
             return
         self._mark_gap(at_ms)
@@ -105,18 +106,13 @@ class Recorder:
         self._queued_bytes += len(frame)
         if self._written is None:
             self._written = trio.Event()
-            self._session.node.see_through(self._write, self._written)
+            self._node.see_through(self._write, self._written)
 
     def _mark_gap(self, at_ms: int) -> None:
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             note = f"{dropped} frames passed that could not be written"
             self._queue.append(_Passed("gap", at_ms, b"", (), note, dropped))
-
-    def _stop(self) -> None:
-        """Record no more; what is queued is still written."""
-        if self._session.trace is self:
-            self._session.trace = None
 
     async def _write(self, written: trio.Event) -> None:
         """While there is something to write."""
@@ -128,7 +124,7 @@ class Recorder:
                 if not self._queue:
                     self._mark_gap(self._store.server_time_ms())
         except BaseException:
-            self._stop()
+            self.stopped = True
             raise
         finally:
             self._written = None
@@ -137,7 +133,7 @@ class Recorder:
     def _take_batch(self) -> list[_Passed]:
         batch: list[_Passed] = []
         size = 0
-        while self._queue and len(batch) < _BATCH_MOST and size < _BATCH_BYTES_MOST:
+        while self._queue and len(batch) < _BATCH_MAX and size < _BATCH_BYTES_MAX:
             batch.append(self._queue.popleft())
             size += len(batch[-1].frame)
         self._queued_bytes -= size
@@ -151,9 +147,9 @@ class Recorder:
             case "recording":
                 pass
             case "ended":
-                self._stop()
+                self.stopped = True
             case "full" | "gone":
-                self._stop()
+                self.stopped = True
                 self._queue.clear()
                 self._queued_bytes = self._dropped = 0
 
@@ -161,7 +157,7 @@ class Recorder:
         return await until_stored(  # The same batch is not taken twice.
             traces.append,
             self._store,
-            self._session.lease.keys,
+            self._lease.keys,
             self.id,
             entries,
             writer=self._writer,
@@ -179,10 +175,10 @@ class Recorder:
         return TraceEntry(
             what=passed.what,
             at_ms=passed.at_ms,
-            connection=self._session.lease.holder,
-            frame=text[:SHOWN_MOST],
+            connection=self._lease.holder,
+            frame=text[:SHOWN_MAX],
             length=len(passed.frame),
-            cut=len(text) > SHOWN_MOST,
+            cut=len(text) > SHOWN_MAX,
             message=message,
             id=id_,
             action=action,
@@ -197,27 +193,17 @@ class Recorder:
             message, id_ = (msgspec.json.decode(part, type=int | str) for part in parts[:2])
             match message:
                 case 2:
-                    action: str | None = msgspec.json.decode(parts[2], type=str)[:_HEAD_MOST]
+                    action: str | None = msgspec.json.decode(parts[2], type=str)[:_HEAD_MAX]
                 case 3 | 4:
                     action = None
                 case _:
                     return None, None, None
         except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError, IndexError):
             return None, None, None
-        id_ = str(id_)[:_HEAD_MOST]
+        id_ = str(id_)[:_HEAD_MAX]
         if action is None:
             return message, id_, self._calls.pop(("in" if what == "out" else "out", id_), None)
         self._calls[what, id_] = action
         if len(self._calls) > _CALLS_REMEMBERED:
             self._calls.popitem(last=False)
         return message, id_, action
-
-
-async def follow(session: "Session") -> None:
-    """Record the trace that runs of the session's charge point, or stop. Raises StoreUnavailable."""
-    running = await traces.find_running(session.node.store, session.lease.keys)
-    if running is None or session.ended.is_set() or running.until_ms < session.node.store.server_time_ms():
-        session.trace = None
-    elif session.trace is None or session.trace.id != running.id:
-        session.trace = Recorder(session, running)
-        session.trace.begin(connected=False)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.handlers import OUTCOMES
-from gateway.handlers.charge_point import ChargePoint
+from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from gateway.handlers.handler import Answered
 from gateway.ocpp16.actions import ACTIONS
 from state.commands import Go
@@ -33,7 +33,7 @@ def remembering(serve: Serve) -> tuple[Answering, Asked]:
         response, action = msgspec.json.encode(served), ACTIONS[go.action]
         request = action.read_request(go.payload)
         if (remember := OUTCOMES.get(type(request))) is not None:
-            charge_point = ChargePoint(session.store, session.lease, 300, None)
+            charge_point = ChargePoint(session.store, session.lease, SessionMemory(300, None))
             await remember(Answered(request, action.read_result(response), command, charge_point))
         await session.answer(command, response)
 

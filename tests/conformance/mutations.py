@@ -38,9 +38,9 @@ def _result(breaks: str, old: str, new: str, *caught_by: str) -> Mutation:
 
 def _unasked(breaks: str, after: str, action: str, *caught_by: str) -> Mutation:
     """A call of ours that nobody asked for, behind the answer to `after`."""
-    old = "self.node.telemetry.answered(call.action, monotonic() - began)"
+    old = "link.node.telemetry.observe_call(call.action, monotonic() - began)"
     new = f'{old}\n            if call.action == "{after}":\n'
-    new += f'                await self.connection.send(b\'[2,"unasked","{action}",{{}}]\')'
+    new += f'                await link.connection.send(b\'[2,"unasked","{action}",{{}}]\')'
     return Mutation(breaks, _SESSION, old, new, caught_by)
 
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from gateway import fault_counts
-from gateway.fault_counts import FaultBook
+from gateway.fault_counts import FaultCounts
 from state import charge_points
 from state.charge_points import Settings, faults
 from state.errors import StoreUnavailable
@@ -23,7 +23,7 @@ def nobody(_work: Callable[..., Awaitable[Any]]) -> None:
     raise AssertionError("nothing is to be written now")
 
 
-async def until_written(book: FaultBook) -> None:
+async def until_written(book: FaultCounts) -> None:
     while True:
         try:
             return await book.write()
@@ -37,7 +37,7 @@ async def counts(store: Store) -> dict[str, int]:
 
 async def test_what_was_noted_is_written_once(store: Store) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
-    book = FaultBook(store, nobody)
+    book = FaultCounts(store, nobody)
     book.write_soon()  # There is nothing.
     book.note(KEYS, {"not_json": 2})
     book.note(KEYS, {"not_json": 1, "no_boot": 1})
@@ -51,7 +51,7 @@ async def test_what_was_noted_is_written_once(store: Store) -> None:
 async def test_an_end_writes_once_however_many_end(store: Store) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
     asked: list[Callable[[], Awaitable[None]]] = []
-    book = FaultBook(store, asked.append)
+    book = FaultCounts(store, asked.append)
     for _ in range(3):
         book.note(KEYS, {"not_json": 1})
         book.write_soon()
@@ -69,7 +69,7 @@ async def test_an_outage_of_the_store_loses_and_doubles_nothing(valkey: ValkeySe
         async with fault_proxy(valkey.path) as proxy:
             config = StoreConfig(url=f"redis://127.0.0.1:{proxy.port}", timeout_s=0.5)
             async with open_store(config) as ours:
-                book = FaultBook(ours, nobody)
+                book = FaultCounts(ours, nobody)
                 book.note(KEYS, {"not_json": 2})
                 proxy.swallow_from = faults._COUNT.sha.encode()  # It is executed, and nobody hears of it.
                 with pytest.raises(StoreUnavailable):
@@ -86,7 +86,7 @@ async def test_the_book_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fault_counts, "MEMBERS", 1)
     for name in ("CP", "CP-2"):
         await charge_points.put(store, "demo", name, Settings())
-    book = FaultBook(store, nobody)
+    book = FaultCounts(store, nobody)
     for name in ("CP", "CP-2", "CP"):
         book.note(ChargePointKeys("demo", name), {"not_json": 1})
     await book.write()

@@ -1,28 +1,21 @@
 """Which of a charge point's sessions a node finds."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from gateway.hub import Hub
+from gateway.session.session import Session
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
-
-if TYPE_CHECKING:
-    from gateway.session.session import Session
 
 KEYS = ChargePointKeys("t", "cp")
 
 
-@dataclass(eq=False)
-class Held:
-    lease: Lease
-
-
-def session(number: int, *, epoch: int, claimed_ms: int) -> "Session":
+def session(number: int, *, epoch: int, claimed_ms: int) -> Session:
     lease = Lease(KEYS, f"node/{number}", epoch, claimed_ms=claimed_ms)
-    return cast("Session", Held(lease))
+    return cast("Session", SimpleNamespace(link=SimpleNamespace(lease=lease)))
 
 
 @pytest.mark.parametrize(
@@ -35,16 +28,17 @@ def session(number: int, *, epoch: int, claimed_ms: int) -> "Session":
 )
 @pytest.mark.parametrize("newer_first", [False, True])
 def test_the_newer_claim_is_found_in_whatever_order_they_come(
-    older: "Session", newer: "Session", *, newer_first: bool
+    older: Session, newer: Session, *, newer_first: bool
 ) -> None:
     hub = Hub()
     for one in (newer, older) if newer_first else (older, newer):
         hub.add(one)
     assert hub.find(KEYS.member) is newer
-    assert (hub.find_holder(older.lease.holder), hub.find_holder(newer.lease.holder)) == (older, newer)
+    assert hub.find_holder(older.link.lease.holder) is older
+    assert hub.find_holder(newer.link.lease.holder) is newer
     assert (len(hub), set(map(id, hub))) == (2, {id(older), id(newer)})
     hub.remove(older)
     assert hub.find(KEYS.member) is newer
-    assert hub.find_holder(older.lease.holder) is None
+    assert hub.find_holder(older.link.lease.holder) is None
     hub.remove(newer)
     assert (len(hub), hub.find(KEYS.member)) == (0, None)

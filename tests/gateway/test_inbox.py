@@ -1,13 +1,14 @@
 """What a gateway does about each message, and about one that nobody can read."""
 
 from collections.abc import Awaitable, Callable
-from typing import cast
+from types import SimpleNamespace
+from typing import cast, override
 
 import pytest
 import trio
 import trio.testing
 
-from gateway.admission.takeover import Evictions
+from gateway.admission.takeover import PREDECESSOR_S, Takeovers
 from gateway.hub import Hub
 from gateway.inbox import deliver
 from gateway.node import Node
@@ -16,7 +17,7 @@ from gateway.websocket.close_codes import Close
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.nodes.inbox import Disconnect, DisconnectReason, Evict, Evicted, Message, TokenRevoked
-from state.nodes.leases import Attachment, Lease
+from state.nodes.leases import Attachment, Claimed, Lease
 
 KEYS = ChargePointKeys("t", "cp")
 
@@ -24,9 +25,11 @@ KEYS = ChargePointKeys("t", "cp")
 class Gateway:
     """A node with the sessions of two charge points, that notes what a message makes it do."""
 
+    incarnation = "a"
+
     def __init__(self) -> None:
-        self.hub, self.evictions = Hub(), Evictions()
-        self.done: list[object] = []
+        self.hub, self.done = Hub(), list[object]()
+        self.takeovers = NotedTakeovers(self)
         self.work: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.ours, self.other = Held(self, KEYS, "a/1"), Held(self, ChargePointKeys("t", "other"), "a/2")
         for one in (self.ours, self.other):
@@ -36,20 +39,29 @@ class Gateway:
         self.done.append(work.__name__)
         self.work = lambda: work(*args)
 
-    async def tell(self, incarnation: str, message: Message) -> bool:
-        self.done.append((incarnation, message))
-        return True
-
     def deliver(self, message: Message | None) -> list[object]:
-        deliver(cast("Node", self), message)
+        deliver(cast("Node", self), self.hub, self.takeovers, message)
         return self.done
 
 
+class NotedTakeovers(Takeovers):
+    """Instead of sending, they note what they would send."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(cast("Node", gateway), gateway.hub)
+        self.done = gateway.done
+
+    @override
+    async def _send(self, incarnation: str, message: Message) -> bool:
+        self.done.append((incarnation, message))
+        return True
+
+
 class Held:
-    """A session as a message sees it, which is its own `calls`."""
+    """A session as a message sees it, which is its own `link` and its own `calls`."""
 
     def __init__(self, node: Gateway, keys: ChargePointKeys, holder: str) -> None:
-        self.node, self.calls = node, self
+        self.node, self.link, self.calls = node, self, self
         self.lease = Lease(keys, holder, 1)
         self.attached = Attachment(address="", tls=None, since_ms=1, node="a", token_id=keys.id)
         self.ended = trio.Event()
@@ -63,13 +75,16 @@ class Held:
     async def reread_settings(self) -> None:
         raise NotImplementedError
 
+    async def follow_trace(self) -> None:
+        raise NotImplementedError
+
 
 @pytest.mark.parametrize(
     ("message", "done"),
     [
         (inbox.CommandQueued(KEYS.member), ["a/1"]),
         (inbox.SettingsChanged(KEYS.member), ["reread_settings"]),
-        (inbox.TraceChanged(KEYS.member), ["follow"]),
+        (inbox.TraceChanged(KEYS.member), ["follow_trace"]),
         (Disconnect(KEYS.member, DisconnectReason.OPERATOR), [("a/1", Close.DISCONNECTED)]),
         (Disconnect(KEYS.member, DisconnectReason.DELETED), [("a/1", Close.DELETED)]),
         (TokenRevoked("t", "cp"), [("a/1", Close.REVOKED)]),
@@ -94,7 +109,7 @@ async def test_an_evicted_session_is_closed_and_reported_when_it_is_gone() -> No
         async with trio.open_nursery() as nursery:
             nursery.start_soon(gateway.work)
             await trio.testing.wait_all_tasks_blocked()
-            assert gateway.done == ["_evict", ("a/1", Close.SUPERSEDED)]
+            assert gateway.done == ["evict", ("a/1", Close.SUPERSEDED)]
             gateway.ours.ended.set()
     assert gateway.done[2:] == [("b", Evicted("a/1"))]
 
@@ -103,13 +118,25 @@ async def test_a_session_that_is_gone_already_is_reported_at_once() -> None:
     gateway = Gateway()
     gateway.deliver(Evict("a/7", "b"))
     await gateway.work()
-    assert gateway.done == ["_evict", ("b", Evicted("a/7"))]
+    assert gateway.done == ["evict", ("b", Evicted("a/7"))]
 
 
-async def test_the_one_who_waits_learns_that_its_predecessor_is_gone() -> None:
+async def test_a_new_session_waits_until_its_predecessor_is_gone() -> None:
     gateway = Gateway()
-    gone = gateway.evictions.expect("z/1")
-    gateway.deliver(Evicted("z/2"))
-    assert not gone.is_set()
-    gateway.deliver(Evicted("z/1"))
-    assert gone.is_set()
+    claimed = SimpleNamespace(previous_holder="z/1", previous_node="z")
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(gateway.takeovers.end_predecessor, cast("Claimed", claimed))
+            await trio.testing.wait_all_tasks_blocked()
+            assert gateway.done == [("z", Evict("z/1", "a"))]
+            gateway.deliver(Evicted("z/2"))
+            await trio.testing.wait_all_tasks_blocked()
+            assert nursery.child_tasks
+            gateway.deliver(Evicted("z/1"))
+
+
+async def test_a_new_session_does_not_wait_for_ever(autojump_clock: trio.testing.MockClock) -> None:
+    began = autojump_clock.current_time()
+    claimed = SimpleNamespace(previous_holder="z/1", previous_node="z")
+    await Gateway().takeovers.end_predecessor(cast("Claimed", claimed))
+    assert trio.current_time() - began == pytest.approx(PREDECESSOR_S)

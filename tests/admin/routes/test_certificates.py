@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.handlers.certificates import sign_certificate
-from gateway.handlers.charge_point import ChargePoint
+from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from gateway.ocpp16.messages import security
 from gateway.service import certificates as pem
 from state.charge_points import configuration
@@ -136,7 +136,7 @@ async def test_a_type_must_be_named(api: Api) -> None:
 
 
 async def ask_to_sign(session: FakeSession, csr: str) -> str:
-    charge_point = ChargePoint(session.store, session.lease, 300, None)
+    charge_point = ChargePoint(session.store, session.lease, SessionMemory(300, None))
     return (await sign_certificate(security.SignCertificate(csr=csr), charge_point)).status
 
 
@@ -288,7 +288,7 @@ async def test_a_request_that_was_settled_is_forgotten(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         is_problem(await api.client.delete(path), 404, "not-found")
         for _ in range(2):
-            await sign_certificate(wanted, ChargePoint(api.store, session.lease, 300, None))
+            await sign_certificate(wanted, ChargePoint(api.store, session.lease, SessionMemory(300, None)))
             assert (await ok(await api.client.get(path)))["csr"] == wanted.csr
             assert (await api.client.delete(path)).status_code == 204
             is_problem(await api.client.get(path), 404, "not-found")

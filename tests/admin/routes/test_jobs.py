@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.handlers import jobs as telling
-from gateway.handlers.charge_point import ChargePoint
+from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from state.keys import ChargePointKeys
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent
@@ -37,7 +37,7 @@ def accepting(action: str, _payload: Any) -> Any:
 
 
 async def tell(session: FakeSession, message: Any, status: str, request_id: int | None = None) -> None:
-    charge_point = ChargePoint(session.store, session.lease, 300, None)
+    charge_point = ChargePoint(session.store, session.lease, SessionMemory(300, None))
     await telling.record_status(charge_point, message, status, request_id)
 
 

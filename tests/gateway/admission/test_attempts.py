@@ -5,14 +5,14 @@ def test_an_address_that_keeps_failing_must_wait_out_its_minute() -> None:
     attempts = Attempts(per_address=100, per_charge_point=3)
     for second in range(3):
         assert attempts.wait("a", "CP", second) == 0
-        attempts.failed("a", "CP", second)
+        attempts.record_failure("a", "CP", second)
     assert attempts.wait("a", "CP", 3) == WINDOW_S - 3 + 1
     assert attempts.wait("a", "CP", WINDOW_S) == 0
 
 
 def test_nobody_is_locked_out_by_another_address_or_another_charge_point() -> None:
     attempts = Attempts(per_address=100, per_charge_point=1)
-    attempts.failed("attacker", "CP", 0)
+    attempts.record_failure("attacker", "CP", 0)
     assert attempts.wait("attacker", "CP", 1) > 0
     assert attempts.wait("owner", "CP", 1) == 0
     assert attempts.wait("attacker", "CP 2", 1) == 0
@@ -21,12 +21,12 @@ def test_nobody_is_locked_out_by_another_address_or_another_charge_point() -> No
 def test_an_address_is_limited_whatever_it_calls_itself() -> None:
     attempts = Attempts(per_address=5, per_charge_point=100)
     for number in range(5):
-        attempts.failed("a", f"CP {number}", 0)
+        attempts.record_failure("a", f"CP {number}", 0)
     assert attempts.wait("a", "CP 99", 1) > 0
 
 
 def test_memory_is_bounded() -> None:
     attempts = Attempts(per_address=5, per_charge_point=5)
     for number in range(2 * REMEMBERED):
-        attempts.failed(f"address {number}", "CP", 0)
+        attempts.record_failure(f"address {number}", "CP", 0)
     assert len(attempts._counts) <= REMEMBERED

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gateway.handlers import HANDLERS
-from gateway.handlers.charge_point import ChargePoint
+from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from gateway.ocpp16.actions import ACTIONS, Sender, sent_by
 from gateway.ocpp16.errors import CODES
 from gateway.ocpp16.protocol import IncomingCall, Protocol, Reply, Role
@@ -50,7 +50,7 @@ async def speaking(store: Store, registration: charge_points.BootStatus) -> Char
         await id_tags.put(store, KEYS.tenant, tag)
     for vendor in VENDORS:
         await data_transfer.put_vendor(store, KEYS.tenant, vendor)
-    return ChargePoint(store, (await claimed(store, "a/1")).lease, 300, None)
+    return ChargePoint(store, (await claimed(store, "a/1")).lease, SessionMemory(300, None))
 
 
 def said(action: str, rng: random.Random) -> Iterator[Any]:

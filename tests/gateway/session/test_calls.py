@@ -1,23 +1,13 @@
 """Operators' commands in a session, at the store that they come from."""
 
-from functools import partial
-
-import msgspec
 import pytest
 import trio
 
-from gateway.admission import handshake
-from gateway.config import GatewayConfig
-from gateway.node import Node
-from gateway.websocket.listeners import open_listeners
-from gateway.websocket.server import serve
 from state import commands, keys
 from state.nodes.leases import Lease
 from state.store import Store
-from state.tenants import tenants, tokens
+from tests.support.inner_gateway import inner_gateway
 from tests.system.peer import charge_point, until
-
-PEPPER = "pepper" * 8
 
 
 async def test_a_command_is_claimed_once(
@@ -31,19 +21,12 @@ async def test_a_command_is_claimed_once(
         return await claim(store, lease, id_, nonce)
 
     monkeypatch.setattr(commands, "claim", noted)
-    given = {"store": {"url": redis_url}, "security": {"pepper": PEPPER}}
-    await tenants.put(store, "t", name="t", auto_register=True)
-    token = await tokens.create(store, PEPPER.encode(), "t")
     with trio.fail_after(30):
-        async with trio.open_nursery() as nursery:
-            node = Node(msgspec.convert(given, GatewayConfig), store, PEPPER.encode(), nursery)
-            await store.execute("XADD", keys.inbox(node.incarnation), "*", "begin", "")
-            [listener] = open_listeners("127.0.0.1", 0)
-            url = f"ws://127.0.0.1:{listener.getsockname()[1]}/OCPP16/t/{token.secret}"
-            await nursery.start(partial(serve, [listener], handle=partial(handshake.handle, node)))
-            async with charge_point(f"{url}/cp", None) as cp:
+        async with inner_gateway(store, redis_url) as gateway:
+            await store.execute("XADD", keys.inbox(gateway.node.incarnation), "*", "begin", "")
+            async with charge_point(f"{gateway.url}/cp", None) as cp:
                 await cp.call("Heartbeat", {})
-                [session] = node.hub
+                [session] = gateway.hub
 
                 async def submit() -> str:
                     outcome = await commands.submit(
@@ -61,6 +44,5 @@ async def test_a_command_is_claimed_once(
                 submitted.append(await submit())
                 await until(idle)
                 found = [await commands.get(store, "t", id_) for id_ in submitted]
-            nursery.cancel_scope.cancel()
     assert [one and one.status for one in found] == ["answered"] * 4
     assert claimed == submitted

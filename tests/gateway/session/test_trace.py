@@ -11,11 +11,14 @@ import pytest
 import trio
 from hypothesis import given
 
+from gateway.handlers.charge_point import SessionMemory
+from gateway.node import Node
 from gateway.service.frame_masking import FrameMasker
 from gateway.session import trace
-from gateway.session.session import Session
+from gateway.session.link import Link
 from gateway.session.trace import Recorder, _Passed
 from gateway.websocket.close_codes import Closed
+from gateway.websocket.connection import Connection
 from state import charge_points
 from state.charge_points import Settings
 from state.keys import ChargePointKeys
@@ -31,29 +34,22 @@ BYE = Closed(1000, "bye", "peer")
 
 
 class Around:
-    """What a recorder needs of its session and node."""
+    """A link over a node of which only the store and the background are real."""
 
     def __init__(self, store: Any, nursery: trio.Nursery | None = None) -> None:
-        self.node = self
         self.store = store
-        self.lease = Lease(KEYS, "node/1", 1)
-        self.attached = Attachment(
-            address="192.0.2.7", tls="TLSv1.3 X", since_ms=1, node="node", token_id="t"
-        )
-        self.ended = trio.Event()
-        self.trace: Recorder | None = None
         self._nursery = nursery
+        attached = Attachment(address="192.0.2.7", tls="TLSv1.3 X", since_ms=1, node="node", token_id="t")
+        node, connection = cast("Node", self), cast("Connection", None)
+        self.link = Link(node, Lease(KEYS, "node/1", 1), attached, connection, SessionMemory(300, None))
 
     def see_through[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
         assert self._nursery is not None
         self._nursery.start_soon(work, *args)
 
     def recorder(self, running: RunningTrace) -> Recorder:
-        self.trace = Recorder(cast("Session", self), running)
-        return self.trace
-
-    async def follow(self) -> None:
-        await trace.follow(cast("Session", self))
+        self.link.recorder = Recorder(self.link.node, self.link.lease, running)
+        return self.link.recorder
 
 
 @asynccontextmanager
@@ -104,15 +100,15 @@ async def test_the_order_of_the_socket_and_whose_answer_it_is(store: Store) -> N
     running = await started(store)
     async with around(store) as session:
         recorder = session.recorder(running)
-        recorder.begin(connected=True)
-        recorder.received(call(1, "Authorize"), ["bad_time"])
-        recorder.sent(call(1, "Reset"))  # Both sides may choose the same id.
-        recorder.received(result(1))
-        recorder.sent(result(1), ["odd"])
-        recorder.received(b'[4,"9","NotSupported","",{}]')
-        recorder.tolerated("binary_frame")
-        recorder.received(b"\xff nonsense")
-        recorder.received(b'[3,"1"')
+        recorder.begin(session.link.attached, connected=True)
+        recorder.record_received(call(1, "Authorize"), ["bad_time"])
+        recorder.record_sent(call(1, "Reset"))  # Both sides may choose the same id.
+        recorder.record_received(result(1))
+        recorder.record_sent(result(1), ["odd"])
+        recorder.record_received(b'[4,"9","NotSupported","",{}]')
+        recorder.record_fault("binary_frame")
+        recorder.record_received(b"\xff nonsense")
+        recorder.record_received(b'[3,"1"')
         await recorder.finish(BYE)
     found = await written(store)
     assert [(one.what, one.message, one.id, one.action) for one in found] == [
@@ -133,7 +129,7 @@ async def test_the_order_of_the_socket_and_whose_answer_it_is(store: Store) -> N
     assert found[7].frame == r"\xff nonsense"
 
 
-@pytest.mark.parametrize("length", [trace.SHOWN_MOST - 100, trace.SHOWN_MOST * 3])
+@pytest.mark.parametrize("length", [trace.SHOWN_MAX - 100, trace.SHOWN_MAX * 3])
 async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) -> None:
     secret = "y" * length
     frame = json.dumps([2, "1", "ChangeConfiguration", {"key": "AuthorizationKey", "value": secret}]).encode()
@@ -141,14 +137,14 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
     running = await started(store)
     async with around(store) as session:
         recorder = session.recorder(running)
-        recorder.received(frame)
-        recorder.received(long)
+        recorder.record_received(frame)
+        recorder.record_received(long)
         await recorder.finish(BYE)
     masked, cut, _ = await written(store)
     assert json.loads(masked.frame)[3]["value"] == "***"
     assert (masked.cut, masked.length) == (False, len(frame))
-    assert cut.frame == long.decode()[: trace.SHOWN_MOST]
-    assert (cut.cut, cut.length) == (len(long) > trace.SHOWN_MOST, len(long))
+    assert cut.frame == long.decode()[: trace.SHOWN_MAX]
+    assert (cut.cut, cut.length) == (len(long) > trace.SHOWN_MAX, len(long))
 
 
 async def test_what_there_is_no_room_for_is_a_gap(store: Store) -> None:
@@ -156,11 +152,11 @@ async def test_what_there_is_no_room_for_is_a_gap(store: Store) -> None:
     running = await started(store)
     async with around(store) as session:
         recorder = session.recorder(running)
-        for number in range(trace.QUEUED_MOST + 7):
-            recorder.received(call(number))
+        for number in range(trace.QUEUED_MAX + 7):
+            recorder.record_received(call(number))
         await recorder.finish(BYE)  # Dropped as well.
-        recorder.received(b"x" * (trace.QUEUED_BYTES_MOST + 1))
-        recorder.received(call(1))
+        recorder.record_received(b"x" * (trace.QUEUED_BYTES_MAX + 1))
+        recorder.record_received(call(1))
         await recorder.finish(BYE)
     found = await written(store)
     gaps = [(place, one.note) for place, one in enumerate(found) if one.what == "gap"]
@@ -179,14 +175,14 @@ async def test_it_ends_by_size_and_by_time(store: Store) -> None:
     async with around(store) as session:
         recorder = session.recorder(running)
         for number in range(500):
-            recorder.received(call(number))
+            recorder.record_received(call(number))
         await recorder.finish(BYE)
-        assert session.trace is None
+        assert recorder.stopped
         assert len(await written(store)) == 10
 
         recorder = session.recorder(RunningTrace((await started(store)).id, store.server_time_ms() - 1))
-        recorder.received(call(1))
-        assert session.trace is None
+        recorder.record_received(call(1))
+        assert recorder.stopped
         assert await written(store) == []
 
 
@@ -223,20 +219,34 @@ async def test_frames_that_take_long_to_mask_do_not_hold_up_the_sessions(size: i
 
 async def test_a_session_follows_what_runs(store: Store) -> None:
     async with around(store) as session:
-        await session.follow()
-        assert session.trace is None
+        link = session.link
+        await link.follow_trace()
+        assert link.recorder is None
         first = await started(store)
-        await session.follow()
-        recorder = session.trace
+        await link.follow_trace()
+        recorder = link.recorder
         assert recorder is not None
-        recorder.received(call(1))
-        await session.follow()
-        assert session.trace is recorder
+        recorder.record_received(call(1))
+        await link.follow_trace()
+        assert link.recorder is recorder
         second = await started(store)
-        await session.follow()
-        assert session.trace is not recorder
-        assert (first.id, second.id) == (recorder.id, session.trace and session.trace.id)
+        await link.follow_trace()
+        assert link.recorder is not recorder
+        assert (first.id, second.id) == (recorder.id, link.recorder and link.recorder.id)
         await traces.stop(store, KEYS.tenant, KEYS.id)
-        await session.follow()
-        assert session.trace is None
+        await link.follow_trace()
+        assert not link.recording
     assert [one.what for one in await written(store)] == ["recording"]
+
+
+async def test_a_recorder_that_failed_is_replaced_while_its_trace_runs(store: Store) -> None:
+    await started(store)
+    async with around(store) as session:
+        await session.link.follow_trace()
+        failed = session.link.recorder
+        assert failed is not None
+        failed.stopped = True
+        assert not session.link.recording
+        await session.link.follow_trace()
+        assert session.link.recording
+        assert session.link.recorder is not failed

@@ -1,0 +1,45 @@
+"""A gateway in the test's own process: it listens and serves, without inbox and housekeeping."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+import trio
+
+from gateway.admission.attempts import Attempts
+from gateway.admission.handshake import Admission, handle
+from gateway.admission.takeover import Takeovers
+from gateway.config import GatewayConfig
+from gateway.hub import Hub
+from gateway.node import Node
+from gateway.websocket.listeners import open_listeners
+from gateway.websocket.server import serve
+from state.store import Store
+from state.tenants import tenants, tokens
+
+PEPPER = "pepper" * 8
+
+
+class InnerGateway(NamedTuple):
+    """`url` lacks the charge point's id; its tenant `t` registers every id."""
+
+    node: Node
+    hub: Hub
+    url: str
+
+
+@asynccontextmanager
+async def inner_gateway(store: Store, redis_url: str) -> AsyncIterator[InnerGateway]:
+    config = {"store": {"url": redis_url}, "security": {"pepper": PEPPER}}
+    await tenants.put(store, "t", name="t", auto_register=True)
+    token = await tokens.create(store, PEPPER.encode(), "t")
+    async with trio.open_nursery() as nursery:
+        node, hub = Node(msgspec.convert(config, GatewayConfig), store, PEPPER.encode(), nursery), Hub()
+        attempts = Attempts(per_address=9, per_charge_point=9)
+        admission = Admission(node, hub, attempts, Takeovers(node, hub))
+        [listener] = open_listeners("127.0.0.1", 0)
+        await nursery.start(partial(serve, [listener], handle=partial(handle, admission)))
+        yield InnerGateway(node, hub, f"ws://127.0.0.1:{listener.getsockname()[1]}/OCPP16/t/{token.secret}")
+        nursery.cancel_scope.cancel()
