@@ -28,16 +28,16 @@ def main() -> int:
         logs.configure(config.logs.level, config.logs.format)
         hangups.run(run, config)
     except _EXPECTED as error:
-        return _failed(error)
+        return _report(error)
     except BaseExceptionGroup as group:  # What fails in a nursery, an occupied port for probes, say.
         expected, rest = group.split(_EXPECTED)
         if expected is None or rest is not None:
             raise
-        return _failed(expected)
+        return _report(expected)
     return 0
 
 
-def _failed(error: BaseException) -> int:
+def _report(error: BaseException) -> int:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     sys.stderr.write(f"csms gateway: {error}\n")

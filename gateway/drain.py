@@ -32,18 +32,18 @@ async def drain(node: Node, hub: Hub, window_s: float) -> None:
         async with trio.open_nursery() as nursery:
             for number, link in enumerate(links):
                 await trio.sleep_until(began + window_s * number / len(links))
-                nursery.start_soon(_goodbye, link)
+                nursery.start_soon(_close, link)
     # Whoever was admitted while we drained.
     with trio.move_on_after(CLOSE_S):
         async with trio.open_nursery() as nursery:
             for session in hub:
-                nursery.start_soon(_goodbye, session.link)
+                nursery.start_soon(_close, session.link)
     with trio.move_on_after(LAST_WORDS_S):
         await node.wait_until_seen_through()
         with suppress(StoreUnavailable):
             await node.fault_counts.write()
 
 
-async def _goodbye(link: Link) -> None:
+async def _close(link: Link) -> None:
     link.close_soon(Close.RESTARTING)  # Contained: one that fails must not end the others' good order.
     await link.ended.wait()

@@ -58,7 +58,7 @@ class FaultCounts:
     async def write(self) -> None:
         """Give the store all that was gathered. Raises StoreUnavailable; the next time tries again."""
         async with self._writing:
-            batches = [self._batch(gathered) for gathered in self._gathered.values()]
+            batches = [self._next_batch(gathered) for gathered in self._gathered.values()]
             await faults.count(self._store, batches)
             for batch in batches:
                 gathered = self._gathered[batch.keys.member]
@@ -66,7 +66,7 @@ class FaultCounts:
                 if not gathered.tallies:
                     del self._gathered[batch.keys.member]
 
-    def _batch(self, gathered: _Gathered) -> FaultBatch:
+    def _next_batch(self, gathered: _Gathered) -> FaultBatch:
         if gathered.sent is None:
             gathered.sent = FaultBatch(gathered.keys, secrets.token_hex(8), gathered.tallies)
             gathered.tallies = {}

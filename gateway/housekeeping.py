@@ -105,8 +105,9 @@ async def follow_traces(node: Node, hub: Hub) -> None:
     links = [session.link for session in hub]
     running = await traces.list_running(node.store, list({link.lease.keys.tenant for link in links}))
     for link in links:
-        keys = link.lease.keys
-        if ((keys.tenant, keys.id) in running) != link.recording:
+        keys, recorder = link.lease.keys, link.recorder
+        runs = (keys.tenant, keys.id) in running
+        if runs != (recorder is not None) or (recorder is not None and recorder.stopped):
             node.background(link.follow_trace)
 
 

@@ -26,7 +26,7 @@ class Hub:
         lease = session.link.lease
         self._holders[lease.holder] = session
         other = self._sessions.get(lease.keys.member)
-        if other is None or _claim(other) < _claim(session):
+        if other is None or _claim_order(other) < _claim_order(session):
             self._sessions[lease.keys.member] = session
 
     def remove(self, session: Session) -> None:
@@ -42,5 +42,5 @@ class Hub:
         return self._holders.get(holder)
 
 
-def _claim(session: Session) -> tuple[int, int]:
+def _claim_order(session: Session) -> tuple[int, int]:
     return session.link.lease.claimed_ms, session.link.lease.epoch

@@ -114,7 +114,7 @@ async def _serve(
             await anext(signals)
             for server in accepting:
                 server.stop_accepting()
-            nursery.start_soon(_hurry, signals)
+            nursery.start_soon(_exit_on_next, signals)
             await drain(node, hub, config.drain.window_s)
             nursery.cancel_scope.cancel()
     with trio.move_on_after(LEAVE_S):
@@ -126,8 +126,8 @@ async def _serve(
             log.info("left without telling the store")  # Others find out within seconds.
 
 
-async def _hurry(signals: AsyncIterator[int]) -> None:
-    """Who asks twice wants no good order: others will reap the leases."""
+async def _exit_on_next(signals: AsyncIterator[int]) -> None:
+    """A second signal means exit now; other nodes reap our leases."""
     await anext(signals)
     log.warning("told to stop a second time: leaving at once")
     os._exit(1)
@@ -136,7 +136,7 @@ async def _hurry(signals: AsyncIterator[int]) -> None:
 def _limits(config: GatewayConfig) -> Limits:
     limits = config.limits
     return Limits(
-        # Who finds the node full shall be told so by HTTP, and that takes a connection too.
+        # A charge point that finds the node full gets an HTTP answer, and that takes a connection.
         connections=limits.connections + limits.handshakes_in_flight,
         handshakes_in_flight=limits.handshakes_in_flight,
         message_bytes=limits.message_bytes,

@@ -79,7 +79,7 @@ class Calls:
     async def _begin(self, pending: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
         await after()
         if pending:
-            await self._persistently(partial(self._mark_unknown, pending))
+            await self._run_fenced(partial(self._mark_unknown, pending))
             self._due = True
         await self._work()
 
@@ -87,11 +87,11 @@ class Calls:
         """While there is work. A task that waited for it would hold 2.4 KiB of every idle connection."""
         while self._due:
             self._due = False
-            await self._persistently(self._run_pending)
+            await self._run_fenced(self._run_pending)
         self._working = False
 
-    async def _persistently(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Until the store lets us. If another session holds the lease, this one ends."""
+    async def _run_fenced(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat it until the store lets us. If another session holds the lease, this one ends."""
         while True:
             try:
                 return await until_stored(work)

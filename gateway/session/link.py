@@ -53,10 +53,6 @@ class Link:
         self.answered: trio.Event | None = None
         self._closing = False
 
-    @property
-    def recording(self) -> bool:
-        return self.recorder is not None and not self.recorder.stopped
-
     def send(self, frame: bytes, faults: Iterable[str] = ()) -> Awaitable[None]:
         """Send and record a frame; `faults` are those of the frame that it answers. Raises ConnectionClosed.
 

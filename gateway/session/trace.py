@@ -49,7 +49,7 @@ class _Passed(NamedTuple):
 
 
 class Recorder:
-    """Of one trace and one session. What it is told comes in the order of the socket."""
+    """Of one trace and one session. Its entries come in the order of the socket."""
 
     def __init__(self, node: Node, lease: Lease, running: RunningTrace) -> None:
         self.id = running.id
@@ -141,7 +141,7 @@ class Recorder:
 
     async def _write_batch(self, batch: list[_Passed]) -> None:
         self._batch += 1
-        entries = [await self._entry(passed) for passed in batch]
+        entries = [await self._build_entry(passed) for passed in batch]
         dropped = sum(passed.dropped for passed in batch)
         match await self._append(entries, dropped):
             case "recording":
@@ -165,13 +165,13 @@ class Recorder:
             dropped=dropped,
         )
 
-    async def _entry(self, passed: _Passed) -> TraceEntry:
+    async def _build_entry(self, passed: _Passed) -> TraceEntry:
         if len(passed.frame) < _IN_A_THREAD_FROM:
             await trio.lowlevel.checkpoint()
             text = self._masker.mask(passed.frame)
         else:
             text = await trio.to_thread.run_sync(self._masker.mask, passed.frame, limiter=_one_at_a_time)
-        message, id_, action = self._head(passed.what, text)
+        message, id_, action = self._read_head(passed.what, text)
         return TraceEntry(
             what=passed.what,
             at_ms=passed.at_ms,
@@ -186,7 +186,7 @@ class Recorder:
             note=passed.note,
         )
 
-    def _head(self, what: str, text: str) -> tuple[int | None, str | None, str | None]:
+    def _read_head(self, what: str, text: str) -> tuple[int | None, str | None, str | None]:
         """Read message type, id and action, each only if it can be read; of the masked text."""
         try:
             parts = msgspec.json.decode(text, type=list[msgspec.Raw])

@@ -1,0 +1,54 @@
+"""What comes while a session ends."""
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import msgspec
+import trio
+
+from gateway.config import GatewayConfig
+from gateway.node import Node
+from gateway.session.session import Session
+from gateway.session.trace import Recorder
+from gateway.websocket.close_codes import Closed
+from gateway.websocket.connection import Connection
+from state.store import Store
+from tests.state import lease_helpers
+
+LOST = Closed(1006, "", "lost")
+
+
+class Ended:
+    """A connection that its peer has left."""
+
+    async def run(self, _on_text: Callable[[bytes], Awaitable[None]]) -> Closed:
+        return LOST
+
+    def repair_faults(self, _report: Callable[[str], None] | None) -> None:
+        pass
+
+
+class WritesItsLastFrames:
+    """A recorder; meanwhile a command is submitted, and wakes the session that is still found."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def finish(self, closed: Closed) -> None:
+        assert closed == LOST
+        self.session.calls.wake()
+
+
+async def nobody_before() -> None:
+    pass
+
+
+async def test_a_wake_up_while_the_last_frames_are_written_is_ignored(store: Store, redis_url: str) -> None:
+    config = msgspec.convert({"store": {"url": redis_url}, "security": {"pepper": "p" * 32}}, GatewayConfig)
+    claimed = await lease_helpers.claimed(store, "a/1")
+    async with trio.open_nursery() as nursery:
+        node = Node(config, store, b"p" * 32, nursery)
+        session = Session(node, claimed, cast("Connection", Ended()), lease_helpers.attachment("a/1"))
+        session.link.recorder = cast("Recorder", WritesItsLastFrames(session))
+        assert await session.run(claimed.pending, nobody_before) == LOST
+        assert session.link.ended.is_set()
