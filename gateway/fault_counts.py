@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import trio
 
@@ -74,7 +75,5 @@ class FaultCounts:
 
     async def _write_once(self) -> None:
         self._soon = False
-        try:
+        with suppress(StoreUnavailable):  # The clock's next turn tries again.
             await self.write()
-        except StoreUnavailable:
-            return  # The clock's next turn tries again.

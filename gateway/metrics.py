@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate
 
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -103,9 +104,7 @@ class _Latencies(Collector):
             "csms_call_seconds", "From a call's last byte to its answer's, by action.", labels=["action"]
         )
         for action, latency in self._telemetry.calls.items():
-            total, buckets = 0, []
-            for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), latency.counts, strict=True):
-                total += count
-                buckets.append((bound, total))
+            bounds = (*map(str, BUCKETS_S), "+Inf")
+            buckets = list(zip(bounds, accumulate(latency.counts), strict=True))
             family.add_metric([action], buckets, latency.total_s)
         yield family

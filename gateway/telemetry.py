@@ -1,7 +1,7 @@
 """What this process counts, as plain integers: the hot path adds, a scrape reads."""
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -24,7 +24,7 @@ class Telemetry:
     """No charge point's id is in here: faults are counted by their name alone."""
 
     def __init__(self) -> None:
-        self.calls: dict[str, Latency] = {}
+        self.calls = defaultdict[str, Latency](Latency)
         self.refused_calls: Counter[str] = Counter()
         self.refused_handshakes: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
@@ -32,7 +32,4 @@ class Telemetry:
         self.flapping = 0
 
     def observe_call(self, action: str, seconds: float) -> None:
-        latency = self.calls.get(action)
-        if latency is None:
-            latency = self.calls[action] = Latency()
-        latency.observe(seconds)
+        self.calls[action].observe(seconds)

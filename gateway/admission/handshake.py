@@ -9,7 +9,6 @@ from collections import Counter
 from functools import partial
 from typing import NamedTuple, assert_never
 
-import structlog
 import trio
 
 from gateway.admission import path
@@ -27,8 +26,6 @@ from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.tenants import spellings, tokens
-
-log = structlog.get_logger()
 
 SUBPROTOCOL = "ocpp1.6"
 CLAIM_S = 5
@@ -103,8 +100,7 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     try:
         _check(upgrade, record, faults)
     finally:
-        if faults:
-            node.count_faults(keys, faults)
+        node.count_faults(keys, faults)
     return Admitted(
         keys,
         verified.token_id,

@@ -79,7 +79,8 @@ class Calls:
     async def _begin(self, pending: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
         await after()
         if pending:
-            await self._run_fenced(partial(self._mark_unknown, pending))
+            mark = partial(commands.mark_unknown, self._link.node.store, self._link.lease, pending)
+            await self._run_fenced(mark)
             self._due = True
         await self._work()
 
@@ -90,7 +91,7 @@ class Calls:
             await self._run_fenced(self._run_pending)
         self._working = False
 
-    async def _run_fenced(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _run_fenced(self, work: Callable[[], Awaitable[object]]) -> object:
         """Repeat it until the store lets us. If another session holds the lease, this one ends."""
         while True:
             try:
@@ -102,9 +103,6 @@ class Calls:
                 await self._link.apply_fence("newer")
                 await trio.sleep_forever()
 
-    async def _mark_unknown(self, pending: Sequence[str]) -> None:
-        await commands.mark_unknown(self._link.node.store, self._link.lease, pending)
-
     async def _run_pending(self) -> None:
         [pending] = await commands.list_pending(self._link.node.store, [self._link.lease])
         for command_id in pending:
@@ -113,12 +111,10 @@ class Calls:
     async def _run_one(self, command_id: str) -> None:
         store, lease = self._link.node.store, self._link.lease
         # The same nonce gets the same answer, so a claim may be repeated.
-        match await until_stored(commands.claim, store, lease, command_id, secrets.token_hex(8)):
-            case commands.Go() as go:
-                await self._call(command_id, go)
-                self._due = True  # Others may have come meanwhile.
-            case commands.Late() | commands.Taken() | commands.Gone():
-                pass
+        claimed = await until_stored(commands.claim, store, lease, command_id, secrets.token_hex(8))
+        if isinstance(claimed, commands.Go):  # Else there is nothing to send: it is late, taken or gone.
+            await self._call(command_id, claimed)
+            self._due = True  # Others may have come meanwhile.
 
     async def _call(self, command_id: str, go: commands.Go) -> None:
         deadline = trio.current_time() + go.left_ms / 1000

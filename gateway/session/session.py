@@ -136,7 +136,7 @@ class Session:
 
     def _may_speak(self, action: str, charge_point: ChargePoint) -> bool:
         """Whether the registration lets it; what is wrong with that is noted."""
-        memory = charge_point.memory
+        memory = self.link.memory
         verdict = may_receive(
             action,
             memory.registration,
@@ -144,13 +144,10 @@ class Session:
             strict=memory.strict,
             triggered=memory.triggered,
         )
-        match verdict:
-            case "no_boot":
-                charge_point.fault("no_boot")
-            case "refused":
-                charge_point.fault("not_accepted")
-            case "served":
-                pass
+        if verdict == "no_boot":
+            charge_point.fault("no_boot")
+        elif verdict == "refused":
+            charge_point.fault("not_accepted")
         return verdict != "refused"
 
     async def _rescue(self, call: IncomingCall, error: Exception, charge_point: ChargePoint) -> bytes:

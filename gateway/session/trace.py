@@ -143,18 +143,7 @@ class Recorder:
         self._batch += 1
         entries = [await self._build_entry(passed) for passed in batch]
         dropped = sum(passed.dropped for passed in batch)
-        match await self._append(entries, dropped):
-            case "recording":
-                pass
-            case "ended":
-                self.stopped = True
-            case "full" | "gone":
-                self.stopped = True
-                self._queue.clear()
-                self._queued_bytes = self._dropped = 0
-
-    async def _append(self, entries: list[TraceEntry], dropped: int) -> traces.Appended:
-        return await until_stored(  # The same batch is not taken twice.
+        appended = await until_stored(  # The same batch is not taken twice.
             traces.append,
             self._store,
             self._lease.keys,
@@ -164,6 +153,11 @@ class Recorder:
             batch=self._batch,
             dropped=dropped,
         )
+        if appended != "recording":
+            self.stopped = True
+        if appended in {"full", "gone"}:
+            self._queue.clear()
+            self._queued_bytes = self._dropped = 0
 
     async def _build_entry(self, passed: _Passed) -> TraceEntry:
         if len(passed.frame) < _IN_A_THREAD_FROM:
