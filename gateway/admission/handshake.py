@@ -109,7 +109,7 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     )
 
 
-async def _find_by_spelling(node: Node, who: path.Names) -> tuple[path.Names, ChargePoint | None]:
+async def _find_by_spelling(node: Node, who: path.PathNames) -> tuple[path.PathNames, ChargePoint | None]:
     """Some charge points change the case of their id. Where operators register each, one may be meant."""
     spelt = await spellings.find_only(node.store, who.tenant, who.charge_point)
     if spelt is None:

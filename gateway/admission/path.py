@@ -11,7 +11,7 @@ class BadPath(ValueError):  # noqa: N818  the name says it
     """The text says what is wrong and what would be right; it never repeats the token."""
 
 
-class Names(NamedTuple):
+class PathNames(NamedTuple):
     """`faults`: what was wrong with the path and harmless, by name."""
 
     tenant: str
@@ -20,7 +20,7 @@ class Names(NamedTuple):
     faults: tuple[str, ...] = ()
 
 
-def parse(target: str) -> Names:
+def parse(target: str) -> PathNames:
     """Raises BadPath. What charge points get wrong without becoming ambiguous is read, and named.
 
     A whole URL as the target, slashes too many, and the id twice, which some append to a path that has it.
@@ -44,7 +44,7 @@ def parse(target: str) -> Names:
     if not path.startswith("/") or len(named) not in {4, 5} or named[0] != "OCPP16":
         raise BadPath(_SHAPE)
     tenant, token, charge_point, *again = named[1:]
-    found = Names(
+    found = PathNames(
         _decode(tenant, "tenant"), _decode(token, "token"), _decode(charge_point, "charge point id")
     )
     if again:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission.path import BadPath, Names, parse
+from gateway.admission.path import BadPath, PathNames, parse
 
 names = st.text(min_size=1, max_size=60).filter(
     lambda text: text.isprintable() and not {":", "/"} & set(text) and len(text.encode()) <= 255
@@ -14,7 +14,7 @@ names = st.text(min_size=1, max_size=60).filter(
 @given(names, names, names)
 def test_every_printable_name_survives_one_decoding(tenant: str, token: str, charge_point: str) -> None:
     path = "/OCPP16/" + "/".join(quote(name, safe="") for name in (tenant, token, charge_point))
-    assert parse(path) == Names(tenant, token, charge_point)
+    assert parse(path) == PathNames(tenant, token, charge_point)
 
 
 @given(st.text(max_size=300))
@@ -54,7 +54,7 @@ def test_decoded_exactly_once(target: str, charge_point: str) -> None:
 def test_harmless_faults_of_a_path_are_read_and_named(
     target: str, charge_point: str, faults: list[str]
 ) -> None:
-    assert parse(target) == Names("t", "k", charge_point, tuple(faults))
+    assert parse(target) == PathNames("t", "k", charge_point, tuple(faults))
 
 
 @pytest.mark.parametrize(
