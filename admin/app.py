@@ -82,7 +82,7 @@ def create_app(services: Services, limits: LimitsConfig | None = None) -> Applic
     app.config["BODY_TIMEOUT"] = limits.body_s
     app.config["RESPONSE_TIMEOUT"] = limits.response_s
     problems.install(app)
-    app.register_error_handler(BadCursor, listing.of_bad_cursor)
+    app.register_error_handler(BadCursor, listing.refuse_cursor)
     app.before_request(_begin)
     app.before_request(_check)
     app.after_request(_end)

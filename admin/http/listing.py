@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from quart import Response
 
-from admin.http.problems import Fault, Problem, invalid, response
+from admin.http.problems import Fault, invalid, response
 from state.paging import BadCursor
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many items at most.", examples=[100])]
@@ -24,9 +24,6 @@ class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: Cursor = None
 
 
-def bad_cursor() -> Problem:
-    return invalid(Fault(detail="This is no cursor of this list; start without one.", parameter="cursor"))
-
-
-def of_bad_cursor(_error: BadCursor) -> Response:
-    return response(bad_cursor())
+def refuse_cursor(_error: BadCursor) -> Response:
+    detail = "This is no cursor of this list; start without one."
+    return response(invalid(Fault(detail=detail, parameter="cursor")))

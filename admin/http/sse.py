@@ -6,7 +6,7 @@ from typing import Any
 from quart import Response, request
 
 from admin.http import auth
-from admin.http.problems import Problem
+from admin.http.problems import Fault, Problem, invalid
 from admin.services import services
 from state.errors import StateError
 from state.tenants import api_keys, tenants
@@ -39,8 +39,13 @@ def end(reason: bytes) -> bytes:
     return block(b"end", b'{"reason":"' + reason + b'"}')
 
 
-def last_event_id() -> str:
-    return request.headers.get("Last-Event-ID", "").strip()
+def resume[Place](parse: Callable[[str], Place]) -> Place | None:
+    """Read where the client was, None at its first request. Raises Problem (422) for an id we never gave."""
+    text = request.headers.get("Last-Event-ID", "").strip()
+    try:
+        return parse(text) if text else None
+    except ValueError as error:
+        raise invalid(Fault(detail=f"{error}.", parameter="Last-Event-ID")) from None
 
 
 def too_many() -> Problem:

@@ -12,16 +12,14 @@ from quart_schema import tag_blueprint
 
 from admin.http import sse, times
 from admin.http.openapi import components, describes
-from admin.http.problems import Fault, invalid
 from admin.routes import event_kinds
-from admin.services import services
+from admin.services import Services, services
 from state.errors import StateError
 from state.events import events
-from state.events.cursor import Cursor, Position
+from state.events.cursor import Cursor
 from state.events.events import Event
-from state.events.feed import Delivery, Feed, Gap, Lagging, Subscription
+from state.events.feed import Gap, Lagging, Subscription
 
-HEARTBEAT_S = sse.HEARTBEAT_S
 ID_EVERY_S = 1.0
 
 blueprint = Blueprint("events", __name__)
@@ -77,7 +75,7 @@ async def stream_events(tenant: str) -> Response:
     Without Last-Event-ID the stream begins now. A comment line is sent every ten seconds if nothing happens.
     Order holds for each charge point; delivery is at least once.
     """
-    cursor = _resume()
+    cursor = sse.resume(Cursor.parse)
     if request.method == "HEAD":
         return sse.response(b"")
     held = services()
@@ -85,87 +83,77 @@ async def stream_events(tenant: str) -> Response:
         raise sse.too_many()
     if cursor is None:
         cursor = await events.now_cursor(held.store, tenant)
-    stream = _Stream(held.feed, tenant, cursor, sse.key_stands(tenant), held.event_clients)
-    return sse.response(stream.run())
+    return sse.response(_stream(held, tenant, cursor, sse.key_stands(tenant)))
 
 
-class _Stream:
-    def __init__(
-        self, feed: Feed, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]], most: int
-    ) -> None:
-        self._feed, self._tenant, self._start, self._most = feed, tenant, cursor, most
-        self._complete_ms, self._positions = _parts(cursor)
-        self._key_stands = key_stands
-        self._id_owed = False
-        self._id_at = -math.inf
+async def _stream(
+    held: Services, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes]:
+    """Never raises for what the store or the client does: the stream ends, and the client comes back."""
+    try:
+        async with held.feed.subscribe(tenant, cursor) as subscription:
+            if held.feed.subscribers > held.event_clients:  # They came all at once, past the look before.
+                yield sse.end(sse.TOO_MANY)
+                return
+            async with aclosing(_blocks(subscription, key_stands)) as blocks:
+                async for block in blocks:
+                    yield block
+    except Lagging:
+        yield sse.end(b"this client reads too slowly")
+    except StateError:
+        yield sse.end(sse.STORE_AWAY)
 
-    async def run(self) -> AsyncGenerator[bytes]:
-        """Never raises for what the store or the client does: the stream ends, and the client comes back."""
-        try:
-            async with self._feed.subscribe(self._tenant, self._start) as subscription:
-                if self._feed.subscribers > self._most:  # They came all at once, past the look before.
-                    yield sse.end(sse.TOO_MANY)
-                    return
-                yield sse.RETRY + self._id() + b"\n"  # Whoever breaks off before the first event misses none.
-                self._id_at = -math.inf
-                async with aclosing(self._blocks(subscription)) as blocks:
-                    async for block in blocks:
-                        yield block
-        except Lagging:
-            yield sse.end(b"this client reads too slowly")
-        except StateError:
-            yield sse.end(sse.STORE_AWAY)
 
-    async def _blocks(self, subscription: Subscription) -> AsyncGenerator[bytes]:
-        checked = trio.current_time()
-        while True:
-            delivery = None
-            with trio.move_on_after(ID_EVERY_S if self._id_owed else HEARTBEAT_S):
-                delivery = await anext(subscription)
-            if trio.current_time() - checked >= HEARTBEAT_S:
-                if not await self._key_stands():
-                    yield sse.end(sse.KEY_GONE)
-                    return
-                checked = trio.current_time()
-            if delivery is not None:
-                yield self._write(delivery)
-            elif self._id_owed:
-                yield self._id() + b"\n"  # An id with nothing under it: noted by the client, and no event.
-            else:
-                yield sse.STILL_HERE
-
-    def _write(self, delivery: Delivery) -> bytes:
-        if isinstance(delivery.event, Gap):
-            block = sse.block(b"gap", b'{"reason":"events before this one are no longer kept"}')
+async def _blocks(
+    subscription: Subscription, key_stands: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes]:
+    # A client that breaks off before the first event misses none.
+    yield sse.RETRY + _id(subscription.cursor) + b"\n"
+    ids, checked = _Ids(subscription), trio.current_time()
+    while True:
+        event = None
+        with trio.move_on_after(ID_EVERY_S if ids.owed else sse.HEARTBEAT_S):
+            event = await anext(subscription)
+        if trio.current_time() - checked >= sse.HEARTBEAT_S:
+            if not await key_stands():
+                yield sse.end(sse.KEY_GONE)
+                return
+            checked = trio.current_time()
+        if event is not None:
+            yield ids.write_if_due() + _block(event)
+        elif ids.owed:
+            yield ids.write() + b"\n"  # An id with nothing under it: the client notes it and sees no event.
         else:
-            block = sse.block(delivery.event.kind.encode(), _data(delivery.event))
-        self._advance(delivery)
-        if self._id_owed and trio.current_time() - self._id_at >= ID_EVERY_S:
-            return self._id() + block
-        return block
-
-    def _advance(self, delivery: Delivery) -> None:
-        """Move the cursor behind this event, in the midst of what was read at once too."""
-        if delivery.cursor is not None:
-            self._complete_ms, self._positions = _parts(Cursor.parse(delivery.cursor))
-        elif isinstance(delivery.event, Event):
-            partition, position = events.place(delivery.event)
-            self._positions[partition] = position
-        else:
-            return  # An id with the gap would hide it from whoever breaks off right behind.
-        self._id_owed = True
-
-    def _id(self) -> bytes:
-        self._id_owed = False
-        self._id_at = trio.current_time()
-        return b"id: " + Cursor(self._complete_ms, self._positions).encode().encode() + b"\n"
+            yield sse.STILL_HERE
 
 
-def _parts(cursor: Cursor) -> tuple[int, dict[int, Position]]:
-    return cursor.complete_ms, dict(cursor.positions)
+class _Ids:
+    """The `id:` lines of a stream after its first: at most one a second, each for everything before it."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self._written, self._written_at = subscription.cursor, -math.inf
+
+    @property
+    def owed(self) -> bool:
+        return self._subscription.cursor is not self._written
+
+    def write_if_due(self) -> bytes:
+        due = self.owed and trio.current_time() - self._written_at >= ID_EVERY_S
+        return self.write() if due else b""
+
+    def write(self) -> bytes:
+        self._written, self._written_at = self._subscription.cursor, trio.current_time()
+        return _id(self._written)
 
 
-def _data(event: Event) -> bytes:
+def _id(cursor: Cursor) -> bytes:
+    return b"id: " + cursor.encode().encode() + b"\n"
+
+
+def _block(event: Event | Gap) -> bytes:
+    if isinstance(event, Gap):
+        return sse.block(b"gap", b'{"reason":"events before this one are no longer kept"}')
     answer = EventAnswer(
         id=event.id,
         kind=event.kind,
@@ -174,14 +162,4 @@ def _data(event: Event) -> bytes:
         at=times.text(event.at_ms),
         data=event.data,
     )
-    return msgspec.json.encode(answer)
-
-
-def _resume() -> Cursor | None:
-    text = sse.last_event_id()
-    if not text:
-        return None
-    try:
-        return Cursor.parse(text)
-    except ValueError as error:
-        raise invalid(Fault(detail=f"{error}.", parameter="Last-Event-ID")) from None
+    return sse.block(event.kind.encode(), msgspec.json.encode(answer))

@@ -27,13 +27,6 @@ class Cursor(NamedTuple):
     complete_ms: int
     positions: Mapping[int, Position]
 
-    def merged(self, other: Self) -> Self:
-        """Go as far as either has read."""
-        positions = dict(self.positions)
-        for partition, at in other.positions.items():
-            positions[partition] = max(at, positions.get(partition, at))
-        return type(self)(max(self.complete_ms, other.complete_ms), positions)
-
     def encode(self) -> str:
         """Write url-safe text: a base in milliseconds, and what each partition's position differs from it."""
         base = max([self.complete_ms, *(ms for ms, _ in self.positions.values())])

@@ -34,11 +34,11 @@ class Gap(NamedTuple):
     """Events between the last cursor and the next event are lost."""
 
 
-class Delivery(NamedTuple):
-    """`cursor` is where to resume; None inside of a batch that was read at once."""
+class _Read(NamedTuple):
+    """`cursor` stands behind the whole batch that this was the last of; None before that."""
 
-    event: Event | Gap
-    cursor: str | None
+    what: Event | Gap
+    cursor: Cursor | None
 
 
 class Feed:
@@ -93,18 +93,20 @@ class Feed:
 
 
 class Subscription:
-    """Iterate over it, by one task, for Delivery after Delivery. Raises Lagging when it was dropped.
+    """Iterate over it, by one task. Raises Lagging when it was dropped.
 
+    `cursor` is where to resume after what was taken: a new object after each event. A gap with events after
+    it leaves the cursor alone, so that a client which resumes there hears of the gap again.
     `anext` may be cancelled: nothing is lost.
     """
 
     def __init__(self, store: Store, poller: "_Poller", cursor: Cursor, queued_max: int) -> None:
+        self.cursor = cursor
         self._store = store
         self._poller = poller
-        self._cursor = cursor
-        self._taken = cursor.encode()
+        self._caught_up = cursor
         self._queued_max = queued_max
-        self._queue: deque[Delivery] = deque()
+        self._queue: deque[_Read] = deque()
         self._more = trio.Event()
         self.joined = False
         self._dropped = False
@@ -112,7 +114,7 @@ class Subscription:
     def __aiter__(self) -> "Subscription":
         return self
 
-    async def __anext__(self) -> Delivery:
+    async def __anext__(self) -> Event | Gap:
         while not self._queue:
             if self._dropped:
                 raise Lagging(f"more than {self._queued_max} events waited to be taken")
@@ -122,37 +124,34 @@ class Subscription:
             else:
                 await self._catch_up()
         await trio.lowlevel.checkpoint()
-        delivery = self._queue.popleft()
-        self._taken = delivery.cursor or self._taken
-        return delivery
-
-    def cursor(self) -> str:
-        """Where to resume after what was taken so far; to be sent now and then while nothing happens."""
-        if not self._queue and not self._dropped:
-            behind = self._cursor.merged(self._poller.cursor) if self.joined else self._cursor
-            self._taken = behind.encode()
-        return self._taken
+        what, cursor = self._queue.popleft()
+        if cursor is not None:
+            self.cursor = cursor
+        elif isinstance(what, Event):
+            partition, position = events.place(what)
+            self.cursor = Cursor(self.cursor.complete_ms, {**self.cursor.positions, partition: position})
+        return what
 
     async def _catch_up(self) -> None:
         poller = self._poller
         await poller.ready.wait()
         polled = poller.cursor
         try:
-            batch = await events.read(self._store, poller.tenant, self._cursor, _PAGE)
+            batch = await events.read(self._store, poller.tenant, self._caught_up, _PAGE)
         except StoreUnavailable:
             await _back(self._store)
             return
-        self._cursor = batch.cursor
-        self._queue.extend(_deliveries(batch))
+        self._caught_up = batch.cursor
+        self._queue.extend(_with_cursor(batch))
         # We have read all that the poller has, if it did not finish a poll since we began. What it reads from
         # here on it offers, as there is no wait before we join.
         if batch.complete and poller.cursor is polled:
             self.joined = True
             poller.joined.add(self)
 
-    def offer(self, batch: list[Delivery]) -> bool:
+    def offer(self, batch: list[_Read]) -> bool:
         """Add what the poller read; False: this subscriber is too slow and is dropped."""
-        new = [delivery for delivery in batch if not self._has_read(delivery.event)]
+        new = [read for read in batch if not self._has_read(read.what)]
         if len(self._queue) + len(new) > self._queued_max:
             self._dropped = True
         else:
@@ -160,12 +159,12 @@ class Subscription:
         self._more.set()
         return not self._dropped
 
-    def _has_read(self, event: Event | Gap) -> bool:
+    def _has_read(self, what: Event | Gap) -> bool:
         """While catching up, ahead of the poller."""
-        if isinstance(event, Gap):
+        if isinstance(what, Gap):
             return False
-        partition, position = events.place(event)
-        return self._cursor.positions.get(partition, events.NOTHING) >= position
+        partition, position = events.place(what)
+        return self._caught_up.positions.get(partition, events.NOTHING) >= position
 
 
 class _Poller:
@@ -199,17 +198,14 @@ class _Poller:
         batch = await events.read(self._store, self.tenant, self.cursor, _PAGE)
         self.cursor = batch.cursor
         if (batch.events or batch.gap) and self.joined:
-            deliveries = _deliveries(batch)
-            self.joined = {subscription for subscription in self.joined if subscription.offer(deliveries)}
+            read = _with_cursor(batch)
+            self.joined = {subscription for subscription in self.joined if subscription.offer(read)}
         return batch.complete
 
 
-def _deliveries(batch: events.EventBatch) -> list[Delivery]:
+def _with_cursor(batch: events.EventBatch) -> list[_Read]:
     found: list[Event | Gap] = [Gap(), *batch.events] if batch.gap else list(batch.events)
-    deliveries = [Delivery(event, None) for event in found]
-    if deliveries:
-        deliveries[-1] = Delivery(found[-1], batch.cursor.encode())
-    return deliveries
+    return list(map(_Read, found, [*[None] * (len(found) - 1), batch.cursor]))
 
 
 async def _back(store: Store) -> None:

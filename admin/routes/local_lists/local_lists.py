@@ -8,7 +8,7 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin.http import bodies, listing, times
+from admin.http import bodies, times
 from admin.http.listing import Next, Paging
 from admin.http.lookup import keys_of
 from admin.http.openapi import describes
@@ -299,8 +299,8 @@ def _page(entries: Mapping[str, Entry], asked: Paging) -> tuple[tuple[EntryAnswe
     if asked.cursor is not None:
         try:
             after = decode_cursor(asked.cursor).decode()
-        except (BadCursor, UnicodeDecodeError):
-            raise listing.bad_cursor() from None
+        except UnicodeDecodeError:
+            raise BadCursor from None
         tags = [tag for tag in tags if tag > after]
     shown = tags[: asked.limit]
     items = tuple(EntryAnswer(*msgspec.structs.astuple(entries[tag])) for tag in shown)

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from admin.http import times
+from state.paging import BadCursor
 from state.traces import traces
 from state.traces.traces import Direction, Mark, Trace, TraceEntry, Why
 
@@ -82,19 +83,15 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     note: Annotated[str, msgspec.Meta(description="Of a mark.", examples=["1000 Bye, by peer"])]
 
 
-class BadPlace(ValueError):  # noqa: N818  as BadCursor
-    """A cursor that no trace of ours gave."""
-
-
 def encode_cursor(trace: str, place: str) -> str:
     return f"{trace}.{place}"
 
 
 def decode_cursor(cursor: str) -> tuple[str, str]:
-    """Read the trace and the place. Raises BadPlace."""
+    """Read the trace and the place. Raises BadCursor."""
     match = _CURSOR.fullmatch(cursor)
     if match is None:
-        raise BadPlace("This is no cursor of a trace")
+        raise BadCursor("This is no cursor of a trace")
     return match["trace"], match["place"]
 
 

@@ -9,9 +9,8 @@ from quart_schema import tag_blueprint
 
 from admin.http import sse
 from admin.http.openapi import components, describes
-from admin.http.problems import Fault, invalid
 from admin.routes.traces import answers
-from admin.routes.traces.answers import BadPlace, FrameAnswer, frame_answer
+from admin.routes.traces.answers import FrameAnswer, frame_answer
 from admin.routes.traces.traces import found
 from admin.services import Viewers, services
 from state.errors import StateError
@@ -19,7 +18,6 @@ from state.store import Store
 from state.traces import traces
 from state.traces.traces import Trace, TraceEntry
 
-HEARTBEAT_S = sse.HEARTBEAT_S
 POLL_S = 0.25
 SETTLED_MS = 2_000
 """After a trace's end what its gateway had still to write has come."""
@@ -49,7 +47,7 @@ async def stream_trace(tenant: str, charge_point: str) -> Response:
     Without Last-Event-ID it is told from its beginning. The stream ends with the trace. A comment line is
     sent every ten seconds if nothing happens.
     """
-    of, place = _resume()
+    of, place = sse.resume(answers.decode_cursor) or ("", "")
     trace = await found(tenant, charge_point)
     if request.method == "HEAD":
         return sse.response(b"")
@@ -114,10 +112,10 @@ async def _blocks(
             if blocks:
                 spoke = now
                 yield b"".join(blocks)
-            elif now - spoke >= HEARTBEAT_S:
+            elif now - spoke >= sse.HEARTBEAT_S:
                 spoke = now
                 yield sse.STILL_HERE
-            if now - checked >= HEARTBEAT_S:
+            if now - checked >= sse.HEARTBEAT_S:
                 checked = now
                 if not await key_stands():
                     reading.over = sse.KEY_GONE
@@ -132,14 +130,3 @@ async def _blocks(
 
 def _is_settled(store: Store, trace: Trace) -> bool:
     return trace.ended_ms is not None and store.server_time_ms() > trace.ended_ms + SETTLED_MS
-
-
-def _resume() -> tuple[str, str]:
-    """The trace and the place in it that were seen last, if any."""
-    text = sse.last_event_id()
-    if not text:
-        return "", ""
-    try:
-        return answers.decode_cursor(text)
-    except BadPlace as error:
-        raise invalid(Fault(detail=f"{error}.", parameter="Last-Event-ID")) from None

@@ -6,14 +6,15 @@ import msgspec
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
-from admin.http import bodies, listing
+from admin.http import bodies
 from admin.http.listing import Next, Paging
 from admin.http.openapi import describes
 from admin.http.problems import Problem, not_found
 from admin.routes.traces import answers, files
-from admin.routes.traces.answers import BadPlace, FrameAnswer, TraceAnswer, TraceSettings, trace_answer
+from admin.routes.traces.answers import FrameAnswer, TraceAnswer, TraceSettings, trace_answer
 from admin.services import services
 from state import charge_points
+from state.paging import BadCursor
 from state.traces import traces
 from state.traces.traces import Direction, Trace, TraceEntry
 
@@ -133,12 +134,9 @@ async def list_trace_frames(tenant: str, charge_point: str) -> Response:
         return _file(tenant, charge_point, trace, asked)
     place = ""
     if asked.cursor is not None:
-        try:
-            of, place = answers.decode_cursor(asked.cursor)
-        except BadPlace:
-            raise listing.bad_cursor() from None
+        of, place = answers.decode_cursor(asked.cursor)
         if of != trace.id:
-            raise listing.bad_cursor()
+            raise BadCursor
     return bodies.answer(await _page(tenant, charge_point, trace, asked, place))
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from admin.config import LimitsConfig
-from admin.routes import events as route
+from admin.http import sse
 from state import keys
 from state.events import events
 from state.events.cursor import Cursor
@@ -98,8 +98,8 @@ async def test_ids_come_at_most_once_a_second_and_the_last_is_not_withheld(api: 
 
 
 async def test_a_comment_shows_that_we_live(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert route.HEARTBEAT_S <= 15
-    monkeypatch.setattr(route, "HEARTBEAT_S", 0.2)
+    assert sse.HEARTBEAT_S <= 15
+    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
     with trio.fail_after(5):
         async with stream(api) as listening:
             while not (await listening.line()).startswith(":"):
@@ -107,7 +107,7 @@ async def test_a_comment_shows_that_we_live(api: Api, monkeypatch: pytest.Monkey
 
 
 async def test_a_stream_ends_with_its_key(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(route, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
     made = await api_keys.create(api.store, PEPPER, "soon gone", [TENANT])
     with trio.fail_after(5):
         async with stream(api, Authorization=f"Bearer {made.secret}") as listening:

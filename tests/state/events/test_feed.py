@@ -27,15 +27,14 @@ async def feed(store: Store, nursery: trio.Nursery) -> AsyncIterator[Feed]:
         yield feed
 
 
-async def take(subscription: Subscription, count: int) -> tuple[dict[str, list[int]], str | None]:
-    """The numbers of the next events by charge point, and the last cursor that came with them."""
-    found, cursor = defaultdict(list), None
+async def take(subscription: Subscription, count: int) -> dict[str, list[int]]:
+    """The numbers of the next events by charge point."""
+    found = defaultdict(list)
     for _ in range(count):
-        delivery = await anext(subscription)
-        assert isinstance(delivery.event, Event)
-        found[delivery.event.charge_point].append(int(bytes(delivery.event.data)))
-        cursor = delivery.cursor or cursor
-    return found, cursor
+        event = await anext(subscription)
+        assert isinstance(event, Event)
+        found[event.charge_point].append(int(bytes(event.data)))
+    return found
 
 
 async def nobody_polls(feed: Feed) -> None:
@@ -52,7 +51,7 @@ async def test_from_now_to_everybody(store: Store, feed: Feed) -> None:
         await emit(store, one, 6, 8)
         await emit(store, two, 1)
         for subscription in (first, second):
-            assert (await take(subscription, 4))[0] == {one.id: [6, 7, 8], two.id: [1]}
+            assert await take(subscription, 4) == {one.id: [6, 7, 8], two.id: [1]}
     assert feed.subscribers == 0
 
 
@@ -60,21 +59,19 @@ async def test_resumes_behind_its_cursor(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as subscription:
         await emit(store, keys, 1, 3)
-        _, cursor = await take(subscription, 3)
-    assert cursor is not None
+        await take(subscription, 3)
     await emit(store, keys, 4, 60)
-    async with feed.subscribe(TENANT, Cursor.parse(cursor)) as subscription:
+    async with feed.subscribe(TENANT, subscription.cursor) as subscription:
         await emit(store, keys, 61)
-        assert (await take(subscription, 58))[0] == {keys.id: list(range(4, 62))}
-        # What it says of itself is as good.
-        own = subscription.cursor()
+        assert await take(subscription, 58) == {keys.id: list(range(4, 62))}
+        before = Cursor.parse(subscription.cursor.encode())
         await emit(store, keys, 0, 1)
         await take(subscription, 1)
-        between = subscription.cursor()
-    async with feed.subscribe(TENANT, Cursor.parse(between)) as subscription:
-        assert (await take(subscription, 2))[0][keys.id][-1] == 1
-    async with feed.subscribe(TENANT, Cursor.parse(own)) as subscription:
-        assert (await take(subscription, 2))[0] == {keys.id: [0, 1]}
+        between = Cursor.parse(subscription.cursor.encode())
+    async with feed.subscribe(TENANT, between) as subscription:
+        assert await take(subscription, 1) == {keys.id: [1]}
+    async with feed.subscribe(TENANT, before) as subscription:
+        assert await take(subscription, 2) == {keys.id: [0, 1]}
 
 
 async def test_joins_in_the_middle_of_a_storm(store: Store, feed: Feed) -> None:
@@ -86,13 +83,13 @@ async def test_joins_in_the_middle_of_a_storm(store: Store, feed: Feed) -> None:
         for number in range(count):
             await emit(store, keys, number)
 
-    async def check(cursor: str) -> None:
-        async with feed.subscribe(TENANT, Cursor.parse(cursor)) as subscription:
-            found, _ = await take(subscription, count * len(charge_points))
+    async def check(cursor: Cursor) -> None:
+        async with feed.subscribe(TENANT, cursor) as subscription:
+            found = await take(subscription, count * len(charge_points))
             assert found == {keys.id: list(range(count)) for keys in charge_points}
 
     async with feed.subscribe(TENANT) as subscription, trio.open_nursery() as nursery:
-        begin = subscription.cursor()
+        begin = subscription.cursor
         for keys in charge_points:
             nursery.start_soon(write, keys)
         for _ in range(6):
@@ -116,7 +113,7 @@ async def test_impatience_loses_nothing(store: Store, feed: Feed) -> None:
             patience_s *= 1.05
             with trio.move_on_after(patience_s):
                 while True:
-                    found += (await take(subscription, 1))[0][keys.id]
+                    found += (await take(subscription, 1))[keys.id]
     assert found == list(range(200))
 
 
@@ -124,7 +121,7 @@ async def test_the_slow_one_is_dropped_and_the_others_are_not(store: Store, feed
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as slow, feed.subscribe(TENANT) as quick:
         await emit(store, keys, 0)
-        assert (await take(slow, 1))[0] == (await take(quick, 1))[0] == {keys.id: [0]}
+        assert await take(slow, 1) == await take(quick, 1) == {keys.id: [0]}
         await join(store, keys, slow, quick)
         for first in range(100, 800, 100):
             await emit(store, keys, first, first + 99)
@@ -132,7 +129,7 @@ async def test_the_slow_one_is_dropped_and_the_others_are_not(store: Store, feed
         with pytest.raises(Lagging, match="more than 600 events"):
             await take(slow, 701)
         await emit(store, keys, 1000)
-        assert (await take(quick, 1))[0] == {keys.id: [1000]}
+        assert await take(quick, 1) == {keys.id: [1000]}
 
 
 async def join(store: Store, keys: ChargePointKeys, *subscriptions: Subscription) -> None:
@@ -147,10 +144,11 @@ async def test_a_gap_is_told(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     await emit(store, keys, 1)
     async with feed.subscribe(TENANT, Cursor(0, {})) as subscription:
-        assert (await anext(subscription)).event == Gap()
-        found, cursor = await take(subscription, 1)
-        assert found == {keys.id: [1]}
-        assert cursor is not None
+        begin = subscription.cursor
+        assert await anext(subscription) == Gap()
+        assert subscription.cursor is begin  # A client that breaks off here is told of the gap again.
+        assert await take(subscription, 1) == {keys.id: [1]}
+        assert subscription.cursor is not begin
 
 
 async def test_nothing_is_asked_when_nobody_listens(store: Store, feed: Feed) -> None:
@@ -182,14 +180,14 @@ async def test_goes_on_where_it_was_after_a_break(store: Store, feed: Feed, valk
         valkey.pause()
 
         async def catch_up() -> None:
-            assert (await take(catching_up, 40))[0] == {keys.id: list(range(1, 41))}
+            assert await take(catching_up, 40) == {keys.id: list(range(1, 41))}
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(catch_up)
             await trio.sleep(POLL_S * 5)  # So that both have asked: what is in flight at a break fails.
             valkey.kill()
             valkey.start()
-            assert (await take(polled, 39))[0] == {keys.id: list(range(2, 41))}
+            assert await take(polled, 39) == {keys.id: list(range(2, 41))}
 
 
 async def test_joins_only_what_it_has_overtaken(
@@ -213,4 +211,4 @@ async def test_joins_only_what_it_has_overtaken(
 
         monkeypatch.setattr(events, "read", slow_read)
         async with feed.subscribe(TENANT, begin) as subscription:
-            assert (await take(subscription, 1))[0] == {keys.id: [7]}
+            assert await take(subscription, 1) == {keys.id: [7]}

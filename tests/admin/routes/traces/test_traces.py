@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from admin.config import LimitsConfig
-from admin.routes.traces import stream as trace_stream
+from admin.http import sse
 from state import keys
 from state.keys import ChargePointKeys
 from state.store import Store
@@ -228,7 +228,7 @@ async def test_a_stream_ends_when_the_trace_is_deleted(api: Api) -> None:
 
 
 async def test_life_and_keys(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_stream, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
     await start(api)
     made = await api_keys.create(api.store, PEPPER, "soon gone", [TENANT])
     headers = {"Authorization": f"Bearer {made.secret}"}
