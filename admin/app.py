@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from functools import partial
 
 import structlog
 from quart import Response, g, request
@@ -32,7 +33,7 @@ from admin.routes import (
     unmatched,
 )
 from admin.routes.charging_profiles import charging_profiles, composite_schedules
-from admin.routes.local_lists import local_lists, updates
+from admin.routes.local_lists import accepted, local_lists, updates
 from admin.routes.traces import stream, traces
 from admin.services import Services
 from state.paging import BadCursor
@@ -47,6 +48,7 @@ ROUTES = (
     charging_profiles,
     composite_schedules,
     local_lists,
+    accepted,
     updates,
     id_tags,
     transactions,
@@ -84,7 +86,7 @@ def create_app(services: Services, limits: LimitsConfig | None = None) -> Applic
     problems.install(app)
     app.register_error_handler(BadCursor, listing.refuse_cursor)
     app.before_request(_begin)
-    app.before_request(_check)
+    app.before_request(partial(_check, services))
     app.after_request(_end)
     for module in ROUTES:
         app.register_blueprint(module.blueprint)
@@ -128,12 +130,12 @@ async def _begin() -> None:
     g.began = time.monotonic()
 
 
-async def _check() -> None:
+async def _check(services: Services) -> None:
     if request.http_version.startswith("2"):  # Hypercorn offers it on clear text whatever its settings say.
         raise Problem(505, "http-version-not-supported", "This API speaks HTTP/1.1.")
     names.check_path(request.path)
     if request.routing_exception is None:  # Else 404 or 405 follow; what routes there are is public.
-        await auth.authorise()
+        await auth.authorise(services)
 
 
 async def _end(response: Response) -> Response:

@@ -27,6 +27,11 @@ class Services:
 
 
 def services() -> Services:
+    """For views; what they call gets it as an argument."""
     found = current_app.extensions["csms"]
     assert isinstance(found, Services)  # noqa: S101  create_app put it there
     return found
+
+
+def current_store() -> Store:
+    return services().store

@@ -13,6 +13,13 @@ PROBLEMS = {
 }
 
 
+class TimeoutQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    timeout: Annotated[
+        float,
+        msgspec.Meta(ge=1, le=600, description="Seconds that the charge point has for each of its answers."),
+    ] = 30.0
+
+
 class WaitQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait: Annotated[
         Annotated[float, msgspec.Meta(ge=0, le=600)] | None,

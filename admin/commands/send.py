@@ -1,7 +1,7 @@
 """Have a charge point do something and wait for it: what every route that sends a command goes through."""
 
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import trio
@@ -10,20 +10,20 @@ from quart import Response
 from admin.commands import preconditions
 from admin.commands.answer import CommandAnswer, CommandError, answer_of
 from admin.commands.warnings import View, warnings_for
-from admin.http import bodies
-from admin.http.lookup import known
+from admin.http import bodies, lookup
 from admin.http.problems import Problem, store_away
-from admin.services import services
+from admin.services import Services
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import shorten
 from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.protocol import UNREADABLE
 from state import commands
-from state.commands import Command, Conflict, Submitted
+from state.commands import Command, Conflict
 from state.commands.record import PAYLOAD_BYTES_MAX
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox, leases
+from state.store import Store
 
 REREAD_S = 1.0
 REREAD_MAX_S = 5.0
@@ -31,6 +31,21 @@ REREAD_MAX_S = 5.0
 WAITING_MAX = 2_000
 """Requests of this process that wait at once, some 90 MB; one more is answered 202 without waiting."""
 _WAITING = frozenset({"queued", "sent"})
+_NO_ANSWER = (504, "deadline-passed", "The deadline has passed without an answer.")
+_FAILURES = {
+    "queued": _NO_ANSWER,
+    "sent": _NO_ANSWER,
+    "timeout": _NO_ANSWER,
+    "expired": (504, "deadline-passed", "The deadline passed before the command was sent."),
+    "unknown": (
+        504,
+        "outcome-unknown",
+        "Our node died after sending; the charge point may have acted on it.",
+    ),
+    "offline": (409, "offline", "The charge point is offline; nothing was sent."),
+    "busy": (429, "busy", "Too many commands wait for this charge point; nothing was sent."),
+}
+"""What an end without an answer is answered with: status, kind and detail."""
 
 # Charge points may write numbers that no float can hold.
 _read = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
@@ -39,10 +54,19 @@ type WaitFor = Literal["answer", "transaction"]
 
 
 class Sent(NamedTuple):
-    """How far the command had got when we stopped to wait."""
+    """How far the command had got when we stopped to wait.
+
+    `is_over`: there is nothing more to wait for. `is_overdue`: its deadline has passed.
+    """
 
     command: Command
     warnings: tuple[str, ...]
+    is_over: bool
+    is_overdue: bool
+
+    @property
+    def answer(self) -> CommandAnswer:
+        return answer_of(self.command, self.warnings)
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -52,6 +76,7 @@ class Sent(NamedTuple):
 
 
 async def send(
+    services: Services,
     tenant: str,
     charge_point: str,
     request: Message,
@@ -66,60 +91,77 @@ async def send(
     Raises Problem: 404, 409 for what must not be sent, 422 for a key that was used otherwise or too
     large a payload, 503.
     """
-    held, action = services(), actions.OF_REQUEST[type(request)].name
-    record = await known(tenant, charge_point)
+    store, action = services.store, actions.OF_REQUEST[type(request)].name
+    record = await lookup.charge_point(store, tenant, charge_point)
     try:
         preconditions.check(action, request, record)
     except Problem:
         # A repeat sends nothing, whatever was answered since: it asks what became of the command.
         key = idempotency_key
-        if key is None or await commands.under_key(held.store, tenant, charge_point, key) is None:
+        if key is None or await commands.under_key(store, tenant, charge_point, key) is None:
             raise
-    warnings = await warnings_for(request, View(held.store, record))
+    warnings = await warnings_for(request, View(store, record))
+    submitted = await commands.submit(
+        store,
+        tenant,
+        charge_point,
+        action=action,
+        payload=_encode(request),
+        ttl_ms=round(timeout_s * 1000),
+        reply_to=services.inbox.incarnation,
+        idempotency_key=idempotency_key,
+    )
+    if isinstance(submitted, Conflict):
+        raise Problem(
+            422,
+            "idempotency-key-reused",
+            "This Idempotency-Key was used for another action or body; take a new one.",
+            members={"id": submitted.command_id},
+        )
+    wait_s = timeout_s if wait_s is None else wait_s
+    if services.inbox.waiting >= WAITING_MAX:
+        wait_s = 0.0
+    to_the_end = submitted.fresh and wait_s >= timeout_s
+    command = await _follow(services, submitted.command, wait_s, wait_for, to_the_end=to_the_end)
+    overdue = store.server_time_ms() >= command.deadline_ms
+    return Sent(command, warnings, is_over=_is_over(command, wait_for), is_overdue=overdue)
+
+
+def is_finished(sent: Sent) -> bool:
+    """Whether the charge point has answered, or False if it may yet. Raises Problem for any other end."""
+    status = sent.command.status
+    if status == "answered":
+        return sent.is_over
+    if status in _WAITING and not sent.is_overdue:
+        return False
+    raise _call_error(sent.answer) if status == "error" else _failure(sent.answer)
+
+
+def respond(sent: Sent) -> Response:
+    """Answer the request that sent it: 200, or 202 for "not yet". Raises Problem as `is_finished`."""
+    return bodies.answer(sent.answer, 200 if is_finished(sent) else 202)
+
+
+def _encode(request: Message) -> bytes:
     payload = actions.encode(request)
     if len(payload) > PAYLOAD_BYTES_MAX:
         detail = (
             f"A command's payload has at most {PAYLOAD_BYTES_MAX:,} bytes; this one has {len(payload):,}."
         )
         raise Problem(422, "payload-too-large", detail)
-    submitted = await commands.submit(
-        held.store,
-        tenant,
-        charge_point,
-        action=action,
-        payload=payload,
-        ttl_ms=round(timeout_s * 1000),
-        reply_to=held.inbox.incarnation,
-        idempotency_key=idempotency_key,
-    )
-    match submitted:
-        case Conflict():
-            raise Problem(
-                422,
-                "idempotency-key-reused",
-                "This Idempotency-Key was used for another action or body; take a new one.",
-                members={"id": submitted.command_id},
-            )
-        case Submitted(command):
-            if wait_s is None:
-                wait_s = timeout_s
-            if held.inbox.waiting >= WAITING_MAX:
-                wait_s = 0.0
-            to_the_end = submitted.fresh and wait_s >= timeout_s
-            return Sent(await _waited(command, wait_s, wait_for, to_the_end=to_the_end), warnings)
-        case _:
-            assert_never(submitted)
+    return payload
 
 
-async def _waited(command: Command, wait_s: float, wait_for: WaitFor, *, to_the_end: bool) -> Command:
+async def _follow(
+    services: Services, command: Command, wait_s: float, wait_for: WaitFor, *, to_the_end: bool
+) -> Command:
     """Wait until there is nothing more to wait for, or `wait_s` have passed. Raises Problem (503).
 
     `to_the_end`: for the answer as long as its deadline says, by the store's clock and not by ours.
     """
-    store = services().store
+    store, pause_s = services.store, REREAD_S
     until = trio.current_time() + wait_s
-    pause_s = REREAD_S
-    with services().inbox.listen_for(command.id) as wake:
+    with services.inbox.listen_for(command.id) as wake:
         while True:
             now, away = trio.current_time(), False
             try:
@@ -127,7 +169,7 @@ async def _waited(command: Command, wait_s: float, wait_for: WaitFor, *, to_the_
                 command = await commands.get(store, command.tenant, command.id) or command
             except StoreUnavailable:
                 away = True
-            if _ended(command, wait_for):
+            if _is_over(command, wait_for):
                 return command
             left_s = until - now
             if command.status in _WAITING:
@@ -142,10 +184,10 @@ async def _waited(command: Command, wait_s: float, wait_for: WaitFor, *, to_the_
             pause_s = min(pause_s * 1.5, REREAD_MAX_S)
             if command.status == "queued":
                 with suppress(StoreUnavailable):
-                    await _wake_again(command)
+                    await _wake_again(store, command)
 
 
-def _ended(command: Command, wait_for: WaitFor) -> bool:
+def _is_over(command: Command, wait_for: WaitFor) -> bool:
     if command.status in _WAITING:
         return False
     if wait_for == "answer" or command.status != "answered" or command.transaction is not None:
@@ -153,12 +195,12 @@ def _ended(command: Command, wait_for: WaitFor) -> bool:
     return command.response is None or _read(command.response).get("status") != "Accepted"
 
 
-async def _wake_again(command: Command) -> None:
+async def _wake_again(store: Store, command: Command) -> None:
     """Nobody has taken it for a second: a wake-up was lost, or the session has left, or its node died.
 
     Or it waits behind others, of a charge point that does not answer: then there is nobody to wake.
     """
-    store, keys = services().store, ChargePointKeys(command.tenant, command.charge_point)
+    keys = ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.get_holding(store, command.tenant, command.charge_point)
     node = None if held is None or not held.online else held.node
     if node is not None:
@@ -169,70 +211,22 @@ async def _wake_again(command: Command) -> None:
     await commands.settle(store, keys, command.id, status="offline")
 
 
-def outcome(sent: Sent, wait_for: WaitFor = "answer") -> Response:
-    """Answer the request that sent it: 200, 202 for "not yet", or a problem with the command in it."""
-    command = sent.command
-    answer = answer_of(command, sent.warnings)
-    match command.status:
-        case "answered":
-            return bodies.answer(answer, 200 if _ended(command, wait_for) else 202)
-        case "queued" | "sent":
-            if services().store.server_time_ms() < command.deadline_ms:
-                return bodies.answer(answer, 202)
-            raise _problem(504, "deadline-passed", "The deadline has passed without an answer.", answer)
-        case "error":
-            error = answer.error or CommandError(code="GenericError")
-            raise _problem(
-                502,
-                "call-error",
-                _told(error),
-                answer,
-                error=error,
-            )
-        case "offline":
-            raise _problem(409, "offline", "The charge point is offline; nothing was sent.", answer)
-        case "busy":
-            raise _problem(
-                429,
-                "busy",
-                "Too many commands wait for this charge point; nothing was sent.",
-                answer,
-                headers={"Retry-After": "5"},
-            )
-        case "expired":
-            raise _problem(504, "deadline-passed", "The deadline passed before the command was sent.", answer)
-        case "timeout":
-            raise _problem(504, "deadline-passed", "The deadline has passed without an answer.", answer)
-        case "unknown":
-            raise _problem(
-                504,
-                "outcome-unknown",
-                "Our node died after sending; the charge point may have acted on it.",
-                answer,
-            )
-        case _:
-            assert_never(command.status)
+def _failure(answer: CommandAnswer) -> Problem:
+    status, kind, detail = _FAILURES[answer.status]
+    headers = {"Retry-After": "5"} if status == 429 else None
+    return Problem(status, kind, detail, headers=headers, members={"id": answer.id, "command": answer})
 
 
-def _told(error: CommandError) -> str:
+def _call_error(answer: CommandAnswer) -> Problem:
+    error = answer.error or CommandError(code="GenericError")
+    members = {"id": answer.id, "command": answer, **msgspec.structs.asdict(error)}
+    return Problem(502, "call-error", _explain(error), members=members)
+
+
+def _explain(error: CommandError) -> str:
     """A charge point may leave a code out, or write a novel; and what we cannot read was no error of its."""
     if error.description.startswith(UNREADABLE):
         return f"The charge point's answer cannot be read: {error.description.removeprefix(UNREADABLE)}."
     if not error.code.strip():
         return "The charge point answered with an error that has no code."
     return f"The charge point answered with the error {shorten(error.code, 50)}."
-
-
-def _problem(
-    status: int,
-    kind: str,
-    detail: str,
-    answer: CommandAnswer,
-    *,
-    error: CommandError | None = None,
-    headers: dict[str, str] | None = None,
-) -> Problem:
-    members: dict[str, Any] = {"id": answer.id, "command": answer}
-    if error is not None:
-        members |= {"code": error.code, "description": error.description, "details": error.details}
-    return Problem(status, kind, detail, headers=headers, members=members)

@@ -2,8 +2,8 @@
 
 from quart import g, request
 
-from admin.http.problems import Problem, not_found
-from admin.services import services
+from admin.http.problems import Problem, must_exist, not_found
+from admin.services import Services
 from state.tenants import api_keys, tenants
 from state.tenants.api_keys import ApiKey
 
@@ -11,21 +11,18 @@ SECRET_BYTES = 200
 _PUBLIC = frozenset({"openapi"})
 
 
-async def authorise() -> None:
+async def authorise(services: Services) -> None:
     """Stand before every route. Raises Problem: 401 for the key, 404 for a tenant unknown or foreign."""
     if request.endpoint in _PUBLIC:
         return
-    g.api_key = await verify(secret())
+    g.api_key = await verify(services, secret())
     tenant = (request.view_args or {}).get("tenant")
     if tenant is None:
         return
     if not allows(g.api_key, tenant):
         raise not_found("tenant")
-    if request.endpoint == "tenants.put_tenant":
-        return
-    g.tenant = await tenants.get(services().store, tenant)
-    if g.tenant is None:
-        raise not_found("tenant")
+    if request.endpoint != "tenants.put_tenant":
+        g.tenant = must_exist(await tenants.get(services.store, tenant), "tenant")
 
 
 def secret() -> str:
@@ -38,11 +35,11 @@ def secret() -> str:
     return token.strip()
 
 
-async def verify(given: str) -> ApiKey:
+async def verify(services: Services, given: str) -> ApiKey:
     """Look the key up. Raises Problem (401)."""
     key = None
     if len(given) <= SECRET_BYTES and given.isascii():
-        key = await api_keys.verify(services().store, services().pepper, given)
+        key = await api_keys.verify(services.store, services.pepper, given)
     if key is None:
         raise _unauthorised("The API key is unknown or has been revoked.")
     return key

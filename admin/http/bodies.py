@@ -1,12 +1,14 @@
 """What comes in and goes out as JSON: read strictly, each fault with its place, written without detours."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from quart import Response, request
 
 from admin.http.explain import fault_in
 from admin.http.problems import Fault, Problem
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

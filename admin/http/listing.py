@@ -18,6 +18,8 @@ Next = Annotated[
     msgspec.Meta(description="Give it as `cursor` for the next page; null: this was the last one."),
 ]
 
+AllInOne = Annotated[None, msgspec.Meta(description="Always null: all are in one page.")]
+
 
 class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Limit = 100

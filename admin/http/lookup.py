@@ -1,21 +1,29 @@
-"""The charge point that a path names, or a 404."""
+"""What a path names, or a 404."""
 
-from admin.http.problems import not_found
-from admin.services import services
+import re
+
+from admin.http.problems import must_exist, not_found
 from state import charge_points
 from state.charge_points import ChargePoint
 from state.keys import ChargePointKeys
+from state.store import Store
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
-async def known(tenant: str, charge_point: str) -> ChargePoint:
+async def charge_point(store: Store, tenant: str, id_: str) -> ChargePoint:
     """Raises Problem (404)."""
-    found = await charge_points.get(services().store, tenant, charge_point)
-    if found is None:
-        raise not_found("charge point")
-    return found
+    return must_exist(await charge_points.get(store, tenant, id_), "charge point")
 
 
-async def keys_of(tenant: str, charge_point: str) -> ChargePointKeys:
+async def charge_point_keys(store: Store, tenant: str, id_: str) -> ChargePointKeys:
     """Raises Problem (404)."""
-    await known(tenant, charge_point)
-    return ChargePointKeys(tenant, charge_point)
+    await charge_point(store, tenant, id_)
+    return ChargePointKeys(tenant, id_)
+
+
+def number(text: str, what: str) -> int:
+    """Raises Problem (404)."""
+    if not _NUMBER.fullmatch(text):
+        raise not_found(what)
+    return int(text)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from quart import Blueprint
+from quart_schema import tag_blueprint
 from quart_schema.openapi import OpenAPIProvider
 from quart_schema.validation import DataSource
 from werkzeug.routing.converters import BaseConverter
@@ -46,6 +48,13 @@ PARTS = {
     "action": "OCPP 1.6 action that a central system may ask for.",
 }
 _CHOICES: dict[str, dict[str, Any]] = {"action": {"type": "string", "enum": [*COMMANDS]}}
+
+
+def new_blueprint(name: str, tag: str) -> Blueprint:
+    """Make the blueprint of one file of routes; `tag` is where the document lists them."""
+    blueprint = Blueprint(name, __name__)
+    tag_blueprint(blueprint, [tag])
+    return blueprint
 
 
 def describes[View: Callable[..., Any]](**extra: Any) -> Callable[[View], View]:

@@ -72,6 +72,13 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not-found", f"There is no such {what}.")
 
 
+def must_exist[Found](found: Found | None, what: str) -> Found:
+    """Raise Problem (404) for None, and for the False of a step that found nothing to delete."""
+    if found is None or found is False:
+        raise not_found(what)
+    return found
+
+
 def invalid(fault: Fault) -> Problem:
     return Problem(422, "invalid-request", fault.detail, errors=[fault])
 
@@ -87,8 +94,8 @@ def store_away(**members: Any) -> Problem:
 
 
 @contextmanager
-def telling(**members: Any) -> Iterator[None]:
-    """Whatever problem ends the block also says this, such as what was done until then."""
+def add_to_problem(**members: Any) -> Iterator[None]:
+    """Add to whatever problem ends the block, for instance what was done until then."""
     try:
         yield
     except Problem as problem:

@@ -7,7 +7,7 @@ from quart import Response, request
 
 from admin.http import auth
 from admin.http.problems import Fault, Problem, invalid
-from admin.services import services
+from admin.services import Services
 from state.errors import StateError
 from state.tenants import api_keys, tenants
 
@@ -61,17 +61,17 @@ def response(blocks: AsyncGenerator[bytes] | bytes) -> Response:
     return made
 
 
-def key_stands(tenant: str) -> Callable[[], Awaitable[bool]]:
+def key_stands(services: Services, tenant: str) -> Callable[[], Awaitable[bool]]:
     """Look at the key again with each heartbeat: a stream lives for days."""
-    held, secret = services(), auth.secret()
+    secret = auth.secret()
 
     async def stands() -> bool:
         try:
-            key = await api_keys.verify(held.store, held.pepper, secret)
+            key = await api_keys.verify(services.store, services.pepper, secret)
             return (
                 key is not None
                 and auth.allows(key, tenant)
-                and await tenants.get(held.store, tenant) is not None
+                and await tenants.get(services.store, tenant) is not None
             )
         except StateError:
             return True  # Nothing is known to be wrong; and nothing new can be read either.

@@ -3,34 +3,27 @@
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_response
 
 from admin.commands import send
 from admin.commands.answer import CommandAnswer
 from admin.commands.query import PROBLEMS, DeleteQuery, WaitQuery
-from admin.http import bodies, times
+from admin.http import bodies, lookup, times
 from admin.http.listing import Next
-from admin.http.lookup import keys_of, known
-from admin.http.openapi import describes
-from admin.http.problems import not_found
-from admin.services import services
+from admin.http.openapi import describes, new_blueprint
+from admin.http.problems import must_exist
+from admin.http.records import convert, convert_all
+from admin.services import current_store, services
 from gateway.ocpp16.messages.security import (
     CertificateHashData,
     DeleteCertificate,
     GetInstalledCertificateIds,
 )
 from state.features import certificates
-from state.features.certificates import (
-    CertificateHash,
-    Certificates,
-    CertificateType,
-    HashAlgorithm,
-    InstalledCertificate,
-)
+from state.features.certificates import CertificateHash, Certificates, CertificateType, HashAlgorithm
 
-blueprint = Blueprint("certificates", __name__)
-tag_blueprint(blueprint, ["Security"])
+blueprint = new_blueprint("certificates", "Security")
 
 
 class RefreshQuery(WaitQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,18 +93,18 @@ _BASE = f"{_OF_CHARGE_POINT}/certificates"
 @document_response(CertificatesAnswer)
 async def list_certificates(tenant: str, charge_point: str) -> Response:
     """List the certificates in a charge point, as it last reported them."""
-    await known(tenant, charge_point)
-    found = await certificates.read(services().store, tenant, charge_point)
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    found = await certificates.read(current_store(), tenant, charge_point)
     items = tuple(
-        CertificateList(
+        convert(
+            listing,
+            CertificateList,
             certificate_type=certificate_type,
-            read_at=times.maybe_text(listing.read_ms),
-            out_of_date=listing.out_of_date,
             certificates=tuple(_certificate(one, found) for one in listing.hash_data),
         )
         for certificate_type, listing in found.listings.items()
     )
-    return bodies.answer(CertificatesAnswer(items, None, tuple(map(_installed, found.installed))))
+    return bodies.answer(CertificatesAnswer(items, None, convert_all(found.installed, InstalledAnswer)))
 
 
 @blueprint.post(f"{_BASE}/refresh")
@@ -122,14 +115,10 @@ async def list_certificates(tenant: str, charge_point: str) -> Response:
 async def refresh_certificates(tenant: str, charge_point: str) -> Response:
     """Ask a charge point which certificates of one type it has (GetInstalledCertificateIds)."""
     asked = bodies.query(RefreshQuery)
-    sent = await send.send(
-        tenant,
-        charge_point,
-        GetInstalledCertificateIds(certificate_type=asked.type),
-        timeout_s=asked.timeout,
-        wait_s=asked.wait,
+    request = GetInstalledCertificateIds(certificate_type=asked.type)
+    return send.respond(
+        await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
     )
-    return send.outcome(sent)
 
 
 @blueprint.delete(f"{_BASE}/<name:certificate>")
@@ -144,27 +133,19 @@ async def delete_certificate(tenant: str, charge_point: str, certificate: str) -
     With exactly the hash data that it reported. Look at `response` for whether it did. 204 answers
     `only_here`.
     """
-    asked, keys = bodies.query(DeleteQuery), await keys_of(tenant, charge_point)
-    found = (await certificates.read(services().store, tenant, charge_point)).find(certificate)
-    if found is None:
-        raise not_found("certificate among those that the charge point reported")
+    asked, store = bodies.query(DeleteQuery), current_store()
+    keys = await lookup.charge_point_keys(store, tenant, charge_point)
+    found = must_exist(
+        (await certificates.read(store, tenant, charge_point)).find(certificate),
+        "certificate among those that the charge point reported",
+    )
     if asked.only_here:
-        await certificates.record_deleted(services().store, keys, found)
+        await certificates.record_deleted(store, keys, found)
         return bodies.no_content()
-    hash_data = CertificateHashData(
-        hash_algorithm=found.hash_algorithm,
-        issuer_name_hash=found.issuer_name_hash,
-        issuer_key_hash=found.issuer_key_hash,
-        serial_number=found.serial_number,
+    request = DeleteCertificate(certificate_hash_data=convert(found, CertificateHashData))
+    return send.respond(
+        await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
     )
-    sent = await send.send(
-        tenant,
-        charge_point,
-        DeleteCertificate(certificate_hash_data=hash_data),
-        timeout_s=asked.timeout,
-        wait_s=asked.wait,
-    )
-    return send.outcome(sent)
 
 
 @blueprint.get(f"{_OF_CHARGE_POINT}/certificate-request")
@@ -174,49 +155,25 @@ async def get_certificate_request(tenant: str, charge_point: str) -> Response:
 
     Have it signed, then send the chain with the command CertificateSigned.
     """
-    found = await certificates.get_request(services().store, tenant, charge_point)
-    if found is None:
-        raise not_found("certificate request")
-    return bodies.answer(
-        CertificateRequestAnswer(
-            csr=found.csr,
-            subject=found.subject,
-            key=found.key,
-            received_at=times.text(found.received_ms),
-        )
-    )
+    found = await certificates.get_request(current_store(), tenant, charge_point)
+    return bodies.answer(convert(must_exist(found, "certificate request"), CertificateRequestAnswer))
 
 
 @blueprint.delete(f"{_OF_CHARGE_POINT}/certificate-request")
 @document_response(None, 204)
 async def forget_certificate_request(tenant: str, charge_point: str) -> Response:
     """Forget what a charge point wants signed, because it was settled. The charge point is told nothing."""
-    keys = await keys_of(tenant, charge_point)
-    if not await certificates.forget_request(services().store, keys):
-        raise not_found("certificate request")
+    keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
+    must_exist(await certificates.forget_request(current_store(), keys), "certificate request")
     return bodies.no_content()
 
 
-def _certificate(hash_data: CertificateHash, known_here: Certificates) -> CertificateAnswer:
-    of = next((one for one in known_here.installed if one.of(hash_data)), None)
-    return CertificateAnswer(
-        id=hash_data.id,
-        hash_algorithm=hash_data.hash_algorithm,
-        issuer_name_hash=hash_data.issuer_name_hash,
-        issuer_key_hash=hash_data.issuer_key_hash,
-        serial_number=hash_data.serial_number,
+def _certificate(hash_data: CertificateHash, known: Certificates) -> CertificateAnswer:
+    of = next((one for one in known.installed if one.of(hash_data)), None)
+    return convert(
+        hash_data,
+        CertificateAnswer,
         subject=None if of is None else of.subject,
         not_before=None if of is None else times.maybe_text(of.not_before_ms),
         not_after=None if of is None else times.maybe_text(of.not_after_ms),
-    )
-
-
-def _installed(one: InstalledCertificate) -> InstalledAnswer:
-    return InstalledAnswer(
-        certificate_type=one.certificate_type,
-        command=one.command,
-        installed_at=times.text(one.installed_ms),
-        subject=one.subject,
-        not_before=times.maybe_text(one.not_before_ms),
-        not_after=times.maybe_text(one.not_after_ms),
     )

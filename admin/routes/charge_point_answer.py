@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from admin.http import times
+from admin.http.records import convert, convert_all
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.charge_points import ChargePoint
 from state.charge_points.connectors import Connector
@@ -99,31 +100,23 @@ class ChargePointAnswer(ChargePointItem, frozen=True, kw_only=True):
 def answer_of(
     found: ChargePoint, holding: Holding | None, of_connectors: Iterable[Connector]
 ) -> ChargePointAnswer:
-    return ChargePointAnswer(**_item(found, holding), connectors=tuple(map(_connector, of_connectors)))
+    return convert(
+        found,
+        ChargePointAnswer,
+        boot=_boot(found),
+        connection=_connection(holding),
+        connectors=convert_all(of_connectors, ConnectorAnswer),
+    )
 
 
 def item_of(found: ChargePoint, holding: Holding | None) -> ChargePointItem:
-    return ChargePointItem(**_item(found, holding))
+    return convert(found, ChargePointItem, boot=_boot(found), connection=_connection(holding))
 
 
-def _item(found: ChargePoint, holding: Holding | None) -> dict[str, Any]:
-    boot = None
-    if found.boot is not None:
-        boot = BootAnswer(at=times.text(found.booted_ms or 0), status=found.boot_status, data=found.boot)
-    return {
-        "id": found.id,
-        "description": found.description,
-        "strict": found.strict,
-        "origin_allowed": found.origin_allowed,
-        "registration": found.registration,
-        "registration_interval_s": found.registration_interval_s,
-        "heartbeat_interval_s": found.heartbeat_interval_s,
-        "awaiting_release": found.awaiting_release,
-        "registered_at": times.text(found.registered_ms),
-        "auto_registered": found.auto_registered,
-        "boot": boot,
-        "connection": _connection(holding),
-    }
+def _boot(found: ChargePoint) -> BootAnswer | None:
+    if found.boot is None:
+        return None
+    return BootAnswer(at=times.text(found.booted_ms or 0), status=found.boot_status, data=found.boot)
 
 
 def _connection(holding: Holding | None) -> ConnectionAnswer:
@@ -131,26 +124,10 @@ def _connection(holding: Holding | None) -> ConnectionAnswer:
         return ConnectionAnswer(
             online=False, since=None, until=None, node=None, address=None, tls=None, last_seen=None
         )
-    attachment = holding.attachment
-    return ConnectionAnswer(
+    return convert(
+        holding.attachment,
+        ConnectionAnswer,
         online=holding.online,
-        since=times.text(attachment.since_ms),
         until=None if holding.online else times.maybe_text(holding.until_ms),
-        node=attachment.node,
-        address=attachment.address,
-        tls=attachment.tls,
-        last_seen=times.text(max(holding.last_seen_ms or 0, attachment.since_ms)),
-    )
-
-
-def _connector(connector: Connector) -> ConnectorAnswer:
-    return ConnectorAnswer(
-        connector_id=connector.connector_id,
-        status=connector.status,
-        error_code=connector.error_code,
-        info=connector.info,
-        vendor_id=connector.vendor_id,
-        vendor_error_code=connector.vendor_error_code,
-        timestamp=connector.timestamp,
-        received_at=times.text(connector.received_ms),
+        last_seen=times.text(max(holding.last_seen_ms or 0, holding.attachment.since_ms)),
     )

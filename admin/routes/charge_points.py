@@ -3,29 +3,28 @@
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
 from admin.commands import preconditions, send
-from admin.commands.answer import CommandAnswer, answer_of
-from admin.http import bodies
+from admin.commands.answer import CommandAnswer
+from admin.http import bodies, lookup
 from admin.http.listing import Next, Paging
-from admin.http.lookup import known
 from admin.http.names import check_connectable
-from admin.http.openapi import describes
-from admin.http.problems import Problem, not_found
+from admin.http.openapi import describes, new_blueprint
+from admin.http.problems import Problem, must_exist
 from admin.routes import charge_point_answer
 from admin.routes.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
-from admin.services import services
+from admin.services import current_store, services
 from gateway.ocpp16.messages.core import RegistrationStatus
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
 from state import charge_points, keys
 from state.charge_points import Settings, connectors
 from state.nodes import inbox, leases
 from state.nodes.inbox import Disconnect, DisconnectReason, SettingsChanged
+from state.store import Store
 
-blueprint = Blueprint("charge_points", __name__)
-tag_blueprint(blueprint, ["Charge points"])
+blueprint = new_blueprint("charge_points", "Charge points")
 
 
 class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
@@ -118,18 +117,18 @@ async def put_charge_point(tenant: str, charge_point: str) -> Response:
     settings = await bodies.body(ChargePointSettings)
     check_connectable(charge_point, "charge point")
     created = await charge_points.put(
-        services().store, tenant, charge_point, Settings(**msgspec.structs.asdict(settings))
+        current_store(), tenant, charge_point, Settings(**msgspec.structs.asdict(settings))
     )
     if not created:
-        await _tell_settings(tenant, charge_point)
-    return bodies.answer(await _answer(tenant, charge_point), 201 if created else 200)
+        await _tell_settings(current_store(), tenant, charge_point)
+    return bodies.answer(await _answer(current_store(), tenant, charge_point), 201 if created else 200)
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
 @document_response(ChargePointAnswer)
 async def get_charge_point(tenant: str, charge_point: str) -> Response:
     """Read a charge point: boot data, connectors and connection."""
-    return bodies.answer(await _answer(tenant, charge_point))
+    return bodies.answer(await _answer(current_store(), tenant, charge_point))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
@@ -140,9 +139,8 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     Its connection is closed. Where the tenant registers charge points by itself it comes back as a new one
     when it connects again: revoke its token too.
     """
-    store = services().store
-    if not await charge_points.delete(store, tenant, charge_point):
-        raise not_found("charge point")
+    store = current_store()
+    must_exist(await charge_points.delete(store, tenant, charge_point), "charge point")
     # To all: a session may have claimed it a moment ago, elsewhere than where we looked.
     gone = Disconnect(keys.join(tenant, charge_point), DisconnectReason.DELETED)
     await inbox.broadcast(store, gone)
@@ -169,20 +167,18 @@ async def accept_charge_point(tenant: str, charge_point: str) -> Response:
     Its next BootNotification is answered Accepted. It boots after the interval that it was last told, or when
     `trigger` makes it.
     """
-    asked, store = bodies.query(AcceptQuery), services().store
+    asked, store = bodies.query(AcceptQuery), current_store()
     boot = TriggerMessage(requested_message="BootNotification")
     found = await charge_points.get(store, tenant, charge_point)
     if found is not None and asked.trigger:
         preconditions.check("TriggerMessage", boot, found)
-    if not await charge_points.accept(store, tenant, charge_point):
-        raise not_found("charge point")
-    await _tell_settings(tenant, charge_point)
+    must_exist(await charge_points.accept(store, tenant, charge_point), "charge point")
+    await _tell_settings(store, tenant, charge_point)
     command, status = None, 200
     if asked.trigger:
-        sent = await send.send(tenant, charge_point, boot, timeout_s=asked.timeout)
-        status = send.outcome(sent).status_code
-        command = answer_of(sent.command, sent.warnings)
-    now = await _answer(tenant, charge_point)
+        sent = await send.send(services(), tenant, charge_point, boot, timeout_s=asked.timeout)
+        command, status = sent.answer, 200 if send.is_finished(sent) else 202
+    now = await _answer(store, tenant, charge_point)
     return bodies.answer(AcceptAnswer(charge_point=now, command=command), status)
 
 
@@ -194,8 +190,8 @@ async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
 
     It may connect again at once.
     """
-    store = services().store
-    await known(tenant, charge_point)
+    store = current_store()
+    await lookup.charge_point(store, tenant, charge_point)
     holding = await leases.get_holding(store, tenant, charge_point)
     if holding is None or not holding.online or holding.node is None:
         raise _offline()
@@ -215,7 +211,7 @@ async def list_charge_points(tenant: str) -> Response:
     """
     asked = bodies.query(ChargePointQuery)
     page = await charge_points.list_(
-        services().store,
+        current_store(),
         tenant,
         cursor=asked.cursor,
         limit=asked.limit,
@@ -227,9 +223,8 @@ async def list_charge_points(tenant: str) -> Response:
     return bodies.answer(ChargePointPage(items, page.next))
 
 
-async def _tell_settings(tenant: str, charge_point: str) -> None:
+async def _tell_settings(store: Store, tenant: str, charge_point: str) -> None:
     """The session that is open reads them again. If that is lost they count from the next boot or claim."""
-    store = services().store
     holding = await leases.get_holding(store, tenant, charge_point)
     if holding is not None and holding.node is not None:
         await inbox.send(store, holding.node, SettingsChanged(keys.join(tenant, charge_point)))
@@ -239,9 +234,8 @@ def _offline() -> Problem:
     return Problem(409, "offline", "The charge point is offline.")
 
 
-async def _answer(tenant: str, charge_point: str) -> ChargePointAnswer:
-    store = services().store
-    found = await known(tenant, charge_point)
+async def _answer(store: Store, tenant: str, charge_point: str) -> ChargePointAnswer:
+    found = await lookup.charge_point(store, tenant, charge_point)
     holding = await leases.get_holding(store, tenant, charge_point)
     of_connectors = await connectors.list_(store, tenant, charge_point)
     return charge_point_answer.answer_of(found, holding, of_connectors)

@@ -4,23 +4,22 @@ import re
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response, request
-from quart_schema import document_querystring, document_response, tag_blueprint
+from quart import Response, request
+from quart_schema import document_querystring, document_response
 
 from admin.commands import send
 from admin.commands.answer import CommandAnswer, answer_of
 from admin.commands.query import PROBLEMS, WaitQuery
 from admin.commands.send import WaitFor
 from admin.http import actions, bodies
-from admin.http.openapi import describes
-from admin.http.problems import Fault, invalid, not_found
-from admin.services import services
+from admin.http.openapi import describes, new_blueprint
+from admin.http.problems import Fault, invalid, must_exist
+from admin.services import current_store, services
 from state import commands
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
-blueprint = Blueprint("commands", __name__)
-tag_blueprint(blueprint, ["Commands"])
+blueprint = new_blueprint("commands", "Commands")
 
 
 class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +66,7 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
             Fault(detail="Only a RemoteStartTransaction becomes a transaction.", parameter="wait_for")
         )
     sent = await send.send(
+        services(),
         tenant,
         charge_point,
         actions.read(action, bodies.json_object(await bodies.raw_body())),
@@ -75,7 +75,7 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
         wait_for=asked.wait_for,
         idempotency_key=_idempotency_key(),
     )
-    return send.outcome(sent, asked.wait_for)
+    return send.respond(sent)
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/commands/<name:command>")
@@ -85,10 +85,8 @@ async def get_command(tenant: str, command: str) -> Response:
 
     A settled command can be read for 24 hours.
     """
-    found = await commands.get(services().store, tenant, command)
-    if found is None:
-        raise not_found("command")
-    return bodies.answer(answer_of(found))
+    found = await commands.get(current_store(), tenant, command)
+    return bodies.answer(answer_of(must_exist(found, "command")))
 
 
 def _idempotency_key() -> str | None:

@@ -5,24 +5,24 @@ from itertools import batched
 from typing import Annotated, Any
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
 from admin.commands import send
-from admin.commands.answer import CommandAnswer, answer_of
+from admin.commands.answer import CommandAnswer
+from admin.commands.query import PROBLEMS, TimeoutQuery
 from admin.commands.send import Sent
-from admin.http import bodies, times
-from admin.http.lookup import known
-from admin.http.openapi import describes
-from admin.http.problems import Fault, invalid, pointer, telling
-from admin.services import services
+from admin.http import bodies, lookup
+from admin.http.openapi import describes, new_blueprint
+from admin.http.problems import Fault, add_to_problem, invalid, pointer
+from admin.http.records import convert
+from admin.services import current_store, services
 from gateway.ocpp16.configuration_keys import MAX_KEYS
 from gateway.ocpp16.messages.core import ChangeConfiguration, GetConfiguration
 from state.charge_points import configuration
 from state.charge_points.configuration import Configuration, Setting, Source
 
-blueprint = Blueprint("configuration", __name__)
-tag_blueprint(blueprint, ["Configuration"])
+blueprint = new_blueprint("configuration", "Configuration")
 
 AT_ONCE = 100
 KEY_LENGTH = 50  # OCPP 1.6: CiString50Type.
@@ -38,14 +38,6 @@ Changes = Annotated[
         examples=[{"HeartbeatInterval": "60", "MeterValueSampleInterval": "30"}],
     ),
 ]
-Timeout = Annotated[
-    float,
-    msgspec.Meta(ge=1, le=600, description="Seconds that the charge point has for each of its answers."),
-]
-
-
-class TimeoutQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    timeout: Timeout = 30.0
 
 
 class ChangesQuery(TimeoutQuery, frozen=True, forbid_unknown_fields=True):
@@ -128,13 +120,6 @@ class ChangesAnswer(msgspec.Struct, frozen=True):
     changes: tuple[ChangeAnswer, ...]
 
 
-_OF_COMMANDS = {
-    409: "The charge point is offline; nothing was sent.",
-    429: "Too many commands wait for this charge point; nothing was sent. See Retry-After.",
-    502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own. "
-    "Or its answer cannot be read: then they say why.",
-    504: "No answer before the deadline. `id` names the command: a late answer shows there.",
-}
 _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/configuration"
 
 
@@ -146,8 +131,8 @@ async def get_configuration(tenant: str, charge_point: str) -> Response:
     That is what it told when it was last asked or changed; it may have been changed since at the charge point
     itself.
     """
-    await known(tenant, charge_point)
-    return bodies.answer(_answer(await configuration.get(services().store, tenant, charge_point)))
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    return bodies.answer(_answer(await configuration.get(current_store(), tenant, charge_point)))
 
 
 @blueprint.post(f"{_BASE}/refresh")
@@ -155,7 +140,7 @@ async def get_configuration(tenant: str, charge_point: str) -> Response:
 @document_request(WantedKeys)
 @document_response(RefreshAnswer, 200)
 @document_response(CommandAnswer, 202)
-@describes(problems=_OF_COMMANDS)
+@describes(problems={**PROBLEMS, 409: "The charge point is offline; nothing was sent."})
 async def refresh_configuration(tenant: str, charge_point: str) -> Response:
     """Ask a charge point for its configuration, all of it or some keys.
 
@@ -163,13 +148,14 @@ async def refresh_configuration(tenant: str, charge_point: str) -> Response:
     several commands, one after the other; the first that fails is the answer.
     """
     asked, wanted = bodies.query(TimeoutQuery), await bodies.body(WantedKeys)
-    store, commands = services().store, []
+    store, commands = current_store(), []
     known = await configuration.get(store, tenant, charge_point)
     for keys in _parts(wanted.keys, known.number(MAX_KEYS)):
-        sent = await send.send(tenant, charge_point, GetConfiguration(key=keys), timeout_s=asked.timeout)
+        request = GetConfiguration(key=keys)
+        sent = await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout)
         if sent.result is None:
-            return send.outcome(sent)
-        commands.append(answer_of(sent.command, sent.warnings))
+            return send.respond(sent)
+        commands.append(sent.answer)
     known = await configuration.get(store, tenant, charge_point)
     return bodies.answer(RefreshAnswer(_answer(known), tuple(commands)))
 
@@ -187,7 +173,7 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
     has those before it.
     """
     asked, changes = bodies.query(ChangesQuery), await _changes()
-    await known(tenant, charge_point)
+    await lookup.charge_point(current_store(), tenant, charge_point)
     answers: list[ChangeAnswer] = []
     going_on = True
     for key, value in changes.items():
@@ -195,14 +181,14 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
             answers.append(ChangeAnswer(key=key, status="not_sent", command=None, warnings=()))
             continue
         request = ChangeConfiguration(key=key, value=value)
-        with telling(changes=answers):
-            sent = await send.send(tenant, charge_point, request, timeout_s=asked.timeout)
+        with add_to_problem(changes=answers):
+            sent = await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout)
         answers.append(
             ChangeAnswer(key=key, status=_status(sent), command=sent.command.id, warnings=sent.warnings)
         )
         refused = sent.command.status in {"answered", "error"}
-        going_on = _taken(answers[-1]) or (asked.go_on and refused)
-    return bodies.answer(ChangesAnswer(tuple(answers)), 200 if all(map(_taken, answers)) else 207)
+        going_on = _is_stored(answers[-1]) or (asked.go_on and refused)
+    return bodies.answer(ChangesAnswer(tuple(answers)), 200 if all(map(_is_stored, answers)) else 207)
 
 
 @blueprint.delete(_BASE)
@@ -212,8 +198,8 @@ async def forget_configuration(tenant: str, charge_point: str) -> Response:
 
     The charge point is told nothing and keeps it.
     """
-    await known(tenant, charge_point)
-    await configuration.forget(services().store, tenant, charge_point)
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    await configuration.forget(current_store(), tenant, charge_point)
     return bodies.no_content()
 
 
@@ -245,26 +231,14 @@ def _status(sent: Sent) -> str:
     return sent.command.status if sent.result is None else str(sent.result.get("status"))
 
 
-def _taken(answer: ChangeAnswer) -> bool:
+def _is_stored(answer: ChangeAnswer) -> bool:
     return answer.status in {"Accepted", "RebootRequired"}
 
 
 def _answer(known: Configuration) -> ConfigurationAnswer:
-    return ConfigurationAnswer(
-        keys=tuple(map(_setting, known.settings)),
-        complete_at=times.maybe_text(known.complete_ms),
-        reboot_required_since=times.maybe_text(known.reboot_required_since_ms),
-    )
+    return convert(known, ConfigurationAnswer, keys=tuple(map(_setting, known.settings)))
 
 
 def _setting(setting: Setting) -> SettingAnswer:
-    pending = setting.pending
-    return SettingAnswer(
-        key=setting.key,
-        value=setting.value,
-        readonly=setting.readonly,
-        supported=setting.supported,
-        known_at=times.text(setting.known_ms),
-        source=setting.source,
-        pending=None if pending is None else PendingAnswer(pending.value, times.text(pending.since_ms)),
-    )
+    pending = None if setting.pending is None else convert(setting.pending, PendingAnswer)
+    return convert(setting, SettingAnswer, pending=pending)

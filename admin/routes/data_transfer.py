@@ -3,22 +3,21 @@
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies, times
+from admin.http import bodies, lookup
 from admin.http.listing import Next, Paging
-from admin.http.lookup import known
-from admin.http.openapi import describes
-from admin.http.problems import Fault, Problem, invalid, not_found
-from admin.services import services
+from admin.http.openapi import describes, new_blueprint
+from admin.http.problems import Fault, Problem, invalid, must_exist
+from admin.http.records import convert, convert_all
+from admin.services import current_store
 from state.features import data_transfer as transfers
-from state.features.data_transfer import VENDORS, Answer, Kept, Status, Vendor
+from state.features.data_transfer import VENDORS, Answer, Status, Vendor
 
 VENDOR_LENGTH = 255  # OCPP 1.6: CiString255Type, and of a message id CiString50Type.
 
-blueprint = Blueprint("data_transfer", __name__)
-tag_blueprint(blueprint, ["Data transfer"])
+blueprint = new_blueprint("data_transfer", "Data transfer")
 
 MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
 
@@ -92,28 +91,21 @@ async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
     if not 1 <= len(vendor) <= VENDOR_LENGTH:
         detail = f"OCPP 1.6 vendor ids have 1 to {VENDOR_LENGTH} characters."
         raise invalid(Fault(detail=detail, parameter="vendor"))
-    stored = Vendor(
-        vendor_id=vendor,
-        message_ids=settings.message_ids,
-        status=settings.status,
-        data=settings.data,
-    )
-    outcome = await transfers.put_vendor(services().store, tenant, stored)
+    stored = Vendor(vendor_id=vendor, **msgspec.structs.asdict(settings))
+    outcome = await transfers.put_vendor(current_store(), tenant, stored)
     if outcome == "full":
         raise Problem(
             409, "too-many-vendors", f"A tenant may have {VENDORS} vendors; delete one to add another."
         )
-    return bodies.answer(_vendor(stored), 201 if outcome == "created" else 200)
+    return bodies.answer(convert(stored, VendorAnswer), 201 if outcome == "created" else 200)
 
 
 @blueprint.get(f"{_VENDORS}/<name:vendor>")
 @document_response(VendorAnswer)
 async def get_data_transfer_vendor(tenant: str, vendor: str) -> Response:
     """Read how a vendor's DataTransfer is answered."""
-    found = await transfers.get_vendor(services().store, tenant, vendor)
-    if found is None:
-        raise not_found("vendor")
-    return bodies.answer(_vendor(found))
+    found = await transfers.get_vendor(current_store(), tenant, vendor)
+    return bodies.answer(convert(must_exist(found, "vendor"), VendorAnswer))
 
 
 @blueprint.delete(f"{_VENDORS}/<name:vendor>")
@@ -123,8 +115,7 @@ async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 
     Its DataTransfer is answered UnknownVendorId from then on; what came of it stays.
     """
-    if not await transfers.delete_vendor(services().store, tenant, vendor):
-        raise not_found("vendor")
+    must_exist(await transfers.delete_vendor(current_store(), tenant, vendor), "vendor")
     return bodies.no_content()
 
 
@@ -132,8 +123,8 @@ async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @document_response(VendorPage)
 async def list_data_transfer_vendors(tenant: str) -> Response:
     """List the vendors whose DataTransfer is understood."""
-    found = await transfers.list_vendors(services().store, tenant)
-    return bodies.answer(VendorPage(tuple(map(_vendor, found)), None))
+    found = await transfers.list_vendors(current_store(), tenant)
+    return bodies.answer(VendorPage(convert_all(found, VendorAnswer), None))
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/data-transfers")
@@ -141,12 +132,11 @@ async def list_data_transfer_vendors(tenant: str) -> Response:
 @document_response(TransferPage)
 async def list_data_transfers(tenant: str, charge_point: str) -> Response:
     """List what came from a charge point by DataTransfer."""
-    asked = bodies.query(Paging)
-    await known(tenant, charge_point)
-    page = await transfers.list_(
-        services().store, tenant, charge_point, cursor=asked.cursor, limit=asked.limit
-    )
-    return bodies.answer(TransferPage(tuple(map(_transfer, page.items)), page.next))
+    asked, store = bodies.query(Paging), current_store()
+    await lookup.charge_point(store, tenant, charge_point)
+    page = await transfers.list_(store, tenant, charge_point, cursor=asked.cursor, limit=asked.limit)
+    items = tuple(convert(kept.transfer, TransferAnswer, id=kept.id) for kept in page.items)
+    return bodies.answer(TransferPage(items, page.next))
 
 
 @blueprint.delete(
@@ -155,28 +145,6 @@ async def list_data_transfers(tenant: str, charge_point: str) -> Response:
 @document_response(None, 204)
 async def delete_data_transfer(tenant: str, charge_point: str, data_transfer: str) -> Response:
     """Delete what came from a charge point by DataTransfer and was dealt with."""
-    await known(tenant, charge_point)
-    if not await transfers.forget(services().store, tenant, charge_point, data_transfer):
-        raise not_found("data transfer")
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    must_exist(await transfers.forget(current_store(), tenant, charge_point, data_transfer), "data transfer")
     return bodies.no_content()
-
-
-def _vendor(vendor: Vendor) -> VendorAnswer:
-    return VendorAnswer(
-        vendor_id=vendor.vendor_id,
-        message_ids=vendor.message_ids,
-        status=vendor.status,
-        data=vendor.data,
-    )
-
-
-def _transfer(kept: Kept) -> TransferAnswer:
-    one = kept.transfer
-    return TransferAnswer(
-        id=kept.id,
-        vendor_id=one.vendor_id,
-        message_id=one.message_id,
-        data=one.data,
-        status=one.status,
-        received_at=times.text(one.received_ms),
-    )

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 import msgspec
 import trio
-from quart import Blueprint, Response, request
-from quart_schema import tag_blueprint
+from quart import Response, request
 
 from admin.http import sse, times
-from admin.http.openapi import components, describes
+from admin.http.openapi import components, describes, new_blueprint
 from admin.routes import event_kinds
 from admin.services import Services, services
 from state.errors import StateError
@@ -22,8 +21,7 @@ from state.events.feed import Gap, Lagging, Subscription
 
 ID_EVERY_S = 1.0
 
-blueprint = Blueprint("events", __name__)
-tag_blueprint(blueprint, ["Events"])
+blueprint = new_blueprint("events", "Events")
 
 
 class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +81,7 @@ async def stream_events(tenant: str) -> Response:
         raise sse.too_many()
     if cursor is None:
         cursor = await events.now_cursor(held.store, tenant)
-    return sse.response(_stream(held, tenant, cursor, sse.key_stands(tenant)))
+    return sse.response(_stream(held, tenant, cursor, sse.key_stands(held, tenant)))
 
 
 async def _stream(

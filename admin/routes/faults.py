@@ -1,20 +1,21 @@
 """What a charge point gets wrong: counted by name, with what each name means."""
 
+from itertools import starmap
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_response
 
-from admin.http import bodies, times
-from admin.http.lookup import known
-from admin.services import services
+from admin.http import bodies, lookup, times
+from admin.http.listing import AllInOne
+from admin.http.openapi import new_blueprint
+from admin.services import current_store
 from gateway.ocpp16.faults.table import FAULTS, Fault, Kind
 from state.charge_points import faults
 from state.charge_points.faults import Tally
 
-blueprint = Blueprint("faults", __name__)
-tag_blueprint(blueprint, ["Charge points"])
+blueprint = new_blueprint("faults", "Charge points")
 
 _UNKNOWN = Fault("exchange", "A gateway of another version counts this.")
 
@@ -33,7 +34,7 @@ class FaultPage(msgspec.Struct, frozen=True):
     """A charge point's faults, the latest first."""
 
     items: tuple[FaultAnswer, ...]
-    next: Annotated[None, msgspec.Meta(description="Always null: all are in one page.")] = None
+    next: AllInOne = None
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/faults")
@@ -44,9 +45,9 @@ async def list_faults(tenant: str, charge_point: str) -> Response:
     A fault shows within ten seconds, or when the connection ends. Handshakes are counted too, also refused
     ones, once the token was right and the charge point known.
     """
-    await known(tenant, charge_point)
-    tallies = await faults.read(services().store, tenant, charge_point)
-    return bodies.answer({"items": [_answer(name, tally) for name, tally in tallies.items()], "next": None})
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    tallies = await faults.read(current_store(), tenant, charge_point)
+    return bodies.answer(FaultPage(tuple(starmap(_answer, tallies.items()))))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/faults")
@@ -56,8 +57,8 @@ async def delete_faults(tenant: str, charge_point: str) -> Response:
 
     What it did in the last ten seconds may still be added afterwards.
     """
-    await known(tenant, charge_point)
-    await faults.forget(services().store, tenant, charge_point)
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    await faults.forget(current_store(), tenant, charge_point)
     return bodies.no_content()
 
 

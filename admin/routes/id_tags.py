@@ -4,20 +4,21 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
 from admin.http import bodies, times
 from admin.http.listing import Next, Paging
-from admin.http.problems import Fault, invalid, not_found
-from admin.services import services
+from admin.http.openapi import new_blueprint
+from admin.http.problems import Fault, invalid, must_exist
+from admin.http.records import convert, convert_page
+from admin.services import current_store
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag
 
 TAG_LENGTH = 20  # OCPP 1.6: IdToken is a CiString20Type.
 
-blueprint = Blueprint("id_tags", __name__)
-tag_blueprint(blueprint, ["Id tags"])
+blueprint = new_blueprint("id_tags", "Id tags")
 
 TagStatus = Literal["Accepted", "Blocked", "Expired", "Invalid"]
 Maximum = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -76,25 +77,18 @@ async def put_id_tag(tenant: str, tag: str) -> Response:
     if not 1 <= len(tag) <= TAG_LENGTH:
         raise invalid(Fault(detail=f"OCPP 1.6 id tags have 1 to {TAG_LENGTH} characters.", parameter="tag"))
     expiry = settings.expiry_date
-    stored = IdTag(
-        tag=tag,
-        status=settings.status,
-        expiry_date=None if expiry is None else times.utc_text(expiry, "expiry_date"),
-        parent_id_tag=settings.parent_id_tag,
-        max_active_transactions=settings.max_active_transactions,
-    )
-    created = await id_tags.put(services().store, tenant, stored)
-    return bodies.answer(_answer(stored), 201 if created else 200)
+    text = None if expiry is None else times.utc_text(expiry, "expiry_date")
+    stored = convert(settings, IdTag, tag=tag, expiry_date=text)
+    created = await id_tags.put(current_store(), tenant, stored)
+    return bodies.answer(convert(stored, IdTagAnswer), 201 if created else 200)
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/id-tags/<name:tag>")
 @document_response(IdTagAnswer)
 async def get_id_tag(tenant: str, tag: str) -> Response:
     """Read an id tag."""
-    found = await id_tags.get(services().store, tenant, tag)
-    if found is None:
-        raise not_found("id tag")
-    return bodies.answer(_answer(found))
+    found = await id_tags.get(current_store(), tenant, tag)
+    return bodies.answer(convert(must_exist(found, "id tag"), IdTagAnswer))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/id-tags/<name:tag>")
@@ -104,8 +98,7 @@ async def delete_id_tag(tenant: str, tag: str) -> Response:
 
     Transactions that it started go on and can be stopped with it.
     """
-    if not await id_tags.delete(services().store, tenant, tag):
-        raise not_found("id tag")
+    must_exist(await id_tags.delete(current_store(), tenant, tag), "id tag")
     return bodies.no_content()
 
 
@@ -115,15 +108,5 @@ async def delete_id_tag(tenant: str, tag: str) -> Response:
 async def list_id_tags(tenant: str) -> Response:
     """List id tags."""
     asked = bodies.query(Paging)
-    page = await id_tags.list_(services().store, tenant, cursor=asked.cursor, limit=asked.limit)
-    return bodies.answer(IdTagPage(tuple(map(_answer, page.items)), page.next))
-
-
-def _answer(tag: IdTag) -> IdTagAnswer:
-    return IdTagAnswer(
-        tag=tag.tag,
-        status=tag.status,
-        expiry_date=tag.expiry_date,
-        parent_id_tag=tag.parent_id_tag,
-        max_active_transactions=tag.max_active_transactions,
-    )
+    page = await id_tags.list_(current_store(), tenant, cursor=asked.cursor, limit=asked.limit)
+    return bodies.answer(convert_page(page, IdTagPage, IdTagAnswer))

@@ -3,23 +3,22 @@
 from typing import Annotated, Any
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
 from admin.commands import send
 from admin.commands.answer import CommandAnswer
 from admin.commands.query import PROBLEMS, WaitQuery
-from admin.http import actions, bodies, times
+from admin.http import actions, bodies, lookup, times
 from admin.http.listing import Next
-from admin.http.lookup import known
-from admin.http.openapi import describes
-from admin.http.problems import Fault, Problem, not_found
-from admin.services import services
+from admin.http.openapi import describes, new_blueprint
+from admin.http.problems import Fault, Problem, must_exist
+from admin.http.records import convert, convert_all
+from admin.services import current_store, services
 from state.features import jobs
-from state.features.job_record import Job, Kind, Note, State
+from state.features.job_record import Job, Kind
 
-blueprint = Blueprint("jobs", __name__)
-tag_blueprint(blueprint, ["Jobs"])
+blueprint = new_blueprint("jobs", "Jobs")
 
 _NUMBERED = frozenset({"GetLog", "SignedUpdateFirmware"})
 
@@ -113,15 +112,15 @@ async def list_jobs(tenant: str, charge_point: str) -> Response:
 
     There is one for each UpdateFirmware, SignedUpdateFirmware, GetDiagnostics and GetLog that it answered.
     """
-    asked = bodies.query(JobsQuery)
-    await known(tenant, charge_point)
-    found = await jobs.read(services().store, tenant, charge_point)
+    asked, store = bodies.query(JobsQuery), current_store()
+    await lookup.charge_point(store, tenant, charge_point)
+    found = await jobs.read(store, tenant, charge_point)
     items = tuple(
         _answer(job)
         for job in found.items
         if asked.kind in {None, job.kind} and asked.running in {None, job.running}
     )
-    return bodies.answer(JobPage(items, None, tuple(map(_note, found.notes))))
+    return bodies.answer(JobPage(items, None, convert_all(found.notes, JobNote)))
 
 
 @blueprint.post(_BASE)
@@ -136,34 +135,26 @@ async def begin_job(tenant: str, charge_point: str) -> Response:
     As the command of that action, with a requestId chosen where there is none. Once the charge point has
     answered, the job can be read under the command's id.
     """
-    asked, wanted = bodies.query(WaitQuery), await bodies.body(NewJob)
-    await known(tenant, charge_point)
+    asked, wanted, store = bodies.query(WaitQuery), await bodies.body(NewJob), current_store()
+    await lookup.charge_point(store, tenant, charge_point)
     payload = wanted.payload
     if wanted.action in _NUMBERED and "requestId" not in payload:
         # Looked through first: a request that is refused should use up no id.
         _read(wanted.action, {**payload, "requestId": 0})
-        chosen = await jobs.new_request_id(services().store, tenant, charge_point)
-        if chosen is None:  # Deleted a moment ago.
-            raise not_found("charge point")
-        payload = {**payload, "requestId": chosen}
-    sent = await send.send(
-        tenant,
-        charge_point,
-        _read(wanted.action, payload),
-        timeout_s=asked.timeout,
-        wait_s=asked.wait,
+        chosen = await jobs.new_request_id(store, tenant, charge_point)
+        payload = {**payload, "requestId": must_exist(chosen, "charge point")}  # Deleted a moment ago.
+    request = _read(wanted.action, payload)
+    return send.respond(
+        await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
     )
-    return send.outcome(sent)
 
 
 @blueprint.get(f"{_BASE}/<name:job>")
 @document_response(JobAnswer)
 async def get_job(tenant: str, charge_point: str, job: str) -> Response:
     """Read a job."""
-    found = await jobs.get(services().store, tenant, charge_point, job)
-    if found is None:
-        raise not_found("job")
-    return bodies.answer(_answer(found))
+    found = await jobs.get(current_store(), tenant, charge_point, job)
+    return bodies.answer(_answer(must_exist(found, "job")))
 
 
 @blueprint.delete(f"{_BASE}/<name:job>")
@@ -173,8 +164,7 @@ async def delete_job(tenant: str, charge_point: str, job: str) -> Response:
 
     The charge point is told nothing: what runs there goes on, and its statuses become notes.
     """
-    if not await jobs.delete(services().store, tenant, charge_point, job):
-        raise not_found("job")
+    must_exist(await jobs.delete(current_store(), tenant, charge_point, job), "job")
     return bodies.no_content()
 
 
@@ -190,29 +180,9 @@ def _read(action: str, payload: dict[str, Any]) -> Any:
 
 
 def _answer(job: Job) -> JobAnswer:
-    return JobAnswer(
-        id=job.id,
-        kind=job.kind,
-        request_id=job.request_id,
-        status=job.status,
-        running=job.running,
-        payload=job.payload,
-        file_name=job.file_name,
+    return convert(
+        job,
+        JobAnswer,
         answered_at=times.text(job.history[0].received_ms),
-        ended_at=times.maybe_text(job.ended_ms),
-        history=tuple(map(_state, job.history)),
-        left_out=job.left_out,
-    )
-
-
-def _state(state: State) -> JobState:
-    return JobState(state.status, times.text(state.received_ms))
-
-
-def _note(note: Note) -> JobNote:
-    return JobNote(
-        message=note.message,
-        request_id=note.request_id,
-        status=note.status,
-        received_at=times.text(note.received_ms),
+        history=convert_all(job.history, JobState),
     )

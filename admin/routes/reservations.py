@@ -1,33 +1,30 @@
 """Reservations of a charge point: those that it accepted, made and cancelled by commands."""
 
-import re
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
 from admin.commands import send
-from admin.commands.answer import CommandAnswer, answer_of
+from admin.commands.answer import CommandAnswer
 from admin.commands.query import PROBLEMS, DeleteQuery, WaitQuery
-from admin.commands.send import Sent
-from admin.http import bodies, times
-from admin.http.lookup import keys_of
-from admin.http.openapi import describes
-from admin.http.problems import not_found
-from admin.services import services
+from admin.http import bodies, lookup, times
+from admin.http.bodies import Int32
+from admin.http.listing import AllInOne
+from admin.http.openapi import describes, new_blueprint
+from admin.http.problems import must_exist
+from admin.http.records import convert
+from admin.services import Services, current_store, services
 from gateway.ocpp16.messages.reservation import CancelReservation, ReserveNow
+from gateway.ocpp16.messages.types import Message
 from state.features import reservations
-from state.features.reservations import Reservation, State
+from state.features.reservations import Asked, Reservation, State
 from state.keys import ChargePointKeys
 
-blueprint = Blueprint("reservations", __name__)
-tag_blueprint(blueprint, ["Reservations"])
+blueprint = new_blueprint("reservations", "Reservations")
 
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
-
-Id = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Tag = Annotated[str, msgspec.Meta(max_length=20)]  # OCPP 1.6: IdToken is a CiString20Type.
 
 
@@ -38,7 +35,7 @@ class ReservationQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to ask the charge point for."""
 
-    connector_id: Annotated[Id, msgspec.Meta(description="0: any connector.", examples=[1])]
+    connector_id: Annotated[Int32, msgspec.Meta(description="0: any connector.", examples=[1])]
     id_tag: Annotated[Tag, msgspec.Meta(description="For whom.", examples=["04A2B3C4D5"])]
     expiry_date: Annotated[
         datetime,
@@ -48,7 +45,7 @@ class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Tag | None, msgspec.Meta(description="Other tags of this parent may use it, too.")
     ] = None
     reservation_id: Annotated[
-        Id | None,
+        Int32 | None,
         msgspec.Meta(description="One that stands is replaced. By default a positive one that is free."),
     ] = None
 
@@ -80,7 +77,7 @@ class ReservationPage(msgspec.Struct, frozen=True):
     """Reservations, the latest first: at most 100 of a charge point, those that are over go first."""
 
     items: tuple[ReservationAnswer, ...]
-    next: Annotated[None, msgspec.Meta(description="Always null: all are in one page.")] = None
+    next: AllInOne = None
 
 
 class AskedAnswer(msgspec.Struct, frozen=True):
@@ -95,9 +92,9 @@ class AskedAnswer(msgspec.Struct, frozen=True):
 @document_response(ReservationPage)
 async def list_reservations(tenant: str, charge_point: str) -> Response:
     """List reservations, the latest first."""
-    asked = bodies.query(ReservationQuery)
-    keys = await keys_of(tenant, charge_point)
-    found = await reservations.list_(services().store, keys)
+    asked, store = bodies.query(ReservationQuery), current_store()
+    keys = await lookup.charge_point_keys(store, tenant, charge_point)
+    found = await reservations.list_(store, keys)
     items = tuple(_answer(one) for one in found if asked.state in {None, one.state})
     return bodies.answer(ReservationPage(items))
 
@@ -106,11 +103,9 @@ async def list_reservations(tenant: str, charge_point: str) -> Response:
 @document_response(ReservationAnswer)
 async def get_reservation(tenant: str, charge_point: str, reservation: str) -> Response:
     """Read a reservation."""
-    keys = await keys_of(tenant, charge_point)
-    found = await reservations.get(services().store, keys, _number(reservation))
-    if found is None:
-        raise not_found("reservation")
-    return bodies.answer(_answer(found))
+    keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
+    found = await reservations.get(current_store(), keys, lookup.number(reservation, "reservation"))
+    return bodies.answer(_answer(must_exist(found, "reservation")))
 
 
 @blueprint.post("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/reservations")
@@ -126,12 +121,10 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
     reservation. To send it with other spellings or ids, send the command ReserveNow itself.
     """
     asked, wanted = bodies.query(WaitQuery), await bodies.body(NewReservation)
-    keys = await keys_of(tenant, charge_point)
+    keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     number = wanted.reservation_id
     if number is None:
-        number = await reservations.find_free_id(services().store, keys)
-    if number is None:  # Deleted a moment ago.
-        raise not_found("charge point")
+        number = must_exist(await reservations.find_free_id(current_store(), keys), "charge point")
     request = ReserveNow(
         connector_id=wanted.connector_id,
         expiry_date=times.utc_text(wanted.expiry_date, "expiry_date"),
@@ -139,8 +132,7 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
         reservation_id=number,
         parent_id_tag=wanted.parent_id_tag,
     )
-    sent = await send.send(tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
-    return await _outcome(keys, number, sent)
+    return await _send(services(), keys, number, request, asked)
 
 
 @blueprint.delete(
@@ -156,41 +148,29 @@ async def delete_reservation(tenant: str, charge_point: str, reservation: str) -
 
     Sends CancelReservation, also for one that is not known here. 204 answers `only_here`.
     """
-    asked, number = bodies.query(DeleteQuery), _number(reservation)
-    keys = await keys_of(tenant, charge_point)
-    if asked.only_here:
-        if not await reservations.forget(services().store, keys, number):
-            raise not_found("reservation")
-        return bodies.no_content()
-    request = CancelReservation(reservation_id=number)
-    sent = await send.send(tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
-    return await _outcome(keys, number, sent)
+    asked, number = bodies.query(DeleteQuery), lookup.number(reservation, "reservation")
+    keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
+    if not asked.only_here:
+        request = CancelReservation(reservation_id=number)
+        return await _send(services(), keys, number, request, asked)
+    must_exist(await reservations.forget(current_store(), keys, number), "reservation")
+    return bodies.no_content()
 
 
-async def _outcome(keys: ChargePointKeys, number: int, sent: Sent) -> Response:
-    status = send.outcome(sent).status_code
-    found = await reservations.get(services().store, keys, number)
-    answer = AskedAnswer(answer_of(sent.command, sent.warnings), None if found is None else _answer(found))
-    return bodies.answer(answer, status)
-
-
-def _number(text: str) -> int:
-    if not _NUMBER.fullmatch(text):
-        raise not_found("reservation")
-    return int(text)
+async def _send(
+    services: Services, keys: ChargePointKeys, number: int, request: Message, asked: WaitQuery
+) -> Response:
+    """Answer the command, and the reservation as it stands then. Raises Problem."""
+    sent = await send.send(
+        services, keys.tenant, keys.id, request, timeout_s=asked.timeout, wait_s=asked.wait
+    )
+    status = 200 if send.is_finished(sent) else 202
+    found = await reservations.get(services.store, keys, number)
+    return bodies.answer(AskedAnswer(sent.answer, None if found is None else _answer(found)), status)
 
 
 def _answer(found: Reservation) -> ReservationAnswer:
-    asked = found.asked
-    return ReservationAnswer(
-        reservation_id=found.reservation_id,
-        state=found.state,
-        connector_id=None if asked is None else asked.connector_id,
-        id_tag=None if asked is None else asked.id_tag,
-        parent_id_tag=None if asked is None else asked.parent_id_tag,
-        expiry_date=None if asked is None else asked.expiry_date,
-        command=found.command_id,
-        made_at=times.text(found.made_ms),
-        ended_at=times.maybe_text(found.ended_ms),
-        transaction_id=found.transaction,
+    asked = {name: getattr(found.asked, name, None) for name in Asked.__struct_fields__}
+    return convert(
+        found, ReservationAnswer, **asked, command=found.command_id, transaction_id=found.transaction
     )

@@ -3,19 +3,18 @@
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_response
 
-from admin.http import bodies, times
+from admin.http import bodies, lookup
 from admin.http.listing import Next, Paging
-from admin.http.lookup import known
-from admin.http.problems import not_found
-from admin.services import services
+from admin.http.openapi import new_blueprint
+from admin.http.problems import must_exist
+from admin.http.records import convert_page
+from admin.services import current_store
 from state.features import security_events
-from state.features.security_events import SecurityEvent
 
-blueprint = Blueprint("security_events", __name__)
-tag_blueprint(blueprint, ["Security"])
+blueprint = new_blueprint("security_events", "Security")
 
 
 class SecurityEventsQuery(Paging, frozen=True, forbid_unknown_fields=True):
@@ -50,18 +49,19 @@ class SecurityEventPage(msgspec.Struct, frozen=True):
 @document_response(SecurityEventPage)
 async def list_security_events(tenant: str, charge_point: str) -> Response:
     """List a charge point's security events."""
-    asked = bodies.query(SecurityEventsQuery)
-    await known(tenant, charge_point)
+    asked, store = bodies.query(SecurityEventsQuery), current_store()
+    await lookup.charge_point(store, tenant, charge_point)
     found = await security_events.list_(
-        services().store,
+        store,
         tenant,
         charge_point,
         critical=asked.critical,
         cursor=asked.cursor,
         limit=asked.limit,
     )
-    items = tuple(map(_answer, found.page.items))
-    return bodies.answer(SecurityEventPage(items, found.page.next, found.evicted))
+    return bodies.answer(
+        convert_page(found.page, SecurityEventPage, SecurityEventAnswer, evicted=found.evicted)
+    )
 
 
 @blueprint.delete(
@@ -73,18 +73,8 @@ async def delete_security_event(tenant: str, charge_point: str, security_event: 
 
     If the charge point sends it once more, because it never got our answer, it is listed again.
     """
-    await known(tenant, charge_point)
-    if not await security_events.forget(services().store, tenant, charge_point, security_event):
-        raise not_found("security event")
-    return bodies.no_content()
-
-
-def _answer(event: SecurityEvent) -> SecurityEventAnswer:
-    return SecurityEventAnswer(
-        id=event.id,
-        type=event.type,
-        critical=event.critical,
-        timestamp=event.timestamp,
-        tech_info=event.tech_info,
-        received_at=times.text(event.received_ms),
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    must_exist(
+        await security_events.forget(current_store(), tenant, charge_point, security_event), "security event"
     )
+    return bodies.no_content()

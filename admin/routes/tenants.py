@@ -3,22 +3,21 @@
 from typing import Annotated, assert_never
 
 import msgspec
-from quart import Blueprint, Response, g
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response, g
+from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies, times
+from admin.http import bodies
 from admin.http.auth import allows
 from admin.http.listing import Next, Paging
 from admin.http.names import check_connectable
-from admin.http.openapi import describes
-from admin.http.problems import Problem, not_found
-from admin.services import services
+from admin.http.openapi import describes, new_blueprint
+from admin.http.problems import Problem, must_exist, not_found
+from admin.http.records import convert, convert_all
+from admin.services import current_store
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.tenants import tenants
-from state.tenants.tenants import Tenant
 
-blueprint = Blueprint("tenants", __name__)
-tag_blueprint(blueprint, ["Tenants"])
+blueprint = new_blueprint("tenants", "Tenants")
 
 
 Registration = Annotated[
@@ -70,25 +69,16 @@ async def put_tenant(tenant: str) -> Response:
     """Create a tenant, or replace its settings."""
     settings = await bodies.body(TenantSettings)
     check_connectable(tenant, "tenant")
-    store = services().store
-    created = await tenants.put(
-        store,
-        tenant,
-        name=settings.name,
-        auto_register=settings.auto_register,
-        registration=settings.registration,
-    )
-    stored = await tenants.get(store, tenant)
-    if stored is None:
-        raise not_found("tenant")
-    return bodies.answer(_answer(stored), 201 if created else 200)
+    created = await tenants.put(current_store(), tenant, **msgspec.structs.asdict(settings))
+    stored = must_exist(await tenants.get(current_store(), tenant), "tenant")
+    return bodies.answer(convert(stored, TenantAnswer), 201 if created else 200)
 
 
 @blueprint.get("/v1/tenants/<name:tenant>")
 @document_response(TenantAnswer)
 async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check before the route has read it
     """Read a tenant."""
-    return bodies.answer(_answer(g.tenant))
+    return bodies.answer(convert(g.tenant, TenantAnswer))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>")
@@ -99,7 +89,7 @@ async def delete_tenant(tenant: str) -> Response:
 
     It must have no charge points any more.
     """
-    outcome = await tenants.delete(services().store, tenant)
+    outcome = await tenants.delete(current_store(), tenant)
     match outcome:
         case "deleted":
             return bodies.no_content()
@@ -120,16 +110,6 @@ async def list_tenants() -> Response:
     A key that is limited to tenants sees those; a page may then be short and still have a next one.
     """
     asked = bodies.query(Paging)
-    page = await tenants.list_(services().store, cursor=asked.cursor, limit=asked.limit)
-    items = tuple(_answer(tenant) for tenant in page.items if allows(g.api_key, tenant.id))
-    return bodies.answer(TenantPage(items, page.next))
-
-
-def _answer(tenant: Tenant) -> TenantAnswer:
-    return TenantAnswer(
-        id=tenant.id,
-        name=tenant.name,
-        auto_register=tenant.auto_register,
-        registration=tenant.registration,
-        created_at=times.text(tenant.created_ms),
-    )
+    page = await tenants.list_(current_store(), cursor=asked.cursor, limit=asked.limit)
+    seen = [tenant for tenant in page.items if allows(g.api_key, tenant.id)]
+    return bodies.answer(TenantPage(convert_all(seen, TenantAnswer), page.next))

@@ -3,19 +3,20 @@
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
 from admin.http import bodies, times
 from admin.http.listing import Next, Paging
-from admin.http.problems import not_found
-from admin.services import services
+from admin.http.openapi import new_blueprint
+from admin.http.problems import must_exist, not_found
+from admin.http.records import convert_page
+from admin.services import current_store, services
 from state.nodes import inbox
 from state.tenants import tokens
 from state.tenants.tokens import UnknownTenant
 
-blueprint = Blueprint("tokens", __name__)
-tag_blueprint(blueprint, ["Tenants"])
+blueprint = new_blueprint("tokens", "Tenants")
 
 
 class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,9 +77,8 @@ async def revoke_token(tenant: str, token_id: str) -> Response:
 
     Charge points that are connected with it are disconnected, and cannot connect with it again.
     """
-    store = services().store
-    if not await tokens.revoke(store, tenant, token_id):
-        raise not_found("token")
+    store = current_store()
+    must_exist(await tokens.revoke(store, tenant, token_id), "token")
     await inbox.broadcast(store, inbox.TokenRevoked(tenant, token_id))
     return bodies.no_content()
 
@@ -89,6 +89,5 @@ async def revoke_token(tenant: str, token_id: str) -> Response:
 async def list_tokens(tenant: str) -> Response:
     """List tokens; their secrets are not stored."""
     asked = bodies.query(Paging)
-    page = await tokens.list_(services().store, tenant, cursor=asked.cursor, limit=asked.limit)
-    items = (TokenAnswer(id=t.id, label=t.label, created_at=times.text(t.created_ms)) for t in page.items)
-    return bodies.answer(TokenPage(tuple(items), page.next))
+    page = await tokens.list_(current_store(), tenant, cursor=asked.cursor, limit=asked.limit)
+    return bodies.answer(convert_page(page, TokenPage, TokenAnswer))

@@ -4,19 +4,21 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_response
 
 from admin.http import bodies, times
-from admin.http.listing import Next, Paging
-from admin.http.problems import not_found
-from admin.services import services
+from admin.http.listing import AllInOne, Next, Paging
+from admin.http.openapi import new_blueprint
+from admin.http.problems import must_exist
+from admin.http.records import convert
+from admin.services import current_store
+from state.store import Store
 from state.transactions import listing, meter_values
 from state.transactions.listing import Transaction
 from state.transactions.meter_values import StoredValues
 
-blueprint = Blueprint("transactions", __name__)
-tag_blueprint(blueprint, ["Transactions"])
+blueprint = new_blueprint("transactions", "Transactions")
 
 
 class TransactionQuery(Paging, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +81,7 @@ class MeterValuesPage(msgspec.Struct, frozen=True):
     """All meter values of a transaction, in the order in which they arrived."""
 
     items: tuple[MeterValueAnswer, ...]
-    next: Annotated[None, msgspec.Meta(description="Always null: all are in one page.")] = None
+    next: AllInOne = None
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/transactions")
@@ -89,7 +91,7 @@ async def list_transactions(tenant: str) -> Response:
     """List transactions, newest first."""
     asked = bodies.query(TransactionQuery)
     page = await listing.list_(
-        services().store,
+        current_store(),
         tenant,
         charge_point=asked.charge_point,
         open_=asked.open,
@@ -104,7 +106,7 @@ async def list_transactions(tenant: str) -> Response:
 @document_response(TransactionAnswer)
 async def get_transaction(tenant: str, transaction: str) -> Response:
     """Read a transaction."""
-    return bodies.answer(_answer(await _found(tenant, transaction)))
+    return bodies.answer(_answer(await _get(current_store(), tenant, transaction)))
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/transactions/<name:transaction>/meter-values")
@@ -114,37 +116,27 @@ async def list_meter_values(tenant: str, transaction: str) -> Response:
 
     What StopTransaction brought as transactionData is among them, last.
     """
-    found = await _found(tenant, transaction)
-    messages = await meter_values.read(services().store, tenant, found.charge_point, found.id)
+    found = await _get(current_store(), tenant, transaction)
+    messages = await meter_values.read(current_store(), tenant, found.charge_point, found.id)
     items = [item for message in messages for item in items_of(message)]
     return bodies.answer({"items": items, "next": None})
 
 
-async def _found(tenant: str, public_id: str) -> Transaction:
-    found = await listing.get(services().store, tenant, public_id)
-    if found is None:
-        raise not_found("transaction")
-    return found
+async def _get(store: Store, tenant: str, public_id: str) -> Transaction:
+    return must_exist(await listing.get(store, tenant, public_id), "transaction")
 
 
 def _answer(transaction: Transaction) -> TransactionAnswer:
     stopped_at = transaction.stopped_at
     if stopped_at is not None:
         stopped_at = times.as_sent_or(stopped_at, transaction.stopped_ms or 0)
-    return TransactionAnswer(
+    return convert(
+        transaction,
+        TransactionAnswer,
         id=listing.public_id(transaction.charge_point, transaction.id),
         transaction_id=transaction.id,
-        charge_point=transaction.charge_point,
-        connector_id=transaction.connector_id,
-        id_tag=transaction.id_tag,
         started_at=times.as_sent_or(transaction.started_at, transaction.started_ms),
-        meter_start=transaction.meter_start,
         stopped_at=stopped_at,
-        meter_stop=transaction.meter_stop,
-        stop_id_tag=transaction.stop_id_tag,
-        reason=transaction.reason,
-        energy_wh=transaction.energy_wh,
-        reservation_id=transaction.reservation_id,
     )
 
 

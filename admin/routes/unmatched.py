@@ -3,20 +3,21 @@
 from typing import Annotated, Any
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_response
 
-from admin.http import bodies, times
-from admin.http.lookup import known
-from admin.http.problems import not_found
+from admin.http import bodies, lookup, times
+from admin.http.listing import AllInOne
+from admin.http.openapi import new_blueprint
+from admin.http.problems import must_exist
+from admin.http.records import convert
 from admin.routes.transactions import MeterValueAnswer, items_of
-from admin.services import services
+from admin.services import current_store
 from state.transactions import meter_values, orphans
 from state.transactions.meter_values import StoredValues
 from state.transactions.orphans import Orphan
 
-blueprint = Blueprint("strays", __name__)
-tag_blueprint(blueprint, ["Transactions"])
+blueprint = new_blueprint("unmatched", "Transactions")
 
 
 class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +39,10 @@ class OrphanedStopPage(msgspec.Struct, frozen=True):
     evicted: Annotated[
         int, msgspec.Meta(description="How many older ones gave way; the latest 200 are kept.")
     ]
-    next: Annotated[None, msgspec.Meta(description="Always null: all are in one page.")] = None
+    next: AllInOne = None
 
 
-class StrayQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UnmatchedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connector_id: Annotated[
         int,
         msgspec.Meta(
@@ -52,18 +53,18 @@ class StrayQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0
 
 
-class StrayMeterValueAnswer(MeterValueAnswer, frozen=True):
+class UnmatchedMeterValueAnswer(MeterValueAnswer, frozen=True):
     """A MeterValue of OCPP 1.6 that belongs to no transaction known here, and what brought it."""
 
     connector_id: int | None
     transaction_id: Annotated[str | None, msgspec.Meta(description="As sent; null: none was.")]
 
 
-class StrayMeterValuesPage(msgspec.Struct, frozen=True):
+class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
     """A connector's meter values of no known transaction, as they arrived; the latest 256 messages."""
 
-    items: tuple[StrayMeterValueAnswer, ...]
-    next: Annotated[None, msgspec.Meta(description="Always null: all are in one page.")] = None
+    items: tuple[UnmatchedMeterValueAnswer, ...]
+    next: AllInOne = None
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops")
@@ -74,8 +75,8 @@ async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
     Nothing is guessed from them: settle them by hand, and delete them then. Their transactionData is among
     the stray meter values of connector 0.
     """
-    await known(tenant, charge_point)
-    kept = await orphans.read(services().store, tenant, charge_point)
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    kept = await orphans.read(current_store(), tenant, charge_point)
     return bodies.answer(OrphanedStopPage(tuple(map(_orphan, kept.items)), kept.evicted))
 
 
@@ -86,33 +87,25 @@ async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> R
 
     If the charge point sends it once more, because it never got our answer, it is listed again.
     """
-    await known(tenant, charge_point)
-    if not await orphans.forget(services().store, tenant, charge_point, orphan):
-        raise not_found("orphaned stop")
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    must_exist(await orphans.forget(current_store(), tenant, charge_point, orphan), "orphaned stop")
     return bodies.no_content()
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/stray-meter-values")
-@document_querystring(StrayQuery)
-@document_response(StrayMeterValuesPage)
+@document_querystring(UnmatchedQuery)
+@document_response(UnmatchedMeterValuesPage)
 async def list_stray_meter_values(tenant: str, charge_point: str) -> Response:
     """List a connector's meter values that belong to no transaction known here."""
-    asked = bodies.query(StrayQuery)
-    await known(tenant, charge_point)
-    found = await meter_values.read_strays(services().store, tenant, charge_point, asked.connector_id)
+    asked, store = bodies.query(UnmatchedQuery), current_store()
+    await lookup.charge_point(store, tenant, charge_point)
+    found = await meter_values.read_strays(store, tenant, charge_point, asked.connector_id)
     return bodies.answer({"items": [item for message in found for item in _items(message)], "next": None})
 
 
 def _orphan(orphan: Orphan) -> OrphanedStopAnswer:
-    return OrphanedStopAnswer(
-        id=orphan.digest(),
-        transaction_id=orphan.transaction_id,
-        stopped_at=times.as_sent_or(orphan.timestamp, orphan.stopped_ms),
-        meter_stop=orphan.meter_stop,
-        id_tag=orphan.id_tag,
-        reason=orphan.reason,
-        received_at=times.text(orphan.received_ms),
-    )
+    stopped_at = times.as_sent_or(orphan.timestamp, orphan.stopped_ms)
+    return convert(orphan, OrphanedStopAnswer, id=orphan.digest(), stopped_at=stopped_at)
 
 
 def _items(message: StoredValues) -> list[dict[str, Any]]:

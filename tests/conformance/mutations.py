@@ -184,8 +184,8 @@ MUTATIONS: Final = (
     Mutation(
         "a certificate is deleted by other hash data than the reported",
         "admin/routes/certificates.py",
-        "issuer_name_hash=found.issuer_name_hash,",
-        "issuer_name_hash=found.issuer_key_hash,",
+        "convert(found, CertificateHashData)",
+        "convert(found, CertificateHashData, issuer_name_hash=found.issuer_key_hash)",
         ("TC_076",),
     ),
     # --- Operators ---
@@ -199,8 +199,8 @@ MUTATIONS: Final = (
     Mutation(
         "a command that is warned of is held back",
         "admin/commands/send.py",
-        "    warnings = await warnings_for(request, View(held.store, record))\n",
-        "    warnings = await warnings_for(request, View(held.store, record))\n"
+        "    warnings = await warnings_for(request, View(store, record))\n",
+        "    warnings = await warnings_for(request, View(store, record))\n"
         '    if warnings:\n        raise Problem(409, "unwise", " ".join(warnings))\n',
         ("TC_028",),
     ),

@@ -1,56 +1,38 @@
 """Charging profiles that a charge point has, as far as we know: read, and corrected by hand."""
 
-import re
 from typing import Annotated, Any, Literal
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import actions, bodies, times
-from admin.http.lookup import keys_of, known
-from admin.http.problems import Fault, invalid, not_found
-from admin.services import services
+from admin.http import actions, bodies, lookup, times
+from admin.http.bodies import Int32
+from admin.http.listing import AllInOne
+from admin.http.openapi import new_blueprint
+from admin.http.problems import Fault, invalid, must_exist, not_found
+from admin.http.records import convert
+from admin.routes.charging_profiles.doubts import DoubtAnswer, doubt_answer
+from admin.services import current_store
 from gateway.ocpp16 import actions as ocpp_actions
 from gateway.ocpp16.messages.smart_charging import SetChargingProfile
 from gateway.ocpp16.messages.types import ChargingProfile, ChargingProfilePurpose
 from state.features import charging_profiles
-from state.features.charging_profiles import Doubt, Profile, Promise, Slot, Which, Why
+from state.features.charging_profiles import Profile, Promise, Slot, Which
 from state.keys import ChargePointKeys
+from state.store import Store
 from state.transactions.listing import public_id
 
-blueprint = Blueprint("charging_profiles", __name__)
-tag_blueprint(blueprint, ["Charging profiles"])
-
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
-_BECAUSE = {
-    "timeout": "{action} had no answer before its deadline; the charge point may have acted on it.",
-    "unknown": "Our node died after sending {action}; the charge point may have acted on it.",
-    "full": "The charge point accepted one more profile than are kept here.",
-    "not_found": "The charge point found nothing to clear, though this profile should have matched.",
-    "not_running": "The transaction that it is for is not running, as far as we know, and it ends with that.",
-}
-
-Id = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+blueprint = new_blueprint("charging_profiles", "Charging profiles")
 
 
 class WhichQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connector_id: Annotated[
-        Id | None, msgspec.Meta(description="Only those of this connector; 0: of the whole charge point.")
+        Int32 | None, msgspec.Meta(description="Only those of this connector; 0: of the whole charge point.")
     ] = None
     purpose: Annotated[ChargingProfilePurpose | None, msgspec.Meta(description="Only of this purpose.")] = (
         None
     )
-
-
-class DoubtAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Why we cannot be sure. It ends when the profile is set or cleared again, or corrected by hand."""
-
-    charging_profile_id: Annotated[int | None, msgspec.Meta(description="null: any may be concerned.")]
-    since: str
-    why: Why
-    because: Annotated[str, msgspec.Meta(description="The same for people.")]
-    command: Annotated[str | None, msgspec.Meta(description="Id of the command, if it is known.")]
 
 
 class ChargingProfileAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +74,7 @@ class ChargingProfilePage(msgspec.Struct, frozen=True, kw_only=True):
         tuple[DoubtAnswer, ...],
         msgspec.Meta(description="What may have changed the profiles without our knowing, oldest first."),
     ]
-    next: Annotated[None, msgspec.Meta(description="Always null: all are in one page.")] = None
+    next: AllInOne = None
 
 
 class ForgottenAnswer(msgspec.Struct, frozen=True):
@@ -110,9 +92,9 @@ async def list_charging_profiles(tenant: str, charge_point: str) -> Response:
     OCPP 1.6 cannot read profiles back: this is what it accepted, less what was replaced or cleared since.
     What they amount to, compared with the charge point's own word, is the composite schedule.
     """
-    asked = bodies.query(WhichQuery)
-    await known(tenant, charge_point)
-    mirror = await charging_profiles.read(services().store, tenant, charge_point)
+    asked, store = bodies.query(WhichQuery), current_store()
+    await lookup.charge_point(store, tenant, charge_point)
+    mirror = await charging_profiles.read(store, tenant, charge_point)
     which = Which(connector_id=asked.connector_id, purpose=asked.purpose)
     items = [_answer(charge_point, one) for one in mirror.profiles if which.means(one)]
     if asked.connector_id is None and asked.purpose in {None, "TxProfile"}:
@@ -130,10 +112,10 @@ async def forget_charging_profiles(tenant: str, charge_point: str) -> Response:
     Without parameters nothing remains, and no doubt. Have it clear profiles by the command
     ClearChargingProfile.
     """
-    asked = bodies.query(WhichQuery)
-    keys = await keys_of(tenant, charge_point)
+    asked, store = bodies.query(WhichQuery), current_store()
+    keys = await lookup.charge_point_keys(store, tenant, charge_point)
     which = Which(connector_id=asked.connector_id, purpose=asked.purpose)
-    return bodies.answer(ForgottenAnswer(await charging_profiles.clear(services().store, keys, which)))
+    return bodies.answer(ForgottenAnswer(await charging_profiles.clear(store, keys, which)))
 
 
 _ONE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-profiles/<name:charging_profile>"
@@ -143,8 +125,9 @@ _ONE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pro
 @document_response(ChargingProfileAnswer)
 async def get_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Read a charging profile that the charge point has, as far as we know."""
-    await known(tenant, charge_point)
-    return bodies.answer(await _one(tenant, charge_point, _number(charging_profile)))
+    await lookup.charge_point(current_store(), tenant, charge_point)
+    id_ = lookup.number(charging_profile, "charging profile")
+    return bodies.answer(await _get(current_store(), tenant, charge_point, id_))
 
 
 @blueprint.put(_ONE)
@@ -156,7 +139,7 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
     The body is the payload of the SetChargingProfile that would have set it. It replaces what the charge
     point would have replaced, and ends doubts about this id.
     """
-    keys = await keys_of(tenant, charge_point)
+    keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     body = bodies.json_object(await bodies.raw_body())
     request = actions.read(SetChargingProfile.__name__, body)
     assert isinstance(request, SetChargingProfile)  # noqa: S101  that is what it was read as
@@ -168,31 +151,32 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
                 pointer="/csChargingProfiles/chargingProfileId",
             )
         )
-    if not await _install(keys, request.connector_id, profile):
+    if not await _install(current_store(), keys, request.connector_id, profile):
         raise invalid(
             Fault(
                 detail="It cannot be there: its transaction has ended, or 200 other profiles are there.",
                 pointer="/csChargingProfiles",
             )
         )
-    return bodies.answer(await _one(tenant, charge_point, profile.charging_profile_id))
+    return bodies.answer(await _get(current_store(), tenant, charge_point, profile.charging_profile_id))
 
 
 @blueprint.delete(_ONE)
 @document_response(None, 204)
 async def forget_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Forget a charging profile, and doubts about it: the charge point does not have it. It is not told."""
-    keys, id_ = await keys_of(tenant, charge_point), _number(charging_profile)
-    mirror = await charging_profiles.read(services().store, tenant, charge_point)
+    keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
+    id_ = lookup.number(charging_profile, "charging profile")
+    mirror = await charging_profiles.read(current_store(), tenant, charge_point)
     doubted = any(one.profile_id == id_ for one in mirror.doubts)
-    if not await charging_profiles.clear(services().store, keys, Which(id_)) and not doubted:
+    if not await charging_profiles.clear(current_store(), keys, Which(id_)) and not doubted:
         raise not_found("charging profile")
     return bodies.no_content()
 
 
-async def _install(keys: ChargePointKeys, connector_id: int, profile: ChargingProfile) -> bool:
+async def _install(store: Store, keys: ChargePointKeys, connector_id: int, profile: ChargingProfile) -> bool:
     replaced = await charging_profiles.install(
-        services().store,
+        store,
         keys,
         profile.charging_profile_id,
         Slot(connector_id, profile.charging_profile_purpose, profile.stack_level),
@@ -202,30 +186,20 @@ async def _install(keys: ChargePointKeys, connector_id: int, profile: ChargingPr
     return replaced is not None
 
 
-async def _one(tenant: str, charge_point: str, id_: int) -> ChargingProfileAnswer:
-    mirror = await charging_profiles.read(services().store, tenant, charge_point)
+async def _get(store: Store, tenant: str, charge_point: str, id_: int) -> ChargingProfileAnswer:
+    mirror = await charging_profiles.read(store, tenant, charge_point)
     found = next((one for one in mirror.profiles if one.id == id_), None)
-    if found is None:
-        raise not_found("charging profile")
-    return _answer(charge_point, found)
-
-
-def _number(text: str) -> int:
-    if not _NUMBER.fullmatch(text):
-        raise not_found("charging profile")
-    return int(text)
+    return _answer(charge_point, must_exist(found, "charging profile"))
 
 
 def _answer(charge_point: str, one: Profile) -> ChargingProfileAnswer:
-    return ChargingProfileAnswer(
+    return convert(
+        one,
+        ChargingProfileAnswer,
         charging_profile_id=one.id,
-        connector_id=one.connector_id,
-        purpose=one.purpose,
-        stack_level=one.stack_level,
         status="installed",
         transaction_id=None if one.transaction_id is None else public_id(charge_point, one.transaction_id),
         profile=msgspec.Raw(one.payload),
-        accepted_at=times.text(one.accepted_ms),
         command=one.command_id,
         doubt=None if one.doubt is None else doubt_answer(one.doubt),
     )
@@ -243,14 +217,4 @@ def _awaiting(one: Promise) -> ChargingProfileAnswer:
         accepted_at=times.text(one.since_ms),
         command=one.command_id,
         doubt=None,
-    )
-
-
-def doubt_answer(one: Doubt) -> DoubtAnswer:
-    return DoubtAnswer(
-        charging_profile_id=one.profile_id,
-        since=times.text(one.since_ms),
-        why=one.why,
-        because=_BECAUSE[one.why].format(action=one.action),
-        command=one.command_id,
     )

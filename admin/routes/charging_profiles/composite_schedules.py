@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import msgspec
 import trio
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
 from admin.commands import send
-from admin.commands.answer import CommandAnswer, answer_of
+from admin.commands.answer import CommandAnswer
 from admin.commands.query import PROBLEMS, WaitQuery
-from admin.http import bodies, times
-from admin.http.lookup import known
-from admin.http.openapi import describes
-from admin.routes.charging_profiles.charging_profiles import DoubtAnswer, doubt_answer
-from admin.services import services
+from admin.http import bodies, lookup, times
+from admin.http.openapi import describes, new_blueprint
+from admin.http.records import convert
+from admin.routes.charging_profiles.doubts import DoubtAnswer, doubt_answer
+from admin.services import current_store, services
 from gateway.ocpp16.charging import composite, difference
 from gateway.ocpp16.charging.composite import Composite, Installed, Running
 from gateway.ocpp16.faults import repairs, timestamps
@@ -26,10 +26,10 @@ from gateway.ocpp16.messages.smart_charging import GetCompositeSchedule, GetComp
 from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit
 from state.features import charging_profiles
 from state.features.charging_profiles import Mirror
+from state.store import Store
 from state.transactions.running import running
 
-blueprint = Blueprint("composite_schedules", __name__)
-tag_blueprint(blueprint, ["Charging profiles"])
+blueprint = new_blueprint("composite_schedules", "Charging profiles")
 
 YEAR_S = 366 * 86_400
 
@@ -135,12 +135,13 @@ _PATH = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pr
 @document_response(CompositeAnswer)
 async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
     """Compute what the charging profiles allow on a connector, as far as we know them."""
-    asked = bodies.query(CompositeQuery)
-    await known(tenant, charge_point)
-    now_ms = services().store.server_time_ms()
-    start_ms = now_ms if asked.from_ is None else times.milliseconds(asked.from_)
-    request = ComparisonSettings(asked.connector_id, asked.duration, asked.charging_rate_unit)
-    found, mirror = await _composite(tenant, charge_point, request, start_ms, asked.voltage)
+    asked, store = bodies.query(CompositeQuery), current_store()
+    await lookup.charge_point(store, tenant, charge_point)
+    start_ms = store.server_time_ms() if asked.from_ is None else times.milliseconds(asked.from_)
+    wanted = convert(asked, ComparisonSettings)
+    found, mirror = await _compute(
+        store, tenant, charge_point, wanted, start_ms=start_ms, voltage=asked.voltage
+    )
     return bodies.answer(_answer(asked.connector_id, found, mirror))
 
 
@@ -157,14 +158,12 @@ async def compare_composite_schedule(tenant: str, charge_point: str) -> Response
     knows limits of its own, or reads the rules otherwise.
     """
     asked, wanted = bodies.query(ComparisonQuery), await bodies.body(ComparisonSettings)
-    request = GetCompositeSchedule(
-        connector_id=wanted.connector_id,
-        duration=wanted.duration,
-        charging_rate_unit=wanted.charging_rate_unit,
+    request = convert(wanted, GetCompositeSchedule)
+    sent = await send.send(
+        services(), tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait
     )
-    sent = await send.send(tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
     if sent.command.response is None:
-        return send.outcome(sent)
+        return send.respond(sent)
     read = repairs.read_leniently(GetCompositeScheduleResult, bytes(sent.command.response))
     result = msgspec.convert(read.message, GetCompositeScheduleResult)
     theirs, start_ms = result.charging_schedule, sent.command.sent_ms or sent.command.created_ms
@@ -172,7 +171,9 @@ async def compare_composite_schedule(tenant: str, charge_point: str) -> Response
         start_ms = timestamps.parse(result.schedule_start).ms or start_ms
     if theirs is not None:  # Theirs cannot be converted, as its phases may not be told.
         wanted = msgspec.structs.replace(wanted, charging_rate_unit=theirs.charging_rate_unit)
-    ours, mirror = await _composite(tenant, charge_point, wanted, start_ms, asked.voltage)
+    ours, mirror = await _compute(
+        current_store(), tenant, charge_point, wanted, start_ms=start_ms, voltage=asked.voltage
+    )
     accepted = result.status == "Accepted"
     differences = difference.differences(ours, theirs) if accepted else ()
     return bodies.answer(
@@ -184,15 +185,20 @@ async def compare_composite_schedule(tenant: str, charge_point: str) -> Response
                 DifferenceAnswer(one.start, one.end, _number(one.ours), _number(one.theirs))
                 for one in differences
             ),
-            command=answer_of(sent.command, sent.warnings),
+            command=sent.answer,
         )
     )
 
 
-async def _composite(
-    tenant: str, charge_point: str, wanted: ComparisonSettings, start_ms: int, voltage: float
+async def _compute(
+    store: Store,
+    tenant: str,
+    charge_point: str,
+    wanted: ComparisonSettings,
+    *,
+    start_ms: int,
+    voltage: float,
 ) -> tuple[Composite, Mirror]:
-    store = services().store
     mirror = await charging_profiles.read(store, tenant, charge_point)
     transactions = await running(store, tenant, charge_point)
     # In a thread: hostile profiles take some tenths of a second.

@@ -1,29 +1,26 @@
-"""Local authorisation lists: what a charge point should have, and what it has as far as we know."""
+"""The local authorisation list that a charge point should have: kept, edited, and not sent by itself."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies, times
+from admin.http import bodies, lookup, times
 from admin.http.listing import Next, Paging
-from admin.http.lookup import keys_of
-from admin.http.openapi import describes
-from admin.http.problems import Fault, Problem, invalid, not_found, pointer
-from admin.services import services
-from gateway.ocpp16.messages.local_auth import UpdateStatus, UpdateType
+from admin.http.openapi import describes, new_blueprint
+from admin.http.problems import Fault, Problem, invalid, must_exist, pointer
+from admin.http.records import convert
+from admin.routes.local_lists.entries import EntryAnswer, page_of
+from admin.services import current_store
 from state.features import local_lists
-from state.features.local_list_entries import ENTRIES, Entries, Entry, Line, Status, are_same
+from state.features.local_list_entries import ENTRIES, Entries, Entry, Line, Status
 from state.features.local_lists import Desired, TooLong
-from state.paging import BadCursor, decode_cursor, encode_cursor
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag, fold
 
-blueprint = Blueprint("local_lists", __name__)
-tag_blueprint(blueprint, ["Local lists"])
+blueprint = new_blueprint("local_lists", "Local lists")
 
 _PATH = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/local-list"
 _AT_ONCE = 1000
@@ -58,15 +55,6 @@ class ListChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
 
-class EntryAnswer(msgspec.Struct, frozen=True):
-    """An entry, as it is or would be sent."""
-
-    id_tag: str
-    status: Status
-    expiry_date: str | None
-    parent_id_tag: str | None
-
-
 class DesiredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The list that the charge point should have, without its entries."""
 
@@ -82,66 +70,15 @@ class DesiredPage(DesiredAnswer, frozen=True, kw_only=True):
     next: Next
 
 
-class ReportedAnswer(msgspec.Struct, frozen=True):
-    """An answer to GetLocalListVersion."""
-
-    list_version: Annotated[
-        int, msgspec.Meta(description="0: its list is empty. -1: it has no local lists.", examples=[7])
-    ]
-    at: str
-
-
-class UpdateAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer to SendLocalList."""
-
-    status: UpdateStatus
-    update_type: UpdateType
-    list_version: int
-    command: str
-    at: str
-
-
-class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
-    """The list that the charge point has, as its answers tell, by id tag with letters folded."""
-
-    list_version: Annotated[
-        int | None, msgspec.Meta(description="Of the last update that it accepted; null: it accepted none.")
-    ]
-    stale: Annotated[
-        bool,
-        msgspec.Meta(
-            description="It may have other entries than these: it reported another version, or failed at an "
-            "update, or did not answer one, or its list was never replaced by a Full one. The next accepted "
-            "Full list mends it."
-        ),
-    ]
-    as_desired: Annotated[bool, msgspec.Meta(description="These are the entries that it should have.")]
-    update: Annotated[UpdateAnswer | None, msgspec.Meta(description="The last update that it accepted.")]
-    last_answer: Annotated[UpdateAnswer | None, msgspec.Meta(description="To any update, accepted or not.")]
-    reported: ReportedAnswer | None
-    count: Annotated[int, msgspec.Meta(description="Of the entries.")]
-    items: tuple[EntryAnswer, ...]
-    next: Next
-
-
 @blueprint.get(_PATH)
 @document_querystring(Paging)
 @document_response(DesiredPage)
 async def get_local_list(tenant: str, charge_point: str) -> Response:
     """Read the local list that a charge point should have."""
-    asked = bodies.query(Paging)
-    found = await local_lists.read(services().store, await keys_of(tenant, charge_point))
-    items, after = _page(found.desired, asked)
-    summary = _desired(found.heads.desired)
-    return bodies.answer(
-        DesiredPage(
-            revision=summary.revision,
-            edited_at=summary.edited_at,
-            count=summary.count,
-            items=items,
-            next=after,
-        )
-    )
+    asked, store = bodies.query(Paging), current_store()
+    found = await local_lists.read(store, await lookup.charge_point_keys(store, tenant, charge_point))
+    page = page_of(found.desired, asked)
+    return bodies.answer(convert(found.heads.desired, DesiredPage, items=page.items, next=page.next))
 
 
 @blueprint.put(_PATH)
@@ -152,9 +89,9 @@ async def put_local_list(tenant: str, charge_point: str) -> Response:
 
     Nothing is sent before somebody asks for it.
     """
-    keys, wanted = await keys_of(tenant, charge_point), await bodies.body(NewList)
-    entries = _entries(wanted.entries, "entries")
-    return _stored(await local_lists.replace(services().store, keys, entries))
+    keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
+    entries = _entries((await bodies.body(NewList)).entries, "entries")
+    return _respond(await local_lists.replace(current_store(), keys, entries))
 
 
 @blueprint.patch(_PATH)
@@ -166,7 +103,8 @@ async def change_local_list(tenant: str, charge_point: str) -> Response:
 
     Nothing is sent before somebody asks for it.
     """
-    keys, wanted = await keys_of(tenant, charge_point), await bodies.body(ListChange)
+    keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
+    wanted = await bodies.body(ListChange)
     put = _entries(wanted.put, "put")
     for number, tag in enumerate(wanted.remove):
         if fold(tag) in put:
@@ -177,7 +115,7 @@ async def change_local_list(tenant: str, charge_point: str) -> Response:
             )
     lines: list[Line] = [(tag, None) for tag in wanted.remove]
     lines += [(entry.id_tag, entry) for entry in put.values()]
-    return _stored(await local_lists.edit(services().store, keys, lines))
+    return _respond(await local_lists.edit(current_store(), keys, lines))
 
 
 @blueprint.post(f"{_PATH}/from-id-tags")
@@ -188,11 +126,11 @@ async def copy_id_tags(tenant: str, charge_point: str) -> Response:
 
     Status, expiry and parent as they are now; later changes of id tags do not follow by themselves.
     """
-    keys, store = await keys_of(tenant, charge_point), services().store
+    keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     found: list[IdTag] = []
     cursor: str | None = None
     while True:
-        page = await id_tags.list_(store, tenant, cursor=cursor, limit=_AT_ONCE)
+        page = await id_tags.list_(current_store(), tenant, cursor=cursor, limit=_AT_ONCE)
         found += page.items
         cursor = page.next
         if len(found) > ENTRIES:
@@ -200,61 +138,9 @@ async def copy_id_tags(tenant: str, charge_point: str) -> Response:
         if cursor is None:
             break
     entries = (Entry(tag.tag, tag.status, tag.expiry_date, tag.parent_id_tag) for tag in found)
-    return _stored(await local_lists.replace(store, keys, {fold(entry.id_tag): entry for entry in entries}))
-
-
-@blueprint.get(f"{_PATH}/accepted")
-@document_querystring(Paging)
-@document_response(AcceptedPage)
-async def get_accepted_local_list(tenant: str, charge_point: str) -> Response:
-    """Read the local list that a charge point has, as far as we know."""
-    asked = bodies.query(Paging)
-    found = await local_lists.read(services().store, await keys_of(tenant, charge_point))
-    accepted, answer, reported = found.heads.accepted, found.heads.answer, found.heads.reported
-    items, after = _page(found.accepted, asked)
-    return bodies.answer(
-        AcceptedPage(
-            list_version=None if accepted is None else accepted.list_version,
-            stale=accepted is not None and accepted.stale,
-            as_desired=found.heads.known and are_same(found.accepted, found.desired),
-            update=None
-            if accepted is None
-            else UpdateAnswer(
-                status="Accepted",
-                update_type=accepted.update_type,
-                list_version=accepted.list_version,
-                command=accepted.command_id,
-                at=times.text(accepted.accepted_ms),
-            ),
-            last_answer=None
-            if answer is None
-            else UpdateAnswer(
-                status=answer.status,
-                update_type=answer.update_type,
-                list_version=answer.list_version,
-                command=answer.command_id,
-                at=times.text(answer.answered_ms),
-            ),
-            reported=None
-            if reported is None
-            else ReportedAnswer(reported.list_version, times.text(reported.reported_ms)),
-            count=len(found.accepted),
-            items=items,
-            next=after,
-        )
+    return _respond(
+        await local_lists.replace(current_store(), keys, {fold(entry.id_tag): entry for entry in entries})
     )
-
-
-@blueprint.delete(f"{_PATH}/accepted")
-@document_response(None, 204)
-async def forget_accepted_local_list(tenant: str, charge_point: str) -> Response:
-    """Forget what we believe of a charge point's local list, for instance after it lost its memory.
-
-    It is not told. The next list that is sent is a Full one, unless a differential is asked for, and its
-    version 1, unless another is given.
-    """
-    await local_lists.forget(services().store, await keys_of(tenant, charge_point))
-    return bodies.no_content()
 
 
 def _entries(given: tuple[NewEntry, ...], field: str) -> Entries:
@@ -276,32 +162,9 @@ def _entries(given: tuple[NewEntry, ...], field: str) -> Entries:
     return found
 
 
-def _stored(outcome: Desired | TooLong | None) -> Response:
-    match outcome:
-        case None:  # Deleted a moment ago.
-            raise not_found("charge point")
-        case TooLong(entries):
-            raise invalid(
-                Fault(detail=f"A local list has at most {ENTRIES} entries here; this would be {entries}.")
-            )
-        case Desired():
-            return bodies.answer(_desired(outcome))
-
-
-def _desired(desired: Desired) -> DesiredAnswer:
-    return DesiredAnswer(
-        revision=desired.revision, edited_at=times.maybe_text(desired.edited_ms), count=desired.count
-    )
-
-
-def _page(entries: Mapping[str, Entry], asked: Paging) -> tuple[tuple[EntryAnswer, ...], str | None]:
-    tags = sorted(entries)
-    if asked.cursor is not None:
-        try:
-            after = decode_cursor(asked.cursor).decode()
-        except UnicodeDecodeError:
-            raise BadCursor from None
-        tags = [tag for tag in tags if tag > after]
-    shown = tags[: asked.limit]
-    items = tuple(EntryAnswer(*msgspec.structs.astuple(entries[tag])) for tag in shown)
-    return items, encode_cursor(shown[-1].encode()) if len(tags) > len(shown) else None
+def _respond(outcome: Desired | TooLong | None) -> Response:
+    stored = must_exist(outcome, "charge point")  # It may have been deleted a moment ago.
+    if isinstance(stored, TooLong):
+        detail = f"A local list has at most {ENTRIES} entries here; this would be {stored.entries}."
+        raise invalid(Fault(detail=detail))
+    return bodies.answer(convert(stored, DesiredAnswer))

@@ -4,11 +4,11 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from admin.commands import send as commanding
-from admin.commands.answer import CommandAnswer, answer_of
-from admin.http.problems import Problem, telling
+from admin.commands import send
+from admin.commands.answer import CommandAnswer
+from admin.http.problems import Problem, add_to_problem
 from admin.routes.local_lists.plan import Kind, plan
-from admin.services import services
+from admin.services import Services
 from gateway.ocpp16.messages.local_auth import SendLocalList, UpdateType
 from state.charge_points import configuration
 from state.features import local_lists
@@ -45,7 +45,8 @@ class Sending(NamedTuple):
     steps: list[Step]
 
 
-async def send(
+async def send_list(
+    services: Services,
     keys: ChargePointKeys,
     kind: Kind,
     *,
@@ -59,7 +60,7 @@ async def send(
     Raises Problem: as commands do if a step gets no answer, with the steps before it; 409 if no list was ever
     desired, which would clear the charge point's.
     """
-    store = services().store
+    store = services.store
     if max_entries is None:
         max_entries = (await configuration.get(store, keys.tenant, keys.id)).number(MOST_KEY) or None
     lists = await local_lists.read(store, keys)
@@ -72,33 +73,30 @@ async def send(
     first = lists.heads.next_version if version is None else version
     messages = plan(lists, kind, version=first, max_entries=max_entries)
     steps: list[Step] = []
-    with telling(steps=steps):
-        outcome = await _send_all(keys, messages, steps, timeout_s)
+    with add_to_problem(steps=steps):
+        outcome = await _send_all(services, keys, messages, steps, timeout_s)
         if full_on_failure and outcome in _ANSWERED_BY_FULL:
             lists = await local_lists.read(store, keys)
             above = max(lists.heads.next_version, steps[-1].list_version + 1)
             messages = plan(lists, "full", version=above, max_entries=max_entries)
-            outcome = await _send_all(keys, messages, steps, timeout_s)
+            outcome = await _send_all(services, keys, messages, steps, timeout_s)
     return Sending(outcome, steps)
 
 
 async def _send_all(
-    keys: ChargePointKeys, messages: list[SendLocalList], steps: list[Step], timeout_s: float
+    services: Services,
+    keys: ChargePointKeys,
+    messages: list[SendLocalList],
+    steps: list[Step],
+    timeout_s: float,
 ) -> Outcome:
     """Until one is not accepted."""
     outcome: Outcome = "nothing_to_send"
     for message in messages:
-        sent = await commanding.send(keys.tenant, keys.id, message, timeout_s=timeout_s)
-        answered = commanding.outcome(sent).status_code == 200
-        steps.append(
-            Step(
-                message.update_type,
-                message.list_version,
-                len(message.local_authorization_list or ()),
-                answer_of(sent.command, sent.warnings),
-            )
-        )
-        if not answered:
+        sent = await send.send(services, keys.tenant, keys.id, message, timeout_s=timeout_s)
+        finished, entries = send.is_finished(sent), len(message.local_authorization_list or ())
+        steps.append(Step(message.update_type, message.list_version, entries, sent.answer))
+        if not finished:
             return "waiting"
         status = (sent.result or {}).get("status")
         outcome = _OUTCOMES.get(status, "not_understood") if isinstance(status, str) else "not_understood"

@@ -3,19 +3,19 @@
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies
-from admin.http.lookup import keys_of
-from admin.http.openapi import describes
-from admin.routes.local_lists import sending
+from admin.commands.query import PROBLEMS, TimeoutQuery
+from admin.http import bodies, lookup
+from admin.http.bodies import Int32
+from admin.http.openapi import describes, new_blueprint
 from admin.routes.local_lists.plan import Kind
-from admin.routes.local_lists.sending import Outcome, Step
+from admin.routes.local_lists.sending import Outcome, Step, send_list
+from admin.services import services
 from state.features.local_list_entries import ENTRIES
 
-blueprint = Blueprint("local_list_updates", __name__)
-tag_blueprint(blueprint, ["Local lists"])
+blueprint = new_blueprint("local_list_updates", "Local lists")
 
 
 class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,7 +36,7 @@ class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = False
     version: Annotated[
-        Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)] | None,
+        Int32 | None,
         msgspec.Meta(description="Of the first message. By default one more than the last that is known."),
     ] = None
     max_entries: Annotated[
@@ -46,13 +46,6 @@ class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "charge point's SendLocalListMaxLength if that is known; never more than 64 KiB."
         ),
     ] = None
-
-
-class SendQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    timeout: Annotated[
-        float,
-        msgspec.Meta(ge=1, le=600, description="Seconds that the charge point has for each of its answers."),
-    ] = 30.0
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
@@ -70,17 +63,15 @@ class SendAnswer(msgspec.Struct, frozen=True):
 
 
 @blueprint.post("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/local-list/send")
-@document_querystring(SendQuery)
+@document_querystring(TimeoutQuery)
 @document_request(SendRequest)
 @document_response(SendAnswer, 200)
 @document_response(SendAnswer, 202)
 @describes(
     problems={
+        **PROBLEMS,
         409: "The charge point is offline, or no list was ever set for it.",
         429: "Too many commands wait for this charge point. See Retry-After.",
-        502: "The charge point answered with a CALLERROR: `code`, `description` and `details` are its own. "
-        "Or its answer cannot be read: then they say why.",
-        504: "No answer before the deadline. `id` names the command: a late answer shows there.",
     }
 )
 async def send_local_list(tenant: str, charge_point: str) -> Response:
@@ -89,9 +80,10 @@ async def send_local_list(tenant: str, charge_point: str) -> Response:
     Sends one SendLocalList, or several if the entries do not fit into one, each after the answer to the one
     before. 200 means that it has answered: look at `outcome`. In a problem, `steps` has those before it.
     """
-    asked, wanted = bodies.query(SendQuery), await bodies.body(SendRequest)
-    done = await sending.send(
-        await keys_of(tenant, charge_point),
+    asked, wanted, held = bodies.query(TimeoutQuery), await bodies.body(SendRequest), services()
+    done = await send_list(
+        held,
+        await lookup.charge_point_keys(held.store, tenant, charge_point),
         wanted.type,
         full_on_failure=wanted.full_on_failure,
         version=wanted.version,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from admin.http import times
+from admin.http.records import convert
 from state.paging import BadCursor
 from state.traces import traces
 from state.traces.traces import Direction, Mark, Trace, TraceEntry, Why
@@ -96,39 +96,20 @@ def decode_cursor(cursor: str) -> tuple[str, str]:
 
 
 def trace_answer(charge_point: str, trace: Trace) -> TraceAnswer:
-    return TraceAnswer(
-        id=trace.id,
-        charge_point=charge_point,
-        started_at=times.text(trace.started_ms),
-        until=times.text(trace.until_ms),
-        ended_at=times.maybe_text(trace.ended_ms),
-        ended=trace.ended,
-        limits=TraceSettings(
-            minutes=round((trace.until_ms - trace.started_ms) / 60_000),
-            frames=trace.frames_max,
-            bytes=trace.bytes_max,
-        ),
-        frames=trace.frames,
-        marks=trace.marks,
-        cut=trace.cut,
-        dropped=trace.dropped,
-        bytes=trace.bytes,
+    limits = TraceSettings(
+        minutes=round((trace.until_ms - trace.started_ms) / 60_000),
+        frames=trace.frames_max,
+        bytes=trace.bytes_max,
     )
+    return convert(trace, TraceAnswer, charge_point=charge_point, limits=limits)
 
 
 def frame_answer(place: str, entry: TraceEntry) -> FrameAnswer:
-    return FrameAnswer(
+    return convert(
+        entry,
+        FrameAnswer,
         id=place,
-        at=times.text(entry.at_ms),
-        direction=entry.direction,
-        mark=entry.mark,
-        connection=entry.connection,
         message_type=entry.message,
         message_id=entry.id,
-        action=entry.action,
         frame=None if entry.mark else entry.frame,
-        length=entry.length,
-        cut=entry.cut,
-        faults=entry.faults,
-        note=entry.note,
     )

@@ -4,14 +4,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import msgspec
 import trio
-from quart import Blueprint, Response, request
-from quart_schema import tag_blueprint
+from quart import Response, request
 
 from admin.http import sse
-from admin.http.openapi import components, describes
+from admin.http.openapi import components, describes, new_blueprint
 from admin.routes.traces import answers
 from admin.routes.traces.answers import FrameAnswer, frame_answer
-from admin.routes.traces.traces import found
+from admin.routes.traces.traces import get
 from admin.services import Viewers, services
 from state.errors import StateError
 from state.store import Store
@@ -23,8 +22,7 @@ SETTLED_MS = 2_000
 """After a trace's end what its gateway had still to write has come."""
 _AT_ONCE = 200
 
-blueprint = Blueprint("trace_stream", __name__)
-tag_blueprint(blueprint, ["Traces"])
+blueprint = new_blueprint("trace_stream", "Traces")
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace/stream")
@@ -48,10 +46,10 @@ async def stream_trace(tenant: str, charge_point: str) -> Response:
     sent every ten seconds if nothing happens.
     """
     of, place = sse.resume(answers.decode_cursor) or ("", "")
-    trace = await found(tenant, charge_point)
+    held = services()
+    trace = await get(held.store, tenant, charge_point)
     if request.method == "HEAD":
         return sse.response(b"")
-    held = services()
     if held.viewers.count >= held.event_clients:
         raise sse.too_many()
     if of != trace.id:
@@ -61,7 +59,7 @@ async def stream_trace(tenant: str, charge_point: str) -> Response:
         if not behind:
             return Response(b"", 204)  # Which tells a browser not to come again.
     reading = _Reading(held.store, tenant, charge_point, trace.id, place)
-    return sse.response(_blocks(reading, held.viewers, held.event_clients, sse.key_stands(tenant)))
+    return sse.response(_blocks(reading, held.viewers, held.event_clients, sse.key_stands(held, tenant)))
 
 
 class _Reading:

@@ -3,26 +3,25 @@
 from typing import Annotated, Literal
 
 import msgspec
-from quart import Blueprint, Response
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart import Response
+from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies
+from admin.http import bodies, lookup
 from admin.http.listing import Next, Paging
-from admin.http.openapi import describes
+from admin.http.openapi import describes, new_blueprint
 from admin.http.problems import Problem, not_found
 from admin.routes.traces import answers, files
 from admin.routes.traces.answers import FrameAnswer, TraceAnswer, TraceSettings, trace_answer
-from admin.services import services
-from state import charge_points
+from admin.services import current_store
 from state.paging import BadCursor
+from state.store import Store
 from state.traces import traces
 from state.traces.traces import Direction, Trace, TraceEntry
 
 _ROUNDS = 5
 _AT_ONCE = 500
 
-blueprint = Blueprint("traces", __name__)
-tag_blueprint(blueprint, ["Traces"])
+blueprint = new_blueprint("traces", "Traces")
 
 
 class FrameQuery(Paging, frozen=True, forbid_unknown_fields=True):
@@ -67,7 +66,7 @@ async def start_trace(tenant: str, charge_point: str) -> Response:
     """
     settings = await bodies.body(TraceSettings)
     started = await traces.start(
-        services().store,
+        current_store(),
         tenant,
         charge_point,
         minutes=settings.minutes,
@@ -93,7 +92,7 @@ async def start_trace(tenant: str, charge_point: str) -> Response:
 @document_response(TraceAnswer)
 async def get_trace(tenant: str, charge_point: str) -> Response:
     """Read how a charge point's trace stands."""
-    return bodies.answer(trace_answer(charge_point, await found(tenant, charge_point)))
+    return bodies.answer(trace_answer(charge_point, await get(current_store(), tenant, charge_point)))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace")
@@ -103,8 +102,8 @@ async def stop_trace(tenant: str, charge_point: str) -> Response:
 
     What was recorded stays for 24 hours. One that has ended stays as it is.
     """
-    await traces.stop(services().store, tenant, charge_point)
-    return bodies.answer(trace_answer(charge_point, await found(tenant, charge_point)))
+    await traces.stop(current_store(), tenant, charge_point)
+    return bodies.answer(trace_answer(charge_point, await get(current_store(), tenant, charge_point)))
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace/frames")
@@ -128,32 +127,33 @@ async def list_trace_frames(tenant: str, charge_point: str) -> Response:
 
     A filtered page may be short and still have a next one.
     """
-    asked = bodies.query(FrameQuery)
-    trace = await found(tenant, charge_point)
+    asked, store = bodies.query(FrameQuery), current_store()
+    trace = await get(store, tenant, charge_point)
     if asked.format != "json":
-        return _file(tenant, charge_point, trace, asked)
+        return _file(store, tenant, charge_point, trace, asked)
     place = ""
     if asked.cursor is not None:
         of, place = answers.decode_cursor(asked.cursor)
         if of != trace.id:
             raise BadCursor
-    return bodies.answer(await _page(tenant, charge_point, trace, asked, place))
+    return bodies.answer(await _page(store, tenant, charge_point, trace, asked, place=place))
 
 
-async def found(tenant: str, charge_point: str) -> Trace:
-    """Find a charge point's trace. Raises Problem (404)."""
-    store = services().store
+async def get(store: Store, tenant: str, charge_point: str) -> Trace:
+    """Read a charge point's trace. Raises Problem (404)."""
     trace = await traces.get(store, tenant, charge_point)
     if trace is None:
-        known = await charge_points.get(store, tenant, charge_point) is not None
-        raise not_found("trace" if known else "charge point")
+        await lookup.charge_point(store, tenant, charge_point)
+        raise not_found("trace")
     return trace
 
 
-async def _page(tenant: str, charge_point: str, trace: Trace, asked: FrameQuery, place: str) -> FramePage:
+async def _page(
+    store: Store, tenant: str, charge_point: str, trace: Trace, asked: FrameQuery, *, place: str
+) -> FramePage:
     items: list[FrameAnswer] = []
     for _ in range(_ROUNDS):
-        entries = await _entries(tenant, charge_point, trace, place)
+        entries = await _entries(store, tenant, charge_point, trace, place)
         for at, entry in entries:
             if len(items) == asked.limit:
                 return FramePage(tuple(items), answers.encode_cursor(trace.id, place))
@@ -165,18 +165,20 @@ async def _page(tenant: str, charge_point: str, trace: Trace, asked: FrameQuery,
     return FramePage(tuple(items), answers.encode_cursor(trace.id, place))
 
 
-async def _entries(tenant: str, charge_point: str, trace: Trace, place: str) -> list[tuple[str, TraceEntry]]:
+async def _entries(
+    store: Store, tenant: str, charge_point: str, trace: Trace, place: str
+) -> list[tuple[str, TraceEntry]]:
     """Read on. Raises Problem (404) if it is no longer this trace."""
-    read, entries = await traces.read(services().store, tenant, charge_point, after=place, limit=_AT_ONCE)
+    read, entries = await traces.read(store, tenant, charge_point, after=place, limit=_AT_ONCE)
     if read is None or read.id != trace.id:
         raise not_found("trace")
     return entries
 
 
-def _file(tenant: str, charge_point: str, trace: Trace, asked: FrameQuery) -> Response:
+def _file(store: Store, tenant: str, charge_point: str, trace: Trace, asked: FrameQuery) -> Response:
     form: files.Form = files.Text() if asked.format == "text" else files.JsonLines()
     response = Response(
-        files.write(services().store, tenant, charge_point, trace, form=form, wants=asked.wants),
+        files.write(store, tenant, charge_point, trace, form=form, wants=asked.wants),
         200,
         {"Content-Disposition": f'attachment; filename="trace-{trace.id}.{form.suffix}"'},
         content_type=form.content_type,

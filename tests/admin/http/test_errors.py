@@ -8,7 +8,7 @@ import trio
 from quart import Quart
 
 from admin.config import LimitsConfig
-from admin.http.problems import Problem, telling
+from admin.http.problems import Problem, add_to_problem
 from state.errors import StoreUnavailable
 from state.store import Store
 from state.tenants import tenants
@@ -199,6 +199,6 @@ async def test_a_request_id_is_passed_on_only_if_it_looks_like_one(api: Api) -> 
 
 async def test_what_was_done_before_the_store_went_away() -> None:
     async with Quart("test").app_context():
-        with pytest.raises(Problem) as raised, telling(steps=[1]):
+        with pytest.raises(Problem) as raised, add_to_problem(steps=[1]):
             raise StoreUnavailable("for a test")
     assert (raised.value.status, raised.value.members) == (503, {"steps": [1]})
