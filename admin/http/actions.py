@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from admin.http.problems import Fault, Problem, pointer
+from admin.http.problems import InputError, Problem, pointer
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.faults.reading import not_one_of
@@ -27,7 +27,7 @@ def read(action: str, payload: bytes) -> Message:
     try:
         return actions.decode_request(action, payload)
     except PayloadInvalid as error:
-        fault = Fault(detail=error.text, pointer=pointer(_STEP.findall(error.path)))
+        fault = InputError(detail=error.text, pointer=pointer(_STEP.findall(error.path)))
         raise Problem(
             422,
             "invalid-payload",

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from quart import Response, request
 
-from admin.http.explain import fault_in
-from admin.http.problems import Fault, Problem
+from admin.http.explain import explain
+from admin.http.problems import Problem, invalid
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
@@ -19,7 +19,7 @@ async def body[T](model: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=model)
     except msgspec.ValidationError as error:
-        raise _invalid(fault_in(error, model)) from None
+        raise _invalid(error, model) from None
     except _UNREADABLE as error:
         raise _not_json(error) from None
 
@@ -42,7 +42,7 @@ def json_object(raw: bytes) -> bytes:
         msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         return msgspec.json.format(raw, indent=-1)
     except msgspec.ValidationError as error:
-        raise _invalid(fault_in(error, dict)) from None
+        raise _invalid(error, dict) from None
     except _UNREADABLE as error:
         raise _not_json(error) from None
 
@@ -52,12 +52,12 @@ def query[T](model: type[T]) -> T:
     values: dict[str, Any] = {}
     for name, given in request.args.lists():
         if len(given) > 1:
-            raise _invalid(Fault(detail=f"The parameter {name} is given more than once.", parameter=name))
+            raise invalid(f"The parameter {name} is given more than once.", parameter=name)
         values[name] = given[0]
     try:
         return msgspec.convert(values, model, strict=False)
     except msgspec.ValidationError as error:
-        raise _invalid(fault_in(error, model, in_query=True)) from None
+        raise _invalid(error, model, in_query=True) from None
 
 
 def answer(content: Any, status: int = 200, **headers: str) -> Response:
@@ -70,8 +70,9 @@ def no_content() -> Response:
     return response
 
 
-def _invalid(fault: Fault) -> Problem:
-    return Problem(422, "invalid-request", fault.detail, errors=[fault])
+def _invalid(error: msgspec.ValidationError, model: Any, *, in_query: bool = False) -> Problem:
+    fault = explain(error, model, in_query=in_query)
+    return invalid(fault.detail, pointer=fault.pointer, parameter=fault.parameter)
 
 
 def _not_json(error: Exception) -> Problem:

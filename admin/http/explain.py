@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from admin.http.problems import Fault, pointer
+from admin.http.problems import InputError, pointer
 from gateway.ocpp16.faults.reading import not_one_of
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -45,7 +45,7 @@ _OTHERS = {
 }
 
 
-def fault_in(error: msgspec.ValidationError, model: Any, *, in_query: bool = False) -> Fault:
+def explain(error: msgspec.ValidationError, model: Any, *, in_query: bool = False) -> InputError:
     """Say what `error` says of a request that should have been a `model`.
 
     In a query everything came as text, so it is not told what came, and null cannot be asked for.
@@ -61,9 +61,9 @@ def fault_in(error: msgspec.ValidationError, model: Any, *, in_query: bool = Fal
     text = f"{'each name ' if match and match['key'] else ''}{_in_words(what, kinds, in_query=in_query)}"
     detail = f"{where}: {text}." if where else f"The body {text}."
     return (
-        Fault(detail=detail, parameter=next(iter(steps), None))
+        InputError(detail=detail, parameter=next(iter(steps), None))
         if in_query
-        else Fault(detail=detail, pointer=pointer(steps))
+        else InputError(detail=detail, pointer=pointer(steps))
     )
 
 

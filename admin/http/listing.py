@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from quart import Response
 
-from admin.http.problems import Fault, invalid, response
+from admin.http.problems import invalid, response
 from state.paging import BadCursor
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many items at most.", examples=[100])]
@@ -28,4 +28,4 @@ class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def refuse_cursor(_error: BadCursor) -> Response:
     detail = "This is no cursor of this list; start without one."
-    return response(invalid(Fault(detail=detail, parameter="cursor")))
+    return response(invalid(detail, parameter="cursor"))

@@ -4,7 +4,7 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug.routing import BaseConverter, ValidationError
 
-from admin.http.problems import Fault, Problem, invalid
+from admin.http.problems import Problem, invalid
 
 NAME_BYTES = 255
 
@@ -44,11 +44,9 @@ def check_connectable(name: str, what: str) -> None:
     """Names of tenants and charge points stand in the websocket's path. Raises Problem (422)."""
     if ":" in name or "/" in name or name in {".", ".."}:
         raise invalid(
-            Fault(
-                detail=f"The name of a {what} must not contain ':' or '/' nor be '.' or '..': "
-                "no charge point could connect.",
-                parameter=what.replace(" ", "_"),
-            )
+            f"The name of a {what} must not contain ':' or '/' nor be '.' or '..': "
+            "no charge point could connect.",
+            parameter=what.replace(" ", "_"),
         )
 
 

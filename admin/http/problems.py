@@ -17,7 +17,7 @@ RETRY_AFTER_S = 2
 _log = structlog.get_logger("csms.admin")
 
 
-class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+class InputError(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that is wrong in a request, and where."""
 
     detail: Annotated[str, msgspec.Meta(description="What is wrong and what would be right.")]
@@ -46,7 +46,7 @@ class ProblemDocument(msgspec.Struct, frozen=True):
     instance: Annotated[str, msgspec.Meta(description="Path of the request, as it was sent.")]
     request_id: Annotated[str, msgspec.Meta(description="Also in the header X-Request-Id and in the logs.")]
     errors: Annotated[
-        tuple[Fault, ...], msgspec.Meta(description="What is wrong where, for invalid requests.")
+        tuple[InputError, ...], msgspec.Meta(description="What is wrong where, for invalid requests.")
     ] = ()
 
 
@@ -59,7 +59,7 @@ class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
         kind: str,
         detail: str,
         *,
-        errors: Sequence[Fault] = (),
+        errors: Sequence[InputError] = (),
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, Any] | None = None,
     ) -> None:
@@ -79,8 +79,9 @@ def must_exist[Found](found: Found | None, what: str) -> Found:
     return found
 
 
-def invalid(fault: Fault) -> Problem:
-    return Problem(422, "invalid-request", fault.detail, errors=[fault])
+def invalid(detail: str, *, pointer: str | None = None, parameter: str | None = None) -> Problem:
+    """One thing is wrong in the request, and there."""
+    return Problem(422, "invalid-request", detail, errors=[InputError(detail, pointer, parameter)])
 
 
 def store_away(**members: Any) -> Problem:

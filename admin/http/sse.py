@@ -6,7 +6,7 @@ from typing import Any
 from quart import Response, request
 
 from admin.http import auth
-from admin.http.problems import Fault, Problem, invalid
+from admin.http.problems import Problem, invalid
 from admin.services import Services
 from state.errors import StateError
 from state.tenants import api_keys, tenants
@@ -45,7 +45,7 @@ def resume[Place](parse: Callable[[str], Place]) -> Place | None:
     try:
         return parse(text) if text else None
     except ValueError as error:
-        raise invalid(Fault(detail=f"{error}.", parameter="Last-Event-ID")) from None
+        raise invalid(f"{error}.", parameter="Last-Event-ID") from None
 
 
 def too_many() -> Problem:

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from admin.http.problems import Fault, invalid, pointer
+from admin.http.problems import invalid, pointer
 
 _UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ def utc_text(moment: datetime, *where: str) -> str:
         utc = moment.astimezone(UTC)
     except OverflowError:
         detail = "In UTC this is not within the years 1 to 9999."
-        raise invalid(Fault(detail=detail, pointer=pointer(where))) from None
+        raise invalid(detail, pointer=pointer(where)) from None
     return utc.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 

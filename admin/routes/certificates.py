@@ -6,14 +6,8 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.commands import send
-from admin.commands.answer import CommandAnswer
-from admin.commands.query import PROBLEMS, DeleteQuery, WaitQuery
-from admin.http import bodies, lookup, times
-from admin.http.listing import Next
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import must_exist
-from admin.http.records import convert, convert_all
+from admin.commands import PROBLEMS, CommandAnswer, DeleteQuery, WaitQuery, send
+from admin.http import Next, bodies, convert, convert_all, describes, lookup, must_exist, new_blueprint, times
 from admin.services import current_store, services
 from gateway.ocpp16.messages.security import (
     CertificateHashData,

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from admin.http import times
-from admin.http.records import convert, convert_all
+from admin.http import convert, convert_all, times
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.charge_points import ChargePoint
 from state.charge_points.connectors import Connector

@@ -6,13 +6,9 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.commands import preconditions, send
-from admin.commands.answer import CommandAnswer
-from admin.http import bodies, lookup
-from admin.http.listing import Next, Paging
+from admin.commands import CommandAnswer, preconditions, send
+from admin.http import Next, Paging, Problem, bodies, describes, lookup, must_exist, new_blueprint
 from admin.http.names import check_connectable
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import Problem, must_exist
 from admin.routes import charge_point_answer
 from admin.routes.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
 from admin.services import current_store, services

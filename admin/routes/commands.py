@@ -7,13 +7,10 @@ import msgspec
 from quart import Response, request
 from quart_schema import document_querystring, document_response
 
-from admin.commands import send
-from admin.commands.answer import CommandAnswer, answer_of
-from admin.commands.query import PROBLEMS, WaitQuery
+from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
+from admin.commands.answer import answer_of
 from admin.commands.send import WaitFor
-from admin.http import actions, bodies
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import Fault, invalid, must_exist
+from admin.http import actions, bodies, describes, invalid, must_exist, new_blueprint
 from admin.services import current_store, services
 from state import commands
 
@@ -62,9 +59,7 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
     """
     asked = bodies.query(CommandQuery)
     if asked.wait_for == "transaction" and action != "RemoteStartTransaction":
-        raise invalid(
-            Fault(detail="Only a RemoteStartTransaction becomes a transaction.", parameter="wait_for")
-        )
+        raise invalid("Only a RemoteStartTransaction becomes a transaction.", parameter="wait_for")
     sent = await send.send(
         services(),
         tenant,
@@ -93,9 +88,7 @@ def _idempotency_key() -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _KEY.fullmatch(key):
         raise invalid(
-            Fault(
-                detail="An Idempotency-Key has 1 to 255 printable ASCII characters and no space.",
-                parameter="Idempotency-Key",
-            )
+            "An Idempotency-Key has 1 to 255 printable ASCII characters and no space.",
+            parameter="Idempotency-Key",
         )
     return key

@@ -8,14 +8,18 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.commands import send
-from admin.commands.answer import CommandAnswer
-from admin.commands.query import PROBLEMS, TimeoutQuery
+from admin.commands import PROBLEMS, CommandAnswer, TimeoutQuery, send
 from admin.commands.send import Sent
-from admin.http import bodies, lookup
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import Fault, add_to_problem, invalid, pointer
-from admin.http.records import convert
+from admin.http import (
+    add_to_problem,
+    bodies,
+    convert,
+    describes,
+    invalid,
+    lookup,
+    new_blueprint,
+    pointer,
+)
 from admin.services import current_store, services
 from gateway.ocpp16.configuration_keys import MAX_KEYS
 from gateway.ocpp16.messages.core import ChangeConfiguration, GetConfiguration
@@ -212,7 +216,7 @@ async def _changes() -> dict[str, str]:
     """Read the body as Changes, naming the key of what is wrong. Raises Problem."""
     given: dict[str, Any] = await bodies.body(dict[str, Any])
     if not 1 <= len(given) <= AT_ONCE:
-        raise invalid(Fault(detail=f"Give 1 to {AT_ONCE} keys with their values.", pointer=""))
+        raise invalid(f"Give 1 to {AT_ONCE} keys with their values.", pointer="")
     for key, value in given.items():
         if not 1 <= len(key) <= KEY_LENGTH:
             detail = f"A key of OCPP 1.6 has 1 to {KEY_LENGTH} characters."
@@ -223,7 +227,7 @@ async def _changes() -> dict[str, str]:
             )
         else:
             continue
-        raise invalid(Fault(detail=detail, pointer=pointer([key])))
+        raise invalid(detail, pointer=pointer([key]))
     return given
 
 

@@ -6,11 +6,19 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies, lookup
-from admin.http.listing import Next, Paging
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import Fault, Problem, invalid, must_exist
-from admin.http.records import convert, convert_all
+from admin.http import (
+    Next,
+    Paging,
+    Problem,
+    bodies,
+    convert,
+    convert_all,
+    describes,
+    invalid,
+    lookup,
+    must_exist,
+    new_blueprint,
+)
 from admin.services import current_store
 from state.features import data_transfer as transfers
 from state.features.data_transfer import VENDORS, Answer, Status, Vendor
@@ -90,7 +98,7 @@ async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
     settings = await bodies.body(VendorSettings)
     if not 1 <= len(vendor) <= VENDOR_LENGTH:
         detail = f"OCPP 1.6 vendor ids have 1 to {VENDOR_LENGTH} characters."
-        raise invalid(Fault(detail=detail, parameter="vendor"))
+        raise invalid(detail, parameter="vendor")
     stored = Vendor(vendor_id=vendor, **msgspec.structs.asdict(settings))
     outcome = await transfers.put_vendor(current_store(), tenant, stored)
     if outcome == "full":

@@ -9,8 +9,8 @@ import msgspec
 import trio
 from quart import Response, request
 
-from admin.http import sse, times
-from admin.http.openapi import components, describes, new_blueprint
+from admin.http import describes, new_blueprint, sse, times
+from admin.http.openapi import components
 from admin.routes import event_kinds
 from admin.services import Services, services
 from state.errors import StateError

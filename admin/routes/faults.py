@@ -7,9 +7,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_response
 
-from admin.http import bodies, lookup, times
-from admin.http.listing import AllInOne
-from admin.http.openapi import new_blueprint
+from admin.http import AllInOne, bodies, lookup, new_blueprint, times
 from admin.services import current_store
 from gateway.ocpp16.faults.table import FAULTS, Fault, Kind
 from state.charge_points import faults

@@ -7,11 +7,17 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies, times
-from admin.http.listing import Next, Paging
-from admin.http.openapi import new_blueprint
-from admin.http.problems import Fault, invalid, must_exist
-from admin.http.records import convert, convert_page
+from admin.http import (
+    Next,
+    Paging,
+    bodies,
+    convert,
+    convert_page,
+    invalid,
+    must_exist,
+    new_blueprint,
+    times,
+)
 from admin.services import current_store
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag
@@ -75,7 +81,7 @@ async def put_id_tag(tenant: str, tag: str) -> Response:
     """
     settings = await bodies.body(IdTagSettings)
     if not 1 <= len(tag) <= TAG_LENGTH:
-        raise invalid(Fault(detail=f"OCPP 1.6 id tags have 1 to {TAG_LENGTH} characters.", parameter="tag"))
+        raise invalid(f"OCPP 1.6 id tags have 1 to {TAG_LENGTH} characters.", parameter="tag")
     expiry = settings.expiry_date
     text = None if expiry is None else times.utc_text(expiry, "expiry_date")
     stored = convert(settings, IdTag, tag=tag, expiry_date=text)

@@ -6,14 +6,21 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.commands import send
-from admin.commands.answer import CommandAnswer
-from admin.commands.query import PROBLEMS, WaitQuery
-from admin.http import actions, bodies, lookup, times
-from admin.http.listing import Next
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import Fault, Problem, must_exist
-from admin.http.records import convert, convert_all
+from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
+from admin.http import (
+    InputError,
+    Next,
+    Problem,
+    actions,
+    bodies,
+    convert,
+    convert_all,
+    describes,
+    lookup,
+    must_exist,
+    new_blueprint,
+    times,
+)
 from admin.services import current_store, services
 from state.features import jobs
 from state.features.job_record import Job, Kind
@@ -173,7 +180,7 @@ def _read(action: str, payload: dict[str, Any]) -> Any:
     try:
         return actions.read(action, msgspec.json.encode(payload))
     except Problem as problem:
-        faults = [Fault(fault.detail, f"/payload{fault.pointer or ''}") for fault in problem.errors]
+        faults = [InputError(fault.detail, f"/payload{fault.pointer or ''}") for fault in problem.errors]
         raise Problem(
             problem.status, problem.kind, problem.detail, errors=faults, members=problem.members
         ) from None

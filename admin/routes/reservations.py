@@ -7,15 +7,8 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.commands import send
-from admin.commands.answer import CommandAnswer
-from admin.commands.query import PROBLEMS, DeleteQuery, WaitQuery
-from admin.http import bodies, lookup, times
-from admin.http.bodies import Int32
-from admin.http.listing import AllInOne
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import must_exist
-from admin.http.records import convert
+from admin.commands import PROBLEMS, CommandAnswer, DeleteQuery, WaitQuery, send
+from admin.http import AllInOne, Int32, bodies, convert, describes, lookup, must_exist, new_blueprint, times
 from admin.services import Services, current_store, services
 from gateway.ocpp16.messages.reservation import CancelReservation, ReserveNow
 from gateway.ocpp16.messages.types import Message

@@ -6,11 +6,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.http import bodies, lookup
-from admin.http.listing import Next, Paging
-from admin.http.openapi import new_blueprint
-from admin.http.problems import must_exist
-from admin.http.records import convert_page
+from admin.http import Next, Paging, bodies, convert_page, lookup, must_exist, new_blueprint
 from admin.services import current_store
 from state.features import security_events
 

@@ -6,13 +6,20 @@ import msgspec
 from quart import Response, g
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies
+from admin.http import (
+    Next,
+    Paging,
+    Problem,
+    bodies,
+    convert,
+    convert_all,
+    describes,
+    must_exist,
+    new_blueprint,
+    not_found,
+)
 from admin.http.auth import allows
-from admin.http.listing import Next, Paging
 from admin.http.names import check_connectable
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import Problem, must_exist, not_found
-from admin.http.records import convert, convert_all
 from admin.services import current_store
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.tenants import tenants

@@ -6,11 +6,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies, times
-from admin.http.listing import Next, Paging
-from admin.http.openapi import new_blueprint
-from admin.http.problems import must_exist, not_found
-from admin.http.records import convert_page
+from admin.http import Next, Paging, bodies, convert_page, must_exist, new_blueprint, not_found, times
 from admin.services import current_store, services
 from state.nodes import inbox
 from state.tenants import tokens

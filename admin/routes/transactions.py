@@ -7,11 +7,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.http import bodies, times
-from admin.http.listing import AllInOne, Next, Paging
-from admin.http.openapi import new_blueprint
-from admin.http.problems import must_exist
-from admin.http.records import convert
+from admin.http import AllInOne, Next, Paging, bodies, convert, must_exist, new_blueprint, times
 from admin.services import current_store
 from state.store import Store
 from state.transactions import listing, meter_values

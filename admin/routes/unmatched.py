@@ -6,11 +6,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.http import bodies, lookup, times
-from admin.http.listing import AllInOne
-from admin.http.openapi import new_blueprint
-from admin.http.problems import must_exist
-from admin.http.records import convert
+from admin.http import AllInOne, bodies, convert, lookup, must_exist, new_blueprint, times
 from admin.routes.transactions import MeterValueAnswer, items_of
 from admin.services import current_store
 from state.transactions import meter_values, orphans

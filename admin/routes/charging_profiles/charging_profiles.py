@@ -6,12 +6,19 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import actions, bodies, lookup, times
-from admin.http.bodies import Int32
-from admin.http.listing import AllInOne
-from admin.http.openapi import new_blueprint
-from admin.http.problems import Fault, invalid, must_exist, not_found
-from admin.http.records import convert
+from admin.http import (
+    AllInOne,
+    Int32,
+    actions,
+    bodies,
+    convert,
+    invalid,
+    lookup,
+    must_exist,
+    new_blueprint,
+    not_found,
+    times,
+)
 from admin.routes.charging_profiles.doubts import DoubtAnswer, doubt_answer
 from admin.services import current_store
 from gateway.ocpp16 import actions as ocpp_actions
@@ -146,17 +153,12 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
     profile = request.cs_charging_profiles
     if str(profile.charging_profile_id) != charging_profile:
         raise invalid(
-            Fault(
-                detail="chargingProfileId must be the id in the path.",
-                pointer="/csChargingProfiles/chargingProfileId",
-            )
+            "chargingProfileId must be the id in the path.", pointer="/csChargingProfiles/chargingProfileId"
         )
     if not await _install(current_store(), keys, request.connector_id, profile):
         raise invalid(
-            Fault(
-                detail="It cannot be there: its transaction has ended, or 200 other profiles are there.",
-                pointer="/csChargingProfiles",
-            )
+            "It cannot be there: its transaction has ended, or 200 other profiles are there.",
+            pointer="/csChargingProfiles",
         )
     return bodies.answer(await _get(current_store(), tenant, charge_point, profile.charging_profile_id))
 

@@ -11,12 +11,8 @@ import trio
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.commands import send
-from admin.commands.answer import CommandAnswer
-from admin.commands.query import PROBLEMS, WaitQuery
-from admin.http import bodies, lookup, times
-from admin.http.openapi import describes, new_blueprint
-from admin.http.records import convert
+from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
+from admin.http import bodies, convert, describes, lookup, new_blueprint, times
 from admin.routes.charging_profiles.doubts import DoubtAnswer, doubt_answer
 from admin.services import current_store, services
 from gateway.ocpp16.charging import composite, difference

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from admin.http.records import convert
+from admin.http import convert
 from state.features.charging_profiles import Doubt, Why
 
 _BECAUSE = {

@@ -6,10 +6,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.http import bodies, lookup, times
-from admin.http.listing import Next, Paging
-from admin.http.openapi import new_blueprint
-from admin.http.records import convert
+from admin.http import Next, Paging, bodies, convert, lookup, new_blueprint, times
 from admin.routes.local_lists.entries import EntryAnswer, page_of
 from admin.services import current_store
 from gateway.ocpp16.messages.local_auth import UpdateStatus, UpdateType

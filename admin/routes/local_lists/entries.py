@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from admin.http.listing import Paging
+from admin.http import Paging
 from state.features.local_list_entries import Entry, Status
 from state.paging import BadCursor, Page, decode_cursor, encode_cursor
 

@@ -7,11 +7,20 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies, lookup, times
-from admin.http.listing import Next, Paging
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import Fault, Problem, invalid, must_exist, pointer
-from admin.http.records import convert
+from admin.http import (
+    Next,
+    Paging,
+    Problem,
+    bodies,
+    convert,
+    describes,
+    invalid,
+    lookup,
+    must_exist,
+    new_blueprint,
+    pointer,
+    times,
+)
 from admin.routes.local_lists.entries import EntryAnswer, page_of
 from admin.services import current_store
 from state.features import local_lists
@@ -108,11 +117,7 @@ async def change_local_list(tenant: str, charge_point: str) -> Response:
     put = _entries(wanted.put, "put")
     for number, tag in enumerate(wanted.remove):
         if fold(tag) in put:
-            raise invalid(
-                Fault(
-                    detail=f"{tag} cannot be both put and removed.", pointer=pointer(["remove", str(number)])
-                )
-            )
+            raise invalid(f"{tag} cannot be both put and removed.", pointer=pointer(["remove", str(number)]))
     lines: list[Line] = [(tag, None) for tag in wanted.remove]
     lines += [(entry.id_tag, entry) for entry in put.values()]
     return _respond(await local_lists.edit(current_store(), keys, lines))
@@ -150,10 +155,8 @@ def _entries(given: tuple[NewEntry, ...], field: str) -> Entries:
         folded = fold(one.id_tag)
         if folded in found:
             raise invalid(
-                Fault(
-                    detail=f"{one.id_tag} is given twice; letters compare without regard to case.",
-                    pointer=pointer([field, str(number), "id_tag"]),
-                )
+                f"{one.id_tag} is given twice; letters compare without regard to case.",
+                pointer=pointer([field, str(number), "id_tag"]),
             )
         expiry = None
         if one.expiry_date is not None:
@@ -166,5 +169,5 @@ def _respond(outcome: Desired | TooLong | None) -> Response:
     stored = must_exist(outcome, "charge point")  # It may have been deleted a moment ago.
     if isinstance(stored, TooLong):
         detail = f"A local list has at most {ENTRIES} entries here; this would be {stored.entries}."
-        raise invalid(Fault(detail=detail))
+        raise invalid(detail)
     return bodies.answer(convert(stored, DesiredAnswer))

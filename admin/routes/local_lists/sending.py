@@ -4,9 +4,8 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from admin.commands import send
-from admin.commands.answer import CommandAnswer
-from admin.http.problems import Problem, add_to_problem
+from admin.commands import CommandAnswer, send
+from admin.http import Problem, add_to_problem
 from admin.routes.local_lists.plan import Kind, plan
 from admin.services import Services
 from gateway.ocpp16.messages.local_auth import SendLocalList, UpdateType

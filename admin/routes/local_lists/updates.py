@@ -6,10 +6,8 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.commands.query import PROBLEMS, TimeoutQuery
-from admin.http import bodies, lookup
-from admin.http.bodies import Int32
-from admin.http.openapi import describes, new_blueprint
+from admin.commands import PROBLEMS, TimeoutQuery
+from admin.http import Int32, bodies, describes, lookup, new_blueprint
 from admin.routes.local_lists.plan import Kind
 from admin.routes.local_lists.sending import Outcome, Step, send_list
 from admin.services import services

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from admin.http.records import convert
+from admin.http import convert
 from state.paging import BadCursor
 from state.traces import traces
 from state.traces.traces import Direction, Mark, Trace, TraceEntry, Why

@@ -6,8 +6,8 @@ import msgspec
 import trio
 from quart import Response, request
 
-from admin.http import sse
-from admin.http.openapi import components, describes, new_blueprint
+from admin.http import describes, new_blueprint, sse
+from admin.http.openapi import components
 from admin.routes.traces import answers
 from admin.routes.traces.answers import FrameAnswer, frame_answer
 from admin.routes.traces.traces import get

@@ -6,10 +6,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import bodies, lookup
-from admin.http.listing import Next, Paging
-from admin.http.openapi import describes, new_blueprint
-from admin.http.problems import Problem, not_found
+from admin.http import Next, Paging, Problem, bodies, describes, lookup, new_blueprint, not_found
 from admin.routes.traces import answers, files
 from admin.routes.traces.answers import FrameAnswer, TraceAnswer, TraceSettings, trace_answer
 from admin.services import current_store

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 
-from admin.http.explain import fault_in
-from admin.http.problems import Fault
+from admin.http.explain import explain
+from admin.http.problems import InputError
 
 MOMENT = "must be a date and time with zone, such as 2026-01-31T12:00:00Z."
 
@@ -69,7 +69,7 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 def test_a_body_that_is_wrong(body: str, detail: str, pointer: str) -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode(body, type=Model)
-    assert fault_in(refused.value, Model) == Fault(detail=detail, pointer=pointer)
+    assert explain(refused.value, Model) == InputError(detail=detail, pointer=pointer)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_a_query_that_is_wrong(query: dict[str, str], model: Any, detail: str) -
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.convert(query, model, strict=False)
     name = detail.partition(":")[0]
-    assert fault_in(refused.value, model, in_query=True) == Fault(detail=detail, parameter=name)
+    assert explain(refused.value, model, in_query=True) == InputError(detail=detail, parameter=name)
 
 
 def test_a_name_of_any_length_is_told_in_part_only() -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.convert({"x" * 10_000: 1}, Nothing)
-    assert len(fault_in(refused.value, Nothing).detail) < 100
+    assert len(explain(refused.value, Nothing).detail) < 100
