@@ -10,11 +10,11 @@ from quart import Response, g, request
 from quart_schema import Info, QuartSchema, Tag
 from quart_schema.openapi import HttpSecurityScheme
 
-from admin.config import LimitsConfig
+from admin.config import AdminLimits
 from admin.http import auth, listing, names, problems
 from admin.http.openapi import Document
 from admin.http.problems import Problem
-from admin.http.quart_app import Application
+from admin.http.quart_app import QuartApp
 from admin.routes import (
     certificates,
     charge_points,
@@ -76,9 +76,9 @@ Every error is a problem document (RFC 9457): decide on its `type`, quote its `r
 """
 
 
-def create_app(services: Services, limits: LimitsConfig | None = None) -> Application:
-    limits = limits or LimitsConfig()
-    app = Application()
+def create_app(services: Services, limits: AdminLimits | None = None) -> QuartApp:
+    limits = limits or AdminLimits()
+    app = QuartApp()
     app.extensions["csms"] = services
     app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes
     app.config["BODY_TIMEOUT"] = limits.body_s

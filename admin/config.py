@@ -8,7 +8,7 @@ from gateway.service.logs import LogsConfig
 from state.store import StoreConfig
 
 
-class ListenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AdminListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where operators and probes connect; port 0 lets the system choose. Beyond loopback: TLS in front."""
 
     host: str = "127.0.0.1"
@@ -17,13 +17,13 @@ class ListenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     health_port: int = 9181
 
 
-class SecurityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AdminSecurity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`pepper`: the key under which tokens and API keys are hashed, the same for all processes of a store."""
 
     pepper: Annotated[str, msgspec.Meta(min_length=32)]
 
 
-class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AdminLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds per process. Seconds where the name ends in `_s`."""
 
     body_bytes: int = 262_144
@@ -37,7 +37,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class AdminConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig
-    security: SecurityConfig
-    listen: ListenConfig = ListenConfig()
-    limits: LimitsConfig = LimitsConfig()
+    security: AdminSecurity
+    listen: AdminListen = AdminListen()
+    limits: AdminLimits = AdminLimits()
     logs: LogsConfig = LogsConfig()

@@ -9,8 +9,8 @@ import trio
 from hypercorn.config import Config, Sockets
 from hypercorn.trio import serve as hypercorn_serve
 
-from admin.config import LimitsConfig
-from admin.http.quart_app import Application
+from admin.config import AdminLimits
+from admin.http.quart_app import QuartApp
 
 BACKLOG = 1024
 _RESTART_S = 0.5
@@ -49,9 +49,9 @@ def listen(host: str, port: int, *, unacknowledged_s: float) -> socket.socket:
 
 
 async def serve_app(
-    app: Application,
+    app: QuartApp,
     listener: socket.socket,
-    limits: LimitsConfig,
+    limits: AdminLimits,
     stop: trio.Event,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -70,9 +70,9 @@ async def serve_app(
 
 
 async def _serve_once(
-    app: Application,
+    app: QuartApp,
     listener: socket.socket,
-    limits: LimitsConfig,
+    limits: AdminLimits,
     stop: trio.Event,
     *,
     task_status: trio.TaskStatus[list[str]],
@@ -95,7 +95,7 @@ class _Settings(Config):
         return Sockets([], [self.listener], [])
 
 
-def _settings(listener: socket.socket, limits: LimitsConfig) -> _Settings:
+def _settings(listener: socket.socket, limits: AdminLimits) -> _Settings:
     settings = _Settings()
     settings.listener = listener
     settings.backlog = BACKLOG

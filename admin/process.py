@@ -33,11 +33,11 @@ def run(config: AdminConfig, ready: Ready) -> None:
     """
     logs.configure(config.logs.level, config.logs.format)
 
-    def settled(ports: dict[str, int]) -> None:
+    def settle_and_report(ports: dict[str, int]) -> None:
         collector.settle()
         ready(ports)
 
-    hangups.run(_until_signalled, config, settled)
+    hangups.run(_until_signalled, config, settle_and_report)
 
 
 async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> None:

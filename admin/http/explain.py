@@ -1,7 +1,6 @@
 """What msgspec finds wrong in a request, in plain words that also say what would be right."""
 
 import re
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -9,7 +8,7 @@ import msgspec
 from msgspec import inspect
 
 from admin.http.problems import InputError, pointer
-from gateway.ocpp16.faults.reading import not_one_of
+from gateway.ocpp16.faults.reading import not_one_of, suggest
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
@@ -17,7 +16,7 @@ _FIELD = re.compile(r"(?P<problem>unknown|required) field `(?P<field>[^`]*)`")
 _CHOICE = re.compile(r"Invalid enum value (?P<given>.+)", re.DOTALL)
 _KIND = re.compile(r"Expected `(?P<wanted>[^`]*)`(?:, got `(?P<given>[^`]*)`)?(?P<bounds>.*)", re.DOTALL)
 _NAME_LENGTH = 50
-"""Of a name that is not known here, as far as it is told and compared."""
+"""Of a name that is not known here, as far as an answer repeats it."""
 _KINDS = {
     "array": "a list",
     "bool": "true or false",
@@ -58,7 +57,7 @@ def explain(error: msgspec.ValidationError, model: Any, *, in_query: bool = Fals
     if field := _FIELD.search(what):
         steps.append(field["field"])
         where = f"{where}.{field['field'][:_NAME_LENGTH]}".removeprefix(".")
-    text = f"{'each name ' if match and match['key'] else ''}{_in_words(what, kinds, in_query=in_query)}"
+    text = f"{'each name ' if match and match['key'] else ''}{_reword(what, kinds, in_query=in_query)}"
     detail = f"{where}: {text}." if where else f"The body {text}."
     return (
         InputError(detail=detail, parameter=next(iter(steps), None))
@@ -67,7 +66,7 @@ def explain(error: msgspec.ValidationError, model: Any, *, in_query: bool = Fals
     )
 
 
-def _in_words(what: str, kinds: tuple[inspect.Type, ...], *, in_query: bool) -> str:
+def _reword(what: str, kinds: tuple[inspect.Type, ...], *, in_query: bool) -> str:
     if found := _FIELD.search(what):
         return "required, but absent" if found["problem"] == "required" else _unknown(found["field"], kinds)
     if (found := _CHOICE.match(what)) and (choices := _choices(kinds)):
@@ -78,8 +77,8 @@ def _in_words(what: str, kinds: tuple[inspect.Type, ...], *, in_query: bool) -> 
         wanted = [name for name in found["wanted"].split(" | ") if name != "null" or not in_query]
         if bounds := found["bounds"].strip():
             return f"must {_bounds(wanted[0], bounds)}"
-        got = f", not {_given(found['given'])}" if found["given"] and not in_query else ""
-        return f"must be {' or '.join(map(_named, wanted))}{got}"
+        got = f", not {_noun_of_given(found['given'])}" if found["given"] and not in_query else ""
+        return f"must be {' or '.join(map(_noun, wanted))}{got}"
     return what
 
 
@@ -87,9 +86,9 @@ def _unknown(name: str, kinds: tuple[inspect.Type, ...]) -> str:
     known = [
         field.encode_name for kind in kinds if isinstance(kind, inspect.StructType) for field in kind.fields
     ]
-    near = get_close_matches(name[:_NAME_LENGTH], known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"not known here; {hint}known are {', '.join(known)}" if known else "not known here; nothing is"
+    if not known:
+        return "not known here; nothing is"
+    return f"not known here; {suggest(name, known)}known are {', '.join(known)}"
 
 
 def _bounds(kind: str, bounds: str) -> str:
@@ -102,12 +101,12 @@ def _bounds(kind: str, bounds: str) -> str:
     return f"be {bounds}"
 
 
-def _named(kind: str) -> str:
+def _noun(kind: str) -> str:
     return _KINDS.get(kind, kind)
 
 
-def _given(kind: str) -> str:
-    return "a fraction" if kind == "float" else _named(kind)
+def _noun_of_given(kind: str) -> str:
+    return "a fraction" if kind == "float" else _noun(kind)
 
 
 @cache
@@ -119,7 +118,9 @@ def _kinds_at(info: inspect.Type, steps: list[str]) -> tuple[inspect.Type, ...]:
     """What may stand at this place of a request."""
     kinds = _members(info)
     for step in steps:
-        kinds = tuple(member for kind in kinds for inner in _within(kind, step) for member in _members(inner))
+        kinds = tuple(
+            member for kind in kinds for inner in _step_into(kind, step) for member in _members(inner)
+        )
     return kinds
 
 
@@ -131,7 +132,7 @@ def _members(info: inspect.Type) -> tuple[inspect.Type, ...]:
     return (info,)
 
 
-def _within(kind: inspect.Type, step: str) -> tuple[inspect.Type, ...]:
+def _step_into(kind: inspect.Type, step: str) -> tuple[inspect.Type, ...]:
     match kind:
         case inspect.StructType():
             return tuple(field.type for field in kind.fields if field.encode_name == step)

@@ -22,7 +22,7 @@ async def charge_point_keys(store: Store, tenant: str, id_: str) -> ChargePointK
     return ChargePointKeys(tenant, id_)
 
 
-def number(text: str, what: str) -> int:
+def parse_number(text: str, what: str) -> int:
     """Raises Problem (404)."""
     if not _NUMBER.fullmatch(text):
         raise not_found(what)

@@ -26,11 +26,11 @@ def decode(encoded: str) -> str:
     try:
         name = unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:
-        raise _bad("A part of the path is not valid UTF-8 after percent-decoding.") from None
+        raise _bad_path("A part of the path is not valid UTF-8 after percent-decoding.") from None
     if len(name.encode()) > NAME_BYTES:
-        raise _bad(f"A part of the path is longer than {NAME_BYTES} bytes.")
+        raise _bad_path(f"A part of the path is longer than {NAME_BYTES} bytes.")
     if not name.isprintable():
-        raise _bad("A part of the path has a control character or another one that cannot be printed.")
+        raise _bad_path("A part of the path has a control character or another one that cannot be printed.")
     return name
 
 
@@ -50,5 +50,5 @@ def check_connectable(name: str, what: str) -> None:
         )
 
 
-def _bad(detail: str) -> Problem:
+def _bad_path(detail: str) -> Problem:
     return Problem(400, "bad-path", detail)

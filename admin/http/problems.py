@@ -131,16 +131,13 @@ def response(problem: Problem) -> Response:
 
 def install(app: Quart) -> None:
     app.register_error_handler(Problem, response)
-    app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(StateError, _of_state)
-    app.register_error_handler(Exception, _of_bug)
+    app.register_error_handler(HTTPException, _respond_to_http)
+    app.register_error_handler(StateError, _respond_to_state)
+    app.register_error_handler(Exception, _respond_to_bug)
 
 
 def _title(status: int) -> str:
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
+    return http.HTTPStatus(status).phrase if status in http.HTTPStatus else "Error"
 
 
 _KINDS = {413: "body-too-large"}  # Its phrase differs between releases.
@@ -152,21 +149,21 @@ _DETAILS = {
 }
 
 
-def _of_http(error: HTTPException) -> Response:
+def _respond_to_http(error: HTTPException) -> Response:
     status = error.code or 500
     kind = _KINDS.get(status) or _title(status).lower().replace(" ", "-")
     headers = {name: value for name, value in error.get_headers() if name.lower() in {"allow", "retry-after"}}
     return response(Problem(status, kind, _DETAILS.get(status) or error.description or kind, headers=headers))
 
 
-def _of_state(error: StateError) -> Response:
+def _respond_to_state(error: StateError) -> Response:
     if isinstance(error, StoreUnavailable):
         _log.warning("store_unavailable", why=str(error), request_id=g.get("request_id", ""))
         return response(store_away())
-    return _of_bug(error)
+    return _respond_to_bug(error)
 
 
-def _of_bug(error: Exception) -> Response:
+def _respond_to_bug(error: Exception) -> Response:
     _log.error("request_failed", exc_info=error, request_id=g.get("request_id", ""), path=request.path)
     return response(
         Problem(

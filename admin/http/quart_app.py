@@ -80,7 +80,7 @@ class RawPathConnection(TrioASGIHTTPConnection):
         await super().__call__(receive_noting, send_whole)
 
 
-class Application(QuartTrio):
+class QuartApp(QuartTrio):
     asgi_http_class = RawPathConnection
     request_class = BoundedRequest
 

@@ -101,7 +101,7 @@ class RefreshAnswer(msgspec.Struct, frozen=True):
     commands: tuple[CommandAnswer, ...]
 
 
-class ChangeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class ChangeAnswer(msgspec.Struct, frozen=True):
     """What became of one change."""
 
     key: str
@@ -154,7 +154,7 @@ async def refresh_configuration(tenant: str, charge_point: str) -> Response:
     asked, wanted = bodies.query(TimeoutQuery), await bodies.body(WantedKeys)
     store, commands = current_store(), []
     known = await configuration.get(store, tenant, charge_point)
-    for keys in _parts(wanted.keys, known.number(MAX_KEYS)):
+    for keys in _split(wanted.keys, known.number(MAX_KEYS)):
         request = GetConfiguration(key=keys)
         sent = await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout)
         if sent.result is None:
@@ -176,22 +176,18 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
     not, see each one's `status`; what was taken stays so. Hanging up ends the row. In a problem, `changes`
     has those before it.
     """
-    asked, changes = bodies.query(ChangesQuery), await _changes()
+    asked, changes = bodies.query(ChangesQuery), await _read_changes()
     await lookup.charge_point(current_store(), tenant, charge_point)
     answers: list[ChangeAnswer] = []
-    going_on = True
-    for key, value in changes.items():
-        if not going_on:
-            answers.append(ChangeAnswer(key=key, status="not_sent", command=None, warnings=()))
-            continue
-        request = ChangeConfiguration(key=key, value=value)
-        with add_to_problem(changes=answers):
+    with add_to_problem(changes=answers):
+        for key, value in changes.items():
+            request = ChangeConfiguration(key=key, value=value)
             sent = await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout)
-        answers.append(
-            ChangeAnswer(key=key, status=_status(sent), command=sent.command.id, warnings=sent.warnings)
-        )
-        refused = sent.command.status in {"answered", "error"}
-        going_on = _is_stored(answers[-1]) or (asked.go_on and refused)
+            answers.append(ChangeAnswer(key, _status(sent), sent.command.id, sent.warnings))
+            refused = sent.command.status in {"answered", "error"}
+            if not _is_stored(answers[-1]) and not (asked.go_on and refused):
+                break
+    answers += [ChangeAnswer(key, "not_sent", None, ()) for key in list(changes)[len(answers) :]]
     return bodies.answer(ChangesAnswer(tuple(answers)), 200 if all(map(_is_stored, answers)) else 207)
 
 
@@ -207,27 +203,25 @@ async def forget_configuration(tenant: str, charge_point: str) -> Response:
     return bodies.no_content()
 
 
-def _parts(keys: tuple[str, ...], most: int | None) -> Iterable[tuple[str, ...] | None]:
+def _split(keys: tuple[str, ...], most: int | None) -> Iterable[tuple[str, ...] | None]:
     # What it told may be any number.
     return batched(keys, min(most or AT_ONCE, AT_ONCE), strict=False) if keys else (None,)
 
 
-async def _changes() -> dict[str, str]:
+async def _read_changes() -> dict[str, str]:
     """Read the body as Changes, naming the key of what is wrong. Raises Problem."""
     given: dict[str, Any] = await bodies.body(dict[str, Any])
     if not 1 <= len(given) <= AT_ONCE:
         raise invalid(f"Give 1 to {AT_ONCE} keys with their values.", pointer="")
     for key, value in given.items():
         if not 1 <= len(key) <= KEY_LENGTH:
-            detail = f"A key of OCPP 1.6 has 1 to {KEY_LENGTH} characters."
-        elif not isinstance(value, str) or len(value) > VALUE_LENGTH:
-            detail = (
+            raise invalid(f"A key of OCPP 1.6 has 1 to {KEY_LENGTH} characters.", pointer=pointer([key]))
+        if not isinstance(value, str) or len(value) > VALUE_LENGTH:
+            raise invalid(
                 f"{key}: the value must be text of at most {VALUE_LENGTH} characters, also where it spells a "
-                'number; a body looks like {"HeartbeatInterval": "60"}.'
+                'number; a body looks like {"HeartbeatInterval": "60"}.',
+                pointer=pointer([key]),
             )
-        else:
-            continue
-        raise invalid(detail, pointer=pointer([key]))
     return given
 
 

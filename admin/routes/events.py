@@ -9,7 +9,7 @@ import msgspec
 import trio
 from quart import Response, request
 
-from admin.http import describes, new_blueprint, sse, times
+from admin.http import convert, describes, new_blueprint, sse
 from admin.http.openapi import components
 from admin.routes import event_kinds
 from admin.services import Services, services
@@ -152,12 +152,4 @@ def _id(cursor: Cursor) -> bytes:
 def _block(event: Event | Gap) -> bytes:
     if isinstance(event, Gap):
         return sse.block(b"gap", b'{"reason":"events before this one are no longer kept"}')
-    answer = EventAnswer(
-        id=event.id,
-        kind=event.kind,
-        tenant=event.tenant,
-        charge_point=event.charge_point,
-        at=times.text(event.at_ms),
-        data=event.data,
-    )
-    return sse.block(event.kind.encode(), msgspec.json.encode(answer))
+    return sse.block(event.kind.encode(), msgspec.json.encode(convert(event, EventAnswer)))

@@ -97,7 +97,7 @@ async def list_reservations(tenant: str, charge_point: str) -> Response:
 async def get_reservation(tenant: str, charge_point: str, reservation: str) -> Response:
     """Read a reservation."""
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
-    found = await reservations.get(current_store(), keys, lookup.number(reservation, "reservation"))
+    found = await reservations.get(current_store(), keys, lookup.parse_number(reservation, "reservation"))
     return bodies.answer(_answer(must_exist(found, "reservation")))
 
 
@@ -141,7 +141,7 @@ async def delete_reservation(tenant: str, charge_point: str, reservation: str) -
 
     Sends CancelReservation, also for one that is not known here. 204 answers `only_here`.
     """
-    asked, number = bodies.query(DeleteQuery), lookup.number(reservation, "reservation")
+    asked, number = bodies.query(DeleteQuery), lookup.parse_number(reservation, "reservation")
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     if not asked.only_here:
         request = CancelReservation(reservation_id=number)

@@ -123,16 +123,15 @@ async def _get(store: Store, tenant: str, public_id: str) -> Transaction:
 
 
 def _answer(transaction: Transaction) -> TransactionAnswer:
-    stopped_at = transaction.stopped_at
-    if stopped_at is not None:
-        stopped_at = times.as_sent_or(stopped_at, transaction.stopped_ms or 0)
     return convert(
         transaction,
         TransactionAnswer,
         id=listing.public_id(transaction.charge_point, transaction.id),
         transaction_id=transaction.id,
         started_at=times.as_sent_or(transaction.started_at, transaction.started_ms),
-        stopped_at=stopped_at,
+        stopped_at=None
+        if transaction.stopped_at is None
+        else times.as_sent_or(transaction.stopped_at, transaction.stopped_ms or 0),
     )
 
 

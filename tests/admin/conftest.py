@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from admin.app import create_app
-from admin.config import LimitsConfig
+from admin.config import AdminLimits
 from admin.hypercorn import listen, serve_app
 from admin.inbox import Inbox
 from admin.services import Services
@@ -39,8 +39,8 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(store: Store, limits: LimitsConfig | None = None) -> AsyncIterator[Api]:
-    limits = limits or LimitsConfig()
+async def serving(store: Store, limits: AdminLimits | None = None) -> AsyncIterator[Api]:
+    limits = limits or AdminLimits()
     stop = trio.Event()
     with listen("127.0.0.1", 0, unacknowledged_s=5) as listener:
         async with trio.open_nursery() as nursery:

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from admin.config import LimitsConfig
+from admin.config import AdminLimits
 from state.store import Store
 from state.tenants import tenants
 from tests.admin.conftest import TENANT, Api, serving
@@ -33,7 +33,7 @@ async def test_a_client_that_asks_for_it_is_closed_at_once(api: Api, method: str
 
 async def test_an_idle_connection_is_closed(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
-    async with serving(store, LimitsConfig(idle_connection_s=0.3)) as api:
+    async with serving(store, AdminLimits(idle_connection_s=0.3)) as api:
         stream = await trio.open_tcp_stream("127.0.0.1", api.port)
         async with stream:
             for _ in range(2):

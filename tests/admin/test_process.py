@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import trio
 
-from admin.config import AdminConfig, LimitsConfig, ListenConfig, SecurityConfig
+from admin.config import AdminConfig, AdminLimits, AdminListen, AdminSecurity
 from admin.hypercorn import CannotListen, listen
 from admin.process import serve_admin
 from state import keys
@@ -22,14 +22,14 @@ from tests.admin.problem import is_problem
 from tests.support.fault_proxy import fault_proxy
 from tests.support.valkey_server import ValkeyServer
 
-LIMITS = LimitsConfig(unacknowledged_s=1, graceful_s=0.5)
+LIMITS = AdminLimits(unacknowledged_s=1, graceful_s=0.5)
 
 
 def config_of(url: str, port: int = 0) -> AdminConfig:
     return AdminConfig(
         store=StoreConfig(url=url, timeout_s=1),
-        security=SecurityConfig(pepper=PEPPER.decode()),
-        listen=ListenConfig(port=port, health_port=0),
+        security=AdminSecurity(pepper=PEPPER.decode()),
+        listen=AdminListen(port=port, health_port=0),
         limits=LIMITS,
     )
 

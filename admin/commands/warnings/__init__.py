@@ -32,7 +32,7 @@ _log = structlog.get_logger("csms.admin")
 
 async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
     """Sentences for people, each saying what is odd and why it may matter. Raises StoreUnavailable."""
-    found = list(_of_registration(view))
+    found = list(_check_registration(view))
     if (warner := _WARNERS.get(type(request))) is not None:
         try:
             found += await warner(request, view)
@@ -44,7 +44,7 @@ async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _of_registration(view: View) -> list[str]:
+def _check_registration(view: View) -> list[str]:
     if view.record.boot_status == "Rejected":
         return ["The charge point was answered Rejected: until it boots again neither side should call."]
     if view.record.boot_status is None and view.record.awaiting_release:

@@ -11,11 +11,11 @@ from state.charge_points.configuration import Configuration
 
 
 async def change_configuration(request: core.ChangeConfiguration, view: View) -> list[str]:
-    known = await configuration.get(view.store, view.tenant, view.charge_point)
-    found = _of_key(request.key, known)
-    if (complaint := configuration_keys.complaint(request.key, request.value)) is not None:
-        found.append(f"The value of {request.key} {complaint}.")
-    found += _of_length(request, known)
+    known = await view.configuration()
+    found = _check_key(request.key, known)
+    if (fault := configuration_keys.complaint(request.key, request.value)) is not None:
+        found.append(f"The value of {request.key} {fault}.")
+    found += _check_length(request, known)
     waiting = [setting.key for setting in known.settings if setting.pending is not None]
     if waiting:
         found.append(f"Changes wait for the charge point's next boot: {', '.join(waiting)}.")
@@ -25,14 +25,14 @@ async def change_configuration(request: core.ChangeConfiguration, view: View) ->
 async def get_configuration(request: core.GetConfiguration, view: View) -> list[str]:
     if not request.key:
         return []
-    known = await configuration.get(view.store, view.tenant, view.charge_point)
+    known = await view.configuration()
     most = known.number(MAX_KEYS)
     if not most or len(request.key) <= most:
         return []
     return [f"The charge point may refuse more than {most} keys at once, its {MAX_KEYS}."]
 
 
-def _of_key(key: str, known: Configuration) -> list[str]:
+def _check_key(key: str, known: Configuration) -> list[str]:
     setting, specified = known.find(key), configuration_keys.of(key)
     if setting is not None and not setting.supported:
         return [f"The charge point said on {times.text(setting.known_ms)} that it has no key {key}."]
@@ -47,7 +47,7 @@ def _of_key(key: str, known: Configuration) -> list[str]:
     return []
 
 
-def _of_length(request: core.ChangeConfiguration, known: Configuration) -> list[str]:
+def _check_length(request: core.ChangeConfiguration, known: Configuration) -> list[str]:
     length_key = configuration_keys.length_key(request.key)
     most = None if length_key is None else known.number(length_key)
     if most is None or len(request.value.split(",")) <= most:

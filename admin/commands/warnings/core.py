@@ -1,7 +1,7 @@
 """Core profile: transactions, connectors and tags that we know otherwise."""
 
 from admin.commands.warnings import smart_charging
-from admin.commands.warnings.id_tags import of_tag
+from admin.commands.warnings.id_tags import check_tag
 from admin.commands.warnings.view import View, Warner, no_such_connector
 from gateway.ocpp16.charging import rules
 from gateway.ocpp16.messages import core
@@ -12,7 +12,7 @@ _FREE = frozenset({"Available", "Preparing", "Finishing", "Reserved"})
 
 
 async def remote_start_transaction(request: core.RemoteStartTransaction, view: View) -> list[str]:
-    found = await of_tag(request.id_tag, view)
+    found = await check_tag(request.id_tag, view)
     if request.connector_id is None:
         found.append("Without connectorId some charge points answer Rejected.")
     elif request.connector_id <= 0:

@@ -6,7 +6,7 @@ from state.tenants import id_tags
 from state.tenants.id_tags import IdTag, Status
 
 
-async def of_tag(id_tag: str, view: View) -> list[str]:
+async def check_tag(id_tag: str, view: View) -> list[str]:
     """Say so if whoever holds it will not be let charge."""
     tag = await id_tags.get(view.store, view.tenant, id_tag)
     if tag is None:

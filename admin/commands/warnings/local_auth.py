@@ -5,10 +5,8 @@ from collections import Counter
 from admin.commands.warnings.view import View, Warner
 from gateway.ocpp16.messages import local_auth
 from gateway.ocpp16.messages.types import Message
-from state.charge_points import configuration
 from state.features import local_lists
 from state.features.local_lists import Heads
-from state.keys import ChargePointKeys
 from state.tenants.id_tags import fold
 
 MESSAGE_LENGTH, LIST_LENGTH = "SendLocalListMaxLength", "LocalAuthListMaxLength"
@@ -16,17 +14,16 @@ _NAMED = 5
 
 
 async def send_local_list(request: local_auth.SendLocalList, view: View) -> list[str]:
-    keys = ChargePointKeys(view.tenant, view.charge_point)
-    heads = await local_lists.read_heads(view.store, keys)
+    heads = await local_lists.read_heads(view.store, view.keys)
     return [
-        *_of_version(request.list_version, heads),
-        *_of_entries(request),
-        *_of_knowledge(request, heads),
-        *await _of_lengths(request, view, keys),
+        *_check_version(request.list_version, heads),
+        *_check_entries(request),
+        *_check_knowledge(request, heads),
+        *await _check_lengths(request, view),
     ]
 
 
-def _of_version(version: int, heads: Heads) -> list[str]:
+def _check_version(version: int, heads: Heads) -> list[str]:
     if version <= 0:
         return [f"A list version is never 0 nor less (errata 2025-04, 9); {version} is sent."]
     accepted = heads.accepted
@@ -36,7 +33,7 @@ def _of_version(version: int, heads: Heads) -> list[str]:
     return []
 
 
-def _of_entries(request: local_auth.SendLocalList) -> list[str]:
+def _check_entries(request: local_auth.SendLocalList) -> list[str]:
     entries, found = request.local_authorization_list or (), []
     bare = [data.id_tag for data in entries if data.id_tag_info is None]
     if bare and request.update_type == "Full":
@@ -48,7 +45,7 @@ def _of_entries(request: local_auth.SendLocalList) -> list[str]:
     return found
 
 
-def _of_knowledge(request: local_auth.SendLocalList, heads: Heads) -> list[str]:
+def _check_knowledge(request: local_auth.SendLocalList, heads: Heads) -> list[str]:
     if heads.reported is not None and heads.reported.list_version == -1:
         return ["The charge point reported the list version -1: it has no local list."]
     if request.update_type == "Differential" and not heads.known:
@@ -56,8 +53,8 @@ def _of_knowledge(request: local_auth.SendLocalList, heads: Heads) -> list[str]:
     return []
 
 
-async def _of_lengths(request: local_auth.SendLocalList, view: View, keys: ChargePointKeys) -> list[str]:
-    known = await configuration.get(view.store, view.tenant, view.charge_point)
+async def _check_lengths(request: local_auth.SendLocalList, view: View) -> list[str]:
+    known = await view.configuration()
     entries, found = request.local_authorization_list or (), []
     most = known.number(MESSAGE_LENGTH)
     if most is not None and len(entries) > most:
@@ -67,7 +64,7 @@ async def _of_lengths(request: local_auth.SendLocalList, view: View, keys: Charg
         return found
     tags = {fold(data.id_tag) for data in entries if data.id_tag_info is not None}
     if request.update_type == "Differential":
-        before = (await local_lists.read(view.store, keys)).accepted
+        before = (await local_lists.read(view.store, view.keys)).accepted
         tags |= set(before) - {fold(data.id_tag) for data in entries if data.id_tag_info is None}
     if len(tags) > most:
         found.append(f"The list would have {len(tags)} entries, and the charge point keeps {most}.")

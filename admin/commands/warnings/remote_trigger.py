@@ -8,10 +8,10 @@ _OF_A_CONNECTOR = frozenset({"MeterValues", "StatusNotification"})
 
 
 async def trigger_message(request: remote_trigger.TriggerMessage, view: View) -> list[str]:
-    return await of_connector(request.requested_message, request.connector_id, view)
+    return await check_connector(request.requested_message, request.connector_id, view)
 
 
-async def of_connector(requested_message: str, connector_id: int | None, view: View) -> list[str]:
+async def check_connector(requested_message: str, connector_id: int | None, view: View) -> list[str]:
     """Judge the connector of a trigger (section 5.17)."""
     if connector_id is None:
         return []

@@ -1,14 +1,11 @@
 """Reservation profile: connectors, tags and reservations that we know otherwise."""
 
-from admin.commands.warnings.id_tags import of_tag
+from admin.commands.warnings.id_tags import check_tag
 from admin.commands.warnings.view import View, Warner, no_such_connector
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.messages import reservation
 from gateway.ocpp16.messages.types import Message
-from state.charge_points import configuration
 from state.features import reservations
-from state.features.reservations import Reservation
-from state.keys import ChargePointKeys
 
 ZERO_SUPPORTED = "ReserveConnectorZeroSupported"
 
@@ -16,14 +13,14 @@ _OVER = {"used": "is used already", "cancelled": "was cancelled already", "expir
 
 
 async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
-    found = await _of_connector(request.connector_id, view)
-    found += await of_tag(request.id_tag, view)
+    found = await _check_connector(request.connector_id, view)
+    found += await check_tag(request.id_tag, view)
     expires_ms = timestamps.parse(request.expiry_date).ms
     if expires_ms is not None and expires_ms <= view.store.server_time_ms():
         found.append("The expiryDate has passed already.")
     if request.reservation_id == 0:
         found.append("Reservation id 0 means none to many charge points: no start uses it.")
-    before = await _known(request.reservation_id, view)
+    before = await reservations.get(view.store, view.keys, request.reservation_id)
     if before is not None and before.state == "active":
         found.append(
             f"Reservation {request.reservation_id} stands already and is replaced if this is accepted."
@@ -32,21 +29,16 @@ async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
 
 
 async def cancel_reservation(request: reservation.CancelReservation, view: View) -> list[str]:
-    known = await _known(request.reservation_id, view)
+    known = await reservations.get(view.store, view.keys, request.reservation_id)
     if known is None:
         return [f"No reservation {request.reservation_id} of this charge point is known here."]
     over = _OVER.get(known.state)
     return [] if over is None else [f"Reservation {request.reservation_id} {over}."]
 
 
-async def _known(reservation_id: int, view: View) -> Reservation | None:
-    keys = ChargePointKeys(view.tenant, view.charge_point)
-    return await reservations.get(view.store, keys, reservation_id)
-
-
-async def _of_connector(connector_id: int, view: View) -> list[str]:
+async def _check_connector(connector_id: int, view: View) -> list[str]:
     if connector_id == 0:
-        return await _of_connector_zero(view)
+        return await _check_connector_zero(view)
     known = await view.connectors()
     connector = known.get(connector_id)
     if connector is None:
@@ -58,8 +50,8 @@ async def _of_connector(connector_id: int, view: View) -> list[str]:
     ]
 
 
-async def _of_connector_zero(view: View) -> list[str]:
-    known = await configuration.get(view.store, view.tenant, view.charge_point)
+async def _check_connector_zero(view: View) -> list[str]:
+    known = await view.configuration()
     if known.find(ZERO_SUPPORTED) is None:
         return [f"Connector 0, any connector, is only for charge points with {ZERO_SUPPORTED}: ask this one."]
     if known.flag(ZERO_SUPPORTED):

@@ -2,20 +2,20 @@
 
 import time
 
-from admin.commands.warnings.remote_trigger import of_connector
+from admin.commands.warnings.remote_trigger import check_connector
 from admin.commands.warnings.view import View, Warner
+from admin.http import convert
 from gateway.ocpp16.messages import security
 from gateway.ocpp16.messages.types import Message
 from gateway.service import certificate_requests
 from gateway.service import certificates as pem
-from state.charge_points import configuration
 from state.features import certificates, job_record, jobs
 from state.features.certificates import CertificateHash
 
 
 async def install_certificate(request: security.InstallCertificate, _view: View) -> list[str]:
     """Of what a charge point may refuse (M05), and of PEM with CRLF, which some cannot read."""
-    found = _line_ends(request.certificate, "The certificate")
+    found = _check_line_ends(request.certificate, "The certificate")
     try:
         [root, *more] = pem.read_all(request.certificate)
     except pem.Unreadable as error:
@@ -24,19 +24,13 @@ async def install_certificate(request: security.InstallCertificate, _view: View)
         found.append("There is more than one certificate in it; InstallCertificate is for one root.")
     if not root.self_signed:
         found.append("The certificate did not sign itself, so it is no root.")
-    return found + _dates(root, "The certificate")
+    return found + _check_dates(root, "The certificate")
 
 
 async def delete_certificate(request: security.DeleteCertificate, view: View) -> list[str]:
     """M04.FR.07: the hash data as the charge point reported it."""
     known = await certificates.read(view.store, view.tenant, view.charge_point)
-    wanted = request.certificate_hash_data
-    asked = CertificateHash(
-        hash_algorithm=wanted.hash_algorithm,
-        issuer_name_hash=wanted.issuer_name_hash,
-        issuer_key_hash=wanted.issuer_key_hash,
-        serial_number=wanted.serial_number,
-    )
+    asked = convert(request.certificate_hash_data, CertificateHash)
     reported = list(known.reported())
     if asked in reported:
         return []
@@ -48,13 +42,13 @@ async def delete_certificate(request: security.DeleteCertificate, view: View) ->
 async def extended_trigger_message(request: security.ExtendedTriggerMessage, view: View) -> list[str]:
     if request.requested_message == "SignChargePointCertificate" and request.connector_id is not None:
         return ["SignChargePointCertificate is asked of the charge point as a whole, without connectorId."]
-    return await of_connector(request.requested_message, request.connector_id, view)
+    return await check_connector(request.requested_message, request.connector_id, view)
 
 
 async def certificate_signed(request: security.CertificateSigned, view: View) -> list[str]:
     chain = request.certificate_chain
-    found = _line_ends(chain, "The chain")
-    settings = await configuration.get(view.store, view.tenant, view.charge_point)
+    found = _check_line_ends(chain, "The chain")
+    settings = await view.configuration()
     most = settings.number("CertificateSignedMaxChainSize")
     if most is not None and len(chain) > most:
         found.append(
@@ -65,7 +59,7 @@ async def certificate_signed(request: security.CertificateSigned, view: View) ->
         leaf = pem.read_all(chain)[0]
     except pem.Unreadable as error:
         return [*found, f"A charge point will most likely answer Rejected. {error}"]
-    found += _dates(leaf, "The first certificate")
+    found += _check_dates(leaf, "The first certificate")
     kept = await certificates.get_request(view.store, view.tenant, view.charge_point)
     if kept is None:
         found.append("The charge point has not asked for a certificate (SignCertificate).")
@@ -79,32 +73,32 @@ async def certificate_signed(request: security.CertificateSigned, view: View) ->
 async def signed_update_firmware(request: security.SignedUpdateFirmware, view: View) -> list[str]:
     """A00.FR.706: looked at before it is sent, and sent all the same."""
     firmware = request.firmware
-    found = _line_ends(firmware.signing_certificate, "The signing certificate")
+    found = _check_line_ends(firmware.signing_certificate, "The signing certificate")
     try:
-        found += _dates(pem.read_all(firmware.signing_certificate)[0], "The signing certificate")
+        found += _check_dates(pem.read_all(firmware.signing_certificate)[0], "The signing certificate")
     except pem.Unreadable as error:
         found.append(f"A charge point will most likely answer InvalidCertificate. {error}")
     if not pem.is_base64(firmware.signature):
         found.append("The signature is no base64.")
-    return found + await _request_id(request.request_id, "SignedUpdateFirmware", view)
+    return found + await _check_request_id(request.request_id, "SignedUpdateFirmware", view)
 
 
 async def get_log(request: security.GetLog, view: View) -> list[str]:
-    return await _request_id(request.request_id, "GetLog", view)
+    return await _check_request_id(request.request_id, "GetLog", view)
 
 
-async def _request_id(request_id: int, kind: job_record.Kind, view: View) -> list[str]:
+async def _check_request_id(request_id: int, kind: job_record.Kind, view: View) -> list[str]:
     known = (await jobs.read(view.store, view.tenant, view.charge_point)).items
     if not any((job.kind, job.request_id) == (kind, request_id) for job in known):
         return []
     return [f"requestId {request_id} was used for another {kind}: whose a status is cannot be told for sure."]
 
 
-def _line_ends(text: str, what: str) -> list[str]:
+def _check_line_ends(text: str, what: str) -> list[str]:
     return [f"{what} has CRLF line ends; some charge points read only LF."] if "\r" in text else []
 
 
-def _dates(certificate: pem.Certificate, what: str) -> list[str]:
+def _check_dates(certificate: pem.Certificate, what: str) -> list[str]:
     now_ms = time.time_ns() // 1_000_000
     if certificate.not_after_ms < now_ms:
         return [f"{what} has expired."]

@@ -7,7 +7,6 @@ from gateway.ocpp16.charging import rules
 from gateway.ocpp16.charging.rules import Abilities
 from gateway.ocpp16.messages import smart_charging
 from gateway.ocpp16.messages.types import ChargingProfile, Message
-from state.charge_points import configuration
 from state.features import charging_profiles
 from state.features.charging_profiles import Profile, Slot, Which
 from state.transactions.running import RunningTransaction, running
@@ -25,9 +24,9 @@ async def set_charging_profile(request: smart_charging.SetChargingProfile, view:
         found += no_such_connector(connector_id, await view.connectors())
     if profile.charging_profile_purpose == "TxProfile" and connector_id > 0:
         transactions = await running(view.store, view.tenant, view.charge_point)
-        found += _of_transaction(connector_id, profile, transactions)
+        found += _check_transaction(connector_id, profile, transactions)
     mirror = await charging_profiles.read(view.store, view.tenant, view.charge_point)
-    return found + _of_others(connector_id, profile, mirror.profiles, known.max_installed)
+    return found + _check_others(connector_id, profile, mirror.profiles, known.max_installed)
 
 
 async def clear_charging_profile(request: smart_charging.ClearChargingProfile, view: View) -> list[str]:
@@ -56,7 +55,7 @@ async def get_composite_schedule(request: smart_charging.GetCompositeSchedule, v
 
 async def abilities(view: View) -> Abilities:
     """What the charge point told of its configuration, as far as it bears on profiles."""
-    known = await configuration.get(view.store, view.tenant, view.charge_point)
+    known = await view.configuration()
     units = known.items("ChargingScheduleAllowedChargingRateUnit")
     return Abilities(
         max_stack_level=known.number("ChargeProfileMaxStackLevel"),
@@ -67,7 +66,7 @@ async def abilities(view: View) -> Abilities:
     )
 
 
-def _of_transaction(
+def _check_transaction(
     connector_id: int, profile: ChargingProfile, transactions: Collection[RunningTransaction]
 ) -> list[str]:
     here = next((one for one in transactions if one.connector_id == connector_id), None)
@@ -85,7 +84,7 @@ def _of_transaction(
     return found
 
 
-def _of_others(
+def _check_others(
     connector_id: int, profile: ChargingProfile, others: Collection[Profile], most: int | None
 ) -> list[str]:
     slot = Slot(connector_id, profile.charging_profile_purpose, profile.stack_level)

@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from state.charge_points import ChargePoint, connectors
+from state.charge_points import ChargePoint, configuration, connectors
+from state.charge_points.configuration import Configuration
 from state.charge_points.connectors import Connector
+from state.keys import ChargePointKeys
 from state.store import Store
 
 type Warner = Callable[[Any, View], Awaitable[list[str]]]
@@ -23,6 +25,13 @@ class View(NamedTuple):
     @property
     def charge_point(self) -> str:
         return self.record.id
+
+    @property
+    def keys(self) -> ChargePointKeys:
+        return ChargePointKeys(self.tenant, self.charge_point)
+
+    async def configuration(self) -> Configuration:
+        return await configuration.get(self.store, self.tenant, self.charge_point)
 
     async def connectors(self) -> dict[int, Connector]:
         """By number; 0 is the charge point as a whole. Empty if it has told of none."""

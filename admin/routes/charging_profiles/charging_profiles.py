@@ -105,7 +105,7 @@ async def list_charging_profiles(tenant: str, charge_point: str) -> Response:
     which = Which(connector_id=asked.connector_id, purpose=asked.purpose)
     items = [_answer(charge_point, one) for one in mirror.profiles if which.means(one)]
     if asked.connector_id is None and asked.purpose in {None, "TxProfile"}:
-        items += [_awaiting(one) for one in mirror.promises]
+        items += [_promise_answer(one) for one in mirror.promises]
     doubts = tuple(map(doubt_answer, mirror.doubts))
     return bodies.answer(ChargingProfilePage(items=tuple(items), doubts=doubts))
 
@@ -133,7 +133,7 @@ _ONE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pro
 async def get_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Read a charging profile that the charge point has, as far as we know."""
     await lookup.charge_point(current_store(), tenant, charge_point)
-    id_ = lookup.number(charging_profile, "charging profile")
+    id_ = lookup.parse_number(charging_profile, "charging profile")
     return bodies.answer(await _get(current_store(), tenant, charge_point, id_))
 
 
@@ -168,7 +168,7 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
 async def forget_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Forget a charging profile, and doubts about it: the charge point does not have it. It is not told."""
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
-    id_ = lookup.number(charging_profile, "charging profile")
+    id_ = lookup.parse_number(charging_profile, "charging profile")
     mirror = await charging_profiles.read(current_store(), tenant, charge_point)
     doubted = any(one.profile_id == id_ for one in mirror.doubts)
     if not await charging_profiles.clear(current_store(), keys, Which(id_)) and not doubted:
@@ -207,7 +207,7 @@ def _answer(charge_point: str, one: Profile) -> ChargingProfileAnswer:
     )
 
 
-def _awaiting(one: Promise) -> ChargingProfileAnswer:
+def _promise_answer(one: Promise) -> ChargingProfileAnswer:
     return ChargingProfileAnswer(
         charging_profile_id=one.profile_id,
         connector_id=None,

@@ -200,7 +200,7 @@ async def _compute(
     # In a thread: hostile profiles take some tenths of a second.
     compute = partial(
         composite.composite,
-        list(_installed(mirror)),
+        list(_read_profiles(mirror)),
         connector_id=wanted.connector_id,
         start_ms=start_ms,
         duration=wanted.duration,
@@ -219,7 +219,7 @@ async def _compute(
     return await trio.to_thread.run_sync(compute), mirror
 
 
-def _installed(mirror: Mirror) -> Iterable[Installed]:
+def _read_profiles(mirror: Mirror) -> Iterable[Installed]:
     """In the order in which they were accepted."""
     for one in sorted(mirror.profiles, key=lambda profile: profile.accepted_ms):
         profile = msgspec.json.decode(one.payload, type=ChargingProfile)

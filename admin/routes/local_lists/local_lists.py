@@ -99,7 +99,7 @@ async def put_local_list(tenant: str, charge_point: str) -> Response:
     Nothing is sent before somebody asks for it.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
-    entries = _entries((await bodies.body(NewList)).entries, "entries")
+    entries = _read_entries((await bodies.body(NewList)).entries, "entries")
     return _respond(await local_lists.replace(current_store(), keys, entries))
 
 
@@ -114,7 +114,7 @@ async def change_local_list(tenant: str, charge_point: str) -> Response:
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     wanted = await bodies.body(ListChange)
-    put = _entries(wanted.put, "put")
+    put = _read_entries(wanted.put, "put")
     for number, tag in enumerate(wanted.remove):
         if fold(tag) in put:
             raise invalid(f"{tag} cannot be both put and removed.", pointer=pointer(["remove", str(number)]))
@@ -148,7 +148,7 @@ async def copy_id_tags(tenant: str, charge_point: str) -> Response:
     )
 
 
-def _entries(given: tuple[NewEntry, ...], field: str) -> Entries:
+def _read_entries(given: tuple[NewEntry, ...], field: str) -> Entries:
     """Raises Problem (422) for a tag that is given twice."""
     found: Entries = {}
     for number, one in enumerate(given):

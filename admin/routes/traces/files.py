@@ -5,7 +5,6 @@ The first line says which trace it is, and the last one whether all of it is the
 
 import re
 from collections.abc import AsyncGenerator, Callable
-from typing import Protocol
 
 import msgspec
 
@@ -21,23 +20,12 @@ _AT_ONCE = 500
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-class Form(Protocol):
-    content_type: str
-    suffix: str
-
-    def first(self, tenant: str, charge_point: str, trace: Trace) -> str: ...
-
-    def line(self, place: str, entry: TraceEntry) -> str: ...
-
-    def last(self, complete: str) -> str: ...
-
-
 class Text:
     content_type = "text/plain; charset=utf-8"
     suffix = "txt"
 
     def first(self, tenant: str, charge_point: str, trace: Trace) -> str:
-        return printable(
+        return escape(
             f"# Trace {trace.id} of {charge_point} of {tenant}, begun {times.text(trace.started_ms)}. "
             "Times are UTC; in: from the charge point, out: to it; *** stands for a secret."
         )
@@ -45,9 +33,9 @@ class Text:
     def line(self, place: str, entry: TraceEntry) -> str:  # noqa: ARG002  the other form shows it
         """Time, direction (`--` for a mark) and frame."""
         if entry.mark:
-            return f"{times.text(entry.at_ms)} --  {printable(f'{entry.what}: {entry.note}')}"
+            return f"{times.text(entry.at_ms)} --  {escape(f'{entry.what}: {entry.note}')}"
         rest = f" ... ({entry.length} bytes in all)" if entry.cut else ""
-        return f"{times.text(entry.at_ms)} {entry.what:<3} {printable(entry.frame)}{rest}"
+        return f"{times.text(entry.at_ms)} {entry.what:<3} {escape(entry.frame)}{rest}"
 
     def last(self, complete: str) -> str:
         return f"# {complete}"
@@ -65,6 +53,9 @@ class JsonLines:
 
     def last(self, complete: str) -> str:
         return _json({"end": complete})
+
+
+type Form = Text | JsonLines
 
 
 async def write(
@@ -97,7 +88,7 @@ async def write(
         place = entries[-1][0]
 
 
-def printable(text: str) -> str:
+def escape(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -6,7 +6,7 @@ little here; being bounded by the message's size does.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -64,10 +64,14 @@ def read(message: type[Message], payload: bytes, leniency: Leniency | None) -> R
 
 def not_one_of(value: str, allowed: tuple[str, ...], problem: str = "not allowed") -> str:
     """Says what came and what would be right, the nearest first where one is near."""
-    spelt = {one.lower(): one for one in allowed}
+    return f'"{shorten(value, 50)}" is {problem}; {suggest(value, allowed)}one of {", ".join(allowed)}'
+
+
+def suggest(value: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest of the known was meant; nothing if none is near."""
+    spelt = {one.lower(): one for one in known}
     near = get_close_matches(value[:50].lower(), spelt, n=1)
-    hint = f"did you mean {spelt[near[0]]}? " if near else ""
-    return f'"{shorten(value, 50)}" is {problem}; {hint}one of {", ".join(allowed)}'
+    return f"did you mean {spelt[near[0]]}? " if near else ""
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 import trio
 from quart import Quart
 
-from admin.config import LimitsConfig
+from admin.config import AdminLimits
 from admin.http.problems import Problem, add_to_problem
 from state.errors import StoreUnavailable
 from state.store import Store
@@ -88,7 +88,7 @@ async def test_a_large_body_is_refused_before_it_is_kept(api: Api, chunked: bool
 
 async def test_a_body_that_never_ends_is_given_up(store: Store) -> None:
     await tenants.put(store, "acme", name="", auto_register=False)
-    async with serving(store, LimitsConfig(body_s=0.2)) as api:
+    async with serving(store, AdminLimits(body_s=0.2)) as api:
         stream = await trio.open_tcp_stream("127.0.0.1", api.port)
         key = api.client.headers["Authorization"]
         head = f"PUT /v1/tenants/acme HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n"

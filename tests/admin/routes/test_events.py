@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import trio
 
-from admin.config import LimitsConfig
+from admin.config import AdminLimits
 from admin.http import sse
 from state import keys
 from state.events import events
@@ -150,7 +150,7 @@ async def test_a_head_request_is_answered(api: Api) -> None:
 
 async def test_there_is_an_end_to_how_many_listen(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
-    async with serving(store, LimitsConfig(event_clients=1)) as api:
+    async with serving(store, AdminLimits(event_clients=1)) as api:
         with trio.fail_after(10):
             async with stream(api) as listening:
                 await put(api, "CP-1")
@@ -162,7 +162,7 @@ async def test_there_is_an_end_to_how_many_listen(store: Store) -> None:
 
 async def test_many_who_come_at_once_find_no_more_room(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
-    async with serving(store, LimitsConfig(event_clients=2)) as api:
+    async with serving(store, AdminLimits(event_clients=2)) as api:
         key = api.client.headers["Authorization"]
         ask = f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode()
         heard: list[str] = []
@@ -188,7 +188,7 @@ async def test_many_who_come_at_once_find_no_more_room(store: Store) -> None:
 
 async def test_one_that_does_not_read_stops_nobody_else(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
-    async with serving(store, LimitsConfig(unacknowledged_s=1, graceful_s=0.5)) as api:
+    async with serving(store, AdminLimits(unacknowledged_s=1, graceful_s=0.5)) as api:
         stalled = await trio.open_tcp_stream("127.0.0.1", api.port)
         key = api.client.headers["Authorization"]
         await stalled.send_all(f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from admin.config import LimitsConfig
+from admin.config import AdminLimits
 from admin.http import sse
 from state import keys
 from state.keys import ChargePointKeys
@@ -249,7 +249,7 @@ async def test_an_id_that_we_never_gave(api: Api) -> None:
 
 async def test_there_is_an_end_to_how_many_follow(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
-    async with serving(store, LimitsConfig(event_clients=1)) as api:
+    async with serving(store, AdminLimits(event_clients=1)) as api:
         trace = (await start(api))["id"]
         await write(api, trace, [frame(api, 1)])
         with trio.fail_after(10):
