@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from gateway.ocpp16.actions import Sender, sent_by
-from tests.admin.routes.test_every_command import decoded, official, required_only
 from tests.gateway.ocpp16.test_against_schemas import generate, schema
+from tests.support.official_schemas import decoded, official, required_only
 from tests.system.central import Central, Process
 from tests.system.peer import charge_point
 

@@ -1,14 +1,10 @@
 """All that a central system may send goes through the route as it was given, with all its fields or none."""
 
-import json
 import random
-from decimal import Decimal
-from importlib.resources import files
 from typing import Any
 
 import msgspec
 import pytest
-from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # comes with ocpp, without types
 
 from gateway.ocpp16.actions import Sender, sent_by
 from state import commands
@@ -16,35 +12,11 @@ from state.commands import Go
 from tests.admin.conftest import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
 from tests.gateway.ocpp16.test_against_schemas import generate, schema
+from tests.support.official_schemas import decoded, official, required_only
 
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
 ACTIONS = sent_by(Sender.CENTRAL_SYSTEM)
 MESSAGES = 8
-
-
-def official(name: str) -> Draft4Validator:
-    text = files("ocpp").joinpath(f"v16/schemas/{name}.json").read_text("utf-8-sig")
-    return Draft4Validator(json.loads(text, parse_float=Decimal))
-
-
-def decoded(payload: bytes) -> Any:
-    return json.loads(payload, parse_float=Decimal)
-
-
-def required_only(node: Any, value: Any) -> Any:
-    """Without every field that may be left out, at any depth."""
-    match value:
-        case dict():
-            needed = node.get("required", [])
-            return {
-                name: required_only(node["properties"][name], part)
-                for name, part in value.items()
-                if name in needed
-            }
-        case list():
-            return [required_only(node["items"], part) for part in value]
-        case _:
-            return value
 
 
 def payloads(name: str) -> list[Any]:
