@@ -74,7 +74,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
 async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
     stop, serving = trio.Event(), trio.Event()
 
-    def announced(ports: dict[str, int]) -> None:
+    def announce(ports: dict[str, int]) -> None:
         serving.set()
         ready(ports)
 
@@ -89,7 +89,7 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
 
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             nursery.start_soon(watch, signals)
-            await serve_admin(config, stop, announced)
+            await serve_admin(config, stop, announce)
             nursery.cancel_scope.cancel()
 
 

@@ -116,7 +116,7 @@ async def put_charge_point(tenant: str, charge_point: str) -> Response:
         current_store(), tenant, charge_point, Settings(**msgspec.structs.asdict(settings))
     )
     if not created:
-        await _tell_settings(current_store(), tenant, charge_point)
+        await _announce_settings(current_store(), tenant, charge_point)
     return bodies.answer(await _answer(current_store(), tenant, charge_point), 201 if created else 200)
 
 
@@ -169,7 +169,7 @@ async def accept_charge_point(tenant: str, charge_point: str) -> Response:
     if found is not None and asked.trigger:
         preconditions.check("TriggerMessage", boot, found)
     must_exist(await charge_points.accept(store, tenant, charge_point), "charge point")
-    await _tell_settings(store, tenant, charge_point)
+    await _announce_settings(store, tenant, charge_point)
     command, status = None, 200
     if asked.trigger:
         sent = await send.send(services(), tenant, charge_point, boot, timeout_s=asked.timeout)
@@ -189,12 +189,11 @@ async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
     store = current_store()
     await lookup.charge_point(store, tenant, charge_point)
     holding = await leases.get_holding(store, tenant, charge_point)
-    if holding is None or not holding.online or holding.node is None:
-        raise _offline()
+    node = None if holding is None or not holding.online else holding.node
     wish = Disconnect(keys.join(tenant, charge_point), DisconnectReason.OPERATOR)
-    if not await inbox.send(store, holding.node, wish):
-        raise _offline()
-    return bodies.answer(DisconnectAnswer(charge_point, holding.node), 202)
+    if node is None or not await inbox.send(store, node, wish):
+        raise Problem(409, "offline", "The charge point is offline.")
+    return bodies.answer(DisconnectAnswer(charge_point, node), 202)
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points")
@@ -219,15 +218,11 @@ async def list_charge_points(tenant: str) -> Response:
     return bodies.answer(ChargePointPage(items, page.next))
 
 
-async def _tell_settings(store: Store, tenant: str, charge_point: str) -> None:
+async def _announce_settings(store: Store, tenant: str, charge_point: str) -> None:
     """The session that is open reads them again. If that is lost they count from the next boot or claim."""
     holding = await leases.get_holding(store, tenant, charge_point)
     if holding is not None and holding.node is not None:
         await inbox.send(store, holding.node, SettingsChanged(keys.join(tenant, charge_point)))
-
-
-def _offline() -> Problem:
-    return Problem(409, "offline", "The charge point is offline.")
 
 
 async def _answer(store: Store, tenant: str, charge_point: str) -> ChargePointAnswer:
