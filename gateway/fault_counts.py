@@ -37,7 +37,7 @@ class FaultCounts:
         self._writing = trio.Lock()
         self._soon = False
 
-    def note(self, keys: ChargePointKeys, counts: Mapping[str, int]) -> None:
+    def note[Name: str](self, keys: ChargePointKeys, counts: Mapping[Name, int]) -> None:
         if not counts:
             return
         gathered = self._gathered.get(keys.member)

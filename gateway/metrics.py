@@ -55,10 +55,12 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
 
 
 def _faults(node: Node, stats: Stats) -> Iterator[Reading]:
-    """All of ocpp16/faults.py; who comes with too old a TLS never gets as far as to say who it is."""
+    """All of ocpp16/faults/table.py; who comes with too old a TLS never gets as far as to say who it is."""
     counts = Counter(node.telemetry.faults)
     counts["tls_version"] = stats.handshake_failures[_TOO_OLD]
-    yield Reading("csms_faults", "What charge points got wrong, by name.", +counts, label="fault")
+    yield Reading(
+        "csms_faults", "What charge points got wrong, by name.", dict((+counts).items()), label="fault"
+    )
 
 
 def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:

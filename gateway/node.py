@@ -10,6 +10,7 @@ import trio
 
 from gateway.config import GatewayConfig
 from gateway.fault_counts import FaultCounts
+from gateway.ocpp16.faults.table import FaultName
 from gateway.telemetry import Telemetry
 from gateway.until_stored import until_stored
 from state.errors import StateError
@@ -52,7 +53,7 @@ class Node:
         self._unfinished += 1
         self.background(self._see_through, work, args)
 
-    def count_faults(self, keys: ChargePointKeys, names: Iterable[str]) -> None:
+    def count_faults(self, keys: ChargePointKeys, names: Iterable[FaultName]) -> None:
         """Count what a charge point did wrong: for the metric by name, for operators by charge point."""
         faults = Counter(names)
         self.fault_counts.note(keys, faults)

@@ -3,6 +3,8 @@
 from bisect import bisect_left
 from collections import Counter, defaultdict
 
+from gateway.ocpp16.faults.table import FaultName
+
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -27,7 +29,7 @@ class Telemetry:
         self.calls = defaultdict[str, Latency](Latency)
         self.refused_calls: Counter[str] = Counter()
         self.refused_handshakes: Counter[int] = Counter()
-        self.faults: Counter[str] = Counter()
+        self.faults: Counter[FaultName] = Counter()
         self.commands: Counter[str] = Counter()
         self.flapping = 0
 

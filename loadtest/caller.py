@@ -69,7 +69,7 @@ class Caller:
                 raise CallFailed(f"{action}: no answer within {CALL_S:.0f} s")
 
     async def _dispatch(self, frame: bytes) -> None:
-        match self._protocol.receive(frame, trio.current_time()):
+        match self._protocol.receive(frame):
             case IncomingCall() as call:
                 if (result := self._serve(call)) is not None:
                     await self._connection.send(self._protocol.answer(call, result))

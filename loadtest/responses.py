@@ -17,7 +17,7 @@ from gateway.ocpp16.messages import (
     security,
     smart_charging,
 )
-from gateway.ocpp16.messages.types import Message
+from gateway.ocpp16.messages.types import AcceptedOrRejected, Message
 from loadtest import certificates
 from loadtest.equipment import CONNECTOR, LIST_MAX, PROFILES_MAX, CertificateStore, LocalList, Profiles
 from loadtest.now import now_ms
@@ -142,12 +142,12 @@ class Responses:
         held = self.held_reservation
         ours = held is None or held.id_tag.lower() == request.id_tag.lower()
         may = self.available and ours and request.connector_id in {None, CONNECTOR}
-        status: core.AcceptedOrRejected = "Accepted" if may and self.day.start(request.id_tag) else "Rejected"
+        status: AcceptedOrRejected = "Accepted" if may and self.day.start(request.id_tag) else "Rejected"
         return core.RemoteStartTransactionResult(status=status)
 
     def remote_stop(self, request: core.RemoteStopTransaction) -> Message:
         ours = request.transaction_id == self.day.transaction_id
-        status: core.AcceptedOrRejected = "Accepted" if ours and self.day.stop("Remote") else "Rejected"
+        status: AcceptedOrRejected = "Accepted" if ours and self.day.stop("Remote") else "Rejected"
         return core.RemoteStopTransactionResult(status=status)
 
     def reset(self, request: core.Reset) -> Message:

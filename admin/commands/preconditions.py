@@ -2,7 +2,7 @@
 
 from admin.http.problems import Problem
 from gateway.ocpp16.messages.types import Message
-from gateway.ocpp16.registration import may_send, triggered
+from gateway.ocpp16.registration import may_send, name_triggered
 from state.charge_points import ChargePoint
 
 
@@ -18,7 +18,7 @@ def check(action: str, request: Message, record: ChargePoint) -> None:
             f"{action} must not be sent to a charge point whose BootNotification {answered} answered "
             f"{held} (OCPP 1.6 section 4.2); release it first.",
         )
-    asks_to_boot = action == "TriggerMessage" and "BootNotification" in triggered(request)
+    asks_to_boot = action == "TriggerMessage" and "BootNotification" in name_triggered(request)
     if asks_to_boot and record.boot_status == "Accepted":
         raise Problem(
             409,

@@ -11,7 +11,7 @@ from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.faults.reading import not_one_of
 from gateway.ocpp16.messages.types import Message
 
-COMMANDS = actions.sent_by(actions.Sender.CENTRAL_SYSTEM)
+COMMANDS = actions.actions_of(actions.Sender.CENTRAL_SYSTEM)
 
 _STEP = re.compile(r"[^.\[\]]+")
 

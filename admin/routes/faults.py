@@ -9,7 +9,7 @@ from quart_schema import document_response
 
 from admin.http import AllInOne, bodies, lookup, new_blueprint, times
 from admin.services import current_store
-from gateway.ocpp16.faults.table import FAULTS, Fault, Kind
+from gateway.ocpp16.faults.table import FAULTS, Fault, FaultKind
 from state.charge_points import faults
 from state.charge_points.faults import Tally
 
@@ -24,7 +24,7 @@ class FaultAnswer(msgspec.Struct, frozen=True):
     name: Annotated[str, msgspec.Meta(examples=["number_for_text"])]
     count: Annotated[int, msgspec.Meta(ge=1, description="Since the charge point or its list was new.")]
     last_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
-    kind: Annotated[Kind, msgspec.Meta(description="Where it shows.")]
+    kind: Annotated[FaultKind, msgspec.Meta(description="Where it shows.")]
     meaning: Annotated[str, msgspec.Meta(examples=["A number where text is due is taken as it is spelt."])]
 
 

@@ -17,7 +17,7 @@ from gateway.admission.takeover import Takeovers
 from gateway.handlers.charge_point import now_ms
 from gateway.hub import Hub
 from gateway.node import Node
-from gateway.ocpp16.faults.table import FAULTS
+from gateway.ocpp16.faults.table import FAULTS, FaultName
 from gateway.session.session import Session
 from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points
@@ -96,7 +96,7 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     if record is None and not verified.tenant.auto_register:
         raise Refusal(404, "This charge point is not known here.")
     keys = ChargePointKeys(who.tenant, who.charge_point)
-    faults = Counter((*upgrade.repairs, *who.faults))
+    faults: Counter[FaultName] = Counter((*upgrade.repairs, *who.faults))
     try:
         _check(upgrade, record, faults)
     finally:
@@ -118,7 +118,7 @@ async def _find_by_spelling(node: Node, who: path.PathNames) -> tuple[path.PathN
     return who._replace(charge_point=spelt, faults=(*who.faults, "id_case")), record
 
 
-def _check(upgrade: Upgrade, record: ChargePoint | None, faults: Counter[str]) -> None:
+def _check(upgrade: Upgrade, record: ChargePoint | None, faults: Counter[FaultName]) -> None:
     """Raises Refusal, having added the reason to what was wrong."""
     if upgrade.origin is not None and not (record is not None and record.origin_allowed):
         faults["origin"] += 1

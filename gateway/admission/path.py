@@ -3,6 +3,8 @@
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from gateway.ocpp16.faults.table import FaultName
+
 ID_BYTES = 255
 _SHAPE = "The path must be /OCPP16/{tenant}/{token}/{charge point id}."
 
@@ -17,7 +19,7 @@ class PathNames(NamedTuple):
     tenant: str
     token: str
     charge_point: str
-    faults: tuple[str, ...] = ()
+    faults: tuple[FaultName, ...] = ()
 
 
 def parse(target: str) -> PathNames:
@@ -25,7 +27,8 @@ def parse(target: str) -> PathNames:
 
     A whole URL as the target, slashes too many, and the id twice, which some append to a path that has it.
     """
-    path, faults = target.partition("?")[0], []
+    path = target.partition("?")[0]
+    faults: list[FaultName] = []
     if not path.startswith("/"):
         try:
             path = urlsplit(path).path

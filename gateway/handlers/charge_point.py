@@ -7,6 +7,7 @@ import msgspec
 import trio
 
 from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.nodes.leases import Fence, Lease
 from state.store import Store
@@ -64,7 +65,7 @@ class ChargePoint(msgspec.Struct, gc=False):
     lease: Lease
     memory: SessionMemory
     payload: bytes = b"{}"
-    faults: list[str] = msgspec.field(default_factory=list)
+    faults: list[FaultName] = msgspec.field(default_factory=list)
     fence: Fence = "ok"
 
     @property
@@ -75,15 +76,15 @@ class ChargePoint(msgspec.Struct, gc=False):
     def id(self) -> str:
         return self.lease.keys.id
 
-    def fault(self, name: str) -> None:
+    def fault(self, name: FaultName) -> None:
         self.faults.append(name)
 
     def read_time(self, text: str) -> int | None:
         """Milliseconds of a timestamp; None, and a fault, if nothing can be made of it."""
         parsed = timestamps.parse(text)
         self.faults += parsed.faults
-        if parsed.ms is not None and (odd := timestamps.oddness(parsed.ms, now_ms())) is not None:
-            self.fault(odd)
+        if parsed.ms is not None and (fault := timestamps.find_fault(parsed.ms, now_ms())) is not None:
+            self.fault(fault)
         return parsed.ms
 
     async def catch_up(self) -> None:

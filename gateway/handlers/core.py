@@ -209,7 +209,7 @@ def _read_start(request: core.StartTransaction, charge_point: ChargePoint) -> tr
         id_tag=request.id_tag,
         timestamp=request.timestamp,
         started_ms=received_ms if started_ms is None else started_ms,
-        plausible=started_ms is not None and timestamps.plausible(started_ms, received_ms),
+        plausible=started_ms is not None and timestamps.is_plausible(started_ms, received_ms),
         meter_start=request.meter_start,
         reservation_id=request.reservation_id,
         received_ms=received_ms,

@@ -1,7 +1,7 @@
 """THE table of actions: who may send what, and which types carry it. A profile is a module."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -35,17 +35,8 @@ class Action:
     request: type[Message]
     result: type[Message]
     sender: Sender
-    read_request: Callable[[msgspec.Raw | bytes], Message] = field(init=False, repr=False, compare=False)
-    read_result: Callable[[msgspec.Raw | bytes], Message] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "read_request", msgspec.json.Decoder(self.request).decode)
-        object.__setattr__(self, "read_result", msgspec.json.Decoder(self.result).decode)
-
-    @property
-    def profile(self) -> str:
-        """Name the module of its types: core, firmware, ..."""
-        return self.request.__module__.rpartition(".")[2]
+    read_request: Callable[[msgspec.Raw | bytes], Message]
+    read_result: Callable[[msgspec.Raw | bytes], Message]
 
 
 _POINT, _SYSTEM, _BOTH = Sender.CHARGE_POINT, Sender.CENTRAL_SYSTEM, Sender.BOTH
@@ -95,18 +86,26 @@ _TABLE: Final[tuple[tuple[type[Message], type[Message], Sender], ...]] = (
 # fmt: on
 
 ACTIONS: Final[dict[str, Action]] = {
-    request.__name__: Action(request.__name__, request, result, sender) for request, result, sender in _TABLE
+    request.__name__: Action(
+        name=request.__name__,
+        request=request,
+        result=result,
+        sender=sender,
+        read_request=msgspec.json.Decoder(request).decode,
+        read_result=msgspec.json.Decoder(result).decode,
+    )
+    for request, result, sender in _TABLE
 }
 
 OF_REQUEST: Final[dict[type[Message], Action]] = {action.request: action for action in ACTIONS.values()}
 
 
-def sent_by(sender: Sender) -> dict[str, Action]:
+def actions_of(sender: Sender) -> dict[str, Action]:
     """Select what a charge point, or a central system, may send."""
     return {name: action for name, action in ACTIONS.items() if action.sender in {sender, Sender.BOTH}}
 
 
-def action_named(name: str) -> Action:
+def find_action(name: str) -> Action:
     """Look a name up; raises PayloadInvalid NotImplemented."""
     action = ACTIONS.get(name)
     if action is None:
@@ -119,7 +118,7 @@ def decode_request(action: str, payload: bytes) -> Message:
 
     Raises PayloadInvalid, with the field's path.
     """
-    return repairs.read_strictly(action_named(action).request, payload)
+    return repairs.read_strictly(find_action(action).request, payload)
 
 
 def encode(message: Message) -> bytes:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-type Kind = Literal["boolean", "integer", "list", "text"]
+type KeyKind = Literal["boolean", "integer", "list", "text"]
 """A `list` is comma-separated (CSL)."""
 type Access = Literal["R", "RW", "W", "R or RW"]
 
@@ -21,18 +21,18 @@ _INTEGER = re.compile(r"[0-9]{1,10}")
 
 class ConfigurationKey(NamedTuple):
     name: str
-    kind: Kind
+    kind: KeyKind
     access: Access
 
 
-def of(name: str) -> ConfigurationKey | None:
+def find(name: str) -> ConfigurationKey | None:
     """None: the specification does not name it."""
     return KEYS.get(name.strip().lower())
 
 
-def complaint(name: str, value: str) -> str | None:
+def check_value(name: str, value: str) -> str | None:
     """Say what is wrong with the value of a key that the specification names, never quoting it."""
-    match of(name):
+    match find(name):
         case ConfigurationKey(name=key) if key == AUTHORIZATION_KEY:
             fits = _HEX_KEY.fullmatch(value) is not None
             rule = "must be 16 to 20 bytes in hexadecimal, that is 32 to 40 digits (whitepaper A01)"
@@ -51,13 +51,13 @@ def complaint(name: str, value: str) -> str | None:
 
 def length_key(name: str) -> str | None:
     """Name the key that says how many items the value of this one may have."""
-    key = of(f"{name.strip()}MaxLength")
+    key = find(f"{name.strip()}MaxLength")
     return None if key is None else key.name
 
 
 def _read(table: str) -> Mapping[str, ConfigurationKey]:
     """Rows of `name kind access`."""
-    kinds: dict[str, Kind] = {"bool": "boolean", "int": "integer", "CSL": "list", "text": "text"}
+    kinds: dict[str, KeyKind] = {"bool": "boolean", "int": "integer", "CSL": "list", "text": "text"}
     accesses: dict[str, Access] = {"R": "R", "RW": "RW", "W": "W", "R/RW": "R or RW"}
     rows = (line.split() for line in table.split("\n") if line.strip())
     keys = [ConfigurationKey(name, kinds[kind], accesses[access]) for name, kind, access in rows]

@@ -38,7 +38,7 @@ def shorten(text: str, limit: int = DESCRIPTION_LIMIT) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-class PayloadInvalid(ValueError):  # noqa: N818 - the name says it
+class PayloadInvalid(ValueError):  # noqa: N818  the name says it
     """A payload is not what its action requires.
 
     `code` is the CALLERROR for it, `path` the field ("" is the payload itself), and the text says
@@ -53,5 +53,5 @@ class PayloadInvalid(ValueError):  # noqa: N818 - the name says it
         super().__init__(self.text)
 
 
-class CallOutstanding(RuntimeError):  # noqa: N818 - the name says it
+class CallOutstanding(RuntimeError):  # noqa: N818  the name says it
     """Our own fault: a CALL was made while another still waits for its answer (OCPP-J 4.1.1)."""

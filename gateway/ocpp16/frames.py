@@ -58,10 +58,13 @@ class _CallError(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 
+DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What a decoder raises at bytes that are not JSON, or not of its type."""
+
 decode: Callable[[bytes | str], Call | CallResult | CallError] = msgspec.json.Decoder(
     Call | CallResult | CallError
 ).decode
-"""Frame of bytes or text; raises msgspec.DecodeError, UnicodeError or RecursionError."""
+"""Frame of bytes or text; raises one of DECODE_ERRORS."""
 
 
 def call(id_: str, action: str, payload: Any) -> bytes:

@@ -13,16 +13,16 @@ from typing import Any, Final
 import msgspec
 
 from gateway.ocpp16 import frames
-from gateway.ocpp16.actions import ACTIONS, OF_REQUEST, Sender, sent_by
+from gateway.ocpp16.actions import ACTIONS, OF_REQUEST, Sender, actions_of
 from gateway.ocpp16.errors import CODES, CallOutstanding, ErrorCode, PayloadInvalid, read_code, shorten
-from gateway.ocpp16.faults import malformed_frames, reading
-from gateway.ocpp16.faults import repairs as lenient
-from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
+from gateway.ocpp16.faults import malformed_frames, reading, repairs
+from gateway.ocpp16.faults.table import FaultName
+from gateway.ocpp16.frames import DECODE_ERRORS, MESSAGE_ID_LIMIT, MessageId
 from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.repeats import AFRESH, Repeats
 
 UNREADABLE: Final = "the answer cannot be read: "
-"""So begins the description of a CALLRESULT that offends against the schema."""
+"""The description of a CALLRESULT that is `unreadable` begins so."""
 
 
 class Role(Enum):
@@ -44,7 +44,6 @@ class OutgoingCall(msgspec.Struct, frozen=True, gc=False):
     id: str
     action: str
     request: Message
-    sent: float
     deadline: float
 
 
@@ -78,18 +77,17 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 class Ignored(msgspec.Struct, frozen=True, gc=False):
     """Nothing to do; `late` is the answer to one of our last calls that had timed out."""
 
-    reason: str
+    reason: FaultName
     late: CallAnswered | CallRefused | None = None
 
 
 type Received = IncomingCall | CallAnswered | CallRefused | Reply | Ignored
 
 _INCOMING: Final = {
-    Role.CENTRAL_SYSTEM: sent_by(Sender.CHARGE_POINT),
-    Role.CHARGE_POINT: sent_by(Sender.CENTRAL_SYSTEM),
+    Role.CENTRAL_SYSTEM: actions_of(Sender.CHARGE_POINT),
+    Role.CHARGE_POINT: actions_of(Sender.CENTRAL_SYSTEM),
 }
 _PEER: Final = {Role.CENTRAL_SYSTEM: "charge point", Role.CHARGE_POINT: "central system"}
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _LATE_KEPT: Final = 4
 
 
@@ -103,8 +101,8 @@ class Protocol:
     __slots__ = (
         "_incoming",
         "_late",
-        "_lenient",
         "_outstanding",
+        "_repairs",
         "_repeats",
         "_strict",
         "call_timeout",
@@ -115,8 +113,8 @@ class Protocol:
     def __init__(self, role: Role, *, strict: bool = False, call_timeout: float = 30.0) -> None:
         self.role = role
         self.call_timeout = call_timeout
-        self.faults: Counter[str] = Counter()
-        """What the peer did wrong, by name, until taken."""
+        self.faults: Counter[FaultName] = Counter()
+        """What the peer did wrong, until taken."""
         self._incoming = _INCOMING[role]
         self.strict = strict
         self._outstanding: OutgoingCall | None = None
@@ -130,25 +128,25 @@ class Protocol:
     @strict.setter
     def strict(self, strict: bool) -> None:
         self._strict = strict
-        self._lenient = self.role is Role.CENTRAL_SYSTEM and not strict
+        self._repairs = self.role is Role.CENTRAL_SYSTEM and not strict
 
     # --- In ----------------------------------------------------------------------------------------
 
-    def receive(self, frame: bytes | str, now: float) -> Received:  # noqa: ARG002 - part of the seam
+    def receive(self, frame: bytes | str) -> Received:
         """Make sense of one text frame. Never raises for what is in it."""
         try:
             message = frames.decode(frame)
-        except _UNREADABLE:
-            salvaged = malformed_frames.salvage(frame, repair=self._lenient)
+        except DECODE_ERRORS:
+            salvaged = malformed_frames.salvage(frame, repair=self._repairs)
             if isinstance(salvaged, malformed_frames.Lost):
-                return self._lost(salvaged)
+                return self._answer_lost(salvaged)
             message = salvaged.message
             self.faults[salvaged.fault] += 1
         if isinstance(message, frames.Call):
             return self._receive_call(message, frame)
         return self._receive_answer(message)
 
-    def _lost(self, lost: malformed_frames.Lost) -> Reply | Ignored:
+    def _answer_lost(self, lost: malformed_frames.Lost) -> Reply | Ignored:
         self.faults[lost.fault] += 1
         if lost.id is None:
             return Ignored(lost.fault)
@@ -157,13 +155,12 @@ class Protocol:
     def _receive_call(self, message: frames.Call, frame: bytes | str) -> IncomingCall | Reply:
         id_ = message.id
         if type(id_) is not str or len(id_) > MESSAGE_ID_LIMIT:
-            fault = "id_too_long" if type(id_) is str else "id_not_text"
-            self.faults[fault] += 1
-            if not self._lenient or not malformed_frames.may_be_id(id_):
-                return self._fault(id_, "FormationViolation", malformed_frames.ID_RULE)
+            self.faults["id_too_long" if type(id_) is str else "id_not_text"] += 1
+            if not self._repairs or not malformed_frames.may_be_id(id_):
+                return self._refuse(id_, "FormationViolation", malformed_frames.ID_RULE)
         action = self._incoming.get(message.action)
         if action is None:
-            return self._no_such_action(id_, message.action)
+            return self._refuse_action(id_, message.action)
         fingerprint = hash(frame)
         if (answer := self._repeats.answer_to(id_, fingerprint)) is not None:
             self.faults["repeated_call"] += 1
@@ -173,16 +170,16 @@ class Protocol:
             request, payload = self._read(action.request, action.read_request, message.payload)
         except PayloadInvalid as invalid:
             self.faults["payload_invalid"] += 1
-            return self._fault(id_, invalid.code, invalid.text)
+            return self._refuse(id_, invalid.code, invalid.text)
         return IncomingCall(id_, message.action, request, payload, fingerprint)
 
-    def _no_such_action(self, id_: MessageId, name: str) -> Reply:
+    def _refuse_action(self, id_: MessageId, name: str) -> Reply:
         if name in ACTIONS:
             self.faults["action_from_wrong_side"] += 1
-            return self._fault(id_, "NotSupported", f"{name} is not for a {_PEER[self.role]} to send")
+            return self._refuse(id_, "NotSupported", f"{name} is not for a {_PEER[self.role]} to send")
         self.faults["action_unknown"] += 1
         text = reading.not_one_of(name, tuple(self._incoming), "no action of OCPP 1.6")
-        return self._fault(id_, "NotImplemented", text)
+        return self._refuse(id_, "NotImplemented", text)
 
     def _receive_answer(
         self, message: frames.CallResult | frames.CallError
@@ -223,7 +220,7 @@ class Protocol:
         details = bytes(raw)
         try:
             return b"{}" if msgspec.json.decode(details) is None else details
-        except _UNREADABLE:
+        except DECODE_ERRORS:
             self.faults["details_unreadable"] += 1
             return b"{}"
 
@@ -235,26 +232,26 @@ class Protocol:
             payload = b"{}"
         elif not payload:
             self.faults["payload_missing"] += 1
-            if not self._lenient:
+            if not self._repairs:
                 raise PayloadInvalid("FormationViolation", "the payload is missing; {} is the empty one")
             payload = b"{}"
         if self._strict:
-            return lenient.read_strictly(kind, payload), payload
+            return repairs.read_strictly(kind, payload), payload
         try:
             return decode(payload), payload
-        except _UNREADABLE:
-            if not self._lenient:
-                return lenient.read_strictly(kind, payload), payload  # Raises, and says why.
-            message, payload, repairs = lenient.read_leniently(kind, payload)
-        self.faults.update(repairs)
-        return message, payload
+        except DECODE_ERRORS:
+            if not self._repairs:
+                return repairs.read_strictly(kind, payload), payload  # Raises, and says why.
+            read = repairs.read_and_repair(kind, payload)
+        self.faults.update(read.repairs)
+        return read.message, read.payload
 
-    def _fault(self, id_: MessageId, code: ErrorCode, text: str) -> Reply:
+    def _refuse(self, id_: MessageId, code: ErrorCode, text: str) -> Reply:
         return Reply(frames.error(id_, code, shorten(text), {}))
 
     # --- Out ---------------------------------------------------------------------------------------
 
-    def call(self, request: Message, id: str, now: float, *, timeout: float | None = None) -> bytes:  # noqa: A002 - the wire's word
+    def call(self, request: Message, id: str, now: float, *, timeout: float | None = None) -> bytes:  # noqa: A002  the wire's word
         """Make the frame of our CALL, due at `now` + timeout (seconds, `call_timeout` if None).
 
         Raises CallOutstanding while another one waits for its answer.
@@ -264,7 +261,7 @@ class Protocol:
         name = OF_REQUEST[type(request)].name
         deadline = now + (self.call_timeout if timeout is None else timeout)
         frame = frames.call(id, name, request)
-        self._outstanding = OutgoingCall(id, name, request, now, deadline)
+        self._outstanding = OutgoingCall(id, name, request, deadline)
         return frame
 
     def answer(self, call: IncomingCall, result: Message) -> bytes:
@@ -289,10 +286,6 @@ class Protocol:
     def outstanding(self) -> OutgoingCall | None:
         return self._outstanding
 
-    def deadline(self) -> float | None:
-        """When tick is due: the outstanding call's deadline."""
-        return None if self._outstanding is None else self._outstanding.deadline
-
     def tick(self, now: float) -> OutgoingCall | None:
         """Take the call that timed out by `now`, once; the next may then be made."""
         call = self._outstanding
@@ -303,7 +296,7 @@ class Protocol:
         self._late = (*self._late[-(_LATE_KEPT - 1) :], call)
         return call
 
-    def take_faults(self) -> Counter[str]:
-        """Hand over the faults counted since the last take."""
+    def take_faults(self) -> Counter[FaultName]:
+        """Return the faults counted since the last take, and count from nothing again."""
         taken, self.faults = self.faults, Counter()
         return taken

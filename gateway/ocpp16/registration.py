@@ -51,8 +51,8 @@ def may_receive(
     return "served" if held == "Pending" and action in triggered else "refused"
 
 
-def triggered(request: Message) -> frozenset[str]:
-    """Name the call that our own call asks a charge point for."""
+def name_triggered(request: Message) -> frozenset[str]:
+    """Return the action of the call that our own call asks a charge point for; empty for none."""
     match request:
         case TriggerMessage(requested_message=action):
             return frozenset({action})

@@ -19,7 +19,7 @@ from gateway.node import Node
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.protocol import CallAnswered, CallRefused, OutgoingCall, Protocol
-from gateway.ocpp16.registration import triggered
+from gateway.ocpp16.registration import name_triggered
 from gateway.session.link import Link
 from gateway.until_stored import RETRY_S, until_stored
 from gateway.websocket.close_codes import ConnectionClosed
@@ -128,7 +128,7 @@ class Calls:
             await self._settle(command_id, "expired")
             return
         stored = self._stored = trio.Event()
-        self._link.memory.triggered |= triggered(request)
+        self._link.memory.triggered |= name_triggered(request)
         frame = protocol.call(request, command_id, now, timeout=deadline - now)
         self._outstanding = protocol.outstanding
         try:

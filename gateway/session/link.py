@@ -6,6 +6,7 @@ import trio
 
 from gateway.handlers.charge_point import SessionMemory
 from gateway.node import Node
+from gateway.ocpp16.faults.table import FaultName
 from gateway.session.trace import Recorder
 from gateway.websocket.close_codes import Close
 from gateway.websocket.connection import Connection
@@ -109,7 +110,7 @@ class Link:
         """Repair what is wrong below the messages, and count it; or leave it to end the connection."""
         self.connection.repair_faults(None if strict else self._note_repair)
 
-    def _note_repair(self, fault: str) -> None:
+    def _note_repair(self, fault: FaultName) -> None:
         if self.recorder is not None:
             self.recorder.record_fault(fault)
         self.node.count_faults(self.lease.keys, (fault,))

@@ -83,7 +83,7 @@ class Session:
         """What to await: one coroutine from here to the handler, as each more costs 1 % of a Heartbeat."""
         began = monotonic()
         link, protocol = self.link, self._protocol
-        received = protocol.receive(frame, began)
+        received = protocol.receive(frame)
         if link.recorder is not None:
             link.recorder.record_received(frame, protocol.faults)
         if protocol.faults:

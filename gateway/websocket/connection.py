@@ -23,6 +23,7 @@ from gateway.websocket.tls_stream import TlsInfo
 BURST = 32
 
 type OnText = Callable[[bytes], Awaitable[None]]
+type TransportFault = Literal["binary_frame", "no_pong"]
 
 
 class Connection:
@@ -69,7 +70,7 @@ class Connection:
         self._pumping: trio.lowlevel.Task | None = None
         self._pinged_at = 0.0
         self._mute: bool | None = None
-        self._report: Callable[[str], None] | None = None
+        self._report: Callable[[TransportFault], None] | None = None
         self.closed: Closed | None = None
         self.remote = self._stream.remote
         self.subprotocol = subprotocol
@@ -79,7 +80,7 @@ class Connection:
             self._frames.feed(early, self.last_received)
         sweeper.watch(self)
 
-    def repair_faults(self, report: Callable[[str], None] | None) -> None:
+    def repair_faults(self, report: Callable[[TransportFault], None] | None) -> None:
         """Accept binary messages as text and peers that never answer PING. None turns this off.
 
         `report` gets the fault's name: "binary_frame" with each message, "no_pong" once per connection.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import cast
+from typing import Literal, cast
 
 import trio
 from trio_websocket import WebSocketRequest, wrap_server_stream
@@ -14,6 +14,8 @@ from gateway.websocket.limits import Limits
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls_stream import TlsInfo
+
+type HeadFault = Literal["raw_target", "no_connection_upgrade"]
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _RAW_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
@@ -43,7 +45,7 @@ class Upgrade:
         reader: BorrowedReader,
         early: bytes,
         *,
-        repairs: Iterable[str],
+        repairs: Iterable[HeadFault],
         tls: TlsInfo | None,
         limits: Limits,
         stats: Stats,
@@ -125,9 +127,9 @@ async def read_head(stream: SocketStream, limit: int) -> tuple[bytes, bytes]:
             raise BadUpgrade(431, f"The request's head is over {limit} bytes.")
 
 
-def repair(head: bytes) -> tuple[bytes, list[str]]:
+def repair(head: bytes) -> tuple[bytes, list[HeadFault]]:
     """Mend what real charge points get wrong and trio-websocket refuses; also what was mended, by name."""
-    repairs = []
+    repairs: list[HeadFault] = []
     line, newline, rest = head.partition(b"\n")
     method, space, tail = line.rstrip(b"\r").partition(b" ")
     target, last_space, version = tail.rpartition(b" ")

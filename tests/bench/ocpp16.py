@@ -47,7 +47,7 @@ def _exchange(frame: bytes, result: Message) -> Callable[[], bytes]:
     following = cycle([frame % number for number in range(64)]).__next__
 
     def exchange() -> bytes:
-        call = protocol.receive(bytes(memoryview(following())), 0.0)
+        call = protocol.receive(bytes(memoryview(following())))
         assert isinstance(call, IncomingCall)
         return protocol.answer(call, result)
 
@@ -67,7 +67,7 @@ def _cases() -> dict[str, tuple[int, Callable[[], object]]]:
     )
     payload = meter_values()
     meter = _frame("MeterValues", payload)
-    odd = _frame("MeterValues", payload.replace(b'"Percent"', b'"per cent"'))
+    bad = _frame("MeterValues", payload.replace(b'"Percent"', b'"per cent"'))
     booted = core.BootNotificationResult(status="Accepted", current_time=_NOW, interval=300)
     started = core.StartTransactionResult(id_tag_info=IdTagInfo(status="Accepted"), transaction_id=34_000_000)
     done = core.MeterValuesResult()
@@ -80,7 +80,7 @@ def _cases() -> dict[str, tuple[int, Callable[[], object]]]:
         "StatusNotification": (len(status) - 2, _exchange(status, core.StatusNotificationResult())),
         "StartTransaction": (len(start) - 2, _exchange(start, started)),
         "MeterValues": (len(meter) - 2, _exchange(meter, done)),
-        "MeterValues with a bad sample (repaired)": (len(odd) - 2, _exchange(odd, done)),
+        "MeterValues with a bad sample (repaired)": (len(bad) - 2, _exchange(bad, done)),
         "raw_meter_value alone": (len(payload), lambda: core.raw_meter_value(payload)),
         "MeterValues payload, strict": (
             len(payload),

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import trustme
 
-from gateway.ocpp16.actions import Sender, sent_by
+from gateway.ocpp16.actions import Sender, actions_of
 from tests.system.running import Running
 
 FAR, SOON = "2126-01-31T12:00:00Z", "2026-01-31T12:00:00Z"
@@ -92,7 +92,7 @@ def test_it_does_as_it_is_told(running: Running, tmp_path: Path) -> None:
         assert api.get(f"/transactions/{started.json()['transaction_id']}").json()["reservation_id"] == 5
         assert _command(api, "Reset", {"type": "Soft"}) == {"status": "Accepted"}
         actions = {action for action, _, _ in asked} | {"ReserveNow", "RemoteStartTransaction", "Reset"}
-        assert actions == sent_by(Sender.CENTRAL_SYSTEM).keys()
+        assert actions == actions_of(Sender.CENTRAL_SYSTEM).keys()
         assert process.wait(40) == 0
     calls = {row["action"]: row["calls"] for row in json.loads(output.read_text())["actions"]}
     assert calls["StartTransaction"] == calls["StopTransaction"] == 2

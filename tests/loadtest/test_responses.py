@@ -12,7 +12,7 @@ import trustme
 from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # comes with ocpp, without types
 
 from gateway.ocpp16 import actions
-from gateway.ocpp16.actions import ACTIONS, OF_REQUEST, Sender, sent_by
+from gateway.ocpp16.actions import ACTIONS, OF_REQUEST, Sender, actions_of
 from gateway.ocpp16.faults import repairs
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import Message, MeterValue, SampledValue
@@ -21,7 +21,7 @@ from loadtest.equipment import CERTIFICATES_MAX, LIST_MAX, PROFILES_MAX
 from loadtest.responses import LATER_MAX, Responses
 from tests.gateway.ocpp16.test_against_schemas import generate, schema
 
-ASKED = sent_by(Sender.CENTRAL_SYSTEM)
+ASKED = actions_of(Sender.CENTRAL_SYSTEM)
 TIME = "2026-01-31T12:00:00Z"
 FAR, PAST = "2126-01-31T12:00:00Z", "2020-01-31T12:00:00Z"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.ocpp16.charging.composite import Installed, Running
+from gateway.ocpp16.charging.composite import InstalledProfile, OpenTransaction
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.messages.types import ChargingProfile
 from tests.gateway.ocpp16.charging import composite_oracle
@@ -20,7 +20,7 @@ class SmartCharging:
 
     def __init__(self) -> None:
         self.profiles: list[tuple[int, dict[str, Any]]] = []
-        self.running: dict[int, Running] = {}
+        self.running: dict[int, OpenTransaction] = {}
         self._for_next: dict[str, Any] | None = None
 
     def serve(self, action: str, payload: Any) -> Any:
@@ -38,7 +38,7 @@ class SmartCharging:
 
     def began(self, connector: int, transaction_id: int, timestamp: str) -> None:
         started_ms = timestamps.parse(timestamp).ms or 0
-        self.running[connector] = Running(connector, transaction_id, started_ms)
+        self.running[connector] = OpenTransaction(connector, transaction_id, started_ms)
         if self._for_next is not None:
             self._set(connector, self._for_next)
             self._for_next = None
@@ -85,7 +85,7 @@ class SmartCharging:
         start_ms = time.time_ns() // 1_000_000
         unit = asked.get("chargingRateUnit", "A")
         limits = composite_oracle.limits(
-            [Installed(on, msgspec.convert(one, ChargingProfile)) for on, one in self.profiles],
+            [InstalledProfile(on, msgspec.convert(one, ChargingProfile)) for on, one in self.profiles],
             connector_id=asked["connectorId"],
             start_ms=start_ms,
             duration=asked["duration"],

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import trio
 
-from gateway.ocpp16.actions import Sender, sent_by
+from gateway.ocpp16.actions import Sender, actions_of
 from tests.gateway.ocpp16.test_against_schemas import generate, schema
 from tests.support.official_schemas import decoded, official, required_only
 from tests.system.central import Central, Process
@@ -26,7 +26,7 @@ async def test_what_is_on_the_wire_is_what_was_given(central: Central, gateways:
             tenant.api() as api,
             charge_point(tenant.url(gateways[0], "cp"), lambda *_: refusal) as cp,
         ):
-            for action in sent_by(Sender.CENTRAL_SYSTEM):
+            for action in actions_of(Sender.CENTRAL_SYSTEM):
                 node = schema(action)
                 given: Any = generate(node, random.Random(action), full=True)
                 if kind == "bare":

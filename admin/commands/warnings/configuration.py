@@ -13,8 +13,8 @@ from state.charge_points.configuration import Configuration
 async def change_configuration(request: core.ChangeConfiguration, view: View) -> list[str]:
     known = await view.configuration()
     found = _check_key(request.key, known)
-    if (fault := configuration_keys.complaint(request.key, request.value)) is not None:
-        found.append(f"The value of {request.key} {fault}.")
+    if (problem := configuration_keys.check_value(request.key, request.value)) is not None:
+        found.append(f"The value of {request.key} {problem}.")
     found += _check_length(request, known)
     waiting = [setting.key for setting in known.settings if setting.pending is not None]
     if waiting:
@@ -33,7 +33,7 @@ async def get_configuration(request: core.GetConfiguration, view: View) -> list[
 
 
 def _check_key(key: str, known: Configuration) -> list[str]:
-    setting, specified = known.find(key), configuration_keys.of(key)
+    setting, specified = known.find(key), configuration_keys.find(key)
     if setting is not None and not setting.supported:
         return [f"The charge point said on {times.text(setting.known_ms)} that it has no key {key}."]
     if setting is not None and setting.readonly is not None:

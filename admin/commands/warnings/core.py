@@ -25,7 +25,7 @@ async def remote_start_transaction(request: core.RemoteStartTransaction, view: V
             found.append(f"Connector {request.connector_id} is {connector.status}, as far as we know.")
     if (profile := request.charging_profile) is not None:
         abilities = await smart_charging.abilities(view)
-        found += rules.for_remote_start(profile, abilities, view.store.server_time_ms())
+        found += rules.check_remote_start(profile, abilities, view.store.server_time_ms())
     return found
 
 

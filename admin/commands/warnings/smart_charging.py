@@ -19,7 +19,7 @@ _UNITS = {"current": "Current", "a": "Current", "power": "Power", "w": "Power"}
 async def set_charging_profile(request: smart_charging.SetChargingProfile, view: View) -> list[str]:
     profile, connector_id = request.cs_charging_profiles, request.connector_id
     known = await abilities(view)
-    found = rules.for_connector(connector_id, profile, known, view.store.server_time_ms())
+    found = rules.check_profile(connector_id, profile, known, view.store.server_time_ms())
     if connector_id > 0:
         found += no_such_connector(connector_id, await view.connectors())
     if profile.charging_profile_purpose == "TxProfile" and connector_id > 0:
@@ -49,7 +49,7 @@ async def get_composite_schedule(request: smart_charging.GetCompositeSchedule, v
     if request.duration <= 0:
         found.append("A duration must be above 0, or there is nothing to tell.")
     if request.charging_rate_unit is not None:
-        found += rules.unit_not_allowed(request.charging_rate_unit, await abilities(view))
+        found += rules.check_unit(request.charging_rate_unit, await abilities(view))
     return found
 
 

@@ -16,7 +16,7 @@ from admin.http import bodies, convert, describes, lookup, new_blueprint, times
 from admin.routes.charging_profiles.doubts import DoubtAnswer, doubt_answer
 from admin.services import current_store, services
 from gateway.ocpp16.charging import composite, difference
-from gateway.ocpp16.charging.composite import Composite, Installed, Running
+from gateway.ocpp16.charging.composite import Composite, InstalledProfile, OpenTransaction
 from gateway.ocpp16.faults import repairs, timestamps
 from gateway.ocpp16.messages.smart_charging import GetCompositeSchedule, GetCompositeScheduleResult
 from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit
@@ -160,18 +160,17 @@ async def compare_composite_schedule(tenant: str, charge_point: str) -> Response
     )
     if sent.command.response is None:
         return send.respond(sent)
-    read = repairs.read_leniently(GetCompositeScheduleResult, bytes(sent.command.response))
+    read = repairs.read_and_repair(GetCompositeScheduleResult, bytes(sent.command.response))
     result = msgspec.convert(read.message, GetCompositeScheduleResult)
     theirs, start_ms = result.charging_schedule, sent.command.sent_ms or sent.command.created_ms
-    if result.schedule_start is not None:
-        start_ms = timestamps.parse(result.schedule_start).ms or start_ms
+    start_ms = timestamps.parse_ms(result.schedule_start) or start_ms
     if theirs is not None:  # Theirs cannot be converted, as its phases may not be told.
         wanted = msgspec.structs.replace(wanted, charging_rate_unit=theirs.charging_rate_unit)
     ours, mirror = await _compute(
         current_store(), tenant, charge_point, wanted, start_ms=start_ms, voltage=asked.voltage
     )
     accepted = result.status == "Accepted"
-    differences = difference.differences(ours, theirs) if accepted else ()
+    differences = difference.compare(ours, theirs) if accepted else ()
     return bodies.answer(
         ComparisonAnswer(
             agrees=not differences if accepted else None,
@@ -199,17 +198,19 @@ async def _compute(
     transactions = await running(store, tenant, charge_point)
     # In a thread: hostile profiles take some tenths of a second.
     compute = partial(
-        composite.composite,
+        composite.compute,
         list(_read_profiles(mirror)),
         connector_id=wanted.connector_id,
         start_ms=start_ms,
         duration=wanted.duration,
         running=[
             # A clock that is not set says nothing of when it began.
-            Running(
+            OpenTransaction(
                 one.connector_id,
                 one.id,
-                one.started_ms if timestamps.plausible(one.started_ms, one.received_ms) else one.received_ms,
+                one.started_ms
+                if timestamps.is_plausible(one.started_ms, one.received_ms)
+                else one.received_ms,
             )
             for one in transactions
         ],
@@ -219,11 +220,11 @@ async def _compute(
     return await trio.to_thread.run_sync(compute), mirror
 
 
-def _read_profiles(mirror: Mirror) -> Iterable[Installed]:
+def _read_profiles(mirror: Mirror) -> Iterable[InstalledProfile]:
     """In the order in which they were accepted."""
     for one in sorted(mirror.profiles, key=lambda profile: profile.accepted_ms):
         profile = msgspec.json.decode(one.payload, type=ChargingProfile)
-        yield Installed(one.connector_id, profile, one.transaction_id)
+        yield InstalledProfile(one.connector_id, profile, one.transaction_id)
 
 
 def _answer(connector_id: int, found: Composite, mirror: Mirror) -> CompositeAnswer:

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final, NamedTuple
 
-from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.faults.timestamps import parse_ms
 from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit, ChargingSchedulePeriod
 
-PERIODS: Final = 1024
+PERIODS_MAX: Final = 1024
 """Of a composite schedule at most."""
-LOOKS: Final = 200_000
+LOOKS_MAX: Final = 200_000
 """Into profiles at most, for one composite schedule; a slice counts as four at least: about 0.3 s."""
 NOMINAL_VOLTAGE: Final = Decimal(230)
 
@@ -22,7 +22,7 @@ _RECURS_MS: Final = {"Daily": 86_400_000, "Weekly": 604_800_000}
 _STEP: Final = Decimal("0.1")
 
 
-class Installed(NamedTuple):
+class InstalledProfile(NamedTuple):
     """A profile that the charge point has. `transaction_id`: whose TxProfile; None: of its connector's."""
 
     connector_id: int
@@ -30,7 +30,7 @@ class Installed(NamedTuple):
     transaction_id: int | None = None
 
 
-class Running(NamedTuple):
+class OpenTransaction(NamedTuple):
     """A transaction that has not ended."""
 
     connector_id: int
@@ -53,7 +53,7 @@ class Period(NamedTuple):
 
 
 class Composite(NamedTuple):
-    """`duration` in seconds is shorter than asked where PERIODS or LOOKS did not suffice."""
+    """`duration` in seconds is shorter than asked where PERIODS_MAX or LOOKS_MAX did not suffice."""
 
     start_ms: int
     duration: int
@@ -61,13 +61,13 @@ class Composite(NamedTuple):
     periods: tuple[Period, ...]
 
 
-def composite(
-    installed: Sequence[Installed],
+def compute(
+    installed: Sequence[InstalledProfile],
     *,
     connector_id: int,
     start_ms: int,
     duration: int,
-    running: Iterable[Running] = (),
+    running: Iterable[OpenTransaction] = (),
     unit: ChargingRateUnit | None = None,
     voltage: Decimal = NOMINAL_VOLTAGE,
 ) -> Composite:
@@ -80,13 +80,13 @@ def composite(
     earliest_ms = min((one.started_ms for one in transactions.values()), default=start_ms)
     caps = [one for one in installed if _purpose(one) == "ChargePointMaxProfile" and one.connector_id == 0]
     charging = transactions if connector_id == 0 else (connector_id,)
-    stacks = [_stack(caps, earliest_ms)]
+    stacks = [_build_stack(caps, earliest_ms)]
     for connector in charging:
         transaction = transactions.get(connector)
         since_ms = start_ms if transaction is None else transaction.started_ms
         stacks.append(
-            _stack(_tx_profiles(installed, connector, transaction), since_ms)
-            + _stack(_tx_defaults(installed, connector), since_ms)
+            _build_stack(_tx_profiles(installed, connector, transaction), since_ms)
+            + _build_stack(_tx_defaults(installed, connector), since_ms)
         )
     if unit is None:
         unit = "W" if any(curve.unit == "W" for stack in stacks for curve in stack) else "A"
@@ -102,20 +102,20 @@ def _walk(
     voltage: Decimal,
 ) -> tuple[tuple[Period, ...], int]:
     """Cut, merge, and say how far we came."""
-    slices = LOOKS // max(4, sum(map(len, stacks))) + 1
+    slices = LOOKS_MAX // max(4, sum(map(len, stacks))) + 1
     found: list[Period] = []
     second = 0
     while second < duration and slices:
         slices -= 1
         rates, changes = [], []
         for stack in stacks:
-            prevailing = _prevailing(stack, start_ms + second * 1000)
+            prevailing = _find_prevailing(stack, start_ms + second * 1000)
             curve, period = prevailing.curve, prevailing.period
             rates.append(None if curve is None or period is None else curve.rate(period, unit, voltage))
             changes.append(prevailing.until_ms)
-        rate = _lesser(rates[0], _total(rates[1:]))
+        rate = _choose_lesser(rates[0], _add_rates(rates[1:]))
         if not found or found[-1].rate != rate:
-            if len(found) == PERIODS:
+            if len(found) == PERIODS_MAX:
                 break
             found.append(Period(second, rate))
         # Rounded up: what changes within a second counts from the next one on.
@@ -137,10 +137,10 @@ class _Curve:
 
     def __init__(self, profile: ChargingProfile, since_ms: int) -> None:
         schedule = profile.charging_schedule
-        starts = None if profile.charging_profile_kind == "Relative" else _ms(schedule.start_schedule)
+        starts = None if profile.charging_profile_kind == "Relative" else parse_ms(schedule.start_schedule)
         self.unit = schedule.charging_rate_unit
         self._anchor_ms = since_ms if starts is None else starts
-        self._from_ms, self._to_ms = _ms(profile.valid_from), _ms(profile.valid_to)
+        self._from_ms, self._to_ms = parse_ms(profile.valid_from), parse_ms(profile.valid_to)
         recurring = profile.charging_profile_kind == "Recurring"
         self._every_ms = _RECURS_MS.get(profile.recurrency_kind or "") if recurring else None
         ends = [] if schedule.duration is None else [schedule.duration * 1000]
@@ -154,7 +154,7 @@ class _Curve:
             return None, None
         if self._from_ms is not None and ms < self._from_ms:
             return None, self._from_ms
-        period, until_ms = self._scheduled(ms)
+        period, until_ms = self._find_period(ms)
         if self._to_ms is not None and (until_ms is None or until_ms > self._to_ms):
             until_ms = self._to_ms
         return period, until_ms
@@ -168,7 +168,7 @@ class _Curve:
             limit = limit.quantize(_STEP, ROUND_FLOOR)
         return Rate(limit, phases)
 
-    def _scheduled(self, ms: int) -> tuple[ChargingSchedulePeriod | None, int | None]:
+    def _find_period(self, ms: int) -> tuple[ChargingSchedulePeriod | None, int | None]:
         base_ms, again_ms = self._anchor_ms, None
         if ms < base_ms:
             return None, base_ms
@@ -184,7 +184,7 @@ class _Curve:
         return self._periods[index] if index >= 0 else None, min(borders_ms, default=None)
 
 
-def _prevailing(stack: Sequence[_Curve], ms: int) -> _Prevailing:
+def _find_prevailing(stack: Sequence[_Curve], ms: int) -> _Prevailing:
     """The first active one; until it changes, or one above it becomes active."""
     soonest: int | None = None
     for curve in stack:
@@ -196,7 +196,7 @@ def _prevailing(stack: Sequence[_Curve], ms: int) -> _Prevailing:
     return _Prevailing(None, None, soonest)
 
 
-def _stack(profiles: Iterable[Installed], since_ms: int) -> list[_Curve]:
+def _build_stack(profiles: Iterable[InstalledProfile], since_ms: int) -> list[_Curve]:
     """Highest level first; of equal ones, which a charge point cannot have, the one accepted last."""
     newest_first = reversed(list(profiles))
     by_level = sorted(newest_first, key=lambda one: one.profile.stack_level, reverse=True)
@@ -204,8 +204,8 @@ def _stack(profiles: Iterable[Installed], since_ms: int) -> list[_Curve]:
 
 
 def _tx_profiles(
-    installed: Iterable[Installed], connector_id: int, transaction: Running | None
-) -> Iterator[Installed]:
+    installed: Iterable[InstalledProfile], connector_id: int, transaction: OpenTransaction | None
+) -> Iterator[InstalledProfile]:
     if transaction is None:
         return
     for one in installed:
@@ -216,7 +216,7 @@ def _tx_profiles(
             yield one
 
 
-def _tx_defaults(installed: Iterable[Installed], connector_id: int) -> list[Installed]:
+def _tx_defaults(installed: Iterable[InstalledProfile], connector_id: int) -> list[InstalledProfile]:
     """Those of connector 0 but where the connector has its own on the same level: that replaced it here."""
     defaults = [one for one in installed if _purpose(one) == "TxDefaultProfile"]
     own = [one for one in defaults if one.connector_id == connector_id]
@@ -225,11 +225,11 @@ def _tx_defaults(installed: Iterable[Installed], connector_id: int) -> list[Inst
     return common + own
 
 
-def _purpose(one: Installed) -> str:
+def _purpose(one: InstalledProfile) -> str:
     return one.profile.charging_profile_purpose
 
 
-def _total(rates: Sequence[Rate | None]) -> Rate | None:
+def _add_rates(rates: Sequence[Rate | None]) -> Rate | None:
     """None if one of them is not limited, or if there are none."""
     limited = [rate for rate in rates if rate is not None]
     if not limited or len(limited) < len(rates):
@@ -239,11 +239,6 @@ def _total(rates: Sequence[Rate | None]) -> Rate | None:
     )
 
 
-def _lesser(cap: Rate | None, rate: Rate | None) -> Rate | None:
+def _choose_lesser(cap: Rate | None, rate: Rate | None) -> Rate | None:
     """The lower limit; of equal ones that on fewer phases."""
     return min((one for one in (cap, rate) if one is not None), default=None)
-
-
-def _ms(text: str | None) -> int | None:
-    """An unreadable time counts as none."""
-    return None if text is None else timestamps.parse(text).ms

@@ -13,7 +13,7 @@ SHORTEST: Final = 2
 """Seconds; what is shorter is rounding of borders."""
 TOLERANCE: Final = Decimal("0.1")
 """What converting between units may cost."""
-DIFFERENCES: Final = 256
+DIFFERENCES_MAX: Final = 256
 
 
 class Difference(NamedTuple):
@@ -25,8 +25,8 @@ class Difference(NamedTuple):
     theirs: Decimal | None
 
 
-def differences(ours: Composite, theirs: ChargingSchedule | None) -> tuple[Difference, ...]:
-    """Compare limits of equal unit and start, DIFFERENCES at most.
+def compare(ours: Composite, theirs: ChargingSchedule | None) -> tuple[Difference, ...]:
+    """Compare limits of equal unit and start, DIFFERENCES_MAX at most.
 
     Where nothing that we know limits, theirs is the hardware's limit, and no difference.
     """
@@ -46,7 +46,7 @@ def differences(ours: Composite, theirs: ChargingSchedule | None) -> tuple[Diffe
             found[-1] = found[-1]._replace(end=end)
         else:
             found.append(one)
-    return tuple(one for one in found if one.end - one.start >= SHORTEST)[:DIFFERENCES]
+    return tuple(one for one in found if one.end - one.start >= SHORTEST)[:DIFFERENCES_MAX]
 
 
 def _steps(schedule: ChargingSchedule, until: int) -> list[tuple[int, Decimal | None]]:

@@ -1,7 +1,7 @@
 """What is wrong with a charging profile before it is sent (sections 3.13 and 7.8, errata 2025-04, 11 and 13).
 
-Each fault is one sentence, told once however many periods have it. Nothing here needs to know what the charge
-point has: that is a matter of the mirror.
+Each broken rule is one sentence, however many periods break it. What the charge point already has is not
+judged here: that is a matter of the mirror.
 """
 
 from collections.abc import Collection, Iterator
@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.faults.timestamps import parse_ms
 from gateway.ocpp16.messages.types import ChargingProfile, ChargingSchedule
 
 _UNIT_NAMES: Final = {"A": "Current", "W": "Power"}
@@ -27,24 +27,24 @@ class Abilities(NamedTuple):
     switches_to_one_phase: bool | None = None
 
 
-def for_connector(
+def check_profile(
     connector_id: int, profile: ChargingProfile, abilities: Abilities, now_ms: int
 ) -> list[str]:
     """Judge a SetChargingProfile."""
-    return [*_of_connector(connector_id, profile), *_of_profile(profile, abilities, now_ms)]
+    return [*_check_connector(connector_id, profile), *_check_profile(profile, abilities, now_ms)]
 
 
-def for_remote_start(profile: ChargingProfile, abilities: Abilities, now_ms: int) -> list[str]:
+def check_remote_start(profile: ChargingProfile, abilities: Abilities, now_ms: int) -> list[str]:
     """Judge the profile that a RemoteStartTransaction brings (section 5.11)."""
     found = []
     if profile.charging_profile_purpose != "TxProfile":
         found.append("A charging profile in a remote start must be a TxProfile (section 5.11).")
     if profile.transaction_id is not None:
         found.append("A charging profile in a remote start must not name a transaction (errata 11).")
-    return [*found, *_of_profile(profile, abilities, now_ms)]
+    return [*found, *_check_profile(profile, abilities, now_ms)]
 
 
-def unit_not_allowed(unit: str, abilities: Abilities) -> list[str]:
+def check_unit(unit: str, abilities: Abilities) -> list[str]:
     if abilities.units is None or _UNIT_NAMES[unit] in abilities.units:
         return []
     known = ", ".join(sorted(abilities.units)) or "none"
@@ -53,7 +53,7 @@ def unit_not_allowed(unit: str, abilities: Abilities) -> list[str]:
     ]
 
 
-def _of_connector(connector_id: int, profile: ChargingProfile) -> Iterator[str]:
+def _check_connector(connector_id: int, profile: ChargingProfile) -> Iterator[str]:
     purpose = profile.charging_profile_purpose
     if connector_id < 0:
         yield f"There can be no connector {connector_id}."
@@ -65,19 +65,19 @@ def _of_connector(connector_id: int, profile: ChargingProfile) -> Iterator[str]:
         yield "Only a TxProfile may name a transaction."
 
 
-def _of_profile(profile: ChargingProfile, abilities: Abilities, now_ms: int) -> Iterator[str]:
+def _check_profile(profile: ChargingProfile, abilities: Abilities, now_ms: int) -> Iterator[str]:
     most = abilities.max_stack_level
     if profile.stack_level < 0:
         yield "A stackLevel must not be negative."
     elif most is not None and profile.stack_level > most:
         yield f"The stackLevel is above {most}, the charge point's ChargeProfileMaxStackLevel."
-    yield from _of_kind(profile)
-    yield from _of_times(profile, now_ms)
-    yield from _of_schedule(profile.charging_schedule, abilities)
-    yield from _of_reach(profile)
+    yield from _check_kind(profile)
+    yield from _check_times(profile, now_ms)
+    yield from _check_schedule(profile.charging_schedule, abilities)
+    yield from _check_reach(profile)
 
 
-def _of_kind(profile: ChargingProfile) -> Iterator[str]:
+def _check_kind(profile: ChargingProfile) -> Iterator[str]:
     kind, start = profile.charging_profile_kind, profile.charging_schedule.start_schedule
     if kind == "Recurring" and profile.recurrency_kind is None:
         yield "A Recurring profile needs a recurrencyKind."
@@ -89,9 +89,9 @@ def _of_kind(profile: ChargingProfile) -> Iterator[str]:
         yield f"Without startSchedule this {kind} profile counts from the start of charging."
 
 
-def _of_times(profile: ChargingProfile, now_ms: int) -> Iterator[str]:
-    from_ms, to_ms = _ms(profile.valid_from), _ms(profile.valid_to)
-    starts_ms = _ms(profile.charging_schedule.start_schedule)
+def _check_times(profile: ChargingProfile, now_ms: int) -> Iterator[str]:
+    from_ms, to_ms = parse_ms(profile.valid_from), parse_ms(profile.valid_to)
+    starts_ms = parse_ms(profile.charging_schedule.start_schedule)
     if from_ms is not None and to_ms is not None and from_ms >= to_ms:
         yield "It is never valid: validFrom is not before validTo."
     elif to_ms is not None and to_ms <= now_ms:
@@ -102,13 +102,13 @@ def _of_times(profile: ChargingProfile, now_ms: int) -> Iterator[str]:
         yield "Its startSchedule is in the future: until then there is a gap."
 
 
-def _of_schedule(schedule: ChargingSchedule, abilities: Abilities) -> Iterator[str]:
+def _check_schedule(schedule: ChargingSchedule, abilities: Abilities) -> Iterator[str]:
     periods, most = schedule.charging_schedule_period, abilities.max_periods
-    yield from unit_not_allowed(schedule.charging_rate_unit, abilities)
+    yield from check_unit(schedule.charging_rate_unit, abilities)
     if schedule.duration is not None and schedule.duration <= 0:
         yield "A duration must be above 0, or the schedule never counts."
     if schedule.min_charging_rate is not None:
-        yield from _of_rates((schedule.min_charging_rate,), "minChargingRate")
+        yield from _check_rates((schedule.min_charging_rate,), "minChargingRate")
     if not periods:
         yield "A schedule needs at least one period."
         return
@@ -118,7 +118,7 @@ def _of_schedule(schedule: ChargingSchedule, abilities: Abilities) -> Iterator[s
         yield "The first startPeriod must be 0 (errata 13)."
     if any(later.start_period <= one.start_period for one, later in pairwise(periods)):
         yield "Each startPeriod must be greater than the one before."
-    yield from _of_rates(tuple(period.limit for period in periods), "limit")
+    yield from _check_rates(tuple(period.limit for period in periods), "limit")
     phases = {3 if period.number_phases is None else period.number_phases for period in periods}
     if not phases <= {1, 2, 3}:
         yield "numberPhases must be 1, 2 or 3."
@@ -126,14 +126,14 @@ def _of_schedule(schedule: ChargingSchedule, abilities: Abilities) -> Iterator[s
         yield "It switches between 3 phases and 1, but ConnectorSwitch3to1PhaseSupported is false."
 
 
-def _of_rates(rates: Collection[float], name: str) -> Iterator[str]:
+def _check_rates(rates: Collection[float], name: str) -> Iterator[str]:
     if any(rate < 0 for rate in rates):
         yield f"A {name} must not be negative."
     if any(Decimal(str(rate)) * 10 % 1 for rate in rates):
         yield f"A {name} has at most one decimal."
 
 
-def _of_reach(profile: ChargingProfile) -> Iterator[str]:
+def _check_reach(profile: ChargingProfile) -> Iterator[str]:
     """What is never executed."""
     schedule = profile.charging_schedule
     latest = max((period.start_period for period in schedule.charging_schedule_period), default=0)
@@ -144,7 +144,3 @@ def _of_reach(profile: ChargingProfile) -> Iterator[str]:
         yield "A period that starts at or after the end of duration is never executed."
     if every is not None and max(latest + 1, schedule.duration or 0) > every:
         yield f"What lies beyond a {profile.recurrency_kind} recurrence is never executed (errata 13)."
-
-
-def _ms(text: str | None) -> int | None:
-    return None if text is None else timestamps.parse(text).ms

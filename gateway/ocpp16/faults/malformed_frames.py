@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from gateway.ocpp16 import frames
+from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
 
 ID_LIMIT: Final = 255
@@ -21,18 +22,17 @@ _START = re.compile(r'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f]{0,36})"\s*,')
 # Text that never ends reads to the end: if it failed there, each later quote would search all over again.
 _EMPTY_VALUE = re.compile(r'("(?:[^"\\]|\\.)*+"?)|:(\s*)(?=[,}])')
 _LARGEST: Final = 2**63
-_FAULTS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 class Salvaged(NamedTuple):
     message: frames.Call | frames.CallResult | frames.CallError
-    fault: str
+    fault: FaultName
 
 
 class Lost(NamedTuple):
     """`id` is None where no answer is possible."""
 
-    fault: str
+    fault: FaultName
     id: MessageId | None = None
     text: str = ""
 
@@ -48,16 +48,16 @@ def salvage(frame: bytes | str, *, repair: bool) -> Salvaged | Lost:
         return Lost("empty_frame")
     text = frame if isinstance(frame, str) else frame.decode(errors="replace")
     if isinstance(frame, bytes) and "\ufffd" in text and not _is_utf8(frame):
-        return _unparsable(text, "not_utf8", "the frame is not UTF-8")
+        return _salvage_start(text, "not_utf8", "the frame is not UTF-8")
     try:
         tree = msgspec.json.decode(text)
     except RecursionError:
-        return _unparsable(text, "nested_too_deeply", "the frame is nested too deeply")
+        return _salvage_start(text, "nested_too_deeply", "the frame is nested too deeply")
     except (msgspec.DecodeError, UnicodeError) as error:
-        if repair and (filled := _fill(text)) is not None:
+        if repair and (filled := _fill_empty_values(text)) is not None:
             return Salvaged(filled, "empty_value")
-        return _unparsable(text, "not_json", f"the frame is not JSON: {error}")
-    return _misformed(tree)
+        return _salvage_start(text, "not_json", f"the frame is not JSON: {error}")
+    return _salvage_tree(tree)
 
 
 def _is_utf8(frame: bytes) -> bool:
@@ -68,17 +68,17 @@ def _is_utf8(frame: bytes) -> bool:
     return True
 
 
-def _fill(text: str) -> frames.Call | frames.CallResult | frames.CallError | None:
+def _fill_empty_values(text: str) -> frames.Call | frames.CallResult | frames.CallError | None:
     filled, count = _EMPTY_VALUE.subn(lambda match: match[1] or ":null", text)
     if not count or filled == text:
         return None
     try:
         return frames.decode(filled)
-    except _FAULTS:
+    except frames.DECODE_ERRORS:
         return None
 
 
-def _unparsable(text: str, fault: str, problem: str) -> Salvaged | Lost:
+def _salvage_start(text: str, fault: FaultName, problem: str) -> Salvaged | Lost:
     start = _START.match(text)
     if start is None:
         return Lost(fault)
@@ -89,7 +89,7 @@ def _unparsable(text: str, fault: str, problem: str) -> Salvaged | Lost:
     return Salvaged(frames.CallResult(id_, msgspec.Raw(b"?")), fault)
 
 
-def _misformed(tree: Any) -> Salvaged | Lost:  # noqa: PLR0911 - one per way to be wrong
+def _salvage_tree(tree: Any) -> Salvaged | Lost:  # noqa: PLR0911  one per way to be wrong
     match tree:
         case [2, bool() | float(), *_] | [3, bool() | float(), *_] | [4, bool() | float(), *_]:
             return Lost("id_unreadable")

@@ -1,7 +1,7 @@
 """The slow reader: walks a payload beside its type, for what the fast decoder refused.
 
-It finds the CALLERROR code, the field's path and what would be right; with a Leniency it repairs
-instead wherever that policy knows how. The decoder in C reads every good message, so speed matters
+It finds the CALLERROR code, the field's path and what would be right; with a RepairPolicy it repairs
+instead wherever that policy allows it. The decoder in C reads every good message, so speed matters
 little here; being bounded by the message's size does.
 """
 
@@ -18,6 +18,7 @@ from msgspec import Struct, inspect
 
 from gateway.ocpp16.errors import ErrorCode, PayloadInvalid, shorten
 from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.faults.table import Repair
 from gateway.ocpp16.messages.types import Message
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode  # Decimal keeps a number's spelling.
@@ -29,7 +30,7 @@ _DUE = {inspect.StrType: str, inspect.LiteralType: str, inspect.IntType: int, in
 
 
 @dataclass(frozen=True, slots=True)
-class Leniency:
+class RepairPolicy:
     """Which repairs are allowed; fields are named by (struct, attribute)."""
 
     instead: Mapping[tuple[type[Struct], str], str]
@@ -44,11 +45,11 @@ class Leniency:
 class Read(NamedTuple):
     message: Message
     payload: bytes
-    repairs: tuple[str, ...]
+    repairs: tuple[Repair, ...]
 
 
-def read(message: type[Message], payload: bytes, leniency: Leniency | None) -> Read:
-    """Without a leniency nothing is repaired; raises PayloadInvalid."""
+def read(message: type[Message], payload: bytes, policy: RepairPolicy | None) -> Read:
+    """Without a policy nothing is repaired; raises PayloadInvalid."""
     try:
         tree = _decode(payload)
     except (msgspec.DecodeError, UnicodeError, ArithmeticError) as error:
@@ -57,8 +58,8 @@ def read(message: type[Message], payload: bytes, leniency: Leniency | None) -> R
         raise PayloadInvalid("FormationViolation", "nested too deeply") from None
     if not isinstance(tree, dict):
         raise PayloadInvalid("FormationViolation", f"the payload must be an object, not {_noun(tree)}")
-    reader = _Reader(leniency)
-    typed = reader.struct(_info(message), tree, "")
+    reader = _PayloadReader(policy)
+    typed = reader.read_struct(_info(message), tree, "")
     return Read(typed, _encode(tree) if reader.reshaped else payload, tuple(reader.repairs))
 
 
@@ -77,11 +78,11 @@ def suggest(value: str, known: Iterable[str]) -> str:
 @cache
 def _info(message: type[Message]) -> inspect.StructType:
     info = inspect.type_info(message)
-    assert isinstance(info, inspect.StructType)  # noqa: S101 - true of every Message, says so to mypy
+    assert isinstance(info, inspect.StructType)  # noqa: S101  true of every Message, says so to mypy
     return info
 
 
-def _noun(value: Any) -> str:  # noqa: PLR0911 - one per JSON type
+def _noun(value: Any) -> str:  # noqa: PLR0911  one per JSON type
     match value:
         case None:
             return "null"
@@ -99,27 +100,27 @@ def _noun(value: Any) -> str:  # noqa: PLR0911 - one per JSON type
             return "an object"
 
 
-class _Reader:
-    def __init__(self, leniency: Leniency | None) -> None:
-        self.leniency = leniency
-        self.repairs: list[str] = []
-        self.leaving_out = False  # Nobody will see the text of an error: do not search for a good one.
+class _PayloadReader:
+    def __init__(self, policy: RepairPolicy | None) -> None:
+        self.policy = policy
+        self.repairs: list[Repair] = []
+        self.leaving_out = False  # Errors here are discarded, so skip building a helpful text.
         self.reshaped = False  # The tree was changed, so the payload must be written anew.
 
-    def struct(self, info: inspect.StructType, tree: Any, path: str) -> Any:
+    def read_struct(self, info: inspect.StructType, tree: Any, path: str) -> Any:
         if not isinstance(tree, dict):
-            self.wrong("an object", tree, path)
-        self.properties(info, tree, path)
+            self.refuse_type("an object", tree, path)
+        self.check_properties(info, tree, path)
         fields = {}
         for field in info.fields:
             where = f"{path}.{field.encode_name}" if path else field.encode_name
             if tree.get(field.encode_name) is None and field.required:
-                fields[field.name] = self.absent(info.cls, field, tree, where)
+                fields[field.name] = self.fill_absent(info.cls, field, tree, where)
                 continue
             if field.encode_name not in tree:
                 continue
             try:
-                fields[field.name] = self.field(info.cls, field, tree, where)
+                fields[field.name] = self.read_field(info.cls, field, tree, where)
             except PayloadInvalid:
                 if field.required or not self.may_drop_fields_of(info.cls):
                     raise
@@ -128,43 +129,43 @@ class _Reader:
 
     def may_drop_fields_of(self, cls: type[Struct]) -> bool:
         """Not of a sample: without its unit it would read as Wh, so it is left out as a whole."""
-        return self.leniency is not None and cls not in self.leniency.left_out_of_lists
+        return self.policy is not None and cls not in self.policy.left_out_of_lists
 
-    def properties(self, info: inspect.StructType, tree: dict[str, Any], path: str) -> None:
+    def check_properties(self, info: inspect.StructType, tree: dict[str, Any], path: str) -> None:
         """Refuse or count unknown properties, drop null ones that may be absent."""
         fields = {field.encode_name: field for field in info.fields}
         for name, value in tuple(tree.items()):
             if name not in fields:
-                if self.leniency is None:
+                if self.policy is None:
                     text = f"unknown property; known are {', '.join(fields) or 'none at all'}"
                     where = shorten(name, 50)
-                    self.fail("PropertyConstraintViolation", text, f"{path}.{where}" if path else where)
+                    self.refuse("PropertyConstraintViolation", text, f"{path}.{where}" if path else where)
                 self.repairs.append("extra_property")
-            elif value is None and self.leniency and not fields[name].required:
+            elif value is None and self.policy and not fields[name].required:
                 self.repairs.append("null_for_absent")
                 self.reshaped = True
                 del tree[name]
 
-    def absent(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
+    def fill_absent(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
         """Stand in for a required field that is absent or null, or refuse."""
-        if self.leniency and (cls, field.name) in self.leniency.when_absent:
+        if self.policy and (cls, field.name) in self.policy.when_absent:
             self.repairs.append("required_absent")
             self.reshaped = True
-            tree[field.encode_name] = self.leniency.when_absent[cls, field.name]
+            tree[field.encode_name] = self.policy.when_absent[cls, field.name]
             return tree[field.encode_name]
         if field.encode_name in tree:
-            return self.field(cls, field, tree, where)  # Refuses null as the wrong type.
-        return self.fail("OccurenceConstraintViolation", "required, but absent", where)
+            return self.read_field(cls, field, tree, where)  # Refuses null as the wrong type.
+        return self.refuse("OccurenceConstraintViolation", "required, but absent", where)
 
-    def field(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
+    def read_field(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
         value = tree[field.encode_name]
-        kind, extra = _bare(field.type)
-        if self.leniency:
-            reshaped = self.reshape_one((cls, field.name), kind, value, self.leniency)
+        kind, extra = _unwrap(field.type)
+        if self.policy:
+            reshaped = self.reshape_field((cls, field.name), kind, value, self.policy)
             if reshaped is not value:
                 tree[field.encode_name] = value = reshaped
                 self.reshaped = True
-            instead = self.leniency.instead.get((cls, field.name))
+            instead = self.policy.instead.get((cls, field.name))
             if (
                 instead
                 and isinstance(kind, inspect.LiteralType)
@@ -173,26 +174,26 @@ class _Reader:
             ):
                 self.repairs.append("unknown_enum")
                 return instead
-        return self.value(kind, extra, value, where)
+        return self.read_value(kind, extra, value, where)
 
-    def reshape_one(
-        self, field: tuple[type[Struct], str], kind: inspect.Type, value: Any, leniency: Leniency
+    def reshape_field(
+        self, field: tuple[type[Struct], str], kind: inspect.Type, value: Any, policy: RepairPolicy
     ) -> Any:
         """As reshape, with what is known of this field alone."""
         match value:
-            case dict() | list() | bool() if field in leniency.any_json:
+            case dict() | list() | bool() if field in policy.any_json:
                 self.repairs.append("json_for_text")
                 return _encode(value).decode()
-            case Decimal() if field in leniency.rounded and abs(value) < 10**18 and value % 1:
+            case Decimal() if field in policy.rounded and abs(value) < 10**18 and value % 1:
                 self.repairs.append("fraction_rounded")
                 return round(value)
-            case str() if value in leniency.also_called.get(field, ()):
+            case str() if value in policy.also_called.get(field, ()):
                 self.repairs.append("other_name")
-                return leniency.also_called[field][value]
+                return policy.also_called[field][value]
             case _:
                 return self.reshape(kind, value)
 
-    def reshape(self, kind: inspect.Type, value: Any) -> Any:  # noqa: PLR0911 - one per repair
+    def reshape(self, kind: inspect.Type, value: Any) -> Any:  # noqa: PLR0911  one per repair
         """Give the same content in the shape that is due, or the value itself."""
         if type(value) is _DUE.get(type(kind)):
             return value
@@ -217,100 +218,100 @@ class _Reader:
             case _:
                 return value
 
-    def value(self, kind: inspect.Type, extra: Mapping[str, Any], value: Any, where: str) -> Any:
+    def read_value(self, kind: inspect.Type, extra: Mapping[str, Any], value: Any, where: str) -> Any:
         match kind:
             case inspect.LiteralType():
-                return self.literal(kind, value, where)
+                return self.read_literal(kind, value, where)
             case inspect.StrType():
-                return self.text(kind, extra, value, where)
+                return self.read_text(kind, extra, value, where)
             case inspect.StructType():
-                return self.struct(kind, value, where)
+                return self.read_struct(kind, value, where)
             case inspect.VarTupleType():
-                return self.list(kind, value, where)
+                return self.read_list(kind, value, where)
             case inspect.IntType():
                 if not isinstance(value, int) or isinstance(value, bool):
-                    self.wrong("an integer", value, where)
+                    self.refuse_type("an integer", value, where)
             case inspect.FloatType():
-                return self.number(extra, value, where)
+                return self.read_number(extra, value, where)
             case inspect.BoolType():
                 if not isinstance(value, bool):
-                    self.wrong("a boolean", value, where)
+                    self.refuse_type("a boolean", value, where)
             case _:
                 raise TypeError(f"{where}: messages have no fields of {kind}")
         return value
 
-    def list(self, kind: inspect.VarTupleType, value: Any, where: str) -> tuple[Any, ...]:
+    def read_list(self, kind: inspect.VarTupleType, value: Any, where: str) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            self.wrong("a list", value, where)
-        item, extra = _bare(kind.item_type)
-        forgiving = (
-            self.leniency is not None
+            self.refuse_type("a list", value, where)
+        item, extra = _unwrap(kind.item_type)
+        leaves_out = (
+            self.policy is not None
             and isinstance(item, inspect.StructType)
-            and item.cls in self.leniency.left_out_of_lists
+            and item.cls in self.policy.left_out_of_lists
         )
         items = []
-        before, self.leaving_out = self.leaving_out, self.leaving_out or forgiving
+        before, self.leaving_out = self.leaving_out, self.leaving_out or leaves_out
         for index, entry in enumerate(value):
-            reshaped = self.reshape(item, entry) if self.leniency else entry
+            reshaped = self.reshape(item, entry) if self.policy else entry
             if reshaped is not entry:
                 value[index] = reshaped
                 self.reshaped = True
             try:
-                items.append(self.value(item, extra, reshaped, f"{where}[{index}]"))
+                items.append(self.read_value(item, extra, reshaped, f"{where}[{index}]"))
             except PayloadInvalid:
-                if not forgiving:
+                if not leaves_out:
                     raise
                 self.repairs.append("item_left_out")
         self.leaving_out = before
         return tuple(items)
 
-    def literal(self, kind: inspect.LiteralType, value: Any, where: str) -> Any:
+    def read_literal(self, kind: inspect.LiteralType, value: Any, where: str) -> Any:
         if not isinstance(value, str):
-            self.wrong("text", value, where)
+            self.refuse_type("text", value, where)
         if value not in kind.values:
             if self.leaving_out:
-                self.fail("PropertyConstraintViolation", "not allowed", where)
+                self.refuse("PropertyConstraintViolation", "not allowed", where)
             allowed = tuple(str(one) for one in kind.values)
-            self.fail("PropertyConstraintViolation", not_one_of(value, allowed), where)
+            self.refuse("PropertyConstraintViolation", not_one_of(value, allowed), where)
         return value
 
-    def text(self, kind: inspect.StrType, extra: Mapping[str, Any], value: Any, where: str) -> str:
+    def read_text(self, kind: inspect.StrType, extra: Mapping[str, Any], value: Any, where: str) -> str:
         if not isinstance(value, str):
-            self.wrong("text", value, where)
+            self.refuse_type("text", value, where)
         limit = kind.max_length
         if limit is not None and len(value) > limit:
-            if self.leniency is None or len(value) > limit + self.leniency.characters_over:
-                self.fail(
+            if self.policy is None or len(value) > limit + self.policy.characters_over:
+                self.refuse(
                     "PropertyConstraintViolation",
                     f"at most {limit} characters are allowed, not {len(value)}",
                     where,
                 )
             self.repairs.append("overlong_text")
-        if self.leniency is None and extra.get("format") == "date-time" and not timestamps.is_strict(value):
-            self.fail(
+        if self.policy is None and extra.get("format") == "date-time" and not timestamps.is_strict(value):
+            self.refuse(
                 "PropertyConstraintViolation",
                 "not an ISO 8601 date and time with zone, such as 2026-01-31T12:00:00Z",
                 where,
             )
         return value
 
-    def number(self, extra: Mapping[str, Any], value: Any, where: str) -> float:
+    def read_number(self, extra: Mapping[str, Any], value: Any, where: str) -> float:
         if not isinstance(value, int | Decimal) or isinstance(value, bool):
-            self.wrong("a number", value, where)
+            self.refuse_type("a number", value, where)
         if not -(10**15) < value < 10**15:  # Decimal arithmetic and floats are exact enough below.
-            self.fail("TypeConstraintViolation", "number out of range", where)
-        if self.leniency is None and "multipleOf" in extra and Decimal(value) * 10 % 1 != 0:
-            self.fail("PropertyConstraintViolation", "at most one decimal is allowed", where)
+            self.refuse("TypeConstraintViolation", "number out of range", where)
+        if self.policy is None and "multipleOf" in extra and Decimal(value) * 10 % 1 != 0:
+            self.refuse("PropertyConstraintViolation", "at most one decimal is allowed", where)
         return float(value)
 
-    def wrong(self, due: str, value: Any, where: str) -> Never:
-        self.fail("TypeConstraintViolation", f"must be {due}, not {_noun(value)}", where)
+    def refuse_type(self, due: str, value: Any, where: str) -> Never:
+        self.refuse("TypeConstraintViolation", f"must be {due}, not {_noun(value)}", where)
 
-    def fail(self, code: ErrorCode, text: str, where: str) -> Never:
+    def refuse(self, code: ErrorCode, text: str, where: str) -> Never:
         raise PayloadInvalid(code, text, where)
 
 
-def _bare(kind: inspect.Type) -> tuple[inspect.Type, Mapping[str, Any]]:
+def _unwrap(kind: inspect.Type) -> tuple[inspect.Type, Mapping[str, Any]]:
     if isinstance(kind, inspect.Metadata):
         return kind.type, kind.extra_json_schema or {}
     return kind, {}

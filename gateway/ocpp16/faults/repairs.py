@@ -1,9 +1,8 @@
-"""Named repairs of real charge points' faults (the quirks list), applied only where strict reading failed.
+"""Which faults of real charge points are repaired in a payload, applied only where strict reading failed.
 
-A good payload never gets here. A bad one is read again by reading.Reader, which knows the policy
-of this file; each repair is counted by its name (faults.PAYLOAD). Nothing is guessed: a repair either
-loses nothing (the text "1" for the number 1), or keeps the original in the payload and takes the harmless
-reading in the typed view.
+A good payload never gets here. `reading` reads a bad one again with the policy of this file and names each
+repair (table.Repair). Nothing is guessed: a repair either loses nothing (the text "1" for the number 1), or
+keeps the original in the payload and takes the harmless reading in the typed view.
 """
 
 from typing import Final
@@ -12,11 +11,12 @@ import msgspec
 
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.faults import reading
-from gateway.ocpp16.faults.reading import Leniency, Read
+from gateway.ocpp16.faults.reading import Read, RepairPolicy
+from gateway.ocpp16.frames import DECODE_ERRORS
 from gateway.ocpp16.messages import core, firmware, security, types
 from gateway.ocpp16.messages.types import Message
 
-LENIENCY: Final = Leniency(
+REPAIRS: Final = RepairPolicy(
     instead={
         (core.StatusNotification, "error_code"): "OtherError",
         (core.StopTransaction, "reason"): "Other",
@@ -45,16 +45,16 @@ LENIENCY: Final = Leniency(
 )
 
 
-def read_leniently(message: type[Message], payload: bytes) -> Read:
+def read_and_repair(message: type[Message], payload: bytes) -> Read:
     """Read, and repair the payload where that is possible; raises PayloadInvalid."""
-    return reading.read(message, payload, LENIENCY)
+    return reading.read(message, payload, REPAIRS)
 
 
 def read_strictly(message: type[Message], payload: bytes) -> Message:
     """Read without repairs, formats and decimals checked too; raises PayloadInvalid."""
     try:
         request = msgspec.json.decode(payload, type=message)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         reading.read(message, payload, None)  # Knows the path and what would be right.
         raise PayloadInvalid("FormationViolation", str(error)) from None
     if reading.has_formats(message):

@@ -4,8 +4,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from gateway.ocpp16.faults.table import FaultName
+
 _STRICT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
-_LENIENT = re.compile(
+_READABLE = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[Tt ](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?"
     r"(?:[.,](?P<fraction>\d+))?\s?(?P<zone>[Zz]|[+-]\d{2}(?::?\d{2})?)?",
     re.ASCII,
@@ -22,10 +24,10 @@ _USUAL_LENGTHS: Final = frozenset({20, 24})
 
 
 class Parsed(NamedTuple):
-    """`ms` is None if nothing could be made of the text; `faults` are names to count."""
+    """`ms` is None if nothing could be made of the text; `faults` are to be counted."""
 
     ms: int | None
-    faults: tuple[str, ...]
+    faults: tuple[FaultName, ...]
 
 
 def is_strict(text: str) -> bool:
@@ -40,11 +42,11 @@ def parse(text: str) -> Parsed:
     lower-case letters, a space for the T and a comma for the point are `time_format`; whatever
     cannot be read is `time_unreadable` and the caller's receipt time stands in.
     """
-    match = _LENIENT.fullmatch(text) if len(text) <= 50 else None
+    match = _READABLE.fullmatch(text) if len(text) <= 50 else None
     if match is None:
         return Parsed(None, ("time_unreadable",))
     date, minute, second, fraction, zone = match.groups()
-    faults = []
+    faults: list[FaultName] = []
     if zone is None:
         faults.append("time_no_zone")
         zone, text = "Z", text + "Z"
@@ -74,19 +76,24 @@ def is_usual(text: str) -> bool:
     return text[-1:] == "Z" and len(text) in _USUAL_LENGTHS and text[10] == "T" and text > EARLIEST
 
 
-def oddness(ms: int, received_ms: int) -> str | None:
+def find_fault(ms: int, received_ms: int) -> FaultName | None:
     """Name what is wrong with a time that can be read; a past one may be of one who was offline."""
     if ms < _EARLIEST_MS:
         return "time_before_2015"
     return "time_ahead" if ms > received_ms + AHEAD_MS else None
 
 
-def plausible(ms: int, now_ms: int) -> bool:
+def is_plausible(ms: int, now_ms: int) -> bool:
     """Neither before 2015 nor more than a day ahead: a clock that was set."""
     return _EARLIEST_MS <= ms <= now_ms + _DAY_MS
 
 
+def parse_ms(text: str | None) -> int | None:
+    """Epoch milliseconds; None for a time that is absent or cannot be read."""
+    return None if text is None else parse(text).ms
+
+
 def is_over(text: str | None, now_ms: int) -> bool:
     """Whether this time has come; never, if there is none or nothing can be made of it."""
-    ms = None if text is None else parse(text).ms
+    ms = parse_ms(text)
     return ms is not None and ms <= now_ms

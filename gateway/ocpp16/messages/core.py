@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from gateway.ocpp16.messages.types import (
+    AcceptedOrRejected,
     ChargingProfile,
     CiString20,
     CiString25,
@@ -23,7 +24,6 @@ from gateway.ocpp16.messages.types import (
 )
 
 type RegistrationStatus = Literal["Accepted", "Pending", "Rejected"]
-type AcceptedOrRejected = Literal["Accepted", "Rejected"]
 
 # --- From the charge point -------------------------------------------------------------------------
 
@@ -266,11 +266,11 @@ class UnlockConnectorResult(Message):
 
 
 class _RawMeterValue(msgspec.Struct, gc=False):
-    meterValue: msgspec.Raw  # noqa: N815 - the wire's name; renaming would only cost
+    meterValue: msgspec.Raw  # noqa: N815  the wire's name; renaming would only cost
 
 
 class _RawTransactionData(msgspec.Struct, gc=False):
-    transactionData: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815 - as above
+    transactionData: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815  as above
 
 
 _raw_meter_value = msgspec.json.Decoder(_RawMeterValue).decode

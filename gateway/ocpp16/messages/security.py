@@ -4,7 +4,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from gateway.ocpp16.messages.types import CiString50, CiString255, DateTime, Maybe, Message
+from gateway.ocpp16.messages.types import (
+    AcceptedOrRejected,
+    CiString50,
+    CiString255,
+    DateTime,
+    Maybe,
+    Message,
+)
 
 type Text40 = Annotated[str, Meta(max_length=40)]
 type Text128 = Annotated[str, Meta(max_length=128)]
@@ -13,7 +20,6 @@ type Text800 = Annotated[str, Meta(max_length=800)]
 type Text5500 = Annotated[str, Meta(max_length=5500)]
 type Text10000 = Annotated[str, Meta(max_length=10000)]
 
-type AcceptedOrRejected = Literal["Accepted", "Rejected"]
 type CertificateUse = Literal["CentralSystemRootCertificate", "ManufacturerRootCertificate"]
 type LogType = Literal["DiagnosticsLog", "SecurityLog"]
 type UploadLogStatus = Literal[

@@ -11,8 +11,8 @@ else:
     class Maybe:
         """A field that may be absent (None here), but must not be null on the wire.
 
-        The decoder sees the bare type and refuses null, as the schemas do; lenient.py then drops it
-        by name. None being the default, `omit_defaults` never writes it.
+        The decoder sees the bare type and refuses null, as the schemas do; faults/reading.py then drops
+        it by name. None being the default, `omit_defaults` never writes it.
         """
 
         def __class_getitem__(cls, item: Any) -> Any:
@@ -43,6 +43,7 @@ type DateTime = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 type OneDecimal = Annotated[float, Meta(extra_json_schema={"multipleOf": 0.1})]
 """At most one decimal; checked in decimals by strict reading, since 16.1 is no float multiple of 0.1."""
 
+type AcceptedOrRejected = Literal["Accepted", "Rejected"]
 type AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
 
 

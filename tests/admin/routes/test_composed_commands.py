@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.ocpp16.actions import Sender, sent_by
+from gateway.ocpp16.actions import Sender, actions_of
 from state import charge_points
 from state.charge_points import Settings
 from state.commands import Go
@@ -73,7 +73,7 @@ async def test_every_command_of_a_route_fits_its_schema(api: Api) -> None:
             *("GetConfiguration", "GetDiagnostics", "GetInstalledCertificateIds", "GetLog", "ReserveNow"),
             *("SendLocalList", "TriggerMessage"),
         }
-        <= set(sent_by(Sender.CENTRAL_SYSTEM))
+        <= set(actions_of(Sender.CENTRAL_SYSTEM))
     )
     assert len(sent) == len(asked) + 1  # The two changes of one PATCH.
     for go in sent:

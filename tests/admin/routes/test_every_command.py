@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.ocpp16.actions import Sender, sent_by
+from gateway.ocpp16.actions import Sender, actions_of
 from state import commands
 from state.commands import Go
 from tests.admin.conftest import TENANT, Api
@@ -15,7 +15,7 @@ from tests.gateway.ocpp16.test_against_schemas import generate, schema
 from tests.support.official_schemas import decoded, official, required_only
 
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
-ACTIONS = sent_by(Sender.CENTRAL_SYSTEM)
+ACTIONS = actions_of(Sender.CENTRAL_SYSTEM)
 MESSAGES = 8
 
 

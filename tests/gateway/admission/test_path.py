@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.admission.path import BadPath, PathNames, parse
+from gateway.ocpp16.faults.table import FaultName
 
 names = st.text(min_size=1, max_size=60).filter(
     lambda text: text.isprintable() and not {":", "/"} & set(text) and len(text.encode()) <= 255
@@ -52,7 +53,7 @@ def test_decoded_exactly_once(target: str, charge_point: str) -> None:
     ],
 )
 def test_harmless_faults_of_a_path_are_read_and_named(
-    target: str, charge_point: str, faults: list[str]
+    target: str, charge_point: str, faults: list[FaultName]
 ) -> None:
     assert parse(target) == PathNames("t", "k", charge_point, tuple(faults))
 

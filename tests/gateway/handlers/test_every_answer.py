@@ -10,7 +10,7 @@ import pytest
 
 from gateway.handlers import HANDLERS
 from gateway.handlers.charge_point import ChargePoint, SessionMemory
-from gateway.ocpp16.actions import ACTIONS, Sender, sent_by
+from gateway.ocpp16.actions import ACTIONS, Sender, actions_of
 from gateway.ocpp16.errors import CODES
 from gateway.ocpp16.protocol import IncomingCall, Protocol, Reply, Role
 from state import charge_points
@@ -25,7 +25,7 @@ from tests.gateway.ocpp16.test_against_schemas import broken, generate, schema
 from tests.gateway.service.making import request
 from tests.state.lease_helpers import KEYS, claimed
 
-SPOKEN = tuple(sent_by(Sender.CHARGE_POINT))
+SPOKEN = tuple(actions_of(Sender.CHARGE_POINT))
 MESSAGES = 12
 TAGS = (
     IdTag(tag="GOOD", expiry_date="2100-01-01T00:00:00Z", parent_id_tag="FLEET"),
@@ -69,7 +69,7 @@ def said(action: str, rng: random.Random) -> Iterator[Any]:
 
 
 async def answer(protocol: Protocol, charge_point: ChargePoint, frame: bytes) -> list[Any]:
-    received = protocol.receive(frame, 0.0)
+    received = protocol.receive(frame)
     if isinstance(received, Reply):
         return list(read(received.frame))
     assert isinstance(received, IncomingCall)

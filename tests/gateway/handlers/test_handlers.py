@@ -6,11 +6,11 @@ from typing import get_type_hints
 import pytest
 
 from gateway.handlers import HANDLERS
-from gateway.ocpp16.actions import ACTIONS, Sender, sent_by
+from gateway.ocpp16.actions import ACTIONS, Sender, actions_of
 
 
 def test_every_action_that_a_charge_point_may_send_has_a_handler() -> None:
-    assert set(HANDLERS) == set(sent_by(Sender.CHARGE_POINT))
+    assert set(HANDLERS) == set(actions_of(Sender.CHARGE_POINT))
 
 
 @pytest.mark.parametrize("name", sorted(HANDLERS))

@@ -1,54 +1,54 @@
 import pytest
 
 from gateway.ocpp16 import actions
-from gateway.ocpp16 import registration as boot
-from gateway.ocpp16.actions import Sender, sent_by
+from gateway.ocpp16.actions import Sender, actions_of
 from gateway.ocpp16.messages.core import Reset
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
+from gateway.ocpp16.registration import may_receive, may_send, name_triggered
 
-FROM_CHARGE_POINT = sorted(sent_by(Sender.CHARGE_POINT))
-FROM_US = sorted(sent_by(Sender.CENTRAL_SYSTEM))
+FROM_CHARGE_POINT = sorted(actions_of(Sender.CHARGE_POINT))
+FROM_US = sorted(actions_of(Sender.CENTRAL_SYSTEM))
 
 
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
 def test_an_accepted_charge_point_may_send_everything(action: str) -> None:
-    assert boot.may_receive(action, "Accepted") == "served"
-    assert boot.may_receive(action, "Accepted", policy="Rejected") == "served"
+    assert may_receive(action, "Accepted") == "served"
+    assert may_receive(action, "Accepted", policy="Rejected") == "served"
 
 
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
 def test_without_boot_everything_is_served_and_counted(action: str) -> None:
     expected = "served" if action == "BootNotification" else "no_boot"
-    assert boot.may_receive(action, None) == expected
-    assert boot.may_receive(action, None, strict=True) == ("served" if expected == "served" else "refused")
+    assert may_receive(action, None) == expected
+    assert may_receive(action, None, strict=True) == ("served" if expected == "served" else "refused")
 
 
 @pytest.mark.parametrize("policy", ["Pending", "Rejected"])
 @pytest.mark.parametrize("registration", [None, "Pending", "Rejected"])
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
 def test_held_back_only_boot_is_served(action: str, registration: None, policy: str) -> None:
-    verdict = boot.may_receive(action, registration, policy=policy)  # type: ignore[arg-type]
+    verdict = may_receive(action, registration, policy=policy)  # type: ignore[arg-type]
     assert verdict == ("served" if action == "BootNotification" else "refused")
 
 
 def test_what_we_triggered_is_served_while_pending_only() -> None:
     triggered = {"StatusNotification"}
-    assert boot.may_receive("StatusNotification", "Pending", triggered=triggered) == "served"
-    assert boot.may_receive("Heartbeat", "Pending", triggered=triggered) == "refused"
-    assert boot.may_receive("StatusNotification", "Rejected", triggered=triggered) == "refused"
+    assert may_receive("StatusNotification", "Pending", triggered=triggered) == "served"
+    assert may_receive("Heartbeat", "Pending", triggered=triggered) == "refused"
+    assert may_receive("StatusNotification", "Rejected", triggered=triggered) == "refused"
 
 
 @pytest.mark.parametrize("action", FROM_US)
 def test_what_we_may_send(action: str) -> None:
-    assert boot.may_send(action, "Accepted")
-    assert boot.may_send(action, None)
+    assert may_send(action, "Accepted")
+    assert may_send(action, None)
     forbidden = action in {"RemoteStartTransaction", "RemoteStopTransaction"}
-    assert boot.may_send(action, "Pending") == (not forbidden)
-    assert boot.may_send(action, "Rejected") == (not forbidden)
+    assert may_send(action, "Pending") == (not forbidden)
+    assert may_send(action, "Rejected") == (not forbidden)
 
 
 def test_what_a_trigger_lets_through() -> None:
-    assert boot.triggered(TriggerMessage(requested_message="Heartbeat")) == {"Heartbeat"}
+    assert name_triggered(TriggerMessage(requested_message="Heartbeat")) == {"Heartbeat"}
     extended = {
         "FirmwareStatusNotification": "SignedFirmwareStatusNotification",
         "SignChargePointCertificate": "SignCertificate",
@@ -58,5 +58,5 @@ def test_what_a_trigger_lets_through() -> None:
         request = actions.decode_request(
             "ExtendedTriggerMessage", b'{"requestedMessage":"%s"}' % asked.encode()
         )
-        assert boot.triggered(request) == {sent}
-    assert not boot.triggered(Reset(type="Soft"))
+        assert name_triggered(request) == {sent}
+    assert not name_triggered(Reset(type="Soft"))

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.ocpp16.charging.composite import Installed
+from gateway.ocpp16.charging.composite import InstalledProfile
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.messages.types import ChargingProfile
 
@@ -59,5 +59,5 @@ def tx(limits: Any = 10, **more: Any) -> ChargingProfile:
     return a_profile(limits, purpose="TxProfile", **more)
 
 
-def cap(limits: Any = 10, **more: Any) -> Installed:
-    return Installed(0, a_profile(limits, purpose="ChargePointMaxProfile", **more))
+def cap(limits: Any = 10, **more: Any) -> InstalledProfile:
+    return InstalledProfile(0, a_profile(limits, purpose="ChargePointMaxProfile", **more))

@@ -1,11 +1,11 @@
-"""The composite schedule second by second, rule by rule: slow, nothing shared with schedule.py."""
+"""The composite schedule second by second, rule by rule: slow, nothing shared with composite.py."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from gateway.ocpp16.charging.composite import Installed, Running
+from gateway.ocpp16.charging.composite import InstalledProfile, OpenTransaction
 from gateway.ocpp16.messages.types import ChargingProfile
 
 type Limit = tuple[Fraction, int] | None
@@ -15,12 +15,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def limits(
-    installed: Sequence[Installed],
+    installed: Sequence[InstalledProfile],
     *,
     connector_id: int,
     start_ms: int,
     duration: int,
-    running: Sequence[Running],
+    running: Sequence[OpenTransaction],
     unit: str,
     voltage: int = 230,
 ) -> list[Limit]:
@@ -38,8 +38,8 @@ class _Moment:
         self,
         now: datetime,
         window: datetime,
-        installed: Sequence[Installed],
-        running: Sequence[Running],
+        installed: Sequence[InstalledProfile],
+        running: Sequence[OpenTransaction],
         unit: str,
         voltage: int,
     ) -> None:
@@ -88,17 +88,17 @@ class _Moment:
         ]
         return self.highest(general + specific, since)
 
-    def of(self, purpose: str) -> list[Installed]:
+    def of(self, purpose: str) -> list[InstalledProfile]:
         return [one for one in self.installed if one.profile.charging_profile_purpose == purpose]
 
     @staticmethod
-    def belongs(one: Installed, transaction: Running) -> bool:
+    def belongs(one: InstalledProfile, transaction: OpenTransaction) -> bool:
         named = one.transaction_id if one.transaction_id is not None else one.profile.transaction_id
         if named is None:
             return one.connector_id == transaction.connector_id
         return named == transaction.transaction_id
 
-    def highest(self, candidates: Sequence[Installed], since: datetime) -> Limit:
+    def highest(self, candidates: Sequence[InstalledProfile], since: datetime) -> Limit:
         best: tuple[int, Limit] | None = None
         for one in candidates:
             limit = self.of_profile(one.profile, since)

@@ -6,25 +6,32 @@ from typing import Any
 
 import msgspec
 
-from gateway.ocpp16.charging import composite as schedule
-from gateway.ocpp16.charging.composite import Composite, Installed, Period, Rate, Running, composite
+from gateway.ocpp16.charging.composite import (
+    PERIODS_MAX,
+    Composite,
+    InstalledProfile,
+    OpenTransaction,
+    Period,
+    Rate,
+    compute,
+)
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.messages.types import ChargingProfile
 from tests.gateway.ocpp16.charging.charging_profiles import DAY, X, a_profile, at, cap, daily, tx
 
 
 def of(
-    *installed: ChargingProfile | Installed, connector: int = 1, duration: int = 100, **more: Any
+    *installed: ChargingProfile | InstalledProfile, connector: int = 1, duration: int = 100, **more: Any
 ) -> Composite:
-    placed = [one if isinstance(one, Installed) else Installed(1, one) for one in installed]
-    return composite(placed, connector_id=connector, start_ms=X, duration=duration, **more)
+    placed = [one if isinstance(one, InstalledProfile) else InstalledProfile(1, one) for one in installed]
+    return compute(placed, connector_id=connector, start_ms=X, duration=duration, **more)
 
 
 def steps(found: Composite) -> list[tuple[int, float | None]]:
     return [(one.start, None if one.rate is None else float(one.rate.limit)) for one in found.periods]
 
 
-CHARGING = (Running(1, 7, X - 60_000),)
+CHARGING = (OpenTransaction(1, 7, X - 60_000),)
 
 
 def test_nothing_limits() -> None:
@@ -119,8 +126,8 @@ def test_daily_and_weekly_recur_in_steps_of_utc() -> None:
     assert steps(of(weekly, duration=60)) == [(0, 10), (20, 20)]
     # 48 hours from Saturday noon, over the night in which Europe's clocks are put forward.
     saturday = (timestamps.parse("2026-03-28T12:00:00Z").ms or 0) - X
-    long = composite(
-        [Installed(1, daily([(0, 10), (DAY // 2, 20)], start=saturday / 1000))],
+    long = compute(
+        [InstalledProfile(1, daily([(0, 10), (DAY // 2, 20)], start=saturday / 1000))],
         connector_id=1,
         start_ms=X + saturday,
         duration=2 * DAY,
@@ -159,25 +166,28 @@ def test_a_gap_in_the_tx_profile_falls_to_the_default() -> None:
 def test_a_tx_profile_is_for_its_transaction_alone() -> None:
     assert steps(of(tx(10), a_profile(6))) == [(0, 6)]
     assert steps(of(tx(10, transactionId=8), a_profile(6), running=CHARGING)) == [(0, 6)]
-    assert steps(of(Installed(2, tx(10)), a_profile(6), running=CHARGING)) == [(0, 6)]
+    assert steps(of(InstalledProfile(2, tx(10)), a_profile(6), running=CHARGING)) == [(0, 6)]
     assert steps(of(tx(10, transactionId=7), a_profile(6), running=CHARGING)) == [(0, 10)]
-    assert steps(of(Installed(1, tx(10), 8), a_profile(6), running=CHARGING)) == [(0, 6)]
+    assert steps(of(InstalledProfile(1, tx(10), 8), a_profile(6), running=CHARGING)) == [(0, 6)]
 
 
 def test_a_connectors_default_replaces_the_common_one_of_its_level_there_alone() -> None:
-    common, own = Installed(0, a_profile(16, level=1)), Installed(1, a_profile(6, level=1, duration=40))
+    common, own = (
+        InstalledProfile(0, a_profile(16, level=1)),
+        InstalledProfile(1, a_profile(6, level=1, duration=40)),
+    )
     assert steps(of(common, own)) == [(0, 6), (40, None)]
     assert steps(of(common, own, connector=2)) == [(0, 16)]
-    lower = Installed(0, a_profile(20))
+    lower = InstalledProfile(0, a_profile(20))
     assert steps(of(common, own, lower)) == [(0, 6), (40, 20)]
-    assert steps(of(Installed(0, a_profile(16, level=2)), own)) == [(0, 16)]
+    assert steps(of(InstalledProfile(0, a_profile(16, level=2)), own)) == [(0, 16)]
 
 
 def test_the_charge_points_maximum_caps_every_connector() -> None:
     found = of(a_profile([(0, 10), (30, 32)]), cap([(0, 16), (60, 0)]))
     assert steps(found) == [(0, 10), (30, 16), (60, 0)]
     assert steps(of(cap(16), duration=10)) == [(0, 16)]
-    assert steps(of(Installed(1, cap(16).profile))) == [(0, None)]
+    assert steps(of(InstalledProfile(1, cap(16).profile))) == [(0, None)]
 
 
 def test_levels_of_the_maximum_fall_too() -> None:
@@ -189,8 +199,11 @@ def test_zero_is_a_limit() -> None:
 
 
 def test_the_grid_connection_is_the_sum_of_what_is_running() -> None:
-    both = (Running(1, 7, X), Running(2, 8, X))
-    installed = (Installed(0, a_profile(16.1)), Installed(2, tx([(0, 6.1), (50, 10.1)], transactionId=8)))
+    both = (OpenTransaction(1, 7, X), OpenTransaction(2, 8, X))
+    installed = (
+        InstalledProfile(0, a_profile(16.1)),
+        InstalledProfile(2, tx([(0, 6.1), (50, 10.1)], transactionId=8)),
+    )
     found = of(*installed, connector=0, running=both)
     assert steps(found) == [(0, 22.2), (50, 26.2)]
     assert steps(of(*installed, cap(25), connector=0, running=both)) == [(0, 22.2), (50, 25)]
@@ -218,7 +231,7 @@ def test_without_a_unit_it_is_that_of_the_profiles() -> None:
     assert of(a_profile(10)).unit == "A"
     assert of(a_profile(10, unit="W")).unit == "W"
     assert of(a_profile(10), cap(5000, unit="W")).unit == "W"
-    assert of(a_profile(10), Installed(2, a_profile(10, unit="W"))).unit == "A"
+    assert of(a_profile(10), InstalledProfile(2, a_profile(10, unit="W"))).unit == "A"
 
 
 def test_tenths_stay_tenths() -> None:
@@ -229,9 +242,9 @@ def test_tenths_stay_tenths() -> None:
         assert float(found.limit) == tenths / 10
     found = (
         of(
-            *(Installed(c, a_profile(0.1)) for c in range(1, 11)),
+            *(InstalledProfile(c, a_profile(0.1)) for c in range(1, 11)),
             connector=0,
-            running=[Running(c, c, X) for c in range(1, 11)],
+            running=[OpenTransaction(c, c, X) for c in range(1, 11)],
         )
         .periods[0]
         .rate
@@ -256,14 +269,16 @@ def test_more_phases_than_there_are_count_as_three() -> None:
 
 
 def test_hostile_profiles_cost_little_and_the_duration_says_how_far_they_are_shown() -> None:
-    many = [Installed(1, daily([(n, n % 2) for n in range(2000)], level=n, start=-n)) for n in range(200)]
+    many = [
+        InstalledProfile(1, daily([(n, n % 2) for n in range(2000)], level=n, start=-n)) for n in range(200)
+    ]
     before = process_time()
-    found = composite(many, connector_id=1, start_ms=X, duration=10**12)
+    found = compute(many, connector_id=1, start_ms=X, duration=10**12)
     assert process_time() - before < 5
-    assert len(found.periods) <= schedule.PERIODS
+    assert len(found.periods) <= PERIODS_MAX
     assert found.duration < 10**12
-    short = composite([Installed(1, daily(1, duration=1))], connector_id=1, start_ms=X, duration=10**9)
-    assert len(short.periods) == schedule.PERIODS
+    short = compute([InstalledProfile(1, daily(1, duration=1))], connector_id=1, start_ms=X, duration=10**9)
+    assert len(short.periods) == PERIODS_MAX
     assert short.duration == short.periods[-1].start + (DAY - 1 if short.periods[-1].rate is None else 1)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.ocpp16.charging.composite import Installed, Running, composite
+from gateway.ocpp16.charging.composite import InstalledProfile, OpenTransaction, compute
 from tests.gateway.ocpp16.charging import composite_oracle
 from tests.gateway.ocpp16.charging.charging_profiles import DAY, X, a_profile, at
 
@@ -33,7 +33,7 @@ PERIODS = st.lists(
 
 
 @st.composite
-def profiles(draw: Any) -> Installed:
+def profiles(draw: Any) -> InstalledProfile:
     more: dict[str, Any] = {}
     for name in ("validFrom", "validTo"):
         if draw(st.integers(0, 2)) == 0:
@@ -57,12 +57,12 @@ def profiles(draw: Any) -> Installed:
     if kind != "Relative" and draw(st.integers(0, 3)):
         plan = msgspec.structs.replace(profile.charging_schedule, start_schedule=draw(TIMES))
         profile = msgspec.structs.replace(profile, charging_schedule=plan)
-    return Installed(draw(st.integers(0, 2)), profile)
+    return InstalledProfile(draw(st.integers(0, 2)), profile)
 
 
 RUNNING = st.lists(
     st.builds(
-        lambda connector, seconds: Running(connector, connector, X + seconds * 1000),
+        lambda connector, seconds: OpenTransaction(connector, connector, X + seconds * 1000),
         st.integers(1, 2),
         st.integers(-100, 20),
     ),
@@ -81,14 +81,14 @@ RUNNING = st.lists(
     st.sampled_from(["A", "W"]),
 )
 def test_it_is_what_the_oracle_says_second_by_second(
-    installed: list[Installed],
+    installed: list[InstalledProfile],
     connector_id: int,
     duration: int,
     offset_ms: int,
-    running: list[Running],
+    running: list[OpenTransaction],
     unit: Any,
 ) -> None:
-    found = composite(
+    found = compute(
         installed,
         connector_id=connector_id,
         start_ms=X + offset_ms,

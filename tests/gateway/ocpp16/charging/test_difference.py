@@ -5,14 +5,16 @@ from typing import Any
 
 import msgspec
 
-from gateway.ocpp16.charging.composite import Composite, Installed, composite
-from gateway.ocpp16.charging.difference import DIFFERENCES, differences
+from gateway.ocpp16.charging.composite import Composite, InstalledProfile, compute
+from gateway.ocpp16.charging.difference import DIFFERENCES_MAX, compare
 from gateway.ocpp16.messages.types import ChargingSchedule
 from tests.gateway.ocpp16.charging.charging_profiles import X, a_profile
 
 
 def ours(limits: Any, *, duration: int = 100, **more: Any) -> Composite:
-    return composite([Installed(1, a_profile(limits, **more))], connector_id=1, start_ms=X, duration=duration)
+    return compute(
+        [InstalledProfile(1, a_profile(limits, **more))], connector_id=1, start_ms=X, duration=duration
+    )
 
 
 def theirs(*periods: tuple[int, float], duration: int | None = None) -> ChargingSchedule:
@@ -24,7 +26,7 @@ def theirs(*periods: tuple[int, float], duration: int | None = None) -> Charging
 
 
 def found(mine: Composite, told: ChargingSchedule | None) -> list[tuple[Any, ...]]:
-    return [tuple(one) for one in differences(mine, told)]
+    return [tuple(one) for one in compare(mine, told)]
 
 
 STEPS = [(0, 10), (50, 20)]
@@ -65,4 +67,4 @@ def test_where_no_profile_limits_theirs_is_the_hardwares() -> None:
 
 def test_there_is_an_end_to_differences() -> None:
     many = theirs(*((n, 16 + n % 2) for n in range(0, 3000, 3)))
-    assert len(differences(ours(10, duration=3000), many)) == DIFFERENCES
+    assert len(compare(ours(10, duration=3000), many)) == DIFFERENCES_MAX

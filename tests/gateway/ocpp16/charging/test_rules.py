@@ -20,7 +20,7 @@ KNOWN = Abilities(
 
 
 def said(profile: ChargingProfile, connector: int = 1, abilities: Abilities = KNOWN) -> list[str]:
-    return rules.for_connector(connector, profile, abilities, X)
+    return rules.check_profile(connector, profile, abilities, X)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_is_not_known_is_not_warned_of() -> None:
 
 def test_a_remote_starts_profile() -> None:
     def said(profile: ChargingProfile) -> list[str]:
-        return rules.for_remote_start(profile, KNOWN, X)
+        return rules.check_remote_start(profile, KNOWN, X)
 
     assert said(tx(kind="Relative")) == []
     assert len(said(tx(kind="Relative", transactionId=7))) == 1

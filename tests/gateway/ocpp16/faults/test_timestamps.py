@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.faults.table import FaultName
 
 NOON = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() * 1000)
 
@@ -39,7 +40,7 @@ NOON = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() * 1000)
         ("\u0662026-01-31T12:00:00Z", None, ("time_unreadable",)),
     ],
 )
-def test_what_becomes_of_a_time(text: str, ms: int | None, faults: tuple[str, ...]) -> None:
+def test_what_becomes_of_a_time(text: str, ms: int | None, faults: tuple[FaultName, ...]) -> None:
     assert timestamps.parse(text) == (ms, faults)
 
 
@@ -65,16 +66,16 @@ def test_parsing_never_raises(text: str) -> None:
 
 
 def test_plausible_is_from_2015_to_tomorrow() -> None:
-    assert timestamps.plausible(NOON, NOON)
-    assert timestamps.plausible(NOON + 86_400_000, NOON)
-    assert not timestamps.plausible(NOON + 86_400_001, NOON)
-    assert timestamps.plausible(1_420_070_400_000, NOON)
-    assert not timestamps.plausible(1_420_070_399_999, NOON)
-    assert not timestamps.plausible(0, NOON)
+    assert timestamps.is_plausible(NOON, NOON)
+    assert timestamps.is_plausible(NOON + 86_400_000, NOON)
+    assert not timestamps.is_plausible(NOON + 86_400_001, NOON)
+    assert timestamps.is_plausible(1_420_070_400_000, NOON)
+    assert not timestamps.is_plausible(1_420_070_399_999, NOON)
+    assert not timestamps.is_plausible(0, NOON)
 
 
 @pytest.mark.parametrize(
-    ("ms", "odd"),
+    ("ms", "fault"),
     [
         (0, "time_before_2015"),
         (1_420_070_399_999, "time_before_2015"),
@@ -83,8 +84,8 @@ def test_plausible_is_from_2015_to_tomorrow() -> None:
         (NOON + 300_001, "time_ahead"),
     ],
 )
-def test_what_a_readable_time_may_have_wrong(ms: int, odd: str | None) -> None:
-    assert timestamps.oddness(ms, NOON) == odd
+def test_what_a_readable_time_may_have_wrong(ms: int, fault: FaultName | None) -> None:
+    assert timestamps.find_fault(ms, NOON) == fault
 
 
 @given(st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001  written as UTC
