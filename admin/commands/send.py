@@ -134,7 +134,7 @@ def is_finished(sent: Sent) -> bool:
         return sent.is_over
     if status in _WAITING and not sent.is_overdue:
         return False
-    raise _call_error(sent.answer) if status == "error" else _failure(sent.answer)
+    raise _call_error(sent) if status == "error" else _failure(sent.answer)
 
 
 def respond(sent: Sent) -> Response:
@@ -217,15 +217,16 @@ def _failure(answer: CommandAnswer) -> Problem:
     return Problem(status, kind, detail, headers=headers, members={"id": answer.id, "command": answer})
 
 
-def _call_error(answer: CommandAnswer) -> Problem:
+def _call_error(sent: Sent) -> Problem:
+    answer = sent.answer
     error = answer.error or CommandError(code="GenericError")
     members = {"id": answer.id, "command": answer, **msgspec.structs.asdict(error)}
-    return Problem(502, "call-error", _explain(error), members=members)
+    return Problem(502, "call-error", _explain(error, unreadable=sent.command.unreadable), members=members)
 
 
-def _explain(error: CommandError) -> str:
+def _explain(error: CommandError, *, unreadable: bool) -> str:
     """A charge point may leave a code out, or write a novel; and what we cannot read was no error of its."""
-    if error.description.startswith(UNREADABLE):
+    if unreadable:
         return f"The charge point's answer cannot be read: {error.description.removeprefix(UNREADABLE)}."
     if not error.code.strip():
         return "The charge point answered with an error that has no code."

@@ -163,7 +163,9 @@ async def _store_outcome(
                 await _remember(charge_point, command_id, outcome)
                 await _settle(node, keys, command_id, "answered", response=outcome.payload)
             case CallRefused():
-                error = _error(outcome.code, outcome.description, outcome.details)
+                error = _error(
+                    outcome.code, outcome.description, outcome.details, unreadable=outcome.unreadable
+                )
                 await _settle(node, keys, command_id, "error", error=error)
     finally:
         stored.set()
@@ -197,5 +199,6 @@ async def _settle(
     node.telemetry.commands[status] += 1
 
 
-def _error(code: str, description: str, details: bytes = b"{}") -> bytes:
-    return msgspec.json.encode({"code": code, "description": description, "details": msgspec.Raw(details)})
+def _error(code: str, description: str, details: bytes = b"{}", *, unreadable: bool = False) -> bytes:
+    error = {"code": code, "description": description, "details": msgspec.Raw(details)}
+    return msgspec.json.encode(error | {"unreadable": True} if unreadable else error)

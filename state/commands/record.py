@@ -19,8 +19,15 @@ _ID = re.compile(r"[0-9a-f]{2}\.[A-Za-z0-9_-]{22}")
 _ACTION = re.compile(r"[A-Za-z]{1,50}")
 
 
+class _Failure(msgspec.Struct):
+    unreadable: bool = False
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """`response` is the CALLRESULT's payload, `error` an object of code, description and details."""
+    """`response` is the CALLRESULT's payload, `error` an object of code, description and details.
+
+    It has `unreadable`, true, if it is not a CALLERROR but says why the CALLRESULT cannot be read.
+    """
 
     id: str
     tenant: str
@@ -36,6 +43,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     settled_ms: int | None = None
     transaction: str | None = None
     """Public id of the transaction that an accepted RemoteStartTransaction became."""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether `error` says why the charge point's answer cannot be read."""
+        return self.error is not None and msgspec.json.decode(self.error, type=_Failure).unreadable
 
     def __repr__(self) -> str:
         """Without the payload: it may hold a key (ChangeConfiguration AuthorizationKey)."""

@@ -169,6 +169,27 @@ def test_a_call_error_is_told_with_its_code(running: Running) -> None:
     run(work())
 
 
+async def test_an_answer_that_cannot_be_read_is_not_the_charge_points_error(
+    central: Central, gateways: Gateways
+) -> None:
+    """The problem says so, also if a charge point's own CALLERROR has our words in it."""
+    tenant = central.tenant()
+    words = "the answer cannot be read: status: no"
+    answers: list[Any] = [{"status": 7}, ["PropertyConstraintViolation", words, {}]]
+    with trio.fail_after(30):
+        async with (
+            tenant.api() as api,
+            raw_charge_point(tenant.url(gateways[0], "cp"), lambda *_: answers.pop(0)),
+        ):
+            unreadable = (await api.post("/charge-points/cp/commands/ClearCache", json={})).json()
+            refused = (await api.post("/charge-points/cp/commands/ClearCache", json={})).json()
+    cause = "status: must be text, not an integer"
+    assert unreadable["detail"] == f"The charge point's answer cannot be read: {cause}."
+    assert unreadable["description"] == f"the answer cannot be read: {cause}"
+    assert refused["detail"] == ("The charge point answered with the error PropertyConstraintViolation.")
+    assert refused["description"] == words
+
+
 async def test_an_answer_after_the_deadline(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     with trio.fail_after(30):

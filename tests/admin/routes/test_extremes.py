@@ -71,21 +71,27 @@ async def test_an_answer_with_a_number_that_no_float_can_hold(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "description", "says"),
+    ("code", "more", "says"),
     [
-        ("", "", "The charge point answered with an error that has no code."),
-        ("E" * 60_000, "", f"The charge point answered with the error {'E' * 47}...."),
-        ("X", f"{UNREADABLE}status: no", "The charge point's answer cannot be read: status: no."),
+        ("", {}, "The charge point answered with an error that has no code."),
+        ("E" * 60_000, {}, f"The charge point answered with the error {'E' * 47}...."),
+        ("X", {"unreadable": True}, "The charge point's answer cannot be read: status: no."),
+        ("X", {}, "The charge point answered with the error X."),
     ],
 )
-async def test_an_error_in_words(api: Api, code: str, description: str, says: str) -> None:
+async def test_an_error_in_words(api: Api, code: str, more: dict[str, bool], says: str) -> None:
     async def refuses(session: FakeSession, command: str, _: Go) -> None:
-        error = {"code": code, "description": description, "details": {}}
+        error = {"code": code, "description": f"{UNREADABLE}status: no", "details": {}, **more}
         await session.refuse(command, msgspec.json.encode(error))
 
     async with connected(api.store, TENANT, "CP-1", refuses):
         document = is_problem(await api.client.post(f"{CP}/commands/ClearCache"), 502, "call-error")
     assert (document["detail"], document["code"]) == (says, code)
+    assert document["command"]["error"] == {
+        "code": code,
+        "description": f"{UNREADABLE}status: no",
+        "details": {},
+    }
 
 
 async def test_a_charge_point_that_is_deleted_between_two_steps(api: Api) -> None:
