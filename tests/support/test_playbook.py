@@ -1,0 +1,41 @@
+"""What a playbook notices, and how it says so."""
+
+import sys
+
+import pytest
+
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.protocol import IncomingCall, Protocol, Role
+from tests.support.playbook import Answer, Like, Playbook, Tick
+
+HEARTBEAT = b'[2,"a","Heartbeat",{}]'
+RESULT = core.HeartbeatResult(current_time="now")
+
+
+def central() -> Playbook:
+    return Playbook(Protocol(Role.CENTRAL_SYSTEM))
+
+
+def test_a_playbook_shows_what_happened_instead() -> None:
+    with pytest.raises(AssertionError) as caught:
+        assert central() >> HEARTBEAT << Like(IncomingCall) >> Answer(RESULT) << b"[]" >> Tick(1)
+    lines = str(caught.value).splitlines()
+    assert [line for line in lines if line[0] in "-+"] == [
+        "- << b'[]'",
+        """+ << b'[3,"a",{"currentTime":"now"}]'""",
+    ]
+
+
+def test_a_playbook_notices_an_outcome_too_few_and_one_too_many() -> None:
+    for playbook in (central() >> HEARTBEAT, central() >> HEARTBEAT << Like(IncomingCall) << {}):
+        with pytest.raises(AssertionError, match="not what happened"):
+            assert playbook
+
+
+def test_a_playbook_that_is_not_asserted_is_a_fault_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[sys.UnraisableHookArgs] = []
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
+    _ = central() >> HEARTBEAT
+    del _
+    [one] = raised
+    assert "never asserted" in str(one.exc_value)
