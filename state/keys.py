@@ -6,6 +6,7 @@ reach another's key.
 """
 
 from binascii import crc_hqx
+from functools import partial
 from urllib.parse import quote, unquote
 
 from state.partition_tags import TAGS
@@ -42,8 +43,18 @@ def partition_of(tenant: str, charge_point: str) -> int:
     return crc_hqx(join(tenant, charge_point).encode(), 0) % PARTITIONS
 
 
+class _SeldomKey:
+    """A key that is spelled when it is needed, because a session keeps its other keys as long as it lives."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __get__(self, keys: "ChargePointKeys", _owner: type) -> str:
+        return keys.of(self.kind)
+
+
 class ChargePointKeys:
-    """All keys of one charge point, spelled once and kept by its session."""
+    """All keys of one charge point. Those in the slots are spelled once and kept by its session."""
 
     __slots__ = (
         "buried",
@@ -65,6 +76,26 @@ class ChargePointKeys:
         "tenant",
         "transactions",
     )
+
+    certificates = _SeldomKey("certificates")
+    charging_profile_doubts = _SeldomKey("charging-profile-doubts")
+    charging_profile_promises = _SeldomKey("charging-profile-promises")
+    """TxProfiles of remote starts that have not become transactions yet."""
+    charging_profiles = _SeldomKey("charging-profiles")
+    configuration = _SeldomKey("configuration")
+    configuration_pending = _SeldomKey("configuration-pending")
+    """Changes that count after the next boot."""
+    data_transfers = _SeldomKey("data-transfers")
+    faults = _SeldomKey("faults")
+    jobs = _SeldomKey("jobs")
+    local_list = _SeldomKey("local-list")
+    """What its local authorisation list should be, and what it is as far as we know."""
+    remote_starts = _SeldomKey("remote-starts")
+    reservations = _SeldomKey("reservations")
+    security_events = _SeldomKey("security-events")
+    security_events_evicted = _SeldomKey("security-events-evicted")
+    trace = _SeldomKey("trace")
+    trace_frames = _SeldomKey("trace-frames")
 
     def __init__(self, tenant: str, charge_point: str) -> None:
         self.tenant = tenant
@@ -89,103 +120,13 @@ class ChargePointKeys:
         self.open_transactions = f"{{{tag}}}:open-transactions:{tenant_part}"
         self.overdue = f"{{{tag}}}:overdue"
 
-    # What a session needs seldom is spelled when it is needed: its keys are kept for every open connection.
-
-    @property
-    def remote_starts(self) -> str:
-        return self._own("remote-starts")
-
-    @property
-    def reservations(self) -> str:
-        return self._own("reservations")
-
-    @property
-    def charging_profiles(self) -> str:
-        return self._own("charging-profiles")
-
-    @property
-    def charging_profile_doubts(self) -> str:
-        return self._own("charging-profile-doubts")
-
-    @property
-    def charging_profile_promises(self) -> str:
-        """TxProfiles of remote starts that have not become transactions yet."""
-        return self._own("charging-profile-promises")
-
-    @property
-    def local_list(self) -> str:
-        """What its local authorisation list should be, and what it is as far as we know."""
-        return self._own("local-list")
-
-    @property
-    def configuration(self) -> str:
-        return self._own("configuration")
-
-    @property
-    def configuration_pending(self) -> str:
-        """Changes that count after the next boot."""
-        return self._own("configuration-pending")
-
-    @property
-    def faults(self) -> str:
-        return self._own("faults")
-
-    @property
-    def jobs(self) -> str:
-        return self._own("jobs")
-
-    @property
-    def security_events(self) -> str:
-        return self._own("security-events")
-
-    @property
-    def security_events_evicted(self) -> str:
-        return self._own("security-events-evicted")
-
-    @property
-    def certificates(self) -> str:
-        return self._own("certificates")
-
-    @property
-    def data_transfers(self) -> str:
-        return self._own("data-transfers")
-
-    @property
-    def trace(self) -> str:
-        return self._own("trace")
-
-    @property
-    def trace_frames(self) -> str:
-        return self._own("trace-frames")
-
     @property
     def deleted_with_it(self) -> tuple[str, ...]:
-        """What is simply gone when the charge point is deleted."""
-        return (
-            self.connectors,
-            self.open,
-            self.starts,
-            self.orphans,
-            self.pending,
-            self.remote_starts,
-            self.jobs,
-            self.security_events,
-            self.security_events_evicted,
-            self.certificates,
-            self.data_transfers,
-            self.faults,
-            self.reservations,
-            self.charging_profiles,
-            self.charging_profile_doubts,
-            self.charging_profile_promises,
-            self.local_list,
-            self.configuration,
-            self.configuration_pending,
-            self.trace,
-            self.trace_frames,
-        )
+        """What is simply gone when the charge point is deleted, every seldom key among it."""
+        seldom = [key.kind for key in vars(ChargePointKeys).values() if isinstance(key, _SeldomKey)]
+        return (self.connectors, self.open, self.starts, self.orphans, self.pending, *map(self.of, seldom))
 
-    def _own(self, kind: str) -> str:
+    def of(self, kind: str) -> str:
         return f"{{{TAGS[self.partition]}}}:{kind}:{self.member}"
 
     def transaction(self, transaction_id: int | str) -> str:
@@ -219,20 +160,14 @@ def overdue(partition: int) -> str:
     return f"{tag(partition)}:overdue"
 
 
-def events(partition: int, tenant: str) -> str:
-    return f"{tag(partition)}:events:{encode(tenant)}"
+def _of_partition(kind: str, partition: int, tenant: str) -> str:
+    return f"{tag(partition)}:{kind}:{encode(tenant)}"
 
 
-def charge_points(partition: int, tenant: str) -> str:
-    return f"{tag(partition)}:charge-points:{encode(tenant)}"
-
-
-def transactions(partition: int, tenant: str) -> str:
-    return f"{tag(partition)}:transactions:{encode(tenant)}"
-
-
-def open_transactions(partition: int, tenant: str) -> str:
-    return f"{tag(partition)}:open-transactions:{encode(tenant)}"
+charge_points = partial(_of_partition, "charge-points")
+events = partial(_of_partition, "events")
+open_transactions = partial(_of_partition, "open-transactions")
+transactions = partial(_of_partition, "transactions")
 
 
 def command_partition(command_id: str) -> int:
@@ -244,42 +179,30 @@ def command(command_id: str) -> str:
     return f"{tag(command_partition(command_id))}:command:{encode(command_id)}"
 
 
-def tokens(tenant: str) -> str:
-    """A tenant, and its tokens by id."""
-    return f"csms:tokens:{{{encode(tenant)}}}"
+def _of_tenant(kind: str, tenant: str) -> str:
+    return f"csms:{kind}:{{{encode(tenant)}}}"
 
 
-def token_ids(tenant: str) -> str:
-    """Index of a tenant's tokens."""
-    return f"csms:token-ids:{{{encode(tenant)}}}"
+data_transfer_vendors = partial(_of_tenant, "data-transfer-vendors")
+"""A tenant's vendors of DataTransfer, by folded vendor id."""
+id_tags = partial(_of_tenant, "id-tags")
+"""Index of a tenant's id tags, folded."""
+token_ids = partial(_of_tenant, "token-ids")
+"""Index of a tenant's tokens."""
+tokens = partial(_of_tenant, "tokens")
+"""A tenant, and its tokens by id."""
+traces = partial(_of_tenant, "traces")
+"""A tenant's charge points of which a trace runs, by when it ends."""
 
 
-def id_tags(tenant: str) -> str:
-    """Index of a tenant's id tags, folded."""
-    return f"csms:id-tags:{{{encode(tenant)}}}"
+def _of_name(kind: str, tenant: str, folded: str) -> str:
+    return f"csms:{kind}:{{{join(tenant, folded)}}}"
 
 
-def data_transfer_vendors(tenant: str) -> str:
-    """A tenant's vendors of DataTransfer, by folded vendor id."""
-    return f"csms:data-transfer-vendors:{{{encode(tenant)}}}"
-
-
-def id_tag(tenant: str, folded: str) -> str:
-    return f"csms:id-tag:{{{join(tenant, folded)}}}"
-
-
-def holds(tenant: str, folded: str) -> str:
-    return f"csms:holds:{{{join(tenant, folded)}}}"
-
-
-def traces(tenant: str) -> str:
-    """A tenant's charge points of which a trace runs, by when it ends."""
-    return f"csms:traces:{{{encode(tenant)}}}"
-
-
-def spellings(tenant: str, folded: str) -> str:
-    """Ids that operators registered, by id without case."""
-    return f"csms:spellings:{{{join(tenant, folded)}}}"
+holds = partial(_of_name, "holds")
+id_tag = partial(_of_name, "id-tag")
+spellings = partial(_of_name, "spellings")
+"""Ids that operators registered, by id without case."""
 
 
 def node(incarnation: str) -> str:
