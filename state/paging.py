@@ -10,7 +10,6 @@ from math import ceil
 
 import msgspec
 
-from state.replies import check_replies
 from state.store import Store
 
 
@@ -62,7 +61,7 @@ async def members(
     count = min(wanted, max(4, ceil(2 * wanted / max(1, len(sets)))))
     found: list[bytes] = []
     while asked := [one for one in sets if one.may_have_before(found, wanted)]:
-        replies = check_replies(await store.pipeline([one.command(count) for one in asked]))
+        replies = await store.pipeline([one.command(count) for one in asked])
         for one, reply in zip(asked, replies, strict=True):
             one.consume(reply, count, wanted)
             found.extend(reply)

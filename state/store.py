@@ -101,31 +101,19 @@ class Store:
         return reply
 
     async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
-        """Run commands in one round trip, on the listing connection; a ResponseError stands in its place."""
-        if not commands:
-            await trio.lowlevel.checkpoint()
-            return []
-        replies = await self._listing.pending.call(b"".join(map(pack, commands)), len(commands))
-        return replies if len(commands) > 1 else [replies]
+        """Run commands in one round trip. Any error is raised, though others were executed."""
+        return self._check_replies(await self._many([pack(command) for command in commands]))
 
     async def steps(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]) -> list[Any]:
         """Run one Lua step many times in one round trip. Any error is raised, though others were executed."""
-        if not calls:
-            await trio.lowlevel.checkpoint()
-            return []
-        load = pack(("SCRIPT", "LOAD", script.source))
         packed = [_evalsha(script, keys, args) for keys, args in calls]
         replies = await self._many(packed)
-        missing = [i for i, reply in enumerate(replies) if _is_noscript(reply)]
-        if missing:
+        if missing := [i for i, reply in enumerate(replies) if _is_noscript(reply)]:
+            load = pack(("SCRIPT", "LOAD", script.source))
             again = await self._many([load, *(packed[i] for i in missing)])
             for i, reply in zip(missing, again[1:], strict=True):
                 replies[i] = reply
-        executed = any(not isinstance(reply, ResponseError) for reply in replies)
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                self._raise(self._listing, reply, sent=executed)
-        return replies
+        return self._check_replies(replies)
 
     async def blocking(self, *command: Arg, timeout_s: float) -> Any:
         """Run a command that waits (XREAD BLOCK) on a connection of its own.
@@ -224,8 +212,19 @@ class Store:
             self._clock_offset_ms = server.clock_offset_ms
 
     async def _many(self, packed: Sequence[bytes]) -> list[Any]:
+        """Run packed commands on the listing connection; a ResponseError stands in its place."""
+        if not packed:
+            await trio.lowlevel.checkpoint()
+            return []
         replies = await self._listing.pending.call(b"".join(packed), len(packed))
         return replies if len(packed) > 1 else [replies]
+
+    def _check_replies(self, replies: list[Any]) -> list[Any]:
+        executed = any(not isinstance(reply, ResponseError) for reply in replies)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                self._raise(self._listing, reply, sent=executed)
+        return replies
 
     def _raise(self, lane: Lane | None, error: ResponseError, *, sent: bool = False) -> None:
         if not checks.passing(error):

@@ -17,7 +17,6 @@ from state.record import (
     read_status,
     settings_fields,
 )
-from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 from state.tenants import spellings
@@ -160,7 +159,7 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool:
 
 async def _load(store: Store, tenant: str, names: list[str]) -> list[tuple[ChargePoint, Holding | None]]:
     keys = [ChargePointKeys(tenant, name) for name in names]
-    records = check_replies(await store.pipeline([("HGETALL", one.record) for one in keys]))
+    records = await store.pipeline([("HGETALL", one.record) for one in keys])
     held = await list_holdings(store, keys)
     found = (read_record(tenant, name, record) for name, record in zip(names, records, strict=True))
     return [(one, holding) for one, holding in zip(found, held, strict=True) if one is not None]

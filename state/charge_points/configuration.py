@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from state.keys import ChargePointKeys
-from state.replies import check_replies, read_fields
+from state.replies import read_fields
 from state.scripts import script
 from state.store import Store
 
@@ -161,7 +161,7 @@ async def get(store: Store, tenant: str, charge_point: str) -> Configuration:
     """Empty if nothing is known, or nobody is."""
     keys = ChargePointKeys(tenant, charge_point)
     replies = await store.pipeline([("HGETALL", keys.configuration), ("HGETALL", keys.configuration_pending)])
-    current, pending = map(read_fields, check_replies(replies))
+    current, pending = map(read_fields, replies)
     complete = current.pop(_COMPLETE, None)
     settings = {name: _decode(stored) for name, stored in current.items()}
     for name, stored in pending.items():

@@ -15,7 +15,6 @@ from state.commands.table import Status
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.nodes.leases import Lease, require
-from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 
@@ -208,7 +207,7 @@ async def list_pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]
     for first in range(0, len(leases), _PENDING_PER_ROUND):
         some = leases[first : first + _PENDING_PER_ROUND]
         replies = await store.pipeline([("LRANGE", lease.keys.pending, 0, -1) for lease in some])
-        found += [[id_.decode() for id_ in reply] for reply in check_replies(replies)]
+        found += [[id_.decode() for id_ in reply] for reply in replies]
     return found
 
 

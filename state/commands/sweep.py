@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from state import keys
 from state.commands import commands, table
 from state.keys import ChargePointKeys
-from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 
@@ -30,7 +29,7 @@ async def sweep_overdue(store: Store, partitions: Iterable[int] = range(keys.PAR
         ]
     )
     calls = []
-    for entries in check_replies(found):
+    for entries in found:
         for entry in entries:
             command_id, _, member = entry.decode().partition(" ")
             of = ChargePointKeys(*keys.split(member))

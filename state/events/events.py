@@ -12,7 +12,6 @@ from redis.exceptions import ResponseError
 
 from state import keys
 from state.events.cursor import Cursor, Position
-from state.replies import check_replies
 from state.store import Store
 
 KEPT = 10_000
@@ -50,9 +49,7 @@ async def now_cursor(store: Store, tenant: str) -> Cursor:
     replies = await store.pipeline(
         [("XREVRANGE", keys.events(p, tenant), "+", "-", "COUNT", 1) for p in range(keys.PARTITIONS)]
     )
-    return Cursor(
-        before, {p: _position(reply[0][0]) for p, reply in enumerate(check_replies(replies)) if reply}
-    )
+    return Cursor(before, {p: _position(reply[0][0]) for p, reply in enumerate(replies) if reply})
 
 
 async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBatch:
@@ -67,7 +64,7 @@ async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBa
     replies = await store.pipeline(
         [("XRANGE", keys.events(p, tenant), begin, "+", "COUNT", of_each) for p, begin in enumerate(behind)]
     )
-    full = [p for p, reply in enumerate(check_replies(replies)) if len(reply) == of_each]
+    full = [p for p, reply in enumerate(replies) if len(reply) == of_each]
     gap = cursor.complete_ms < before - KEPT_MS + _MARGIN_MS or await _trimmed(store, tenant, cursor, full)
     merged = sorted(
         ((_position(entry[0]), p, entry[1]) for p, reply in enumerate(replies) for entry in reply),
@@ -96,12 +93,13 @@ async def _trimmed(store: Store, tenant: str, cursor: Cursor, full: Sequence[int
 
     A stream keeps so many events that this needs a look only where a read came back full.
     """
-    replies = await store.pipeline([("XINFO", "STREAM", keys.events(p, tenant)) for p in full])
-    for partition, reply in zip(full, replies, strict=True):
-        if isinstance(reply, ResponseError) and "no such key" in str(reply):
+    try:
+        replies = await store.pipeline([("XINFO", "STREAM", keys.events(p, tenant)) for p in full])
+    except ResponseError as error:
+        if "no such key" in str(error):
             return True  # It has gone just now.
-        check_replies([reply])
-        info = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+        raise
+    for partition, info in zip(full, replies, strict=True):
         first = info[b"first-entry"]
         dropped = info[b"entries-added"] > info[b"length"]
         if dropped and (first is None or _position(first[0]) > cursor.positions.get(partition, NOTHING)):

@@ -12,7 +12,7 @@ import msgspec
 
 from state.commands.record import digest
 from state.keys import ChargePointKeys
-from state.replies import check_replies, read_fields
+from state.replies import read_fields
 from state.scripts import script
 from state.store import Store
 from state.transactions.remote_starts import LASTS_MS
@@ -112,7 +112,7 @@ async def read(store: Store, tenant: str, charge_point: str) -> Mirror:
         keys.charging_profile_doubts,
         keys.open,
     )
-    replies = check_replies(await store.pipeline([("HGETALL", name) for name in names]))
+    replies = await store.pipeline([("HGETALL", name) for name in names])
     running = {pointer.partition(" ")[0] for pointer in read_fields(replies[3]).values()}
     doubted = [(id_, record.split(" ")) for id_, record in read_fields(replies[2]).items()]
     doubts = sorted(

@@ -7,7 +7,7 @@ import msgspec
 from state import keys
 from state.paging import Page, members
 from state.record import BootStatus
-from state.replies import check_replies, read_record
+from state.replies import read_record
 from state.scripts import script
 from state.store import Store
 from state.tenants import id_tags
@@ -49,7 +49,7 @@ async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) ->
     """List tenants by id. Raises BadCursor."""
     page = await members(store, [keys.TENANTS], limit=limit, cursor=cursor)
     names = [member.decode() for member in page.items]
-    found = check_replies(await store.pipeline([("HMGET", keys.tokens(name), *FIELDS) for name in names]))
+    found = await store.pipeline([("HMGET", keys.tokens(name), *FIELDS) for name in names])
     tenants = (read_tenant(name, values) for name, values in zip(names, found, strict=True))
     return Page(tuple(tenant for tenant in tenants if tenant is not None), page.next)
 

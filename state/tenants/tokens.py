@@ -11,7 +11,6 @@ import msgspec
 from state import keys
 from state.errors import StateError
 from state.paging import Page, members
-from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 from state.tenants import credentials
@@ -87,7 +86,7 @@ async def find_existing(store: Store, wanted: Iterable[tuple[str, str]]) -> set[
         replies = await store.pipeline(
             [("HEXISTS", keys.tokens(tenant), _field(one)) for tenant, one in some]
         )
-        found.update(pair for pair, there in zip(some, check_replies(replies), strict=True) if there)
+        found.update(pair for pair, there in zip(some, replies, strict=True) if there)
     return found
 
 

@@ -13,7 +13,6 @@ from state import holds, ids
 from state.errors import IdsExhausted, StateError, StoreUnavailable
 from state.keys import encode
 from state.nodes.leases import Fence, Lease, fence_of
-from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 from state.tenants.id_tags import fold
@@ -328,7 +327,7 @@ async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed |
 
 async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
     """Prolong the holds of these charge points' open transactions; those without a limit have none."""
-    pointers = check_replies(await store.pipeline([("HVALS", lease.keys.open) for lease in leases]))
+    pointers = await store.pipeline([("HVALS", lease.keys.open) for lease in leases])
     for lease, of_one in zip(leases, pointers, strict=True):
         open_holds = [hold for pointer in of_one if (hold := _pointer_hold(pointer))]
         await holds.prolong(store, lease.keys, open_holds)

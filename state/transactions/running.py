@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from state.keys import ChargePointKeys
-from state.replies import check_replies
 from state.store import Store
 
 
@@ -22,7 +21,7 @@ async def running(store: Store, tenant: str, charge_point: str) -> list[RunningT
     pointers = await store.execute("HGETALL", keys.open)
     ids = {int(connector): int(pointer.split(b" ", 1)[0]) for connector, pointer in pointers.items()}
     reads = [("HMGET", keys.transaction(id_), "ms", "received_ms") for id_ in ids.values()]
-    times = check_replies(await store.pipeline(reads))
+    times = await store.pipeline(reads)
     return [
         RunningTransaction(connector, id_, int(started_ms), int(received_ms))
         for (connector, id_), (started_ms, received_ms) in zip(ids.items(), times, strict=True)
