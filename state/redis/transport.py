@@ -1,29 +1,15 @@
-"""Bytes to and from a server: plain sockets without trio's extra wake-ups, TLS through trio's stream."""
+"""Bytes to and from a server: plain sockets without trio's extra wake-ups, TLS through trio's stream.
+
+Both kinds raise OSError or trio.BrokenResourceError once the connection is broken.
+"""
 
 import socket
-from typing import Protocol
 
 import trio
 
 from state.redis.url import Address
 
 _RECEIVE = 256 * 1024
-
-
-class Transport(Protocol):
-    """Both raise OSError or trio.BrokenResourceError once the connection is broken."""
-
-    async def send(self, data: bytes) -> None: ...
-
-    def send_now(self, data: bytes) -> int:
-        """How many bytes were taken without waiting; 0 also of a connection that is broken. Never raises."""
-        ...
-
-    async def receive(self) -> bytes:
-        """Wait for bytes; empty at the end of the stream."""
-        ...
-
-    def close(self) -> None: ...
 
 
 class PlainTransport:
@@ -47,12 +33,14 @@ class PlainTransport:
                 continue
 
     def send_now(self, data: bytes) -> int:
+        """How many bytes were taken without waiting; 0 also of a connection that is broken. Never raises."""
         try:
             return self._socket.send(data)
         except OSError:
             return 0
 
     async def receive(self) -> bytes:
+        """Wait for bytes; empty at the end of the stream."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
             try:
@@ -81,6 +69,9 @@ class TlsTransport:
     def close(self) -> None:
         # Without TLS's farewell, which would wait for the peer.
         self._stream.transport_stream.socket.close()
+
+
+type Transport = PlainTransport | TlsTransport
 
 
 async def connect(address: Address) -> Transport:
