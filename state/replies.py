@@ -1,23 +1,8 @@
-"""Replies to commands that are no steps: an error among them raised, hashes with names as text."""
+"""Hashes as the store returns them, read as text or as a Struct."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
-from redis.exceptions import ResponseError
-
-from state.errors import StoreUnavailable
-from state.redis.checks import passing
-
-
-def check_replies(replies: list[Any]) -> list[Any]:
-    """Pass replies on. Raises StoreUnavailable or ResponseError if any is an error."""
-    for reply in replies:
-        if isinstance(reply, ResponseError):
-            if passing(reply):
-                raise StoreUnavailable(f"the store did not execute a command: {reply}", sent=True)
-            raise reply
-    return replies
 
 
 def read_fields(reply: Mapping[bytes, bytes] | list[bytes]) -> dict[str, str]:

@@ -14,7 +14,6 @@ from state import keys
 from state.errors import StoreUnavailable
 from state.nodes.nodes import list_nodes
 from state.redis.connection import Arg
-from state.replies import check_replies
 from state.store import Store
 
 KEPT = 10_000
@@ -100,7 +99,7 @@ async def wake(store: Store, incarnation: str, message: Message) -> bool:
 async def broadcast(store: Store, message: Message) -> None:
     """Send to all gateways, and to nodes of an unknown kind."""
     to = [node.incarnation for node in await list_nodes(store) if node.kind != "admin"]
-    check_replies(await store.pipeline([_add(incarnation, message) for incarnation in to]))
+    await store.pipeline([_add(incarnation, message) for incarnation in to])
 
 
 async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, Message | None]]:

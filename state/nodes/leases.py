@@ -67,7 +67,7 @@ from state.keys import ChargePointKeys
 from state.nodes import nodes
 from state.prepared import Prepared
 from state.record import BootStatus, ChargePoint, RunningTrace, read_record, read_running_trace
-from state.replies import check_replies, read_fields
+from state.replies import read_fields
 from state.scripts import script
 from state.store import Store
 
@@ -280,7 +280,7 @@ async def reap(store: Store, incarnation: str) -> int:
     forgotten when there is nothing left to reap and it has been silent for long.
     """
     sets = [("SMEMBERS", key_names.held(partition, incarnation)) for partition in range(key_names.PARTITIONS)]
-    members = [member.decode() for some in check_replies(await store.pipeline(sets)) for member in some]
+    members = [member.decode() for some in await store.pipeline(sets) for member in some]
     reaped = 0
     for some in batched(members, _AT_ONCE, strict=False):
         charge_points = [ChargePointKeys(*key_names.split(member)) for member in some]
@@ -300,7 +300,7 @@ async def get_holding(store: Store, tenant: str, charge_point: str) -> Holding |
 
 
 async def list_holdings(store: Store, charge_points: Iterable[ChargePointKeys]) -> list[Holding | None]:
-    replies = check_replies(await store.pipeline([("HGETALL", keys.lease) for keys in charge_points]))
+    replies = await store.pipeline([("HGETALL", keys.lease) for keys in charge_points])
     return [_read_holding(reply) for reply in replies]
 
 

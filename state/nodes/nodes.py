@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from state import keys
-from state.replies import check_replies, read_fields
+from state.replies import read_fields
 from state.scripts import script
 from state.store import Store
 
@@ -71,7 +71,7 @@ async def forget_silent(store: Store, incarnation: str) -> None:
 
 async def list_nodes(store: Store) -> list[NodeState]:
     counters = read_fields(await store.execute("HGETALL", keys.NODES))
-    found = check_replies(await store.pipeline([("GET", keys.node(incarnation)) for incarnation in counters]))
+    found = await store.pipeline([("GET", keys.node(incarnation)) for incarnation in counters])
     return [
         NodeState(
             incarnation=incarnation,

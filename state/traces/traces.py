@@ -16,7 +16,6 @@ from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.record import RunningTrace, read_running_trace
-from state.replies import check_replies
 from state.scripts import script
 from state.store import Store
 
@@ -163,13 +162,11 @@ async def read(
     keys = ChargePointKeys(tenant, charge_point)
     behind = f"({after}" if after else "-"
     # In this order: if the trace is still the one that was meant, then the entries are its own.
-    entries, of_trace = check_replies(
-        await store.pipeline(
-            [
-                ("XRANGE", keys.trace_frames, behind, "+", "COUNT", limit),
-                ("HMGET", keys.trace, *_FIELDS),
-            ]
-        )
+    entries, of_trace = await store.pipeline(
+        [
+            ("XRANGE", keys.trace_frames, behind, "+", "COUNT", limit),
+            ("HMGET", keys.trace, *_FIELDS),
+        ]
     )
     return _read_trace(store, of_trace), [(place.decode(), _unpack(pairs[1])) for place, pairs in entries]
 
@@ -188,7 +185,7 @@ async def list_running(store: Store, tenants: Sequence[str]) -> set[tuple[str, s
     )
     return {
         (tenant, charge_point.decode())
-        for tenant, of_one in zip(tenants, check_replies(replies), strict=True)
+        for tenant, of_one in zip(tenants, replies, strict=True)
         for charge_point in of_one
     }
 
