@@ -7,12 +7,8 @@ from collections.abc import Sequence
 
 from state import keys
 from state.keys import ChargePointKeys
-from state.scripts import script
 from state.store import Store
 from state.tenants.id_tags import fold
-
-_TAKE = script("hold_take")
-_PROLONG = script("hold_prolong")
 
 LASTS_MS = 3 * 3600 * 1000
 """How long a slot is taken for; prolonged every hour while its transaction lasts."""
@@ -26,7 +22,7 @@ async def hold(store: Store, of: ChargePointKeys, tag: str, fingerprint: str, ma
 
 async def take(store: Store, key: str, member: str, maximum: int, until_ms: int) -> bool:
     """Take one of the `maximum` slots that `key` keeps, until then. False: others have them all."""
-    reply = await store.step(_TAKE, [key], [member, maximum, until_ms])
+    reply = await store.step("hold_take", [key], [member, maximum, until_ms])
     return bool(reply[0] == b"held")
 
 
@@ -34,7 +30,7 @@ async def prolong(store: Store, of: ChargePointKeys, named: Sequence[tuple[str, 
     """Let each (tag, fingerprint) hold on for LASTS_MS; returns how many do. What was released stays so."""
     until_ms = store.server_time_ms() + LASTS_MS
     calls = [((_slots(of, tag),), (_member(of, fingerprint), until_ms)) for tag, fingerprint in named]
-    return sum(reply[0] == b"held" for reply in await store.steps(_PROLONG, calls))
+    return sum(reply[0] == b"held" for reply in await store.steps("hold_prolong", calls))
 
 
 async def release(store: Store, of: ChargePointKeys, tag: str, fingerprint: str) -> bool:

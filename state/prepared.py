@@ -7,7 +7,7 @@ packing what changes 0.5.
 from collections.abc import Sequence
 
 from state.redis.connection import Arg, pack
-from state.scripts import Script
+from state.scripts import SCRIPTS
 
 
 class Prepared:
@@ -15,7 +15,8 @@ class Prepared:
 
     __slots__ = ("_head", "key", "script")
 
-    def __init__(self, script: Script, keys: Sequence[str], args: Sequence[Arg], *, open_args: int) -> None:
+    def __init__(self, name: str, keys: Sequence[str], args: Sequence[Arg], *, open_args: int) -> None:
+        script = SCRIPTS[name]
         script.check(len(keys), len(args) + open_args)
         self.script = script
         self.key = keys[0]

@@ -1,9 +1,12 @@
-"""The Lua steps: one file each beside the function that calls it, known to the server by its SHA-1."""
+"""The Lua steps: one file each beside the function that calls it, known to the server by its SHA-1.
+
+A step's name is its path: "transactions/stop" is state/transactions/stop.lua.
+"""
 
 import re
 from hashlib import sha1
-from importlib.resources import files
 from itertools import takewhile
+from pathlib import Path
 
 import msgspec
 
@@ -16,8 +19,7 @@ _LUA = """
     pcall rawequal rawget rawset redis select server setmetatable string struct table tonumber tostring type
     unpack xpcall
 """
-
-REGISTRY: dict[str, "Script"] = {}
+_ROOM = Path(__file__).parent
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -54,24 +56,18 @@ class Script(msgspec.Struct, frozen=True, eq=False):
             )
 
 
-def script(name: str) -> Script:
-    """Declare the step state/<name>.lua. Raises ValueError if its header cannot be read."""
-    if name in REGISTRY:
-        return REGISTRY[name]
-    room = files("state")
-    body = (room / f"{name}.lua").read_text(encoding="utf-8")
+def _read(file: Path) -> Script:
+    """Read a step and what it shares with others. Raises ValueError if its header cannot be read."""
+    name, body = file.relative_to(_ROOM).with_suffix("").as_posix(), file.read_text("utf-8")
     keys, args = read_header(name, body)
-    parts = [
-        (room / "lua" / f"_{part}.lua").read_text(encoding="utf-8") for part in ("prelude", *_parts(body))
-    ]
-    shared = "\n".join(parts)
+    parts = ("prelude", *_parts(body))
+    shared = "\n".join((_ROOM / f"lua/_{part}.lua").read_text("utf-8") for part in parts)
     # On the body's first line, whose lines keep their numbers; after the shared functions, because a function
     # pays for each name that it takes from around it: 6 % of a step that is fenced.
     source = f"{shared}\n{head(name, keys, args, shared)} {body}"
     # SHA-1 is how EVALSHA names a script; nothing secret hangs on it.
     sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
-    found = REGISTRY[name] = Script(name, sha, source, keys, args)
-    return found
+    return Script(name, sha, source, keys, args)
 
 
 def _parts(body: str) -> list[str]:
@@ -123,3 +119,7 @@ def read_header(name: str, body: str) -> tuple[Names, Names]:
     if len(set(keys.bare + args.bare)) < len(keys.names + args.names):
         raise ValueError(f"{name}.lua: the header must give each key and argument a name of its own")
     return keys, args
+
+
+_FILES = (file for file in sorted(_ROOM.rglob("*.lua")) if not file.name.startswith("_"))
+SCRIPTS = {script.name: script for script in map(_read, _FILES)}

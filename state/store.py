@@ -18,7 +18,7 @@ from state.redis.blocking import BlockingConnections
 from state.redis.client import Lane, Target
 from state.redis.connection import Arg, Ask, pack
 from state.redis.pending import PendingReplies
-from state.scripts import REGISTRY, Script
+from state.scripts import SCRIPTS, Script
 
 _CHECK_EVERY_S = 10.0
 _KEYS_REMEMBERED = 50_000
@@ -69,10 +69,9 @@ class Store:
         """Estimate the server's clock, off by half a round trip at most; learned again every 10 s."""
         return int(monotonic() * 1000 + self._clock_offset_ms)
 
-    def step(
-        self, script: Script, keys: Sequence[str], args: Sequence[Arg]
-    ) -> Coroutine[None, None, list[Any]]:
+    def step(self, name: str, keys: Sequence[str], args: Sequence[Arg]) -> Coroutine[None, None, list[Any]]:
         """Run one Lua step. Steps whose first keys share a hash tag run in the order they were asked for."""
+        script = SCRIPTS[name]
         return self._step(keys[0], script, _evalsha(script, keys, args))
 
     def step_prepared(self, prepared: Prepared, rest: Sequence[bytes]) -> Coroutine[None, None, list[Any]]:
@@ -104,8 +103,9 @@ class Store:
         """Run commands in one round trip. Any error is raised, though others were executed."""
         return self._check_replies(await self._many([pack(command) for command in commands]))
 
-    async def steps(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]) -> list[Any]:
+    async def steps(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]) -> list[Any]:
         """Run one Lua step many times in one round trip. Any error is raised, though others were executed."""
+        script = SCRIPTS[name]
         packed = [_evalsha(script, keys, args) for keys, args in calls]
         replies = await self._many(packed)
         if missing := [i for i, reply in enumerate(replies) if _is_noscript(reply)]:
@@ -267,7 +267,7 @@ async def _wait_open(store: Store, wait_s: float) -> None:
 
 async def _prepare(ask: Ask) -> None:
     await meta.check(ask)
-    for reply in await ask([("SCRIPT", "LOAD", script.source) for script in REGISTRY.values()]):
+    for reply in await ask([("SCRIPT", "LOAD", script.source) for script in SCRIPTS.values()]):
         if isinstance(reply, ResponseError):
             raise StoreRefused(f"the store does not take our scripts: {reply}")
 

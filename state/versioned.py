@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
-from state.scripts import script
 from state.store import Store
 
-_CHANGE = script("versioned_change")
 _VERSION = b"version"
 _TRIES = 20
 """Each one that fails means that another's change was made; a charge point has few that could."""
@@ -54,7 +52,7 @@ async def change(
         put = (part for pair in wanted.put.items() for part in pair)
         events = (part for pair in wanted.events for part in pair)
         [word] = await store.step(
-            _CHANGE,
+            "versioned_change",
             (key, keys.events, keys.record, keys.lease),
             (
                 *(keys.member, version, int(registered), len(wanted.events), len(wanted.gone)),

@@ -17,15 +17,8 @@ from state.record import (
     read_status,
     settings_fields,
 )
-from state.scripts import script
 from state.store import Store
 from state.tenants import spellings
-
-_PUT = script("charge_points/put")
-_ACCEPT = script("charge_points/accept")
-_BOOT = script("charge_points/boot")
-_DELETE = script("charge_points/delete")
-_BURY = script("charge_points/bury")
 
 TOMBSTONE_MS = 86_400_000
 """How long a deleted charge point's epoch fences its sessions; their audits come every 10 s."""
@@ -51,7 +44,7 @@ async def put(store: Store, tenant: str, charge_point: str, settings: Settings) 
     # First: a spelling without its charge point finds nothing, a charge point without its spelling is lost.
     await spellings.remember(store, tenant, charge_point)
     [word] = await store.step(
-        _PUT,
+        "charge_points/put",
         (keys.record, keys.charge_points, keys.events),
         (keys.member, keys.id, *settings_fields(settings)),
     )
@@ -66,7 +59,9 @@ async def get(store: Store, tenant: str, charge_point: str) -> ChargePoint | Non
 async def accept(store: Store, tenant: str, charge_point: str) -> bool:
     """Let its next BootNotification be answered Accepted. False: it is not registered."""
     accepted: BootStatus = "Accepted"
-    [word] = await store.step(_ACCEPT, (ChargePointKeys(tenant, charge_point).record,), (accepted,))
+    [word] = await store.step(
+        "charge_points/accept", (ChargePointKeys(tenant, charge_point).record,), (accepted,)
+    )
     return bool(word == b"accepted")
 
 
@@ -77,7 +72,7 @@ async def boot(store: Store, lease: Lease, payload: bytes) -> Booted:
     """
     keys = lease.keys
     word, *rest = await store.step(
-        _BOOT,
+        "charge_points/boot",
         (*lease.head_keys(), keys.record, keys.configuration, keys.configuration_pending),
         (*lease.head_args(), payload),
     )
@@ -134,7 +129,7 @@ async def delete(store: Store, tenant: str, charge_point: str) -> bool:
             transaction_id = listed.rpartition(b"/")[2].decode()
             transaction = keys.transaction(transaction_id), keys.values(transaction_id)
             calls.append(((keys.buried, keys.transactions, keys.open_transactions, *transaction), (listed,)))
-        await store.steps(_BURY, calls)
+        await store.steps("charge_points/bury", calls)
     return known
 
 
@@ -143,7 +138,7 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool:
     node = ""
     for _ in range(_AGAIN):
         word, *rest = await store.step(
-            _DELETE,
+            "charge_points/delete",
             (
                 *(keys.lease, keys.held(node), keys.events, keys.record, keys.charge_points),
                 *(keys.history, keys.buried),

@@ -11,11 +11,7 @@ import msgspec
 
 from state.keys import ChargePointKeys
 from state.replies import read_fields
-from state.scripts import script
 from state.store import Store
-
-_LEARN = script("charge_points/configuration_learn")
-_CHANGE = script("charge_points/configuration_change")
 
 KEPT = 500
 """Keys of one charge point, those that wait for a reboot too; what it says of more is not kept."""
@@ -134,7 +130,7 @@ async def learn(
         if name := fold(setting.key):
             entries += (name, msgspec.json.encode(setting))
     if entries:
-        await store.step(_LEARN, _keys(keys), (int(complete), KEPT, *entries))
+        await store.step("charge_points/configuration_learn", _keys(keys), (int(complete), KEPT, *entries))
 
 
 async def change(store: Store, keys: ChargePointKeys, key: str, value: str, outcome: Change) -> None:
@@ -154,7 +150,11 @@ async def change(store: Store, keys: ChargePointKeys, key: str, value: str, outc
         source="ChangeConfiguration",
     )
     reboot = outcome == "RebootRequired"
-    await store.step(_CHANGE, _keys(keys), (int(reboot), KEPT, name, msgspec.json.encode(setting)))
+    await store.step(
+        "charge_points/configuration_change",
+        _keys(keys),
+        (int(reboot), KEPT, name, msgspec.json.encode(setting)),
+    )
 
 
 async def get(store: Store, tenant: str, charge_point: str) -> Configuration:

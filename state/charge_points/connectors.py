@@ -4,10 +4,7 @@ import msgspec
 
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease, require
-from state.scripts import script
 from state.store import Store
-
-_STATUS = script("charge_points/connector_status")
 
 CONNECTORS = 256
 """Of one charge point; what it says of more is not kept."""
@@ -37,7 +34,7 @@ async def record_status(store: Store, lease: Lease, connector: Connector) -> boo
     """
     what = _encode((connector.status, connector.error_code, connector.vendor_error_code))
     [word] = await store.step(
-        _STATUS,
+        "charge_points/connector_status",
         (*lease.head_keys(), lease.keys.connectors),
         (*lease.head_args(), connector.connector_id, what, _encode(connector), CONNECTORS),
     )

@@ -9,14 +9,11 @@ from typing import NamedTuple
 
 from state.keys import ChargePointKeys
 from state.replies import read_fields
-from state.scripts import script
 from state.store import Store
 
 NAMES = 128
 """Of a charge point; others than the first are not kept."""
 _AT_ONCE = 500
-
-_COUNT = script("charge_points/faults_count")
 
 
 class Tally(NamedTuple):
@@ -41,7 +38,7 @@ async def count(store: Store, batches: Sequence[FaultBatch]) -> None:
     deleted meanwhile is dropped.
     """
     for some in batched(batches, _AT_ONCE, strict=False):
-        await store.steps(_COUNT, [_call(batch) for batch in some])
+        await store.steps("charge_points/faults_count", [_call(batch) for batch in some])
 
 
 async def read(store: Store, tenant: str, charge_point: str) -> dict[str, Tally]:

@@ -15,17 +15,12 @@ from state.commands.table import Status
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.nodes.leases import Lease, require
-from state.scripts import script
 from state.store import Store
 
 KEPT_MS = 24 * 3600 * 1000
 """How long a settled command can be looked up, and its Idempotency-Key stands."""
 TTL_MS_MAX = 24 * 3600 * 1000
 _PENDING_PER_ROUND = 1000
-
-_SUBMIT = script("commands/submit")
-_CLAIM = script("commands/claim")
-_SETTLE = script("commands/settle")
 
 _CLAIMING = table.text(table.moves_to("sent"))
 _SETTLING = {
@@ -106,7 +101,7 @@ async def submit(
     keys = ChargePointKeys(tenant, charge_point)
     id_ = command_id(keys.partition) if idempotency_key is None else _id_under_key(keys, idempotency_key)
     reply = await store.step(
-        _SUBMIT,
+        "commands/submit",
         (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.lease),
         (keys.member, id_, action, payload, body, ttl_ms, KEPT_MS, limit, reply_to),
     )
@@ -132,7 +127,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
     if not is_of(id_, keys):
         return Gone()
     reply = await store.step(
-        _CLAIM,
+        "commands/claim",
         (*lease.head_keys(), keys.command(id_), keys.pending, keys.overdue),
         (*lease.head_args(), id_, nonce, _CLAIMING),
     )
@@ -144,7 +139,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
         case [b"gone"]:
             return Gone()
         case [b"late"]:
-            late = await store.step(_SETTLE, *settle_call(keys, id_, _LATE, when="overdue"))
+            late = await store.step("commands/settle", *settle_call(keys, id_, _LATE, when="overdue"))
             await _answer(store, id_, late)
             return Late()
         case [word, *_]:
@@ -171,7 +166,7 @@ async def settle(
     if not is_of(id_, keys):
         return Gone()
     call = settle_call(keys, id_, _SETTLING[status], response=response, error=error)
-    reply = await store.step(_SETTLE, *call)
+    reply = await store.step("commands/settle", *call)
     match reply:
         case [b"settled", *_]:
             await _answer(store, id_, reply)
@@ -193,7 +188,7 @@ async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str] | None
         (waiting,) = await list_pending(store, [lease])
     ids = [id_ for id_ in waiting if is_of(id_, keys)]
     replies = await store.steps(
-        _SETTLE, [settle_call(keys, id_, _ORPHANED, when=str(lease.epoch)) for id_ in ids]
+        "commands/settle", [settle_call(keys, id_, _ORPHANED, when=str(lease.epoch)) for id_ in ids]
     )
     found = [(id_, reply) for id_, reply in zip(ids, replies, strict=True) if reply[0] == b"settled"]
     for id_, reply in found:

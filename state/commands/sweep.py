@@ -5,13 +5,11 @@ from collections.abc import Iterable
 from state import keys
 from state.commands import commands, table
 from state.keys import ChargePointKeys
-from state.scripts import script
 from state.store import Store
 
 BATCH = 16
 """Commands of one partition in one pass; the oldest first."""
 
-_SETTLE = script("commands/settle")
 _OVERDUE = table.text(table.OVERDUE)
 
 
@@ -34,5 +32,5 @@ async def sweep_overdue(store: Store, partitions: Iterable[int] = range(keys.PAR
             command_id, _, member = entry.decode().partition(" ")
             of = ChargePointKeys(*keys.split(member))
             calls.append(commands.settle_call(of, command_id, _OVERDUE, when="overdue"))
-    replies = await store.steps(_SETTLE, calls)
+    replies = await store.steps("commands/settle", calls)
     return sum(reply[0] == b"settled" for reply in replies)

@@ -13,13 +13,9 @@ import msgspec
 from state.commands.record import digest
 from state.keys import ChargePointKeys
 from state.replies import read_fields
-from state.scripts import script
 from state.store import Store
 from state.transactions.remote_starts import LASTS_MS
 
-_INSTALL = script("features/charging_profile_install")
-_CLEAR = script("features/charging_profile_clear")
-_PROMISE = script("features/charging_profile_promise")
 _PROMISES: Final = 32
 
 type Why = Literal["timeout", "unknown", "full", "not_found", "not_running"]
@@ -145,7 +141,7 @@ async def install(
     deleted. A TxProfile without a transaction is for the one that is running on its connector.
     """
     word, *replaced = await store.step(
-        _INSTALL,
+        "features/charging_profile_install",
         (
             keys.charging_profiles,
             keys.charging_profile_doubts,
@@ -193,7 +189,7 @@ async def promise(
 ) -> None:
     """Keep an accepted remote start's TxProfile for the transaction that follows (`remote_starts.fulfil`)."""
     await store.step(
-        _PROMISE,
+        "features/charging_profile_promise",
         (keys.charging_profile_promises, keys.command(command_id), keys.record, keys.lease),
         (command_id, b"%d %d\n%b" % (profile_id, stack_level, payload), _PROMISES, LASTS_MS),
     )
@@ -204,7 +200,7 @@ async def _clear(
 ) -> tuple[int, ...]:
     body = digest("ClearChargingProfile", asked) if asked else ""
     _, *ids = await store.step(
-        _CLEAR,
+        "features/charging_profile_clear",
         (keys.charging_profiles, keys.charging_profile_doubts, keys.events),
         (keys.member, *("" if one is None else one for one in which), body, why),
     )

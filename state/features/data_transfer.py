@@ -12,7 +12,6 @@ import msgspec
 from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.paging import BadCursor, Page, decode_cursor, encode_cursor
-from state.scripts import script
 from state.store import Store
 from state.tenants.id_tags import fold
 
@@ -23,9 +22,6 @@ Answer = Literal["Accepted", "Rejected"]
 Status = Literal["Accepted", "Rejected", "UnknownMessageId"]
 
 _ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
-
-_KEEP = script("features/data_transfer_keep")
-_PUT = script("features/data_transfer_vendor_put")
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,7 +60,7 @@ _vendor = msgspec.json.Decoder(Vendor).decode
 
 async def put_vendor(store: Store, tenant: str, vendor: Vendor) -> Literal["created", "changed", "full"]:
     [word] = await store.step(
-        _PUT,
+        "features/data_transfer_vendor_put",
         (key_names.data_transfer_vendors(tenant),),
         (fold(vendor.vendor_id), _encode(vendor), VENDORS),
     )
@@ -93,7 +89,7 @@ async def keep(store: Store, keys: ChargePointKeys, transfer: Transfer) -> str |
         {"vendor_id": transfer.vendor_id, "message_id": transfer.message_id, "status": transfer.status}
     )
     word, *id_ = await store.step(
-        _KEEP,
+        "features/data_transfer_keep",
         (keys.data_transfers, keys.events, keys.record, keys.lease),
         (
             *(keys.member, _encode(transfer), KEPT, "data_transfer.received"),

@@ -10,15 +10,11 @@ from typing import Literal
 import msgspec
 
 from state.keys import ChargePointKeys
-from state.scripts import script
 from state.store import Store
 from state.transactions.listing import public_id
 
 type State = Literal["active", "used", "cancelled", "expired"]
 
-_MADE = script("features/reservation_made")
-_CANCELLED = script("features/reservation_cancelled")
-_NUMBER = script("features/reservation_number")
 
 _json = msgspec.json.encode
 
@@ -69,7 +65,7 @@ async def record_made(
         "command": command_id,
     }
     await store.step(
-        _MADE,
+        "features/reservation_made",
         (keys.reservations, keys.command(command_id), keys.events, keys.record, keys.lease),
         (keys.member, reservation_id, command_id, max(expires_ms, 0), _json(asked), _json(event)),
     )
@@ -79,7 +75,9 @@ async def record_cancelled(store: Store, keys: ChargePointKeys, command_id: str,
     """Note that the charge point gave it up; nothing changes if it is over, or not known here."""
     event = {"reservation_id": reservation_id, "command": command_id}
     await store.step(
-        _CANCELLED, (keys.reservations, keys.events), (keys.member, reservation_id, _json(event))
+        "features/reservation_cancelled",
+        (keys.reservations, keys.events),
+        (keys.member, reservation_id, _json(event)),
     )
 
 
@@ -88,7 +86,7 @@ async def find_free_id(store: Store, keys: ChargePointKeys) -> int | None:
 
     None: it is not registered.
     """
-    word, *found = await store.step(_NUMBER, (keys.record, keys.reservations), ())
+    word, *found = await store.step("features/reservation_number", (keys.record, keys.reservations), ())
     return int(found[0]) if word == b"free" else None
 
 

@@ -8,7 +8,6 @@ import msgspec
 from state import ids
 from state.keys import ChargePointKeys
 from state.paging import Page, cut_page
-from state.scripts import script
 from state.store import Store
 
 KEPT = 500
@@ -24,8 +23,6 @@ CRITICAL = frozenset(
     }
 )
 """Those that a charge point must not lose while it is offline (whitepaper, edition 3, section 5)."""
-
-_KEEP = script("features/security_event_keep")
 
 
 class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +54,7 @@ async def keep(store: Store, keys: ChargePointKeys, event: SecurityEvent) -> boo
     """False: it was known already, or the charge point was deleted."""
     data = {"security_event": event.id, "type": event.type, "critical": event.critical}
     [word] = await store.step(
-        _KEEP,
+        "features/security_event_keep",
         (keys.security_events, keys.security_events_evicted, keys.events, keys.record, keys.lease),
         (keys.member, _what(event), event.received_ms, KEPT, msgspec.json.encode(data)),
     )

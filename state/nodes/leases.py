@@ -68,14 +68,7 @@ from state.nodes import nodes
 from state.prepared import Prepared
 from state.record import BootStatus, ChargePoint, RunningTrace, read_record, read_running_trace
 from state.replies import read_fields
-from state.scripts import script
 from state.store import Store
-
-_CLAIM = script("nodes/claim")
-_RELEASE = script("nodes/release")
-_AUDIT = script("nodes/audit")
-_READOPT = script("nodes/readopt")
-_REAP = script("nodes/reap")
 
 _AGAIN = 4
 """Attempts at a lease that changes nodes under our hands."""
@@ -195,7 +188,7 @@ async def claim(
     expected = ""
     for _ in range(_AGAIN):
         word, *rest = await store.step(
-            _CLAIM,
+            "nodes/claim",
             (
                 *(keys.lease, keys.held(own), keys.events, keys.record, keys.charge_points, keys.pending),
                 keys.held(expected or own),
@@ -222,7 +215,7 @@ async def release_if_holder(store: Store, keys: ChargePointKeys, holder: str, re
     """
     node = holder.partition("/")[0]
     [word] = await store.step(
-        _RELEASE,
+        "nodes/release",
         (keys.lease, keys.held(node), keys.events),
         (holder, keys.member, msgspec.json.encode(reason)),
     )
@@ -234,7 +227,7 @@ async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence
     fences: list[Fence] = []
     for some in batched(leases, _AT_ONCE, strict=False):
         calls = [(lease.head_keys(), (*lease.head_args(), last_seen_ms)) for lease, last_seen_ms in some]
-        fences.extend(fence_of(word) for [word] in await store.steps(_AUDIT, calls))
+        fences.extend(fence_of(word) for [word] in await store.steps("nodes/audit", calls))
     return fences
 
 
@@ -251,7 +244,7 @@ async def readopt(
     expected = ""
     for _ in range(_AGAIN):
         word, *rest = await store.step(
-            _READOPT,
+            "nodes/readopt",
             (
                 *(keys.lease, own, keys.events, keys.record, keys.charge_points),
                 keys.held(expected) if expected else own,
@@ -288,7 +281,7 @@ async def reap(store: Store, incarnation: str) -> int:
             ((keys.lease, keys.held(incarnation), keys.events), (incarnation, keys.member, b'"node lost"'))
             for keys in charge_points
         ]
-        reaped += sum(word == b"reaped" for [word] in await store.steps(_REAP, calls))
+        reaped += sum(word == b"reaped" for [word] in await store.steps("nodes/reap", calls))
     if not members:
         await nodes.forget_silent(store, incarnation)
     return reaped

@@ -12,14 +12,11 @@ import msgspec
 
 from state import keys
 from state.replies import read_fields
-from state.scripts import script
 from state.store import Store
 
 INBOX_MS = 9_000
 """Three beats. Less than the 10 s after which a node is judged dead."""
 FORGOTTEN_MS = 600_000
-
-_BEAT = script("nodes/beat")
 
 Kind = Literal["gateway", "admin"]
 
@@ -50,7 +47,7 @@ def new_incarnation() -> str:
 async def beat(store: Store, incarnation: str, node: NodeRecord) -> None:
     """Register the node if the store does not know it, keep its inbox, and raise its counter; every 3 s."""
     [word] = await store.step(
-        _BEAT, (keys.inbox(incarnation), keys.node(incarnation)), (INBOX_MS, FORGOTTEN_MS)
+        "nodes/beat", (keys.inbox(incarnation), keys.node(incarnation)), (INBOX_MS, FORGOTTEN_MS)
     )
     if word == b"forgotten":
         await store.execute("SET", keys.node(incarnation), msgspec.json.encode(node), "PX", FORGOTTEN_MS)

@@ -8,11 +8,8 @@ from state import keys
 from state.paging import Page, members
 from state.record import BootStatus
 from state.replies import read_record
-from state.scripts import script
 from state.store import Store
 from state.tenants import id_tags
-
-_PUT = script("tenants/put")
 
 FIELDS = ("name", "auto_register", "created_ms", "registration")
 
@@ -37,7 +34,7 @@ async def put(
     # The index first: a name without a tenant is passed over, a tenant without a name would be lost.
     await store.execute("ZADD", keys.TENANTS, 0, tenant)
     fields = ("name", name, "auto_register", int(auto_register), "registration", registration)
-    [word] = await store.step(_PUT, (keys.tokens(tenant),), fields)
+    [word] = await store.step("tenants/put", (keys.tokens(tenant),), fields)
     return bool(word == b"created")
 
 

@@ -11,13 +11,9 @@ import msgspec
 from state import keys
 from state.errors import StateError
 from state.paging import Page, members
-from state.scripts import script
 from state.store import Store
 from state.tenants import credentials
 from state.tenants.tenants import FIELDS, Tenant, read_tenant
-
-_CREATE = script("tenants/token_create")
-_REVOKE = script("tenants/token_revoke")
 
 _DIGEST_BYTES = 32
 _AT_ONCE = 1000
@@ -49,7 +45,9 @@ async def create(store: Store, pepper: bytes, tenant: str, label: str = "") -> N
     """Make a token. Raises UnknownTenant."""
     token_id = credentials.new_id()
     secret = token_id + credentials.new_random()
-    [word] = await store.step(_CREATE, _keys(tenant), (token_id, credentials.digest(pepper, secret), label))
+    [word] = await store.step(
+        "tenants/token_create", _keys(tenant), (token_id, credentials.digest(pepper, secret), label)
+    )
     if word == b"unknown":
         raise UnknownTenant(f"there is no tenant {tenant!r}")
     return NewToken(id=token_id, secret=secret)
@@ -66,7 +64,7 @@ async def verify(store: Store, pepper: bytes, tenant: str, secret: str) -> Verif
 
 async def revoke(store: Store, tenant: str, token_id: str) -> bool:
     """False: there is no such token. Sessions that use it are the caller's to end (`inbox.broadcast`)."""
-    [word] = await store.step(_REVOKE, _keys(tenant), (token_id,))
+    [word] = await store.step("tenants/token_revoke", _keys(tenant), (token_id,))
     return bool(word == b"revoked")
 
 

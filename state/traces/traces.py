@@ -16,7 +16,6 @@ from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.record import RunningTrace, read_running_trace
-from state.scripts import script
 from state.store import Store
 
 MINUTES_MAX = 60
@@ -28,9 +27,6 @@ RUNNING_MAX = 100
 """Traces of a tenant at once."""
 _SLOT_MARGIN_MS = 5_000
 
-_START = script("traces/start")
-_APPEND = script("traces/append")
-_END = script("traces/end")
 
 type Why = Literal["time", "size", "stopped"]
 type Direction = Literal["in", "out"]
@@ -122,7 +118,7 @@ async def start(
         return TooMany([member.decode() for member in await store.execute("ZRANGE", running, 0, -1)])
     id_ = secrets.token_hex(6)
     word, *node = await store.step(
-        _START,
+        "traces/start",
         (keys.record, keys.trace, keys.trace_frames, keys.events, keys.lease),
         (id_, lasts_ms, frames, size, KEPT_MS, keys.member),
     )
@@ -138,7 +134,9 @@ async def stop(store: Store, tenant: str, charge_point: str) -> bool:
     """End a trace before its time, and wake the session. False: none is running."""
     keys = ChargePointKeys(tenant, charge_point)
     word, *node = await store.step(
-        _END, (keys.record, keys.trace, keys.trace_frames, keys.events, keys.lease), (KEPT_MS, keys.member)
+        "traces/end",
+        (keys.record, keys.trace, keys.trace_frames, keys.events, keys.lease),
+        (KEPT_MS, keys.member),
     )
     await store.execute("ZREM", key_names.traces(tenant), charge_point)
     if word == b"ended":
@@ -207,7 +205,7 @@ async def append(
     """
     packed = [argument for entry in entries for argument in _pack(entry)]
     [word] = await store.step(
-        _APPEND,
+        "traces/append",
         (keys.record, keys.trace, keys.trace_frames, keys.events),
         (trace, writer, batch, dropped, KEPT_MS, keys.member, *packed),
     )

@@ -13,15 +13,10 @@ from state import holds, ids
 from state.errors import IdsExhausted, StateError, StoreUnavailable
 from state.keys import encode
 from state.nodes.leases import Fence, Lease, fence_of
-from state.scripts import script
 from state.store import Store
 from state.tenants.id_tags import fold
 from state.transactions import meter_values, orphans
 from state.transactions.listing import index_name, public_id
-
-_START = script("transactions/start")
-_REPLAY = script("transactions/replay")
-_STOP = script("transactions/stop")
 
 _LAST_ID = 2**31 - 1
 _ATTEMPTS = 5
@@ -220,7 +215,7 @@ async def _store_stop(
         "stop_answer": answer,
     }
     reply = await store.step(
-        _STOP,
+        "transactions/stop",
         (
             *lease.head_keys(),
             keys.starts,
@@ -283,7 +278,7 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
         "answer": answer,
     }
     return await store.step(
-        _START,
+        "transactions/start",
         (
             *lease.head_keys(),
             keys.record,
@@ -318,7 +313,7 @@ def _reservation(start: Start) -> str:
 
 async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed | None:
     reply = await store.step(
-        _REPLAY, (*lease.head_keys(), lease.keys.transaction(transaction_id)), lease.head_args()
+        "transactions/replay", (*lease.head_keys(), lease.keys.transaction(transaction_id)), lease.head_args()
     )
     if reply[0] == b"gone":
         return None

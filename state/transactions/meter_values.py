@@ -11,10 +11,8 @@ from state import compact
 from state.keys import ChargePointKeys, decode, encode
 from state.nodes.leases import Fence, Lease
 from state.prepared import Prepared
-from state.scripts import script
 from state.store import Store
 
-_APPEND = script("transactions/meter_values_append")
 _STOP = b"stop"
 _LAST_STREAM = 255
 _REMEMBERED = 4
@@ -84,7 +82,7 @@ def _prepare(lease: Lease, connector_id: int, transaction_id: str | None) -> Pre
     if transaction_id is not None:
         transaction, reference = transaction_id, _json(f"{keys.id}.{transaction_id}").decode()
     return Prepared(
-        _APPEND,
+        "transactions/meter_values_append",
         (
             *lease.head_keys(),
             keys.transaction(transaction),

@@ -11,7 +11,6 @@ import msgspec
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.replies import read_fields
-from state.scripts import script
 from state.store import Store
 from state.tenants.id_tags import fold
 from state.transactions.facts import Start
@@ -23,9 +22,6 @@ SKEW_MS = 60_000
 """How far behind a charge point's clock may be; an earlier start was made offline, before it was asked."""
 AT_ONCE = 32
 """The oldest of them gives way: whoever asked last is the most likely to be answered."""
-
-_EXPECT = script("transactions/remote_start_expect")
-_FULFIL = script("transactions/remote_start_fulfil")
 
 
 class Expected(NamedTuple):
@@ -47,7 +43,7 @@ async def expect(
     """Remember that this command was accepted; once only, whatever became of it since."""
     expected = Expected(store.server_time_ms(), connector_id, fold(id_tag))
     await store.step(
-        _EXPECT,
+        "transactions/remote_start_expect",
         (keys.remote_starts, keys.command(command_id), keys.record, keys.lease),
         (command_id, msgspec.json.encode(expected), AT_ONCE, LASTS_MS),
     )
@@ -70,7 +66,7 @@ async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_
     for position, id_ in enumerate(ids):
         data = msgspec.json.encode({"command": id_, "transaction_id": public})
         word, *reply_to = await store.step(
-            _FULFIL,
+            "transactions/remote_start_fulfil",
             (
                 keys.remote_starts,
                 keys.command(id_),

@@ -12,11 +12,11 @@ import msgspec
 import trio
 
 from state.embedded.embedded import run_embedded
-from state.scripts import Names, Script
+from state.scripts import SCRIPTS, Names, Script
 from state.store import Store, StoreConfig, open_store
 
 _SOURCE = "return {'ok', redis.call('HSET', KEYS[1], 'field', ARGV[1])}"
-_STEP = Script(
+SCRIPTS["bench"] = Script(
     "bench", sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest(), _SOURCE, Names(("k",)), Names(("v",))
 )
 _SECONDS = 1.5
@@ -40,7 +40,7 @@ async def get(store: Store, key: str) -> object:
 
 
 async def evalsha(store: Store, key: str) -> object:
-    return await store.step(_STEP, [key], [1])
+    return await store.step("bench", [key], [1])
 
 
 async def measure(store: Store, operation: Operation, tasks: int) -> Result:

@@ -12,6 +12,7 @@ from state import charge_points
 from state.charge_points import Settings, faults
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
+from state.scripts import SCRIPTS
 from state.store import Store, StoreConfig, open_store
 from tests.support.fault_proxy import fault_proxy
 from tests.support.valkey_server import ValkeyServer
@@ -71,7 +72,9 @@ async def test_an_outage_of_the_store_loses_and_doubles_nothing(valkey: ValkeySe
             async with open_store(config) as ours:
                 book = FaultCounts(ours, nobody)
                 book.note(KEYS, {"not_json": 2})
-                proxy.swallow_from = faults._COUNT.sha.encode()  # It is executed, and nobody hears of it.
+                proxy.swallow_from = SCRIPTS[
+                    "charge_points/faults_count"
+                ].sha.encode()  # It is executed, and nobody hears of it.
                 with pytest.raises(StoreUnavailable):
                     await book.write()
                 book.note(KEYS, {"not_json": 1})

@@ -4,12 +4,17 @@ from redis.exceptions import ResponseError
 
 from state import keys
 from state.errors import StoreRefused, StoreUnavailable
-from state.scripts import Names, Script
+from state.scripts import SCRIPTS, Names, Script
 from state.store import Store, StoreConfig, open_store
 from tests.support.valkey_server import ValkeyServer
 
 SOURCE = "return {'ok', redis.call('INCRBY', KEYS[1], ARGV[1])}"
 COUNT = Script("count", "81e7c9d7bafa2fa9ebb782b21f18584829989fa7", SOURCE, Names(("n",)), Names(("by",)))
+
+
+@pytest.fixture(autouse=True)
+def count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCRIPTS, COUNT.name, COUNT)
 
 
 async def test_a_value_comes_back_as_bytes(store: Store) -> None:
@@ -31,18 +36,19 @@ async def test_what_a_socket_does_not_take_at_once_follows_in_order(store: Store
 
 
 async def test_a_step_runs_though_the_server_never_saw_or_forgot_the_script(store: Store) -> None:
-    assert await store.step(COUNT, ["n"], [2]) == [b"ok", 2]
     await store.execute("SCRIPT", "FLUSH")
-    assert await store.step(COUNT, ["n"], [2]) == [b"ok", 4]
+    assert await store.step("count", ["n"], [2]) == [b"ok", 2]
     await store.execute("SCRIPT", "FLUSH")
-    assert await store.steps(COUNT, [(["n"], [1])] * 3) == [[b"ok", 5], [b"ok", 6], [b"ok", 7]]
+    assert await store.step("count", ["n"], [2]) == [b"ok", 4]
+    await store.execute("SCRIPT", "FLUSH")
+    assert await store.steps("count", [(["n"], [1])] * 3) == [[b"ok", 5], [b"ok", 6], [b"ok", 7]]
 
 
 async def test_a_step_with_the_wrong_number_of_keys_or_arguments_is_our_bug(store: Store) -> None:
     with pytest.raises(ValueError, match="count: 2 keys and 1 arguments"):
-        await store.step(COUNT, ["n", "m"], [2])
+        await store.step("count", ["n", "m"], [2])
     with pytest.raises(ValueError, match="count: 1 keys and 0 arguments"):
-        await store.step(COUNT, ["n"], [])
+        await store.step("count", ["n"], [])
 
 
 async def test_steps_of_one_tag_keep_their_order(store: Store) -> None:
@@ -70,10 +76,10 @@ async def test_a_pipeline_and_steps_raise_an_error_when_all_was_executed(store: 
     with pytest.raises(ResponseError, match="not an integer"):
         await store.pipeline([("INCR", "k")])
     with pytest.raises(ResponseError, match="not an integer"):
-        await store.steps(COUNT, [(["n"], [1]), (["k"], [1])])
+        await store.steps("count", [(["n"], [1]), (["k"], [1])])
     with pytest.raises(ResponseError, match="not an integer"):
-        await store.step(COUNT, ["k"], [1])
-    assert await store.pipeline([]) == await store.steps(COUNT, []) == []
+        await store.step("count", ["k"], [1])
+    assert await store.pipeline([]) == await store.steps("count", []) == []
 
 
 async def test_the_servers_clock_is_estimated(store: Store) -> None:
@@ -85,11 +91,11 @@ async def test_a_write_that_the_server_refuses_for_now_is_unavailable_and_not_se
     await store.execute("CONFIG", "SET", "min-replicas-to-write", 1)
     try:
         with pytest.raises(StoreUnavailable, match="NOREPLICAS") as caught:
-            await store.step(COUNT, ["n"], [2])
+            await store.step("count", ["n"], [2])
         assert not caught.value.sent
     finally:
         await store.execute("CONFIG", "SET", "min-replicas-to-write", 0)
-    assert await store.step(COUNT, ["n"], [2]) == [b"ok", 2]
+    assert await store.step("count", ["n"], [2]) == [b"ok", 2]
 
 
 @pytest.mark.parametrize(

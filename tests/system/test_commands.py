@@ -12,7 +12,7 @@ from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
 from gateway.websocket.close_codes import Close
-from state.commands import commands
+from state.scripts import SCRIPTS
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process
 from tests.system.independent import Independent, charge_point
@@ -343,7 +343,7 @@ async def test_a_claim_whose_outcome_got_lost(central: Central) -> None:
             raw_charge_point(tenant.url(gateway, "cp")) as cp,
         ):
             await cp.call("Heartbeat", {})
-            proxy.swallow_from = commands._CLAIM.sha.encode()
+            proxy.swallow_from = SCRIPTS["commands/claim"].sha.encode()
             sent = await api.post("/charge-points/cp/commands/ClearCache?wait=0", json={})
             command = sent.json()["id"]
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from gateway.websocket.close_codes import Close
-from state.nodes import leases
+from state.scripts import SCRIPTS
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process, Tenant
 from tests.system.peer import Peer, charge_point, until
@@ -265,7 +265,7 @@ async def test_a_claim_whose_outcome_got_lost(central: Central) -> None:
                 return not await online()
 
             url = tenant.url(gateway, "ghost")
-            proxy.swallow_from = leases._CLAIM.sha.encode()
+            proxy.swallow_from = SCRIPTS["nodes/claim"].sha.encode()
             assert await refused_for_now(url)
             assert await online()
             proxy.swallow_replies = False

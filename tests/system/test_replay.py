@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import trio
 
+from state.scripts import SCRIPTS
 from state.store import StoreConfig, open_store
 from state.transactions import orphans
-from state.transactions.facts import _START, _STOP
 from tests.support.fault_proxy import fault_proxy
 from tests.system.central import Central, Process, Tenant
 from tests.system.peer import charge_point, now, until
@@ -68,7 +68,7 @@ async def test_a_gateway_killed_between_the_write_and_the_answer(central: Centra
             url = f"redis://127.0.0.1:{proxy.port}"
             async with central.gateway(store_url=url, store__timeout_s=30) as gateway:
                 async with charge_point(tenant.url(gateway, "cp")) as cp:
-                    proxy.swallow_from = _START.sha.encode()
+                    proxy.swallow_from = SCRIPTS["transactions/start"].sha.encode()
                     await cp.send([2, "a", "StartTransaction", start_payload(start_at)])
                     await until_transactions(tenant, stopped=False)
                     gateway.kill()
@@ -80,7 +80,7 @@ async def test_a_gateway_killed_between_the_write_and_the_answer(central: Centra
                     again = await cp.call("StartTransaction", start_payload(start_at), id_="z")
                     [found] = await transactions(tenant, "cp")
                     assert again["transactionId"] == found["transaction_id"]
-                    proxy.swallow_from = _STOP.sha.encode()
+                    proxy.swallow_from = SCRIPTS["transactions/stop"].sha.encode()
                     stop = {"transactionId": again["transactionId"], "meterStop": 5, "timestamp": stop_at}
                     await cp.send([2, "b", "StopTransaction", stop])
                     await until_transactions(tenant, stopped=True)
@@ -237,7 +237,7 @@ async def test_a_start_of_unknown_outcome_keeps_its_slot(
             charge_point(tenant.url(gateways[0], "two")) as two,
         ):
             await tag(api, "TAG", max_active_transactions=1)
-            proxy.swallow_from = _START.sha.encode()
+            proxy.swallow_from = SCRIPTS["transactions/start"].sha.encode()
             refused = await one.exchange("StartTransaction", start_payload(at))
             assert refused[2] == "InternalError"
             assert (await two.start(tag="TAG"))["idTagInfo"]["status"] == "ConcurrentTx"

@@ -8,13 +8,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADS_EVERY_STEP = """
-import pathlib, pkgutil, sys, admin, state, gateway, loadtest
-from state.scripts import REGISTRY
-for module in pkgutil.walk_packages(state.__path__, "state."):
-    __import__(module.name)
+import pathlib, sys, admin, state, gateway, loadtest
+from state.scripts import SCRIPTS
 assert pathlib.Path(state.__file__).is_relative_to(sys.prefix), state.__file__
 files = pathlib.Path(state.__file__).parent.rglob("*.lua")
-print(len(REGISTRY), len([file for file in files if file.parent.name != "lua"]))
+print(len(SCRIPTS), len([file for file in files if file.parent.name != "lua"]))
 """
 
 
