@@ -25,7 +25,7 @@ from gateway.service import collector, ready
 from gateway.service.config import ConfigError
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
-from gateway.service.tls_files import read_certificates
+from gateway.service.tls_files import read_server_names
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
@@ -153,13 +153,10 @@ def _tls_context(config: GatewayConfig) -> ssl.SSLContext:
             "tls.certificates: listen.wss_port needs one certificate at least, better an ECDSA and an RSA one"
         )
     files = [(pair.chain_file, pair.key_file) for pair in config.tls.certificates]
-    certificates = read_certificates(files)
-    names = config.tls.server_names or tuple(
-        dict.fromkeys(name for one in certificates for name in one.names)
-    )
+    names = read_server_names(files)
     return server_context(
         [(Path(chain), Path(key)) for chain, key in files],
-        server_names=names,
+        server_names=config.tls.server_names or names,
         require_sni=config.tls.require_sni,
     )
 

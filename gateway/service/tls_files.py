@@ -5,39 +5,28 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gateway.service.config import ConfigError
 
 
-class ServerCertificate(msgspec.Struct, frozen=True, kw_only=True):
-    """A chain and its key, as files. `names` are the DNS names the first certificate is for."""
-
-    chain_file: Path
-    key_file: Path
-    algorithm: str
-    names: tuple[str, ...]
-    not_after: datetime
-
-
-def read_certificates(
+def read_server_names(
     files: Sequence[tuple[str | Path, str | Path]], now: datetime | None = None
-) -> tuple[ServerCertificate, ...]:
-    """Check pairs of (chain, key): readable, belonging together, valid now.
+) -> tuple[str, ...]:
+    """Check pairs of (chain, key) and return their DNS names: readable, belonging together, valid now.
 
     Raises ConfigError, in one line that names the file.
     """
-    return tuple(_read(Path(chain), Path(key), now or datetime.now(UTC)) for chain, key in files)
+    found = [_read_names(Path(chain), Path(key), now or datetime.now(UTC)) for chain, key in files]
+    return tuple(dict.fromkeys(name for names in found for name in names))
 
 
-def _read(chain_file: Path, key_file: Path, now: datetime) -> ServerCertificate:
+def _read_names(chain_file: Path, key_file: Path, now: datetime) -> list[str]:
     try:
-        first = x509.load_pem_x509_certificates(_content(chain_file))[0]
+        first = x509.load_pem_x509_certificates(_read(chain_file))[0]
     except ValueError:
         raise ConfigError(f"tls: {chain_file} is not a chain of certificates in PEM") from None
-    _content(key_file)
+    _read(key_file)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain_file, key_file, password=_no_password)
     except ConfigError:
@@ -50,16 +39,14 @@ def _read(chain_file: Path, key_file: Path, now: datetime) -> ServerCertificate:
             f"tls: {chain_file} is valid from {first.not_valid_before_utc:%Y-%m-%d} to "
             f"{first.not_valid_after_utc:%Y-%m-%d}, not now"
         )
-    return ServerCertificate(
-        chain_file=chain_file,
-        key_file=key_file,
-        algorithm=_algorithm(first),
-        names=_names(first),
-        not_after=first.not_valid_after_utc,
-    )
+    try:
+        names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return names.get_values_for_type(x509.DNSName)
 
 
-def _content(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
@@ -68,20 +55,3 @@ def _content(path: Path) -> bytes:
 
 def _no_password() -> str:
     raise ConfigError("encrypted")
-
-
-def _algorithm(certificate: x509.Certificate) -> str:
-    key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        return f"RSA-{key.key_size}"
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return f"ECDSA-{key.curve.name}"
-    return type(key).__name__
-
-
-def _names(certificate: x509.Certificate) -> tuple[str, ...]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    return tuple(names.get_values_for_type(x509.DNSName))

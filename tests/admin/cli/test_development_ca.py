@@ -6,11 +6,12 @@ import pytest
 import trio
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from admin.cli.development_ca import DevelopmentCa, ensure_development_ca
 from gateway.service.config import ConfigError
-from gateway.service.tls_files import read_certificates
+from gateway.service.tls_files import read_server_names
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +88,18 @@ def test_what_is_damaged_is_made_anew(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("damaged")
     renewed = ensure_development_ca(tmp_path)
     assert serials(renewed) != first
-    assert [pair.algorithm for pair in read_certificates([renewed.ecdsa, renewed.rsa])] == [
-        "ECDSA-secp256r1",
-        "RSA-2048",
-    ]
+    assert read_server_names([renewed.ecdsa, renewed.rsa]) == ("localhost",)
+    first_key, second_key = (certificate(chain).public_key() for chain, _ in (renewed.ecdsa, renewed.rsa))
+    assert isinstance(first_key, ec.EllipticCurvePublicKey)
+    assert first_key.curve.name == "secp256r1"
+    assert isinstance(second_key, rsa.RSAPublicKey)
+    assert second_key.key_size == 2048
     assert serials(ensure_development_ca(tmp_path)) == serials(renewed)
 
 
 def test_a_key_of_another_certificate_is_refused(authority: DevelopmentCa) -> None:
     with pytest.raises(ConfigError, match=r"rsa\.key is not the key of .*ecdsa\.pem|cannot be used with"):
-        read_certificates([(authority.ecdsa[0], authority.rsa[1])])
+        read_server_names([(authority.ecdsa[0], authority.rsa[1])])
 
 
 def test_files_that_cannot_be_used_are_named(authority: DevelopmentCa, tmp_path: Path) -> None:
@@ -109,9 +112,9 @@ def test_files_that_cannot_be_used_are_named(authority: DevelopmentCa, tmp_path:
         ((chain, junk), r"junk\.pem cannot be used with"),
     ]:
         with pytest.raises(ConfigError, match=why):
-            read_certificates([pair])
+            read_server_names([pair])
     with pytest.raises(ConfigError, match="not now"):
-        read_certificates([authority.rsa], datetime.now(UTC) + timedelta(days=400))
+        read_server_names([authority.rsa], datetime.now(UTC) + timedelta(days=400))
 
 
 def test_an_encrypted_key_is_said_to_be_so(tmp_path: Path) -> None:
@@ -129,4 +132,4 @@ def test_an_encrypted_key_is_said_to_be_so(tmp_path: Path) -> None:
         )
     )
     with pytest.raises(ConfigError, match="is encrypted"):
-        read_certificates([(chain, key)])
+        read_server_names([(chain, key)])
