@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval_s: int | None = None
 
 
-class ChargePoint(Settings, frozen=True, kw_only=True):
+class ChargePointRecord(Settings, frozen=True, kw_only=True):
     """`boot`: its last BootNotification as decoded JSON; `boot_status`: what we answered to it."""
 
     tenant: str
@@ -67,12 +67,12 @@ def settings_fields(settings: Settings) -> list[str | int]:
 
 def read_record(
     tenant: str, charge_point: str, reply: Mapping[bytes, bytes] | list[bytes]
-) -> ChargePoint | None:
+) -> ChargePointRecord | None:
     """None if it is not registered: facts of a deleted charge point may leave a field or two."""
     found = read_fields(reply)
     if "registered_ms" not in found:
         return None
-    return ChargePoint(
+    return ChargePointRecord(
         tenant=tenant,
         id=charge_point,
         registered_ms=int(found["registered_ms"]),

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from admin.cli.failures import Refused, said_in_one_line
+from admin.cli.failures import CommandRefused, report_failures
 from gateway.service.config import load
 from state.store import Store, StoreConfig, open_store
 from state.tenants import api_keys
@@ -85,7 +85,7 @@ def revoke(key_id: str, *, config: Config = None) -> None:
 
     async def work(store: Store, _pepper: bytes) -> None:
         if not await api_keys.revoke(store, key_id):
-            raise Refused(f"there is no key {key_id}")
+            raise CommandRefused(f"there is no key {key_id}")
 
     _with_store(config, "revoke", work)
 
@@ -97,6 +97,6 @@ def _with_store(config: Path | None, command: str, work: Callable[[Store, bytes]
         async with open_store(store_config) as store:
             await work(store, pepper)
 
-    with said_in_one_line(f"csms api-key {command}"):
+    with report_failures(f"csms api-key {command}"):
         loaded = load(AdminConfig, config, os.environ)
         trio.run(run, loaded.store, loaded.security.pepper.encode())

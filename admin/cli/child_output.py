@@ -8,10 +8,10 @@ import trio
 from gateway.service.masking import mask_text
 
 _LINES_KEPT = 20
-_LINE_MOST = 4_000
+_LINE_MAX = 4_000
 
 
-class LastWords:
+class ChildOutput:
     """The lines of one child. `name` is put before each at a terminal; `stderr` must not block."""
 
     def __init__(self, name: str, stderr: TextIO) -> None:
@@ -24,7 +24,7 @@ class LastWords:
 
     def add(self, line: str) -> None:
         """Keep a line and show it."""
-        line = mask_text(line, _LINE_MOST)
+        line = mask_text(line, _LINE_MAX)
         self._lines.append(line)
         self._stderr.write(f"{self._before}{line}\n")
 

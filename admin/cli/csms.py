@@ -10,9 +10,9 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from admin.cli import api_keys, up
-from admin.cli.failures import said_in_one_line
-from admin.cli.processes import replace_us_by
-from admin.cli.stderr import never_blocking
+from admin.cli.failures import report_failures
+from admin.cli.processes import become
+from admin.cli.stderr import drop_when_blocked
 from gateway.service import hangups, logs, ready
 from gateway.service.config import load
 
@@ -93,9 +93,9 @@ def up_command(
         json=json,
         log_level=log_level,
     )
-    stderr = never_blocking(sys.stderr)
+    stderr = drop_when_blocked(sys.stderr)
     logs.configure(log_level, stream=stderr)
-    with said_in_one_line("csms up"):
+    with report_failures("csms up"):
         hangups.run(up.up, options, stderr)
 
 
@@ -107,7 +107,7 @@ def gateway(*, config: Config = None) -> None:
     the variable CSMS__STORE__URL, and the pepper with which tokens are hashed, `security.pepper_file`.
     SIGTERM drains it: charge points are told to come back, spread over `drain.window_s`.
     """
-    replace_us_by("gateway", *_config_arguments(config))
+    become("gateway", *_config_arguments(config))
 
 
 @app.command(name=["admin", "serve"])
@@ -117,7 +117,7 @@ def admin(*, config: Config = None) -> None:
     Listens on `listen.port`, in plain HTTP, behind whatever ends TLS for you. Needs the same store and the
     same pepper as the gateways: `store.url` and `security.pepper_file`, or their CSMS__ variables.
     """
-    with said_in_one_line("csms admin"):
+    with report_failures("csms admin"):
         # Flask-like libraries take half a second to import, which no other command should wait for.
         from admin.config import AdminConfig  # noqa: PLC0415
         from admin.process import run  # noqa: PLC0415
@@ -128,7 +128,7 @@ def admin(*, config: Config = None) -> None:
 @app.command(help_flags=[], version_flags=[])
 def loadtest(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]) -> None:
     """Put a city of charge points on a CSMS and measure its answers. `csms loadtest --help` has it all."""
-    replace_us_by("loadtest", *arguments)
+    become("loadtest", *arguments)
 
 
 def _config_arguments(config: Path | None) -> list[str]:

@@ -20,7 +20,7 @@ class DataDirUnusable(Exception):  # noqa: N818  it is a sentence for a person
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Path]:
+def open_data_dir(path: Path) -> Iterator[Path]:
     """Make the directory if need be, and have it to ourselves. Raises DataDirUnusable."""
     path = path.absolute()
     try:
@@ -46,7 +46,7 @@ def opened(path: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def kept_secret(path: Path) -> str:
+def ensure_secret(path: Path) -> str:
     """Return the secret in `path`, made up if there is no such file. Raises DataDirUnusable.
 
     One that is damaged is not replaced: every token and key that was made with it would be void.
@@ -54,7 +54,7 @@ def kept_secret(path: Path) -> str:
     try:
         secret = path.read_bytes().strip()
     except FileNotFoundError:
-        return _made_up(path)
+        return _create_secret(path)
     except OSError as error:
         raise DataDirUnusable(f"cannot read {path}: {error.strerror}") from None
     if len(secret) < SECRET_CHARACTERS or not secret.isascii():
@@ -65,13 +65,13 @@ def kept_secret(path: Path) -> str:
     return secret.decode("ascii")
 
 
-def _made_up(path: Path) -> str:
+def _create_secret(path: Path) -> str:
     secret = secrets.token_urlsafe(32)
-    keep_secret(path, secret)
+    write_secret(path, secret)
     return secret
 
 
-def keep_secret(path: Path, secret: str) -> None:
+def write_secret(path: Path, secret: str) -> None:
     """Write a file that only its owner may read. Raises DataDirUnusable."""
     try:
         write_private(path, f"{secret}\n".encode())
@@ -84,7 +84,7 @@ def write_config(path: Path, sections: Mapping[str, Mapping[str, Any]]) -> Path:
     lines: list[str] = ["# Written by csms up at every start: changes here are lost."]
     for section, settings in sections.items():
         lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in settings.items())]
-    keep_secret(path, "\n".join(lines))
+    write_secret(path, "\n".join(lines))
     return path
 
 

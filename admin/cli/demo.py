@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from admin.cli.data_dir import keep_secret
+from admin.cli.data_dir import write_secret
 from state.store import Store
 from state.tenants import api_keys, id_tags, tenants, tokens
 
@@ -38,18 +38,18 @@ async def ensure_demo(store: Store, pepper: bytes, data_dir: Path) -> Demo:
         if await id_tags.get(store, TENANT, tag.tag) is None:
             await id_tags.put(store, TENANT, tag)
     token_file, key_file = data_dir / "demo-token", data_dir / "api-key"
-    token = _kept(token_file)
+    token = _read_kept(token_file)
     if not token or await tokens.verify(store, pepper, TENANT, token) is None:
         token = (await tokens.create(store, pepper, TENANT, "csms up")).secret
-        keep_secret(token_file, token)
-    api_key = _kept(key_file)
+        write_secret(token_file, token)
+    api_key = _read_kept(key_file)
     if not api_key or await api_keys.verify(store, pepper, api_key) is None:
         api_key = (await api_keys.create(store, pepper, "csms up", None)).secret
-        keep_secret(key_file, api_key)
+        write_secret(key_file, api_key)
     return Demo(tenant=TENANT, token=token, token_file=token_file, api_key=api_key, api_key_file=key_file)
 
 
-def _kept(path: Path) -> str:
+def _read_kept(path: Path) -> str:
     try:
         return path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):

@@ -12,34 +12,34 @@ from gateway.service.masking import mask_text
 from state.errors import StateError
 
 
-class Refused(Exception):  # noqa: N818  it is a sentence for a person
+class CommandRefused(Exception):  # noqa: N818  it is a sentence for a person
     """What the command asks for cannot be done; the text is one line."""
 
 
-_EXPECTED = (Refused, ConfigError, DataDirUnusable, PortOccupied, ChildFailed, StateError, OSError)
+_EXPECTED = (CommandRefused, ConfigError, DataDirUnusable, PortOccupied, ChildFailed, StateError, OSError)
 
 
 @contextmanager
-def said_in_one_line(command: str) -> Iterator[None]:
+def report_failures(command: str) -> Iterator[None]:
     """End the process with status 1 and one line on stderr if the block raises what a person can mend."""
     try:
         yield
     except _EXPECTED as error:
-        _say(command, error)
+        _exit_with(command, error)
     except BaseExceptionGroup as group:
         rest = group.split(_EXPECTED)[1]
         if rest is not None:
             raise
-        _say(command, _first(group))
+        _exit_with(command, _find_first(group))
 
 
-def _first(error: BaseException) -> BaseException:
+def _find_first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-def _say(command: str, error: BaseException) -> None:
+def _exit_with(command: str, error: BaseException) -> None:
     text = " ".join(str(error).split()) or type(error).__name__
     sys.stderr.write(f"{command}: {mask_text(text)}\n")
     sys.exit(1)

@@ -7,10 +7,10 @@ from pathlib import Path
 from admin.cli.addresses import Addresses
 from admin.cli.children import HeldPorts
 from admin.cli.demo import Demo
-from admin.cli.processes import script
+from admin.cli.processes import csms_command
 
 
-def text(where: Addresses, demo: Demo, ports: HeldPorts) -> str:
+def write_greeting(where: Addresses, demo: Demo, ports: HeldPorts) -> str:
     """Return the text; secrets are shown as the files that keep them."""
     token, key, ca = (_short(path) for path in (demo.token_file, demo.api_key_file, Path(where.ca_file)))
     address = f"OCPP16/{demo.tenant}/$(cat {token})"
@@ -39,7 +39,7 @@ and in a third an operator, who sees it charging, stops it and sees the transact
 def charging_lines(where: Addresses, demo: Demo) -> list[str]:
     token, ca = _short(demo.token_file), _short(Path(where.ca_file))
     return [
-        f"{script()} loadtest run --charge-points 1 --duration 600 --interval 2 --ca-file {ca} \\",
+        f"{csms_command()} loadtest run --charge-points 1 --duration 600 --interval 2 --ca-file {ca} \\",
         f'  --url "{where.wss}/OCPP16/{demo.tenant}/$(cat {token})/{{id}}"',
     ]
 

@@ -18,22 +18,22 @@ def arguments(room: str, *args: str) -> list[str]:
 def environment(base: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which our rooms are found and only these CSMS__ settings hold."""
     env = {name: value for name, value in base.items() if not name.startswith("CSMS__")}
-    return {**env, **found(base), **settings}
+    return {**env, **python_path(base), **settings}
 
 
-def found(base: Mapping[str, str]) -> dict[str, str]:
+def python_path(base: Mapping[str, str]) -> dict[str, str]:
     """Return the PYTHONPATH under which a child sees the same rooms as we do, installed or not."""
     paths = [str(_ROOT), *filter(None, base.get("PYTHONPATH", "").split(os.pathsep))]
     return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
 
 
-def replace_us_by(room: str, *args: str) -> None:
+def become(room: str, *args: str) -> None:
     """Become `python -m room args`. Does not return."""
     interrupts.hold()
-    os.execve(sys.executable, arguments(room, *args), {**os.environ, **found(os.environ)})  # noqa: S606
+    os.execve(sys.executable, arguments(room, *args), {**os.environ, **python_path(os.environ)})  # noqa: S606
 
 
-def script() -> str:
+def csms_command() -> str:
     """Return what a person types to run `csms` again: relative where that is shorter."""
     beside = Path(sys.executable).with_name("csms")
     if not beside.exists():

@@ -10,7 +10,7 @@ from typing import TextIO
 _PIECE_BYTES = 4_096
 
 
-def never_blocking(stream: TextIO) -> TextIO:
+def drop_when_blocked(stream: TextIO) -> TextIO:
     """Return a stream onto the same descriptor that drops what would block, and later says how much."""
     return io.TextIOWrapper(
         _Dropping(stream.fileno()),  # type: ignore[type-var]  # Unbuffered will do; typeshed wants peek().

@@ -10,14 +10,14 @@ from types import FrameType
 import trio
 
 
-class Stop:
-    """What is done in a scope of `starting` need not be finished when the first signal comes."""
+class Shutdown:
+    """What is done in a scope of `new_scope` need not be finished when the first signal comes."""
 
     def __init__(self) -> None:
         self.asked = False
         self._scopes: list[trio.CancelScope] = []
 
-    def starting(self) -> trio.CancelScope:
+    def new_scope(self) -> trio.CancelScope:
         """Return a new scope that is cancelled when we are told to stop."""
         scope = trio.CancelScope()
         self._scopes.append(scope)
@@ -32,13 +32,13 @@ class Stop:
 
 
 @asynccontextmanager
-async def bounded_stop(within_s: float) -> AsyncIterator[Stop]:
+async def bound_shutdown(within_s: float) -> AsyncIterator[Shutdown]:
     """Yield what SIGINT and SIGTERM ask. Then the block has `within_s`, or until the next signal.
 
     After that this process ends with status 1, and its children, which die with it, by SIGKILL.
     """
-    stop = Stop()
-    previous = signal.signal(signal.SIGALRM, _end_now)
+    stop = Shutdown()
+    previous = signal.signal(signal.SIGALRM, _kill_all)
     try:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with trio.open_nursery() as nursery:
@@ -46,7 +46,7 @@ async def bounded_stop(within_s: float) -> AsyncIterator[Stop]:
                 async def listen() -> None:
                     async for _ in signals:
                         if stop.asked:
-                            _end_now(signal.SIGALRM, None)
+                            _kill_all(signal.SIGALRM, None)
                         signal.setitimer(signal.ITIMER_REAL, within_s)
                         stop.ask()
 
@@ -58,6 +58,6 @@ async def bounded_stop(within_s: float) -> AsyncIterator[Stop]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def _end_now(_signal: int, _frame: FrameType | None) -> None:
+def _kill_all(_signal: int, _frame: FrameType | None) -> None:
     os.write(sys.stderr.fileno(), b"csms up: stopping took too long or was hurried: killing what is left\n")
     os._exit(1)

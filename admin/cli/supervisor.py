@@ -9,14 +9,14 @@ import msgspec
 import structlog
 import trio
 
-from admin.cli.child_output import LastWords
+from admin.cli.child_output import ChildOutput
 from state.embedded import child_process
 
 # A child that ends is started again at once; one that keeps ending after 0.1 s, 0.2 s ... 10 s.
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _LIVED_S = 10.0
-_READY_BYTES_MOST = 65_536
+_READY_BYTES_MAX = 65_536
 
 _log = structlog.get_logger("csms.up")
 
@@ -45,7 +45,7 @@ class Child:
         self.program = program
         self.pid: int | None = None
         self.restarts = 0
-        self.words = LastWords(program.name, stderr)
+        self.words = ChildOutput(program.name, stderr)
         self._running = trio.CancelScope()
         self._gone = trio.Event()
 
@@ -143,7 +143,7 @@ class Child:
 
 async def _read_ready_line(pipe: trio.lowlevel.FdStream) -> dict[str, Any] | None:
     line = b""
-    while b"\n" not in line and len(line) <= _READY_BYTES_MOST:
+    while b"\n" not in line and len(line) <= _READY_BYTES_MAX:
         part = await pipe.receive_some(4096)
         if not part:
             # It closed the pipe without a word: it is ending, or will be killed for not being ready.

@@ -14,7 +14,7 @@ from admin.cli.addresses import Addresses
 from admin.cli.children import HeldPorts, Site, programs
 from admin.cli.demo import Demo, ensure_demo
 from admin.cli.development_ca import DevelopmentCa, ensure_development_ca
-from admin.cli.stopping import Stop, bounded_stop
+from admin.cli.stopping import Shutdown, bound_shutdown
 from admin.cli.supervisor import Child
 from state.embedded.embedded import run_embedded
 from state.store import StoreConfig, open_store
@@ -42,11 +42,11 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
     StoreRefused, alone or in an ExceptionGroup, each with one clear line.
     """
     with (
-        data_dir.opened(options.data_dir) as directory,
+        data_dir.open_data_dir(options.data_dir) as directory,
         closing(HeldPorts(options.first_port, options.workers)) as ports,
     ):
         pepper_file = directory / "pepper"
-        pepper = data_dir.kept_secret(pepper_file).encode()
+        pepper = data_dir.ensure_secret(pepper_file).encode()
         site = Site(
             directory=directory,
             ports=ports,
@@ -55,9 +55,9 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
             drain_s=options.drain_s,
             log_level=options.log_level,
         )
-        async with bounded_stop(options.drain_s + _STOP_S) as stop, _store(options, directory) as url:
+        async with bound_shutdown(options.drain_s + _STOP_S) as stop, _store(options, directory) as url:
             demo = None
-            with stop.starting():
+            with stop.new_scope():
                 async with open_store(StoreConfig(url=url), wait_s=_STORE_WAIT_S) as store:
                     demo = await ensure_demo(store, pepper, directory)
             if demo is not None:
@@ -66,7 +66,7 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
                     Child(admin, stderr),
                     [Child(each, stderr) for each in gateways],
                     stop,
-                    partial(_tell, options.json, site, demo),
+                    partial(_announce, options.json, site, demo),
                 )
 
 
@@ -81,10 +81,10 @@ async def _store(options: UpOptions, directory: Path) -> AsyncIterator[str]:
         nursery.cancel_scope.cancel()
 
 
-async def _run(admin: Child, workers: list[Child], stop: Stop, tell: Callable[[], None]) -> None:
+async def _run(admin: Child, workers: list[Child], stop: Shutdown, tell: Callable[[], None]) -> None:
     """Start all, tell, and when asked stop: the gateways together, then admin."""
     async with trio.open_nursery() as nursery:
-        with stop.starting():
+        with stop.new_scope():
             async with trio.open_nursery() as starting:
                 for child in (*workers, admin):
                     starting.start_soon(nursery.start, child.keep_running)
@@ -96,7 +96,7 @@ async def _run(admin: Child, workers: list[Child], stop: Stop, tell: Callable[[]
         await admin.stop()
 
 
-def _tell(json: bool, site: Site, demo: Demo) -> None:  # noqa: FBT001  the option's own name
+def _announce(json: bool, site: Site, demo: Demo) -> None:  # noqa: FBT001  the option's own name
     addresses = Addresses(
         ws=f"ws://localhost:{site.ports.ws}",
         wss=f"wss://localhost:{site.ports.wss}",
@@ -107,7 +107,11 @@ def _tell(json: bool, site: Site, demo: Demo) -> None:  # noqa: FBT001  the opti
         ca_file=str(site.authority.ca_file),
         data_dir=str(site.directory),
     )
-    text = msgspec.json.encode(addresses).decode() if json else greeting.text(addresses, demo, site.ports)
+    text = (
+        msgspec.json.encode(addresses).decode()
+        if json
+        else greeting.write_greeting(addresses, demo, site.ports)
+    )
     print(text, flush=True)  # noqa: T201  this is what the command is asked for
 
 

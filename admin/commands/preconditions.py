@@ -3,10 +3,10 @@
 from admin.http.problems import Problem
 from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.registration import may_send, name_triggered
-from state.charge_points import ChargePoint
+from state.charge_points import ChargePointRecord
 
 
-def check(action: str, request: Message, record: ChargePoint) -> None:
+def check(action: str, request: Message, record: ChargePointRecord) -> None:
     """Raises Problem (409). Everything else is sent, and warned of."""
     # One that never booted is what its boot would make of it: so its own calls are judged, too.
     held = record.boot_status or record.registration

@@ -4,14 +4,14 @@ import re
 
 from admin.http.problems import must_exist, not_found
 from state import charge_points
-from state.charge_points import ChargePoint
+from state.charge_points import ChargePointRecord
 from state.keys import ChargePointKeys
 from state.store import Store
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
-async def charge_point(store: Store, tenant: str, id_: str) -> ChargePoint:
+async def charge_point(store: Store, tenant: str, id_: str) -> ChargePointRecord:
     """Raises Problem (404)."""
     return must_exist(await charge_points.get(store, tenant, id_), "charge point")
 

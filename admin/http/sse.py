@@ -48,7 +48,7 @@ def resume[Place](parse: Callable[[str], Place]) -> Place | None:
         raise invalid(f"{error}.", parameter="Last-Event-ID") from None
 
 
-def too_many() -> Problem:
+def too_many_clients() -> Problem:
     return Problem(
         503, "too-many-clients", "Too many clients listen here; try again.", headers={"Retry-After": "10"}
     )
@@ -61,7 +61,7 @@ def response(blocks: AsyncGenerator[bytes] | bytes) -> Response:
     return made
 
 
-def key_stands(services: Services, tenant: str) -> Callable[[], Awaitable[bool]]:
+def watch_key(services: Services, tenant: str) -> Callable[[], Awaitable[bool]]:
     """Look at the key again with each heartbeat: a stream lives for days."""
     secret = auth.secret()
 

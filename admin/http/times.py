@@ -24,7 +24,7 @@ def maybe_text(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else text(milliseconds)
 
 
-def as_sent_or(sent: str, milliseconds: int) -> str:
+def prefer_sent(sent: str, milliseconds: int) -> str:
     """Keep the charge point's own spelling where it is RFC 3339 in UTC, else write the moment it meant."""
     return sent if _UTC_TEXT.fullmatch(sent) else text(milliseconds)
 

@@ -7,7 +7,7 @@ import msgspec
 
 from admin.http import convert, convert_all, times
 from gateway.ocpp16.messages.core import RegistrationStatus
-from state.charge_points import ChargePoint
+from state.charge_points import ChargePointRecord
 from state.charge_points.connectors import Connector
 from state.nodes.leases import Holding
 
@@ -97,7 +97,7 @@ class ChargePointAnswer(ChargePointItem, frozen=True, kw_only=True):
 
 
 def answer_of(
-    found: ChargePoint, holding: Holding | None, of_connectors: Iterable[Connector]
+    found: ChargePointRecord, holding: Holding | None, of_connectors: Iterable[Connector]
 ) -> ChargePointAnswer:
     return convert(
         found,
@@ -108,11 +108,11 @@ def answer_of(
     )
 
 
-def item_of(found: ChargePoint, holding: Holding | None) -> ChargePointItem:
+def item_of(found: ChargePointRecord, holding: Holding | None) -> ChargePointItem:
     return convert(found, ChargePointItem, boot=_boot(found), connection=_connection(holding))
 
 
-def _boot(found: ChargePoint) -> BootAnswer | None:
+def _boot(found: ChargePointRecord) -> BootAnswer | None:
     if found.boot is None:
         return None
     return BootAnswer(at=times.text(found.booted_ms or 0), status=found.boot_status, data=found.boot)

@@ -78,10 +78,10 @@ async def stream_events(tenant: str) -> Response:
         return sse.response(b"")
     held = services()
     if held.feed.subscribers >= held.event_clients:
-        raise sse.too_many()
+        raise sse.too_many_clients()
     if cursor is None:
         cursor = await events.now_cursor(held.store, tenant)
-    return sse.response(_stream(held, tenant, cursor, sse.key_stands(held, tenant)))
+    return sse.response(_stream(held, tenant, cursor, sse.watch_key(held, tenant)))
 
 
 async def _stream(

@@ -128,10 +128,10 @@ def _answer(transaction: Transaction) -> TransactionAnswer:
         TransactionAnswer,
         id=listing.public_id(transaction.charge_point, transaction.id),
         transaction_id=transaction.id,
-        started_at=times.as_sent_or(transaction.started_at, transaction.started_ms),
+        started_at=times.prefer_sent(transaction.started_at, transaction.started_ms),
         stopped_at=None
         if transaction.stopped_at is None
-        else times.as_sent_or(transaction.stopped_at, transaction.stopped_ms or 0),
+        else times.prefer_sent(transaction.stopped_at, transaction.stopped_ms or 0),
     )
 
 

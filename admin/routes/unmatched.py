@@ -100,7 +100,7 @@ async def list_stray_meter_values(tenant: str, charge_point: str) -> Response:
 
 
 def _orphan(orphan: Orphan) -> OrphanedStopAnswer:
-    stopped_at = times.as_sent_or(orphan.timestamp, orphan.stopped_ms)
+    stopped_at = times.prefer_sent(orphan.timestamp, orphan.stopped_ms)
     return convert(orphan, OrphanedStopAnswer, id=orphan.digest(), stopped_at=stopped_at)
 
 

@@ -21,7 +21,7 @@ from gateway.ocpp16.faults.table import FAULTS, FaultName
 from gateway.session.session import Session
 from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points
-from state.charge_points import BootStatus, ChargePoint
+from state.charge_points import BootStatus, ChargePointRecord
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases
@@ -109,7 +109,9 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     )
 
 
-async def _find_by_spelling(node: Node, who: path.PathNames) -> tuple[path.PathNames, ChargePoint | None]:
+async def _find_by_spelling(
+    node: Node, who: path.PathNames
+) -> tuple[path.PathNames, ChargePointRecord | None]:
     """Some charge points change the case of their id. Where operators register each, one may be meant."""
     spelt = await spellings.find_only(node.store, who.tenant, who.charge_point)
     if spelt is None:
@@ -118,7 +120,7 @@ async def _find_by_spelling(node: Node, who: path.PathNames) -> tuple[path.PathN
     return who._replace(charge_point=spelt, faults=(*who.faults, "id_case")), record
 
 
-def _check(upgrade: Upgrade, record: ChargePoint | None, faults: Counter[FaultName]) -> None:
+def _check(upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[FaultName]) -> None:
     """Raises Refusal, having added the reason to what was wrong."""
     if upgrade.origin is not None and not (record is not None and record.origin_allowed):
         faults["origin"] += 1

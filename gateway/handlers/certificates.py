@@ -19,7 +19,7 @@ async def sign_certificate(
     try:
         # At most 1 ms (certificate_requests.py), so in line.
         asked = certificate_requests.read(request.csr)
-    except certificate_requests.Refused as error:
+    except certificate_requests.RequestRefused as error:
         await certificates.report_refused_request(charge_point.store, keys, str(error))
         return security.SignCertificateResult(status="Rejected")
     kept = certificates.SigningRequest(

@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.service.certificates import name
 
-CHARACTERS_MOST = 6_000
+CHARACTERS_MAX = 6_000
 """SignCertificate has 5,500; lenient reading lets a few more pass."""
 RSA_BITS = range(2048, 8192 + 1)
 EC_BITS_LEAST = 224
-_EXPONENT_BITS_MOST = 32
+_EXPONENT_BITS_MAX = 32
 
 
-class Refused(ValueError):  # noqa: N818  A sentence for an operator.
+class RequestRefused(ValueError):  # noqa: N818  A sentence for an operator.
     """Why a request is answered Rejected."""
 
 
@@ -35,8 +35,8 @@ class CertificateRequest(msgspec.Struct, frozen=True):
 
 def read(csr: str) -> CertificateRequest:
     """Judge a request by form, key and self-signature, not by whom it names. Raises Refused."""
-    if len(csr) > CHARACTERS_MOST:
-        raise Refused(f"The request has {len(csr)} characters; at most 5500 are legal.")
+    if len(csr) > CHARACTERS_MAX:
+        raise RequestRefused(f"The request has {len(csr)} characters; at most 5500 are legal.")
     try:
         request = x509.load_pem_x509_csr(csr.encode())
         public = request.public_key()
@@ -45,12 +45,12 @@ def read(csr: str) -> CertificateRequest:
             subject = name(request.subject)
         own = request.is_signature_valid
         der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except Refused:
+    except RequestRefused:
         raise
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
-        raise Refused("The request is no PKCS#10 in PEM that can be read.") from None
+        raise RequestRefused("The request is no PKCS#10 in PEM that can be read.") from None
     if not own:
-        raise Refused("The request is not signed with the key that it is for.")
+        raise RequestRefused("The request is not signed with the key that it is for.")
     return CertificateRequest(subject, key, der)
 
 
@@ -58,13 +58,15 @@ def _strong(public: object) -> str:
     match public:
         case rsa.RSAPublicKey():
             if public.key_size not in RSA_BITS:
-                raise Refused(f"An RSA key of {public.key_size} bits is outside of 2048 to 8192.")
-            if public.public_numbers().e.bit_length() > _EXPONENT_BITS_MOST:
-                raise Refused("The RSA key's public exponent has more than 32 bits; 65537 is usual.")
+                raise RequestRefused(f"An RSA key of {public.key_size} bits is outside of 2048 to 8192.")
+            if public.public_numbers().e.bit_length() > _EXPONENT_BITS_MAX:
+                raise RequestRefused("The RSA key's public exponent has more than 32 bits; 65537 is usual.")
             return f"RSA {public.key_size}"
         case ec.EllipticCurvePublicKey():
             if public.key_size < EC_BITS_LEAST:
-                raise Refused(f"An EC key of {public.key_size} bits is too weak; at least 224 are needed.")
+                raise RequestRefused(
+                    f"An EC key of {public.key_size} bits is too weak; at least 224 are needed."
+                )
             return f"EC {public.curve.name}"
         case _:
-            raise Refused("The key is neither RSA nor EC.")
+            raise RequestRefused("The key is neither RSA nor EC.")

@@ -21,7 +21,7 @@ _ALGORITHMS: dict[HashAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] 
     "SHA512": hashes.SHA512(),
 }
 _ADVICE = re.compile(r"^Unable to load PEM file\. See https?://\S+ for more details\.\s*")
-_NAME_MOST = 512
+_NAME_MAX = 512
 """Characters of a subject that are kept; it is for people."""
 
 
@@ -59,7 +59,7 @@ def read_all(pem: str) -> list[Certificate]:
 
 
 def name(of: x509.Name) -> str:
-    return of.rfc4514_string()[:_NAME_MOST]
+    return of.rfc4514_string()[:_NAME_MAX]
 
 
 def _read(certificate: x509.Certificate) -> Certificate:

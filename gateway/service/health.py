@@ -8,9 +8,9 @@ import structlog
 import trio
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 
-_REQUEST_BYTES_MOST = 8_192
+_REQUEST_BYTES_MAX = 8_192
 _DEADLINE_S = 5.0
-_CONNECTIONS_MOST = 32
+_CONNECTIONS_MAX = 32
 
 log = structlog.get_logger()
 
@@ -29,13 +29,13 @@ async def serve_health(
     killed. At most 32 connections, 5 s each.
     """
     try:
-        listeners = await trio.open_tcp_listeners(port, host=host, backlog=_CONNECTIONS_MOST)
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=_CONNECTIONS_MAX)
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "; choose another with listen.health_port" if error.errno == errno.EADDRINUSE else ""
         # Without its number, which would stand before the words.
         raise OSError(f"cannot listen for probes on {host}:{port}: {reason}{hint}") from None
-    room = trio.Semaphore(_CONNECTIONS_MOST)
+    room = trio.Semaphore(_CONNECTIONS_MAX)
     handler = partial(_serve_one, room=room, ready=ready, registry=registry)
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, handler, listeners)
@@ -73,9 +73,9 @@ async def _serve_one(
 async def _read_head(stream: trio.SocketStream) -> bytes | None:
     head = b""
     while b"\r\n\r\n" not in head and b"\n\n" not in head:
-        if len(head) > _REQUEST_BYTES_MOST:
+        if len(head) > _REQUEST_BYTES_MAX:
             return b""
-        part = await stream.receive_some(_REQUEST_BYTES_MOST)
+        part = await stream.receive_some(_REQUEST_BYTES_MAX)
         if not part:
             return None
         head += part

@@ -11,7 +11,7 @@ from state.paging import Page, encode_cursor, members
 from state.record import (
     REGISTRATION_INTERVAL_S,
     BootStatus,
-    ChargePoint,
+    ChargePointRecord,
     Settings,
     read_record,
     read_status,
@@ -51,7 +51,7 @@ async def put(store: Store, tenant: str, charge_point: str, settings: Settings) 
     return bool(word == b"created")
 
 
-async def get(store: Store, tenant: str, charge_point: str) -> ChargePoint | None:
+async def get(store: Store, tenant: str, charge_point: str) -> ChargePointRecord | None:
     reply = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).record)
     return read_record(tenant, charge_point, reply)
 
@@ -92,10 +92,10 @@ async def list_(
     online: bool | None = None,
     boot_status: BootStatus | None = None,
     prefix: str = "",
-) -> Page[tuple[ChargePoint, Holding | None]]:
+) -> Page[tuple[ChargePointRecord, Holding | None]]:
     """List charge points by id. A filtered page may be short and have a next one. Raises BadCursor."""
     indexes = [key_names.charge_points(partition, tenant) for partition in range(key_names.PARTITIONS)]
-    found: list[tuple[ChargePoint, Holding | None]] = []
+    found: list[tuple[ChargePointRecord, Holding | None]] = []
     for _ in range(_ROUNDS):
         page = await members(store, indexes, limit=limit, cursor=cursor, prefix=prefix.encode())
         for one, holding in await _load(store, tenant, [member.decode() for member in page.items]):
@@ -152,7 +152,9 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool:
     raise StoreUnavailable("the charge point changes nodes faster than it can be deleted")
 
 
-async def _load(store: Store, tenant: str, names: list[str]) -> list[tuple[ChargePoint, Holding | None]]:
+async def _load(
+    store: Store, tenant: str, names: list[str]
+) -> list[tuple[ChargePointRecord, Holding | None]]:
     keys = [ChargePointKeys(tenant, name) for name in names]
     records = await store.pipeline([("HGETALL", one.record) for one in keys])
     held = await list_holdings(store, keys)

@@ -25,12 +25,12 @@ from state.redis.url import Address
 FLOOR_BYTES = 256 << 20
 _DISK_EVERY_S = 1.0
 _RESTART_FIRST_S = 0.05
-_RESTART_MOST_S = 1.5
+_RESTART_MAX_S = 1.5
 _ANSWER_S = 5.0
 _LOCK_S = 2.0
 _STOP_S = 20.0
-_SOCKET_PATH_MOST = 100  # The kernel takes 107 bytes, macOS 103.
-_LOG_MOST = 1 << 20
+_SOCKET_PATH_MAX = 100  # The kernel takes 107 bytes, macOS 103.
+_LOG_MAX = 1 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class _Server:
 
     def start(self) -> None:
         log = self._directory / "valkey.log"
-        if log.exists() and log.stat().st_size > _LOG_MOST:
+        if log.exists() and log.stat().st_size > _LOG_MAX:
             log.replace(self._directory / "valkey.log.1")
         self._refuses = self._disk_is_low()
         # The child holds the lock too: were only we killed, the directory would be free a moment too early.
@@ -127,7 +127,7 @@ class _Server:
             status = await child_process.wait(self._child)
             _log.error("the embedded Valkey ended (%d) and is started again: %s", status, self._last_words())
             quick = trio.current_time() - began < 10
-            pause_s = min(2 * pause_s, _RESTART_MOST_S) if quick else _RESTART_FIRST_S
+            pause_s = min(2 * pause_s, _RESTART_MAX_S) if quick else _RESTART_FIRST_S
             await trio.sleep(pause_s)
             self.start()
 
@@ -208,7 +208,7 @@ def _opened(data_dir: Path) -> Iterator[tuple[Path, int]]:
 @contextmanager
 def _socket_path(directory: Path) -> Iterator[str]:
     path = str(directory / "valkey.sock")
-    if len(os.fsencode(path)) <= _SOCKET_PATH_MOST:
+    if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:
         yield path
         return
     # mkdtemp's directory is 0700, in /tmp whatever TMPDIR says: that one may be as long.

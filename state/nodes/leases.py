@@ -66,7 +66,7 @@ from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 from state.nodes import nodes
 from state.prepared import Prepared
-from state.record import BootStatus, ChargePoint, RunningTrace, read_record, read_running_trace
+from state.record import BootStatus, ChargePointRecord, RunningTrace, read_record, read_running_trace
 from state.replies import read_fields
 from state.store import Store
 
@@ -138,7 +138,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     previous_holder: str | None
     previous_node: str | None
     pending: tuple[str, ...]
-    record: ChargePoint
+    record: ChargePointRecord
     trace: RunningTrace | None = None
 
 

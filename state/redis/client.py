@@ -15,7 +15,7 @@ from state.redis.transport import connect
 from state.redis.url import Address
 
 _BACKOFF_FIRST_S = 0.05
-_BACKOFF_MOST_S = 2.0  # So that work resumes within 5 s of the server's return.
+_BACKOFF_MAX_S = 2.0  # So that work resumes within 5 s of the server's return.
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ class Lane:
                 self.trouble = error
                 self._changed()
                 await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311 # Jitter is no secret.
-                backoff = min(2 * backoff, _BACKOFF_MOST_S)
+                backoff = min(2 * backoff, _BACKOFF_MAX_S)
                 continue
             self.reconnects += 1
             self.trouble = None
@@ -112,11 +112,11 @@ class Lane:
                 self.trouble = StoreUnavailable(why)
                 self.pending.broken(why)
                 self._changed()
-            if monotonic() - since > _BACKOFF_MOST_S:
+            if monotonic() - since > _BACKOFF_MAX_S:
                 backoff = _BACKOFF_FIRST_S
             else:
                 await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311 # Jitter is no secret.
-                backoff = min(2 * backoff, _BACKOFF_MOST_S)
+                backoff = min(2 * backoff, _BACKOFF_MAX_S)
 
     async def _watch(self) -> None:
         """Be the only timer of all commands: look at the oldest one."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from state.charge_points import ChargePoint, configuration, connectors
+from state.charge_points import ChargePointRecord, configuration, connectors
 from state.charge_points.configuration import Configuration
 from state.charge_points.connectors import Connector
 from state.keys import ChargePointKeys
@@ -16,7 +16,7 @@ class View(NamedTuple):
     """Reads on demand: most commands need nothing but the record."""
 
     store: Store
-    record: ChargePoint
+    record: ChargePointRecord
 
     @property
     def tenant(self) -> str:

@@ -51,7 +51,7 @@ async def stream_trace(tenant: str, charge_point: str) -> Response:
     if request.method == "HEAD":
         return sse.response(b"")
     if held.viewers.count >= held.event_clients:
-        raise sse.too_many()
+        raise sse.too_many_clients()
     if of != trace.id:
         place = ""  # What was seen is of another trace.
     elif _is_settled(held.store, trace):
@@ -59,7 +59,7 @@ async def stream_trace(tenant: str, charge_point: str) -> Response:
         if not behind:
             return Response(b"", 204)  # Which tells a browser not to come again.
     reading = _Reading(held.store, tenant, charge_point, trace.id, place)
-    return sse.response(_blocks(reading, held.viewers, held.event_clients, sse.key_stands(held, tenant)))
+    return sse.response(_blocks(reading, held.viewers, held.event_clients, sse.watch_key(held, tenant)))
 
 
 class _Reading:

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from admin.cli import supervisor
-from admin.cli.stderr import never_blocking
+from admin.cli.stderr import drop_when_blocked
 from admin.cli.supervisor import Child, ChildFailed, Program
 
 READY = """
@@ -53,7 +53,7 @@ while True:
 
 
 def started(program: Program) -> Child:
-    return Child(program, never_blocking(sys.stderr))
+    return Child(program, drop_when_blocked(sys.stderr))
 
 
 def gone(pid: int) -> bool:
@@ -189,7 +189,7 @@ async def test_cancelling_stops_the_child_too(program: Write) -> None:
 async def test_a_reader_that_stands_still_does_not_stop_us(program: Write) -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "w") as stderr:
-        child = Child(program(CHATTY), never_blocking(stderr))
+        child = Child(program(CHATTY), drop_when_blocked(stderr))
         with trio.fail_after(15):
             async with trio.open_nursery() as nursery:
                 await nursery.start(child.keep_running)

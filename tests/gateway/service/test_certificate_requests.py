@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.service.certificate_requests import CHARACTERS_MOST, Refused, read
+from gateway.service.certificate_requests import CHARACTERS_MAX, RequestRefused, read
 from tests.gateway.service.making import Key, certificate, name, request
 
 GOOD = request()
@@ -87,7 +87,7 @@ def large_exponent() -> str:
         (pem(b"\x30\x84\xff\xff\xff\xff"), "no PKCS#10"),
         (pem(b"\x30\x80" * 1500), "no PKCS#10"),
         (certificate().pem, "no PKCS#10"),
-        (GOOD + "\n" * CHARACTERS_MOST, "at most 5500"),
+        (GOOD + "\n" * CHARACTERS_MAX, "at most 5500"),
         (request(rsa.generate_private_key(65537, 1024)), "1024 bits"),
         (of_ed25519(), "neither RSA nor EC"),
         (another_name(), "not signed with the key"),
@@ -95,17 +95,17 @@ def large_exponent() -> str:
     ],
 )
 def test_what_is_refused(csr: str, why: str) -> None:
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(RequestRefused, match=why):
         read(csr)
 
 
 def test_a_weak_curve_is_refused() -> None:
-    with pytest.raises(Refused, match=r"192 bits|no PKCS#10"):
+    with pytest.raises(RequestRefused, match=r"192 bits|no PKCS#10"):
         read(weak_curve())
 
 
 def test_a_key_that_would_take_long_is_refused_before_it_does() -> None:
-    with pytest.raises(Refused, match="exponent has more than 32 bits"):
+    with pytest.raises(RequestRefused, match="exponent has more than 32 bits"):
         read(large_exponent())
 
 
@@ -115,7 +115,7 @@ def test_a_damaged_request_is_read_or_refused(data: st.DataObject) -> None:
     for at in data.draw(st.lists(st.integers(0, len(der) - 1), min_size=1, max_size=4)):
         der[at] = data.draw(st.integers(0, 255))
     if bytes(der) != DER:
-        with suppress(Refused):
+        with suppress(RequestRefused):
             assert read(pem(bytes(der))).key == "EC secp256r1"
 
 

@@ -68,7 +68,7 @@ async def walk(store: Store, tenant: str, limit: int, **options: object) -> list
     found: list[tuple[str, bool]] = []
     cursor = None
     for _ in range(1000):
-        page: Page[tuple[charge_points.ChargePoint, leases.Holding | None]]
+        page: Page[tuple[charge_points.ChargePointRecord, leases.Holding | None]]
         page = await charge_points.list_(store, tenant, limit=limit, cursor=cursor, **options)  # type: ignore[arg-type]
         found += [(one.id, holding is not None and holding.online) for one, holding in page.items]
         if page.next is None:

@@ -14,7 +14,7 @@ from tests.state.lease_helpers import KEYS, claim, claimed, events
 NAME = ("acme", "CP-1")
 
 
-async def record(store: Store) -> charge_points.ChargePoint:
+async def record(store: Store) -> charge_points.ChargePointRecord:
     found = await charge_points.get(store, *NAME)
     assert found is not None
     return found
