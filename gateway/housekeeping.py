@@ -46,9 +46,9 @@ async def _every[*Args](seconds: float, turn: Callable[[*Args], Awaitable[None]]
         try:
             await turn(*args)
         except StateError as error:
-            log.warning("upkeep turn given up", turn=turn.__qualname__, why=str(error))
+            log.warning("housekeeping turn given up", turn=turn.__qualname__, why=str(error))
         except Exception:
-            log.exception("upkeep turn failed", turn=turn.__qualname__)
+            log.exception("housekeeping turn failed", turn=turn.__qualname__)
 
 
 class Liveness:

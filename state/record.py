@@ -14,7 +14,7 @@ REGISTRATION_INTERVAL_S = 60
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator decides. `strict`: no lenient repairs. `origin_allowed`: it sends an Origin.
+    """What an operator decides. `strict`: no repairs. `origin_allowed`: it sends an Origin.
 
     `registration` is the policy: what its next BootNotification is answered, with `registration_interval_s`
     while that is not Accepted; else with `heartbeat_interval_s` (None: as the gateway is configured).

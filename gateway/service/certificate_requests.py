@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway.service.certificates import name
 
 CHARACTERS_MAX = 6_000
-"""SignCertificate has 5,500; lenient reading lets a few more pass."""
+"""SignCertificate has 5,500; our repairs let a few more pass."""
 RSA_BITS = range(2048, 8192 + 1)
 EC_BITS_LEAST = 224
 _EXPONENT_BITS_MAX = 32

@@ -17,7 +17,7 @@ KEPT = 500
 """Keys of one charge point, those that wait for a reboot too; what it says of more is not kept."""
 NAME_LENGTH = 305
 VALUE_LENGTH = 755
-"""Characters; more is cut off. By specification 50 and 500; read leniently they may have 255 more."""
+"""Characters; more is cut off. By specification 50 and 500; with repairs they may have 255 more."""
 MASK = "***"
 
 _JOINTS = re.compile(r"[\W_]+")

@@ -1,11 +1,11 @@
 -- Take a queued command for a session, which may then send it.
 -- KEYS lease held events command pending overdue | ARGV epoch holder member id nonce moves
--- -> {'go', action, payload, left_ms, reply_to} | {'late'} | {'taken', status} | {'gone'} | {'newer'} | {'lost'}
+-- -> {'go', action, payload, left_ms} | {'late'} | {'taken', status} | {'gone'} | {'newer'} | {'lost'}
 -- The nonce that claimed it gets `go` again: a lost reply is safe to ask for again.
 local word = fence(lease, held, events, epoch, holder, member)
 if word ~= 'ok' then return {word} end
-local of, before, claimed_by, deadline_ms, action, payload, reply_to = unpack(redis.call('HMGET', command,
-  'of', 'status', 'nonce', 'deadline_ms', 'action', 'payload', 'reply_to'))
+local of, before, claimed_by, deadline_ms, action, payload = unpack(redis.call('HMGET', command,
+  'of', 'status', 'nonce', 'deadline_ms', 'action', 'payload'))
 if of ~= member then
   redis.call('LREM', pending, 0, id)
   redis.call('ZREM', overdue, id .. ' ' .. member)
@@ -20,4 +20,4 @@ if status then
   redis.call('HSET', command, 'status', status, 'nonce', nonce, 'epoch', epoch, 'sent_ms', now)
   emit_command(events, member, id, action, status)
 end
-return {'go', action, payload, left, reply_to}
+return {'go', action, payload, left}

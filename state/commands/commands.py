@@ -132,7 +132,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
         (*lease.head_args(), id_, nonce, _CLAIMING),
     )
     match reply:
-        case [b"go", action, payload, left_ms, _]:
+        case [b"go", action, payload, left_ms]:
             return Go(action.decode(), payload, left_ms)
         case [b"taken", status]:
             return Taken(status.decode())
@@ -144,7 +144,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
             return Late()
         case [word, *_]:
             require(word)
-    raise AssertionError(f"command_claim answered {reply[0]!r}")
+    raise AssertionError(f"commands/claim answered {reply[0]!r}")
 
 
 async def settle(
@@ -158,7 +158,7 @@ async def settle(
 ) -> Settled | Taken | Gone:
     """Record how a command ended, and wake whoever waits for it.
 
-    Not fenced: a result is a fact, from whichever session. What command_table.py does not allow is Taken.
+    Not fenced: a result is a fact, from whichever session. What table.py does not allow is Taken.
     Raises ValueError for `queued` and `sent`, StoreUnavailable.
     """
     if status not in _SETTLING:

@@ -1,4 +1,36 @@
-"""The one written table of a command's life. A Lua step gets its part as an argument and knows no other."""
+"""The life of a command: every status, and every move between two of them.
+
+An operator's request becomes a record in the partition of its charge point. The record is the truth: messages
+to a node's inbox only say that there is something to read. So a lost message costs a second, never a command.
+
+Waiting. A command is `queued` until the session of its charge point claims it, and `sent` from then on. It
+stands in `pending` (the order in which a session sends) and in `overdue` (the order in which deadlines pass)
+as long as it waits, and in neither afterwards. A charge point that is offline or whose queue is full gets
+none: the record begins, and ends, as `offline` or `busy`.
+
+Sent. A session claims a command right before it writes the call to its socket, with a nonce: the same claim
+again gets the same answer, so a lost reply does no harm. Nobody else can claim it. `sent` says that the
+charge point may have the call, not that it has it.
+
+Moves and who makes them.
+
+    from             to                how
+    queued           sent              claim: a session of this charge point that holds the lease
+    queued           expired           the session that came too late, or a gateway's sweep at the deadline
+    queued           offline           the one who submitted it, or waits for it, found no session to wake
+    sent             answered, error   the charge point answered with a CALLRESULT or a CALLERROR
+    sent             expired           the session claimed it, and saw the deadline pass before it wrote
+    sent             timeout           the deadline passed on the wire: the session, or a gateway's sweep
+    sent             unknown           the next session of the charge point: the one before ended with it
+    timeout, unknown answered, error   the answer came late; it is stored all the same
+
+No other move exists. A step is told the moves that its caller means, as a text made from this table, and does
+nothing (`taken`) if the status has moved on: two callers may race, and the first one wins. Ends are not
+fenced, because an answer is a fact, from whichever session it comes.
+
+RemoteStart, RemoteStop, Reset, Unlock and reservations are never repeated by us: after `unknown` an operator
+decides.
+"""
 
 from typing import Final, Literal
 
@@ -24,7 +56,7 @@ TABLE: Final[dict[Status, frozenset[Status]]] = {
 }
 
 WAITING: Final[frozenset[Status]] = frozenset({"queued", "sent"})
-"""These stand in `pending` and in `overdue`; every other is settled."""
+"""These stand in `pending` and in `overdue`; every other status is an end, though perhaps not the last."""
 
 OVERDUE: Final[dict[Status, Status]] = {"queued": "expired", "sent": "timeout"}
 """What the sweep makes of a command whose deadline has passed."""
