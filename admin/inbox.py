@@ -1,6 +1,7 @@
 """The admin process as a node with an inbox: an answer there wakes the request that waits for it.
 
-The inbox is only a wake-up: a request re-reads its record every second whatever it hears.
+The inbox is only a wake-up: a request re-reads its record after a second, and then at least every five,
+whatever it hears.
 """
 
 from collections.abc import Iterator

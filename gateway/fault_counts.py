@@ -28,7 +28,10 @@ class _Gathered:
 
 
 class FaultCounts:
-    """`note` is cheap and may be called from anywhere; `write` is for the clock, `write_soon` for an end."""
+    """`note` is cheap and may be called from anywhere.
+
+    Housekeeping calls `write` every 10 s; a session that ends, or a refused handshake, calls `write_soon`.
+    """
 
     def __init__(self, store: Store, background: Callable[..., None]) -> None:
         self._store = store

@@ -76,21 +76,23 @@ async def stream_events(tenant: str) -> Response:
     cursor = sse.resume(Cursor.parse)
     if request.method == "HEAD":
         return sse.response(b"")
-    held = services()
-    if held.feed.subscribers >= held.event_clients:
+    services_ = services()
+    if services_.feed.subscribers >= services_.event_clients:
         raise sse.too_many_clients()
     if cursor is None:
-        cursor = await events.now_cursor(held.store, tenant)
-    return sse.response(_stream(held, tenant, cursor, sse.watch_key(held, tenant)))
+        cursor = await events.now_cursor(services_.store, tenant)
+    return sse.response(_stream(services_, tenant, cursor, sse.watch_key(services_, tenant)))
 
 
 async def _stream(
-    held: Services, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]]
+    services_: Services, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
     """Never raises for what the store or the client does: the stream ends, and the client comes back."""
     try:
-        async with held.feed.subscribe(tenant, cursor) as subscription:
-            if held.feed.subscribers > held.event_clients:  # They came all at once, past the look before.
+        async with services_.feed.subscribe(tenant, cursor) as subscription:
+            if (
+                services_.feed.subscribers > services_.event_clients
+            ):  # They came all at once, past the look before.
                 yield sse.end(sse.TOO_MANY)
                 return
             async with aclosing(_blocks(subscription, key_stands)) as blocks:

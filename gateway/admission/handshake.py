@@ -1,8 +1,9 @@
 """From an HTTP upgrade request to a session: who it is, whether it may, and the lease, before the 101.
 
-path (400) -> too many attempts (429) -> store and node ready (503) -> tenant and token (401) -> charge point
-known (404) -> origin (403) -> repaired though strict (400) -> subprotocol (400) -> lease (429, 503) -> 101.
-From the fifth on we know who it is, and what was wrong is counted for it.
+path (400) -> too many attempts (429) -> store and node ready (503) -> tenant and token (401) ->
+charge point known (404) -> origin (403) -> repaired though strict (400) -> subprotocol (400) ->
+lease (404, 429, 503) -> 101.
+After the fifth we know who it is, and what is wrong from then on is counted for it.
 """
 
 from collections import Counter

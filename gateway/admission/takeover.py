@@ -1,7 +1,8 @@
 """A newer connection takes a charge point over: its predecessor is closed, on this node or on another one.
 
-The claim of the lease names the predecessor. Another node that has it gets a message (`evict`), and reports
-back when it is gone (`note_gone`). Only then are commands sent to the new connection.
+The claim of the lease names the predecessor. Another node that has it gets the message `Evict`, closes the
+session (`evict`) and answers `Evicted` (`note_gone`). Commands are sent to the new connection after that, or
+after 2 s.
 """
 
 from contextlib import suppress

@@ -136,7 +136,7 @@ class Calls:
         except ConnectionClosed:
             # Whether it arrived nobody knows: the next session finds it `sent` and calls it unknown.
             await trio.sleep_forever()
-        # The command is pending until its outcome is stored: read earlier, the list would hold it once more.
+        # The command is in `pending` until its outcome is stored: a list read earlier would offer it again.
         with trio.move_on_at(deadline):
             await stored.wait()
             return

@@ -1,5 +1,5 @@
 -- Record how a command ended, if its status may still move there.
--- KEYS command pending overdue events profile_doubts local_list charge_point lease
+-- KEYS command pending overdue events profile_doubts local_list record lease
 -- | ARGV member id moves watchers when response refusal kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
 -- WITH charging_profiles local_list deletion
@@ -23,7 +23,7 @@ if response ~= '' then redis.call('HSET', command, 'response', response) end
 if refusal ~= '' then redis.call('HSET', command, 'error', refusal) end
 redis.call('PEXPIRE', command, kept_ms)
 local watcher = value_of(action, watchers)
-if watcher == 'charging_profiles' and not deleted(charge_point, lease) then
+if watcher == 'charging_profiles' and not deleted(record, lease) then
   watch_profiles(profile_doubts, command, id, action, status)
 end
 if watcher == 'local_list' then watch_local_list(local_list, events, member, id, status) end

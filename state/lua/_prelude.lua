@@ -3,8 +3,8 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- Of each stream (one per partition and tenant): 10,000 events at least, of the last 6 hours at most; whichever is
--- less. Age is looked after once in 90 minutes, so that an event costs two calls; a silent stream dies whole.
+-- Each stream (one per partition and tenant) keeps its newest 10,000 events, as far as they are of the last 6 hours.
+-- Older ones go within 90 minutes more, so that an event costs two calls. A silent stream expires as a whole.
 local function emit(stream, member, kind, data)
   local EVENTS_KEPT, EVENTS_KEPT_MS = 10000, 21600000
   redis.call('XADD', stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'of', member, 'kind', kind, 'data', data)
@@ -17,7 +17,8 @@ end
 -- A holder is '<node>/<number>'.
 local NODE_OF_HOLDER = '^[^/]*'
 
--- Every step of a session asks first whether that may still write; KEYS and ARGV begin with what this takes.
+-- A step that takes lease, held and events asks first whether its session still holds the lease. A step that changes
+-- state obeys; a step that stores a fact only returns the word (state/nodes/leases.py).
 -- 'ok': this session holds the lease. 'newer': another does. 'lost': the store knows an older epoch or none.
 -- A holder reaped in error takes its lease back at once. One that released it does not: a step may still be on its way.
 local function fence(lease, held, events, epoch, holder, member)

@@ -1,8 +1,8 @@
 -- Remember an accepted remote start until its transaction begins; the oldest gives way.
--- KEYS remote_starts command charge_point lease | ARGV id expected limit lasts_ms -> {'expected' | 'known' | 'gone'}
+-- KEYS remote_starts command record lease | ARGV id expected limit lasts_ms -> {'expected' | 'known' | 'gone'}
 -- WITH deletion
 local SINCE_MS = '^%[(%d+),' -- `expected` is a JSON array that begins with it.
-if redis.call('EXISTS', command) == 0 or deleted(charge_point, lease) then return {'gone'} end
+if redis.call('EXISTS', command) == 0 or deleted(record, lease) then return {'gone'} end
 -- Once only: when it is told again, the transaction may have begun, or an earlier one may have been given up for it.
 if redis.call('HSETNX', command, 'expected', 1) == 0 then return {'known'} end
 if redis.call('HLEN', remote_starts) >= tonumber(limit) then

@@ -1,6 +1,6 @@
 -- Store a start with its answer under the proposed id, once for each fingerprint.
 -- KEYS lease held events record starts open transaction history transactions open_transactions reservations
--- | ARGV epoch holder member id fingerprint plausible connector pointer listed data reservation fields...
+-- | ARGV epoch holder member id fingerprint plausible connector pointer listed event reservation fields...
 -- -> {'started', fence, clock_fault, superseded} | {'seen', fence, id} | {'again', fence, id}
 -- WITH reservations transactions
 -- The id is proposed, as its key must be declared; 'again' says which one would be right.
@@ -26,7 +26,7 @@ if f == 'ok' then
   superseded = redis.call('HGET', open, connector) or ''
   redis.call('HSET', open, connector, pointer)
 end
-emit(events, member, 'transaction.started', data)
+emit(events, member, 'transaction.started', event)
 -- What names a reservation uses it, whatever we believe of it; an unknown one is noted: features/reservation_made.lua.
 if reservation ~= '' then
   local now, known = now_ms(), redis.call('HGET', reservations, reservation)
@@ -34,7 +34,7 @@ if reservation ~= '' then
   if r.state ~= 'used' and (known or redis.call('HLEN', reservations) < RESERVATIONS_KEPT) then
     r.state, r.ended_ms, r.transaction = 'used', now, id
     redis.call('HSET', reservations, reservation, write_reservation(r))
-    emit(events, member, 'reservation.used', data)
+    emit(events, member, 'reservation.used', event)
   end
 end
 return {'started', f, fault and '1' or '0', superseded}

@@ -1,6 +1,6 @@
 -- Store a stop with its answer, once: with its transaction, or as an orphan if there is none.
 -- KEYS lease held events starts open orphans transaction values stray open_transactions profiles
--- | ARGV epoch holder member id digest orphan data compact received_ms fields...
+-- | ARGV epoch holder member id digest orphan event compact received_ms fields...
 -- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter}
 -- | {'orphaned', fence} | {'orphan_replayed', fence, orphan}
 -- WITH charging_profiles transactions
@@ -15,7 +15,7 @@ if not connector then
   make_room(orphans)
   redis.call('HSET', orphans, digest, received_ms .. ' ' .. orphan)
   if compact ~= '' then keep_stray(stray, id, compact, received_ms) end
-  emit(events, member, 'transaction.orphan_stop', data)
+  emit(events, member, 'transaction.orphan_stop', event)
   return {'orphaned', f}
 end
 if answer then
@@ -25,9 +25,9 @@ end
 redis.call('HSET', transaction, unpack(fields))
 redis.call('HSET', starts, fingerprint, id .. STOPPED)
 redis.call('ZREM', open_transactions, listed)
--- Whoever says so: a pointer to a stopped transaction is never right.
+-- A stale session's stop clears the pointer too: a pointer to a stopped transaction is never right.
 local pointer = redis.call('HGET', open, connector) or ''
 if string.match(pointer, OPEN_ID) == id then redis.call('HDEL', open, connector) end
 if compact ~= '' then redis.call('HSETNX', values, compact, received_ms) end
-emit(events, member, 'transaction.stopped', data)
+emit(events, member, 'transaction.stopped', event)
 return {'stopped', f, connector, tag, fingerprint, redis.call('HGET', transaction, 'stop_answer'), meter}

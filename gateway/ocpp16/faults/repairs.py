@@ -1,4 +1,4 @@
-"""Which faults of real charge points are repaired in a payload, applied only where strict reading failed.
+"""Which faults of real charge points are repaired in a payload, applied only where the fast decoder failed.
 
 A good payload never gets here. `reading` reads a bad one again with the policy of this file and names each
 repair (table.Repair). Nothing is guessed: a repair either loses nothing (the text "1" for the number 1), or

@@ -1,7 +1,8 @@
 """THE table of charge points' faults: every name that may be counted, what it means, and where it shows.
 
-The metric `csms_faults`, the admin API and the README say these names; mypy finds a name that is not here.
-What becomes of each of the 51 known faults is the table in gateway/README.md.
+The metric `csms_faults`, the admin API and the README say these names. mypy finds a name that is not in
+`FaultName`; a test finds one without a meaning in `FAULTS`. gateway/README.md has what is known from the
+field, and which of these names each is counted under.
 """
 
 from typing import Final, Literal, NamedTuple
