@@ -90,9 +90,8 @@ async def _stream(
     """Never raises for what the store or the client does: the stream ends, and the client comes back."""
     try:
         async with services_.feed.subscribe(tenant, cursor) as subscription:
-            if (
-                services_.feed.subscribers > services_.event_clients
-            ):  # They came all at once, past the look before.
+            # They came all at once, past the look before.
+            if services_.feed.subscribers > services_.event_clients:
                 yield sse.end(sse.TOO_MANY)
                 return
             async with aclosing(_blocks(subscription, key_stands)) as blocks:
