@@ -28,19 +28,13 @@ def run(options: Options) -> int:
     the time is over and stops. An operator may stop or start one in the meantime; Ctrl-C ends the run and
     shows what there is so far. The exit code is 1 if anything failed, 2 if there was nothing to run.
     """
-    try:
-        fleet = options.fleet(silent=options.silent)
-    except BadOptions as bad:
-        return _refuse(str(bad))
+    fleet = options.fleet(silent=options.silent)
     came_to_its_end = trio.run(_run, fleet)
     report.show(fleet)
     if not came_to_its_end:
         return 130
     if options.output is not None:
-        try:
-            report.write(report.content(fleet), options.output)
-        except OSError as error:
-            return _refuse(f"--output {options.output}: {error.strerror}")
+        report.write(report.content(fleet), options.output)
     return 1 if fleet.failed else 0
 
 
@@ -59,15 +53,12 @@ def compare(
         How often each of the two is run, every second time the other way round: a machine changes with time.
     """
     if not options.silent or not options.commands_per_second:
-        return _refuse("compare needs --silent and --commands-per-second, or there is nothing to compare")
+        raise BadOptions("compare needs --silent and --commands-per-second, or there is nothing to compare")
     without, with_silent = Side("without"), Side("with silent ones")
     for number in range(rounds):
         pair = ((without, 0), (with_silent, options.silent))
         for side, silent in pair if number % 2 == 0 else pair[::-1]:
-            try:
-                fleet = options.fleet(silent=silent)
-            except BadOptions as bad:
-                return _refuse(str(bad))
+            fleet = options.fleet(silent=silent)
             came_to_its_end = trio.run(_run, fleet)
             if fleet.failed or not came_to_its_end:
                 report.show(fleet)
@@ -75,10 +66,7 @@ def compare(
             side.add(fleet)
     comparison.show(without, with_silent)
     if options.output is not None:
-        try:
-            report.write(comparison.content(without, with_silent), options.output)
-        except OSError as error:
-            return _refuse(f"--output {options.output}: {error.strerror}")
+        report.write(comparison.content(without, with_silent), options.output)
     return 0
 
 
@@ -100,10 +88,9 @@ async def _stop_at(signals: AsyncIterator[int], scope: trio.CancelScope) -> None
         scope.cancel()
 
 
-def _refuse(why: str) -> int:
-    sys.stderr.write(f"csms loadtest: {why}\n")
-    return 2
-
-
 if __name__ == "__main__":
-    sys.exit(app())
+    try:
+        sys.exit(app())
+    except BadOptions as bad:
+        sys.stderr.write(f"csms loadtest: {bad}\n")
+        sys.exit(2)

@@ -14,7 +14,7 @@ from loadtest.caller import Caller
 from loadtest.equipment import CONNECTOR, VOLTS
 from loadtest.latency import Latencies
 from loadtest.now import now_text
-from loadtest.responses import Responses
+from loadtest.responses import BOOT, Responses
 
 HEARTBEAT_S = 30.0
 
@@ -71,7 +71,7 @@ class SimulatedChargePoint:
         self._changed.set()
 
     async def _boot(self) -> None:
-        await self._caller.call(self.booting())
+        await self._caller.call(BOOT)
         for connector in (0, CONNECTOR):
             await self._caller.call(self.status(connector))
 
@@ -110,7 +110,7 @@ class SimulatedChargePoint:
                 id_tag=id_tag,
                 meter_stop=int(self._energy_wh),
                 timestamp=now_text(),
-                reason=self._reason(),
+                reason=self._stopping or "Local",
             )
         )
         self.transaction_id = None
@@ -159,9 +159,6 @@ class SimulatedChargePoint:
             ),
         )
 
-    def _reason(self) -> core.Reason:
-        return self._stopping or "Local"
-
     async def _become(self, status: core.ChargePointStatus | None) -> None:
         self._status = status
         await self._caller.call(self.status(CONNECTOR))
@@ -181,11 +178,6 @@ class SimulatedChargePoint:
         self._stopping = reason
         self._changed.set()
         return True
-
-    def booting(self) -> core.BootNotification:
-        return core.BootNotification(
-            charge_point_vendor="csms", charge_point_model="loadtest", firmware_version="1.0"
-        )
 
     def reading(self) -> core.MeterValues:
         return core.MeterValues(

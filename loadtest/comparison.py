@@ -47,23 +47,16 @@ def ratios(without: Side, with_silent: Side) -> list[Ratio]:
         ("commands to healthy charge points", without.commands, with_silent.commands),
     ):
         before, after = one.rows()[-1], other.rows()[-1]
-        found.append(Ratio(what, before, after, _over(after.mean, before.mean), _over(after.p99, before.p99)))
+        found.append(
+            Ratio(what, before, after, _divide(after.mean, before.mean), _divide(after.p99, before.p99))
+        )
     return found
 
 
 def content(without: Side, with_silent: Side) -> dict[str, Any]:
     return {
-        "ratios": [
-            {
-                "what": one.what,
-                "without": one.without._asdict(),
-                "with_silent": one.with_silent._asdict(),
-                "mean": one.mean,
-                "p99": one.p99,
-            }
-            for one in ratios(without, with_silent)
-        ],
-        "commands_to_silent": [row._asdict() for row in with_silent.silent.rows()],
+        "ratios": ratios(without, with_silent),
+        "commands_to_silent": with_silent.silent.rows(),
         "generator_late_p99_ms": {side.name: side.late_p99_s * 1000 for side in (without, with_silent)},
     }
 
@@ -96,5 +89,5 @@ def show(without: Side, with_silent: Side) -> None:
         )
 
 
-def _over(after: float, before: float) -> float:
+def _divide(after: float, before: float) -> float:
     return after / before if before else 0.0

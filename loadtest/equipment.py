@@ -6,7 +6,7 @@ from loadtest import certificates
 from loadtest.now import now_text
 
 CONNECTOR = 1
-VOLTS, MOST_AMPERES = 230.0, 32.0
+VOLTS, AMPERES_MAX = 230.0, 32.0
 LIST_MAX, PROFILES_MAX, CERTIFICATES_MAX = 100, 16, 8
 
 
@@ -99,7 +99,7 @@ class Profiles:
         if request.connector_id not in {0, CONNECTOR} or request.duration <= 0:
             return smart_charging.GetCompositeScheduleResult(status="Rejected")
         unit = request.charging_rate_unit or "A"
-        limit = MOST_AMPERES if unit == "A" else 3 * VOLTS * MOST_AMPERES
+        limit = AMPERES_MAX if unit == "A" else 3 * VOLTS * AMPERES_MAX
         period = ChargingSchedulePeriod(start_period=0, limit=limit)
         return smart_charging.GetCompositeScheduleResult(
             status="Accepted",

@@ -1,15 +1,16 @@
 """Many charge points at once, for a bounded time."""
 
-import gc
 import random
 import ssl
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 
 import msgspec
 import trio
 
+from gateway.service import collector
+from gateway.service.metrics import LoopLag
 from gateway.websocket.client import UpgradeRefused, connect
 from gateway.websocket.close_codes import Close, ConnectionClosed
 from gateway.websocket.connection import Connection
@@ -23,8 +24,6 @@ from loadtest.silent import SilentChargePoint
 LEAVE_S = 30.0
 WIND_DOWN_S = 2.0
 """Between the last command and the first charge point that leaves."""
-LAGS_KEPT = 10_000
-
 
 _FAILURES = (UpgradeRefused, CallFailed, ConnectionClosed, OSError, ssl.SSLError, trio.TooSlowError)
 
@@ -64,16 +63,13 @@ class Fleet:
         self._all_here = trio.Event()
         self._first_leaves = trio.Event()
         self._over = trio.Event()
-        self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
+        self._lag = LoopLag(every_s=0.05, kept=10_000)
 
     async def run(self) -> None:
         plan = self.plan
-        # A collection of a whole fleet would show as the central system's latency.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        collector.settle()  # A collection of a whole fleet would show as the central system's latency.
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_lag)
+            nursery.start_soon(self._lag.watch)
             async with trio.open_nursery() as silent:
                 async with trio.open_nursery() as fleet:
                     began = trio.current_time()
@@ -188,15 +184,8 @@ class Fleet:
 
     @property
     def late_p99_s(self) -> float:
-        lags = sorted(self._lags)
-        return lags[len(lags) * 99 // 100] if lags else 0.0
-
-    async def _watch_lag(self) -> None:
         """How late our own event loop is: what the generator adds to the latencies it shows."""
-        while True:
-            due = trio.current_time() + 0.05
-            await trio.sleep_until(due)
-            self._lags.append(trio.current_time() - due)
+        return self._lag.quantiles()["p99"]
 
 
 def _describe(error: BaseException) -> str:

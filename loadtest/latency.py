@@ -1,16 +1,17 @@
 """Seconds from the moment a call was due to its answer, by action."""
 
-from collections import Counter
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from functools import partial
 
+import msgspec
 from hdrh.histogram import HdrHistogram
 
 _LOWEST_US = 1
-_HIGHEST_US = 600_000_000
-_DIGITS = 3
+_new_histogram = partial(HdrHistogram, _LOWEST_US, 600_000_000, 3)
+"""Up to 600 s, to three digits."""
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True):
     """Milliseconds."""
 
     action: str
@@ -26,17 +27,11 @@ class Latencies:
     """Counted from the due time, so that a server which holds up its clients does not hide its own delay."""
 
     def __init__(self) -> None:
-        self.by_action: dict[str, HdrHistogram] = {}
+        self.by_action: defaultdict[str, HdrHistogram] = defaultdict(_new_histogram)
         self.errors_by_action: Counter[str] = Counter()
 
     def record(self, action: str, seconds: float) -> None:
-        self._histogram(action).record_value(max(_LOWEST_US, int(seconds * 1e6)))
-
-    def _histogram(self, action: str) -> HdrHistogram:
-        found = self.by_action.get(action)
-        if found is None:
-            found = self.by_action[action] = HdrHistogram(_LOWEST_US, _HIGHEST_US, _DIGITS)
-        return found
+        self.by_action[action].record_value(max(_LOWEST_US, int(seconds * 1e6)))
 
     def record_error(self, action: str) -> None:
         self.errors_by_action[action] += 1
@@ -44,7 +39,7 @@ class Latencies:
     def add(self, other: "Latencies") -> None:
         """Take another run's in."""
         for action, histogram in other.by_action.items():
-            self._histogram(action).add(histogram)
+            self.by_action[action].add(histogram)
         self.errors_by_action += other.errors_by_action
 
     @property
@@ -57,15 +52,11 @@ class Latencies:
 
     def rows(self) -> list[Row]:
         """One per action, and `all` last."""
-        total = HdrHistogram(_LOWEST_US, _HIGHEST_US, _DIGITS)
-        rows = []
-        for action in sorted(self.by_action.keys() | self.errors_by_action.keys()):
-            histogram = self.by_action.get(action)
-            if histogram is None:
-                rows.append(Row(action, 0, self.errors_by_action[action], 0, 0, 0, 0))
-                continue
+        total = _new_histogram()
+        for histogram in self.by_action.values():
             total.add(histogram)
-            rows.append(_row(action, histogram, self.errors_by_action[action]))
+        actions = sorted(self.by_action.keys() | self.errors_by_action.keys())
+        rows = [_row(action, self.by_action[action], self.errors_by_action[action]) for action in actions]
         return [*rows, _row("all", total, self.errors)]
 
 

@@ -12,9 +12,6 @@ from loadtest.commands import CommandTarget
 from loadtest.fleet import Fleet, Plan
 
 Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
-Count = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=18_000))]
-Silent = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=2_000))]
-Timeout = Annotated[float, Parameter(validator=validators.Number(gte=1, lte=600))]
 
 SETTLE_S = 2.0
 """What a run with commands lasts beyond the connecting, so that there are some."""
@@ -67,7 +64,7 @@ class Options:
     """
 
     url: str
-    charge_points: Count = 10
+    charge_points: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=18_000))] = 10
     duration: Positive = 60.0
     interval: Positive = 5.0
     connect_rate: Positive = 100.0
@@ -77,9 +74,9 @@ class Options:
     source_addresses: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=250))] = 0
     seed: int = 1
     output: Path | None = None
-    silent: Silent = 0
+    silent: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=2_000))] = 0
     commands_per_second: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=500))] = 0.0
-    command_timeout: Timeout = 10.0
+    command_timeout: Annotated[float, Parameter(validator=validators.Number(gte=1, lte=600))] = 10.0
     admin_url: str | None = None
     api_key_file: Path | None = None
 

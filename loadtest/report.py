@@ -13,6 +13,7 @@ from rich.table import Table
 from loadtest.commands import CommandLoad
 from loadtest.fleet import Fleet
 from loadtest.latency import Latencies
+from loadtest.options import BadOptions
 
 EVERY_S = 5.0
 EVERY_ON_A_TERMINAL_S = 1.0
@@ -65,7 +66,8 @@ def _show_table(console: Console, title: str, latencies: Latencies) -> None:
     for name in ("calls", "errors", "mean", "p50", "p99", "max"):
         table.add_column(name, justify="right")
     for row in latencies.rows():
-        table.add_row(row.action, str(row.calls), str(row.errors), *(f"{value:.2f}" for value in row[3:]))
+        times = (row.mean, row.p50, row.p99, row.maximum)
+        table.add_row(row.action, str(row.calls), str(row.errors), *(f"{value:.2f}" for value in times))
     console.print(table)
 
 
@@ -73,23 +75,22 @@ def content(fleet: Fleet) -> dict[str, Any]:
     """The same for a program."""
     found: dict[str, Any] = {
         "plan": msgspec.structs.replace(fleet.plan, url="hidden: it holds a token"),
-        "actions": _rows(fleet.latencies),
+        "actions": fleet.latencies.rows(),
         "failures": dict(fleet.failed),
         "generator_late_p99_ms": fleet.late_p99_s * 1000,
     }
     if fleet.commands is not None:
         found["commands"] = {
-            "healthy": _rows(fleet.commands.healthy),
-            "silent": _rows(fleet.commands.silent),
+            "healthy": fleet.commands.healthy.rows(),
+            "silent": fleet.commands.silent.rows(),
             "outcomes": {kind: dict(ends) for kind, ends in fleet.commands.outcomes.items()},
         }
     return found
 
 
-def _rows(latencies: Latencies) -> list[dict[str, Any]]:
-    return [row._asdict() for row in latencies.rows()]
-
-
 def write(content: dict[str, Any], path: Path) -> None:
-    """As JSON. Raises OSError."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(content)))
+    """As JSON. Raises BadOptions."""
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(content)))
+    except OSError as error:
+        raise BadOptions(f"--output {path}: {error.strerror}") from None

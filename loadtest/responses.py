@@ -24,6 +24,9 @@ from loadtest.now import now_ms
 
 LATER_MAX = 32
 VENDOR = "csms"
+BOOT = core.BootNotification(
+    charge_point_vendor=VENDOR, charge_point_model="loadtest", firmware_version="1.0"
+)
 
 
 class Day(Protocol):
@@ -34,13 +37,9 @@ class Day(Protocol):
 
     def start(self, id_tag: str) -> bool:
         """Begin to charge. False: it does already."""
-        ...
 
     def stop(self, reason: core.Reason) -> bool:
         """Stop charging. False: it does not charge."""
-        ...
-
-    def booting(self) -> core.BootNotification: ...
 
     def reading(self) -> core.MeterValues: ...
 
@@ -242,7 +241,7 @@ class Responses:
     def _messages_for(self, action: str, connector: int | None) -> tuple[Message, ...]:
         match action:
             case "BootNotification":
-                return (self.day.booting(),)
+                return (BOOT,)
             case "MeterValues":
                 return (self.day.reading(),)
             case "SignChargePointCertificate":

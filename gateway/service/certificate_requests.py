@@ -12,12 +12,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.service.certificates import name
+from gateway.service.certificates import spell_name
 
 CHARACTERS_MAX = 6_000
 """SignCertificate has 5,500; our repairs let a few more pass."""
 RSA_BITS = range(2048, 8192 + 1)
-EC_BITS_LEAST = 224
+EC_BITS_MIN = 224
 _EXPONENT_BITS_MAX = 32
 
 
@@ -40,9 +40,9 @@ def read(csr: str) -> CertificateRequest:
     try:
         request = x509.load_pem_x509_csr(csr.encode())
         public = request.public_key()
-        key = _strong(public)
-        with warnings.catch_warnings(action="ignore"):  # Of odd names.
-            subject = name(request.subject)
+        key = _judge_key(public)
+        with warnings.catch_warnings(action="ignore"):  # Of strange names.
+            subject = spell_name(request.subject)
         own = request.is_signature_valid
         der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except RequestRefused:
@@ -54,7 +54,7 @@ def read(csr: str) -> CertificateRequest:
     return CertificateRequest(subject, key, der)
 
 
-def _strong(public: object) -> str:
+def _judge_key(public: object) -> str:
     match public:
         case rsa.RSAPublicKey():
             if public.key_size not in RSA_BITS:
@@ -63,7 +63,7 @@ def _strong(public: object) -> str:
                 raise RequestRefused("The RSA key's public exponent has more than 32 bits; 65537 is usual.")
             return f"RSA {public.key_size}"
         case ec.EllipticCurvePublicKey():
-            if public.key_size < EC_BITS_LEAST:
+            if public.key_size < EC_BITS_MIN:
                 raise RequestRefused(
                     f"An EC key of {public.key_size} bits is too weak; at least 224 are needed."
                 )

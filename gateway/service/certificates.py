@@ -52,20 +52,20 @@ class Certificate(msgspec.Struct, frozen=True):
 def read_all(pem: str) -> list[Certificate]:
     """At least one. Raises Unreadable."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # Of odd names and serial numbers.
+        with warnings.catch_warnings(action="ignore"):  # Of strange names and serial numbers.
             return [_read(one) for one in x509.load_pem_x509_certificates(pem.encode())]
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Unreadable(f"It is no certificate in PEM ({_reason(error)}).") from None
 
 
-def name(of: x509.Name) -> str:
-    return of.rfc4514_string()[:_NAME_MAX]
+def spell_name(name: x509.Name) -> str:
+    return name.rfc4514_string()[:_NAME_MAX]
 
 
 def _read(certificate: x509.Certificate) -> Certificate:
-    self_signed = _signed_itself(certificate)
+    self_signed = _is_self_signed(certificate)
     return Certificate(
-        subject=name(certificate.subject),
+        subject=spell_name(certificate.subject),
         not_before_ms=_ms(certificate.not_valid_before_utc),
         not_after_ms=_ms(certificate.not_valid_after_utc),
         self_signed=self_signed,
@@ -75,7 +75,7 @@ def _read(certificate: x509.Certificate) -> Certificate:
     )
 
 
-def _signed_itself(certificate: x509.Certificate) -> bool:
+def _is_self_signed(certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(certificate)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):

@@ -1,9 +1,9 @@
 """A process's configuration: one frozen Struct, from a TOML file and then `CSMS__SECTION__KEY` variables."""
 
-import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import FieldInfo, fields
 
 from gateway.service.secrets import names_secret
-from gateway.service.settings import element_of, is_text, readable, struct_of
+from gateway.service.settings import element_of, explain, is_text, section_of, struct_of
 
 PREFIX = "CSMS__"
 # Set by whoever starts a process of ours (the ready protocol of `csms up`), not by whoever configures it.
@@ -40,14 +40,14 @@ def load[T: msgspec.Struct](
     """
     source = str(path) if path else "configuration"
     tree = _read_toml(path) if path else {}
-    _refuse_unknown(kind, tree, (), lambda name: f"{source}: unknown key {'.'.join(name)}{_near(kind, name)}")
+    if unknown := next(_find_unknown(kind, tree), None):
+        raise ConfigError(f"{source}: unknown key {'.'.join(unknown)}{_suggest(kind, unknown, '.'.join)}")
     _refuse_secrets(tree, source, ())
     for variable in sorted(environ):
         if variable.startswith(prefix) and variable.removeprefix(prefix) not in _NOT_SETTINGS:
             _lay_over(kind, tree, variable, environ[variable], prefix)
     _read_files(kind, tree, ())
-    missing = list(_missing(kind, tree, ()))
-    if missing:
+    if missing := list(_find_missing(kind, tree, ())):
         names = " and ".join(".".join(name) for name in missing)
         keys = " and ".join(_key_in_file(name) for name in missing)
         variables = " and ".join(_variable(name, prefix) for name in missing)
@@ -55,7 +55,7 @@ def load[T: msgspec.Struct](
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {readable(error)}") from None
+        raise ConfigError(f"{source}: {explain(error)}") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -76,21 +76,16 @@ def _settings(kind: Struct) -> dict[str, tuple[FieldInfo, bool]]:
     return files | {name: (field, False) for name, field in named.items()}
 
 
-def _refuse_unknown(kind: Struct, tree: Any, above: Name, complain: Any) -> None:
+def _find_unknown(kind: Struct, tree: Any, above: Name = ()) -> Iterator[Name]:
     if not isinstance(tree, dict):
         return  # The wrong type is for the conversion to say.
     settings = _settings(kind)
     for key, value in tree.items():
         if key not in settings:
-            raise ConfigError(complain((*above, key)))
-        field, _ = settings[key]
-        inner = struct_of(field.type)
-        if inner is not None:
-            _refuse_unknown(inner, value, (*above, key), complain)
-        inner = struct_of(element_of(field.type))
-        if inner is not None and isinstance(value, list):
-            for item in value:
-                _refuse_unknown(inner, item, (*above, key), complain)
+            yield (*above, key)
+        elif (inner := section_of(settings[key][0].type)) is not None:
+            for part in value if isinstance(value, list) else [value]:
+                yield from _find_unknown(inner, part, (*above, key))
 
 
 def _refuse_secrets(tree: Any, source: str, above: Name) -> None:
@@ -118,7 +113,8 @@ def _lay_over(kind: Struct, tree: dict[str, Any], variable: str, text: str, pref
             raise ConfigError(f"{part} is a section of settings, not one value")
     field, names_file = _settings(inner).get(key, (None, False)) if inner else (None, False)
     if field is None or struct_of(field.type):
-        raise ConfigError(f"unknown variable {variable}{_near_variable(kind, name, prefix)}")
+        hint = _suggest(kind, name, lambda near: _variable(near, prefix))
+        raise ConfigError(f"unknown variable {variable}{hint}")
     section[key] = text if names_file else _from_text(variable, text, field.type)
     if is_text(field.type):
         section.pop(field.encode_name if names_file else f"{key}_file", None)
@@ -134,7 +130,7 @@ def _from_text(variable: str, text: str, kind: Any) -> Any:
             )
         return msgspec.to_builtins(msgspec.convert(value, kind, strict=False))
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{variable}: {readable(error)}") from None
+        raise ConfigError(f"{variable}: {explain(error)}") from None
     except msgspec.DecodeError:
         raise ConfigError(f"{variable}: not valid JSON") from None
 
@@ -176,14 +172,14 @@ def read_secret(setting: str, path: Path) -> bytes:
     return content
 
 
-def _missing(kind: Struct, tree: Any, above: Name) -> Iterator[Name]:
+def _find_missing(kind: Struct, tree: Any, above: Name) -> Iterator[Name]:
     if not isinstance(tree, dict):
         return
     for field in fields(kind):
         name = (*above, field.encode_name)
         inner = struct_of(field.type)
         if inner is not None and (field.required or field.encode_name in tree):
-            yield from _missing(inner, tree.get(field.encode_name, {}), name)
+            yield from _find_missing(inner, tree.get(field.encode_name, {}), name)
         elif field.required and field.encode_name not in tree:
             yield name
 
@@ -197,31 +193,22 @@ def _is_secret(setting: str) -> bool:
     return names_secret(setting) and not setting.endswith("_file")
 
 
-def _names(kind: Struct, above: Name = ()) -> Iterator[Name]:
+def _list_names(kind: Struct, above: Name = ()) -> Iterator[Name]:
     for field in fields(kind):
         name = (*above, field.encode_name)
-        inner = struct_of(field.type) or struct_of(element_of(field.type))
         yield name
-        if inner is not None:
-            yield from _names(inner, name)
+        if (inner := section_of(field.type)) is not None:
+            yield from _list_names(inner, name)
 
 
-def _near(kind: Struct, wrong: Name) -> str:
-    """Suggest the right spelling, or the right section, of a key that does not exist."""
-    known = {".".join(name): name for name in _names(kind)}
-    close = difflib.get_close_matches(".".join(wrong), known, 1, 0.8)
-    if not close:
-        by_last = {name[-1]: dotted for dotted, name in known.items()}
-        close = [by_last[last] for last in difflib.get_close_matches(wrong[-1], by_last, 1, 0.75)]
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _near_variable(kind: Struct, wrong: Name, prefix: str) -> str:
-    close = _near(kind, wrong)
-    if not close:
-        return ""
-    name = close.removeprefix("; did you mean ").removesuffix("?")
-    return f"; did you mean {_variable(tuple(name.split('.')), prefix)}?"
+def _suggest(kind: Struct, wrong: Name, spell: Callable[[Name], str]) -> str:
+    """Suggest the right spelling, or the right section, of a setting that does not exist."""
+    known = {".".join(name): name for name in _list_names(kind)}
+    by_last = {name[-1]: name for name in known.values()}
+    for text, names, cutoff in ((".".join(wrong), known, 0.8), (wrong[-1], by_last, 0.75)):
+        if near := get_close_matches(text, names, 1, cutoff):
+            return f"; did you mean {spell(names[near[0]])}?"
+    return ""
 
 
 def _variable(name: Name, prefix: str) -> str:

@@ -7,6 +7,7 @@ it resembles it.
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -45,18 +46,16 @@ class _Member(NamedTuple):
     end: int
 
 
+@dataclass(slots=True)
 class _Open:
     """An object or array whose end has not come yet."""
 
-    __slots__ = ("expects_value", "is_object", "literal", "members", "name", "start")
-
-    def __init__(self, *, is_object: bool) -> None:
-        self.is_object = is_object
-        self.members: list[_Member] = []
-        self.literal = ""
-        self.name = ""
-        self.expects_value = False
-        self.start: int | None = None
+    is_object: bool
+    members: list[_Member] = field(default_factory=list)
+    literal: str = ""
+    name: str = ""
+    expects_value: bool = False
+    start: int | None = None
 
     def end_member(self, end: int) -> None:
         if self.start is not None:
@@ -80,7 +79,7 @@ class FrameMasker:
         if not self._may_hold_secrets(text):
             return text
         masked = self._mask(text, _NESTED_MAX)
-        return masked if _is_json(frame) else self._without_seen(self._without_credentials(masked))
+        return masked if _is_json(frame) else self._hide_seen(self._hide_credentials(masked))
 
     def mask_json(self, written: msgspec.Raw) -> msgspec.Raw:
         """Return a JSON value without credentials; null if it cannot be looked through."""
@@ -91,17 +90,17 @@ class FrameMasker:
         lower = text.lower()
         return any(hint in lower for hint in HINTS) or any(secret in text for secret in self._seen)
 
-    def _without_credentials(self, text: str) -> str:
+    def _hide_credentials(self, text: str) -> str:
         text = mask_credentials(text)
         return mask_location(text) if self._locations else text
 
     def _mask(self, text: str, depth: int) -> str:
         tokens = list(_TOKEN.finditer(text))
         changes: list[tuple[int, int, str]] = []
-        for start, end in _secret_values(text, tokens):
+        for start, end in _find_secrets(text, tokens):
             if end - start <= _REMEMBERED_LENGTH_MAX:
-                self._remember(_content(text[start:end]))
-            changes.append((start, end, _quoted(text[start])))
+                self._remember(_unquote(text[start:end]))
+            changes.append((start, end, _quote(text[start])))
         changes.extend(
             (token.start(), token.end(), masked)
             for token in tokens
@@ -117,28 +116,28 @@ class FrameMasker:
 
     def _mask_literal(self, literal: str, depth: int) -> str:
         """A string's own text: URLs, headers, and JSON within it. Empty if nothing is to be hidden."""
-        content = _content(literal)
+        content = _unquote(literal)
         if len(content) < _REMEMBERED_LENGTH_MIN or not self._may_hold_secrets(content):
             return ""
-        masked = self._without_seen(self._without_credentials(content))
+        masked = self._hide_seen(self._hide_credentials(content))
         if "{" in masked:
             # What we cannot look through we do not show.
             masked = self._mask(masked, depth - 1) if depth else MASK
         if masked == content:
             return ""
-        return json.dumps(masked) if literal[0] == '"' else _quoted("'", masked)
+        return json.dumps(masked) if literal[0] == '"' else _quote("'", masked)
 
     def _remember(self, secret: str) -> None:
         if len(secret) >= _REMEMBERED_LENGTH_MIN and secret not in self._seen:
             self._seen = [*self._seen[-_REMEMBERED_MAX + 1 :], secret]
 
-    def _without_seen(self, text: str) -> str:
+    def _hide_seen(self, text: str) -> str:
         for secret in self._seen:
             text = text.replace(secret, MASK)
         return text
 
 
-def _secret_values(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:
+def _find_secrets(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:
     """Where values stand that must not be shown. What is still open at the end counts as closed there."""
     stack: list[_Open] = []
     end = 0
@@ -150,22 +149,22 @@ def _secret_values(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int
             case "{" | "[":
                 stack.append(_Open(is_object=sign == "{"))
             case "}" | "]" if top is not None:
-                yield from _of_object(text, stack.pop(), end)
+                yield from _find_in_object(text, stack.pop(), end)
             case "," if top is not None:
                 top.end_member(end)
             case ":" if top is not None and top.is_object and top.start is None:
-                top.name, top.expects_value = _content(top.literal), True
+                top.name, top.expects_value = _unquote(top.literal), True
             case _ if top is not None and top.start is None:
                 top.literal = sign[:_LITERAL_MAX]
         end = token.end()
     for unclosed in reversed(stack):
-        yield from _of_object(text, unclosed, end)
+        yield from _find_in_object(text, unclosed, end)
 
 
-def _of_object(text: str, found: _Open, end: int) -> Iterator[tuple[int, int]]:
+def _find_in_object(text: str, found: _Open, end: int) -> Iterator[tuple[int, int]]:
     found.end_member(end)
     named_secret = any(
-        bare_name(member.name) in _NAMING and names_secret(_content(_beginning(text, member)))
+        bare_name(member.name) in _NAMING and names_secret(_unquote(_beginning(text, member)))
         for member in found.members
     )
     for member in found.members:
@@ -177,7 +176,7 @@ def _beginning(text: str, member: _Member) -> str:
     return text[member.start : min(member.end, member.start + _LITERAL_MAX)]
 
 
-def _content(literal: str) -> str:
+def _unquote(literal: str) -> str:
     """A literal without its quotes and escapes, be they right or wrong."""
     if literal[:1] in {'"', "'"}:
         literal = literal[1:-1] if len(literal) > 1 and literal[-1] == literal[0] else literal[1:]
@@ -187,7 +186,7 @@ def _content(literal: str) -> str:
     return _PAIR.sub(lambda m: m[0].encode("utf-16", "surrogatepass").decode("utf-16"), content)
 
 
-def _quoted(like: str, content: str = MASK) -> str:
+def _quote(like: str, content: str = MASK) -> str:
     quote = "'" if like == "'" else '"'
     return f"{quote}{content}{quote}"
 

@@ -36,13 +36,13 @@ async def serve_health(
         # Without its number, which would stand before the words.
         raise OSError(f"cannot listen for probes on {host}:{port}: {reason}{hint}") from None
     room = trio.Semaphore(_CONNECTIONS_MAX)
-    handler = partial(_serve_one, room=room, ready=ready, registry=registry)
+    handler = partial(_serve_probe, room=room, ready=ready, registry=registry)
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, handler, listeners)
         task_status.started(listeners[0].socket.getsockname()[1])
 
 
-async def _serve_one(
+async def _serve_probe(
     stream: trio.SocketStream,
     *,
     room: trio.Semaphore,

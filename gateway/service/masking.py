@@ -73,20 +73,20 @@ _LOCATION = re.compile(
 
 def mask_location(text: str) -> str:
     """Return URLs without `user:password@` and without a query: many a link is signed by that."""
-    return _LOCATION.sub(_masked_location, text)
+    return _LOCATION.sub(_mask_match, text)
 
 
-def _masked_location(found: re.Match[str]) -> str:
+def _mask_match(found: re.Match[str]) -> str:
     userinfo = f"{MASK}@" if found["userinfo"] else ""
     query = f"?{MASK}" if found["query"] else ""
     return f"://{userinfo}{found['rest']}{query}"
 
 
-def mask_text(text: str, most: int = _TEXT_MAX) -> str:
-    """Return the text without credentials, and without what stands behind the first `most` characters."""
-    cut = len(text) - most
+def mask_text(text: str, limit: int = _TEXT_MAX) -> str:
+    """Return the text without credentials, and without what stands behind the first `limit` characters."""
+    cut = len(text) - limit
     if cut > 0:
-        text = text[:most]
+        text = text[:limit]
     for pattern, replacement in _OF_SETTINGS:
         text = pattern.sub(replacement, text)
     text = mask_credentials(text)
@@ -109,11 +109,11 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
         if isinstance(value, str) and name in ("exception", "stack"):
             event[name] = mask_text(value, _TRACEBACK_MAX)
         else:
-            event[name] = _masked(name, value, 0)
+            event[name] = _mask_value(name, value, 0)
     return event
 
 
-def _masked(name: str, value: Any, depth: int) -> Any:
+def _mask_value(name: str, value: Any, depth: int) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if ends_with_secret(name) or name.lower().endswith("authorization"):
@@ -126,14 +126,14 @@ def _masked(name: str, value: Any, depth: int) -> Any:
         return {
             mask_text(str(key)): MASK
             if secret_entry and key == "value"
-            else _masked(str(key), part, depth + 1)
+            else _mask_value(str(key), part, depth + 1)
             for key, part in items
         }
     if isinstance(value, (list, tuple, set, frozenset)) and depth < _DEPTH_MAX:
         # A pair such as (b"authorization", b"Basic ...") is a header.
         parts = list(value)[:_ITEMS_MAX]
         first = _text(parts[0]) if len(parts) == 2 else ""
-        return [_masked(first if i else "", part, depth + 1) for i, part in enumerate(parts)]
+        return [_mask_value(first if i else "", part, depth + 1) for i, part in enumerate(parts)]
     return mask_text(_text(value))
 
 

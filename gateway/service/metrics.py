@@ -1,5 +1,6 @@
 """Metrics: plain counters, read only when they are asked for; and the event loop's lag."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
@@ -7,9 +8,6 @@ import trio
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
-
-_LAG_EVERY_S = 0.1
-_LAG_KEPT = 600  # One minute.
 
 
 class Reading(NamedTuple):
@@ -59,27 +57,29 @@ def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry
 class LoopLag:
     """How late the event loop runs what is due: above a few milliseconds, charge points wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every_s: float = 0.1, kept: int = 600) -> None:
         self.beats = 0
-        self._recent: list[float] = []
+        self._every_s = every_s
+        self._recent: deque[float] = deque(maxlen=kept)
 
     async def watch(self) -> None:
         """Measure until cancelled."""
         while True:
-            due = trio.current_time() + _LAG_EVERY_S
+            due = trio.current_time() + self._every_s
             await trio.sleep_until(due)
-            if len(self._recent) >= _LAG_KEPT:
-                del self._recent[0]
             self._recent.append(trio.current_time() - due)
             self.beats += 1
 
-    def readings(self) -> Iterator[Reading]:
-        """Yield seconds of lag over the last minute."""
+    def quantiles(self) -> dict[str, float]:
+        """Return seconds of lag by quantile, over the last minute by default."""
         recent = sorted(self._recent) or [0.0]
+        return {"p50": recent[len(recent) // 2], "p99": recent[len(recent) * 99 // 100], "max": recent[-1]}
+
+    def readings(self) -> Iterator[Reading]:
         yield Reading(
             "csms_event_loop_lag_seconds",
             "How late the event loop ran a timer, over the last minute.",
-            {"p50": recent[len(recent) // 2], "p99": recent[len(recent) * 99 // 100], "max": recent[-1]},
+            self.quantiles(),
             "gauge",
             "quantile",
         )

@@ -1,4 +1,4 @@
-"""What a setting's annotation says: a section, a list, a text; and msgspec's complaint in plain words."""
+"""What a setting's annotation says: a section, a list, a text; and msgspec's errors in plain words."""
 
 import re
 from types import UnionType
@@ -15,7 +15,7 @@ _NAMES = {
     "object": "a section",
     "str": "a text",
 }
-_COMPLAINT = re.compile(r"^Expected `([^`]*)`(.*?), got `([^`]*)`(.*)$")
+_EXPECTED = re.compile(r"^Expected `([^`]*)`(.*?), got `([^`]*)`(.*)$")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
@@ -41,18 +41,22 @@ def element_of(kind: Any) -> Any | None:
     return None
 
 
+def section_of(kind: Any) -> type[msgspec.Struct] | None:
+    """Return the Struct of a section, or of each section in a list."""
+    return struct_of(kind) or struct_of(element_of(kind))
+
+
 def is_text(kind: Any) -> bool:
     return any(member is str or _members(member)[0] is str for member in _members(kind))
 
 
-def readable(error: msgspec.ValidationError) -> str:
-    """Msgspec's complaint as `section.key: expected a whole number, got a text`."""
+def explain(error: msgspec.ValidationError) -> str:
+    """Msgspec's error as `section.key: expected a whole number, got a text`."""
     text = str(error)
     place = _PLACE.search(text)
     text = _PLACE.sub("", text)
-    complaint = _COMPLAINT.match(text)
-    if complaint:
-        expected, bounds, got, rest = complaint.groups()
+    if found := _EXPECTED.match(text):
+        expected, bounds, got, rest = found.groups()
         wanted = " or ".join(_NAMES.get(name, name) for name in expected.split(" | "))
         text = f"expected {wanted}{bounds}, got {_NAMES.get(got, got)}{rest}"
     else:

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ def test_percentiles_are_those_of_the_recorded_seconds(seconds: list[float]) -> 
     row, total = latencies.rows()
     ordered = sorted(seconds)
     assert (row.action, total.action) == ("Heartbeat", "all")
-    assert row[1:] == total[1:]
+    assert msgspec.structs.replace(row, action="all") == total
     assert row.calls == len(seconds)
     assert row.mean == pytest.approx(sum(seconds) / len(seconds) * 1000, rel=0.002, abs=0.002)
     assert row.p50 == pytest.approx(ordered[(len(ordered) + 1) // 2 - 1] * 1000, rel=0.002, abs=0.002)

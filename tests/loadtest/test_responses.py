@@ -44,9 +44,6 @@ class Idle:
         charged, self.transaction_id = self.transaction_id is not None, None
         return charged
 
-    def booting(self) -> core.BootNotification:
-        return core.BootNotification(charge_point_vendor="v", charge_point_model="m")
-
     def reading(self) -> core.MeterValues:
         value = MeterValue(timestamp=TIME, sampled_value=(SampledValue(value="1"),))
         return core.MeterValues(connector_id=1, meter_value=(value,))
