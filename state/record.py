@@ -65,28 +65,17 @@ def settings_fields(settings: Settings) -> list[str | int]:
     ]
 
 
-def read_record(
+def read_charge_point(
     tenant: str, charge_point: str, reply: Mapping[bytes, bytes] | list[bytes]
 ) -> ChargePointRecord | None:
     """None if it is not registered: facts of a deleted charge point may leave a field or two."""
-    found = read_fields(reply)
+    # An empty field is as one that was never written.
+    found = {name: text for name, text in read_fields(reply).items() if text}
     if "registered_ms" not in found:
         return None
-    return ChargePointRecord(
-        tenant=tenant,
-        id=charge_point,
-        registered_ms=int(found["registered_ms"]),
-        auto_registered=found.get("auto_registered") == "1",
-        description=found.get("description", ""),
-        strict=found.get("strict") == "1",
-        origin_allowed=found.get("origin_allowed") == "1",
-        registration=read_status(found.get("registration")) or "Accepted",
-        registration_interval_s=int(found.get("registration_interval_s", REGISTRATION_INTERVAL_S)),
-        heartbeat_interval_s=int(found.get("heartbeat_interval_s") or 0) or None,
-        boot=msgspec.json.decode(found["boot"], type=dict[str, object]) if "boot" in found else None,
-        booted_ms=int(found["booted_ms"]) if "booted_ms" in found else None,
-        boot_status=read_status(found.get("boot_status")),
-    )
+    boot = msgspec.json.decode(found.get("boot", "null"))
+    known = {"tenant": tenant, "id": charge_point, "boot": boot}
+    return msgspec.convert({**found, **known}, ChargePointRecord, strict=False)
 
 
 def read_running_trace(stored: str | None) -> RunningTrace | None:
@@ -95,10 +84,3 @@ def read_running_trace(stored: str | None) -> RunningTrace | None:
         return None
     id_, _, until_ms = stored.partition(" ")
     return RunningTrace(id_, int(until_ms))
-
-
-def read_status(stored: str | bytes | None) -> BootStatus | None:
-    """Read a status as it is stored. Raises msgspec.ValidationError for any other word."""
-    text = stored.decode() if isinstance(stored, bytes) else stored
-    status: BootStatus | None = msgspec.convert(text, BootStatus | None)
-    return status

@@ -13,8 +13,7 @@ from state.record import (
     BootStatus,
     ChargePointRecord,
     Settings,
-    read_record,
-    read_status,
+    read_charge_point,
     settings_fields,
 )
 from state.store import Store
@@ -53,7 +52,7 @@ async def put(store: Store, tenant: str, charge_point: str, settings: Settings) 
 
 async def get(store: Store, tenant: str, charge_point: str) -> ChargePointRecord | None:
     reply = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).record)
-    return read_record(tenant, charge_point, reply)
+    return read_charge_point(tenant, charge_point, reply)
 
 
 async def accept(store: Store, tenant: str, charge_point: str) -> bool:
@@ -78,7 +77,8 @@ async def boot(store: Store, lease: Lease, payload: bytes) -> Booted:
     )
     require(word)
     status, registration_interval, heartbeat_interval = rest
-    if (registration := read_status(status) or "Accepted") == "Accepted":
+    registration: BootStatus = msgspec.convert(status.decode(), BootStatus)
+    if registration == "Accepted":
         return Booted(registration, int(heartbeat_interval or 0) or None)
     return Booted(registration, int(registration_interval or REGISTRATION_INTERVAL_S))
 
@@ -158,5 +158,5 @@ async def _load(
     keys = [ChargePointKeys(tenant, name) for name in names]
     records = await store.pipeline([("HGETALL", one.record) for one in keys])
     held = await list_holdings(store, keys)
-    found = (read_record(tenant, name, record) for name, record in zip(names, records, strict=True))
+    found = (read_charge_point(tenant, name, record) for name, record in zip(names, records, strict=True))
     return [(one, holding) for one, holding in zip(found, held, strict=True) if one is not None]

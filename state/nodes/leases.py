@@ -66,7 +66,7 @@ from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 from state.nodes import nodes
 from state.prepared import Prepared
-from state.record import BootStatus, ChargePointRecord, RunningTrace, read_record, read_running_trace
+from state.record import BootStatus, ChargePointRecord, RunningTrace, read_charge_point, read_running_trace
 from state.replies import read_fields
 from state.store import Store
 
@@ -299,7 +299,7 @@ async def list_holdings(store: Store, charge_points: Iterable[ChargePointKeys]) 
 
 def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed:
     epoch, claimed_ms, previous, pending, reply = rest
-    record = read_record(keys.tenant, keys.id, reply)
+    record = read_charge_point(keys.tenant, keys.id, reply)
     if record is None:
         raise AssertionError("a claim registers, or finds a registered charge point")
     found = read_fields(reply)
