@@ -5,7 +5,7 @@ function and not Lua.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
@@ -16,6 +16,8 @@ _TRIES = 20
 """Each one that fails means that another's change was made; a charge point has few that could."""
 
 type Fields = dict[str, bytes]
+type Outcome = Literal["changed", "unneeded", "gone"]
+"""`gone`: the charge point was deleted, so nothing was kept."""
 
 
 class Change(NamedTuple):
@@ -38,17 +40,17 @@ async def change(
     decide: Callable[[Fields], Change | None],
     *,
     registered: bool = False,
-) -> bool:
+) -> Outcome:
     """Make the change that `decide` finds necessary, None for none. It may be asked more than once.
 
-    `key` is one of `keys`. False: the charge point was deleted, so nothing was kept; with `registered` also
-    if it never was one, which an operator's change must say. Raises StoreUnavailable.
+    `key` is one of `keys`. With `registered` a charge point that never was one is `gone` too, which an
+    operator's change must say. Raises StoreUnavailable.
     """
     for _ in range(_TRIES):
         version, fields = _split(await store.execute("HGETALL", key))
         wanted = decide(fields)
         if wanted is None:
-            return True
+            return "unneeded"
         put = (part for pair in wanted.put.items() for part in pair)
         events = (part for pair in wanted.events for part in pair)
         [word] = await store.step(
@@ -60,7 +62,7 @@ async def change(
             ),
         )
         if word != b"again":
-            return bool(word == b"changed")
+            return "changed" if word == b"changed" else "gone"
     raise StoreUnavailable("others changed the same record of this charge point all the time")
 
 

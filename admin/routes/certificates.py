@@ -163,7 +163,7 @@ async def forget_certificate_request(tenant: str, charge_point: str) -> Response
 
 
 def _certificate(hash_data: CertificateHash, known: Certificates) -> CertificateAnswer:
-    of = next((one for one in known.installed if one.of(hash_data)), None)
+    of = next((one for one in known.installed if one.has_hash(hash_data)), None)
     return convert(
         hash_data,
         CertificateAnswer,

@@ -70,7 +70,7 @@ class InstalledCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defau
     not_after_ms: int | None = None
     hash_data: tuple[CertificateHash, ...] = ()
 
-    def of(self, hash_data: CertificateHash) -> bool:
+    def has_hash(self, hash_data: CertificateHash) -> bool:
         return any(map(hash_data.same, self.hash_data))
 
 
@@ -91,9 +91,9 @@ class Certificates(msgspec.Struct, frozen=True, kw_only=True):
 
     def find(self, id_: str) -> CertificateHash | None:
         """Of a certificate that the charge point reported."""
-        return next((one for one in self.reported() if one.id == id_), None)
+        return next((one for one in self.all_hashes() if one.id == id_), None)
 
-    def reported(self) -> Iterable[CertificateHash]:
+    def all_hashes(self) -> Iterable[CertificateHash]:
         return (one for listing in self.listings.values() for one in listing.hash_data)
 
 
@@ -132,23 +132,23 @@ async def record_installed(store: Store, keys: ChargePointKeys, new: InstalledCe
     await versioned.change(store, keys, keys.certificates, decide)
 
 
-async def record_deleted(store: Store, keys: ChargePointKeys, gone: CertificateHash) -> None:
+async def record_deleted(store: Store, keys: ChargePointKeys, deleted: CertificateHash) -> None:
     """Forget a certificate that the charge point deleted, or never had."""
 
     def decide(fields: Fields) -> Change | None:
         put: dict[str, bytes] = {}
         for certificate_type in TYPES:
             listing = _listing(fields, certificate_type)
-            left = tuple(one for one in listing.hash_data if not one.same(gone))
+            left = tuple(one for one in listing.hash_data if not one.same(deleted))
             if len(left) < len(listing.hash_data):
                 put[certificate_type] = _encode(msgspec.structs.replace(listing, hash_data=left))
         known = _installed(fields)
-        still = [one for one in known if not one.of(gone)]
+        still = [one for one in known if not one.has_hash(deleted)]
         if len(still) < len(known):
             put[_INSTALLED] = _encode(still)
         if not put:
             return None
-        event = {"certificate": gone.id, "certificate_types": [name for name in put if name in TYPES]}
+        event = {"certificate": deleted.id, "certificate_types": [name for name in put if name in TYPES]}
         return Change(put, (), [("certificates.deleted", _encode(event))])
 
     await versioned.change(store, keys, keys.certificates, decide)
@@ -186,15 +186,11 @@ async def get_request(store: Store, tenant: str, charge_point: str) -> SigningRe
 
 async def forget_request(store: Store, keys: ChargePointKeys) -> bool:
     """Drop what was settled by hand; sent again, it is new. False: there is none."""
-    found = False
 
     def decide(fields: Fields) -> Change | None:
-        nonlocal found
-        found = found or _REQUEST in fields
         return Change({}, (_REQUEST,)) if _REQUEST in fields else None
 
-    await versioned.change(store, keys, keys.certificates, decide)
-    return found
+    return await versioned.change(store, keys, keys.certificates, decide) == "changed"
 
 
 def _listing(fields: Fields, certificate_type: CertificateType) -> ReportedCertificates:

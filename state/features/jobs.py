@@ -83,16 +83,13 @@ async def get(store: Store, tenant: str, charge_point: str, job_id: str) -> Job 
 
 async def delete(store: Store, tenant: str, charge_point: str, job_id: str) -> bool:
     """Forget a job; what it is still told of becomes notes. False: there was none."""
-    keys, found = ChargePointKeys(tenant, charge_point), False
+    keys = ChargePointKeys(tenant, charge_point)
 
     def decide(fields: Fields) -> Change | None:
-        nonlocal found
-        job = next((one for one in _jobs(fields) if one.id == job_id), None)
-        found = found or job is not None
-        return None if job is None else Change({}, [job.id])
+        known = any(job.id == job_id for job in _jobs(fields))
+        return Change({}, [job_id]) if known else None
 
-    await versioned.change(store, keys, keys.jobs, decide)
-    return found
+    return await versioned.change(store, keys, keys.jobs, decide) == "changed"
 
 
 async def new_request_id(store: Store, tenant: str, charge_point: str) -> int | None:
@@ -110,8 +107,8 @@ async def new_request_id(store: Store, tenant: str, charge_point: str) -> int | 
             chosen += 1
         return Change({_LAST: b"%d" % chosen})
 
-    known = await versioned.change(store, keys, keys.jobs, decide, registered=True)
-    return chosen if known else None
+    made = await versioned.change(store, keys, keys.jobs, decide, registered=True)
+    return chosen if made == "changed" else None
 
 
 def _jobs(fields: Fields) -> list[Job]:

@@ -105,7 +105,8 @@ async def read_heads(store: Store, keys: ChargePointKeys) -> Heads:
 
 
 async def read(store: Store, keys: ChargePointKeys) -> Lists:
-    return _lists(await versioned.read(store, keys.local_list))
+    fields = await versioned.read(store, keys.local_list)
+    return Lists(_heads(fields), unpack(fields.get("desired")), unpack(fields.get("accepted")))
 
 
 async def replace(store: Store, keys: ChargePointKeys, entries: Entries) -> Desired | TooLong | None:
@@ -240,8 +241,8 @@ async def _desire(
         outcome = Desired(_heads(fields).desired.revision + 1, now_ms, len(entries))
         return Change({"desired": pack(entries), "desired_head": _json(outcome)})
 
-    known = await versioned.change(store, keys, keys.local_list, decide, registered=True)
-    return outcome if known else None
+    made = await versioned.change(store, keys, keys.local_list, decide, registered=True)
+    return None if made == "gone" else outcome
 
 
 def _with_doubt(known: Accepted | None, put: dict[str, bytes], why: dict[str, object]) -> Change:
@@ -263,7 +264,3 @@ def _heads(fields: Mapping[str, bytes]) -> Heads:
         decode(get("reported", b"null"), type=Reported | None),
         decode(get("answer", b"null"), type=Answer | None),
     )
-
-
-def _lists(fields: Fields) -> Lists:
-    return Lists(_heads(fields), unpack(fields.get("desired")), unpack(fields.get("accepted")))

@@ -31,7 +31,7 @@ async def delete_certificate(request: security.DeleteCertificate, view: View) ->
     """M04.FR.07: the hash data as the charge point reported it."""
     known = await certificates.read(view.store, view.tenant, view.charge_point)
     asked = convert(request.certificate_hash_data, CertificateHash)
-    reported = list(known.reported())
+    reported = list(known.all_hashes())
     if asked in reported:
         return []
     if any(map(asked.same, reported)):
