@@ -5,12 +5,15 @@ strictly after the last member of the one before, whatever came and went in betw
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import ceil
+from typing import Any
 
 import msgspec
 
 from state.store import Store
+
+_ROUNDS = 5
 
 
 class Page[T](msgspec.Struct, frozen=True):
@@ -39,20 +42,25 @@ def decode_cursor(cursor: str) -> bytes:
     return member
 
 
-async def members(
+async def list_members(
     store: Store,
     keys: Sequence[str],
     *,
     limit: int,
     cursor: str | None = None,
     prefix: bytes = b"",
+    floor: bytes = b"",
     descending: bool = False,
 ) -> Page[bytes]:
-    """List the members of all `keys` together, in order, that begin with `prefix`. Raises BadCursor."""
+    """List the members of all `keys` together, in order, from `floor` on, that begin with `prefix`.
+
+    Raises BadCursor.
+    """
     after = None if cursor is None else decode_cursor(cursor)
     if after is not None and not after.startswith(prefix):
         raise BadCursor("The cursor belongs to a listing with another prefix.")
-    low, high = (b"[" + prefix, b"(" + prefix_end(prefix)) if prefix else (b"-", b"+")
+    low = b"[" + max(prefix, floor)
+    high = b"(" + prefix_end(prefix) if prefix else b"+"
     sets = [_Set(key, low, high, descending=descending) for key in keys]
     if after is not None:
         for one in sets:
@@ -70,6 +78,33 @@ async def members(
     return Page(tuple(found[:limit]), encode_cursor(found[limit - 1]) if len(found) > limit else None)
 
 
+async def list_filtered[T](
+    store: Store,
+    keys: Sequence[str],
+    load: Callable[[Sequence[bytes]], Awaitable[Iterable[tuple[bytes, T]]]],
+    *,
+    limit: int,
+    cursor: str | None = None,
+    **bounds: Any,
+) -> Page[T]:
+    """List what `load` makes of the members that it keeps; `bounds` are those of `list_members`.
+
+    The page may be short and have a next one, because only so many members are looked at. Raises BadCursor.
+    """
+    found: list[T] = []
+    for _ in range(_ROUNDS):
+        page = await list_members(store, keys, limit=limit, cursor=cursor, **bounds)
+        for member, item in await load(page.items):
+            found.append(item)
+            if len(found) == limit:
+                more = page.next is not None or page.items[-1] != member
+                return Page(tuple(found), encode_cursor(member) if more else None)
+        cursor = page.next
+        if cursor is None:
+            break
+    return Page(tuple(found), cursor)
+
+
 def prefix_end(prefix: bytes) -> bytes:
     """Give the least name above all that begin with `prefix`, which is UTF-8 and so never ends in 255."""
     return prefix[:-1] + bytes((prefix[-1] + 1,))
@@ -85,12 +120,12 @@ def cut_page[T](
     ordered = sorted(items, key=place, reverse=True)
     if cursor is not None:
         before = decode_cursor(cursor)
-        ordered = [item for item in ordered if _mark(place(item)) < before]
+        ordered = [item for item in ordered if _sort_key(place(item)) < before]
     cut = tuple(ordered[:limit])
-    return Page(cut, encode_cursor(_mark(place(cut[-1]))) if len(ordered) > limit else None)
+    return Page(cut, encode_cursor(_sort_key(place(cut[-1]))) if len(ordered) > limit else None)
 
 
-def _mark(place: tuple[int, str]) -> bytes:
+def _sort_key(place: tuple[int, str]) -> bytes:
     """As bytes it sorts as the place itself does."""
     return b"%018d %b" % (max(0, place[0]), place[1].encode())
 

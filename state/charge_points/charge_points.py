@@ -1,5 +1,7 @@
 """Charge points: registered by an operator or by themselves, listed, deleted with all that was known."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import json
 
@@ -7,7 +9,7 @@ from state import keys as key_names
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes.leases import Holding, Lease, list_holdings, require
-from state.paging import Page, encode_cursor, members
+from state.paging import Page, list_filtered
 from state.record import (
     REGISTRATION_INTERVAL_S,
     BootStatus,
@@ -25,7 +27,6 @@ TOMBSTONE_MS = 86_400_000
 _DELETED = json.encode("deleted")
 _AGAIN = 10
 _AT_ONCE = 500
-_ROUNDS = 5
 _STRAY_STREAMS = range(256)
 """Of stray meter values: one for each connector, the last for all from there (meter_values.py)."""
 
@@ -95,23 +96,20 @@ async def list_(
 ) -> Page[tuple[ChargePointRecord, Holding | None]]:
     """List charge points by id. A filtered page may be short and have a next one. Raises BadCursor."""
     indexes = [key_names.charge_points(partition, tenant) for partition in range(key_names.PARTITIONS)]
-    found: list[tuple[ChargePointRecord, Holding | None]] = []
-    for _ in range(_ROUNDS):
-        page = await members(store, indexes, limit=limit, cursor=cursor, prefix=prefix.encode())
-        for one, holding in await _load(store, tenant, [member.decode() for member in page.items]):
-            if online is not None and online != (holding is not None and holding.online):
-                continue
-            if boot_status not in {None, one.boot_status}:
-                continue
-            found.append((one, holding))
-            if len(found) == limit:
-                last = one.id.encode()
-                more = page.next is not None or page.items[-1] != last
-                return Page(tuple(found), encode_cursor(last) if more else None)
-        cursor = page.next
-        if cursor is None:
-            break
-    return Page(tuple(found), cursor)
+
+    async def load(listed: Sequence[bytes]) -> list[tuple[bytes, tuple[ChargePointRecord, Holding | None]]]:
+        keys = [ChargePointKeys(tenant, member.decode()) for member in listed]
+        records = await store.pipeline([("HGETALL", one.record) for one in keys])
+        held = await list_holdings(store, keys)
+        return [
+            (one.id.encode(), (found, holding))
+            for one, record, holding in zip(keys, records, held, strict=True)
+            if (found := read_charge_point(tenant, one.id, record)) is not None
+            and online in {None, holding is not None and holding.online}
+            and boot_status in {None, found.boot_status}
+        ]
+
+    return await list_filtered(store, indexes, load, limit=limit, cursor=cursor, prefix=prefix.encode())
 
 
 async def delete(store: Store, tenant: str, charge_point: str) -> bool:
@@ -150,13 +148,3 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool:
             return bool(word == b"deleted")
         node = rest[0].decode()
     raise StoreUnavailable("the charge point changes nodes faster than it can be deleted")
-
-
-async def _load(
-    store: Store, tenant: str, names: list[str]
-) -> list[tuple[ChargePointRecord, Holding | None]]:
-    keys = [ChargePointKeys(tenant, name) for name in names]
-    records = await store.pipeline([("HGETALL", one.record) for one in keys])
-    held = await list_holdings(store, keys)
-    found = (read_charge_point(tenant, name, record) for name, record in zip(names, records, strict=True))
-    return [(one, holding) for one, holding in zip(found, held, strict=True) if one is not None]

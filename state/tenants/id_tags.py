@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from state import keys
-from state.paging import Page, members
+from state.paging import Page, list_members
 from state.store import Store
 
 Status = Literal["Accepted", "Blocked", "Expired", "Invalid"]
@@ -62,6 +62,6 @@ async def delete_all(store: Store, tenant: str) -> None:
 
 async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: int = 100) -> Page[IdTag]:
     """List by folded spelling. A short page may have a next one. Raises BadCursor."""
-    page = await members(store, [keys.id_tags(tenant)], limit=limit, cursor=cursor)
+    page = await list_members(store, [keys.id_tags(tenant)], limit=limit, cursor=cursor)
     replies = await store.pipeline([("GET", keys.id_tag(tenant, folded.decode())) for folded in page.items])
     return Page(tuple(_decode(record) for record in replies if record is not None), page.next)

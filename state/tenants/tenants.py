@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from state import keys
-from state.paging import Page, members
+from state.paging import Page, list_members
 from state.record import BootStatus
 from state.replies import read_record
 from state.store import Store
@@ -44,7 +44,7 @@ async def get(store: Store, tenant: str) -> Tenant | None:
 
 async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) -> Page[Tenant]:
     """List tenants by id. Raises BadCursor."""
-    page = await members(store, [keys.TENANTS], limit=limit, cursor=cursor)
+    page = await list_members(store, [keys.TENANTS], limit=limit, cursor=cursor)
     names = [member.decode() for member in page.items]
     found = await store.pipeline([("HMGET", keys.tokens(name), *FIELDS) for name in names])
     tenants = (read_tenant(name, values) for name, values in zip(names, found, strict=True))
@@ -57,7 +57,7 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
     The id tags first: if that is interrupted, the tenant is still there to be deleted.
     """
     indexes = [keys.charge_points(partition, tenant) for partition in range(keys.PARTITIONS)]
-    if (await members(store, indexes, limit=1)).items:
+    if (await list_members(store, indexes, limit=1)).items:
         return "in_use"
     await id_tags.delete_all(store, tenant)
     known = await store.execute(

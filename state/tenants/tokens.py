@@ -10,7 +10,7 @@ import msgspec
 
 from state import keys
 from state.errors import StateError
-from state.paging import Page, members
+from state.paging import Page, list_members
 from state.store import Store
 from state.tenants import credentials
 from state.tenants.tenants import FIELDS, Tenant, read_tenant
@@ -70,7 +70,7 @@ async def revoke(store: Store, tenant: str, token_id: str) -> bool:
 
 async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: int = 100) -> Page[Token]:
     """List tokens by id. Raises BadCursor."""
-    page = await members(store, [keys.token_ids(tenant)], limit=limit, cursor=cursor)
+    page = await list_members(store, [keys.token_ids(tenant)], limit=limit, cursor=cursor)
     ids = [member.decode() for member in page.items]
     values = await store.execute("HMGET", keys.tokens(tenant), *map(_field, ids)) if ids else []
     tokens = (_token(token_id, value) for token_id, value in zip(ids, values, strict=True) if value)

@@ -6,12 +6,9 @@ import msgspec
 
 from state import keys
 from state.keys import ChargePointKeys
-from state.paging import Page, encode_cursor, members
+from state.paging import Page, list_filtered
 from state.replies import read_record
 from state.store import Store
-
-_ROUNDS = 5
-
 
 _STORED = {
     "connector_id": "connector",
@@ -19,7 +16,6 @@ _STORED = {
     "started_at": "at",
     "started_ms": "ms",
     "meter_start": "meter",
-    "start_received_ms": "received_ms",
     "reservation_id": "reservation",
     "stopped_at": "stop_at",
     "stopped_ms": "stop_ms",
@@ -30,7 +26,7 @@ _STORED = {
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
-    """Times `_at` as the charge point sent them, `_ms` as understood, `_received_ms` ours. Meters in Wh.
+    """Times `_at` as the charge point sent them, `_ms` as understood. Meters in Wh.
 
     `id_tag` started it, `stop_id_tag` ended it.
     """
@@ -42,12 +38,10 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
     started_at: str
     started_ms: int
     meter_start: int
-    start_received_ms: int
     reservation_id: int | None = None
     stopped_at: str | None = None
     stopped_ms: int | None = None
     meter_stop: int | None = None
-    stop_received_ms: int | None = None
     stop_id_tag: str | None = None
     reason: str | None = None
 
@@ -94,27 +88,20 @@ async def list_(
     limit: int = 100,
 ) -> Page[Transaction]:
     """List newest first, by the time they started. A short page may have a next one. Raises BadCursor."""
+
+    async def load(listed: Sequence[bytes]) -> list[tuple[bytes, Transaction]]:
+        named = [(member, _split(member)) for member in listed]
+        wanted = [(member, name) for member, name in named if charge_point in {None, name[0]}]
+        loaded = await _load(store, tenant, [name for _, name in wanted])
+        return [
+            (member, found)
+            for (member, _), found in zip(wanted, loaded, strict=True)
+            if found is not None and open_ in {None, found.stopped_at is None}
+        ]
+
     sets = _sets(tenant, charge_point, open_=open_)
-    found: list[Transaction] = []
-    for _ in range(_ROUNDS):
-        page = await members(store, sets, limit=limit, cursor=cursor, descending=True)
-        names = [_split(member) for member in page.items]
-        wanted = [name for name in names if charge_point in {None, name[1]}]
-        loaded = await _load(store, tenant, [name[1:] for name in wanted])
-        for (moment, name, number), transaction in zip(wanted, loaded, strict=True):
-            if since_ms is not None and moment < _moment(since_ms):
-                return Page(tuple(found), None)
-            if transaction is None or open_ not in {None, transaction.stopped_at is None}:
-                continue
-            found.append(transaction)
-            if len(found) == limit:
-                last = index_name(name, int(moment, 16), number).encode()
-                more = page.next is not None or page.items[-1] != last
-                return Page(tuple(found), encode_cursor(last) if more else None)
-        cursor = page.next
-        if cursor is None:
-            break
-    return Page(tuple(found), cursor)
+    floor = b"" if since_ms is None else _moment(since_ms).encode()
+    return await list_filtered(store, sets, load, limit=limit, cursor=cursor, floor=floor, descending=True)
 
 
 def _sets(tenant: str, charge_point: str | None, *, open_: bool | None) -> list[str]:
@@ -131,9 +118,9 @@ def _moment(ms: int) -> str:
     return f"{min(max(ms, 0), 0xFFFF_FFFF_FFFF):012x}"
 
 
-def _split(member: bytes) -> tuple[str, str, int]:
-    moment, charge_point, number = member.decode().split("/")
-    return moment, keys.decode(charge_point), int(number)
+def _split(member: bytes) -> tuple[str, int]:
+    _, charge_point, number = member.decode().split("/")
+    return keys.decode(charge_point), int(number)
 
 
 async def _load(store: Store, tenant: str, names: Sequence[tuple[str, int]]) -> list[Transaction | None]:

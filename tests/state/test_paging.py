@@ -8,7 +8,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.paging import BadCursor, decode_cursor, encode_cursor, members, prefix_end
+from state.paging import BadCursor, decode_cursor, encode_cursor, list_members, prefix_end
 from state.store import Store, StoreConfig, open_store
 from tests.support.valkey_server import ValkeyServer
 
@@ -27,7 +27,9 @@ async def walk(
     found: list[bytes] = []
     cursor = None
     while True:
-        page = await members(store, keys, limit=limit, cursor=cursor, prefix=prefix, descending=descending)
+        page = await list_members(
+            store, keys, limit=limit, cursor=cursor, prefix=prefix, descending=descending
+        )
         assert len(page.items) <= limit
         assert len(page.items) == limit or page.next is None
         found.extend(page.items)
@@ -65,12 +67,12 @@ def test_walking_the_pages_gives_all_in_order(valkey: ValkeyServer, data: st.Dat
 
 async def test_what_comes_and_goes_between_pages_disturbs_nothing_else(store: Store) -> None:
     keys = await fill(store, [{b"a", b"c", b"e"}, {b"b", b"d", b"f"}])
-    page = await members(store, keys, limit=3)
+    page = await list_members(store, keys, limit=3)
     assert page.items == (b"a", b"b", b"c")
     await store.execute("ZREM", keys[0], b"c")
     await store.execute("ZADD", keys[0], 0, b"aa")
     await store.execute("ZADD", keys[1], 0, b"dd")
-    rest = await members(store, keys, limit=9, cursor=page.next)
+    rest = await list_members(store, keys, limit=9, cursor=page.next)
     assert rest.items == (b"d", b"dd", b"e", b"f")
     assert rest.next is None
 
@@ -85,7 +87,7 @@ async def test_an_even_listing_is_one_round_trip(store: Store, monkeypatch: pyte
         return await pipeline(commands)
 
     monkeypatch.setattr(store, "pipeline", counted)
-    page = await members(store, keys, limit=100)
+    page = await list_members(store, keys, limit=100)
     assert page.items == tuple(b"%04d" % number for number in range(100))
     assert trips == [64]
 
@@ -103,7 +105,7 @@ def test_another_text_is_no_cursor(cursor: str) -> None:
 
 async def test_a_cursor_of_a_listing_with_another_prefix_is_refused(store: Store) -> None:
     with pytest.raises(BadCursor):
-        await members(store, ["set:0"], limit=1, cursor=encode_cursor(b"b"), prefix=b"a")
+        await list_members(store, ["set:0"], limit=1, cursor=encode_cursor(b"b"), prefix=b"a")
 
 
 @given(st.text(min_size=1), st.text())
