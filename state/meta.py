@@ -6,7 +6,7 @@ from redis.exceptions import ResponseError
 
 from state import keys
 from state.errors import StoreRefused, StoreUnavailable
-from state.redis.checks import passing
+from state.redis.checks import is_passing
 from state.redis.connection import Ask
 
 SCHEMA = 1
@@ -33,7 +33,7 @@ async def check(ask: Ask) -> None:
 def _reply(replies: list[Any]) -> Any:
     [reply] = replies
     if isinstance(reply, ResponseError):
-        if passing(reply):
+        if is_passing(reply):
             raise StoreUnavailable(f"the store is not ready: {reply}")
         raise StoreRefused(f"the store's record {keys.META} cannot be read or written: {reply}")
     return reply

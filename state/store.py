@@ -227,7 +227,7 @@ class Store:
         return replies
 
     def _raise(self, lane: Lane | None, error: ResponseError, *, sent: bool = False) -> None:
-        if not checks.passing(error):
+        if not checks.is_passing(error):
             raise error
         if lane is not None and str(error).startswith(("READONLY", "MASTERDOWN")):
             lane.end(f"the store is no primary any more: {error}")
@@ -248,7 +248,7 @@ async def open_store(config: StoreConfig, *, wait_s: float = 10.0) -> AsyncItera
         try:
             await _wait_open(store, wait_s)
             yield store
-        except Exception as error:  # noqa: BLE001 # Raised below.
+        except Exception as error:  # noqa: BLE001  Raised below.
             failure = error
         nursery.cancel_scope.cancel()
     if failure is not None:

@@ -49,7 +49,7 @@ def start(
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("start children from the main thread: they die with the thread that started them")
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(int(dies_by))]
-    return subprocess.Popen(  # noqa: S603 # The caller's own program and arguments; no shell.
+    return subprocess.Popen(  # noqa: S603  The caller's own program and arguments; no shell.
         [*launcher, *argv],
         env=env,
         cwd=cwd,

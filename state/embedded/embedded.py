@@ -72,8 +72,8 @@ async def run_embedded(
     A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free it refuses
     all writes, for a full disk would make it exit. Raises StoreRefused if directory or server cannot be used.
     """
-    with _opened(data_dir) as (directory, lock), _socket_path(directory) as socket_path:
-        await _have(lock, directory)
+    with _open_directory(data_dir) as (directory, lock), _choose_socket_path(directory) as socket_path:
+        await _lock_directory(lock, directory)
         server = _Server(directory, socket_path, lock, lambda: free(directory) < floor_bytes)
         server.start()
         try:
@@ -109,7 +109,7 @@ class _Server:
 
     async def wait_answering(self) -> None:
         """Wait until it has read its file, however long that is. Raises StoreRefused if it ends instead."""
-        assert self._child is not None  # noqa: S101 # start() came first.
+        assert self._child is not None  # noqa: S101  start() came first.
         while self._child.poll() is None:
             try:
                 if await self._ask("PING") == b"PONG":
@@ -120,7 +120,7 @@ class _Server:
         raise StoreRefused(f"the embedded Valkey in {self._directory} does not start: {self._last_words()}")
 
     async def keep_running(self) -> None:
-        assert self._child is not None  # noqa: S101 # start() came first.
+        assert self._child is not None  # noqa: S101  start() came first.
         pause_s = _RESTART_FIRST_S
         while True:
             began = trio.current_time()
@@ -170,7 +170,7 @@ class _Server:
         )
 
 
-async def _have(lock: int, directory: Path) -> None:
+async def _lock_directory(lock: int, directory: Path) -> None:
     """Lock the directory for ourselves. Raises StoreRefused.
 
     A server whose parent was killed keeps it for the moment that its own death takes.
@@ -191,7 +191,7 @@ async def _have(lock: int, directory: Path) -> None:
 
 
 @contextmanager
-def _opened(data_dir: Path) -> Iterator[tuple[Path, int]]:
+def _open_directory(data_dir: Path) -> Iterator[tuple[Path, int]]:
     """Make the directory if it is missing, and open its lock. Raises StoreRefused."""
     directory = data_dir.absolute()
     try:
@@ -206,7 +206,7 @@ def _opened(data_dir: Path) -> Iterator[tuple[Path, int]]:
 
 
 @contextmanager
-def _socket_path(directory: Path) -> Iterator[str]:
+def _choose_socket_path(directory: Path) -> Iterator[str]:
     path = str(directory / "valkey.sock")
     if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:
         yield path

@@ -26,7 +26,7 @@ _PAUSE_MAX_S = 2.0
 _RETRY_S = 0.5
 
 
-class Lagging(Exception):  # noqa: N818 # It names what happened, as Superseded does.
+class Lagging(Exception):  # noqa: N818  It names what happened, as Superseded does.
     """A subscriber did not take its events in time and was dropped. It may come again with its cursor."""
 
 
@@ -67,7 +67,7 @@ class Feed:
         poller = self._polled.get(tenant)
         if poller is None:
             poller = self._polled[tenant] = _Poller(self._store, tenant, self._poll_s)
-            assert self._nursery is not None  # noqa: S101 # For mypy: `_running` says so.
+            assert self._nursery is not None  # noqa: S101  For mypy: `_running` says so.
             self._nursery.start_soon(self._poll, poller)
         subscription = Subscription(self._store, poller, cursor, self._queued_max)
         poller.listeners += 1

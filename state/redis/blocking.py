@@ -11,19 +11,19 @@ from state.redis.connection import BROKEN, Arg, RedisConnection
 
 
 class BlockingConnections:
-    """At most `most` at a time; idle ones are kept."""
+    """At most `limit` at a time; idle ones are kept."""
 
-    def __init__(self, target: Target, most: int) -> None:
+    def __init__(self, target: Target, limit: int) -> None:
         self.in_use = 0
         self._target = target
-        self._most = most
+        self._limit = limit
         self._idle: list[RedisConnection] = []
 
     async def ask(self, command: Sequence[Arg], timeout_s: float) -> Any:
         """Return the reply or a ResponseError. Raises StoreUnavailable, also if all connections are taken."""
-        if self.in_use >= self._most:
+        if self.in_use >= self._limit:
             await trio.lowlevel.checkpoint()
-            raise StoreUnavailable(f"all {self._most} blocking connections to the store are in use")
+            raise StoreUnavailable(f"all {self._limit} blocking connections to the store are in use")
         self.in_use += 1
         try:
             return await self._ask(command, timeout_s)

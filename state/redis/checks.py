@@ -113,11 +113,11 @@ _STATES = "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOREPLICAS OOM READONLY T
 PASSING = frozenset([*_STATES.split(), "NOAUTH", "NOPERM"])
 
 
-def passing(error: ResponseError) -> bool:
+def is_passing(error: ResponseError) -> bool:
     text = str(error)
     return text.partition(" ")[0] in PASSING or text.startswith("ERR max number of clients")
 
 
 def _raise_if_passing(error: ResponseError) -> None:
-    if passing(error) and not str(error).startswith(("NOAUTH", "NOPERM")):
+    if is_passing(error) and not str(error).startswith(("NOAUTH", "NOPERM")):
         raise StoreUnavailable(f"the store is not ready: {error}")

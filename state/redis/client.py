@@ -96,7 +96,7 @@ class Lane:
             except (StoreRefused, StoreUnavailable) as error:
                 self.trouble = error
                 self._changed()
-                await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311 # Jitter is no secret.
+                await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311  Jitter is no secret.
                 backoff = min(2 * backoff, _BACKOFF_MAX_S)
                 continue
             self.reconnects += 1
@@ -110,12 +110,12 @@ class Lane:
                 self.connection.close()
                 self.connection = None
                 self.trouble = StoreUnavailable(why)
-                self.pending.broken(why)
+                self.pending.fail_flight(why)
                 self._changed()
             if monotonic() - since > _BACKOFF_MAX_S:
                 backoff = _BACKOFF_FIRST_S
             else:
-                await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311 # Jitter is no secret.
+                await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311  Jitter is no secret.
                 backoff = min(2 * backoff, _BACKOFF_MAX_S)
 
     async def _watch(self) -> None:

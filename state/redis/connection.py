@@ -75,7 +75,7 @@ class RedisConnection:
 
     async def _write(self, pending: PendingReplies) -> None:
         while True:
-            await pending.queued()
+            await pending.wait_queued()
             await self._transport.send(pending.take())
 
     async def _read(self, pending: PendingReplies) -> None:

@@ -91,16 +91,21 @@ class PendingReplies:
         waiter = Waiter(current_task(), data, due)
         self.bytes += waiter.size
         # With others in flight a moment ago, the writer's batch is cheaper than a system call for each.
-        if not (self._calm and not self.flight and not self.unsent and self._sent_at_once(waiter)):
+        if not (self._calm and not self.flight and not self.unsent and self._send_at_once(waiter)):
             self.unsent.append(waiter)
             self._wake_writer()
-        return wait_task_rescheduled(waiter.give_up)  # noqa: ASYNC105 # The caller awaits it.
+        return wait_task_rescheduled(waiter.give_up)  # noqa: ASYNC105  The caller awaits it.
 
     async def _refuse(self) -> Any:
         await checkpoint()
-        raise StoreUnavailable(self._closed or self._too_much())
+        too_much = (
+            "too much waits for the store on one connection: "
+            f"{len(self.unsent) + len(self.flight)} commands (at most {self._max_commands}), "
+            f"{self.bytes} bytes (at most {self._max_bytes})"
+        )
+        raise StoreUnavailable(self._closed or too_much)
 
-    def _sent_at_once(self, waiter: Waiter) -> bool:
+    def _send_at_once(self, waiter: Waiter) -> bool:
         """Spare a lonely command the writer's wake-up; what the kernel does not take is the writer's."""
         if self.send_now is None or not (taken := self.send_now(waiter.data)):
             return False
@@ -116,21 +121,14 @@ class PendingReplies:
             reschedule(self._writer)
             self._writer = None
 
-    def _too_much(self) -> str:
-        return (
-            "too much waits for the store on one connection: "
-            f"{len(self.unsent) + len(self.flight)} commands (at most {self._max_commands}), "
-            f"{self.bytes} bytes (at most {self._max_bytes})"
-        )
-
-    async def queued(self) -> None:
+    async def wait_queued(self) -> None:
         """Park the writer until there is something to send."""
         if self.unsent or self._left:
             return
         self._writer = current_task()
-        await wait_task_rescheduled(self._writer_leaves)
+        await wait_task_rescheduled(self._forget_writer)
 
-    def _writer_leaves(self, _raise_cancel: object) -> Abort:
+    def _forget_writer(self, _raise_cancel: object) -> Abort:
         self._writer = None
         return Abort.SUCCEEDED
 
@@ -177,7 +175,7 @@ class PendingReplies:
             self.bytes -= waiter.size
             waiter.fail(f"not connected to the store for {self.timeout_s:g} s", sent=False)
 
-    def broken(self, why: str) -> None:
+    def fail_flight(self, why: str) -> None:
         """Fail what was in flight: its outcome is unknown. What was not sent waits for a new connection."""
         self._left = b""
         while self.flight:
@@ -187,7 +185,7 @@ class PendingReplies:
 
     def close(self, why: str) -> None:
         self._closed = why
-        self.broken(why)
+        self.fail_flight(why)
         while self.unsent:
             self.unsent.popleft().fail(why, sent=False)
         self.bytes = 0

@@ -60,7 +60,7 @@ class TlsTransport:
     async def send(self, data: bytes) -> None:
         await self._stream.send_all(data)
 
-    def send_now(self, data: bytes) -> int:  # noqa: ARG002 # A record may not be cut: the writer sends it.
+    def send_now(self, data: bytes) -> int:  # noqa: ARG002  A record may not be cut: the writer sends it.
         return 0
 
     async def receive(self) -> bytes:
@@ -77,7 +77,7 @@ type Transport = PlainTransport | TlsTransport
 async def connect(address: Address) -> Transport:
     """Connect, without a deadline. Raises OSError, trio.BrokenResourceError (TLS) or StoreRefused."""
     if address.path is not None:
-        return PlainTransport(_plain(await trio.open_unix_socket(address.path)))
+        return PlainTransport(_detach(await trio.open_unix_socket(address.path)))
     context = address.tls_context() if address.tls else None
     try:
         stream = await trio.open_tcp_stream(address.host, address.port)
@@ -89,7 +89,7 @@ async def connect(address: Address) -> Transport:
         raise (why if isinstance(why, OSError) else error) from None
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if context is None:
-        return PlainTransport(_plain(stream))
+        return PlainTransport(_detach(stream))
     tls = trio.SSLStream(stream, context, server_hostname=address.host)
     try:
         await tls.do_handshake()
@@ -99,6 +99,6 @@ async def connect(address: Address) -> Transport:
     return TlsTransport(tls)
 
 
-def _plain(stream: trio.SocketStream) -> socket.socket:
+def _detach(stream: trio.SocketStream) -> socket.socket:
     # Trio's stream has found the address and set TCP_NODELAY; its socket is all we keep.
     return socket.socket(fileno=stream.socket.detach())

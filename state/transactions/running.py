@@ -15,7 +15,7 @@ class RunningTransaction(NamedTuple):
     received_ms: int
 
 
-async def running(store: Store, tenant: str, charge_point: str) -> list[RunningTransaction]:
+async def list_running(store: Store, tenant: str, charge_point: str) -> list[RunningTransaction]:
     """One for each connector at most: the last that began there and has not ended."""
     keys = ChargePointKeys(tenant, charge_point)
     pointers = await store.execute("HGETALL", keys.open)

@@ -9,7 +9,7 @@ from gateway.ocpp16.messages import smart_charging
 from gateway.ocpp16.messages.types import ChargingProfile, Message
 from state.features import charging_profiles
 from state.features.charging_profiles import Profile, Slot, Which
-from state.transactions.running import RunningTransaction, running
+from state.transactions.running import RunningTransaction, list_running
 
 _TOLD_LATE_MS = 120_000
 _UNITS = {"current": "Current", "a": "Current", "power": "Power", "w": "Power"}
@@ -23,7 +23,7 @@ async def set_charging_profile(request: smart_charging.SetChargingProfile, view:
     if connector_id > 0:
         found += no_such_connector(connector_id, await view.connectors())
     if profile.charging_profile_purpose == "TxProfile" and connector_id > 0:
-        transactions = await running(view.store, view.tenant, view.charge_point)
+        transactions = await list_running(view.store, view.tenant, view.charge_point)
         found += _check_transaction(connector_id, profile, transactions)
     mirror = await charging_profiles.read(view.store, view.tenant, view.charge_point)
     return found + _check_others(connector_id, profile, mirror.profiles, known.max_installed)

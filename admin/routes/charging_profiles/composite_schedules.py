@@ -23,7 +23,7 @@ from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit
 from state.features import charging_profiles
 from state.features.charging_profiles import Mirror
 from state.store import Store
-from state.transactions.running import running
+from state.transactions.running import list_running
 
 blueprint = new_blueprint("composite_schedules", "Charging profiles")
 
@@ -195,7 +195,7 @@ async def _compute(
     voltage: float,
 ) -> tuple[Composite, Mirror]:
     mirror = await charging_profiles.read(store, tenant, charge_point)
-    transactions = await running(store, tenant, charge_point)
+    transactions = await list_running(store, tenant, charge_point)
     # In a thread: hostile profiles take some tenths of a second.
     compute = partial(
         composite.compute,

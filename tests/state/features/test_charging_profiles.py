@@ -359,16 +359,16 @@ async def test_old_promises_make_room(store: Store) -> None:
 
 async def test_the_running_transaction_of_each_connector(store: Store) -> None:
     lease = await claimed(store)
-    assert await running.running(store, "demo", "CP.1") == []
+    assert await running.list_running(store, "demo", "CP.1") == []
     one, two = await start(store, lease), await start(store, lease, connector_id=2)
-    found = await running.running(store, "demo", "CP.1")
+    found = await running.list_running(store, "demo", "CP.1")
     fact = a_start()
     assert sorted(found) == [
         (1, one, fact.started_ms, fact.received_ms),
         (2, two, fact.started_ms, fact.received_ms),
     ]
     await transactions.stop(store, lease, a_stop(one), b"")
-    assert [found.id for found in await running.running(store, "demo", "CP.1")] == [two]
+    assert [found.id for found in await running.list_running(store, "demo", "CP.1")] == [two]
 
 
 async def test_all_is_deleted_with_the_charge_point() -> None:
