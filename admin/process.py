@@ -48,8 +48,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
         async with open_store(config.store) as store, trio.open_nursery() as nursery:
             inbox = Inbox(store, nodes.new_incarnation())
             await nursery.start(inbox.run, _node(store))
-            feed = Feed(store)
-            await nursery.start(feed.run)
+            feed = Feed(store, nursery)
             app = create_app(Services(store, pepper, inbox, feed, limits.event_clients), limits)
             lag = metrics.LoopLag()
             nursery.start_soon(lag.watch)

@@ -7,6 +7,7 @@ last in each partition, and skips nothing that is appended in the same milliseco
 import base64
 import binascii
 from collections.abc import Mapping
+from io import BytesIO
 from typing import NamedTuple, Self
 
 from state.keys import PARTITIONS
@@ -55,54 +56,44 @@ class Cursor(NamedTuple):
             raise ValueError("an event cursor is url-safe base64, as it came with an event") from None
         if not raw or raw[0] != _VERSION:
             raise ValueError("this is no event cursor of this version; take one that came with an event")
-        reader = _Reader(raw, 1)
-        base = reader.integer(_MS_BITS)
-        complete_ms = reader.earlier(base, reader.integer(_MS_BITS))
-        bitmap = reader.take(_BITMAP)
+        reader = BytesIO(raw[1:])
+        base = _read_number(reader, _MS_BITS)
+        complete_ms = _go_back(base, _read_number(reader, _MS_BITS))
+        bitmap = _read(reader, _BITMAP)
         positions = {}
         for partition in range(PARTITIONS):
             if bitmap[partition // 8] >> partition % 8 & 1:
-                delta = reader.integer(_MS_BITS + 1)
-                ms = reader.earlier(base, delta >> 1)
-                positions[partition] = (ms, reader.integer(_NUMBER_BITS) if delta & 1 else 0)
-        reader.end()
+                delta = _read_number(reader, _MS_BITS + 1)
+                ms = _go_back(base, delta >> 1)
+                positions[partition] = (ms, _read_number(reader, _NUMBER_BITS) if delta & 1 else 0)
+        if reader.read():
+            raise ValueError("the event cursor is too long for what it holds")
         return cls(complete_ms, positions)
 
 
-class _Reader:
-    def __init__(self, raw: bytes, at: int) -> None:
-        self._raw = raw
-        self._at = at
+def _read(reader: BytesIO, count: int) -> bytes:
+    found = reader.read(count)
+    if len(found) < count:
+        raise ValueError("the event cursor is cut short")
+    return found
 
-    def take(self, count: int) -> bytes:
-        taken = self._raw[self._at : self._at + count]
-        if len(taken) < count:
-            raise ValueError("the event cursor is cut short")
-        self._at += count
-        return taken
 
-    def integer(self, bits: int) -> int:
-        value = shift = 0
-        while True:
-            (byte,) = self.take(1)
-            value |= (byte & 0x7F) << shift
-            if value >> bits:
-                raise ValueError("the event cursor holds a number out of range")
-            if byte < 0x80:
-                return value
-            shift += 7
-            if shift > bits:
-                raise ValueError("the event cursor holds a number out of range")
+def _read_number(reader: BytesIO, bits: int) -> int:
+    value = shift = 0
+    while True:
+        (byte,) = _read(reader, 1)
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if value >> bits or (byte >= 0x80 and shift > bits):
+            raise ValueError("the event cursor holds a number out of range")
+        if byte < 0x80:
+            return value
 
-    @staticmethod
-    def earlier(base: int, delta: int) -> int:
-        if delta > base:
-            raise ValueError("the event cursor holds a time before 1970")
-        return base - delta
 
-    def end(self) -> None:
-        if self._at != len(self._raw):
-            raise ValueError("the event cursor is too long for what it holds")
+def _go_back(base: int, delta: int) -> int:
+    if delta > base:
+        raise ValueError("the event cursor holds a time before 1970")
+    return base - delta
 
 
 def _write(into: bytearray, value: int) -> None:

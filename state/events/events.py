@@ -60,12 +60,14 @@ async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBa
     before = store.server_time_ms()
     positions = dict(cursor.positions)
     of_each = max(8, -(-2 * limit // keys.PARTITIONS))
-    behind = [_behind(positions.get(p, NOTHING)) for p in range(keys.PARTITIONS)]
+    behind = [_after(positions.get(p, NOTHING)) for p in range(keys.PARTITIONS)]
     replies = await store.pipeline(
         [("XRANGE", keys.events(p, tenant), begin, "+", "COUNT", of_each) for p, begin in enumerate(behind)]
     )
     full = [p for p, reply in enumerate(replies) if len(reply) == of_each]
-    gap = cursor.complete_ms < before - KEPT_MS + _MARGIN_MS or await _trimmed(store, tenant, cursor, full)
+    gap = cursor.complete_ms < before - KEPT_MS + _MARGIN_MS or await _has_dropped(
+        store, tenant, cursor, full
+    )
     merged = sorted(
         ((_position(entry[0]), p, entry[1]) for p, reply in enumerate(replies) for entry in reply),
         key=lambda found: found[:2],
@@ -88,7 +90,7 @@ def place(event: Event) -> tuple[int, Position]:
     return int(partition, 16), (int(ms), int(number))
 
 
-async def _trimmed(store: Store, tenant: str, cursor: Cursor, full: Sequence[int]) -> bool:
+async def _has_dropped(store: Store, tenant: str, cursor: Cursor, full: Sequence[int]) -> bool:
     """Whether events behind the cursor were dropped before they were read, in these partitions.
 
     A stream keeps so many events that this needs a look only where a read came back full.
@@ -107,7 +109,7 @@ async def _trimmed(store: Store, tenant: str, cursor: Cursor, full: Sequence[int
     return False
 
 
-def _behind(position: Position) -> str:
+def _after(position: Position) -> str:
     return f"({position[0]}-{position[1]}"
 
 

@@ -42,32 +42,25 @@ class _Read(NamedTuple):
 
 
 class Feed:
-    def __init__(self, store: Store, *, poll_s: float = POLL_S, queued_max: int = _QUEUED_MAX) -> None:
+    """It polls in the given nursery, whose cancelling ends it."""
+
+    def __init__(
+        self, store: Store, nursery: trio.Nursery, *, poll_s: float = POLL_S, queued_max: int = _QUEUED_MAX
+    ) -> None:
         self._store = store
+        self._nursery = nursery
         self._poll_s = poll_s
         self._queued_max = queued_max
         self._polled: dict[str, _Poller] = {}
-        self._nursery: trio.Nursery | None = None
-        self._running = trio.Event()
-
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Poll for the subscribers until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            self._running.set()
-            task_status.started()
-            await trio.sleep_forever()
 
     @asynccontextmanager
     async def subscribe(self, tenant: str, cursor: Cursor | None = None) -> "AsyncIterator[Subscription]":
         """Subscribe behind `cursor`, or behind all that is recorded now. Raises StoreUnavailable."""
-        await self._running.wait()
         if cursor is None:
             cursor = await events.now_cursor(self._store, tenant)
         poller = self._polled.get(tenant)
         if poller is None:
             poller = self._polled[tenant] = _Poller(self._store, tenant, self._poll_s)
-            assert self._nursery is not None  # noqa: S101  For mypy: `_running` says so.
             self._nursery.start_soon(self._poll, poller)
         subscription = Subscription(self._store, poller, cursor, self._queued_max)
         poller.listeners += 1
@@ -80,10 +73,6 @@ class Feed:
     @property
     def subscribers(self) -> int:
         return sum(poller.listeners for poller in self._polled.values())
-
-    @property
-    def pollers(self) -> int:
-        return len(self._polled)
 
     async def _poll(self, poller: "_Poller") -> None:
         try:
@@ -139,7 +128,7 @@ class Subscription:
         try:
             batch = await events.read(self._store, poller.tenant, self._caught_up, _PAGE)
         except StoreUnavailable:
-            await _back(self._store)
+            await _wait_available(self._store)
             return
         self._caught_up = batch.cursor
         self._queue.extend(_with_cursor(batch))
@@ -184,7 +173,7 @@ class _Poller:
             try:
                 complete = await self._poll()
             except StoreUnavailable:
-                await _back(self._store)
+                await _wait_available(self._store)
                 continue
             if complete:
                 took = trio.current_time() - began
@@ -208,7 +197,7 @@ def _with_cursor(batch: events.EventBatch) -> list[_Read]:
     return list(map(_Read, found, [*[None] * (len(found) - 1), batch.cursor]))
 
 
-async def _back(store: Store) -> None:
+async def _wait_available(store: Store) -> None:
     """Wait until the store says that it is there; not at once, as it may have been one command only."""
     await trio.sleep(_RETRY_S)
     await store.wait_available()

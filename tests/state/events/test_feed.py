@@ -20,9 +20,16 @@ POLL_S = 0.02
 
 
 @pytest.fixture
-async def feed(store: Store, nursery: trio.Nursery) -> AsyncIterator[Feed]:
-    feed = Feed(store, poll_s=POLL_S, queued_max=600)
-    await nursery.start(feed.run)
+async def polling() -> AsyncIterator[trio.Nursery]:
+    """It holds the tasks that poll, and no others."""
+    async with trio.open_nursery() as nursery:
+        yield nursery
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def feed(store: Store, polling: trio.Nursery) -> AsyncIterator[Feed]:
+    feed = Feed(store, polling, poll_s=POLL_S, queued_max=600)
     with trio.fail_after(20):
         yield feed
 
@@ -37,17 +44,17 @@ async def take(subscription: Subscription, count: int) -> dict[str, list[int]]:
     return found
 
 
-async def nobody_polls(feed: Feed) -> None:
-    while feed.pollers:  # noqa: ASYNC110 # It ends them in its own time; the deadline is the fixture's.
+async def nobody_polls(polling: trio.Nursery) -> None:
+    while polling.child_tasks:  # noqa: ASYNC110  It ends them in its own time; the deadline is the fixture's.
         await trio.sleep(POLL_S)
 
 
-async def test_from_now_to_everybody(store: Store, feed: Feed) -> None:
+async def test_from_now_to_everybody(store: Store, polling: trio.Nursery, feed: Feed) -> None:
     one, two = some_charge_points(TENANT, 2)
     await emit(store, one, 1, 5)
     async with feed.subscribe(TENANT) as first, feed.subscribe(TENANT) as second:
         assert feed.subscribers == 2
-        assert feed.pollers == 1
+        assert len(polling.child_tasks) == 1
         await emit(store, one, 6, 8)
         await emit(store, two, 1)
         for subscription in (first, second):
@@ -151,10 +158,10 @@ async def test_a_gap_is_told(store: Store, feed: Feed) -> None:
         assert subscription.cursor is not begin
 
 
-async def test_nothing_is_asked_when_nobody_listens(store: Store, feed: Feed) -> None:
+async def test_nothing_is_asked_when_nobody_listens(store: Store, polling: trio.Nursery, feed: Feed) -> None:
     async with feed.subscribe(TENANT), feed.subscribe("other"):
-        assert feed.pollers == 2
-    await nobody_polls(feed)
+        assert len(polling.child_tasks) == 2
+    await nobody_polls(polling)
     before = await reads(store)
     await trio.sleep(POLL_S * 10)  # That nothing happens can only be seen in time.
     assert await reads(store) == before
