@@ -14,10 +14,10 @@ LASTS_MS = 3 * 3600 * 1000
 """How long a slot is taken for; prolonged every hour while its transaction lasts."""
 
 
-async def hold(store: Store, of: ChargePointKeys, tag: str, fingerprint: str, maximum: int) -> bool:
+async def hold(store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str, maximum: int) -> bool:
     """Take one of the tag's `maximum` slots for LASTS_MS. False: others have them all."""
     until_ms = store.server_time_ms() + LASTS_MS
-    return await take(store, _slots(of, tag), _member(of, fingerprint), maximum, until_ms)
+    return await take(store, _slots(charge_point, tag), _member(charge_point, fingerprint), maximum, until_ms)
 
 
 async def take(store: Store, key: str, member: str, maximum: int, until_ms: int) -> bool:
@@ -26,21 +26,24 @@ async def take(store: Store, key: str, member: str, maximum: int, until_ms: int)
     return bool(reply[0] == b"held")
 
 
-async def prolong(store: Store, of: ChargePointKeys, named: Sequence[tuple[str, str]]) -> int:
+async def prolong(store: Store, charge_point: ChargePointKeys, wanted: Sequence[tuple[str, str]]) -> int:
     """Let each (tag, fingerprint) hold on for LASTS_MS; returns how many do. What was released stays so."""
     until_ms = store.server_time_ms() + LASTS_MS
-    calls = [((_slots(of, tag),), (_member(of, fingerprint), until_ms)) for tag, fingerprint in named]
+    calls = [
+        ((_slots(charge_point, tag),), (_member(charge_point, fingerprint), until_ms))
+        for tag, fingerprint in wanted
+    ]
     return sum(reply[0] == b"held" for reply in await store.steps("hold_prolong", calls))
 
 
-async def release(store: Store, of: ChargePointKeys, tag: str, fingerprint: str) -> bool:
+async def release(store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str) -> bool:
     """Give the slot back. False: there was no such hold (any more)."""
-    return bool(await store.execute("ZREM", _slots(of, tag), _member(of, fingerprint)))
+    return bool(await store.execute("ZREM", _slots(charge_point, tag), _member(charge_point, fingerprint)))
 
 
-def _slots(of: ChargePointKeys, tag: str) -> str:
-    return keys.holds(of.tenant, fold(tag))
+def _slots(charge_point: ChargePointKeys, tag: str) -> str:
+    return keys.holds(charge_point.tenant, fold(tag))
 
 
-def _member(of: ChargePointKeys, fingerprint: str) -> str:
-    return f"{keys.encode(of.id)}/{fingerprint}"
+def _member(charge_point: ChargePointKeys, fingerprint: str) -> str:
+    return f"{keys.encode(charge_point.id)}/{fingerprint}"

@@ -101,16 +101,16 @@ class Store:
 
     async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
         """Run commands in one round trip. Any error is raised, though others were executed."""
-        return self._check_replies(await self._many([pack(command) for command in commands]))
+        return self._check_replies(await self._ask_many([pack(command) for command in commands]))
 
     async def steps(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]) -> list[Any]:
         """Run one Lua step many times in one round trip. Any error is raised, though others were executed."""
         script = SCRIPTS[name]
         packed = [_evalsha(script, keys, args) for keys, args in calls]
-        replies = await self._many(packed)
+        replies = await self._ask_many(packed)
         if missing := [i for i, reply in enumerate(replies) if _is_noscript(reply)]:
             load = pack(("SCRIPT", "LOAD", script.source))
-            again = await self._many([load, *(packed[i] for i in missing)])
+            again = await self._ask_many([load, *(packed[i] for i in missing)])
             for i, reply in zip(missing, again[1:], strict=True):
                 replies[i] = reply
         return self._check_replies(replies)
@@ -211,7 +211,7 @@ class Store:
         if lane is self._listing:
             self._clock_offset_ms = server.clock_offset_ms
 
-    async def _many(self, packed: Sequence[bytes]) -> list[Any]:
+    async def _ask_many(self, packed: Sequence[bytes]) -> list[Any]:
         """Run packed commands on the listing connection; a ResponseError stands in its place."""
         if not packed:
             await trio.lowlevel.checkpoint()

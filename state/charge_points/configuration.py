@@ -116,14 +116,14 @@ def is_secret(key: str) -> bool:
 async def learn(
     store: Store,
     keys: ChargePointKeys,
-    told: Sequence[ReportedKey],
+    reported: Sequence[ReportedKey],
     unknown: Sequence[str],
     *,
     complete: bool,
 ) -> None:
     """Keep the answer to a GetConfiguration; with `complete` it is all there is."""
     now_ms = store.server_time_ms()
-    settings = [_setting(one.key, one.value, now_ms, readonly=one.readonly) for one in told]
+    settings = [_setting(one.key, one.value, now_ms, readonly=one.readonly) for one in reported]
     settings += [_setting(key, None, now_ms, supported=False) for key in unknown]
     entries: list[str | bytes | int] = [_COMPLETE, now_ms] if complete else []
     for setting in settings[:KEPT]:

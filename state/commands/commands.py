@@ -177,15 +177,13 @@ async def settle(
             return Gone()
 
 
-async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str] | None = None) -> list[str]:
+async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str]) -> list[str]:
     """Record what earlier sessions had sent and not settled as `unknown`; returns those commands.
 
     To be called after a claim, before the pending commands are read. `waiting`: what the claim returned as
-    pending, which saves a round trip.
+    pending.
     """
     keys = lease.keys
-    if waiting is None:
-        (waiting,) = await list_pending(store, [lease])
     ids = [id_ for id_ in waiting if is_of(id_, keys)]
     replies = await store.steps(
         "commands/settle", [settle_call(keys, id_, _ORPHANED, when=str(lease.epoch)) for id_ in ids]

@@ -39,7 +39,7 @@ class CertificateHash(msgspec.Struct, frozen=True, kw_only=True):
         """The same for the same certificate under the same algorithm."""
         return ids.digest(_encode(self.folded))
 
-    def same(self, other: "CertificateHash") -> bool:
+    def is_same(self, other: "CertificateHash") -> bool:
         return self.folded == other.folded
 
     @property
@@ -71,7 +71,7 @@ class InstalledCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defau
     hash_data: tuple[CertificateHash, ...] = ()
 
     def has_hash(self, hash_data: CertificateHash) -> bool:
-        return any(map(hash_data.same, self.hash_data))
+        return any(map(hash_data.is_same, self.hash_data))
 
 
 class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +139,7 @@ async def record_deleted(store: Store, keys: ChargePointKeys, deleted: Certifica
         put: dict[str, bytes] = {}
         for certificate_type in TYPES:
             listing = _listing(fields, certificate_type)
-            left = tuple(one for one in listing.hash_data if not one.same(deleted))
+            left = tuple(one for one in listing.hash_data if not one.is_same(deleted))
             if len(left) < len(listing.hash_data):
                 put[certificate_type] = _encode(msgspec.structs.replace(listing, hash_data=left))
         known = _installed(fields)

@@ -93,7 +93,7 @@ class Which(NamedTuple):
     purpose: str | None = None
     stack_level: int | None = None
 
-    def means(self, profile: Profile) -> bool:
+    def matches(self, profile: Profile) -> bool:
         if self.id is not None:
             return self.id == profile.id
         return all(mine in {None, its} for mine, its in zip(self[1:], profile.slot, strict=True))

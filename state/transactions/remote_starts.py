@@ -29,7 +29,7 @@ class Expected(NamedTuple):
     connector_id: int | None
     id_tag: str
 
-    def meets(self, start: Start, now_ms: int) -> bool:
+    def matches(self, start: Start, now_ms: int) -> bool:
         if now_ms - self.since_ms > LASTS_MS or fold(start.id_tag) != self.id_tag:
             return False
         if self.connector_id not in {None, start.connector_id}:
@@ -60,7 +60,7 @@ async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_
         return None
     now_ms = store.server_time_ms()
     read = ((id_, msgspec.json.decode(one, type=Expected)) for id_, one in expectations.items())
-    found = sorted(((one.since_ms, id_) for id_, one in read if one.meets(start, now_ms)), reverse=True)
+    found = sorted(((one.since_ms, id_) for id_, one in read if one.matches(start, now_ms)), reverse=True)
     ids = [id_ for _, id_ in found]
     public = public_id(keys.id, transaction_id)
     for position, id_ in enumerate(ids):

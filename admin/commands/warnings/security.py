@@ -34,7 +34,7 @@ async def delete_certificate(request: security.DeleteCertificate, view: View) ->
     reported = list(known.all_hashes())
     if asked in reported:
         return []
-    if any(map(asked.same, reported)):
+    if any(map(asked.is_same, reported)):
         return ["The charge point reported these hashes with other upper and lower case."]
     return ["The charge point has not reported a certificate with this hash data (M04.FR.07)."]
 

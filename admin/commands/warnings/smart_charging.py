@@ -35,7 +35,7 @@ async def clear_charging_profile(request: smart_charging.ClearChargingProfile, v
     if which.id is not None and which != Which(which.id):
         found.append("With an id all other fields are ignored.")
     mirror = await charging_profiles.read(view.store, view.tenant, view.charge_point)
-    if not any(which.means(profile) for profile in mirror.profiles):
+    if not any(which.matches(profile) for profile in mirror.profiles):
         found.append("Nothing that we know of matches: the charge point may answer Unknown.")
     return found
 

@@ -103,7 +103,7 @@ async def list_charging_profiles(tenant: str, charge_point: str) -> Response:
     await lookup.charge_point(store, tenant, charge_point)
     mirror = await charging_profiles.read(store, tenant, charge_point)
     which = Which(connector_id=asked.connector_id, purpose=asked.purpose)
-    items = [_answer(charge_point, one) for one in mirror.profiles if which.means(one)]
+    items = [_answer(charge_point, one) for one in mirror.profiles if which.matches(one)]
     if asked.connector_id is None and asked.purpose in {None, "TxProfile"}:
         items += [_promise_answer(one) for one in mirror.promises]
     doubts = tuple(map(doubt_answer, mirror.doubts))

@@ -186,11 +186,11 @@ async def test_orphaned_tells_who_waits(store: Store) -> None:
     sent, queued = await submitted(store), await submitted(store)
     await commands.claim(store, old, sent.id, "nonce")
     new = await seat(store, epoch=2)
-    assert await commands.mark_unknown(store, new) == [sent.id]
+    assert await commands.mark_unknown(store, new, [sent.id, queued.id]) == [sent.id]
     assert await commands.list_pending(store, [new]) == [[queued.id]]
     (message,) = await woken(store, ADMIN)
     assert sent.id.encode() in message
-    assert await commands.mark_unknown(store, new) == []
+    assert await commands.mark_unknown(store, new, [sent.id, queued.id]) == []
 
 
 async def test_idempotency_key(store: Store) -> None:

@@ -144,11 +144,11 @@ async def test_a_promise_is_kept_within_its_time_or_not_at_all(store: Store, lea
 def test_what_meets_an_expectation() -> None:
     one = Expected(since_ms=1_000_000, connector_id=1, id_tag="tag")
     start = a_start(id_tag="TAG", connector_id=1, started_ms=1_000_000)
-    assert one.meets(start, 1_000_000 + LASTS_MS)
-    assert not one.meets(start, 1_000_001 + LASTS_MS)
+    assert one.matches(start, 1_000_000 + LASTS_MS)
+    assert not one.matches(start, 1_000_001 + LASTS_MS)
     early = msgspec.structs.replace(start, started_ms=1_000_000 - SKEW_MS)
-    assert one.meets(early, 1_000_000)
-    assert not one.meets(msgspec.structs.replace(early, started_ms=early.started_ms - 1), 1_000_000)
+    assert one.matches(early, 1_000_000)
+    assert not one.matches(msgspec.structs.replace(early, started_ms=early.started_ms - 1), 1_000_000)
 
 
 async def test_a_repeated_start_changes_nothing(store: Store, lease: Lease) -> None:
