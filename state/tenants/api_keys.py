@@ -8,6 +8,7 @@ from state import keys
 from state.replies import read_fields
 from state.store import Store
 from state.tenants import credentials
+from state.tenants.credentials import NewSecret
 
 _SECRET = re.compile(r"csms_([A-Za-z0-9]{8})_[A-Za-z0-9]{32}")
 
@@ -21,13 +22,6 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
 
 
-class NewApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """The only place where the secret ever stands."""
-
-    id: str
-    secret: str
-
-
 class _Stored(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     tenants: list[str] | None
@@ -38,7 +32,7 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True):
 _decode = msgspec.json.Decoder(_Stored).decode
 
 
-async def create(store: Store, pepper: bytes, name: str, tenants: list[str] | None) -> NewApiKey:
+async def create(store: Store, pepper: bytes, name: str, tenants: list[str] | None) -> NewSecret:
     key_id = credentials.new_id()
     secret = f"csms_{key_id}_{credentials.new_random()}"
     stored = _Stored(
@@ -48,7 +42,7 @@ async def create(store: Store, pepper: bytes, name: str, tenants: list[str] | No
         digest=credentials.digest(pepper, secret),
     )
     await store.execute("HSET", keys.API_KEYS, key_id, msgspec.json.encode(stored))
-    return NewApiKey(id=key_id, secret=secret)
+    return NewSecret(id=key_id, secret=secret)
 
 
 async def verify(store: Store, pepper: bytes, secret: str) -> ApiKey | None:

@@ -7,11 +7,20 @@ import hmac
 import secrets
 import string
 
+import msgspec
+
 ID_LENGTH = 8
 _RANDOM_LENGTH = 32
 _ALPHABET = string.ascii_letters + string.digits
 """Fits into a path, a header and a double click."""
 _NOBODYS = bytes(32)
+
+
+class NewSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """The only place where the secret ever stands."""
+
+    id: str
+    secret: str
 
 
 def new_id() -> str:

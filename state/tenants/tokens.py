@@ -13,6 +13,7 @@ from state.errors import StateError
 from state.paging import Page, list_members
 from state.store import Store
 from state.tenants import credentials
+from state.tenants.credentials import NewSecret
 from state.tenants.tenants import FIELDS, Tenant, read_tenant
 
 _DIGEST_BYTES = 32
@@ -21,13 +22,6 @@ _AT_ONCE = 1000
 
 class UnknownTenant(StateError):  # noqa: N818  # As its neighbours in errors.py.
     """A token was to be made for a tenant that does not exist."""
-
-
-class NewToken(msgspec.Struct, frozen=True, kw_only=True):
-    """The only place where the secret ever stands."""
-
-    id: str
-    secret: str
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +35,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     token_id: str
 
 
-async def create(store: Store, pepper: bytes, tenant: str, label: str = "") -> NewToken:
+async def create(store: Store, pepper: bytes, tenant: str, label: str = "") -> NewSecret:
     """Make a token. Raises UnknownTenant."""
     token_id = credentials.new_id()
     secret = token_id + credentials.new_random()
@@ -50,7 +44,7 @@ async def create(store: Store, pepper: bytes, tenant: str, label: str = "") -> N
     )
     if word == b"unknown":
         raise UnknownTenant(f"there is no tenant {tenant!r}")
-    return NewToken(id=token_id, secret=secret)
+    return NewSecret(id=token_id, secret=secret)
 
 
 async def verify(store: Store, pepper: bytes, tenant: str, secret: str) -> Verified | None:
