@@ -23,7 +23,7 @@ class Page[T](msgspec.Struct, frozen=True):
     next: str | None
 
 
-class BadCursor(ValueError):  # noqa: N818  # As BadPath: a sentence for the person who sent it.
+class BadCursor(ValueError):  # noqa: N818  As BadPath: a sentence for the person who sent it.
     """A cursor that no page of ours gave."""
 
 

@@ -20,7 +20,7 @@ _DIGEST_BYTES = 32
 _AT_ONCE = 1000
 
 
-class UnknownTenant(StateError):  # noqa: N818  # As its neighbours in errors.py.
+class UnknownTenant(StateError):  # noqa: N818  As its neighbours in errors.py.
     """A token was to be made for a tenant that does not exist."""
 
 

@@ -177,7 +177,7 @@ class Run:
         await self.store.execute("HSET", KEYS.lease, "holder", "")
         self.held = False
 
-    async def node(self, lives: bool) -> None:  # noqa: FBT001 # As drawn.
+    async def node(self, lives: bool) -> None:  # noqa: FBT001  As drawn.
         key = f"csms:inbox:{{{NODE}}}"
         if lives and not self.node_lives:
             await open_inbox(self.store)

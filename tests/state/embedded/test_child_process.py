@@ -21,7 +21,7 @@ time.sleep(100)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 async def test_a_child_dies_with_a_parent_that_is_killed() -> None:
-    parent = subprocess.Popen(  # noqa: ASYNC220 # trio's would spawn from a thread; this is the real way.
+    parent = subprocess.Popen(  # noqa: ASYNC220  trio's would spawn from a thread; this is the real way.
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE
     )
     assert parent.stdout is not None

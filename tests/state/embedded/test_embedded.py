@@ -84,7 +84,7 @@ async def test_below_the_floor_of_free_disk_writes_are_refused(
 
                 assert await written()
                 free = 499
-                while await written():  # noqa: ASYNC110 # It looks at the disk once a second.
+                while await written():  # noqa: ASYNC110  It looks at the disk once a second.
                     await trio.sleep(0.05)
                 # A server started below the floor refuses from its first moment on.
                 os.kill(await server_pid(url), signal.SIGKILL)
@@ -94,7 +94,7 @@ async def test_below_the_floor_of_free_disk_writes_are_refused(
                 assert not await written()
                 assert await store.execute("GET", "k") == b"1"
                 free = 1000
-                while not await written():  # noqa: ASYNC110 # As above.
+                while not await written():  # noqa: ASYNC110  As above.
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
 
@@ -147,7 +147,7 @@ trio.run(main)
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 async def test_kill_9_leaves_no_server_behind_and_the_directory_free(directory: Path) -> None:
     with trio.fail_after(30):
-        parent = subprocess.Popen(  # noqa: ASYNC220 # Its output is one line, waited for below.
+        parent = subprocess.Popen(  # noqa: ASYNC220  Its output is one line, waited for below.
             [sys.executable, "-c", PARENT, str(directory)], stdout=subprocess.PIPE
         )
         assert parent.stdout is not None

@@ -34,7 +34,7 @@ def test_anything_else_is_refused_by_name(text: str) -> None:
     try:
         cursor = Cursor.parse(text)
     except ValueError as error:
-        assert "event cursor" in str(error)  # noqa: PT017 # Hypothesis may hit upon a right one.
+        assert "event cursor" in str(error)  # noqa: PT017  Hypothesis may hit upon a right one.
     else:
         assert Cursor.parse(cursor.encode()) == cursor
 

@@ -92,7 +92,7 @@ class Story:
         self.answers += 1
         return b'{"n":%d}' % self.answers
 
-    async def start(self, what: tuple[int, str, bool], stale: bool) -> None:  # noqa: FBT001 # Drawn.
+    async def start(self, what: tuple[int, str, bool], stale: bool) -> None:  # noqa: FBT001  Drawn.
         model, (lease, fence), answer = self.model, self.session(stale=stale), self.answer()
         connector, tag, plausible = what
         timestamp = "2026-01-01T00:00:00Z" if plausible else "1970-01-01T00:00:00Z"
@@ -124,12 +124,12 @@ class Story:
         model.transactions[outcome.id] = Known(wanted, answer)
         model.by_fingerprint[mark] = outcome.id
 
-    async def stop(self, nth: int, meter: int, stale: bool) -> None:  # noqa: FBT001 # Drawn.
+    async def stop(self, nth: int, meter: int, stale: bool) -> None:  # noqa: FBT001  Drawn.
         if len(self.model.issued) <= nth:
             return
         await self._stop(str(sorted(self.model.issued)[nth]), meter, stale=stale)
 
-    async def unknown_stop(self, wire_id: str, meter: int, stale: bool) -> None:  # noqa: FBT001 # Drawn.
+    async def unknown_stop(self, wire_id: str, meter: int, stale: bool) -> None:  # noqa: FBT001  Drawn.
         await self._stop(wire_id, meter, stale=stale)
 
     async def _stop(self, wire_id: str, meter: int, *, stale: bool) -> None:
@@ -160,7 +160,7 @@ class Story:
             meter_start=known.start.meter_start,
         )
 
-    async def values(self, nth: int, reading: int, stale: bool) -> None:  # noqa: FBT001 # Drawn.
+    async def values(self, nth: int, reading: int, stale: bool) -> None:  # noqa: FBT001  Drawn.
         model, (lease, fence) = self.model, self.session(stale=stale)
         issued = sorted(model.issued)
         number = "-1" if nth == -1 else str(issued[nth]) if 0 <= nth < len(issued) else None
@@ -177,7 +177,7 @@ class Story:
             model.strays.add((1, number, payload))
         assert appended == (expected, fence)
 
-    async def wipe(self, rarely: int, readopted: bool) -> None:  # noqa: FBT001 # Drawn.
+    async def wipe(self, rarely: int, readopted: bool) -> None:  # noqa: FBT001  Drawn.
         if rarely:
             return
         await self.store.execute("FLUSHALL")
