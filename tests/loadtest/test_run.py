@@ -90,6 +90,11 @@ COMMANDS = (
 )
 
 
+def are_as_many(one: int, other: int) -> bool:
+    """The first charge point may leave between a command to a healthy one and one to a silent one."""
+    return abs(one - other) <= 1
+
+
 def operators(running: Running, directory: Path) -> tuple[str, ...]:
     """Where commands go, the key in a file as it should be."""
     (key := directory / "api-key").write_text(f"{running.api_key}\n")
@@ -109,7 +114,8 @@ def test_operators_command_healthy_and_silent_charge_points(running: Running, tm
     outcomes = result["commands"]["outcomes"]
     assert outcomes["healthy"].keys() == {"200 answered"}
     assert outcomes["silent"].keys() <= {"504 deadline-passed", "429 busy"}
-    assert outcomes["healthy"]["200 answered"] == sum(outcomes["silent"].values()) > 20
+    assert are_as_many(outcomes["healthy"]["200 answered"], sum(outcomes["silent"].values()))
+    assert outcomes["healthy"]["200 answered"] > 20
     rows = {row["action"]: row for row in result["commands"]["healthy"]}
     assert rows.keys() == {"GetConfiguration", "GetLocalListVersion", "TriggerMessage", "all"}
     actions = {row["action"]: row for row in result["actions"]}
@@ -144,7 +150,7 @@ def test_two_runs_are_compared(running: Running, tmp_path: Path) -> None:
     for one in (calls, commands):
         assert one["mean"] == one["with_silent"]["mean"] / one["without"]["mean"] > 0
         assert one["with_silent"]["errors"] == one["without"]["errors"] == 0
-    assert result["commands_to_silent"][-1]["calls"] == commands["with_silent"]["calls"]
+    assert are_as_many(result["commands_to_silent"][-1]["calls"], commands["with_silent"]["calls"])
     assert "ratio" in done.stdout
 
 
