@@ -36,9 +36,6 @@ from typing import Final, Literal
 
 Status = Literal["queued", "sent", "answered", "error", "expired", "timeout", "offline", "busy", "unknown"]
 
-FIRST: Final[frozenset[Status]] = frozenset({"queued", "offline", "busy"})
-"""What a command may be recorded as."""
-
 TABLE: Final[dict[Status, frozenset[Status]]] = {
     # Waits for its session. `offline`: the node that was to be woken is gone.
     "queued": frozenset({"sent", "expired", "offline"}),

@@ -115,8 +115,8 @@ async def read(store: Store, tenant: str, charge_point: str) -> Mirror:
         (_doubt(id_, *record[:-1]) for id_, record in doubted if record[-1] == "-" or record[-1] in running),
         key=lambda one: one.since_ms,
     )
-    profiles = [_profile(int(id_), record, doubts, running) for id_, record in _raw(replies[0])]
-    promises = [_promise(id_, record) for id_, record in _raw(replies[1])]
+    profiles = [_profile(int(id_), record, doubts, running) for id_, record in _decode_names(replies[0])]
+    promises = [_promise(id_, record) for id_, record in _decode_names(replies[1])]
     lately_ms = store.server_time_ms() - LASTS_MS
     return Mirror(
         tuple(sorted(profiles, key=lambda one: one.id)),
@@ -207,7 +207,7 @@ async def _clear(
     return tuple(int(id_) for id_ in ids)
 
 
-def _raw(reply: Mapping[bytes, bytes]) -> list[tuple[str, bytes]]:
+def _decode_names(reply: Mapping[bytes, bytes]) -> list[tuple[str, bytes]]:
     return [(name.decode(), record) for name, record in reply.items()]
 
 

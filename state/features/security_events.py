@@ -36,7 +36,7 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """The same for the same type, timestamp and techInfo."""
-        return ids.digest(_what(self))
+        return ids.digest(_encode_identity(self))
 
     @property
     def critical(self) -> bool:
@@ -56,7 +56,7 @@ async def keep(store: Store, keys: ChargePointKeys, event: SecurityEvent) -> boo
     [word] = await store.step(
         "features/security_event_keep",
         (keys.security_events, keys.security_events_evicted, keys.events, keys.record, keys.lease),
-        (keys.member, _what(event), event.received_ms, KEPT, msgspec.json.encode(data)),
+        (keys.member, _encode_identity(event), event.received_ms, KEPT, msgspec.json.encode(data)),
     )
     return bool(word == b"kept")
 
@@ -89,7 +89,7 @@ async def forget(store: Store, tenant: str, charge_point: str, event_id: str) ->
     return False
 
 
-def _what(event: SecurityEvent) -> bytes:
+def _encode_identity(event: SecurityEvent) -> bytes:
     return msgspec.json.encode((event.type, event.timestamp, event.tech_info))
 
 

@@ -235,7 +235,7 @@ async def _store_stop(
             _json(event),
             b"" if stop.data is None else meter_values.pack_of_stop(stop.data),
             stop.received_ms,
-            *_flat(fields),
+            *_flatten(fields),
         ),
     )
     fence = fence_of(reply[1])
@@ -300,7 +300,7 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
             index_name(keys.id, start.started_ms, proposed),
             _json(event),
             _reservation(start),
-            *_flat(fields),
+            *_flatten(fields),
         ),
     )
 
@@ -335,5 +335,5 @@ def _pointer_hold(pointer: bytes) -> Hold | None:
     return Hold(tag, mark)
 
 
-def _flat(fields: _Fields) -> list[str | bytes | int]:
+def _flatten(fields: _Fields) -> list[str | bytes | int]:
     return [part for name, value in fields.items() if value is not None for part in (name, value)]

@@ -6,7 +6,7 @@ import pytest
 
 from state import commands
 from state.commands import Go, Late, Settled, Taken, sweep, table
-from state.commands.table import FIRST, TABLE, WAITING, Status
+from state.commands.table import TABLE, WAITING, Status
 from state.nodes.leases import Lease
 from state.store import Store
 from tests.state.commanding import (
@@ -21,6 +21,8 @@ from tests.state.commanding import (
 )
 
 STATUSES: tuple[Status, ...] = get_args(Status)
+FIRST: frozenset[Status] = frozenset({"queued", "offline", "busy"})
+"""What a command may be recorded as."""
 
 
 async def command_that_is(store: Store, status: Status) -> tuple[Lease, str]:
