@@ -1,5 +1,6 @@
-"""One private Valkey per run; every test that asks for `store` gets it empty."""
+"""One private Valkey and one `csms up` per run; every test that asks for `store` gets it empty."""
 
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from state.store import Store, StoreConfig, open_store
+from tests.support.csms_up import Running, csms_up
 from tests.support.pace import Pace
 from tests.support.valkey_server import ValkeyServer
 
@@ -45,6 +47,17 @@ def _server() -> Iterator[ValkeyServer]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Running]:
+    """One `csms up` for all tests that do not harm it."""
+    directory = Path(tempfile.mkdtemp(prefix="csms-up-"))
+    try:
+        with csms_up(directory / "data", "--drain-seconds", "1") as found:
+            yield found
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

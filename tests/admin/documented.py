@@ -3,7 +3,7 @@
 import httpx
 import jsonschema  # type: ignore[import-untyped]  # only schemathesis brings it
 
-from tests.admin.conftest import Api
+from tests.admin.api import Api
 
 
 async def is_documented(api: Api, path: str, response: httpx.Response) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from state.keys import ChargePointKeys
 from state.tenants.id_tags import fold
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 
 BASE = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 PATH = f"{BASE}/local-list"

@@ -6,7 +6,7 @@ import trio
 from admin.config import AdminLimits
 from state.store import Store
 from state.tenants import tenants
-from tests.admin.conftest import TENANT, Api, serving
+from tests.admin.api import TENANT, Api, serving
 
 
 def request(api: Api, method: str, *headers: str) -> bytes:

@@ -17,7 +17,7 @@ from state.events.cursor import Cursor
 from state.nodes import nodes
 from state.store import Store, StoreConfig
 from state.tenants import api_keys, tenants
-from tests.admin.conftest import PEPPER, TENANT
+from tests.admin.api import PEPPER, TENANT
 from tests.admin.problem import is_problem
 from tests.support.fault_proxy import fault_proxy
 from tests.support.valkey_server import ValkeyServer

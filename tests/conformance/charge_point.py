@@ -4,7 +4,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import trio
 from websockets import Subprotocol
@@ -57,6 +57,12 @@ class ChargePoint(Station):
         """The reusable state Booted."""
         await self.boot()
         await self.available()
+
+    async def report(self, action: str, *statuses: str, **more: Any) -> None:
+        """Send these statuses of a job, one after the other."""
+        for status in statuses:
+            if (answer := await self.call(action, {"status": status, **more})) != {}:
+                raise Violation(f"{action} was answered {answer}")
 
     async def authorize(self, tag: str, status: str = "Accepted") -> Json:
         """The idTagInfo."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conformance import cases
 from tests.conformance.laboratory import Laboratory, prepared
-from tests.system.running import Running
+from tests.support.csms_up import Running
 
 
 @pytest.hookimpl

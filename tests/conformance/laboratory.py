@@ -13,10 +13,11 @@ from urllib.parse import quote
 import httpx
 import trio
 
-from tests.conformance import schemas
-from tests.conformance.charge_point import ChargePoint, connected
+from tests.conformance import keys
+from tests.conformance.charge_point import ChargePoint, connected, now
 from tests.conformance.station import Call, Json, Violation
-from tests.system.running import Running, csms_up
+from tests.support import official_schemas
+from tests.support.csms_up import Running, csms_up
 
 # The tool's test data, mirrored in the central system before the run. UNKNOWN is known to nobody.
 VALID = "OCTT-VALID"
@@ -26,6 +27,7 @@ EXPIRED = "OCTT-EXPIRED"
 PAST = "OCTT-PAST"
 BLOCKED = "OCTT-BLOCKED"
 UNKNOWN = "OCTT-UNKNOWN"
+SECOND_ROOT = "OCTT second root"
 TAGS: dict[str, Json] = {
     VALID: {"parent_id_tag": PARENT},
     SECOND: {"parent_id_tag": PARENT},
@@ -140,6 +142,24 @@ class Laboratory:
             raise Violation(f"{action}: the operator was answered {posted[0].status_code} {posted[0].text}")
         return heard, posted[0]
 
+    async def install_root(self, cp: ChargePoint, use: str, status: str = "Accepted") -> None:
+        asked = {"certificateType": use, "certificate": keys.pem(keys.root(SECOND_ROOT))}
+        done = await self.command(cp, "InstallCertificate", asked, {"status": status})
+        assert "\r" not in done.heard.payload["certificate"]
+
+    async def report_security_event(self, cp: ChargePoint, kind: str) -> None:
+        """Have the charge point report it, and see it kept."""
+        payload = {"type": kind, "timestamp": now(), "techInfo": "octt"}
+        assert await cp.call("SecurityEventNotification", payload) == {}
+        [kept] = (await self.read("/security-events"))["items"]
+        assert (kept["type"], kept["timestamp"], kept["tech_info"]) == (kind, payload["timestamp"], "octt")
+
+    async def check_job(self, kind: str, *statuses: str) -> None:
+        """The operator sees how it went: these statuses, after the answer that began it."""
+        [job] = (await self.read("/jobs"))["items"]
+        assert (job["kind"], job["running"]) == (kind, False)
+        assert [each["status"] for each in job["history"]][1:] == list(statuses)
+
     async def settings(self, **settings: Any) -> None:
         """Replace the charge point's settings."""
         done = await self.api.put(self._path(), json=settings)
@@ -173,7 +193,7 @@ class Laboratory:
 
 async def _obey(cp: ChargePoint, action: str, payload: Json, answer: Json) -> Call:
     heard = await cp.expected()
-    if heard.payload != schemas.read(json.dumps(payload)):
+    if heard.payload != official_schemas.read(json.dumps(payload)):
         raise Violation(f"{action} was asked as {payload} and sent as {heard.payload}")
     await cp.answer(heard, answer)
     return heard

@@ -14,7 +14,7 @@ import trio
 from websockets import ConnectionClosed
 from websockets.trio.client import ClientConnection
 
-from tests.conformance import schemas
+from tests.support import official_schemas
 
 ANSWER_S = 20.0
 QUIET_S = 0.05
@@ -66,7 +66,9 @@ class Station:
 
     async def exchange(self, action: str, payload: Json) -> list[Any]:
         """The whole frame that answers: a valid CALLRESULT, or a CALLERROR."""
-        assert schemas.faults(action, schemas.read(json.dumps(payload))) == [], "the case itself is wrong"
+        assert official_schemas.faults(action, official_schemas.read(json.dumps(payload))) == [], (
+            "the case itself is wrong"
+        )
         id_ = f"octt-{next(self._ids)}"
         self._outstanding = id_, action
         await self._send([2, id_, action, payload])
@@ -90,7 +92,10 @@ class Station:
         return await self._take(self._called, f"no {self._expected} came")
 
     async def answer(self, call: Call, payload: Json) -> None:
-        assert schemas.faults(f"{call.action}Response", schemas.read(json.dumps(payload))) == []
+        assert (
+            official_schemas.faults(f"{call.action}Response", official_schemas.read(json.dumps(payload)))
+            == []
+        )
         await self._send([3, call.id, payload])
 
     async def quiet(self) -> None:
@@ -123,12 +128,12 @@ class Station:
     def _judge(self, frame: str | bytes) -> None:
         if not isinstance(frame, str):
             raise Violation("a binary frame came")
-        match schemas.read(frame):
+        match official_schemas.read(frame):
             case [2, str(id_), str(action), payload]:
                 self._judge_call(Call(id_, action, payload))
             case [3, str(id_), payload]:
                 action = self._asked(id_)
-                if found := schemas.faults(f"{action}Response", payload):
+                if found := official_schemas.faults(f"{action}Response", payload):
                     raise Violation(f"the answer to {action} is invalid: {'; '.join(found)}: {frame}")
                 self._answers.send_nowait([3, id_, payload])
             case [4, str(id_), str(code), str(description), dict(details)]:
@@ -145,7 +150,7 @@ class Station:
         if any(call.id == earlier.id for earlier in self.heard):
             raise Violation(f"the id of {call.action} was used before")
         self.heard.append(call)
-        if found := schemas.faults(call.action, call.payload):
+        if found := official_schemas.faults(call.action, call.payload):
             raise Violation(f"{call.action} is invalid: {'; '.join(found)}: {call.payload}")
         if call.action != self._expected:
             due = f"{self._expected} was expected" if self._expected else "no call was expected"

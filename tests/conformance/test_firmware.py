@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.conformance.charge_point import CONNECTORS, ChargePoint, now
+from tests.conformance.charge_point import CONNECTORS, now
 from tests.conformance.laboratory import Laboratory
 from tests.conformance.station import Json, Violation
 
@@ -11,62 +11,50 @@ UPDATE: Json = {"location": "ftp://octt.example/firmware.bin", "retrieveDate": "
 DIAGNOSTICS: Json = {"location": "ftp://octt.example/uploads"}
 
 
-async def tell(cp: ChargePoint, action: str, *statuses: str, **more: Any) -> None:
-    for status in statuses:
-        assert await cp.call(action, {"status": status, **more}) == {}
-
-
-async def check_job(lab: Laboratory, kind: str, *statuses: str) -> None:
-    """The operator sees how it went: these statuses, after the answer that began it."""
-    [job] = (await lab.read("/jobs"))["items"]
-    assert (job["kind"], job["running"]) == (kind, False)
-    assert [each["status"] for each in job["history"]][1:] == list(statuses)
-
-
 async def test_tc_044_1_download_and_install(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UpdateFirmware", UPDATE, {})
-        await tell(cp, "FirmwareStatusNotification", "Downloading", "Downloaded")
+        await cp.report("FirmwareStatusNotification", "Downloading", "Downloaded")
         await cp.status(0, "Unavailable")
-        await tell(cp, "FirmwareStatusNotification", "Installing")
+        await cp.report("FirmwareStatusNotification", "Installing")
     async with lab.connected() as cp:
         await cp.cold_boot()
-        await tell(cp, "FirmwareStatusNotification", "Installed")
-        await check_job(lab, "UpdateFirmware", "Downloading", "Downloaded", "Installing", "Installed")
+        await cp.report("FirmwareStatusNotification", "Installed")
+        await lab.check_job("UpdateFirmware", "Downloading", "Downloaded", "Installing", "Installed")
 
 
 async def test_tc_044_2_download_failed(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UpdateFirmware", UPDATE, {})
-        await tell(cp, "FirmwareStatusNotification", "Downloading", "DownloadFailed")
-        await check_job(lab, "UpdateFirmware", "Downloading", "DownloadFailed")
+        await cp.report("FirmwareStatusNotification", "Downloading", "DownloadFailed")
+        await lab.check_job("UpdateFirmware", "Downloading", "DownloadFailed")
 
 
 async def test_tc_044_3_installation_failed(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UpdateFirmware", UPDATE | {"retries": 0, "retryInterval": 0}, {})
-        await tell(cp, "FirmwareStatusNotification", "Downloading", "Downloaded")
+        await cp.report("FirmwareStatusNotification", "Downloading", "Downloaded")
         await cp.status(0, "Unavailable")
-        await tell(cp, "FirmwareStatusNotification", "Installing")
+        await cp.report("FirmwareStatusNotification", "Installing")
     async with lab.connected() as cp:
         await cp.cold_boot()
-        await tell(cp, "FirmwareStatusNotification", "InstallationFailed")
+        await cp.report("FirmwareStatusNotification", "InstallationFailed")
         statuses = "Downloading", "Downloaded", "Installing", "InstallationFailed"
-        await check_job(lab, "UpdateFirmware", *statuses)
+        await lab.check_job("UpdateFirmware", *statuses)
 
 
 async def test_tc_045_1_get_diagnostics(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "GetDiagnostics", DIAGNOSTICS, {"fileName": "octt.log"})
-        await tell(cp, "DiagnosticsStatusNotification", "Uploading", "Uploaded")
-        await check_job(lab, "GetDiagnostics", "Uploading", "Uploaded")
+        await cp.report("DiagnosticsStatusNotification", "Uploading", "Uploaded")
+        await lab.check_job("GetDiagnostics", "Uploading", "Uploaded")
 
 
 async def test_tc_045_2_upload_failed(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "GetDiagnostics", DIAGNOSTICS, {"fileName": "octt.log"})
-        await tell(cp, "DiagnosticsStatusNotification", "Uploading", "UploadFailed")
-        await check_job(lab, "GetDiagnostics", "Uploading", "UploadFailed")
+        await cp.report("DiagnosticsStatusNotification", "Uploading", "UploadFailed")
+        await lab.check_job("GetDiagnostics", "Uploading", "UploadFailed")
 
 
 # --- Remote trigger ---
@@ -93,10 +81,10 @@ async def test_tc_054_trigger_message(lab: Laboratory) -> None:
         await trigger("StatusNotification", connectorId=1)
         await cp.status(1, "Available")
         await trigger("DiagnosticsStatusNotification")
-        await tell(cp, "DiagnosticsStatusNotification", "Idle")
+        await cp.report("DiagnosticsStatusNotification", "Idle")
         await trigger("FirmwareStatusNotification", {"status": "NotImplemented"})
         await trigger("FirmwareStatusNotification")
-        await tell(cp, "FirmwareStatusNotification", "Idle")
+        await cp.report("FirmwareStatusNotification", "Idle")
 
 
 async def test_tc_055_trigger_message_rejected(lab: Laboratory) -> None:

@@ -3,7 +3,7 @@
 from tests.conformance.charge_point import ChargePoint, now
 from tests.conformance.laboratory import PARENT, SECOND, VALID, Laboratory
 from tests.conformance.station import Json
-from tests.system.peer import until
+from tests.support.waiting import until
 
 ID = 4711
 

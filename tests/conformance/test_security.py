@@ -5,28 +5,14 @@ from websockets import InvalidStatus
 
 from tests.conformance import keys
 from tests.conformance.charge_point import ChargePoint, now
-from tests.conformance.laboratory import Laboratory
+from tests.conformance.laboratory import SECOND_ROOT, Laboratory
 from tests.conformance.station import Json
-from tests.conformance.test_firmware import check_job, tell
 
 ACCEPTED = {"status": "Accepted"}
 REQUEST = 815
 
 
-async def security_event(lab: Laboratory, cp: ChargePoint, kind: str) -> None:
-    payload = {"type": kind, "timestamp": now(), "techInfo": "octt"}
-    assert await cp.call("SecurityEventNotification", payload) == {}
-    [kept] = (await lab.read("/security-events"))["items"]
-    assert (kept["type"], kept["timestamp"], kept["tech_info"]) == (kind, payload["timestamp"], "octt")
-
-
 # --- Root certificates ---
-
-
-async def install(lab: Laboratory, cp: ChargePoint, use: str, status: str = "Accepted") -> None:
-    asked = {"certificateType": use, "certificate": keys.pem(keys.root("OCTT second root"))}
-    done = await lab.command(cp, "InstallCertificate", asked, {"status": status})
-    assert "\r" not in done.heard.payload["certificate"]
 
 
 async def installed(lab: Laboratory, cp: ChargePoint, use: str, *hash_data: Json) -> None:
@@ -38,8 +24,8 @@ async def installed(lab: Laboratory, cp: ChargePoint, use: str, *hash_data: Json
 
 async def _install_and_list(lab: Laboratory, use: str) -> None:
     async with lab.booted() as cp:
-        await install(lab, cp, use)
-        await installed(lab, cp, use, keys.hash_data(keys.root("OCTT second root"), "SHA256"))
+        await lab.install_root(cp, use)
+        await installed(lab, cp, use, keys.hash_data(keys.root(SECOND_ROOT), "SHA256"))
 
 
 async def test_tc_075_1_manufacturer_root(lab: Laboratory) -> None:
@@ -53,9 +39,9 @@ async def test_tc_075_2_central_system_root(lab: Laboratory) -> None:
 @pytest.mark.parametrize("algorithm", list(keys.HASHES))
 async def test_tc_076_delete_certificate(lab: Laboratory, algorithm: str) -> None:
     use = "CentralSystemRootCertificate"
-    reported = keys.hash_data(keys.root("OCTT second root"), algorithm)
+    reported = keys.hash_data(keys.root(SECOND_ROOT), algorithm)
     async with lab.booted() as cp:
-        await install(lab, cp, use)
+        await lab.install_root(cp, use)
         await installed(lab, cp, use, reported)
         [listing] = (await lab.read("/certificates"))["items"]
         [known] = listing["certificates"]
@@ -69,8 +55,8 @@ async def test_tc_076_delete_certificate(lab: Laboratory, algorithm: str) -> Non
 
 async def test_tc_078_invalid_central_system_root(lab: Laboratory) -> None:
     async with lab.booted() as cp:
-        await install(lab, cp, "CentralSystemRootCertificate", "Rejected")
-        await security_event(lab, cp, "InvalidCentralSystemCertificate")
+        await lab.install_root(cp, "CentralSystemRootCertificate", "Rejected")
+        await lab.report_security_event(cp, "InvalidCentralSystemCertificate")
 
 
 # --- Logs ---
@@ -84,8 +70,8 @@ async def test_tc_079_security_log(lab: Laboratory) -> None:
             "requestId": REQUEST,
         }
         await lab.command(cp, "GetLog", asked, ACCEPTED | {"filename": "security.log"})
-        await tell(cp, "LogStatusNotification", "Uploading", "Uploaded", requestId=REQUEST)
-        await check_job(lab, "GetLog", "Uploading", "Uploaded")
+        await cp.report("LogStatusNotification", "Uploading", "Uploaded", requestId=REQUEST)
+        await lab.check_job("GetLog", "Uploading", "Uploaded")
 
 
 # --- Signed firmware ---
@@ -106,25 +92,25 @@ def update(signature: str) -> Json:
 async def test_tc_080_secure_firmware_update(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "SignedUpdateFirmware", update(keys.signature(b"firmware")), ACCEPTED)
-        await tell(cp, "SignedFirmwareStatusNotification", "Downloading", requestId=REQUEST)
+        await cp.report("SignedFirmwareStatusNotification", "Downloading", requestId=REQUEST)
         await cp.status(0, "Unavailable")
         more = "Downloaded", "SignatureVerified", "Installing", "InstallRebooting"
-        await tell(cp, "SignedFirmwareStatusNotification", *more, requestId=REQUEST)
+        await cp.report("SignedFirmwareStatusNotification", *more, requestId=REQUEST)
     async with lab.connected() as cp:
         await cp.boot()
-        await security_event(lab, cp, "FirmwareUpdated")
+        await lab.report_security_event(cp, "FirmwareUpdated")
         await cp.available()
-        await tell(cp, "SignedFirmwareStatusNotification", "Installed", requestId=REQUEST)
-        await check_job(lab, "SignedUpdateFirmware", "Downloading", *more, "Installed")
+        await cp.report("SignedFirmwareStatusNotification", "Installed", requestId=REQUEST)
+        await lab.check_job("SignedUpdateFirmware", "Downloading", *more, "Installed")
 
 
 async def test_tc_081_invalid_signature(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "SignedUpdateFirmware", update("bm8gc2lnbmF0dXJl"), ACCEPTED)
         statuses = "Downloading", "Downloaded", "InvalidSignature"
-        await tell(cp, "SignedFirmwareStatusNotification", *statuses, requestId=REQUEST)
-        await security_event(lab, cp, "InvalidFirmwareSignature")
-        await check_job(lab, "SignedUpdateFirmware", *statuses)
+        await cp.report("SignedFirmwareStatusNotification", *statuses, requestId=REQUEST)
+        await lab.report_security_event(cp, "InvalidFirmwareSignature")
+        await lab.check_job("SignedUpdateFirmware", *statuses)
 
 
 # --- Subprotocol ---

@@ -25,7 +25,6 @@ from tests.conformance.charge_point import ChargePoint
 from tests.conformance.keys import Family
 from tests.conformance.laboratory import Laboratory
 from tests.conformance.station import Json
-from tests.conformance.test_security import install, security_event
 
 ACCEPTED = {"status": "Accepted"}
 RENEW = {"requestedMessage": "SignChargePointCertificate"}
@@ -178,7 +177,7 @@ async def test_tc_074_update_of_the_certificate(lab: Laboratory, family: Family,
 async def test_tc_077_invalid_certificate(lab: Laboratory, family: Family, tmp_path: Path) -> None:
     async with with_certificate(lab, family, tmp_path) as (cp, shown):
         await renewed(lab, cp, family, "second", "Rejected")
-        await security_event(lab, cp, "InvalidChargePointCertificate")
+        await lab.report_security_event(cp, "InvalidChargePointCertificate")
     async with lab.connected(**shown) as cp:
         await cp.quiet()
 
@@ -201,7 +200,7 @@ async def test_a_new_certificate_is_asked_for_without_a_connector(lab: Laborator
 async def test_a_rejected_certificate_is_an_event(lab: Laboratory) -> None:
     """Of TC_077."""
     async with lab.booted() as cp:
-        await security_event(lab, cp, "InvalidChargePointCertificate")
+        await lab.report_security_event(cp, "InvalidChargePointCertificate")
 
 
 # --- The next profile ---
@@ -223,7 +222,7 @@ async def test_tc_083_upgrade_of_the_profile(lab: Laboratory, profile: Profile, 
     async with lab.connected(**old) as cp:
         await cp.cold_boot()
         if profile == 1:
-            await install(lab, cp, "CentralSystemRootCertificate")
+            await lab.install_root(cp, "CentralSystemRootCertificate")
             new: Json = basic(lab, 2, key)
             await raise_profile(lab, cp, 2)
         else:

@@ -18,7 +18,7 @@ from loadtest.caller import Caller, CallFailed
 from loadtest.latency import Latencies
 from tests.conformance.charge_point import now
 from tests.conformance.laboratory import VALID
-from tests.system.running import Running
+from tests.support.csms_up import Running
 
 ROUNDS = 50
 AUTHORIZES = 200

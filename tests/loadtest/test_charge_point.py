@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from gateway.ocpp16.actions import Sender, actions_of
-from tests.system.running import Running
+from tests.support.csms_up import Running
 
 FAR, SOON = "2126-01-31T12:00:00Z", "2026-01-31T12:00:00Z"
 ID = "handled-00000"

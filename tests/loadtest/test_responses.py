@@ -1,15 +1,11 @@
 """What the load test's charge point answers: valid by the official schemas, and true to what it was told."""
 
-import json
 import random
-from decimal import Decimal
-from importlib.resources import files
 from typing import Any
 
 import msgspec
 import pytest
 import trustme
-from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # comes with ocpp, without types
 
 from gateway.ocpp16 import actions
 from gateway.ocpp16.actions import ACTIONS, OF_REQUEST, Sender, actions_of
@@ -19,7 +15,8 @@ from gateway.ocpp16.messages.types import Message, MeterValue, SampledValue
 from loadtest import responses
 from loadtest.equipment import CERTIFICATES_MAX, LIST_MAX, PROFILES_MAX
 from loadtest.responses import LATER_MAX, Responses
-from tests.gateway.ocpp16.test_against_schemas import generate, schema
+from tests.support import official_schemas
+from tests.support.schema_payloads import generate, schema, to_json
 
 ASKED = actions_of(Sender.CENTRAL_SYSTEM)
 TIME = "2026-01-31T12:00:00Z"
@@ -75,9 +72,8 @@ def told(message: Message, suffix: str = "") -> dict[str, Any]:
     """Its payload, which the official schema must accept."""
     kinds = {action.result: name for name, action in ACTIONS.items()} if suffix else {}
     name = kinds.get(type(message)) or OF_REQUEST[type(message)].name
-    text = files("ocpp").joinpath(f"v16/schemas/{name}{suffix}.json").read_text("utf-8-sig")
-    payload: dict[str, Any] = json.loads(actions.encode(message), parse_float=Decimal)
-    Draft4Validator(json.loads(text, parse_float=Decimal)).validate(payload)
+    payload: dict[str, Any] = official_schemas.read(actions.encode(message))
+    official_schemas.check(f"{name}{suffix}", payload)
     return payload
 
 
@@ -102,9 +98,7 @@ def test_it_has_an_answer_to_each_of_the_26() -> None:
 def test_whatever_is_asked_the_answer_is_valid(action: str, ours: Responses) -> None:
     rng, node = random.Random(action), schema(action)
     for round_ in range(60):
-        payload = msgspec.json.Encoder(decimal_format="number").encode(
-            generate(node, rng, full=round_ % 3 == 0)
-        )
+        payload = to_json(generate(node, rng, full=round_ % 3 == 0))
         told(ours.answer(repairs.read_strictly(ACTIONS[action].request, payload)), "Response")
         assert len(ours.later) <= LATER_MAX
     followed(ours)

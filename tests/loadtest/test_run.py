@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.running import Running
+from tests.support.csms_up import Running
 
 
 def loadtest(*arguments: str) -> "subprocess.CompletedProcess[str]":

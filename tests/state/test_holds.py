@@ -5,7 +5,7 @@ from state.errors import IdsExhausted
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.tenants.id_tags import fold
-from tests.state.charging import ANSWER, a_start, a_stop, claimed
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed
 
 TAG = "Tag"
 CP = ChargePointKeys("demo", "CP.1")

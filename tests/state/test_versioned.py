@@ -9,7 +9,7 @@ from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.versioned import Change, Fields
-from tests.state.lease_helpers import events
+from tests.support.leases import events
 
 KEYS = ChargePointKeys("acme", "CP-1")
 

@@ -1,33 +1,56 @@
-"""Payloads held against the official JSON schemas, as the `ocpp` package carries them."""
+"""The official JSON schemas as the `ocpp` package carries them, and times as OCPP writes them."""
 
 import json
+import re
+from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # comes with ocpp, without types
+from jsonschema import Draft4Validator, FormatChecker  # type: ignore[import-untyped]  # comes with ocpp, without types
+from jsonschema.validators import validator_for  # type: ignore[import-untyped]  # as above
+
+# Bare jsonschema only notes the format; of a central system we want UTC with a Z (errata 3.16).
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", re.ASCII)
+_formats = FormatChecker(formats=())
 
 
-def official(name: str) -> Draft4Validator:
-    text = files("ocpp").joinpath(f"v16/schemas/{name}.json").read_text("utf-8-sig")
-    return Draft4Validator(json.loads(text, parse_float=Decimal))
+@_formats.checks("date-time")
+def _is_time(value: object) -> bool:
+    if not isinstance(value, str):
+        return True  # Another rule of the schema refuses it.
+    try:
+        return _TIME.fullmatch(value) is not None and datetime.fromisoformat(value) is not None
+    except ValueError:
+        return False
 
 
-def decoded(payload: bytes) -> Any:
-    return json.loads(payload, parse_float=Decimal)
+def read(frame: str | bytes) -> Any:
+    """JSON with fractions as decimals, for 16.1 is no binary multiple of 0.1."""
+    return json.loads(frame, parse_float=Decimal)
 
 
-def required_only(node: Any, value: Any) -> Any:
-    """Without every field that may be left out, at any depth."""
-    match value:
-        case dict():
-            needed = node.get("required", [])
-            return {
-                name: required_only(node["properties"][name], part)
-                for name, part in value.items()
-                if name in needed
-            }
-        case list():
-            return [required_only(node["items"], part) for part in value]
-        case _:
-            return value
+def check(name: str, payload: Any) -> None:
+    """Raise ValidationError if the schema refuses it; times may be of any form."""
+    Draft4Validator(load(name)).validate(payload)
+
+
+def faults(name: str, payload: Any) -> list[str]:
+    """What the schema `<action>` or `<action>Response` finds wrong, with the path; empty if nothing."""
+    errors = sorted(_validator(name).iter_errors(payload), key=lambda error: error.json_path)
+    return [f"{error.json_path}: {error.message}" for error in errors]
+
+
+def load(name: str) -> dict[str, Any]:
+    file = files("ocpp").joinpath(f"v16/schemas/{name}.json")
+    if not file.is_file():
+        raise AssertionError(f"OCPP 1.6 has no message {name}")
+    schema: dict[str, Any] = read(file.read_text("utf-8-sig"))
+    return schema
+
+
+@cache
+def _validator(name: str) -> Any:
+    schema = load(name)
+    return validator_for(schema)(schema, format_checker=_formats)

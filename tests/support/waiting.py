@@ -1,10 +1,30 @@
-"""Waiting for what sends no signal. The deadline is the test's."""
+"""Waiting for what sends no signal: another process, or a clock."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 
 import trio
 
+GENEROUS_S = 60.0
 
-async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110  Another process, or a clock: nothing here could set an event.
-        await trio.sleep(0.01)
+
+async def until(
+    check: Callable[[], bool | Awaitable[bool]], within_s: float = GENEROUS_S, *, every_s: float = 0.02
+) -> None:
+    """Ask again and again. Raises trio.TooSlowError."""
+    with trio.fail_after(within_s):
+        while True:
+            found = check()
+            if found if isinstance(found, bool) else await found:
+                return
+            await trio.sleep(every_s)
+
+
+def wait_until(
+    check: Callable[[], bool], or_else: Callable[[], object] = lambda: "", within_s: float = GENEROUS_S
+) -> None:
+    """As `until`, for tests without Trio. Raises AssertionError with what `or_else` returns."""
+    deadline = time.monotonic() + within_s
+    while not check():
+        assert time.monotonic() < deadline, or_else()
+        time.sleep(0.02)

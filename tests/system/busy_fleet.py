@@ -7,8 +7,8 @@ from typing import Any
 
 import trio
 
-from tests.system.peer import Peer, charge_point, now
-from tests.system.running import Running
+from tests.support.charge_point_peer import Peer, charge_point, now
+from tests.support.csms_up import Running
 
 REPEAT_S = 0.2
 

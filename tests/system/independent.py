@@ -12,7 +12,7 @@ from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action, RemoteStartStopStatus
 
-from tests.system.running import Running
+from tests.support.csms_up import Running
 
 
 def now() -> str:

@@ -4,8 +4,8 @@ import asyncio
 
 from ocpp.v16 import call
 
+from tests.support.csms_up import Running
 from tests.system.independent import Independent, charge_point, now
-from tests.system.running import Running
 
 SAMPLES = [("Transaction.Begin", "1000"), ("Sample.Periodic", "1500"), ("Sample.Periodic", "2250")]
 

@@ -13,12 +13,12 @@ from ocpp.v16.enums import Action
 
 from gateway.websocket.close_codes import Close
 from state.scripts import SCRIPTS
+from tests.support.charge_point_peer import charge_point as raw_charge_point
+from tests.support.csms_up import Running
 from tests.support.fault_proxy import fault_proxy
+from tests.support.waiting import until
 from tests.system.central import Central, Process
 from tests.system.independent import Independent, charge_point
-from tests.system.peer import charge_point as raw_charge_point
-from tests.system.peer import until
-from tests.system.running import Running
 
 type Gateways = tuple[Process, Process]
 

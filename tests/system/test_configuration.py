@@ -4,8 +4,8 @@ from typing import Any
 
 import trio
 
+from tests.support.charge_point_peer import charge_point, in_one_breath
 from tests.system.central import Central, Process
-from tests.system.peer import charge_point, in_one_breath
 
 type Gateways = tuple[Process, Process]
 

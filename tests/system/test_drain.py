@@ -9,10 +9,11 @@ import httpx
 import pytest
 import trio
 
+from tests.support.charge_point_peer import Peer, charge_point, now
 from tests.support.fault_proxy import fault_proxy
 from tests.support.pace import Pace
+from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.peer import Peer, charge_point, now, until
 from tests.system.raw_upgrade import dial, read_answer, request
 
 RESTART = 1012

@@ -3,15 +3,14 @@
 import random
 from typing import Any
 
-import msgspec
 import pytest
 import trio
 
 from gateway.ocpp16.actions import Sender, actions_of
-from tests.gateway.ocpp16.test_against_schemas import generate, schema
-from tests.support.official_schemas import decoded, official, required_only
+from tests.support.charge_point_peer import charge_point
+from tests.support.official_schemas import check, read
+from tests.support.schema_payloads import generate, required_only, schema, to_json
 from tests.system.central import Central, Process
-from tests.system.peer import charge_point
 
 type Gateways = tuple[Process, Process]
 
@@ -19,7 +18,6 @@ type Gateways = tuple[Process, Process]
 @pytest.mark.parametrize("kind", ["bare", "whole"])
 async def test_what_is_on_the_wire_is_what_was_given(central: Central, gateways: Gateways, kind: str) -> None:
     tenant = central.tenant()
-    encode = msgspec.json.Encoder(decimal_format="number").encode
     refusal = ["NotSupported", "not by this one", {}]  # Whatever it is: what is asked counts here.
     with trio.fail_after(40):
         async with (
@@ -33,14 +31,14 @@ async def test_what_is_on_the_wire_is_what_was_given(central: Central, gateways:
                     given = required_only(node, given)
                 answer = await api.post(
                     f"/charge-points/cp/commands/{action}",
-                    content=encode(given),
+                    content=to_json(given),
                     headers={"Content-Type": "application/json"},
                 )
                 assert answer.status_code == 502, answer.text
                 assert answer.json()["code"] == "NotSupported"
                 _, asked, payload = cp.asked[-1]
                 assert asked == action
-                arrived = decoded(encode(payload))
-                assert arrived == decoded(encode(given))
-                official(action).validate(arrived)
+                arrived = read(to_json(payload))
+                assert arrived == read(to_json(given))
+                check(action, arrived)
             assert len(cp.asked) == 26

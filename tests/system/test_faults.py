@@ -4,8 +4,9 @@ import httpx
 import pytest
 import trio
 
+from tests.support.charge_point_peer import Peer, charge_point
+from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.peer import Peer, charge_point, until
 
 
 async def counted(api: httpx.AsyncClient) -> dict[str, int]:

@@ -9,11 +9,12 @@ import trio
 
 from gateway.websocket.close_codes import Close
 from state.scripts import SCRIPTS
+from tests.support.charge_point_peer import Peer, charge_point
+from tests.support.csms_up import Running
 from tests.support.fault_proxy import fault_proxy
+from tests.support.waiting import until
 from tests.system.central import Central, Process, Tenant
-from tests.system.peer import Peer, charge_point, until
 from tests.system.raw_upgrade import Answer, dial, read_answer, request, upgrade
-from tests.system.running import Running
 
 type Gateways = tuple[Process, Process]
 

@@ -19,9 +19,9 @@ import trio
 
 from gateway.websocket.client import UpgradeRefused
 from gateway.websocket.close_codes import ConnectionClosed
+from tests.support.charge_point_peer import Peer, charge_point, now
+from tests.support.csms_up import Running, csms_up
 from tests.system import process_tree
-from tests.system.peer import Peer, charge_point, now
-from tests.system.running import Running, csms_up
 
 FLEET = 30
 RUN_S = 60.0

@@ -7,10 +7,10 @@ import trio
 from state import keys
 from state.nodes import nodes
 from state.store import StoreConfig, open_store
+from tests.support.charge_point_peer import charge_point
 from tests.support.fault_proxy import fault_proxy
 from tests.support.pace import Pace
 from tests.system.central import Central
-from tests.system.peer import charge_point
 
 
 async def test_an_occupied_port_for_probes_is_one_clear_line(central: Central) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import trio
 
+from tests.support.charge_point_peer import Peer, charge_point
 from tests.support.fault_proxy import fault_proxy
+from tests.support.waiting import until
 from tests.system.central import Central, Process, Tenant
-from tests.system.peer import Peer, charge_point, until
 
 type Gateways = tuple[Process, Process]
 

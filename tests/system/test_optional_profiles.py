@@ -4,8 +4,9 @@ from typing import Any
 
 import trio
 
+from tests.support.charge_point_peer import charge_point, now
+from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.peer import charge_point, now, until
 
 type Gateways = tuple[Process, Process]
 

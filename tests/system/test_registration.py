@@ -6,8 +6,9 @@ import httpx
 import pytest
 import trio
 
+from tests.support.charge_point_peer import Peer, charge_point, now
+from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.peer import Peer, charge_point, now, until
 
 type Gateways = tuple[Process, Process]
 

@@ -11,8 +11,9 @@ import trio
 
 from state.keys import ChargePointKeys
 from state.store import StoreConfig, open_store
+from tests.support.charge_point_peer import charge_point, in_one_breath, now
+from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.peer import charge_point, in_one_breath, now, until
 
 type Gateways = tuple[Process, Process]
 

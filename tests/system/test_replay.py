@@ -8,9 +8,10 @@ import trio
 from state.scripts import SCRIPTS
 from state.store import StoreConfig, open_store
 from state.transactions import orphans
+from tests.support.charge_point_peer import charge_point, now
 from tests.support.fault_proxy import fault_proxy
+from tests.support.waiting import until
 from tests.system.central import Central, Process, Tenant
-from tests.system.peer import charge_point, now, until
 
 STUCK = "1970-01-01T00:00:07Z"
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import trio
 
-from tests.gateway.service.making import certificate, request
+from tests.support.certificates import certificate, request
+from tests.support.charge_point_peer import charge_point
 from tests.support.fault_proxy import fault_proxy
 from tests.support.pace import Pace
+from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.peer import charge_point, until
 
 type Gateways = tuple[Process, Process]
 

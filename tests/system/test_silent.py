@@ -10,8 +10,9 @@ import trio
 from state import keys
 from state.keys import ChargePointKeys
 from state.store import Store, StoreConfig, open_store
+from tests.support.charge_point_peer import Peer, charge_point
+from tests.support.waiting import until
 from tests.system.central import Central, Tenant
-from tests.system.peer import Peer, charge_point, until
 
 HEALTHY, SILENT = 50, 5
 QUEUE = 32

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import trio
 
+from tests.support.charge_point_peer import Peer, charge_point, now
+from tests.support.smart_charging import SmartCharging
+from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.peer import Peer, charge_point, now, until
-from tests.system.smart_charging_peer import SmartCharging
 
 type Gateways = tuple[Process, Process]
 DEFAULT, TX, MAX = "TxDefaultProfile", "TxProfile", "ChargePointMaxProfile"

@@ -13,11 +13,11 @@ import httpx
 import pytest
 import trio
 
+from tests.support.csms_up import Running, csms_up
 from tests.support.pace import Pace
+from tests.support.waiting import until
 from tests.system import process_tree
 from tests.system.busy_fleet import Busy, busy_fleet
-from tests.system.peer import until
-from tests.system.running import Running, csms_up
 
 FLEET = 50
 VALKEY = "valkey-server"

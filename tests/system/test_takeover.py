@@ -15,9 +15,10 @@ from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import StoreConfig, open_store
 from state.tenants import tokens
+from tests.support.charge_point_peer import Peer, charge_point
 from tests.support.pace import Pace
+from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.peer import Peer, charge_point, until
 from tests.system.raw_upgrade import dial, read_answer, request
 
 type Gateways = tuple[Process, Process]

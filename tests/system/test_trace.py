@@ -10,10 +10,11 @@ import pytest
 import trio
 
 from gateway.websocket.close_codes import Close
+from tests.support.charge_point_peer import charge_point
 from tests.support.event_stream import EventStream, event_stream
 from tests.support.fault_proxy import fault_proxy
+from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.peer import charge_point, until
 
 type Gateways = tuple[Process, Process]
 type Frame = dict[str, Any]

@@ -11,8 +11,9 @@ import trio
 from state import charge_points, transactions
 from state.nodes import leases
 from state.store import StoreConfig, open_store
+from tests.support.charge_point_peer import charge_point
+from tests.support.waiting import until
 from tests.system.central import Central, central_system
-from tests.system.peer import charge_point, until
 
 
 @pytest.fixture

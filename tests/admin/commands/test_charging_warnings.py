@@ -12,10 +12,10 @@ from state.features import charging_profiles
 from state.features.charging_profiles import Slot
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
+from tests.admin.charging_profiles import a_profile
 from tests.admin.fake_session import connected
-from tests.admin.routes.charging_profiles.test_charging_profiles import a_profile
-from tests.state.charging import ANSWER, a_start
+from tests.support.transactions import ANSWER, a_start
 
 KEYS = ChargePointKeys(TENANT, "CP-1")
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"

@@ -7,7 +7,7 @@ import pytest
 from state.charge_points import configuration
 from state.charge_points.configuration import ReportedKey
 from state.keys import ChargePointKeys
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import connected
 
 KEYS = ChargePointKeys(TENANT, "CP-1")

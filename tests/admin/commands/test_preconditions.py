@@ -5,7 +5,7 @@ import pytest
 from state import charge_points
 from state.charge_points import Settings
 from state.keys import ChargePointKeys
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
 from tests.admin.problem import is_problem
 

@@ -11,9 +11,9 @@ from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
-from tests.state.charging import ANSWER, a_start, a_stop
+from tests.support.transactions import ANSWER, a_start, a_stop
 
 KEYS = ChargePointKeys(TENANT, "CP-1")
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from state.tenants import api_keys, tenants
-from tests.admin.conftest import PEPPER, TENANT, Api
+from tests.admin.api import PEPPER, TENANT, Api
 from tests.admin.problem import is_problem
 
 ROUTES = [

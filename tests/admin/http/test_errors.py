@@ -12,7 +12,7 @@ from admin.http.problems import Problem, add_to_problem
 from state.errors import StoreUnavailable
 from state.store import Store
 from state.tenants import tenants
-from tests.admin.conftest import Api, serving
+from tests.admin.api import Api, serving
 from tests.admin.problem import is_problem
 
 

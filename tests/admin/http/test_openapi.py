@@ -11,7 +11,7 @@ from schemathesis import Case, checks
 from schemathesis import openapi as schemathesis_openapi
 
 from admin.http.actions import COMMANDS
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 
 METHODS = {
     "/v1/tenants": {"get"},

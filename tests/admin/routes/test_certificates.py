@@ -11,11 +11,11 @@ from gateway.service import certificates as pem
 from state.charge_points import configuration
 from state.charge_points.configuration import ReportedKey
 from state.keys import ChargePointKeys
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
 from tests.admin.problem import is_problem
 from tests.admin.remembering import remembering
-from tests.gateway.service.making import DAY, NOW, certificate, ec_key, request
+from tests.support.certificates import DAY, NOW, certificate, ec_key, request
 
 BASE = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 PATH = f"{BASE}/certificates"

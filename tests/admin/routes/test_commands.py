@@ -11,7 +11,7 @@ from state.charge_points import Settings
 from state.commands import Go
 from state.keys import ChargePointKeys
 from state.nodes import leases, nodes
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
 from tests.admin.problem import is_problem
 from tests.support.waiting import until

@@ -9,9 +9,9 @@ from state.commands import Go
 from state.features import certificates
 from state.features.certificates import CertificateHash
 from state.keys import ChargePointKeys
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
-from tests.conformance.schemas import faults, read
+from tests.support.official_schemas import faults, read
 
 BASE = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 KEYS = ChargePointKeys(TENANT, "CP-1")

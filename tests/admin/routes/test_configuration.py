@@ -13,7 +13,7 @@ from state.charge_points import Settings, configuration
 from state.charge_points.configuration import MASK, ReportedKey
 from state.commands import Go
 from state.keys import ChargePointKeys
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
 from tests.admin.problem import is_problem
 

@@ -7,7 +7,7 @@ from state.charge_points import Settings
 from state.features import data_transfer
 from state.features.data_transfer import VENDORS, Transfer, Vendor
 from state.keys import ChargePointKeys
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.problem import is_problem
 
 VENDORS_PATH = f"/v1/tenants/{TENANT}/data-transfer-vendors"

@@ -15,7 +15,7 @@ from state.events import events
 from state.events.cursor import Cursor
 from state.store import Store
 from state.tenants import api_keys, tenants
-from tests.admin.conftest import PEPPER, TENANT, Api, serving
+from tests.admin.api import PEPPER, TENANT, Api, serving
 from tests.admin.problem import is_problem
 from tests.support.event_stream import EventStream, event_stream
 

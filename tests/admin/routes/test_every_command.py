@@ -3,16 +3,15 @@
 import random
 from typing import Any
 
-import msgspec
 import pytest
 
 from gateway.ocpp16.actions import Sender, actions_of
 from state import commands
 from state.commands import Go
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
-from tests.gateway.ocpp16.test_against_schemas import generate, schema
-from tests.support.official_schemas import decoded, official, required_only
+from tests.support.official_schemas import check, read
+from tests.support.schema_payloads import generate, required_only, schema, to_json
 
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
 ACTIONS = actions_of(Sender.CENTRAL_SYSTEM)
@@ -38,12 +37,10 @@ async def test_what_arrives_is_what_was_given(api: Api, action: str) -> None:
         arrived.append(go)
         await session.answer(command, b"{}")
 
-    validator = official(action)
-    encode = msgspec.json.Encoder(decimal_format="number").encode
     given = payloads(action)
     async with connected(api.store, TENANT, "CP-1", notes):
         for payload in given:
-            body = encode(payload)
+            body = to_json(payload)
             response = await api.client.post(
                 f"{PATH}/{action}", content=body, headers={"Content-Type": "application/json"}
             )
@@ -52,6 +49,6 @@ async def test_what_arrives_is_what_was_given(api: Api, action: str) -> None:
             assert recorded is not None
             assert bytes(recorded.payload) == arrived[-1].payload
     assert [go.action for go in arrived] == [action] * len(given)
-    assert [decoded(go.payload) for go in arrived] == [decoded(encode(payload)) for payload in given]
+    assert [read(go.payload) for go in arrived] == [read(to_json(payload)) for payload in given]
     for go in arrived:
-        validator.validate(decoded(go.payload))
+        check(action, read(go.payload))

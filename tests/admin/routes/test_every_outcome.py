@@ -6,11 +6,10 @@ import pytest
 
 from gateway.handlers import OUTCOMES
 from gateway.ocpp16.actions import OF_REQUEST
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import connected
 from tests.admin.remembering import remembering
-from tests.gateway.handlers.test_every_answer import encode
-from tests.gateway.ocpp16.test_against_schemas import generate, schema
+from tests.support.schema_payloads import generate, schema, to_json
 
 BASE = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 ACTIONS = sorted(OF_REQUEST[request].name for request in OUTCOMES)
@@ -33,7 +32,7 @@ async def test_what_follows_from_any_answer_can_be_read(api: Api, action: str) -
             given = generate(schema(action), rng, full=number % 3 == 0)
             answer = await api.client.post(
                 f"{BASE}/commands/{action}",
-                content=encode(given),
+                content=to_json(given),
                 headers={"Content-Type": "application/json"},
             )
             assert answer.status_code == 200, answer.text

@@ -4,7 +4,7 @@ from gateway.ocpp16.faults.table import FAULTS
 from state.charge_points import faults
 from state.charge_points.faults import FaultBatch, Tally
 from state.keys import ChargePointKeys
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP%7C1"
 

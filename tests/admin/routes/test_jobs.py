@@ -7,7 +7,7 @@ import msgspec
 from gateway.handlers import jobs as telling
 from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from state.keys import ChargePointKeys
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent
 from tests.admin.problem import is_problem
 from tests.admin.remembering import remembering

@@ -9,7 +9,7 @@ from state import charge_points
 from state.charge_points import Settings
 from state.nodes.inbox import SettingsChanged
 from state.tenants import tenants
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import connected
 from tests.admin.problem import is_problem
 

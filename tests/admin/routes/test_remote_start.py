@@ -14,10 +14,10 @@ from state.commands import Go
 from state.keys import ChargePointKeys
 from state.nodes import nodes
 from state.transactions import remote_starts
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
 from tests.admin.problem import is_problem
-from tests.state.charging import ANSWER, a_start
+from tests.support.transactions import ANSWER, a_start
 from tests.support.waiting import until
 
 KEYS = ChargePointKeys(TENANT, "CP-1")

@@ -14,12 +14,12 @@ from state.features import reservations
 from state.keys import ChargePointKeys
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.documented import is_documented
 from tests.admin.fake_session import FakeSession, connected, is_silent
 from tests.admin.problem import is_problem
 from tests.admin.remembering import remembering
-from tests.state.charging import ANSWER, a_start
+from tests.support.transactions import ANSWER, a_start
 
 BASE = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 PATH = f"{BASE}/reservations"

@@ -1,7 +1,5 @@
 """Tenants, tokens, charge points and id tags over HTTP."""
 
-from typing import Any
-
 import pytest
 
 from state import charge_points
@@ -9,24 +7,11 @@ from state.charge_points import connectors
 from state.charge_points.connectors import Connector
 from state.nodes import inbox
 from state.tenants import tokens
-from tests.admin.conftest import PEPPER, TENANT, Api
+from tests.admin.api import PEPPER, TENANT, Api
 from tests.admin.fake_session import connected
 from tests.admin.problem import is_problem
 
 BASE = f"/v1/tenants/{TENANT}"
-
-
-async def read_all(api: Api, path: str, **query: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    while True:
-        response = await api.client.get(path, params=query)
-        assert response.status_code == 200, response.text
-        page = response.json()
-        assert set(page) == {"items", "next"}
-        found += page["items"]
-        if page["next"] is None:
-            return found
-        query["cursor"] = page["next"]
 
 
 async def test_a_tenant_is_created_replaced_read_listed_and_deleted(api: Api) -> None:
@@ -39,7 +24,7 @@ async def test_a_tenant_is_created_replaced_read_listed_and_deleted(api: Api) ->
     assert read == replaced.json()
     assert (read["name"], read["auto_register"]) == ("C", False)
     assert read["created_at"] == created.json()["created_at"]
-    assert [tenant["id"] for tenant in await read_all(api, "/v1/tenants", limit=1)] == [TENANT, "bé"]
+    assert [tenant["id"] for tenant in await api.read_all("/v1/tenants", limit=1)] == [TENANT, "bé"]
     assert (await api.client.delete("/v1/tenants/b%C3%A9")).status_code == 204
     is_problem(await api.client.get("/v1/tenants/b%C3%A9"), 404, "not-found")
     is_problem(await api.client.delete("/v1/tenants/b%C3%A9"), 404, "not-found")
@@ -56,7 +41,7 @@ async def test_a_token_shows_its_secret_once_and_works_until_revoked(api: Api) -
     assert made.status_code == 201
     token = made.json()
     assert len(token["secret"]) >= 32
-    listed = await read_all(api, f"{BASE}/tokens")
+    listed = await api.read_all(f"{BASE}/tokens")
     assert [(one["id"], one["label"]) for one in listed] == [(token["id"], "north")]
     assert token["secret"] not in str(listed)
     verified = await tokens.verify(api.store, PEPPER, TENANT, token["secret"])
@@ -67,7 +52,7 @@ async def test_a_token_shows_its_secret_once_and_works_until_revoked(api: Api) -
         assert await session.hear(inbox.TokenRevoked) == inbox.TokenRevoked(TENANT, token["id"])
     assert await tokens.verify(api.store, PEPPER, TENANT, token["secret"]) is None
     is_problem(await api.client.delete(f"{BASE}/tokens/{token['id']}"), 404, "not-found")
-    assert await read_all(api, f"{BASE}/tokens") == []
+    assert await api.read_all(f"{BASE}/tokens") == []
 
 
 async def test_a_charge_point_is_registered_before_it_connects(api: Api) -> None:
@@ -120,11 +105,11 @@ async def test_charge_points_are_listed_by_id_and_filtered(api: Api) -> None:
         await api.client.put(f"{BASE}/charge-points/{name}", json={})
     async with connected(api.store, TENANT, "A-3"):
         path = f"{BASE}/charge-points"
-        assert [one["id"] for one in await read_all(api, path, limit=1)] == ["A-1", "A-2", "A-3", "B-1"]
-        assert [one["id"] for one in await read_all(api, path, online="true")] == ["A-3"]
-        assert [one["id"] for one in await read_all(api, path, online="false")] == ["A-1", "A-2", "B-1"]
-        assert [one["id"] for one in await read_all(api, path, prefix="A", limit=2)] == ["A-1", "A-2", "A-3"]
-        online = await read_all(api, path, online="true")
+        assert [one["id"] for one in await api.read_all(path, limit=1)] == ["A-1", "A-2", "A-3", "B-1"]
+        assert [one["id"] for one in await api.read_all(path, online="true")] == ["A-3"]
+        assert [one["id"] for one in await api.read_all(path, online="false")] == ["A-1", "A-2", "B-1"]
+        assert [one["id"] for one in await api.read_all(path, prefix="A", limit=2)] == ["A-1", "A-2", "A-3"]
+        online = await api.read_all(path, online="true")
         assert online[0]["connection"]["address"] == "192.0.2.7:49152"
 
 
@@ -173,7 +158,7 @@ async def test_an_id_tag_is_created_replaced_read_listed_and_deleted(api: Api) -
         "max_active_transactions": None,
     }
     await api.client.put(f"{BASE}/id-tags/zz", json={})
-    assert [one["tag"] for one in await read_all(api, f"{BASE}/id-tags", limit=1)] == ["AB/1", "zz"]
+    assert [one["tag"] for one in await api.read_all(f"{BASE}/id-tags", limit=1)] == ["AB/1", "zz"]
     assert (await api.client.delete(f"{BASE}/id-tags/ab%2F1")).status_code == 204
     is_problem(await api.client.get(f"{BASE}/id-tags/ab%2F1"), 404, "not-found")
     is_problem(await api.client.delete(f"{BASE}/id-tags/ab%2F1"), 404, "not-found")

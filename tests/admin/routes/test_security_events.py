@@ -5,7 +5,7 @@ from state.charge_points import Settings
 from state.features import security_events
 from state.features.security_events import SecurityEvent
 from state.keys import ChargePointKeys
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.problem import is_problem
 
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/security-events"

@@ -6,10 +6,9 @@ import pytest
 from state import transactions
 from state.store import Store
 from state.transactions import Start, Started, Stop, meter_values
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
 from tests.admin.problem import is_problem
-from tests.admin.routes.test_resources import read_all
 
 PATH = f"/v1/tenants/{TENANT}/transactions"
 BASE_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -74,7 +73,7 @@ async def test_a_transaction_open_and_stopped(api: Api) -> None:
             "energy_wh": 1500,
         }
         assert (await api.client.get(path)).json() == expected
-        assert await read_all(api, PATH) == [expected]
+        assert await api.read_all(PATH) == [expected]
 
 
 async def test_the_list_is_newest_first_and_filtered(api: Api) -> None:
@@ -85,7 +84,7 @@ async def test_the_list_is_newest_first_and_filtered(api: Api) -> None:
         newest_first = [f"B.{of_b[1]}", f"A.{of_a[1]}", f"B.{of_b[0]}", f"A.{of_a[0]}"]
 
         async def ids(**query: str | int) -> list[str]:
-            return [one["id"] for one in await read_all(api, PATH, **query)]
+            return [one["id"] for one in await api.read_all(PATH, **query)]
 
         for limit in (1, 2, 3, 100):
             assert await ids(limit=limit) == newest_first

@@ -5,10 +5,10 @@ import msgspec
 from state import transactions
 from state.keys import ChargePointKeys
 from state.transactions import meter_values
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.problem import is_problem
-from tests.state.charging import ANSWER, a_stop
-from tests.state.lease_helpers import claimed
+from tests.support.leases import claimed
+from tests.support.transactions import ANSWER, a_stop
 
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 VALUE = {"timestamp": "2026-01-01T12:05:00Z", "sampledValue": [{"value": "7"}]}

@@ -5,7 +5,6 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 
 from gateway.handlers import HANDLERS
@@ -20,10 +19,10 @@ from state.features.data_transfer import Vendor
 from state.store import Store
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag
-from tests.conformance.schemas import faults, read
-from tests.gateway.ocpp16.test_against_schemas import broken, generate, schema
-from tests.gateway.service.making import request
-from tests.state.lease_helpers import KEYS, claimed
+from tests.support.certificates import request
+from tests.support.leases import KEYS, claimed
+from tests.support.official_schemas import faults, read
+from tests.support.schema_payloads import broken, generate, schema, to_json
 
 SPOKEN = tuple(actions_of(Sender.CHARGE_POINT))
 MESSAGES = 12
@@ -39,8 +38,6 @@ VENDORS = (
     Vendor(vendor_id="Bolt", status="Rejected"),
     Vendor(vendor_id="Choosy", message_ids=("ping",), data="pong"),
 )
-
-encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 async def speaking(store: Store, registration: charge_points.BootStatus) -> ChargePoint:
@@ -83,7 +80,7 @@ async def test_every_answer_fits_its_schema(store: Store, action: str) -> None:
     rng, protocol = random.Random(action), Protocol(Role.CENTRAL_SYSTEM)
     charge_point = await speaking(store, rng.choice(["Accepted", "Pending", "Rejected"]))
     for number, payload in enumerate(said(action, rng)):
-        frame = encode([2, f"m{number}", action, payload])
+        frame = to_json([2, f"m{number}", action, payload])
         kind, id_, result = await answer(protocol, charge_point, frame)
         assert (kind, id_) == (3, f"m{number}")
         assert faults(f"{action}Response", result) == []
@@ -98,10 +95,10 @@ async def test_every_answer_to_what_is_broken_is_one_of_ocpp(
     charge_point = await speaking(store, "Accepted")
     node = schema(action)
     for number in range(MESSAGES * 2):
-        case = broken(node, json.loads(encode(generate(node, rng))), rng)
+        case = broken(node, json.loads(to_json(generate(node, rng))), rng)
         if case is None:
             continue
-        kind, id_, *rest = await answer(protocol, charge_point, encode([2, f"m{number}", action, case[1]]))
+        kind, id_, *rest = await answer(protocol, charge_point, to_json([2, f"m{number}", action, case[1]]))
         assert id_ == f"m{number}"
         if kind == 3:
             assert not strict
@@ -119,7 +116,7 @@ async def test_a_registration_of_each_kind_is_answered_with_all_that_it_needs(st
     charge_point = await speaking(store, "Accepted")
     for status in ("Accepted", "Pending", "Rejected"):
         await charge_points.put(store, KEYS.tenant, KEYS.id, Settings(registration=status))
-        frame = encode([2, status, "BootNotification", boot])
+        frame = to_json([2, status, "BootNotification", boot])
         _, _, result = await answer(protocol, charge_point, frame)
         assert faults("BootNotificationResponse", result) == []
         assert result["interval"] > 0
@@ -131,7 +128,7 @@ async def test_all_that_is_known_of_a_tag_is_told_as_the_schema_has_it(store: St
     protocol, charge_point = Protocol(Role.CENTRAL_SYSTEM), await speaking(store, "Accepted")
     told = {}
     for tag in (*TAGS, IdTag(tag="NOBODY")):
-        frame = encode([2, tag.tag, "Authorize", {"idTag": tag.tag}])
+        frame = to_json([2, tag.tag, "Authorize", {"idTag": tag.tag}])
         _, _, result = await answer(protocol, charge_point, frame)
         assert faults("AuthorizeResponse", result) == []
         told[tag.tag] = result["idTagInfo"]["status"]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.service.certificate_requests import CHARACTERS_MAX, RequestRefused, read
-from tests.gateway.service.making import Key, certificate, name, request
+from tests.support.certificates import Key, certificate, name, request
 
 GOOD = request()
 DER = x509.load_pem_x509_csr(GOOD.encode()).public_bytes(Encoding.DER)

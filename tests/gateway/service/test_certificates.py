@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.service.certificates import Unreadable, is_base64, read_all
-from tests.gateway.service.making import DAY, NOW, Key, certificate, ec_key
+from tests.support.certificates import DAY, NOW, Key, certificate, ec_key
 
 
 @pytest.mark.parametrize("key", [ec_key(), rsa.generate_private_key(65537, 2048)], ids=["EC", "RSA"])

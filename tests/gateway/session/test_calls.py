@@ -6,8 +6,9 @@ import trio
 from state import commands, keys
 from state.nodes.leases import Lease
 from state.store import Store
+from tests.support.charge_point_peer import charge_point
 from tests.support.inner_gateway import inner_gateway
-from tests.system.peer import charge_point, until
+from tests.support.waiting import until
 
 
 async def test_a_command_is_claimed_once(

@@ -8,8 +8,9 @@ from trio_websocket import WebSocketConnection
 
 from gateway.session.session import Session
 from state.store import Store
+from tests.support.charge_point_peer import charge_point
 from tests.support.inner_gateway import inner_gateway
-from tests.system.peer import charge_point, until
+from tests.support.waiting import until
 
 SESSIONS = 5
 

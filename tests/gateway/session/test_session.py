@@ -13,7 +13,7 @@ from gateway.session.trace import Recorder
 from gateway.websocket.close_codes import Closed
 from gateway.websocket.connection import Connection
 from state.store import Store
-from tests.state import lease_helpers
+from tests.support import leases
 
 LOST = Closed(1006, "", "lost")
 
@@ -45,10 +45,10 @@ async def nobody_before() -> None:
 
 async def test_a_wake_up_while_the_last_frames_are_written_is_ignored(store: Store, redis_url: str) -> None:
     config = msgspec.convert({"store": {"url": redis_url}, "security": {"pepper": "p" * 32}}, GatewayConfig)
-    claimed = await lease_helpers.claimed(store, "a/1")
+    claimed = await leases.claimed(store, "a/1")
     async with trio.open_nursery() as nursery:
         node = Node(config, store, b"p" * 32, nursery)
-        session = Session(node, claimed, cast("Connection", Ended()), lease_helpers.attachment("a/1"))
+        session = Session(node, claimed, cast("Connection", Ended()), leases.attachment("a/1"))
         session.link.recorder = cast("Recorder", WritesItsLastFrames(session))
         assert await session.run(claimed.pending, nobody_before) == LOST
         assert session.link.ended.is_set()

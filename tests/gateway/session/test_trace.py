@@ -27,7 +27,7 @@ from state.record import RunningTrace
 from state.store import Store
 from state.traces import traces
 from state.traces.traces import Trace, TraceEntry
-from tests.gateway.service.test_frame_masking import frames, is_hidden
+from tests.support.secret_frames import frames, is_hidden
 
 KEYS = ChargePointKeys("acme", "CP-1")
 BYE = Closed(1000, "bye", "peer")

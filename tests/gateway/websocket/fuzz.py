@@ -24,7 +24,7 @@ from gateway.websocket.connection import Connection
 from gateway.websocket.limits import Limits
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
-from tests.gateway.websocket.support import REQUEST, frame
+from tests.support.websocket_frames import REQUEST, frame
 
 LIMITS = Limits(
     message_bytes=2_000, frames_per_message=10_000, control_frames_per_s=1_000_000, ping_interval_s=0

@@ -8,7 +8,8 @@ from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
-from tests.gateway.websocket.support import Echo, frame, plain, raw_peer, serving, settle, text, until
+from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle, until
+from tests.support.websocket_frames import frame, plain, text
 
 BYE = plain(0x88, b"\x03\xf4service restart")
 

@@ -8,7 +8,8 @@ from trio.testing import MockClock
 
 from gateway.websocket.close_codes import Close
 from gateway.websocket.limits import Limits
-from tests.gateway.websocket.support import Echo, RawPeer, frame, plain, raw_peer, serving, settle, text
+from tests.gateway.websocket.echo_server import Echo, RawPeer, raw_peer, serving, settle
+from tests.support.websocket_frames import frame, plain, text
 
 LONG = "x" * 70_000
 

@@ -11,17 +11,8 @@ from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import Server, serve
 from gateway.websocket.stats import Stats
-from tests.gateway.websocket.support import (
-    REQUEST,
-    Echo,
-    patience,
-    plain,
-    raw_peer,
-    serving,
-    settle,
-    text,
-    until,
-)
+from tests.gateway.websocket.echo_server import Echo, patience, raw_peer, serving, settle, until
+from tests.support.websocket_frames import REQUEST, plain, text
 
 
 async def _count_rounds(server: Server, clock: MockClock) -> int:

@@ -16,7 +16,7 @@ from gateway.websocket.client import UpgradeRefused, connect
 from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
-from tests.gateway.websocket.support import Echo, serving, until
+from tests.gateway.websocket.echo_server import Echo, serving, until
 
 OCPP = Subprotocol("ocpp1.6")
 MESSAGES = ["", "a", "ä€😀" * 50, "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536]

@@ -11,17 +11,8 @@ from gateway.websocket.close_codes import Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade, repair
 from gateway.websocket.limits import Limits
-from tests.gateway.websocket.support import (
-    Echo,
-    RawPeer,
-    frame,
-    plain,
-    raw_peer,
-    serving,
-    settle,
-    text,
-    until,
-)
+from tests.gateway.websocket.echo_server import Echo, RawPeer, raw_peer, serving, settle, until
+from tests.support.websocket_frames import frame, plain, text
 
 
 class Repairing(Echo):

@@ -17,7 +17,8 @@ from gateway.websocket.limits import Limits
 from gateway.websocket.server import Server
 from gateway.websocket.tls import read_names, server_context
 from gateway.websocket.tls_stream import TlsInfo
-from tests.gateway.websocket.support import REQUEST, Echo, plain, raw_peer, serving, settle, text
+from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle
+from tests.support.websocket_frames import REQUEST, plain, text
 
 CA = trustme.CA()
 FOREIGN_CA = trustme.CA()

@@ -12,17 +12,8 @@ from gateway.websocket.client import UpgradeRefused, connect
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
-from tests.gateway.websocket.support import (
-    REQUEST,
-    Echo,
-    RawPeer,
-    plain,
-    raw_peer,
-    serving,
-    settle,
-    text,
-    until,
-)
+from tests.gateway.websocket.echo_server import Echo, RawPeer, raw_peer, serving, settle, until
+from tests.support.websocket_frames import REQUEST, plain, text
 
 
 @pytest.mark.parametrize(

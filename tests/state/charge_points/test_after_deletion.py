@@ -19,8 +19,8 @@ from state.features import (
 from state.features.local_list_entries import Entry
 from state.store import Store
 from state.transactions import remote_starts
-from tests.state.commanding import open_inbox
-from tests.state.lease_helpers import KEYS, claimed
+from tests.support.commands import open_inbox
+from tests.support.leases import KEYS, claimed
 
 NAME = ("acme", "CP-1")
 JOB = job_record.begin("00.job", "GetLog", "Accepted", 1, request_id=1, payload=b"{}", file_name=None)

@@ -12,7 +12,7 @@ from state.nodes.leases import Claimed
 from state.paging import Page
 from state.store import Store
 from state.transactions import meter_values
-from tests.state.lease_helpers import KEYS, claim, claimed, events, held_by, kinds
+from tests.support.leases import KEYS, claim, claimed, events, held_by, kinds
 
 AWKWARD = ("acme{}", "CP 1/ü:*%")
 

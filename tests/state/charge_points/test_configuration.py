@@ -10,7 +10,7 @@ from state import charge_points
 from state.charge_points import Settings, configuration
 from state.charge_points.configuration import KEPT, MASK, Configuration, ReportedKey, Setting
 from state.store import Store
-from tests.state.lease_helpers import KEYS, claimed
+from tests.support.leases import KEYS, claimed
 
 NAME = ("acme", "CP-1")
 SECRET = "00112233445566778899AABBCCDDEEFF"

@@ -7,7 +7,7 @@ from state import charge_points
 from state.charge_points import Settings, configuration
 from state.charge_points.configuration import Change, ReportedKey, fold
 from state.store import Store, StoreConfig, open_store
-from tests.state.lease_helpers import KEYS, claimed
+from tests.support.leases import KEYS, claimed
 
 NAME = ("acme", "CP-1")
 NAMES = st.sampled_from(["A", "a", " A", "B", "Ü", "C\n", "AuthorizationKey"])

@@ -7,7 +7,7 @@ from state.charge_points import connectors
 from state.charge_points.connectors import CONNECTORS, Connector
 from state.errors import Superseded
 from state.store import Store
-from tests.state.lease_helpers import claimed, events
+from tests.support.leases import claimed, events
 
 AVAILABLE = Connector(connector_id=1, status="Available", error_code="NoError", received_ms=1)
 

@@ -9,7 +9,7 @@ from state.nodes import leases
 from state.nodes.leases import Claimed
 from state.store import Store
 from state.tenants import tenants
-from tests.state.lease_helpers import KEYS, claim, claimed, events
+from tests.support.leases import KEYS, claim, claimed, events
 
 NAME = ("acme", "CP-1")
 

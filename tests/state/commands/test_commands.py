@@ -11,7 +11,7 @@ from state.commands.table import Status
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 from state.store import Store
-from tests.state.commanding import (
+from tests.support.commands import (
     ADMIN,
     CHARGE_POINT,
     KEYS,

@@ -11,7 +11,7 @@ from state.commands.table import LATE, ORPHANED, OVERDUE, TABLE, WAITING, Status
 from state.errors import Superseded
 from state.nodes.leases import Lease
 from state.store import Store, StoreConfig, open_store
-from tests.state.commanding import (
+from tests.support.commands import (
     ADMIN,
     CHARGE_POINT,
     KEYS,

@@ -6,7 +6,7 @@ from state import commands
 from state.commands import sweep
 from state.keys import PARTITIONS, ChargePointKeys, overdue
 from state.store import Store
-from tests.state.commanding import (
+from tests.support.commands import (
     ADMIN,
     KEYS,
     current,

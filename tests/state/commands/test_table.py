@@ -9,16 +9,7 @@ from state.commands import Go, Late, Settled, Taken, sweep, table
 from state.commands.table import TABLE, WAITING, Status
 from state.nodes.leases import Lease
 from state.store import Store
-from tests.state.commanding import (
-    KEYS,
-    TENANT,
-    make_overdue,
-    open_inbox,
-    seat,
-    submitted,
-    told,
-    waiting,
-)
+from tests.support.commands import KEYS, TENANT, make_overdue, open_inbox, seat, submitted, told, waiting
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 FIRST: frozenset[Status] = frozenset({"queued", "offline", "busy"})

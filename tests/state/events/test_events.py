@@ -11,7 +11,7 @@ from state.events.cursor import Cursor
 from state.events.events import Event
 from state.keys import ChargePointKeys
 from state.store import Store
-from tests.state.emitting import emit, some_charge_points
+from tests.state.events.emitting import emit, some_charge_points
 
 TENANT = "acme {1}"
 

@@ -12,7 +12,7 @@ from state.events.events import Event
 from state.events.feed import Feed, Gap, Lagging, Subscription
 from state.keys import ChargePointKeys
 from state.store import Store
-from tests.state.emitting import emit, some_charge_points
+from tests.state.events.emitting import emit, some_charge_points
 from tests.support.valkey_server import ValkeyServer
 
 TENANT = "t"

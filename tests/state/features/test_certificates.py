@@ -13,7 +13,7 @@ from state.features.certificates import (
 )
 from state.keys import ChargePointKeys
 from state.store import Store
-from tests.state.lease_helpers import events
+from tests.support.leases import events
 
 KEYS = ChargePointKeys("acme", "CP-1")
 CENTRAL, MAKER = certificates.TYPES

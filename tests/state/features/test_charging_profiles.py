@@ -13,7 +13,7 @@ from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import remote_starts, running
-from tests.state.charging import ANSWER, a_start, a_stop, claimed, events
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events
 
 KEYS = ChargePointKeys("demo", "CP.1")
 MAX, DEFAULT, TX = "ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"

@@ -11,8 +11,8 @@ from state.features import charging_profiles
 from state.features.charging_profiles import Slot, Which
 from state.nodes.leases import Lease
 from state.store import Store, StoreConfig, open_store
-from tests.state.charging import ANSWER, a_start, a_stop, claimed
-from tests.system.smart_charging_peer import SmartCharging
+from tests.support.smart_charging import SmartCharging
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed
 
 PURPOSES = ("ChargePointMaxProfile", "TxDefaultProfile", "TxProfile")
 CONNECTORS = st.integers(0, 2)

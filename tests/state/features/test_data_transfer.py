@@ -8,7 +8,7 @@ from state.keys import ChargePointKeys
 from state.paging import BadCursor, encode_cursor
 from state.store import Store
 from state.tenants import tenants
-from tests.state.lease_helpers import events
+from tests.support.leases import events
 
 KEYS = ChargePointKeys("acme", "CP-1")
 

@@ -12,7 +12,7 @@ from state.features.job_record import Job
 from state.features.jobs import KEPT, NOTES_KEPT
 from state.keys import ChargePointKeys
 from state.store import Store
-from tests.state.lease_helpers import events
+from tests.support.leases import events
 
 KEYS = ChargePointKeys("acme", "CP-1")
 SIGNED: job_record_module.Message = "SignedFirmwareStatusNotification"

@@ -7,8 +7,8 @@ from state.commands.table import Status
 from state.features import local_lists
 from state.features.local_list_entries import Entry
 from state.store import Store
-from tests.state.commanding import open_inbox
-from tests.state.lease_helpers import KEYS, claimed, events
+from tests.support.commands import open_inbox
+from tests.support.leases import KEYS, claimed, events
 
 NAME = ("acme", "CP-1")
 A, B = Entry("A"), Entry("B")

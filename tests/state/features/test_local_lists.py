@@ -11,7 +11,7 @@ from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
 from state.tenants.id_tags import fold
-from tests.state.charging import claimed, events
+from tests.support.transactions import claimed, events
 
 KEYS = ChargePointKeys("demo", "CP.1")
 

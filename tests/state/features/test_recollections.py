@@ -5,7 +5,7 @@ from state.features import certificates, data_transfer, job_record, jobs, securi
 from state.features.security_events import KEPT, SecurityEvent
 from state.keys import ChargePointKeys
 from state.store import Store
-from tests.state.lease_helpers import claimed
+from tests.support.leases import claimed
 
 KEYS = ChargePointKeys("acme", "CP-1")
 

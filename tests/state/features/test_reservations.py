@@ -9,7 +9,7 @@ from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import Replayed, Started, start
-from tests.state.charging import ANSWER, a_start, claimed, events
+from tests.support.transactions import ANSWER, a_start, claimed, events
 
 ASKED = Asked(connector_id=1, id_tag="Tag", parent_id_tag="Fleet", expiry_date="2100-01-01T00:00:00Z")
 LATER_MS = 4_102_444_800_000

@@ -7,7 +7,7 @@ from state.features.security_events import KEPT, SecurityEvent
 from state.keys import ChargePointKeys
 from state.paging import BadCursor, encode_cursor
 from state.store import Store
-from tests.state.lease_helpers import events
+from tests.support.leases import events
 
 KEYS = ChargePointKeys("acme", "CP-1")
 

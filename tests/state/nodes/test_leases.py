@@ -9,7 +9,7 @@ from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.nodes.leases import Claimed, Flapping, LateClaim, Lease, UnknownChargePoint
 from state.store import Store
-from tests.state.lease_helpers import KEYS, attachment, claim, claimed, events, held_by, kinds
+from tests.support.leases import KEYS, attachment, claim, claimed, events, held_by, kinds
 
 
 async def audited(store: Store, lease: Lease) -> str:

@@ -12,7 +12,7 @@ from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.nodes.leases import Claimed, Flapping, Lease
 from state.store import Store, StoreConfig, open_store
-from tests.state.lease_helpers import attachment, claim, held_by
+from tests.support.leases import attachment, claim, held_by
 from tests.support.valkey_server import ValkeyServer
 
 NODES = ("a", "b", "c")

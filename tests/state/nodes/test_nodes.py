@@ -4,7 +4,7 @@ from state import keys
 from state.nodes import inbox, leases, nodes
 from state.nodes.nodes import NodeRecord
 from state.store import Store
-from tests.state.lease_helpers import claimed
+from tests.support.leases import claimed
 
 GATEWAY = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
 ADMIN = NodeRecord(kind="admin", host="two", pid=12, started_ms=2)

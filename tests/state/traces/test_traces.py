@@ -13,7 +13,7 @@ from state.record import RunningTrace
 from state.store import Store
 from state.traces import traces
 from state.traces.traces import TooMany, Trace, TraceEntry
-from tests.state.lease_helpers import KEYS, claimed, kinds
+from tests.support.leases import KEYS, claimed, kinds
 
 WHO = ("acme", "CP-1")
 

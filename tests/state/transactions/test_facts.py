@@ -19,7 +19,7 @@ from state.transactions import (
     start,
     stop,
 )
-from tests.state.charging import ANSWER, a_start, a_stop, claimed, events, seconds_since_2025
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events, seconds_since_2025
 
 
 async def started(store: Store, lease: Lease, **changes: object) -> Started:

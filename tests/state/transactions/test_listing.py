@@ -9,7 +9,7 @@ from state.paging import BadCursor
 from state.store import Store
 from state.transactions import Started, start, stop
 from state.transactions.listing import index_name, list_, parse_public_id, public_id
-from tests.state.charging import ANSWER, a_start, a_stop, claimed
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed
 
 BASE_MS = 1_767_225_600_000
 

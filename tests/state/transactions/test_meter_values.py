@@ -5,7 +5,7 @@ from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import Started, meter_values, start, stop
 from state.transactions.meter_values import StoredValues
-from tests.state.charging import ANSWER, a_start, a_stop, claimed, events
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events
 
 
 async def charging(store: Store, lease: Lease) -> str:

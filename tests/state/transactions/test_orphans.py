@@ -3,7 +3,7 @@ import msgspec
 from state.store import Store
 from state.transactions import Orphaned, meter_values, orphans, stop
 from state.transactions.orphans import Orphan
-from tests.state.charging import ANSWER, a_stop, claimed
+from tests.support.transactions import ANSWER, a_stop, claimed
 
 
 async def test_an_orphan_is_kept_with_all_it_said(store: Store) -> None:

@@ -12,8 +12,8 @@ from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import Start, Started, remote_starts
 from state.transactions.remote_starts import AT_ONCE, LASTS_MS, SKEW_MS, Expected
-from tests.state.charging import ANSWER, a_start
-from tests.state.commanding import ADMIN, KEYS, TENANT, current, open_inbox, seat, submitted, woken
+from tests.support.commands import ADMIN, KEYS, TENANT, current, open_inbox, seat, submitted, woken
+from tests.support.transactions import ANSWER, a_start
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from state.transactions import (
     start,
     stop,
 )
-from tests.state.charging import a_start, a_stop, claimed
+from tests.support.transactions import a_start, a_stop, claimed
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Boot, heartbeat and order: Q17 to Q24."""
 
-from tests.system.peer import now
+from tests.support.charge_point_peer import now
 from tests.system.quirks.messages import meter, start, status, stop
 from tests.system.quirks.scene import Scene
 from tests.system.quirks.table import quirk

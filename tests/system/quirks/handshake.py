@@ -10,8 +10,8 @@ import pytest
 import trio
 
 from gateway.websocket.client import UpgradeRefused, connect
-from tests.gateway.websocket.support import frame
-from tests.system.peer import charge_point
+from tests.support.charge_point_peer import charge_point
+from tests.support.websocket_frames import frame
 from tests.system.quirks.messages import start
 from tests.system.quirks.raw_socket import request
 from tests.system.quirks.scene import BOOT, AsItShould, Scene

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.system.peer import now
+from tests.support.charge_point_peer import now
 
 TIME = "2026-01-31T12:00:00Z"
 

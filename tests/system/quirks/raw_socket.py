@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import trio
 
-from tests.gateway.websocket.support import frame
+from tests.support.websocket_frames import frame
 
 
 class RawSocket:

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ocpp16.errors import CODES
 from state.store import Store, StoreConfig, open_store
+from tests.support.charge_point_peer import Peer, Serve, charge_point
 from tests.system.central import Central, Process, Tenant
-from tests.system.peer import Peer, Serve, charge_point
 from tests.system.quirks.raw_socket import RawSocket, raw_socket, request
 
 if TYPE_CHECKING:

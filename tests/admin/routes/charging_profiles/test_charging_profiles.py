@@ -7,36 +7,17 @@ import trio
 
 from gateway.ocpp16.faults import timestamps
 from state import commands, transactions
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
+from tests.admin.charging_profiles import START, a_profile
 from tests.admin.fake_session import connected, is_silent
 from tests.admin.problem import is_problem
 from tests.admin.remembering import remembering
-from tests.state.charging import ANSWER, a_start, a_stop
+from tests.support.transactions import ANSWER, a_start, a_stop
 from tests.support.waiting import until
 
 BASE = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 PATH = f"{BASE}/charging-profiles"
 COMPOSITE = f"{PATH}/composite-schedule"
-START = "2026-03-01T00:00:00Z"
-
-
-def a_profile(id_: int, *periods: tuple[int, float], connector: int = 1, **changes: Any) -> dict[str, Any]:
-    """The payload of a SetChargingProfile."""
-    plan = {
-        "chargingRateUnit": "A",
-        "chargingSchedulePeriod": [
-            {"startPeriod": start, "limit": limit} for start, limit in periods or [(0, 16.0)]
-        ],
-        "startSchedule": START,
-    }
-    profile = {
-        "chargingProfileId": id_,
-        "stackLevel": 0,
-        "chargingProfilePurpose": "TxDefaultProfile",
-        "chargingProfileKind": "Absolute",
-        "chargingSchedule": plan,
-    }
-    return {"connectorId": connector, "csChargingProfiles": profile | changes}
 
 
 def accepting(_action: str, _payload: Any) -> Any:

@@ -6,7 +6,7 @@ from admin.routes.local_lists import local_lists as routes
 from state.features.local_list_entries import ENTRIES
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import connected
 from tests.admin.local_listing import BASE, PATH, Listing, accepted, entries, put, send, sent
 from tests.admin.problem import is_problem

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from state.charge_points import configuration
-from tests.admin.conftest import TENANT, Api
+from tests.admin.api import TENANT, Api
 from tests.admin.documented import is_documented
 from tests.admin.fake_session import connected, is_silent
 from tests.admin.local_listing import BASE, KEYS, PATH, Listing, accepted, entries, put, send, sent

@@ -16,7 +16,7 @@ from state.store import Store
 from state.tenants import api_keys, tenants
 from state.traces import traces
 from state.traces.traces import TraceEntry
-from tests.admin.conftest import PEPPER, TENANT, Api, serving
+from tests.admin.api import PEPPER, TENANT, Api, serving
 from tests.admin.problem import is_problem
 from tests.support.event_stream import EventStream, event_stream
 from tests.support.waiting import until

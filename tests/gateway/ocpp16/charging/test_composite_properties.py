@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.ocpp16.charging.composite import InstalledProfile, OpenTransaction, compute
-from tests.gateway.ocpp16.charging import composite_oracle
 from tests.gateway.ocpp16.charging.charging_profiles import DAY, X, a_profile, at
+from tests.support import composite_oracle
 
 SECONDS = st.integers(-40, 120)
 TIMES = st.builds(

@@ -12,7 +12,7 @@ import msgspec
 from gateway.ocpp16.charging.composite import InstalledProfile, OpenTransaction
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.messages.types import ChargingProfile
-from tests.gateway.ocpp16.charging import composite_oracle
+from tests.support import composite_oracle
 
 
 class SmartCharging:

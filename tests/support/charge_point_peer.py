@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -20,17 +20,6 @@ type Serve = Callable[[str, Any], Any]
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-async def until(
-    check: Callable[[], Awaitable[bool]], within_s: float = 20.0, *, every_s: float = 0.02
-) -> None:
-    """Ask again and again, for what other processes do tells nobody. Raises trio.TooSlowError."""
-    with trio.fail_after(within_s):
-        while True:
-            if await check():
-                return
-            await trio.sleep(every_s)
 
 
 class Peer:

@@ -1,0 +1,72 @@
+"""The API as an operator meets it: real HTTP to a real Hypercorn, over a real Valkey."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+import trio
+
+from admin.app import create_app
+from admin.config import AdminLimits
+from admin.hypercorn import listen, serve_app
+from admin.inbox import Inbox
+from admin.services import Services
+from state.events.feed import Feed
+from state.nodes import nodes
+from state.nodes.nodes import NodeRecord
+from state.store import Store
+from state.tenants import api_keys
+
+PEPPER = b"a pepper for tests only, 32 bytes"
+TENANT = "acme"
+
+
+class Api:
+    """A client with a key for everything; `as_key` makes another."""
+
+    def __init__(self, client: httpx.AsyncClient, services: Services, port: int) -> None:
+        self.client = client
+        self.services = services
+        self.store = services.store
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def as_key(self, limited_to: list[str] | None, name: str = "test") -> dict[str, str]:
+        made = await api_keys.create(self.store, PEPPER, name, limited_to)
+        return {"Authorization": f"Bearer {made.secret}"}
+
+    async def read_all(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Read a listing to its end, page by page."""
+        found: list[dict[str, Any]] = []
+        while True:
+            response = await self.client.get(path, params=query)
+            assert response.status_code == 200, response.text
+            page = response.json()
+            assert set(page) == {"items", "next"}
+            found += page["items"]
+            if page["next"] is None:
+                return found
+            query["cursor"] = page["next"]
+
+
+@asynccontextmanager
+async def serving(store: Store, limits: AdminLimits | None = None) -> AsyncIterator[Api]:
+    limits = limits or AdminLimits()
+    stop = trio.Event()
+    with listen("127.0.0.1", 0, unacknowledged_s=5) as listener:
+        async with trio.open_nursery() as nursery:
+            inbox = Inbox(store, nodes.new_incarnation())
+            node = NodeRecord(kind="admin", host="test", pid=1, started_ms=store.server_time_ms())
+            await nursery.start(inbox.run, node)
+            feed = Feed(store, nursery, poll_s=0.05)
+            services = Services(store, PEPPER, inbox, feed, limits.event_clients)
+            app = create_app(services, limits)
+            await nursery.start(partial(serve_app, app, listener, limits, stop))
+            port = listener.getsockname()[1]
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+                api = Api(client, services, port)
+                client.headers.update(await api.as_key(None))
+                yield api
+            nursery.cancel_scope.cancel()

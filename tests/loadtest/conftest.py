@@ -1,3 +1,0 @@
-from tests.system.conftest import running
-
-__all__ = ["running"]
