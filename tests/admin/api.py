@@ -65,7 +65,7 @@ async def serving(store: Store, limits: AdminLimits | None = None) -> AsyncItera
             app = create_app(services, limits)
             await nursery.start(partial(serve_app, app, listener, limits, stop))
             port = listener.getsockname()[1]
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
                 api = Api(client, services, port)
                 client.headers.update(await api.as_key(None))
                 yield api

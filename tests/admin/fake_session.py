@@ -33,7 +33,7 @@ class FakeSession:
         await commands.settle(self.store, self.lease.keys, command, status="error", error=error)
 
     async def hear[M: Message](self, kind: type[M]) -> M:
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while True:
                 for message in self.messages:
                     if isinstance(message, kind):

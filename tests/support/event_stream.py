@@ -15,7 +15,7 @@ class EventStream:
         self._http = h11.Connection(h11.CLIENT)
         self._text = b""
         self.last_id = ""
-        self.ids: list[tuple[float, str]] = []
+        self.ids: list[str] = []
 
     async def open(self, path: str, headers: dict[str, str]) -> None:
         request = h11.Request(method="GET", target=path, headers=[("Host", "x"), *headers.items()])
@@ -46,7 +46,7 @@ class EventStream:
         line = raw.decode()
         if line.startswith("id: "):
             self.last_id = line.removeprefix("id: ")
-            self.ids.append((trio.current_time(), self.last_id))
+            self.ids.append(self.last_id)
         return line
 
     async def _event(self) -> Any:

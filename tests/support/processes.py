@@ -3,10 +3,10 @@ from signal import Signals
 
 
 def gone(pid: int) -> bool:
-    """Ended, whether or not it has been collected."""
+    """Ended, whether or not it has been collected: whoever inherits it may take its time."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith(("Z", "X"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 

@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-DEADLINE_S = 30.0
+from tests.support.waiting import GENEROUS_S
 
 
 class UpProcess:
@@ -50,10 +49,10 @@ class UpProcess:
                     found[name] = pid
         return found
 
-    def stop(self, number: int = signal.SIGTERM, within_s: float = 10.0) -> int:
+    def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it and return its exit code; the rest of its stdout must be empty."""
         self.process.send_signal(number)
-        code = self.process.wait(within_s)
+        code = self.process.wait(GENEROUS_S)
         assert self.process.stdout is not None
         assert self.process.stdout.read() == b""
         return code
@@ -62,7 +61,7 @@ class UpProcess:
         """Leave nothing behind, whatever the test did; its children die with it."""
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(GENEROUS_S)
         if self.process.stdout:
             self.process.stdout.close()
         self._stderr.close()
@@ -84,7 +83,7 @@ def csms(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Comp
         [sys.executable, "-m", "admin", *arguments],
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=GENEROUS_S,
         env=clean_environment() | (env or {}),
         check=False,
     )
@@ -100,21 +99,6 @@ def one_line(done: "subprocess.CompletedProcess[str]") -> str:
 
 def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("CSMS")}
-
-
-def is_alive(pid: int) -> bool:
-    """Zombies are not: whoever inherits them may take its time to collect them."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_until_gone(pids: list[int], within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while left := [pid for pid in pids if is_alive(pid)]:
-        assert time.monotonic() < deadline, f"still alive: {left}"
-        time.sleep(0.02)
 
 
 def _name(pid: int) -> str | None:

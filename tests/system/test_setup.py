@@ -5,14 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import GENEROUS_S, wait_until
+
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 60.0
 TOOLS = ("bash", "cat", "chmod", "cksum", "cp", "dirname", "env", "flock", "mkdir", "rm", "sleep", "true")
 MESSAGE = "csms needs Python 3.13 or newer, and none was found on PATH, in pyenv or in uv."
 
@@ -71,7 +70,7 @@ class Clone:
     def run(self) -> tuple[int, str]:
         (self.root / "go").touch()
         process = self.start()
-        said, _ = process.communicate(timeout=DEADLINE_S)
+        said, _ = process.communicate(timeout=GENEROUS_S)
         return process.returncode, said
 
     def steps(self) -> list[str]:
@@ -84,13 +83,6 @@ def clone(tmp_path: Path) -> Clone:
     return Clone(tmp_path)
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_two_at_once_set_up_one_after_the_other(clone: Clone) -> None:
     clone.write(clone.bin / "python3.13", PYTHON)
     with clone.start() as first:
@@ -100,7 +92,7 @@ def test_two_at_once_set_up_one_after_the_other(clone: Clone) -> None:
             assert second.stdout.readline() == "Another make is setting up .venv; waiting for it.\n"
             (clone.root / "go").touch()
             assert second.stdout.read() == ""
-        assert first.wait(DEADLINE_S) == second.returncode == 0
+        assert first.wait(GENEROUS_S) == second.returncode == 0
     assert clone.steps() == ["venv", "pip", "pip"]
 
 
@@ -169,7 +161,7 @@ def test_make_run_takes_options_and_ends_by_an_interrupt(tmp_path: Path) -> None
             assert not said["ws"].endswith(":8180")
             assert said["data_dir"] == str(tmp_path / "data")
             os.killpg(process.pid, signal.SIGINT)
-            _, errors = process.communicate(timeout=DEADLINE_S)
+            _, errors = process.communicate(timeout=GENEROUS_S)
             assert "Traceback" not in errors
         finally:
             if process.poll() is None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.processes import handles
 from tests.support.up_process import clean_environment
+from tests.support.waiting import GENEROUS_S, wait_until
 
-DEADLINE_S = 60.0
 CSMS = Path(sys.executable).with_name("csms")
 COMMANDS = ["up", "gateway", "admin"]
 # Enough to be started; the store is waited for.
@@ -48,17 +48,10 @@ def csms(command: str, directory: Path) -> Iterator[Started]:
             process.kill()
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def interrupted(process: Started) -> str:
     """Press Ctrl-C; return what it said until its end."""
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=DEADLINE_S)
+    _, errors = process.communicate(timeout=GENEROUS_S)
     assert process.returncode in (-signal.SIGINT, 0), errors
     assert not any(word in errors for word in ("Traceback", "Fatal", "KeyboardInterrupt")), errors
     return errors

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import trio
 
+from admin.commands import send
 from state import charge_points, keys
 from state.charge_points import Settings
 from state.commands import Go
@@ -18,12 +19,14 @@ from tests.support.waiting import until
 
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
 STOP = {"transactionId": 7}
+LONG = "wait=300&timeout=300"
 
 
-async def test_an_answer_comes_back_at_once(api: Api) -> None:
+async def test_an_answer_wakes_the_request_that_waits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "REREAD_S", 3600)
     async with connected(api.store, TENANT, "CP-1") as session:
-        with trio.fail_after(2):
-            response = await api.client.post(f"{PATH}/RemoteStopTransaction?wait=10", json=STOP)
+        with trio.fail_after(60):
+            response = await api.client.post(f"{PATH}/RemoteStopTransaction?{LONG}", json=STOP)
         assert response.status_code == 200, response.text
         answer = response.json()
         assert answer["id"] == session.claimed[0]
@@ -47,7 +50,7 @@ async def test_an_action_without_fields_needs_no_body(api: Api, body: bytes | No
 
 async def test_wait_passes_and_the_answer_is_read_later(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
-        with trio.fail_after(3):
+        with trio.fail_after(60):
             response = await api.client.post(f"{PATH}/Reset?wait=0.3", json={"type": "Soft"})
         assert response.status_code == 202, response.text
         answer = response.json()
@@ -61,8 +64,8 @@ async def test_wait_passes_and_the_answer_is_read_later(api: Api) -> None:
 
 async def test_the_deadline_passes(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
-        with trio.fail_after(5):
-            response = await api.client.post(f"{PATH}/Reset?wait=5&timeout=1", json={"type": "Hard"})
+        with trio.fail_after(60):
+            response = await api.client.post(f"{PATH}/Reset?wait=60&timeout=1", json={"type": "Hard"})
         document = is_problem(response, 504, "deadline-passed")
         await session.answer(document["id"], b'{"status":"Accepted"}')
         late = await api.client.get(f"/v1/tenants/{TENANT}/commands/{document['id']}")
@@ -73,7 +76,7 @@ async def test_who_waits_to_the_end_is_told_of_the_end(api: Api) -> None:
     """Whatever the two clocks say: there is no "not yet" a moment before the deadline."""
     async with connected(api.store, TENANT, "CP-1", is_silent):
         api.store._clock_offset_ms -= 400
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             is_problem(await api.client.post(f"{PATH}/ClearCache?timeout=1"), 504, "deadline-passed")
 
 
@@ -81,7 +84,7 @@ async def test_a_repeat_waits_as_long_as_it_asks_itself(api: Api) -> None:
     key = {"Idempotency-Key": "long"}
     async with connected(api.store, TENANT, "CP-1", is_silent):
         first = await api.client.post(f"{PATH}/ClearCache?timeout=600&wait=0", headers=key)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             again = await api.client.post(f"{PATH}/ClearCache?timeout=1", headers=key)
         assert (first.status_code, again.status_code) == (202, 202)
 
@@ -99,8 +102,8 @@ async def test_a_callerror_comes_with_its_code(api: Api) -> None:
 
 async def test_an_offline_charge_point(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
-    with trio.fail_after(2):
-        document = is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+    with trio.fail_after(60):
+        document = is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
     assert (await api.client.get(f"/v1/tenants/{TENANT}/commands/{document['id']}")).json()[
         "status"
     ] == "offline"
@@ -109,8 +112,8 @@ async def test_an_offline_charge_point(api: Api) -> None:
 async def test_a_charge_point_of_a_node_that_is_gone(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await nodes.leave(api.store, session.incarnation)
-        with trio.fail_after(2):
-            is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+        with trio.fail_after(60):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
 async def test_a_node_that_dies_while_we_wait(api: Api) -> None:
@@ -121,8 +124,8 @@ async def test_a_node_that_dies_while_we_wait(api: Api) -> None:
             await nodes.leave(api.store, session.incarnation)
 
         nursery.start_soon(die)
-        with trio.fail_after(4):
-            is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+        with trio.fail_after(60):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
 async def test_a_session_that_leaves_while_we_wait(api: Api) -> None:
@@ -133,8 +136,8 @@ async def test_a_session_that_leaves_while_we_wait(api: Api) -> None:
             await leases.release_if_holder(api.store, session.lease.keys, session.lease.holder, "closed")
 
         nursery.start_soon(leave)
-        with trio.fail_after(4):
-            is_problem(await api.client.post(f"{PATH}/ClearCache?wait=30"), 409, "offline")
+        with trio.fail_after(60):
+            is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
 async def test_too_many_commands_wait(api: Api) -> None:
@@ -234,13 +237,15 @@ async def test_an_authorization_key_that_a_charge_point_tells_is_not_passed_on(a
 
 
 async def test_a_lost_wake_up_costs_a_second_and_no_answer(api: Api) -> None:
+    assert send.REREAD_S == 1
+
     async def answers_quietly(session: FakeSession, command: str, _: object) -> None:
         await nodes.leave(api.store, api.services.inbox.incarnation)  # The admin's inbox is gone with it.
         await session.answer(command, b'{"status":"Accepted"}')
 
     async with connected(api.store, TENANT, "CP-1", answers_quietly):
-        with trio.fail_after(4):
-            assert (await api.client.post(f"{PATH}/ClearCache?wait=10")).status_code == 200
+        with trio.fail_after(60):
+            assert (await api.client.post(f"{PATH}/ClearCache?{LONG}")).status_code == 200
 
 
 async def test_only_the_next_one_is_woken_for_again(api: Api) -> None:
@@ -255,8 +260,8 @@ async def test_only_the_next_one_is_woken_for_again(api: Api) -> None:
             for _ in range(2):
                 waiting = api.services.inbox.waiting
                 nursery.start_soon(partial(api.client.post, f"{PATH}/ClearCache?timeout=2"))
-                with trio.fail_after(5):
+                with trio.fail_after(60):
                     await until(lambda before=waiting: api.services.inbox.waiting > before)  # type: ignore[misc]
-        # Each was announced; the first again after 1 s and at its deadline, the second never.
+        # Each was announced; the first again after 1 s and perhaps at its deadline, the second never.
         assert len(await api.store.execute("LRANGE", ChargePointKeys(TENANT, "CP-1").pending, 0, -1)) == 2
-        assert await wake_ups() == before + 4
+        assert before + 3 <= await wake_ups() <= before + 4

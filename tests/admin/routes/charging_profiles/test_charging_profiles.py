@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import trio
 
 from gateway.ocpp16.faults import timestamps
 from state import commands, transactions
@@ -117,8 +116,7 @@ async def test_a_command_without_an_answer_leaves_a_doubt(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         sent = await api.client.post(f"{BASE}/commands/SetChargingProfile?wait=0", json=a_profile(7))
         id_ = sent.json()["id"]
-        with trio.fail_after(5):
-            await until(lambda: bool(session.claimed))
+        await until(lambda: bool(session.claimed))
         await commands.settle(api.store, session.lease.keys, id_, status="timeout")
         found = await page(api)
         assert found["items"] == []

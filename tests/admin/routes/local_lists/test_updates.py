@@ -4,7 +4,6 @@ from typing import Any
 
 import httpx
 import pytest
-import trio
 
 from state.charge_points import configuration
 from tests.admin.api import TENANT, Api
@@ -13,6 +12,7 @@ from tests.admin.fake_session import connected, is_silent
 from tests.admin.local_listing import BASE, KEYS, PATH, Listing, accepted, entries, put, send, sent
 from tests.admin.problem import is_problem
 from tests.admin.remembering import remembering
+from tests.support.waiting import until
 
 
 async def test_a_full_list_then_what_differs_then_nothing(api: Api) -> None:
@@ -147,9 +147,7 @@ async def test_a_client_that_hangs_up_ends_the_sending(api: Api) -> None:
         await put(api, *"abcd")
         with pytest.raises(httpx.ReadTimeout):
             await api.client.post(f"{PATH}/send", json={"max_entries": 2}, timeout=0.5)
-        with trio.fail_after(5):
-            while api.services.inbox.waiting:  # noqa: ASYNC110  the end of a request sets no event
-                await trio.sleep(0.01)
+        await until(lambda: not api.services.inbox.waiting)
         [first] = session.claimed
         await session.answer(first, b'{"status":"Accepted"}')
         await api.client.post(f"{BASE}/commands/ClearCache", json={}, params={"wait": 0.5})
