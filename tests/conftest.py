@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from state.store import Store, StoreConfig, open_store
 from tests.support.csms_up import Running, csms_up
@@ -15,7 +15,7 @@ from tests.support.pace import Pace
 from tests.support.valkey_server import ValkeyServer
 
 # How long an example takes is the machine's affair: a busy one must not fail a test.
-settings.register_profile("csms", deadline=None)
+settings.register_profile("csms", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("csms")
 
 

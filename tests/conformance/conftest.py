@@ -37,7 +37,7 @@ async def lab(running: Running, tls: ssl.SSLContext) -> AsyncIterator[Laboratory
     async with httpx.AsyncClient(
         base_url=f"{running.admin}/v1/tenants/{running.tenant}",
         headers={"Authorization": f"Bearer {running.api_key}"},
-        timeout=30,
+        timeout=60,
         verify=tls,  # Not used; making one takes longer than a case.
     ) as api:
         yield Laboratory(running, tls, api, f"octt-{secrets.token_hex(6)}")

@@ -55,7 +55,7 @@ async def test_tc_047_expired(lab: Laboratory) -> None:
         async def is_expired() -> bool:
             return await state(lab) == "expired"
 
-        await until(is_expired, 10)
+        await until(is_expired)
         assert now() >= expiry
         await cp.status(1, "Available")
 

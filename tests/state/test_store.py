@@ -25,7 +25,7 @@ async def test_a_value_comes_back_as_bytes(store: Store) -> None:
 
 async def test_what_a_socket_does_not_take_at_once_follows_in_order(store: Store) -> None:
     large = bytes(range(256)) * 40_000
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         assert await store.execute("SET", "k", large) == b"OK"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.execute, "SET", "k", large[::-1])
@@ -110,7 +110,7 @@ async def test_a_setting_that_breaks_the_promise_is_refused_by_name(
     private_valkey: ValkeyServer, setting: str, wrong: str, right: str
 ) -> None:
     config = StoreConfig(url=private_valkey.url)
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         async with open_store(config) as store:
             private_valkey.ask(f"CONFIG SET {setting} {wrong}".encode())
             said = f"the store has {setting} {wrong}; it must be {setting} {right}"
@@ -136,7 +136,7 @@ async def test_memory_needs_no_fsync(private_valkey: ValkeyServer) -> None:
 
 async def test_a_primary_that_becomes_a_replica_is_given_up(private_valkey: ValkeyServer) -> None:
     config = StoreConfig(url=private_valkey.url)
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         async with open_store(config) as store:
             private_valkey.ask(b"REPLICAOF 127.0.0.1 1")
             with pytest.raises(StoreUnavailable, match="READONLY") as caught:

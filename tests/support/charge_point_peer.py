@@ -12,8 +12,7 @@ import trio
 from gateway.websocket.client import connect
 from gateway.websocket.close_codes import Closed
 from gateway.websocket.connection import Connection, _mask
-
-ANSWER_S = 30.0
+from tests.support.waiting import GENEROUS_S
 
 type Serve = Callable[[str, Any], Any]
 
@@ -55,7 +54,7 @@ class Peer:
         return await self.answer_to(id_)
 
     async def answer_to(self, id_: str) -> list[Any]:
-        with trio.fail_after(ANSWER_S):
+        with trio.fail_after(GENEROUS_S):
             async with self._heard:
                 while id_ not in self.answers:
                     assert not self.ended.is_set(), f"no answer to {id_}: {self.closed}"
@@ -99,14 +98,14 @@ class Peer:
 
     async def wait_asked(self, count: int = 1) -> None:
         """Until that many calls of the central system have come."""
-        with trio.fail_after(ANSWER_S):
+        with trio.fail_after(GENEROUS_S):
             async with self._heard:
                 while len(self.asked) < count:
                     await self._heard.wait()
 
-    async def wait_closed(self, within_s: float = 15.0) -> tuple[int, str]:
+    async def wait_closed(self) -> tuple[int, str]:
         """The code and by whom."""
-        with trio.fail_after(within_s):
+        with trio.fail_after(GENEROUS_S):
             await self.ended.wait()
         assert self.closed is not None
         return self.closed.code, self.closed.by

@@ -15,8 +15,7 @@ from typing import Any
 import httpx
 import msgspec
 
-READY_S = 60.0
-STOP_S = 20.0
+from tests.support.waiting import GENEROUS_S
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -40,12 +39,12 @@ class Running(msgspec.Struct, frozen=True):
 
     def api(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.api_key}"}
-        return httpx.Client(base_url=f"{self.admin}/v1/tenants/{self.tenant}", headers=headers, timeout=30)
+        return httpx.Client(base_url=f"{self.admin}/v1/tenants/{self.tenant}", headers=headers, timeout=60)
 
 
 @contextmanager
 def csms_up(data_dir: Path, *options: str, environ: dict[str, str] | None = None) -> Iterator[Running]:
-    """Until the block ends; then SIGTERM, and everything must be gone within 20 s."""
+    """Until the block ends; then SIGTERM, and it must end."""
     argv = [sys.executable, "-m", "admin", "up", "--json", "--ports", "0", "--data-dir", str(data_dir)]
     with (data_dir.parent / f"{data_dir.name}.log").open("ab") as log:
         process = subprocess.Popen(
@@ -59,7 +58,7 @@ def csms_up(data_dir: Path, *options: str, environ: dict[str, str] | None = None
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(STOP_S)
+            process.wait(GENEROUS_S)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
@@ -74,8 +73,8 @@ def _ready(process: "subprocess.Popen[bytes]") -> Running:
         target=lambda out: lines.put(out.readline()), args=(process.stdout,), daemon=True
     ).start()
     try:
-        line: Any = json.loads(lines.get(timeout=READY_S))
+        line: Any = json.loads(lines.get(timeout=GENEROUS_S))
     except Empty:
         process.kill()
-        raise AssertionError(f"csms up was not ready within {READY_S} s") from None
+        raise AssertionError(f"csms up was not ready within {GENEROUS_S} s") from None
     return msgspec.convert({**line, "pid": process.pid}, Running)

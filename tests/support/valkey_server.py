@@ -3,12 +3,12 @@
 import os
 import signal
 import socket
-import time
 from pathlib import Path
 from subprocess import Popen
 
 from state.embedded import child_process
 from state.embedded.embedded import server_arguments
+from tests.support.waiting import GENEROUS_S, wait_until
 
 
 class ValkeyServer:
@@ -28,13 +28,11 @@ class ValkeyServer:
     def start(self) -> None:
         argv = [*server_arguments(self.path), *self._options]
         self._child = child_process.start(argv, cwd=self.directory)
-        deadline = time.monotonic() + 20
-        while not self._answers():
-            assert self._child.poll() is None, (self.directory / "valkey.log").read_text()
-            assert time.monotonic() < deadline, "Valkey does not answer"
-            time.sleep(0.01)
+        wait_until(self._answers)
 
     def _answers(self) -> bool:
+        assert self._child is not None
+        assert self._child.poll() is None, (self.directory / "valkey.log").read_text()
         try:
             return self.ask(b"PING").startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
@@ -46,7 +44,7 @@ class ValkeyServer:
     def ask(self, command: bytes) -> bytes:
         """Send one inline command past every client of ours; returns the reply as it came."""
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
+            client.settimeout(GENEROUS_S)
             client.connect(self.path)
             client.sendall(command + b"\r\n")
             return client.recv(1000)
@@ -67,4 +65,4 @@ class ValkeyServer:
         if self._child is not None and self._child.poll() is None:
             self.resume()
             self._child.terminate()
-            self._child.wait(timeout=20)
+            self._child.wait(GENEROUS_S)

@@ -45,7 +45,7 @@ class Busy:
     async def leave(self) -> None:
         """After the transaction at hand."""
         self._leave.set()
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             await self._left.wait()
 
     async def _insist(self, action: str, payload: Any) -> Any:

@@ -17,13 +17,14 @@ from urllib.parse import quote
 import httpx
 import msgspec
 import trio
+from prometheus_client.parser import text_string_to_metric_families
 
 from state.embedded import child_process
 from state.store import StoreConfig, open_store
 from state.tenants import api_keys
 from tests.support.valkey_server import ValkeyServer
+from tests.support.waiting import GENEROUS_S
 
-READY_S = 60.0
 PEPPER = secrets.token_urlsafe(32)
 
 
@@ -48,7 +49,7 @@ class Process:
 
     def wait_ready(self) -> None:
         """Blocks. Raises AssertionError if it ends, or is not ready in time."""
-        line, until = b"", time.monotonic() + READY_S
+        line, until = b"", time.monotonic() + GENEROUS_S
         while b"\n" not in line:
             readable, _, _ = select.select([self._out], [], [], max(0.0, until - time.monotonic()))
             part = os.read(self._out, 4096) if readable else b""
@@ -57,22 +58,32 @@ class Process:
         os.close(self._out)
         self.ports = json.loads(line)
 
+    async def read_metrics(self) -> dict[tuple[str, *tuple[str, ...]], float]:
+        """Scrape it: each sample by its name and the values of its labels."""
+        async with httpx.AsyncClient() as client:
+            text = (await client.get(f"http://127.0.0.1:{self.ports['health']}/metrics")).text
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
     def terminate(self) -> None:
         self.child.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         self.child.kill()
-        self.child.wait(10)
+        self.child.wait(GENEROUS_S)
 
     def stop(self) -> None:
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGCONT)
             self.child.terminate()
             try:
-                self.child.wait(20)
+                self.child.wait(GENEROUS_S)
             except subprocess.TimeoutExpired:
                 self.child.kill()
-                self.child.wait(10)
+                self.child.wait(GENEROUS_S)
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -95,7 +106,7 @@ class Tenant(msgspec.Struct, frozen=True):
     async def api(self) -> AsyncIterator[httpx.AsyncClient]:
         headers = {"Authorization": f"Bearer {self.api_key}"}
         base = f"{self.admin}/v1/tenants/{self.id}"
-        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=40) as client:
+        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as client:
             yield client
 
 
@@ -113,7 +124,7 @@ class Central:
         """Made by the admin API. Blocks for some milliseconds."""
         name = f"t{secrets.token_hex(4)}"
         headers = {"Authorization": f"Bearer {self._api_key}"}
-        with httpx.Client(base_url=f"{self.admin}/v1/tenants", headers=headers, timeout=30) as api:
+        with httpx.Client(base_url=f"{self.admin}/v1/tenants", headers=headers, timeout=60) as api:
             made = api.put(f"/{name}", json={"auto_register": auto_register})
             assert made.status_code == 201, made.text
             token = api.post(f"/{name}/tokens", json={})

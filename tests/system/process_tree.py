@@ -1,6 +1,5 @@
 """The processes of one `csms up`, by what they run."""
 
-import os
 from pathlib import Path
 
 
@@ -17,11 +16,3 @@ def child(pid: int, runs: str) -> int:
     """The one child whose command line holds `runs`."""
     [found] = [number for number, line in children(pid).items() if runs in line]
     return found
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False

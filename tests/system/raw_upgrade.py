@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-ANSWER_S = 20.0
+from tests.support.waiting import GENEROUS_S
 
 
 class Answer(NamedTuple):
@@ -29,7 +29,7 @@ def request(path: str, *, protocols: str | None = "ocpp1.6", headers: Sequence[s
 
 
 def dial(url: str) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=ANSWER_S)
+    return socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=GENEROUS_S)
 
 
 def read_answer(sock: socket.socket) -> Answer:

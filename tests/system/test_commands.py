@@ -176,7 +176,7 @@ async def test_an_answer_that_cannot_be_read_is_not_the_charge_points_error(
     tenant = central.tenant()
     words = "the answer cannot be read: status: no"
     answers: list[Any] = [{"status": 7}, ["PropertyConstraintViolation", words, {}]]
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             raw_charge_point(tenant.url(gateways[0], "cp"), lambda *_: answers.pop(0)),
@@ -192,7 +192,7 @@ async def test_an_answer_that_cannot_be_read_is_not_the_charge_points_error(
 
 async def test_an_answer_after_the_deadline(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             raw_charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp,
@@ -219,12 +219,12 @@ async def test_an_answer_after_the_deadline(central: Central, gateways: Gateways
 
 async def test_wait_passes_before_the_deadline(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             raw_charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp,
         ):
-            answer = await api.post("/charge-points/cp/commands/ClearCache?wait=0.3&timeout=20", json={})
+            answer = await api.post("/charge-points/cp/commands/ClearCache?wait=1&timeout=60", json={})
             assert answer.status_code == 202, answer.text
             assert answer.json()["status"] == "sent"
             [(id_, _, _)] = cp.asked
@@ -239,7 +239,7 @@ async def test_wait_passes_before_the_deadline(central: Central, gateways: Gatew
 
 async def test_offline_and_bad_payloads(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with tenant.api() as api:
             assert (await api.put("/charge-points/cp", json={})).status_code == 201
             offline = await api.post("/charge-points/cp/commands/ClearCache", json={})
@@ -267,7 +267,7 @@ async def test_offline_and_bad_payloads(central: Central, gateways: Gateways) ->
 async def test_a_reset_that_is_obeyed_at_once(central: Central, gateways: Gateways, goodbye: str) -> None:
     """The answer and the end of the connection come together."""
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             trio.open_nursery() as nursery,
@@ -294,7 +294,7 @@ async def test_a_reset_that_is_obeyed_at_once(central: Central, gateways: Gatewa
 async def test_commands_wait_for_each_other_in_order(central: Central, gateways: Gateways) -> None:
     """One call at a time, in the order in which they were asked for, however many ask."""
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with tenant.api() as api, raw_charge_point(tenant.url(gateways[0], "cp")) as cp:
             ids = []
             for number in range(12):
@@ -308,7 +308,7 @@ async def test_commands_wait_for_each_other_in_order(central: Central, gateways:
 async def test_an_answer_while_the_store_is_away(central: Central) -> None:
     """The gateway keeps it until it can be stored."""
     tenant = central.tenant()
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             fault_proxy(central.valkey.path) as proxy,
@@ -335,7 +335,7 @@ async def test_an_answer_while_the_store_is_away(central: Central) -> None:
 async def test_a_claim_whose_outcome_got_lost(central: Central) -> None:
     """The command is claimed, the reply never comes: it is sent all the same, and once."""
     tenant = central.tenant()
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             fault_proxy(central.valkey.path) as proxy,

@@ -47,7 +47,7 @@ async def test_a_configuration_from_the_first_question_to_the_boot(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), Settings()) as peer:
 
             async def known() -> dict[str, Any]:
@@ -106,7 +106,7 @@ async def test_a_configuration_from_the_first_question_to_the_boot(
 async def test_a_boot_right_behind_the_answers_before_it(central: Central, gateways: Gateways) -> None:
     """What was to count after a reboot counts, though the answer that said so was still being stored."""
     tenant, commands = central.tenant(), "/charge-points/cp/commands"
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as peer,

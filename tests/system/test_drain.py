@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from itertools import pairwise
+from statistics import fmean
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ import trio
 from tests.support.charge_point_peer import Peer, charge_point, now
 from tests.support.fault_proxy import fault_proxy
 from tests.support.pace import Pace
-from tests.support.waiting import until
+from tests.support.waiting import GENEROUS_S, until
 from tests.system.central import Central, Process
 from tests.system.raw_upgrade import dial, read_answer, request
 
@@ -20,8 +21,8 @@ RESTART = 1012
 FLEET = 20
 
 
-async def exit_code(gateway: Process, within_s: float) -> int:
-    with trio.fail_after(within_s):
+async def exit_code(gateway: Process) -> int:
+    with trio.fail_after(GENEROUS_S):
         return await trio.to_thread.run_sync(gateway.child.wait, abandon_on_cancel=True)
 
 
@@ -31,13 +32,15 @@ async def online(api: httpx.AsyncClient) -> list[str]:
 
 
 async def test_calls_at_hand_are_answered(central: Central) -> None:
-    """The store is slow, so that every charge point's call is at hand when the signal comes."""
+    """The store answers only when the signal has come."""
     tenant = central.tenant()
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             fault_proxy(central.valkey.path) as proxy,
-            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", drain__window_s=0) as gateway,
+            central.gateway(
+                store_url=f"redis://127.0.0.1:{proxy.port}", store__timeout_s=60, drain__window_s=0
+            ) as gateway,
             AsyncExitStack() as stack,
         ):
             fleet = [
@@ -45,22 +48,27 @@ async def test_calls_at_hand_are_answered(central: Central) -> None:
                 for number in range(FLEET)
             ]
             assert len(await online(api)) == FLEET
-            proxy.delay_s = 0.3
             answers: dict[int, Any] = {}
 
             async def start(number: int, cp: Peer) -> None:
                 payload = {"connectorId": 1, "idTag": "X", "meterStart": number, "timestamp": now()}
                 answers[number] = await cp.call("StartTransaction", payload)
 
+            async def shows(metric: str, value: float) -> bool:
+                return (await gateway.read_metrics())[metric,] == value
+
             async with trio.open_nursery() as nursery:
+                proxy.requests_wait_for = trio.Event()
                 for number, cp in enumerate(fleet):
                     nursery.start_soon(start, number, cp)
-                await trio.sleep(0.1)  # All have been sent; a step takes more than twice as long.
-                assert answers == {}
+                await until(lambda: shows("csms_messages_total", FLEET))
                 gateway.terminate()
+                await until(lambda: shows("csms_draining", 1))
+                assert answers == {}
+                proxy.requests_wait_for.set()
             for cp in fleet:
                 assert await cp.wait_closed() == (RESTART, "peer")
-            assert await exit_code(gateway, 20) == 0
+            assert await exit_code(gateway) == 0
             assert await online(api) == []
             stored = (await api.get("/transactions", params={"limit": "200"})).json()["items"]
             assert {one["transaction_id"] for one in stored} == {
@@ -72,7 +80,7 @@ async def test_calls_at_hand_are_answered(central: Central) -> None:
 async def test_spread_over_the_window(central: Central, pace: Pace) -> None:
     """Evenly, those that charge last; and one that never answers a CLOSE holds nobody up."""
     tenant, window_s = central.tenant(), 3.0
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             central.gateway(drain__window_s=window_s) as gateway,
@@ -101,21 +109,23 @@ async def test_spread_over_the_window(central: Central, pace: Pace) -> None:
                     nursery.start_soon(note, number, cp)
                 signalled = trio.current_time()
                 gateway.terminate()
-            assert await exit_code(gateway, 20) == 0
+            assert await exit_code(gateway) == 0
             assert await online(api) == []
-            times = sorted(closed.values())
-            assert times[-1] - times[0] > 0.7 * window_s
+            charging, others = [closed[n] for n in range(5)], [closed[n] for n in range(5, FLEET)]
+            assert fmean(charging) - fmean(others) > 0.2 * window_s
             if pace.judged:
+                times = sorted(closed.values())
+                assert 0.7 * window_s < times[-1] - times[0]
                 assert times[-1] < window_s + 1.5
                 assert max(later - earlier for earlier, later in pairwise(times)) < 1.0
-            assert set(sorted(closed, key=closed.__getitem__)[-5:]) == set(range(5))
+                assert min(charging) > max(others)
 
 
 async def test_answers_that_wait_for_the_store_are_stored(central: Central) -> None:
     """A charge point has answered: that its gateway leaves in that moment must not make it unknown."""
     tenant = central.tenant()
     commands = "/charge-points/cp/commands"
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             fault_proxy(central.valkey.path) as proxy,
@@ -132,7 +142,7 @@ async def test_answers_that_wait_for_the_store_are_stored(central: Central) -> N
             await cp.call("Heartbeat", {})
             gateway.terminate()
             assert await cp.wait_closed() == (RESTART, "peer")
-            assert await exit_code(gateway, 20) == 0
+            assert await exit_code(gateway) == 0
             found = [(await api.get(f"/commands/{id_}")).json()["status"] for id_ in asked]
             assert found == ["answered"] * 3
 
@@ -141,7 +151,7 @@ async def test_answers_that_wait_for_the_store_are_stored(central: Central) -> N
 async def test_the_store_is_away(central: Central) -> None:
     """It cannot be told that we go, and that keeps nobody."""
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             fault_proxy(central.valkey.path) as proxy,
             central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}") as gateway,
@@ -152,12 +162,12 @@ async def test_the_store_is_away(central: Central) -> None:
             proxy.cut()
             gateway.terminate()
             assert await cp.wait_closed() == (RESTART, "peer")
-            assert await exit_code(gateway, 20) == 0
+            assert await exit_code(gateway) == 0
 
 
 async def test_a_second_signal_is_heard_at_once(central: Central) -> None:
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             central.gateway(drain__window_s=60) as gateway,
             charge_point(tenant.url(gateway, "cp-1")) as first,
@@ -170,6 +180,6 @@ async def test_a_second_signal_is_heard_at_once(central: Central) -> None:
 
             await until(one_has_left)  # The other's turn would come after half a minute.
             gateway.terminate()
-            assert await exit_code(gateway, 5) == 1
+            assert await exit_code(gateway) == 1
             closed = {await first.wait_closed(), await second.wait_closed()}
             assert closed == {(RESTART, "peer"), (1006, "lost")}

@@ -19,7 +19,7 @@ type Gateways = tuple[Process, Process]
 async def test_what_is_on_the_wire_is_what_was_given(central: Central, gateways: Gateways, kind: str) -> None:
     tenant = central.tenant()
     refusal = ["NotSupported", "not by this one", {}]  # Whatever it is: what is asked counts here.
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             charge_point(tenant.url(gateways[0], "cp"), lambda *_: refusal) as cp,

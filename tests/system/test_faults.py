@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from tests.support.charge_point_peer import Peer, charge_point
-from tests.support.waiting import until
+from tests.support.waiting import GENEROUS_S, until
 from tests.system.central import Central, Process
 
 
@@ -21,7 +21,7 @@ async def boots_oddly(peer: Peer) -> None:
 
 async def test_a_gateway_that_is_told_to_stop_tells_first(central: Central) -> None:
     tenant = central.tenant()
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             central.gateway(drain__window_s=0) as gateway,
@@ -30,7 +30,7 @@ async def test_a_gateway_that_is_told_to_stop_tells_first(central: Central) -> N
             await boots_oddly(peer)
             gateway.terminate()
             assert await peer.wait_closed() == (1012, "peer")
-            await trio.to_thread.run_sync(gateway.child.wait, 20)
+            await trio.to_thread.run_sync(gateway.child.wait, GENEROUS_S)
             assert await counted(api) == {"extra_property": 1}
 
 
@@ -45,6 +45,6 @@ async def test_faults_show_while_the_charge_point_is_connected(
         async def shown() -> bool:
             return await counted(api) == {"extra_property": 1}
 
-        await until(shown, within_s=15)
+        await until(shown)
         assert (await api.delete("/charge-points/cp/faults")).status_code == 204
         assert await counted(api) == {}

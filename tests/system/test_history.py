@@ -21,6 +21,7 @@ from gateway.websocket.client import UpgradeRefused
 from gateway.websocket.close_codes import ConnectionClosed
 from tests.support.charge_point_peer import Peer, charge_point, now
 from tests.support.csms_up import Running, csms_up
+from tests.support.waiting import until
 from tests.system import process_tree
 
 FLEET = 30
@@ -105,8 +106,8 @@ class Charging:
 async def kill_at_random(up: Running, seed: int, end: trio.Event) -> Counter[str]:
     """One gateway or the store, every few seconds."""
     chance, killed = random.Random(seed), Counter[str]()
-    until = trio.current_time() + RUN_S
-    while trio.current_time() < until:
+    over = trio.current_time() + RUN_S
+    while trio.current_time() < over:
         await trio.sleep(chance.uniform(*KILL_S))
         victim = chance.choice(["valkey-server", " gateway "])
         found = [pid for pid, line in process_tree.children(up.pid).items() if victim in line]
@@ -130,9 +131,7 @@ async def test_what_was_acknowledged_is_there_once(up: Running) -> None:
             for one in fleet:
                 nursery.start_soon(one.run, end)
             killed = await kill_at_random(up, seed, end)
-            with trio.fail_after(QUIET_S):
-                while not all(one.idle for one in fleet):  # noqa: ASYNC110  each has its own end
-                    await trio.sleep(0.1)
+            await until(lambda: all(one.idle for one in fleet), QUIET_S, every_s=0.1)
         acknowledged = sum(len(one.starts) + len(one.stops) for one in fleet)
         refused = sum((one.refused for one in fleet), Counter[str]())
         print(f"{acknowledged} acknowledged, {dict(refused)} refused, {dict(killed)} killed")  # noqa: T201

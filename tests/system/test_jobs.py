@@ -67,7 +67,7 @@ async def test_a_signed_update_over_a_reboot_and_another_gateway(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api:
             async with at(tenant, gateways[0]) as cp:
                 begun = await begin(api, "SignedUpdateFirmware", SIGNED)
@@ -94,7 +94,7 @@ async def test_a_status_on_the_heels_of_the_answer_is_of_the_new_job(
 ) -> None:
     """The two come in one breath, and the older job of the same kind must not get it."""
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:
             previous = ""
             for round_ in range(15):
@@ -119,7 +119,7 @@ async def _begin_into(answers: list[dict[str, Any]], api: httpx.AsyncClient) -> 
 
 async def test_statuses_keep_their_order_with_a_store_that_is_slow(central: Central) -> None:
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             fault_proxy(central.valkey.path) as proxy,
             central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}/0") as gateway,
@@ -141,7 +141,7 @@ async def test_statuses_keep_their_order_with_a_store_that_is_slow(central: Cent
 async def test_a_log_given_up_for_a_later_one(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     words = iter(["Accepted", "AcceptedCanceled", "Rejected"])
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             charge_point(tenant.url(gateways[0], "cp"), lambda *_: {"status": next(words)}) as cp,
@@ -156,7 +156,7 @@ async def test_a_log_given_up_for_a_later_one(central: Central, gateways: Gatewa
 
 async def test_a_late_answer_makes_the_job_too(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:
             asked = await api.post("/charge-points/cp/commands/UpdateFirmware?timeout=1", json=PLAIN)
             assert asked.status_code == 504, asked.text
@@ -169,7 +169,7 @@ async def test_a_late_answer_makes_the_job_too(central: Central, gateways: Gatew
 async def test_events_tell_of_each_step(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     seen: Counter[str] = Counter()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, at(tenant, gateways[0]) as cp, trio.open_nursery() as nursery:
             nursery.start_soon(_listen, api, seen)
             await until(lambda: _true(seen.total() > 0))

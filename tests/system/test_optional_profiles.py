@@ -14,7 +14,7 @@ type Gateways = tuple[Process, Process]
 async def test_a_reservation_is_used_by_the_start_that_names_it(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     wanted = {"connector_id": 1, "id_tag": "TAG", "expiry_date": "2100-01-01T00:00:00Z"}
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
             assert (await api.put("/id-tags/TAG", json={})).status_code == 201
             made = await api.post("/charge-points/cp/reservations", json=wanted)
@@ -55,7 +55,7 @@ async def test_a_reservation_is_used_by_the_start_that_names_it(central: Central
 async def test_a_start_with_the_very_next_frame_uses_it(central: Central, gateways: Gateways) -> None:
     """It may be handled before what the charge point answered to ReserveNow is stored."""
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp,
@@ -90,7 +90,7 @@ async def test_a_local_list_full_then_differential_then_full_again(
     def serve(action: str, _payload: Any) -> Any:
         return {"listVersion": 9} if action == "GetLocalListVersion" else {"status": answers.pop(0)}
 
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), serve) as cp:
             path = "/charge-points/cp/local-list"
             await api.put(path, json={"entries": [{"id_tag": "AA"}, {"id_tag": "BB"}]})

@@ -37,7 +37,7 @@ def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         listen__wss_port=0,
         tls__certificates=json.dumps([files]),
         limits__ping_interval_s=0.5,
-        limits__pong_s=1.2,
+        limits__pong_s=2.5,
     )
     try:
         gateway.wait_ready()
@@ -49,7 +49,7 @@ def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.mark.parametrize("mode", ["lenient", "strict"])
 @pytest.mark.parametrize("row", ROWS, ids=str)
 async def test_quirk(site: Site, row: Quirk, mode: str) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with site.tenant.api() as api:
             await _play(Scene(site, row, api, strict=mode == "strict"))
 

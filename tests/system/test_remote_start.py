@@ -59,7 +59,7 @@ async def becomes(api: httpx.AsyncClient, command: str, wanted: str) -> None:
 
 async def test_the_operator_learns_of_the_transaction(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), accepts) as cp:
             async with asking(api) as answers:
                 await cp.wait_asked()
@@ -79,7 +79,7 @@ async def test_the_operator_learns_of_the_transaction(central: Central, gateways
 async def test_a_start_right_behind_the_answer(central: Central, gateways: Gateways) -> None:
     """In one breath, again and again: the start finds what the answer has only just said."""
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
             for number in range(1, 9):
                 async with asking(api) as answers:
@@ -99,7 +99,7 @@ async def test_a_start_right_behind_the_answer(central: Central, gateways: Gatew
 async def test_the_gateway_ends_between_the_answer_and_the_start(central: Central, how: str) -> None:
     """What was promised is in the store: another gateway knows whose transaction it is."""
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as second:
             async with (
                 central.gateway() as first,
@@ -122,7 +122,7 @@ async def test_the_gateway_ends_between_the_answer_and_the_start(central: Centra
 async def test_the_gateway_dies_before_the_answer(central: Central) -> None:
     """Nobody knows whether it would have agreed: the operator is told so, and nothing is guessed."""
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as second:
             async with (
                 central.gateway() as first,
@@ -146,7 +146,7 @@ async def test_the_gateway_dies_before_the_answer(central: Central) -> None:
 
 async def test_an_answer_that_comes_late_is_still_remembered(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
             async with asking(api, "timeout=1") as answers:
                 await cp.wait_asked()
@@ -163,7 +163,7 @@ async def test_outcomes_are_stored_in_the_order_of_the_answers(central: Central,
     """A late answer and the next one in one breath, for a later one may undo what an earlier one did."""
     tenant = central.tenant()
     keys = ChargePointKeys(tenant.id, "cp")
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             open_store(StoreConfig(url=central.valkey.url)) as store,
             tenant.api() as api,
@@ -192,7 +192,7 @@ async def test_a_start_behind_answers_that_are_still_being_stored(
 ) -> None:
     """Four late answers, the one that promises, and the start that keeps it, in one breath."""
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
             for number in range(1, 5):
                 assert (await api.post(f"{PATH}/GetConfiguration?timeout=1", json={})).status_code == 504
@@ -214,7 +214,7 @@ async def test_a_charge_point_that_starts_first_and_answers_then(
 ) -> None:
     """And what it had started before it was asked is not what it was asked for."""
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
             async with asking(api) as answers:
                 await cp.wait_asked(1)

@@ -64,7 +64,7 @@ async def test_a_stop_twice_on_two_connections(central: Central, gateways: tuple
 async def test_a_gateway_killed_between_the_write_and_the_answer(central: Central) -> None:
     """The proxy swallows the store's replies, so the write has happened and nobody but the store knows."""
     tenant, start_at, stop_at = central.tenant(), now(), now()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with fault_proxy(central.valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
             async with central.gateway(store_url=url, store__timeout_s=30) as gateway:
@@ -150,7 +150,7 @@ async def test_a_message_id_again(central: Central, gateways: tuple[Process, Pro
 async def test_a_refusal_is_never_repeated(central: Central) -> None:
     """A start that the store did not take is asked again under the same id, and accepted then."""
     tenant, at = central.tenant(), now()
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             fault_proxy(central.valkey.path) as proxy,
             central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}", store__timeout_s=0.5) as gateway,
@@ -229,7 +229,7 @@ async def test_a_start_of_unknown_outcome_keeps_its_slot(
 ) -> None:
     """It was stored, the reply was lost, and the charge point told to try again: the driver charges."""
     tenant, at = central.tenant(), now()
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             fault_proxy(central.valkey.path) as proxy,

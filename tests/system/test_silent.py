@@ -16,12 +16,12 @@ from tests.system.central import Central, Tenant
 
 HEALTHY, SILENT = 50, 5
 QUEUE = 32
-DEADLINE_S = 8
+LONG_S, SHORT_S = 300, 4
 
 
 async def test_full_queues_of_silent_ones_hold_nobody_up(central: Central) -> None:
     tenant, crowd = central.tenant(), Crowd()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             open_store(StoreConfig(url=central.valkey.url)) as store,
             central.gateway() as gateway,
@@ -29,16 +29,16 @@ async def test_full_queues_of_silent_ones_hold_nobody_up(central: Central) -> No
             trio.open_nursery() as nursery,
         ):
             names = [f"healthy-{number}" for number in range(HEALTHY)]
-            names += [f"silent-{number}" for number in range(SILENT)]
+            names += [f"{kind}-{number}" for kind in ("silent", "overdue") for number in range(SILENT)]
             for name in names:
                 nursery.start_soon(crowd.live, tenant.url(gateway, name), name)
-            await until(crowd.is_complete)
-            waiting = await _fill(api)
+            await until(lambda: len(crowd.peers) == len(names))
+            await _fill(api, "silent", LONG_S)
             # The healthy ones, with no queue but full ones beside them.
             answered: list[httpx.Response] = []
             async with trio.open_nursery() as asking:
                 for number in range(HEALTHY):
-                    asking.start_soon(_command, api, f"healthy-{number}", "wait=20", answered)
+                    asking.start_soon(_command, api, f"healthy-{number}", "", answered)
                 for number in range(SILENT):
                     asking.start_soon(partial(_refused, api, f"silent-{number}"))
             assert Counter(one.status_code for one in answered) == {200: HEALTHY}
@@ -50,19 +50,19 @@ async def test_full_queues_of_silent_ones_hold_nobody_up(central: Central) -> No
             # A silent one's own calls are served all the same.
             assert "currentTime" in await crowd.peers["silent-0"].call("Heartbeat", {})
 
-            ends = await _ends(api, waiting)
+            ends = await _ends(api, await _fill(api, "overdue", SHORT_S))
             # One after the other gets its turn, if there is a moment left of its time.
             assert ends.keys() <= {"timeout", "expired"}
             assert ends["timeout"] >= SILENT
             assert ends.total() == QUEUE * SILENT
             for number in range(SILENT):
-                assert await _pending(store, tenant, f"silent-{number}") == 0
-                assert len(crowd.peers[f"silent-{number}"].asked) <= QUEUE
+                assert await _pending(store, tenant, f"overdue-{number}") == 0
+                assert len(crowd.peers[f"overdue-{number}"].asked) <= QUEUE
             await _nothing_left(store, tenant)
             # The next one has its turn, and may be answered.
-            crowd.peers["silent-0"]._serve = lambda _action, _payload: {"status": "Accepted"}
+            crowd.peers["overdue-0"]._serve = lambda _action, _payload: {"status": "Accepted"}
             again: list[httpx.Response] = []
-            await _command(api, "silent-0", "wait=20", again)
+            await _command(api, "overdue-0", "", again)
             assert again[0].status_code == 200, again[0].text
             nursery.cancel_scope.cancel()
 
@@ -71,25 +71,22 @@ class Crowd:
     def __init__(self) -> None:
         self.peers: dict[str, Peer] = {}
 
-    async def is_complete(self) -> bool:
-        await trio.lowlevel.checkpoint()
-        return len(self.peers) == HEALTHY + SILENT
-
     async def live(self, url: str, id_: str) -> None:
         silent: Any = lambda _action, _payload: None  # noqa: E731  it is what such a one does
-        async with charge_point(url, silent if id_.startswith("silent") else None) as peer:
+        async with charge_point(url, None if id_.startswith("healthy") else silent) as peer:
             await peer.call("BootNotification", {"chargePointVendor": "v", "chargePointModel": "m"})
             self.peers[id_] = peer
             await trio.sleep_forever()
 
 
-async def _fill(api: httpx.AsyncClient) -> list[str]:
+async def _fill(api: httpx.AsyncClient, kind: str, timeout_s: int) -> list[str]:
     """The commands that wait, as many as each queue takes."""
+    query = f"wait=0&timeout={timeout_s}"
     taken: list[httpx.Response] = []
     for _ in range(QUEUE):
         async with trio.open_nursery() as nursery:
             for number in range(SILENT):
-                nursery.start_soon(_command, api, f"silent-{number}", f"wait=0&timeout={DEADLINE_S}", taken)
+                nursery.start_soon(_command, api, f"{kind}-{number}", query, taken)
     assert Counter(one.status_code for one in taken) == {202: QUEUE * SILENT}
     return [one.json()["id"] for one in taken]
 
@@ -101,7 +98,7 @@ async def _command(api: httpx.AsyncClient, id_: str, query: str, answers: list[h
 async def _refused(api: httpx.AsyncClient, id_: str) -> None:
     for _ in range(10):
         answers: list[httpx.Response] = []
-        await _command(api, id_, "wait=20", answers)
+        await _command(api, id_, "", answers)
         assert answers[0].status_code == 429, answers[0].text
         assert answers[0].headers["retry-after"]
 
@@ -125,6 +122,6 @@ async def _ends(api: httpx.AsyncClient, ids: list[str]) -> Counter[str]:
 async def _nothing_left(store: Store, tenant: Tenant) -> None:
     """Of all that waited no trace is left to be swept."""
     for number in range(SILENT):
-        own = ChargePointKeys(tenant.id, f"silent-{number}")
+        own = ChargePointKeys(tenant.id, f"overdue-{number}")
         overdue = await store.execute("ZRANGE", keys.overdue(own.partition), 0, -1)
         assert not [entry for entry in overdue if entry.decode().endswith(f" {own.member}")]

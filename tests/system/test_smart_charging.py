@@ -111,7 +111,7 @@ async def end(cp: Peer, smart: SmartCharging, number: int, connector: int = 1) -
 
 
 async def test_profiles_are_set_replaced_and_cleared(central: Central, gateways: Gateways) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with at_work(central, gateways[0]) as (operator, _, _):
             assert await operator.agree(1) == [None]
             assert await operator.set(1, (0, 16.1), (100, 6.0), connector=0) == "Accepted"
@@ -143,7 +143,7 @@ async def test_profiles_are_set_replaced_and_cleared(central: Central, gateways:
 
 
 async def test_a_tx_profile_lives_with_its_transaction(central: Central, gateways: Gateways) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with at_work(central, gateways[0]) as (operator, cp, smart):
             await operator.set(1, (0, 16.0))
             number = await begin(cp, smart)
@@ -162,7 +162,7 @@ async def test_a_tx_profile_lives_with_its_transaction(central: Central, gateway
 
 
 async def test_a_remote_starts_profile_is_its_transactions(central: Central, gateways: Gateways) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with at_work(central, gateways[0]) as (operator, cp, smart):
             wanted = {"idTag": "TAG", "connectorId": 1, "chargingProfile": a_profile(7, (0, 9.0), purpose=TX)}
             assert await operator.command("RemoteStartTransaction", wanted) == "Accepted"
@@ -185,7 +185,7 @@ async def test_a_remote_starts_profile_is_its_transactions(central: Central, gat
 
 async def test_a_late_answer_ends_the_doubt(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:
             await cp.call("BootNotification", {"chargePointVendor": "v", "chargePointModel": "m"})
             body = {"connectorId": 1, "csChargingProfiles": a_profile(1, (0, 16.0))}

@@ -30,13 +30,13 @@ SAME_AND_OTHER = pytest.mark.parametrize("other", [0, 1], ids=["one process", "t
 @SAME_AND_OTHER
 async def test_the_newest_wins(central: Central, gateways: Gateways, other: int, pace: Pace) -> None:
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as old:
             await old.call("Heartbeat", {})
             async with charge_point(tenant.url(gateways[other], "cp")) as new:
                 # The other node says that the old one is gone, or this would wait 2 s for it.
                 with pace.within(1.5):
-                    assert await old.wait_closed(30) == (POLICY, "peer")
+                    assert await old.wait_closed() == (POLICY, "peer")
                     await new.call("Heartbeat", {})
                     connection = (await api.get("/charge-points/cp")).json()["connection"]
                     assert connection["online"] is True
@@ -58,7 +58,7 @@ async def test_a_queued_command_is_sent_once_by_the_new_one(
 ) -> None:
     """The old session is busy with a call that nobody answers; the next command waits behind it."""
     tenant = central.tenant()
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as old,
@@ -89,7 +89,7 @@ async def test_a_race_has_one_winner(central: Central, gateways: Gateways) -> No
     tenant = central.tenant()
     ids = [f"cp-{number}" for number in range(10)]
     peers: dict[str, list[Peer]] = {id_: [] for id_ in ids}
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with tenant.api() as api, trio.open_nursery() as nursery:
 
             async def live(id_: str, gateway: Process, task_status: trio.TaskStatus[None]) -> None:
@@ -121,7 +121,7 @@ async def test_a_race_has_one_winner(central: Central, gateways: Gateways) -> No
 async def test_what_an_inbox_lost_the_audit_finds(central: Central, gateways: Gateways) -> None:
     """A takeover and a revoked token of which no message tells."""
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             open_store(StoreConfig(url=central.valkey.url)) as store,
             tenant.api() as api,
@@ -144,14 +144,14 @@ async def test_what_an_inbox_lost_the_audit_finds(central: Central, gateways: Ga
                 )
                 assert isinstance(claimed, leases.Claimed)
                 assert await tokens.revoke(store, tenant.id, other["id"])
-                assert await taken.wait_closed(15) == (POLICY, "peer")
-                assert await revoked.wait_closed(15) == (POLICY, "peer")
+                assert await taken.wait_closed() == (POLICY, "peer")
+                assert await revoked.wait_closed() == (POLICY, "peer")
 
 
 async def test_flapping_is_refused(central: Central, gateways: Gateways) -> None:
     """After five takeovers within a minute the present one stays."""
     tenant = central.tenant()
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with AsyncExitStack() as stack:
             peers: list[Peer] = []
             for number in range(6):
@@ -163,12 +163,12 @@ async def test_flapping_is_refused(central: Central, gateways: Gateways) -> None
             assert 0 < int(dict(refused.value.headers)["retry-after"]) <= 60
             await peers[-1].call("Heartbeat", {})
             for old in peers[:-1]:
-                assert await old.wait_closed(5) == (POLICY, "peer")
+                assert await old.wait_closed() == (POLICY, "peer")
 
 
 async def test_an_operator_ends_connections(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             charge_point(tenant.url(gateways[0], "bye")) as bye,
@@ -177,15 +177,15 @@ async def test_an_operator_ends_connections(central: Central, gateways: Gateways
             charge_point(tenant.url(gateways[1], "two")) as two,
         ):
             assert (await api.post("/charge-points/bye/disconnect")).status_code == 202
-            assert await bye.wait_closed(5) == (1000, "peer")
+            assert await bye.wait_closed() == (1000, "peer")
             await until(lambda: is_offline(api, "bye"))
             assert (await api.post("/charge-points/bye/disconnect")).status_code == 409
             assert (await api.delete("/charge-points/gone")).status_code == 204
-            assert await gone.wait_closed(5) == (POLICY, "peer")
+            assert await gone.wait_closed() == (POLICY, "peer")
             assert (await api.get("/charge-points/gone")).status_code == 404
             assert (await api.delete(f"/tokens/{tenant.token_id}")).status_code == 204
-            assert await one.wait_closed(5) == (POLICY, "peer")
-            assert await two.wait_closed(5) == (POLICY, "peer")
+            assert await one.wait_closed() == (POLICY, "peer")
+            assert await two.wait_closed() == (POLICY, "peer")
             with pytest.raises(UpgradeRefused) as refused:
                 async with charge_point(tenant.url(gateways[0], "one")):
                     pass
@@ -194,7 +194,7 @@ async def test_an_operator_ends_connections(central: Central, gateways: Gateways
 
 async def test_a_tenant_with_charge_points_stays(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
             await cp.call("Heartbeat", {})
             itself = f"{tenant.admin}/v1/tenants/{tenant.id}"
@@ -217,11 +217,11 @@ async def test_a_gateway_dies(central: Central, gateways: Gateways, pace: Pace) 
             await lost.call("Heartbeat", {})
             doomed.kill()
             with pace.within(10):
-                await until(lambda: refuses_commands(api), 60, every_s=0.5)
+                await until(lambda: refuses_commands(api), every_s=0.5)
             async with charge_point(tenant.url(gateways[1], "cp")) as back:
                 answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
                 assert answer.status_code == 200, answer.text
-                await until(lambda: is_offline(api, "lost"), 60)
+                await until(lambda: is_offline(api, "lost"))
                 connection = (await api.get("/charge-points/cp")).json()["connection"]
                 assert connection["online"] is True
                 assert back.closed is None
@@ -240,7 +240,7 @@ async def test_a_predecessor_that_never_says_goodbye(
 ) -> None:
     """A charge point that lost its network comes back; the dead socket costs it 2 s at most."""
     tenant = central.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         url = tenant.url(gateways[0], "cp")
         with dial(url) as mute:
             mute.sendall(request(urlsplit(url).path))
@@ -256,7 +256,7 @@ async def test_a_predecessor_that_never_says_goodbye(
 async def test_a_paused_gateway_wakes(central: Central, gateways: Gateways) -> None:
     """It was taken for dead meanwhile; its sessions take their leases back, and none of them ends."""
     tenant = central.tenant()
-    with trio.fail_after(100):
+    with trio.fail_after(120):
         async with (
             tenant.api() as api,
             central.gateway() as paused,
@@ -267,13 +267,13 @@ async def test_a_paused_gateway_wakes(central: Central, gateways: Gateways) -> N
             number = (await talks.start())["transactionId"]
             os.kill(paused.pid, signal.SIGSTOP)
             try:
-                await until(lambda: is_offline(api, "talks"), 30)
-                await until(lambda: is_offline(api, "silent"), 5)
+                await until(lambda: is_offline(api, "talks"))
+                await until(lambda: is_offline(api, "silent"))
             finally:
                 os.kill(paused.pid, signal.SIGCONT)
             await talks.stop(number)
             assert not await is_offline(api, "talks")  # Its step took the lease back.
-            await until(lambda: is_online(api, "silent"), 15)  # The node's audit did.
+            await until(lambda: is_online(api, "silent"))  # The node's audit did.
             for id_ in ("talks", "silent", "bystander"):
 
                 async def answers(id_: str = id_) -> bool:

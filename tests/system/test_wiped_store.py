@@ -29,7 +29,7 @@ def doomed() -> Iterator[Central]:
 @pytest.mark.slow  # An audit comes every 10 s.
 async def test_sessions_survive_a_wiped_store(doomed: Central) -> None:
     tenant = doomed.tenant()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             open_store(StoreConfig(url=doomed.valkey.url)) as store,
             doomed.gateway() as gateway,
@@ -57,7 +57,7 @@ async def test_sessions_survive_a_wiped_store(doomed: Central) -> None:
                 holding = await leases.get_holding(store, tenant.id, "silent")
                 return holding is not None and holding.online
 
-            await until(audited, 25)
+            await until(audited)
             await trio.sleep(11)  # One more audit, which finds no token of theirs.
             await silent.call("Heartbeat", {})
             assert (talks.closed, silent.closed) == (None, None)
@@ -67,7 +67,7 @@ async def test_who_is_held_back_stays_so(doomed: Central) -> None:
     """The operator's wish is lost with the store, and the session still knows it."""
     tenant = doomed.tenant()
     boot = {"chargePointVendor": "v", "chargePointModel": "m"}
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with tenant.api() as api, doomed.gateway() as gateway:
             assert (await api.put("/charge-points/cp", json={"registration": "Pending"})).status_code == 201
             async with charge_point(tenant.url(gateway, "cp")) as cp:

@@ -1,7 +1,7 @@
 """The table of section 9, and what is said of values that do not fit it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.ocpp16.configuration_keys import KEYS, check_value, find, length_key
@@ -62,13 +62,11 @@ def test_values_that_do_not(key: str, value: str, rule: str) -> None:
     assert len(value) < 2 or value not in said
 
 
-@settings(deadline=None)
 @given(SECRET, st.sampled_from([str.upper, str.lower]))
 def test_a_password_of_16_to_20_bytes_fits(secret: str, case: type[str]) -> None:
     assert check_value("AuthorizationKey", str(case(secret))) is None
 
 
-@settings(deadline=None)
 @given(st.text(max_size=50), st.text(max_size=500))
 def test_nothing_is_too_strange_to_be_looked_at(key: str, value: str) -> None:
     said = check_value(key, value)

@@ -98,7 +98,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(STEP, max_size=120))
 def test_two_parties_over_a_bad_link(  # noqa: C901  one case per verb
     steps: list[tuple[str, bool, int, bytes]],
@@ -181,19 +181,19 @@ TREE: st.SearchStrategy[Any] = st.recursive(
 ROLE = st.sampled_from(Role)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary() | st.text(), st.booleans(), ROLE)
 def test_any_bytes(frame: bytes | str, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
     ends_well(frame, strict=strict, role=role)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(JSON, max_size=6) | JSON, st.booleans(), ROLE)
 def test_any_json(tree: Any, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
     ends_well(json.dumps(tree), strict=strict, role=role)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.sampled_from([2, 3, 4]), st.sampled_from(["1", 1, "x"]), ACTION, TREE, st.booleans(), ROLE)
 def test_any_payload(kind: int, id_: str | int, action: str, tree: Any, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
     frame = [kind, id_, tree] if kind == 3 else [kind, id_, action, tree]
@@ -201,7 +201,7 @@ def test_any_payload(kind: int, id_: str | int, action: str, tree: Any, strict: 
     ends_well(json.dumps(frame, ensure_ascii=False).encode(errors="replace"), strict=strict, role=role)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data(), st.booleans(), ROLE)
 def test_good_frames_with_flipped_bytes(data: st.DataObject, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
     good = (

@@ -165,7 +165,7 @@ def test_a_line_break_in_a_files_name_stays_on_the_line() -> None:
         load(Config, None, environ)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
         st.sampled_from(["STORE", "LISTEN", "SECURITY", "X"]).flatmap(

@@ -97,7 +97,9 @@ def test_bytes_of_any_kind_are_told(frame: bytes) -> None:
     "piece", ['{"key":', '"\\', "://", '["{\\"a\\":', 'AuthorizationKey value="', "{'password':", "\\u0041"]
 )
 def test_a_hostile_frame_costs_less_than_seconds(piece: str) -> None:
+    began = time.process_time()
     FrameMasker().mask((piece * 70_000)[:65_536].encode())
+    assert time.process_time() - began < 5.0
 
 
 @pytest.mark.parametrize(

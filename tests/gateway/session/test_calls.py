@@ -22,7 +22,7 @@ async def test_a_command_is_claimed_once(
         return await claim(store, lease, id_, nonce)
 
     monkeypatch.setattr(commands, "claim", noted)
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         async with inner_gateway(store, redis_url) as gateway:
             await store.execute("XADD", keys.inbox(gateway.node.incarnation), "*", "begin", "")
             async with charge_point(f"{gateway.url}/cp", None) as cp:
@@ -37,7 +37,7 @@ async def test_a_command_is_claimed_once(
                     session.calls.wake()
                     return outcome.command.id
 
-                async def idle() -> bool:
+                def idle() -> bool:
                     return not session.calls._working
 
                 submitted = [await submit() for _ in range(3)]

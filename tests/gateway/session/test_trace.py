@@ -54,7 +54,7 @@ class Around:
 
 @asynccontextmanager
 async def around(store: Store) -> AsyncIterator[Around]:
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             yield Around(store, nursery)
 
@@ -208,7 +208,7 @@ async def test_frames_that_take_long_to_mask_do_not_hold_up_the_sessions(size: i
     frame = b'[2,"1","DataTransfer",{"data":"' + b"://" * (size // 3) + b'"}]'
     recorders = [Around(None).recorder(RunningTrace("x", 0)) for _ in range(6)]
     Watched.threads.clear()
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             for recorder in recorders:
                 recorder._masker = Watched()

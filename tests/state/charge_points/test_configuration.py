@@ -1,7 +1,7 @@
 """What a charge point tells of its configuration is kept by key, bounded, and no secret with it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.ocpp16.configuration_keys import KEYS as KEYS_OF_OCPP
@@ -195,7 +195,6 @@ def test_a_value_as_a_flag_and_as_a_list(
     assert (known.flag("other"), known.items("other")) == (None, None)
 
 
-@settings(deadline=None)
 @given(st.text(), st.sampled_from([str.upper, str.lower, str.title]))
 def test_a_secret_is_known_in_whatever_case(around: str, case: object) -> None:
     assert callable(case)

@@ -80,7 +80,7 @@ def _masked(key: str, value: str | None) -> str | None:
     return configuration.MASK if value is not None and configuration.is_secret(key) else value
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, max_size=15))
 async def test_any_sequence(redis_url: str, operations: list[tuple[object, ...]]) -> None:
     # A store of its own: an asynchronous fixture ends with the first example.

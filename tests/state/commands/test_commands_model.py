@@ -214,7 +214,7 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, min_size=5, max_size=40))
 async def test_any_sequence(redis_url: str, operations: list[tuple[object, ...]]) -> None:
     # A store of its own: an asynchronous fixture ends with the first example.

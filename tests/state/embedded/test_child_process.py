@@ -30,8 +30,7 @@ async def test_a_child_dies_with_a_parent_that_is_killed() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    with trio.fail_after(5):
-        await until(lambda: gone(child))
+    await until(lambda: gone(child))
 
 
 async def test_a_child_is_started_from_the_main_thread_only() -> None:
@@ -40,7 +39,7 @@ async def test_a_child_is_started_from_the_main_thread_only() -> None:
 
 
 async def test_the_exit_status_is_waited_for_and_a_missing_program_is_one() -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         assert await child_process.wait(child_process.start(["sh", "-c", "exit 7"])) == 7
         missing = child_process.start(["/no/such program"], stderr=subprocess.PIPE)
         assert await child_process.wait(missing) == 1
@@ -50,9 +49,9 @@ async def test_the_exit_status_is_waited_for_and_a_missing_program_is_one() -> N
 
 
 async def test_stop_asks_first_and_kills_after_its_patience() -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         polite = child_process.start(["sleep", "100"])
-        await child_process.stop(polite, patience_s=5)
+        await child_process.stop(polite, patience_s=60)
         assert polite.returncode == -signal.SIGTERM
         stubborn = child_process.start(
             ["sh", "-c", "trap '' TERM; echo; while :; do sleep 1; done"], stdout=subprocess.PIPE
@@ -67,4 +66,4 @@ async def test_stop_asks_first_and_kills_after_its_patience() -> None:
 async def test_a_child_has_a_process_group_of_its_own() -> None:
     child = child_process.start(["sleep", "100"])
     assert os.getpgid(child.pid) == child.pid
-    await child_process.stop(child, patience_s=5)
+    await child_process.stop(child, patience_s=60)

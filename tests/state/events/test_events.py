@@ -82,7 +82,7 @@ async def test_while_others_write(store: Store) -> None:
         done = True
 
     found: list[Event] = []
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(write_all)
             while True:

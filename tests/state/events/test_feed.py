@@ -14,6 +14,7 @@ from state.keys import ChargePointKeys
 from state.store import Store
 from tests.state.events.emitting import emit, some_charge_points
 from tests.support.valkey_server import ValkeyServer
+from tests.support.waiting import until
 
 TENANT = "t"
 POLL_S = 0.02
@@ -30,7 +31,7 @@ async def polling() -> AsyncIterator[trio.Nursery]:
 @pytest.fixture
 async def feed(store: Store, polling: trio.Nursery) -> AsyncIterator[Feed]:
     feed = Feed(store, polling, poll_s=POLL_S, queued_max=600)
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         yield feed
 
 
@@ -45,8 +46,7 @@ async def take(subscription: Subscription, count: int) -> dict[str, list[int]]:
 
 
 async def nobody_polls(polling: trio.Nursery) -> None:
-    while polling.child_tasks:  # noqa: ASYNC110  It ends them in its own time; the deadline is the fixture's.
-        await trio.sleep(POLL_S)
+    await until(lambda: not polling.child_tasks)  # It ends them in its own time.
 
 
 async def test_from_now_to_everybody(store: Store, polling: trio.Nursery, feed: Feed) -> None:

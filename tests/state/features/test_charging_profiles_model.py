@@ -89,7 +89,7 @@ class Run:
             self.charge_point.ended(connector)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(SETS | SETS | CLEARS | STARTS | STOPS, max_size=25))
 async def test_the_mirror_is_what_the_charge_point_has(redis_url: str, steps: list[tuple[Any, ...]]) -> None:
     # A store of its own: an asynchronous fixture ends with the first example.

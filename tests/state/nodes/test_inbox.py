@@ -89,7 +89,7 @@ async def test_a_reader_is_woken_by_a_message(store: Store) -> None:
     async def reader() -> None:
         read.extend(await inbox.read(store, "a", "0", 20_000))
 
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reader)
             while store.stats()["blocking_connections"] == 0:

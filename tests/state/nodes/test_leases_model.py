@@ -170,7 +170,7 @@ class Model:
 
 
 async def run(url: str, operations: list[tuple[Any, ...]]) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         async with open_store(StoreConfig(url=url, connections=1)) as store:
             model = Model(store)
             epochs: dict[str, int] = {}
@@ -184,7 +184,7 @@ async def run(url: str, operations: list[tuple[Any, ...]]) -> None:
                 await model.check()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(operations=OPERATIONS)
 def test_any_order_of_operations_agrees_with_the_model(
     valkey: ValkeyServer, operations: list[tuple[Any, ...]]

@@ -54,7 +54,7 @@ async def test_tasks_that_give_up_never_shift_the_replies_of_others(store: Store
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_connection_cut_inside_a_reply_mixes_up_nothing(valkey: ValkeyServer, seed: int) -> None:
     chance = random.Random(seed)
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
             async with open_store(StoreConfig(url=url, connections=2)) as store:

@@ -19,7 +19,7 @@ async def test_tls_is_spoken_and_the_certificate_checked(valkey: ValkeyServer, t
     authority.issue_cert("localhost").configure_cert(context)
     for name, ca in (("ca", authority), ("stranger", stranger)):
         ca.cert_pem.write_to_path(str(tmp_path / name))
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with fault_proxy(valkey.path, context) as proxy:
             url = f"rediss://localhost:{proxy.port}/0?ssl_ca_certs={tmp_path}/"
             async with open_store(StoreConfig(url=url + "ca")) as store:

@@ -29,7 +29,7 @@ async def all_of(store: Store, *, limit: int = 3, **filters: object) -> list[int
     """Started when, after the base, over all pages."""
     found: list[int] = []
     cursor: str | None = None
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while True:
             page = await list_(store, "demo", cursor=cursor, limit=limit, **filters)  # type: ignore[arg-type] # Checked above.
             assert len(page.items) <= limit

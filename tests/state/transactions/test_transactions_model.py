@@ -229,11 +229,11 @@ class Url:
     value = ""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STORIES)
 def test_every_story_ends_as_the_model_says(steps: list[tuple[object, ...]]) -> None:
     async def tell() -> None:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with open_store(StoreConfig(url=Url.value)) as store:
                 await store.execute("FLUSHALL")
                 story = Story(store, await claimed(store, epoch=2))

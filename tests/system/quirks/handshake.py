@@ -107,7 +107,7 @@ async def old_tls(scene: Scene) -> None:
         command = ["openssl", "s_client", "-connect", f"127.0.0.1:{site.gateway.ports['wss']}", version]
         options = ["-servername", "localhost", "-cipher", "ALL:@SECLEVEL=0"]
         run = partial(
-            subprocess.run, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=30
+            subprocess.run, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
         )
         found = await trio.to_thread.run_sync(run, [*command, *options])
         assert "SSL alert number 70" in found.stderr, found.stderr  # protocol_version
@@ -132,7 +132,7 @@ async def own_root_store(scene: Scene) -> None:
 
 @quirk(10, "tolerated", "no_pong", strict="cut off", strict_faults=())
 async def no_pong(scene: Scene) -> None:
-    """The gateway of these tests waits 1.2 s for a PONG; who gets a second PING is not held to that."""
+    """The gateway of these tests waits 2.5 s for a PONG; who gets a second PING is not held to that."""
     async with scene.upgraded() as socket:
         try:
             while socket.pings < 2:

@@ -8,11 +8,11 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import trio
-from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ocpp16.errors import CODES
 from state.store import Store, StoreConfig, open_store
 from tests.support.charge_point_peer import Peer, Serve, charge_point
+from tests.support.waiting import GENEROUS_S
 from tests.system.central import Central, Process, Tenant
 from tests.system.quirks.raw_socket import RawSocket, raw_socket, request
 
@@ -154,7 +154,7 @@ class Scene:
         """Just what the row says, for this charge point and by the metric."""
         expected = set(self.row.strict_faults if self.strict else self.row.faults)
         found: dict[str, int] = {}
-        with trio.move_on_after(20):
+        with trio.move_on_after(GENEROUS_S):
             while True:
                 items = (await self.ask("GET", "/faults")).json()["items"]
                 found = {item["name"]: item["count"] for item in items}
@@ -167,10 +167,5 @@ class Scene:
 
     async def metric(self) -> dict[str, float]:
         """`csms_faults` of the gateway, by name."""
-        text = (await self.api.get(f"http://127.0.0.1:{self.site.gateway.ports['health']}/metrics")).text
-        return {
-            sample.labels["fault"]: sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == "csms_faults_total"
-        }
+        found = await self.site.gateway.read_metrics()
+        return {labels[0]: value for (name, *labels), value in found.items() if name == "csms_faults_total"}

@@ -71,7 +71,7 @@ RUNNING = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(profiles(), max_size=7),
     st.integers(0, 2),
