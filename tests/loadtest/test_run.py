@@ -1,4 +1,7 @@
-"""The load test as a process, against our own gateway and against one that is not ours."""
+"""The load test as a process, against our own gateway and against one that is not ours.
+
+Of loadtest/__main__.py and all that it starts.
+"""
 
 import json
 import signal

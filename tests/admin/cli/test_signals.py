@@ -1,4 +1,7 @@
-"""Ctrl-C before a process serves ends it in silence; SIGHUP ends none."""
+"""Ctrl-C before a process serves ends it in silence; SIGHUP ends none.
+
+Of admin/cli/csms.sh, gateway/service/interrupts.py and gateway/service/hangups.py.
+"""
 
 import os
 import random

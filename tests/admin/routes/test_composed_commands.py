@@ -1,4 +1,7 @@
-"""What routes make of their own forms fits the official schemas on its way out, its times in UTC with a Z."""
+"""What routes make of their own forms fits the official schemas on its way out, its times in UTC with a Z.
+
+Of admin/routes.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""All that a central system may send goes through the route as it was given, with all its fields or none."""
+"""All that a central system may send goes through the route as it was given, with all its fields or none.
+
+Of admin/routes/commands.py and admin/commands/send.py.
+"""
 
 import random
 from typing import Any

@@ -1,4 +1,7 @@
-"""Whatever is asked and answered, as far as the schemas allow it: it is remembered, and can be read again."""
+"""Whatever is asked and answered, as far as the schemas allow it: it is remembered, and can be read again.
+
+Of admin/routes and gateway/handlers.
+"""
 
 import random
 

@@ -1,4 +1,7 @@
-"""What is right by its type and still too much: it is refused with its place, or it does no harm."""
+"""What is right by its type and still too much: it is refused with its place, or it does no harm.
+
+Of admin/routes.
+"""
 
 import msgspec
 import pytest

@@ -1,4 +1,7 @@
-"""Whatever a charge point says, what we answer fits the official schemas, its times in UTC with a Z."""
+"""Whatever a charge point says, what we answer fits the official schemas, its times in UTC with a Z.
+
+Of gateway/handlers and gateway/ocpp16/protocol.py.
+"""
 
 import json
 import random

@@ -2,6 +2,8 @@
 
 Payloads are generated from the schemas, whole and broken in one named way; strict reading must agree
 with the schema about each, but for the differences in DIFFERENCES.
+
+Of gateway/ocpp16/messages and gateway/ocpp16/faults.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""What a peer may and may not send, byte by byte."""
+"""What a peer may and may not send, byte by byte.
+
+Of gateway/websocket/text_frames.py and gateway/websocket/borrowed_reader.py.
+"""
 
 import contextlib
 

@@ -1,3 +1,8 @@
+"""Frames are read as by an independent parser.
+
+Of gateway/websocket/connection.py and all that it reads with.
+"""
+
 import random
 
 import pytest

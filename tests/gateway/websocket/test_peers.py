@@ -1,4 +1,7 @@
-"""Our server and the client of `websockets`, our client and its server, and ours among themselves."""
+"""Our server and the client of `websockets`, our client and its server, and ours among themselves.
+
+Of gateway/websocket/client.py and gateway/websocket/server.py.
+"""
 
 import socket
 import threading

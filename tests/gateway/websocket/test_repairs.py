@@ -1,4 +1,7 @@
-"""What a connection repairs when its owner says so: binary messages, and peers that never answer PING."""
+"""What a connection repairs when its owner says so: binary messages, and peers that never answer PING.
+
+Of gateway/websocket/connection.py and gateway/websocket/http_upgrade.py.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress

@@ -1,4 +1,7 @@
-"""What is still on its way when a charge point is deleted brings no key of it back."""
+"""What is still on its way when a charge point is deleted brings no key of it back.
+
+Of state/charge_points, state/features and state/transactions.
+"""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,7 @@
-"""What is kept of a charge point beside charging goes when it is deleted."""
+"""What is kept of a charge point beside charging goes when it is deleted.
+
+Of state/features.
+"""
 
 from state import charge_points
 from state.features import certificates, data_transfer, job_record, jobs, security_events

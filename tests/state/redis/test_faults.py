@@ -1,4 +1,7 @@
-"""The client against a server that is cut off, silent, paused or killed."""
+"""The client against a server that is cut off, silent, paused or killed.
+
+Of state/redis/client.py and state/redis/connection.py.
+"""
 
 import random
 from functools import partial

@@ -1,4 +1,7 @@
-"""rediss:// against a real TLS end in front of a real Valkey (which is built without TLS)."""
+"""rediss:// against a real TLS end in front of a real Valkey (which is built without TLS).
+
+Of state/redis/transport.py.
+"""
 
 import ssl
 from pathlib import Path

@@ -1,0 +1,18 @@
+from tests.admin.api import TENANT, Api
+from tests.admin.problem import is_problem
+
+
+async def test_a_tenant_is_created_replaced_read_listed_and_deleted(api: Api) -> None:
+    created = await api.client.put("/v1/tenants/b%C3%A9", json={"name": "B", "auto_register": True})
+    assert created.status_code == 201
+    assert created.json()["id"] == "bé"
+    replaced = await api.client.put("/v1/tenants/b%C3%A9", json={"name": "C"})
+    assert replaced.status_code == 200
+    read = (await api.client.get("/v1/tenants/b%C3%A9")).json()
+    assert read == replaced.json()
+    assert (read["name"], read["auto_register"]) == ("C", False)
+    assert read["created_at"] == created.json()["created_at"]
+    assert [tenant["id"] for tenant in await api.read_all("/v1/tenants", limit=1)] == [TENANT, "bé"]
+    assert (await api.client.delete("/v1/tenants/b%C3%A9")).status_code == 204
+    is_problem(await api.client.get("/v1/tenants/b%C3%A9"), 404, "not-found")
+    is_problem(await api.client.delete("/v1/tenants/b%C3%A9"), 404, "not-found")

@@ -1,0 +1,45 @@
+"""The tests mirror the product, and none of them is a library of another one."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("admin", "gateway", "loadtest", "state")
+TESTS = sorted(file for room in ROOMS for file in (ROOT / "tests" / room).rglob("test_*.py"))
+JUDGES = ("charge_point", "keys", "laboratory", "station")
+PLACE = re.compile(rf"\b(?:{'|'.join(ROOMS)})(?:/\w+)+(?:\.\w+)?")
+
+
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph("tests", *ROOMS, cache_dir=None)
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_a_test_is_named_after_a_module_or_says_what_it_tests(file: Path) -> None:
+    """After one beside which it would stand in the product, its package, or one with more words behind it."""
+    folder, name = ROOT / file.parent.relative_to(ROOT / "tests"), file.stem.removeprefix("test_")
+    assert (folder / "__init__.py").exists()
+    subjects = [folder.name, *(entry.stem for entry in folder.iterdir())]
+    if not any(f"{name}_".startswith(f"{subject}_") for subject in subjects):
+        module = import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
+        places = PLACE.findall(module.__doc__ or "")
+        assert places
+        assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_no_test_imports_another_one(imports: grimp.ImportGraph) -> None:
+    tests = {name for name in imports.modules if name.rpartition(".")[2].startswith("test_")}
+    assert {name: found for name in tests if (found := imports.find_modules_that_directly_import(name))} == {}
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_the_judge_of_the_certification_cases_shares_nothing_with_the_judged(
+    imports: grimp.ImportGraph, judge: str
+) -> None:
+    shared = imports.find_upstream_modules(f"tests.conformance.{judge}")
+    assert {name for name in shared if name.partition(".")[0] in ROOMS} == set()
