@@ -78,7 +78,10 @@ class FrameMasker:
         text = frame.decode("utf-8", "backslashreplace")
         if not self._may_hold_secrets(text):
             return text
+        known = self._seen
         masked = self._mask(text, _NESTED_MAX)
+        if self._seen is not known:  # What came before a secret may quote it.
+            masked = self._mask(masked, _NESTED_MAX)
         return masked if _is_json(frame) else self._hide_seen(self._hide_credentials(masked))
 
     def mask_json(self, written: msgspec.Raw) -> msgspec.Raw:
@@ -119,10 +122,11 @@ class FrameMasker:
         content = _unquote(literal)
         if len(content) < _REMEMBERED_LENGTH_MIN or not self._may_hold_secrets(content):
             return ""
-        masked = self._hide_seen(self._hide_credentials(content))
-        if "{" in masked:
+        masked = content
+        if "{" in content:  # First, so that what is secret there is remembered.
             # What we cannot look through we do not show.
-            masked = self._mask(masked, depth - 1) if depth else MASK
+            masked = self._mask(content, depth - 1) if depth else MASK
+        masked = self._hide_seen(self._hide_credentials(masked))
         if masked == content:
             return ""
         return json.dumps(masked) if literal[0] == '"' else _quote("'", masked)
@@ -132,7 +136,7 @@ class FrameMasker:
             self._seen = [*self._seen[-_REMEMBERED_MAX + 1 :], secret]
 
     def _hide_seen(self, text: str) -> str:
-        for secret in self._seen:
+        for secret in sorted(self._seen, key=len, reverse=True):  # One may contain another.
             text = text.replace(secret, MASK)
         return text
 

@@ -120,3 +120,21 @@ def test_no_word_that_names_a_secret_is_passed_over(word: str) -> None:
         frame = json.dumps({spelt: "hidden-value"})
         assert any(hint in frame.lower() for hint in HINTS)
         assert "hidden-value" not in FrameMasker().mask(frame.encode())
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_secret_in_nested_json_is_hidden_where_it_is_quoted(word: str) -> None:
+    """The charge point quotes what it refuses, in its error and beside the nested text itself."""
+    masker, secret = FrameMasker(), "Hunter2-Secret9"
+    data = json.dumps({word.replace(" ", "_"): secret})
+    call = [2, "1", "DataTransfer", {"vendorId": f"not {secret}", "messageId": "x", "data": data}]
+    assert secret not in masker.mask(json.dumps(call).encode())
+    answer = [4, "1", "GenericError", f"value {secret} refused", {}]
+    assert secret not in masker.mask(json.dumps(answer).encode())
+
+
+def test_a_secret_that_contains_another_is_hidden_whole() -> None:
+    masker = FrameMasker()
+    frame = json.dumps([{"password": "secret1"}, {"token": "secret1-and-more"}, "is secret1-and-more here"])
+    masked = masker.mask(frame.encode())
+    assert json.loads(masked) == [{"password": "***"}, {"token": "***"}, "is *** here"]

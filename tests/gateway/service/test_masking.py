@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.service import logs
 from gateway.service.config import ConfigError
-from gateway.service.masking import mask, mask_location, mask_text
+from gateway.service.masking import mask, mask_credentials, mask_location, mask_text
 
 SECRET = "s3cr3t-V4lue_of+this"
 
@@ -159,6 +159,15 @@ def test_a_hostile_text_costs_little_and_is_cut() -> None:
         masked = mask_text(piece * 20_000)
         assert len(masked) < 8_192
         assert masked.endswith("characters more)")
+
+
+@pytest.mark.parametrize("piece", ["?", "?p", "&a", "&" + 64 * "a", "token?", "=&", "?a=b"])
+def test_a_hostile_query_costs_little(piece: str) -> None:
+    """A thread that masks holds the interpreter: sessions would wait for it."""
+    text = piece * (65_536 // len(piece))
+    began = time.process_time()
+    mask_credentials(text)
+    assert time.process_time() - began < 0.25
 
 
 def test_a_hostile_traceback_costs_little() -> None:
