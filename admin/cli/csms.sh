@@ -1,7 +1,10 @@
 #!/bin/sh
 # The `csms` command. Python answers Ctrl-C with a traceback while it starts, so the signal is held back until
 # admin/__main__.py takes it. -P: never a package of the current directory.
-python=$(dirname "$(readlink -f "$0")")/python
+beside=$(dirname "$(readlink -f "$0")")
+for python in "$beside/python" "$beside/python3" python3; do
+    if command -v "$python" >/dev/null; then break; fi
+done
 if env --block-signal=INT true 2>/dev/null; then
     exec env --block-signal=INT "$python" -P -m admin "$@"
 fi

@@ -60,13 +60,9 @@ class Sent(NamedTuple):
     """
 
     command: Command
-    warnings: tuple[str, ...]
+    answer: CommandAnswer
     is_over: bool
     is_overdue: bool
-
-    @property
-    def answer(self) -> CommandAnswer:
-        return answer_of(self.command, self.warnings)
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -124,7 +120,9 @@ async def send(
     to_the_end = submitted.fresh and wait_s >= timeout_s
     command = await _follow(services, submitted.command, wait_s, wait_for, to_the_end=to_the_end)
     overdue = store.server_time_ms() >= command.deadline_ms
-    return Sent(command, warnings, is_over=_is_over(command, wait_for), is_overdue=overdue)
+    return Sent(
+        command, answer_of(command, warnings), is_over=_is_over(command, wait_for), is_overdue=overdue
+    )
 
 
 def is_finished(sent: Sent) -> bool:

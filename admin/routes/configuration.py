@@ -183,7 +183,7 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
         for key, value in changes.items():
             request = ChangeConfiguration(key=key, value=value)
             sent = await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout)
-            answers.append(ChangeAnswer(key, _status(sent), sent.command.id, sent.warnings))
+            answers.append(ChangeAnswer(key, _status(sent), sent.command.id, sent.answer.warnings))
             refused = sent.command.status in {"answered", "error"}
             if not _is_stored(answers[-1]) and not (asked.go_on and refused):
                 break

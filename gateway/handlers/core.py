@@ -66,17 +66,20 @@ async def start_transaction(
 ) -> core.StartTransactionResult:
     """Always a transactionId (5.8): a transaction that began cannot be refused, whatever its tag."""
     store, lease, start = charge_point.store, charge_point.lease, _read_start(request, charge_point)
-    outcome: transactions.Started | transactions.Replayed | None
-    outcome = await transactions.find_start(store, lease, start)
+
+    def note(outcome: transactions.StartOutcome) -> None:
+        charge_point.note_fence(outcome.fence)
+        if isinstance(outcome, transactions.Started) and outcome.clock_fault:
+            charge_point.fault("clock_stuck")
+
+    outcome: transactions.StartOutcome | None = await transactions.find_start(store, lease, start)
     if outcome is None:
         tag, info = await authorization.judge(charge_point, request.id_tag)
-        limit = _limit(tag, info, start)
-        outcome = await transactions.start(store, lease, start, msgspec.json.encode(info), limit=limit)
+        answer, limit = msgspec.json.encode(info), _limit(tag, info, start)
+        outcome = await transactions.start(store, lease, start, answer, limit=limit, note=note)
     else:
         charge_point.fault("repeated_start")
-    charge_point.note_fence(outcome.fence)
-    if isinstance(outcome, transactions.Started) and outcome.clock_fault:
-        charge_point.fault("clock_stuck")
+        note(outcome)
     await charge_point.catch_up()  # It may keep the promise that it made right before.
     await remote_starts.fulfil(store, lease.keys, start, outcome.id)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
@@ -119,11 +122,14 @@ async def stop_transaction(
         data=core.raw_transaction_data(charge_point.payload),
         received_ms=received_ms,
     )
+
+    def note(outcome: transactions.StopOutcome) -> None:
+        charge_point.memory.charging_at, charge_point.memory.ended = None, request.transaction_id
+        charge_point.note_fence(outcome.fence)
+        peculiarities.check_stop(request, outcome, charge_point)
+
     answer = b"" if info is None else msgspec.json.encode(info)
-    outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer)
-    charge_point.memory.charging_at, charge_point.memory.ended = None, request.transaction_id
-    charge_point.note_fence(outcome.fence)
-    peculiarities.check_stop(request, outcome, charge_point)
+    outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer, note=note)
     return core.StopTransactionResult(
         id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo) if outcome.answer else None
     )

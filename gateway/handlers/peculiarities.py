@@ -33,7 +33,7 @@ def check_start(request: core.StartTransaction, charge_point: ChargePoint) -> No
 
 def check_stop(
     request: core.StopTransaction,
-    outcome: transactions.Stopped | transactions.StopReplayed | transactions.Orphaned,
+    outcome: transactions.StopOutcome,
     charge_point: ChargePoint,
 ) -> None:
     if request.meter_stop < 0:

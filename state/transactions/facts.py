@@ -3,7 +3,7 @@
 Facts are never refused: a stale session's are stored as any other, and the outcome's `fence` says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -117,6 +117,14 @@ class Orphaned(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
 
 
+type StartOutcome = Started | Replayed
+type StopOutcome = Stopped | StopReplayed | Orphaned
+
+
+def _ignore(_outcome: object) -> None:
+    """Nobody else needs the outcome before the driver's slot is released."""
+
+
 async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | None:
     """Find the stored answer to this very start, if it is not a new one. Ask before `start` with a limit."""
     known: bytes | None = await store.execute("HGET", lease.keys.starts, start.fingerprint)
@@ -126,11 +134,18 @@ async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | Non
 
 
 async def start(
-    store: Store, lease: Lease, start: Start, answer: bytes, *, limit: Limit | None = None
-) -> Started | Replayed:
+    store: Store,
+    lease: Lease,
+    start: Start,
+    answer: bytes,
+    *,
+    limit: Limit | None = None,
+    note: Callable[[StartOutcome], None] = _ignore,
+) -> StartOutcome:
     """Store a start with its answer, under a new id; or find the answer that it was given.
 
-    With a limit it takes one of the driver's slots; if there is none left, it gets the limit's answer.
+    With a limit it takes one of the driver's slots; if there is none left, it gets the limit's answer. `note`
+    is called once the start is stored, because releasing the slot of the one before it may still fail.
     Raises IdsExhausted, and StateError if no id was accepted in several attempts.
     """
     held = False
@@ -144,13 +159,14 @@ async def start(
         if held and not (isinstance(error, StoreUnavailable) and error.sent):
             await holds.release(store, lease.keys, start.id_tag, start.fingerprint)
         raise
+    note(outcome)
     # If the store fails here, the charge point repeats itself; its next start or stop releases the hold.
     if isinstance(outcome, Started) and (void := outcome.superseded) is not None:
         await holds.release(store, lease.keys, void.id_tag, void.fingerprint)
     return outcome
 
 
-async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) -> Started | Replayed:
+async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) -> StartOutcome:
     proposed = max(lease.last_transaction_id + 1, ids.least_number(store.server_time_ms()))
     for _ in range(_ATTEMPTS):
         # Past the last id a replay is still a replay: 0 is never accepted.
@@ -176,17 +192,21 @@ async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) 
     raise StateError(f"{lease.keys.id}: no transaction id was accepted in {_ATTEMPTS} attempts")
 
 
-async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> Stopped | StopReplayed | Orphaned:
-    """Store a stop with its answer, once, and release its driver's slot; a repeat releases it again."""
+async def stop(
+    store: Store, lease: Lease, stop: Stop, answer: bytes, *, note: Callable[[StopOutcome], None] = _ignore
+) -> StopOutcome:
+    """Store a stop with its answer, once, and release its driver's slot; a repeat releases it again.
+
+    `note` is called once the stop is stored, because the release may still fail.
+    """
     outcome = await _store_stop(store, lease, stop, answer)
+    note(outcome)
     if not isinstance(outcome, Orphaned) and outcome.fingerprint:
         await holds.release(store, lease.keys, outcome.id_tag, outcome.fingerprint)
     return outcome
 
 
-async def _store_stop(
-    store: Store, lease: Lease, stop: Stop, answer: bytes
-) -> Stopped | StopReplayed | Orphaned:
+async def _store_stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOutcome:
     keys, wire_id = lease.keys, stop.transaction_id
     orphan = orphans.Orphan(
         transaction_id=wire_id,

@@ -1,7 +1,7 @@
 import pytest
 
 from state import holds, keys, transactions
-from state.errors import IdsExhausted
+from state.errors import IdsExhausted, StoreUnavailable
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.tenants.id_tags import fold
@@ -130,3 +130,22 @@ async def test_a_new_start_on_a_connector_releases_the_hold_of_the_one_before(st
     await transactions.start(store, lease, a_start(id_tag="other", meter_start=7), ANSWER, limit=limit)
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 0
     assert await store.execute("ZCARD", keys.holds("demo", "other")) == 1
+
+
+async def test_an_outcome_is_noted_before_the_slot_is_released(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fact is stored; that the store goes away right then must not lose what it said."""
+    limit = transactions.Limit(1, b"{}")
+    lease, noted = await claimed(store), list[object]()
+    first = await transactions.start(store, lease, a_start(), ANSWER, limit=limit)
+
+    async def fail(*_: object) -> bool:
+        raise StoreUnavailable("away", sent=False)
+
+    monkeypatch.setattr(holds, "release", fail)
+    with pytest.raises(StoreUnavailable):
+        await transactions.start(store, lease, a_start(meter_start=7), ANSWER, note=noted.append)
+    with pytest.raises(StoreUnavailable):
+        await transactions.stop(store, lease, a_stop(first.id), b"", note=noted.append)
+    assert [type(outcome) for outcome in noted] == [transactions.Started, transactions.Stopped]
