@@ -267,3 +267,14 @@ async def test_names_with_separators_reach_no_other_charge_point(store: Store) -
     assert await get(store, "a/b", f"c{{}}:d/1.{outcome.id}") is not None
     assert await get(store, "a", f"b/c{{}}:d/1.{outcome.id}") is None
     assert await store.execute("ZCARD", keys.transactions(lease.keys.partition, "a/b")) == 1
+
+
+async def test_what_is_acknowledged_does_not_expire_by_itself(store: Store) -> None:
+    lease = await claimed(store)
+    outcome = await started(store, lease)
+    await stopped(store, lease, outcome.id, data=b"[]")
+    await stop(store, lease, a_stop(-1, data=b"[]"), ANSWER)
+    stored = [key for key in await store.execute("KEYS", "{*") if b":events:" not in key]
+    assert len(stored) > 5
+    for key in stored:
+        assert await store.execute("PTTL", key) == -1
