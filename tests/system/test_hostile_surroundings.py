@@ -28,10 +28,11 @@ async def test_an_occupied_port_for_probes_is_one_clear_line(central: Central) -
             gateway.stop()
     # The other gateways of this module log there too, as JSON.
     said = [line for line in log.read_bytes()[before:].decode().splitlines() if not line.startswith("{")]
-    assert said == [
+    wanted = (
         f"csms gateway: cannot listen for probes on 127.0.0.1:{port}: Address already in use; "
         "choose another with listen.health_port"
-    ]
+    )
+    assert said == [wanted]
 
 
 async def test_a_message_that_nobody_can_read_is_passed_over(central: Central) -> None:

@@ -37,7 +37,7 @@ def csms(command: str, directory: Path) -> Iterator[Started]:
     """One of `COMMANDS`, as a shell would start it; `up` with its own Valkey."""
     options = ["--ports", "0", "--data-dir", str(directory / "data")] if command == "up" else []
     settings = SETTINGS | PORTS[command] if command in PORTS else {}
-    # Tests that run in the background may ignore SIGINT, and a child inherits that; a terminal's child does not.
+    # Tests in the background may ignore SIGINT, and a child inherits that; one of a terminal does not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [CSMS, command, *options],
