@@ -54,7 +54,9 @@ class Clone:
             assert found, f"{tool} is missing"
             (self.bin / tool).symlink_to(found)
         (self.root / ".ci").mkdir(parents=True)
-        for name in (".ci/setup", ".ci/requirements.txt", ".ci/uv.txt", "pyproject.toml"):
+        (self.root / "admin/cli").mkdir(parents=True)
+        files = (".ci/setup", ".ci/requirements.txt", ".ci/uv.txt", "pyproject.toml", "admin/cli/csms.sh")
+        for name in files:
             shutil.copy(ROOT / name, self.root / name)
 
     def write(self, path: Path, program: str) -> None:
