@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self, override
 
 from gateway.ocpp16.errors import ErrorCode
 from gateway.ocpp16.messages.types import Message
-from gateway.ocpp16.protocol import IncomingCall, Protocol, Reply
+from gateway.ocpp16.protocol import IncomingCall, Protocol, Reply, Role
 
 
 class Call(NamedTuple):
@@ -133,3 +133,22 @@ class Playbook:
 
 def _lines(script: list[tuple[str, object]]) -> list[str]:
     return [f"{arrow} {what!r}" for arrow, what in script]
+
+
+def central(*, strict: bool = False) -> Playbook:
+    return Playbook(Protocol(Role.CENTRAL_SYSTEM, strict=strict))
+
+
+class _Text:
+    """Any text that a CALLERROR may carry."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and len(other) <= 255
+
+
+def refused(id_: str | int, code: str) -> list[Any]:
+    """Return a CALLERROR with any description."""
+    return [4, id_, code, _Text(), {}]

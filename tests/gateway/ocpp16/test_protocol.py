@@ -1,49 +1,23 @@
-"""The exchange, one rule a test."""
+"""What becomes of a charge point's frames, one rule a test. Our calls: test_protocol_calls.py."""
 
 from time import process_time
-from typing import Any, override
-from unittest.mock import ANY
 
 import pytest
 
-from gateway.ocpp16.errors import CallOutstanding
 from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.messages import core
-from gateway.ocpp16.messages.types import IdTagInfo, Message
+from gateway.ocpp16.messages.types import IdTagInfo
 from gateway.ocpp16.protocol import (
-    UNREADABLE,
     CallAnswered,
     CallRefused,
     Ignored,
     IncomingCall,
-    OutgoingCall,
     Protocol,
     Role,
 )
-from tests.support.playbook import Answer, Call, Like, Playbook, Refuse, Tick
+from tests.support.playbook import Answer, Call, Like, Playbook, Refuse, central, refused
 
 TIME = "2026-01-31T12:00:00.000Z"
-
-
-def central(*, strict: bool = False) -> Playbook:
-    return Playbook(Protocol(Role.CENTRAL_SYSTEM, strict=strict))
-
-
-class _Text:
-    """Any text that a CALLERROR may carry."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    @override
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, str) and len(other) <= 255
-
-
-def refused(id_: str | int, code: str) -> list[Any]:
-    return [4, id_, code, _Text(), {}]
-
-
-# --- Calls of the charge point ----------------------------------------------------------------------
 
 
 def test_a_call_is_read_and_answered() -> None:
@@ -256,231 +230,4 @@ def test_an_id_of_more_than_36_characters() -> None:
         << {"id_too_long": 1}
         >> f'[2,"{"x" * 36}","Heartbeat",{{}}]'
         << Like(IncomingCall, id="x" * 36)
-    )
-
-
-# --- Repeats ----------------------------------------------------------------------------------------
-
-AUTHORIZE = b'[2,"a","Authorize",{"idTag":"x"}]'
-INVALID = core.AuthorizeResult(id_tag_info=IdTagInfo(status="Invalid"))
-INVALID_FRAME = b'[3,"a",{"idTagInfo":{"status":"Invalid"}}]'
-
-
-def test_a_repeated_call_gets_the_stored_answer() -> None:
-    assert (
-        central()
-        >> AUTHORIZE
-        << Like(IncomingCall)
-        >> Answer(INVALID)
-        << INVALID_FRAME
-        >> bytes(bytearray(AUTHORIZE))
-        << INVALID_FRAME
-        << {"repeated_call": 1}
-    )
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        b'[2,"a","Authorize",{"idTag":"y"}]',
-        b'[2,"b","Authorize",{"idTag":"x"}]',
-        b'[2,"a","DataTransfer",{"vendorId":"x"}]',
-    ],
-)
-def test_the_same_id_alone_is_no_repeat(other: bytes) -> None:
-    assert (
-        central()
-        >> AUTHORIZE
-        << Like(IncomingCall)
-        >> Answer(INVALID)
-        << INVALID_FRAME
-        >> other
-        << Like(IncomingCall)
-    )
-
-
-def test_a_refused_call_is_tried_anew() -> None:
-    assert (
-        central()
-        >> AUTHORIZE
-        << Like(IncomingCall)
-        >> Refuse("InternalError")
-        << refused("a", "InternalError")
-        >> AUTHORIZE
-        << Like(IncomingCall)
-    )
-
-
-def test_an_unanswered_call_is_no_repeat() -> None:
-    assert central() >> AUTHORIZE << Like(IncomingCall) >> AUTHORIZE << Like(IncomingCall)
-
-
-@pytest.mark.parametrize(
-    ("frame", "result", "repeated"),
-    [
-        (b'[2,"a","Heartbeat",{}]', core.HeartbeatResult(current_time=TIME), {}),
-        (
-            b'[2,"a","BootNotification",{"chargePointVendor":"v","chargePointModel":"m"}]',
-            core.BootNotificationResult(status="Accepted", current_time=TIME, interval=300),
-            {"repeated_call": 1},
-        ),
-    ],
-)
-def test_times_are_answered_afresh(frame: bytes, result: Message, repeated: dict[FaultName, int]) -> None:
-    playbook = central() >> frame << Like(IncomingCall) >> Answer(result) << Like(bytes)
-    for _ in range(2):
-        playbook = playbook >> frame << Like(IncomingCall)
-        playbook = (playbook << repeated if repeated else playbook) >> Answer(result) << Like(bytes)
-    assert playbook
-
-
-def test_only_the_last_few_answers_are_kept() -> None:
-    frames = [b'[2,"%d","Authorize",{"idTag":"x"}]' % number for number in range(5)]
-    playbook = central()
-    for frame in frames:
-        playbook = playbook >> frame << Like(IncomingCall) >> Answer(INVALID) << Like(bytes)
-    kept = playbook >> frames[1] << [3, "1", ANY] << {"repeated_call": 1}
-    assert kept >> frames[0] << Like(IncomingCall, id="0")
-
-
-# --- Our calls --------------------------------------------------------------------------------------
-
-UNLOCK = core.UnlockConnector(connector_id=1)
-UNLOCK_FRAME = b'[2,"a","UnlockConnector",{"connectorId":1}]'
-UNLOCKED = core.UnlockConnectorResult(status="Unlocked")
-
-
-def test_our_call_and_its_answer() -> None:
-    call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=40.0)
-    assert (
-        central()
-        >> Call(UNLOCK, "a", now=10.0)
-        << UNLOCK_FRAME
-        >> Tick(39.9)
-        >> b'[3,"a",{"status":"Unlocked"}]'
-        << CallAnswered(call, UNLOCKED, b'{"status":"Unlocked"}')
-        >> Tick(1e9)
-    )
-
-
-def test_an_absent_field_is_not_written() -> None:
-    assert (
-        central()
-        >> Call(core.RemoteStartTransaction(id_tag="x"), "a")
-        << b'[2,"a","RemoteStartTransaction",{"idTag":"x"}]'
-    )
-
-
-def test_one_call_at_a_time() -> None:
-    protocol = Protocol(Role.CENTRAL_SYSTEM)
-    protocol.call(UNLOCK, "a", 0)
-    with pytest.raises(CallOutstanding, match="UnlockConnector"):
-        protocol.call(UNLOCK, "b", 0)
-    assert (
-        Playbook(protocol)
-        >> b'[2,"a","Heartbeat",{}]'
-        << Like(IncomingCall, id="a")  # Their id is not ours.
-        >> b'[3,"a",{"status":"Unlocked"}]'
-        << Like(CallAnswered, result=UNLOCKED)
-        >> Call(UNLOCK, "b")
-        << [2, "b", "UnlockConnector", {"connectorId": 1}]
-    )
-
-
-def test_a_time_out_comes_once_and_its_late_answer_is_only_shown() -> None:
-    call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=5)
-    assert (
-        central()
-        >> Call(UNLOCK, "a", timeout=5)
-        << UNLOCK_FRAME
-        >> Tick(4.9)
-        >> Tick(5)
-        << call
-        << {"call_unanswered": 1}
-        >> Tick(6)
-        >> Call(UNLOCK, "b", now=6)
-        << [2, "b", "UnlockConnector", {"connectorId": 1}]
-        >> b'[3,"a",{"status":"Unlocked"}]'
-        << Ignored("late_answer", CallAnswered(call, UNLOCKED, b'{"status":"Unlocked"}'))
-        << {"late_answer": 1}
-        >> b'[3,"a",{"status":"Unlocked"}]'
-        << Ignored("unknown_answer")
-        << {"unknown_answer": 1}
-        >> b'[3,"b",{"status":"Unlocked"}]'
-        << Like(CallAnswered, call=Like(OutgoingCall, id="b"))
-    )
-
-
-def test_only_the_last_few_late_calls_are_remembered() -> None:
-    playbook = central()
-    for number in range(5):
-        playbook = playbook >> Call(UNLOCK, str(number), timeout=1) << Like(bytes)
-        playbook = playbook >> Tick(1) << Like(OutgoingCall, id=str(number)) << {"call_unanswered": 1}
-    playbook = playbook >> b'[3,"0",{"status":"Unlocked"}]' << Ignored("unknown_answer")
-    playbook = playbook << {"unknown_answer": 1}
-    for number in range(1, 5):
-        playbook = playbook >> b'[3,"%d",{"status":"Unlocked"}]' % number
-        playbook = playbook << Like(Ignored, reason="late_answer") << {"late_answer": 1}
-    assert playbook
-
-
-@pytest.mark.parametrize(
-    ("frame", "code", "description", "details", "faults"),
-    [
-        (b'[4,"7","NotSupported","no such thing",{"x":1}]', "NotSupported", "no such thing", b'{"x":1}', []),
-        (b'[4,"7"]', "", "", b"{}", ["error_code_unknown"]),
-        (b'[4,"7","InternalError"]', "InternalError", "", b"{}", []),
-        (b'[4,"7","InternalError",null,null]', "InternalError", "", b"{}", []),
-        (b'[4,"7","InternalError","",{"x":"\xff"}]', "InternalError", "", b"{}", ["details_unreadable"]),
-        (b'[4,7,"InternalError","",{}]', "InternalError", "", b"{}", []),
-        (b'[4,"7","FormatViolation","",{}]', "FormationViolation", "", b"{}", []),
-        (b'[4,"7","OccurrenceConstraintViolation","",{}]', "OccurenceConstraintViolation", "", b"{}", []),
-        (b'[4,"7","Grumpy","",{}]', "Grumpy", "", b"{}", ["error_code_unknown"]),
-        (b'[4,"7","GenericError",5,{}]', "GenericError", "", b"{}", ["error_misformed"]),
-        (b'[4,"7",5,"",{}]', "", "", b"{}", ["error_misformed", "error_code_unknown"]),
-    ],
-)
-def test_errors_short_and_misformed_end_the_call(
-    frame: bytes, code: str, description: str, details: bytes, faults: list[FaultName]
-) -> None:
-    protocol = Protocol(Role.CENTRAL_SYSTEM)
-    playbook = (
-        Playbook(protocol)
-        >> Call(UNLOCK, "7")
-        << Like(bytes)
-        >> frame
-        << CallRefused(OutgoingCall("7", "UnlockConnector", UNLOCK, 30.0), code, description, details)
-    )
-    assert playbook << dict.fromkeys(faults, 1) if faults else playbook
-    assert protocol.outstanding is None
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        b'[3,"7",{"status":"Ajar"}]',
-        b'[3,"7"]',
-        b'[3,"7",[]]',
-        b'[3,"7",{"status":',
-        b'[3,"7",' + b"[" * 50_000,
-    ],
-)
-def test_an_unreadable_answer_ends_the_call_too(frame: bytes) -> None:
-    protocol = Protocol(Role.CENTRAL_SYSTEM)
-    protocol.call(UNLOCK, "7", 0)
-    received = protocol.receive(frame)
-    assert isinstance(received, CallRefused)
-    assert received.unreadable
-    assert received.description.startswith(UNREADABLE)
-    assert protocol.outstanding is None
-
-
-def test_an_answer_in_need_of_repair() -> None:
-    assert (
-        central()
-        >> Call(UNLOCK, "7")
-        << Like(bytes)
-        >> b'[3,7,{"status":"Unlocked","mood":"good"}]'
-        << Like(CallAnswered, result=UNLOCKED)
-        << {"extra_property": 1}
     )

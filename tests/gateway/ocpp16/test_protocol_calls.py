@@ -1,0 +1,158 @@
+"""Our calls to a charge point, and what it answers, one rule a test."""
+
+import pytest
+
+from gateway.ocpp16.errors import CallOutstanding
+from gateway.ocpp16.faults.table import FaultName
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.protocol import (
+    UNREADABLE,
+    CallAnswered,
+    CallRefused,
+    Ignored,
+    IncomingCall,
+    OutgoingCall,
+    Protocol,
+    Role,
+)
+from tests.support.playbook import Call, Like, Playbook, Tick, central
+
+UNLOCK = core.UnlockConnector(connector_id=1)
+UNLOCK_FRAME = b'[2,"a","UnlockConnector",{"connectorId":1}]'
+UNLOCKED = core.UnlockConnectorResult(status="Unlocked")
+
+
+def test_our_call_and_its_answer() -> None:
+    call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=40.0)
+    assert (
+        central()
+        >> Call(UNLOCK, "a", now=10.0)
+        << UNLOCK_FRAME
+        >> Tick(39.9)
+        >> b'[3,"a",{"status":"Unlocked"}]'
+        << CallAnswered(call, UNLOCKED, b'{"status":"Unlocked"}')
+        >> Tick(1e9)
+    )
+
+
+def test_an_absent_field_is_not_written() -> None:
+    assert (
+        central()
+        >> Call(core.RemoteStartTransaction(id_tag="x"), "a")
+        << b'[2,"a","RemoteStartTransaction",{"idTag":"x"}]'
+    )
+
+
+def test_one_call_at_a_time() -> None:
+    protocol = Protocol(Role.CENTRAL_SYSTEM)
+    protocol.call(UNLOCK, "a", 0)
+    with pytest.raises(CallOutstanding, match="UnlockConnector"):
+        protocol.call(UNLOCK, "b", 0)
+    assert (
+        Playbook(protocol)
+        >> b'[2,"a","Heartbeat",{}]'
+        << Like(IncomingCall, id="a")  # Their id is not ours.
+        >> b'[3,"a",{"status":"Unlocked"}]'
+        << Like(CallAnswered, result=UNLOCKED)
+        >> Call(UNLOCK, "b")
+        << [2, "b", "UnlockConnector", {"connectorId": 1}]
+    )
+
+
+def test_a_time_out_comes_once_and_its_late_answer_is_only_shown() -> None:
+    call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=5)
+    assert (
+        central()
+        >> Call(UNLOCK, "a", timeout=5)
+        << UNLOCK_FRAME
+        >> Tick(4.9)
+        >> Tick(5)
+        << call
+        << {"call_unanswered": 1}
+        >> Tick(6)
+        >> Call(UNLOCK, "b", now=6)
+        << [2, "b", "UnlockConnector", {"connectorId": 1}]
+        >> b'[3,"a",{"status":"Unlocked"}]'
+        << Ignored("late_answer", CallAnswered(call, UNLOCKED, b'{"status":"Unlocked"}'))
+        << {"late_answer": 1}
+        >> b'[3,"a",{"status":"Unlocked"}]'
+        << Ignored("unknown_answer")
+        << {"unknown_answer": 1}
+        >> b'[3,"b",{"status":"Unlocked"}]'
+        << Like(CallAnswered, call=Like(OutgoingCall, id="b"))
+    )
+
+
+def test_only_the_last_few_late_calls_are_remembered() -> None:
+    playbook = central()
+    for number in range(5):
+        playbook = playbook >> Call(UNLOCK, str(number), timeout=1) << Like(bytes)
+        playbook = playbook >> Tick(1) << Like(OutgoingCall, id=str(number)) << {"call_unanswered": 1}
+    playbook = playbook >> b'[3,"0",{"status":"Unlocked"}]' << Ignored("unknown_answer")
+    playbook = playbook << {"unknown_answer": 1}
+    for number in range(1, 5):
+        playbook = playbook >> b'[3,"%d",{"status":"Unlocked"}]' % number
+        playbook = playbook << Like(Ignored, reason="late_answer") << {"late_answer": 1}
+    assert playbook
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "description", "details", "faults"),
+    [
+        (b'[4,"7","NotSupported","no such thing",{"x":1}]', "NotSupported", "no such thing", b'{"x":1}', []),
+        (b'[4,"7"]', "", "", b"{}", ["error_code_unknown"]),
+        (b'[4,"7","InternalError"]', "InternalError", "", b"{}", []),
+        (b'[4,"7","InternalError",null,null]', "InternalError", "", b"{}", []),
+        (b'[4,"7","InternalError","",{"x":"\xff"}]', "InternalError", "", b"{}", ["details_unreadable"]),
+        (b'[4,7,"InternalError","",{}]', "InternalError", "", b"{}", []),
+        (b'[4,"7","FormatViolation","",{}]', "FormationViolation", "", b"{}", []),
+        (b'[4,"7","OccurrenceConstraintViolation","",{}]', "OccurenceConstraintViolation", "", b"{}", []),
+        (b'[4,"7","Grumpy","",{}]', "Grumpy", "", b"{}", ["error_code_unknown"]),
+        (b'[4,"7","GenericError",5,{}]', "GenericError", "", b"{}", ["error_misformed"]),
+        (b'[4,"7",5,"",{}]', "", "", b"{}", ["error_misformed", "error_code_unknown"]),
+    ],
+)
+def test_errors_short_and_misformed_end_the_call(
+    frame: bytes, code: str, description: str, details: bytes, faults: list[FaultName]
+) -> None:
+    protocol = Protocol(Role.CENTRAL_SYSTEM)
+    playbook = (
+        Playbook(protocol)
+        >> Call(UNLOCK, "7")
+        << Like(bytes)
+        >> frame
+        << CallRefused(OutgoingCall("7", "UnlockConnector", UNLOCK, 30.0), code, description, details)
+    )
+    assert playbook << dict.fromkeys(faults, 1) if faults else playbook
+    assert protocol.outstanding is None
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'[3,"7",{"status":"Ajar"}]',
+        b'[3,"7"]',
+        b'[3,"7",[]]',
+        b'[3,"7",{"status":',
+        b'[3,"7",' + b"[" * 50_000,
+    ],
+)
+def test_an_unreadable_answer_ends_the_call_too(frame: bytes) -> None:
+    protocol = Protocol(Role.CENTRAL_SYSTEM)
+    protocol.call(UNLOCK, "7", 0)
+    received = protocol.receive(frame)
+    assert isinstance(received, CallRefused)
+    assert received.unreadable
+    assert received.description.startswith(UNREADABLE)
+    assert protocol.outstanding is None
+
+
+def test_an_answer_in_need_of_repair() -> None:
+    assert (
+        central()
+        >> Call(UNLOCK, "7")
+        << Like(bytes)
+        >> b'[3,7,{"status":"Unlocked","mood":"good"}]'
+        << Like(CallAnswered, result=UNLOCKED)
+        << {"extra_property": 1}
+    )

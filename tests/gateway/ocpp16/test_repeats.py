@@ -1,0 +1,97 @@
+"""Repeated calls: the protocol gives the stored answer again, or runs the call anew."""
+
+from unittest.mock import ANY
+
+import pytest
+
+from gateway.ocpp16.faults.table import FaultName
+from gateway.ocpp16.messages import core
+from gateway.ocpp16.messages.types import IdTagInfo, Message
+from gateway.ocpp16.protocol import (
+    IncomingCall,
+)
+from tests.support.playbook import Answer, Like, Refuse, central, refused
+
+TIME = "2026-01-31T12:00:00.000Z"
+
+
+AUTHORIZE = b'[2,"a","Authorize",{"idTag":"x"}]'
+INVALID = core.AuthorizeResult(id_tag_info=IdTagInfo(status="Invalid"))
+INVALID_FRAME = b'[3,"a",{"idTagInfo":{"status":"Invalid"}}]'
+
+
+def test_a_repeated_call_gets_the_stored_answer() -> None:
+    assert (
+        central()
+        >> AUTHORIZE
+        << Like(IncomingCall)
+        >> Answer(INVALID)
+        << INVALID_FRAME
+        >> bytes(bytearray(AUTHORIZE))
+        << INVALID_FRAME
+        << {"repeated_call": 1}
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b'[2,"a","Authorize",{"idTag":"y"}]',
+        b'[2,"b","Authorize",{"idTag":"x"}]',
+        b'[2,"a","DataTransfer",{"vendorId":"x"}]',
+    ],
+)
+def test_the_same_id_alone_is_no_repeat(other: bytes) -> None:
+    assert (
+        central()
+        >> AUTHORIZE
+        << Like(IncomingCall)
+        >> Answer(INVALID)
+        << INVALID_FRAME
+        >> other
+        << Like(IncomingCall)
+    )
+
+
+def test_a_refused_call_is_tried_anew() -> None:
+    assert (
+        central()
+        >> AUTHORIZE
+        << Like(IncomingCall)
+        >> Refuse("InternalError")
+        << refused("a", "InternalError")
+        >> AUTHORIZE
+        << Like(IncomingCall)
+    )
+
+
+def test_an_unanswered_call_is_no_repeat() -> None:
+    assert central() >> AUTHORIZE << Like(IncomingCall) >> AUTHORIZE << Like(IncomingCall)
+
+
+@pytest.mark.parametrize(
+    ("frame", "result", "repeated"),
+    [
+        (b'[2,"a","Heartbeat",{}]', core.HeartbeatResult(current_time=TIME), {}),
+        (
+            b'[2,"a","BootNotification",{"chargePointVendor":"v","chargePointModel":"m"}]',
+            core.BootNotificationResult(status="Accepted", current_time=TIME, interval=300),
+            {"repeated_call": 1},
+        ),
+    ],
+)
+def test_times_are_answered_afresh(frame: bytes, result: Message, repeated: dict[FaultName, int]) -> None:
+    playbook = central() >> frame << Like(IncomingCall) >> Answer(result) << Like(bytes)
+    for _ in range(2):
+        playbook = playbook >> frame << Like(IncomingCall)
+        playbook = (playbook << repeated if repeated else playbook) >> Answer(result) << Like(bytes)
+    assert playbook
+
+
+def test_only_the_last_few_answers_are_kept() -> None:
+    frames = [b'[2,"%d","Authorize",{"idTag":"x"}]' % number for number in range(5)]
+    playbook = central()
+    for frame in frames:
+        playbook = playbook >> frame << Like(IncomingCall) >> Answer(INVALID) << Like(bytes)
+    kept = playbook >> frames[1] << [3, "1", ANY] << {"repeated_call": 1}
+    assert kept >> frames[0] << Like(IncomingCall, id="0")
