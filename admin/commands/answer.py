@@ -1,6 +1,6 @@
 """A command as the API shows it: what it asked, what came back, and no key in either."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -8,6 +8,7 @@ from admin.http import times
 from gateway.service.frame_masking import FrameMasker
 from gateway.service.secrets import MASK, names_secret
 from state.commands import Command
+from state.commands.table import Status
 
 _WITH_LOCATION = frozenset({"GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware"})
 
@@ -27,7 +28,7 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     charge_point: str
     action: Annotated[str, msgspec.Meta(examples=["RemoteStopTransaction"])]
     status: Annotated[
-        Literal["queued", "sent", "answered", "error", "expired", "timeout", "offline", "busy", "unknown"],
+        Status,
         msgspec.Meta(
             description="queued: waits for its turn. sent: on the wire. answered: see `response`, which "
             "may say Rejected. error: the charge point answered with a CALLERROR or what cannot be read, see "

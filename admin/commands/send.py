@@ -20,6 +20,7 @@ from gateway.ocpp16.protocol import UNREADABLE
 from state import commands
 from state.commands import Command, Conflict
 from state.commands.record import PAYLOAD_BYTES_MAX
+from state.commands.table import WAITING
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox, leases
@@ -30,7 +31,6 @@ REREAD_MAX_S = 5.0
 """A record is read again after the one, then more and more rarely: a lost wake-up costs seconds at most."""
 WAITING_MAX = 2_000
 """Requests of this process that wait at once, some 90 MB; one more is answered 202 without waiting."""
-_WAITING = frozenset({"queued", "sent"})
 _NO_ANSWER = (504, "deadline-passed", "The deadline has passed without an answer.")
 _FAILURES = {
     "queued": _NO_ANSWER,
@@ -130,7 +130,7 @@ def is_finished(sent: Sent) -> bool:
     status = sent.command.status
     if status == "answered":
         return sent.is_over
-    if status in _WAITING and not sent.is_overdue:
+    if status in WAITING and not sent.is_overdue:
         return False
     raise _call_error(sent) if status == "error" else _failure(sent.answer)
 
@@ -170,7 +170,7 @@ async def _follow(
             if _is_over(command, wait_for):
                 return command
             left_s = until - now
-            if command.status in _WAITING:
+            if command.status in WAITING:
                 deadline_s = (command.deadline_ms - store.server_time_ms()) / 1000
                 left_s = deadline_s if to_the_end else min(left_s, deadline_s)
             if left_s <= 0:
@@ -186,7 +186,7 @@ async def _follow(
 
 
 def _is_over(command: Command, wait_for: WaitFor) -> bool:
-    if command.status in _WAITING:
+    if command.status in WAITING:
         return False
     if wait_for == "answer" or command.status != "answered" or command.transaction is not None:
         return True

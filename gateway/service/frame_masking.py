@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from gateway.service.masking import mask_credentials, mask_location
-from gateway.service.secrets import MASK, bare_name, names_secret
+from gateway.service.secrets import MASK, bare_name, has_secret_word, names_secret
 
 _TOKEN = re.compile(
     r""""(?:[^"\\]|\\.)*(?:"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)|[{}\[\]:,]|[^\s{}\[\]:,"']+""", re.DOTALL
@@ -41,6 +41,8 @@ _LITERAL_MAX = 256
 
 
 class _Member(NamedTuple):
+    """`name` is bare (`secrets.bare_name`)."""
+
     name: str
     start: int
     end: int
@@ -75,19 +77,24 @@ class FrameMasker:
 
     def mask(self, frame: bytes) -> str:
         """Return the frame as text, without credentials."""
-        text = frame.decode("utf-8", "backslashreplace")
+        text = _as_text(frame)
+        return self._mask_whole(frame, text) if self._may_hold_secrets(text) else text
+
+    def mask_json(self, written: msgspec.Raw) -> msgspec.Raw:
+        """Return a JSON value without credentials: as it is if it can hold none, null if it is not JSON."""
+        frame = bytes(written)
+        text = _as_text(frame)
         if not self._may_hold_secrets(text):
-            return text
+            return written
+        masked = self._mask_whole(frame, text).encode()
+        return msgspec.Raw(masked if _is_json(masked) else b"null")
+
+    def _mask_whole(self, frame: bytes, text: str) -> str:
         known = self._seen
         masked = self._mask(text, _NESTED_MAX)
         if self._seen is not known:  # What came before a secret may quote it.
             masked = self._mask(masked, _NESTED_MAX)
         return masked if _is_json(frame) else self._hide_seen(self._hide_credentials(masked))
-
-    def mask_json(self, written: msgspec.Raw) -> msgspec.Raw:
-        """Return a JSON value without credentials; null if it cannot be looked through."""
-        text = self.mask(bytes(written)).encode()
-        return msgspec.Raw(text if _is_json(text) else b"null")
 
     def _may_hold_secrets(self, text: str) -> bool:
         lower = text.lower()
@@ -157,7 +164,7 @@ def _find_secrets(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int,
             case "," if top is not None:
                 top.end_member(end)
             case ":" if top is not None and top.is_object and top.start is None:
-                top.name, top.expects_value = _unquote(top.literal), True
+                top.name, top.expects_value = bare_name(_unquote(top.literal)), True
             case _ if top is not None and top.start is None:
                 top.literal = sign[:_LITERAL_MAX]
         end = token.end()
@@ -168,11 +175,11 @@ def _find_secrets(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int,
 def _find_in_object(text: str, found: _Open, end: int) -> Iterator[tuple[int, int]]:
     found.end_member(end)
     named_secret = any(
-        bare_name(member.name) in _NAMING and names_secret(_unquote(_beginning(text, member)))
+        member.name in _NAMING and names_secret(_unquote(_beginning(text, member)))
         for member in found.members
     )
     for member in found.members:
-        if names_secret(member.name) or (named_secret and bare_name(member.name) not in _NAMING | _HARMLESS):
+        if has_secret_word(member.name) or (named_secret and member.name not in _NAMING | _HARMLESS):
             yield member.start, member.end
 
 
@@ -193,6 +200,10 @@ def _unquote(literal: str) -> str:
 def _quote(like: str, content: str = MASK) -> str:
     quote = "'" if like == "'" else '"'
     return f"{quote}{content}{quote}"
+
+
+def _as_text(frame: bytes) -> str:
+    return frame.decode("utf-8", "backslashreplace")
 
 
 def _is_json(frame: bytes) -> bool:

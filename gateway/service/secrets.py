@@ -17,8 +17,12 @@ _LENGTH_MAX = 256
 
 
 def names_secret(name: str) -> bool:
-    """Whether a configuration key, a member or a setting of this name holds what nobody may read."""
-    bare = bare_name(name)
+    """Whether the name of a configuration key, a member or a setting says that its value is secret."""
+    return has_secret_word(bare_name(name))
+
+
+def has_secret_word(bare: str) -> bool:
+    """As `names_secret`, for a name that is bare already."""
     return any(word in bare for word in _BARE_WORDS)
 
 

@@ -140,7 +140,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
             return Gone()
         case [b"late"]:
             late = await store.step("commands/settle", *settle_call(keys, id_, _LATE, when="overdue"))
-            await _answer(store, id_, late)
+            await _wake_waiter(store, id_, late)
             return Late()
         case [word, *_]:
             require(word)
@@ -169,7 +169,7 @@ async def settle(
     reply = await store.step("commands/settle", *call)
     match reply:
         case [b"settled", *_]:
-            await _answer(store, id_, reply)
+            await _wake_waiter(store, id_, reply)
             return Settled()
         case [b"taken", before]:
             return Taken(before.decode())
@@ -190,7 +190,7 @@ async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str]) -> li
     )
     found = [(id_, reply) for id_, reply in zip(ids, replies, strict=True) if reply[0] == b"settled"]
     for id_, reply in found:
-        await _answer(store, id_, reply)
+        await _wake_waiter(store, id_, reply)
     return [id_ for id_, _ in found]
 
 
@@ -249,6 +249,6 @@ def settle_call(
     )
 
 
-async def _answer(store: Store, id_: str, reply: list[Any]) -> None:
+async def _wake_waiter(store: Store, id_: str, reply: list[Any]) -> None:
     if reply[0] == b"settled" and reply[2]:
         await inbox.wake(store, reply[2].decode(), inbox.CommandChanged(id_))

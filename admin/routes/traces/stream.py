@@ -46,20 +46,22 @@ async def stream_trace(tenant: str, charge_point: str) -> Response:
     sent every ten seconds if nothing happens.
     """
     of, place = sse.resume(answers.decode_cursor) or ("", "")
-    held = services()
-    trace = await get(held.store, tenant, charge_point)
+    services_ = services()
+    trace = await get(services_.store, tenant, charge_point)
     if request.method == "HEAD":
         return sse.response(b"")
-    if held.viewers.count >= held.event_clients:
+    if services_.viewers.count >= services_.event_clients:
         raise sse.too_many_clients()
     if of != trace.id:
         place = ""  # What was seen is of another trace.
-    elif _is_settled(held.store, trace):
-        _, behind = await traces.read(held.store, tenant, charge_point, after=place, limit=1)
+    elif _is_settled(services_.store, trace):
+        _, behind = await traces.read(services_.store, tenant, charge_point, after=place, limit=1)
         if not behind:
             return Response(b"", 204)  # Which tells a browser not to come again.
-    reading = _Reading(held.store, tenant, charge_point, trace.id, place)
-    return sse.response(_blocks(reading, held.viewers, held.event_clients, sse.watch_key(held, tenant)))
+    reading = _Reading(services_.store, tenant, charge_point, trace.id, place)
+    return sse.response(
+        _blocks(reading, services_.viewers, services_.event_clients, sse.watch_key(services_, tenant))
+    )
 
 
 class _Reading:
