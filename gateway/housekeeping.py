@@ -1,4 +1,4 @@
-"""What a node does by the clock. Each turn may find the store away; the next one begins anew."""
+"""What a node does at intervals. If the store is away during a turn, the next turn starts afresh."""
 
 from collections.abc import Awaitable, Callable
 
@@ -91,7 +91,7 @@ async def audit(node: Node, hub: Hub) -> None:
     of_token = {(link.lease.keys.tenant, link.attached.token_id) for link in links}
     existing = await tokens.find_existing(node.store, list(of_token))
     revoked = of_token - existing
-    # A tenant that is gone with its tokens was not deleted, for it had charge points: the store was wiped.
+    # A tenant with charge points cannot be deleted. If it is gone with its tokens, the store was wiped.
     of_tenants = {tenant for tenant, _ in revoked}
     wiped = {tenant for tenant in of_tenants if await tenants.get(node.store, tenant) is None}
     for link in links:
@@ -127,5 +127,5 @@ async def sweep_share(node: Node, liveness: Liveness) -> None:
 
 
 async def prolong_holds(node: Node, hub: Hub) -> None:
-    """A driver's slot lasts as long as the transaction that the store knows as open, whoever began it."""
+    """Keep a driver's slot while the store knows the transaction as open, whichever session began it."""
     await transactions.prolong_holds(node.store, [session.link.lease for session in hub])

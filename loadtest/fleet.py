@@ -190,7 +190,7 @@ class Fleet:
 
 def _describe(error: BaseException) -> str:
     match error:
-        case UpgradeRefused(status=0):  # nobody said a number: it hung up
+        case UpgradeRefused(status=0):  # no HTTP status: the server hung up
             return f"refused: {error.text}"
         case UpgradeRefused() | CallFailed():
             return str(error).removesuffix(": ")

@@ -44,6 +44,6 @@ class _Dropping(io.RawIOBase):
             try:
                 os.write(self._descriptor, data[begin : begin + _PIECE_BYTES])
             except OSError:
-                return len(wanted)  # Pipe or terminal is gone, which is no reason to end.
+                return len(wanted)  # A pipe or terminal that is gone must not end us.
         self._dropped = 0
         return len(wanted)

@@ -118,7 +118,7 @@ class Close(_Row, Enum):
         "Reconnect, and repeat the call that got no answer.",
     )
 
-    # Recorded only: nothing is sent, because nobody would read it.
+    # Only recorded. No CLOSE frame is sent, because the peer would not read it.
     CLOSING = (1000, "closing", "We had more to send while we answered its CLOSE.", "Nothing.")
     SILENT = (1001, "silent for {:.0f} s", "It sent nothing in spite of a PING.", "Reconnect.")
     LEFT = (1006, "the peer left without a CLOSE frame", "The stream ended.", "Reconnect.")
