@@ -1,0 +1,171 @@
+"""Collect what the project says in English, with the place of each sentence."""
+
+import ast
+import io
+import json
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from admin.app import create_app
+from admin.services import Services
+
+ROOT = Path(__file__).parents[2]
+_ROOMS = ("gateway", "state", "admin", "loadtest", "tests")
+_END = re.compile(r"(?<=[.!?])[\"')*`]*\s+(?=[\"'(*`]*[A-Z0-9`])")
+_MARK = re.compile(r"^(noqa|type:|ruff:|pragma|!|-\*-|KEYS|fmt:)")
+
+
+class Sentence(NamedTuple):
+    """`place` is `file:line`, or the path in the OpenAPI document."""
+
+    place: str
+    kind: str
+    text: str
+
+
+def sentences(kinds: Iterable[str] = ()) -> list[Sentence]:
+    """Return every sentence in the order of the files, or only those of some kinds.
+
+    The kinds are docstring, comment, error, help, openapi and page.
+    """
+    wanted = set(kinds)
+    return [
+        Sentence(place, kind, sentence)
+        for place, kind, text in _texts()
+        if not wanted or kind in wanted
+        for sentence in split(text)
+    ]
+
+
+def test_names() -> list[Sentence]:
+    """Return the names of the test functions, as words."""
+    return [
+        Sentence(f"{path.relative_to(ROOT)}:{node.lineno}", "test", node.name.replace("_", " "))
+        for path in _files("tests", "*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_")
+    ]
+
+
+def split(text: str) -> list[str]:
+    """Return the sentences of a text; a text of fewer than three words has none."""
+    found = []
+    for block in re.split(r"\n\s*\n", text):
+        whole = " ".join(block.split())
+        found += [one for one in _END.split(whole) if len(re.findall(r"[A-Za-z]{2,}", one)) >= 3]
+    return found
+
+
+def _files(room: str, pattern: str) -> list[Path]:
+    return sorted(path for path in (ROOT / room).rglob(pattern) if "build" not in path.parts)
+
+
+def _texts() -> Iterator[tuple[str, str, str]]:
+    for room in _ROOMS:
+        for path in _files(room, "*.py"):
+            yield from _of_python(path)
+        for path in _files(room, "*.lua"):
+            yield from _comments_of(path, path.read_text().splitlines(), "--")
+    for path in (
+        *sorted(ROOT.glob("*.md")),
+        *_files("docs", "*.md"),
+        *(p for r in _ROOMS for p in _files(r, "*.md")),
+    ):
+        yield from _of_page(path)
+    yield from _of_openapi()
+
+
+def _of_python(path: Path) -> Iterator[tuple[str, str, str]]:
+    source = path.read_text()
+    name = path.relative_to(ROOT)
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            yield f"{name}:{node.lineno}", "docstring", node.value.value
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            for argument in node.exc.args:
+                if text := _spelt(argument):
+                    yield f"{name}:{argument.lineno}", "error", text
+        elif (
+            isinstance(node, ast.keyword)
+            and node.arg in ("help", "description")
+            and (text := _spelt(node.value))
+        ):
+            yield f"{name}:{node.value.lineno}", "help", text
+    comments = {
+        token.start[0]: token.string[1:]
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    lines = [f"#{comments[n]}" if n in comments else "" for n in range(1, source.count("\n") + 2)]
+    yield from _comments_of(path, lines, "#")
+
+
+def _comments_of(path: Path, lines: list[str], mark: str) -> Iterator[tuple[str, str, str]]:
+    """Join the comment lines that follow each other."""
+    first, block = 0, [""][:0]
+    for number, line in enumerate([*lines, ""], 1):
+        text = line.strip().removeprefix(mark).strip() if line.strip().startswith(mark) else ""
+        if text and not _MARK.match(text):
+            first = first if block else number
+            block.append(text)
+        elif block:
+            yield f"{path.relative_to(ROOT)}:{first}", "comment", " ".join(block)
+            block = []
+
+
+def _spelt(node: ast.expr) -> str:
+    """Return a text or f-string as a person sees it, `{name}` for what is put in."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(part.value)
+            if isinstance(part, ast.Constant)
+            else "{" + ast.unparse(part)[2:-2].strip("{}") + "}"
+            for part in node.values
+        )
+    return ""
+
+
+def _of_page(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield the paragraphs, list items and table cells of a page, without its code blocks."""
+    in_code = False
+    block: list[str] = []
+    first = 0
+    for number, line in enumerate([*path.read_text().splitlines(), ""], 1):
+        fence = line.lstrip().startswith("```")
+        in_code ^= fence
+        starts = bool(re.match(r"\s*([-*|#>]|\d+\.)\s?", line))
+        if (fence or in_code or not line.strip() or starts) and block:
+            yield f"{path.relative_to(ROOT)}:{first}", "page", " ".join(block)
+            block = []
+        if not (fence or in_code or not line.strip()):
+            first = first if block else number
+            text = re.sub(r"^\s*([-*#>]+|\d+\.)\s+", "", line)
+            for cell in text.strip("| ").split(" | ") if line.startswith("|") else ():
+                yield f"{path.relative_to(ROOT)}:{number}", "page", cell
+            if not line.startswith("|"):
+                block.append(text)
+
+
+def _of_openapi() -> Iterator[tuple[str, str, str]]:
+    app = create_app(cast("Services", None))  # The document needs the routes, and no store behind them.
+    document = app.extensions["QUART_SCHEMA"].openapi_provider.schema()
+    yield from _described("", json.loads(json.dumps(document, default=str)))
+
+
+def _described(place: str, node: Any) -> Iterator[tuple[str, str, str]]:
+    if isinstance(node, dict):
+        for name in ("description", "summary"):
+            if isinstance(node.get(name), str):
+                yield place or "/", "openapi", node[name]
+    members = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, member in members:
+        yield from _described(f"{place}/{key}", member)
