@@ -32,7 +32,7 @@ _TELLTALES = {
     "inversion": (rf"(^|[,;:] ){_ASKED} (it|they|the|a|an|this|that|one|we|there|nobody)\b(?![^.]*\?)",),
     "an odd word": (
         r"\b(for want of|bears? with|at hand|dawdl\w+|of late|thereof|therein|upon|nobody waits)\b",
-        r"\b(forthwith|whereupon|anew|meanwhile|by and by|what is more|in turns|so much as|is due|is meant)\b",
+        r"\b(forthwith|whereupon|anew|meanwhile|by and by|in turns|so much as|is due|is meant)\b",
         r"\b(says? so|said so|all the same|gets? to know|come to know|let go|g[ai]ves? way)\b",
         r"\bwhat bec[ao]mes? of\b",
     ),
