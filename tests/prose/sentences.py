@@ -43,7 +43,11 @@ def sentences(kinds: Iterable[str] = ()) -> list[Sentence]:
 def test_names() -> list[Sentence]:
     """Return the names of the test functions, as words."""
     return [
-        Sentence(f"{path.relative_to(ROOT)}:{node.lineno}", "test", node.name.replace("_", " "))
+        Sentence(
+            f"{path.relative_to(ROOT)}:{node.lineno}",
+            "test",
+            node.name.removeprefix("test_").replace("_", " "),
+        )
         for path in _files("tests", "*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_")
@@ -82,22 +86,13 @@ def _of_python(path: Path) -> Iterator[tuple[str, str, str]]:
     source = path.read_text()
     name = path.relative_to(ROOT)
     for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-        ):
-            yield f"{name}:{node.lineno}", "docstring", node.value.value
-        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-            for argument in node.exc.args:
-                if text := _spelt(argument):
-                    yield f"{name}:{argument.lineno}", "error", text
-        elif (
-            isinstance(node, ast.keyword)
-            and node.arg in ("help", "description")
-            and (text := _spelt(node.value))
-        ):
-            yield f"{name}:{node.value.lineno}", "help", text
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield f"{name}:{node.lineno}", "docstring", text
+            case ast.Raise(exc=ast.Call(args=arguments)):
+                yield from ((f"{name}:{one.lineno}", "error", _spelt(one)) for one in arguments)
+            case ast.keyword(arg="help" | "description"):
+                yield f"{name}:{node.value.lineno}", "help", _spelt(node.value)
     comments = {
         token.start[0]: token.string[1:]
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
@@ -121,16 +116,12 @@ def _comments_of(path: Path, lines: list[str], mark: str) -> Iterator[tuple[str,
 
 
 def _spelt(node: ast.expr) -> str:
-    """Return a text or f-string as a person sees it, `{name}` for what is put in."""
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else ""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(
-            str(part.value)
-            if isinstance(part, ast.Constant)
-            else "{" + ast.unparse(part)[2:-2].strip("{}") + "}"
-            for part in node.values
-        )
+    """Return a text or f-string as a person sees it, `{}` for each value in it."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(_spelt(part) if isinstance(part, ast.Constant) else "{}" for part in parts)
     return ""
 
 
@@ -158,7 +149,11 @@ def _of_page(path: Path) -> Iterator[tuple[str, str, str]]:
 def _of_openapi() -> Iterator[tuple[str, str, str]]:
     app = create_app(cast("Services", None))  # The document needs the routes, and no store behind them.
     document = app.extensions["QUART_SCHEMA"].openapi_provider.schema()
-    yield from _described("", json.loads(json.dumps(document, default=str)))
+    seen: set[str] = set()
+    for place, kind, text in _described("", json.loads(json.dumps(document, default=str))):
+        if text not in seen:  # Most of the errors are described at each of the routes.
+            seen.add(text)
+            yield place, kind, text
 
 
 def _described(place: str, node: Any) -> Iterator[tuple[str, str, str]]:
