@@ -1,4 +1,4 @@
-"""`python -m loadtest`: what `csms loadtest` runs."""
+"""The commands of `csms loadtest`, also as `python -m loadtest`."""
 
 from gateway.service import interrupts
 
@@ -17,7 +17,11 @@ from loadtest.comparison import Side
 from loadtest.fleet import Fleet
 from loadtest.options import BadOptions, Options
 
-app = App(name="csms loadtest", help="Put a city of charge points on a central system.", version_flags=[])
+app = App(
+    name="csms loadtest",
+    help="Simulate many charge points, and measure how fast a central system answers them.",
+    version_flags=[],
+)
 
 
 @app.command
@@ -25,8 +29,9 @@ def run(options: Options) -> int:
     """Let charge points boot, authorise, charge and stop, and show how fast they were answered.
 
     Each charge point boots, reports its status, authorises, starts a transaction, sends meter values until
-    the time is over and stops. An operator may stop or start one in the meantime; Ctrl-C ends the run and
-    shows what there is so far. The exit code is 1 if anything failed, 2 if there was nothing to run.
+    the time is over, and stops. An operator may stop or start a transaction during the run. Ctrl-C ends the
+    run and shows the results so far. The exit code is 0 if all went well, 1 if anything failed, 2 if an
+    option is wrong, and 130 if a signal ended the run.
     """
     fleet = options.fleet(silent=options.silent)
     came_to_its_end = trio.run(_run, fleet)
@@ -42,18 +47,20 @@ def run(options: Options) -> int:
 def compare(
     options: Options, *, rounds: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 1
 ) -> int:
-    """Run the same load without and with silent charge points, and show what they change for the others.
+    """Run the same load without and with silent charge points, and compare the latencies of the others.
 
-    Needs --silent and --commands-per-second. The exit code is 1 if anything failed, 2 if there was nothing
-    to run; what ratio is still good is for a person to say, who knows what else the machine does.
+    Needs --silent and --commands-per-second. The exit code is 0 if nothing failed, 1 if anything failed, 2
+    if an option is wrong, and 130 if a signal ended the run. It does not judge the ratios: a good ratio
+    depends on what else the machine does.
 
     Parameters
     ----------
     rounds
-        How often each of the two is run, every second time the other way round: a machine changes with time.
+        How often each of the two loads is run. Every second round swaps their order, because the speed of a
+        machine changes with time.
     """
     if not options.silent or not options.commands_per_second:
-        raise BadOptions("compare needs --silent and --commands-per-second, or there is nothing to compare")
+        raise BadOptions("compare needs both --silent and --commands-per-second; give each a number above 0")
     without, with_silent = Side("without"), Side("with silent ones")
     for number in range(rounds):
         pair = ((without, 0), (with_silent, options.silent))
@@ -71,7 +78,7 @@ def compare(
 
 
 async def _run(fleet: Fleet) -> bool:
-    """False if a signal was the end of it."""
+    """Run the fleet; return False if a signal ended it early."""
     ended = False
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""A charge point's side of the exchange: calls go out one at a time, the central system's are answered."""
+"""A charge point's side of OCPP: it sends one call at a time and answers the calls of the central system."""
 
 import itertools
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from loadtest.latency import Latencies
 CALL_S = 30.0
 
 type Serve = Callable[[IncomingCall], Message | None]
-"""The result; None: the call is not answered."""
+"""Returns the result of a call; None leaves the call without an answer."""
 
 
 class CallFailed(Exception):  # noqa: N818  it says what happened
-    """A CALLERROR, or no answer within 30 s."""
+    """The central system answered with a CALLERROR, or not within 30 s."""
 
 
 class Caller:
@@ -29,7 +29,7 @@ class Caller:
         serve: Serve,
         after: Callable[[], None] = lambda: None,
     ) -> None:
-        """`after` is called when an answer is sent."""
+        """`after` is called each time an answer has been sent."""
         self._connection = connection
         self._latencies = latencies
         self._serve = serve
@@ -41,12 +41,16 @@ class Caller:
         self._outcome: CallAnswered | CallRefused | None = None
 
     async def run(self) -> str:
-        """Read until the connection ends; returns why it did."""
+        """Read until the connection ends; return its close code and reason."""
         closed = await self._connection.run(self._dispatch)
         return f"{closed.code} {closed.reason}".strip()
 
     async def call(self, request: Message, *, due: float | None = None) -> Any:
-        """The result. `due`: when it should have been sent. Raises CallFailed, ConnectionClosed."""
+        """Send a call and return its result.
+
+        `due` is the time at which the call should have been sent; the latency counts from it. None means now.
+        Raises CallFailed, ConnectionClosed.
+        """
         action = type(request).__name__
         async with self._turn:
             began = trio.current_time() if due is None else due

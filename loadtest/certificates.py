@@ -1,4 +1,4 @@
-"""What a charge point tells of certificates: a request for its own, the hashes by which it names a root."""
+"""A simulated charge point's certificate request, and the hashes by which it names an installed root."""
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,14 +11,14 @@ from gateway.ocpp16.messages.security import CertificateHashData
 
 
 def request_for(charge_point: str) -> str:
-    """Make a PKCS#10 request in PEM, with a new key that nobody keeps."""
+    """Make a PKCS#10 request in PEM with a new key, which is thrown away."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, charge_point[:64])])
     builder = x509.CertificateSigningRequestBuilder().subject_name(name)
     return builder.sign(ec.generate_private_key(ec.SECP256R1()), SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def hash_data(pem: str) -> CertificateHashData | None:
-    """Name a root, which is its own issuer, as OCSP does; None if the text is no certificate."""
+    """Return the hashes by which OCSP names a self-signed root, or None if the text is not a certificate."""
     try:
         root = x509.load_pem_x509_certificate(pem.encode())
         named = OCSPRequestBuilder().add_certificate(root, root, SHA256()).build()

@@ -1,4 +1,4 @@
-"""One charge point's day: boot, status, authorise, start, meter values, stop; and an operator's wishes."""
+"""A simulated charge point: it boots, charges, sends meter values and stops, and obeys an operator."""
 
 import random
 from collections import Counter
@@ -20,7 +20,10 @@ HEARTBEAT_S = 30.0
 
 
 class SimulatedChargePoint:
-    """Charges from its boot until `leave`, unless an operator stops it; then it waits for a remote start."""
+    """A charge point that charges from its boot until `leave` is set.
+
+    If an operator stops its transaction, it waits for a remote start.
+    """
 
     def __init__(
         self,
@@ -47,11 +50,14 @@ class SimulatedChargePoint:
         self._amperes = dice.choice((6.0, 10.0, 16.0, 32.0))
         self._stopping: core.Reason | None = None
         self._status: core.ChargePointStatus | None = None
-        """None while nobody charges: then it is what an operator made of it."""
+        """Status of the connector during a transaction.
+
+        None means that no transaction runs. Then the status follows from what operators did.
+        """
         self._changed = trio.Event()
 
     async def run(self, *, booted: trio.Event, leave: trio.Event) -> None:
-        """Live until `leave` is set, then stop charging. Raises CallFailed, ConnectionClosed."""
+        """Run until `leave` is set, then stop charging. Raises CallFailed, ConnectionClosed."""
         async with trio.open_nursery() as self._nursery:
             nursery = self._nursery
             nursery.start_soon(self._caller.run)
@@ -119,13 +125,13 @@ class SimulatedChargePoint:
         await self._become(None)
 
     def _count_refusal(self, action: str, id_tag: str, info: IdTagInfo) -> bool:
-        """Whether nobody may charge with the tag; a run that was to measure charging has then failed."""
+        """Return whether the tag was refused, and count a refusal as a failure of the run."""
         if info.status != "Accepted":
             self._failures[f"{action}: the id tag {id_tag} is {info.status}"] += 1
         return info.status != "Accepted"
 
     async def _meter(self, leave: trio.Event) -> None:
-        # The fleet's messages are spread over the interval, as chance spreads them.
+        # A random first delay spreads the messages of the fleet over the interval.
         due = trio.current_time() + self._interval_s * self._dice.random()
         while self._stopping is None and not leave.is_set():
             self._changed = trio.Event()
@@ -137,7 +143,10 @@ class SimulatedChargePoint:
             due += self._interval_s
 
     def _sample(self) -> MeterValue:
-        """Energy, power, current of three phases, and a temperature: about 700 bytes, as many real ones."""
+        """Return energy, power, the current of three phases and a temperature.
+
+        Encoded they take about 700 bytes, like the meter values of many real charge points.
+        """
         value = partial(SampledValue, context="Sample.Periodic", format="Raw", location="Outlet")
         watts = 3 * VOLTS * self._amperes
         currents = (
@@ -163,7 +172,7 @@ class SimulatedChargePoint:
         self._status = status
         await self._caller.call(self.status(CONNECTOR))
 
-    # --- What an operator may ask of it, for responses.py --------------------------------------------
+    # --- An operator's requests, called by responses.py ----------------------------------------------
 
     def start(self, id_tag: str) -> bool:
         if self._id_tag is not None:

@@ -1,6 +1,7 @@
-"""Operators: harmless commands through the admin API, at a given rate, to charge points chosen by chance.
+"""Simulated operators: harmless commands through the admin API, at a given rate, to random charge points.
 
-As many go to the healthy ones whether there are silent ones or not, so that two runs can be compared.
+The rate of commands to healthy charge points does not depend on the silent ones, so that two runs can be
+compared.
 """
 
 import itertools
@@ -26,13 +27,13 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("GetLocalListVersion", {}),
 )
 IN_FLIGHT_MAX = 2_000
-CLIENTS = 16  # A client looks at all its connections with every request.
+CLIENTS = 16  # Each request looks through all connections of its client, so several clients share them.
 GRACE_S = 10.0
 EARLY_S = 0.5
 
 
 class CommandTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """Where operators are. `timeout_s`: what a charge point gets for its answer."""
+    """The admin API that receives the commands. `timeout_s` is the time a charge point has for its answer."""
 
     admin_url: str
     tenant: str
@@ -42,7 +43,7 @@ class CommandTarget(msgspec.Struct, frozen=True, kw_only=True):
     tls: ssl.SSLContext
 
     def __repr__(self) -> str:
-        """Without the key."""
+        """Return a text without the API key."""
         return f"<operators of {self.tenant} at {self.admin_url}>"
 
 
@@ -55,9 +56,10 @@ class SentCommand(NamedTuple):
 
 
 class CommandLoad:
-    """`healthy`: seconds from when a command was due to its answer, by action.
+    """Sends commands and records their latencies.
 
-    `silent`: by how it ended, the seconds beyond its deadline, or until it was refused.
+    `healthy` has, by action, the seconds from the time a command was due to its answer. `silent` has, by
+    outcome, the seconds by which a command ended after its deadline, or the seconds until it was refused.
     """
 
     def __init__(self, target: CommandTarget, seed: str) -> None:
@@ -74,7 +76,11 @@ class CommandLoad:
 
     @property
     def unexpected(self) -> Counter[str]:
-        """What no run should show: a healthy one without its answer, a silent one with another end."""
+        """Count the outcomes that no run should show.
+
+        A command to a healthy charge point is answered. A command to a silent one times out, or is refused
+        because too many wait for that charge point.
+        """
         return Counter(
             {
                 f"command to a {kind} charge point: {outcome}": count
@@ -85,9 +91,10 @@ class CommandLoad:
         )
 
     async def run(self, kind: Kind, charge_points: Sequence[str], leave: trio.Event) -> None:
-        """At random ones of them, `per_second`, until `leave` is set; then until each command has ended.
+        """Send `per_second` commands to random charge points until `leave` is set, and wait for their ends.
 
-        Of silent ones every eighth gets half of the commands, so that some queues are full and some not.
+        Among silent charge points every eighth gets half of the commands, so that some queues fill up and
+        others do not.
         """
         crowded = charge_points[::8] if kind == "silent" else charge_points
         async with _clients(self._target) as clients, trio.open_nursery() as nursery:
@@ -136,7 +143,7 @@ _EXPECTED: dict[Kind, frozenset[str]] = {
 
 
 async def _outcome(client: httpx.AsyncClient, command: SentCommand) -> str:
-    """How it ended, as `<HTTP status> <word>`."""
+    """Send one command and return its outcome as `<HTTP status> <word>`."""
     path = f"/charge-points/{quote(command.charge_point, safe='')}/commands/{command.action}"
     try:
         response = await client.post(path, json=command.payload)

@@ -1,4 +1,4 @@
-"""The same load without and with silent charge points, side by side."""
+"""A comparison of the same load without and with silent charge points."""
 
 import sys
 from typing import Any
@@ -12,7 +12,7 @@ from loadtest.latency import Latencies, Row
 
 
 class Side:
-    """One of the two, over all rounds."""
+    """Results of one of the two loads, over all rounds."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -30,7 +30,7 @@ class Side:
 
 
 class Ratio(msgspec.Struct, frozen=True):
-    """With silent ones to without; milliseconds."""
+    """Latencies with silent charge points divided by those without; the rows are in milliseconds."""
 
     what: str
     without: Row
@@ -40,7 +40,7 @@ class Ratio(msgspec.Struct, frozen=True):
 
 
 def ratios(without: Side, with_silent: Side) -> list[Ratio]:
-    """Of the healthy charge points' calls, and of the commands to them."""
+    """Compare the calls of the healthy charge points, and the commands to them."""
     found = []
     for what, one, other in (
         ("calls of healthy charge points", without.calls, with_silent.calls),

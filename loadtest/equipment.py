@@ -1,4 +1,4 @@
-"""What a charge point is given to keep, each with its room: a local list, charging profiles, certificates."""
+"""Bounded storage of a simulated charge point: its local list, charging profiles and certificates."""
 
 from gateway.ocpp16.messages import local_auth, security, smart_charging
 from gateway.ocpp16.messages.types import ChargingProfile, ChargingSchedule, ChargingSchedulePeriod
@@ -11,7 +11,7 @@ LIST_MAX, PROFILES_MAX, CERTIFICATES_MAX = 100, 16, 8
 
 
 class LocalList:
-    """By folded tag."""
+    """Entries by id tag in lower case."""
 
     def __init__(self) -> None:
         self._entries: dict[str, local_auth.AuthorizationData] = {}
@@ -41,7 +41,7 @@ class LocalList:
 
 
 class Profiles:
-    """By id, with the connector."""
+    """Charging profiles by id, each with its connector."""
 
     def __init__(self) -> None:
         self._profiles: dict[int, tuple[int, ChargingProfile]] = {}
@@ -69,7 +69,7 @@ class Profiles:
         return smart_charging.SetChargingProfileResult(status="Accepted")
 
     def end_transaction(self) -> None:
-        """A TxProfile ends with its transaction (section 3.13.1)."""
+        """Drop the TxProfiles, which end with their transaction (section 3.13.1)."""
         self._profiles = {
             id_: one for id_, one in self._profiles.items() if one[1].charging_profile_purpose != "TxProfile"
         }
@@ -95,7 +95,7 @@ class Profiles:
 
     @staticmethod
     def schedule(request: smart_charging.GetCompositeSchedule) -> smart_charging.GetCompositeScheduleResult:
-        """Of what the hardware can, whatever the profiles say."""
+        """Answer with the limit of the hardware; the installed profiles are not considered."""
         if request.connector_id not in {0, CONNECTOR} or request.duration <= 0:
             return smart_charging.GetCompositeScheduleResult(status="Rejected")
         unit = request.charging_rate_unit or "A"

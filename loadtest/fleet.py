@@ -1,4 +1,4 @@
-"""Many charge points at once, for a bounded time."""
+"""Runs many simulated charge points at once, for a bounded time."""
 
 import random
 import ssl
@@ -23,15 +23,16 @@ from loadtest.silent import SilentChargePoint
 
 LEAVE_S = 30.0
 WIND_DOWN_S = 2.0
-"""Between the last command and the first charge point that leaves."""
+"""Seconds between the last command and the first charge point that leaves."""
 
 _FAILURES = (UpgradeRefused, CallFailed, ConnectionClosed, OSError, ssl.SSLError, trio.TooSlowError)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do; `url` has `{id}` where the charge point's id goes. Rates per second, times in seconds.
+    """Parameters of a load: rates per second, times in seconds.
 
-    `silent` charge points that never answer come on top.
+    `url` has `{id}` in the place of the charge point's id. `silent` counts charge points that never answer
+    a call; they are added to `charge_points`.
     """
 
     url: str
@@ -47,7 +48,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fleet:
-    """`run` is bounded: all / connect_rate, then `duration_s`, then 30 s or until the last command ends."""
+    """A fleet whose `run` takes a bounded time.
+
+    Connecting takes the number of charge points divided by `connect_rate`. Then come `duration_s`, and at
+    most 30 s or the longest time that a command may take.
+    """
 
     def __init__(self, plan: Plan, tls: ssl.SSLContext | None, target: CommandTarget | None = None) -> None:
         self.plan = plan
@@ -67,13 +72,13 @@ class Fleet:
 
     async def run(self) -> None:
         plan = self.plan
-        collector.settle()  # A collection of a whole fleet would show as the central system's latency.
+        collector.settle()  # A full garbage collection here would look like latency of the central system.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._lag.watch)
             async with trio.open_nursery() as silent:
                 async with trio.open_nursery() as fleet:
                     began = trio.current_time()
-                    # The silent ones first, so that they are there as long as any other.
+                    # The silent ones connect first, so that they are present the whole time.
                     for index in range(plan.silent + plan.charge_points):
                         await trio.sleep_until(began + index / plan.connect_rate)
                         if index < plan.silent:
@@ -90,7 +95,7 @@ class Fleet:
             self.failures["did not end in time"] += missing
 
     async def _command(self, commands: CommandLoad) -> None:
-        """While everybody is there."""
+        """Send commands while all charge points are connected."""
         plan = self.plan
         await self._all_here.wait()
         healthy = [self._id(index) for index in range(plan.charge_points)]
@@ -154,7 +159,7 @@ class Fleet:
         self._count()
 
     async def _time_leave(self, booted: trio.Event, leave: trio.Event) -> None:
-        """Each leaves as long after its own boot, so that they do not all stop in one moment."""
+        """Set `leave` after `duration_s` from the boot of this charge point, so that stops are spread out."""
         await booted.wait()
         self.booted += 1
         self._count()
@@ -165,7 +170,11 @@ class Fleet:
         leave.set()
 
     def _count(self) -> None:
-        """Who failed will not come; the others are not kept waiting, and nobody waits for nobody."""
+        """Wake the waiting tasks after a boot or an end.
+
+        A charge point that ended before the others were ready will not come back, so nothing waits for a
+        complete fleet any longer. When all have ended, nothing waits for the first one to leave.
+        """
         if self.booted >= self.plan.charge_points or self.ended:
             self._all_here.set()
         if self.ended >= self.plan.charge_points:
@@ -179,12 +188,15 @@ class Fleet:
 
     @property
     def failed(self) -> Counter[str]:
-        """All that should not have been, by what it was."""
+        """Count the failures of the run by description."""
         return self.failures + (Counter() if self.commands is None else self.commands.unexpected)
 
     @property
     def late_p99_s(self) -> float:
-        """How late our own event loop is: what the generator adds to the latencies it shows."""
+        """Return by how many seconds our event loop was late (p99).
+
+        The generator adds this to the latencies that it measures.
+        """
         return self._lag.quantiles()["p99"]
 
 
@@ -203,5 +215,8 @@ def _describe(error: BaseException) -> str:
 
 
 def _source_address(index: int, addresses: int) -> str | None:
-    """Beyond 28,000 connections, one source address has no ports left: spread them over 127.0.0.x."""
+    """Return the source address for one charge point.
+
+    One address has about 28,000 ports, so larger fleets are spread over 127.0.0.x.
+    """
     return f"127.0.0.{2 + index % addresses}" if addresses else None

@@ -1,4 +1,4 @@
-"""Seconds from the moment a call was due to its answer, by action."""
+"""Latencies by action, from the time a call was due to its answer."""
 
 from collections import Counter, defaultdict
 from functools import partial
@@ -8,11 +8,11 @@ from hdrh.histogram import HdrHistogram
 
 _LOWEST_US = 1
 _new_histogram = partial(HdrHistogram, _LOWEST_US, 600_000_000, 3)
-"""Up to 600 s, to three digits."""
+"""Histograms go up to 600 s and keep three significant digits."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """Milliseconds."""
+    """Latencies of one action, in milliseconds."""
 
     action: str
     calls: int
@@ -24,7 +24,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Latencies:
-    """Counted from the due time, so that a server which holds up its clients does not hide its own delay."""
+    """Records of latencies, in seconds.
+
+    They count from the time a call was due, so that a server that delays its clients cannot hide the delay.
+    """
 
     def __init__(self) -> None:
         self.by_action: defaultdict[str, HdrHistogram] = defaultdict(_new_histogram)
@@ -37,7 +40,7 @@ class Latencies:
         self.errors_by_action[action] += 1
 
     def add(self, other: "Latencies") -> None:
-        """Take another run's in."""
+        """Add the latencies of another run."""
         for action, histogram in other.by_action.items():
             self.by_action[action].add(histogram)
         self.errors_by_action += other.errors_by_action
@@ -51,7 +54,7 @@ class Latencies:
         return self.errors_by_action.total()
 
     def rows(self) -> list[Row]:
-        """One per action, and `all` last."""
+        """Return one row per action, and a last row `all`."""
         total = _new_histogram()
         for histogram in self.by_action.values():
             total.add(histogram)

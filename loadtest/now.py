@@ -1,4 +1,4 @@
-"""This moment, as a charge point writes it and as it compares it."""
+"""The present time, as text for messages and as milliseconds for comparisons."""
 
 from datetime import UTC, datetime
 

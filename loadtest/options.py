@@ -1,4 +1,4 @@
-"""What the command line says of a load, checked before anything is opened."""
+"""Command line options of a load, checked before any connection is opened."""
 
 import ssl
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from loadtest.fleet import Fleet, Plan
 Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 
 SETTLE_S = 2.0
-"""What a run with commands lasts beyond the connecting, so that there are some."""
+"""Least number of seconds that a run with commands lasts after connecting, so that it sends some."""
 
 
 class BadOptions(Exception):  # noqa: N818  it says what happened
-    """One line that says what was wrong and what would be right."""
+    """An option is wrong; the text is one line that says what was wrong and what would be right."""
 
 
 @Parameter(name="*")
@@ -29,38 +29,40 @@ class Options:
     Parameters
     ----------
     url
-        Where to connect, with {id} in place of the charge point's id. Any OCPP 1.6-J central system will do.
+        Address to connect to, with {id} in place of the charge point's id. It may be any OCPP 1.6-J central
+        system.
     charge_points
-        How many.
+        Number of charge points.
     duration
-        Seconds that each one charges, from its own boot.
+        Seconds that each charge point charges, counted from its own boot.
     interval
         Seconds between a charge point's meter values.
     connect_rate
         Connections opened per second.
     ca_file
-        Certificates to trust for wss, as PEM; the system's own if absent.
+        PEM file of the certificates to trust for wss. Without it the certificates of the system are used.
     id_tag
-        The tag they charge with.
+        Id tag that the charge points charge with.
     prefix
-        How their ids begin; a number of five digits follows.
+        Beginning of the charge point ids; a number of five digits follows.
     source_addresses
-        Connect from so many addresses of 127.0.0.x, for more than 28,000 connections to this machine.
+        Number of addresses 127.0.0.x to connect from, needed for more than 28,000 connections to this
+        machine. 0 lets the system choose.
     seed
-        The same seed gives the same charge points.
+        Seed of all random choices. The same seed gives the same charge points.
     output
-        Write the result as JSON to this file, too.
+        File that also receives the result, as JSON.
     silent
-        So many charge points on top that boot and send heartbeats, but never answer a call.
+        Number of additional charge points that boot and send heartbeats, but never answer a call.
     commands_per_second
-        Harmless commands to charge points chosen by chance, through the admin API of csms, while all are
-        there: as many to the silent ones as to the others.
+        Harmless commands per second to random charge points, through the admin API of csms, while all are
+        connected. With --silent, as many more go to the silent charge points.
     command_timeout
-        Seconds that a charge point has for its answer to a command.
+        Seconds that a charge point has to answer a command.
     admin_url
-        The admin API, as http://127.0.0.1:8080.
+        Address of the admin API, such as http://127.0.0.1:8080.
     api_key_file
-        A file with an API key for it.
+        File that holds an API key for the admin API.
     """
 
     url: str
@@ -81,11 +83,13 @@ class Options:
     api_key_file: Path | None = None
 
     def fleet(self, *, silent: int) -> Fleet:
-        """Make the charge points. Raises BadOptions."""
+        """Make the fleet of charge points. Raises BadOptions."""
         if "{id}" not in self.url and self.charge_points + silent > 1:
-            raise BadOptions("--url must contain {id}, where each charge point's own id goes")
+            raise BadOptions("--url has no {id}; put {id} where the id of each charge point belongs")
         if not _is_url(self.url, {"ws", "wss"}):
-            raise BadOptions("--url must begin with ws:// or wss:// and a host, and a port is a number")
+            raise BadOptions(
+                "--url must begin with ws:// or wss:// and a host; if it has a port, that must be a number"
+            )
         tls = self._tls_context() if self.url.startswith("wss:") else None
         plan = Plan(
             url=self.url,
@@ -115,7 +119,7 @@ class Options:
         least_s = (self.charge_points + self.silent) / self.connect_rate + SETTLE_S
         if self.duration < least_s:
             raise BadOptions(
-                f"--duration must be {least_s:.0f} or more: commands are sent while all are connected"
+                f"--duration must be at least {least_s:.0f}, because commands are sent only while all are connected"
             )
         try:
             api_key = self.api_key_file.read_text().strip()
@@ -135,12 +139,14 @@ class Options:
             case ["", "OCPP16", tenant, _, _] if tenant:
                 return unquote(tenant)
             case _:
-                raise BadOptions("--commands-per-second needs a --url of csms: /OCPP16/{tenant}/{token}/{id}")
+                raise BadOptions(
+                    "--commands-per-second needs a --url with the path of csms, /OCPP16/{tenant}/{token}/{id}"
+                )
 
 
 def _is_url(url: str, schemes: set[str]) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not close, a port that is no number
+    except ValueError:  # A bracket is not closed, or the port is not a number.
         return False

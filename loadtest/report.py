@@ -1,4 +1,4 @@
-"""What a run shows: progress while it lasts, percentiles at its end."""
+"""Output of a run: its progress, and the percentiles at its end."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ EVERY_ON_A_TERMINAL_S = 1.0
 
 
 async def show_progress(fleet: Fleet) -> None:
-    """One line every few seconds on stderr, until cancelled."""
+    """Write a line to stderr every few seconds, until cancelled."""
     console = Console(stderr=True)
     began = trio.current_time()
     while True:
@@ -36,7 +36,7 @@ async def show_progress(fleet: Fleet) -> None:
 
 
 def show(fleet: Fleet) -> None:
-    """The tables on stdout, if anything was answered; failures below them, each in one line."""
+    """Print the tables if any call was answered, then each kind of failure in one line."""
     console = Console(width=None if sys.stdout.isatty() else 100)
     if fleet.latencies.calls or fleet.latencies.errors:
         _show_table(console, "Milliseconds from when a call was due to its answer", fleet.latencies)
@@ -44,7 +44,7 @@ def show(fleet: Fleet) -> None:
             _show_commands(console, fleet.commands)
         console.print(f"The generator's own event loop was late by {fleet.late_p99_s * 1000:.1f} ms (p99).")
     for failure, count in fleet.failed.most_common(10):
-        # What the other side wrote is no markup.
+        # Text from the other side is not markup.
         console.print(f"[red]{count} x[/red] {escape(failure)}", soft_wrap=True, highlight=False)
 
 
@@ -72,7 +72,7 @@ def _show_table(console: Console, title: str, latencies: Latencies) -> None:
 
 
 def content(fleet: Fleet) -> dict[str, Any]:
-    """The same for a program."""
+    """Return the results as data, for programs."""
     found: dict[str, Any] = {
         "plan": msgspec.structs.replace(fleet.plan, url="hidden: it holds a token"),
         "actions": fleet.latencies.rows(),
@@ -89,7 +89,7 @@ def content(fleet: Fleet) -> dict[str, Any]:
 
 
 def write(content: dict[str, Any], path: Path) -> None:
-    """As JSON. Raises BadOptions."""
+    """Write the results to a file as JSON. Raises BadOptions."""
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(content)))
     except OSError as error:

@@ -1,7 +1,7 @@
-"""How a charge point answers each of the 26 calls that a central system may make, and what follows from it.
+"""Answers of a simulated charge point to the 26 calls that a central system may make, and their effects.
 
-As a real one with a single connector would: what is reserved is not for others, what it was told is what it
-tells, and a triggered message comes.
+It behaves like a real charge point with one connector: a reserved connector refuses other id tags, a changed
+configuration key is reported with its new value, and a triggered message is sent.
 """
 
 from collections.abc import Callable
@@ -30,16 +30,16 @@ BOOT = core.BootNotification(
 
 
 class Day(Protocol):
-    """What the charge point is at, and what an operator can change of it."""
+    """The part of the simulated charge point that an operator can see and change."""
 
     id: str
     transaction_id: int | None
 
     def start(self, id_tag: str) -> bool:
-        """Begin to charge. False: it does already."""
+        """Begin to charge; return False if it charges already."""
 
     def stop(self, reason: core.Reason) -> bool:
-        """Stop charging. False: it does not charge."""
+        """Stop charging; return False if it does not charge."""
 
     def reading(self) -> core.MeterValues: ...
 
@@ -47,7 +47,7 @@ class Day(Protocol):
 
 
 class Responses:
-    """`later`: what is to be sent by itself, after the answer that it follows from."""
+    """Answers calls. `later` holds the messages that the charge point sends by itself after the answer."""
 
     def __init__(self, day: Day) -> None:
         self.day = day
@@ -64,7 +64,7 @@ class Responses:
 
     @property
     def idle_status(self) -> core.ChargePointStatus:
-        """What the connector is while nobody charges."""
+        """Status of the connector while no transaction runs."""
         if not self.available:
             return "Unavailable"
         return "Available" if self.held_reservation is None else "Reserved"
@@ -77,7 +77,7 @@ class Responses:
         return held
 
     def use_reservation(self, id_tag: str) -> int | None:
-        """Say which reservation the start that comes now uses up."""
+        """Use up the reservation of this id tag and return its id, or None if it has none."""
         held = self.held_reservation
         if held is None or held.id_tag.lower() != id_tag.lower():
             return None
@@ -85,7 +85,7 @@ class Responses:
         return held.reservation_id
 
     def _queue(self, *messages: Message) -> bool:
-        """False: too much is still to be told."""
+        """Queue messages for later; return False if the queue has no room for them."""
         if len(self.later) + len(messages) > LATER_MAX:
             return False
         self.later.extend(messages)
@@ -120,7 +120,7 @@ class Responses:
         return core.GetConfigurationResult(configuration_key=tuple(told), unknown_key=unknown or None)
 
     def _setting(self, key: str) -> core.KeyValue | None:
-        """Find it whatever the key's case, under its own spelling."""
+        """Find a configuration key regardless of case; the result has the key's own spelling."""
         name = _NAMES.get(key.lower())
         if name is None:
             return None
@@ -274,7 +274,7 @@ _SETTINGS: dict[str, tuple[str, bool]] = {
     ),
     "WebSocketPingInterval": ("0", False),
 }
-"""Value, and whether it is read-only. The first is never told."""
+"""Value of each key, and whether it is read-only. The first key is never reported."""
 _NAMES = {name.lower(): name for name in _SETTINGS}
 _AT_BOOT = frozenset({"WebSocketPingInterval"})
 

@@ -1,4 +1,4 @@
-"""A charge point that never answers a call: it boots, sends its heartbeats, and lets every operator wait."""
+"""A simulated charge point that boots and sends heartbeats, but never answers a call."""
 
 from typing import Never
 
@@ -17,7 +17,7 @@ class SilentChargePoint:
         self._caller = Caller(connection, latencies, lambda _call: None)
 
     async def run(self) -> Never:
-        """Until cancelled. Raises CallFailed, ConnectionClosed."""
+        """Run until cancelled. Raises CallFailed, ConnectionClosed."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._caller.run)
             await self._caller.call(
