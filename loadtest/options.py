@@ -119,7 +119,7 @@ class Options:
         least_s = (self.charge_points + self.silent) / self.connect_rate + SETTLE_S
         if self.duration < least_s:
             raise BadOptions(
-                f"--duration must be at least {least_s:.0f}, because commands are sent only while all are connected"
+                f"--duration must be at least {least_s:.0f}: commands are sent only while all are connected"
             )
         try:
             api_key = self.api_key_file.read_text().strip()

@@ -14,7 +14,7 @@ from tests.support.csms_up import Running, csms_up
 from tests.support.pace import Pace
 from tests.support.valkey_server import ValkeyServer
 
-# How long an example takes is the machine's affair: a busy one must not fail a test.
+# An example has no deadline, because a busy machine must not fail a test.
 settings.register_profile("csms", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("csms")
 
@@ -32,7 +32,7 @@ def valkey() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def private_valkey() -> Iterator[ValkeyServer]:
-    """A server for one test alone, which may hurt it."""
+    """A server of one test's own, which the test may pause or kill."""
     with _server() as server:
         yield server
 
@@ -51,7 +51,7 @@ def _server() -> Iterator[ValkeyServer]:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Running]:
-    """One `csms up` for all tests that do not harm it."""
+    """One `csms up` that is shared by all tests that do not harm it."""
     directory = Path(tempfile.mkdtemp(prefix="csms-up-"))
     try:
         with csms_up(directory / "data", "--drain-seconds", "1") as found:

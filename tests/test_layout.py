@@ -1,4 +1,4 @@
-"""The tests mirror the product, and none of them is a library of another one."""
+"""The tests mirror the product, and no test module imports another test module."""
 
 import re
 from importlib import import_module
@@ -21,7 +21,7 @@ def imports() -> grimp.ImportGraph:
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
 def test_a_test_is_named_after_a_module_or_says_what_it_tests(file: Path) -> None:
-    """After one beside which it would stand in the product, its package, or one with more words behind it."""
+    """Allowed names: a module of the mirrored package, the package itself, or either with words appended."""
     folder, name = ROOT / file.parent.relative_to(ROOT / "tests"), file.stem.removeprefix("test_")
     assert (folder / "__init__.py").exists()
     subjects = [folder.name, *(entry.stem for entry in folder.iterdir())]

@@ -1,6 +1,6 @@
-"""What the language costs: `python -m tests.bench.ocpp16` prints microseconds per message.
+"""Measure the language: `python -m tests.bench.ocpp16` prints microseconds per message.
 
-Bounded to a few seconds. Each figure is the best of several rounds, the machine being shared.
+It takes a few seconds. Each figure is the best of several rounds, because the machine is shared.
 """
 
 import sys
@@ -22,7 +22,7 @@ _NOW: Final = "2026-01-31T12:00:00.000Z"
 
 
 def meter_values(samples: int = 6) -> bytes:
-    """Make the payload of a usual MeterValues; six samples take about 700 bytes."""
+    """Make the payload of a typical MeterValues; its six samples take about 700 bytes."""
     measurands = ("Energy.Active.Import.Register", "Power.Active.Import", "Current.Import", "Voltage", "SoC")
     sampled = [
         {
@@ -43,7 +43,7 @@ def _frame(action: str, payload: bytes) -> bytes:
 
 def _exchange(frame: bytes, result: Message) -> Callable[[], bytes]:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
-    # More ids than answers are kept, and new bytes whose hash is not cached yet, as on a socket.
+    # As on a socket, there are more ids than kept answers, and the hash of new bytes is not cached yet.
     following = cycle([frame % number for number in range(64)]).__next__
 
     def exchange() -> bytes:

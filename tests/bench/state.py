@@ -1,4 +1,4 @@
-"""Measure the client: `python -m tests.bench.state`. Starts a private server; takes about half a minute."""
+"""Measure the store client: `python -m tests.bench.state` starts a private server and takes half a minute."""
 
 import platform
 import tempfile
@@ -44,7 +44,7 @@ async def evalsha(store: Store, key: str) -> object:
 
 
 async def measure(store: Store, operation: Operation, tasks: int) -> Result:
-    """Let `tasks` tasks run the operation in turn; the best of some rounds, as the machine is shared."""
+    """Let `tasks` tasks run the operation; return the best of some rounds, because the machine is shared."""
     return max(
         [await _round(store, operation, tasks) for _ in range(_ROUNDS)], key=lambda r: r.per_core_second
     )

@@ -1,7 +1,8 @@
-"""`python -m tests.bench.websocket`: CPU per message, memory per idle connection, of the transport alone.
+"""Measure CPU per message and memory per idle connection of the transport alone.
 
-A server process on one core answers each message by one as long as a Heartbeat's; on another core a client of
-raw sockets keeps one request in flight per connection.
+Run it with `python -m tests.bench.websocket`. A server process on one core answers each message
+with one as long as a Heartbeat's answer. On another core, a client on raw sockets keeps one request in flight
+per connection.
 """
 
 # ruff: noqa: T201  its results are what it prints
@@ -79,7 +80,7 @@ class _Server:
         self.port = int(_end(self._process.stdout).readline())
 
     def ask(self) -> tuple[float, int, int]:
-        """CPU seconds, KiB resident, messages."""
+        """CPU seconds, resident memory in KiB, and number of messages."""
         _end(self._process.stdin).write("\n")
         _end(self._process.stdin).flush()
         cpu, resident, messages = json.loads(_end(self._process.stdout).readline())
@@ -173,7 +174,7 @@ def _measure(*, connections: int, idle: int, seconds: float, secure: bool) -> No
 
 
 def _certify(file: Path) -> Path:
-    """A throw-away certificate for localhost, key and certificate in one file."""
+    """Make a throw-away certificate for localhost, with its key in the same file."""
     subprocess.run(
         [
             *(

@@ -1,4 +1,6 @@
-"""`make conformance`: plays the cases, measures, and writes the page. Exit code 1 if anything failed."""
+"""Play the cases, measure response times, and write the page (`make conformance`).
+
+The exit code is 1 if anything failed."""
 
 import sys
 from datetime import UTC, datetime
@@ -33,7 +35,7 @@ def main() -> int:
 
 
 def _measured() -> tuple[timing.Timing, ...]:
-    """Of a system of its own, that nothing ran on before."""
+    """Measure a fresh system on which nothing ran before."""
     with prepared() as running:
         return trio.run(timing.measure, running)
 

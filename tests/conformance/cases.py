@@ -1,6 +1,6 @@
-"""The 77 cases that have the central system as device under test: id, name, group, and what they wait for.
+"""The 77 cases that test a central system: id, name, group, and the missing feature if one is missing.
 
-Ids and names are those of the OCA's test case document for OCPP 1.6 (in it, each with the suffix _CSMS);
+Ids and names are those of the OCA's test case document for OCPP 1.6, where each id has the suffix _CSMS;
 the grouping of the security cases into profiles follows Part 5 of OCPP 2.0.1.
 """
 
@@ -22,7 +22,7 @@ CLIENT: Final = "client certificates are not built yet"
 
 
 class Case(NamedTuple):
-    """`awaits`: machinery that is not there yet; the case is skipped with this reason."""
+    """`awaits` names a feature that does not exist yet. The case is skipped and gives it as the reason."""
 
     id: str
     name: str
@@ -118,6 +118,6 @@ _TEST = re.compile(r"test_(tc_\d{3}(?:_\d)?)_[a-z]")
 
 
 def case_of(test: str) -> Case | None:
-    """The case that a test function's name tells; None if it is none of the 77."""
+    """Return the case that a test function is named after, or None if the name is not that of a case."""
     match = _TEST.match(test)
     return BY_ID.get(match[1].upper()) if match else None

@@ -1,4 +1,4 @@
-"""What the charge point of a case does, in the words of the step lists."""
+"""Actions of a case's charge point, in the words of the step lists."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ def text(at: datetime) -> str:
 
 
 def now(**offset: float) -> str:
-    """This moment, or another: `now(minutes=-5)`."""
+    """Return the present time or one near it, such as `now(minutes=-5)`."""
     return text(datetime.now(UTC) + timedelta(**offset))
 
 
@@ -54,18 +54,18 @@ class ChargePoint(Station):
             await self.status(connector, "Available")
 
     async def cold_boot(self) -> None:
-        """The reusable state Booted."""
+        """Bring the charge point into the reusable state Booted."""
         await self.boot()
         await self.available()
 
     async def report(self, action: str, *statuses: str, **more: Any) -> None:
-        """Send these statuses of a job, one after the other."""
+        """Send the statuses of a job one after the other."""
         for status in statuses:
             if (answer := await self.call(action, {"status": status, **more})) != {}:
                 raise Violation(f"{action} was answered {answer}")
 
     async def authorize(self, tag: str, status: str = "Accepted") -> Json:
-        """The idTagInfo."""
+        """Authorise, and return the idTagInfo."""
         found: Json = (await self.call("Authorize", {"idTag": tag}))["idTagInfo"]
         if found["status"] != status:
             raise Violation(f"Authorize was answered {found['status']}, not {status}")
@@ -81,7 +81,7 @@ class ChargePoint(Station):
         timestamp: str | None = None,
         reservation: int | None = None,
     ) -> Json:
-        """The whole answer."""
+        """Start a transaction and return the whole answer."""
         payload = {
             "connectorId": connector,
             "idTag": tag,
@@ -117,7 +117,7 @@ class ChargePoint(Station):
     async def charge(
         self, tag: str, *, connector: int = 1, meter: int = 1000, reservation: int | None = None
     ) -> int:
-        """The reusable state Charging; the transactionId."""
+        """Bring the charge point into the reusable state Charging; return the transactionId."""
         await self.authorize(tag)
         await self.status(connector, "Preparing")
         started = await self.start(tag, connector=connector, meter=meter, reservation=reservation)
@@ -126,14 +126,14 @@ class ChargePoint(Station):
         return found
 
     async def end(self, transaction: int, reason: str, *, tag: str | None = None, connector: int = 1) -> None:
-        """Stop, and the cable is taken out."""
+        """Stop the transaction, and report that the cable is unplugged."""
         await self.stop(transaction, reason, tag=tag)
         await self.status(connector, "Finishing")
         await self.status(connector, "Available")
 
     @staticmethod
     def check_time(told: str) -> None:
-        """The central system's clock is the charge point's from now on."""
+        """Set the charge point's clock by the central system."""
         away = abs(datetime.fromisoformat(told) - datetime.now(UTC))
         if away > timedelta(seconds=30):
             raise Violation(f"currentTime is {told}, which is wrong by {away}")
@@ -148,9 +148,9 @@ async def connected(
     subprotocols: tuple[str, ...] = ("ocpp1.6",),
     headers: dict[str, str] | None = None,
 ) -> AsyncIterator[ChargePoint]:
-    """A connection until the end of the block, where all must be quiet.
+    """Connect a charge point until the block ends; no message may be pending then.
 
-    Raises websockets' InvalidStatus if it is refused, Violation.
+    Raises websockets' InvalidStatus if the connection is refused, and Violation.
     """
     failure: Exception | None = None
     async with (

@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def running() -> Iterator[Running]:
-    """One `csms up` for all cases."""
+    """Run one `csms up` for all cases."""
     with prepared() as found:
         yield found
 
@@ -33,11 +33,11 @@ def tls(running: Running) -> ssl.SSLContext:
 
 @pytest.fixture
 async def lab(running: Running, tls: ssl.SSLContext) -> AsyncIterator[Laboratory]:
-    """A charge point of the case's own, which nobody has seen before."""
+    """Make a charge point that only this case uses."""
     async with httpx.AsyncClient(
         base_url=f"{running.admin}/v1/tenants/{running.tenant}",
         headers={"Authorization": f"Bearer {running.api_key}"},
         timeout=60,
-        verify=tls,  # Not used; making one takes longer than a case.
+        verify=tls,  # The development CA is not used here, and making one takes longer than a case.
     ) as api:
         yield Laboratory(running, tls, api, f"octt-{secrets.token_hex(6)}")

@@ -1,4 +1,4 @@
-"""What the certificate says yes or no to, each derived from the cases and tests that prove it."""
+"""Features that the certificate lists with yes or no, each with the cases and tests that prove it."""
 
 from typing import Final, NamedTuple
 
@@ -7,7 +7,7 @@ from tests.conformance.recording import Outcome, Recorder, worst
 
 
 class Feature(NamedTuple):
-    """`proof`: ids of cases, and names of tests that are no case."""
+    """`proof` holds ids of cases, and names of tests that are not cases."""
 
     name: str
     proof: tuple[str, ...]
@@ -37,7 +37,7 @@ FEATURES: Final = (
 
 
 def judge(feature: Feature, recorder: Recorder) -> Outcome:
-    """The worst of its proofs; which of them are so, and why."""
+    """Return the worst outcome among the proofs, with the proofs that have it and their reasons."""
     found = {name: _of(name, recorder) for name in feature.proof}
     word = worst(found.values()).word
     reasons: dict[str, list[str]] = {}
@@ -53,5 +53,5 @@ def _of(name: str, recorder: Recorder) -> Outcome:
 
 
 def tests_named() -> list[str]:
-    """The proofs that are no case."""
+    """Return the proofs that are not cases."""
     return [name for feature in (*PROFILES, *FEATURES) for name in feature.proof if name not in BY_ID]

@@ -1,4 +1,4 @@
-"""Keys, certificates and passwords that the tool brings along."""
+"""Keys, certificates and passwords of the test tool."""
 
 import ssl
 from base64 import b64encode
@@ -26,7 +26,7 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
 
 @cache
 def private_key(family: Family, purpose: str) -> PrivateKey:
-    """One of each kind and purpose for the whole run."""
+    """Return the key of this kind and purpose; it is made once for the whole run."""
     assert purpose
     if family == "RSA":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -35,7 +35,7 @@ def private_key(family: Family, purpose: str) -> PrivateKey:
 
 @cache
 def root(name: str) -> x509.Certificate:
-    """A self-signed one."""
+    """Make a self-signed certificate."""
     key = private_key("ECDSA", name)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -57,7 +57,7 @@ def pem(certificate: x509.Certificate) -> str:
 
 
 def hash_data(certificate: x509.Certificate, algorithm: str) -> Json:
-    """CertificateHashData of a self-signed certificate, as a charge point reports it."""
+    """Return the CertificateHashData of a self-signed certificate, as a charge point reports it."""
     public = certificate.public_key()
     assert isinstance(public, ec.EllipticCurvePublicKey)
     bits = public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
@@ -70,7 +70,7 @@ def hash_data(certificate: x509.Certificate, algorithm: str) -> Json:
 
 
 def signature(text: bytes) -> str:
-    """The firmware's, as the white paper wants it: RSA-PSS over SHA-256, in base64."""
+    """Sign the firmware as the white paper requires, with RSA-PSS over SHA-256, and return base64."""
     key = private_key("RSA", "firmware")
     assert isinstance(key, rsa.RSAPrivateKey)
     pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
@@ -78,7 +78,7 @@ def signature(text: bytes) -> str:
 
 
 def signing_request(family: Family, purpose: str, serial: str) -> str:
-    """PKCS#10 in PEM; the common name is the charge point's serial number, and the tool sets no more."""
+    """Make a PKCS#10 request in PEM. Only the common name is set, to the charge point's serial number."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, serial)])
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     request = builder.sign(private_key(family, purpose), hashes.SHA256())
@@ -86,13 +86,13 @@ def signing_request(family: Family, purpose: str, serial: str) -> str:
 
 
 def basic(identity: str, key: str) -> dict[str, str]:
-    """The header; `key` is the AuthorizationKey in hexadecimal, whose bytes are the password."""
+    """Return the Authorization header; the bytes of the hexadecimal `key` are the password."""
     secret = identity.encode() + b":" + bytes.fromhex(key)
     return {"Authorization": f"Basic {b64encode(secret).decode()}"}
 
 
 def client_tls(ca_file: str, chain: str, key: PrivateKey, directory: Path) -> ssl.SSLContext:
-    """For a client that shows this certificate."""
+    """Make a TLS context for a client that presents this certificate."""
     text = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -1,4 +1,4 @@
-"""The test bench: one charge point's place in the central system, and the operator beside it."""
+"""The test bench of a case: one charge point in the central system, and its operator."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from tests.conformance.station import Call, Json, Violation
 from tests.support import official_schemas
 from tests.support.csms_up import Running, csms_up
 
-# The tool's test data, mirrored in the central system before the run. UNKNOWN is known to nobody.
+# The tool's test data, set up in the central system before the run. The tag UNKNOWN is left out on purpose.
 VALID = "OCTT-VALID"
 SECOND = "OCTT-SECOND"
 PARENT = "OCTT-PARENT"
@@ -39,7 +39,7 @@ TAGS: dict[str, Json] = {
 
 @contextmanager
 def prepared() -> Iterator[Running]:
-    """A `csms up` with the tool's test data, until the block ends."""
+    """Run a `csms up` with the tool's test data until the block ends."""
     directory = Path(tempfile.mkdtemp(prefix="csms-octt-"))
     try:
         with csms_up(directory / "data", "--drain-seconds", "0") as running:
@@ -52,7 +52,7 @@ def prepared() -> Iterator[Running]:
 
 
 class Done(NamedTuple):
-    """A command as the charge point heard it, and as the operator sees it afterwards."""
+    """A command as the charge point received it, and as the operator sees it afterwards."""
 
     heard: Call
     command: Json
@@ -79,7 +79,9 @@ class Laboratory:
         subprotocols: tuple[str, ...] = ("ocpp1.6",),
         headers: dict[str, str] | None = None,
     ) -> AsyncIterator[ChargePoint]:
-        """Raises websockets' InvalidStatus if it is refused, Violation. The serial number is the id."""
+        """Connect the charge point, whose serial number is its id.
+
+        Raises websockets' InvalidStatus if the connection is refused, and Violation."""
         async with connected(
             self.running.url(self.id, scheme=scheme),
             (tls or self.tls) if scheme == "wss" else None,
@@ -98,7 +100,7 @@ class Laboratory:
     # --- The operator ---
 
     async def command(self, cp: ChargePoint, action: str, payload: Json, answer: Json) -> Done:
-        """Have it sent as it is written here, let the charge point answer, and see the answer."""
+        """Send a command with exactly this payload, and return what both ends saw of it."""
         path = self._path(f"/commands/{action}")
         heard, posted = await self.operate(cp, "POST", path, action, payload, answer, body=payload)
         command: Json = posted.json()
@@ -117,7 +119,7 @@ class Laboratory:
         *,
         body: Json | None = None,
     ) -> tuple[Call, httpx.Response]:
-        """A request to the API has this call sent, and is answered 200 when the charge point has answered."""
+        """Make an API request that sends this call, and expect 200 after the charge point's answer."""
         cp.expect(action)
         before = len(cp.heard)
         posted: list[httpx.Response] = []
@@ -127,7 +129,7 @@ class Laboratory:
 
             async def post() -> None:
                 posted.append(await self.api.request(method, path, json=body))
-                if len(cp.heard) == before:  # It was refused, so no call will come.
+                if len(cp.heard) == before:  # The request was refused, so no call will come.
                     nursery.cancel_scope.cancel()
 
             nursery.start_soon(post)
@@ -148,14 +150,14 @@ class Laboratory:
         assert "\r" not in done.heard.payload["certificate"]
 
     async def report_security_event(self, cp: ChargePoint, kind: str) -> None:
-        """Have the charge point report it, and see it kept."""
+        """Let the charge point report a status, and check that the central system keeps it."""
         payload = {"type": kind, "timestamp": now(), "techInfo": "octt"}
         assert await cp.call("SecurityEventNotification", payload) == {}
         [kept] = (await self.read("/security-events"))["items"]
         assert (kept["type"], kept["timestamp"], kept["tech_info"]) == (kind, payload["timestamp"], "octt")
 
     async def check_job(self, kind: str, *statuses: str) -> None:
-        """The operator sees how it went: these statuses, after the answer that began it."""
+        """Check that the operator sees these statuses of the job, after the answer that began it."""
         [job] = (await self.read("/jobs"))["items"]
         assert (job["kind"], job["running"]) == (kind, False)
         assert [each["status"] for each in job["history"]][1:] == list(statuses)
@@ -166,11 +168,11 @@ class Laboratory:
         assert done.status_code in {200, 201}, done.text
 
     async def read(self, below: str = "") -> Json:
-        """What stands under the charge point's path."""
+        """Return what the API answers below the charge point's path."""
         return await self.get(self._path(below))
 
     async def status(self, connector: int) -> str:
-        """A connector's last status, as an operator sees it."""
+        """Return a connector's last status, as an operator sees it."""
         found = {each["connector_id"]: each["status"] for each in (await self.read())["connectors"]}
         return str(found.get(connector))
 

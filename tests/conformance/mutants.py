@@ -1,6 +1,6 @@
-"""`make conformance-mutants`: breaks a copy of the product and plays the cases that must notice.
+"""Break a copy of the product in many ways, and play the cases that must notice (`make conformance-mutants`).
 
-Exit code 1 if a mutant survives, if its text no longer stands exactly once, or if the unbroken copy fails.
+The exit code is 1 if a mutant survives, if its text is not found exactly once, or if the unbroken copy fails.
 """
 
 import itertools
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
 
 
 class Tree:
-    """A copy of the checkout, in which one thing at a time is broken."""
+    """A copy of the checkout, broken in one place at a time."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -64,7 +64,7 @@ class Tree:
         return Verdict(mutation, "caught", next(iter(outcomes.values())).why)
 
     def play(self, wanted: Iterable[str]) -> dict[str, Outcome]:
-        """What became of these cases, and tests that are no case, by the names of the tests."""
+        """Run cases and other tests, and return their outcomes by test name."""
         names = [name for each in wanted for name in playing.tests_of(each) or [each]]
         file = self.directory / "outcomes.json"
         file.unlink(missing_ok=True)
@@ -86,7 +86,7 @@ class Tree:
         return {name: found.get(name, Outcome("skipped", "was not played")) for name in names}
 
     def _write(self, name: str, text: str) -> None:
-        """With a time of its own, for Python takes a file of the same time and size for unchanged."""
+        """Write a file with a new modification time; Python takes the same time and size for no change."""
         file = self.directory / name
         file.write_text(text, "utf-8")
         at = file.stat().st_mtime + 2 * next(self._writes)

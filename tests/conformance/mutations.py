@@ -1,14 +1,14 @@
 """Ways to break the product, each with the cases that must notice.
 
-Each replaces a text that stands exactly once in its file. When the product changes and a text no longer does,
-the test of this table says so: put the break where the behaviour is now.
+Each replaces a text that is found exactly once in its file. When the product changes and a text is no longer
+found, the test of this table fails. Then put the break where the behaviour is now.
 """
 
 from typing import Final, NamedTuple
 
 
 class Mutation(NamedTuple):
-    """`caught_by`: ids of cases, or names of tests that are no case; every one of them must fail."""
+    """`caught_by` holds ids of cases, or names of other tests. Every one of them must fail."""
 
     breaks: str
     file: str
@@ -25,19 +25,19 @@ _RESULT = "return _encode(_CallResult(id_, payload))"
 
 
 def _call(breaks: str, old: str, new: str, *caught_by: str) -> Mutation:
-    """On the wire, in a call of ours."""
+    """Break what the product writes to the wire in its calls."""
     return Mutation(breaks, _FRAMES, _CALL, f"{_CALL}.replace({old.encode()!r}, {new.encode()!r})", caught_by)
 
 
 def _result(breaks: str, old: str, new: str, *caught_by: str) -> Mutation:
-    """On the wire, in an answer of ours."""
+    """Break what the product writes to the wire in its answers."""
     return Mutation(
         breaks, _FRAMES, _RESULT, f"{_RESULT}.replace({old.encode()!r}, {new.encode()!r})", caught_by
     )
 
 
 def _unasked(breaks: str, after: str, action: str, *caught_by: str) -> Mutation:
-    """A call of ours that nobody asked for, behind the answer to `after`."""
+    """Add a call that nobody asked for after the answer to `after`."""
     old = "link.node.telemetry.observe_call(call.action, monotonic() - began)"
     new = f'{old}\n            if call.action == "{after}":\n'
     new += f'                await link.connection.send(b\'[2,"unasked","{action}",{{}}]\')'

@@ -1,4 +1,4 @@
-"""The page in the certificate's own shape: what, profiles, features, performance, cases."""
+"""The result page, in the form of the certificate: product, profiles, features, performance and cases."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ _PLAYED = (
 
 
 class Page(NamedTuple):
-    """All that the page says."""
+    """Content of the page."""
 
     at: datetime
     profiles: Mapping[str, Outcome]
@@ -41,13 +41,13 @@ class Page(NamedTuple):
 
 
 def write(page: Page, file: Path) -> None:
-    """Make its directory, too. Raises OSError."""
+    """Write the page, and make its directory if necessary. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(_html(page), "utf-8")
 
 
 def answer(outcome: Outcome) -> str:
-    """As a certificate says it: what is skipped cannot be claimed."""
+    """Return yes or no as in a certificate. A skipped case cannot be claimed."""
     match outcome.word:
         case "passed":
             return "yes"

@@ -1,6 +1,6 @@
-"""Which test plays which case, and pytest over some of them.
+"""Finds the test of each case, and runs pytest over some of them.
 
-`python -m tests.conformance.playing FILE TEST...` writes what became of them as JSON.
+`python -m tests.conformance.playing FILE TEST...` writes their outcomes to a file, as JSON.
 """
 
 import ast
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def tests() -> dict[str, str]:
-    """All of this directory: pytest's node ids, relative to the checkout, by the functions' names."""
+    """Return pytest's node ids of this directory's tests, relative to the checkout, by function name."""
     return {
         node.name: f"tests/conformance/{file.name}::{node.name}"
         for file in sorted(HERE.glob("test_*.py"))

@@ -1,4 +1,4 @@
-"""What became of the tests of one run, and of the cases that they play."""
+"""Outcomes of one test run, and of the cases that its tests play."""
 
 from collections import defaultdict
 from collections.abc import Generator, Iterable
@@ -12,7 +12,7 @@ type Word = Literal["passed", "FAILED", "skipped"]
 
 
 class Outcome(NamedTuple):
-    """`why` is empty for what passed; `phase` is pytest's: setup, call, teardown."""
+    """`why` is empty for a passed test. `phase` is pytest's word: setup, call or teardown."""
 
     word: Word
     why: str = ""
@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 
 
 class Recorder:
-    """A pytest plugin; a test that ran with several parameters counts as its worst."""
+    """Pytest plugin that records outcomes. A test with several parameters counts as its worst outcome."""
 
     def __init__(self) -> None:
         self._outcomes: dict[str, list[Outcome]] = defaultdict(list)
@@ -57,12 +57,12 @@ class Recorder:
         return {case: self.of_case(case) for case in CASES}
 
     def failed(self) -> list[str]:
-        """Tests that are no case, too."""
+        """Return the outcomes of all tests, including those that are not cases."""
         return sorted(name for name in self._outcomes if self.of_test(name).word == "FAILED")
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """What nobody ran has failed."""
+    """Return the outcome of a case; a case that was not run has failed."""
     found = list(outcomes)
     for word in ("FAILED", "skipped", "passed"):
         for outcome in found:

@@ -1,8 +1,8 @@
-"""The charge point of the test tool: it says what the step list says, and judges every frame it hears.
+"""The charge point of the test tool: it sends the messages of the step list and judges each received frame.
 
-The websocket is the `websockets` package's own, so that no line of the transport under test plays here. A
-frame that is no OCPP, whose payload does not fit its official schema, or that no step expects, breaks the
-station: from then on everything that it is asked raises Violation.
+It uses the `websockets` package, and none of the transport under test. A frame that is not OCPP, that does
+not fit its official schema, or that no step expects breaks the station. From then on each of its methods
+raises Violation.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from tests.support import official_schemas
 ANSWER_S = 20.0
 QUIET_S = 0.05
 
-# OCPP-J 1.6 table 7, in its own spelling.
+# The error codes of OCPP-J 1.6 table 7, spelt as there.
 CODES = frozenset(
     {
         "NotImplemented",
@@ -39,11 +39,11 @@ type Json = dict[str, Any]
 
 
 class Violation(AssertionError):  # noqa: N818  the word of the step lists' reader, not an error of ours
-    """The central system did what the case does not allow."""
+    """The central system did something that the case does not allow."""
 
 
 class Call(NamedTuple):
-    """A call of the central system that a step expects."""
+    """A call that a step expects from the central system."""
 
     id: str
     action: str
@@ -65,7 +65,7 @@ class Station:
     # --- The charge point speaks ---
 
     async def exchange(self, action: str, payload: Json) -> list[Any]:
-        """The whole frame that answers: a valid CALLRESULT, or a CALLERROR."""
+        """Send a call and return the whole answer, a valid CALLRESULT or a CALLERROR."""
         assert official_schemas.faults(action, official_schemas.read(json.dumps(payload))) == [], (
             "the case itself is wrong"
         )
@@ -75,7 +75,7 @@ class Station:
         return await self._take(self._answered, f"no answer to {action}")
 
     async def call(self, action: str, payload: Json) -> Json:
-        """The payload of the CALLRESULT. Raises Violation if it is a CALLERROR."""
+        """Send a call and return the payload of its CALLRESULT. Raises Violation for a CALLERROR."""
         frame = await self.exchange(action, payload)
         if frame[0] != 3:
             raise Violation(f"{action} was answered {frame}")
@@ -85,7 +85,7 @@ class Station:
     # --- The central system speaks ---
 
     def expect(self, action: str) -> None:
-        """Let the next call be this one. Without it any call is a violation."""
+        """Expect this call next. A call that no step expects is a violation."""
         self._expected = action
 
     async def expected(self) -> Call:
@@ -99,16 +99,16 @@ class Station:
         await self._send([3, call.id, payload])
 
     async def quiet(self) -> None:
-        """The steps are over: nothing more may come, neither at once nor late. Raises Violation."""
+        """End the steps. No message may come after them, neither at once nor late. Raises Violation."""
         for _ in () if self._gone else range(2):
-            await self.exchange("Heartbeat", {})  # Before it is accepted, a CALLERROR.
+            await self.exchange("Heartbeat", {})  # A charge point that is not accepted yet gets a CALLERROR.
             with trio.move_on_after(QUIET_S):
                 await self._take(self._called, "")
 
     # --- The connection ---
 
     async def drop(self) -> None:
-        """As when the power fails: no CLOSE is sent. Raises Violation for what came before."""
+        """Cut the connection without a CLOSE, like a power failure. Raises Violation for earlier frames."""
         if self._why:
             raise Violation(self._why)
         self._gone = True
@@ -139,10 +139,10 @@ class Station:
             case [4, str(id_), str(code), str(description), dict(details)]:
                 self._asked(id_)
                 if code not in CODES or len(description) > 255:
-                    raise Violation(f"no CALLERROR of OCPP-J 1.6: {frame}")
+                    raise Violation(f"not a CALLERROR of OCPP-J 1.6: {frame}")
                 self._answers.send_nowait([4, id_, code, description, details])
             case _:
-                raise Violation(f"no frame of OCPP-J: {frame}")
+                raise Violation(f"not a frame of OCPP-J: {frame}")
 
     def _judge_call(self, call: Call) -> None:
         if not 0 < len(call.id) <= 36:

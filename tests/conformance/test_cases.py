@@ -9,7 +9,7 @@ from tests.conformance import cases, features, playing
 from tests.conformance.mutants import ROOT
 from tests.conformance.mutations import MUTATIONS, Mutation
 
-# Sections 1.1 to 1.5 of the reference, in short: a number alone, or with its variants.
+# Sections 1.1 to 1.5 of the reference in short form: a number alone, or a number with its variants.
 REFERENCE = """
 001 003 004_1 004_2 005_1 007 010 011_1 011_2 012 013 014 017_1 017_2 018_1 019_1 019_2 021 023_1 023_2 023_3
 024 026 028 030 031 032_1 037_1 037_3 039 040_1 040_2 061 064 044_1 044_2 044_3 045_1 045_2 054 055
@@ -36,7 +36,7 @@ def test_no_test_has_the_id_of_an_unknown_case() -> None:
     assert [name for name in like_a_case if cases.case_of(name) is None] == []
 
 
-def test_those_that_wait_say_for_what() -> None:
+def test_skipped_cases_name_the_missing_feature() -> None:
     waiting = {case.id for case in cases.CASES if case.awaits is not None}
     assert waiting <= {f"TC_{number}" for number in ("073", "074", "077", "083", "085", "086", "087")}
 
@@ -47,7 +47,7 @@ def test_features_are_proved_by_tests_that_exist() -> None:
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.breaks.replace(" ", "-"))
 def test_mutations_apply_and_name_tests_that_run(mutation: Mutation) -> None:
-    """If it does not, put the break where the behaviour is now."""
+    """If this fails for a mutation, put its break where the behaviour is now."""
     assert (ROOT / mutation.file).read_text("utf-8").count(mutation.old) == 1
     for name in mutation.caught_by:
         case = cases.BY_ID.get(name)

@@ -295,7 +295,7 @@ async def test_tc_037_1_offline_start_valid_id(lab: Laboratory) -> None:
         await cp.status(1, "Charging")
         kept = await lab.transaction(started["transactionId"])
         assert _same_moment(kept["started_at"], began)
-        # Unsure whether it was heard, a charge point says it again (OCPP-J 3.1, errata 2025-04).
+        # A charge point that does not know whether its call arrived repeats it (OCPP-J 3.1, errata 2025-04).
         assert await cp.start(VALID, timestamp=began) == started
         assert len(await lab.transactions()) == 1
 
@@ -330,7 +330,7 @@ def _same_moment(one: str, other: str) -> bool:
 
 
 async def test_a_stop_of_an_unknown_transaction_is_answered(lab: Laboratory) -> None:
-    """None of the 77, but the rule behind them: a stop cannot be refused (section 4.10, errata on -1)."""
+    """This is not one of the 77 cases, but a rule: a stop cannot be refused (4.10, errata on -1)."""
     async with lab.booted() as cp:
         for unknown in (-1, 0, 4711):
             assert await cp.stop(unknown, "PowerLoss", meter=unknown + 100) == {}

@@ -17,7 +17,7 @@ FULL = {"listVersion": 1, "updateType": "Full", "localAuthorizationList": [entry
 
 
 async def accepted(lab: Laboratory) -> tuple[int | None, list[str]]:
-    """The version and the tags that the charge point has, as an operator sees it."""
+    """Return the version and the tags of the charge point's list, as an operator sees them."""
     found = await lab.read("/local-list/accepted")
     return found["list_version"], [each["id_tag"] for each in found["items"]]
 
@@ -74,13 +74,13 @@ async def test_tc_043_5_differential(lab: Laboratory) -> None:
         assert await accepted(lab) == (2, [SECOND, VALID])
 
 
-async def test_a_differential_has_the_one_tag_that_is_new(lab: Laboratory) -> None:
-    """Of TC_043_5, where the central system works out what differs."""
+async def test_a_differential_list_has_only_the_new_tag(lab: Laboratory) -> None:
+    """Part of TC_043_5: the central system computes the difference."""
     path = f"/charge-points/{lab.id}/local-list"
     status = {"status": "Accepted"}
 
     async def sent(cp: ChargePoint, type_: str, version: int, tag: str) -> None:
-        """This version, with this tag alone."""
+        """Make a list of this version with this one tag."""
         entries = [{"idTag": tag, "idTagInfo": status}]
         due = {"listVersion": version, "updateType": type_, "localAuthorizationList": entries}
         body = {"type": type_.lower()}

@@ -1,6 +1,6 @@
-"""Question AQ-10: the first answer to a BootNotification is Pending or Rejected, until an operator lets go.
+"""Question AQ-10: a boot is answered Pending or Rejected until an operator accepts the charge point.
 
-No case of the 1.6 document asks for it; these follow TC_B_02, 03, 30 and 31 of OCPP 2.0.1 (Part 5).
+The OCPP 1.6 document has no case for it; these follow TC_B_02, 03, 30 and 31 of OCPP 2.0.1 (Part 5).
 """
 
 from tests.conformance.charge_point import ChargePoint
@@ -28,7 +28,7 @@ async def test_pending_first(lab: Laboratory) -> None:
         assert (await cp.boot("Pending"))["interval"] == 17
         await refused(cp, "Heartbeat", HEARTBEAT)
         await refused(cp, "Authorize", {"idTag": VALID})
-        # It may be read, set and triggered meanwhile, but not be made to charge.
+        # A pending charge point may be read, set and triggered, but not made to charge.
         known = {"configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "60"}]}
         await lab.command(cp, "GetConfiguration", {}, known)
         setting = {"key": "HeartbeatInterval", "value": "30"}

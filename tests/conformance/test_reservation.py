@@ -1,4 +1,4 @@
-"""Optional feature: reservation. What is asked is sent, whatever is known of the connector."""
+"""Optional feature: reservation. Each request is sent, whatever is known of the connector."""
 
 from tests.conformance.charge_point import ChargePoint, now
 from tests.conformance.laboratory import PARENT, SECOND, VALID, Laboratory
@@ -26,7 +26,7 @@ async def reserve(
 
 
 async def state(lab: Laboratory) -> str | None:
-    """As an operator sees it; None: there is none."""
+    """Return the reservation as an operator sees it, or None if there is none."""
     items = (await lab.read("/reservations"))["items"]
     assert [each["reservation_id"] for each in items] in ([], [ID])
     return items[0]["state"] if items else None

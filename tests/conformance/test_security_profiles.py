@@ -1,7 +1,7 @@
 """Security profiles: 1 Basic authentication without TLS, 2 with it, 3 client certificates.
 
-The cases wait for machinery (see `cases.py`). What of them needs none of it is tested below them. How an
-operator sets a profile and a password is in `secured` alone.
+The cases need features that do not exist yet (see `cases.py`). The parts that can be tested today follow each
+case. Only `secured` knows how an operator sets a profile and a password.
 """
 
 import secrets
@@ -40,7 +40,7 @@ type Profile = Literal[1, 2, 3]
 
 
 async def secured(lab: Laboratory, profile: Profile, key: str) -> None:
-    """The operator's part: which profile the charge point has, and its AuthorizationKey in hexadecimal."""
+    """Set the charge point's security profile and its AuthorizationKey (hexadecimal), as an operator does."""
     await lab.settings(security_profile=profile)
     done = await lab.api.put(f"/charge-points/{lab.id}/authorization-key", json={"value": key})
     assert done.status_code in {200, 204}, done.text
@@ -51,13 +51,13 @@ def new_key() -> str:
 
 
 def basic(lab: Laboratory, profile: Profile, key: str) -> dict[str, Any]:
-    """What a connection of profile 1 or 2 is made with."""
+    """Return the options with which a connection of profile 1 or 2 is made."""
     scheme = "ws" if profile == 1 else "wss"
     return {"scheme": scheme, "headers": keys.basic(lab.id, key)}
 
 
 async def refused(lab: Laboratory, **options: Any) -> int:
-    """The HTTP status; 0 if not even TLS came about."""
+    """Return the HTTP status, or 0 if the TLS handshake failed."""
     try:
         async with lab.connected(**options):
             pass
@@ -95,7 +95,7 @@ async def test_tc_085_basic_authentication(lab: Laboratory, profile: Profile) ->
 
 
 async def test_a_new_password_is_sent_as_given_and_shown_to_nobody(lab: Laboratory) -> None:
-    """Of TC_073."""
+    """Part of TC_073."""
     key = new_key()
     async with lab.booted() as cp:
         asked = {"key": "AuthorizationKey", "value": key}
@@ -111,7 +111,7 @@ async def test_a_new_password_is_sent_as_given_and_shown_to_nobody(lab: Laborato
 async def renewed(
     lab: Laboratory, cp: ChargePoint, family: Family, purpose: str, status: str = "Accepted"
 ) -> str:
-    """The chain that the central system sends for a new key; the charge point answers `status`."""
+    """Return the chain that the central system sends for a new key. The charge point answers `status`."""
     asked = await lab.command(cp, "ExtendedTriggerMessage", RENEW, ACCEPTED)
     assert asked.heard.payload == RENEW
     cp.expect("CertificateSigned")
@@ -150,7 +150,7 @@ def check_strength(certificate: x509.Certificate) -> None:
 async def with_certificate(
     lab: Laboratory, family: Family, directory: Path
 ) -> AsyncIterator[tuple[ChargePoint, dict[str, Any]]]:
-    """Booted over profile 3 with a certificate that it was given over profile 2, and how it connects."""
+    """Boot over profile 3 with a certificate received over profile 2; return how it connects."""
     key = new_key()
     await secured(lab, 2, key)
     async with lab.connected(**basic(lab, 2, key)) as cp:
@@ -190,7 +190,7 @@ async def test_tc_087_client_certificate(lab: Laboratory, family: Family, tmp_pa
 
 
 async def test_a_new_certificate_is_asked_for_without_a_connector(lab: Laboratory) -> None:
-    """Of TC_074."""
+    """Part of TC_074."""
     async with lab.booted() as cp:
         answer = {"status": "NotImplemented"}
         done = await lab.command(cp, "ExtendedTriggerMessage", RENEW, answer)
@@ -198,7 +198,7 @@ async def test_a_new_certificate_is_asked_for_without_a_connector(lab: Laborator
 
 
 async def test_a_rejected_certificate_is_an_event(lab: Laboratory) -> None:
-    """Of TC_077."""
+    """Part of TC_077."""
     async with lab.booted() as cp:
         await lab.report_security_event(cp, "InvalidChargePointCertificate")
 
@@ -207,7 +207,7 @@ async def test_a_rejected_certificate_is_an_event(lab: Laboratory) -> None:
 
 
 async def raise_profile(lab: Laboratory, cp: ChargePoint, profile: Profile) -> None:
-    """Accepted, and over the same connection, which must still be there, the reset."""
+    """Accept the new profile and receive the reset over the same connection."""
     asked = {"key": "SecurityProfile", "value": str(profile)}
     await lab.command(cp, "ChangeConfiguration", asked, ACCEPTED)
     await cp.quiet()
@@ -238,7 +238,7 @@ async def test_tc_083_upgrade_of_the_profile(lab: Laboratory, profile: Profile, 
 
 
 async def test_the_connection_survives_a_new_profile(lab: Laboratory) -> None:
-    """Of TC_083."""
+    """Part of TC_083."""
     async with lab.booted() as cp:
         await raise_profile(lab, cp, 2)
     async with lab.connected() as cp:
@@ -249,7 +249,7 @@ async def test_the_connection_survives_a_new_profile(lab: Laboratory) -> None:
 
 
 def check_tls(lab: Laboratory) -> None:
-    """Of TC_086. Blocks."""
+    """Part of TC_086. This function blocks."""
     for suite, family in SUITES.items():
         certificate = _certificate(lab, suite)
         check_strength(certificate)
@@ -270,7 +270,7 @@ def check_tls(lab: Laboratory) -> None:
 
 
 def _certificate(lab: Laboratory, suite: str) -> x509.Certificate:
-    """What the server shows one who knows this suite alone."""
+    """Return the certificate that the server presents to a client with only this cipher suite."""
     context = ssl.create_default_context(cafile=lab.running.ca_file)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(suite)
@@ -295,5 +295,5 @@ async def test_tc_086_server_certificate(lab: Laboratory) -> None:
 
 
 async def test_tls_has_both_kinds_of_certificates_and_all_four_suites(lab: Laboratory) -> None:
-    """Of TC_086."""
+    """Part of TC_086."""
     await trio.to_thread.run_sync(check_tls, lab)

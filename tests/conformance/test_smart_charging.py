@@ -14,7 +14,7 @@ STACK = 0
 
 
 def profile(purpose: str, id_: int = 1, *, kind: str = "Absolute", stack: int = STACK, **more: Any) -> Json:
-    """As the tool is configured: 6 A, three phases, from the beginning."""
+    """The tool's configuration: 6 A on three phases, from the beginning."""
     schedule: Json = {
         "chargingRateUnit": "A",
         "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0, "numberPhases": 3}],
@@ -41,7 +41,7 @@ async def set_profile(lab: Laboratory, cp: ChargePoint, connector: int, wanted: 
 
 
 async def installed(lab: Laboratory) -> dict[int, Json]:
-    """By id, what an operator sees of the charge point's profiles."""
+    """Return the charge point's profiles by id, as an operator sees them."""
     items = (await lab.read("/charging-profiles"))["items"]
     return {each["charging_profile_id"]: each for each in items}
 
@@ -113,7 +113,7 @@ async def test_tc_066_get_composite_schedule(lab: Laboratory) -> None:
 
 
 async def _clear(lab: Laboratory, cp: ChargePoint, ids: tuple[int, int, int], stack: int) -> None:
-    """The first by its id, the second by its properties, and all that is left."""
+    """Clear the first profile by its id, the second by its properties, and then all that are left."""
     by_properties = {"connectorId": 1, "chargingProfilePurpose": "TxDefaultProfile", "stackLevel": stack}
     wanted: tuple[Json, ...] = {"id": ids[0]}, by_properties, {}
     left = set(ids)

@@ -1,7 +1,7 @@
-"""How fast one charge point is answered, as a laboratory measures it: from the CALL to its CALLRESULT.
+"""Measures response times for one charge point as a laboratory does, from the CALL to its CALLRESULT.
 
-The charge point is the load test's, over wss, for it adds the least of its own; nothing else runs. It asks
-one thing after the other. Nothing is warmed up and nothing left out.
+It uses the load test's charge point over wss, which adds the least time of its own. Calls follow each other,
+and nothing else runs. Nothing is warmed up, and no call is left out.
 """
 
 import ssl
@@ -22,11 +22,11 @@ from tests.support.csms_up import Running
 
 ROUNDS = 50
 AUTHORIZES = 200
-LIMIT_S = 0.0029  # What the certificate that we measure ourselves against has.
+LIMIT_S = 0.0029  # The figures of the certificate that we compare ourselves with.
 
 
 class Timing(NamedTuple):
-    """Seconds."""
+    """Response times in seconds."""
 
     name: str
     calls: int
@@ -50,7 +50,7 @@ class _Seconds(Latencies):
 
 
 async def measure(running: Running) -> tuple[Timing, Timing]:
-    """Fifty charging sessions of ten calls each, then 200 Authorize alone. Raises CallFailed."""
+    """Run fifty transactions of ten calls each, then 200 Authorize. Raises CallFailed."""
     tls = ssl.create_default_context(cafile=running.ca_file)
     seconds = _Seconds()
     async with (
@@ -102,4 +102,4 @@ def _timing(name: str, seconds: _Seconds) -> Timing:
 
 
 def _refuse(call: IncomingCall) -> Message:
-    raise CallFailed(f"{call.action} came, and nobody had asked for it")
+    raise CallFailed(f"{call.action} came, although no operator had asked for it")

@@ -1,4 +1,4 @@
-"""The load test's charge point under an operator's hands: all 26 calls over wss, and what follows."""
+"""The load test's charge point receives all 26 calls over wss, and acts on them."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ ID = "handled-00000"
 
 
 def commands(root: str, transaction_id: int) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """In an order that makes sense, with a part of each answer."""
+    """The calls in a sensible order, each with a part of its answer."""
     profile = {
         "chargingProfileId": 1,
         "stackLevel": 0,
@@ -70,7 +70,7 @@ def commands(root: str, transaction_id: int) -> list[tuple[str, dict[str, Any], 
 
 
 @pytest.mark.slow
-def test_it_does_as_it_is_told(running: Running, tmp_path: Path) -> None:
+def test_a_simulated_charge_point_obeys_each_of_the_26_calls(running: Running, tmp_path: Path) -> None:
     output = tmp_path / "result.json"
     argv = [sys.executable, "-m", "loadtest", "run", "--url", running.url("{id}"), "--charge-points", "1"]
     argv += ["--ca-file", running.ca_file, "--prefix", ID[:-5], "--duration", "9", "--output", str(output)]

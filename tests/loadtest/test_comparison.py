@@ -1,4 +1,4 @@
-"""The ratio of two sides, from histograms put together."""
+"""Tests of the ratio of two sides, whose histograms are merged."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def latencies(*milliseconds: float) -> Latencies:
     return made
 
 
-def test_rounds_are_put_together() -> None:
+def test_the_rounds_of_a_side_are_merged() -> None:
     total = latencies(1, 2)
     total.add(latencies(3))
     other = latencies(4)
@@ -26,11 +26,11 @@ def test_rounds_are_put_together() -> None:
     assert rows["all"].maximum == pytest.approx(5, rel=0.01)
 
 
-def test_the_ratio_is_of_means_and_of_percentiles() -> None:
+def test_a_ratio_compares_means_and_percentiles() -> None:
     without, with_silent = Side("without"), Side("with")
     without.calls.add(latencies(*[1.0] * 99, 10))
     with_silent.calls.add(latencies(*[2.0] * 99, 10))
     [calls, commands] = ratios(without, with_silent)
     assert calls.mean == pytest.approx(208 / 109, rel=0.01)
     assert calls.p99 == pytest.approx(2.0, rel=0.01)
-    assert (commands.mean, commands.p99) == (0.0, 0.0)  # There were none.
+    assert (commands.mean, commands.p99) == (0.0, 0.0)  # There were no commands.

@@ -1,4 +1,4 @@
-"""What the load test's charge point answers: valid by the official schemas, and true to what it was told."""
+"""The answers of the load test's charge point are valid by the official schemas, and consistent."""
 
 import random
 from typing import Any
@@ -24,7 +24,7 @@ FAR, PAST = "2126-01-31T12:00:00Z", "2020-01-31T12:00:00Z"
 
 
 class Idle:
-    """A day on which nothing goes on, until `start`."""
+    """A charge point that does nothing until `start`."""
 
     def __init__(self) -> None:
         self.id = "CP"
@@ -60,7 +60,7 @@ def ours(day: Idle) -> Responses:
 
 
 def ask(ours: Responses, action: str, /, **payload: Any) -> dict[str, Any]:
-    """The CALLRESULT's payload; what it sends thereafter is valid as well."""
+    """Return the payload of the CALLRESULT, after checking the messages that follow it."""
     request = repairs.read_strictly(ACTIONS[action].request, msgspec.json.encode(payload))
     result = told(ours.answer(request), "Response")
     for message in ours.later:
@@ -69,7 +69,7 @@ def ask(ours: Responses, action: str, /, **payload: Any) -> dict[str, Any]:
 
 
 def told(message: Message, suffix: str = "") -> dict[str, Any]:
-    """Its payload, which the official schema must accept."""
+    """Return the payload, which the official schema must accept."""
     kinds = {action.result: name for name, action in ACTIONS.items()} if suffix else {}
     name = kinds.get(type(message)) or OF_REQUEST[type(message)].name
     payload: dict[str, Any] = official_schemas.read(actions.encode(message))
@@ -82,20 +82,20 @@ def idle(ours: Responses) -> str:
 
 
 def followed(ours: Responses) -> list[tuple[str, Any]]:
-    """What it sends by itself, with the field that matters; taken from it."""
+    """Take the queued messages, each as its action and its relevant field."""
     later, ours.later = ours.later, []
     return [
         (OF_REQUEST[type(one)].name, told(one).get("status", told(one).get("connectorId"))) for one in later
     ]
 
 
-def test_it_has_an_answer_to_each_of_the_26() -> None:
+def test_each_of_the_26_calls_has_an_answer() -> None:
     assert {OF_REQUEST[request].name for request in responses._TABLE} == ASKED.keys()
     assert len(ASKED) == 26
 
 
 @pytest.mark.parametrize("action", ASKED)
-def test_whatever_is_asked_the_answer_is_valid(action: str, ours: Responses) -> None:
+def test_every_answer_is_valid_by_its_schema(action: str, ours: Responses) -> None:
     rng, node = random.Random(action), schema(action)
     for round_ in range(60):
         payload = to_json(generate(node, rng, full=round_ % 3 == 0))
@@ -104,7 +104,7 @@ def test_whatever_is_asked_the_answer_is_valid(action: str, ours: Responses) -> 
     followed(ours)
 
 
-def test_configuration_is_told_as_it_was_set(ours: Responses) -> None:
+def test_a_changed_configuration_key_is_reported_with_its_new_value(ours: Responses) -> None:
     everything = ask(ours, "GetConfiguration")
     names = [one["key"] for one in everything["configurationKey"]]
     assert "unknownKey" not in everything
@@ -126,7 +126,7 @@ def test_configuration_is_told_as_it_was_set(ours: Responses) -> None:
     }
 
 
-def test_charging_on_an_operators_word(ours: Responses, day: Idle) -> None:
+def test_an_operator_starts_and_stops_charging(ours: Responses, day: Idle) -> None:
     start = {"idTag": "TAG", "connectorId": 1}
     assert ask(ours, "RemoteStartTransaction", **start | {"connectorId": 2}) == {"status": "Rejected"}
     assert ask(ours, "RemoteStartTransaction", **start) == {"status": "Accepted"}
@@ -139,10 +139,12 @@ def test_charging_on_an_operators_word(ours: Responses, day: Idle) -> None:
     assert day.stopped == ["Remote", "UnlockCommand", "HardReset"]
 
 
-def test_what_is_out_of_order_does_not_charge(ours: Responses, day: Idle) -> None:
+def test_an_inoperative_connector_does_not_charge(ours: Responses, day: Idle) -> None:
     change = {"connectorId": 1, "type": "Inoperative"}
     assert ask(ours, "ChangeAvailability", **change) == {"status": "Accepted"}
-    assert followed(ours) == [("StatusNotification", "Available")]  # As the day says, which knows nothing.
+    assert followed(ours) == [
+        ("StatusNotification", "Available")
+    ]  # The charge point of this test never charges.
     assert idle(ours) == "Unavailable"
     assert ask(ours, "RemoteStartTransaction", idTag="TAG") == {"status": "Rejected"}
     reserve = {"connectorId": 1, "expiryDate": FAR, "idTag": "TAG", "reservationId": 1}
@@ -154,7 +156,7 @@ def test_what_is_out_of_order_does_not_charge(ours: Responses, day: Idle) -> Non
     assert ask(ours, "ChangeAvailability", **change | {"connectorId": 5}) == {"status": "Rejected"}
 
 
-def test_what_is_reserved_is_not_for_others(ours: Responses, day: Idle) -> None:
+def test_a_reserved_connector_refuses_other_tags(ours: Responses, day: Idle) -> None:
     reserve = {"connectorId": 1, "expiryDate": FAR, "idTag": "Tag", "reservationId": 1}
     assert ask(ours, "ReserveNow", **reserve) == {"status": "Accepted"}
     assert [action for action, _ in followed(ours)] == ["StatusNotification"]
@@ -174,7 +176,7 @@ def test_what_is_reserved_is_not_for_others(ours: Responses, day: Idle) -> None:
     assert ask(ours, "ReserveNow", **reserve) == {"status": "Occupied"}
 
 
-def test_a_local_list_goes_by_its_version(ours: Responses) -> None:
+def test_a_local_list_is_updated_by_version(ours: Responses) -> None:
     def send(version: int, kind: str, *tags: str, taken_off: tuple[str, ...] = ()) -> str:
         entries: list[dict[str, Any]] = [{"idTag": tag, "idTagInfo": {"status": "Accepted"}} for tag in tags]
         entries += [{"idTag": tag} for tag in taken_off]
@@ -197,7 +199,7 @@ def test_a_local_list_goes_by_its_version(ours: Responses) -> None:
     assert version() == 0
 
 
-def test_a_triggered_message_comes(ours: Responses) -> None:
+def test_a_triggered_message_is_sent(ours: Responses) -> None:
     for action, wanted, follows in (
         ("TriggerMessage", "BootNotification", [("BootNotification", None)]),
         ("TriggerMessage", "Heartbeat", [("Heartbeat", None)]),
@@ -221,7 +223,7 @@ def test_a_triggered_message_comes(ours: Responses) -> None:
     assert ask(ours, "TriggerMessage", **only | {"connectorId": 2}) == {"status": "Rejected"}
 
 
-def test_it_promises_no_more_than_it_can_tell(ours: Responses) -> None:
+def test_a_full_queue_refuses_further_jobs(ours: Responses) -> None:
     statuses = [ask(ours, "TriggerMessage", requestedMessage="Heartbeat")["status"] for _ in range(40)]
     assert statuses == ["Accepted"] * LATER_MAX + ["Rejected"] * (40 - LATER_MAX)
     log = {"log": {"remoteLocation": "x"}, "logType": "SecurityLog", "requestId": 1}
@@ -230,7 +232,7 @@ def test_it_promises_no_more_than_it_can_tell(ours: Responses) -> None:
     assert len(ours.later) == LATER_MAX
 
 
-def test_jobs_are_told_of_to_their_end(ours: Responses, root: str) -> None:
+def test_jobs_report_each_status_to_their_end(ours: Responses, root: str) -> None:
     assert ask(ours, "UpdateFirmware", location="ftp://x", retrieveDate=TIME) == {}
     assert [status for _, status in followed(ours)] == [
         *("Downloading", "Downloaded", "Installing", "Installed")
@@ -267,7 +269,7 @@ PROFILE: dict[str, Any] = {
 }
 
 
-def test_charging_profiles_have_room_and_replace_each_other(ours: Responses, day: Idle) -> None:
+def test_charging_profiles_are_bounded_and_replace_each_other(ours: Responses, day: Idle) -> None:
     def put(connector: int, **changes: Any) -> str:
         sent = {"connectorId": connector, "csChargingProfiles": PROFILE | changes}
         return str(ask(ours, "SetChargingProfile", **sent)["status"])
@@ -279,7 +281,7 @@ def test_charging_profiles_have_room_and_replace_each_other(ours: Responses, day
     assert put(1, chargingProfilePurpose="ChargePointMaxProfile") == "Rejected"
     assert put(0, chargingProfileId=9, chargingProfilePurpose="ChargePointMaxProfile") == "Accepted"
     assert put(1) == "Accepted"
-    assert put(1, chargingProfileId=2) == "Accepted"  # In the place of 1, at the same level.
+    assert put(1, chargingProfileId=2) == "Accepted"  # It replaces profile 1, which has the same level.
     assert clear(id=1) == "Unknown"
     assert clear(connectorId=1, chargingProfilePurpose="TxDefaultProfile", stackLevel=0) == "Accepted"
     assert clear(id=9) == "Accepted"
@@ -296,7 +298,7 @@ def test_charging_profiles_have_room_and_replace_each_other(ours: Responses, day
     assert clear() == "Unknown"
 
 
-def test_a_schedule_of_what_the_hardware_can(ours: Responses) -> None:
+def test_a_composite_schedule_is_the_limit_of_the_hardware(ours: Responses) -> None:
     found = ask(ours, "GetCompositeSchedule", connectorId=1, duration=60, chargingRateUnit="W")
     assert found["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 22080}]
     assert ask(ours, "GetCompositeSchedule", connectorId=4, duration=60) == {"status": "Rejected"}
@@ -327,7 +329,7 @@ def test_certificates_are_named_by_their_hashes(ours: Responses, root: str) -> N
     assert ask(ours, "InstallCertificate", **use, certificate=root) == {"status": "Rejected"}
 
 
-def test_data_transfer_is_for_those_it_knows(ours: Responses) -> None:
+def test_data_transfer_of_an_unknown_vendor_is_refused(ours: Responses) -> None:
     for sent, answer in (
         ({"vendorId": "org.example"}, {"status": "UnknownVendorId"}),
         ({"vendorId": "csms"}, {"status": "UnknownMessageId"}),

@@ -1,6 +1,6 @@
-"""The load test as a process, against our own gateway and against one that is not ours.
+"""The load test as a process, against our own gateway and against another server.
 
-Of loadtest/__main__.py and all that it starts.
+These tests cover loadtest/__main__.py and all that it starts.
 """
 
 import json
@@ -20,7 +20,7 @@ def loadtest(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_a_small_city_charges_without_an_error(running: Running, tmp_path: Path, pace: Pace) -> None:
+def test_a_small_fleet_charges_without_an_error(running: Running, tmp_path: Path, pace: Pace) -> None:
     output = tmp_path / "result.json"
     done = loadtest(
         *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--charge-points", "5"),
@@ -48,7 +48,7 @@ def test_a_refused_fleet_is_a_failure_that_names_its_cause(running: Running) -> 
     assert "refused with 401" in done.stdout
 
 
-def test_nobody_charges_with_a_tag_that_is_not_accepted(running: Running) -> None:
+def test_a_refused_id_tag_fails_the_run(running: Running) -> None:
     done = loadtest(
         *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--id-tag", "DEMO-BLOCKED"),
         *("--charge-points", "1", "--duration", "2", "--prefix", "blocked-"),
@@ -95,12 +95,12 @@ COMMANDS = (
 
 
 def are_as_many(one: int, other: int) -> bool:
-    """The first charge point may leave between a command to a healthy one and one to a silent one."""
+    """Allow a difference of one command, because the first charge point may leave between two commands."""
     return abs(one - other) <= 1
 
 
 def operators(running: Running, directory: Path) -> tuple[str, ...]:
-    """Where commands go, the key in a file as it should be."""
+    """Return the options for commands, with the API key in a file."""
     (key := directory / "api-key").write_text(f"{running.api_key}\n")
     return ("--admin-url", running.admin, "--api-key-file", str(key))
 
@@ -125,15 +125,15 @@ def test_operators_command_healthy_and_silent_charge_points(
     rows = {row["action"]: row for row in result["commands"]["healthy"]}
     assert rows.keys() == {"GetConfiguration", "GetLocalListVersion", "TriggerMessage", "all"}
     actions = {row["action"]: row for row in result["actions"]}
-    # Triggered messages are sent by who was asked, and only by them.
+    # Triggered messages come only from charge points that were asked.
     assert actions["Heartbeat"]["calls"] >= rows["TriggerMessage"]["calls"]
     assert "Commands to silent charge points" in done.stdout
     for secret in (running.api_key, running.token):
         assert secret not in output.read_text() + done.stdout + done.stderr
 
 
-def test_operators_have_nothing_to_do_with_a_fleet_that_is_refused(running: Running, tmp_path: Path) -> None:
-    """The run is over when nobody is left, and not when it would have been."""
+def test_no_commands_are_sent_to_a_refused_fleet(running: Running, tmp_path: Path) -> None:
+    """The run ends when no charge point is left, and not at its planned end."""
     done = loadtest(
         *("--url", running.url("{id}", token="wrong"), "--ca-file", running.ca_file),
         *("--charge-points", "3", "--silent", "1", "--duration", "300", "--commands-per-second", "5"),
@@ -160,7 +160,7 @@ def test_two_runs_are_compared(running: Running, tmp_path: Path) -> None:
     assert "ratio" in done.stdout
 
 
-def test_what_cannot_be_commanded_is_said_in_one_line(running: Running, tmp_path: Path) -> None:
+def test_wrong_options_for_commands_are_one_line(running: Running, tmp_path: Path) -> None:
     url, rate = ("--url", running.url("{id}")), ("--commands-per-second", "1")
     where = operators(running, tmp_path)
     for arguments, says in (
@@ -180,7 +180,7 @@ def test_what_cannot_be_commanded_is_said_in_one_line(running: Running, tmp_path
     assert "--silent" in alone.stderr
 
 
-def test_what_cannot_be_run_is_said_in_one_line(running: Running) -> None:
+def test_wrong_options_of_a_run_are_one_line(running: Running) -> None:
     for arguments, says in (
         (("--url", "wss://localhost:1/x"), "{id}"),
         (("--url", "http://localhost/{id}"), "ws://"),

@@ -103,7 +103,7 @@ def _of_python(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _comments_of(path: Path, lines: list[str], mark: str) -> Iterator[tuple[str, str, str]]:
-    """Join the comment lines that follow each other."""
+    """Join consecutive comment lines."""
     first, block = 0, [""][:0]
     for number, line in enumerate([*lines, ""], 1):
         text = line.strip().removeprefix(mark).strip() if line.strip().startswith(mark) else ""
@@ -147,7 +147,7 @@ def _of_page(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _of_openapi() -> Iterator[tuple[str, str, str]]:
-    app = create_app(cast("Services", None))  # The document needs the routes, and no store behind them.
+    app = create_app(cast("Services", None))  # The document needs only the routes.
     document = app.extensions["QUART_SCHEMA"].openapi_provider.schema()
     seen: set[str] = set()
     for place, kind, text in _described("", json.loads(json.dumps(document, default=str))):

@@ -1,6 +1,6 @@
-"""Words that tell a sentence whose order or choice of words makes an engineer read it twice.
+"""Words that are typical of sentences that an engineer must read twice.
 
-Each pattern is coarse: it finds most sentences of its sense, and now and then a good one.
+The patterns are coarse. They find most such sentences, and sometimes a good one.
 """
 
 import re
@@ -46,7 +46,7 @@ class Hit(NamedTuple):
 
 
 def hits(sentences: Iterable[Sentence]) -> Iterator[Hit]:
-    """Yield each sentence once per tell-tale that it holds."""
+    """Yield each sentence once per tell-tale that it contains."""
     for sentence in sentences:
         for name, pattern in _PATTERNS.items():
             if pattern.search(sentence.text):

@@ -1,4 +1,4 @@
-"""Certificates and requests for them, made for one test."""
+"""Makes certificates and certificate requests for tests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -41,7 +41,7 @@ def certificate(
     ends: datetime = NOW + DAY,
     serial: int = 0xABC,
 ) -> Made:
-    """Signed by itself unless there is an issuer."""
+    """Make a certificate. Without an issuer it is self-signed."""
     key = key or ec_key()
     made = (
         x509.CertificateBuilder()

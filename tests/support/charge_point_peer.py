@@ -1,4 +1,4 @@
-"""A charge point of raw frames: it says what a test wants said, byte for byte, and notes what it hears."""
+"""A charge point of raw frames: it sends exactly the bytes of a test and records what it receives."""
 
 import itertools
 import json
@@ -22,9 +22,10 @@ def now() -> str:
 
 
 class Peer:
-    """`serve` makes the payload of a CALLRESULT; None: it stays silent, a `list`: the end of a CALLERROR.
+    """A charge point under the control of a test.
 
-    `answers`: those that nobody has taken yet, by message id.
+    `serve` returns the payload of a CALLRESULT, a `list` for the end of a CALLERROR, or None for no answer.
+    `answers` holds the received answers that no test has taken yet, by message id.
     """
 
     def __init__(self, connection: Connection, serve: Serve | None) -> None:
@@ -47,7 +48,7 @@ class Peer:
         await self.connection.send(json.dumps(frame).encode())
 
     async def exchange(self, action: str, payload: Any, *, id_: str | None = None) -> list[Any]:
-        """The whole answering frame. Raises AssertionError if the connection ends before it."""
+        """Return the whole answering frame. Raises AssertionError if the connection ends first."""
         id_ = id_ or f"m{next(self._ids)}"
         self.answers.pop(id_, None)
         await self.send([2, id_, action, payload])
@@ -62,7 +63,7 @@ class Peer:
         return self.answers.pop(id_)
 
     async def call(self, action: str, payload: Any, *, id_: str | None = None) -> Any:
-        """The payload of the CALLRESULT."""
+        """Send a call and return the payload of its CALLRESULT."""
         answer = await self.exchange(action, payload, id_=id_)
         assert answer[0] == 3, answer
         return answer[2]
@@ -97,14 +98,14 @@ class Peer:
         return await self.call("StopTransaction", payload | ({"idTag": tag} if tag else {}), id_=id_)
 
     async def wait_asked(self, count: int = 1) -> None:
-        """Until that many calls of the central system have come."""
+        """Wait until the central system has sent that many calls."""
         with trio.fail_after(GENEROUS_S):
             async with self._heard:
                 while len(self.asked) < count:
                     await self._heard.wait()
 
     async def wait_closed(self) -> tuple[int, str]:
-        """The code and by whom."""
+        """Return the close code and the end that closed."""
         with trio.fail_after(GENEROUS_S):
             await self.ended.wait()
         assert self.closed is not None
@@ -127,7 +128,7 @@ class Peer:
 
 
 async def in_one_breath(cp: Peer, *frames: list[Any]) -> None:
-    """As one write to the socket, so that they are read together."""
+    """Send the frames in one write to the socket, so that they are read together."""
     texts = (json.dumps(frame).encode() for frame in frames)
     await cp.connection._stream.send_all(b"".join(_mask(_text_frame(text)) for text in texts))
 
@@ -139,7 +140,7 @@ def _text_frame(text: bytes) -> bytes:
 
 @asynccontextmanager
 async def charge_point(url: str, serve: Serve | None = None) -> AsyncIterator[Peer]:
-    """Connected until the end of the block. Raises UpgradeRefused."""
+    """Connect a charge point until the block ends. Raises UpgradeRefused."""
     failure: Exception | None = None
     async with connect(url) as connection, trio.open_nursery() as nursery:
         peer = Peer(connection, serve)

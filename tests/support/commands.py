@@ -1,4 +1,4 @@
-"""A charge point with a session, its node and an admin process, as the tests of commands need them."""
+"""A charge point with a session, its node and an admin process, for the tests of commands."""
 
 from typing import Any
 

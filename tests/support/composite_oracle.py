@@ -1,4 +1,4 @@
-"""The composite schedule second by second, rule by rule: slow, nothing shared with composite.py."""
+"""Computes the composite schedule second by second and rule by rule. It shares no code with composite.py."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ def limits(
     unit: str,
     voltage: int = 230,
 ) -> list[Limit]:
-    """One for each second."""
+    """Return one limit for each second."""
     found = []
     for second in range(duration):
         now = EPOCH + timedelta(milliseconds=start_ms) + timedelta(seconds=second)
@@ -118,7 +118,7 @@ class _Moment:
         return None
 
     def bases(self, profile: ChargingProfile, since: datetime) -> Iterator[datetime]:
-        """Every start of the schedule up to now; of a recurring one only what began last can be going on."""
+        """Return every start of the schedule up to now; of a recurring one only the latest can be running."""
         starts = profile.charging_schedule.start_schedule
         base = since if starts is None or profile.charging_profile_kind == "Relative" else _time(starts)
         every = EVERY.get(profile.recurrency_kind or "")

@@ -1,4 +1,4 @@
-"""`csms up` as a real process tree, and what its one line says."""
+"""`csms up` as a real process tree, with the line that it prints."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Running(msgspec.Struct, frozen=True):
     pid: int
 
     def __repr__(self) -> str:
-        """Without the secrets, for a failing test shows its fixtures."""
+        """Leave out the secrets, because a failing test shows its fixtures."""
         return f"<csms up in {self.data_dir}>"
 
     def url(self, charge_point: str, *, token: str | None = None, scheme: str = "wss") -> str:
@@ -44,7 +44,7 @@ class Running(msgspec.Struct, frozen=True):
 
 @contextmanager
 def csms_up(data_dir: Path, *options: str, environ: dict[str, str] | None = None) -> Iterator[Running]:
-    """Until the block ends; then SIGTERM, and it must end."""
+    """Run `csms up` until the block ends. Then SIGTERM must end it."""
     argv = [sys.executable, "-m", "admin", "up", "--json", "--ports", "0", "--data-dir", str(data_dir)]
     with (data_dir.parent / f"{data_dir.name}.log").open("ab") as log:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A client of server-sent events, as their specification has it, over a plain socket."""
+"""A client of server-sent events by their specification, over a plain socket."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ class EventStream:
         assert (b"content-type", b"text/event-stream") in response.headers
 
     async def next(self) -> tuple[str, dict[str, Any]]:
-        """The next event and its data. A block without data only moves `last_id`."""
+        """Return the next event and its data. A block without data only moves `last_id`."""
         kind, data = "", ""
         while True:
             field, _, value = (await self.line()).partition(": ")
@@ -57,7 +57,7 @@ class EventStream:
 
 @asynccontextmanager
 async def event_stream(port: int, path: str, headers: dict[str, str]) -> AsyncIterator[EventStream]:
-    """Open until the end of the block."""
+    """Open a stream until the block ends."""
     async with await trio.open_tcp_stream("127.0.0.1", port) as connection:
         opened = EventStream(connection)
         await opened.open(path, headers)

@@ -1,4 +1,4 @@
-"""A proxy between a client and a server that delays, swallows or cuts what passes."""
+"""A proxy that delays, swallows or cuts the traffic between a client and a server."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ class FaultProxy:
         self.delay_s = 0.0
         self.swallow_replies = False
         self.swallow_from: bytes | None = None
-        """A request that holds this passes, and from then on no reply does."""
+        """Swallow all replies after a request with this text, which itself passes."""
         self.refuse = False
         self.cut_after_reply_bytes: int | None = None
         self.accepted = 0

@@ -23,7 +23,7 @@ PEPPER = "pepper" * 8
 
 
 class InnerGateway(NamedTuple):
-    """`url` lacks the charge point's id; its tenant `t` registers every id."""
+    """`url` ends where the charge point's id belongs. Its tenant `t` registers every id."""
 
     node: Node
     hub: Hub

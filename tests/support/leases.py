@@ -1,4 +1,4 @@
-"""What the tests of leases, nodes and charge points share."""
+"""Helpers that the tests of leases, nodes and charge points share."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -34,13 +34,13 @@ async def claimed(store: Store, holder: str, keys: ChargePointKeys = KEYS, **opt
 async def held_by(
     store: Store, incarnation: str, partitions: Iterable[int] = range(key_names.PARTITIONS)
 ) -> set[str]:
-    """What the partitions' held sets of a node say."""
+    """Return the charge points in a node's held sets, over all partitions."""
     sets = [("SMEMBERS", key_names.held(partition, incarnation)) for partition in partitions]
     return {member.decode() for some in await store.pipeline(sets) for member in some}
 
 
 async def events(store: Store, keys: ChargePointKeys = KEYS) -> list[tuple[str, dict[str, Any]]]:
-    """Kind and data of a charge point's events, in order."""
+    """Return kind and data of a charge point's events, in order."""
     found = []
     for _, pairs in await store.execute("XRANGE", keys.events, "-", "+"):
         fields = dict(zip(pairs[::2], pairs[1::2], strict=True))

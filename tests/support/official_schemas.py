@@ -1,4 +1,4 @@
-"""The official JSON schemas as the `ocpp` package carries them, and times as OCPP writes them."""
+"""The official JSON schemas from the `ocpp` package, with OCPP's form of times."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft4Validator, FormatChecker  # type: ignore[import-untyped]  # comes with ocpp, without types
 from jsonschema.validators import validator_for  # type: ignore[import-untyped]  # as above
 
-# Bare jsonschema only notes the format; of a central system we want UTC with a Z (errata 3.16).
+# jsonschema does not check formats by itself. A central system must send UTC with a Z (errata 3.16).
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", re.ASCII)
 _formats = FormatChecker(formats=())
 
@@ -19,7 +19,7 @@ _formats = FormatChecker(formats=())
 @_formats.checks("date-time")
 def _is_time(value: object) -> bool:
     if not isinstance(value, str):
-        return True  # Another rule of the schema refuses it.
+        return True  # Another rule of the schema refuses other types.
     try:
         return _TIME.fullmatch(value) is not None and datetime.fromisoformat(value) is not None
     except ValueError:
@@ -27,7 +27,7 @@ def _is_time(value: object) -> bool:
 
 
 def read(frame: str | bytes) -> Any:
-    """JSON with fractions as decimals, for 16.1 is no binary multiple of 0.1."""
+    """Read JSON with fractions as decimals, because 16.1 is not a binary multiple of 0.1."""
     return json.loads(frame, parse_float=Decimal)
 
 
@@ -37,7 +37,7 @@ def check(name: str, payload: Any) -> None:
 
 
 def faults(name: str, payload: Any) -> list[str]:
-    """What the schema `<action>` or `<action>Response` finds wrong, with the path; empty if nothing."""
+    """Return what the schema `<action>` or `<action>Response` finds wrong, with its path; "" if valid."""
     errors = sorted(_validator(name).iter_errors(payload), key=lambda error: error.json_path)
     return [f"{error.json_path}: {error.message}" for error in errors]
 

@@ -1,4 +1,4 @@
-"""Speed is judged only where the slow tests run: elsewhere a busy machine would fail."""
+"""Judges speed only where the slow tests run, because elsewhere a busy machine would fail a test."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pace:
-    """Give every wait a generous deadline of its own; this is about speed alone."""
+    """Judge speed alone. Every wait needs a generous deadline of its own."""
 
     judged: bool
 

@@ -9,9 +9,10 @@
         << b'[3,"a",{"currentTime":"now"}]'
     )
 
-`>>` is a step: a frame from the peer, or one of the steps below. Each `<<` after it is an outcome of that
-step, in this order and nothing else: a frame to send (bytes as they are, or a list as JSON), what `receive`
-or `tick` returned, and the faults counted. A playbook that is not asserted fails its test.
+`>>` adds a step: a frame from the peer, or one of the steps below. Each `<<` after it adds an expected
+outcome of that step: a frame to send (bytes as they are, or a list as JSON), the value that `receive` or
+`tick` returned, or the counted faults. The outcomes must be complete and in this order. A playbook
+that is not asserted fails its test.
 """
 
 import json
@@ -32,13 +33,13 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Answers the last call that came."""
+    """Step that answers the last received call."""
 
     result: Message
 
 
 class Refuse(NamedTuple):
-    """Refuses the last call that came."""
+    """Step that refuses the last received call."""
 
     code: ErrorCode
     description: str = ""
@@ -50,7 +51,7 @@ class Tick(NamedTuple):
 
 
 class Like:
-    """Equals what is of this kind and has these attributes."""
+    """Equals any object of this kind with these attributes."""
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -98,7 +99,7 @@ class Playbook:
                 played += [(arrow, step), *(("<<", outcome) for outcome in self._play(step))]
         if played == self._script:
             return True
-        # What is equal reads the same on both sides.
+        # Equal outcomes are shown in the same words on both sides.
         expected = [is_ if is_ == due else due for due, is_ in zip(self._script, played, strict=False)]
         expected += self._script[len(expected) :]
         diff = ndiff(_lines(expected), _lines(played))
@@ -140,7 +141,7 @@ def central(*, strict: bool = False) -> Playbook:
 
 
 class _Text:
-    """Any text that a CALLERROR may carry."""
+    """Equals any text that a CALLERROR may have as description."""
 
     __hash__ = None  # type: ignore[assignment]
 

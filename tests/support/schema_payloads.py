@@ -1,4 +1,4 @@
-"""Payloads generated from the official schemas: whole, bare, and broken in one named way."""
+"""Payloads from the official schemas: with all fields, with required fields only, or broken in one way."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ type Json = dict[str, Any]
 
 
 def schema(name: str) -> Json:
-    """The official schema, changed where `DIFFERENCES` of test_against_schemas.py gives a reason."""
+    """Return the official schema with the changes that `DIFFERENCES` of test_against_schemas.py explains."""
     official = official_schemas.load(name)
     found: Json = _inlined(official, official.pop("definitions", {}))
     _drop_least_items(found)
@@ -25,7 +25,7 @@ def schema(name: str) -> Json:
 
 
 def _inlined(node: Any, definitions: Json) -> Any:
-    """Put the parts that the security schemas refer to in their places."""
+    """Replace the references of the security schemas by what they refer to."""
     match node:
         case {"$ref": str(name)}:
             return _inlined(definitions[name.removeprefix("#/definitions/")], definitions)
@@ -86,7 +86,7 @@ def generate(node: Json, rng: random.Random, *, full: bool = False) -> Any:  # n
 def _places(
     node: Json, tree: Any, put: Callable[[Any], None]
 ) -> Iterator[tuple[Json, Any, Callable[[Any], None]]]:
-    """Every value of the tree with its schema and a way to put another one in its place."""
+    """Yield every value of the tree with its schema and a function that replaces the value."""
     yield node, tree, put
     if isinstance(tree, dict):
         for name, value in tree.items():
@@ -107,7 +107,7 @@ _WRONG_TYPE: dict[str, list[Any]] = {
 
 
 def broken(node: Json, tree: Any, rng: random.Random) -> tuple[str, Any] | None:
-    """The tree broken in one place, with the way it was broken; None if the place cannot break."""
+    """Break the tree in one place; return it with the kind of break, or None if it cannot be broken."""
     holder = [tree]
     part, value, put = rng.choice(list(_places(node, tree, lambda new: holder.__setitem__(0, new))))
     way = rng.choice(["missing", "type", "long", "enum", "extra", "decimals"])

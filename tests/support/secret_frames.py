@@ -1,4 +1,4 @@
-"""Frames with a secret in them, wherever a frame can have one."""
+"""Frames that contain a secret, in every place where a frame can have one."""
 
 import json
 import string
@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-# Whatever stands between them: neither must be left, so that no part of a secret is.
+# Each secret begins and ends with one of these, so that a part of a secret that is left is found.
 FIRST, LAST = "K7qX", "Z9wV"
 
 ANY = st.text(max_size=20).map(lambda text: FIRST + text + LAST)
@@ -34,14 +34,14 @@ NAMES = st.sampled_from(
 
 @st.composite
 def settings_with(draw: st.DrawFn, secret: str) -> dict[str, Any]:
-    """An entry of a configuration, its members in any order."""
+    """Generate an entry of a configuration with its members in any order."""
     members = [("key", draw(NAMES)), ("value", secret), ("readonly", draw(st.booleans()))]
     return dict(draw(st.permutations(members)))
 
 
 @st.composite
 def payloads(draw: st.DrawFn) -> tuple[Any, str]:
-    """A payload, and the secret in it."""
+    """Generate a payload and the secret in it."""
     kind = draw(
         st.sampled_from(["set", "get", "member", "data", "nested", "url", "header", "path", "message"])
     )

@@ -1,6 +1,6 @@
-"""The smart charging of a well-behaved charge point: it keeps profiles and answers by rules of its own.
+"""Smart charging of a well-behaved charge point, which keeps profiles and answers by its own rules.
 
-Nothing is shared with the product but the types of messages; its composite schedule is the oracle's.
+It shares only the message types with the product. Its composite schedule comes from the test oracle.
 """
 
 import time
@@ -16,7 +16,7 @@ from tests.support import composite_oracle
 
 
 class SmartCharging:
-    """`serve` is a peer's. `began` and `ended` tell it of transactions."""
+    """A peer calls `serve`. The test calls `began` and `ended` for transactions."""
 
     def __init__(self) -> None:
         self.profiles: list[tuple[int, dict[str, Any]]] = []

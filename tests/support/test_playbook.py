@@ -1,4 +1,4 @@
-"""What a playbook notices, and how it says so."""
+"""Tests of what a playbook notices, and of the words in which it reports it."""
 
 import sys
 
@@ -32,7 +32,7 @@ def test_a_playbook_notices_an_outcome_too_few_and_one_too_many() -> None:
             assert playbook
 
 
-def test_a_playbook_that_is_not_asserted_is_a_fault_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_playbook_that_is_not_asserted_fails_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[sys.UnraisableHookArgs] = []
     monkeypatch.setattr(sys, "unraisablehook", raised.append)
     _ = central() >> HEARTBEAT

@@ -1,4 +1,4 @@
-"""What the tests of transactions and meter values have in common."""
+"""Helpers that the tests of transactions and meter values share."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`csms up` as a real process, and what the kernel says of its children."""
+"""`csms up` as a real process, with its children as the kernel lists them."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.support.waiting import GENEROUS_S
 
 
 class UpProcess:
-    """One `csms up --json`; `said` is its one line."""
+    """One `csms up --json`. `said` is the line that it printed."""
 
     def __init__(self, data_dir: Path, *options: str, env: dict[str, str] | None = None) -> None:
         argv = [sys.executable, "-m", "admin", "up", "--json", "--ports", "0", "--data-dir", str(data_dir)]
@@ -41,7 +41,7 @@ class UpProcess:
         return self._stderr.read().decode()
 
     def children(self) -> dict[str, int]:
-        """Its children by what they are: valkey, gateway-1, admin..."""
+        """Return its children by name: valkey, gateway-1, admin and so on."""
         found = {}
         with suppress(FileNotFoundError):
             for pid in map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()):
@@ -50,7 +50,7 @@ class UpProcess:
         return found
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Signal it and return its exit code; the rest of its stdout must be empty."""
+        """Send the signal and return the exit code; stdout must have no further lines."""
         self.process.send_signal(number)
         code = self.process.wait(GENEROUS_S)
         assert self.process.stdout is not None
@@ -58,7 +58,7 @@ class UpProcess:
         return code
 
     def close(self) -> None:
-        """Leave nothing behind, whatever the test did; its children die with it."""
+        """Kill the process after any outcome of the test; its children die with it."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(GENEROUS_S)
@@ -90,7 +90,7 @@ def csms(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Comp
 
 
 def one_line(done: "subprocess.CompletedProcess[str]") -> str:
-    """What a failed command said, which must be one line on stderr and no traceback."""
+    """Return the error of a failed command, which must be one line on stderr without a traceback."""
     assert done.returncode != 0
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1, done.stderr

@@ -1,4 +1,4 @@
-"""A private Valkey on a unix socket, tuned as the embedded one, that a test may stop, pause or kill."""
+"""A private Valkey on a unix socket, set up like the embedded one; a test may stop, pause or kill it."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ class ValkeyServer:
         assert self.ask(b"FLUSHALL") == b"+OK\r\n"
 
     def ask(self, command: bytes) -> bytes:
-        """Send one inline command past every client of ours; returns the reply as it came."""
+        """Send one inline command without our client, and return the raw reply."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(GENEROUS_S)
             client.connect(self.path)
@@ -56,7 +56,7 @@ class ValkeyServer:
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """As the kernel would: no farewell, no flush."""
+        """Kill the server as the kernel would, without a flush."""
         assert self._child is not None
         self._child.kill()
         self._child.wait()

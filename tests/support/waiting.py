@@ -1,4 +1,4 @@
-"""Waiting for what sends no signal: another process, or a clock."""
+"""Waits for conditions that cannot wake a task: another process, or a clock."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ GENEROUS_S = 60.0
 async def until(
     check: Callable[[], bool | Awaitable[bool]], within_s: float = GENEROUS_S, *, every_s: float = 0.02
 ) -> None:
-    """Ask again and again. Raises trio.TooSlowError."""
+    """Call the condition repeatedly until it holds. Raises trio.TooSlowError."""
     with trio.fail_after(within_s):
         while True:
             found = check()
@@ -23,7 +23,7 @@ async def until(
 def wait_until(
     check: Callable[[], bool], or_else: Callable[[], object] = lambda: "", within_s: float = GENEROUS_S
 ) -> None:
-    """As `until`, for tests without Trio. Raises AssertionError with what `or_else` returns."""
+    """Wait like `until`, without Trio. Raises AssertionError with the text that `or_else` returns."""
     deadline = time.monotonic() + within_s
     while not check():
         assert time.monotonic() < deadline, or_else()

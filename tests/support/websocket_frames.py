@@ -10,7 +10,7 @@ REQUEST = (
 def frame(
     first: int, payload: bytes = b"", *, mask: bytes | None = b"abcd", length: int | None = None
 ) -> bytes:
-    """A frame by its first byte; `length` lies about the payload's."""
+    """Make a frame from its first byte and payload. `length` may state a false length."""
     length = len(payload) if length is None else length
     bit = 0 if mask is None else 0x80
     if length < 126:
@@ -29,5 +29,5 @@ def text(message: str) -> bytes:
 
 
 def plain(first: int, payload: bytes = b"") -> bytes:
-    """As a server sends it."""
+    """Make a frame as a server sends it."""
     return frame(first, payload, mask=None)

@@ -1,4 +1,4 @@
-"""Charge points that start and stop without pause, repeat what is refused, and keep what was acknowledged."""
+"""Charge points that start and stop without pause, repeat refused calls, and record what was acknowledged."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -14,7 +14,9 @@ REPEAT_S = 0.2
 
 
 class Busy:
-    """`starts`, `stops`: what was acknowledged. `answers`: (sent, answered, taken?), by trio's clock."""
+    """A fleet that records acknowledged `starts` and `stops`.
+
+    `answers` holds for each call the times of sending and of the answer by trio's clock, and whether it was accepted."""
 
     def __init__(self, id_: str, peer: Peer) -> None:
         self.id = id_
@@ -43,7 +45,7 @@ class Busy:
         self._left.set()
 
     async def leave(self) -> None:
-        """After the transaction at hand."""
+        """End each charge point after its current transaction."""
         self._leave.set()
         with trio.fail_after(120):
             await self._left.wait()
@@ -61,7 +63,7 @@ class Busy:
 
 @asynccontextmanager
 async def busy_fleet(running: Running, prefix: str, size: int) -> AsyncIterator[list[Busy]]:
-    """All connected and at work."""
+    """Run the fleet, connected and charging, until the block ends."""
     fleet: list[Busy] = []
     async with trio.open_nursery() as nursery:
 

@@ -1,4 +1,4 @@
-"""The central system by hand: one Valkey, one admin process, and gateways that a test may kill."""
+"""A central system from single processes: one Valkey, one admin process, and gateways that a test may kill."""
 
 import json
 import os
@@ -29,7 +29,7 @@ PEPPER = secrets.token_urlsafe(32)
 
 
 class Process:
-    """`python -m ...` with a configuration of variables alone, until `stop` or `kill`."""
+    """A process `python -m ...` that is configured by variables only and runs until `stop` or `kill`."""
 
     def __init__(self, module: tuple[str, ...], settings: dict[str, str], log: Path) -> None:
         self.log = log
@@ -48,7 +48,7 @@ class Process:
         return self.child.pid
 
     def wait_ready(self) -> None:
-        """Blocks. Raises AssertionError if it ends, or is not ready in time."""
+        """Block until the process is ready. Raises AssertionError if it ends, or is not ready in time."""
         line, until = b"", time.monotonic() + GENEROUS_S
         while b"\n" not in line:
             readable, _, _ = select.select([self._out], [], [], max(0.0, until - time.monotonic()))
@@ -59,7 +59,7 @@ class Process:
         self.ports = json.loads(line)
 
     async def read_metrics(self) -> dict[tuple[str, *tuple[str, ...]], float]:
-        """Scrape it: each sample by its name and the values of its labels."""
+        """Scrape the metrics; return each sample by its name and label values."""
         async with httpx.AsyncClient() as client:
             text = (await client.get(f"http://127.0.0.1:{self.ports['health']}/metrics")).text
         return {
@@ -121,7 +121,7 @@ class Central:
         return f"<central system in {self.directory}>"
 
     def tenant(self, *, auto_register: bool = True) -> Tenant:
-        """Made by the admin API. Blocks for some milliseconds."""
+        """Make a tenant through the admin API. Blocks for some milliseconds."""
         name = f"t{secrets.token_hex(4)}"
         headers = {"Authorization": f"Bearer {self._api_key}"}
         with httpx.Client(base_url=f"{self.admin}/v1/tenants", headers=headers, timeout=60) as api:
@@ -132,7 +132,7 @@ class Central:
         return Tenant(name, token.json()["secret"], token.json()["id"], self.admin, self._api_key)
 
     def start_gateway(self, *, store_url: str | None = None, **settings: Any) -> Process:
-        """Not ready yet. `settings` as `drain__window_s=1`."""
+        """Start a gateway without waiting until it is ready. `settings` are given as `drain__window_s=1`."""
         over = {f"CSMS__{name.upper()}": str(value) for name, value in settings.items()}
         log = self.directory / "gateways.log"
         return Process(

@@ -15,7 +15,7 @@ def central() -> Iterator[Central]:
     try:
         with central_system(directory) as found:
             yield found
-            for log in directory.glob("*.log"):  # Whatever the tests did, none of it was unforeseen.
+            for log in directory.glob("*.log"):  # No test may cause an error that the product did not expect.
                 unforeseen = [line for line in log.read_text().splitlines() if "Traceback" in line]
                 assert not unforeseen, f"{log.name}: {unforeseen[0][:3000]}"
     finally:
@@ -24,7 +24,7 @@ def central() -> Iterator[Central]:
 
 @pytest.fixture(scope="session")
 def gateways(central: Central) -> Iterator[tuple[Process, Process]]:
-    """Two on the central system's store, for tests that do not harm them."""
+    """Two gateways on the central system's store, for tests that do not harm them."""
     pair = central.start_gateway(), central.start_gateway()
     try:
         for process in pair:

@@ -1,4 +1,4 @@
-"""A charge point that this project did not write: the `ocpp` package over `websockets`."""
+"""An independent charge point: the `ocpp` package over `websockets`."""
 
 import asyncio
 import ssl
@@ -20,7 +20,7 @@ def now() -> str:
 
 
 class Independent(ChargePoint):  # type: ignore[misc]  # the package has no types
-    """Notes what the central system asks, and accepts it."""
+    """A charge point that records the calls of the central system and accepts them."""
 
     def __init__(self, id_: str, connection: Any) -> None:
         super().__init__(id_, connection)
@@ -53,7 +53,7 @@ class Independent(ChargePoint):  # type: ignore[misc]  # the package has no type
 async def charge_point[Kind: Independent](
     running: Running, id_: str, kind: type[Kind]
 ) -> AsyncIterator[Kind]:
-    """Connected over wss with the development CA and SNI."""
+    """Connect over wss with the development CA and SNI, until the block ends."""
     tls = ssl.create_default_context(cafile=running.ca_file)
     async with websockets.connect(
         running.url(id_), subprotocols=[websockets.Subprotocol("ocpp1.6")], ssl=tls

@@ -1,10 +1,10 @@
-"""The processes of one `csms up`, by what they run."""
+"""Finds the processes of one `csms up` by their command lines."""
 
 from pathlib import Path
 
 
 def children(pid: int) -> dict[int, str]:
-    """Child -> its command line."""
+    """Return the command line of each child by its pid."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
@@ -13,6 +13,6 @@ def children(pid: int) -> dict[int, str]:
 
 
 def child(pid: int, runs: str) -> int:
-    """The one child whose command line holds `runs`."""
+    """Return the pid of the one child whose command line contains `runs`."""
     [found] = [number for number, line in children(pid).items() if runs in line]
     return found

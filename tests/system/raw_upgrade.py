@@ -1,4 +1,4 @@
-"""An HTTP upgrade request over a plain socket, for what no decent client would send."""
+"""An HTTP upgrade request over a plain socket, for requests that a proper client cannot send."""
 
 import socket
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def dial(url: str) -> socket.socket:
 
 
 def read_answer(sock: socket.socket) -> Answer:
-    """Up to the end of a refusal's body, or of a 101's head."""
+    """Read to the end of a refusal's body, or to the end of the head of a 101."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += _some(sock)
@@ -49,7 +49,7 @@ def read_answer(sock: socket.socket) -> Answer:
 def upgrade(
     url: str, *, protocols: str | None = "ocpp1.6", headers: Sequence[str] = (), path: str | None = None
 ) -> Answer:
-    """Ask and hang up; `path` instead of the URL's own."""
+    """Send an upgrade request, read the answer and hang up. `path` replaces the path of the URL."""
     with dial(url) as sock:
         sock.sendall(request(path or urlsplit(url).path, protocols=protocols, headers=headers))
         return read_answer(sock)

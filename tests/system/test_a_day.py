@@ -1,4 +1,4 @@
-"""A charge point that this project did not write lives through a day, with an operator driving it."""
+"""An independent charge point goes through a day, commanded by an operator."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.system.independent import Independent, charge_point, now
 SAMPLES = [("Transaction.Begin", "1000"), ("Sample.Periodic", "1500"), ("Sample.Periodic", "2250")]
 
 
-def test_boot_to_remote_stop(running: Running) -> None:
+def test_an_independent_charge_point_goes_from_boot_to_remote_stop(running: Running) -> None:
     asyncio.run(_day(running), debug=False)
 
 

@@ -1,4 +1,4 @@
-"""What an operator asks for, through the admin API, of a charge point that this project did not write."""
+"""Commands of an operator, through the admin API, to an independent charge point."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -24,7 +24,7 @@ type Gateways = tuple[Process, Process]
 
 
 class Obedient(Independent):
-    """Answers every call of the Core profile, and notes it."""
+    """A charge point that answers every call of the Core profile and records it."""
 
     def __init__(self, id_: str, connection: Any) -> None:
         super().__init__(id_, connection)
@@ -76,7 +76,7 @@ class Obedient(Independent):
         return call_result.Reset(status="Accepted")
 
 
-# Action, what is sent, what the charge point heard, what it answered.
+# Action, payload sent, payload received by the charge point, its answer.
 CORE: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (
         "ChangeAvailability",
@@ -125,7 +125,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(bounded())
 
 
-def test_every_core_action(running: Running) -> None:
+def test_every_core_action_reaches_the_charge_point_and_its_answer_the_operator(running: Running) -> None:
     async def work() -> None:
         async with charge_point(running, "obeys", Obedient) as cp:
             for action, payload, heard, response in CORE:
@@ -153,7 +153,7 @@ def get(running: Running, path: str) -> Any:
     return found.json()
 
 
-def test_a_call_error_is_told_with_its_code(running: Running) -> None:
+def test_a_call_error_is_answered_502_with_its_code(running: Running) -> None:
     async def work() -> None:
         async with charge_point(running, "errs", Obedient):
             answer = await asyncio.to_thread(
@@ -172,7 +172,7 @@ def test_a_call_error_is_told_with_its_code(running: Running) -> None:
 async def test_an_answer_that_cannot_be_read_is_not_the_charge_points_error(
     central: Central, gateways: Gateways
 ) -> None:
-    """The problem says so, also if a charge point's own CALLERROR has our words in it."""
+    """The problem says so, even if the charge point's own CALLERROR quotes our words."""
     tenant = central.tenant()
     words = "the answer cannot be read: status: no"
     answers: list[Any] = [{"status": 7}, ["PropertyConstraintViolation", words, {}]]
@@ -190,7 +190,9 @@ async def test_an_answer_that_cannot_be_read_is_not_the_charge_points_error(
     assert refused["description"] == words
 
 
-async def test_an_answer_after_the_deadline(central: Central, gateways: Gateways) -> None:
+async def test_an_answer_after_the_deadline_shows_in_the_command(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -211,13 +213,13 @@ async def test_an_answer_after_the_deadline(central: Central, gateways: Gateways
             await until(lambda: has("answered"))
             late = (await api.get(f"/commands/{command}")).json()
             assert late["response"] == {"status": "Accepted"}
-            # The next command is not held up by the one that timed out.
+            # The command that timed out does not delay the next one.
             second = await api.post("/charge-points/cp/commands/ClearCache?wait=0", json={})
             await cp.wait_asked(2)
             assert second.status_code == 202
 
 
-async def test_wait_passes_before_the_deadline(central: Central, gateways: Gateways) -> None:
+async def test_a_command_goes_on_after_the_wait_has_passed(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -237,7 +239,9 @@ async def test_wait_passes_before_the_deadline(central: Central, gateways: Gatew
             await until(answered)
 
 
-async def test_offline_and_bad_payloads(central: Central, gateways: Gateways) -> None:
+async def test_commands_to_offline_charge_points_and_bad_payloads_are_refused(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api:
@@ -264,8 +268,10 @@ async def test_offline_and_bad_payloads(central: Central, gateways: Gateways) ->
 
 
 @pytest.mark.parametrize("goodbye", ["close", "drop"])
-async def test_a_reset_that_is_obeyed_at_once(central: Central, gateways: Gateways, goodbye: str) -> None:
-    """The answer and the end of the connection come together."""
+async def test_a_reset_is_accepted_even_if_the_connection_ends_with_the_answer(
+    central: Central, gateways: Gateways, goodbye: str
+) -> None:
+    """The answer and the end of the connection arrive together."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -291,8 +297,8 @@ async def test_a_reset_that_is_obeyed_at_once(central: Central, gateways: Gatewa
     assert answer.json()["response"] == {"status": "Accepted"}
 
 
-async def test_commands_wait_for_each_other_in_order(central: Central, gateways: Gateways) -> None:
-    """One call at a time, in the order in which they were asked for, however many ask."""
+async def test_commands_are_sent_one_at_a_time_in_order(central: Central, gateways: Gateways) -> None:
+    """Calls are sent one at a time, in the order of the requests."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, raw_charge_point(tenant.url(gateways[0], "cp")) as cp:
@@ -305,8 +311,8 @@ async def test_commands_wait_for_each_other_in_order(central: Central, gateways:
             assert [id_ for id_, _, _ in cp.asked] == ids
 
 
-async def test_an_answer_while_the_store_is_away(central: Central) -> None:
-    """The gateway keeps it until it can be stored."""
+async def test_an_answer_is_kept_while_the_store_is_away(central: Central) -> None:
+    """The gateway keeps the outcome until the store takes it."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -321,7 +327,9 @@ async def test_an_answer_while_the_store_is_away(central: Central) -> None:
             proxy.refuse = True
             proxy.cut()
             await cp.send([3, command, {"status": "Accepted"}])
-            refused = await cp.exchange("Authorize", {"idTag": "X"})  # So the answer has been read, too.
+            refused = await cp.exchange(
+                "Authorize", {"idTag": "X"}
+            )  # By now the answer has been read as well.
             assert refused[2] == "InternalError"
             proxy.refuse = False
 
@@ -332,8 +340,8 @@ async def test_an_answer_while_the_store_is_away(central: Central) -> None:
             assert len(cp.asked) == 1
 
 
-async def test_a_claim_whose_outcome_got_lost(central: Central) -> None:
-    """The command is claimed, the reply never comes: it is sent all the same, and once."""
+async def test_a_command_is_sent_once_when_the_reply_to_its_claim_is_lost(central: Central) -> None:
+    """The store claims the command, but its reply is lost. The command is still sent, and only once."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

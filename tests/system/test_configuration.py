@@ -1,4 +1,4 @@
-"""What a charge point answers about its configuration is known as soon as the operator has the answer."""
+"""A charge point's answer about its configuration is stored before the operator gets it."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ PATH = "/charge-points/cp/configuration"
 
 
 class Settings:
-    """A charge point's own: some take a reboot, one is read-only, some it has not."""
+    """Configuration keys of the charge point: some need a reboot, one is read-only, some are missing."""
 
     def __init__(self) -> None:
         self.values = {"HeartbeatInterval": "300", "NumberOfConnectors": "2", "ConnectionTimeOut": "30"}
@@ -43,7 +43,7 @@ class Settings:
         }
 
 
-async def test_a_configuration_from_the_first_question_to_the_boot(
+async def test_a_configuration_is_known_from_the_first_question_to_the_boot(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -103,8 +103,10 @@ async def test_a_configuration_from_the_first_question_to_the_boot(
             assert (await api.get(PATH)).json()["reboot_required_since"] is None
 
 
-async def test_a_boot_right_behind_the_answers_before_it(central: Central, gateways: Gateways) -> None:
-    """What was to count after a reboot counts, though the answer that said so was still being stored."""
+async def test_a_boot_right_after_an_answer_counts_for_that_answer(
+    central: Central, gateways: Gateways
+) -> None:
+    """A change that needs a reboot takes effect, although its answer was still being stored at the reboot."""
     tenant, commands = central.tenant(), "/charge-points/cp/commands"
     with trio.fail_after(120):
         async with (

@@ -1,4 +1,4 @@
-"""SIGTERM to a gateway: what is at hand is answered, each charge point hears 1012, nothing stays behind."""
+"""SIGTERM to a gateway: running calls are answered, each charge point gets CLOSE 1012, nothing is left over."""
 
 from contextlib import AsyncExitStack
 from itertools import pairwise
@@ -31,8 +31,8 @@ async def online(api: httpx.AsyncClient) -> list[str]:
     return [item["id"] for item in found.json()["items"]]
 
 
-async def test_calls_at_hand_are_answered(central: Central) -> None:
-    """The store answers only when the signal has come."""
+async def test_running_calls_are_answered_before_the_close(central: Central) -> None:
+    """The store answers only after the signal."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -77,8 +77,8 @@ async def test_calls_at_hand_are_answered(central: Central) -> None:
             assert len(stored) == FLEET
 
 
-async def test_spread_over_the_window(central: Central, pace: Pace) -> None:
-    """Evenly, those that charge last; and one that never answers a CLOSE holds nobody up."""
+async def test_close_frames_are_spread_over_the_window(central: Central, pace: Pace) -> None:
+    """The CLOSE frames are spread evenly, charging sessions last. A charge point without answer delays no other."""
     tenant, window_s = central.tenant(), 3.0
     with trio.fail_after(120):
         async with (
@@ -121,8 +121,8 @@ async def test_spread_over_the_window(central: Central, pace: Pace) -> None:
                 assert min(charging) > max(others)
 
 
-async def test_answers_that_wait_for_the_store_are_stored(central: Central) -> None:
-    """A charge point has answered: that its gateway leaves in that moment must not make it unknown."""
+async def test_a_drain_waits_until_answers_are_stored(central: Central) -> None:
+    """The outcome of an answered command stays known, even if its gateway stops at that moment."""
     tenant = central.tenant()
     commands = "/charge-points/cp/commands"
     with trio.fail_after(120):
@@ -147,9 +147,9 @@ async def test_answers_that_wait_for_the_store_are_stored(central: Central) -> N
             assert found == ["answered"] * 3
 
 
-@pytest.mark.slow  # It waits 5 s twice for the store.
-async def test_the_store_is_away(central: Central) -> None:
-    """It cannot be told that we go, and that keeps nobody."""
+@pytest.mark.slow  # The gateway waits twice 5 s for the store.
+async def test_a_drain_ends_without_a_store(central: Central) -> None:
+    """The gateway cannot report its end to an absent store, and does not wait for it."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -165,7 +165,7 @@ async def test_the_store_is_away(central: Central) -> None:
             assert await exit_code(gateway) == 0
 
 
-async def test_a_second_signal_is_heard_at_once(central: Central) -> None:
+async def test_a_second_signal_ends_a_drain_at_once(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -178,7 +178,7 @@ async def test_a_second_signal_is_heard_at_once(central: Central) -> None:
             async def one_has_left() -> bool:
                 return first.ended.is_set() or second.ended.is_set()
 
-            await until(one_has_left)  # The other's turn would come after half a minute.
+            await until(one_has_left)  # The turn of the other charge point would come after half a minute.
             gateway.terminate()
             assert await exit_code(gateway) == 1
             closed = {await first.wait_closed(), await second.wait_closed()}

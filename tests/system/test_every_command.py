@@ -1,4 +1,4 @@
-"""Each of the 26 calls reaches a charge point's wire as the operator gave it, bare and with every field."""
+"""Each of the 26 calls is sent as the operator gave it, with required fields only and with every field."""
 
 import random
 from typing import Any
@@ -16,9 +16,11 @@ type Gateways = tuple[Process, Process]
 
 
 @pytest.mark.parametrize("kind", ["bare", "whole"])
-async def test_what_is_on_the_wire_is_what_was_given(central: Central, gateways: Gateways, kind: str) -> None:
+async def test_a_command_is_sent_exactly_as_it_was_given(
+    central: Central, gateways: Gateways, kind: str
+) -> None:
     tenant = central.tenant()
-    refusal = ["NotSupported", "not by this one", {}]  # Whatever it is: what is asked counts here.
+    refusal = ["NotSupported", "not by this one", {}]  # Any answer will do; this test is about the request.
     with trio.fail_after(120):
         async with (
             tenant.api() as api,

@@ -1,4 +1,4 @@
-"""What a charge point gets wrong reaches the operator, whatever becomes of the gateway that saw it."""
+"""Counted faults reach the operator, even if the gateway that counted them stops."""
 
 import httpx
 import pytest
@@ -19,7 +19,7 @@ async def boots_oddly(peer: Peer) -> None:
     assert (await peer.call("BootNotification", boot))["status"] == "Accepted"
 
 
-async def test_a_gateway_that_is_told_to_stop_tells_first(central: Central) -> None:
+async def test_a_stopping_gateway_stores_its_faults_first(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -1,4 +1,4 @@
-"""Who gets in, and what everybody else is told."""
+"""Admission of charge points, and the answers to those that are refused."""
 
 import subprocess
 from functools import partial
@@ -44,7 +44,7 @@ def _s_client(running: Running, *options: str) -> subprocess.CompletedProcess[st
 @pytest.mark.parametrize(
     "options", [("-servername", "elsewhere.example"), ("-noservername",)], ids=["wrong", "none"]
 )
-def test_without_our_name_the_alert_is_unrecognized_name(
+def test_a_client_without_our_server_name_gets_the_alert_unrecognized_name(
     running: Running, version: str, options: tuple[str, ...]
 ) -> None:
     found = _s_client(running, version, *options)
@@ -54,14 +54,16 @@ def test_without_our_name_the_alert_is_unrecognized_name(
 
 
 @pytest.mark.parametrize("algorithm", ["ECDSA", "RSA"])
-def test_with_our_name_both_certificates_serve(running: Running, algorithm: str) -> None:
+def test_a_client_with_our_server_name_gets_the_certificate_of_its_kind(
+    running: Running, algorithm: str
+) -> None:
     suite = f"ECDHE-{algorithm}-AES128-GCM-SHA256" if algorithm == "ECDSA" else "AES128-GCM-SHA256"
     found = _s_client(running, "-servername", "localhost", "-tls1_2", "-cipher", suite, "-brief")
     assert f"Ciphersuite: {suite}" in found.stderr, found.stderr
     assert "Verification: OK" in found.stderr
 
 
-def test_older_than_tls_1_2_is_refused(running: Running) -> None:
+def test_tls_older_than_1_2_is_refused(running: Running) -> None:
     found = _s_client(running, "-servername", "localhost", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
     assert "SSL alert number 70" in found.stderr, found.stderr  # protocol_version
 
@@ -69,7 +71,7 @@ def test_older_than_tls_1_2_is_refused(running: Running) -> None:
 # --- Subprotocol ---
 
 
-def test_only_an_unknown_version_is_offered(tenant: Tenant, gateways: Gateways) -> None:
+def test_an_offer_without_ocpp_1_6_is_refused(tenant: Tenant, gateways: Gateways) -> None:
     url = tenant.url(gateways[0], "version")
     for offered in ("ocpp0.1", "ocpp2.0.1, ocpp1.5", "OCPP1.6", None):
         answer = upgrade(url, protocols=offered)
@@ -78,14 +80,16 @@ def test_only_an_unknown_version_is_offered(tenant: Tenant, gateways: Gateways) 
         assert "upgrade" not in answer.headers
 
 
-def test_offered_on_two_lines(tenant: Tenant, gateways: Gateways) -> None:
+def test_subprotocols_may_be_offered_on_two_header_lines(tenant: Tenant, gateways: Gateways) -> None:
     url = tenant.url(gateways[0], "lines")
     answer = upgrade(url, protocols="ocpp0.1", headers=["Sec-WebSocket-Protocol: ocpp1.6"])
     assert (answer.status, answer.headers["sec-websocket-protocol"]) == (101, "ocpp1.6")
 
 
 @pytest.mark.parametrize("offered", ["ocpp0.1, ocpp1.6", "ocpp1.6", "ocpp1.6,ocpp2.0.1"])
-def test_ours_is_among_them(tenant: Tenant, gateways: Gateways, offered: str) -> None:
+def test_ocpp_1_6_is_chosen_from_several_subprotocols(
+    tenant: Tenant, gateways: Gateways, offered: str
+) -> None:
     answer = upgrade(tenant.url(gateways[0], f"v{len(offered)}"), protocols=offered)
     assert (answer.status, answer.headers["sec-websocket-protocol"]) == (101, "ocpp1.6")
     assert "sec-websocket-extensions" not in answer.headers
@@ -139,7 +143,7 @@ def test_wrong_token_and_unknown_tenant_look_alike(
         ("cp/other", "path must be"),
     ],
 )
-def test_bad_ids(tenant: Tenant, gateways: Gateways, id_: str, says: str) -> None:
+def test_a_bad_charge_point_id_is_refused(tenant: Tenant, gateways: Gateways, id_: str, says: str) -> None:
     answer = upgrade(tenant.url(gateways[0], ""), path=f"/OCPP16/{tenant.id}/{tenant.token}/{id_}")
     assert answer.status == 400
     assert says in answer.body
@@ -149,7 +153,7 @@ def test_bad_ids(tenant: Tenant, gateways: Gateways, id_: str, says: str) -> Non
 @pytest.mark.parametrize(
     "path", ["/", "/OCPP16", "/OCPP16/{t}/{k}", "/ocpp16/{t}/{k}/cp", "//{t}/{k}/cp", "/OCPP16//{k}/cp"]
 )
-def test_bad_paths(tenant: Tenant, gateways: Gateways, path: str) -> None:
+def test_a_bad_path_is_refused(tenant: Tenant, gateways: Gateways, path: str) -> None:
     path = path.format(t=tenant.id, k=tenant.token)
     answer = upgrade(tenant.url(gateways[0], ""), path=path)
     assert answer.status == 400
@@ -170,7 +174,7 @@ def test_bad_paths(tenant: Tenant, gateways: Gateways, path: str) -> None:
         "é" * 127,
     ],
 )
-async def test_ids_are_decoded_once(tenant: Tenant, gateways: Gateways, id_: str) -> None:
+async def test_ids_are_percent_decoded_once(tenant: Tenant, gateways: Gateways, id_: str) -> None:
     async with tenant.api() as api, charge_point(tenant.url(gateways[0], id_)):
         found = await api.get(f"/charge-points/{quote(id_, safe='')}")
         assert found.status_code == 200
@@ -178,8 +182,8 @@ async def test_ids_are_decoded_once(tenant: Tenant, gateways: Gateways, id_: str
         assert found.json()["connection"]["online"] is True
 
 
-def test_dots_are_no_path(tenant: Tenant, gateways: Gateways) -> None:
-    """The id is two dots; no path is resolved."""
+def test_an_id_of_dots_is_not_resolved_as_a_path(tenant: Tenant, gateways: Gateways) -> None:
+    """An id of two dots is not taken for a parent directory."""
     answer = upgrade(tenant.url(gateways[0], ""), path=f"/OCPP16/{tenant.id}/{tenant.token}/%2e%2e")
     assert answer.status == 101
 
@@ -187,7 +191,9 @@ def test_dots_are_no_path(tenant: Tenant, gateways: Gateways) -> None:
 # --- Known charge points ---
 
 
-async def test_unknown_and_registered_charge_points(central: Central, gateways: Gateways) -> None:
+async def test_unknown_charge_points_are_refused_and_registered_ones_admitted(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant(auto_register=False)
     assert (await ask(tenant.url(gateways[0], "new"))).status == 404
     async with tenant.api() as api:
@@ -198,7 +204,7 @@ async def test_unknown_and_registered_charge_points(central: Central, gateways: 
             assert (await cp.call("BootNotification", boot))["status"] == "Accepted"
 
 
-async def test_an_origin_needs_leave(central: Central, gateways: Gateways) -> None:
+async def test_an_origin_header_is_refused_unless_it_is_allowed(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     url, origin = tenant.url(gateways[0], "web"), ["Origin: https://page.example"]
     assert (await ask(url, origin)).status == 403
@@ -223,13 +229,13 @@ def test_failures_are_bounded_by_address_and_id(central: Central, gateways: Gate
     url = tenant.url(gateways[0], "guessed")
     statuses = [upgrade(url, path=wrong).status for _ in range(12)]
     assert statuses == [401] * 10 + [429] * 2
-    answer = upgrade(url)  # Not even with the right token, for a while.
+    answer = upgrade(url)  # For a while even the right token is refused.
     assert answer.status == 429
     assert 0 < int(answer.headers["retry-after"]) <= 61
     assert upgrade(tenant.url(gateways[0], "other")).status == 101
 
 
-async def test_the_store_is_away(central: Central) -> None:
+async def test_a_handshake_without_a_store_is_answered_503(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -243,13 +249,15 @@ async def test_the_store_is_away(central: Central) -> None:
             assert await refused_for_now(url)
             proxy.refuse = False
             await until(lambda: admitted(url))
-            proxy.swallow_replies = True  # Not gone but silent: found out by the store's own time-out.
+            proxy.swallow_replies = (
+                True  # The store is silent, not gone, and the time-out of its client notices that.
+            )
             assert await refused_for_now(url)
             proxy.swallow_replies = False
 
 
-async def test_a_claim_whose_outcome_got_lost(central: Central) -> None:
-    """The lease was taken and nobody heard of it: it is given back, so that no ghost is online."""
+async def test_a_lease_is_released_when_the_reply_to_its_claim_is_lost(central: Central) -> None:
+    """The lease was claimed, but the reply was lost. The lease is released, so that no charge point looks online."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -281,7 +289,7 @@ async def refused_for_now(url: str) -> bool:
     return answer.status == 503 and int(answer.headers["retry-after"]) > 0
 
 
-async def test_the_node_is_full(central: Central) -> None:
+async def test_a_full_node_refuses_connections(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -303,8 +311,8 @@ async def said_goodbye(*peers: Peer) -> bool:
     return any(peer.closed for peer in peers)
 
 
-async def test_draining(central: Central) -> None:
-    """Who has connected but not yet asked when the drain begins is sent away."""
+async def test_a_draining_node_refuses_connections(central: Central) -> None:
+    """A connection without an upgrade request is refused once the drain has begun."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -1,5 +1,5 @@
-"""Gateways and the store are killed at random moments, and what the charge points were told is compared
-with what the admin API says afterwards: a check that knows nothing of how it is done.
+"""Gateways and the store are killed at random moments. Afterwards the acknowledgements that the charge points
+got are compared with the admin API. The check knows nothing of the implementation.
 """
 
 import os
@@ -43,9 +43,10 @@ def up() -> Iterator[Running]:
 
 
 class Charging:
-    """One charge after another, each message sent again until it is acknowledged, over any connection.
+    """A charge point that charges again and again, and repeats each message until it is acknowledged.
 
-    `starts`: meter of each acknowledged start -> its id. `stops`: those acknowledged -> meter.
+    `starts` has the transaction id of each acknowledged start by its meter. `stops` has the meter of each
+    acknowledged stop by its transaction id.
     """
 
     def __init__(self, url: str, id_: str, seed: int) -> None:
@@ -57,11 +58,11 @@ class Charging:
         self._url = url
         self._random = random.Random(seed)
         self._meter = 0
-        self._sent = False  # Once said, it is said until it is acknowledged.
+        self._sent = False  # A message is repeated until it is acknowledged.
         self._message: tuple[str, dict[str, Any]] = self._start()
 
     async def run(self, end: trio.Event) -> None:
-        """Until `end`, and then to the end of the charge at hand."""
+        """Charge until `end`, and then to the end of the current transaction."""
         while not (end.is_set() and self.idle):
             with suppress(UpgradeRefused, ConnectionClosed, AssertionError, OSError, trio.TooSlowError):
                 async with charge_point(self._url) as peer:
@@ -92,7 +93,7 @@ class Charging:
             return
         number = answer["transactionId"]
         assert self.starts.setdefault(payload["meterStart"], number) == number
-        # Now and then it did not hear the answer, or so it believes.
+        # Now and then the charge point acts as if it had not received the answer.
         if self._random.random() > 0.1:
             stop = {"transactionId": number, "meterStop": payload["meterStart"] + 7, "timestamp": now()}
             self._message = "StopTransaction", stop
@@ -104,7 +105,7 @@ class Charging:
 
 
 async def kill_at_random(up: Running, seed: int, end: trio.Event) -> Counter[str]:
-    """One gateway or the store, every few seconds."""
+    """Kill one gateway or the store every few seconds."""
     chance, killed = random.Random(seed), Counter[str]()
     over = trio.current_time() + RUN_S
     while trio.current_time() < over:
@@ -120,7 +121,7 @@ async def kill_at_random(up: Running, seed: int, end: trio.Event) -> Counter[str
 
 
 @pytest.mark.slow
-async def test_what_was_acknowledged_is_there_once(up: Running) -> None:
+async def test_each_acknowledged_fact_is_stored_once(up: Running) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")  # noqa: T201  pytest shows it when the test fails
     url = up.url("", scheme="ws").replace("localhost", "127.0.0.1")
@@ -145,7 +146,7 @@ async def test_what_was_acknowledged_is_there_once(up: Running) -> None:
 
 
 async def stored(up: Running, charge_point: str) -> dict[int, tuple[int, int | None]]:
-    """Id -> its meters. Fails if a start was stored twice."""
+    """Return the meters of each transaction by id. Fails if a start was stored twice."""
     found: dict[int, tuple[int, int | None]] = {}
     headers = {"Authorization": f"Bearer {up.api_key}"}
     base = f"{up.admin}/v1/tenants/{up.tenant}"

@@ -1,4 +1,4 @@
-"""What a gateway must take from its surroundings: an occupied port, a message that nobody can read."""
+"""Troubles that a gateway must survive: an occupied port, and an unreadable inbox message."""
 
 import socket
 
@@ -26,7 +26,7 @@ async def test_an_occupied_port_for_probes_is_one_clear_line(central: Central) -
             assert await trio.to_thread.run_sync(gateway.child.wait, GENEROUS_S) == 1
         finally:
             gateway.stop()
-    # The other gateways of this module log there too, as JSON.
+    # The other gateways of this module log to the same place, as JSON.
     said = [line for line in log.read_bytes()[before:].decode().splitlines() if not line.startswith("{")]
     wanted = (
         f"csms gateway: cannot listen for probes on 127.0.0.1:{port}: Address already in use; "
@@ -35,7 +35,7 @@ async def test_an_occupied_port_for_probes_is_one_clear_line(central: Central) -
     assert said == [wanted]
 
 
-async def test_a_message_that_nobody_can_read_is_passed_over(central: Central) -> None:
+async def test_an_unreadable_inbox_message_is_skipped(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -53,8 +53,8 @@ async def test_a_message_that_nobody_can_read_is_passed_over(central: Central) -
             assert gateway.child.poll() is None
 
 
-async def test_a_goodbye_waits_for_the_call_at_hand_alone(central: Central, pace: Pace) -> None:
-    """However many more the charge point has sent already, and however slow the store is."""
+async def test_a_close_waits_only_for_the_running_call(central: Central, pace: Pace) -> None:
+    """The charge point has sent many more calls, and the store is slow."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

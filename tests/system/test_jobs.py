@@ -1,4 +1,4 @@
-"""Updates and uploads from the operator's request to the last status, over reboots and other gateways."""
+"""Firmware and upload jobs from the operator's request to the last status, over reboots and other gateways."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -63,7 +63,7 @@ async def at(tenant: Tenant, gateway: Process) -> AsyncIterator[Peer]:
         yield cp
 
 
-async def test_a_signed_update_over_a_reboot_and_another_gateway(
+async def test_a_signed_update_goes_on_over_a_reboot_and_another_gateway(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -81,7 +81,7 @@ async def test_a_signed_update_over_a_reboot_and_another_gateway(
                 await tell(cp, SIGNED_STATUS, "Installed", requestId=number)
                 await tell(cp, SIGNED_STATUS, "Installed", requestId=number)
                 await tell(cp, SIGNED_STATUS, "Idle")
-                assert cp.asked == []  # Nothing is asked that nobody asked for.
+                assert cp.asked == []  # The central system asks nothing that no operator asked for.
             found = await job(api, begun["id"])
             assert (found["status"], found["running"], found["request_id"]) == ("Installed", False, number)
             assert await statuses(api, begun["id"]) == [*told, "Installed"]
@@ -89,10 +89,10 @@ async def test_a_signed_update_over_a_reboot_and_another_gateway(
             assert (note["status"], note["request_id"]) == ("Idle", None)
 
 
-async def test_a_status_on_the_heels_of_the_answer_is_of_the_new_job(
+async def test_a_status_right_after_the_answer_belongs_to_the_new_job(
     central: Central, gateways: Gateways
 ) -> None:
-    """The two come in one breath, and the older job of the same kind must not get it."""
+    """Answer and status arrive together, and the older job of the same kind must not get the status."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:
@@ -117,7 +117,7 @@ async def _begin_into(answers: list[dict[str, Any]], api: httpx.AsyncClient) -> 
     answers.append(await begin(api, "UpdateFirmware", PLAIN))
 
 
-async def test_statuses_keep_their_order_with_a_store_that_is_slow(central: Central) -> None:
+async def test_statuses_keep_their_order_with_a_slow_store(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -138,7 +138,7 @@ async def test_statuses_keep_their_order_with_a_store_that_is_slow(central: Cent
             assert await statuses(api, id_) == ["Uploading", "Uploaded"]
 
 
-async def test_a_log_given_up_for_a_later_one(central: Central, gateways: Gateways) -> None:
+async def test_a_later_log_request_replaces_the_earlier_one(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     words = iter(["Accepted", "AcceptedCanceled", "Rejected"])
     with trio.fail_after(120):
@@ -154,7 +154,7 @@ async def test_a_log_given_up_for_a_later_one(central: Central, gateways: Gatewa
             assert list(states.values()) == ["Canceled", "PermissionDenied", "Rejected"]
 
 
-async def test_a_late_answer_makes_the_job_too(central: Central, gateways: Gateways) -> None:
+async def test_a_late_answer_still_creates_the_job(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:
@@ -166,7 +166,7 @@ async def test_a_late_answer_makes_the_job_too(central: Central, gateways: Gatew
             assert await statuses(api, id_) == ["Installed"]
 
 
-async def test_events_tell_of_each_step(central: Central, gateways: Gateways) -> None:
+async def test_each_step_of_a_job_is_an_event(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     seen: Counter[str] = Counter()
     with trio.fail_after(120):

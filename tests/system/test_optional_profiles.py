@@ -1,4 +1,4 @@
-"""Reservations and local lists through the API, with a charge point at the other end of a real websocket."""
+"""Reservations and local lists through the API, with a charge point on a real websocket."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ async def test_a_reservation_is_used_by_the_start_that_names_it(central: Central
             used = (await api.get(f"/charge-points/cp/reservations/{number}")).json()
             assert used["state"] == "used"
             assert used["transaction_id"] == f"cp.{started['transactionId']}"
-            # The same number once more, and the first start again, as after a reconnect.
+            # The reservation id is used again, and the first start is repeated as after a reconnect.
             again = await api.post("/charge-points/cp/reservations", json=wanted | {"reservation_id": number})
             assert again.json()["reservation"]["state"] == "active"
             assert await cp.call("StartTransaction", start) == started
@@ -52,8 +52,10 @@ async def test_a_reservation_is_used_by_the_start_that_names_it(central: Central
             assert cp.asked[-1][1:] == ("CancelReservation", {"reservationId": number})
 
 
-async def test_a_start_with_the_very_next_frame_uses_it(central: Central, gateways: Gateways) -> None:
-    """It may be handled before what the charge point answered to ReserveNow is stored."""
+async def test_a_start_right_after_the_answer_uses_the_reservation(
+    central: Central, gateways: Gateways
+) -> None:
+    """The start may be handled before the answer to ReserveNow is stored."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -81,7 +83,7 @@ async def test_a_start_with_the_very_next_frame_uses_it(central: Central, gatewa
                 assert found["command"] == command
 
 
-async def test_a_local_list_full_then_differential_then_full_again(
+async def test_a_local_list_is_sent_full_then_differential_then_full_again(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

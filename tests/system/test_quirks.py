@@ -24,7 +24,7 @@ PARTS = (handshake, exchange, times, payload, charging)
 
 @pytest.fixture(scope="module")
 def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One gateway for all rows: it pings soon, and its certificate hangs on an intermediate one."""
+    """One gateway for all rows. It sends PINGs soon, and an intermediate certificate signed its certificate."""
     directory = tmp_path_factory.mktemp("tls")
     root = trustme.CA()
     leaf = root.create_child_ca().issue_cert("localhost")
@@ -48,7 +48,7 @@ def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.mark.parametrize("mode", ["lenient", "strict"])
 @pytest.mark.parametrize("row", ROWS, ids=str)
-async def test_quirk(site: Site, row: Quirk, mode: str) -> None:
+async def test_a_known_fault_is_handled_as_its_row_says(site: Site, row: Quirk, mode: str) -> None:
     with trio.fail_after(120):
         async with site.tenant.api() as api:
             await _play(Scene(site, row, api, strict=mode == "strict"))

@@ -1,4 +1,4 @@
-"""Charge points that an operator holds back, and lets go: over real connections, through the admin API."""
+"""Charge points that stay Pending or Rejected until an operator accepts them, over real connections."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ async def refused(peer: Peer, action: str, payload: dict[str, Any]) -> bool:
 
 
 async def boot(peer: Peer) -> tuple[str, int]:
-    """Always with the same message id, as some charge points do (Q19): each is answered anew."""
+    """Boot, always with the same message id, as some charge points do (Q19). Each boot gets a fresh answer."""
     answer = await peer.call("BootNotification", BOOT, id_="1000001")
     return answer["status"], answer["interval"]
 
@@ -44,13 +44,15 @@ def kind(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].rpartition(":")[2]
 
 
-async def test_pending_until_released_and_accepted_over_reconnects(central: Central) -> None:
+async def test_a_charge_point_is_pending_until_released_and_then_accepted_over_reconnects(
+    central: Central,
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as gateway:
             await set_up(api, registration="Pending", registration_interval_s=17)
             async with charge_point(tenant.url(gateway, "cp")) as peer:
-                # Before any boot it is what the policy would answer.
+                # Before any boot the status is the one that the policy would answer.
                 assert await refused(peer, "Heartbeat", {})
                 assert await boot(peer) == ("Pending", 17)
                 assert await refused(peer, "Heartbeat", {})
@@ -63,13 +65,13 @@ async def test_pending_until_released_and_accepted_over_reconnects(central: Cent
                 )
                 assert kind(start) == (409, "not-accepted")
                 assert peer.asked == []
-                # What we ask for it may say, and nothing else.
+                # It may send only what we ask for.
                 asked = await api.post(TRIGGER, json={"requestedMessage": "StatusNotification"})
                 assert asked.status_code == 200, asked.text
                 status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
                 assert await peer.call("StatusNotification", status) == {}
                 assert await refused(peer, "Heartbeat", {})
-                # It may be configured meanwhile, and be asked to boot.
+                # A pending charge point may be configured and asked to boot.
                 asked = await api.post(TRIGGER, json={"requestedMessage": "BootNotification"})
                 assert asked.status_code == 200, asked.text
                 assert await boot(peer) == ("Pending", 17)
@@ -80,17 +82,17 @@ async def test_pending_until_released_and_accepted_over_reconnects(central: Cent
                 assert [payload for _, _, payload in peer.asked][-1] == {
                     "requestedMessage": "BootNotification"
                 }
-                # Released is not accepted: only its boot makes it so.
+                # After the release, only the next boot makes it accepted.
                 assert await refused(peer, "Heartbeat", {})
                 assert await boot(peer) == ("Accepted", 300)
                 assert "currentTime" in await peer.call("Heartbeat", {})
-                # The fact that was refused comes again, and nothing of it is lost.
+                # The charge point repeats the refused fact, and nothing of it is lost.
                 begun = await peer.call("StartTransaction", fact)
                 stored = (await api.get(f"/transactions/cp.{begun['transactionId']}")).json()
                 assert stored["meter_start"] == 100
                 again = await api.post("/charge-points/cp/accept", params={"trigger": "true"})
                 assert kind(again) == (409, "already-accepted")
-            # It stays accepted though the policy holds it back from its next boot on.
+            # It stays accepted, although the policy will answer Pending at its next boot.
             await set_up(api, registration="Rejected")
             async with charge_point(tenant.url(gateway, "cp")) as peer:
                 assert "currentTime" in await peer.call("Heartbeat", {})
@@ -104,7 +106,9 @@ async def test_pending_until_released_and_accepted_over_reconnects(central: Cent
                 assert await refused(peer, "Heartbeat", {})
 
 
-async def test_rejected_with_an_interval_and_strict(central: Central, gateways: Gateways) -> None:
+async def test_a_rejected_charge_point_gets_an_interval_also_if_strict(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api:
@@ -127,7 +131,9 @@ async def test_rejected_with_an_interval_and_strict(central: Central, gateways: 
                 assert "currentTime" in await peer.call("Heartbeat", {})
 
 
-async def test_newcomers_are_held_back_where_the_tenant_says_so(central: Central, gateways: Gateways) -> None:
+async def test_new_charge_points_get_the_registration_of_their_tenant(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api:
@@ -153,7 +159,7 @@ async def test_newcomers_are_held_back_where_the_tenant_says_so(central: Central
 
 
 @pytest.mark.parametrize("settings", [{"strict": True}, {"registration": "Pending"}])
-async def test_a_change_reaches_one_that_is_connected_and_never_booted(
+async def test_a_changed_registration_reaches_a_connected_charge_point_that_never_booted(
     central: Central, gateways: Gateways, settings: dict[str, Any]
 ) -> None:
     tenant = central.tenant()

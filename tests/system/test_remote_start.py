@@ -1,4 +1,4 @@
-"""From an operator's wish to the transaction it became, over real websockets; some gateways end between."""
+"""Remote starts, from the operator's request to the transaction, over real websockets and gateway failures."""
 
 import json
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ def is_silent(_action: str, _payload: Any) -> Any:
 async def asking(
     api: httpx.AsyncClient, query: str = "wait_for=transaction&wait=30"
 ) -> AsyncIterator[list[httpx.Response]]:
-    """An operator who waits; the answer is there when the block ends."""
+    """Let an operator wait for a command; the answer is there when the block ends."""
     answers: list[httpx.Response] = []
 
     async def ask() -> None:
@@ -57,7 +57,9 @@ async def becomes(api: httpx.AsyncClient, command: str, wanted: str) -> None:
     await until(is_so)
 
 
-async def test_the_operator_learns_of_the_transaction(central: Central, gateways: Gateways) -> None:
+async def test_the_operator_gets_the_transaction_of_a_remote_start(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), accepts) as cp:
@@ -76,8 +78,10 @@ async def test_the_operator_learns_of_the_transaction(central: Central, gateways
             assert shown.json()["id_tag"] == "tag"
 
 
-async def test_a_start_right_behind_the_answer(central: Central, gateways: Gateways) -> None:
-    """In one breath, again and again: the start finds what the answer has only just said."""
+async def test_a_start_right_after_the_answer_fulfils_the_command(
+    central: Central, gateways: Gateways
+) -> None:
+    """Answer and start arrive together, several times. The start finds the promise of the answer."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
@@ -90,14 +94,14 @@ async def test_a_start_right_behind_the_answer(central: Central, gateways: Gatew
                     )
                 [response] = answers
                 assert response.status_code == 200, response.text
-                await cp.call("Heartbeat", {})  # So the answer to the start has come, too.
+                await cp.call("Heartbeat", {})  # By now the answer to the start has arrived as well.
                 transaction_id = cp.answers[f"s{number}"][2]["transactionId"]
                 assert response.json()["transaction_id"] == f"cp.{transaction_id}"
 
 
 @pytest.mark.parametrize("how", ["kill", pytest.param("stop", marks=pytest.mark.slow)])
-async def test_the_gateway_ends_between_the_answer_and_the_start(central: Central, how: str) -> None:
-    """What was promised is in the store: another gateway knows whose transaction it is."""
+async def test_a_start_over_another_gateway_fulfils_the_command(central: Central, how: str) -> None:
+    """The promise is in the store, so another gateway assigns the transaction to its command."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as second:
@@ -113,14 +117,14 @@ async def test_the_gateway_ends_between_the_answer_and_the_start(central: Centra
                 assert answers == []
                 async with charge_point(tenant.url(second, "cp"), accepts) as again:
                     started = await again.start()
-                    assert again.asked == []  # It has agreed already, and is not asked twice.
+                    assert again.asked == []  # The charge point has agreed already and is not asked again.
             [response] = answers
             assert response.status_code == 200, response.text
             assert response.json()["transaction_id"] == f"cp.{started['transactionId']}"
 
 
-async def test_the_gateway_dies_before_the_answer(central: Central) -> None:
-    """Nobody knows whether it would have agreed: the operator is told so, and nothing is guessed."""
+async def test_a_remote_start_is_unknown_if_the_gateway_dies_before_the_answer(central: Central) -> None:
+    """The charge point's answer is unknown. The operator gets that, and nothing is guessed."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as second:
@@ -133,7 +137,7 @@ async def test_the_gateway_dies_before_the_answer(central: Central) -> None:
                 first.kill()
                 await cp.wait_closed()
                 async with charge_point(tenant.url(second, "cp"), accepts) as again:
-                    # The answer of the old connection comes too late for anybody to know it.
+                    # The answer on the old connection comes too late to be assigned.
                     await again.send([3, cp.asked[0][0], ACCEPTED])
                     await again.start()
                     await becomes(api, cp.asked[0][0], "unknown")
@@ -144,7 +148,7 @@ async def test_the_gateway_dies_before_the_answer(central: Central) -> None:
             assert (await status(api, cp.asked[0][0]))["transaction_id"] is None
 
 
-async def test_an_answer_that_comes_late_is_still_remembered(central: Central, gateways: Gateways) -> None:
+async def test_a_late_answer_is_still_remembered(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
@@ -160,7 +164,7 @@ async def test_an_answer_that_comes_late_is_still_remembered(central: Central, g
 
 
 async def test_outcomes_are_stored_in_the_order_of_the_answers(central: Central, gateways: Gateways) -> None:
-    """A late answer and the next one in one breath, for a later one may undo what an earlier one did."""
+    """A late answer and the next one arrive together. Order matters, because a later outcome may undo an earlier one."""
     tenant = central.tenant()
     keys = ChargePointKeys(tenant.id, "cp")
     with trio.fail_after(120):
@@ -187,10 +191,10 @@ async def test_outcomes_are_stored_in_the_order_of_the_answers(central: Central,
             assert told == expected
 
 
-async def test_a_start_behind_answers_that_are_still_being_stored(
+async def test_a_start_waits_for_earlier_answers_that_are_still_being_stored(
     central: Central, gateways: Gateways
 ) -> None:
-    """Four late answers, the one that promises, and the start that keeps it, in one breath."""
+    """Four late answers, the answer that promises the start, and the start itself arrive together."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
@@ -209,10 +213,8 @@ async def test_a_start_behind_answers_that_are_still_being_stored(
             assert response.json()["transaction_id"] == f"cp.{transaction_id}"
 
 
-async def test_a_charge_point_that_starts_first_and_answers_then(
-    central: Central, gateways: Gateways
-) -> None:
-    """And what it had started before it was asked is not what it was asked for."""
+async def test_a_start_before_the_answer_fulfils_the_command(central: Central, gateways: Gateways) -> None:
+    """A transaction that began before the command does not answer it."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:

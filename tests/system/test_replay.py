@@ -1,4 +1,4 @@
-"""What a charge point repeats is stored once and answered alike; what it says is never lost or refused."""
+"""Repeated messages are stored once and get the same answer, and no fact is lost or refused."""
 
 from typing import Any
 
@@ -26,7 +26,9 @@ async def transactions(tenant: Tenant, charge_point: str) -> list[dict[str, Any]
         return list(found.json()["items"])
 
 
-async def test_a_start_twice_on_two_connections(central: Central, gateways: tuple[Process, Process]) -> None:
+async def test_a_start_repeated_on_another_connection_is_one_transaction(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
     tenant, at = central.tenant(), now()
     async with tenant.api() as api:
         await tag(api, "TAG", parent_id_tag="FLEET")
@@ -42,11 +44,13 @@ async def test_a_start_twice_on_two_connections(central: Central, gateways: tupl
 
 
 async def tag_changed(api: httpx.AsyncClient) -> None:
-    """The stored answer stands, whatever the tag has become."""
+    """The stored answer is repeated, even if the id tag has changed since."""
     assert (await api.put("/id-tags/TAG", json={"status": "Blocked"})).status_code == 200
 
 
-async def test_a_stop_twice_on_two_connections(central: Central, gateways: tuple[Process, Process]) -> None:
+async def test_a_stop_repeated_on_another_connection_is_stored_once(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
     tenant, at = central.tenant(), now()
     async with tenant.api() as api:
         await tag(api, "TAG")
@@ -61,8 +65,8 @@ async def test_a_stop_twice_on_two_connections(central: Central, gateways: tuple
     assert (found["transaction_id"], found["meter_stop"]) == (number, 900)
 
 
-async def test_a_gateway_killed_between_the_write_and_the_answer(central: Central) -> None:
-    """The proxy swallows the store's replies, so the write has happened and nobody but the store knows."""
+async def test_a_fact_is_stored_once_if_the_gateway_dies_before_the_answer(central: Central) -> None:
+    """The proxy swallows the store's replies, so only the store knows that the write has happened."""
     tenant, start_at, stop_at = central.tenant(), now(), now()
     with trio.fail_after(120):
         async with fault_proxy(central.valkey.path) as proxy:
@@ -111,13 +115,17 @@ async def until_transactions(tenant: Tenant, *, stopped: bool) -> None:
     await until(there)
 
 
-async def test_a_clock_stuck_in_1970(central: Central, gateways: tuple[Process, Process]) -> None:
+async def test_starts_of_a_clock_stuck_in_1970_are_separate_transactions(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
     tenant = central.tenant()
     async with charge_point(tenant.url(gateways[0], "cp")) as cp:
         numbers = []
         for _ in range(3):
             started = await cp.start(timestamp=STUCK)
-            assert await cp.start(timestamp=STUCK) == started  # While it is open it is a repeat.
+            assert (
+                await cp.start(timestamp=STUCK) == started
+            )  # While the transaction is open, the same start is a repeat.
             await cp.stop(started["transactionId"], timestamp=STUCK)
             numbers.append(started["transactionId"])
     assert len(set(numbers)) == 3
@@ -125,7 +133,9 @@ async def test_a_clock_stuck_in_1970(central: Central, gateways: tuple[Process, 
     assert sorted(one["transaction_id"] for one in found) == sorted(numbers)
 
 
-async def test_a_message_id_again(central: Central, gateways: tuple[Process, Process]) -> None:
+async def test_only_the_same_message_with_the_same_id_is_a_repeat(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
     tenant, at = central.tenant(), now()
     async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
         first = await cp.call("Authorize", {"idTag": "LATER"}, id_="1")
@@ -147,8 +157,8 @@ async def test_a_message_id_again(central: Central, gateways: tuple[Process, Pro
             assert (await cp.call(action, payload, id_="4"))["currentTime"] > before["currentTime"]
 
 
-async def test_a_refusal_is_never_repeated(central: Central) -> None:
-    """A start that the store did not take is asked again under the same id, and accepted then."""
+async def test_a_repeated_call_is_tried_again_after_a_refusal(central: Central) -> None:
+    """A start that the store did not take is repeated under the same id, and then accepted."""
     tenant, at = central.tenant(), now()
     with trio.fail_after(120):
         async with (
@@ -169,8 +179,10 @@ async def test_a_refusal_is_never_repeated(central: Central) -> None:
     assert len(await transactions(tenant, "cp")) == 1
 
 
-async def test_stops_of_unknown_transactions(central: Central, gateways: tuple[Process, Process]) -> None:
-    """Many charge points stop by the id -1 what they could not start: each such stop is kept."""
+async def test_stops_of_unknown_transactions_are_all_kept(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
+    """Many charge points use the id -1 for a stop whose start was never answered. Each such stop is kept."""
     tenant = central.tenant()
     async with charge_point(tenant.url(gateways[0], "cp")) as cp:
         for meter in (111, 222, 222):
@@ -181,7 +193,9 @@ async def test_stops_of_unknown_transactions(central: Central, gateways: tuple[P
     assert await transactions(tenant, "cp") == []
 
 
-async def test_what_tags_are_answered(central: Central, gateways: tuple[Process, Process]) -> None:
+async def test_each_id_tag_gets_the_answer_of_its_state(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
     tenant = central.tenant()
     async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
         await tag(api, "OLD", expiry_date="2020-01-01T00:00:00Z")
@@ -199,7 +213,9 @@ async def test_what_tags_are_answered(central: Central, gateways: tuple[Process,
     assert len(await transactions(tenant, "cp")) == 4
 
 
-async def test_one_transaction_at_a_time(central: Central, gateways: tuple[Process, Process]) -> None:
+async def test_a_driver_with_one_slot_gets_one_transaction_at_a_time(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
     tenant, at = central.tenant(), now()
     async with (
         tenant.api() as api,
@@ -224,10 +240,10 @@ async def test_one_transaction_at_a_time(central: Central, gateways: tuple[Proce
         assert (await two.start(tag="ONCE", connector=4))["idTagInfo"]["status"] == "Accepted"
 
 
-async def test_a_start_of_unknown_outcome_keeps_its_slot(
+async def test_a_start_keeps_its_slot_when_the_reply_is_lost(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
-    """It was stored, the reply was lost, and the charge point told to try again: the driver charges."""
+    """The start was stored, but the store's reply was lost. The repeated start lets the driver charge."""
     tenant, at = central.tenant(), now()
     with trio.fail_after(120):
         async with (
@@ -252,7 +268,7 @@ async def test_a_start_of_unknown_outcome_keeps_its_slot(
             assert (await two.start(tag="TAG", connector=3))["idTagInfo"]["status"] == "Accepted"
 
 
-async def test_a_start_on_two_connections_at_once(
+async def test_a_start_on_two_connections_at_once_is_one_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     """The evicted session's call is under way while the new one repeats it."""

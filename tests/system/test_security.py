@@ -1,4 +1,4 @@
-"""Security events, certificate requests and DataTransfer, over real sockets and hostile ones too."""
+"""Security events, certificate requests and DataTransfer, over real sockets, some of them hostile."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ type Gateways = tuple[Process, Process]
 EVENT = {"type": "FirmwareUpdated", "timestamp": "2026-01-01T00:00:00.123+01:00", "techInfo": "1.2 -> 1.3"}
 
 
-async def test_security_events_are_kept_once_whatever_they_are(central: Central, gateways: Gateways) -> None:
+async def test_a_security_event_of_any_kind_is_kept_once(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     sent: list[dict[str, Any]] = [
         EVENT,
@@ -26,7 +26,7 @@ async def test_security_events_are_kept_once_whatever_they_are(central: Central,
     ]
     with trio.fail_after(120):
         async with tenant.api() as api:
-            for gateway in gateways:  # What was not acknowledged comes again after a reconnect.
+            for gateway in gateways:  # The charge point repeats unacknowledged events after a reconnect.
                 async with charge_point(tenant.url(gateway, "cp")) as cp:
                     for payload in sent:
                         assert await cp.call("SecurityEventNotification", payload) == {}
@@ -76,7 +76,7 @@ async def test_a_certificate_request_is_answered_at_once_and_kept(
                 ({"csr": "-----BEGIN CERTIFICATE REQUEST-----\n" * 150}, "Rejected"),
             ):
                 assert await cp.call("SignCertificate", payload) == {"status": status}
-            assert cp.asked == []  # The certificate follows when an operator sends it, not before.
+            assert cp.asked == []  # The certificate comes only when an operator sends it.
             shown = (await api.get("/charge-points/cp/certificate-request")).json()
             assert (shown["csr"], shown["subject"]) == (csr.replace("\n", "\r\n"), "CN=Serial 7")
             chain = {"certificateChain": certificate("Serial 7").pem}
@@ -85,7 +85,7 @@ async def test_a_certificate_request_is_answered_at_once_and_kept(
             assert cp.asked[0][1:] == ("CertificateSigned", chain)
 
 
-async def test_a_flood_of_requests_does_not_hold_up_another_charge_point(
+async def test_a_flood_of_certificate_requests_delays_no_other_charge_point(
     central: Central, gateways: Gateways, pace: Pace
 ) -> None:
     tenant, csr = central.tenant(), request()
@@ -106,7 +106,7 @@ async def test_a_flood_of_requests_does_not_hold_up_another_charge_point(
                     await honest.call("Heartbeat", {})
 
 
-async def test_data_transfer(central: Central, gateways: Gateways) -> None:
+async def test_data_transfer_is_answered_and_kept_by_vendor(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     transfer = {"vendorId": "Org.Example", "messageId": "Ping", "data": json.dumps({"säß": ["\u2028", 1]})}
     with trio.fail_after(120):

@@ -1,4 +1,4 @@
-"""`.ci/setup` in a hurry and on machines that lack something, with pretended programs; and `make run`."""
+"""`.ci/setup` run twice at once and on machines that lack programs, with fake programs; and `make run`."""
 
 import json
 import os
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("bash", "cat", "chmod", "cksum", "cp", "dirname", "env", "flock", "mkdir", "rm", "sleep", "true")
 MESSAGE = "csms needs Python 3.13 or newer, and none was found on PATH, in pyenv or in uv."
 
-# It makes a .venv of itself. Where pip would work it waits for the test, a minute at most.
+# The fake Python makes a .venv of itself. Where pip would run, it waits for the test, at most a minute.
 PYTHON = """\
 case "$*" in
     *_base_executable*) echo "$0" ;;
@@ -85,7 +85,7 @@ def clone(tmp_path: Path) -> Clone:
     return Clone(tmp_path)
 
 
-def test_two_at_once_set_up_one_after_the_other(clone: Clone) -> None:
+def test_two_setups_at_once_run_one_after_the_other(clone: Clone) -> None:
     clone.write(clone.bin / "python3.13", PYTHON)
     with clone.start() as first:
         wait_until(lambda: "pip" in clone.steps())
@@ -98,19 +98,21 @@ def test_two_at_once_set_up_one_after_the_other(clone: Clone) -> None:
     assert clone.steps() == ["venv", "pip", "pip"]
 
 
-def test_nothing_is_done_twice(clone: Clone) -> None:
+def test_a_second_setup_does_nothing(clone: Clone) -> None:
     clone.write(clone.bin / "python3.13", PYTHON)
     assert clone.run()[0] == 0
     assert clone.run() == (0, "")
     assert clone.steps() == ["venv", "pip", "pip"]
 
 
-def test_a_setup_that_was_broken_off_begins_anew(clone: Clone) -> None:
+def test_an_interrupted_setup_starts_again(clone: Clone) -> None:
     clone.write(clone.bin / "python3.13", PYTHON)
     with clone.start() as process:
         wait_until(lambda: "pip" in clone.steps())
         process.kill()
-        (clone.root / "go").touch()  # For what it had started, which keeps the lock.
+        (
+            clone.root / "go"
+        ).touch()  # Wait for the processes that the set-up had started, because they hold the lock.
     assert clone.run()[0] == 0
     assert clone.steps() == ["venv", "pip", "venv", "pip", "pip"]
 
@@ -152,7 +154,7 @@ def test_make_run_takes_options_and_ends_by_an_interrupt(tmp_path: Path) -> None
     arguments = f"--json --ports 0 --data-dir {tmp_path / 'data'}"
     outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS")
     env = {name: value for name, value in os.environ.items() if name not in outer}
-    # Set-up is old: it would replace the .venv that we run in, were that not up to date.
+    # An outdated set-up would replace the .venv that this test runs in.
     argv = ["make", "--old-file=setup", "run", f"ARGS={arguments}"]
     with subprocess.Popen(
         argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0

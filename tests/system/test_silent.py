@@ -1,4 +1,4 @@
-"""A charge point that never answers a call costs its own command queue, and nobody else anything."""
+"""A charge point that never answers a call delays only its own commands."""
 
 from collections import Counter
 from functools import partial
@@ -19,7 +19,7 @@ QUEUE = 32
 LONG_S, SHORT_S = 300, 4
 
 
-async def test_full_queues_of_silent_ones_hold_nobody_up(central: Central) -> None:
+async def test_full_queues_of_silent_charge_points_delay_no_other(central: Central) -> None:
     tenant, crowd = central.tenant(), Crowd()
     with trio.fail_after(120):
         async with (
@@ -34,7 +34,7 @@ async def test_full_queues_of_silent_ones_hold_nobody_up(central: Central) -> No
                 nursery.start_soon(crowd.live, tenant.url(gateway, name), name)
             await until(lambda: len(crowd.peers) == len(names))
             await _fill(api, "silent", LONG_S)
-            # The healthy ones, with no queue but full ones beside them.
+            # Healthy charge points are served while the other queues are full.
             answered: list[httpx.Response] = []
             async with trio.open_nursery() as asking:
                 for number in range(HEALTHY):
@@ -44,14 +44,14 @@ async def test_full_queues_of_silent_ones_hold_nobody_up(central: Central) -> No
             assert Counter(one.status_code for one in answered) == {200: HEALTHY}
             assert {len(crowd.peers[f"healthy-{number}"].asked) for number in range(HEALTHY)} == {1}
             for number in range(SILENT):
-                # One call on the wire, and the others where they belong.
+                # One call is on the wire, and the others wait in the queue.
                 assert len(crowd.peers[f"silent-{number}"].asked) == 1
                 assert await _pending(store, tenant, f"silent-{number}") == QUEUE
-            # A silent one's own calls are served all the same.
+            # The calls of a silent charge point are still served.
             assert "currentTime" in await crowd.peers["silent-0"].call("Heartbeat", {})
 
             ends = await _ends(api, await _fill(api, "overdue", SHORT_S))
-            # One after the other gets its turn, if there is a moment left of its time.
+            # The next command is sent if some of its time is left.
             assert ends.keys() <= {"timeout", "expired"}
             assert ends["timeout"] >= SILENT
             assert ends.total() == QUEUE * SILENT
@@ -59,7 +59,7 @@ async def test_full_queues_of_silent_ones_hold_nobody_up(central: Central) -> No
                 assert await _pending(store, tenant, f"overdue-{number}") == 0
                 assert len(crowd.peers[f"overdue-{number}"].asked) <= QUEUE
             await _nothing_left(store, tenant)
-            # The next one has its turn, and may be answered.
+            # The next command is sent and may be answered.
             crowd.peers["overdue-0"]._serve = lambda _action, _payload: {"status": "Accepted"}
             again: list[httpx.Response] = []
             await _command(api, "overdue-0", "", again)
@@ -80,7 +80,7 @@ class Crowd:
 
 
 async def _fill(api: httpx.AsyncClient, kind: str, timeout_s: int) -> list[str]:
-    """The commands that wait, as many as each queue takes."""
+    """Send as many commands as each queue takes, and leave them waiting."""
     query = f"wait=0&timeout={timeout_s}"
     taken: list[httpx.Response] = []
     for _ in range(QUEUE):
@@ -120,7 +120,7 @@ async def _ends(api: httpx.AsyncClient, ids: list[str]) -> Counter[str]:
 
 
 async def _nothing_left(store: Store, tenant: Tenant) -> None:
-    """Of all that waited no trace is left to be swept."""
+    """Check that nothing of the waiting commands is left for the sweep."""
     for number in range(SILENT):
         own = ChargePointKeys(tenant.id, f"overdue-{number}")
         overdue = await store.execute("ZRANGE", keys.overdue(own.partition), 0, -1)

@@ -1,4 +1,4 @@
-"""Charging profiles from the API to a charge point and back: what we believe is what it has."""
+"""Charging profiles through the API: the stored profiles are those of the charge point."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ def ago(seconds: int) -> str:
 
 
 class Operator:
-    """Through the admin API, of the charge point `cp`."""
+    """The admin API's routes of the charge point `cp`."""
 
     def __init__(self, api: httpx.AsyncClient) -> None:
         self.api = api
@@ -58,7 +58,7 @@ class Operator:
         return (await self.api.get(f"/charge-points/cp/charging-profiles/{id_}")).json()
 
     async def agree(self, connector: int, unit: str | None = None) -> list[float | None]:
-        """Compare; return the limits."""
+        """Compare both composite schedules; return the limits."""
         body = {"connector_id": connector, "duration": 120} | ({"charging_rate_unit": unit} if unit else {})
         answer = await self.api.post("/charge-points/cp/charging-profiles/composite-schedule", json=body)
         assert answer.status_code == 200, answer.text
@@ -129,7 +129,7 @@ async def test_profiles_are_set_replaced_and_cleared(central: Central, gateways:
             assert await operator.set(3, (0, 20.0), connector=1, level=1, validTo=ago(-60)) == "Accepted"
             assert await operator.mirror() == [1, 3, 4]
             assert await operator.agree(1) == [20.0, 12.0]
-            # A TxProfile without a transaction is refused, and so not believed in.
+            # The charge point refuses a TxProfile without a transaction, so it is not stored.
             assert await operator.set(5, (0, 6.0), purpose=TX) == "Rejected"
             assert await operator.command("ClearChargingProfile", {"id": 4}) == "Accepted"
             assert await operator.mirror() == [1, 3]
@@ -161,7 +161,9 @@ async def test_a_tx_profile_lives_with_its_transaction(central: Central, gateway
             assert await operator.mirror() == [1]
 
 
-async def test_a_remote_starts_profile_is_its_transactions(central: Central, gateways: Gateways) -> None:
+async def test_the_profile_of_a_remote_start_belongs_to_its_transaction(
+    central: Central, gateways: Gateways
+) -> None:
     with trio.fail_after(120):
         async with at_work(central, gateways[0]) as (operator, cp, smart):
             wanted = {"idTag": "TAG", "connectorId": 1, "chargingProfile": a_profile(7, (0, 9.0), purpose=TX)}
@@ -173,7 +175,7 @@ async def test_a_remote_starts_profile_is_its_transactions(central: Central, gat
             assert (found["status"], found["connector_id"]) == ("installed", 1)
             assert (found["transaction_id"], found["command"]) == (f"cp.{number}", waiting["command"])
             assert await operator.agree(1) == [9.0]
-            # Errata 11: the same level replaces it, another one stacks upon it.
+            # Errata 11: a profile of the same level replaces it, and one of another level is stacked.
             await operator.set(8, (0, 11.0), purpose=TX, level=1, transactionId=number, validTo=ago(-60))
             assert await operator.agree(1) == [11.0, 9.0]
             await operator.set(9, (0, 13.0), purpose=TX, transactionId=number)

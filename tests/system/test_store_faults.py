@@ -1,4 +1,4 @@
-"""The store is killed and paused under load: nothing acknowledged is lost, and nobody is thrown out."""
+"""The store is killed and paused under load. No acknowledged fact is lost, and no session ends."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ GATEWAY = " gateway "
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Running]:
-    """With two workers, who could think each other dead."""
+    """Run two workers, which could take each other for dead."""
     directory = Path(tempfile.mkdtemp(prefix="csms-hurt-"))
     try:
         with csms_up(directory / "data", "--drain-seconds", "1", "--workers", "2") as found:
@@ -53,7 +53,7 @@ async def more_acknowledged(fleet: list[Busy], count: int) -> None:
 
 
 async def all_there(up: Running, fleet: list[Busy]) -> None:
-    """Each acknowledged start and stop is stored, once."""
+    """Check that each acknowledged start and stop is stored once."""
     headers = {"Authorization": f"Bearer {up.api_key}"}
     base = f"{up.admin}/v1/tenants/{up.tenant}"
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as api:
@@ -87,7 +87,7 @@ def nobody_was_thrown_out(up: Running, fleet: list[Busy], before: dict[int, str]
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:3000]
 
 
-async def test_killed_under_load(up: Running, pace: Pace) -> None:
+async def test_a_store_killed_under_load_loses_no_acknowledged_fact(up: Running, pace: Pace) -> None:
     before = processes(up)
     assert len([line for line in before.values() if GATEWAY in line]) == 2
     with trio.fail_after(240):
@@ -110,8 +110,8 @@ async def another(up: Running, killed: int) -> bool:
 
 
 @pytest.mark.parametrize("seconds", [12, pytest.param(30, marks=pytest.mark.slow)])
-async def test_paused(up: Running, seconds: int) -> None:
-    """Longer than the 10 s after which a silent node is called dead, and than every time-out of a step."""
+async def test_a_paused_store_ends_no_session(up: Running, seconds: int) -> None:
+    """The pause is longer than the 10 s after which a silent node counts as dead, and than every time-out."""
     before = processes(up)
     valkey = process_tree.child(up.pid, VALKEY)
     with trio.fail_after(seconds + 120):
@@ -143,7 +143,7 @@ async def test_paused(up: Running, seconds: int) -> None:
             ]
             assert false == []
             refused = [sent for busy in fleet for sent, _, taken in busy.answers if not taken]
-            assert len(refused) >= FLEET  # They were told, and did not just wait.
+            assert len(refused) >= FLEET  # The charge points got errors, and did not only wait.
             nobody_was_thrown_out(up, fleet, before)
             await all_there(up, fleet)
 

@@ -1,4 +1,4 @@
-"""Two connections of one charge point: the newest wins, everywhere, and nothing is sent twice."""
+"""Two connections of one charge point: the newest wins on every node, and no command is sent twice."""
 
 import os
 import signal
@@ -28,13 +28,15 @@ SAME_AND_OTHER = pytest.mark.parametrize("other", [0, 1], ids=["one process", "t
 
 
 @SAME_AND_OTHER
-async def test_the_newest_wins(central: Central, gateways: Gateways, other: int, pace: Pace) -> None:
+async def test_the_newest_connection_wins(
+    central: Central, gateways: Gateways, other: int, pace: Pace
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as old:
             await old.call("Heartbeat", {})
             async with charge_point(tenant.url(gateways[other], "cp")) as new:
-                # The other node says that the old one is gone, or this would wait 2 s for it.
+                # Without the other node's report that the old session has ended, this would take 2 s.
                 with pace.within(1.5):
                     assert await old.wait_closed() == (POLICY, "peer")
                     await new.call("Heartbeat", {})
@@ -53,10 +55,10 @@ async def is_offline(api: httpx.AsyncClient, charge_point: str) -> bool:
 
 
 @SAME_AND_OTHER
-async def test_a_queued_command_is_sent_once_by_the_new_one(
+async def test_the_new_session_sends_a_queued_command_once(
     central: Central, gateways: Gateways, other: int
 ) -> None:
-    """The old session is busy with a call that nobody answers; the next command waits behind it."""
+    """The old session waits for the answer to a call, and the next command is queued."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -69,7 +71,7 @@ async def test_a_queued_command_is_sent_once_by_the_new_one(
             async with charge_point(tenant.url(gateways[other], "cp")) as new:
                 await until(lambda: has_status(api, second, "answered"))
                 assert [id_ for id_, _, _ in new.asked] == [second]
-                # What became of the first nobody knows, and it is not repeated.
+                # The outcome of the first command is unknown, and it is not repeated.
                 assert await has_status(api, first, "unknown")
             assert [id_ for id_, _, _ in old.asked] == [first]
 
@@ -84,7 +86,7 @@ async def has_status(api: httpx.AsyncClient, command: str, status: str) -> bool:
     return bool((await api.get(f"/commands/{command}")).json()["status"] == status)
 
 
-async def test_a_race_has_one_winner(central: Central, gateways: Gateways) -> None:
+async def test_a_race_of_connections_has_one_winner(central: Central, gateways: Gateways) -> None:
     """Four connections of each charge point at once, over two processes."""
     tenant = central.tenant()
     ids = [f"cp-{number}" for number in range(10)]
@@ -118,8 +120,10 @@ async def test_a_race_has_one_winner(central: Central, gateways: Gateways) -> No
 
 
 @pytest.mark.slow  # An audit comes every 10 s.
-async def test_what_an_inbox_lost_the_audit_finds(central: Central, gateways: Gateways) -> None:
-    """A takeover and a revoked token of which no message tells."""
+async def test_the_audit_finds_what_a_lost_inbox_message_reported(
+    central: Central, gateways: Gateways
+) -> None:
+    """A takeover and a revoked token whose inbox messages are lost."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -149,7 +153,7 @@ async def test_what_an_inbox_lost_the_audit_finds(central: Central, gateways: Ga
 
 
 async def test_flapping_is_refused(central: Central, gateways: Gateways) -> None:
-    """After five takeovers within a minute the present one stays."""
+    """After five takeovers within a minute the present connection stays."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with AsyncExitStack() as stack:
@@ -198,12 +202,14 @@ async def test_a_tenant_with_charge_points_stays(central: Central, gateways: Gat
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
             await cp.call("Heartbeat", {})
             itself = f"{tenant.admin}/v1/tenants/{tenant.id}"
-            assert (await api.delete(itself)).status_code == 409  # It still has charge points.
+            assert (await api.delete(itself)).status_code == 409  # The tenant still has charge points.
             await cp.call("Heartbeat", {})
 
 
-async def test_a_gateway_dies(central: Central, gateways: Gateways, pace: Pace) -> None:
-    """Commands meet a 409 within 10 s, the reaper marks its fleet offline, and whoever lives comes back."""
+async def test_charge_points_of_a_dead_gateway_go_offline_and_come_back(
+    central: Central, gateways: Gateways, pace: Pace
+) -> None:
+    """Commands get 409 within 10 s, the charge points are marked offline, and those that live reconnect."""
     tenant = central.tenant()
     with trio.fail_after(180):
         async with (
@@ -235,10 +241,10 @@ async def refuses_commands(api: httpx.AsyncClient) -> bool:
 
 
 @SAME_AND_OTHER
-async def test_a_predecessor_that_never_says_goodbye(
+async def test_a_dead_socket_delays_its_successor_by_two_seconds_at_most(
     central: Central, gateways: Gateways, other: int, pace: Pace
 ) -> None:
-    """A charge point that lost its network comes back; the dead socket costs it 2 s at most."""
+    """A charge point that lost its network reconnects. Its dead socket delays it by at most 2 s."""
     tenant = central.tenant()
     with trio.fail_after(120):
         url = tenant.url(gateways[0], "cp")
@@ -253,8 +259,8 @@ async def test_a_predecessor_that_never_says_goodbye(
 
 
 @pytest.mark.slow
-async def test_a_paused_gateway_wakes(central: Central, gateways: Gateways) -> None:
-    """It was taken for dead meanwhile; its sessions take their leases back, and none of them ends."""
+async def test_sessions_of_a_paused_gateway_survive(central: Central, gateways: Gateways) -> None:
+    """Others took the paused gateway for dead. Its sessions take their leases back, and none ends."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -1,4 +1,4 @@
-"""A trace over real processes: it sees what passes, follows its charge point, and stays within its bounds."""
+"""A trace over real processes: it records all frames, follows its charge point, and keeps its bounds."""
 
 import json
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ def short(found: list[Frame]) -> list[str]:
 
 
 async def wait_for(api: httpx.AsyncClient, last: str, *, times: int = 1) -> list[Frame]:
-    """Until the last entry is the one meant, and there are so many of it."""
+    """Wait until the last entry is the expected one and that many of its kind were recorded."""
 
     async def come() -> bool:
         found = short(await entries(api))
@@ -60,7 +60,9 @@ async def recording(api: httpx.AsyncClient, **settings: int) -> None:
     await wait_for(api, "recording")
 
 
-async def test_what_is_refused_while_it_is_held_back_says_why(central: Central, gateways: Gateways) -> None:
+async def test_calls_refused_before_acceptance_show_their_reason(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api:
@@ -79,8 +81,8 @@ async def test_what_is_refused_while_it_is_held_back_says_why(central: Central, 
             await until(counted)
 
 
-async def test_both_directions_in_their_order(central: Central, gateways: Gateways) -> None:
-    """Switched on while connected: what the charge point asks, what an operator does, and the faults."""
+async def test_a_trace_has_both_directions_in_order(central: Central, gateways: Gateways) -> None:
+    """A trace of a connected charge point has its calls, the operator's commands and the faults."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
@@ -118,8 +120,10 @@ async def test_both_directions_in_their_order(central: Central, gateways: Gatewa
             assert await entries(api) == found
 
 
-async def test_it_follows_its_charge_point(central: Central, gateways: Gateways) -> None:
-    """From before its first connection, over a takeover by another gateway, to a farewell."""
+async def test_a_trace_follows_its_charge_point_to_another_gateway(
+    central: Central, gateways: Gateways
+) -> None:
+    """The trace begins before the first connection, and goes on over a takeover to the last CLOSE."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api:
@@ -135,7 +139,7 @@ async def test_it_follows_its_charge_point(central: Central, gateways: Gateways)
             by_connection: dict[str, list[Frame]] = {}
             for entry in found:
                 by_connection.setdefault(entry["connection"], []).append(entry)
-            # Two gateways write: whose batch comes first is open.
+            # Two gateways write, and either batch may come first.
             one, two = sorted(by_connection.values(), key=lambda entries: entries[-1]["note"], reverse=True)
             expected = ["connected", "in 2 Heartbeat", "out 3 Heartbeat", "disconnected"]
             assert short(one) == short(two) == expected
@@ -144,7 +148,9 @@ async def test_it_follows_its_charge_point(central: Central, gateways: Gateways)
             assert one[0]["note"] == "from 127.0.0.1, not encrypted"
 
 
-async def test_a_killed_gateway_leaves_what_it_had_written(central: Central, gateways: Gateways) -> None:
+async def test_the_trace_of_a_killed_gateway_keeps_what_was_written(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as doomed:
@@ -162,7 +168,7 @@ async def test_a_killed_gateway_leaves_what_it_had_written(central: Central, gat
     assert short(found) == ["recording", *beat, "connected", *beat]
 
 
-async def test_a_drained_gateway_writes_to_the_end(central: Central) -> None:
+async def test_a_drained_gateway_writes_its_trace_to_the_end(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as leaving:
@@ -177,8 +183,8 @@ async def test_a_drained_gateway_writes_to_the_end(central: Central) -> None:
             ]
 
 
-async def test_a_flood_stays_within_the_bounds(central: Central, gateways: Gateways) -> None:
-    """More frames than the trace takes; and larger ones than it shows."""
+async def test_a_trace_of_a_flood_stays_within_its_bounds(central: Central, gateways: Gateways) -> None:
+    """The charge point sends more frames than the trace holds, and larger ones than it shows."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
@@ -207,8 +213,8 @@ async def has_ended(api: httpx.AsyncClient, why: str) -> bool:
     return bool((await state(api))["ended"] == why)
 
 
-async def test_what_cannot_be_written_is_a_gap(central: Central) -> None:
-    """The store is away while more passes than is kept for it; the session does not notice."""
+async def test_frames_that_cannot_be_written_show_as_a_gap(central: Central) -> None:
+    """While the store is away, more frames pass than are buffered. The session is not disturbed."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -253,8 +259,8 @@ async def viewer(api: httpx.AsyncClient, last_id: str = "") -> AsyncIterator[Eve
         yield stream
 
 
-async def test_two_follow_it_live(central: Central, gateways: Gateways) -> None:
-    """One of them breaks off and comes back; both see all of it, once, to the end."""
+async def test_two_clients_follow_a_trace_live(central: Central, gateways: Gateways) -> None:
+    """One client reconnects in between. Both see every frame once, up to the end."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
@@ -279,8 +285,8 @@ async def test_two_follow_it_live(central: Central, gateways: Gateways) -> None:
             assert seen[0] == seen[1] == [f"h{number}" for number in range(5) for _ in range(2)]
 
 
-@pytest.mark.slow  # The question comes every 10 s.
-async def test_a_lost_wake_up_costs_seconds(central: Central) -> None:
+@pytest.mark.slow  # The audit asks every 10 s.
+async def test_a_lost_wake_up_delays_a_trace_by_seconds(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -292,7 +298,7 @@ async def test_a_lost_wake_up_costs_seconds(central: Central) -> None:
             await cp.call("Heartbeat", {})
             proxy.refuse = True
             proxy.cut()
-            with trio.move_on_after(11):  # Its inbox expires, and the wake-up goes nowhere.
+            with trio.move_on_after(11):  # The gateway's inbox expires, so the wake-up is lost.
                 await cp.ended.wait()
             await start(api)
             proxy.refuse = False

@@ -1,4 +1,4 @@
-"""The wheel as somebody gets it: installed beside the pinned packages, run outside the checkout."""
+"""The wheel as users get it: installed beside the pinned packages, and run outside the checkout."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ print(len(SCRIPTS), len([file for file in files if file.parent.name != "lua"]))
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    # Nothing of the checkout may be seen.
+    # Nothing of the checkout may be importable.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [str(part) for part in command],
@@ -41,7 +41,7 @@ def test_the_wheel_runs_outside_the_checkout(tmp_path: Path) -> None:
     site = Path(
         run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip()
     )
-    # The pinned packages are seen, but not what .pth files there name: our own editable install.
+    # The pinned packages are importable, but our own editable install, which .pth files name, is not.
     (site / "pinned.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
     assert run(tmp_path / "venv/bin/csms", "--version", cwd=tmp_path).startswith("csms 0.")

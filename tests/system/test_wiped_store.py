@@ -1,4 +1,4 @@
-"""The store has lost everything, as after a restore of nothing: sessions go on, and facts are taken."""
+"""The store has lost all its data. Sessions go on, and facts are stored."""
 
 import shutil
 import tempfile
@@ -42,7 +42,7 @@ async def test_sessions_survive_a_wiped_store(doomed: Central) -> None:
             assert (await talks.call("BootNotification", boot))["status"] == "Accepted"
             status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
             assert await talks.call("StatusNotification", status) == {}
-            assert await talks.stop(before) == {}  # An orphan now, and taken all the same.
+            assert await talks.stop(before) == {}  # The stop is an orphan now, but it is still stored.
             after = (await talks.start(meter=2))["transactionId"]
             assert after > before
             found = await transactions.list_(
@@ -58,13 +58,13 @@ async def test_sessions_survive_a_wiped_store(doomed: Central) -> None:
                 return holding is not None and holding.online
 
             await until(audited)
-            await trio.sleep(11)  # One more audit, which finds no token of theirs.
+            await trio.sleep(11)  # Wait for another audit, which does not find their token.
             await silent.call("Heartbeat", {})
             assert (talks.closed, silent.closed) == (None, None)
 
 
-async def test_who_is_held_back_stays_so(doomed: Central) -> None:
-    """The operator's wish is lost with the store, and the session still knows it."""
+async def test_a_pending_charge_point_stays_pending_over_a_wiped_store(doomed: Central) -> None:
+    """The registration is lost with the store, but the session still knows it."""
     tenant = doomed.tenant()
     boot = {"chargePointVendor": "v", "chargePointModel": "m"}
     with trio.fail_after(120):

@@ -1,1 +1,1 @@
-"""What one message and one idle connection cost, end to end: `make bench`."""
+"""Measures what one message and one idle connection cost end to end (`make bench`)."""

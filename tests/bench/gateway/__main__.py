@@ -1,6 +1,7 @@
-"""`python -m tests.bench.gateway`: CPU of gateway and Redis server per message, memory per idle connection.
+"""Measure CPU per message of gateway and store, and memory per idle connection.
 
-`csms up` with one worker on one core; the client and the server that it starts on the other.
+Run it with `python -m tests.bench.gateway`. The worker of `csms up` has one core. The client
+and the store share the other core.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The system under test as processes: `csms up` with one worker, and what its processes have cost so far."""
+"""The processes of the system under test (`csms up` with one worker), and their cost so far."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class System(NamedTuple):
 
 @contextmanager
 def csms_up() -> Iterator[System]:
-    """On a throw-away data directory, until the block ends."""
+    """Run `csms up` on a throw-away data directory until the block ends."""
     with tempfile.TemporaryDirectory(prefix="csms-bench-") as directory:
         options = (
             "--json",

@@ -1,6 +1,6 @@
-"""Many charge points in one thread, with raw sockets and prepared frames: cheaper than what they measure.
+"""Many charge points in one thread, on raw sockets with prepared frames, so that the client is cheap.
 
-One call in flight per connection, sent anew as soon as it is answered.
+Each connection has one call in flight and sends the next as soon as that is answered.
 """
 
 import os
@@ -19,7 +19,7 @@ _ANSWER_S = 10.0
 class RawChargePoint:
     def __init__(self, url: str, tls: ssl.SSLContext | None, number: int) -> None:
         parts = urlsplit(url)
-        # 28,000 ports per source address.
+        # One source address has about 28,000 ports.
         source = (f"127.0.0.{2 + number % 50}", 0)
         address = ("127.0.0.1", parts.port or 0)
         self.socket: socket.socket = socket.create_connection(address, _ANSWER_S, source)
@@ -59,7 +59,7 @@ class RawChargePoint:
 def saturate(
     fleet: Sequence[RawChargePoint], action: str, makes: Sequence[MakePayload], seconds: float
 ) -> int:
-    """Keep one call of every charge point in flight for so long; returns how many were answered."""
+    """Keep one call of every charge point in flight for a time; return how many were answered."""
     poll = select.epoll()
     by_number = {one.socket.fileno(): (one, make) for one, make in zip(fleet, makes, strict=True)}
     for number, (one, make) in by_number.items():
@@ -88,7 +88,7 @@ def pin_to(core: int) -> None:
 
 
 def _masked(payload: bytes) -> bytes:
-    """A text frame under the mask of four zeros, which costs us nothing and the server the same."""
+    """Make a text frame. Its mask of four zeros costs the client nothing, and the server as much as any."""
     length = len(payload)
     if length < 126:
         return b"\x81" + bytes((0x80 | length, 0, 0, 0, 0)) + payload

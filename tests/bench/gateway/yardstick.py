@@ -1,6 +1,6 @@
-"""How fast this machine is today: a bare Trio task per connection that only receives and sends.
+"""A yardstick for the speed of this machine: a bare Trio task per connection that only receives and sends.
 
-No websocket, no OCPP, no store. Quote the other numbers of a run as multiples of this one.
+It has no websocket, no OCPP and no store. Quote the other numbers of a run as multiples of this one.
 """
 
 import os
@@ -19,7 +19,7 @@ MESSAGE = bytes(60)
 
 
 def measure(connections: int, seconds: float) -> float:
-    """Microseconds of CPU per message."""
+    """Return microseconds of CPU per message."""
     server = subprocess.Popen([sys.executable, "-m", __name__], stdout=subprocess.PIPE)
     assert server.stdout is not None
     try:

@@ -1,1 +1,1 @@
-"""The 51 faults of real charge points: each one's row, and what such a charge point does."""
+"""The 51 known faults of real charge points: a row for each, and a charge point that behaves like that."""

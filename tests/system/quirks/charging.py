@@ -32,7 +32,7 @@ async def known_tag(scene: Scene, tag: str) -> None:
     strict_faults=("id_tag_odd",),
 )
 async def decorated_tags(scene: Scene) -> None:
-    """Compared as they are, for a tag cut out of another might be someone else's; an empty one is none."""
+    """Id tags are compared unchanged, because a cut tag might be another driver's. An empty tag counts as absent."""
     await known_tag(scene, "F6CA0CC5")
     async with scene.station() as station:
         for tag in ("term;F6CA0CC5", " F6 CA 0C C5", " F6CA0CC5"):
@@ -47,7 +47,7 @@ async def decorated_tags(scene: Scene) -> None:
 
 @quirk(44, "repaired", "overlong_text", strict="PropertyConstraintViolation")
 async def overlong_tag(scene: Scene) -> None:
-    """Kept whole, and compared whole: its first 20 characters may be someone else's tag."""
+    """The tag is kept and compared whole, because its first 20 characters may be another driver's tag."""
     tag = "12345678901234567890"
     await known_tag(scene, tag)
     async with scene.station() as station:
@@ -59,7 +59,7 @@ async def overlong_tag(scene: Scene) -> None:
 
 
 async def of_an_unknown_transaction(scene: Scene, number: int) -> None:
-    """Kept apart, with a transaction open on the same connector that they might be guessed onto."""
+    """Stops and values are kept apart, although a transaction is open on the same connector."""
     async with scene.station() as station:
         began = await station.call("StartTransaction", start())
         await station.odd("MeterValues", meter(SAMPLE, transactionId=number))
@@ -83,7 +83,7 @@ async def transaction_zero(scene: Scene) -> None:
 
 @quirk(46, "tolerated", "orphan_stop", "unknown_transaction")
 async def transaction_minus_one(scene: Scene) -> None:
-    """Two real stops of it are two."""
+    """Two different stops of transaction -1 are both kept."""
     await of_an_unknown_transaction(scene, -1)
 
 
@@ -102,7 +102,7 @@ async def reservation_zero(scene: Scene) -> None:
 
 @quirk(49, "tolerated", "values_after_stop", "connector_zero")
 async def values_of_an_ended_transaction(scene: Scene) -> None:
-    """Kept with that transaction, and not with the next one on the connector."""
+    """The values are kept with their ended transaction, not with the next one on the connector."""
     async with scene.station() as station:
         one = (await station.call("StartTransaction", start()))["transactionId"]
         await station.odd("MeterValues", meter(SAMPLE, connectorId=0, transactionId=one))
@@ -126,7 +126,7 @@ async def meters_that_fall(scene: Scene) -> None:
 
 @quirk(51, "tolerated", "repeated_call", "repeated_start", "repeated_stop", "repeated_values", "orphan_stop")
 async def replays(scene: Scene) -> None:
-    """A whole history at each connection, under new message ids, and a stop again and again."""
+    """At each connection the charge point sends its whole history under new message ids, and one stop repeatedly."""
     at = before(hours=20)
     began, ended = start(timestamp=at), before(hours=19)
     numbers: list[int] = []

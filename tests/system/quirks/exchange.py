@@ -31,7 +31,7 @@ async def speaks_before_its_boot(scene: Scene) -> None:
     strict_faults=("payload_invalid", "not_accepted"),
 )
 async def boots_over_and_over(scene: Scene) -> None:
-    """One message id for ever, after a CALLERROR; so a boot is refused for as little as can be."""
+    """After a CALLERROR the charge point keeps its message id for ever, so a boot is refused as rarely as possible."""
     async with scene.station(boot=False) as station:
         for _ in range(3):
             answer = await station.odd("BootNotification", {"chargePointVendor": "Metron"}, id_="1000001")
@@ -49,7 +49,7 @@ async def boots_over_and_over(scene: Scene) -> None:
     strict_faults=("id_not_text",),
 )
 async def message_ids(scene: Scene) -> None:
-    """Small ones that start again at each connection are no key: what they carry is looked at."""
+    """Message ids may restart at each connection. A repeat is recognised by its content, not by its id."""
     first, second = start(connectorId=1), start(connectorId=2)
     async with scene.station() as station:
         one = await station.peer.call("StartTransaction", first, id_="210")
@@ -64,7 +64,7 @@ async def message_ids(scene: Scene) -> None:
 
 @quirk(21, "tolerated", "repeated_start")
 async def starts_twice(scene: Scene) -> None:
-    """Another id, the same body: one transaction."""
+    """The same start under another message id is one transaction."""
     async with scene.station() as station:
         same = start()
         one = await station.odd("StartTransaction", same, id_="a")
@@ -87,7 +87,7 @@ async def available_before_its_stop(scene: Scene) -> None:
 
 @quirk(23, "tolerated")
 async def finishing_with_an_error(scene: Scene) -> None:
-    """Both are kept; an error that does not stop the charging is not forbidden."""
+    """Status and error code are both kept, because OCPP allows an error that does not stop the charging."""
     async with scene.station() as station:
         await station.odd("StatusNotification", status(status="Finishing", errorCode="WeakSignal"))
         found = (await scene.connectors())[1]
@@ -96,7 +96,7 @@ async def finishing_with_an_error(scene: Scene) -> None:
 
 @quirk(24, "tolerated", "connector_zero")
 async def connector_zero(scene: Scene) -> None:
-    """The station's own status masks no connector."""
+    """The status of the whole station hides the status of no connector."""
     async with scene.station() as station:
         await station.call("StatusNotification", status(status="Charging", timestamp=now()))
         await station.odd("StatusNotification", status(connectorId=0, status="Faulted"))

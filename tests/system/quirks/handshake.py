@@ -20,7 +20,7 @@ from tests.system.quirks.table import quirk
 
 @quirk(1, "refused", "no_subprotocol", "origin")
 async def no_subprotocol(scene: Scene) -> None:
-    """Also TinyWebsockets, which sends an Origin of its own."""
+    """This covers TinyWebsockets as well, which sends an Origin of its own."""
     bare = request(scene.path, without="Sec-WebSocket-Protocol")
     origin = request(scene.path, headers=("Origin: https://github.com/",))
     for asking, status, says in ((bare, 400, "ocpp1.6"), (origin, 403, "Origin")):
@@ -58,7 +58,7 @@ async def slashes(scene: Scene) -> None:
 
 @quirk(5, "repaired", "id_twice", strict="400")
 async def id_twice(scene: Scene) -> None:
-    """Without the id at all nothing is left to read."""
+    """A path without any id cannot be repaired."""
     async with scene.upgraded(request(f"{scene.path}/{scene.name}")) as socket:
         assert socket.status == 101
         assert (await scene.ask("GET")).json()["connection"]["online"]
@@ -69,7 +69,7 @@ async def id_twice(scene: Scene) -> None:
 
 @quirk(6, "repaired", "raw_target", strict="400")
 async def special_characters(scene: Scene) -> None:
-    """Percent-encoded they are right; as raw bytes they are repaired."""
+    """Percent-encoded characters are right. Raw bytes are repaired."""
     plain = scene.name
     for scene.name in (f"{plain}.a|b é", f"{plain} raw"):
         await scene.register()
@@ -86,7 +86,7 @@ async def special_characters(scene: Scene) -> None:
 
 @quirk(7, "repaired", "id_case", strict="400")
 async def id_in_another_case(scene: Scene) -> None:
-    """Only where one spelling is registered, and unknown charge points are refused: no guess is made."""
+    """The case is repaired only if one spelling is registered and unknown charge points are refused."""
     ahead = scene.path.rpartition("/")[0]
     async with scene.upgraded(request(f"{ahead}/{scene.name.lower()}")) as socket:
         assert socket.status == 101
@@ -94,13 +94,13 @@ async def id_in_another_case(scene: Scene) -> None:
     plain, scene.name = scene.name, scene.name.upper()
     await scene.register()
     async with scene.upgraded(request(f"{ahead}/{plain.lower()}")) as socket:
-        assert socket.status == 404  # It could be either.
+        assert socket.status == 404  # Two registered ids differ in case only, so either could be meant.
     scene.name = plain
 
 
 @quirk(8, "refused", nobodys=("tls_version",))
 async def old_tls(scene: Scene) -> None:
-    """It never gets as far as to say who it is."""
+    """The TLS handshake fails before the charge point can give its id."""
     site = scene.site
     counted = (await scene.metric()).get("tls_version", 0)
     for version in ("-tls1", "-tls1_1"):
@@ -116,7 +116,7 @@ async def old_tls(scene: Scene) -> None:
 
 @quirk(9, "not detectable")
 async def own_root_store(scene: Scene) -> None:
-    """It knows the root or it does not; all that we can do is to send the whole chain below it."""
+    """Whether the charge point knows the root is not visible; we send the whole chain below it."""
     site = scene.site
     url = scene.url.replace("ws://", "wss://").replace(
         str(site.gateway.ports["ws"]), str(site.gateway.ports["wss"])
@@ -132,7 +132,7 @@ async def own_root_store(scene: Scene) -> None:
 
 @quirk(10, "tolerated", "no_pong", strict="cut off", strict_faults=())
 async def no_pong(scene: Scene) -> None:
-    """The gateway of these tests waits 2.5 s for a PONG; who gets a second PING is not held to that."""
+    """The gateway of these tests waits 2.5 s for a PONG. A second PING proves that it does not insist on one."""
     async with scene.upgraded() as socket:
         try:
             while socket.pings < 2:
@@ -157,7 +157,7 @@ async def answers_no_call(scene: Scene) -> None:
 
 @quirk(12, "tolerated")
 async def redials_whatever_it_is_told(scene: Scene) -> None:
-    """Refused over and over, it is admitted as soon as it is known; no count of refusals locks it out."""
+    """A charge point that was refused many times is admitted as soon as it is registered."""
     assert (await scene.ask("DELETE")).status_code == 204
     for _ in range(15):
         async with scene.upgraded() as socket:
@@ -169,7 +169,7 @@ async def redials_whatever_it_is_told(scene: Scene) -> None:
 
 @quirk(13, "refused", "flapping")
 async def replaces_its_own_connection(scene: Scene) -> None:
-    """The newest wins five times a minute; then the present one stays, and the next is told to wait."""
+    """The newest connection wins five times a minute. Then the present one stays, and the next gets 429."""
     async with AsyncExitStack() as stack:
         present = [await stack.enter_async_context(charge_point(scene.url)) for _ in range(6)][-1]
         with pytest.raises(UpgradeRefused) as refused:
@@ -181,7 +181,7 @@ async def replaces_its_own_connection(scene: Scene) -> None:
 
 @quirk(14, "tolerated")
 async def several_subprotocols(scene: Scene) -> None:
-    """Ours is chosen from among them. If it is not among them: Q1."""
+    """The server chooses ocpp1.6 from the offered subprotocols. Q1 covers an offer without it."""
     async with connect(scene.url, subprotocols=("ocpp2.0.1", "ocpp1.6", "ocpp1.5")) as connection:
         assert connection.subprotocol == "ocpp1.6"
         assert (await scene.ask("GET")).json()["connection"]["online"]
@@ -196,7 +196,7 @@ async def several_subprotocols(scene: Scene) -> None:
     strict_faults=("empty_frame",),
 )
 async def empty_and_binary_frames(scene: Scene) -> None:
-    """Nothing to answer is in an empty one; a binary one is read as text."""
+    """An empty frame needs no answer. A binary frame is read as text."""
     async with scene.upgraded() as socket:
         await socket.send(frame(0x81))
         await socket.exchange("BootNotification", {"chargePointVendor": "v", "chargePointModel": "m"})
@@ -211,7 +211,7 @@ async def empty_and_binary_frames(scene: Scene) -> None:
 
 @quirk(16, "not detectable")
 async def wants_its_key_in_hexadecimal(scene: Scene) -> None:
-    """The value goes out as the operator gave it, whatever it looks like."""
+    """The value is sent unchanged, in whatever form the operator gave it."""
     async with scene.station() as station:
         for value in ("4F43545420323031362B", "plain and long enough"):
             answer = await scene.command("ChangeConfiguration", {"key": "AuthorizationKey", "value": value})

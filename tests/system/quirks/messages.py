@@ -1,4 +1,4 @@
-"""Payloads as a good charge point sends them, for a row to spoil."""
+"""Valid payloads, which a row then makes faulty."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +25,6 @@ def status(**fields: Any) -> dict[str, Any]:
 
 
 def meter(*sampled: Any, **fields: Any) -> dict[str, Any]:
-    """One MeterValue of these samples; give `meterValue` for another."""
+    """Make a MeterValues payload of these samples; `meterValue` replaces the list."""
     value = {"timestamp": fields.pop("timestamp", TIME), "sampledValue": list(sampled)}
     return {"connectorId": 1, "meterValue": [value], **fields}

@@ -19,14 +19,14 @@ async def charging(station: Station) -> int:
 
 
 async def kept(scene: Scene, number: int, *samples: list[Any]) -> bool:
-    """In whatever order: what comes within a millisecond has none."""
+    """Compare without order, because messages of the same millisecond have none."""
     found = [one["sampledValue"] for one in await scene.values(number)]
     return sorted(found, key=json.dumps) == sorted(samples, key=json.dumps)
 
 
 @quirk(31, "repaired", "null_for_absent", strict="TypeConstraintViolation")
 async def null_for_absent(scene: Scene) -> None:
-    """null for a whole payload is allowed where it is empty; the text "null" is a text."""
+    """null may replace an empty payload. The text "null" stays a text."""
     async with scene.station() as station:
         assert "currentTime" in await station.call("Heartbeat", None)
         await station.call("StatusNotification", status(status="Preparing", info="null"))
@@ -55,7 +55,7 @@ async def value_left_out(scene: Scene) -> None:
 
 @quirk(33, "repaired", "number_for_text", strict="TypeConstraintViolation")
 async def number_for_text(scene: Scene) -> None:
-    """An empty text is one."""
+    """A number is read as text, and an empty text stays a text."""
     async with scene.station() as station:
         number = await charging(station)
         await station.call("MeterValues", meter({"value": ""}, transactionId=number))
@@ -78,7 +78,7 @@ async def no_samples(scene: Scene) -> None:
 
 @quirk(35, "repaired", "item_left_out", strict="PropertyConstraintViolation")
 async def wrong_context(scene: Scene) -> None:
-    """The other samples stand, and so does, as it came, the one that nobody can read."""
+    """The other samples are read, and the message is kept unchanged, with the unreadable sample."""
     bad = {"value": "16", "context": "Sample.Alfen"}
     async with scene.station() as station:
         number = await charging(station)
@@ -108,7 +108,7 @@ async def error_code_error(scene: Scene) -> None:
 
 @quirk(38, "repaired", "object_for_list", strict="TypeConstraintViolation")
 async def object_for_list(scene: Scene) -> None:
-    """Signed data may be long."""
+    """A single object is read as a list of one. Signed data may be long."""
     signed = {"value": "0A" * 2000, "format": "SignedData"}
     async with scene.station() as station:
         number = await charging(station)
@@ -136,7 +136,7 @@ async def phases_of_a_current(scene: Scene) -> None:
     strict_faults=("answer_invalid",),
 )
 async def configuration_values(scene: Scene) -> None:
-    """Quotes, spaces and the case of keys are the charge point's own: shown as they came."""
+    """Quotes, spaces and the case of keys belong to the charge point and are shown unchanged."""
     told = [
         {"key": "meterValuesSampledData", "value": ' "Energy.Active.Import.Register, W" '},
         {"key": "Empty", "value": "", "readonly": "False"},
@@ -154,7 +154,7 @@ async def configuration_values(scene: Scene) -> None:
 
 @quirk(41, "tolerated", "not_json", "answer_invalid")
 async def answers_no_json(scene: Scene) -> None:
-    """It costs that command alone, and at once."""
+    """Only that command fails, and it fails at once."""
     async with scene.station(lambda _action, _payload: None) as station:
         answers: list[Any] = []
 
@@ -173,7 +173,7 @@ async def answers_no_json(scene: Scene) -> None:
 
 @quirk(42, "not detectable")
 async def reboots_when_asked(scene: Scene) -> None:
-    """So it is never asked for its configuration, nor anything else, but by an operator."""
+    """Such a charge point is asked for its configuration only if an operator asks."""
     async with scene.station() as station:
         await station.call("BootNotification", BOOT)
         number = await charging(station)

@@ -1,4 +1,4 @@
-"""A charge point whose websocket is written by hand: it never answers a PING, and may frame as it likes."""
+"""A charge point with a hand-written websocket: it never answers a PING, and may send any frame."""
 
 import json
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from tests.support.websocket_frames import frame
 
 
 class RawSocket:
-    """`status` of the upgrade; 0: the peer ended it. `pings` that went unanswered."""
+    """A connection. `status` is that of the upgrade, or 0 if the server hung up. `pings` counts unanswered PINGs."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
@@ -36,7 +36,7 @@ class RawSocket:
         await self.stream.send_all(data)
 
     async def exchange(self, action: str, payload: Any, *, first: int = 0x81) -> Any:
-        """The whole answering frame; `first` is the first byte of the asking one."""
+        """Send a call and return the whole answering frame. `first` is the first byte of the call's frame."""
         await self.send(frame(first, json.dumps([2, "raw", action, payload]).encode()))
         while True:
             opcode, answer = await self.read()
@@ -44,7 +44,7 @@ class RawSocket:
                 return json.loads(answer)
 
     async def read(self) -> tuple[int, bytes]:
-        """Opcode and content of the next frame; raises EOFError at the end."""
+        """Return opcode and content of the next frame. Raises EOFError at the end."""
         await self._have(2)
         length, start = self._data[1], 2
         if length == 126:
@@ -72,7 +72,7 @@ class RawSocket:
 
 
 def request(target: str, *, without: str = "", headers: tuple[str, ...] = ()) -> bytes:
-    """An upgrade request, `without` the header of that name."""
+    """Make an upgrade request `without` the header of that name."""
     lines = (
         "Host: localhost",
         "Upgrade: websocket",
@@ -87,7 +87,7 @@ def request(target: str, *, without: str = "", headers: tuple[str, ...] = ()) ->
 
 @asynccontextmanager
 async def raw_socket(url: str, asking: bytes) -> AsyncIterator[RawSocket]:
-    """After its upgrade, granted or not."""
+    """Connect, and return after the upgrade was granted or refused."""
     async with await trio.open_tcp_stream("127.0.0.1", urlsplit(url).port or 0) as stream:
         socket = RawSocket(stream)
         await socket.upgrade(asking)

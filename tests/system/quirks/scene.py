@@ -1,4 +1,4 @@
-"""Where a row is played: one gateway for all, a charge point of its own for each row, lenient or strict."""
+"""The surroundings of a row: one gateway for all rows, and for each row a charge point, lenient or strict."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from tests.system.quirks.table import Quirk
 
 MARKER = "Marker"
-"""An action of nobody's: when its fault (`action_unknown`) can be read, so can all that came before."""
+"""An unknown action. Once its fault (`action_unknown`) can be read, all earlier faults can be read too."""
 BOOT = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
 
 
 class AsItShould(Exception):  # noqa: N818  it says what happened
-    """A strict charge point was refused just so; the rest of the play is for lenient ones."""
+    """A strict charge point was refused as its row says. The rest of the play applies to lenient ones only."""
 
 
 class Site:
-    """What all scenes share. The tenant registers nobody by itself."""
+    """Shared surroundings of all scenes. The tenant registers no charge point by itself."""
 
     def __init__(self, central: Central, gateway: Process, ca_file: Path) -> None:
         self.store_url = central.valkey.url
@@ -39,7 +39,7 @@ class Site:
 
 
 class Station:
-    """A connected charge point. `odd`: what its row is about, refused if it is strict and the row says so."""
+    """A connected charge point. `odd` sends the faulty message of its row, which may be refused if strict."""
 
     def __init__(self, peer: Peer, refusal: str | None) -> None:
         self.peer = peer
@@ -49,11 +49,11 @@ class Station:
         return await self.peer.call(action, payload)
 
     async def odd(self, action: str, payload: Any, *, id_: str | None = None) -> Any:
-        """The payload of the answer. Raises AsItShould."""
+        """Send a faulty call and return the payload of its answer. Raises AsItShould."""
         return self._judged(await self.peer.exchange(action, payload, id_=id_))
 
     async def odd_frame(self, frame: str, *, id_: Any) -> Any:
-        """The same for a frame to the letter."""
+        """Send a faulty frame unchanged, and return the payload of its answer. Raises AsItShould."""
         self.peer.answers.pop(id_, None)
         await self.peer.connection.send(frame.encode())
         return self._judged(await self.peer.answer_to(id_))
@@ -92,7 +92,7 @@ class Scene:
         return self.row.strict if self.strict and self.row.strict in CODES else None
 
     async def ask(self, method: str, path: str = "", **asked: Any) -> httpx.Response:
-        """The API, of this charge point."""
+        """Call the API below the path of this charge point."""
         return await self.api.request(method, f"/charge-points/{quote(self.name, safe='')}{path}", **asked)
 
     async def register(self, **settings: Any) -> None:
@@ -101,7 +101,7 @@ class Scene:
 
     @asynccontextmanager
     async def station(self, serve: Serve | None = None, *, boot: bool = True) -> AsyncIterator[Station]:
-        """Booted, and alive at the end of the block, also of a strict one that was refused its oddity."""
+        """Connect and boot a charge point; it must still be connected when the block ends."""
         async with charge_point(self.url, serve) as peer:
             station = Station(peer, self.refusal)
             if boot:
@@ -119,7 +119,7 @@ class Scene:
 
     @asynccontextmanager
     async def upgraded(self, asking: bytes | None = None) -> AsyncIterator[RawSocket]:
-        """By a request to the letter; a strict one is refused with the row's status, if it has one."""
+        """Connect with exactly this request. A strict charge point gets the status of its row, if the row has one."""
         async with raw_socket(self.url, asking or request(self.path)) as socket:
             if self.strict and self.row.strict[:3].isdigit():
                 assert socket.status == int(self.row.strict[:3]), socket.body
@@ -136,7 +136,7 @@ class Scene:
             yield store
 
     async def transactions(self) -> list[dict[str, Any]]:
-        """The newest first."""
+        """Return the messages, newest first."""
         found = await self.api.get("/transactions", params={"charge_point": self.name})
         return list(found.json()["items"])
 
@@ -151,7 +151,7 @@ class Scene:
         return await self.ask("POST", f"/commands/{action}", json=payload, params=query)
 
     async def check_counts(self) -> None:
-        """Just what the row says, for this charge point and by the metric."""
+        """Check that exactly the faults of the row were counted, for this charge point and in the metric."""
         expected = set(self.row.strict_faults if self.strict else self.row.faults)
         found: dict[str, int] = {}
         with trio.move_on_after(GENEROUS_S):
@@ -166,6 +166,6 @@ class Scene:
         assert all(metric[name] >= count for name, count in found.items())
 
     async def metric(self) -> dict[str, float]:
-        """`csms_faults` of the gateway, by name."""
+        """Return the gateway's metric `csms_faults` by name."""
         found = await self.site.gateway.read_metrics()
         return {labels[0]: value for (name, *labels), value in found.items() if name == "csms_faults_total"}

@@ -16,9 +16,9 @@ QUIRKS: dict[int, "Quirk"] = {}
 
 @dataclass(frozen=True)
 class Quirk:
-    """`faults` are all that a lenient charge point is counted, and a strict one if it is served the same.
+    """A row. `faults` are counted for a lenient charge point, and for a strict one that is served the same.
 
-    `nobodys` is counted by the metric alone, as nobody knows whose it is.
+    `nobodys` is counted in the metric only, because the charge point is not known.
     """
 
     number: int
@@ -41,7 +41,7 @@ def quirk(
     strict_faults: tuple[str, ...] | None = None,
     nobodys: tuple[str, ...] = (),
 ) -> Callable[[Play], Play]:
-    """Register the row that a function plays. By default a CALLERROR counts as `payload_invalid`."""
+    """Register the row that a function plays. Unless stated otherwise, a CALLERROR counts as `payload_invalid`."""
     if strict_faults is None:
         strict_faults = ("payload_invalid",) if strict in CODES else faults
 

@@ -31,7 +31,7 @@ async def offset_without_minutes(scene: Scene) -> None:
 
 @quirk(27, "tolerated", "time_ahead")
 async def local_time_called_utc(scene: Scene) -> None:
-    """East of Greenwich it shows; in the west it looks as if it had been offline."""
+    """The fault is visible east of Greenwich. In the west the charge point seems to have been offline."""
     ahead = (datetime.now(UTC) + timedelta(hours=8)).isoformat(timespec="seconds").replace("+00:00", "Z")
     async with scene.station() as station:
         await station.odd("StartTransaction", start(timestamp=ahead))
@@ -41,7 +41,7 @@ async def local_time_called_utc(scene: Scene) -> None:
 
 @quirk(28, "tolerated", "time_before_2015", "clock_stuck")
 async def clock_never_set(scene: Scene) -> None:
-    """The same start in 1970 after its stop is another transaction."""
+    """The same start in 1970, sent after the stop, is another transaction."""
     async with scene.station() as station:
         one = (await station.odd("StartTransaction", start(timestamp="1970-01-01T00:00:05Z")))[
             "transactionId"
