@@ -1,4 +1,4 @@
-"""A central system from single processes: one Valkey, one admin process, and gateways that a test may kill."""
+"""A central system of single processes: a Valkey, an admin process, and gateways that a test may kill."""
 
 import json
 import os

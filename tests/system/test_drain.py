@@ -1,4 +1,4 @@
-"""SIGTERM to a gateway: running calls are answered, each charge point gets CLOSE 1012, nothing is left over."""
+"""SIGTERM to a gateway: running calls are answered, and each charge point gets CLOSE 1012."""
 
 from contextlib import AsyncExitStack
 from itertools import pairwise
@@ -78,7 +78,7 @@ async def test_running_calls_are_answered_before_the_close(central: Central) -> 
 
 
 async def test_close_frames_are_spread_over_the_window(central: Central, pace: Pace) -> None:
-    """The CLOSE frames are spread evenly, charging sessions last. A charge point without answer delays no other."""
+    """The CLOSE frames are spread evenly, charging sessions last. An unanswered CLOSE delays no other."""
     tenant, window_s = central.tenant(), 3.0
     with trio.fail_after(120):
         async with (

@@ -1,4 +1,4 @@
-"""Firmware and upload jobs from the operator's request to the last status, over reboots and other gateways."""
+"""Firmware and upload jobs from the request to the last status, over reboots and other gateways."""
 
 from collections import Counter
 from collections.abc import AsyncIterator

@@ -24,7 +24,7 @@ PARTS = (handshake, exchange, times, payload, charging)
 
 @pytest.fixture(scope="module")
 def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One gateway for all rows. It sends PINGs soon, and an intermediate certificate signed its certificate."""
+    """One gateway for all rows. It sends PINGs soon, and an intermediate CA signed its certificate."""
     directory = tmp_path_factory.mktemp("tls")
     root = trustme.CA()
     leaf = root.create_child_ca().issue_cert("localhost")

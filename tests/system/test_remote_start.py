@@ -1,4 +1,4 @@
-"""Remote starts, from the operator's request to the transaction, over real websockets and gateway failures."""
+"""Remote starts, from the request to the transaction, over real websockets and gateway failures."""
 
 import json
 from collections.abc import AsyncIterator
@@ -164,7 +164,7 @@ async def test_a_late_answer_is_still_remembered(central: Central, gateways: Gat
 
 
 async def test_outcomes_are_stored_in_the_order_of_the_answers(central: Central, gateways: Gateways) -> None:
-    """A late answer and the next one arrive together. Order matters, because a later outcome may undo an earlier one."""
+    """A late answer and the next one arrive together. A later outcome may undo an earlier one."""
     tenant = central.tenant()
     keys = ChargePointKeys(tenant.id, "cp")
     with trio.fail_after(120):

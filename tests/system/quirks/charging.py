@@ -32,7 +32,7 @@ async def known_tag(scene: Scene, tag: str) -> None:
     strict_faults=("id_tag_odd",),
 )
 async def decorated_tags(scene: Scene) -> None:
-    """Id tags are compared unchanged, because a cut tag might be another driver's. An empty tag counts as absent."""
+    """Id tags are compared unchanged: a cut tag might be another driver's. An empty tag counts as absent."""
     await known_tag(scene, "F6CA0CC5")
     async with scene.station() as station:
         for tag in ("term;F6CA0CC5", " F6 CA 0C C5", " F6CA0CC5"):
@@ -126,7 +126,7 @@ async def meters_that_fall(scene: Scene) -> None:
 
 @quirk(51, "tolerated", "repeated_call", "repeated_start", "repeated_stop", "repeated_values", "orphan_stop")
 async def replays(scene: Scene) -> None:
-    """At each connection the charge point sends its whole history under new message ids, and one stop repeatedly."""
+    """At each connection the charge point sends its history under new message ids, and one stop repeatedly."""
     at = before(hours=20)
     began, ended = start(timestamp=at), before(hours=19)
     numbers: list[int] = []

@@ -31,7 +31,7 @@ async def speaks_before_its_boot(scene: Scene) -> None:
     strict_faults=("payload_invalid", "not_accepted"),
 )
 async def boots_over_and_over(scene: Scene) -> None:
-    """After a CALLERROR the charge point keeps its message id for ever, so a boot is refused as rarely as possible."""
+    """After a CALLERROR the charge point keeps its message id, so a boot is refused as rarely as possible."""
     async with scene.station(boot=False) as station:
         for _ in range(3):
             answer = await station.odd("BootNotification", {"chargePointVendor": "Metron"}, id_="1000001")

@@ -132,7 +132,7 @@ async def own_root_store(scene: Scene) -> None:
 
 @quirk(10, "tolerated", "no_pong", strict="cut off", strict_faults=())
 async def no_pong(scene: Scene) -> None:
-    """The gateway of these tests waits 2.5 s for a PONG. A second PING proves that it does not insist on one."""
+    """This gateway waits 2.5 s for a PONG. A second PING proves that it does not insist on one."""
     async with scene.upgraded() as socket:
         try:
             while socket.pings < 2:

@@ -25,7 +25,7 @@ BOOT = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
 
 
 class AsItShould(Exception):  # noqa: N818  it says what happened
-    """A strict charge point was refused as its row says. The rest of the play applies to lenient ones only."""
+    """A strict charge point was refused as its row says. The rest applies to lenient ones only."""
 
 
 class Site:
@@ -119,7 +119,7 @@ class Scene:
 
     @asynccontextmanager
     async def upgraded(self, asking: bytes | None = None) -> AsyncIterator[RawSocket]:
-        """Connect with exactly this request. A strict charge point gets the status of its row, if the row has one."""
+        """Connect with exactly this request. A strict charge point gets the status of its row, if it has one."""
         async with raw_socket(self.url, asking or request(self.path)) as socket:
             if self.strict and self.row.strict[:3].isdigit():
                 assert socket.status == int(self.row.strict[:3]), socket.body

@@ -41,7 +41,7 @@ def quirk(
     strict_faults: tuple[str, ...] | None = None,
     nobodys: tuple[str, ...] = (),
 ) -> Callable[[Play], Play]:
-    """Register the row that a function plays. Unless stated otherwise, a CALLERROR counts as `payload_invalid`."""
+    """Register the row that a function plays. By default, a CALLERROR counts as `payload_invalid`."""
     if strict_faults is None:
         strict_faults = ("payload_invalid",) if strict in CODES else faults
 
