@@ -16,7 +16,7 @@ REPEAT_S = 0.2
 class Busy:
     """A fleet that records acknowledged `starts` and `stops`.
 
-    `answers` holds for each call when it was sent and answered, by trio's clock, and whether it was accepted."""
+    `answers` holds for each call when it was sent and answered, by trio's clock, and whether it succeeded."""
 
     def __init__(self, id_: str, peer: Peer) -> None:
         self.id = id_

@@ -257,7 +257,7 @@ async def test_a_handshake_without_a_store_is_answered_503(central: Central) -> 
 
 
 async def test_a_lease_is_released_when_the_reply_to_its_claim_is_lost(central: Central) -> None:
-    """The lease was claimed, but the reply was lost. The lease is released, so no charge point looks online."""
+    """The lease was claimed, but the reply was lost. It is released, so that no charge point looks online."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

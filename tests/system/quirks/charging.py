@@ -126,7 +126,7 @@ async def meters_that_fall(scene: Scene) -> None:
 
 @quirk(51, "tolerated", "repeated_call", "repeated_start", "repeated_stop", "repeated_values", "orphan_stop")
 async def replays(scene: Scene) -> None:
-    """At each connection the charge point sends its history under new message ids, and one stop repeatedly."""
+    """At each connection it sends its whole history under new message ids, and one stop repeatedly."""
     at = before(hours=20)
     began, ended = start(timestamp=at), before(hours=19)
     numbers: list[int] = []

@@ -12,7 +12,7 @@ from tests.support.websocket_frames import frame
 
 
 class RawSocket:
-    """A connection. `status` is that of the upgrade, 0 if the server hung up. `pings` counts unanswered PINGs."""
+    """A connection. `status` is that of the upgrade, 0 after a hang-up. `pings` counts unanswered PINGs."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream

@@ -119,7 +119,7 @@ class Scene:
 
     @asynccontextmanager
     async def upgraded(self, asking: bytes | None = None) -> AsyncIterator[RawSocket]:
-        """Connect with exactly this request. A strict charge point gets the status of its row, if it has one."""
+        """Connect with exactly this request. A strict charge point gets the status of its row, if any."""
         async with raw_socket(self.url, asking or request(self.path)) as socket:
             if self.strict and self.row.strict[:3].isdigit():
                 assert socket.status == int(self.row.strict[:3]), socket.body
