@@ -1,4 +1,7 @@
-"""What kind of store this is, written when it is first opened. A store of another kind is refused."""
+"""The meta record: the schema and the number of partitions, written when a store is first opened.
+
+A store whose record has other values is refused.
+"""
 
 from typing import Any
 
@@ -13,7 +16,10 @@ SCHEMA = 1
 
 
 async def check(ask: Ask) -> None:
-    """Create the record in an empty store, else compare it. Raises StoreRefused or StoreUnavailable."""
+    """Create the record in an empty store, or compare the one there.
+
+    Raises StoreRefused or StoreUnavailable.
+    """
     right = {b"partitions": str(keys.PARTITIONS).encode(), b"schema": str(SCHEMA).encode()}
     found = _reply(await ask([("HGETALL", keys.META)]))
     if not found:
@@ -25,8 +31,8 @@ async def check(ask: Ask) -> None:
         if found.get(name) != value:
             has = found.get(name, b"none").decode(errors="replace")
             raise StoreRefused(
-                f"the store was created with {name.decode()} {has}, this program needs {value.decode()}:"
-                f" give another database, or the release that made this one ({keys.META})"
+                f"the store was created with {name.decode()} {has} ({keys.META}), but this release needs"
+                f" {value.decode()}; use another database, or the release that created this one"
             )
 
 
@@ -35,5 +41,8 @@ def _reply(replies: list[Any]) -> Any:
     if isinstance(reply, ResponseError):
         if is_passing(reply):
             raise StoreUnavailable(f"the store is not ready: {reply}")
-        raise StoreRefused(f"the store's record {keys.META} cannot be read or written: {reply}")
+        raise StoreRefused(
+            f"the store's record {keys.META} cannot be read or written ({reply}); it must be a hash that this"
+            " user may read and write"
+        )
     return reply

@@ -1,4 +1,4 @@
-"""The store as the rest of state/ sees it: steps, commands, pipelines, blocking reads."""
+"""The store as the other modules of state/ use it: steps, commands, pipelines and blocking reads."""
 
 from binascii import crc_hqx
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -25,9 +25,11 @@ _KEYS_REMEMBERED = 50_000
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`connections` are shared by all tasks; one for listings and the blocking ones come on top.
+    """Where the store is and how to use it.
 
-    `max_commands` and `max_bytes` bound what may wait on each.
+    All tasks share `connections`. One more connection serves listings, and up to `blocking_connections` serve
+    commands that wait. `max_commands` and `max_bytes` limit the commands that may wait on each shared
+    connection.
     """
 
     url: str
@@ -40,11 +42,14 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Store:
-    """Made by `open_store`. All raise StoreUnavailable; ResponseError if the server refuses a command."""
+    """The store; `open_store` makes it.
+
+    Methods that run commands raise StoreUnavailable, or ResponseError if the server refuses a command.
+    """
 
     def __init__(self, config: StoreConfig) -> None:
         if config.durability == "replicated":
-            raise StoreRefused("durability replicated is not supported yet: choose fsync or memory")
+            raise StoreRefused("durability replicated is not supported yet; choose fsync or memory")
         target = Target(
             address=url.parse(config.url),
             durability=config.durability,
@@ -66,16 +71,19 @@ class Store:
         await trio.lowlevel.checkpoint()
 
     def server_time_ms(self) -> int:
-        """Estimate the server's clock, off by half a round trip at most; learned again every 10 s."""
+        """Estimate the server's clock in Unix ms, at most half a round trip off.
+
+        It is corrected every 10 s.
+        """
         return int(monotonic() * 1000 + self._clock_offset_ms)
 
     def step(self, name: str, keys: Sequence[str], args: Sequence[Arg]) -> Coroutine[None, None, list[Any]]:
-        """Run one Lua step. Steps whose first keys share a hash tag run in the order they were asked for."""
+        """Run one Lua step. Steps whose first keys share a hash tag run in the order of the calls."""
         script = SCRIPTS[name]
         return self._step(keys[0], script, _evalsha(script, keys, args))
 
     def step_prepared(self, prepared: Prepared, rest: Sequence[bytes]) -> Coroutine[None, None, list[Any]]:
-        """Run one Lua step, most of which was packed before; `rest` are its last arguments."""
+        """Run one Lua step, most of which is packed already. `rest` are its last arguments."""
         return self._step(prepared.key, prepared.script, prepared.pack(rest))
 
     async def _step(self, key: str, script: Script, packed: bytes) -> list[Any]:
@@ -90,7 +98,7 @@ class Store:
         return reply  # type: ignore[no-any-return] # A step returns a list, by the rule of state/lua.
 
     async def execute(self, *command: Arg, key: str | None = None) -> Any:
-        """Run one command, on the connection of `key`, or else of its first argument."""
+        """Run one command on the connection of `key`, which is by default the command's first argument."""
         if key is None:
             key = str(command[1]) if len(command) > 1 else ""
         lane = self._lane_by_key.get(key) or self._lane_of(key)
@@ -100,11 +108,14 @@ class Store:
         return reply
 
     async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
-        """Run commands in one round trip. Any error is raised, though others were executed."""
+        """Run commands in one round trip. An error of one is raised, although the others were executed."""
         return self._check_replies(await self._ask_many([pack(command) for command in commands]))
 
     async def steps(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]) -> list[Any]:
-        """Run one Lua step many times in one round trip. Any error is raised, though others were executed."""
+        """Run one Lua step many times in one round trip.
+
+        An error of one is raised, although the others were executed.
+        """
         script = SCRIPTS[name]
         packed = [_evalsha(script, keys, args) for keys, args in calls]
         replies = await self._ask_many(packed)
@@ -118,7 +129,7 @@ class Store:
     async def blocking(self, *command: Arg, timeout_s: float) -> Any:
         """Run a command that waits (XREAD BLOCK) on a connection of its own.
 
-        `timeout_s` is what the command itself may wait; the store's own timeout is added for the way.
+        `timeout_s` is the time that the command itself may wait. The store's own timeout is added to it.
         """
         reply = await self._blocking.ask(command, timeout_s)
         if isinstance(reply, ResponseError):
@@ -140,7 +151,7 @@ class Store:
             "blocking_connections": self._blocking.in_use,
         }
 
-    # --- below: for open_store ---
+    # --- The methods below are for open_store. ---
 
     async def run(self) -> None:
         """Hold the connections until cancelled."""
@@ -156,7 +167,7 @@ class Store:
                 self._blocking.close()
 
     def trouble(self) -> StoreRefused | StoreUnavailable | None:
-        """Why the store is not available: a refusal first, as that will not pass by itself."""
+        """Return why the store is not available: a refusal first, because that does not pass by itself."""
         troubles = [lane.trouble for lane in (*self._lanes, self._listing) if lane.trouble is not None]
         return next((t for t in troubles if isinstance(t, StoreRefused)), troubles[0] if troubles else None)
 
@@ -180,7 +191,7 @@ class Store:
         start = key.find("{") + 1
         if start and (end := key.find("}", start)) > start:
             key = key[start:end]
-        # Not the lowest bits: every partition's tag has the same six there (state/partition_tags.py).
+        # The lowest six bits are the same in the tags of all partitions (state/partition_tags.py).
         return self._lanes[(crc_hqx(key.encode(), 0) >> 6) % len(self._lanes)]
 
     def _lane_changed(self) -> None:
@@ -189,12 +200,12 @@ class Store:
             self._clock_offset_ms = identity.server.clock_offset_ms
         self.available = self.trouble() is None
         if not self.available:
-            self._blocking.close()  # Idle ones most likely broke as well.
+            self._blocking.close()  # Idle blocking connections most likely broke as well.
         changed, self._changed = self._changed, trio.Event()
         changed.set()
 
     async def _check(self, lane: Lane) -> None:
-        """Ask a live connection again what it was asked at its start: settings and roles change."""
+        """Repeat the checks of the start on a live connection, because settings and roles change."""
         if lane.connection is None:
             return
 
@@ -204,7 +215,7 @@ class Store:
         try:
             server = await checks.check(ask, self._config.durability)
         except StoreUnavailable:
-            return  # The lane's own watch sees to it.
+            return  # The lane's own watch handles this.
         except StoreRefused as error:
             lane.end(str(error))
             return
@@ -212,7 +223,10 @@ class Store:
             self._clock_offset_ms = server.clock_offset_ms
 
     async def _ask_many(self, packed: Sequence[bytes]) -> list[Any]:
-        """Run packed commands on the listing connection; a ResponseError stands in its place."""
+        """Run packed commands on the listing connection.
+
+        An error is returned as a ResponseError in its place.
+        """
         if not packed:
             await trio.lowlevel.checkpoint()
             return []
@@ -230,7 +244,7 @@ class Store:
         if not checks.is_passing(error):
             raise error
         if lane is not None and str(error).startswith(("READONLY", "MASTERDOWN")):
-            lane.end(f"the store is no primary any more: {error}")
+            lane.end(f"the store is not a primary any more: {error}")
         raise StoreUnavailable(f"the store did not execute a command: {error}", sent=sent)
 
 
@@ -238,7 +252,7 @@ class Store:
 async def open_store(config: StoreConfig, *, wait_s: float = 10.0) -> AsyncIterator[Store]:
     """Connect, check the server's settings and load the scripts.
 
-    Raises StoreUnavailable if that takes longer than `wait_s`, StoreRefused at once for wrong settings.
+    Raises StoreUnavailable if that takes longer than `wait_s`, and StoreRefused at once for wrong settings.
     """
     store = Store(config)
     failure: Exception | None = None
@@ -262,18 +276,20 @@ async def _wait_open(store: Store, wait_s: float) -> None:
                 raise trouble
             await store.wait_changed()
         return
-    raise store.trouble() or StoreUnavailable("the store came and went")
+    raise store.trouble() or StoreUnavailable("the store disconnected again before it was ready")
 
 
 async def _prepare(ask: Ask) -> None:
     await meta.check(ask)
     for reply in await ask([("SCRIPT", "LOAD", script.source) for script in SCRIPTS.values()]):
         if isinstance(reply, ResponseError):
-            raise StoreRefused(f"the store does not take our scripts: {reply}")
+            raise StoreRefused(
+                f"the store refused to load our scripts ({reply}); allow this user SCRIPT LOAD"
+            )
 
 
 def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Arg]) -> bytes:
-    # Compared here first: two calls of `admits` are 8 % of a step's time in the client.
+    # Compare the numbers here first, because two calls of `admits` take 8 % of a step's time in the client.
     if len(keys) != len(script.keys.names) or len(args) != len(script.args.names):
         script.check(len(keys), len(args))
     return pack(("EVALSHA", script.sha, len(keys), *keys, *args))

@@ -1,7 +1,8 @@
 """Child processes that die when we die, even by kill -9.
 
-Linux only (PR_SET_PDEATHSIG); elsewhere a child outlives a parent that was killed. The signal is tied to the
-*thread* that forked, hence the main thread, which lives as long as the process.
+This works on Linux only (PR_SET_PDEATHSIG). Elsewhere a child outlives a parent that was killed. The signal
+is tied to the *thread* that forked, so children start from the main thread, which lives as long as the
+process.
 """
 
 import os
@@ -15,7 +16,8 @@ from typing import IO
 
 import trio
 
-# Runs in the child before the program: our own Python may not between fork and exec, with threads about.
+# The launcher runs in the child before the program. Our own Python code must not run between fork and exec,
+# because this process may have threads.
 _LAUNCHER = """
 import ctypes, os, sys
 parent, number, *argv = sys.argv[1:]
@@ -41,13 +43,16 @@ def start(
     pass_fds: Sequence[int] = (),
     dies_by: Signals = SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start a child that gets `dies_by` when this process ends, in whatever way.
+    """Start a child that gets the signal `dies_by` when this process ends, even by kill -9.
 
-    It has a process group of its own, so that Ctrl-C reaches it only through us. Raises RuntimeError off the
-    main thread, OSError if no process can be had; a missing program shows as exit status 1.
+    The child has a process group of its own, so that Ctrl-C reaches it only through us. Raises RuntimeError
+    outside the main thread, and OSError if the system cannot make a process. If the program is missing, the
+    child ends with exit status 1.
     """
     if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("start children from the main thread: they die with the thread that started them")
+        raise RuntimeError(
+            "a child was started outside the main thread; start it there, because it dies with its thread"
+        )
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(int(dies_by))]
     return subprocess.Popen(  # noqa: S603  The caller's own program and arguments; no shell.
         [*launcher, *argv],
@@ -62,7 +67,10 @@ def start(
 
 
 async def wait(child: subprocess.Popen[bytes]) -> int:
-    """Return its exit status once it has ended, negative for a signal. Cancelling leaves it running."""
+    """Wait until the child has ended and return its exit status, negative for a signal.
+
+    Cancelling leaves the child running.
+    """
     if sys.platform != "linux":
         return await trio.to_thread.run_sync(child.wait, abandon_on_cancel=True)
     if child.poll() is None:
@@ -72,11 +80,11 @@ async def wait(child: subprocess.Popen[bytes]) -> int:
         finally:
             trio.lowlevel.notify_closing(pidfd)
             os.close(pidfd)
-    return child.wait()  # It has ended: this only collects.
+    return child.wait()  # The child has ended, so this returns at once.
 
 
 async def stop(child: subprocess.Popen[bytes], *, patience_s: float) -> None:
-    """SIGTERM, then SIGKILL after `patience_s`; returns when it is gone, even if cancelled."""
+    """Send SIGTERM, and SIGKILL after `patience_s`. Return when the child is gone, even if cancelled."""
     with trio.CancelScope(shield=True):
         if child.poll() is None:
             child.terminate()

@@ -36,11 +36,16 @@ _log = logging.getLogger(__name__)
 
 
 def server_arguments(socket_path: str) -> list[str]:
-    """Valkey's command line: durable to the fsync; to be run in its data directory. Raises StoreRefused."""
+    """Return Valkey's command line for durability `fsync`, to run in its data directory.
+
+    Raises StoreRefused.
+    """
     try:
         binary = str(get_binary_path())
     except ValkeyServerError as error:
-        raise StoreRefused(f"no embedded Valkey here ({error}): give the URL of a server instead") from error
+        raise StoreRefused(
+            f"there is no embedded Valkey ({error}); give the URL of a server instead"
+        ) from error
     options = {
         "port": "0",
         "unixsocket": socket_path,
@@ -67,10 +72,11 @@ async def run_embedded(
     free: Callable[[Path], int] = free_bytes,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the server until cancelled; started with its URL. Must be called in the main thread.
+    """Run the server until cancelled, and report its URL to `task_status`. Call this in the main thread.
 
-    A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free it refuses
-    all writes, for a full disk would make it exit. Raises StoreRefused if directory or server cannot be used.
+    A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free, it refuses
+    all writes, because a full disk would make it exit. Raises StoreRefused if directory or server cannot be
+    used.
     """
     with _open_directory(data_dir) as (directory, lock), _choose_socket_path(directory) as socket_path:
         await _lock_directory(lock, directory)
@@ -100,7 +106,8 @@ class _Server:
         if log.exists() and log.stat().st_size > _LOG_MAX:
             log.replace(self._directory / "valkey.log.1")
         self._refuses = self._disk_is_low()
-        # The child holds the lock too: were only we killed, the directory would be free a moment too early.
+        # The child holds the lock too. If only our process is killed, the directory stays locked until the
+        # child has died.
         self._child = child_process.start(
             [*server_arguments(str(self._address.path)), "--min-replicas-to-write", str(int(self._refuses))],
             cwd=self._directory,
@@ -108,7 +115,10 @@ class _Server:
         )
 
     async def wait_answering(self) -> None:
-        """Wait until it has read its file, however long that is. Raises StoreRefused if it ends instead."""
+        """Wait until the server has read its file, without a limit.
+
+        Raises StoreRefused if it ends instead.
+        """
         assert self._child is not None  # noqa: S101  start() came first.
         while self._child.poll() is None:
             try:
@@ -117,7 +127,9 @@ class _Server:
             except BROKEN:
                 pass
             await trio.sleep(0.02)
-        raise StoreRefused(f"the embedded Valkey in {self._directory} does not start: {self._last_words()}")
+        raise StoreRefused(
+            f"the embedded Valkey in {self._directory} does not start: {self._last_words()}; see valkey.log"
+        )
 
     async def keep_running(self) -> None:
         assert self._child is not None  # noqa: S101  start() came first.
@@ -132,7 +144,7 @@ class _Server:
             self.start()
 
     async def keep_floor(self) -> None:
-        """Have the server itself refuse writes (NOREPLICAS): nothing false is acknowledged then."""
+        """Make the server itself refuse writes (NOREPLICAS) while little disk is free."""
         while True:
             await trio.sleep(_DISK_EVERY_S)
             low = self._disk_is_low()
@@ -141,7 +153,7 @@ class _Server:
             try:
                 reply = await self._ask("CONFIG", "SET", "min-replicas-to-write", int(low))
             except BROKEN:
-                continue  # Being started again, which looks at the disk too.
+                continue  # The server is being started again, and start() looks at the disk too.
             if reply == b"OK":
                 self._refuses = low
                 _log.warning(
@@ -159,7 +171,7 @@ class _Server:
                 [reply] = await connection.ask([command])
             finally:
                 connection.close()
-            return reply  # type: ignore[no-any-return] # The two commands asked here answer a simple string.
+            return reply  # type: ignore[no-any-return] # Both commands sent here return a simple string.
         raise TimeoutError("the embedded Valkey does not answer")
 
     def _last_words(self) -> str:
@@ -171,9 +183,9 @@ class _Server:
 
 
 async def _lock_directory(lock: int, directory: Path) -> None:
-    """Lock the directory for ourselves. Raises StoreRefused.
+    """Lock the directory for this process. Raises StoreRefused if another process keeps the lock.
 
-    A server whose parent was killed keeps it for the moment that its own death takes.
+    A server whose parent was killed keeps the lock until it has died too, so this waits up to `_LOCK_S`.
     """
     until = trio.current_time() + _LOCK_S
     while True:
@@ -184,7 +196,7 @@ async def _lock_directory(lock: int, directory: Path) -> None:
                 await trio.sleep(0.02)
                 continue
             raise StoreRefused(
-                f"the data directory {directory} is in use by another process: stop it, or give another"
+                f"the data directory {directory} is in use by another process; stop it or give another"
                 " directory"
             ) from None
         return
@@ -192,13 +204,15 @@ async def _lock_directory(lock: int, directory: Path) -> None:
 
 @contextmanager
 def _open_directory(data_dir: Path) -> Iterator[tuple[Path, int]]:
-    """Make the directory if it is missing, and open its lock. Raises StoreRefused."""
+    """Make the directory if it is missing, and open its lock file. Raises StoreRefused."""
     directory = data_dir.absolute()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreRefused(f"the data directory {directory} cannot be written: {error.strerror}") from error
+        raise StoreRefused(
+            f"the data directory {directory} cannot be written: {error.strerror}; give one that can be"
+        ) from error
     try:
         yield directory, lock
     finally:
@@ -211,6 +225,7 @@ def _choose_socket_path(directory: Path) -> Iterator[str]:
     if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:
         yield path
         return
-    # mkdtemp's directory is 0700, in /tmp whatever TMPDIR says: that one may be as long.
+    # mkdtemp makes its directory with mode 0700. It is in /tmp, because the path in TMPDIR may be too long as
+    # well.
     with tempfile.TemporaryDirectory(prefix="csms-", dir="/tmp", ignore_cleanup_errors=True) as short:
         yield f"{short}/valkey.sock"

@@ -1,4 +1,4 @@
-"""Connections for commands that wait: each belongs to one task while its command runs."""
+"""Connections for commands that wait. Each connection belongs to one task while its command runs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from state.redis.connection import BROKEN, Arg, RedisConnection
 
 
 class BlockingConnections:
-    """At most `limit` at a time; idle ones are kept."""
+    """At most `limit` connections at a time. Idle ones stay open."""
 
     def __init__(self, target: Target, limit: int) -> None:
         self.in_use = 0
@@ -20,10 +20,16 @@ class BlockingConnections:
         self._idle: list[RedisConnection] = []
 
     async def ask(self, command: Sequence[Arg], timeout_s: float) -> Any:
-        """Return the reply or a ResponseError. Raises StoreUnavailable, also if all connections are taken."""
+        """Return the reply or a ResponseError.
+
+        Raises StoreUnavailable, also if all connections are in use.
+        """
         if self.in_use >= self._limit:
             await trio.lowlevel.checkpoint()
-            raise StoreUnavailable(f"all {self._limit} blocking connections to the store are in use")
+            raise StoreUnavailable(
+                f"all {self._limit} blocking connections to the store are in use; raise blocking_connections"
+                " if this lasts"
+            )
         self.in_use += 1
         try:
             return await self._ask(command, timeout_s)
@@ -42,7 +48,7 @@ class BlockingConnections:
         except BROKEN as error:
             raise StoreUnavailable(f"the connection to the store broke: {error}", sent=True) from error
         finally:
-            # One that was left in the middle would give the next task this one's reply.
+            # A connection that was left before its reply came would give that reply to the next task.
             if whole:
                 self._idle.append(connection)
             else:

@@ -1,7 +1,8 @@
-"""Whether a server may be our store: a primary whose settings can give the promised durability.
+"""Checks whether a server may be our store: it must be a primary that can give the promised durability.
 
-Asked on every connect and every few seconds after. `memory` means executed, `fsync` means on disk before the
-reply leaves: appendfsync always, for WAITAOF under everysec acknowledged writes that no fsync had seen.
+The checks run on every connect and every few seconds after. Durability `memory` means that a write was
+executed before its reply leaves, and `fsync` that it is on disk. `fsync` needs appendfsync always, because
+WAITAOF under everysec acknowledged writes that no fsync had seen.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from state.redis.url import Address
 
 type Durability = Literal["memory", "fsync", "replicated"]
 
-_POLICY = ("maxmemory-policy", "noeviction", "the server would drop what it promised to keep")
+_POLICY = ("maxmemory-policy", "noeviction", "the server would drop data that it must keep")
 _FSYNC = (
     ("appendonly", "yes", "nothing would be written to disk"),
     ("appendfsync", "always", "a reply could leave before its write is on disk"),
@@ -33,14 +34,17 @@ QUESTIONS: Sequence[Sequence[Arg]] = (
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`run_id` is new with every start; its Unix time is our monotonic time plus the offset."""
+    """The server. `run_id` is new with every start; its Unix time is our monotonic time plus the offset."""
 
     run_id: str
     clock_offset_ms: float
 
 
 async def greet(ask: Ask, address: Address) -> int:
-    """Log in, choose protocol and database; returns our connection's id there. Raises StoreRefused."""
+    """Log in, choose protocol and database, and return the server's id of the connection.
+
+    Raises StoreUnavailable while the server starts, StoreRefused if it refuses.
+    """
     login: tuple[Arg, ...] = ()
     if address.password is not None:
         login = ("AUTH", address.username or "default", address.password)
@@ -49,12 +53,16 @@ async def greet(ask: Ask, address: Address) -> int:
         _raise_if_passing(hello)
         text = str(hello)
         if text.startswith(("WRONGPASS", "NOAUTH", "NOPERM")):
-            raise StoreRefused(f"{address} refused the login: {text}")
-        raise StoreRefused(f"{address} does not speak RESP3 (Redis 6 or newer, or Valkey, does): {text}")
+            raise StoreRefused(
+                f"{address} refused the login: {text}; the store's URL must hold its user and password"
+            )
+        raise StoreRefused(f"{address} does not speak RESP3: {text}; use Redis 6 or newer, or Valkey")
     if address.db:
         [selected] = await ask([("SELECT", address.db)])
         if isinstance(selected, ResponseError):
-            raise StoreRefused(f"{address} has no database {address.db}: {selected}")
+            raise StoreRefused(
+                f"{address} has no database {address.db}: {selected}; name another one in the store's URL"
+            )
     return int(hello[b"id"])
 
 
@@ -66,20 +74,24 @@ async def check(ask: Ask, durability: Durability) -> ServerInfo:
 
 
 def judge(replies: Sequence[Any], durability: Durability, at: float) -> ServerInfo:
-    """Judge the replies to QUESTIONS. Raises as `check`."""
+    """Judge the replies to QUESTIONS, which came at `at` (our monotonic time). Raises what `check` raises."""
     for reply in replies:
         if isinstance(reply, ResponseError):
             _raise_if_passing(reply)
     info_reply, time, *settings = replies
     if isinstance(info_reply, ResponseError):
-        raise StoreRefused(f"the store must allow INFO, or its role cannot be checked: {info_reply}")
+        raise StoreRefused(f"the store's role cannot be checked ({info_reply}); allow this user INFO")
     if isinstance(time, ResponseError):
-        raise StoreRefused(f"the store must allow TIME: {time}")
+        raise StoreRefused(f"the store's clock cannot be read ({time}); allow this user TIME")
     info = _read_info(info_reply)
     if info.get("role") != "master":
-        raise StoreRefused(f"the store's role is {info.get('role')}; it must be master: give the primary")
+        raise StoreRefused(
+            f"the store's role is {info.get('role')}; it must be master, so use the primary's URL"
+        )
     if info.get("redis_mode") == "cluster" or info.get("cluster_enabled") == "1":
-        raise StoreRefused("the store has cluster-enabled yes; it must be no: clusters are not supported yet")
+        raise StoreRefused(
+            "the store has cluster-enabled yes; it must be no, because clusters are not supported yet"
+        )
     _judge_settings(info, settings, durability)
     time_ms = int(time[0]) * 1000 + int(time[1]) / 1000
     return ServerInfo(run_id=info.get("run_id", ""), clock_offset_ms=time_ms - at * 1000)
@@ -95,12 +107,14 @@ def _judge_settings(info: dict[str, str], settings: Sequence[Any], durability: D
         value = known.get(name)
         if not value:
             raise StoreRefused(
-                f"the store does not tell its setting {name}, which must be {right}"
+                f"the store does not report its setting {name}, which must be {right}"
                 f" (CONFIG GET: {refusal or 'empty'}); allow this user CONFIG GET and INFO,"
                 " or choose durability memory if losing the last writes is acceptable"
             )
         if value != right:
-            raise StoreRefused(f"the store has {name} {value}; it must be {name} {right}, or {why}")
+            raise StoreRefused(
+                f"the store has {name} {value}; it must be {name} {right}, because otherwise {why}"
+            )
 
 
 def _read_info(reply: bytes) -> dict[str, str]:
@@ -108,7 +122,7 @@ def _read_info(reply: bytes) -> dict[str, str]:
     return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
-# What a server answers when it executed nothing, and may well execute it later.
+# Error codes of a server that did not execute a command but may execute it later.
 _STATES = "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOREPLICAS OOM READONLY TRYAGAIN UNKILLABLE"
 PASSING = frozenset([*_STATES.split(), "NOAUTH", "NOPERM"])
 

@@ -1,4 +1,7 @@
-"""Lanes to one server: each reconnects for ever, checks what it finds, and is shared by all tasks."""
+"""Lanes to one server.
+
+All tasks share a lane. It reconnects for ever, and checks each server that it reaches.
+"""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -15,11 +18,11 @@ from state.redis.transport import connect
 from state.redis.url import Address
 
 _BACKOFF_FIRST_S = 0.05
-_BACKOFF_MAX_S = 2.0  # So that work resumes within 5 s of the server's return.
+_BACKOFF_MAX_S = 2.0  # Work must resume within 5 s of the server's return.
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What every connection is made from. `prepare` runs on each before it gets traffic."""
+    """Everything needed to open a connection. `prepare` runs on each connection before it gets traffic."""
 
     address: Address
     durability: checks.Durability
@@ -39,8 +42,8 @@ async def open_connection(
 ) -> tuple[RedisConnection, ConnectionIdentity]:
     """Connect, log in, check, prepare. Raises StoreUnavailable or StoreRefused, in at most timeout_s.
 
-    `before` is the connection that this one replaces: it is killed there first, so that what still waits in
-    its socket cannot be executed after what we send now.
+    `before` is the connection that the new one replaces. The server is asked to kill it first, so that
+    commands still waiting in its socket cannot be executed after those that we send now.
     """
     try:
         with trio.fail_after(target.timeout_s):
@@ -62,7 +65,7 @@ async def open_connection(
 
 
 class Lane:
-    """`pending` takes commands whether connected or not; `run` serves it until cancelled."""
+    """A connection that is replaced when it ends. `pending` takes commands at any time; `run` sends them."""
 
     def __init__(self, target: Target, pending: PendingReplies, changed: Callable[[], None]) -> None:
         self.pending = pending
@@ -84,7 +87,7 @@ class Lane:
             self.pending.close("the store is closed")
 
     def end(self, why: str) -> None:
-        """Give up the connection, if there is one, and make and check a new one."""
+        """End the connection, if there is one; `run` then makes and checks a new one."""
         if self.connection is not None:
             self.connection.end(why)
 
@@ -119,14 +122,14 @@ class Lane:
                 backoff = min(2 * backoff, _BACKOFF_MAX_S)
 
     async def _watch(self) -> None:
-        """Be the only timer of all commands: look at the oldest one."""
+        """Time out all commands of the lane with a single timer, which follows the oldest command."""
         pending, timeout_s = self.pending, self.pending.timeout_s
         while True:
             oldest, now = pending.oldest(), monotonic()
             if oldest is None or oldest.at + timeout_s > now:
                 await trio.sleep(timeout_s if oldest is None else oldest.at + timeout_s - now)
                 continue
-            # We may be the one who was asleep, with the reply in the socket: let the reader look first.
+            # Our process may have been asleep while the reply came: let the reader look at the socket first.
             await trio.sleep(0.02)
             if pending.oldest() is oldest and pending.flight:
                 self.end(f"the store did not answer within {timeout_s:g} s")

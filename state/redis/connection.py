@@ -13,16 +13,16 @@ from state.redis.transport import Transport
 type Arg = str | bytes | int
 type Ask = Callable[[Sequence[Sequence[Arg]]], Awaitable[list[Any]]]
 
-# What a connection may end with through no fault of ours.
+# Errors that a connection may end with without a mistake of ours.
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, hiredis.ProtocolError)
 
 
 def pack(command: Sequence[Arg]) -> bytes:
-    return hiredis.pack_command(tuple(command))  # type: ignore[arg-type,no-any-return] # Its types are wrong.
+    return hiredis.pack_command(tuple(command))  # type: ignore[arg-type,no-any-return] # hiredis is mistyped.
 
 
 class RedisConnection:
-    """`ask` is for the conversation before `run`, and for connections that are not shared."""
+    """One connection. Use `ask` before `run`, or on a connection that is not shared."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -33,7 +33,10 @@ class RedisConnection:
         self._why = ""
 
     async def ask(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
-        """Send, and wait for all replies, errors as ResponseError. Raises one of BROKEN; has no deadline."""
+        """Send commands and return all replies, an error reply as a ResponseError.
+
+        Raises one of BROKEN. There is no deadline.
+        """
         replies: list[Any] = []
         await self._transport.send(b"".join(map(pack, commands)))
         while len(replies) < len(commands):
@@ -47,7 +50,7 @@ class RedisConnection:
         return replies
 
     async def run(self, pending: PendingReplies) -> str:
-        """Serve `pending` until the connection ends; returns why it did."""
+        """Serve `pending` until the connection ends, and return why it ended."""
         pending.send_now = self._transport.send_now
         try:
             with self._scope:

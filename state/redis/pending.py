@@ -1,7 +1,7 @@
-"""What waits for a reply on one lane: commands not yet sent, and commands in flight. No I/O here.
+"""The commands of one lane that wait for a reply: those not yet sent, and those in flight.
 
-A task that gives up leaves its place empty. A place not yet sent is dropped; one in flight is skipped when
-its reply comes, for the command may have been executed.
+There is no I/O here. A task that gives up leaves its place empty. An empty place that was not sent is
+dropped. An empty place in flight is skipped when its reply comes, because the command may have been executed.
 """
 
 from collections import deque
@@ -15,11 +15,15 @@ from trio.lowlevel import Abort, Task, checkpoint, current_task, reschedule, wai
 
 from state.errors import StoreUnavailable
 
-NOTHING = object()  # What the parser says when it needs more bytes; None and False are replies.
+NOTHING = object()  # The parser returns this when it needs more bytes, because None and False are replies.
 
 
 class Waiter:
-    """It is also the Outcome that its task wakes with: Trio only unwraps that, and a Value costs 0.4 us."""
+    """A task that waits for one reply or several.
+
+    It is also the Outcome that Trio wakes the task with. Trio only calls `unwrap`, and making an
+    outcome.Value would take 0.4 us.
+    """
 
     __slots__ = ("at", "data", "due", "failure", "replies", "reply", "size", "task")
 
@@ -46,7 +50,9 @@ class Waiter:
         try:
             raise failure
         finally:
-            del failure  # Its traceback leads here: no cycle for the collector.
+            del (
+                failure
+            )  # Its traceback refers to this frame, so keeping it would be a cycle for the collector.
 
     def give_up(self, _raise_cancel: object) -> Abort:
         self.task = None
@@ -60,7 +66,10 @@ class Waiter:
 
 
 class PendingReplies:
-    """Bounded by commands, bytes and age: `timeout_s` is how long a command may wait in all."""
+    """The waiting commands, limited in number, bytes and age.
+
+    `timeout_s` is the longest wait of a command.
+    """
 
     def __init__(self, *, timeout_s: float, max_commands: int, max_bytes: int) -> None:
         self.timeout_s = timeout_s
@@ -72,15 +81,16 @@ class PendingReplies:
         self._writer: Task | None = None
         self._closed = ""
         self.send_now: Callable[[bytes], int] | None = None
-        """How many bytes the kernel takes at once, never raising; None while there is no connection."""
+        """Sends without waiting and returns how many bytes the kernel took. None means no connection."""
         self._left = b""
         self._calm = True
 
     def call(self, data: bytes, due: int = 1) -> Awaitable[Any]:
-        """Queue a packed command, or `due` of them; await the reply, or the list of theirs, at once.
+        """Queue a packed command, or `due` of them. Awaiting the result gives the reply or a list of them.
 
-        A plain function, as one coroutine less is 3 % of a command. Awaiting
-        raises StoreUnavailable: with `sent` if it may have been executed. Error replies are returned.
+        The caller must await at once. This is a plain function because one coroutine less saves 3 % of a
+        command. Awaiting raises StoreUnavailable, with `sent` if the command may have been executed. Error
+        replies are returned.
         """
         if (
             self._closed
@@ -90,7 +100,8 @@ class PendingReplies:
             return self._refuse()
         waiter = Waiter(current_task(), data, due)
         self.bytes += waiter.size
-        # With others in flight a moment ago, the writer's batch is cheaper than a system call for each.
+        # If others were in flight a moment ago, the writer's batch is cheaper than a system call for each
+        # command.
         if not (self._calm and not self.flight and not self.unsent and self._send_at_once(waiter)):
             self.unsent.append(waiter)
             self._wake_writer()
@@ -99,14 +110,17 @@ class PendingReplies:
     async def _refuse(self) -> Any:
         await checkpoint()
         too_much = (
-            "too much waits for the store on one connection: "
+            "too many commands are waiting on one store connection: "
             f"{len(self.unsent) + len(self.flight)} commands (at most {self._max_commands}), "
             f"{self.bytes} bytes (at most {self._max_bytes})"
         )
         raise StoreUnavailable(self._closed or too_much)
 
     def _send_at_once(self, waiter: Waiter) -> bool:
-        """Spare a lonely command the writer's wake-up; what the kernel does not take is the writer's."""
+        """Send a single command without waking the writer.
+
+        Bytes that the kernel does not take go to the writer.
+        """
         if self.send_now is None or not (taken := self.send_now(waiter.data)):
             return False
         if taken < waiter.size:
@@ -133,7 +147,7 @@ class PendingReplies:
         return Abort.SUCCEEDED
 
     def take(self) -> bytes:
-        """Everything queued, as one batch that now counts as in flight."""
+        """Return everything that is queued, as one batch that counts as in flight from now on."""
         unsent, flight, batch = self.unsent, self.flight, [self._left]
         self._left = b""
         while unsent:
@@ -147,7 +161,10 @@ class PendingReplies:
         return b"".join(batch)
 
     def deliver(self, gets: Callable[[], Any]) -> None:
-        """Give out what the parser has, in order. Raises ProtocolError for a reply nobody asked for."""
+        """Hand the parser's replies to the waiters in order.
+
+        Raises ProtocolError for a reply to no command.
+        """
         flight = self.flight
         self._calm = len(flight) == 1
         while (reply := gets()) is not NOTHING:
@@ -169,14 +186,14 @@ class PendingReplies:
         return self.flight[0] if self.flight else self.unsent[0] if self.unsent else None
 
     def expire(self, now: float) -> None:
-        """Fail what was not sent in time."""
+        """Fail the commands that were not sent in time."""
         while self.unsent and self.unsent[0].at + self.timeout_s <= now:
             waiter = self.unsent.popleft()
             self.bytes -= waiter.size
-            waiter.fail(f"not connected to the store for {self.timeout_s:g} s", sent=False)
+            waiter.fail(f"there was no connection to the store for {self.timeout_s:g} s", sent=False)
 
     def fail_flight(self, why: str) -> None:
-        """Fail what was in flight: its outcome is unknown. What was not sent waits for a new connection."""
+        """Fail the commands in flight, whose outcome is unknown. The others wait for a new connection."""
         self._left = b""
         while self.flight:
             waiter = self.flight.popleft()

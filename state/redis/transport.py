@@ -17,7 +17,7 @@ class PlainTransport:
         self._socket = sock
 
     async def send(self, data: bytes) -> None:
-        # Straight to the kernel, which nearly always takes it all; no checkpoint then.
+        # The kernel nearly always takes all the bytes at once. Then there is no checkpoint.
         try:
             done = self._socket.send(data)
         except BlockingIOError:
@@ -33,14 +33,17 @@ class PlainTransport:
                 continue
 
     def send_now(self, data: bytes) -> int:
-        """How many bytes were taken without waiting; 0 also of a connection that is broken. Never raises."""
+        """Send without waiting and return how many bytes were taken: 0 if the connection is broken.
+
+        Never raises.
+        """
         try:
             return self._socket.send(data)
         except OSError:
             return 0
 
     async def receive(self) -> bytes:
-        """Wait for bytes; empty at the end of the stream."""
+        """Wait for bytes. No bytes mean the end of the stream."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
             try:
@@ -60,14 +63,14 @@ class TlsTransport:
     async def send(self, data: bytes) -> None:
         await self._stream.send_all(data)
 
-    def send_now(self, data: bytes) -> int:  # noqa: ARG002  A record may not be cut: the writer sends it.
+    def send_now(self, data: bytes) -> int:  # noqa: ARG002  A TLS record must be sent whole, by the writer.
         return 0
 
     async def receive(self) -> bytes:
         return bytes(await self._stream.receive_some(_RECEIVE))
 
     def close(self) -> None:
-        # Without TLS's farewell, which would wait for the peer.
+        # No TLS closing handshake, which would wait for the peer.
         self._stream.transport_stream.socket.close()
 
 
@@ -82,7 +85,7 @@ async def connect(address: Address) -> Transport:
     try:
         stream = await trio.open_tcp_stream(address.host, address.port)
     except OSError as error:
-        # Trio says that all attempts failed; what a person wants to read is why.
+        # Trio's error says only that all attempts failed. The reason is in its cause.
         why: BaseException | None = error.__cause__
         while isinstance(why, BaseExceptionGroup):
             why = why.exceptions[0]
@@ -100,5 +103,5 @@ async def connect(address: Address) -> Transport:
 
 
 def _detach(stream: trio.SocketStream) -> socket.socket:
-    # Trio's stream has found the address and set TCP_NODELAY; its socket is all we keep.
+    # Trio's stream has found the address and set TCP_NODELAY. We keep only its socket.
     return socket.socket(fileno=stream.socket.detach())

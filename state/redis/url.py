@@ -1,4 +1,4 @@
-"""Where a store is: one URL, read once, never printed with its password."""
+"""The address of a store, read from one URL. The password is never printed."""
 
 import ssl
 from pathlib import Path
@@ -14,7 +14,7 @@ _KNOWN = {"db", *_TLS_OPTIONS}
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """`path` for a unix socket, else host and port; `tls` for rediss://."""
+    """Where a store is: `path` of a unix socket, or host and port. `tls` stands for rediss://."""
 
     path: str | None = None
     host: str = "localhost"
@@ -38,14 +38,16 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     __repr__ = __str__  # The generated one would show the password.
 
     def tls_context(self) -> ssl.SSLContext:
-        """Make the context. Raises StoreRefused if a file is missing or is no certificate."""
+        """Make the TLS context. Raises StoreRefused if a file is missing or not a certificate."""
         try:
             context = ssl.create_default_context(cafile=self.ca_certs)
             if self.certfile is not None:
                 context.load_cert_chain(self.certfile, self.keyfile)
         except (OSError, ssl.SSLError) as error:
             files = ", ".join(f for f in (self.ca_certs, self.certfile, self.keyfile) if f)
-            raise StoreRefused(f"certificate files of {self} cannot be read ({files}): {error}") from error
+            raise StoreRefused(
+                f"the certificate files of {self} cannot be read ({files}): {error}; they must be PEM files"
+            ) from error
         if not (self.check_hostname and self.verify):
             context.check_hostname = False
         if not self.verify:
@@ -54,15 +56,18 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(url: str) -> Address:
-    """Read redis://, rediss:// or unix:// with login, database, ssl_ options. Raises StoreRefused."""
+    """Read a redis://, rediss:// or unix:// URL with its login, database and ssl_ options.
+
+    Raises StoreRefused.
+    """
     scheme = url.partition("://")[0]
     if "+" in scheme or scheme in {"sentinel", "cluster"}:
-        raise StoreRefused(
-            f"a store by {scheme}:// is not supported yet: give redis://, rediss:// or unix://"
-        )
+        raise StoreRefused(f"a store at {scheme}:// is not supported yet; use redis://, rediss:// or unix://")
     if scheme not in {"redis", "rediss", "unix"}:
-        # The text may be anything, a password too: name what is right, not what was given.
-        raise StoreRefused("the store's URL must begin with redis://, rediss:// or unix://")
+        # The given text may be a password, so do not repeat it.
+        raise StoreRefused(
+            "the store's URL has another scheme; it must begin with redis://, rediss:// or unix://"
+        )
     try:
         path = urlsplit(url).path
         found = dict(parse_url(url))  # type: ignore[no-untyped-call] # redis-py has no types here.
@@ -70,14 +75,20 @@ def parse(url: str) -> Address:
         raise StoreRefused(f"the store's {scheme}:// URL cannot be read: {_reason(error)}") from None
     found.pop("connection_class", None)
     if scheme != "unix" and path.strip("/") and "db" not in found:
-        raise StoreRefused(f"the store's {scheme}:// URL must end in a database number, such as /0")
+        raise StoreRefused(
+            f"the path of the store's {scheme}:// URL is not a database; it must be a number, such as /0"
+        )
     if scheme == "unix" and not found.get("path"):
-        raise StoreRefused("the store's unix:// URL must name a socket: unix:///run/valkey.sock")
+        raise StoreRefused(
+            "the store's unix:// URL has no path; it must name a socket: unix:///run/valkey.sock"
+        )
     unknown = sorted(set(found) - _KNOWN - {"host", "port", "path", "username", "password"})
     if unknown:
         raise StoreRefused(f"unknown option {unknown[0]!r} in the store's URL; known are {sorted(_KNOWN)}")
     if scheme != "rediss" and any(option in found for option in _TLS_OPTIONS):
-        raise StoreRefused("ssl_ options in the store's URL need rediss://")
+        raise StoreRefused(
+            "the store's URL has ssl_ options without TLS; it must begin with rediss:// to use them"
+        )
     return _address(scheme, found)
 
 
@@ -86,11 +97,13 @@ def _address(scheme: str, found: dict[str, object]) -> Address:
     fields = {renamed.get(name, name): value for name, value in found.items()}
     reqs = str(fields.pop("cert_reqs", "required"))
     if reqs not in {"required", "none"}:
-        raise StoreRefused(f"ssl_cert_reqs in the store's URL is {reqs!r}; right is required or none")
+        raise StoreRefused(f"ssl_cert_reqs in the store's URL is {reqs!r}; it must be required or none")
     for name in ("ca_certs", "certfile", "keyfile"):
         file = fields.get(name)
         if file is not None and not Path(str(file)).is_file():
-            raise StoreRefused(f"ssl_{name} in the store's URL names no file: {file}")
+            raise StoreRefused(
+                f"ssl_{name} in the store's URL names a missing file: {file}; it must name a PEM file"
+            )
     try:
         return msgspec.convert({**fields, "tls": scheme == "rediss", "verify": reqs == "required"}, Address)
     except msgspec.ValidationError as error:
@@ -98,6 +111,11 @@ def _address(scheme: str, found: dict[str, object]) -> Address:
 
 
 def _reason(error: ValueError) -> str:
-    # urllib quotes what it could not read; only its ports and our option names are harmless.
+    # The errors of urllib quote the unread text, which may be a password. Those about ports and options are
+    # safe.
     text = str(error)
-    return text if text.startswith(("Port", "Invalid value for")) else "it is malformed"
+    return (
+        text
+        if text.startswith(("Port", "Invalid value for"))
+        else "it is malformed; a right one is like redis://user:password@host:6379/0"
+    )

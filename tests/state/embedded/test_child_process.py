@@ -20,8 +20,8 @@ time.sleep(100)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-async def test_a_child_dies_with_a_parent_that_is_killed() -> None:
-    parent = subprocess.Popen(  # noqa: ASYNC220  trio's would spawn from a thread; this is the real way.
+async def test_a_child_process_dies_with_a_parent_that_is_killed() -> None:
+    parent = subprocess.Popen(  # noqa: ASYNC220  Trio would start it from a thread.
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE
     )
     assert parent.stdout is not None
@@ -33,12 +33,12 @@ async def test_a_child_dies_with_a_parent_that_is_killed() -> None:
     await until(lambda: gone(child))
 
 
-async def test_a_child_is_started_from_the_main_thread_only() -> None:
+async def test_starting_a_child_process_outside_the_main_thread_raises_an_error() -> None:
     with pytest.raises(RuntimeError, match="main thread"):
         await trio.to_thread.run_sync(child_process.start, ["true"])
 
 
-async def test_the_exit_status_is_waited_for_and_a_missing_program_is_one() -> None:
+async def test_waiting_for_a_child_process_returns_its_exit_status_or_1_for_a_missing_program() -> None:
     with trio.fail_after(60):
         assert await child_process.wait(child_process.start(["sh", "-c", "exit 7"])) == 7
         missing = child_process.start(["/no/such program"], stderr=subprocess.PIPE)
@@ -48,7 +48,7 @@ async def test_the_exit_status_is_waited_for_and_a_missing_program_is_one() -> N
         missing.stderr.close()
 
 
-async def test_stop_asks_first_and_kills_after_its_patience() -> None:
+async def test_stopping_a_child_process_sends_sigterm_and_later_sigkill() -> None:
     with trio.fail_after(60):
         polite = child_process.start(["sleep", "100"])
         await child_process.stop(polite, patience_s=60)
@@ -63,7 +63,7 @@ async def test_stop_asks_first_and_kills_after_its_patience() -> None:
         assert stubborn.returncode == -signal.SIGKILL
 
 
-async def test_a_child_has_a_process_group_of_its_own() -> None:
+async def test_a_child_process_has_a_process_group_of_its_own() -> None:
     child = child_process.start(["sleep", "100"])
     assert os.getpgid(child.pid) == child.pid
     await child_process.stop(child, patience_s=60)

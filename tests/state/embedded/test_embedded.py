@@ -30,7 +30,7 @@ async def server_pid(url: str) -> int:
     return int(info.partition("process_id:")[2].split()[0])
 
 
-async def test_a_second_start_finds_all_data(directory: Path) -> None:
+async def test_a_second_start_of_the_embedded_server_finds_all_data(directory: Path) -> None:
     with trio.fail_after(60):
         for expected in (None, b"1"):
             async with trio.open_nursery() as nursery:
@@ -44,7 +44,7 @@ async def test_a_second_start_finds_all_data(directory: Path) -> None:
     assert (await trio.Path(directory).stat()).st_mode & 0o777 == 0o700
 
 
-async def test_a_killed_server_is_back_within_2_s_with_its_data(directory: Path, pace: Pace) -> None:
+async def test_a_killed_embedded_server_is_back_within_2_s_with_its_data(directory: Path, pace: Pace) -> None:
     with trio.fail_after(90):
         async with trio.open_nursery() as nursery:
             url = await nursery.start(run_embedded, directory)
@@ -62,7 +62,7 @@ async def test_a_killed_server_is_back_within_2_s_with_its_data(directory: Path,
             nursery.cancel_scope.cancel()
 
 
-async def test_below_the_floor_of_free_disk_writes_are_refused(
+async def test_writes_are_refused_while_free_disk_is_below_the_floor(
     directory: Path,
 ) -> None:
     free = 1000
@@ -75,32 +75,32 @@ async def test_below_the_floor_of_free_disk_writes_are_refused(
             url = await nursery.start(run)
             async with open_store(StoreConfig(url=url)) as store:
 
-                async def written() -> bool:
+                async def can_write() -> bool:
                     try:
                         await store.execute("SET", "k", 1)
                     except StoreUnavailable as error:
                         return "NOREPLICAS" not in str(error) or error.sent
                     return True
 
-                async def refused() -> bool:
-                    return not await written()
+                async def cannot_write() -> bool:
+                    return not await can_write()
 
-                assert await written()
+                assert await can_write()
                 free = 499
-                await until(refused, every_s=0.05)  # It looks at the disk once a second.
-                # A server started below the floor refuses from its first moment on.
+                await until(cannot_write, every_s=0.05)  # The free disk is checked once a second.
+                # A server that is started below the floor refuses writes from its start.
                 os.kill(await server_pid(url), signal.SIGKILL)
                 while store.available:
                     await store.wait_changed()
                 await store.wait_available()
-                assert not await written()
+                assert not await can_write()
                 assert await store.execute("GET", "k") == b"1"
                 free = 1000
-                await until(written, every_s=0.05)
+                await until(can_write, every_s=0.05)
             nursery.cancel_scope.cancel()
 
 
-async def test_a_directory_in_use_is_refused(directory: Path) -> None:
+async def test_a_data_directory_in_use_is_refused(directory: Path) -> None:
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             await nursery.start(run_embedded, directory)
@@ -109,13 +109,13 @@ async def test_a_directory_in_use_is_refused(directory: Path) -> None:
             nursery.cancel_scope.cancel()
 
 
-async def test_a_directory_that_cannot_be_made_is_refused(directory: Path) -> None:
+async def test_a_data_directory_that_cannot_be_made_is_refused(directory: Path) -> None:
     directory.parent.joinpath("file").touch()
     with pytest.raises(StoreRefused, match="cannot be written: Not a directory"):
         await run_embedded(directory.parent / "file" / "data")
 
 
-async def test_damaged_data_is_refused_with_the_servers_own_words(directory: Path) -> None:
+async def test_damaged_data_is_refused_with_a_line_of_the_servers_log(directory: Path) -> None:
     appendonly = directory / "appendonlydir"
     appendonly.mkdir(parents=True)
     (appendonly / "appendonly.aof.manifest").write_text("nonsense\n")
@@ -123,7 +123,7 @@ async def test_damaged_data_is_refused_with_the_servers_own_words(directory: Pat
         await run_embedded(directory)
 
 
-async def test_a_path_too_long_for_a_socket_still_works(directory: Path) -> None:
+async def test_a_data_directory_too_long_for_a_socket_path_still_works(directory: Path) -> None:
     deep = directory / ("d" * 100)
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -146,9 +146,9 @@ trio.run(main)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-async def test_kill_9_leaves_no_server_behind_and_the_directory_free(directory: Path) -> None:
+async def test_kill_9_of_the_parent_ends_the_embedded_server_and_frees_the_directory(directory: Path) -> None:
     with trio.fail_after(60):
-        parent = subprocess.Popen(  # noqa: ASYNC220  Its output is one line, waited for below.
+        parent = subprocess.Popen(  # noqa: ASYNC220  Its only line of output is read below.
             [sys.executable, "-c", PARENT, str(directory)], stdout=subprocess.PIPE
         )
         assert parent.stdout is not None
@@ -162,8 +162,8 @@ async def test_kill_9_leaves_no_server_behind_and_the_directory_free(directory: 
             nursery.cancel_scope.cancel()
 
 
-async def test_a_server_that_is_still_dying_is_waited_for(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  a temporary directory, once
+async def test_a_start_waits_for_an_earlier_server_that_is_still_ending(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  A single call on a local directory.
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
 

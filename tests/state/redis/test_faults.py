@@ -19,7 +19,7 @@ from tests.support.waiting import until
 
 
 async def echo_storm(store: Store, seed: int, tasks: int, *, faults: bool = False) -> int:
-    """Every task asks for its own value again and again, and may give up; returns how many were answered."""
+    """Let every task ask for its own values and sometimes give up, and return how many were answered."""
     chance = random.Random(seed)
     answered = 0
 
@@ -55,7 +55,9 @@ async def test_tasks_that_give_up_never_shift_the_replies_of_others(store: Store
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_a_connection_cut_inside_a_reply_mixes_up_nothing(valkey: ValkeyServer, seed: int) -> None:
+async def test_a_connection_cut_inside_a_reply_gives_no_task_a_wrong_reply(
+    valkey: ValkeyServer, seed: int
+) -> None:
     chance = random.Random(seed)
     with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
@@ -76,7 +78,7 @@ async def cut_soon(proxy: FaultProxy, reply_bytes: int) -> None:
     await until(lambda: proxy.accepted > accepted)
 
 
-async def test_swallowed_replies_are_unknown_after_the_timeout_and_a_new_connection_serves(
+async def test_a_command_without_a_reply_times_out_as_sent_and_a_new_connection_serves(
     valkey: ValkeyServer,
 ) -> None:
     with trio.fail_after(60):
@@ -96,7 +98,7 @@ async def test_swallowed_replies_are_unknown_after_the_timeout_and_a_new_connect
                 assert await store.execute("GET", "swallowed") == b"1"
 
 
-async def test_what_was_not_sent_waits_for_the_next_connection(valkey: ValkeyServer) -> None:
+async def test_a_command_that_was_not_sent_waits_for_the_next_connection(valkey: ValkeyServer) -> None:
     with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
@@ -112,7 +114,7 @@ async def test_what_was_not_sent_waits_for_the_next_connection(valkey: ValkeySer
                 assert await store.execute("GET", "patient") == b"1"
 
 
-async def test_what_was_never_sent_says_so(valkey: ValkeyServer) -> None:
+async def test_a_command_that_was_never_sent_fails_as_not_sent(valkey: ValkeyServer) -> None:
     with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
@@ -129,7 +131,7 @@ async def test_what_was_never_sent_says_so(valkey: ValkeyServer) -> None:
                 assert await store.execute("EXISTS", "never") == 0
 
 
-async def test_a_queue_that_is_full_refuses_at_once(private_valkey: ValkeyServer) -> None:
+async def test_a_full_queue_of_store_commands_refuses_more_at_once(private_valkey: ValkeyServer) -> None:
     config = StoreConfig(url=private_valkey.url, connections=1, timeout_s=1, max_commands=1000)
     refused = 0
 
@@ -138,7 +140,7 @@ async def test_a_queue_that_is_full_refuses_at_once(private_valkey: ValkeyServer
         try:
             await store.execute("PING", key="k")
         except StoreUnavailable as error:
-            refused += "too much waits" in str(error)
+            refused += "too many commands are waiting" in str(error)
 
     with trio.fail_after(60):
         async with open_store(config) as store:
@@ -152,7 +154,7 @@ async def test_a_queue_that_is_full_refuses_at_once(private_valkey: ValkeyServer
             assert await store.execute("PING", key="k") == b"PONG"
 
 
-async def test_a_paused_server_fails_waiters_in_time_and_serves_again_within_5_s(
+async def test_commands_to_a_paused_server_fail_in_time_and_it_serves_again_within_5_s(
     private_valkey: ValkeyServer, pace: Pace
 ) -> None:
     with trio.fail_after(90):
@@ -161,7 +163,7 @@ async def test_a_paused_server_fails_waiters_in_time_and_serves_again_within_5_s
             with pace.within(2), pytest.raises(StoreUnavailable) as caught:
                 await store.execute("INCR", "n")
             assert caught.value.sent
-            await trio.sleep(3)  # Several attempts to reconnect must pile up and pass.
+            await trio.sleep(3)  # Long enough for several attempts to reconnect that fail.
             private_valkey.resume()
             with pace.within(5):
                 await store.wait_available()
@@ -169,10 +171,10 @@ async def test_a_paused_server_fails_waiters_in_time_and_serves_again_within_5_s
             assert await echo_storm(store, 1, tasks=20) > 0
 
 
-async def test_an_old_connections_leftovers_are_not_executed_after_a_new_ones_commands(
+async def test_commands_left_in_an_old_connection_are_not_executed_after_those_of_a_new_one(
     valkey: ValkeyServer,
 ) -> None:
-    """What the network still held when we gave up must not overwrite what was written since."""
+    """A write that the network still held when we gave up must not overwrite a later one."""
     with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
@@ -189,7 +191,7 @@ async def test_an_old_connections_leftovers_are_not_executed_after_a_new_ones_co
                 assert await store.execute("GET", "k") == b"new"
 
 
-async def test_no_acknowledged_write_is_missing_after_kill_9(
+async def test_no_acknowledged_write_is_missing_after_kill_9_of_the_store(
     private_valkey: ValkeyServer, pace: Pace
 ) -> None:
     acknowledged: set[str] = set()
@@ -220,7 +222,9 @@ async def test_no_acknowledged_write_is_missing_after_kill_9(
         assert acknowledged <= {member.decode() for member in stored}
 
 
-async def test_blocking_reads_do_not_hold_up_others_and_end_at_their_bound(valkey: ValkeyServer) -> None:
+async def test_blocking_reads_do_not_delay_other_commands_and_are_limited_in_number(
+    valkey: ValkeyServer,
+) -> None:
     config = StoreConfig(url=valkey.url, blocking_connections=1)
     with trio.fail_after(60):
         async with open_store(config) as store, trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""rediss:// against a real TLS end in front of a real Valkey (which is built without TLS).
+"""rediss:// against a proxy with TLS in front of a real Valkey, which is built without TLS.
 
 Of state/redis/transport.py.
 """
@@ -16,7 +16,7 @@ from tests.support.fault_proxy import fault_proxy
 from tests.support.valkey_server import ValkeyServer
 
 
-async def test_tls_is_spoken_and_the_certificate_checked(valkey: ValkeyServer, tmp_path: Path) -> None:
+async def test_a_rediss_url_uses_tls_and_checks_the_certificate(valkey: ValkeyServer, tmp_path: Path) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)

@@ -15,7 +15,7 @@ from state.redis.url import Address, parse
         ("unix:///run/a%20b.sock?db=2", Address(path="/run/a b.sock", db=2)),
     ],
 )
-def test_a_url_is_read(url: str, address: Address) -> None:
+def test_a_store_url_is_read_into_an_address(url: str, address: Address) -> None:
     assert parse(url) == address
 
 
@@ -26,21 +26,21 @@ def test_a_url_is_read(url: str, address: Address) -> None:
         ("s3cret", "must begin with redis://, rediss:// or unix://"),
         ("redis+sentinel://s3cret@h/x", "not supported yet"),
         ("redis://:s3cret@h:70000", "Port out of range"),
-        ("redis://:s3cret@h/one", "must end in a database number"),
+        ("redis://:s3cret@h/one", "is not a database; it must be a number"),
         ("redis://:s3cret@h?db=x", "Invalid value for 'db'"),
         ("redis://:s3cret@h?retries=3", "unknown option 'retries'"),
-        ("redis://:s3cret@h?ssl_cert_reqs=none", "need rediss://"),
-        ("rediss://:s3cret@h?ssl_cert_reqs=maybe", "right is required or none"),
-        ("rediss://:s3cret@h?ssl_ca_certs=/no/such", "ssl_ca_certs in the store's URL names no file"),
+        ("redis://:s3cret@h?ssl_cert_reqs=none", "must begin with rediss://"),
+        ("rediss://:s3cret@h?ssl_cert_reqs=maybe", "it must be required or none"),
+        ("rediss://:s3cret@h?ssl_ca_certs=/no/such", "ssl_ca_certs in the store's URL names a missing file"),
         ("unix://", "must name a socket"),
     ],
 )
-def test_a_wrong_url_is_refused_without_showing_its_password(url: str, says: str) -> None:
+def test_a_wrong_store_url_is_refused_without_showing_its_password(url: str, says: str) -> None:
     with pytest.raises(StoreRefused, match=says.replace("+", r"\+")) as caught:
         parse(url)
     assert "s3cret" not in str(caught.value)
 
 
-def test_an_address_never_shows_its_password() -> None:
+def test_the_address_of_a_store_never_shows_its_password() -> None:
     address = parse("rediss://user:s3cret@h:1/2")
     assert f"{address} {address!r}" == "rediss://h:1/2 rediss://h:1/2"
