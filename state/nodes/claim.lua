@@ -3,8 +3,8 @@
 -- | ARGV not_after_ms holder member id previous_node connection registration
 -- -> {'claimed', epoch, claimed_ms, previous_holder, {pending, ...}, {field, value, ...}}
 -- | {'again', node} | {'late'} | {'flapping', wait_ms} | {'unknown'}
--- `registration`: the policy that an unknown charge point is registered under; empty: it is not.
--- 'again': another node holds it than the one whose held set was declared. Nothing was changed.
+-- `registration` is the policy under which an unknown charge point is registered; if it is empty, none is.
+-- 'again': nothing was changed, because `node` holds the lease and not `previous_node`, whose held set was declared.
 local TAKEOVERS, WINDOW_MS = 5, 60000
 local now, new = now_ms(), redis.call('HEXISTS', record, 'registered_ms') == 0
 if now > tonumber(not_after_ms) then return {'late'} end
@@ -23,12 +23,12 @@ if new then
   register(record, charge_points, events, member, id, true)
   redis.call('HSET', record, 'registration', registration)
 end
-if holding ~= holder then -- Else the same claim once more: it gets the same answer.
+if holding ~= holder then -- Otherwise this is a repeat of a claim, which gets the same answer.
   epoch, claimed_ms, previous = redis.call('HINCRBY', lease, 'epoch', 1), now, holding or ''
   redis.call('HSET', lease, 'holder', holder, 'node', string.match(holder, NODE_OF_HOLDER), 'connection', connection,
     'claimed_ms', now, 'last_seen_ms', now, 'previous', previous)
   redis.call('HDEL', lease, 'until_ms', 'reaped')
-  redis.call('PERSIST', lease) -- It may be a deleted charge point's.
+  redis.call('PERSIST', lease) -- The lease of a deleted charge point expires.
   redis.call('SADD', held, member)
   emit(events, member, 'charge_point.connected', connection)
 end

@@ -1,8 +1,9 @@
-"""A node's inbox: wake-ups from other processes. Losing one costs seconds, never a fact.
+"""A node's inbox: a stream of wake-ups from other processes. A lost wake-up costs seconds, never a fact.
 
-A bounded stream whose expiry the node renews with its heartbeat: where there is none, the node is gone.
+The stream is bounded, and the node renews its expiry with each heartbeat. If a node has no stream, it is
+gone.
 
-During a rolling deploy two versions read each other's messages, so a message keeps its `kind` and the names
+During a rolling deploy two versions read each other's messages. So a message keeps its `kind` and the names
 of its fields, and a field that is added has a default.
 """
 
@@ -21,13 +22,13 @@ READ_AT_ONCE = 500
 
 
 class _OfChargePoint(msgspec.Struct, frozen=True, tag_field="kind"):
-    """To the session of one charge point. `member`: as in `ChargePointKeys`."""
+    """A message to the session of one charge point. `member` is that of its `ChargePointKeys`."""
 
     member: str
 
 
 class CommandQueued(_OfChargePoint, frozen=True, tag="command"):
-    """A command waits in the charge point's list of pending ones."""
+    """A command waits in the charge point's list of pending commands."""
 
 
 class SettingsChanged(_OfChargePoint, frozen=True, tag="settings"):
@@ -46,20 +47,23 @@ class DisconnectReason(Enum):
 
 
 class Disconnect(_OfChargePoint, frozen=True, tag="disconnect"):
-    """Close the connection."""
+    """Close the charge point's connection."""
 
     reason: DisconnectReason
 
 
 class Evict(msgspec.Struct, frozen=True, tag_field="kind", tag="evicted"):
-    """Close the session `holder`: one of the node `by_node` has its lease. Then report `Evicted` there."""
+    """Close the session `holder`, because a session of the node `by_node` took its lease.
+
+    Then send `Evicted` to that node. The tags of both messages are old names that other versions read.
+    """
 
     holder: str
     by_node: str
 
 
 class Evicted(msgspec.Struct, frozen=True, tag_field="kind", tag="evicted_done"):
-    """The session `holder` is gone, whose lease one of yours has taken."""
+    """The session `holder` is gone. A session of the receiving node has taken its lease."""
 
     holder: str
 
@@ -72,7 +76,7 @@ class TokenRevoked(msgspec.Struct, frozen=True, tag_field="kind", tag="token_rev
 
 
 class CommandChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"):
-    """To the admin process that submitted the command: its record changed."""
+    """The record of a command changed. The receiver is the admin process that submitted it."""
 
     command: str
 
@@ -84,12 +88,15 @@ _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
 async def send(store: Store, incarnation: str, message: Message) -> bool:
-    """Put a message into one node's inbox. False: the node is gone."""
+    """Put a message into one node's inbox. False means that the node is gone."""
     return await store.execute(*_add(incarnation, message)) is not None
 
 
 async def wake(store: Store, incarnation: str, message: Message) -> bool:
-    """As `send`, but do not fail if the store is away: nodes look for themselves within seconds."""
+    """Send a message, but return True if the store is away.
+
+    Nodes look for changes themselves within seconds.
+    """
     try:
         return await send(store, incarnation, message)
     except StoreUnavailable:
@@ -97,15 +104,15 @@ async def wake(store: Store, incarnation: str, message: Message) -> bool:
 
 
 async def broadcast(store: Store, message: Message) -> None:
-    """Send to all gateways, and to nodes of an unknown kind."""
+    """Send a message to all gateways, and to nodes whose kind is unknown."""
     to = [node.incarnation for node in await list_nodes(store) if node.kind != "admin"]
     await store.pipeline([_add(incarnation, message) for incarnation in to])
 
 
 async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, Message | None]]:
-    """Read what came after the message `after` ("0": all there is), waiting `block_ms` for the first.
+    """Read the messages after the id `after`, or all if it is "0". Waits up to `block_ms` for the first.
 
-    One that cannot be read comes as None, so that its reader gets past it.
+    A message that cannot be read is returned as None with its id, so that the reader gets past it.
     """
     key = keys.inbox(incarnation)
     reply = await store.blocking(

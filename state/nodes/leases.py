@@ -1,15 +1,19 @@
 """Which session owns a charge point: the lease, its epoch and its fence.
 
 A charge point often connects again, perhaps to another gateway, before anybody knows that its old socket is
-dead. Both sessions then believe that they own it. The lease decides. It is one hash per charge point, and
-only the Lua steps below, `charge_points/delete` and the fence at the head of other steps change it.
+dead. Both sessions then believe that they own the charge point, and the lease decides. It is one hash per
+charge point. Only the Lua steps below, `charge_points/delete` and the fence at the head of other steps change
+it.
 
-Holder. A session is `<node incarnation>/<n>`: a random word for its process, a number for its connection. No
-holder is used twice, so the holder alone says whose lease this is.
+Holder. The session that owns the charge point. A session is named `<node incarnation>/<n>`: a random word for
+its process and a number for its connection. No name is used twice, so the holder alone shows whose lease this
+is.
 
-Epoch. Each claim raises it by one. It falls only if the store is rolled back or wiped.
+Epoch. A number that each claim, readoption and deletion raises by one. It falls only if the store is rolled
+back or wiped.
 
-States. Released, reaped and deleted all mean offline; they differ in who may hold the lease next.
+States. Released, reaped and deleted all mean offline. They differ in the sessions that may hold the lease
+next.
 
     none      The store has no lease: the charge point has never connected, or the store was wiped.
     held      `holder` is a session, and the set `held` of its node lists the charge point.
@@ -25,15 +29,18 @@ States. Released, reaped and deleted all mean offline; they differ in who may ho
     none or older  readopt   a session whose own epoch is higher                held, its own epoch + 1
     any but none   delete    an operator                                        deleted, epoch + 1
 
-The newest authenticated connection wins: a claim takes the lease from whoever holds it. A claim after its
-`not_after_ms` changes nothing, because its connection may be gone by then. The same claim again gets the
-first answer and changes nothing. A claim without an answer may have succeeded, so its node releases it.
+The newest authenticated connection wins: its claim takes the lease from any holder. A claim after its
+`not_after_ms` changes nothing, because its connection may be gone by then. A claim that is repeated gets the
+first answer and changes nothing. A claim without an answer may have succeeded, so its node releases the
+lease.
 
 A node that is judged dead may only have been paused. Its sessions are still connected, so the next step or
-audit of each takes its lease back. A released lease is never taken back: a step that was still on its way
-would leave a charge point online that has no session. A node that leaves reaps what it could not release.
+audit of each takes its lease back. A released lease is never taken back, because a step that was still on its
+way would leave a charge point online without a session. A node that leaves reaps the leases that it could not
+release.
 
-Fence. A session's step carries its epoch and its holder, and the store compares them with the lease.
+Fence. The epoch and the holder of a session. Its steps carry them, and the store compares them with the
+lease.
 
     ok     Both are ours, or the epoch is ours and we were reaped. The session goes on.
     newer  The epoch is higher, or it is ours and the holder is not. Another session holds the lease, or ours
@@ -45,12 +52,13 @@ A step that changes state does nothing unless the fence is `ok`: `require` raise
 step that stores a fact always does so, and returns the fence beside its outcome. Each node audits all its
 leases every 10 s, so a session that never writes learns its fence too.
 
-After a wipe epochs begin anew, and a session that claimed later may have the lower one. So `readopt` compares
-`claimed_ms`, the server's time of the claim, and gives way to a holder that claimed later.
+After a wipe epochs begin at 1 again, so the session that claimed later may have the lower epoch. `readopt`
+therefore compares `claimed_ms`, the server's time of the claim, and leaves the lease to a holder that claimed
+later.
 
-Flapping. A takeover is a claim while another session holds the lease. Five takeovers within a minute are let
-through. After that the holder stays until the minute is over, because two devices of one name would otherwise
-disconnect each other for ever.
+Flapping. A takeover is a claim while another session holds the lease. Five takeovers within a minute are
+allowed. After that the holder stays until the minute is over, because two devices with the same name would
+otherwise disconnect each other for ever.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,9 +79,9 @@ from state.replies import read_fields
 from state.store import Store
 
 _AGAIN = 4
-"""Attempts at a lease that changes nodes under our hands."""
+"""Attempts at a lease whose node changes between them."""
 _AT_ONCE = 500
-"""Steps in one pipeline: some milliseconds of both processes' time."""
+"""Steps in one pipeline. They take both processes some milliseconds."""
 
 Fence = Literal["ok", "newer", "lost"]
 
@@ -82,9 +90,9 @@ _FENCES: dict[bytes, Fence] = {b"ok": "ok", b"newer": "newer", b"lost": "lost"}
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """What a session carries, and every step of its charge point begins with.
+    """A session's lease. Every fenced step of its charge point begins with it.
 
-    `holder` is `<node incarnation>/<n>`; `claimed_ms` is server time.
+    `holder` is `<node incarnation>/<n>`. `claimed_ms` is server time.
     """
 
     keys: ChargePointKeys
@@ -93,36 +101,39 @@ class Lease:
     last_transaction_id: int = 0
     claimed_ms: int = 0
     appends: dict[tuple[int, int, str | None], Prepared] = field(default_factory=dict)
-    """What meter_values.py has spelled once."""
+    """Steps that meter_values.py has packed, for reuse."""
 
     @property
     def node(self) -> str:
         return self.holder.partition("/")[0]
 
     def head_keys(self) -> tuple[str, str, str]:
-        """KEYS lease held events of a step."""
+        """Return the KEYS `lease held events` of a step."""
         return self.keys.lease, self.keys.held(self.node), self.keys.events
 
     def head_args(self) -> tuple[int, str, str]:
-        """ARGV epoch holder member of a step."""
+        """Return the ARGV `epoch holder member` of a step."""
         return self.epoch, self.holder, self.keys.member
 
 
 def fence_of(word: bytes) -> Fence:
-    """Read the outcome of a step's fence. Raises KeyError on any other word."""
+    """Read the word that a step's fence returned. Raises KeyError for any other word."""
     return _FENCES[word]
 
 
 def require(word: bytes) -> None:
-    """For steps that are refused without the lease. Raises Superseded, LeaseLost."""
+    """Raise Superseded for the word `newer` and LeaseLost for `lost`.
+
+    This is for steps that do nothing without the lease.
+    """
     if word == b"newer":
-        raise Superseded("a newer session holds the lease")
+        raise Superseded("this session no longer holds the lease")
     if word == b"lost":
-        raise LeaseLost("the store knows an older lease or none")
+        raise LeaseLost("the store knows an older epoch of the lease or none")
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
-    """The connection that a lease was claimed for, as operators see it. `tls`: version and cipher."""
+    """The connection that a lease was claimed for, as operators see it. `tls` is its version and cipher."""
 
     address: str
     tls: str | None
@@ -132,7 +143,11 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
-    """`pending`: ids of commands that wait, the oldest first. `trace`: what is to be recorded."""
+    """The lease was taken. `pending` has the ids of the waiting commands, the oldest first.
+
+    `previous_holder` and `previous_node` are None if no session held the lease. `trace` is the trace to
+    record.
+    """
 
     lease: Lease
     previous_holder: str | None
@@ -143,21 +158,25 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LateClaim(msgspec.Struct, frozen=True):
-    """The claim came after its `not_after_ms` and changed nothing."""
+    """The claim came after its `not_after_ms`, and nothing was changed."""
 
 
 class Flapping(msgspec.Struct, frozen=True):
-    """Too many sessions took the lease from each other within a minute: the present holder stays."""
+    """Sessions took the lease from each other too often within a minute, so the present holder stays."""
 
     retry_after_s: int
 
 
 class UnknownChargePoint(msgspec.Struct, frozen=True):
-    pass
+    """The charge point is not registered, and the claim was not to register it."""
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
-    """`attachment`: if offline the last one, which ended at `until_ms`. `last_seen_ms`: to 10 s."""
+    """A charge point's lease, as operators see it.
+
+    `attachment` is the last one if the charge point is offline; it ended at `until_ms`. `last_seen_ms` is
+    Unix time, exact to 10 s.
+    """
 
     online: bool
     epoch: int
@@ -177,11 +196,11 @@ async def claim(
     register: bool,
     registration: BootStatus = "Accepted",
 ) -> Claimed | LateClaim | Flapping | UnknownChargePoint:
-    """Take the lease: the newest authenticated connection wins.
+    """Take the lease for the session `holder`; the newest authenticated connection wins.
 
-    `not_after_ms` is server time. With `register` an unknown charge point is created, under the policy
-    `registration`. On StoreUnavailable or cancellation the outcome is unknown: follow it with
-    `release_if_holder` until that is confirmed.
+    `not_after_ms` is server time. With `register` an unknown charge point is registered under the policy
+    `registration`. After StoreUnavailable or a cancellation the outcome is unknown: call `release_if_holder`
+    until it succeeds.
     """
     own = holder.partition("/")[0]
     details = msgspec.json.encode(attachment)
@@ -209,9 +228,9 @@ async def claim(
 
 
 async def release_if_holder(store: Store, keys: ChargePointKeys, holder: str, reason: str) -> bool:
-    """Give the lease back, also one that a claim without an answer may have taken.
+    """Release a lease, also one that a claim without an answer may have taken.
 
-    False: the store knows another holder, or none.
+    False means that the store knows another holder, or none. `reason` goes into the event.
     """
     node = holder.partition("/")[0]
     [word] = await store.step(
@@ -223,7 +242,10 @@ async def release_if_holder(store: Store, keys: ChargePointKeys, holder: str, re
 
 
 async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence]:
-    """Ask what became of leases, many in a round trip, and store when each was last heard of (Unix ms)."""
+    """Return the fence of each lease, and store when each charge point was last seen (Unix ms).
+
+    Many leases take one round trip.
+    """
     fences: list[Fence] = []
     for some in batched(leases, _AT_ONCE, strict=False):
         calls = [(lease.head_keys(), (*lease.head_args(), last_seen_ms)) for lease, last_seen_ms in some]
@@ -234,9 +256,10 @@ async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence
 async def readopt(
     store: Store, lease: Lease, attachment: Attachment, *, registration: BootStatus = "Accepted"
 ) -> bool:
-    """Take a `lost` lease again at a higher epoch, in place. False: a newer session has it.
+    """Take a `lost` lease again at the next epoch, and change `lease` in place.
 
-    `registration`: the policy that the session knows, should the store know its charge point no more.
+    False means that a newer session holds it. `registration` is the policy that the session knows. It is
+    stored if the store has lost the charge point too.
     """
     keys = lease.keys
     own = keys.held(lease.node)
@@ -267,10 +290,10 @@ async def readopt(
 
 
 async def reap(store: Store, incarnation: str) -> int:
-    """Mark offline what a dead node holds; returns how many leases that were. Their epochs stay.
+    """Mark the charge points of a dead node offline, and return how many there were. Epochs stay as they are.
 
-    Was the node only paused, then each session's next step or audit takes its lease back. The node itself is
-    forgotten when there is nothing left to reap and it has been silent for long.
+    If the node was only paused, each session's next step or audit takes its lease back. The node itself is
+    forgotten when it has nothing left to reap and has been silent for `nodes.FORGOTTEN_MS`.
     """
     sets = [("SMEMBERS", key_names.held(partition, incarnation)) for partition in range(key_names.PARTITIONS)]
     members = [member.decode() for some in await store.pipeline(sets) for member in some]
@@ -288,7 +311,7 @@ async def reap(store: Store, incarnation: str) -> int:
 
 
 async def get_holding(store: Store, tenant: str, charge_point: str) -> Holding | None:
-    """None: it has never connected."""
+    """Return a charge point's lease. None means that it has never connected."""
     return (await list_holdings(store, [ChargePointKeys(tenant, charge_point)]))[0]
 
 

@@ -1,7 +1,8 @@
-"""When is another node dead? A judgement by our own clock alone.
+"""The judgement that another node is dead, made by our own clock alone.
 
-Wrongly calling a node dead marks its fleet offline, so every doubt restarts the patience: a read that failed,
-the store's return, and a pause of our own, after which the counters we hold are as old as the pause was long.
+A wrong judgement marks the charge points of a whole node offline. So every doubt starts the wait of
+PATIENCE_S again: a read that failed, the store's return, or a pause of our own process. After a pause our
+counters are as old as the pause was long.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 PATIENCE_S = 10.0
 GAP_S = 5.0
-"""Between two of our own observations; they come every 3 s."""
+"""The longest time between two observations that does not count as a pause. Observations come every 3 s."""
 
 
 @dataclass(slots=True)
@@ -19,16 +20,20 @@ class _Seen:
 
 
 class Watch:
-    """Pure: `now` is monotonic seconds of the observing process, of the moment the reply was there."""
+    """The counters as one process observed them. Pure: the caller gives the time.
+
+    `now` is the process's monotonic time in seconds at which the reply came.
+    """
 
     def __init__(self) -> None:
         self._nodes: dict[str, _Seen] = {}
         self._last: float | None = None
 
     def observe(self, counters: Mapping[str, int], now: float, *, read_ok: bool) -> set[str]:
-        """Note all nodes' counters; returns the dead, each time until they count again or are forgotten.
+        """Note the counters of all nodes and return the dead nodes.
 
-        With `read_ok` false the counters are not looked at, and nobody is judged.
+        A dead node is returned each time until its counter changes or it is forgotten. If `read_ok` is false,
+        the counters are ignored and no node is judged.
         """
         if not read_ok:
             self._last = None

@@ -1,8 +1,9 @@
-"""Processes with an inbox, gateways and admins: who they are, and that they live.
+"""Nodes: gateway and admin processes, each with an inbox, a record and a heartbeat.
 
-A node raises its counter in one hash, without expiry: who reads the hash sees all nodes at once and judges by
-its own clock (`liveness.py`). What a node is expires after FORGOTTEN_MS of silence, and only then a reaper
-forgets it: a paused one may wake, take leases back and die, and must be found dead again.
+All nodes raise their counters in one hash without expiry. A reader of the hash sees all nodes at once and
+judges by its own clock (`liveness.py`). A node's record expires after FORGOTTEN_MS of silence, and only then
+a reaper forgets the node. A node that was only paused may wake, take leases back and die, and must then be
+found dead again.
 """
 
 import secrets
@@ -15,7 +16,7 @@ from state.replies import read_fields
 from state.store import Store
 
 INBOX_MS = 9_000
-"""Three beats. Less than the 10 s after which a node is judged dead."""
+"""Expiry of an inbox: three beats, less than the 10 s after which a node is judged dead."""
 FORGOTTEN_MS = 600_000
 
 Kind = Literal["gateway", "admin"]
@@ -29,7 +30,10 @@ class NodeRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True):
-    """`node` is None for FORGOTTEN_MS of silence, or until the node beats again in a wiped store."""
+    """A node as it is listed.
+
+    `node` is None after FORGOTTEN_MS of silence, or if the store has lost the record.
+    """
 
     incarnation: str
     counter: int
@@ -45,7 +49,10 @@ def new_incarnation() -> str:
 
 
 async def beat(store: Store, incarnation: str, node: NodeRecord) -> None:
-    """Register the node if the store does not know it, keep its inbox, and raise its counter; every 3 s."""
+    """Register the node if the store does not know it, prolong its inbox and raise its counter.
+
+    A node calls this every 3 s.
+    """
     [word] = await store.step(
         "nodes/beat", (keys.inbox(incarnation), keys.node(incarnation)), (INBOX_MS, FORGOTTEN_MS)
     )
@@ -55,13 +62,16 @@ async def beat(store: Store, incarnation: str, node: NodeRecord) -> None:
 
 
 async def leave(store: Store, incarnation: str) -> None:
-    """Forget a node that has released its leases. If it may have left some, `leases.reap` comes before."""
+    """Forget a node that has released its leases. If some may be left, call `leases.reap` first."""
     await store.execute("DEL", keys.inbox(incarnation), keys.node(incarnation))
     await store.execute("HDEL", keys.NODES, incarnation)
 
 
 async def forget_silent(store: Store, incarnation: str) -> None:
-    """Forget a dead node if it has been silent for FORGOTTEN_MS. One that beats once more is known again."""
+    """Forget a dead node if it has been silent for FORGOTTEN_MS.
+
+    Its next beat, if any, registers it again.
+    """
     if not await store.execute("EXISTS", keys.node(incarnation)):
         await store.execute("HDEL", keys.NODES, incarnation)
 

@@ -46,12 +46,12 @@ WIRE: dict[str, tuple[Message, str]] = {
 
 
 @pytest.mark.parametrize("kind", WIRE)
-async def test_a_message_has_the_form_that_every_version_reads(store: Store, kind: str) -> None:
+async def test_an_inbox_message_has_the_form_that_every_version_reads(store: Store, kind: str) -> None:
     message, wire = WIRE[kind]
     assert msgspec.json.encode(message).decode() == wire
     await nodes.beat(store, "a", GATEWAY)
     await inbox.send(store, "a", message)
-    # A version that has one field more.
+    # A message of a newer version has one more field.
     await add(store, "a", wire.removesuffix("}").encode() + b',"more":1}')
     assert [read for _, read in await inbox.read(store, "a", "0", 1)] == [message, message]
 
@@ -60,7 +60,7 @@ async def test_a_message_has_the_form_that_every_version_reads(store: Store, kin
     "text",
     [b"", b"[1]", b"no JSON", b"\xff", b"{}", b'{"kind":5}', b'{"kind":"later"}', b'{"kind":"command"}'],
 )
-async def test_a_message_that_cannot_be_read_holds_up_no_other(store: Store, text: bytes) -> None:
+async def test_an_unreadable_inbox_message_does_not_block_the_next_one(store: Store, text: bytes) -> None:
     await nodes.beat(store, "a", GATEWAY)
     await add(store, "a", text)
     await inbox.send(store, "a", Evicted("a/1"))
@@ -71,7 +71,7 @@ async def add(store: Store, incarnation: str, text: bytes) -> None:
     await store.execute("XADD", keys.inbox(incarnation), "*", "m", text)
 
 
-async def test_messages_arrive_in_order_and_once(store: Store) -> None:
+async def test_inbox_messages_arrive_in_order_and_once(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     assert await inbox.read(store, "a", "0", 1) == []
     sent = [CommandChanged(f"{number} \n€") for number in range(3)]
@@ -82,7 +82,7 @@ async def test_messages_arrive_in_order_and_once(store: Store) -> None:
     assert await inbox.read(store, "a", first[-1][0], 1) == []
 
 
-async def test_a_reader_is_woken_by_a_message(store: Store) -> None:
+async def test_a_message_wakes_the_reader_of_an_inbox(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     read: list[object] = []
 
@@ -98,7 +98,7 @@ async def test_a_reader_is_woken_by_a_message(store: Store) -> None:
     assert len(read) == 1
 
 
-async def test_an_inbox_expires_and_a_beat_begins_it_anew(store: Store) -> None:
+async def test_a_beat_makes_an_expired_inbox_again(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
     await store.execute("UNLINK", keys.inbox("a"))
@@ -106,11 +106,11 @@ async def test_an_inbox_expires_and_a_beat_begins_it_anew(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     assert await inbox.read(store, "a", "0", 1) == []
     assert await inbox.send(store, "a", Evicted("a/1"))
-    # A message does not keep a dead node's inbox.
+    # A message does not prolong the inbox of a dead node.
     assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
 
 
-async def test_an_inbox_that_nobody_reads_stays_small(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unread_inbox_stays_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "KEPT", 100)
     await nodes.beat(store, "a", GATEWAY)
     for _ in range(1000):
@@ -118,7 +118,7 @@ async def test_an_inbox_that_nobody_reads_stays_small(store: Store, monkeypatch:
     assert await store.execute("XLEN", keys.inbox("a")) <= 300
 
 
-async def test_a_broadcast_reaches_the_gateways(store: Store) -> None:
+async def test_a_broadcast_reaches_all_gateways_and_no_admin_process(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     await nodes.beat(store, "b", GATEWAY)
     await nodes.beat(store, "c", ADMIN)

@@ -1,4 +1,4 @@
-"""The lease's rules one by one, on a real server; test_leases_model.py has them all at once."""
+"""The rules of the lease one by one, on a real server; test_leases_model.py tests them all at once."""
 
 import pytest
 import trio
@@ -12,12 +12,12 @@ from state.store import Store
 from tests.support.leases import KEYS, attachment, claim, claimed, events, held_by, kinds
 
 
-async def audited(store: Store, lease: Lease) -> str:
+async def audit(store: Store, lease: Lease) -> str:
     [fence] = await leases.audit(store, [(lease, 5)])
     return fence
 
 
-async def test_the_newest_claim_wins_and_says_who_held_it_before(store: Store) -> None:
+async def test_the_newest_claim_of_a_lease_wins_and_returns_the_previous_holder(store: Store) -> None:
     first = await claimed(store, "a/1")
     second = await claimed(store, "b/7")
     assert (first.lease.epoch, first.previous_holder, first.previous_node) == (1, None, None)
@@ -25,8 +25,8 @@ async def test_the_newest_claim_wins_and_says_who_held_it_before(store: Store) -
     assert (second.lease.holder, second.lease.node) == ("b/7", "b")
     assert await held_by(store, "a") == set()
     assert await held_by(store, "b") == {KEYS.member}
-    assert await audited(store, first.lease) == "newer"
-    assert await audited(store, second.lease) == "ok"
+    assert await audit(store, first.lease) == "newer"
+    assert await audit(store, second.lease) == "ok"
 
 
 async def test_a_takeover_on_the_same_node_keeps_its_held_set(store: Store) -> None:
@@ -36,7 +36,7 @@ async def test_a_takeover_on_the_same_node_keeps_its_held_set(store: Store) -> N
     assert await held_by(store, "a") == {KEYS.member}
 
 
-async def test_the_same_claim_again_changes_nothing_and_gets_the_same_answer(store: Store) -> None:
+async def test_a_repeated_claim_of_a_lease_changes_nothing_and_gets_the_first_answer(store: Store) -> None:
     await claimed(store, "a/1")
     first = await claimed(store, "b/1")
     again = await claimed(store, "b/1")
@@ -46,7 +46,7 @@ async def test_the_same_claim_again_changes_nothing_and_gets_the_same_answer(sto
     assert await kinds(store) == ["registered", "connected", "connected"]
 
 
-async def test_a_late_claim_changes_nothing(store: Store) -> None:
+async def test_a_late_claim_of_a_lease_changes_nothing(store: Store) -> None:
     assert await claim(store, "a/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
     assert await store.execute("DBSIZE") == 1  # The store's own record.
     await claimed(store, "a/1")
@@ -56,7 +56,7 @@ async def test_a_late_claim_changes_nothing(store: Store) -> None:
     assert await held_by(store, "a") == {KEYS.member}
 
 
-async def test_an_unknown_charge_point_is_registered_only_if_wanted(store: Store) -> None:
+async def test_a_claim_registers_an_unknown_charge_point_only_if_it_is_asked_to(store: Store) -> None:
     assert await claim(store, "a/1", register=False) == UnknownChargePoint()
     assert await store.execute("EXISTS", KEYS.lease, KEYS.record, KEYS.charge_points) == 0
     got = await claimed(store, "a/1", register=True)
@@ -67,7 +67,7 @@ async def test_an_unknown_charge_point_is_registered_only_if_wanted(store: Store
     assert isinstance(await claim(store, "a/2", register=False), Claimed)
 
 
-async def test_a_claim_brings_the_last_transaction_id_and_what_is_pending(store: Store) -> None:
+async def test_a_claim_returns_the_last_transaction_id_and_the_pending_commands(store: Store) -> None:
     await claimed(store, "a/1")
     await store.execute("HSET", KEYS.record, "last_transaction_id", 41)
     await store.execute("RPUSH", KEYS.pending, "00.first", "00.second")
@@ -81,14 +81,14 @@ async def test_more_than_five_takeovers_a_minute_leave_the_holder_in_place(store
     refused = await claim(store, "n9/9")
     assert isinstance(refused, Flapping)
     assert 50 <= refused.retry_after_s <= 60
-    assert await audited(store, got.lease) == "ok"
-    # A minute later by the server's clock.
+    assert await audit(store, got.lease) == "ok"
+    # Let a minute pass by the server's clock.
     since = int(await store.execute("HGET", KEYS.lease, "takeovers_since"))
     await store.execute("HSET", KEYS.lease, "takeovers_since", since - 60_000)
     assert (await claimed(store, "n9/10")).lease.epoch == got.lease.epoch + 1
 
 
-async def test_of_many_claims_at_once_one_holds(store: Store) -> None:
+async def test_of_many_concurrent_claims_exactly_one_holds_the_lease(store: Store) -> None:
     got: dict[str, object] = {}
 
     async def race(holder: str) -> None:
@@ -99,7 +99,7 @@ async def test_of_many_claims_at_once_one_holds(store: Store) -> None:
             for number in range(40):
                 nursery.start_soon(race, f"n{number % 4}/{number}")
     won = [one for one in got.values() if isinstance(one, Claimed)]
-    # Five takeovers at most; whoever found the node changed four times gives up too.
+    # There are at most five takeovers. A claim that finds another node four times gives up too.
     assert 1 <= len(won) <= 6
     assert sorted(one.lease.epoch for one in won) == list(range(1, len(won) + 1))
     assert sum(isinstance(one, Flapping) for one in got.values()) == 40 - len(won)
@@ -111,14 +111,14 @@ async def test_of_many_claims_at_once_one_holds(store: Store) -> None:
         assert await held_by(store, node) == ({KEYS.member} if node == latest.node else set())
 
 
-async def test_reconnecting_after_a_release_is_no_takeover(store: Store) -> None:
+async def test_reconnecting_after_a_release_does_not_count_as_a_takeover(store: Store) -> None:
     for number in range(20):
         got = await claimed(store, f"a/{number}")
         assert got.lease.epoch == number + 1
         await leases.release_if_holder(store, got.lease.keys, got.lease.holder, "1000")
 
 
-async def test_a_release_keeps_the_epoch_and_is_an_event(store: Store) -> None:
+async def test_releasing_a_lease_keeps_its_epoch_and_emits_an_event(store: Store) -> None:
     got = await claimed(store, "a/1")
     await leases.release_if_holder(store, got.lease.keys, got.lease.holder, 'closed "1000"')
     holding = await leases.get_holding(store, "acme", "CP-1")
@@ -133,16 +133,16 @@ async def test_a_release_keeps_the_epoch_and_is_an_event(store: Store) -> None:
     assert len(await events(store)) == 3
 
 
-async def test_a_step_on_its_way_does_not_take_a_released_lease_back(store: Store) -> None:
+async def test_a_late_step_does_not_take_a_released_lease_back(store: Store) -> None:
     got = await claimed(store, "a/1")
     await leases.release_if_holder(store, got.lease.keys, got.lease.holder, "1000")
-    assert await audited(store, got.lease) == "newer"
+    assert await audit(store, got.lease) == "newer"
     holding = await leases.get_holding(store, "acme", "CP-1")
     assert holding is not None
     assert not holding.online
 
 
-async def test_an_unconfirmed_claim_is_released_only_by_its_holder(store: Store) -> None:
+async def test_a_lease_is_released_only_by_its_holder(store: Store) -> None:
     await claimed(store, "a/1")
     await claimed(store, "b/1")
     assert not await leases.release_if_holder(store, KEYS, "a/1", "claim not confirmed")
@@ -151,7 +151,9 @@ async def test_an_unconfirmed_claim_is_released_only_by_its_holder(store: Store)
     assert await held_by(store, "b") == set()
 
 
-async def test_reaping_marks_offline_and_the_next_step_takes_the_lease_back(store: Store) -> None:
+async def test_reaping_marks_a_charge_point_offline_and_its_next_step_takes_the_lease_back(
+    store: Store,
+) -> None:
     others = [ChargePointKeys("acme", f"CP-{number}") for number in range(2, 40)]
     got = await claimed(store, "a/1")
     for keys in others:
@@ -163,9 +165,9 @@ async def test_reaping_marks_offline_and_the_next_step_takes_the_lease_back(stor
     assert holding is not None
     assert (holding.online, holding.epoch) == (False, 1)
     assert (await events(store))[-1][1]["reason"] == "node lost"
-    assert await audited(store, bystander.lease) == "ok"
+    assert await audit(store, bystander.lease) == "ok"
 
-    assert await audited(store, got.lease) == "ok"
+    assert await audit(store, got.lease) == "ok"
     holding = await leases.get_holding(store, "acme", "CP-1")
     assert holding is not None
     assert (holding.online, holding.node, holding.until_ms) == (True, "a", None)
@@ -173,17 +175,17 @@ async def test_reaping_marks_offline_and_the_next_step_takes_the_lease_back(stor
     assert await kinds(store) == ["registered", "connected", "disconnected", "connected"]
 
 
-async def test_a_reaped_session_does_not_come_back_over_a_newer_one(store: Store) -> None:
+async def test_a_reaped_session_does_not_take_the_lease_from_a_newer_one(store: Store) -> None:
     got = await claimed(store, "a/1")
     await leases.reap(store, "a")
     newer = await claimed(store, "b/1")
     assert newer.previous_holder is None
-    assert await audited(store, got.lease) == "newer"
+    assert await audit(store, got.lease) == "newer"
     await leases.release_if_holder(store, newer.lease.keys, newer.lease.holder, "1000")
-    assert await audited(store, got.lease) == "newer"
+    assert await audit(store, got.lease) == "newer"
 
 
-async def test_audits_store_when_the_charge_point_was_heard(store: Store) -> None:
+async def test_an_audit_stores_when_the_charge_point_was_last_seen(store: Store) -> None:
     mine = await claimed(store, "a/1")
     lost = await claimed(store, "a/2", ChargePointKeys("acme", "CP-2"))
     taken = await claimed(store, "a/3", ChargePointKeys("acme", "CP-3"))
@@ -200,20 +202,20 @@ async def test_audits_store_when_the_charge_point_was_heard(store: Store) -> Non
     assert await leases.audit(store, []) == []
 
 
-async def test_a_wiped_store_loses_the_lease_and_the_session_takes_it_again(store: Store) -> None:
+async def test_a_session_readopts_its_lease_in_a_wiped_store(store: Store) -> None:
     got = [await claimed(store, f"a/{number}") for number in range(3)][-1]
     got.lease.last_transaction_id = 99
     await store.execute("FLUSHALL")
-    assert await audited(store, got.lease) == "lost"
+    assert await audit(store, got.lease) == "lost"
     assert await leases.readopt(store, got.lease, attachment("a/2"))
     assert got.lease.epoch == 4
-    assert await audited(store, got.lease) == "ok"
+    assert await audit(store, got.lease) == "ok"
     assert await held_by(store, "a") == {KEYS.member}
     assert (await claimed(store, "b/1")).lease.last_transaction_id == 99
     assert await kinds(store) == ["registered", "connected", "connected"]
 
 
-async def test_a_wiped_store_learns_the_policy_that_the_session_knows(store: Store) -> None:
+async def test_readopting_in_a_wiped_store_restores_the_registration_policy(store: Store) -> None:
     got = await claimed(store, "a/1")
     await store.execute("FLUSHALL")
     assert await leases.readopt(store, got.lease, attachment("a/1"), registration="Rejected")
@@ -222,7 +224,7 @@ async def test_a_wiped_store_learns_the_policy_that_the_session_knows(store: Sto
     assert record.registration == "Rejected"
 
 
-async def test_readopting_twice_is_one_readoption(store: Store) -> None:
+async def test_readopting_twice_raises_the_epoch_once(store: Store) -> None:
     got = await claimed(store, "a/1")
     await store.execute("FLUSHALL")
     twin = Lease(KEYS, "a/1", got.lease.epoch, 0, got.lease.claimed_ms)
@@ -230,35 +232,37 @@ async def test_readopting_twice_is_one_readoption(store: Store) -> None:
     assert await leases.readopt(store, got.lease, attachment("a/1"))
     assert got.lease.epoch == 2
     assert twin.epoch == 1
-    assert await audited(store, twin) == "newer"
+    assert await audit(store, twin) == "newer"
 
 
-async def test_after_a_rollback_the_older_holder_gives_way(store: Store) -> None:
+async def test_after_a_rollback_the_newer_session_takes_the_lease_from_the_older_holder(store: Store) -> None:
     await claimed(store, "a/1")
     old = await store.execute("DUMP", KEYS.lease)
     newest = await claimed(store, "b/1")
-    # The store comes back as it was a moment ago: a holds the lease at epoch 1.
+    # The store comes back as it was before: node a holds the lease at epoch 1.
     await store.execute("RESTORE", KEYS.lease, 0, old, "REPLACE")
     await store.execute("SMOVE", KEYS.held("b"), KEYS.held("a"), KEYS.member)
-    assert await audited(store, newest.lease) == "lost"
+    assert await audit(store, newest.lease) == "lost"
     assert await leases.readopt(store, newest.lease, attachment("b/1"))
     assert newest.lease.epoch == 3
     assert await held_by(store, "a") == set()
     assert await held_by(store, "b") == {KEYS.member}
 
 
-async def test_after_a_wipe_a_newer_session_keeps_what_it_claimed_at_a_lower_epoch(store: Store) -> None:
+async def test_after_a_wipe_a_newer_session_keeps_the_lease_that_it_claimed_at_a_lower_epoch(
+    store: Store,
+) -> None:
     old = [await claimed(store, f"a/{number}") for number in range(3)][-1]
     await store.execute("FLUSHALL")
     newer = await claimed(store, "b/1")
     assert newer.lease.epoch < old.lease.epoch
-    # Claims within one millisecond cannot be told apart, and need not be.
+    # Claims within one millisecond have no order, and need none.
     await store.execute("HINCRBY", KEYS.lease, "claimed_ms", 1)
     assert not await leases.readopt(store, old.lease, attachment("a/2"))
-    assert await audited(store, newer.lease) == "ok"
+    assert await audit(store, newer.lease) == "ok"
 
 
-async def test_a_fence_is_read_and_required(store: Store) -> None:
+async def test_require_raises_superseded_for_newer_and_lease_lost_for_lost(store: Store) -> None:
     assert [leases.fence_of(word) for word in (b"ok", b"newer", b"lost")] == ["ok", "newer", "lost"]
     with pytest.raises(KeyError):
         leases.fence_of(b"late")

@@ -1,4 +1,4 @@
-"""Claims, releases, reapings, wipes and re-adoptions in any order agree with a plain model of the rules."""
+"""Claims, releases, reapings, wipes and readoptions in any order agree with a plain model of the rules."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ CHARGE_POINTS = tuple(ChargePointKeys("acme", name) for name in ("CP-1", "CP-2")
 PARTITIONS = [keys.partition for keys in CHARGE_POINTS]
 
 POINT = st.integers(0, len(CHARGE_POINTS) - 1)
-SESSION = st.integers(0, 4)  # One of those there have been, counted from the latest.
+SESSION = st.integers(0, 4)  # A session that was claimed before, counted from the latest.
 OPERATIONS = st.lists(
     st.one_of(
         *[st.tuples(st.just("claim"), POINT, st.sampled_from(NODES))] * 3,
@@ -34,14 +34,14 @@ OPERATIONS = st.lists(
         st.tuples(st.just("roll_back"), POINT),
         st.tuples(st.just("wipe")),
     ),
-    min_size=30,  # Or hypothesis tries mostly lists that are over before anything meets.
+    min_size=30,  # Hypothesis would draw mostly short lists, in which operations hardly interact.
     max_size=60,
 )
 
 
 @dataclass
 class Stored:
-    """What the store should know of one lease."""
+    """A lease as the store should have it."""
 
     epoch: int = 0
     holder: str = ""
@@ -51,7 +51,7 @@ class Stored:
 
 
 class Model:
-    """Each method does an operation on the store and on the model, and compares the outcomes."""
+    """The model. Each method does an operation on the store and on the model, and compares the outcomes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -126,7 +126,7 @@ class Model:
         self.saved[keys.id] = await self.store.execute("DUMP", keys.lease), copy(self.stored[keys.id])
 
     async def roll_back(self, point: int) -> None:
-        """To what was saved, or to nothing."""
+        """Restore the lease that was saved, or delete it if none was."""
         keys = CHARGE_POINTS[point]
         dump, saved = self.saved.get(keys.id, (None, Stored()))
         if holder := self.stored[keys.id].holder:
@@ -160,7 +160,7 @@ class Model:
         return self.sessions[-1 - number] if number < len(self.sessions) else None
 
     def _fence(self, lease: Lease) -> str:
-        """What a step of this session meets; and that it may take the lease back."""
+        """Return the fence that a step of this session gets; a reaped lease is taken back, as by the step."""
         known = self.stored[lease.keys.id]
         if known.epoch != lease.epoch:
             return "lost" if known.epoch < lease.epoch else "newer"
@@ -186,7 +186,7 @@ async def run(url: str, operations: list[tuple[Any, ...]]) -> None:
 
 @settings(max_examples=50)
 @given(operations=OPERATIONS)
-def test_any_order_of_operations_agrees_with_the_model(
+def test_lease_operations_in_any_order_agree_with_a_model(
     valkey: ValkeyServer, operations: list[tuple[Any, ...]]
 ) -> None:
     valkey.flush()

@@ -1,24 +1,25 @@
-"""A node is judged dead after 10 s of stillness that the observer saw throughout, never on a doubt."""
+"""A node is judged dead only after the observer saw its counter unchanged for 10 s without a break."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from state.nodes.liveness import GAP_S, PATIENCE_S, Watch
 
-# What happens between two turns of the observer: seconds, whether the read worked, and which nodes counted.
+# Turns of the observer: seconds since the turn before, whether the read worked, and the nodes that beat in
+# between.
 TURNS = st.lists(
     st.tuples(
         st.sampled_from([0.5, 2.0, 3.0, 3.0, 3.0, 3.0, 3.5, 4.0, 4.9, 5.0, 5.1, 30.0]),
         st.sampled_from([True] * 9 + [False]),
         st.sampled_from([frozenset[str]()] * 6 + [frozenset("a"), frozenset("b"), frozenset("ab")]),
     ),
-    min_size=20,  # Long enough for somebody to die.
+    min_size=20,  # Long enough for a node to be judged dead.
     max_size=60,
 )
 
 
 @given(TURNS)
-def test_it_agrees_with_a_look_back_over_the_whole_history(
+def test_the_judgement_of_dead_nodes_agrees_with_a_search_of_the_whole_history(
     turns: list[tuple[float, bool, frozenset[str]]],
 ) -> None:
     watch, now, counters = Watch(), 0.0, {"a": 0, "b": 0}
@@ -33,7 +34,7 @@ def test_it_agrees_with_a_look_back_over_the_whole_history(
 
 
 def _still_throughout(history: list[tuple[float, bool, dict[str, int]]], node: str) -> bool:
-    """Walk back from now for as long as reads came close enough together and saw the same count."""
+    """Return whether all reads of the last PATIENCE_S worked, came close together and saw the same count."""
     now, _, latest = history[-1]
     after = now
     for at, read_ok, counters in reversed(history):
@@ -52,30 +53,30 @@ def observe_every_3_s(watch: Watch, start: float, counts: list[int], *, read_ok:
     ]
 
 
-def test_a_still_counter_is_dead_after_ten_seconds_and_stays_so_until_it_counts() -> None:
+def test_a_node_is_dead_ten_seconds_after_its_last_beat_and_until_its_next() -> None:
     dead = observe_every_3_s(Watch(), 0, [7, 7, 7, 7, 7, 7, 8, 8])
     assert dead == [False, False, False, False, True, True, False, False]
 
 
-def test_a_counter_that_fell_is_alive() -> None:
-    """A wiped store begins to count anew."""
+def test_a_node_whose_counter_fell_is_alive() -> None:
+    """Counters begin at 1 again in a wiped store."""
     assert not any(observe_every_3_s(Watch(), 0, [7, 7, 7, 1, 2, 3, 4, 5]))
 
 
-def test_nobody_is_judged_within_ten_seconds_of_the_stores_return() -> None:
+def test_no_node_is_judged_dead_within_ten_seconds_of_the_stores_return() -> None:
     watch = Watch()
     observe_every_3_s(watch, 0, [7] * 3)
     observe_every_3_s(watch, 9, [7] * 10, read_ok=False)
     assert observe_every_3_s(watch, 39, [7] * 5) == [False, False, False, False, True]
 
 
-def test_an_observer_that_was_paused_does_not_judge() -> None:
+def test_an_observer_judges_no_node_dead_right_after_its_own_pause() -> None:
     watch = Watch()
     observe_every_3_s(watch, 0, [7] * 3)
     assert observe_every_3_s(watch, 60, [7] * 5) == [False, False, False, False, True]
 
 
-def test_a_node_that_left_is_not_judged() -> None:
+def test_a_node_that_left_and_returned_is_not_judged_dead_at_once() -> None:
     watch = Watch()
     observe_every_3_s(watch, 0, [7] * 3)
     assert watch.observe({}, 9, read_ok=True) == set()

@@ -10,13 +10,13 @@ GATEWAY = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
 ADMIN = NodeRecord(kind="admin", host="two", pid=12, started_ms=2)
 
 
-def test_incarnations_are_never_the_same_and_fit_into_a_holder() -> None:
+def test_incarnations_of_nodes_are_unique_and_alphanumeric() -> None:
     found = {nodes.new_incarnation() for _ in range(100)}
     assert len(found) == 100
     assert all(one.isalnum() for one in found)
 
 
-async def test_a_node_is_listed_from_its_first_beat_to_its_leaving(store: Store) -> None:
+async def test_a_node_is_listed_from_its_first_beat_until_it_leaves(store: Store) -> None:
     assert await nodes.list_nodes(store) == []
     await nodes.beat(store, "a", GATEWAY)
     await nodes.beat(store, "b", ADMIN)
@@ -51,13 +51,15 @@ async def test_a_node_of_an_unknown_kind_gets_broadcasts(store: Store) -> None:
     assert len(await inbox.read(store, "a", "0", 1)) == 1
 
 
-async def test_a_dead_node_is_forgotten_when_it_was_silent_and_nothing_is_left_to_reap(store: Store) -> None:
+async def test_a_dead_node_is_forgotten_once_its_record_has_expired_and_no_lease_is_left(
+    store: Store,
+) -> None:
     await nodes.beat(store, "a", GATEWAY)
     lease = (await claimed(store, "a/1")).lease
     assert await leases.reap(store, "a") == 1
     assert await leases.reap(store, "a") == 0
     assert len(await nodes.list_nodes(store)) == 1
-    # It was paused, takes its lease back, and dies before it beats again.
+    # The node was only paused. It takes its lease back, and dies before its next beat.
     assert await leases.audit(store, [(lease, 1)]) == ["ok"]
     await store.execute("UNLINK", keys.node("a"))
     assert await leases.reap(store, "a") == 1
