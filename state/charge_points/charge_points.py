@@ -1,4 +1,4 @@
-"""Charge points: registered by an operator or by themselves, listed, deleted with all that was known."""
+"""Charge points: an operator registers them, or they register themselves; they can be listed and deleted."""
 
 from collections.abc import Sequence
 
@@ -22,26 +22,27 @@ from state.store import Store
 from state.tenants import spellings
 
 TOMBSTONE_MS = 86_400_000
-"""How long a deleted charge point's epoch fences its sessions; their audits come every 10 s."""
+"""How long the epoch of a deleted charge point fences its sessions. Audits come every 10 s."""
 
 _DELETED = json.encode("deleted")
 _AGAIN = 10
 _AT_ONCE = 500
 _STRAY_STREAMS = range(256)
-"""Of stray meter values: one for each connector, the last for all from there (meter_values.py)."""
+"""Numbers of the sets of stray meter values: one for each connector, the last for all higher connectors."""
 
 
 class Booted(msgspec.Struct, frozen=True):
-    """What a BootNotification is answered. `interval_s` None: the gateway's own heartbeat interval."""
+    """The answer to a BootNotification. `interval_s` None stands for the gateway's own heartbeat interval."""
 
     status: BootStatus
     interval_s: int | None
 
 
 async def put(store: Store, tenant: str, charge_point: str, settings: Settings) -> bool:
-    """Register a charge point or replace its settings; returns whether it is new."""
+    """Register a charge point or replace its settings, and return whether it is new."""
     keys = ChargePointKeys(tenant, charge_point)
-    # First: a spelling without its charge point finds nothing, a charge point without its spelling is lost.
+    # The spelling is stored first. A spelling without its charge point does no harm, but a charge point
+    # without its spelling cannot be found by it.
     await spellings.remember(store, tenant, charge_point)
     [word] = await store.step(
         "charge_points/put",
@@ -57,7 +58,7 @@ async def get(store: Store, tenant: str, charge_point: str) -> ChargePointRecord
 
 
 async def accept(store: Store, tenant: str, charge_point: str) -> bool:
-    """Let its next BootNotification be answered Accepted. False: it is not registered."""
+    """Set the answer to the charge point's next BootNotification to Accepted. False means not registered."""
     accepted: BootStatus = "Accepted"
     [word] = await store.step(
         "charge_points/accept", (ChargePointKeys(tenant, charge_point).record,), (accepted,)
@@ -66,9 +67,9 @@ async def accept(store: Store, tenant: str, charge_point: str) -> bool:
 
 
 async def boot(store: Store, lease: Lease, payload: bytes) -> Booted:
-    """Keep a BootNotification (JSON), judged by the present policy. Raises Superseded, LeaseLost.
+    """Store a BootNotification (JSON), and return the answer that the current policy gives.
 
-    Configuration that waited for a reboot counts from here on.
+    Configuration changes that waited for a reboot take effect. Raises Superseded, LeaseLost.
     """
     keys = lease.keys
     word, *rest = await store.step(
@@ -94,7 +95,7 @@ async def list_(
     boot_status: BootStatus | None = None,
     prefix: str = "",
 ) -> Page[tuple[ChargePointRecord, Holding | None]]:
-    """List charge points by id. A filtered page may be short and have a next one. Raises BadCursor."""
+    """List charge points by id. A filtered page may be short and still have a next one. Raises BadCursor."""
     indexes = [key_names.charge_points(partition, tenant) for partition in range(key_names.PARTITIONS)]
 
     async def load(listed: Sequence[bytes]) -> list[tuple[bytes, tuple[ChargePointRecord, Holding | None]]]:
@@ -113,10 +114,11 @@ async def list_(
 
 
 async def delete(store: Store, tenant: str, charge_point: str) -> bool:
-    """Delete all that is known of a charge point. False: it was not registered; remains are cleared even so.
+    """Delete everything that is stored about a charge point.
 
-    Its session is fenced off at once, and the caller closes the socket. Transactions and meter values are
-    taken until then: what arrives in between is kept, and goes with the next deletion.
+    False means that it was not registered; remains of an earlier deletion are cleared in that case too. Its
+    session is fenced off at once, and the caller closes the socket. Transactions and meter values that arrive
+    before the socket is closed are stored, and the next deletion removes them.
     """
     keys = ChargePointKeys(tenant, charge_point)
     known = await _delete(store, keys)
@@ -147,4 +149,4 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool:
         if word != b"again":
             return bool(word == b"deleted")
         node = rest[0].decode()
-    raise StoreUnavailable("the charge point changes nodes faster than it can be deleted")
+    raise StoreUnavailable("the charge point changes nodes faster than it can be deleted; try again")

@@ -1,6 +1,7 @@
-"""What is believed of a charge point's configuration keys: what it said when it was asked, or agreed to.
+"""A charge point's configuration keys, as it reported them or agreed to change them.
 
-Two hashes, by folded name: what counts, and what counts after the next boot (charge_point_boot.lua moves it).
+Two hashes hold the keys by their folded names. One has the current values, the other the changes that take
+effect at the next boot, when boot.lua moves them to the first.
 """
 
 import re
@@ -14,10 +15,10 @@ from state.replies import read_fields
 from state.store import Store
 
 KEPT = 500
-"""Keys of one charge point, those that wait for a reboot too; what it says of more is not kept."""
+"""Limit of a charge point's keys, including those that wait for a reboot. Further keys are not stored."""
 NAME_LENGTH = 305
 VALUE_LENGTH = 755
-"""Characters; more is cut off. By specification 50 and 500; with repairs they may have 255 more."""
+"""Longest name and value in characters; the rest is cut off. OCPP allows 50 and 500, repairs 255 more."""
 MASK = "***"
 
 _JOINTS = re.compile(r"[\W_]+")
@@ -25,17 +26,17 @@ _SECRET_WORDS = (
     *("authorizationkey", "password", "passwd", "passphrase", "pwd", "secret", "credential", "cookie"),
     *("token", "apikey", "privatekey", "presharedkey", "basicauth", "pepper"),
 )
-"""The same as in gateway/service/secrets.py."""
+"""The same words as in gateway/service/secrets.py, without spaces."""
 
 _COMPLETE = ""
-"""In the place of a name: when the charge point last told all its keys."""
+"""The field that holds, in place of a key, when the charge point last reported all its keys."""
 
 type Source = Literal["GetConfiguration", "ChangeConfiguration"]
 type Change = Literal["Accepted", "RebootRequired", "NotSupported"]
 
 
 class ReportedKey(msgspec.Struct, frozen=True):
-    """A key as a charge point tells it."""
+    """A key as a charge point reports it."""
 
     key: str
     value: str | None
@@ -43,16 +44,16 @@ class ReportedKey(msgspec.Struct, frozen=True):
 
 
 class PendingChange(msgspec.Struct, frozen=True):
-    """A change that the charge point has stored, and heeds from its next boot."""
+    """A change that the charge point has accepted and will apply at its next boot."""
 
     value: str | None
     since_ms: int
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One key. `readonly` None: nobody knows. `source`: the command by which we know, at `known_ms`.
+    """One key. `readonly` None means unknown. We learned the rest at `known_ms` from the command `source`.
 
-    A secret's value is MASK: it is never stored.
+    The value of a secret is never stored; MASK is stored instead.
     """
 
     key: str
@@ -65,7 +66,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """`settings` by name; `complete_ms`: when the charge point last told all of them, None: never."""
+    """Everything known about a charge point's keys, sorted by folded name.
+
+    `complete_ms` is when the charge point last reported all its keys; None means never.
+    """
 
     settings: tuple[Setting, ...]
     complete_ms: int | None
@@ -79,16 +83,16 @@ class Configuration(msgspec.Struct, frozen=True):
         return next((one for one in self.settings if fold(one.key) == wanted), None)
 
     def number(self, key: str) -> int | None:
-        """The value of a key that is a whole number."""
+        """Return the value of a key if it is a whole number."""
         text = self._text(key)
         return int(text) if text.isascii() and text.isdigit() else None
 
     def flag(self, key: str) -> bool | None:
-        """The value of a key that is true or false."""
+        """Return the value of a key if it is true or false."""
         return {"true": True, "false": False}.get(self._text(key).lower())
 
     def items(self, key: str) -> tuple[str, ...] | None:
-        """The values of a key that has several, with commas between them; None: it has none."""
+        """Return the values of a key that lists several, separated by commas. None means that it has none."""
         text = self._text(key)
         return tuple(map(_bare, text.split(","))) if text else None
 
@@ -98,17 +102,21 @@ class Configuration(msgspec.Struct, frozen=True):
 
 
 def _bare(value: str) -> str:
-    """Charge points put quotes or spaces around it."""
+    """Remove the quotes or spaces that charge points put around a value."""
     return value.strip(" '\"")
 
 
 def fold(key: str) -> str:
-    """How keys are compared: without regard to letters' case (section 9) or to blanks around them."""
+    """Return the form by which keys are compared: without case (section 9) and surrounding blanks."""
     return key.strip().lower()[:NAME_LENGTH]
 
 
 def is_secret(key: str) -> bool:
-    """OCPP-J 6: AuthorizationKey is the charge point's password; vendors have more, as traces know them."""
+    """Return whether a key's value is a secret.
+
+    AuthorizationKey is the charge point's password (OCPP-J 6). Vendors have other secrets, which traces mask
+    too.
+    """
     bare = _JOINTS.sub("", key).casefold()
     return any(word in bare for word in _SECRET_WORDS)
 
@@ -121,7 +129,7 @@ async def learn(
     *,
     complete: bool,
 ) -> None:
-    """Keep the answer to a GetConfiguration; with `complete` it is all there is."""
+    """Store the answer to a GetConfiguration. With `complete` it replaces all current values."""
     now_ms = store.server_time_ms()
     settings = [_setting(one.key, one.value, now_ms, readonly=one.readonly) for one in reported]
     settings += [_setting(key, None, now_ms, supported=False) for key in unknown]
@@ -134,10 +142,10 @@ async def learn(
 
 
 async def change(store: Store, keys: ChargePointKeys, key: str, value: str, outcome: Change) -> None:
-    """Keep what became of a ChangeConfiguration; Rejected changes nothing."""
+    """Store the outcome of a ChangeConfiguration. Rejected changes nothing, so it is not an outcome here."""
     if not (name := fold(key)):
         return
-    # As the charge point spells it, if it ever did.
+    # Use the charge point's own spelling of the key, if it is known.
     if (stored := await store.execute("HGET", keys.configuration, name)) is not None:
         key = _decode(stored).key
     supported = outcome != "NotSupported"
@@ -158,7 +166,7 @@ async def change(store: Store, keys: ChargePointKeys, key: str, value: str, outc
 
 
 async def get(store: Store, tenant: str, charge_point: str) -> Configuration:
-    """Empty if nothing is known, or nobody is."""
+    """Return the configuration. It is empty if nothing is known, also for an unknown charge point."""
     keys = ChargePointKeys(tenant, charge_point)
     replies = await store.pipeline([("HGETALL", keys.configuration), ("HGETALL", keys.configuration_pending)])
     current, pending = map(read_fields, replies)
@@ -174,7 +182,7 @@ async def get(store: Store, tenant: str, charge_point: str) -> Configuration:
 
 
 async def forget(store: Store, tenant: str, charge_point: str) -> None:
-    """Believe nothing any more, nor that a reboot is required."""
+    """Forget all keys, and the changes that wait for a reboot."""
     keys = ChargePointKeys(tenant, charge_point)
     await store.execute("UNLINK", keys.configuration, keys.configuration_pending)
 

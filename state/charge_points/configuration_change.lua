@@ -1,6 +1,6 @@
--- Keep one configuration key that the charge point agreed to change.
+-- Store one configuration key that the charge point agreed to change.
 -- KEYS record configuration configuration_pending | ARGV reboot limit field entry -> {'changed' | 'full' | 'gone'}
--- With `reboot` '1' it counts from the next boot (boot.lua), else at once.
+-- If `reboot` is '1', the change takes effect at the next boot (boot.lua), otherwise at once.
 if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'gone'} end
 local into = reboot == '1' and configuration_pending or configuration
 if redis.call('HEXISTS', into, field) == 0

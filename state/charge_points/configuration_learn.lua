@@ -1,6 +1,6 @@
--- Keep the configuration keys that the charge point reported.
+-- Store the configuration keys that the charge point reported.
 -- KEYS record configuration configuration_pending | ARGV replace limit fields... -> {'learned' | 'full' | 'gone'}
--- `replace` is '1' if this is all there is. 'gone': the charge point was deleted meanwhile.
+-- `replace` is '1' if the charge point reported all its keys. 'gone': the charge point was deleted in between.
 if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'gone'} end
 if replace == '1' then redis.call('DEL', configuration) end
 local word = 'learned'

@@ -1,7 +1,7 @@
--- Keep a connector's last status.
+-- Store a connector's last status, and emit an event if it has changed.
 -- KEYS lease held events connectors | ARGV epoch holder member connector what data limit
 -- -> {'ok' | 'newer' | 'lost' | 'full'}
--- A connector's record is `what`, the part whose change is an event, and `data` on the next line.
+-- A connector's record is `what` and, on the next line, `data`. Only a change of `what` is an event.
 local WHAT = '^[^\n]*'
 local f = fence(lease, held, events, epoch, holder, member)
 if f ~= 'ok' then return {f} end

@@ -1,4 +1,7 @@
-"""The last status of each connector (0 is the charge point as a whole), as the charge point told it."""
+"""The last status of each connector, as the charge point reported it.
+
+Connector 0 is the whole charge point.
+"""
 
 import msgspec
 
@@ -7,11 +10,11 @@ from state.nodes.leases import Lease, require
 from state.store import Store
 
 CONNECTORS = 256
-"""Of one charge point; what it says of more is not kept."""
+"""Limit of a charge point's connectors. The status of further connectors is not stored."""
 
 
 class Connector(msgspec.Struct, frozen=True, kw_only=True):
-    """A StatusNotification; `timestamp` as sent."""
+    """A StatusNotification. `timestamp` is the text that the charge point sent."""
 
     connector_id: int
     status: str
@@ -28,9 +31,10 @@ _decode = msgspec.json.Decoder(Connector).decode
 
 
 async def record_status(store: Store, lease: Lease, connector: Connector) -> bool:
-    """Keep a status; an event says so if status or error changed. Raises Superseded, LeaseLost.
+    """Store a status, and emit an event if the status or an error code has changed.
 
-    False: it is one connector more than CONNECTORS and was not kept.
+    False means that the charge point has CONNECTORS others already, so nothing was stored. Raises Superseded,
+    LeaseLost.
     """
     what = _encode((connector.status, connector.error_code, connector.vendor_error_code))
     [word] = await store.step(
@@ -43,7 +47,7 @@ async def record_status(store: Store, lease: Lease, connector: Connector) -> boo
 
 
 async def list_(store: Store, tenant: str, charge_point: str) -> list[Connector]:
-    """All connectors that were heard of, by number."""
+    """List all connectors that have reported a status, by number."""
     reply = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).connectors)
     found = (_decode(value.partition(b"\n")[2]) for value in reply.values())
     return sorted(found, key=lambda connector: connector.connector_id)

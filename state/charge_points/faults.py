@@ -1,6 +1,6 @@
-"""How often a charge point did what wrong: a count and the last time for each fault's name.
+"""The faults of each charge point: a count and the last time for each name of a fault.
 
-The names are the gateway's (gateway/ocpp16/faults/table.py); at most 128 are kept of a charge point.
+The names are those of gateway/ocpp16/faults/table.py. At most 128 are stored for each charge point.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,22 @@ from state.replies import read_fields
 from state.store import Store
 
 NAMES = 128
-"""Of a charge point; others than the first are not kept."""
+"""Limit of a charge point's faults. Names that appear after these are not stored."""
 _AT_ONCE = 500
 
 
 class Tally(NamedTuple):
-    """`last_ms`: Unix milliseconds."""
+    """How often a fault was seen. `last_ms` is the last time, in Unix milliseconds."""
 
     times: int
     last_ms: int
 
 
 class FaultBatch(NamedTuple):
-    """What a gateway gathered of a charge point; `id` tells its repeat from the next one."""
+    """The faults of a charge point that a gateway has gathered.
+
+    A batch that is repeated has the same `id`.
+    """
 
     keys: ChargePointKeys
     id: str
@@ -32,17 +35,17 @@ class FaultBatch(NamedTuple):
 
 
 async def count(store: Store, batches: Sequence[FaultBatch]) -> None:
-    """Add what was gathered. A batch repeated after StoreUnavailable counts once.
+    """Add batches to the stored counts. A batch that is repeated after StoreUnavailable counts once.
 
-    Only another gateway's batch in between could make it count twice. What is of a charge point that was
-    deleted meanwhile is dropped.
+    Only another gateway's batch in between can make it count twice. Batches of a charge point that is not
+    registered are dropped.
     """
     for some in batched(batches, _AT_ONCE, strict=False):
         await store.steps("charge_points/faults_count", [_call(batch) for batch in some])
 
 
 async def read(store: Store, tenant: str, charge_point: str) -> dict[str, Tally]:
-    """Read all of a charge point, the latest first."""
+    """Read all faults of a charge point, the latest first."""
     stored = read_fields(await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).faults))
     stored.pop("", None)
     tallies = {name: Tally(*map(int, text.split())) for name, text in stored.items()}
@@ -50,7 +53,7 @@ async def read(store: Store, tenant: str, charge_point: str) -> dict[str, Tally]
 
 
 async def forget(store: Store, tenant: str, charge_point: str) -> None:
-    """Begin anew. What gateways have gathered and not yet written comes afterwards."""
+    """Delete the counts. Gateways may still add faults that they gathered before."""
     await store.execute("UNLINK", ChargePointKeys(tenant, charge_point).faults)
 
 

@@ -1,7 +1,8 @@
 -- Add a gateway's counts to a charge point's faults.
 -- KEYS faults record | ARGV limit batch counts... -> {'counted' | 'repeated' | 'unknown'}
--- `counts` are name, count and time of the last one by turns. The field '' holds the last batch: a repeat counts once.
-local TALLY = '^(%d+) (%d+)$' -- How often it was seen, and when last.
+-- `counts` has name, count and last time of each fault. The field '' holds the id of the last batch, so that a batch
+-- which is repeated counts once.
+local TALLY = '^(%d+) (%d+)$' -- How often a fault was seen, and the last time.
 if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'unknown'} end
 if redis.call('HGET', faults, '') == batch then return {'repeated'} end
 redis.call('HSET', faults, '', batch)

@@ -1,4 +1,4 @@
--- Change a charge point's record, registering it if it is new.
+-- Change a charge point's record, and register the charge point if it is new.
 -- KEYS record charge_points events | ARGV member id fields... -> {'created'} | {'changed'}
 local new = redis.call('HEXISTS', record, 'registered_ms') == 0
 if new then register(record, charge_points, events, member, id, false) end

@@ -1,4 +1,4 @@
-"""Commands: what an operator wants a charge point to do."""
+"""Commands that an operator sends to a charge point."""
 
 from state.commands.commands import (
     Conflict,

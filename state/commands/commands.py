@@ -1,6 +1,6 @@
-"""Commands: what an operator wants of a charge point, from the record to the answer.
+"""Commands that an operator sends to a charge point, from the record to the answer.
 
-The record in the charge point's partition is the truth; an inbox message is only a wake-up.
+The record in the charge point's partition is the truth. An inbox message is only a wake-up.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from state.nodes.leases import Lease, require
 from state.store import Store
 
 KEPT_MS = 24 * 3600 * 1000
-"""How long a settled command can be looked up, and its Idempotency-Key stands."""
+"""How long a settled command can be looked up, and its Idempotency-Key is remembered."""
 TTL_MS_MAX = 24 * 3600 * 1000
 _PENDING_PER_ROUND = 1000
 
@@ -31,11 +31,11 @@ _ORPHANED = table.text(table.ORPHANED)
 _WATCHERS = (
     "SetChargingProfile=charging_profiles ClearChargingProfile=charging_profiles SendLocalList=local_list"
 )
-"""Which actions change what we mirror, and the part of settle.lua that watches how they end."""
+"""The actions that change data which we mirror, each with the part of settle.lua that watches its ends."""
 
 
 class Submitted(NamedTuple):
-    """`fresh`: recorded just now. `node`: who was woken; None if nobody was."""
+    """The command is recorded; `fresh` means by this call. `node` is the node that was woken, or None."""
 
     command: Command
     node: str | None
@@ -43,39 +43,39 @@ class Submitted(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """The Idempotency-Key was used for another action or payload."""
+    """The Idempotency-Key was used before, for another action or payload."""
 
     command_id: str
 
 
 class Go(NamedTuple):
-    """Send it, unless `left_ms` pass before that: then settle it as `expired`."""
+    """The session may send the command within `left_ms`. After that it must settle it as `expired`."""
 
     action: str
     payload: bytes
     left_ms: int
 
     def __repr__(self) -> str:
-        """Without the payload, as Command's."""
+        """Leave the payload out, as `Command` does."""
         return f"<Go {self.action} {self.left_ms} ms>"
 
 
 class Late(msgspec.Struct, frozen=True):
-    """Its deadline has passed; it was recorded as `expired`."""
+    """The command's deadline has passed, and it was recorded as `expired`."""
 
 
 class Taken(NamedTuple):
-    """It is in a status from which this step does not lead on."""
+    """The command has a status that does not allow this step."""
 
     status: Status
 
 
 class Gone(msgspec.Struct, frozen=True):
-    """No such command of this charge point (any more)."""
+    """The charge point has no such command, or no longer has it."""
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """It was recorded, and whoever waits was woken."""
+    """The end of the command was recorded, and the process that waits for it was woken."""
 
 
 async def submit(
@@ -92,12 +92,13 @@ async def submit(
 ) -> Submitted | Conflict:
     """Record a command and wake the charge point's node.
 
-    Recorded as `offline` if no session holds the charge point or its node is gone, as `busy` if `limit`
-    commands wait for it already. `ttl_ms` is 1 ms to 24 h. Raises ValueError, StoreUnavailable.
+    The command is recorded as `offline` if no session holds the charge point or its node is gone, and as
+    `busy` if `limit` commands wait for it already. `ttl_ms` is from 1 ms to 24 h. `reply_to` is the node to
+    wake when the command ends. Raises ValueError, StoreUnavailable.
     """
     body = digest(action, payload)
     if not 1 <= ttl_ms <= TTL_MS_MAX:
-        raise ValueError(f"a command may live 1 to {TTL_MS_MAX} ms, not {ttl_ms}")
+        raise ValueError(f"a command cannot live {ttl_ms} ms; it may live 1 to {TTL_MS_MAX} ms")
     keys = ChargePointKeys(tenant, charge_point)
     id_ = command_id(keys.partition) if idempotency_key is None else _id_under_key(keys, idempotency_key)
     reply = await store.step(
@@ -113,15 +114,15 @@ async def submit(
     node = reply[1].decode()
     if await inbox.wake(store, node, inbox.CommandQueued(keys.member)):
         return Submitted(command, node, fresh=True)
-    # The node is gone. Another may have taken the charge point over, and the command, in the meantime.
+    # The node is gone. Another node may have taken over the charge point, and the command, in between.
     await settle(store, keys, id_, status="offline")
     return Submitted(await get(store, tenant, id_) or command, None, fresh=True)
 
 
 async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late | Taken | Gone:
-    """Take a queued command for this session; the same `nonce` may ask again, if the answer was lost.
+    """Take a queued command for this session. The same `nonce` may claim it again if the reply was lost.
 
-    Fenced: raises Superseded, LeaseLost. A command that is late is recorded as `expired`.
+    A command that is late is recorded as `expired`. The step is fenced. Raises Superseded, LeaseLost.
     """
     keys = lease.keys
     if not is_of(id_, keys):
@@ -156,13 +157,13 @@ async def settle(
     response: bytes | None = None,
     error: bytes | None = None,
 ) -> Settled | Taken | Gone:
-    """Record how a command ended, and wake whoever waits for it.
+    """Record the end of a command, and wake the process that waits for it.
 
-    Not fenced: a result is a fact, from whichever session. What table.py does not allow is Taken.
-    Raises ValueError for `queued` and `sent`, StoreUnavailable.
+    The step is not fenced, because a result is a fact from any session. A move that table.py does not allow
+    returns Taken. Raises ValueError for `queued` and `sent`, StoreUnavailable.
     """
     if status not in _SETTLING:
-        raise ValueError(f"{status} is no way for a command to end")
+        raise ValueError(f"a command cannot end as {status}; it may end as any status but queued and sent")
     if not is_of(id_, keys):
         return Gone()
     call = settle_call(keys, id_, _SETTLING[status], response=response, error=error)
@@ -178,10 +179,10 @@ async def settle(
 
 
 async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str]) -> list[str]:
-    """Record what earlier sessions had sent and not settled as `unknown`; returns those commands.
+    """Record the commands that earlier sessions sent and did not settle as `unknown`, and return their ids.
 
-    To be called after a claim, before the pending commands are read. `waiting`: what the claim returned as
-    pending.
+    Call this after a claim of the lease, before the pending commands are read. `waiting` are the pending
+    commands that the claim returned.
     """
     keys = lease.keys
     ids = [id_ for id_ in waiting if is_of(id_, keys)]
@@ -205,13 +206,13 @@ async def list_pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]
 
 
 async def is_next(store: Store, keys: ChargePointKeys, id_: str) -> bool:
-    """Whether no other command of the charge point stands before it."""
+    """Return whether this is the first pending command of the charge point."""
     first: bytes | None = await store.execute("LINDEX", keys.pending, 0)
     return first == id_.encode()
 
 
 async def get(store: Store, tenant: str, id_: str) -> Command | None:
-    """Look up a command of this tenant, for 24 h after it was settled. None for anything else."""
+    """Return a command of this tenant, until 24 h after it was settled. None means that there is none."""
     if not is_id(id_):
         return None
     reply = await store.execute("HGETALL", key_names.command(id_))
@@ -220,7 +221,7 @@ async def get(store: Store, tenant: str, id_: str) -> Command | None:
 
 
 async def under_key(store: Store, tenant: str, charge_point: str, idempotency_key: str) -> Command | None:
-    """Look up what was submitted with this Idempotency-Key."""
+    """Return the command that was submitted with this Idempotency-Key."""
     return await get(store, tenant, _id_under_key(ChargePointKeys(tenant, charge_point), idempotency_key))
 
 
@@ -237,8 +238,8 @@ def settle_call(
     response: bytes | None = None,
     error: bytes | None = None,
 ) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
-    """KEYS and ARGV of settle.lua."""
-    # A charge point's bytes, which may not be the UTF-8 they should be.
+    """Return the KEYS and ARGV of settle.lua."""
+    # The bytes come from a charge point, and may not be valid UTF-8.
     texts = [(given or b"").decode(errors="replace") for given in (response, error)]
     return (
         (

@@ -1,4 +1,4 @@
-"""A command as it is recorded: its id, what makes it the same as another, and how it is read."""
+"""The record of a command: its id, the digest that makes two commands the same, and how to read it."""
 
 import base64
 import re
@@ -24,9 +24,10 @@ class _Failure(msgspec.Struct):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """`response` is the CALLRESULT's payload, `error` an object of code, description and details.
+    """A recorded command. `response` is the CALLRESULT's payload.
 
-    It has `unreadable`, true, if it is not a CALLERROR but says why the CALLRESULT cannot be read.
+    `error` is an object of code, description and details. It also has `unreadable`, true, if the charge point
+    sent a CALLRESULT that cannot be read, and not a CALLERROR.
     """
 
     id: str
@@ -50,12 +51,12 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         return self.error is not None and msgspec.json.decode(self.error, type=_Failure).unreadable
 
     def __repr__(self) -> str:
-        """Without the payload: it may hold a key (ChangeConfiguration AuthorizationKey)."""
+        """Leave the payload out, because it may hold a secret (ChangeConfiguration of AuthorizationKey)."""
         return f"<Command {self.id} {self.action} {self.status}>"
 
 
 def command_id(partition: int, key: str | None = None) -> str:
-    """Make `<partition in 2 hexadecimal digits>.<22 characters>`: random, or from an unambiguous `key`."""
+    """Make `<partition in 2 hexadecimal digits>.<22 characters>`, random or from an unambiguous `key`."""
     raw = secrets.token_bytes(16) if key is None else sha256(key.encode()).digest()[:16]
     return f"{partition:02x}.{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"
 
@@ -69,15 +70,15 @@ def is_of(id_: str, keys: ChargePointKeys) -> bool:
 
 
 def digest(action: str, payload: bytes) -> str:
-    """Digest what makes two commands the same: action, and payload whatever its spacing and order of keys."""
+    """Return a digest of action and payload that ignores spacing and the order of keys. Raises ValueError."""
     if _ACTION.fullmatch(action) is None:
-        raise ValueError(f"an action is 1 to 50 letters, not {action!r}")
+        raise ValueError(f"{action!r} is not an action; it must have 1 to 50 letters")
     if len(payload) > PAYLOAD_BYTES_MAX:
-        raise ValueError(f"a payload has at most {PAYLOAD_BYTES_MAX} bytes, this one has {len(payload)}")
+        raise ValueError(f"the payload has {len(payload)} bytes; it may have at most {PAYLOAD_BYTES_MAX}")
     try:
         value = msgspec.json.decode(payload)
     except msgspec.DecodeError as bad:
-        raise ValueError(f"the payload is no JSON: {bad}") from None
+        raise ValueError(f"the payload is not JSON: {bad}") from None
     canonical = msgspec.json.encode(value, order="deterministic")
     return sha256(action.encode() + b" " + canonical).hexdigest()
 

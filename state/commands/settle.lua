@@ -1,10 +1,10 @@
--- Record how a command ended, if its status may still move there.
+-- Record the end of a command, if its present status allows that move.
 -- KEYS command pending overdue events profile_doubts local_list record lease
 -- | ARGV member id moves watchers when response refusal kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
 -- WITH charging_profiles local_list deletion
--- `moves` is a part of the table in table.py; `watchers` names what watches the ends of which action. `when`:
--- '' always, 'overdue' if the deadline has passed, or an epoch: if the command was claimed under an earlier one.
+-- `moves` is a part of the table in table.py. `watchers` maps an action to the function that must see its ends. `when`
+-- is '' for always, 'overdue' for only after the deadline, or an epoch for only if the claim had an earlier epoch.
 local of, before, deadline_ms, claimed_epoch, action, reply_to = unpack(
   redis.call('HMGET', command, 'of', 'status', 'deadline_ms', 'epoch', 'action', 'reply_to'))
 local known, now = of == member, now_ms()

@@ -1,8 +1,8 @@
--- Record a new command, queued for the session that holds the charge point.
+-- Record a new command, and queue it for the session that holds the charge point.
 -- KEYS command pending overdue events lease
 -- | ARGV member id action payload body ttl_ms kept_ms limit reply_to
 -- -> {'fresh', node, {field, value, ...}} | {'known', '', {field, value, ...}} | {'conflict'}
--- The three first statuses of table.py: `queued`, `offline` (nobody holds the lease), `busy` (pending is full).
+-- The first status is 'queued', 'offline' (no session holds the lease) or 'busy' (`pending` is full).
 local known = redis.call('HGET', command, 'body')
 if known and known ~= body then return {'conflict'} end
 if known then return {'known', '', redis.call('HGETALL', command)} end

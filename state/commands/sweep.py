@@ -1,4 +1,4 @@
-"""Commands whose deadline has passed without their session's doing: queued -> expired, sent -> timeout."""
+"""The sweep of overdue commands that no session has settled: queued -> expired, sent -> timeout."""
 
 from collections.abc import Iterable
 
@@ -8,16 +8,17 @@ from state.keys import ChargePointKeys
 from state.store import Store
 
 BATCH = 16
-"""Commands of one partition in one pass; the oldest first."""
+"""Most commands of one partition in one sweep, the oldest first."""
 
 _OVERDUE = table.text(table.OVERDUE)
 
 
 async def sweep_overdue(store: Store, partitions: Iterable[int] = range(keys.PARTITIONS)) -> int:
-    """Settle overdue commands of these partitions, `BATCH` of each at most; returns how many were settled.
+    """Settle at most `BATCH` overdue commands of each of these partitions, and return how many were settled.
 
-    Two round trips, one if there is nothing to do. Several nodes may sweep the same partition. Whoever waits
-    for the command looks at its record at the deadline by itself and is not woken. Raises StoreUnavailable.
+    This takes two round trips, or one if nothing is overdue. Several nodes may sweep the same partition. A
+    process that waits for a command is not woken, because it reads the record at the deadline itself. Raises
+    StoreUnavailable.
     """
     now = store.server_time_ms()
     found = await store.pipeline(

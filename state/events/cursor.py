@@ -1,7 +1,8 @@
-"""A place in a tenant's events: how far each partition's stream was read.
+"""A place in a tenant's events: how far the stream of each partition was read.
 
-Partitions advance independently, each by its own server's clock. So a cursor holds the very id that was read
-last in each partition, and skips nothing that is appended in the same millisecond, or by a clock that lags.
+Partitions advance independently, each by the clock of its own server. So a cursor holds the last id that was
+read in each partition. It then skips no event that is appended in the same millisecond, or by a clock that
+lags.
 """
 
 import base64
@@ -13,30 +14,33 @@ from typing import NamedTuple, Self
 from state.keys import PARTITIONS
 
 Position = tuple[int, int]
-"""Milliseconds and number of a stream's entry."""
+"""The id of a stream's entry: Unix milliseconds and a number."""
 
 TEXT_MAX = 6000
-"""Characters. 256 busy partitions take about 1,000, a handful take 60."""
+"""Longest cursor in characters. 256 busy partitions take about 1,000, a handful take 60."""
 _VERSION = 1
 _BITMAP = PARTITIONS // 8
 _MS_BITS, _NUMBER_BITS = 48, 64
 
 
 class Cursor(NamedTuple):
-    """Everything up to `complete_ms` (server time) was read; a partition without position was empty then."""
+    """All events up to `complete_ms` (server time) were read.
+
+    A partition without a position was empty then.
+    """
 
     complete_ms: int
     positions: Mapping[int, Position]
 
     def encode(self) -> str:
-        """Write url-safe text: a base in milliseconds, and what each partition's position differs from it."""
+        """Write url-safe text: a base in milliseconds, and each partition's difference from it."""
         base = max([self.complete_ms, *(ms for ms, _ in self.positions.values())])
         bitmap = bytearray(_BITMAP)
         deltas = bytearray()
         for partition in sorted(self.positions):
             ms, number = self.positions[partition]
             bitmap[partition // 8] |= 1 << partition % 8
-            # The number is nearly always 0, and costs nothing then.
+            # The number is nearly always 0, and then it takes no space.
             _write(deltas, (base - ms) << 1 | (number > 0))
             if number:
                 _write(deltas, number)
@@ -49,13 +53,15 @@ class Cursor(NamedTuple):
     def parse(cls, text: str) -> Self:
         """Read what `encode` wrote. Raises ValueError for anything else."""
         if len(text) > TEXT_MAX:
-            raise ValueError(f"an event cursor has at most {TEXT_MAX} characters, this one has {len(text)}")
+            raise ValueError(f"the event cursor has {len(text)} characters; it may have at most {TEXT_MAX}")
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
-            raise ValueError("an event cursor is url-safe base64, as it came with an event") from None
+            raise ValueError(
+                "the event cursor is not url-safe base64; take one that came with an event"
+            ) from None
         if not raw or raw[0] != _VERSION:
-            raise ValueError("this is no event cursor of this version; take one that came with an event")
+            raise ValueError("the event cursor has an unknown version; take one that came with an event")
         reader = BytesIO(raw[1:])
         base = _read_number(reader, _MS_BITS)
         complete_ms = _go_back(base, _read_number(reader, _MS_BITS))
@@ -67,14 +73,14 @@ class Cursor(NamedTuple):
                 ms = _go_back(base, delta >> 1)
                 positions[partition] = (ms, _read_number(reader, _NUMBER_BITS) if delta & 1 else 0)
         if reader.read():
-            raise ValueError("the event cursor is too long for what it holds")
+            raise ValueError("the event cursor has bytes after its end; take one that came with an event")
         return cls(complete_ms, positions)
 
 
 def _read(reader: BytesIO, count: int) -> bytes:
     found = reader.read(count)
     if len(found) < count:
-        raise ValueError("the event cursor is cut short")
+        raise ValueError("the event cursor is cut short; take one that came with an event")
     return found
 
 
@@ -85,14 +91,14 @@ def _read_number(reader: BytesIO, bits: int) -> int:
         value |= (byte & 0x7F) << shift
         shift += 7
         if value >> bits or (byte >= 0x80 and shift > bits):
-            raise ValueError("the event cursor holds a number out of range")
+            raise ValueError("the event cursor holds a number out of range; take one that came with an event")
         if byte < 0x80:
             return value
 
 
 def _go_back(base: int, delta: int) -> int:
     if delta > base:
-        raise ValueError("the event cursor holds a time before 1970")
+        raise ValueError("the event cursor holds a time before 1970; take one that came with an event")
     return base - delta
 
 

@@ -1,7 +1,7 @@
-"""What happened at a tenant's charge points, read by merging the streams of its partitions.
+"""The events of a tenant's charge points, read by merging the streams of its partitions.
 
-Events are appended by the step that changes the fact (`emit` in lua/_prelude.lua). Order holds per charge
-point.
+The step that changes a fact also appends its event (`emit` in lua/_prelude.lua). The events of one charge
+point are in order.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,17 @@ from state.store import Store
 
 KEPT = 10_000
 KEPT_MS = 6 * 3600 * 1000
-"""As in lua/_prelude.lua. Who is more than `KEPT` events of a partition behind, or older than `KEPT_MS`, may
-have missed some."""
+"""The same as in lua/_prelude.lua. A reader that is later than this may have missed events of a partition."""
 _MARGIN_MS = 60_000
-"""How far the clocks of primaries and our estimate may be apart where it is about retention."""
+"""Largest difference between the clocks of primaries and our estimate that the check for gaps allows for."""
 NOTHING: Position = (0, 0)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is unique in the tenant: to drop duplicates by. `data` is JSON: references, never payloads."""
+    """An event. Its `id` is unique in the tenant, so that clients can drop duplicates.
+
+    `data` is JSON with references, never payloads.
+    """
 
     id: str
     tenant: str
@@ -35,7 +37,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventBatch(NamedTuple):
-    """`gap`: events between the cursor asked with and these are lost. `complete`: there was nothing more."""
+    """Events from one read. `gap`: events before these may be missing, because they are no longer kept.
+
+    `complete` means that there were no more events.
+    """
 
     events: list[Event]
     cursor: Cursor
@@ -44,7 +49,10 @@ class EventBatch(NamedTuple):
 
 
 async def now_cursor(store: Store, tenant: str) -> Cursor:
-    """Behind everything that is recorded: exact, as it asks each partition. Raises StoreUnavailable."""
+    """Return the cursor after all events that are recorded. It is exact, because each partition is read.
+
+    Raises StoreUnavailable.
+    """
     before = store.server_time_ms()
     replies = await store.pipeline(
         [("XREVRANGE", keys.events(p, tenant), "+", "-", "COUNT", 1) for p in range(keys.PARTITIONS)]
@@ -53,9 +61,10 @@ async def now_cursor(store: Store, tenant: str) -> Cursor:
 
 
 async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBatch:
-    """Up to `limit` events behind the cursor, merged by time, and the cursor behind them.
+    """Read up to `limit` events after the cursor, merged by time, and the cursor after them.
 
-    Never waits for events. A gap may be told again until its partition was read. Raises StoreUnavailable.
+    This never waits for events. A gap may be reported again until its partition was read. Raises
+    StoreUnavailable.
     """
     before = store.server_time_ms()
     positions = dict(cursor.positions)
@@ -75,31 +84,31 @@ async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBa
     positions |= {partition: position for position, partition, _ in merged[:limit]}
     complete = not full and len(merged) <= limit
     if complete:
-        # A stream that was silent for so long is gone, and a new one begins without position.
+        # A stream without events for this long has expired, and a new one begins without a position.
         oldest = before - 2 * KEPT_MS
         positions = {p: at for p, at in positions.items() if at[0] > oldest}
-    # What is lost is told, and then behind us.
+    # After a gap everything up to here counts as read, so that a gap by age is reported once.
     complete_ms = max(before, cursor.complete_ms) if complete or gap else cursor.complete_ms
     events = [_event(tenant, *found) for found in merged[:limit]]
     return EventBatch(events, Cursor(complete_ms, positions), gap, complete)
 
 
 def place(event: Event) -> tuple[int, Position]:
-    """Take an event's id apart: its partition and its position there."""
+    """Return the partition and the position that an event's id holds."""
     partition, ms, number = event.id.split("-")
     return int(partition, 16), (int(ms), int(number))
 
 
 async def _has_dropped(store: Store, tenant: str, cursor: Cursor, full: Sequence[int]) -> bool:
-    """Whether events behind the cursor were dropped before they were read, in these partitions.
+    """Return whether these partitions dropped events after the cursor before they were read.
 
-    A stream keeps so many events that this needs a look only where a read came back full.
+    A stream keeps so many events that only partitions whose read came back full need this check.
     """
     try:
         replies = await store.pipeline([("XINFO", "STREAM", keys.events(p, tenant)) for p in full])
     except ResponseError as error:
         if "no such key" in str(error):
-            return True  # It has gone just now.
+            return True  # The stream has expired just now.
         raise
     for partition, info in zip(full, replies, strict=True):
         first = info[b"first-entry"]

@@ -1,6 +1,7 @@
-"""One reader of events per tenant and process, for any number of subscribers.
+"""The feed of events: one poller per tenant and process serves any number of subscribers.
 
-It polls while somebody listens. A new subscriber reads on its own until it has caught up, and then joins.
+A poller runs while it has a subscriber. A new subscriber reads by itself until it has caught up with the
+poller, and then joins it.
 """
 
 from collections import deque
@@ -19,30 +20,36 @@ from state.store import Store
 POLL_S = 0.25
 _PAGE = 512
 _QUEUED_MAX = 2048
-"""Deliveries that wait for one subscriber."""
+"""Most events and gaps that may wait for one subscriber."""
 _BUSY = 4
-"""After a long poll the pause is so many times its length: polling never fills the process."""
+"""After a long poll the pause is this many times as long, so that polling never fills the process."""
 _PAUSE_MAX_S = 2.0
 _RETRY_S = 0.5
 
 
 class Lagging(Exception):  # noqa: N818  It names what happened, as Superseded does.
-    """A subscriber did not take its events in time and was dropped. It may come again with its cursor."""
+    """A subscriber did not take its events in time and was dropped.
+
+    It may subscribe again with its cursor.
+    """
 
 
 class Gap(NamedTuple):
-    """Events between the last cursor and the next event are lost."""
+    """Events between the last cursor and the next event may be missing, because they are no longer kept."""
 
 
 class _Read(NamedTuple):
-    """`cursor` stands behind the whole batch that this was the last of; None before that."""
+    """One item of a batch.
+
+    `cursor` is None, except in the last item: there it is the cursor after the batch.
+    """
 
     what: Event | Gap
     cursor: Cursor | None
 
 
 class Feed:
-    """It polls in the given nursery, whose cancelling ends it."""
+    """The pollers of a process. They run in the given nursery, and cancelling it ends them."""
 
     def __init__(
         self, store: Store, nursery: trio.Nursery, *, poll_s: float = POLL_S, queued_max: int = _QUEUED_MAX
@@ -55,7 +62,7 @@ class Feed:
 
     @asynccontextmanager
     async def subscribe(self, tenant: str, cursor: Cursor | None = None) -> "AsyncIterator[Subscription]":
-        """Subscribe behind `cursor`, or behind all that is recorded now. Raises StoreUnavailable."""
+        """Subscribe to the events after `cursor`, or after now if it is None. Raises StoreUnavailable."""
         if cursor is None:
             cursor = await events.now_cursor(self._store, tenant)
         poller = self._polled.get(tenant)
@@ -82,11 +89,11 @@ class Feed:
 
 
 class Subscription:
-    """Iterate over it, by one task. Raises Lagging when it was dropped.
+    """The events of one subscriber, to iterate over in one task. Raises Lagging once it was dropped.
 
-    `cursor` is where to resume after what was taken: a new object after each event. A gap with events after
-    it leaves the cursor alone, so that a client which resumes there hears of the gap again.
-    `anext` may be cancelled: nothing is lost.
+    `cursor` is where to resume after the events that were taken. It is a new object after each event. A gap
+    that is followed by events does not change the cursor, so a client that resumes there gets the gap again.
+    `anext` may be cancelled without losing an event.
     """
 
     def __init__(self, store: Store, poller: "_Poller", cursor: Cursor, queued_max: int) -> None:
@@ -106,7 +113,9 @@ class Subscription:
     async def __anext__(self) -> Event | Gap:
         while not self._queue:
             if self._dropped:
-                raise Lagging(f"more than {self._queued_max} events waited to be taken")
+                raise Lagging(
+                    f"more than {self._queued_max} events waited for this subscriber; resume at its cursor"
+                )
             if self.joined:
                 self._more = trio.Event()
                 await self._more.wait()
@@ -132,14 +141,17 @@ class Subscription:
             return
         self._caught_up = batch.cursor
         self._queue.extend(_with_cursor(batch))
-        # We have read all that the poller has, if it did not finish a poll since we began. What it reads from
-        # here on it offers, as there is no wait before we join.
+        # If the poller did not finish a poll since we began, we have read everything that it has read. It
+        # offers us the events that it reads from now on, because we join without waiting in between.
         if batch.complete and poller.cursor is polled:
             self.joined = True
             poller.joined.add(self)
 
     def offer(self, batch: list[_Read]) -> bool:
-        """Add what the poller read; False: this subscriber is too slow and is dropped."""
+        """Add the events that the poller read.
+
+        False means that this subscriber is too slow and is dropped.
+        """
         new = [read for read in batch if not self._has_read(read.what)]
         if len(self._queue) + len(new) > self._queued_max:
             self._dropped = True
@@ -149,7 +161,7 @@ class Subscription:
         return not self._dropped
 
     def _has_read(self, what: Event | Gap) -> bool:
-        """While catching up, ahead of the poller."""
+        """Return whether this subscriber read the event itself while it caught up, before the poller did."""
         if isinstance(what, Gap):
             return False
         partition, position = events.place(what)
@@ -167,7 +179,7 @@ class _Poller:
         self._poll_s = poll_s
 
     async def run(self) -> None:
-        """Until nobody listens."""
+        """Poll until there is no subscriber."""
         while self.listeners:
             began = trio.current_time()
             try:
@@ -198,6 +210,9 @@ def _with_cursor(batch: events.EventBatch) -> list[_Read]:
 
 
 async def _wait_available(store: Store) -> None:
-    """Wait until the store says that it is there; not at once, as it may have been one command only."""
+    """Wait at least `_RETRY_S`, and until the store is available.
+
+    If only a single command failed, the store counts as available all the time.
+    """
     await trio.sleep(_RETRY_S)
     await store.wait_available()

@@ -1,4 +1,4 @@
-"""What is still on its way when a charge point is deleted brings no key of it back.
+"""A report that arrives after its charge point was deleted brings none of its keys back.
 
 Of state/charge_points, state/features and state/transactions.
 """
@@ -37,7 +37,7 @@ ASKED = reservations.Asked(connector_id=1, id_tag="T", expiry_date="2100-01-01T0
 EVENT = security_events.SecurityEvent(type="x", timestamp="t", tech_info=None, received_ms=1)
 TRANSFER = data_transfer.Transfer(vendor_id="v", message_id=None, data=None, status="Accepted", received_ms=1)
 
-TOLD: dict[str, Callable[[Store, str], Awaitable[object]]] = {
+REPORTS: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "reserved": lambda store, id_: reservations.record_made(
         store, KEYS, id_, 7, ASKED, expires_ms=4_102_444_800_000
     ),
@@ -72,35 +72,37 @@ TOLD: dict[str, Callable[[Store, str], Awaitable[object]]] = {
 }
 
 
-async def left(store: Store) -> list[str]:
-    """Whatever has its name, but for the epoch that fences its sessions off."""
+async def list_keys(store: Store) -> list[str]:
+    """List the keys of the charge point, but not the lease, whose epoch fences its sessions."""
     found = await store.execute("KEYS", f"*{KEYS.member}*")
     return sorted(key.decode() for key in found if key.decode() != KEYS.lease)
 
 
-@pytest.mark.parametrize("what", TOLD)
-async def test_what_a_charge_point_told_before_it_was_deleted(store: Store, what: str) -> None:
+@pytest.mark.parametrize("what", REPORTS)
+async def test_a_late_report_of_a_deleted_charge_point_stores_nothing(store: Store, what: str) -> None:
     await claimed(store, "a/1")
     sent = await commands.submit(store, *NAME, action="Reset", payload=b"{}", ttl_ms=9_000, reply_to="")
     assert isinstance(sent, commands.Submitted)
     assert await charge_points.delete(store, *NAME)
     events = await store.execute("XLEN", KEYS.events)
-    await TOLD[what](store, sent.command.id)
-    assert await left(store) == []
+    await REPORTS[what](store, sent.command.id)
+    assert await list_keys(store) == []
     assert await store.execute("XLEN", KEYS.events) == events
 
 
-@pytest.mark.parametrize("what", sorted(set(TOLD) - {"cancelled"}))
-async def test_what_it_tells_after_the_store_was_wiped_is_kept(store: Store, what: str) -> None:
-    """Its session takes the lease back a moment later."""
+@pytest.mark.parametrize("what", sorted(set(REPORTS) - {"cancelled"}))
+async def test_a_report_after_the_store_was_wiped_is_stored(store: Store, what: str) -> None:
+    """The session of the charge point takes its lease back a moment later."""
     sent = await commands.submit(store, *NAME, action="Reset", payload=b"{}", ttl_ms=9_000, reply_to="")
     assert isinstance(sent, commands.Submitted)
-    await TOLD[what](store, sent.command.id)
-    assert await left(store) != []
+    await REPORTS[what](store, sent.command.id)
+    assert await list_keys(store) != []
 
 
 @pytest.mark.parametrize("action", ["SetChargingProfile", "SendLocalList", "ReserveNow"])
-async def test_a_command_that_ends_unheard_after_it_was_deleted(store: Store, action: str) -> None:
+async def test_a_command_that_times_out_after_a_deletion_leaves_no_key_of_the_charge_point(
+    store: Store, action: str
+) -> None:
     lease = (await claimed(store, "a/1")).lease
     await open_inbox(store, "a")
     sent = await commands.submit(store, *NAME, action=action, payload=b"{}", ttl_ms=9_000, reply_to="")
@@ -108,14 +110,16 @@ async def test_a_command_that_ends_unheard_after_it_was_deleted(store: Store, ac
     assert isinstance(await commands.claim(store, lease, sent.command.id, "nonce"), commands.Go)
     assert await charge_points.delete(store, *NAME)
     await commands.settle(store, KEYS, sent.command.id, status="timeout")
-    assert await left(store) == []
+    assert await list_keys(store) == []
     found = await commands.get(store, "acme", sent.command.id)
     assert found is not None
     assert found.status == "timeout"
 
 
 @pytest.mark.parametrize("connected", [True, False])
-async def test_what_an_operator_changes_a_moment_too_late(store: Store, *, connected: bool) -> None:
+async def test_a_change_by_an_operator_after_a_deletion_stores_nothing(
+    store: Store, *, connected: bool
+) -> None:
     if connected:
         await claimed(store, "a/1")
     else:
@@ -125,4 +129,4 @@ async def test_what_an_operator_changes_a_moment_too_late(store: Store, *, conne
     assert await local_lists.edit(store, KEYS, [("T", Entry("T"))]) is None
     assert await jobs.new_request_id(store, *NAME) is None
     assert await reservations.find_free_id(store, KEYS) is None
-    assert await left(store) == []
+    assert await list_keys(store) == []

@@ -1,4 +1,4 @@
-"""Charge points are registered, listed, booted, and deleted with everything that was known of them."""
+"""Charge points are registered, listed, booted, and deleted with everything that is stored about them."""
 
 import pytest
 
@@ -18,7 +18,9 @@ AWKWARD = ("acme{}", "CP 1/ü:*%")
 
 
 @pytest.mark.parametrize("name", [("acme", "CP-1"), AWKWARD])
-async def test_put_creates_then_changes(store: Store, name: tuple[str, str]) -> None:
+async def test_put_registers_a_charge_point_and_later_changes_its_settings(
+    store: Store, name: tuple[str, str]
+) -> None:
     assert await charge_points.get(store, *name) is None
     assert await charge_points.put(store, *name, Settings(description="Höhe\n1", strict=True))
     found = await charge_points.get(store, *name)
@@ -38,14 +40,14 @@ async def test_put_creates_then_changes(store: Store, name: tuple[str, str]) -> 
     ]
 
 
-async def test_an_operators_settings_reach_the_claim(store: Store) -> None:
+async def test_a_claim_returns_the_settings_that_an_operator_made(store: Store) -> None:
     await charge_points.put(store, "acme", "CP-1", Settings(strict=True))
     got = await claimed(store, "a/1", register=False)
     assert got.record == await charge_points.get(store, "acme", "CP-1")
     assert got.record.strict
 
 
-async def test_a_boot_is_kept_and_needs_the_lease(store: Store) -> None:
+async def test_a_boot_notification_is_stored_only_with_the_lease(store: Store) -> None:
     first = (await claimed(store, "a/1")).lease
     await charge_points.boot(store, first, b'{"chargePointVendor":"V","chargePointModel":"M"}')
     found = await charge_points.get(store, "acme", "CP-1")
@@ -77,7 +79,7 @@ async def walk(store: Store, tenant: str, limit: int, **options: object) -> list
     raise AssertionError("the listing does not end")
 
 
-async def test_listing_by_id_prefix_and_connection(store: Store) -> None:
+async def test_charge_points_can_be_listed_by_prefix_and_by_connection(store: Store) -> None:
     names = sorted([f"CP-{number:03d}" for number in range(40)] + ["DP-1", "ü%"])
     for name in names:
         await charge_points.put(store, "acme", name, Settings())
@@ -98,7 +100,7 @@ async def test_listing_by_id_prefix_and_connection(store: Store) -> None:
 
 
 async def add_transaction(store: Store, keys: ChargePointKeys, number: int) -> None:
-    """As `transactions.start` lists one."""
+    """List a transaction as `transactions.start` does."""
     listed = f"{number:012x}/{keys.member.partition('/')[2]}/{number}"
     indexes = (keys.history, keys.transactions, keys.open_transactions)
     await store.pipeline(
@@ -110,7 +112,7 @@ async def add_transaction(store: Store, keys: ChargePointKeys, number: int) -> N
     )
 
 
-async def test_deleting_leaves_nothing_but_the_epoch_for_a_day(store: Store) -> None:
+async def test_deleting_a_charge_point_leaves_only_its_epoch_for_a_day(store: Store) -> None:
     tenant, name = AWKWARD
     keys = ChargePointKeys(tenant, name)
     neighbour = next(
@@ -146,7 +148,7 @@ async def test_deleting_leaves_nothing_but_the_epoch_for_a_day(store: Store) -> 
     assert not await charge_points.delete(store, tenant, name)
 
 
-async def test_a_deleted_charge_point_may_come_back_at_a_higher_epoch(store: Store) -> None:
+async def test_a_deleted_charge_point_may_return_at_a_higher_epoch(store: Store) -> None:
     old = (await claimed(store, "a/1")).lease
     await charge_points.delete(store, "acme", "CP-1")
     assert not isinstance(await claim(store, "a/2", register=False), Claimed)
@@ -158,13 +160,13 @@ async def test_a_deleted_charge_point_may_come_back_at_a_higher_epoch(store: Sto
     assert await held_by(store, "a") == {KEYS.member}
 
 
-async def test_what_a_deletion_left_halfway_goes_with_the_next(store: Store) -> None:
+async def test_a_second_deletion_removes_what_an_interrupted_one_left(store: Store) -> None:
     await charge_points.put(store, "acme", "CP-1", Settings())
     await add_transaction(store, KEYS, 1)
     await store.execute("RENAME", KEYS.history, KEYS.buried)
     await add_transaction(store, KEYS, 2)
     await store.execute("UNLINK", KEYS.record)
-    # A fact that came after the deletion leaves a field, and no charge point.
+    # A fact that came after the deletion left a field, but no charge point.
     await store.execute("HSET", KEYS.record, "last_transaction_id", 2)
     assert await charge_points.get(store, "acme", "CP-1") is None
     assert not await charge_points.delete(store, "acme", "CP-1")
@@ -174,7 +176,7 @@ async def test_what_a_deletion_left_halfway_goes_with_the_next(store: Store) -> 
     assert left == set()
 
 
-async def test_real_transactions_go_with_their_charge_point(store: Store) -> None:
+async def test_deleting_a_charge_point_removes_its_transactions_and_meter_values(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     start = transactions.Start(
         connector_id=1,

@@ -1,4 +1,4 @@
-"""A boot is answered by the operator's policy, which changes nothing for who was accepted before."""
+"""The operator's policy decides the answer to a boot. It does not affect a charge point accepted before."""
 
 import pytest
 
@@ -33,7 +33,9 @@ async def record(store: Store) -> charge_points.ChargePointRecord:
         ),
     ],
 )
-async def test_a_boot_is_answered_by_the_policy(store: Store, settings: Settings, booted: Booted) -> None:
+async def test_the_registration_policy_answers_a_boot_notification(
+    store: Store, settings: Settings, booted: Booted
+) -> None:
     await charge_points.put(store, *NAME, settings)
     lease = (await claimed(store, "a/1")).lease
     assert await charge_points.boot(store, lease, b"{}") == booted
@@ -43,7 +45,7 @@ async def test_a_boot_is_answered_by_the_policy(store: Store, settings: Settings
     assert (await events(store))[-1] == ("charge_point.booted", {"status": booted.status})
 
 
-async def test_the_policy_of_the_moment_counts_and_only_at_a_boot(store: Store) -> None:
+async def test_a_changed_registration_policy_takes_effect_at_the_next_boot(store: Store) -> None:
     await charge_points.put(store, *NAME, Settings(registration="Pending"))
     lease = (await claimed(store, "a/1")).lease
     assert (await charge_points.boot(store, lease, b"{}")).status == "Pending"
@@ -60,7 +62,7 @@ async def test_the_policy_of_the_moment_counts_and_only_at_a_boot(store: Store) 
     assert (again.record.boot_status, again.record.registration) == ("Accepted", "Rejected")
 
 
-async def test_releasing_keeps_the_other_settings_and_makes_no_charge_point(store: Store) -> None:
+async def test_accepting_a_charge_point_keeps_its_settings_and_registers_none(store: Store) -> None:
     settings = Settings(description="Bay 7", strict=True, registration="Rejected", heartbeat_interval_s=60)
     assert not await charge_points.accept(store, *NAME)
     assert await charge_points.get(store, *NAME) is None
@@ -71,7 +73,9 @@ async def test_releasing_keeps_the_other_settings_and_makes_no_charge_point(stor
 
 
 @pytest.mark.parametrize("policy", ["Accepted", "Pending", "Rejected"])
-async def test_who_registers_itself_comes_under_its_tenants_policy(store: Store, policy: BootStatus) -> None:
+async def test_a_charge_point_that_registers_itself_gets_its_tenants_policy(
+    store: Store, policy: BootStatus
+) -> None:
     await tenants.put(store, "acme", name="", auto_register=True, registration=policy)
     tenant = await tenants.get(store, "acme")
     assert tenant is not None
@@ -82,7 +86,7 @@ async def test_who_registers_itself_comes_under_its_tenants_policy(store: Store,
     assert (await charge_points.boot(store, got.lease, b"{}")).status == policy
 
 
-async def test_the_tenants_policy_is_for_newcomers_only(store: Store) -> None:
+async def test_the_tenants_policy_does_not_change_a_registered_charge_point(store: Store) -> None:
     await charge_points.put(store, *NAME, Settings())
     got = await claim(store, "a/1", registration="Rejected")
     assert isinstance(got, Claimed)
@@ -91,7 +95,7 @@ async def test_the_tenants_policy_is_for_newcomers_only(store: Store) -> None:
     assert (await claimed(store, "a/2", registration="Pending")).record.registration == "Accepted"
 
 
-async def test_what_an_older_release_wrote_is_accepted(store: Store) -> None:
+async def test_records_of_an_older_release_count_as_accepted(store: Store) -> None:
     await store.execute("HSET", KEYS.record, "registered_ms", 1, "description", "old")
     found = await record(store)
     assert (found.registration, found.registration_interval_s, found.heartbeat_interval_s) == (
@@ -107,7 +111,7 @@ async def test_what_an_older_release_wrote_is_accepted(store: Store) -> None:
     assert tenant.registration == "Accepted"
 
 
-async def test_who_waits_is_found(store: Store) -> None:
+async def test_charge_points_can_be_listed_by_boot_status(store: Store) -> None:
     policies: dict[str, BootStatus | None] = {"a": "Accepted", "b": "Pending", "c": "Rejected", "d": None}
     for name, policy in policies.items():
         await charge_points.put(store, "acme", name, Settings(registration=policy or "Pending"))

@@ -1,4 +1,4 @@
-"""What a charge point tells of its configuration is kept by key, bounded, and no secret with it."""
+"""A charge point's configuration is stored by key, within limits and without secrets."""
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ SECRET = "00112233445566778899AABBCCDDEEFF"
 
 @pytest.fixture
 async def store(store: Store) -> Store:
-    """With the charge point in it."""
+    """Register the charge point in the store."""
     await charge_points.put(store, *NAME, Settings())
     return store
 
@@ -33,16 +33,16 @@ async def find(store: Store, key: str) -> Setting:
     return found
 
 
-async def test_nothing_is_known_at_first(store: Store) -> None:
+async def test_the_configuration_of_a_charge_point_is_empty_at_first(store: Store) -> None:
     assert await configuration.get(store, *NAME) == Configuration((), None)
 
 
-async def test_a_full_list_takes_the_place_of_all_and_a_part_of_its_keys(store: Store) -> None:
-    told = [
+async def test_a_full_report_replaces_all_keys_and_a_partial_report_only_its_own(store: Store) -> None:
+    reported = [
         ReportedKey("HeartbeatInterval", "300", readonly=False),
         ReportedKey("NumberOfConnectors", "2", readonly=True),
     ]
-    await configuration.learn(store, KEYS, told, ["Nothing"], complete=False)
+    await configuration.learn(store, KEYS, reported, ["Nothing"], complete=False)
     found = await configuration.get(store, *NAME)
     assert [(one.key, one.value, one.readonly, one.supported) for one in found.settings] == [
         ("HeartbeatInterval", "300", False, True),
@@ -62,7 +62,7 @@ async def test_a_full_list_takes_the_place_of_all_and_a_part_of_its_keys(store: 
     assert complete_ms == pytest.approx(store.server_time_ms(), abs=5_000)
 
 
-async def test_an_accepted_change_counts_at_once_under_the_charge_points_spelling(store: Store) -> None:
+async def test_an_accepted_change_takes_effect_at_once_under_the_charge_points_spelling(store: Store) -> None:
     await configuration.learn(store, KEYS, [ReportedKey("HeartbeatInterval", "300", None)], [], complete=True)
     await configuration.change(store, KEYS, " heartbeatINTERVAL", "60", "Accepted")
     found = await find(store, "HEARTBEATINTERVAL ")
@@ -73,7 +73,7 @@ async def test_an_accepted_change_counts_at_once_under_the_charge_points_spellin
     assert (await configuration.get(store, *NAME)).reboot_required_since_ms is None
 
 
-async def test_a_change_that_needs_a_reboot_counts_from_the_next_boot(store: Store) -> None:
+async def test_a_change_that_needs_a_reboot_takes_effect_at_the_next_boot(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     await configuration.learn(store, KEYS, [ReportedKey("A", "1", readonly=False)], [], complete=True)
     await configuration.change(store, KEYS, "a", "2", "RebootRequired")
@@ -84,7 +84,7 @@ async def test_a_change_that_needs_a_reboot_counts_from_the_next_boot(store: Sto
         ("New", None, "3"),
     ]
     assert before.reboot_required_since_ms == pytest.approx(store.server_time_ms(), abs=5_000)
-    # What the charge point tells of the key meanwhile may be either value.
+    # Until the boot the charge point may report the old value or the new one.
     await configuration.learn(store, KEYS, [ReportedKey("A", "1", readonly=False)], [], complete=True)
     assert (await find(store, "A")).pending is not None
     await charge_points.boot(store, lease, b"{}")
@@ -98,7 +98,9 @@ async def test_a_change_that_needs_a_reboot_counts_from_the_next_boot(store: Sto
 
 
 @pytest.mark.parametrize("then", ["Accepted", "NotSupported"])
-async def test_a_later_answer_ends_the_wait_for_a_reboot(store: Store, then: configuration.Change) -> None:
+async def test_a_later_change_of_a_key_ends_its_wait_for_a_reboot(
+    store: Store, then: configuration.Change
+) -> None:
     await configuration.change(store, KEYS, "A", "1", "RebootRequired")
     await configuration.change(store, KEYS, "A", "2", then)
     found = await find(store, "a")
@@ -107,7 +109,7 @@ async def test_a_later_answer_ends_the_wait_for_a_reboot(store: Store, then: con
 
 
 @pytest.mark.parametrize("key", ["AuthorizationKey", "authorizationkey", "X-AUTHORIZATIONKEY-2"])
-async def test_a_secret_is_never_stored(store: Store, key: str) -> None:
+async def test_the_value_of_a_secret_key_is_never_stored(store: Store, key: str) -> None:
     lease = (await claimed(store, "a/1")).lease
     await configuration.learn(store, KEYS, [ReportedKey(key, SECRET, readonly=False)], [], complete=True)
     await configuration.change(store, KEYS, key, SECRET, "Accepted")
@@ -121,7 +123,7 @@ async def test_a_secret_is_never_stored(store: Store, key: str) -> None:
     assert (await find(store, key)).value == MASK
 
 
-async def test_of_too_much_the_first_is_kept(store: Store) -> None:
+async def test_keys_beyond_the_limit_are_dropped_and_long_values_are_cut(store: Store) -> None:
     many = [ReportedKey(f"K{number}", "v" * 2_000, None) for number in range(KEPT + 50)]
     await configuration.learn(store, KEYS, many[:400], [], complete=False)
     await configuration.learn(store, KEYS, many[300:], ["Unknown"], complete=False)
@@ -131,7 +133,7 @@ async def test_of_too_much_the_first_is_kept(store: Store) -> None:
     assert len(found.settings) == KEPT
     assert {len(one.value or "") for one in found.settings} == {configuration.VALUE_LENGTH}
     assert found.find("One more") is None
-    # Those that are known already still change, and a boot adds nothing to the bound.
+    # Keys that are known already can still change.
     await configuration.change(store, KEYS, "k7", "7", "Accepted")
     assert (await find(store, "K7")).value == "7"
     await configuration.learn(
@@ -142,24 +144,24 @@ async def test_of_too_much_the_first_is_kept(store: Store) -> None:
     ]
 
 
-async def test_waiting_changes_stay_within_the_bound_over_boots(store: Store) -> None:
+async def test_changes_that_wait_for_a_boot_stay_within_the_limit_of_keys(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
-    told = [ReportedKey(f"K{number}", "", None) for number in range(KEPT - 2)]
-    await configuration.learn(store, KEYS, told, [], complete=False)
+    reported = [ReportedKey(f"K{number}", "", None) for number in range(KEPT - 2)]
+    await configuration.learn(store, KEYS, reported, [], complete=False)
     for number in range(4):
         await configuration.change(store, KEYS, f"P{number}", "", "RebootRequired")
         await charge_points.boot(store, lease, b"{}")
     assert len((await configuration.get(store, *NAME)).settings) == KEPT
 
 
-async def test_it_is_forgotten_and_goes_with_the_charge_point(store: Store) -> None:
+async def test_the_configuration_can_be_forgotten_and_is_deleted_with_the_charge_point(store: Store) -> None:
     await configuration.learn(store, KEYS, [ReportedKey("A", "1", None)], [], complete=True)
     await configuration.change(store, KEYS, "B", "1", "RebootRequired")
     await configuration.forget(store, *NAME)
     assert await configuration.get(store, *NAME) == Configuration((), None)
     await configuration.change(store, KEYS, "B", "1", "RebootRequired")
     await charge_points.delete(store, *NAME)
-    # An answer on its way finds nobody to keep it for.
+    # An answer that arrives after the deletion is not stored.
     await configuration.learn(store, KEYS, [ReportedKey("A", "1", None)], [], complete=True)
     await configuration.change(store, KEYS, "A", "1", "Accepted")
     assert await store.execute("EXISTS", KEYS.configuration, KEYS.configuration_pending) == 0
@@ -169,7 +171,7 @@ async def test_it_is_forgotten_and_goes_with_the_charge_point(store: Store) -> N
     ("value", "number"),
     [("50", 50), (' "50" ', 50), ("'7'", 7), ("", None), ("-1", None), ("5.0", None), (None, None)],
 )
-def test_a_number_is_read_as_charge_points_write_it(value: str | None, number: int | None) -> None:
+def test_a_number_is_read_despite_quotes_and_spaces(value: str | None, number: int | None) -> None:
     setting = Setting(key="GetConfigurationMaxKeys", value=value, known_ms=1, source="GetConfiguration")
     assert Configuration((setting,), None).number("getconfigurationmaxkeys") == number
     assert Configuration((), None).number("GetConfigurationMaxKeys") is None
@@ -186,7 +188,7 @@ def test_a_number_is_read_as_charge_points_write_it(value: str | None, number: i
         (None, None, None),
     ],
 )
-def test_a_value_as_a_flag_and_as_a_list(
+def test_a_configuration_value_is_read_as_a_flag_or_a_list(
     value: str | None, *, as_flag: bool | None, as_items: tuple[str, ...] | None
 ) -> None:
     setting = Setting(key="Key", value=value, known_ms=1, source="GetConfiguration")
@@ -196,7 +198,7 @@ def test_a_value_as_a_flag_and_as_a_list(
 
 
 @given(st.text(), st.sampled_from([str.upper, str.lower, str.title]))
-def test_a_secret_is_known_in_whatever_case(around: str, case: object) -> None:
+def test_authorization_key_is_a_secret_in_any_case(around: str, case: object) -> None:
     assert callable(case)
     assert configuration.is_secret(f"{around}{case('AuthorizationKey')}{around}")
 
@@ -214,13 +216,13 @@ def test_a_secret_is_known_in_whatever_case(around: str, case: object) -> None:
         ("ConnectionTimeOut", False),
     ],
 )
-def test_secrets_are_those_that_traces_hide(key: str, *, secret: bool) -> None:
+def test_configuration_and_traces_agree_on_the_secret_keys(key: str, *, secret: bool) -> None:
     assert configuration.is_secret(key) == names_secret(key) == secret
 
 
-def test_the_words_that_name_a_secret_are_the_same_in_both_rooms() -> None:
+def test_state_and_gateway_use_the_same_words_for_secrets() -> None:
     assert tuple(word.replace(" ", "") for word in WORDS) == configuration._SECRET_WORDS
 
 
-def test_no_key_of_the_specification_but_one_is_secret() -> None:
+def test_authorization_key_is_the_only_secret_key_of_the_specification() -> None:
     assert [key for key in KEYS_OF_OCPP if configuration.is_secret(key)] == ["authorizationkey"]

@@ -1,4 +1,4 @@
-"""Whatever a charge point tells, agrees to and boots, in any order: believed is what two dicts would say."""
+"""Reports, changes and boots in any order leave the configuration that a model of two dicts has."""
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ OPERATIONS = st.one_of(
 )
 
 type Believed = tuple[str | None, bool]
-"""Value, and whether it has the key."""
+"""The value of a key, and whether the charge point has the key."""
 
 
 class Run:
@@ -35,17 +35,17 @@ class Run:
         self.now: dict[str, Believed] = {}
         self.after_boot: dict[str, Believed] = {}
 
-    async def learn(self, told: list[tuple[str, str | None]], unknown: list[str], complete: bool) -> None:  # noqa: FBT001  drawn by position
+    async def learn(self, reported: list[tuple[str, str | None]], unknown: list[str], complete: bool) -> None:  # noqa: FBT001  Drawn by position.
         await configuration.learn(
             self.store,
             KEYS,
-            [ReportedKey(key, value, None) for key, value in told],
+            [ReportedKey(key, value, None) for key, value in reported],
             unknown,
             complete=complete,
         )
         if complete:
             self.now.clear()
-        self.now |= {fold(key): (_masked(key, value), True) for key, value in told}
+        self.now |= {fold(key): (_masked(key, value), True) for key, value in reported}
         self.now |= {fold(key): (None, False) for key in unknown}
 
     async def change(self, key: str, value: str, outcome: Change) -> None:
@@ -82,8 +82,10 @@ def _masked(key: str, value: str | None) -> str | None:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, max_size=15))
-async def test_any_sequence(redis_url: str, operations: list[tuple[object, ...]]) -> None:
-    # A store of its own: an asynchronous fixture ends with the first example.
+async def test_configuration_operations_in_any_order_agree_with_a_model(
+    redis_url: str, operations: list[tuple[object, ...]]
+) -> None:
+    # The test opens a store itself, because an asynchronous fixture ends with the first example.
     async with open_store(StoreConfig(url=redis_url)) as store:
         await store.execute("FLUSHALL")
         await charge_points.put(store, *NAME, Settings())

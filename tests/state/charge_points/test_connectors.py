@@ -1,4 +1,4 @@
-"""The last status of each connector, an event only when it changed, and no more connectors than we keep."""
+"""The last status of each connector is stored, up to a number of connectors; only a change is an event."""
 
 import msgspec
 import pytest
@@ -20,7 +20,7 @@ async def statuses(store: Store) -> list[tuple[str, str]]:
     ]
 
 
-async def test_the_last_status_is_kept_and_a_change_is_an_event(store: Store) -> None:
+async def test_the_last_status_of_a_connector_is_stored_and_only_a_change_is_an_event(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     assert await connectors.list_(store, "acme", "CP-1") == []
     repeated = msgspec.structs.replace(AVAILABLE, info="line\nbreak", timestamp="2026-01-01T00:00:00Z")
@@ -46,7 +46,7 @@ async def test_connectors_are_listed_by_number(store: Store) -> None:
     assert [connector.connector_id for connector in found] == [0, 2, 10]
 
 
-async def test_there_is_an_end_to_connectors(store: Store) -> None:
+async def test_the_status_of_a_connector_beyond_the_limit_is_not_stored(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     for number in range(CONNECTORS):
         assert await connectors.record_status(
@@ -59,7 +59,7 @@ async def test_there_is_an_end_to_connectors(store: Store) -> None:
     assert len(await connectors.list_(store, "acme", "CP-1")) == CONNECTORS
 
 
-async def test_a_superseded_session_changes_nothing(store: Store) -> None:
+async def test_a_superseded_session_cannot_change_a_connectors_status(store: Store) -> None:
     old = (await claimed(store, "a/1")).lease
     new = (await claimed(store, "b/1")).lease
     await connectors.record_status(store, new, AVAILABLE)

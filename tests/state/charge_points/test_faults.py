@@ -1,4 +1,4 @@
-"""A charge point's faults: added up once, bounded, gone with it."""
+"""A charge point's faults are counted once, limited in number, and deleted with it."""
 
 from state import charge_points
 from state.charge_points import Settings, faults
@@ -10,38 +10,38 @@ from state.tenants import spellings
 KEYS = ChargePointKeys("demo", "CP|1")
 
 
-async def registered(store: Store) -> None:
+async def register(store: Store) -> None:
     await charge_points.put(store, "demo", "CP|1", Settings())
 
 
-async def test_counts_add_up_and_the_latest_comes_first(store: Store) -> None:
-    await registered(store)
+async def test_fault_counts_add_up_and_the_latest_fault_comes_first(store: Store) -> None:
+    await register(store)
     await count(store, [FaultBatch(KEYS, "a", {"not_json": Tally(2, 50), "no_boot": Tally(1, 60)})])
     await count(store, [FaultBatch(KEYS, "b", {"not_json": Tally(3, 70), "no_boot": Tally(1, 10)})])
     assert await read(store, "demo", "CP|1") == {"not_json": Tally(5, 70), "no_boot": Tally(2, 60)}
     assert list(await read(store, "demo", "CP|1")) == ["not_json", "no_boot"]
 
 
-async def test_a_batch_that_comes_again_counts_once(store: Store) -> None:
-    await registered(store)
+async def test_a_repeated_batch_of_faults_counts_once(store: Store) -> None:
+    await register(store)
     batch = FaultBatch(KEYS, "a", {"not_json": Tally(2, 50)})
     for _ in range(3):
         await count(store, [batch])
     assert await read(store, "demo", "CP|1") == {"not_json": Tally(2, 50)}
 
 
-async def test_many_charge_points_in_one_round_trip(store: Store) -> None:
+async def test_faults_are_counted_only_for_registered_charge_points(store: Store) -> None:
     names = [f"CP-{number}" for number in range(1200)]
     for name in names[::400]:
         await charge_points.put(store, "demo", name, Settings())
     tallies = {"not_json": Tally(1, 1)}
     await count(store, [FaultBatch(ChargePointKeys("demo", name), "a", tallies) for name in names])
     known = [name for name in names if await read(store, "demo", name)]
-    assert known == names[::400]  # Of the others nothing is kept.
+    assert known == names[::400]  # Nothing is stored for the others.
 
 
-async def test_the_names_of_a_charge_point_are_bounded(store: Store) -> None:
-    await registered(store)
+async def test_the_fault_names_of_a_charge_point_are_bounded(store: Store) -> None:
+    await register(store)
     for turn in range(2):
         tallies = {f"fault_{number}": Tally(1, number) for number in range(faults.NAMES + 10)}
         await count(store, [FaultBatch(KEYS, str(turn), tallies)])
@@ -50,8 +50,8 @@ async def test_the_names_of_a_charge_point_are_bounded(store: Store) -> None:
     assert set(found.values()) == {Tally(2, number) for number in range(faults.NAMES)}
 
 
-async def test_forgetting_and_deleting(store: Store) -> None:
-    await registered(store)
+async def test_faults_can_be_forgotten_and_are_deleted_with_the_charge_point(store: Store) -> None:
+    await register(store)
     await count(store, [FaultBatch(KEYS, "a", {"not_json": Tally(2, 50)})])
     await forget(store, "demo", "CP|1")
     assert await read(store, "demo", "CP|1") == {}
@@ -62,7 +62,7 @@ async def test_forgetting_and_deleting(store: Store) -> None:
     assert await store.execute("EXISTS", KEYS.faults) == 0
 
 
-async def test_an_id_is_found_by_its_only_spelling(store: Store) -> None:
+async def test_a_charge_point_id_is_found_in_another_case_if_only_one_fits(store: Store) -> None:
     for name in ("Depot-1", "depot-2", "DEPOT-2"):
         await charge_points.put(store, "demo", name, Settings())
     assert await spellings.find_only(store, "demo", "DEPOT-1") == "Depot-1"

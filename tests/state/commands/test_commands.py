@@ -1,4 +1,4 @@
-"""Commands: their rules, one by one."""
+"""The rules of commands, one by one."""
 
 import msgspec
 import pytest
@@ -28,7 +28,7 @@ from tests.support.commands import (
 )
 
 
-async def test_from_post_to_answer(store: Store) -> None:
+async def test_a_command_goes_from_queued_to_sent_to_answered(store: Store) -> None:
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     lease = await seat(store)
@@ -67,7 +67,7 @@ async def test_from_post_to_answer(store: Store) -> None:
     assert await told(store) == [(command.id, status) for status in ("queued", "sent", "answered")]
 
 
-async def test_error_is_kept_with_its_code(store: Store) -> None:
+async def test_a_call_error_is_stored_with_its_code(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -80,7 +80,7 @@ async def test_error_is_kept_with_its_code(store: Store) -> None:
     assert found.response is None
 
 
-async def test_an_answer_that_is_no_utf8_stays_readable(store: Store) -> None:
+async def test_an_answer_that_is_not_utf8_stays_readable(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -91,7 +91,7 @@ async def test_an_answer_that_is_no_utf8_stays_readable(store: Store) -> None:
     assert msgspec.json.decode(found.response) == {"info": "\ufffd"}
 
 
-async def test_offline_and_busy_are_recorded(store: Store) -> None:
+async def test_a_command_to_an_offline_or_busy_charge_point_is_recorded_as_such(store: Store) -> None:
     unheld = await submitted(store)
     assert unheld.status == "offline"
     await open_inbox(store)
@@ -101,7 +101,7 @@ async def test_offline_and_busy_are_recorded(store: Store) -> None:
     assert (await current(store, third)).settled_ms is not None
     assert await waiting(store) == ([first.id, second.id], {first.id, second.id})
     assert len(await woken(store)) == 2
-    # A sent command takes its place until it is settled.
+    # A sent command counts towards the limit until it is settled.
     await commands.claim(store, lease, first.id, "nonce")
     assert (await submitted(store, limit=2)).status == "busy"
     await commands.settle(store, KEYS, first.id, status="answered")
@@ -110,7 +110,7 @@ async def test_offline_and_busy_are_recorded(store: Store) -> None:
     assert (await submitted(store)).status == "offline"
 
 
-async def test_node_gone_is_offline(store: Store) -> None:
+async def test_a_command_is_offline_if_the_node_of_the_holder_is_gone(store: Store) -> None:
     await seat(store)
     command = await submitted(store)
     assert command.status == "offline"
@@ -118,7 +118,7 @@ async def test_node_gone_is_offline(store: Store) -> None:
     assert await waiting(store) == ([], set())
 
 
-async def test_the_same_nonce_may_ask_again(store: Store) -> None:
+async def test_a_sent_command_can_be_claimed_again_only_with_the_same_nonce(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -128,19 +128,19 @@ async def test_the_same_nonce_may_ask_again(store: Store) -> None:
     assert [status for _, status in await told(store)] == ["queued", "sent"]
 
 
-async def test_late_claim_is_expired(store: Store) -> None:
+async def test_a_command_claimed_after_its_deadline_is_expired(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store, ttl_ms=1)
-    # What is waited for is the time itself.
+    # The deadline itself must pass.
     await trio.sleep((command.deadline_ms - store.server_time_ms()) / 1000 + 0.1)
     assert await commands.claim(store, lease, command.id, "nonce") == Late()
     assert (await current(store, command)).status == "expired"
     assert await waiting(store) == ([], set())
 
 
-async def test_late_for_the_nonce_that_had_it_is_expired_too(store: Store) -> None:
-    """Whoever asks again has not sent it."""
+async def test_a_claim_repeated_after_the_deadline_expires_the_command(store: Store) -> None:
+    """A session that repeats its claim has not sent the command."""
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -151,7 +151,7 @@ async def test_late_for_the_nonce_that_had_it_is_expired_too(store: Store) -> No
     assert (await current(store, command)).status == "expired"
 
 
-async def test_claims_are_fenced_and_results_are_not(store: Store) -> None:
+async def test_claims_of_commands_are_fenced_and_results_are_not(store: Store) -> None:
     await open_inbox(store)
     old = await seat(store)
     sent, queued = await submitted(store), await submitted(store)
@@ -167,7 +167,9 @@ async def test_claims_are_fenced_and_results_are_not(store: Store) -> None:
 
 @pytest.mark.parametrize("waited", ["timeout", "unknown"])
 @pytest.mark.parametrize("result", ["answered", "error"])
-async def test_a_late_result_is_still_the_truth(store: Store, waited: Status, result: Status) -> None:
+async def test_a_late_result_replaces_timeout_or_unknown_and_is_final(
+    store: Store, waited: Status, result: Status
+) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -179,7 +181,7 @@ async def test_a_late_result_is_still_the_truth(store: Store, waited: Status, re
     assert (await current(store, command)).status == result
 
 
-async def test_orphaned_tells_who_waits(store: Store) -> None:
+async def test_marking_a_command_unknown_wakes_the_process_that_waits(store: Store) -> None:
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     old = await seat(store)
@@ -193,7 +195,7 @@ async def test_orphaned_tells_who_waits(store: Store) -> None:
     assert await commands.mark_unknown(store, new, [sent.id, queued.id]) == []
 
 
-async def test_idempotency_key(store: Store) -> None:
+async def test_an_idempotency_key_returns_the_first_command_or_a_conflict(store: Store) -> None:
     await open_inbox(store)
     await seat(store)
     first = await commands.submit(
@@ -235,7 +237,7 @@ async def test_idempotency_key(store: Store) -> None:
     assert (await submitted(store)).id != (await submitted(store)).id
 
 
-async def test_settled_commands_leave_after_a_day(store: Store) -> None:
+async def test_a_settled_command_is_kept_for_a_day(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store, ttl_ms=60_000)
@@ -247,12 +249,12 @@ async def test_settled_commands_leave_after_a_day(store: Store) -> None:
     refused = await submitted(store, limit=1, idempotency_key="x")
     await store.execute("DEL", KEYS.command(refused.id))
     assert await commands.get(store, TENANT, refused.id) is None
-    # Its traces go when somebody looks.
+    # The next claim removes the rest of the command.
     assert await commands.claim(store, lease, refused.id, "nonce") == Gone()
     assert await waiting(store) == ([], set())
 
 
-async def test_nobody_elses_command(store: Store) -> None:
+async def test_a_command_cannot_be_used_by_another_tenant_or_charge_point(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -261,7 +263,7 @@ async def test_nobody_elses_command(store: Store) -> None:
         assert await commands.get(store, TENANT, bad) is None
         assert await commands.claim(store, lease, bad, "nonce") == Gone()
         assert await commands.settle(store, KEYS, bad, status="answered") == Gone()
-    # Neither of a neighbour in the same partition.
+    # A charge point in the same partition cannot use the command either.
     name = next(
         name
         for name in map(str, range(100_000))
@@ -275,23 +277,25 @@ async def test_nobody_elses_command(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "complaint"),
+    ("given", "reason"),
     [
         ({"action": "Reset\r\n"}, "letters"),
         ({"action": ""}, "letters"),
         ({"action": 'R","x":"'}, "letters"),
-        ({"payload": b"{"}, "no JSON"),
+        ({"payload": b"{"}, "not JSON"),
         ({"payload": b'"' + b"x" * 70_000 + b'"'}, "at most"),
         ({"ttl_ms": 0}, "may live"),
         ({"ttl_ms": 10**12}, "may live"),
     ],
 )
-async def test_bad_input_is_named(store: Store, given: dict[str, object], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+async def test_an_invalid_command_is_refused_with_the_reason(
+    store: Store, given: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
         await submitted(store, **given)
 
 
-async def test_a_key_reaches_no_event_and_no_log(store: Store) -> None:
+async def test_a_secret_in_a_payload_reaches_no_event_inbox_or_repr(store: Store) -> None:
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     lease = await seat(store)

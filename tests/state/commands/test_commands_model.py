@@ -1,4 +1,4 @@
-"""Any sequence of steps leaves the store as a plain model of the rules says."""
+"""Any sequence of steps leaves the store in the state that a plain model of the rules has."""
 
 from dataclasses import dataclass, field
 
@@ -54,7 +54,7 @@ class Model:
 
 
 class Run:
-    """Does each step in the store and in the model, and compares what comes of it."""
+    """The steps. Each method does a step in the store and in the model, and compares the outcomes."""
 
     def __init__(self, store: Store, lease: Lease) -> None:
         self.store = store
@@ -157,11 +157,11 @@ class Run:
             self.model.move(id_, status)
 
     async def take_over(self) -> None:
-        """A new session: it looks after its predecessors' commands first."""
+        """Begin a new session."""
         self.leases.append(await seat(self.store, epoch=self.leases[-1].epoch + 1))
         self.held = True
 
-    async def orphaned(self) -> None:
+    async def mark_unknown(self) -> None:
         epoch = self.leases[-1].epoch
         lost = [
             id_
@@ -177,7 +177,7 @@ class Run:
         await self.store.execute("HSET", KEYS.lease, "holder", "")
         self.held = False
 
-    async def node(self, lives: bool) -> None:  # noqa: FBT001  As drawn.
+    async def node(self, lives: bool) -> None:  # noqa: FBT001  Drawn by position.
         key = f"csms:inbox:{{{NODE}}}"
         if lives and not self.node_lives:
             await open_inbox(self.store)
@@ -194,8 +194,8 @@ class Run:
         assert await waiting(self.store) == (self.model.pending, set(self.model.pending))
         assert sorted(await told(self.store)) == sorted(self.model.events)
         for id_ in self.ids:
-            of_one = [status for told_id, status in await told(self.store) if told_id == id_]
-            assert of_one == [status for told_id, status in self.model.events if told_id == id_]
+            of_one = [status for event_id, status in await told(self.store) if event_id == id_]
+            assert of_one == [status for event_id, status in self.model.events if event_id == id_]
 
 
 WHICH = st.integers(0, 7)
@@ -208,7 +208,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("pass_deadline"), WHICH),
     st.tuples(st.just("sweep")),
     st.tuples(st.just("take_over")),
-    st.tuples(st.just("orphaned")),
+    st.tuples(st.just("mark_unknown")),
     st.tuples(st.just("release")),
     st.tuples(st.just("node"), st.booleans()),
 )
@@ -216,8 +216,10 @@ OPERATIONS = st.one_of(
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, min_size=5, max_size=40))
-async def test_any_sequence(redis_url: str, operations: list[tuple[object, ...]]) -> None:
-    # A store of its own: an asynchronous fixture ends with the first example.
+async def test_command_steps_in_any_order_agree_with_a_model(
+    redis_url: str, operations: list[tuple[object, ...]]
+) -> None:
+    # The test opens a store itself, because an asynchronous fixture ends with the first example.
     async with open_store(StoreConfig(url=redis_url)) as store:
         await store.execute("FLUSHALL")
         await open_inbox(store)

@@ -1,4 +1,4 @@
-"""Commands among real leases and nodes: woken, taken over, told."""
+"""Commands with real leases and nodes: wake-ups, takeovers, releases and reapings."""
 
 from state import commands
 from state.commands import Go, Settled, Submitted
@@ -42,7 +42,7 @@ async def send(store: Store, lease: Lease, command_id: str) -> None:
     assert isinstance(await commands.claim(store, lease, command_id, "nonce"), Go)
 
 
-async def test_takeover(store: Store) -> None:
+async def test_a_takeover_marks_sent_commands_unknown_and_passes_queued_ones_on(store: Store) -> None:
     for node, what in (("a", GATEWAY), ("b", GATEWAY), ("admin", ADMIN)):
         await nodes.beat(store, node, what)
     first = await connect(store, "a")
@@ -56,11 +56,11 @@ async def test_takeover(store: Store) -> None:
     assert await messages(store, "admin") == [inbox.CommandChanged(sent.id)]
     await send(store, second.lease, waiting.id)
     assert (await submit(store, "admin")).node == "b"
-    # The first session had its answer all the same.
+    # The first session received its answer nevertheless.
     assert await commands.settle(store, KEYS, sent.id, status="answered", response=b"{}") == Settled()
 
 
-async def test_released_or_reaped_is_offline(store: Store) -> None:
+async def test_a_command_is_offline_after_a_release_or_a_reaping(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     session = await connect(store, "a")
     assert (await submit(store, "")).command.status == "queued"
@@ -68,7 +68,7 @@ async def test_released_or_reaped_is_offline(store: Store) -> None:
     assert (await submit(store, "")).command.status == "offline"
     await connect(store, "a")
     await nodes.leave(store, "a")
-    # Dead, and not yet reaped.
+    # The node is gone, but its leases are not reaped yet.
     assert (await submit(store, "")).command.status == "offline"
     assert await leases.reap(store, "a") == 1
     assert (await submit(store, "")).command.status == "offline"

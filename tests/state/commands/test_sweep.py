@@ -1,4 +1,4 @@
-"""The sweep: what is overdue is settled whoever looks, in bounded batches, and nothing else is touched."""
+"""The sweep settles overdue commands in bounded batches, and changes nothing else."""
 
 import trio
 
@@ -19,13 +19,13 @@ from tests.support.commands import (
 )
 
 
-async def test_real_time(store: Store) -> None:
+async def test_the_sweep_settles_commands_whose_deadline_has_passed(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     sent, queued, later = [await submitted(store, ttl_ms=ttl) for ttl in (1200, 1201, 60_000)]
     await commands.claim(store, lease, sent.id, "nonce")
     assert await sweep.sweep_overdue(store) == 0
-    # What is waited for is the time itself.
+    # The deadline itself must pass.
     await trio.sleep((queued.deadline_ms - store.server_time_ms()) / 1000 + 0.1)
     assert await sweep.sweep_overdue(store) == 2
     assert (await current(store, sent)).status == "timeout"
@@ -35,7 +35,7 @@ async def test_real_time(store: Store) -> None:
     assert await sweep.sweep_overdue(store) == 0
 
 
-async def test_a_clock_that_is_ahead_settles_nothing(store: Store) -> None:
+async def test_the_sweep_settles_nothing_before_the_deadline_in_the_record(store: Store) -> None:
     await open_inbox(store)
     await seat(store)
     command = await submitted(store)
@@ -44,7 +44,7 @@ async def test_a_clock_that_is_ahead_settles_nothing(store: Store) -> None:
     assert (await current(store, command)).status == "queued"
 
 
-async def test_batches_are_bounded_and_all_get_their_turn(store: Store) -> None:
+async def test_the_sweep_settles_all_overdue_commands_in_bounded_batches(store: Store) -> None:
     await open_inbox(store)
     await seat(store)
     ids = [(await submitted(store, limit=100)).id for _ in range(sweep.BATCH * 2 + 3)]
@@ -54,7 +54,7 @@ async def test_batches_are_bounded_and_all_get_their_turn(store: Store) -> None:
     assert await waiting(store) == ([], set())
 
 
-async def test_all_partitions_and_only_those_asked_for(store: Store) -> None:
+async def test_the_sweep_covers_exactly_the_given_partitions(store: Store) -> None:
     await open_inbox(store)
     charge_points: dict[int, ChargePointKeys] = {}
     number = 0
@@ -73,7 +73,7 @@ async def test_all_partitions_and_only_those_asked_for(store: Store) -> None:
     assert await sweep.sweep_overdue(store) == PARTITIONS - 16
 
 
-async def test_a_command_that_is_gone_leaves_no_trace(store: Store) -> None:
+async def test_the_sweep_removes_the_remains_of_a_command_that_is_gone(store: Store) -> None:
     await open_inbox(store)
     await seat(store)
     command = await submitted(store)

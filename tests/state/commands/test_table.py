@@ -1,4 +1,4 @@
-"""What Lua allows is what command_table.py says, for every pair of statuses."""
+"""The Lua steps allow exactly the moves of state/commands/table.py, for every pair of statuses."""
 
 from typing import get_args
 
@@ -13,7 +13,7 @@ from tests.support.commands import KEYS, TENANT, make_overdue, open_inbox, seat,
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 FIRST: frozenset[Status] = frozenset({"queued", "offline", "busy"})
-"""What a command may be recorded as."""
+"""Statuses that a new command may have."""
 
 
 async def command_that_is(store: Store, status: Status) -> tuple[Lease, str]:
@@ -32,7 +32,7 @@ async def command_that_is(store: Store, status: Status) -> tuple[Lease, str]:
 
 
 async def check(store: Store, id_: str, before: Status, after: Status) -> None:
-    """Look at the status and at all that goes with it."""
+    """Check the status of a command, the lists that it is in and its events."""
     command = await commands.get(store, TENANT, id_)
     assert command is not None
     assert command.status == after
@@ -41,14 +41,14 @@ async def check(store: Store, id_: str, before: Status, after: Status) -> None:
     assert await told(store) == ([] if before == after else [(id_, after)])
 
 
-def test_table_is_whole() -> None:
+def test_the_table_has_every_status_and_no_end_returns_to_pending() -> None:
     assert set(TABLE) == set(STATUSES)
     assert not FIRST & {after for moves in TABLE.values() for after in moves} - {"offline"}
-    # What has once left `pending` never returns there.
+    # A command that has left `pending` never returns there.
     assert all(not TABLE[status] & WAITING for status in TABLE if status not in WAITING)
 
 
-def test_no_part_allows_what_the_table_does_not() -> None:
+def test_a_part_of_the_table_allows_no_other_moves() -> None:
     with pytest.raises(ValueError, match="never goes from answered to timeout"):
         table.text({"answered": "timeout"})
     for before in STATUSES:
@@ -57,12 +57,12 @@ def test_no_part_allows_what_the_table_does_not() -> None:
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_settle(store: Store, before: Status) -> None:
+async def test_settling_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
     for after in STATUSES:
         await store.execute("FLUSHALL")
         _, id_ = await command_that_is(store, before)
         if after in WAITING:
-            with pytest.raises(ValueError, match="no way for a command to end"):
+            with pytest.raises(ValueError, match="a command cannot end as"):
                 await commands.settle(store, KEYS, id_, status=after)
             continue
         outcome = await commands.settle(store, KEYS, id_, status=after)
@@ -75,7 +75,7 @@ async def test_settle(store: Store, before: Status) -> None:
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_claim(store: Store, before: Status) -> None:
+async def test_claiming_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
     lease, id_ = await command_that_is(store, before)
     outcome = await commands.claim(store, lease, id_, "second")
     if "sent" in TABLE[before]:
@@ -87,7 +87,7 @@ async def test_claim(store: Store, before: Status) -> None:
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_late_claim(store: Store, before: Status) -> None:
+async def test_a_late_claim_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
     lease, id_ = await command_that_is(store, before)
     await make_overdue(store, id_)
     outcome = await commands.claim(store, lease, id_, "first")
@@ -97,7 +97,7 @@ async def test_late_claim(store: Store, before: Status) -> None:
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_overdue(store: Store, before: Status) -> None:
+async def test_the_sweep_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
     _, id_ = await command_that_is(store, before)
     assert await sweep.sweep_overdue(store) == 0
     await check(store, id_, before, before)
@@ -108,7 +108,7 @@ async def test_overdue(store: Store, before: Status) -> None:
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_orphaned(store: Store, before: Status) -> None:
+async def test_a_new_session_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
     lease, id_ = await command_that_is(store, before)
     assert await commands.mark_unknown(store, lease, [id_]) == []
     await check(store, id_, before, before)

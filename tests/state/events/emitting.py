@@ -1,4 +1,4 @@
-"""Events appended as every step appends them: by `emit` of the prelude."""
+"""Events for tests, appended as every step appends them: by `emit` of the prelude."""
 
 from importlib.resources import files
 

@@ -1,4 +1,4 @@
-"""Cursors: what is written can be read, in any state, and nothing else can."""
+"""Every cursor that was written can be read, and no other text can."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,9 @@ POSITIONS = st.dictionaries(st.integers(0, PARTITIONS - 1), st.tuples(MS, st.int
 
 
 @given(MS, POSITIONS)
-def test_round_trip(complete_ms: int, positions: dict[int, tuple[int, int]]) -> None:
+def test_an_event_cursor_survives_encoding_and_parsing(
+    complete_ms: int, positions: dict[int, tuple[int, int]]
+) -> None:
     cursor = Cursor(complete_ms, positions)
     text = cursor.encode()
     assert Cursor.parse(text) == cursor
@@ -20,7 +22,7 @@ def test_round_trip(complete_ms: int, positions: dict[int, tuple[int, int]]) -> 
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-def test_length() -> None:
+def test_event_cursors_stay_within_their_lengths() -> None:
     now = 1_800_000_000_000
     widest = Cursor(0, {p: (2**48 - 1 - p, 2**64 - 1) for p in range(PARTITIONS - 1)} | {255: (0, 2**64 - 1)})
     assert len(widest.encode()) <= TEXT_MAX
@@ -30,16 +32,16 @@ def test_length() -> None:
 
 
 @given(st.text(max_size=100) | st.binary(max_size=200).map(lambda raw: raw.hex()))
-def test_anything_else_is_refused_by_name(text: str) -> None:
+def test_a_text_that_is_not_an_event_cursor_is_refused(text: str) -> None:
     try:
         cursor = Cursor.parse(text)
     except ValueError as error:
-        assert "event cursor" in str(error)  # noqa: PT017  Hypothesis may hit upon a right one.
+        assert "event cursor" in str(error)  # noqa: PT017  Hypothesis may draw a valid cursor.
     else:
         assert Cursor.parse(cursor.encode()) == cursor
 
 
-def test_every_cut_and_every_addition_is_refused() -> None:
+def test_a_cut_or_extended_event_cursor_is_refused() -> None:
     text = Cursor(1_800_000_000_000, {3: (1_799_999_999_000, 7), 200: (5, 0)}).encode()
     for end in range(len(text)):
         with pytest.raises(ValueError, match="event cursor"):

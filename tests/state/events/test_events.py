@@ -1,4 +1,4 @@
-"""Events: none lost, in order of each charge point, bounded, and a gap is told."""
+"""No event is lost, those of a charge point are in order, streams are bounded, and a gap is reported."""
 
 import re
 from collections import defaultdict
@@ -23,7 +23,7 @@ async def read_all(store: Store, cursor: Cursor, limit: int) -> tuple[list[Event
         assert not batch.gap
         assert len(batch.events) <= limit
         found += batch.events
-        # As a subscriber would come again with it.
+        # A subscriber resumes with the encoded cursor.
         cursor = Cursor.parse(batch.cursor.encode())
         assert cursor == batch.cursor
         if batch.complete:
@@ -37,7 +37,7 @@ def numbers(found: list[Event]) -> dict[str, list[int]]:
     return by_charge_point
 
 
-async def test_an_event_as_it_was_appended(store: Store) -> None:
+async def test_an_event_is_read_as_it_was_appended(store: Store) -> None:
     keys = ChargePointKeys(TENANT, "CP/ü")
     cursor = await events.now_cursor(store, TENANT)
     await emit(store, keys, 7)
@@ -48,7 +48,7 @@ async def test_an_event_as_it_was_appended(store: Store) -> None:
     assert events.place(event)[0] == keys.partition
 
 
-async def test_pages_lose_nothing_and_repeat_nothing(store: Store) -> None:
+async def test_pages_of_events_lose_nothing_and_repeat_nothing(store: Store) -> None:
     charge_points = some_charge_points(TENANT, 40)
     await emit(store, charge_points[0], 1, 30)
     cursor = await events.now_cursor(store, TENANT)
@@ -57,7 +57,7 @@ async def test_pages_lose_nothing_and_repeat_nothing(store: Store) -> None:
     found, cursor = await read_all(store, cursor, 50)
     assert numbers(found) == {keys.id: list(range(100, 130)) for keys in charge_points}
     assert len({event.id for event in found}) == len(found)
-    # The very next one, though it may well have the same millisecond.
+    # The next events are read too, even if they have the same millisecond.
     await emit(store, charge_points[3], 130, 135)
     found, cursor = await read_all(store, cursor, 50)
     assert numbers(found) == {charge_points[3].id: list(range(130, 136))}
@@ -65,7 +65,7 @@ async def test_pages_lose_nothing_and_repeat_nothing(store: Store) -> None:
     assert (again, later.positions) == ([], cursor.positions)
 
 
-async def test_while_others_write(store: Store) -> None:
+async def test_no_event_is_lost_while_others_are_appended(store: Store) -> None:
     charge_points = some_charge_points(TENANT, 12)
     cursor = await events.now_cursor(store, TENANT)
     done = False
@@ -95,13 +95,13 @@ async def test_while_others_write(store: Store) -> None:
     assert numbers(found) == {keys.id: list(range(60)) for keys in charge_points}
 
 
-async def test_tenants_do_not_see_each_other(store: Store) -> None:
+async def test_a_tenant_does_not_see_the_events_of_another(store: Store) -> None:
     cursor = await events.now_cursor(store, TENANT)
     await emit(store, ChargePointKeys("other", "CP 1"), 1)
     assert (await events.read(store, TENANT, cursor, 10)).events == []
 
 
-async def test_a_full_stream_is_a_gap_only_for_who_was_behind(store: Store) -> None:
+async def test_a_full_stream_is_a_gap_only_for_a_cursor_before_the_dropped_events(store: Store) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     before = await events.now_cursor(store, TENANT)
     await emit(store, keys, 1, 9_900)
@@ -115,7 +115,7 @@ async def test_a_full_stream_is_a_gap_only_for_who_was_behind(store: Store) -> N
     assert await store.execute("XLEN", keys.events) <= 10_200
 
 
-async def test_too_old_a_cursor_is_a_gap_told_once(store: Store) -> None:
+async def test_a_cursor_that_is_too_old_reports_a_gap_once(store: Store) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     cursor = await events.now_cursor(store, TENANT)
     old = cursor._replace(complete_ms=cursor.complete_ms - events.KEPT_MS)
@@ -127,8 +127,8 @@ async def test_too_old_a_cursor_is_a_gap_told_once(store: Store) -> None:
     assert not (await events.read(store, TENANT, young, 10)).gap
 
 
-async def test_unread_events_do_not_age_a_cursor_in_secret(store: Store) -> None:
-    """`complete_ms` stays while there is more to read."""
+async def test_a_cursors_complete_ms_stays_while_there_is_more_to_read(store: Store) -> None:
+
     (keys,) = some_charge_points(TENANT, 1)
     cursor = await events.now_cursor(store, TENANT)
     await emit(store, keys, 1, 30)
@@ -137,7 +137,7 @@ async def test_unread_events_do_not_age_a_cursor_in_secret(store: Store) -> None
     assert batch.cursor.complete_ms == cursor.complete_ms
 
 
-async def test_age_is_looked_after_and_silence_ends_a_stream(store: Store) -> None:
+async def test_old_events_are_trimmed_and_a_stream_without_events_expires(store: Store) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     long_ago = store.server_time_ms() - events.KEPT_MS - 60_000
     for n in range(250):
@@ -145,11 +145,11 @@ async def test_age_is_looked_after_and_silence_ends_a_stream(store: Store) -> No
             "XADD", keys.events, f"{long_ago}-{n + 1}", "of", keys.member, "kind", "tested", "data", n
         )
     await emit(store, keys, 1000)
-    # Whole nodes of the stream only.
+    # Only whole nodes of the stream are trimmed.
     assert await store.execute("XLEN", keys.events) <= 100
     left = await store.execute("PTTL", keys.events)
     assert events.KEPT_MS < left <= events.KEPT_MS + 5_400_000
-    # Not touched again until it falls below what is promised.
+    # The expiry is not renewed until it falls below KEPT_MS.
     await store.execute("PEXPIRE", keys.events, events.KEPT_MS + 1000)
     await emit(store, keys, 1001)
     assert await store.execute("PTTL", keys.events) <= events.KEPT_MS + 1000
@@ -158,14 +158,14 @@ async def test_age_is_looked_after_and_silence_ends_a_stream(store: Store) -> No
     assert await store.execute("PTTL", keys.events) > events.KEPT_MS + 5_000_000
 
 
-async def test_positions_of_streams_that_have_gone_leave_the_cursor(store: Store) -> None:
+async def test_positions_of_expired_streams_are_dropped_from_the_cursor(store: Store) -> None:
     now = store.server_time_ms()
     recent, gone = (now - 1000, 3), (now - 2 * events.KEPT_MS - 1000, 0)
     batch = await events.read(store, TENANT, Cursor(now, {1: recent, 2: gone}), 10)
     assert batch.cursor.positions == {1: recent}
 
 
-def test_lua_and_python_agree_on_what_is_kept() -> None:
+def test_lua_and_python_agree_on_how_many_events_are_kept() -> None:
     prelude = (files("state") / "lua" / "_prelude.lua").read_text(encoding="utf-8")
     found = re.search(r"EVENTS_KEPT, EVENTS_KEPT_MS = (\d+), (\d+)", prelude)
     assert found is not None

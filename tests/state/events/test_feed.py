@@ -1,4 +1,4 @@
-"""The feed: every subscriber gets every event from its cursor on, in order; only who is slow is dropped."""
+"""Every subscriber of the feed gets every event after its cursor, in order. Only a slow one is dropped."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ POLL_S = 0.02
 
 @pytest.fixture
 async def polling() -> AsyncIterator[trio.Nursery]:
-    """It holds the tasks that poll, and no others."""
+    """Open a nursery for the tasks that poll, and no others."""
     async with trio.open_nursery() as nursery:
         yield nursery
         nursery.cancel_scope.cancel()
@@ -36,7 +36,7 @@ async def feed(store: Store, polling: trio.Nursery) -> AsyncIterator[Feed]:
 
 
 async def take(subscription: Subscription, count: int) -> dict[str, list[int]]:
-    """The numbers of the next events by charge point."""
+    """Take the next events, and return their numbers by charge point."""
     found = defaultdict(list)
     for _ in range(count):
         event = await anext(subscription)
@@ -46,10 +46,12 @@ async def take(subscription: Subscription, count: int) -> dict[str, list[int]]:
 
 
 async def nobody_polls(polling: trio.Nursery) -> None:
-    await until(lambda: not polling.child_tasks)  # It ends them in its own time.
+    await until(lambda: not polling.child_tasks)  # A poller ends some time after its last subscriber.
 
 
-async def test_from_now_to_everybody(store: Store, polling: trio.Nursery, feed: Feed) -> None:
+async def test_every_subscriber_gets_the_events_from_now_on(
+    store: Store, polling: trio.Nursery, feed: Feed
+) -> None:
     one, two = some_charge_points(TENANT, 2)
     await emit(store, one, 1, 5)
     async with feed.subscribe(TENANT) as first, feed.subscribe(TENANT) as second:
@@ -62,7 +64,7 @@ async def test_from_now_to_everybody(store: Store, polling: trio.Nursery, feed: 
     assert feed.subscribers == 0
 
 
-async def test_resumes_behind_its_cursor(store: Store, feed: Feed) -> None:
+async def test_a_subscriber_resumes_after_its_cursor(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as subscription:
         await emit(store, keys, 1, 3)
@@ -81,8 +83,8 @@ async def test_resumes_behind_its_cursor(store: Store, feed: Feed) -> None:
         assert await take(subscription, 2) == {keys.id: [0, 1]}
 
 
-async def test_joins_in_the_middle_of_a_storm(store: Store, feed: Feed) -> None:
-    """From catching up to the shared poller without a loss, a repetition or a swap."""
+async def test_subscribers_that_join_while_events_are_written_lose_none(store: Store, feed: Feed) -> None:
+    """They change from catching up to the shared poller without losing, repeating or swapping an event."""
     charge_points = some_charge_points(TENANT, 4)
     count = 60
 
@@ -101,10 +103,10 @@ async def test_joins_in_the_middle_of_a_storm(store: Store, feed: Feed) -> None:
             nursery.start_soon(write, keys)
         for _ in range(6):
             nursery.start_soon(check, begin)
-            await trio.sleep(0.03)  # Subscribers come one after the other, while it is written.
+            await trio.sleep(0.03)  # Subscribers join one after the other, while events are written.
 
 
-async def test_impatience_loses_nothing(store: Store, feed: Feed) -> None:
+async def test_cancelling_a_read_of_the_feed_loses_no_event(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     begin = await events.now_cursor(store, TENANT)
     found: list[int] = []
@@ -124,7 +126,7 @@ async def test_impatience_loses_nothing(store: Store, feed: Feed) -> None:
     assert found == list(range(200))
 
 
-async def test_the_slow_one_is_dropped_and_the_others_are_not(store: Store, feed: Feed) -> None:
+async def test_only_a_slow_subscriber_is_dropped(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as slow, feed.subscribe(TENANT) as quick:
         await emit(store, keys, 0)
@@ -147,23 +149,25 @@ async def join(store: Store, keys: ChargePointKeys, *subscriptions: Subscription
             await take(subscription, 1)
 
 
-async def test_a_gap_is_told(store: Store, feed: Feed) -> None:
+async def test_a_subscriber_gets_a_gap_before_the_next_event(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     await emit(store, keys, 1)
     async with feed.subscribe(TENANT, Cursor(0, {})) as subscription:
         begin = subscription.cursor
         assert await anext(subscription) == Gap()
-        assert subscription.cursor is begin  # A client that breaks off here is told of the gap again.
+        assert subscription.cursor is begin  # A client that disconnects here gets the gap again.
         assert await take(subscription, 1) == {keys.id: [1]}
         assert subscription.cursor is not begin
 
 
-async def test_nothing_is_asked_when_nobody_listens(store: Store, polling: trio.Nursery, feed: Feed) -> None:
+async def test_the_feed_does_not_poll_without_subscribers(
+    store: Store, polling: trio.Nursery, feed: Feed
+) -> None:
     async with feed.subscribe(TENANT), feed.subscribe("other"):
         assert len(polling.child_tasks) == 2
     await nobody_polls(polling)
     before = await reads(store)
-    await trio.sleep(POLL_S * 10)  # That nothing happens can only be seen in time.
+    await trio.sleep(POLL_S * 10)  # Long enough for several polls, if there were any.
     assert await reads(store) == before
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as subscription:
@@ -178,7 +182,9 @@ async def reads(store: Store) -> int:
     return int(line.split(b"calls=")[1].split(b",")[0])
 
 
-async def test_goes_on_where_it_was_after_a_break(store: Store, feed: Feed, valkey: ValkeyServer) -> None:
+async def test_the_feed_continues_after_the_store_was_killed(
+    store: Store, feed: Feed, valkey: ValkeyServer
+) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as polled, feed.subscribe(TENANT) as catching_up:
         await emit(store, keys, 1)
@@ -191,16 +197,16 @@ async def test_goes_on_where_it_was_after_a_break(store: Store, feed: Feed, valk
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(catch_up)
-            await trio.sleep(POLL_S * 5)  # So that both have asked: what is in flight at a break fails.
+            await trio.sleep(POLL_S * 5)  # Both must have sent a read, because a read in flight fails.
             valkey.kill()
             valkey.start()
             assert await take(polled, 39) == {keys.id: list(range(2, 41))}
 
 
-async def test_joins_only_what_it_has_overtaken(
+async def test_a_subscriber_joins_the_poller_only_once_it_has_read_as_far(
     store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An event that the poller took while a subscriber caught up, behind what that read, is not lost."""
+    """An event is not lost if the poller reads it while a subscriber catches up but has not read as far."""
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as other:
         await emit(store, keys, 1)
