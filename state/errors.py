@@ -1,4 +1,7 @@
-"""What ends a session or a request. What a caller must decide on is returned, never raised."""
+"""Errors that end a session or a request.
+
+An outcome that a caller must decide on is returned, never raised.
+"""
 
 
 class StateError(Exception):
@@ -6,7 +9,10 @@ class StateError(Exception):
 
 
 class StoreUnavailable(StateError):  # noqa: N818  the name says what happened
-    """The store did not answer in time, or is not one we may use. `sent`: it may have run the command."""
+    """The store did not answer in time, or cannot be used now.
+
+    `sent` means that it may have run the command.
+    """
 
     def __init__(self, why: str, *, sent: bool = False) -> None:
         super().__init__(why)
@@ -14,15 +20,15 @@ class StoreUnavailable(StateError):  # noqa: N818  the name says what happened
 
 
 class StoreRefused(StateError):  # noqa: N818  the name says what happened
-    """The server's settings cannot give the promised durability; the text says which, and the right ones."""
+    """The store cannot be used as it is set up; the text says what is wrong and what would be right."""
 
 
 class Superseded(StateError):  # noqa: N818  the name says what happened
-    """A newer session holds this charge point's lease: this one closes."""
+    """A newer session took the charge point's lease, or it was released or deleted: this session closes."""
 
 
 class LeaseLost(StateError):  # noqa: N818  the name says what happened
-    """The store knows an older epoch or none (rolled back or wiped): re-adopt the lease, stay open."""
+    """The store was rolled back or wiped and has an older epoch or none: stay open and readopt the lease."""
 
 
 class IdsExhausted(StateError):  # noqa: N818  the name says what happened

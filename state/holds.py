@@ -1,6 +1,7 @@
-"""Holds: a driver's slots of concurrency, in the id tag's own slot of the store.
+"""Holds: an id tag has a maximum of simultaneous transactions, and each transaction takes one hold.
 
-A hold that nobody releases expires by itself; a member that asks again is given its own hold again.
+The holds of a tag are one sorted set, with the time of expiry as the score. A hold that nobody releases
+expires by itself. A start that asks again gets its own hold again.
 """
 
 from collections.abc import Sequence
@@ -11,23 +12,32 @@ from state.store import Store
 from state.tenants.id_tags import fold
 
 LASTS_MS = 3 * 3600 * 1000
-"""How long a slot is taken for; prolonged every hour while its transaction lasts."""
+"""How long a hold lasts. It is prolonged every hour while its transaction is open."""
 
 
 async def hold(store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str, maximum: int) -> bool:
-    """Take one of the tag's `maximum` slots for LASTS_MS. False: others have them all."""
+    """Take one of the tag's `maximum` holds for LASTS_MS.
+
+    False means that other transactions have them all.
+    """
     until_ms = store.server_time_ms() + LASTS_MS
     return await take(store, _slots(charge_point, tag), _member(charge_point, fingerprint), maximum, until_ms)
 
 
 async def take(store: Store, key: str, member: str, maximum: int, until_ms: int) -> bool:
-    """Take one of the `maximum` slots that `key` keeps, until then. False: others have them all."""
+    """Take one of the `maximum` holds in the set `key` until `until_ms`.
+
+    False means that others have them all.
+    """
     reply = await store.step("hold_take", [key], [member, maximum, until_ms])
     return bool(reply[0] == b"held")
 
 
 async def prolong(store: Store, charge_point: ChargePointKeys, wanted: Sequence[tuple[str, str]]) -> int:
-    """Let each (tag, fingerprint) hold on for LASTS_MS; returns how many do. What was released stays so."""
+    """Prolong the hold of each (tag, fingerprint) to LASTS_MS from now, and return how many were prolonged.
+
+    A hold that was released stays released.
+    """
     until_ms = store.server_time_ms() + LASTS_MS
     calls = [
         ((_slots(charge_point, tag),), (_member(charge_point, fingerprint), until_ms))
@@ -37,7 +47,7 @@ async def prolong(store: Store, charge_point: ChargePointKeys, wanted: Sequence[
 
 
 async def release(store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str) -> bool:
-    """Give the slot back. False: there was no such hold (any more)."""
+    """Release the hold. False means that there was none."""
     return bool(await store.execute("ZREM", _slots(charge_point, tag), _member(charge_point, fingerprint)))
 
 

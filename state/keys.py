@@ -1,8 +1,8 @@
 """The one place that knows key names.
 
 Every key of a charge point carries the hash tag of its partition, so that one Lua step changes a fact, its
-index and its event together. Names from outside are percent-encoded, and joined only encoded: no name can
-reach another's key.
+index and its event together. Names from outside are percent-encoded before they are joined, so that no name
+can form the key of another.
 """
 
 from binascii import crc_hqx
@@ -20,8 +20,8 @@ API_KEYS = "csms:api-keys"
 
 
 def encode(name: str) -> str:
-    """Percent-encode all but unreserved characters: no `{`, `}`, `/`, `:` nor control character remains."""
-    # Most ids are letters and digits, and quote() is dear on the hot path.
+    """Percent-encode all but unreserved characters: no `{`, `}`, `/`, `:` or control character remains."""
+    # quote() is slow on the hot path, and most ids are letters and digits.
     return name if name.isascii() and name.isalnum() else quote(name, safe="")
 
 
@@ -30,7 +30,7 @@ def decode(encoded: str) -> str:
 
 
 def join(tenant: str, name: str) -> str:
-    """`member`: how a charge point or tag of a tenant stands in an index, unambiguous whatever the names."""
+    """Return the `member` that names a tenant's charge point or id tag in an index, unambiguously."""
     return f"{encode(tenant)}/{encode(name)}"
 
 
@@ -44,7 +44,10 @@ def partition_of(tenant: str, charge_point: str) -> int:
 
 
 class _SeldomKey:
-    """A key that is spelled when it is needed, because a session keeps its other keys as long as it lives."""
+    """A key that is seldom used, so it is built on each access.
+
+    A session stores all other keys while it lives.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -54,7 +57,7 @@ class _SeldomKey:
 
 
 class ChargePointKeys:
-    """All keys of one charge point. Those in the slots are spelled once and kept by its session."""
+    """All keys of one charge point. The keys in `__slots__` are built once."""
 
     __slots__ = (
         "buried",
@@ -84,12 +87,12 @@ class ChargePointKeys:
     charging_profiles = _SeldomKey("charging-profiles")
     configuration = _SeldomKey("configuration")
     configuration_pending = _SeldomKey("configuration-pending")
-    """Changes that count after the next boot."""
+    """Changes that take effect at the next boot."""
     data_transfers = _SeldomKey("data-transfers")
     faults = _SeldomKey("faults")
     jobs = _SeldomKey("jobs")
     local_list = _SeldomKey("local-list")
-    """What its local authorisation list should be, and what it is as far as we know."""
+    """The local authorisation list that the charge point should have, and the one that we believe it has."""
     remote_starts = _SeldomKey("remote-starts")
     reservations = _SeldomKey("reservations")
     security_events = _SeldomKey("security-events")
@@ -103,7 +106,7 @@ class ChargePointKeys:
         self.member = join(tenant, charge_point)
         self.partition = partition_of(tenant, charge_point)
         tag, member, tenant_part = TAGS[self.partition], self.member, encode(tenant)
-        # Of the charge point.
+        # Keys of the charge point alone.
         self.record = f"{{{tag}}}:charge-point:{member}"
         self.lease = f"{{{tag}}}:lease:{member}"
         self.connectors = f"{{{tag}}}:connectors:{member}"
@@ -113,7 +116,7 @@ class ChargePointKeys:
         self.buried = f"{{{tag}}}:buried:{member}"
         self.orphans = f"{{{tag}}}:orphans:{member}"
         self.pending = f"{{{tag}}}:pending:{member}"
-        # Of its partition, shared with its neighbours there.
+        # Keys of its partition, shared with the other charge points there.
         self.events = f"{{{tag}}}:events:{tenant_part}"
         self.charge_points = f"{{{tag}}}:charge-points:{tenant_part}"
         self.transactions = f"{{{tag}}}:transactions:{tenant_part}"
@@ -122,7 +125,7 @@ class ChargePointKeys:
 
     @property
     def deleted_with_it(self) -> tuple[str, ...]:
-        """What is simply gone when the charge point is deleted, every seldom key among it."""
+        """Keys that are removed whole when the charge point is deleted, every `_SeldomKey` among them."""
         seldom = [key.kind for key in vars(ChargePointKeys).values() if isinstance(key, _SeldomKey)]
         return (self.connectors, self.open, self.starts, self.orphans, self.pending, *map(self.of, seldom))
 
@@ -133,11 +136,11 @@ class ChargePointKeys:
         return f"{{{TAGS[self.partition]}}}:transaction:{self.member}/{encode(str(transaction_id))}"
 
     def values(self, transaction_id: int | str) -> str:
-        """Meter values of a transaction that exists."""
+        """Return the key of the meter values of a transaction that exists."""
         return f"{{{TAGS[self.partition]}}}:values:{self.member}/{encode(str(transaction_id))}"
 
     def stray_values(self, connector_id: int) -> str:
-        """Meter values of no transaction, or of one that nobody knows."""
+        """Return the key of meter values that came without a transaction, or with an unknown one."""
         return f"{{{TAGS[self.partition]}}}:stray-values:{self.member}/{connector_id}"
 
     def command(self, command_id: str) -> str:
@@ -152,7 +155,7 @@ def tag(partition: int) -> str:
 
 
 def held(partition: int, incarnation: str) -> str:
-    """Members whose lease this node incarnation holds, in this partition."""
+    """Return the key of the members whose leases this node incarnation holds in this partition."""
     return f"{tag(partition)}:held:{incarnation}"
 
 
@@ -171,7 +174,7 @@ transactions = partial(_of_partition, "transactions")
 
 
 def command_partition(command_id: str) -> int:
-    """The partition that a command id embeds: its first two hexadecimal digits. Raises ValueError."""
+    """Return the partition, which is the first two hexadecimal digits of a command id. Raises ValueError."""
     return int(command_id[:2], 16)
 
 
@@ -192,7 +195,7 @@ token_ids = partial(_of_tenant, "token-ids")
 tokens = partial(_of_tenant, "tokens")
 """A tenant, and its tokens by id."""
 traces = partial(_of_tenant, "traces")
-"""A tenant's charge points of which a trace runs, by when it ends."""
+"""A tenant's charge points with a running trace, by the time at which the trace ends."""
 
 
 def _of_name(kind: str, tenant: str, folded: str) -> str:
@@ -202,7 +205,7 @@ def _of_name(kind: str, tenant: str, folded: str) -> str:
 holds = partial(_of_name, "holds")
 id_tag = partial(_of_name, "id-tag")
 spellings = partial(_of_name, "spellings")
-"""Ids that operators registered, by id without case."""
+"""Charge point ids that operators registered, by the id with its case folded."""
 
 
 def node(incarnation: str) -> str:

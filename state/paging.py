@@ -1,7 +1,7 @@
-"""Listings a page at a time, merged over sorted sets of all partitions in one round trip.
+"""Listings in pages, merged over the sorted sets of all partitions, mostly in one round trip.
 
-The sets are read by member (all scores equal), so the member is the sort key and the cursor: a page begins
-strictly after the last member of the one before, whatever came and went in between.
+All members of a set have the same score, so the member is the sort key and the cursor. A page begins strictly
+after the last member of the page before, even if members were added or removed in between.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -17,14 +17,17 @@ _ROUNDS = 5
 
 
 class Page[T](msgspec.Struct, frozen=True):
-    """`next`: the cursor of the following page, None on the last. A filtered page may be short of items."""
+    """One page. `next` is the cursor of the following page, None on the last page.
+
+    A filtered page may have fewer items than were asked for and still have a next page.
+    """
 
     items: tuple[T, ...]
     next: str | None
 
 
-class BadCursor(ValueError):  # noqa: N818  As BadPath: a sentence for the person who sent it.
-    """A cursor that no page of ours gave."""
+class BadCursor(ValueError):  # noqa: N818  Like BadPath, a sentence for the client.
+    """The cursor is not one that a page of this list returned."""
 
 
 def encode_cursor(member: bytes) -> str:
@@ -38,7 +41,7 @@ def decode_cursor(cursor: str) -> bytes:
     except ValueError:
         member = b""
     if not member or encode_cursor(member) != cursor:
-        raise BadCursor("The cursor must be one that an earlier page gave as its next.")
+        raise BadCursor("the cursor is not one that a page returned; omit it to start at the first page")
     return member
 
 
@@ -52,20 +55,20 @@ async def list_members(
     floor: bytes = b"",
     descending: bool = False,
 ) -> Page[bytes]:
-    """List the members of all `keys` together, in order, from `floor` on, that begin with `prefix`.
+    """List the members of all `keys` in one order: those that begin with `prefix`, from `floor` on.
 
     Raises BadCursor.
     """
     after = None if cursor is None else decode_cursor(cursor)
     if after is not None and not after.startswith(prefix):
-        raise BadCursor("The cursor belongs to a listing with another prefix.")
+        raise BadCursor("the cursor is of a listing with another prefix; omit it to start at the first page")
     low = b"[" + max(prefix, floor)
     high = b"(" + prefix_end(prefix) if prefix else b"+"
     sets = [_Set(key, low, high, descending=descending) for key in keys]
     if after is not None:
         for one in sets:
             one.resume(after)
-    wanted = limit + 1  # One more tells whether a page follows.
+    wanted = limit + 1  # The one beyond the limit shows whether a page follows.
     count = min(wanted, max(4, ceil(2 * wanted / max(1, len(sets)))))
     found: list[bytes] = []
     while asked := [one for one in sets if one.may_have_before(found, wanted)]:
@@ -87,9 +90,10 @@ async def list_filtered[T](
     cursor: str | None = None,
     **bounds: Any,
 ) -> Page[T]:
-    """List what `load` makes of the members that it keeps; `bounds` are those of `list_members`.
+    """List the items that `load` makes of the members, without the members that `load` leaves out.
 
-    The page may be short and have a next one, because only so many members are looked at. Raises BadCursor.
+    `bounds` are further arguments of `list_members`. At most `_ROUNDS` times `limit` members are read, so a
+    page may be short and still have a next page. Raises BadCursor.
     """
     found: list[T] = []
     for _ in range(_ROUNDS):
@@ -106,16 +110,17 @@ async def list_filtered[T](
 
 
 def prefix_end(prefix: bytes) -> bytes:
-    """Give the least name above all that begin with `prefix`, which is UTF-8 and so never ends in 255."""
+    """Return the least name above all that begin with `prefix`. UTF-8 never ends in byte 255."""
     return prefix[:-1] + bytes((prefix[-1] + 1,))
 
 
 def cut_page[T](
     items: Sequence[T], place: Callable[[T], tuple[int, str]], *, cursor: str | None, limit: int
 ) -> Page[T]:
-    """Cut a page of a short capped list, newest first.
+    """Return a page of a short capped list, the highest `place` first.
 
-    `place`: a number of 18 digits at most and a name, unique together. Raises BadCursor.
+    `place` gives a number of at most 18 digits, such as a time, and a name; together they are unique. Raises
+    BadCursor.
     """
     ordered = sorted(items, key=place, reverse=True)
     if cursor is not None:
@@ -126,12 +131,12 @@ def cut_page[T](
 
 
 def _sort_key(place: tuple[int, str]) -> bytes:
-    """As bytes it sorts as the place itself does."""
+    """Return bytes that sort in the same order as the places themselves."""
     return b"%018d %b" % (max(0, place[0]), place[1].encode())
 
 
 class _Set:
-    """One sorted set, read from where the last reply ended."""
+    """One sorted set, which is read on from the end of the last reply."""
 
     __slots__ = ("_descending", "_ended", "_high", "_key", "_last", "_low", "_taken")
 
@@ -148,7 +153,7 @@ class _Set:
             self._low = b"(" + after
 
     def may_have_before(self, found: list[bytes], wanted: int) -> bool:
-        """Whether an unread member may stand among the first `wanted`."""
+        """Return whether an unread member of this set may be among the first `wanted` of all."""
         if self._ended:
             return False
         if self._last is None or len(found) < wanted:
@@ -163,7 +168,7 @@ class _Set:
 
     def consume(self, reply: list[bytes], count: int, wanted: int) -> None:
         self._taken += len(reply)
-        # What follows the first `wanted` of one set cannot be among the first `wanted` of all.
+        # A member after the first `wanted` of one set cannot be among the first `wanted` of all.
         self._ended = len(reply) < count or self._taken >= wanted
         if reply:
             self._last = reply[-1]

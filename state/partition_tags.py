@@ -1,7 +1,7 @@
 """The frozen hash tag of each partition: tag p lies in slot 64p + 32.
 
-So any number of primaries, each with a contiguous share of the 16,384 slots, gets its even share of
-partitions. Never change one: every key of a store carries it.
+So primaries that each have a contiguous share of the 16,384 slots get even shares of the partitions. Never
+change a tag, because the keys of every store carry it.
 """
 
 TAGS = tuple(
@@ -22,5 +22,5 @@ TAGS = tuple(
     gkm re4 kws nc 0bk adr a95 eqt fyl j85 blj wb3 1pj qtc yd4 dcu
     kj8 goi jg czo iin 0fo eup ay9 jx9 ntp wf7 bhn qpg 1tn dgq 5ah
     knx wh grf kw7 ad6 mag eq0 a9q bua np0 wbw je6 y97 lsf dc1 qmh
-    """.split()  # noqa: SIM905  256 names are read and compared better without quotes
+    """.split()  # noqa: SIM905  256 tags are easier to read and compare without quotes
 )

@@ -1,7 +1,7 @@
-"""A step that is run again and again with the same keys and first arguments: those are packed once.
+"""Steps that run many times with the same keys and first arguments, which are then packed only once.
 
-For the hot path alone: spelling and packing keys and first arguments of `meter_values_append` takes 4.0 us,
-packing what changes 0.5.
+This is for the hot path alone. Building and packing the keys and first arguments of
+`transactions/meter_values_append` takes 4.0 us, and packing the arguments that change takes 0.5 us.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,10 @@ from state.scripts import SCRIPTS
 
 
 class Prepared:
-    """Raises ValueError unless keys, arguments and the number of those still to come are the script's."""
+    """A packed step. `open_args` is the number of last arguments, which `pack` adds.
+
+    Raises ValueError if the numbers of keys and arguments are not those of the script.
+    """
 
     __slots__ = ("_head", "key", "script")
 
@@ -25,5 +28,5 @@ class Prepared:
         self._head = b"*%d\r\n%b" % (len(words) + open_args, packed)
 
     def pack(self, rest: Sequence[bytes]) -> bytes:
-        """The whole command; `rest` must be as many as were said."""
+        """Return the whole command. `rest` must be exactly `open_args` arguments."""
         return b"".join([self._head, *[b"$%d\r\n%b\r\n" % (len(one), one) for one in rest]])

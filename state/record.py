@@ -1,4 +1,7 @@
-"""What is remembered of a charge point itself, as one hash; transactions keep their last id in it too."""
+"""The record of a charge point, which is one hash.
+
+The hash also holds the last transaction id and the trace.
+"""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -10,14 +13,15 @@ from state.replies import read_fields
 type BootStatus = Literal["Accepted", "Pending", "Rejected"]
 
 REGISTRATION_INTERVAL_S = 60
-"""How soon a charge point that was held back asks again, if nobody said otherwise."""
+"""Time after which a charge point that was not accepted asks again, unless an operator sets another."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator decides. `strict`: no repairs. `origin_allowed`: it sends an Origin.
+    """Settings that an operator makes for a charge point.
 
-    `registration` is the policy: what its next BootNotification is answered, with `registration_interval_s`
-    while that is not Accepted; else with `heartbeat_interval_s` (None: as the gateway is configured).
+    `strict` turns repairs off. `origin_allowed` lets the charge point send an Origin header. `registration`
+    is the answer to its next BootNotification. The interval in that answer is `heartbeat_interval_s` if it is
+    Accepted (None stands for the gateway's own interval), or else `registration_interval_s`.
     """
 
     description: str = ""
@@ -29,7 +33,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChargePointRecord(Settings, frozen=True, kw_only=True):
-    """`boot`: its last BootNotification as decoded JSON; `boot_status`: what we answered to it."""
+    """A registered charge point.
+
+    `boot` is its last BootNotification, decoded; `boot_status` was our answer.
+    """
 
     tenant: str
     id: str
@@ -41,19 +48,19 @@ class ChargePointRecord(Settings, frozen=True, kw_only=True):
 
     @property
     def awaiting_release(self) -> bool:
-        """Whether it is held back, and will be at its next boot too."""
+        """Whether the charge point is not accepted now, and will not be at its next boot either."""
         return self.registration != "Accepted" and self.boot_status != "Accepted"
 
 
 class RunningTrace(msgspec.Struct, frozen=True):
-    """What a session must know of its charge point's trace to record it. It may be over by its time."""
+    """A charge point's trace, as far as its session needs it to record. `until_ms` may be in the past."""
 
     id: str
     until_ms: int
 
 
 def settings_fields(settings: Settings) -> list[str | int]:
-    """Name and value by turns, as HSET takes them."""
+    """Return names and values in alternation, as HSET takes them."""
     heartbeat_interval_s = settings.heartbeat_interval_s
     return [
         *("description", settings.description),
@@ -68,8 +75,8 @@ def settings_fields(settings: Settings) -> list[str | int]:
 def read_charge_point(
     tenant: str, charge_point: str, reply: Mapping[bytes, bytes] | list[bytes]
 ) -> ChargePointRecord | None:
-    """None if it is not registered: facts of a deleted charge point may leave a field or two."""
-    # An empty field is as one that was never written.
+    """Read a record. None means not registered; facts of a deleted charge point may leave a field or two."""
+    # An empty field counts as one that was never written.
     found = {name: text for name, text in read_fields(reply).items() if text}
     if "registered_ms" not in found:
         return None
@@ -79,7 +86,7 @@ def read_charge_point(
 
 
 def read_running_trace(stored: str | None) -> RunningTrace | None:
-    """Read the field `trace`, which a trace's start sets and its end clears."""
+    """Read the field `trace`, which the start of a trace sets and its end clears."""
     if stored is None:
         return None
     id_, _, until_ms = stored.partition(" ")

@@ -6,13 +6,13 @@ import msgspec
 
 
 def read_fields(reply: Mapping[bytes, bytes] | list[bytes]) -> dict[str, str]:
-    """Read a hash: a map from the server, or the flat list that Lua makes of it."""
+    """Read a hash, which is a map from the server or the flat list that Lua makes of it."""
     items = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
     return {name.decode(): value.decode() for name, value in items}
 
 
 def read_record[T](kind: type[T], reply: Mapping[bytes, bytes] | list[bytes], **known: object) -> T:
-    """Read a hash whose fields are those of a Struct; `known` are fields that are not stored.
+    """Read a hash into a Struct with the same fields. `known` gives the fields that are not stored.
 
     Raises msgspec.ValidationError.
     """

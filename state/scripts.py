@@ -1,4 +1,4 @@
-"""The Lua steps: one file each beside the function that calls it, known to the server by its SHA-1.
+"""The Lua steps. Each is one file beside the function that calls it, and the server knows it by its SHA-1.
 
 A step's name is its path: "transactions/stop" is state/transactions/stop.lua.
 """
@@ -23,13 +23,13 @@ _ROOM = Path(__file__).parent
 
 
 class Names(msgspec.Struct, frozen=True):
-    """Names in a header; the last one may stand for any number (`...`)."""
+    """The names of keys or arguments in a header. A last name with `...` stands for any number of them."""
 
     names: tuple[str, ...]
 
     @property
     def bare(self) -> tuple[str, ...]:
-        """Without the dots."""
+        """The names without the dots."""
         return tuple(name.removesuffix("...") for name in self.names)
 
     @property
@@ -52,28 +52,29 @@ class Script(msgspec.Struct, frozen=True, eq=False):
         """Raise ValueError for a number of keys or arguments that the header does not name."""
         if not (self.keys.admits(keys) and self.args.admits(args)):
             raise ValueError(
-                f"{self.name}: {keys} keys and {args} arguments for {self.keys.names} | {self.args.names}"
+                f"{self.name}: {keys} keys and {args} arguments were given, but its header names"
+                f" {self.keys.names} | {self.args.names}"
             )
 
 
 def _read(file: Path) -> Script:
-    """Read a step and what it shares with others. Raises ValueError if its header cannot be read."""
+    """Read a step and the shared functions that it uses. Raises ValueError if its header cannot be read."""
     name, body = file.relative_to(_ROOM).with_suffix("").as_posix(), file.read_text("utf-8")
     keys, args = read_header(name, body)
     parts = ("prelude", *_parts(body))
     shared = "\n".join((_ROOM / f"lua/_{part}.lua").read_text("utf-8") for part in parts)
-    # On the body's first line, whose lines keep their numbers; after the shared functions, because a function
-    # pays for each name that it takes from around it: 6 % of a step that is fenced.
+    # The head goes onto the body's first line, so that it moves no line of the body. It goes after the shared
+    # functions, because a function pays for each outer name that it uses: 6 % of a fenced step.
     source = f"{shared}\n{head(name, keys, args, shared)} {body}"
-    # SHA-1 is how EVALSHA names a script; nothing secret hangs on it.
+    # EVALSHA names a script by its SHA-1; no secret depends on it.
     sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name, sha, source, keys, args)
 
 
 def _parts(body: str) -> list[str]:
-    """Name the files `_<part>.lua` of functions that only a few steps share.
+    """Return the parts that the step includes: files `lua/_<part>.lua`, which only a few steps use.
 
-    The server makes every function anew for every step, 0.1 us each: not for steps that do not use it.
+    The server creates every included function each time a step runs, which takes 0.1 us per function.
     """
     comment = takewhile(lambda line: line.startswith("--"), body.splitlines())
     return [part for line in comment if line.startswith("-- WITH ") for part in line.split()[2:]]
@@ -82,12 +83,14 @@ def _parts(body: str) -> list[str]:
 def head(name: str, keys: Names, args: Names, shared: str) -> str:
     """Write the line of Lua that names the keys and arguments as the header does; `x...` names a table.
 
-    Raises ValueError for a name that would hide one of Lua's, or that a function of `shared` would hide. The
-    server refuses a script with more locals than Lua takes: 200, of which a function may use 60.
+    Raises ValueError for a name that would hide a word of Lua or a function of `shared`. Lua allows a script
+    200 locals, of which a function may use 60; the server refuses a script that has more.
     """
     taken = {*_LUA.split(), *_FUNCTION.findall(shared)}.intersection(keys.bare + args.bare)
     if taken:
-        raise ValueError(f"{name}.lua: the header must not use {', '.join(sorted(taken))}: Lua or we do")
+        raise ValueError(
+            f"{name}.lua: the header must not use {', '.join(sorted(taken))}; Lua or state/lua defines it"
+        )
     return " ".join(_locals(table, names) for table, names in (("KEYS", keys), ("ARGV", args)) if names.names)
 
 
@@ -99,7 +102,7 @@ def _locals(table: str, names: Names) -> str:
 
 
 def read_header(name: str, body: str) -> tuple[Names, Names]:
-    """Read `-- KEYS a b | ARGV x y... -> {'word', ...}`, on one or more lines of the comment on top.
+    """Read `-- KEYS a b | ARGV x y... -> {'word', ...}` from one or more lines of the comment at the top.
 
     Raises ValueError.
     """
@@ -107,17 +110,21 @@ def read_header(name: str, body: str) -> tuple[Names, Names]:
     found = _HEADER.search("\n".join(line.removeprefix("--") for line in comment))
     if found is None:
         raise ValueError(
-            f"{name}.lua has no '-- KEYS a b | ARGV x y -> {{'word', ...}}' in the comment on top"
+            f"{name}.lua has no header; the comment at its top must say"
+            " '-- KEYS a b | ARGV x y -> {'word', ...}'"
         )
     keys, args = (Names(tuple((found[group] or "").split())) for group in ("keys", "args"))
     for names in (keys, args):
         for position, one in enumerate(names.names, 1):
             if not _NAME.fullmatch(one) or (one.endswith("...") and position < len(names.names)):
                 raise ValueError(
-                    f"{name}.lua: {one!r} in the header is no name; only the last may end in '...'"
+                    f"{name}.lua: {one!r} in the header is not a name; names have lower-case letters, digits"
+                    " and '_', and only the last may end in '...'"
                 )
     if len(set(keys.bare + args.bare)) < len(keys.names + args.names):
-        raise ValueError(f"{name}.lua: the header must give each key and argument a name of its own")
+        raise ValueError(
+            f"{name}.lua: the header uses a name twice; it must give each key and argument its own"
+        )
     return keys, args
 
 

@@ -1,7 +1,7 @@
-"""A small hash of a charge point: read, decided on in Python, changed in one step if nothing came between.
+"""Changes of small hashes that are decided in Python: read the hash, decide, and write if it is unchanged.
 
-For what is told seldom and needs thought (which job does a status belong to?), so that the thought is a pure
-function and not Lua.
+This is for messages that come seldom and need a longer decision, such as which job a status belongs to. The
+decision is then a pure function, and not Lua.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +13,15 @@ from state.store import Store
 
 _VERSION = b"version"
 _TRIES = 20
-"""Each one that fails means that another's change was made; a charge point has few that could."""
+"""A try fails only if somebody else changed the hash. Few callers could do that for one charge point."""
 
 type Fields = dict[str, bytes]
 type Outcome = Literal["changed", "unneeded", "gone"]
-"""`gone`: the charge point was deleted, so nothing was kept."""
+"""`gone` means that the charge point was deleted, so nothing was stored."""
 
 
 class Change(NamedTuple):
-    """Fields that come and go, and the events (kind and data in JSON) that say so."""
+    """Fields to set (`put`), fields to delete (`gone`), and the events to emit (kind, data in JSON)."""
 
     put: Mapping[str, bytes]
     gone: Sequence[str] = ()
@@ -29,7 +29,7 @@ class Change(NamedTuple):
 
 
 async def read(store: Store, key: str) -> Fields:
-    """All fields but the version."""
+    """Return all fields but the version."""
     return _split(await store.execute("HGETALL", key))[1]
 
 
@@ -41,10 +41,10 @@ async def change(
     *,
     registered: bool = False,
 ) -> Outcome:
-    """Make the change that `decide` finds necessary, None for none. It may be asked more than once.
+    """Make the change that `decide` returns; None means that no change is needed.
 
-    `key` is one of `keys`. With `registered` a charge point that never was one is `gone` too, which an
-    operator's change must say. Raises StoreUnavailable.
+    `decide` may be called more than once. `key` is one of `keys`. With `registered`, a charge point that was
+    never registered is `gone` too; changes by operators must set it. Raises StoreUnavailable.
     """
     for _ in range(_TRIES):
         version, fields = _split(await store.execute("HGETALL", key))
@@ -63,7 +63,7 @@ async def change(
         )
         if word != b"again":
             return "changed" if word == b"changed" else "gone"
-    raise StoreUnavailable("others changed the same record of this charge point all the time")
+    raise StoreUnavailable("others kept changing this record of the charge point; try again")
 
 
 def _split(reply: Mapping[bytes, bytes]) -> tuple[bytes, Fields]:

@@ -2,8 +2,8 @@
 -- KEYS record events charge_point lease | ARGV member version registered events_count gone_count rest...
 -- -> {'changed'} | {'again'} | {'gone'}
 -- WITH deletion
--- `rest`: kind and data of each event, then fields that go, then fields and values that come. 'again': another change
--- has come. `registered` '1': only of a charge point that is.
+-- `rest` has the kind and data of each event, then the fields to delete, then the names and values to set. 'again': the
+-- record has another version. If `registered` is '1', a charge point that was never registered is 'gone' too.
 if deleted(charge_point, lease) then return {'gone'} end
 if registered == '1' and redis.call('HEXISTS', charge_point, 'registered_ms') == 0 then return {'gone'} end
 if (redis.call('HGET', record, 'version') or '0') ~= version then return {'again'} end

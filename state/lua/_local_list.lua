@@ -1,5 +1,6 @@
--- Called for each end of a SendLocalList: one that may have come through unheard makes what we know doubtful. The answer
--- to it ends the doubt, if no other command is behind it; state/features/local_lists.py ends it with a Full list.
+-- Called whenever a SendLocalList ends. If the charge point may have carried the command out without our knowledge, the
+-- list that we believe in becomes doubtful. The late answer to that command ends the doubt, unless another command
+-- caused it too. An accepted Full list also ends it (state/features/local_lists.py).
 local function watch_local_list(list, stream, member, id, status)
   local VERSION, STALE = '"list_version":(%-?%d+)', '"stale":true' -- In the JSON of `accepted_head`.
   local accepted, doubt = unpack(redis.call('HMGET', list, 'accepted_head', 'doubt'))

@@ -3,8 +3,9 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- Each stream (one per partition and tenant) keeps its newest 10,000 events, as far as they are of the last 6 hours.
--- Older ones go within 90 minutes more, so that an event costs two calls. A silent stream expires as a whole.
+-- Append an event. Each stream (one per partition and tenant) keeps about 10,000 events of the last 6 hours. Older
+-- events are removed only every 90 minutes, so most events cost just two calls. A stream without new events expires as
+-- a whole.
 local function emit(stream, member, kind, data)
   local EVENTS_KEPT, EVENTS_KEPT_MS = 10000, 21600000
   redis.call('XADD', stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'of', member, 'kind', kind, 'data', data)
@@ -19,8 +20,9 @@ local NODE_OF_HOLDER = '^[^/]*'
 
 -- A step that takes lease, held and events asks first whether its session still holds the lease. A step that changes
 -- state obeys; a step that stores a fact only returns the word (state/nodes/leases.py).
--- 'ok': this session holds the lease. 'newer': another does. 'lost': the store knows an older epoch or none.
--- A holder reaped in error takes its lease back at once. One that released it does not: a step may still be on its way.
+-- 'ok': this session holds the lease. 'newer': it no longer does. 'lost': the store knows an older epoch or none.
+-- A session whose lease was reaped takes it back here. A session that released its lease does not take it back, because
+-- a step that it sent before may still be on its way.
 local function fence(lease, held, events, epoch, holder, member)
   local l = redis.call('HMGET', lease, 'epoch', 'holder', 'reaped')
   local known, own = tonumber(l[1] or '0'), tonumber(epoch)
@@ -35,7 +37,8 @@ local function fence(lease, held, events, epoch, holder, member)
   return 'ok'
 end
 
--- The holder is gone, the epoch stays. The event is the connection's JSON with the reason (JSON too) before it.
+-- Remove the holder of a lease, but not the epoch. The event's data is the connection's JSON with `reason` (also JSON)
+-- as its first member.
 local function vacate(lease, held, events, member, reason)
   local connection = redis.call('HGET', lease, 'connection')
   redis.call('HSET', lease, 'holder', '', 'node', '', 'until_ms', now_ms())
@@ -49,18 +52,20 @@ local function register(record, charge_points, events, member, id, automatic)
   emit(events, member, 'charge_point.registered', '{"auto_registered":' .. tostring(automatic) .. '}')
 end
 
--- A reference, never the payload. The action is letters only (commands.py), the id is ours.
+-- The event refers to the command and never holds its payload. Neither value needs escaping, because the action has
+-- letters only (commands/record.py) and the id is ours.
 local function emit_command(stream, member, id, action, status)
   emit(stream, member, 'command.' .. status,
     '{"command":"' .. id .. '","action":"' .. action .. '","status":"' .. status .. '"}')
 end
 
--- The value of a name in a table that Python sent as 'name=value name=value'; nil if it is not there.
+-- Return the value of a name in a table that Python sent as 'name=value name=value', or nil.
 local function value_of(name, sent)
   return string.match(' ' .. sent, ' ' .. name .. '=(%S+)')
 end
 
--- Meter values whose transaction nobody knows, told apart by its id; the oldest give way. 0: a repeat.
+-- Store meter values of an unknown transaction, with the id that the charge point gave. The oldest are dropped to make
+-- room. Returns 0 for a repeat.
 local function keep_stray(key, transaction_id, compact, received_ms)
   local STRAYS_KEPT = 256
   local new = redis.call('ZADD', key, 'NX', received_ms, transaction_id .. '\n' .. compact)
@@ -68,9 +73,9 @@ local function keep_stray(key, transaction_id, compact, received_ms)
   return new
 end
 
--- The oldest orphan gives way, and is counted in the field 'evicted'.
+-- Drop the oldest orphan if the hash is full, and count it in the field 'evicted'.
 local function make_room(orphans)
-  local ORPHANS_KEPT, RECEIVED_MS = 200, '^(%d+) ' -- The rest is packed: state/transactions/orphans.py.
+  local ORPHANS_KEPT, RECEIVED_MS = 200, '^(%d+) ' -- The rest of an orphan is packed (state/transactions/orphans.py).
   local all, oldest, since = {}, nil, math.huge
   if redis.call('HLEN', orphans) >= ORPHANS_KEPT then all = redis.call('HGETALL', orphans) end
   for i = 1, #all, 2 do

@@ -1,5 +1,5 @@
--- A reservation's record is 'state made_ms until_ms ended_ms transaction command' and, below it, the JSON of what was
--- asked for. `ended_ms` is 0 until it ends; `transaction` and `command` are '-' if there is none.
+-- A reservation's record is 'state made_ms until_ms ended_ms transaction command', then a line with the JSON of the
+-- request (`asked`). `ended_ms` is 0 until the reservation ends. `transaction` and `command` are '-' if there is none.
 local function read_reservation(record)
   local state, made_ms, until_ms, ended_ms, transaction, command, asked =
     string.match(record, '^(%a+) (%d+) (%d+) (%d+) (%S+) (%S+)\n(.*)$')

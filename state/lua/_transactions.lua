@@ -1,4 +1,4 @@
--- In `starts`, by fingerprint: the id of the transaction, and '!' once it has stopped.
+-- A value of the hash `starts`, whose fields are fingerprints: the transaction's id, with '!' once it has stopped.
 local START, STOPPED = '^(%d+)(!?)$', '!'
--- In `open`, by connector: 'id fingerprint tag'.
+-- A value of the hash `open`, whose fields are connectors: 'id fingerprint tag'.
 local OPEN_ID = '^%d+'

@@ -20,27 +20,27 @@ STORED_BY_THE_FIRST_PROGRAM = (
 
 
 @given(st.binary(max_size=2000))
-def test_what_was_packed_comes_back(text: bytes) -> None:
+def test_unpacking_gives_the_packed_text_back_and_packing_is_deterministic(text: bytes) -> None:
     assert compact.unpack(compact.pack(text)) == text
     assert compact.pack(text) == compact.pack(text)
 
 
-def test_the_largest_message_comes_back() -> None:
+def test_the_largest_message_can_be_packed_and_unpacked() -> None:
     text = MESSAGE * (65536 // len(MESSAGE))
     assert compact.unpack(compact.pack(text)) == text
 
 
-def test_a_usual_message_takes_a_seventh_at_most() -> None:
+def test_packing_shrinks_a_usual_message_to_a_seventh_at_most() -> None:
     assert len(compact.pack(MESSAGE)) <= len(MESSAGE) / 7
 
 
-def test_what_version_1_wrote_can_always_be_read() -> None:
+def test_meter_values_stored_by_version_1_stay_readable() -> None:
     stored = bytes.fromhex(STORED_BY_THE_FIRST_PROGRAM)
     assert compact.unpack(stored) == MESSAGE
 
 
 @given(st.binary(max_size=200))
-def test_damage_is_a_clear_error_or_text(stored: bytes) -> None:
+def test_unpacking_damaged_bytes_raises_no_other_error_than_damaged(stored: bytes) -> None:
     why = "damaged"
     try:
         compact.unpack(b"\x01" + stored)
@@ -50,12 +50,12 @@ def test_damage_is_a_clear_error_or_text(stored: bytes) -> None:
 
 
 @pytest.mark.parametrize("stored", [b"", b"\x00abc", b"\x02abc", b"[]"])
-def test_another_version_is_named(stored: bytes) -> None:
+def test_unpacking_an_unknown_version_raises_an_error_that_says_version(stored: bytes) -> None:
     with pytest.raises(ValueError, match="version"):
         compact.unpack(stored)
 
 
-def test_a_bomb_is_refused() -> None:
+def test_unpacking_a_compression_bomb_is_refused() -> None:
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = deflate.compress(b"\0" * (64 << 20)) + deflate.flush()
     with pytest.raises(ValueError, match="more than 1 MiB"):

@@ -1,4 +1,4 @@
-"""A merged listing neither loses nor repeats, however its members are spread over the sets."""
+"""A merged listing neither loses nor repeats a member, however the members are spread over the sets."""
 
 import random
 from collections.abc import Sequence
@@ -40,12 +40,12 @@ async def walk(
 
 @settings(max_examples=60)
 @given(st.data())
-def test_walking_the_pages_gives_all_in_order(valkey: ValkeyServer, data: st.DataObject) -> None:
-    # Hypothesis likes its collections small: it chooses the shape, and a seeded generator fills it.
+def test_the_pages_together_list_all_members_in_order(valkey: ValkeyServer, data: st.DataObject) -> None:
+    # Hypothesis prefers small collections, so it draws the shape, and a seeded generator fills it.
     chance = random.Random(data.draw(st.integers(0, 1 << 32)))
     length = data.draw(st.sampled_from([0, 1, 50, 150, 300]))
     names = {"".join(chance.choices("abé0", k=chance.randint(1, 5))).encode() for _ in range(length)}
-    # Uneven shares: often one set holds almost all.
+    # The shares are uneven; often one set has almost all members.
     spread = data.draw(st.sampled_from([[0], [0, 0, 0, 0, 0, 0, 1, 2], [0, 1, 2, 3, 4]]))
     sets: list[set[bytes]] = [set() for _ in range(data.draw(st.integers(5, 12)))]
     for name in sorted(names):
@@ -65,7 +65,7 @@ def test_walking_the_pages_gives_all_in_order(valkey: ValkeyServer, data: st.Dat
     trio.run(run)
 
 
-async def test_what_comes_and_goes_between_pages_disturbs_nothing_else(store: Store) -> None:
+async def test_members_added_or_removed_between_pages_do_not_disturb_the_others(store: Store) -> None:
     keys = await fill(store, [{b"a", b"c", b"e"}, {b"b", b"d", b"f"}])
     page = await list_members(store, keys, limit=3)
     assert page.items == (b"a", b"b", b"c")
@@ -77,28 +77,30 @@ async def test_what_comes_and_goes_between_pages_disturbs_nothing_else(store: St
     assert rest.next is None
 
 
-async def test_an_even_listing_is_one_round_trip(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_listing_with_evenly_spread_members_takes_one_round_trip(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = await fill(store, [{b"%04d" % (number * 64 + own) for number in range(20)} for own in range(64)])
     trips = []
     pipeline = store.pipeline
 
-    async def counted(commands: Sequence[Sequence[str | bytes | int]]) -> list[object]:
+    async def count_trip(commands: Sequence[Sequence[str | bytes | int]]) -> list[object]:
         trips.append(len(commands))
         return await pipeline(commands)
 
-    monkeypatch.setattr(store, "pipeline", counted)
+    monkeypatch.setattr(store, "pipeline", count_trip)
     page = await list_members(store, keys, limit=100)
     assert page.items == tuple(b"%04d" % number for number in range(100))
     assert trips == [64]
 
 
 @given(st.binary(min_size=1))
-def test_a_cursor_is_read_back(member: bytes) -> None:
+def test_decoding_a_cursor_gives_its_member_back(member: bytes) -> None:
     assert decode_cursor(encode_cursor(member)) == member
 
 
 @pytest.mark.parametrize("cursor", ["", "a", "é", "a b", "YQ==", "YR", "!!!!", "YQ\n"])
-def test_another_text_is_no_cursor(cursor: str) -> None:
+def test_decoding_a_text_that_is_not_a_cursor_raises_bad_cursor(cursor: str) -> None:
     with pytest.raises(BadCursor):
         decode_cursor(cursor)
 
@@ -109,7 +111,7 @@ async def test_a_cursor_of_a_listing_with_another_prefix_is_refused(store: Store
 
 
 @given(st.text(min_size=1), st.text())
-def test_the_end_of_a_prefix_is_above_all_that_begin_with_it(prefix: str, more: str) -> None:
+def test_the_end_of_a_prefix_is_above_all_names_with_that_prefix(prefix: str, more: str) -> None:
     name = prefix.encode()
     assert name + more.encode() < prefix_end(name)
     assert not prefix_end(name).startswith(name)

@@ -1,4 +1,4 @@
-"""Each Lua file and what is said about it: its header, its declaration, its size."""
+"""Each Lua step has a caller beside it, a sentence of purpose, a header with all its names, and few lines."""
 
 import ast
 import re
@@ -31,7 +31,7 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text))
 
 
-def called(file: Path) -> set[str]:
+def find_steps(file: Path) -> set[str]:
     """Find the steps that a module runs: the first arguments of `step`, `steps` and `Prepared`."""
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     return {
@@ -43,15 +43,15 @@ def called(file: Path) -> set[str]:
     }
 
 
-def test_every_file_is_run_by_a_module_beside_it_and_every_name_has_a_file() -> None:
+def test_every_lua_step_is_run_by_a_module_beside_it_and_every_step_that_is_run_has_a_file() -> None:
     assert sorted(SCRIPTS) == STEPS
-    assert {name for file in ROOM.rglob("*.py") for name in called(file)} == set(STEPS)
+    assert {name for file in ROOM.rglob("*.py") for name in find_steps(file)} == set(STEPS)
     for name in STEPS:
-        assert any(name in called(file) for file in (ROOM / name).parent.glob("*.py"))
+        assert any(name in find_steps(file) for file in (ROOM / name).parent.glob("*.py"))
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_uses_every_name_of_its_header_and_gives_none_of_them_away(name: str) -> None:
+def test_a_step_uses_every_name_of_its_header_and_declares_none_of_them_again(name: str) -> None:
     body = code(name)
     keys, args = read_header(name, (ROOM / f"{name}.lua").read_text())
     names = {*keys.bare, *args.bare}
@@ -61,26 +61,26 @@ def test_a_step_uses_every_name_of_its_header_and_gives_none_of_them_away(name: 
 
 
 @pytest.mark.parametrize("name", [*STEPS, *PARTS])
-def test_keys_and_arguments_have_names_and_no_numbers(name: str) -> None:
+def test_a_step_uses_its_keys_and_arguments_by_name_only(name: str) -> None:
     assert not words(code(name)) & {"KEYS", "ARGV"}
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_begins_with_a_sentence_that_says_its_purpose(name: str) -> None:
+def test_a_step_begins_with_a_sentence_of_purpose(name: str) -> None:
     assert re.match(r"-- [A-Z][^|>]+\.\n-- KEYS ", (ROOM / f"{name}.lua").read_text())
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_is_one_atomic_idea_of_at_most_40_lines(name: str) -> None:
+def test_a_step_has_at_most_40_lines(name: str) -> None:
     assert len((ROOM / f"{name}.lua").read_text().splitlines()) <= 40
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_takes_its_time_from_the_server(name: str) -> None:
+def test_a_step_does_not_call_os_time(name: str) -> None:
     assert "os.time" not in (ROOM / f"{name}.lua").read_text()
 
 
-def test_a_header_names_keys_and_arguments_over_several_lines() -> None:
+def test_a_header_may_name_keys_and_arguments_over_several_lines() -> None:
     keys, args = read_header(
         "x", "-- Do it.\n-- KEYS lease held\n--   events... | ARGV epoch\n-- -> {'ok'}\nreturn {'ok'}"
     )
@@ -101,7 +101,7 @@ def test_a_header_names_keys_and_arguments_over_several_lines() -> None:
         "-- KEYS A -> {}",
     ],
 )
-def test_a_header_that_cannot_be_read_names_the_file(body: str) -> None:
+def test_the_error_for_an_unreadable_header_names_the_file(body: str) -> None:
     with pytest.raises(ValueError, match=r"x\.lua"):
         read_header("x", body)
 
@@ -109,19 +109,19 @@ def test_a_header_that_cannot_be_read_names_the_file(body: str) -> None:
 @pytest.mark.parametrize(
     "header", ["KEYS a b | ARGV c a", "KEYS a a", "KEYS a | ARGV b b", "KEYS a | ARGV a..."]
 )
-def test_a_header_that_gives_two_things_one_name_is_refused(header: str) -> None:
-    with pytest.raises(ValueError, match=r"x\.lua: the header must give each"):
+def test_a_header_that_uses_a_name_twice_is_refused(header: str) -> None:
+    with pytest.raises(ValueError, match=r"x\.lua: the header uses a name twice"):
         read_header("x", f"-- {header} -> {{'ok'}}")
 
 
 @pytest.mark.parametrize("name", ["type", "error", "redis", "end", "fence", "now_ms"])
-def test_a_header_that_hides_a_word_of_lua_or_a_function_of_ours_is_refused(name: str) -> None:
+def test_a_header_that_hides_a_word_of_lua_or_a_shared_function_is_refused(name: str) -> None:
     for keys, args in ((Names((name,)), Names(())), (Names(("a",)), Names(("b", f"{name}...")))):
         with pytest.raises(ValueError, match=rf"x\.lua: the header must not use {name}"):
             head("x", keys, args, PRELUDE)
 
 
-def test_the_head_gives_keys_and_arguments_the_names_of_the_header() -> None:
+def test_the_head_of_a_script_declares_the_names_of_its_header() -> None:
     assert head("x", Names(("a", "b")), Names(("c", "rest...")), PRELUDE) == (
         "local a, b = KEYS[1], KEYS[2] local c, rest = ARGV[1], {unpack(ARGV, 2)}"
     )
@@ -129,7 +129,7 @@ def test_the_head_gives_keys_and_arguments_the_names_of_the_header() -> None:
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_the_head_moves_no_line_of_the_body(name: str) -> None:
+def test_the_head_of_a_script_moves_no_line_of_its_body(name: str) -> None:
     before, _, _ = SCRIPTS[name].source.rpartition((ROOM / f"{name}.lua").read_text())
     assert before.splitlines()[-1].startswith("local ")
     assert before.endswith(" ")

@@ -1,4 +1,4 @@
-"""A change that was decided on in Python is made as if nothing else had happened, or decided on anew."""
+"""A change decided in Python is made only if the record is unchanged; otherwise it is decided again."""
 
 import pytest
 import redis
@@ -19,21 +19,21 @@ async def change(store: Store, put: dict[str, bytes], *gone: str, kinds: tuple[s
     await versioned.change(store, KEYS, KEYS.jobs, lambda _: wanted)
 
 
-async def test_fields_come_and_go_with_their_events(store: Store) -> None:
+async def test_a_change_sets_and_deletes_fields_and_emits_its_events(store: Store) -> None:
     await change(store, {"a": b"1", "b": b"\xff\n"}, kinds=("first", "second"))
     await change(store, {"c": b"3"}, "a", "never there")
     assert await versioned.read(store, KEYS.jobs) == {"b": b"\xff\n", "c": b"3"}
     assert await events(store) == [("first", {"x": 1}), ("second", {"x": 1})]
 
 
-async def test_no_change_writes_nothing(store: Store) -> None:
+async def test_deciding_on_no_change_writes_nothing(store: Store) -> None:
     seen: list[Fields] = []
-    await versioned.change(store, KEYS, KEYS.jobs, seen.append)  # Which returns None.
+    await versioned.change(store, KEYS, KEYS.jobs, seen.append)  # `append` returns None: no change.
     assert seen == [{}]
     assert await store.execute("EXISTS", KEYS.jobs) == 0
 
 
-async def test_changes_at_once_are_all_made(store: Store) -> None:
+async def test_concurrent_changes_of_a_record_are_all_made(store: Store) -> None:
     def count(fields: Fields) -> Change:
         return Change({"n": b"%d" % (int(fields.get("n", 0)) + 1)})
 
@@ -45,10 +45,10 @@ async def test_changes_at_once_are_all_made(store: Store) -> None:
 
 
 @pytest.mark.parametrize("others", [1, 19, 20])
-async def test_what_came_between_is_looked_at_and_not_for_ever(
+async def test_a_change_is_decided_up_to_20_times_if_others_change_the_record(
     store: Store, redis_url: str, others: int
 ) -> None:
-    """Somebody else's change, made between the read and the write as often as said."""
+    """`others` says how often somebody else changes the record between our read and our write."""
     seen: list[Fields] = []
     with redis.Redis.from_url(redis_url) as another:
 
