@@ -41,7 +41,7 @@ def pack(text: bytes) -> bytes:
 def unpack(stored: bytes) -> bytes:
     """Return the text.
 
-    Raises ValueError if the version is unknown, the bytes are damaged or it is over 1 MiB.
+    Raises ValueError if the version is unknown, the bytes are damaged or the text is over 1 MiB.
     """
     if stored[:1] != _VERSION:
         raise ValueError(f"stored with version {stored[:1]!r}; this program reads version {_VERSION!r} only")

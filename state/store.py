@@ -28,8 +28,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the store is and how to use it.
 
     All tasks share `connections`. One more connection serves listings, and up to `blocking_connections` serve
-    commands that wait. `max_commands` and `max_bytes` limit the commands that may wait on each shared
-    connection.
+    commands that wait. `max_commands` and `max_bytes` limit the commands that may wait on each
+    connection but the blocking ones.
     """
 
     url: str

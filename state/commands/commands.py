@@ -179,7 +179,7 @@ async def settle(
 
 
 async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str]) -> list[str]:
-    """Record the commands that earlier sessions sent and did not settle as `unknown`, and return their ids.
+    """Record as `unknown` the commands that earlier sessions sent but did not settle, and return their ids.
 
     Call this after a claim of the lease, before the pending commands are read. `waiting` are the pending
     commands that the claim returned.

@@ -8,7 +8,7 @@ from state.keys import ChargePointKeys
 from state.store import Store
 
 BATCH = 16
-"""Most commands of one partition in one sweep, the oldest first."""
+"""Limit of the commands of one partition in one sweep. The oldest come first."""
 
 _OVERDUE = table.text(table.OVERDUE)
 

@@ -20,7 +20,7 @@ from state.store import Store
 POLL_S = 0.25
 _PAGE = 512
 _QUEUED_MAX = 2048
-"""Most events and gaps that may wait for one subscriber."""
+"""Limit of the events and gaps that wait for one subscriber."""
 _BUSY = 4
 """After a long poll the pause is this many times as long, so that polling never fills the process."""
 _PAUSE_MAX_S = 2.0

@@ -64,8 +64,8 @@ local function value_of(name, sent)
   return string.match(' ' .. sent, ' ' .. name .. '=(%S+)')
 end
 
--- Store meter values of an unknown transaction, with the id that the charge point gave. The oldest are dropped to make
--- room. Returns 0 for a repeat.
+-- Store meter values that belong to no known transaction, with the id that the charge point gave. The oldest are dropped
+-- to make room. Returns 0 for a repeat.
 local function keep_stray(key, transaction_id, compact, received_ms)
   local STRAYS_KEPT = 256
   local new = redis.call('ZADD', key, 'NX', received_ms, transaction_id .. '\n' .. compact)

@@ -40,7 +40,7 @@ class TraceChanged(_OfChargePoint, frozen=True, tag="trace"):
 
 
 class DisconnectReason(Enum):
-    """The values are the words on the wire."""
+    """Why a connection is closed. The values are the words in the message."""
 
     OPERATOR = "disconnected by an operator"
     DELETED = "charge point deleted"

@@ -200,7 +200,7 @@ async def claim(
 
     `not_after_ms` is server time. With `register` an unknown charge point is registered under the policy
     `registration`. After StoreUnavailable or a cancellation the outcome is unknown: call `release_if_holder`
-    until it succeeds.
+    until it returns.
     """
     own = holder.partition("/")[0]
     details = msgspec.json.encode(attachment)

@@ -34,7 +34,10 @@ QUESTIONS: Sequence[Sequence[Arg]] = (
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The server. `run_id` is new with every start; its Unix time is our monotonic time plus the offset."""
+    """The server. `run_id` changes with every start.
+
+    The server's Unix time is our monotonic time plus `clock_offset_ms`.
+    """
 
     run_id: str
     clock_offset_ms: float
@@ -43,7 +46,7 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
 async def greet(ask: Ask, address: Address) -> int:
     """Log in, choose protocol and database, and return the server's id of the connection.
 
-    Raises StoreUnavailable while the server starts, StoreRefused if it refuses.
+    Raises StoreUnavailable while the server starts, StoreRefused if it refuses the login or the database.
     """
     login: tuple[Arg, ...] = ()
     if address.password is not None:

@@ -70,7 +70,7 @@ class TlsTransport:
         return bytes(await self._stream.receive_some(_RECEIVE))
 
     def close(self) -> None:
-        # No TLS closing handshake, which would wait for the peer.
+        # Skip the TLS closing handshake, which would wait for the peer.
         self._stream.transport_stream.socket.close()
 
 

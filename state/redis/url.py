@@ -35,7 +35,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.db}"
 
-    __repr__ = __str__  # The generated one would show the password.
+    __repr__ = __str__  # The generated __repr__ would show the password.
 
     def tls_context(self) -> ssl.SSLContext:
         """Make the TLS context. Raises StoreRefused if a file is missing or not a certificate."""
@@ -66,7 +66,7 @@ def parse(url: str) -> Address:
     if scheme not in {"redis", "rediss", "unix"}:
         # The given text may be a password, so do not repeat it.
         raise StoreRefused(
-            "the store's URL has another scheme; it must begin with redis://, rediss:// or unix://"
+            "the store's URL has no known scheme; it must begin with redis://, rediss:// or unix://"
         )
     try:
         path = urlsplit(url).path
@@ -84,7 +84,9 @@ def parse(url: str) -> Address:
         )
     unknown = sorted(set(found) - _KNOWN - {"host", "port", "path", "username", "password"})
     if unknown:
-        raise StoreRefused(f"unknown option {unknown[0]!r} in the store's URL; known are {sorted(_KNOWN)}")
+        raise StoreRefused(
+            f"unknown option {unknown[0]!r} in the store's URL; known options are {sorted(_KNOWN)}"
+        )
     if scheme != "rediss" and any(option in found for option in _TLS_OPTIONS):
         raise StoreRefused(
             "the store's URL has ssl_ options without TLS; it must begin with rediss:// to use them"
@@ -111,8 +113,8 @@ def _address(scheme: str, found: dict[str, object]) -> Address:
 
 
 def _reason(error: ValueError) -> str:
-    # The errors of urllib quote the unread text, which may be a password. Those about ports and options are
-    # safe.
+    # The errors of urllib quote the text that they cannot read, which may be a password. Those about ports
+    # and options are safe.
     text = str(error)
     return (
         text

@@ -84,7 +84,7 @@ async def test_a_subscriber_resumes_after_its_cursor(store: Store, feed: Feed) -
 
 
 async def test_subscribers_that_join_while_events_are_written_lose_none(store: Store, feed: Feed) -> None:
-    """They change from catching up to the shared poller without losing, repeating or swapping an event."""
+    """A subscriber that joins the shared poller neither loses nor repeats an event, nor swaps two."""
     charge_points = some_charge_points(TENANT, 4)
     count = 60
 
