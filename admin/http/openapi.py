@@ -79,6 +79,7 @@ class Document(OpenAPIProvider):
             schema = super().schema()
             _, schemas = components(ProblemDocument)
             schema["components"]["schemas"].update(schemas)
+            _drop_null_defaults(schema["components"]["schemas"])
             schema["paths"] = dict(sorted(schema["paths"].items()))
             self._schema = schema
         return self._schema
@@ -135,6 +136,20 @@ def components(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give a reference to the model's schema, and all schemas that it leads to."""
     (reference,), schemas = msgspec.json.schema_components([model], ref_template=_REF)
     return reference, schemas
+
+
+def _drop_null_defaults(schemas: dict[str, Any]) -> None:
+    """Delete each default of null where null is refused: such a member can only be left out."""
+    for schema in schemas.values():
+        for member in schema.get("properties", {}).values():
+            if member.get("default", ...) is None and not _allows_null(member):
+                del member["default"]
+
+
+def _allows_null(schema: dict[str, Any]) -> bool:
+    if "anyOf" in schema:
+        return {"type": "null"} in schema["anyOf"]
+    return schema.get("type", "null") == "null" and not {"enum", "$ref"} & schema.keys()
 
 
 def _complete(operation: dict[str, Any], method: str, extra: dict[str, Any]) -> None:

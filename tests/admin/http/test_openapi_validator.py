@@ -1,0 +1,16 @@
+"""A validator that csms does not otherwise use accepts the OpenAPI document."""
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.admin.api import Api
+
+
+async def test_openapi_spec_validator_accepts_the_document(api: Api) -> None:
+    document = (await api.client.get("/openapi.json")).json()
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+async def test_null_is_a_default_only_where_null_is_allowed(api: Api) -> None:
+    schemas = (await api.client.get("/openapi.json")).json()["components"]["schemas"]
+    assert "default" not in schemas["ReserveNow"]["properties"]["parentIdTag"]
+    assert schemas["NewReservation"]["properties"]["parent_id_tag"]["default"] is None
