@@ -11,7 +11,7 @@ from quart_schema import Info, QuartSchema, Tag
 from quart_schema.openapi import HttpSecurityScheme
 
 from admin.config import AdminLimits
-from admin.http import auth, listing, names, problems
+from admin.http import auth, docs, listing, names, problems
 from admin.http.openapi import Document
 from admin.http.problems import Problem
 from admin.http.quart_app import QuartApp
@@ -69,7 +69,7 @@ _log = structlog.get_logger("csms.admin")
 _DESCRIPTION = """\
 Operate charge points that speak OCPP 1.6-J.
 
-Every request but the one for this document carries an API key: `Authorization: Bearer csms_...`.
+Every path under /v1 needs an API key: `Authorization: Bearer csms_...`.
 Times are RFC 3339 in UTC. Names in paths are percent-encoded.
 Every list answers `items` and `next`; give `next` as `cursor` to read on.
 Every error is a problem document (RFC 9457): decide on its `type`, quote its `request_id`.
@@ -88,12 +88,12 @@ def create_app(services: Services, limits: AdminLimits | None = None) -> QuartAp
     app.before_request(_begin)
     app.before_request(partial(_check, services))
     app.after_request(_end)
-    for module in ROUTES:
+    for module in (docs, *ROUTES):
         app.register_blueprint(module.blueprint)
     QuartSchema(
         app,
         openapi_path="/openapi.json",
-        redoc_ui_path=None,  # The user interfaces load scripts from elsewhere.
+        redoc_ui_path=None,  # These pages load scripts from other hosts; `http/docs.py` has ours.
         scalar_ui_path=None,
         swagger_ui_path=None,
         info=Info(title="csms", version="1", description=_DESCRIPTION),

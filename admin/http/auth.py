@@ -8,7 +8,7 @@ from state.tenants import api_keys, tenants
 from state.tenants.api_keys import ApiKey
 
 SECRET_BYTES = 200
-_PUBLIC = frozenset({"openapi"})
+_PUBLIC = frozenset({"openapi", "docs.docs", "docs.root"})
 
 
 async def authorise(services: Services) -> None:

@@ -30,23 +30,24 @@ _WITH_BODY = {
     415: "The body is not said to be JSON.",
 }
 
-PARTS = {
-    "tenant": "Name of the tenant.",
-    "token_id": "Id of the token, as the list of tokens shows it; never the secret.",
-    "charge_point": "Identity of the charge point, as it stands in the path that it connects to.",
-    "tag": "Id tag; letters compare without regard to case.",
-    "transaction": "Public id of the transaction: `<charge point>.<n>`.",
-    "orphan": "Id of the orphaned stop, as the list shows it.",
-    "reservation": "Id of the reservation, a whole number.",
-    "charging_profile": "chargingProfileId, a whole number.",
-    "command": "Id of the command, as its POST answered it.",
-    "job": "Id of the job: that of the command which began it.",
-    "certificate": "Id of a certificate that the charge point reported, as the list shows it.",
-    "security_event": "Id of the security event, as the list shows it.",
-    "data_transfer": "Id of what came by DataTransfer, as the list shows it.",
-    "vendor": "Vendor id of DataTransfer; letters compare without regard to case.",
-    "action": "OCPP 1.6 action that a central system may ask for.",
+_PATH: dict[str, tuple[str, str]] = {
+    "tenant": ("Name of the tenant.", "demo"),
+    "token_id": ("Id of the token, as the list of tokens shows it; never the secret.", "f3c0a1b2"),
+    "charge_point": ("Identity of the charge point, as it stands in the path that it connects to.", "CP-1"),
+    "tag": ("Id tag; letters compare without regard to case.", "04A2B3C4D5"),
+    "transaction": ("Public id of the transaction: `<charge point>.<n>`.", "CP-1.7"),
+    "orphan": ("Id of the orphaned stop, as the list shows it.", "..."),
+    "reservation": ("Id of the reservation, a whole number.", "7"),
+    "charging_profile": ("chargingProfileId, a whole number.", "1"),
+    "command": ("Id of the command, as its POST answered it.", "..."),
+    "job": ("Id of the job: that of the command which began it.", "..."),
+    "certificate": ("Id of a certificate that the charge point reported, as the list shows it.", "..."),
+    "security_event": ("Id of the security event, as the list shows it.", "..."),
+    "data_transfer": ("Id of what came by DataTransfer, as the list shows it.", "..."),
+    "vendor": ("Vendor id of DataTransfer; letters compare without regard to case.", "com.example"),
+    "action": ("OCPP 1.6 action that a central system may ask for.", "RemoteStopTransaction"),
 }
+"""The parts of paths: the description and an example of each."""
 _CHOICES: dict[str, dict[str, Any]] = {"action": {"type": "string", "enum": [*COMMANDS]}}
 
 
@@ -93,8 +94,10 @@ class Document(OpenAPIProvider):
         return paths, {**schemas, **extra.get("schemas", {})}
 
     def build_path_parameter(self, name: str, converter: BaseConverter) -> dict[str, Any]:
+        description, example = _PATH[name]
         schema = _CHOICES.get(name) or {"type": "string", "minLength": 1, "maxLength": 255}
-        return {"name": name, "in": "path", "required": True, "description": PARTS[name], "schema": schema}
+        schema = {**schema, "examples": [example]}
+        return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
     def build_querystring_parameters(self, model: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         _, schemas = components(model)

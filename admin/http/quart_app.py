@@ -50,7 +50,7 @@ class RawPathConnection(TrioASGIHTTPConnection):
         try:
             path = raw if raw.startswith("/") else urlsplit(raw).path
         except ValueError:
-            path = ""  # A URL that is none, as http://[/: no route of ours.
+            path = f"/{raw}"  # Not a URL, for example `http://[/`: no route of ours.
         super().__init__(app, cast("HTTPScope", {**scope, "path": path or "/"}))
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
