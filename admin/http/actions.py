@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from admin.http.input_errors import find_errors_in_json, summarise
 from admin.http.problems import InputError, Problem, pointer
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
@@ -27,14 +28,11 @@ def read(action: str, payload: bytes) -> Message:
     try:
         return actions.decode_request(action, payload)
     except PayloadInvalid as error:
-        fault = InputError(detail=error.text, pointer=pointer(_STEP.findall(error.path)))
-        raise Problem(
-            422,
-            "invalid-payload",
-            error.text,
-            errors=[fault],
-            members={"code": error.code, "path": error.path},
-        ) from None
+        first = InputError(f"{error.text}.", pointer(_STEP.findall(error.path)))
+        found = find_errors_in_json(payload, COMMANDS[action].request, formats=True)
+        detail, errors = summarise(found, first)
+        members = {"code": error.code, "path": error.path}
+        raise Problem(422, "invalid-payload", detail, errors=errors, members=members) from None
 
 
 def request_body() -> dict[str, Any]:

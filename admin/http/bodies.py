@@ -1,12 +1,14 @@
 """What comes in and goes out as JSON: read strictly, each fault with its place, written without detours."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
 from quart import Response, request
 
 from admin.http.explain import explain
-from admin.http.problems import Problem, invalid
+from admin.http.input_errors import find_errors, find_errors_in_json, summarise
+from admin.http.problems import InputError, Problem, invalid
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
@@ -19,7 +21,7 @@ async def body[T](model: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=model)
     except msgspec.ValidationError as error:
-        raise _invalid(error, model) from None
+        raise _invalid(error, model, raw) from None
     except _UNREADABLE as error:
         raise _not_json(error) from None
 
@@ -42,7 +44,7 @@ def json_object(raw: bytes) -> bytes:
         msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         return msgspec.json.format(raw, indent=-1)
     except msgspec.ValidationError as error:
-        raise _invalid(error, dict) from None
+        raise _invalid(error, dict, raw) from None
     except _UNREADABLE as error:
         raise _not_json(error) from None
 
@@ -57,7 +59,7 @@ def query[T](model: type[T]) -> T:
     try:
         return msgspec.convert(values, model, strict=False)
     except msgspec.ValidationError as error:
-        raise _invalid(error, model, in_query=True) from None
+        raise _refuse(find_errors(values, model, in_query=True), explain(error, in_query=True)) from None
 
 
 def answer(content: Any, status: int = 200, **headers: str) -> Response:
@@ -70,9 +72,13 @@ def no_content() -> Response:
     return response
 
 
-def _invalid(error: msgspec.ValidationError, model: Any, *, in_query: bool = False) -> Problem:
-    fault = explain(error, model, in_query=in_query)
-    return invalid(fault.detail, pointer=fault.pointer, parameter=fault.parameter)
+def _invalid(error: msgspec.ValidationError, model: Any, raw: bytes) -> Problem:
+    return _refuse(find_errors_in_json(raw, model), explain(error))
+
+
+def _refuse(found: Iterable[InputError], otherwise: InputError) -> Problem:
+    detail, errors = summarise(found, otherwise)
+    return Problem(422, "invalid-request", detail, errors=errors)
 
 
 def _not_json(error: Exception) -> Problem:

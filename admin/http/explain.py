@@ -1,23 +1,28 @@
-"""What msgspec finds wrong in a request, in plain words that also say what would be right."""
+"""The words for what msgspec finds wrong in a request: what was wrong, what would be right, and where."""
 
 import re
-from functools import cache
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
 from admin.http.problems import InputError, pointer
-from gateway.ocpp16.faults.reading import not_one_of, suggest
+from gateway.ocpp16.errors import shorten
+from gateway.ocpp16.faults.reading import suggest
 
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+type Steps = tuple[str | int, ...]
+"""The way to a place in a request: names of members and indexes of entries."""
+
+MOMENT = "must be a date and time with zone, such as 2026-01-31T12:00:00Z"
+
+_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
-_FIELD = re.compile(r"(?P<problem>unknown|required) field `(?P<field>[^`]*)`")
-_CHOICE = re.compile(r"Invalid enum value (?P<given>.+)", re.DOTALL)
+_CHOICE = re.compile(r"Invalid enum value '?(?P<given>.*?)'?", re.DOTALL)
 _KIND = re.compile(r"Expected `(?P<wanted>[^`]*)`(?:, got `(?P<given>[^`]*)`)?(?P<bounds>.*)", re.DOTALL)
-_NAME_LENGTH = 50
-"""Of a name that is not known here, as far as an answer repeats it."""
-_KINDS = {
+_SHOWN = 50
+"""How many characters of an unknown name or value an answer repeats."""
+_NOUNS = {
     "array": "a list",
     "bool": "true or false",
     "float": "a number",
@@ -36,62 +41,79 @@ _BOUNDS = {
     "matching regex": "match the pattern {}",
 }
 _PARTS = {"str": "characters", "array": "entries", "object": "members"}
-_MOMENT = "must be a date and time with zone, such as 2026-01-31T12:00:00Z"
 _OTHERS = {
-    "Invalid RFC3339 encoded datetime": _MOMENT,
-    "Expected `datetime` with a timezone component": _MOMENT,
-    "Number out of range": "larger than any number can be here",
+    "Invalid RFC3339 encoded datetime": MOMENT,
+    "Expected `datetime` with a timezone component": MOMENT,
+    "Number out of range": "must be a smaller number",
 }
 
 
-def explain(error: msgspec.ValidationError, model: Any, *, in_query: bool = False) -> InputError:
-    """Say what `error` says of a request that should have been a `model`.
+def explain(error: msgspec.ValidationError, *, in_query: bool = False) -> InputError:
+    """Explain the error at which the decoder stopped, with the place that its text names."""
+    match = _MESSAGE.match(str(error))
+    steps = _STEP.findall(match["path"] or "") if match else ()
+    places = tuple(int(index) if index.isdigit() else name or index for name, index in steps)
+    return locate(places, _reword(error, (), in_query=in_query), in_query=in_query)
 
-    In a query everything came as text, so it is not told what came, and null cannot be asked for.
+
+def explain_value(error: msgspec.ValidationError, kind: Any, *, in_query: bool) -> str:
+    """Explain the error of one value that should have been a `kind`."""
+    return _reword(error, tuple(_list_words(inspect.type_info(kind))), in_query=in_query)
+
+
+def explain_unknown(name: str, known: Iterable[str], *, in_query: bool) -> str:
+    """Explain a name that a body or a query must not have."""
+    noun, right = ("parameter", "this route takes") if in_query else ("member", "known are")
+    if near := suggest(name, known).strip():
+        return f"unknown {noun}; {near}"
+    return f"unknown {noun}; {right} {', '.join(known) or 'none'}"
+
+
+def locate(steps: Steps, text: str, *, in_query: bool) -> InputError:
+    """Say `text` of one place in a body or a query."""
+    where = "".join(
+        f"[{step}]" if isinstance(step, int) else f".{shorten(step, _SHOWN)}" for step in steps
+    ).removeprefix(".")
+    detail = f"{where}: {text}" if where else f"The {'query' if in_query else 'body'} {text}"
+    detail += "" if text.endswith("?") else "."
+    if in_query:
+        return InputError(detail=detail, parameter=str(steps[0]) if steps else None)
+    return InputError(detail=detail, pointer=pointer([str(step) for step in steps]))
+
+
+def _reword(error: msgspec.ValidationError, choices: tuple[str, ...], *, in_query: bool) -> str:
+    match = _MESSAGE.match(str(error))
+    what = match["what"] if match else str(error)
+    subject = "each name " if match and match["key"] else ""
+    if choices and (found := _CHOICE.fullmatch(what)):
+        return _explain_choice(found["given"], choices)
+    if what not in _OTHERS and (found := _KIND.fullmatch(what)):
+        return subject + _explain_kind(found, in_query=in_query)
+    return subject + _OTHERS.get(what, what)
+
+
+def _explain_choice(given: str, choices: tuple[str, ...]) -> str:
+    given = shorten(given, _SHOWN)
+    if near := suggest(given, choices).strip():
+        return f'"{given}" is not allowed; {near}'
+    *others, last = choices
+    return f'must be {", ".join(others)}{" or " if others else ""}{last}, not "{given}"'
+
+
+def _explain_kind(found: re.Match[str], *, in_query: bool) -> str:
+    """Say which type or bounds a value must have.
+
+    In a query all values are text and null cannot be written, so neither is mentioned.
     """
-    match = _AT.match(str(error))
-    what, path = (match["what"], match["path"] or "") if match else (str(error), "")
-    steps = [name or index for name, index in _STEP.findall(path)]
-    kinds = _kinds_at(_info(model), steps)
-    where = path.removeprefix(".")
-    if field := _FIELD.search(what):
-        steps.append(field["field"])
-        where = f"{where}.{field['field'][:_NAME_LENGTH]}".removeprefix(".")
-    text = f"{'each name ' if match and match['key'] else ''}{_reword(what, kinds, in_query=in_query)}"
-    detail = f"{where}: {text}." if where else f"The body {text}."
-    return (
-        InputError(detail=detail, parameter=next(iter(steps), None))
-        if in_query
-        else InputError(detail=detail, pointer=pointer(steps))
-    )
+    wanted = [name for name in found["wanted"].split(" | ") if name != "null" or not in_query]
+    if bounds := found["bounds"].strip():
+        return f"must {_explain_bounds(wanted[0], bounds)}"
+    given = "a fraction" if found["given"] == "float" else _NOUNS.get(found["given"], found["given"])
+    nouns = " or ".join(_NOUNS.get(name, name) for name in wanted)
+    return f"must be {nouns}{f', not {given}' if given and not in_query else ''}"
 
 
-def _reword(what: str, kinds: tuple[inspect.Type, ...], *, in_query: bool) -> str:
-    if found := _FIELD.search(what):
-        return "required, but absent" if found["problem"] == "required" else _unknown(found["field"], kinds)
-    if (found := _CHOICE.match(what)) and (choices := _choices(kinds)):
-        return not_one_of(found["given"].strip("'"), choices)
-    if what in _OTHERS:
-        return _OTHERS[what]
-    if found := _KIND.match(what):
-        wanted = [name for name in found["wanted"].split(" | ") if name != "null" or not in_query]
-        if bounds := found["bounds"].strip():
-            return f"must {_bounds(wanted[0], bounds)}"
-        got = f", not {_noun_of_given(found['given'])}" if found["given"] and not in_query else ""
-        return f"must be {' or '.join(map(_noun, wanted))}{got}"
-    return what
-
-
-def _unknown(name: str, kinds: tuple[inspect.Type, ...]) -> str:
-    known = [
-        field.encode_name for kind in kinds if isinstance(kind, inspect.StructType) for field in kind.fields
-    ]
-    if not known:
-        return "not known here; nothing is"
-    return f"not known here; {suggest(name, known)}known are {', '.join(known)}"
-
-
-def _bounds(kind: str, bounds: str) -> str:
+def _explain_bounds(kind: str, bounds: str) -> str:
     if bounds == "of length >= 1":
         return "not be empty"
     for sign, words in _BOUNDS.items():
@@ -101,54 +123,15 @@ def _bounds(kind: str, bounds: str) -> str:
     return f"be {bounds}"
 
 
-def _noun(kind: str) -> str:
-    return _KINDS.get(kind, kind)
-
-
-def _noun_of_given(kind: str) -> str:
-    return "a fraction" if kind == "float" else _noun(kind)
-
-
-@cache
-def _info(model: Any) -> inspect.Type:
-    return inspect.type_info(model)
-
-
-def _kinds_at(info: inspect.Type, steps: list[str]) -> tuple[inspect.Type, ...]:
-    """What may stand at this place of a request."""
-    kinds = _members(info)
-    for step in steps:
-        kinds = tuple(
-            member for kind in kinds for inner in _step_into(kind, step) for member in _members(inner)
-        )
-    return kinds
-
-
-def _members(info: inspect.Type) -> tuple[inspect.Type, ...]:
-    if isinstance(info, inspect.Metadata):
-        return _members(info.type)
-    if isinstance(info, inspect.UnionType):
-        return tuple(member for one in info.types for member in _members(one))
-    return (info,)
-
-
-def _step_into(kind: inspect.Type, step: str) -> tuple[inspect.Type, ...]:
-    match kind:
-        case inspect.StructType():
-            return tuple(field.type for field in kind.fields if field.encode_name == step)
-        case inspect.ListType() | inspect.VarTupleType():
-            return (kind.item_type,)
-        case inspect.DictType():
-            return (kind.value_type,)
-        case _:
-            return ()
-
-
-def _choices(kinds: tuple[inspect.Type, ...]) -> tuple[str, ...]:
-    choices: list[Any] = []
-    for kind in kinds:
-        if isinstance(kind, inspect.LiteralType):
-            choices += kind.values
-        elif isinstance(kind, inspect.EnumType):
-            choices += [one.value for one in kind.cls]
-    return tuple(map(str, choices))
+def _list_words(info: inspect.Type) -> Iterator[str]:
+    """List the words of an enumeration."""
+    match info:
+        case inspect.Metadata():
+            yield from _list_words(info.type)
+        case inspect.UnionType():
+            for choice in info.types:
+                yield from _list_words(choice)
+        case inspect.LiteralType():
+            yield from map(str, info.values)
+        case inspect.EnumType():
+            yield from (str(choice.value) for choice in info.cls)

@@ -69,10 +69,20 @@ def not_one_of(value: str, allowed: tuple[str, ...], problem: str = "not allowed
 
 
 def suggest(value: str, known: Iterable[str]) -> str:
-    """Ask whether the nearest of the known was meant; nothing if none is near."""
-    spelt = {one.lower(): one for one in known}
-    near = get_close_matches(value[:50].lower(), spelt, n=1)
+    """Ask whether one of the known words was meant, if one is near; otherwise say nothing.
+
+    A word is near if few letters differ, or if it begins or ends with the four or more that were given.
+    """
+    given = _fold(value[:50])
+    spelt = {_fold(word): word for word in known}
+    near = get_close_matches(given, spelt, 1, 0.8)
+    if not near and len(given) > 3:
+        near = [word for word in spelt if word.startswith(given) or word.endswith(given)]
     return f"did you mean {spelt[near[0]]}? " if near else ""
+
+
+def _fold(word: str) -> str:
+    return word.lower().replace("_", "")
 
 
 @cache
