@@ -1,8 +1,8 @@
-"""THE table of charge points' faults: every name that may be counted, what it means, and where it shows.
+"""THE table of charge points' faults: each name that csms may count, where it shows, and what it means.
 
-The metric `csms_faults`, the admin API and the README say these names. mypy finds a name that is not in
-`FaultName`; a test finds one without a meaning in `FAULTS`. gateway/README.md has what is known from the
-field, and which of these names each is counted under.
+The metric `csms_faults`, the admin API and the documents use these names. mypy finds a name that is not in
+`FaultName`, and a test finds a name that has no meaning in `FAULTS`. gateway/README.md lists what charge
+points in the field get wrong, and the names under which csms counts it.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -13,7 +13,7 @@ type Repair = Literal[
     "text_for_number", "fraction_for_integer", "fraction_rounded", "text_for_boolean", "object_for_list",
     "overlong_text", "other_name", "unknown_enum", "item_left_out", "required_absent",
 ]
-"""What faults/reading.py mends in a payload."""
+"""The faults that faults/reading.py repairs in a payload."""
 
 type FaultName = Repair | Literal[
     "no_subprotocol", "origin", "tls_version", "no_connection_upgrade", "raw_target", "absolute_target",
@@ -35,6 +35,8 @@ type FaultKind = Literal["handshake", "connection", "frame", "exchange", "payloa
 
 
 class Fault(NamedTuple):
+    """`meaning` says what the charge point did wrong, and then what csms did about it."""
+
     kind: FaultKind
     meaning: str
 
@@ -46,96 +48,144 @@ def _of(kind: FaultKind, **meanings: str) -> dict[str, Fault]:
 FAULTS: Final[dict[str, Fault]] = {
     **_of(
         "handshake",
-        no_subprotocol="The upgrade request did not offer the subprotocol ocpp1.6; refused with 400.",
-        origin="The upgrade request had an Origin header without leave (`origin_allowed`); refused with 403.",
-        tls_version="The TLS client offers nothing newer than TLS 1.1; refused by an alert.",
-        no_connection_upgrade="The upgrade request had no Connection: Upgrade.",
-        raw_target="The request's target had bytes that should be percent-encoded.",
-        absolute_target="The request's target was a whole URL instead of a path.",
-        double_slash="The path had more than one slash in a row.",
-        trailing_slash="The path had a slash behind the charge point id.",
-        id_twice="The path named the charge point id twice.",
-        id_case="The id differs in case from the one that an operator registered, which it was taken for.",
-        flapping="Connections took this charge point from each other over and over; the newest was refused.",
+        no_subprotocol="The upgrade request did not offer the subprotocol ocpp1.6. csms refused it with 400.",
+        origin="The upgrade request had an Origin header, and `origin_allowed` is not set for the charge "
+        "point. csms refused it with 403.",
+        tls_version="The TLS client offered no version newer than TLS 1.1. csms refused it with a TLS alert.",
+        no_connection_upgrade="The upgrade request lacked the header Connection: Upgrade. "
+        "csms added it, or answered 400 if the charge point is strict.",
+        raw_target="The request target had bytes that must be percent-encoded. "
+        "csms encoded them, or answered 400 if the charge point is strict.",
+        absolute_target="The request target was a whole URL instead of a path. "
+        "csms used the path in it, or answered 400 if the charge point is strict.",
+        double_slash="The path had two or more slashes in a row. "
+        "csms read them as one, or answered 400 if the charge point is strict.",
+        trailing_slash="The path had a slash after the charge point id. "
+        "csms ignored the slash, or answered 400 if the charge point is strict.",
+        id_twice="The path named the charge point id twice. "
+        "csms ignored the second one, or answered 400 if the charge point is strict.",
+        id_case="The charge point id differed only in upper and lower case from an id that an operator "
+        "registered. csms used the registered id, or answered 400 if the charge point is strict.",
+        flapping="Several connections of one charge point replaced each other more than five times in a "
+        "minute. csms kept the open connection and refused the new one with 429.",
     ),
     **_of(
         "connection",
-        no_pong="It never answered a PING; its own frames and the acknowledgements of its TCP count as life.",
-        binary_frame="A message came in a binary frame, and was read as text.",
+        no_pong="The charge point never answered a PING. csms kept the connection while TCP acknowledged what "
+        "csms sent, for at most `limits.mute_s` after the last frame.",
+        binary_frame="The charge point sent a message in a binary frame. csms read it as text.",
     ),
     **_of(
         "frame",
-        empty_frame="An empty text frame is ignored.",
-        not_utf8="A frame was not UTF-8.",
-        not_json="A frame was not JSON.",
-        nested_too_deeply="A frame was nested too deeply to be read.",
-        empty_value='A value was left out ("transactionId":,) and read as null.',
-        not_a_frame="A frame was JSON, but no array; it is ignored.",
-        not_a_call="A CALL lacked its action or had a wrong one.",
-        message_type_unknown="A frame is neither CALL, CALLRESULT nor CALLERROR; it is ignored.",
-        id_unreadable="A frame's message id cannot be read; it is ignored.",
-        id_not_text="A message id was a number; it comes back as the same number.",
-        id_too_long="A message id was longer than 36 characters.",
-        error_misformed="A CALLERROR was not whole; it was taken as one.",
+        empty_frame="The charge point sent an empty text frame. csms ignored it.",
+        not_utf8="A frame was not UTF-8. "
+        "csms refused it with FormationViolation, or ignored it if its message id could not be read.",
+        not_json="A frame was not valid JSON. "
+        "csms refused it with FormationViolation, or ignored it if its message id could not be read.",
+        nested_too_deeply="A frame was nested too deeply to be read. "
+        "csms refused it with FormationViolation, or ignored it if its message id could not be read.",
+        empty_value='A frame lacked a value ("transactionId":,). csms read the value as null.',
+        not_a_frame="A frame was valid JSON, but not an array, or an empty one. csms ignored it.",
+        not_a_call="A CALL had no action, or one that was not text. csms answered FormationViolation.",
+        message_type_unknown="A frame's message type was not 2 (CALL), 3 (CALLRESULT) or 4 (CALLERROR). "
+        "csms ignored the frame.",
+        id_unreadable="A frame had no message id, or one that could not be read. "
+        "csms had no id to answer to and ignored the frame.",
+        id_not_text="A message id was a number instead of text. csms answered with the same number, "
+        "or with FormationViolation if the charge point is strict.",
+        id_too_long="A message id was longer than 36 characters. csms echoed it if it had at most 255 "
+        "characters and the charge point is not strict. Otherwise csms answered FormationViolation.",
+        error_misformed="A CALLERROR had a part of the wrong type. "
+        "csms used its message id, and its code if that was text, and dropped the rest.",
     ),
     **_of(
         "exchange",
-        action_unknown="A CALL named an action that OCPP 1.6 does not know.",
-        action_from_wrong_side="A CALL named an action that only the central system sends.",
-        repeated_call="A CALL came again, byte for byte; it got the same answer, a boot a fresh one.",
-        no_boot="It spoke without any BootNotification so far; it is served, but not if it is strict.",
-        not_accepted="It spoke before a BootNotification was answered Accepted; refused by SecurityError.",
-        call_unanswered="A call of ours got no answer in time; that command alone ended.",
-        late_answer="An answer came after its call had timed out; it settles its command even so.",
-        unknown_answer="An answer came that nobody waited for; it is ignored.",
-        answer_invalid="An answer to a call of ours cannot be read; the command ended with that error.",
-        error_code_unknown="A CALLERROR's code is none of OCPP; the operator sees it as it is.",
-        details_unreadable="A CALLERROR's details were no JSON.",
+        action_unknown="A CALL named an action that OCPP 1.6 does not define. csms answered NotImplemented.",
+        action_from_wrong_side="A CALL named an action that only the central system may send. "
+        "csms answered NotSupported.",
+        repeated_call="The charge point sent a CALL again, byte for byte. "
+        "csms sent the same answer again, but answered a BootNotification afresh.",
+        no_boot="The charge point sent a message, but csms has never seen a BootNotification from it. "
+        "csms served the message.",
+        not_accepted="The charge point sent a message before a BootNotification was answered Accepted. "
+        "csms answered SecurityError.",
+        call_unanswered="The charge point did not answer a call from csms in time. "
+        "csms ended only that command, with the status timeout.",
+        late_answer="The charge point answered a call from csms after its deadline. "
+        "csms still stored the answer with the command.",
+        unknown_answer="The charge point sent an answer to no call that csms remembers. csms ignored it.",
+        answer_invalid="The charge point's answer to a call from csms could not be read. "
+        "csms ended the command with an error that says why.",
+        error_code_unknown="A CALLERROR had a code that OCPP 1.6 does not define. "
+        "csms shows operators the code as it came, up to 50 characters.",
+        details_unreadable="The details of a CALLERROR were not valid JSON. csms replaced them with {}.",
     ),
     **_of(
         "payload",
-        extra_property="A property that the schema does not know is ignored.",
-        null_for_absent="null for an optional field reads as absent.",
-        unreadable_optional="An optional field that cannot be read counts as absent.",
-        number_for_text="A number where text is due is taken as it is spelt.",
-        json_for_text="An object, list or boolean as the data of a DataTransfer is taken as it is written.",
-        text_for_number='Text that spells a number, "1", is that number.',
-        fraction_for_integer="1.0 for an integer is 1.",
-        fraction_rounded="The fraction of a Wh at a start or a stop is rounded.",
-        text_for_boolean='"true" or "false" in any case for a boolean.',
-        object_for_list="A single object where a list is due is a list of one.",
-        overlong_text="Text over its limit is kept whole, up to 255 over; a cut id tag might match another.",
-        other_name="The name that another message has for the same status is read as this message's own.",
-        unknown_enum="A value outside its enumeration reads as the one that says `other`.",
-        item_left_out="A sample or meter value that cannot be read is left out; "
-        "the rest stands, all is kept.",
-        required_absent="A required field with a harmless value, when absent or null, takes that value.",
-        payload_missing="A frame had no payload at all; it reads as {}.",
-        payload_invalid="A payload could not be read, nor repaired; it was answered with a CALLERROR.",
+        extra_property="A payload had a property that the schema does not define. csms ignored the property.",
+        null_for_absent="An optional field was null instead of absent. csms read it as absent.",
+        unreadable_optional="An optional field could not be read. csms read it as absent.",
+        number_for_text="A field that must be text was a number. "
+        "csms read the number as text, with the same digits.",
+        json_for_text="The data of a DataTransfer was an object, a list or a boolean instead of text. "
+        "csms kept its JSON as the text.",
+        text_for_number='An integer was sent as text, such as "1". csms read it as the integer.',
+        fraction_for_integer="An integer was sent with a decimal point, such as 1.0. "
+        "csms read it as the integer.",
+        fraction_rounded="A meterStart or meterStop had a fraction of a Wh. csms rounded it to whole Wh.",
+        text_for_boolean='A boolean was sent as text, such as "true". csms read it as the boolean.',
+        object_for_list="A field that must be a list was a single object. "
+        "csms read it as a list of that object.",
+        overlong_text="A text was longer than its limit, by at most 255 characters. "
+        "csms kept all of it, because a shortened id tag might match another one.",
+        other_name="A status had the name that another message uses for it: UploadFailed or UploadFailure. "
+        "csms read it as the name that this message uses.",
+        unknown_enum="An errorCode or a stop's reason was not in its enumeration. "
+        "csms read it as OtherError or Other.",
+        item_left_out="A meter value or a sampled value could not be read. "
+        "csms used the other values and kept the whole message as it was sent.",
+        required_absent="A required field was absent or null. csms used a harmless value instead: "
+        "false for readonly, empty text for a vendor, a model or a timestamp.",
+        payload_missing="A frame had no payload. "
+        "csms read it as {}, or refused it with FormationViolation if the charge point is strict.",
+        payload_invalid="The payload of a CALL could not be read, and csms had no repair for it. "
+        "csms answered with a CALLERROR that says why.",
     ),
     **_of(
         "time",
-        time_no_zone="A time without a zone is read as UTC.",
-        time_format="A time was written unlike ISO 8601, but can be read.",
-        time_unreadable="A time cannot be read, or was left out; the time of receipt stands in.",
-        time_before_2015="A time lies before 2015: the clock was not set.",
-        time_ahead="A time lies more than five minutes ahead: local time called UTC, or a clock gone wrong.",
-        clock_stuck="A start looked like one that had stopped, but its clock is not set: a new transaction.",
+        time_no_zone="A time had no time zone. csms read it as UTC.",
+        time_format="A time was not written as RFC 3339 requires, but its meaning was clear. csms read it.",
+        time_unreadable="A time could not be read, or was left out. "
+        "csms used the time at which the message arrived.",
+        time_before_2015="A time was before 2015, so the charge point's clock was not set. "
+        "csms kept the time as sent.",
+        time_ahead="A time was more than five minutes in the future: the clock is wrong, or local time was "
+        "sent as UTC. csms kept the time as sent.",
+        clock_stuck="A StartTransaction was the same as that of a stopped transaction, but the charge "
+        "point's clock was not set. csms stored a new transaction.",
     ),
     **_of(
         "charging",
-        repeated_start="A StartTransaction came again; it got the transaction that it had.",
-        repeated_stop="A StopTransaction came again; nothing was changed.",
-        repeated_values="Meter values came again; they are kept once.",
-        orphan_stop="A StopTransaction of no transaction that we know; kept apart, never guessed onto one.",
-        unknown_transaction="Meter values of no transaction that we know; kept apart, by connector.",
-        values_after_stop="Meter values of a transaction after its stop; they are kept with it.",
-        connector_zero="Connector 0, the station as a whole, was said to do what only a connector can.",
-        available_while_charging="A connector became Available while its transaction was, and stays, open.",
-        meter_negative="A meter value of a start or stop was below zero; it is kept as sent.",
-        meter_backwards="A transaction's meterStop was below its meterStart; both are kept as sent.",
-        reservation_zero="reservationId 0 says that there was no reservation.",
-        id_tag_odd="An unknown id tag had spaces or a semicolon; it is compared whole, never cleaned up.",
-        id_tag_empty="A StopTransaction's id tag was empty; it counts as absent.",
+        repeated_start="The charge point sent a StartTransaction again. "
+        "csms answered with the transaction that it had stored before.",
+        repeated_stop="The charge point sent a StopTransaction again. "
+        "csms answered as before and changed nothing.",
+        repeated_values="The charge point sent meter values again. csms kept them once.",
+        orphan_stop="A StopTransaction named a transaction that csms does not know. "
+        "csms kept it apart and assigned it to no transaction.",
+        unknown_transaction="Meter values named a transaction that csms does not know. "
+        "csms kept them apart, by connector.",
+        values_after_stop="Meter values of a transaction came after its stop. "
+        "csms kept them with the transaction.",
+        connector_zero="A message said of connector 0, which is the whole charge point, something that only "
+        "a connector can do. csms kept the message as sent.",
+        available_while_charging="A connector reported Available during its transaction. "
+        "csms kept the transaction open.",
+        meter_negative="A meterStart or meterStop was below zero. csms kept it as sent.",
+        meter_backwards="The meterStop of a transaction was below its meterStart. csms kept both as sent.",
+        reservation_zero="A StartTransaction named the reservation 0. csms read it as no reservation.",
+        id_tag_odd="An unknown id tag had spaces or a semicolon. "
+        "csms compared all of it with the known tags and answered Invalid.",
+        id_tag_empty="The idTag of a StopTransaction was empty. csms read it as absent.",
     ),
 }
