@@ -144,7 +144,7 @@ async def _end(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     key = g.get("api_key")
     _log.info(
-        "request",
+        "request.answered",
         request_id=g.request_id,
         method=request.method,
         path=request.path,

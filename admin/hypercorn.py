@@ -64,7 +64,7 @@ async def serve_app(
                 task_status.started()
                 task_status = trio.TASK_STATUS_IGNORED
         except* Exception as group:  # noqa: BLE001  whatever a peer provoked: say it, and go on serving
-            _log.error("server_restarted", exc_info=group)
+            _log.error("server.restarted", exc_info=group)
         if not stop.is_set():
             await trio.sleep(_RESTART_S)
 

@@ -44,8 +44,10 @@ class Inbox:
             with trio.move_on_after(1, shield=True):
                 try:
                     await nodes.leave(self._store, self.incarnation)
-                except StateError:
-                    _log.info("node_not_left")  # The others find the counter standing still.
+                except StateError as error:
+                    _log.info(
+                        "node.leave_failed", error=str(error)
+                    )  # The others find the counter standing still.
 
     @property
     def waiting(self) -> int:
@@ -70,7 +72,7 @@ class Inbox:
             try:
                 await nodes.beat(self._store, self.incarnation, node)
             except StateError as error:
-                _log.info("node_beat_failed", why=str(error))
+                _log.info("node.beat_failed", error=str(error))
 
     async def _listen(self) -> None:
         after = "0"
@@ -80,7 +82,7 @@ class Inbox:
                     after = entry
                     self._deliver(message)
             except StateError as error:
-                _log.info("inbox_not_read", why=str(error))
+                _log.info("inbox.read_failed", error=str(error))
                 await trio.sleep(_RETRY_S)
 
     def _deliver(self, message: Message | None) -> None:

@@ -65,7 +65,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             async with trio.open_nursery() as serving:
                 await serving.start(serve_app, app, listener, limits, stop)
                 ports = {"admin": listener.getsockname()[1], "health": health_port}
-                _log.info("admin_serving", host=listening.host, **ports)
+                _log.info("admin.started", host=listening.host, **ports)
                 ready(ports)
             nursery.cancel_scope.cancel()
 
@@ -81,7 +81,7 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
 
         async def watch(signals: AsyncIterator[int]) -> None:
             async for number in signals:
-                _log.info("admin_stopping", signal=signal.Signals(number).name)
+                _log.info("signal.received", signal=signal.Signals(number).name)
                 stop.set()
                 if not serving.is_set():  # It may be waiting for the store, and has nothing to finish.
                     nursery.cancel_scope.cancel()

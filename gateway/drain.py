@@ -26,7 +26,7 @@ async def drain(node: Node, hub: Hub, window_s: float) -> None:
     """
     node.draining = True
     links = sorted((session.link for session in hub), key=lambda link: link.memory.charging_at is not None)
-    log.info("draining", sessions=len(links), seconds=window_s)
+    log.info("drain.started", sessions=len(links), window_s=window_s)
     began = trio.current_time()
     with trio.move_on_at(began + window_s + CLOSE_S):
         async with trio.open_nursery() as nursery:

@@ -31,24 +31,26 @@ async def keep(node: Node, hub: Hub, me: nodes.NodeRecord) -> None:
     """All of it, until cancelled."""
     liveness = Liveness(node, me)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_every, BEAT_S, liveness.turn)
-        nursery.start_soon(_every, AUDIT_S, audit, node, hub)
-        nursery.start_soon(_every, AUDIT_S, follow_traces, node, hub)
-        nursery.start_soon(_every, FAULTS_S, node.fault_counts.write)
-        nursery.start_soon(_every, PENDING_S, wake_pending, node, hub)
-        nursery.start_soon(_every, SWEEP_S, sweep_share, node, liveness)
-        nursery.start_soon(_every, HOLDS_S, prolong_holds, node, hub)
+        nursery.start_soon(_every, BEAT_S, "beat", liveness.turn)
+        nursery.start_soon(_every, AUDIT_S, "audit", audit, node, hub)
+        nursery.start_soon(_every, AUDIT_S, "traces", follow_traces, node, hub)
+        nursery.start_soon(_every, FAULTS_S, "faults", node.fault_counts.write)
+        nursery.start_soon(_every, PENDING_S, "pending", wake_pending, node, hub)
+        nursery.start_soon(_every, SWEEP_S, "sweep", sweep_share, node, liveness)
+        nursery.start_soon(_every, HOLDS_S, "holds", prolong_holds, node, hub)
 
 
-async def _every[*Args](seconds: float, turn: Callable[[*Args], Awaitable[None]], *args: *Args) -> None:
+async def _every[*Args](
+    seconds: float, name: str, turn: Callable[[*Args], Awaitable[None]], *args: *Args
+) -> None:
     while True:
         await trio.sleep(seconds)
         try:
             await turn(*args)
         except StateError as error:
-            log.warning("housekeeping turn given up", turn=turn.__qualname__, why=str(error))
+            log.warning("housekeeping.turn_abandoned", turn=name, error=str(error))
         except Exception:
-            log.exception("housekeeping turn failed", turn=turn.__qualname__)
+            log.exception("housekeeping.turn_failed", turn=name)
 
 
 class Liveness:
@@ -76,7 +78,7 @@ class Liveness:
         for incarnation in dead:
             reaped = await leases.reap(node.store, incarnation)
             if reaped:
-                log.warning("reaped a dead node", node=incarnation, charge_points=reaped)
+                log.warning("node.reaped", node=incarnation, charge_points=reaped)
 
 
 async def audit(node: Node, hub: Hub) -> None:

@@ -33,7 +33,7 @@ async def read(node: Node, hub: Hub, takeovers: Takeovers) -> None:
         except StateError:
             await trio.sleep(RETRY_S)
         except Exception:  # A wake-up that cannot be had must not end the sessions of this process.
-            log.exception("inbox not read")
+            log.exception("inbox.read_failed")
             await trio.sleep(RETRY_S)
 
 
@@ -53,7 +53,7 @@ def deliver(node: Node, hub: Hub, takeovers: Takeovers, message: Message | None)
                 if (link.lease.keys.tenant, link.attached.token_id) == revoked:
                     link.close_soon(Close.REVOKED)
         case inbox.CommandChanged() | None:
-            log.warning("inbox message not understood", message=repr(message))
+            log.warning("inbox.message_ignored", message=repr(message))
         case _:
             assert_never(message)
 

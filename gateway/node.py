@@ -89,6 +89,6 @@ class Node:
         try:
             await work(*args)
         except StateError as error:
-            log.info("background work given up", why=str(error))
+            log.info("work.abandoned", error=str(error))
         except Exception:
-            log.exception("background work failed")
+            log.exception("work.failed")

@@ -109,7 +109,7 @@ async def _serve(
         collector.settle()
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             ports = _ports(plain, secure, health_port)
-            log.info("serving", **ports)
+            log.info("gateway.started", **ports)
             ready.announce(ports)
             await anext(signals)
             for server in accepting:
@@ -122,14 +122,14 @@ async def _serve(
             # Those whose release the drain's time did not suffice for.
             await leases.reap(store, node.incarnation)
             await nodes.leave(store, node.incarnation)
-        except StoreUnavailable:
-            log.info("left without telling the store")  # Others find out within seconds.
+        except StoreUnavailable as error:
+            log.info("node.leave_failed", error=str(error))  # Other nodes find out within seconds.
 
 
 async def _exit_on_next(signals: AsyncIterator[int]) -> None:
     """A second signal means exit now; other nodes reap our leases."""
     await anext(signals)
-    log.warning("told to stop a second time: leaving at once")
+    log.warning("drain.interrupted")
     os._exit(1)
 
 

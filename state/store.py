@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Annotated, Any
 
 import msgspec
+import structlog
 import trio
 from redis.exceptions import ResponseError
 
@@ -19,6 +20,8 @@ from state.redis.client import Lane, Target
 from state.redis.connection import Arg, Ask, pack
 from state.redis.pending import PendingReplies
 from state.scripts import SCRIPTS, Script
+
+_log = structlog.get_logger()
 
 _CHECK_EVERY_S = 10.0
 _KEYS_REMEMBERED = 50_000
@@ -57,6 +60,7 @@ class Store:
             prepare=_prepare,
         )
         self.available = False
+        self._lost_at: float | None = None
         self._config = config
         self._lanes = [self._lane(target) for _ in range(config.connections)]
         self._listing = self._lane(target)
@@ -164,6 +168,7 @@ class Store:
                     for lane in (*self._lanes, self._listing):
                         nursery.start_soon(self._check, lane)
             finally:
+                self.available = False
                 self._blocking.close()
 
     def trouble(self) -> StoreRefused | StoreUnavailable | None:
@@ -198,7 +203,14 @@ class Store:
         identity = self._listing.identity
         if identity is not None and not self.available:
             self._clock_offset_ms = identity.server.clock_offset_ms
-        self.available = self.trouble() is None
+        trouble = self.trouble()
+        if self.available and trouble is not None:
+            self._lost_at = monotonic()
+            _log.warning("store.lost", error=str(trouble))
+        elif self._lost_at is not None and trouble is None:
+            _log.warning("store.recovered", away_s=round(monotonic() - self._lost_at, 1))
+            self._lost_at = None
+        self.available = trouble is None
         if not self.available:
             self._blocking.close()  # Idle blocking connections most likely broke as well.
         changed, self._changed = self._changed, trio.Event()

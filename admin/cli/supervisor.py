@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from signal import Signals
 from typing import Any, TextIO
 
 import msgspec
@@ -46,6 +45,7 @@ class Child:
         self.pid: int | None = None
         self.restarts = 0
         self.words = ChildOutput(program.name, stderr)
+        self._late = ""
         self._running = trio.CancelScope()
         self._gone = trio.Event()
 
@@ -64,17 +64,17 @@ class Child:
                     begun = trio.current_time()
                     status, was_ready = await self._run_once(task_status)
                     if not was_ready and self.restarts == 0:
-                        raise ChildFailed(f"{self.program.name} did not start: {self.words.reason(status)}")
+                        raise ChildFailed(f"{self.program.name} did not start: {self._reason(status)}")
                     lived_s = trio.current_time() - begun
                     pause = 0.0 if lived_s >= _LIVED_S else pause
                     self.restarts += 1
                     _log.error(
                         "child.ended",
                         child=self.program.name,
-                        status=_in_words(status),
+                        status=child_process.describe(status),
                         lived_s=round(lived_s, 1),
                         again_in_s=pause,
-                        last_words=self.words.lines(),
+                        last_words=self.words.lines() if status >= 0 else [],
                     )
                     await trio.sleep(pause)
                     pause = min(pause * 2, _LONGEST_PAUSE_S) or _FIRST_PAUSE_S
@@ -85,6 +85,12 @@ class Child:
         """SIGTERM, SIGKILL when its time is over, and no restart; returns when it is gone."""
         self._running.cancel()
         await self._gone.wait()
+
+    def _reason(self, status: int) -> str:
+        """Return why the child ended; only the last words of a child that ended by itself are a reason."""
+        if self._late:
+            return self._late
+        return self.words.reason(status) if status >= 0 else f"it was {child_process.describe(status)}"
 
     async def _run_once(self, task_status: trio.TaskStatus[dict[str, Any]]) -> tuple[int, bool]:
         ready_out, ready_in = os.pipe()
@@ -113,14 +119,14 @@ class Child:
             with trio.move_on_after(self.program.ready_s):
                 addresses = await _read_ready_line(pipe)
             if addresses is None:
-                self.words.add(f"{self.program.name} was not ready within {self.program.ready_s:g} s: killed")
+                self._late = f"it was not ready within {self.program.ready_s:g} s and was killed"
                 process.kill()
                 return
             was_ready = True
             if self.restarts == 0:
                 task_status.started(addresses)
             else:
-                _log.info("child.back", child=self.program.name, pid=process.pid)
+                _log.info("child.restarted", child=self.program.name, pid=process.pid)
 
         # Shielded: a child that is draining goes on talking, and would stand still at a full pipe.
         listening = trio.CancelScope(shield=True)
@@ -153,7 +159,3 @@ async def _read_ready_line(pipe: trio.lowlevel.FdStream) -> dict[str, Any] | Non
         return msgspec.json.decode(line.partition(b"\n")[0], type=dict[str, Any])
     except msgspec.DecodeError:
         return None
-
-
-def _in_words(status: int) -> str:
-    return f"killed by {Signals(-status).name}" if status < 0 else f"exit code {status}"

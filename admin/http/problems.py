@@ -102,8 +102,7 @@ def add_to_problem(**members: Any) -> Iterator[None]:
     except Problem as problem:
         problem.members |= members
         raise
-    except StoreUnavailable as error:
-        _log.warning("store_unavailable", why=str(error), request_id=g.get("request_id", ""))
+    except StoreUnavailable:
         raise store_away(**members) from None
 
 
@@ -158,13 +157,12 @@ def _respond_to_http(error: HTTPException) -> Response:
 
 def _respond_to_state(error: StateError) -> Response:
     if isinstance(error, StoreUnavailable):
-        _log.warning("store_unavailable", why=str(error), request_id=g.get("request_id", ""))
         return response(store_away())
     return _respond_to_bug(error)
 
 
 def _respond_to_bug(error: Exception) -> Response:
-    _log.error("request_failed", exc_info=error, request_id=g.get("request_id", ""), path=request.path)
+    _log.error("request.failed", exc_info=error, request_id=g.get("request_id", ""), path=request.path)
     return response(
         Problem(
             500,

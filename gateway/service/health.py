@@ -65,7 +65,7 @@ async def _serve_probe(
         pass  # The prober went away.
     except Exception:
         # A scrape must never end the process it looks at.
-        log.exception("health.failed")
+        log.exception("probe.failed")
     finally:
         room.release()
 

@@ -180,7 +180,7 @@ async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAns
     try:
         await until_stored(remember, answered)
     except Exception:  # A defect of ours must not leave the operator without the answer.
-        log.exception("outcome not remembered", action=outcome.call.action)
+        log.exception("outcome.store_failed", action=outcome.call.action)
 
 
 async def _settle(

@@ -166,5 +166,5 @@ class Session:
         if isinstance(error, StoreUnavailable):
             # No acknowledgement without the write: the charge point tries again by specification.
             return self._protocol.refuse(call, "InternalError", "The store did not answer; try again later.")
-        log.error("handler failed", action=call.action, charge_point=self.link.lease.keys.id, exc_info=error)
+        log.error("handler.failed", action=call.action, charge_point=self.link.lease.keys.id, exc_info=error)
         return self._protocol.refuse(call, "InternalError", "Internal error.")

@@ -2,11 +2,11 @@
 
 import contextlib
 import errno
-import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
+import structlog
 import trio
 import trio_websocket
 
@@ -25,7 +25,7 @@ ACCEPT_BURST = 32
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 EXHAUSTED_S = 0.1
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 
 type Handle = Callable[[Upgrade], Awaitable[None]]
 
@@ -87,7 +87,7 @@ class Server:
                     if not self._accept(listener, connections):
                         break
             except OSError as error:
-                _log.warning("cannot accept connections for now: %s", error)
+                _log.warning("listener.accept_failed", error=str(error))
                 await trio.sleep(EXHAUSTED_S)
 
     def _accept(self, listener: socket.socket, connections: trio.Nursery) -> bool:
@@ -118,7 +118,7 @@ class Server:
             pass
         except* Exception:  # noqa: BLE001  the barrier
             self.stats.crashed += 1
-            _log.exception("a connection ended by an unexpected error")
+            _log.exception("connection.crashed")
         finally:
             self._handshakes.end(handshake)
             self.stats.open -= 1

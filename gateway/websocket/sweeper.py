@@ -1,12 +1,12 @@
 """One task per Trio run looks after every connection's clock: silence, pongs and unfinished messages."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import structlog
 import trio
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 
 SWEEP_S = 1.0
 # Connections looked at before other tasks get their turn.
@@ -52,4 +52,4 @@ async def _run_contained(act: Callable[[], Awaitable[None]]) -> None:
     try:
         await act()
     except Exception:  # noqa: BLE001  it would end the process, because this is a system task.
-        _log.exception("a connection's clock failed")
+        _log.exception("connection.check_failed")

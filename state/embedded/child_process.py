@@ -83,6 +83,11 @@ async def wait(child: subprocess.Popen[bytes]) -> int:
     return child.wait()  # The child has ended, so this returns at once.
 
 
+def describe(status: int) -> str:
+    """Return an exit status in words, such as `killed by SIGKILL` or `exit code 1`."""
+    return f"killed by {Signals(-status).name}" if status < 0 else f"exit code {status}"
+
+
 async def stop(child: subprocess.Popen[bytes], *, patience_s: float) -> None:
     """Send SIGTERM, and SIGKILL after `patience_s`. Return when the child is gone, even if cancelled."""
     with trio.CancelScope(shield=True):

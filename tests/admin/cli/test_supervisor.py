@@ -129,6 +129,12 @@ async def test_a_first_start_that_says_nothing(program: Write) -> None:
         await started(program("sys.exit(3)")).keep_running()
 
 
+async def test_the_last_words_of_a_killed_child_are_not_its_reason(program: Write) -> None:
+    child = started(program('print("all is well", flush=True); os.kill(os.getpid(), signal.SIGKILL)'))
+    with trio.fail_after(60), pytest.raises(ChildFailed, match=r"did not start: it was killed by SIGKILL$"):
+        await child.keep_running()
+
+
 async def test_one_that_is_never_ready_is_killed(program: Write) -> None:
     child = started(program("time.sleep(60)", ready_s=0.5))
     with trio.fail_after(60), pytest.raises(ChildFailed, match=r"was not ready within 0\.5 s"):

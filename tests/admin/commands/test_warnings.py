@@ -224,4 +224,4 @@ async def test_a_defect_of_ours_in_a_warning_holds_nothing_back(
         await api.store.execute("HSET", KEYS.configuration, "heartbeatinterval", b"no JSON")
         found = await warned(api, "ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"})
     assert found == ["What else is odd about this cannot be told, through a fault of ours."]
-    assert "warner failed" in capsys.readouterr().out
+    assert "warning.failed" in capsys.readouterr().out

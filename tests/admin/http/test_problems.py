@@ -177,7 +177,7 @@ async def test_odd_requests_do_no_harm(api: Api, capsys: pytest.CaptureFixture[s
         await stream.aclose()
     with trio.fail_after(60):
         assert (await api.client.get("/v1/tenants")).status_code == 200
-    assert "server_restarted" not in capsys.readouterr().out
+    assert "server.restarted" not in capsys.readouterr().out
 
 
 async def test_a_fault_of_ours_tells_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from state.errors import StoreUnavailable
 from state.store import Store, StoreConfig, open_store
@@ -169,6 +170,21 @@ async def test_commands_to_a_paused_server_fail_in_time_and_it_serves_again_with
                 await store.wait_available()
                 assert await store.execute("INCR", "n") in {1, 2}
             assert await echo_storm(store, 1, tasks=20) > 0
+
+
+async def test_an_outage_is_logged_once_and_the_return_of_the_store_too(private_valkey: ValkeyServer) -> None:
+    with trio.fail_after(90), capture_logs() as logs:
+        async with open_store(StoreConfig(url=private_valkey.url, timeout_s=5)) as store:
+            private_valkey.kill()
+            await until(lambda: not store.available)
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable):
+                    await store.execute("GET", "n")
+            private_valkey.start()
+            await store.wait_available()
+    assert [entry["event"] for entry in logs] == ["store.lost", "store.recovered"]
+    assert logs[0]["error"].startswith("the ")
+    assert logs[1]["away_s"] >= 0
 
 
 async def test_commands_left_in_an_old_connection_are_not_executed_after_those_of_a_new_one(
