@@ -1,7 +1,7 @@
 # Every target sets up .venv by itself (quick when nothing changed).
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format bench fuzz conformance conformance-mutants debian-tools tls-scan lock clean
+.PHONY: help setup run test test-all check format docs bench fuzz conformance conformance-mutants debian-tools tls-scan lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 24
@@ -27,6 +27,9 @@ check: setup ## Lint, types and the import contract.
 format: setup ## Format and mend what ruff can mend.
 	@$(PYTHON) -m ruff format
 	@$(PYTHON) -m ruff check --fix
+
+docs: setup ## Write the pages of docs/ that are made from the code.
+	@$(PYTHON) -m docs.generate
 
 bench: setup ## Measure what messages and connections cost; ten minutes on an idle machine.
 	@$(PYTHON) -m tests.bench.gateway

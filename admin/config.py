@@ -1,41 +1,71 @@
-"""What an admin process is told at its start; nothing of it changes while it runs."""
+"""Settings of an admin process. They are read once at its start."""
 
 from typing import Annotated
 
-import msgspec
+from msgspec import Meta, Struct
 
 from gateway.service.logs import LogsConfig
 from state.store import StoreConfig
 
 
-class AdminListen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where operators and probes connect; port 0 lets the system choose. Beyond loopback: TLS in front."""
+class AdminListen(Struct, frozen=True, forbid_unknown_fields=True):
+    """Addresses and ports on which the process listens. Port 0 lets the system choose a free port."""
 
-    host: str = "127.0.0.1"
-    port: int = 8080
-    health_host: str = "127.0.0.1"
-    health_port: int = 9181
-
-
-class AdminSecurity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`pepper`: the key under which tokens and API keys are hashed, the same for all processes of a store."""
-
-    pepper: Annotated[str, msgspec.Meta(min_length=32)]
-
-
-class AdminLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds per process. Seconds where the name ends in `_s`."""
-
-    body_bytes: int = 262_144
-    body_s: float = 10.0
-    response_s: float = 30.0
-    idle_connection_s: float = 15.0
-    unacknowledged_s: float = 20.0
-    event_clients: int = 200
-    graceful_s: float = 3.0
+    host: Annotated[
+        str,
+        Meta(description="Address for operators. It speaks plain HTTP; beyond loopback, put TLS in front."),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="Port for operators.")] = 8080
+    health_host: Annotated[str, Meta(description="Address for `/livez`, `/readyz` and `/metrics`.")] = (
+        "127.0.0.1"
+    )
+    health_port: Annotated[
+        int,
+        Meta(
+            ge=0, le=65_535, description="Port for `/livez`, `/readyz` and `/metrics`, one for each process."
+        ),
+    ] = 9181
 
 
-class AdminConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AdminSecurity(Struct, frozen=True, forbid_unknown_fields=True):
+    pepper: Annotated[
+        str,
+        Meta(
+            min_length=32,
+            description="Secret that hashes tokens and API keys. All processes of a store share it.",
+        ),
+    ]
+
+
+class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds on what clients of the API may cost this process."""
+
+    body_bytes: Annotated[
+        int, Meta(ge=1024, description="Longest body of a request; a longer one gets 413.")
+    ] = 262_144
+    body_s: Annotated[
+        float, Meta(gt=0, description="Time in which the body of a request must arrive, or it gets 408.")
+    ] = 10.0
+    response_s: Annotated[
+        float, Meta(gt=0, description="Time in which a client must read an answer of fixed length.")
+    ] = 30.0
+    idle_connection_s: Annotated[
+        float,
+        Meta(gt=0, description="Time that a connection may be idle, and that a request's head may take."),
+    ] = 15.0
+    unacknowledged_s: Annotated[
+        float,
+        Meta(gt=0, description="Time that sent bytes may stay unacknowledged until the connection is cut."),
+    ] = 20.0
+    event_clients: Annotated[
+        int, Meta(ge=1, description="Clients that may read events at once, and traces; one more gets 503.")
+    ] = 200
+    graceful_s: Annotated[
+        float, Meta(ge=0, description="Time that running requests have to end when the process stops.")
+    ] = 3.0
+
+
+class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig
     security: AdminSecurity
     listen: AdminListen = AdminListen()

@@ -52,7 +52,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             app = create_app(Services(store, pepper, inbox, feed, limits.event_clients), limits)
             lag = metrics.LoopLag()
             nursery.start_soon(lag.watch)
-            registry = metrics.new_registry(lag.readings, partial(_readings, store, feed, inbox))
+            registry = metrics.new_registry(lag.readings, partial(readings, store, feed, inbox))
             probes = partial(
                 health.serve_health,
                 listening.health_host,
@@ -98,7 +98,7 @@ def _node(store: Store) -> NodeRecord:
     )
 
 
-def _readings(store: Store, feed: Feed, inbox: Inbox) -> Iterator[Reading]:
+def readings(store: Store, feed: Feed, inbox: Inbox) -> Iterator[Reading]:
     yield Reading("csms_admin_event_clients", "Clients that listen to events.", feed.subscribers, "gauge")
     yield Reading("csms_admin_waiting_requests", "Requests waiting for a command.", inbox.waiting, "gauge")
     yield Reading("csms_store", "The store's client, by what is counted.", store.stats(), "gauge", "of")

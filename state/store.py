@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Annotated, Any
 
-import msgspec
 import structlog
 import trio
+from msgspec import Meta, Struct
 from redis.exceptions import ResponseError
 
 from state import meta
@@ -27,21 +27,40 @@ _CHECK_EVERY_S = 10.0
 _KEYS_REMEMBERED = 50_000
 
 
-class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the store is and how to use it.
+class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the store is and how to use it."""
 
-    All tasks share `connections`. One more connection serves listings, and up to `blocking_connections` serve
-    commands that wait. `max_commands` and `max_bytes` limit the commands that may wait on each
-    connection but the blocking ones.
-    """
-
-    url: str
-    durability: checks.Durability = "fsync"
-    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
-    blocking_connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
-    timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
-    max_commands: Annotated[int, msgspec.Meta(ge=1000)] = 100_000
-    max_bytes: Annotated[int, msgspec.Meta(ge=1 << 20)] = 64 << 20
+    url: Annotated[
+        str,
+        Meta(
+            description="Address of the Redis or Valkey server: `redis://`, `rediss://` (TLS) or `unix://`."
+        ),
+    ]
+    durability: Annotated[
+        checks.Durability,
+        Meta(
+            description="What an acknowledged fact has reached: `fsync` the disk, `memory` only memory. "
+            "`replicated` is not supported yet. A server whose settings do not keep this is refused.",
+        ),
+    ] = "fsync"
+    connections: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Connections that all tasks share. One more serves listings."),
+    ] = 4
+    blocking_connections: Annotated[
+        int, Meta(ge=1, le=64, description="Most connections for commands that wait (XREAD BLOCK).")
+    ] = 8
+    timeout_s: Annotated[
+        float, Meta(ge=0.1, le=60, description="Time that the server has to answer a command.")
+    ] = 5.0
+    max_commands: Annotated[
+        int,
+        Meta(ge=1000, description="Most commands that may wait on each connection but the blocking ones."),
+    ] = 100_000
+    max_bytes: Annotated[
+        int,
+        Meta(ge=1 << 20, description="Most bytes of commands that may wait on each of these connections."),
+    ] = 64 << 20
 
 
 class Store:

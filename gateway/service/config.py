@@ -55,7 +55,7 @@ def load[T: msgspec.Struct](
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {explain(error)}") from None
+        raise ConfigError(f"{source}: {explain(error, kind, tree)}") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _from_text(variable: str, text: str, kind: Any) -> Any:
             )
         return msgspec.to_builtins(msgspec.convert(value, kind, strict=False))
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{variable}: {explain(error)}") from None
+        raise ConfigError(f"{variable}: {explain(error, kind, value)}") from None
     except msgspec.DecodeError:
         raise ConfigError(f"{variable}: not valid JSON") from None
 

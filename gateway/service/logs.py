@@ -3,40 +3,43 @@
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Annotated, Any, Literal, TextIO
 
 import msgspec
 import structlog
 from structlog.typing import Processor
 
-from gateway.service.config import ConfigError
 from gateway.service.masking import mask
 
-_LEVELS = ("debug", "info", "warning", "error")
+type Level = Literal["debug", "info", "warning", "error"]
+type Format = Literal["auto", "json", "console"]
 
 
 class LogsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The section of every process's configuration; what the words mean: `configure`."""
+    """The log of a process, on stderr."""
 
-    level: str = "info"
-    format: str = "auto"
+    level: Annotated[
+        Level,
+        msgspec.Meta(description="Least level of the events that are logged."),
+    ] = "info"
+    format: Annotated[
+        Format,
+        msgspec.Meta(
+            description="`json` lines, or `console` text. `auto` is console at a terminal, else json."
+        ),
+    ] = "auto"
 
 
 def configure(
-    level: str = "info",
-    format: str = "auto",  # noqa: A002  the setting's name
+    level: Level = "info",
+    format: Format = "auto",  # noqa: A002  This is the setting's name.
     stream: TextIO | None = None,
 ) -> None:
-    """Send structlog's and the standard library's records to `stream` (stderr), masked.
+    """Send the records of structlog and of the standard library to `stream`, masked.
 
-    `format` is json, console, or auto: JSON unless the stream is a terminal. Call once, before anything logs.
-    Raises ConfigError.
+    The default stream is stderr. Call this once, before anything logs.
     """
     stream = stream or sys.stderr
-    if level not in _LEVELS:
-        raise ConfigError(f"logs.level: {level!r} is none of {', '.join(_LEVELS)}")
-    if format not in ("auto", "json", "console"):
-        raise ConfigError(f"logs.format: {format!r} is none of auto, json, console")
     as_json = format == "json" or (format == "auto" and not stream.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
     common: list[Processor] = [

@@ -1,8 +1,8 @@
-"""What a setting's annotation says: a section, a list, a text; and msgspec's errors in plain words."""
+"""Reads the annotations of settings, and puts msgspec's errors about them into plain words."""
 
 import re
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAliasType, Union, get_args, get_origin
 
 import msgspec
 
@@ -17,12 +17,31 @@ _NAMES = {
 }
 _EXPECTED = re.compile(r"^Expected `([^`]*)`(.*?), got `([^`]*)`(.*)$")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_BOUNDS = (
+    (" of length >= ", " of at least "),
+    (" >= ", " of at least "),
+    (" <= ", " of at most "),
+    (" > ", " above "),
+)
 
 
 def _members(kind: Any) -> tuple[Any, ...]:
-    if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    """Return the alternatives of a union without their annotations, or the one type itself."""
+    kind = _bare(kind)
+    return tuple(map(_bare, get_args(kind))) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _bare(kind: Any) -> Any:
+    while get_origin(kind) is Annotated or isinstance(kind, TypeAliasType):
+        kind = kind.__value__ if isinstance(kind, TypeAliasType) else get_args(kind)[0]
+    return kind
+
+
+def choices_of(kind: Any) -> tuple[str, ...]:
+    """Return the words that a setting may have, or nothing if it is not a choice."""
+    return tuple(
+        word for member in _members(kind) if get_origin(member) is Literal for word in get_args(member)
+    )
 
 
 def struct_of(kind: Any) -> type[msgspec.Struct] | None:
@@ -47,19 +66,45 @@ def section_of(kind: Any) -> type[msgspec.Struct] | None:
 
 
 def is_text(kind: Any) -> bool:
-    return any(member is str or _members(member)[0] is str for member in _members(kind))
+    return str in _members(kind)
 
 
-def explain(error: msgspec.ValidationError) -> str:
-    """Msgspec's error as `section.key: expected a whole number, got a text`."""
+def explain(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
+    """Put an error into words, such as `limits.send_s: expected a number above 0, got -1`.
+
+    `kind` and `value` are the annotation and the value of the whole that was converted. Only numbers and
+    wrong choices are quoted, because a text may be a secret.
+    """
     text = str(error)
     place = _PLACE.search(text)
     text = _PLACE.sub("", text)
+    kind, value = _find(kind, value, place[1].split(".") if place else [])
+    if choices := choices_of(kind):
+        return _at(place, f"{value!r} is not a choice; choose one of {', '.join(choices)}")
     if found := _EXPECTED.match(text):
         expected, bounds, got, rest = found.groups()
         wanted = " or ".join(_NAMES.get(name, name) for name in expected.split(" | "))
-        text = f"expected {wanted}{bounds}, got {_NAMES.get(got, got)}{rest}"
-    else:
-        text = re.sub(r"`(\w+)`", lambda name: _NAMES.get(name[1], name[1]), text)
-        text = text[:1].lower() + text[1:]
+        return _at(place, f"expected {wanted}{bounds}, got {_NAMES.get(got, got)}{rest}")
+    text = re.sub(r"`(\w+)`", lambda name: _NAMES.get(name[1], name[1]), text)
+    for sign, words in _BOUNDS:
+        text = text.replace(sign, words)
+    text = re.sub(r"(\d)\.0\b", r"\1", text)
+    text = text[:1].lower() + text[1:] + (" characters" if is_text(kind) else "")
+    return _at(place, f"{text}, got {value}" if isinstance(value, int | float) else text)
+
+
+def _at(place: re.Match[str] | None, text: str) -> str:
     return f"{place[1]}: {text}" if place else text
+
+
+def _find(kind: Any, value: Any, names: list[str]) -> tuple[Any, Any]:
+    """Follow the names from section to section, but not into a list: errors do not name the element."""
+    for name in names:
+        section = struct_of(kind)
+        if section is None or not isinstance(value, dict):
+            return None, None
+        kind = next(
+            (field.type for field in msgspec.structs.fields(section) if field.encode_name == name), None
+        )
+        value = value.get(name)
+    return kind, value

@@ -15,7 +15,7 @@ from admin.services import Services
 ROOT = Path(__file__).parents[2]
 _ROOMS = ("gateway", "state", "admin", "loadtest", "tests")
 _END = re.compile(r"(?<=[.!?])[\"')*`]*\s+(?=[\"'(*`]*[A-Z0-9`])")
-_MARK = re.compile(r"^(noqa|type:|ruff:|pragma|!|-\*-|KEYS|\| ARGV|-> |WITH |---|fmt:)")
+_MARK = re.compile(r"^(noqa|type:|ruff:|pragma|!|-\*-|KEYS|\| |-> |WITH |---|fmt:)")
 
 
 class Sentence(NamedTuple):

@@ -1,6 +1,6 @@
 """Ctrl-C before a process serves ends it in silence; SIGHUP ends none.
 
-Of admin/cli/csms.sh, gateway/service/interrupts.py and gateway/service/hangups.py.
+These tests cover admin/cli/csms.sh, gateway/service/interrupts.py and gateway/service/hangups.py.
 """
 
 import os

@@ -1,6 +1,6 @@
 """What routes make of their own forms fits the official schemas on its way out, its times in UTC with a Z.
 
-Of admin/routes.
+These tests cover admin/routes.
 """
 
 from typing import Any

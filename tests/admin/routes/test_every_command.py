@@ -1,6 +1,6 @@
 """All that a central system may send goes through the route as it was given, with all its fields or none.
 
-Of admin/routes/commands.py and admin/commands/send.py.
+These tests cover admin/routes/commands.py and admin/commands/send.py.
 """
 
 import random

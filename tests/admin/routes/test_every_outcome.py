@@ -1,6 +1,6 @@
 """Whatever is asked and answered, as far as the schemas allow it: it is remembered, and can be read again.
 
-Of admin/routes and gateway/handlers.
+These tests cover admin/routes and gateway/handlers.
 """
 
 import random

@@ -1,6 +1,6 @@
 """What is right by its type and still too much: it is refused with its place, or it does no harm.
 
-Of admin/routes.
+These tests cover admin/routes.
 """
 
 import msgspec

@@ -1,6 +1,6 @@
 """Registration over HTTP: the policy of a charge point and of newcomers, who waits, and the release.
 
-Of admin/routes/charge_points.py and admin/routes/tenants.py.
+These tests cover admin/routes/charge_points.py and admin/routes/tenants.py.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Whatever a charge point says, what we answer fits the official schemas, its times in UTC with a Z.
 
-Of gateway/handlers and gateway/ocpp16/protocol.py.
+These tests cover gateway/handlers and gateway/ocpp16/protocol.py.
 """
 
 import json

@@ -3,7 +3,7 @@
 Payloads are generated from the schemas, whole and broken in one named way; strict reading must agree
 with the schema about each, but for the differences in DIFFERENCES.
 
-Of gateway/ocpp16/messages and gateway/ocpp16/faults.
+These tests cover gateway/ocpp16/messages and gateway/ocpp16/faults.
 """
 
 import json

@@ -25,7 +25,7 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     durability: Literal["memory", "fsync"] = "fsync"
-    timeout_s: float = 5.0
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     connections: Annotated[int, msgspec.Meta(ge=1)] = 4
 
 
@@ -104,8 +104,12 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
         ('[[listen.certificates]]\nchain = "x"', ["unknown key listen.certificates.chain", "chain_file?"]),
         ("[listen]\nws_port = 'a'", ["listen.ws_port: expected a whole number or nothing, got a text"]),
         ("listen = 5", ["listen: expected a section, got a whole number"]),
-        ("[store]\nconnections = 0", ["store.connections: expected a whole number >= 1"]),
-        ("[store]\ndurability = 'none'", ["store.durability", "'none'"]),
+        ("[store]\nconnections = 0", ["store.connections: expected a whole number of at least 1, got 0"]),
+        (
+            "[store]\ndurability = 'none'",
+            ["store.durability: 'none' is not a choice; choose one of memory, fsync"],
+        ),
+        ("[store]\ntimeout_s = -1", ["store.timeout_s: expected a number above 0, got -1"]),
         ('[security]\npepper_file = "/does/not/exist"', ["security.pepper_file", "No such file"]),
         ("[store", ["not valid TOML"]),
     ],
@@ -125,7 +129,10 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, needles: l
         (URL | {"CSMS__STORE__URL__X": "1"}, "unknown variable CSMS__STORE__URL__X"),
         (URL | {"CSMS__LISTEN__WS_PORT": "many"}, "CSMS__LISTEN__WS_PORT: expected a whole number"),
         (URL | {"CSMS__LISTEN__CERTIFICATES": "[{"}, "CSMS__LISTEN__CERTIFICATES: not valid JSON"),
-        (URL | {"CSMS__SECURITY__PEPPER": "short"}, "security.pepper: expected a text of length >= 8"),
+        (
+            URL | {"CSMS__SECURITY__PEPPER": "short"},
+            "security.pepper: expected a text of at least 8 char",
+        ),
     ],
 )
 def test_wrong_variables_are_named(environ: dict[str, str], needle: str) -> None:

@@ -1,6 +1,6 @@
 """What a peer may and may not send, byte by byte.
 
-Of gateway/websocket/text_frames.py and gateway/websocket/borrowed_reader.py.
+These tests cover gateway/websocket/text_frames.py and gateway/websocket/borrowed_reader.py.
 """
 
 import contextlib

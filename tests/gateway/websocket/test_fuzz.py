@@ -1,6 +1,6 @@
 """Frames are read as by an independent parser.
 
-Of gateway/websocket/connection.py and all that it reads with.
+These tests cover gateway/websocket/connection.py and all that it reads with.
 """
 
 import random

@@ -1,6 +1,6 @@
 """Our server and the client of `websockets`, our client and its server, and ours among themselves.
 
-Of gateway/websocket/client.py and gateway/websocket/server.py.
+These tests cover gateway/websocket/client.py and gateway/websocket/server.py.
 """
 
 import socket

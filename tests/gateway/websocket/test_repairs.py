@@ -1,6 +1,6 @@
 """What a connection repairs when its owner says so: binary messages, and peers that never answer PING.
 
-Of gateway/websocket/connection.py and gateway/websocket/http_upgrade.py.
+These tests cover gateway/websocket/connection.py and gateway/websocket/http_upgrade.py.
 """
 
 from collections.abc import AsyncIterator

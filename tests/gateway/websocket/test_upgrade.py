@@ -1,6 +1,7 @@
 """The HTTP side: what is let in, what is refused and how, and who is cut.
 
-Of gateway/websocket/http_upgrade.py, gateway/websocket/server.py and gateway/websocket/listeners.py.
+These tests cover gateway/websocket/http_upgrade.py, gateway/websocket/server.py and
+gateway/websocket/listeners.py.
 """
 
 import resource

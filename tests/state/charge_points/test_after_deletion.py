@@ -1,6 +1,6 @@
 """A report that arrives after its charge point was deleted brings none of its keys back.
 
-Of state/charge_points, state/features and state/transactions.
+These tests cover state/charge_points, state/features and state/transactions.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,6 +1,6 @@
 """What is kept of a charge point beside charging goes when it is deleted.
 
-Of state/features.
+These tests cover state/features.
 """
 
 from state import charge_points

@@ -1,6 +1,6 @@
 """The client against a server that is cut off, silent, paused or killed.
 
-Of state/redis/client.py and state/redis/connection.py.
+These tests cover state/redis/client.py and state/redis/connection.py.
 """
 
 import random

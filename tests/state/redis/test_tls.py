@@ -1,6 +1,6 @@
 """rediss:// against a proxy with TLS in front of a real Valkey, which is built without TLS.
 
-Of state/redis/transport.py.
+These tests cover state/redis/transport.py.
 """
 
 import ssl
