@@ -1,4 +1,4 @@
-"""API keys of people and programs: `csms_<id>_<random>`, all in one hash, as there are few."""
+"""API keys of people and programs, `csms_<id>_<random>`. All are in one hash, because there are few."""
 
 import re
 
@@ -14,7 +14,7 @@ _SECRET = re.compile(r"csms_([A-Za-z0-9]{8})_[A-Za-z0-9]{32}")
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """`tenants`: those it is limited to; None: all, and what concerns no tenant."""
+    """An API key without its secret. `tenants` None means all tenants, and also what concerns no tenant."""
 
     id: str
     name: str
@@ -46,7 +46,10 @@ async def create(store: Store, pepper: bytes, name: str, tenants: list[str] | No
 
 
 async def verify(store: Store, pepper: bytes, secret: str) -> ApiKey | None:
-    """Check a key in one round trip. Text that cannot be a key is not looked up: its form is no secret."""
+    """Return the API key with this secret, or None. The check takes one round trip.
+
+    A text that cannot be a key is not looked up. This gives nothing away, because the form is not a secret.
+    """
     match = _SECRET.fullmatch(secret)
     if match is None:
         return None
@@ -58,7 +61,7 @@ async def verify(store: Store, pepper: bytes, secret: str) -> ApiKey | None:
 
 
 async def revoke(store: Store, key_id: str) -> bool:
-    """Delete a key, which is looked up on every request. False: there is no such key."""
+    """Delete a key. The next request with it is refused. Returns False if there is no such key."""
     return bool(await store.execute("HDEL", keys.API_KEYS, key_id))
 
 

@@ -1,6 +1,7 @@
-"""Secrets that we make and give away once: an id to look them up by, and their keyed hash to compare with.
+"""Secrets that we create and show once. We keep an id to look a secret up by, and its keyed hash to compare.
 
-They are random (190 bits), so a fast hash is right: a slow one would make a fleet's reconnecting an attack.
+The secrets are random (190 bits), so a fast hash is enough. With a slow hash, a fleet that reconnects would
+load us like an attack.
 """
 
 import hmac
@@ -12,12 +13,12 @@ import msgspec
 ID_LENGTH = 8
 _RANDOM_LENGTH = 32
 _ALPHABET = string.ascii_letters + string.digits
-"""Fits into a path, a header and a double click."""
+"""These characters are safe in a path and in a header, and a double click selects all of them."""
 _NOBODYS = bytes(32)
 
 
 class NewSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """The only place where the secret ever stands."""
+    """A new secret. Its text is kept nowhere else."""
 
     id: str
     secret: str
@@ -32,12 +33,12 @@ def new_random() -> str:
 
 
 def digest(pepper: bytes, secret: str) -> bytes:
-    """HMAC-SHA256, 32 bytes."""
+    """Return the HMAC-SHA256 of a secret, 32 bytes."""
     return hmac.digest(pepper, secret.encode(), "sha256")
 
 
 def matches(pepper: bytes, secret: str, stored: bytes | None) -> bool:
-    """Compare in constant time; as much work if nothing is stored."""
+    """Compare a secret with a stored digest in constant time. It is as much work if nothing is stored."""
     return hmac.compare_digest(digest(pepper, secret), stored or _NOBODYS) and stored is not None
 
 

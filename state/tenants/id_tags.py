@@ -1,4 +1,4 @@
-"""Id tags of a tenant: compared with ASCII case folded (OCPP: CiString20), spelt as they were put."""
+"""Id tags of a tenant. They keep their spelling and are compared with ASCII case folded (CiString20)."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Status = Literal["Accepted", "Blocked", "Expired", "Invalid"]
 
 
 class IdTag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`expiry_date`: RFC 3339. `max_active_transactions`: None is without limit."""
+    """An id tag. `expiry_date` is in RFC 3339. `max_active_transactions` None means no limit."""
 
     tag: str
     status: Status = "Accepted"
@@ -26,14 +26,14 @@ _decode = msgspec.json.Decoder(IdTag).decode
 
 
 def fold(tag: str) -> str:
-    """Lower-case A to Z and nothing else: other letters' folding depends on who does it."""
+    """Return the tag with only A to Z in lower case, because programs fold other letters differently."""
     return tag.lower() if tag.isascii() else tag.encode().lower().decode()
 
 
 async def put(store: Store, tenant: str, tag: IdTag) -> bool:
-    """Create or replace. True: created."""
+    """Create or replace a tag. Returns True if the tag is new."""
     folded = fold(tag.tag)
-    # The index first: a name without a record is skipped in listings, a record without a name would be lost.
+    # The index comes first. Listings skip a name without a record, but never find a record without a name.
     await store.execute("ZADD", keys.id_tags(tenant), 0, folded)
     before = await store.execute("SET", keys.id_tag(tenant, folded), msgspec.json.encode(tag), "GET")
     return before is None
@@ -45,7 +45,7 @@ async def get(store: Store, tenant: str, tag: str) -> IdTag | None:
 
 
 async def delete(store: Store, tenant: str, tag: str) -> bool:
-    """Delete; its holds expire by themselves. False: there was none."""
+    """Delete a tag. Its holds expire by themselves. Returns False if there was no such tag."""
     folded = fold(tag)
     deleted = await store.execute("DEL", keys.id_tag(tenant, folded))
     await store.execute("ZREM", keys.id_tags(tenant), folded)
@@ -53,7 +53,7 @@ async def delete(store: Store, tenant: str, tag: str) -> bool:
 
 
 async def delete_all(store: Store, tenant: str) -> None:
-    """Delete every tag of the tenant; if that is interrupted, the next call goes on."""
+    """Delete every tag of the tenant. After an interruption, the next call deletes the rest."""
     index = keys.id_tags(tenant)
     while found := await store.execute("ZRANGE", index, 0, _AT_ONCE - 1):
         await store.pipeline([("UNLINK", keys.id_tag(tenant, tag.decode())) for tag in found])
@@ -61,7 +61,7 @@ async def delete_all(store: Store, tenant: str) -> None:
 
 
 async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: int = 100) -> Page[IdTag]:
-    """List by folded spelling. A short page may have a next one. Raises BadCursor."""
+    """List tags by folded spelling. A page may be short and still have a next one. Raises BadCursor."""
     page = await list_members(store, [keys.id_tags(tenant)], limit=limit, cursor=cursor)
     replies = await store.pipeline([("GET", keys.id_tag(tenant, folded.decode())) for folded in page.items])
     return Page(tuple(_decode(record) for record in replies if record is not None), page.next)

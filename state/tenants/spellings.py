@@ -1,7 +1,7 @@
-"""How operators spelt the ids of the charge points that they registered, found whatever the case.
+"""The ids of charge points as operators spelled them, to be found in any case.
 
-OCPP 1.6 ids are compared letter for letter, and some charge points change the case of what they were given.
-Only where exactly one spelling was registered is it known which charge point is meant.
+OCPP 1.6 ids are compared letter for letter, but some charge points change the case of the id that they were
+given. We know which charge point is meant only if exactly one spelling was registered.
 """
 
 from state import keys
@@ -18,6 +18,9 @@ async def forget(store: Store, tenant: str, charge_point: str) -> None:
 
 
 async def find_only(store: Store, tenant: str, charge_point: str) -> str | None:
-    """Find the id that differs from this in the case of A to Z at most; None unless it is the only one."""
+    """Return the one registered id that differs from this in the case of A to Z at most, or None.
+
+    None means that there is no such id, or more than one.
+    """
     found = await store.execute("SMEMBERS", keys.spellings(tenant, fold(charge_point)))
     return found.pop().decode() if len(found) == 1 else None

@@ -1,4 +1,7 @@
-"""Tenants: one hash each, with the tokens in it, so that a handshake reads both at once; and one index."""
+"""Tenants. Each has one hash, which also holds its tokens, so that a handshake reads both at once.
+
+An index lists all tenants.
+"""
 
 from typing import Literal
 
@@ -15,9 +18,10 @@ FIELDS = ("name", "auto_register", "created_ms", "registration")
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
-    """`auto_register`: a charge point with a valid token and an unknown id is registered by itself.
+    """A tenant.
 
-    `registration`: the policy that it is registered under, so that newcomers can be held back.
+    `auto_register` means that a charge point with a valid token and an unknown id is registered when it
+    connects. `registration` is the policy under which it is registered, so that newcomers can be held back.
     """
 
     id: str
@@ -30,8 +34,8 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 async def put(
     store: Store, tenant: str, *, name: str, auto_register: bool, registration: BootStatus = "Accepted"
 ) -> bool:
-    """Create a tenant or change it; returns whether it is new."""
-    # The index first: a name without a tenant is passed over, a tenant without a name would be lost.
+    """Create a tenant or change it. Returns True if the tenant is new."""
+    # The index comes first. Listings skip a name without a tenant, but never find a tenant without a name.
     await store.execute("ZADD", keys.TENANTS, 0, tenant)
     fields = ("name", name, "auto_register", int(auto_register), "registration", registration)
     [word] = await store.step("tenants/put", (keys.tokens(tenant),), fields)
@@ -52,9 +56,10 @@ async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) ->
 
 
 async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in_use"]:
-    """Delete a tenant with its id tags, tokens and DataTransfer vendors, if it has no charge points any more.
+    """Delete a tenant with its id tags, tokens and DataTransfer vendors, unless it still has charge points.
 
-    The id tags first: if that is interrupted, the tenant is still there to be deleted.
+    `in_use` means that it has, and that nothing was deleted. The id tags are deleted first, so that after an
+    interruption the tenant is still there to be deleted.
     """
     indexes = [keys.charge_points(partition, tenant) for partition in range(keys.PARTITIONS)]
     if (await list_members(store, indexes, limit=1)).items:
@@ -68,7 +73,7 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
 
 
 def read_tenant(tenant: str, values: list[bytes | None]) -> Tenant | None:
-    """Read the values of FIELDS."""
+    """Make a tenant from the values of FIELDS. Returns None if the store has none."""
     if values[0] is None:
         return None
     stored = {name.encode(): value for name, value in zip(FIELDS, values, strict=True) if value is not None}

@@ -1,4 +1,4 @@
--- Remove a token of a tenant.
+-- Delete a token of a tenant.
 -- KEYS tokens token_ids | ARGV id -> {'revoked'} | {'unknown'}
 redis.call('ZREM', token_ids, id)
 return {redis.call('HDEL', tokens, 'token:' .. id) == 1 and 'revoked' or 'unknown'}

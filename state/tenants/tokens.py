@@ -1,6 +1,6 @@
-"""Tokens: what a tenant's charge points carry in their path. Several may be valid at once, for rotation.
+"""Tokens: the secrets in the paths of a tenant's charge points. Several may be valid at once, for rotation.
 
-A secret is `<id><random>`; stored under the id are its keyed hash, when it was made, and a label.
+A secret is `<id><random>`. The store keeps its keyed hash, the time of its creation and a label under the id.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _AT_ONCE = 1000
 
 
 class UnknownTenant(StateError):  # noqa: N818  As its neighbours in errors.py.
-    """A token was to be made for a tenant that does not exist."""
+    """A token was asked for a tenant that does not exist."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,19 +36,22 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def create(store: Store, pepper: bytes, tenant: str, label: str = "") -> NewSecret:
-    """Make a token. Raises UnknownTenant."""
+    """Create a token. Raises UnknownTenant if there is no such tenant."""
     token_id = credentials.new_id()
     secret = token_id + credentials.new_random()
     [word] = await store.step(
         "tenants/token_create", _keys(tenant), (token_id, credentials.digest(pepper, secret), label)
     )
     if word == b"unknown":
-        raise UnknownTenant(f"there is no tenant {tenant!r}")
+        raise UnknownTenant(f"there is no tenant {tenant!r}; create the tenant before its tokens")
     return NewSecret(id=token_id, secret=secret)
 
 
 async def verify(store: Store, pepper: bytes, tenant: str, secret: str) -> Verified | None:
-    """Check a token in one round trip. An unknown tenant is as much work as a wrong token."""
+    """Return the token's tenant and id, or None if the token is not valid. The check takes one round trip.
+
+    An unknown tenant is as much work as a wrong token.
+    """
     token_id = secret[: credentials.ID_LENGTH]
     stored, *values = await store.execute("HMGET", keys.tokens(tenant), _field(token_id), *FIELDS)
     right = credentials.matches(pepper, secret, stored and stored[:_DIGEST_BYTES])
@@ -57,7 +60,10 @@ async def verify(store: Store, pepper: bytes, tenant: str, secret: str) -> Verif
 
 
 async def revoke(store: Store, tenant: str, token_id: str) -> bool:
-    """False: there is no such token. Sessions that use it are the caller's to end (`inbox.broadcast`)."""
+    """Delete a token. Returns False if there is no such token.
+
+    The caller must end the sessions that use the token (`inbox.broadcast`).
+    """
     [word] = await store.step("tenants/token_revoke", _keys(tenant), (token_id,))
     return bool(word == b"revoked")
 
@@ -72,7 +78,7 @@ async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: 
 
 
 async def find_existing(store: Store, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Which of these (tenant, token id) there still are."""
+    """Return those of the given (tenant, token id) pairs that still exist."""
     found: set[tuple[str, str]] = set()
     for some in batched(wanted, _AT_ONCE, strict=False):
         replies = await store.pipeline(

@@ -1,7 +1,7 @@
-"""Traces: the frames of one charge point as they passed, for a bounded time and size.
+"""Traces: the frames of one charge point as they passed, with a bounded time and size.
 
-A charge point has one trace at most; a new one takes its place. Whichever gateway holds the charge point
-appends to it, and what it appends is masked already. Kept for 24 h after its end.
+A charge point has at most one trace, and a new trace replaces it. The gateway with the session of the charge
+point appends entries that are masked already. A trace is kept for 24 h after its end.
 """
 
 import secrets
@@ -21,10 +21,10 @@ from state.store import Store
 MINUTES_MAX = 60
 FRAMES_MAX = 10_000
 BYTES_MAX = 10 << 20
-"""Of what is kept, before compression."""
+"""Size of the kept entries before compression, in bytes."""
 KEPT_MS = 24 * 3600 * 1000
 RUNNING_MAX = 100
-"""Traces of a tenant at once."""
+"""Traces of one tenant that run at the same time."""
 _SLOT_MARGIN_MS = 5_000
 
 
@@ -35,11 +35,12 @@ type Appended = Literal["recording", "ended", "full", "gone"]
 
 
 class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
-    """A frame (`in`: received, `out`: sent), or a mark: anything else that `what` says.
+    """A frame or a mark. `what` is `in` for a received frame, `out` for a sent one, and else names the mark.
 
-    `connection` tells one socket's entries from another's. `frame`: masked, and `cut` after some length;
-    `length`: bytes on the wire. `message`, `id` and `action` as far as they could be read; an answer's action
-    is its call's. `faults`: what was wrong with the frame, for `out` with the one it answers. `note`: of a
+    `connection` tells the entries of one socket from those of another. `frame` is masked. `cut` means that
+    only its beginning is kept, and `length` is its length on the wire, in bytes. `message`, `id` and `action`
+    are None where they could not be read. The action of an answer is that of its call. `faults` names the
+    faults of the frame. For a sent frame these are the faults of the frame that it answers. `note` explains a
     mark.
     """
 
@@ -69,10 +70,11 @@ class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """`whole` and `cut`: the frames that are kept. `marks`: entries that are not frames.
+    """A trace without its entries.
 
-    `dropped`: frames that passed and are not here, because the gateway could not write fast enough.
-    The names on the right are those of the stored hash.
+    `whole` and `cut` count the frames that are kept, and `marks` counts the other entries. `dropped` counts
+    the frames that passed but are missing, because the gateway could not write fast enough. The names in
+    `field` are those of the stored hash.
     """
 
     id: str
@@ -97,7 +99,7 @@ _FIELDS = Trace.__struct_encode_fields__
 
 
 class TooMany(NamedTuple):
-    """The tenant has as many traces as it may: of these charge points."""
+    """The tenant has as many running traces as are allowed. They are traces of these charge points."""
 
     charge_points: list[str]
 
@@ -105,12 +107,16 @@ class TooMany(NamedTuple):
 async def start(
     store: Store, tenant: str, charge_point: str, *, minutes: int, frames: int, size: int
 ) -> Trace | TooMany | None:
-    """Start a trace in place of the one before, and wake the session; `size` in bytes.
+    """Start a trace in place of the previous one, and wake the session. `size` is in bytes.
 
-    None: there is no such charge point. Raises ValueError beyond the bounds of this module.
+    Returns None if there is no such charge point. Raises ValueError if an argument is beyond the bounds of
+    this module.
     """
     if not (1 <= minutes <= MINUTES_MAX and 1 <= frames <= FRAMES_MAX and 1 <= size <= BYTES_MAX):
-        raise ValueError(f"a trace of {minutes} min, {frames} frames and {size} bytes is out of bounds")
+        raise ValueError(
+            f"a trace of {minutes} min, {frames} frames and {size} bytes is out of bounds; it may have"
+            f" 1 to {MINUTES_MAX} min, 1 to {FRAMES_MAX} frames and 1 to {BYTES_MAX} bytes"
+        )
     keys, lasts_ms = ChargePointKeys(tenant, charge_point), minutes * 60_000
     running = key_names.traces(tenant)
     until_ms = store.server_time_ms() + lasts_ms + _SLOT_MARGIN_MS
@@ -131,7 +137,7 @@ async def start(
 
 
 async def stop(store: Store, tenant: str, charge_point: str) -> bool:
-    """End a trace before its time, and wake the session. False: none is running."""
+    """End a trace before its time, and wake the session. Returns False if no trace is running."""
     keys = ChargePointKeys(tenant, charge_point)
     word, *node = await store.step(
         "traces/end",
@@ -145,7 +151,7 @@ async def stop(store: Store, tenant: str, charge_point: str) -> bool:
 
 
 async def get(store: Store, tenant: str, charge_point: str) -> Trace | None:
-    """None: there was none, or it is no longer kept."""
+    """Return the trace, or None if there was none or it is no longer kept."""
     keys = ChargePointKeys(tenant, charge_point)
     return _read_trace(store, await store.execute("HMGET", keys.trace, *_FIELDS))
 
@@ -153,13 +159,13 @@ async def get(store: Store, tenant: str, charge_point: str) -> Trace | None:
 async def read(
     store: Store, tenant: str, charge_point: str, *, after: str, limit: int
 ) -> tuple[Trace | None, list[tuple[str, TraceEntry]]]:
-    """Read a trace and up to `limit` of its entries behind the place `after` ("": from the start).
+    """Return a trace and up to `limit` of its entries after the place `after`; "" is before the first entry.
 
-    Each comes with its place, `<milliseconds>-<number>`, which grows in the order of the entries.
+    Each entry comes with its place, `<milliseconds>-<number>`. Places grow in the order of the entries.
     """
     keys = ChargePointKeys(tenant, charge_point)
     behind = f"({after}" if after else "-"
-    # In this order: if the trace is still the one that was meant, then the entries are its own.
+    # The trace is read last. If it is still the trace that the caller means, the entries belong to it.
     entries, of_trace = await store.pipeline(
         [
             ("XRANGE", keys.trace_frames, behind, "+", "COUNT", limit),
@@ -170,13 +176,13 @@ async def read(
 
 
 async def find_running(store: Store, keys: ChargePointKeys) -> RunningTrace | None:
-    """Find what a session must record, if anything."""
+    """Return the trace that a session must record, or None."""
     found = await store.execute("HGET", keys.record, "trace")
     return read_running_trace(None if found is None else found.decode())
 
 
 async def list_running(store: Store, tenants: Sequence[str]) -> set[tuple[str, str]]:
-    """List the charge points, with their tenant, of which a trace may be running."""
+    """Return the charge points that may have a running trace, each with its tenant."""
     now = store.server_time_ms()
     replies = await store.pipeline(
         [("ZRANGE", key_names.traces(tenant), now, "+inf", "BYSCORE") for tenant in tenants]
@@ -198,10 +204,11 @@ async def append(
     batch: int,
     dropped: int = 0,
 ) -> Appended:
-    """Append to a trace, once however often it is asked: a writer counts its batches up from 1.
+    """Append a batch of entries to a trace. A writer numbers its batches from 1. A repeat changes nothing.
 
-    `dropped`: frames that were not recorded since the batch before. `ended`: what happens from now on is
-    not wanted; `full` and `gone`: nothing is.
+    `dropped` counts the frames that were not recorded since the previous batch. The outcome `recording` means
+    that the trace goes on. `ended` means that only entries from before its end are still accepted. `full` and
+    `gone` mean that no more entries are accepted.
     """
     packed = [argument for entry in entries for argument in _pack(entry)]
     [word] = await store.step(

@@ -1,4 +1,7 @@
-"""Transactions: their facts, how they are listed, and what belongs to none."""
+"""Transactions: store a start or a stop with its answer, and list what is stored.
+
+The modules of this package also keep the stops and meter values that belong to no known transaction.
+"""
 
 from state.transactions.facts import (
     Hold,

@@ -1,6 +1,7 @@
-"""Transactions: two write-once facts, start and stop, each kept with the answer it was given.
+"""The two facts of a transaction, start and stop. Each is written once, with the answer that it was given.
 
-Facts are never refused: a stale session's are stored as any other, and the outcome's `fence` says so.
+A fact is never refused because its session is stale. It is stored like any other, and `fence` in the outcome
+says that the session is stale.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,10 +26,11 @@ type _Fields = dict[str, str | bytes | int | None]
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """`timestamp` as sent, `started_ms` as understood. `plausible`: the charge point's clock was set.
+    """A StartTransaction, as it is stored.
 
-    `fingerprint` follows from the rest and tells a start from another of the same charge point: 16
-    characters, safe in keys.
+    `timestamp` is the text as sent, and `started_ms` is the time as we understood it. `plausible` means that
+    the charge point's clock was set. `fingerprint` is computed from the other fields and tells this start
+    from any other of the same charge point. It has 16 characters that are safe in keys.
     """
 
     connector_id: int
@@ -47,14 +49,18 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limit(NamedTuple):
-    """How many transactions a driver may have at once, and the answer to one more."""
+    """A driver's limit: `slots` transactions at once, and the `answer` to a start beyond them."""
 
     slots: int
     answer: bytes
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """`transaction_id` as sent, never read as a number. `data`: the transactionData array, as received."""
+    """A StopTransaction, as it is stored.
+
+    `transaction_id` is the id as sent; it is never read as a number. `data` is the transactionData array, in
+    JSON as received.
+    """
 
     transaction_id: str
     timestamp: str
@@ -67,16 +73,18 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hold(NamedTuple):
-    """What names the hold of a transaction, beside its charge point."""
+    """The id tag and the fingerprint. Together with the charge point they name the hold of a transaction."""
 
     id_tag: str
     fingerprint: str
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """`clock_fault`: a stopped transaction had the same start, and its clock is not set.
+    """Outcome of a start that was stored as a new transaction.
 
-    `superseded`: the hold of the transaction open on this connector until now. That transaction stays open.
+    `clock_fault` means that a transaction with the same start was stopped before, and that the charge
+    point's clock is not set. `superseded` is the hold of the transaction that was open on this connector
+    until now. That transaction stays open. None means that there was none, or that the session is stale.
     """
 
     id: int
@@ -87,7 +95,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing was changed: this start was stored before, with this answer."""
+    """Outcome of a start that was stored before, with this id and this answer. Nothing was changed."""
 
     id: int
     answer: bytes
@@ -95,7 +103,10 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):
-    """`fingerprint` is empty if a later start has the same one, and with it the hold."""
+    """Outcome of a stop that was stored with its transaction.
+
+    `id_tag`, `fingerprint`, `connector_id` and `meter_start` are those of the transaction's start.
+    """
 
     answer: bytes
     fence: Fence
@@ -106,11 +117,17 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StopReplayed(Stopped, frozen=True, kw_only=True):
-    """Nothing was changed: this transaction had been stopped, with this answer."""
+    """Outcome of a stop of a transaction that was stopped before, with this answer. That stop stays as it is.
+
+    `fingerprint` is empty if a later start has the same one, because the hold now belongs to that start.
+    """
 
 
 class Orphaned(msgspec.Struct, frozen=True, kw_only=True):
-    """A stop of no known transaction, kept among the orphans. `replayed`: it was there, with this answer."""
+    """Outcome of a stop of an unknown transaction, which is kept among the orphans.
+
+    `replayed` means that the same stop was there before, with this answer.
+    """
 
     answer: bytes
     fence: Fence
@@ -122,11 +139,14 @@ type StopOutcome = Stopped | StopReplayed | Orphaned
 
 
 def _ignore(_outcome: object) -> None:
-    """Nobody else needs the outcome before the driver's slot is released."""
+    """Do nothing: this caller does not need the outcome before the driver's slot is released."""
 
 
 async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | None:
-    """Find the stored answer to this very start, if it is not a new one. Ask before `start` with a limit."""
+    """Return the stored answer to this start, or None if the start is new.
+
+    Call this before `start` with a limit, because a repeated start must not take a slot.
+    """
     known: bytes | None = await store.execute("HGET", lease.keys.starts, start.fingerprint)
     if known is None or (known.endswith(b"!") and not start.plausible):
         return None
@@ -142,11 +162,12 @@ async def start(
     limit: Limit | None = None,
     note: Callable[[StartOutcome], None] = _ignore,
 ) -> StartOutcome:
-    """Store a start with its answer, under a new id; or find the answer that it was given.
+    """Store a start with its answer under a new id, or return the stored answer of a repeated start.
 
-    With a limit it takes one of the driver's slots; if there is none left, it gets the limit's answer. `note`
-    is called once the start is stored, because releasing the slot of the one before it may still fail.
-    Raises IdsExhausted, and StateError if no id was accepted in several attempts.
+    With a limit, the start takes one of the driver's slots. If no slot is left, the start is stored with the
+    limit's answer. `note` is called with the outcome as soon as the start is stored, because the release of
+    the superseded hold may still fail. Raises IdsExhausted if no id below 2^31 is left, and StateError if no
+    id was accepted in several attempts.
     """
     held = False
     if limit is not None:
@@ -155,12 +176,13 @@ async def start(
     try:
         outcome = await _store_start(store, lease, start, answer)
     except StateError as error:
-        # What may have been stored keeps its hold: its repeat will be a replay, which takes none.
+        # A start that may have been stored keeps its hold. Its repeat will be a replay, which takes none.
         if held and not (isinstance(error, StoreUnavailable) and error.sent):
             await holds.release(store, lease.keys, start.id_tag, start.fingerprint)
         raise
     note(outcome)
-    # If the store fails here, the charge point repeats itself; its next start or stop releases the hold.
+    # If the store fails here, the repeat is a replay. The stop of the other transaction still releases the
+    # hold, or the hold expires.
     if isinstance(outcome, Started) and (void := outcome.superseded) is not None:
         await holds.release(store, lease.keys, void.id_tag, void.fingerprint)
     return outcome
@@ -169,7 +191,7 @@ async def start(
 async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) -> StartOutcome:
     proposed = max(lease.last_transaction_id + 1, ids.least_number(store.server_time_ms()))
     for _ in range(_ATTEMPTS):
-        # Past the last id a replay is still a replay: 0 is never accepted.
+        # When no id is left, the step still finds a replay. It never accepts the id 0.
         reply = await _propose(store, lease, start, answer, proposed if proposed <= _LAST_ID else 0)
         fence = fence_of(reply[1])
         match reply[0]:
@@ -195,9 +217,9 @@ async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) 
 async def stop(
     store: Store, lease: Lease, stop: Stop, answer: bytes, *, note: Callable[[StopOutcome], None] = _ignore
 ) -> StopOutcome:
-    """Store a stop with its answer, once, and release its driver's slot; a repeat releases it again.
+    """Store a stop with its answer, once, and release the driver's slot. A repeat releases the slot again.
 
-    `note` is called once the stop is stored, because the release may still fail.
+    `note` is called with the outcome as soon as the stop is stored, because the release may still fail.
     """
     outcome = await _store_stop(store, lease, stop, answer)
     note(outcome)
@@ -326,7 +348,10 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
 
 
 def _reservation(start: Start) -> str:
-    """What it consumes. 0 means none to many charge points; nobody reserves under more than 64 bits."""
+    """Return the id of the reservation that the start uses, or an empty text.
+
+    0 counts as none, because many charge points send it so. Nobody reserves under an id of more than 64 bits.
+    """
     named = start.reservation_id or 0
     return str(named) if named and -(2**63) <= named < 2**63 else ""
 
@@ -341,7 +366,7 @@ async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed |
 
 
 async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
-    """Prolong the holds of these charge points' open transactions; those without a limit have none."""
+    """Prolong the holds of these charge points' open transactions. A transaction without a limit has none."""
     pointers = await store.pipeline([("HVALS", lease.keys.open) for lease in leases])
     for lease, of_one in zip(leases, pointers, strict=True):
         open_holds = [hold for pointer in of_one if (hold := _pointer_hold(pointer))]

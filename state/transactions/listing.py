@@ -1,4 +1,4 @@
-"""Transactions as people read them: one by its public id, or many, newest first."""
+"""Transactions as operators read them: one by its public id, or a list with the newest first."""
 
 from collections.abc import Sequence
 
@@ -26,9 +26,10 @@ _STORED = {
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
-    """Times `_at` as the charge point sent them, `_ms` as understood. Meters in Wh.
+    """A stored transaction; the fields of the stop are None until the stop is known.
 
-    `id_tag` started it, `stop_id_tag` ended it.
+    Fields with `_at` hold times as the charge point sent them, and fields with `_ms` as we understood them.
+    Meter values are in Wh. `id_tag` is the id tag of the start, and `stop_id_tag` that of the stop.
     """
 
     charge_point: str
@@ -47,7 +48,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
 
     @property
     def energy_wh(self) -> int | None:
-        """Reported as it is, below zero too; None until the stop is known."""
+        """Energy in Wh as the meter values give it, which may be below zero. None until the stop is known."""
         return None if self.meter_stop is None else self.meter_stop - self.meter_start
 
 
@@ -56,20 +57,23 @@ def public_id(charge_point: str, transaction_id: int | str) -> str:
 
 
 def parse_public_id(public_id: str) -> tuple[str, int]:
-    """Charge point and id. From the right: a charge point's name may contain dots. Raises ValueError."""
+    """Return the charge point and the transaction's id. Raises ValueError if the text is not a public id.
+
+    The text is split at its last dot, because a charge point's name may contain dots.
+    """
     charge_point, _, number = public_id.rpartition(".")
     if charge_point and number.isascii() and number.isdecimal() and len(number) <= 10 and number[0] != "0":
         return charge_point, int(number)
-    raise ValueError(f"{public_id!r} is no transaction's id: that would be <charge point>.<number>")
+    raise ValueError(f"{public_id!r} is not a transaction's public id; use <charge point>.<number>")
 
 
 def index_name(charge_point: str, started_ms: int, transaction_id: int) -> str:
-    """How a transaction stands in the indexes: they are read by name, so the time comes first."""
+    """Return a transaction's name in the indexes. The time comes first, because indexes are read by name."""
     return f"{_moment(started_ms)}/{keys.encode(charge_point)}/{transaction_id}"
 
 
 async def get(store: Store, tenant: str, public_id: str) -> Transaction | None:
-    """None as well if this cannot be a transaction's id."""
+    """Return the transaction, or None if there is none or the text is not a public id."""
     try:
         charge_point, transaction_id = parse_public_id(public_id)
     except ValueError:
@@ -87,7 +91,10 @@ async def list_(
     cursor: str | None = None,
     limit: int = 100,
 ) -> Page[Transaction]:
-    """List newest first, by the time they started. A short page may have a next one. Raises BadCursor."""
+    """List transactions by the time of their start, newest first.
+
+    A page with fewer than `limit` items may have a next page. Raises BadCursor.
+    """
 
     async def load(listed: Sequence[bytes]) -> list[tuple[bytes, Transaction]]:
         named = [(member, _split(member)) for member in listed]
@@ -109,12 +116,12 @@ def _sets(tenant: str, charge_point: str | None, *, open_: bool | None) -> list[
         index = keys.open_transactions if open_ else keys.transactions
         return [index(partition, tenant) for partition in range(keys.PARTITIONS)]
     own = ChargePointKeys(tenant, charge_point)
-    # Few are open in a partition; a charge point's whole history may be long.
+    # A partition has few open transactions, but the history of a charge point may be long.
     return [own.open_transactions if open_ else own.history]
 
 
 def _moment(ms: int) -> str:
-    """Sorts as text as it does as a number, from 1970 to far beyond any clock."""
+    """Return text that sorts as the number does, from 1970 to far beyond any clock."""
     return f"{min(max(ms, 0), 0xFFFF_FFFF_FFFF):012x}"
 
 

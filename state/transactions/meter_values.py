@@ -1,6 +1,6 @@
-"""Meter values: stored compactly with their transaction, or apart if nobody knows it.
+"""Meter values, stored compactly with their transaction, or among the strays if their transaction is unknown.
 
-The hot path of the whole system: one step, and no work here that is not needed.
+`append` is the hot path of the whole system. It is one step, and it does no work that is not needed.
 """
 
 from typing import Literal, NamedTuple, get_args
@@ -16,12 +16,12 @@ from state.store import Store
 _STOP = b"stop"
 _LAST_STREAM = 255
 _REMEMBERED = 4
-"""Connectors that charge at once; what else comes is spelled anew."""
+"""Prepared appends that a lease keeps, one for each connector that charges. One more clears them all."""
 _json = msgspec.json.encode
 
 
 class StoredValues(msgspec.Struct, frozen=True, kw_only=True):
-    """One message. `payload`: its meterValue array, JSON as received.
+    """The meter values of one message. `payload` is the meterValue array, in JSON as received.
 
     `connector_id` is None for the transactionData of a stop.
     """
@@ -36,13 +36,17 @@ Outcome = Literal["kept", "stray", "repeated"]
 
 
 class Appended(NamedTuple):
-    """`stray`: of no transaction that is known here; `repeated`: nothing was changed."""
+    """Outcome of an append.
+
+    `kept` means that the values are stored with their transaction. `stray` means that they are stored among
+    the strays, because they belong to no known transaction. `repeated` means that nothing was changed.
+    """
 
     outcome: Outcome
     fence: Fence
 
 
-# Made once, for the hot path.
+# All outcomes are created once, because `append` is the hot path.
 _APPENDED = {
     (outcome.encode(), fence.encode()): Appended(outcome, fence)
     for outcome in get_args(Outcome)
@@ -51,7 +55,7 @@ _APPENDED = {
 
 
 def pack_of_stop(data: bytes) -> bytes:
-    """Pack a stop's transactionData as it is stored."""
+    """Pack the transactionData of a stop for the store."""
     return compact.pack(_STOP + b"\n" + data)
 
 
@@ -64,7 +68,10 @@ async def append(
     payload: bytes,
     received_ms: int,
 ) -> Appended:
-    """Store a message's meterValue array (raw JSON), once however often it comes; a stale session's too."""
+    """Store a message's meterValue array (raw JSON). A repeat is not stored again.
+
+    The values of a stale session are stored too.
+    """
     appends, name = lease.appends, (lease.epoch, connector_id, transaction_id)
     prepared = appends.get(name)
     if prepared is None:
@@ -77,7 +84,7 @@ async def append(
 
 
 def _prepare(lease: Lease, connector_id: int, transaction_id: str | None) -> Prepared:
-    """All of an append but the message itself: the same as long as a transaction lasts."""
+    """Prepare all of an append but the message. The result is the same as long as the transaction lasts."""
     keys, transaction, reference = lease.keys, "", "null"
     if transaction_id is not None:
         transaction, reference = transaction_id, _json(f"{keys.id}.{transaction_id}").decode()
@@ -99,18 +106,18 @@ def _prepare(lease: Lease, connector_id: int, transaction_id: str | None) -> Pre
 
 
 async def read(store: Store, tenant: str, charge_point: str, transaction_id: int | str) -> list[StoredValues]:
-    """Read all of a known transaction in the order of arrival, but a stop's transactionData last."""
+    """Return all meter values of a known transaction in the order of arrival, with those of the stop last."""
     key = ChargePointKeys(tenant, charge_point).values(transaction_id)
     stored: dict[bytes, bytes] = await store.execute("HGETALL", key)
     found = [_unpack(record, int(received), str(transaction_id)) for record, received in stored.items()]
-    # Within one millisecond: by their text.
+    # Values of the same millisecond are sorted by their text.
     return sorted(found, key=lambda m: (m.connector_id is None, m.received_ms, m.payload))
 
 
 async def read_strays(store: Store, tenant: str, charge_point: str, connector_id: int) -> list[StoredValues]:
-    """Read the latest 256 of a connector that belong to no known transaction.
+    """Return the latest 256 strays of a connector: meter values that belong to no known transaction.
 
-    The transactionData of orphaned stops is at connector 0. Connectors beyond 254 share their 256.
+    The transactionData of orphaned stops is at connector 0. All connectors above 254 or below 0 share 256.
     """
     key = ChargePointKeys(tenant, charge_point).stray_values(_stream(connector_id))
     found = []
@@ -121,7 +128,10 @@ async def read_strays(store: Store, tenant: str, charge_point: str, connector_id
 
 
 def _stream(connector_id: int) -> int:
-    """Keep a charge point that makes up connectors from making up keys."""
+    """Return the number in the key of a connector's strays.
+
+    Numbers that no real connector has share one key, so that a charge point cannot create keys without end.
+    """
     return connector_id if 0 <= connector_id < _LAST_STREAM else _LAST_STREAM
 
 

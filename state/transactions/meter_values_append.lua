@@ -1,7 +1,7 @@
--- Keep a MeterValues once, with its transaction or among the strays.
+-- Store the values of a MeterValues once, with their transaction or among the strays.
 -- KEYS lease held events transaction values stray | ARGV epoch holder member transaction_id data compact received_ms
 -- -> {'kept' | 'stray' | 'repeated', fence}
--- What has been stored is the field itself: an exact repeat finds it there, whenever it comes.
+-- The stored message is itself the field of the hash, so an exact repeat finds it, however late the repeat comes.
 local f, outcome, new = fence(lease, held, events, epoch, holder, member), 'kept', nil
 if redis.call('EXISTS', transaction) == 1 then
   new = redis.call('HSETNX', values, compact, received_ms)

@@ -1,6 +1,7 @@
-"""Orphans: stops of transactions that this store does not know, kept for people to look at.
+"""Orphans: stops of transactions that this store does not know, kept for operators to look at.
 
-The latest 200 of a charge point; how many gave way is counted. Nothing is guessed from them.
+The latest 200 of each charge point are kept. Those that were removed to make room are counted. We do not
+guess which transaction an orphan belongs to.
 """
 
 import msgspec
@@ -13,7 +14,10 @@ _EVICTED = b"evicted"
 
 
 class Orphan(msgspec.Struct, frozen=True, kw_only=True):
-    """`transaction_id` as sent. Its transactionData is among the stray meter values of connector 0."""
+    """A stop of an unknown transaction. `transaction_id` is the id as sent.
+
+    The transactionData of the stop is among the stray meter values of connector 0.
+    """
 
     transaction_id: str
     timestamp: str
@@ -25,7 +29,10 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     answer: bytes
 
     def digest(self) -> str:
-        """Tell it from another: charge points stop many a transaction by the id -1."""
+        """Return an id that tells this orphan from others.
+
+        The transaction id alone does not, because charge points send many stops with the id -1.
+        """
         facts = (self.transaction_id, self.timestamp, self.meter_stop, self.id_tag)
         return ids.digest(msgspec.json.encode(facts))
 
@@ -34,19 +41,22 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Orphans(msgspec.Struct, frozen=True, kw_only=True):
-    """In the order of arrival. `evicted`: how many older ones gave way to these."""
+    """A charge point's orphans in the order of arrival. `evicted` counts those removed to make room."""
 
     items: list[Orphan]
     evicted: int
 
 
 def unpack(stored: bytes) -> Orphan:
-    """Without the time of receipt in front, by which the step finds the oldest."""
+    """Read an orphan. The store keeps the time of receipt before it, by which the step finds the oldest."""
     return msgspec.msgpack.decode(stored.partition(b" ")[2], type=Orphan)
 
 
 async def forget(store: Store, tenant: str, charge_point: str, digest: str) -> bool:
-    """Drop one that was settled by hand; sent again, it is new. False: no such orphan."""
+    """Delete an orphan that an operator settled by hand. Returns False if there is no such orphan.
+
+    If the charge point sends the stop again, it is a new orphan.
+    """
     if digest.encode() == _EVICTED:
         return False
     return bool(await store.execute("HDEL", ChargePointKeys(tenant, charge_point).orphans, digest))

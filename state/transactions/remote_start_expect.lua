@@ -1,9 +1,10 @@
--- Remember an accepted remote start until its transaction begins; the oldest gives way.
+-- Remember an accepted remote start until its transaction begins; if there are too many, forget the oldest.
 -- KEYS remote_starts command record lease | ARGV id expected limit lasts_ms -> {'expected' | 'known' | 'gone'}
 -- WITH deletion
-local SINCE_MS = '^%[(%d+),' -- `expected` is a JSON array that begins with it.
+local SINCE_MS = '^%[(%d+),' -- The time is the first element of the JSON array `expected`.
 if redis.call('EXISTS', command) == 0 or deleted(record, lease) then return {'gone'} end
--- Once only: when it is told again, the transaction may have begun, or an earlier one may have been given up for it.
+-- A command is remembered only once. When its answer is stored again, its transaction may have begun, or the start for
+-- a newer command may have removed it.
 if redis.call('HSETNX', command, 'expected', 1) == 0 then return {'known'} end
 if redis.call('HLEN', remote_starts) >= tonumber(limit) then
   local all, oldest, since = redis.call('HGETALL', remote_starts), nil, math.huge

@@ -1,7 +1,7 @@
-"""Remote starts that a charge point agreed to, until the transaction comes that keeps the promise.
+"""Remote starts that a charge point accepted and whose transaction has not begun.
 
 RemoteStartTransaction.conf says only that the charge point will try (errata 2025-04, 12). The start that
-follows names no command: it is recognised by id tag and connector, within `LASTS_MS`.
+follows names no command. It is recognised by its id tag and connector, within `LASTS_MS`.
 """
 
 from typing import NamedTuple
@@ -17,11 +17,13 @@ from state.transactions.facts import Start
 from state.transactions.listing import public_id
 
 LASTS_MS = 600_000
-"""Longer than drivers take to plug in, shorter than until the same tag starts by itself."""
+"""How long a start is expected: longer than drivers take to plug in, and shorter than the time until the same
+id tag starts a transaction without a command."""
 SKEW_MS = 60_000
-"""How far behind a charge point's clock may be; an earlier start was made offline, before it was asked."""
+"""How far a charge point's clock may be behind. A start with an earlier time was made offline, before the
+charge point was asked."""
 AT_ONCE = 32
-"""The oldest of them gives way: whoever asked last is the most likely to be answered."""
+"""Commands that are remembered. The oldest makes room, because the newest is the likeliest to be answered."""
 
 
 class Expected(NamedTuple):
@@ -40,7 +42,7 @@ class Expected(NamedTuple):
 async def expect(
     store: Store, keys: ChargePointKeys, command_id: str, *, id_tag: str, connector_id: int | None
 ) -> None:
-    """Remember that this command was accepted; once only, whatever became of it since."""
+    """Remember that this command was accepted. A repeat changes nothing, whatever happened since."""
     expected = Expected(store.server_time_ms(), connector_id, fold(id_tag))
     await store.step(
         "transactions/remote_start_expect",
@@ -50,10 +52,11 @@ async def expect(
 
 
 async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_id: int) -> str | None:
-    """Find the command that this start answers, the newest if several could be; it will name the transaction.
+    """Return the id of the command that this start answers, the newest if the start could answer several.
 
-    Returns the command's id, None if nobody asked for this start, or if it came before and is only repeated.
-    A transaction answers one command, and takes the TxProfile that came with it. Whoever waits is woken.
+    Returns None if no command asked for this start, or if the start is a repeat. A transaction answers one
+    command only. The command's record then names the transaction, the TxProfile of the command becomes the
+    transaction's, and the request that waits for the command is woken.
     """
     expectations = read_fields(await store.execute("HGETALL", keys.remote_starts))
     if not expectations:

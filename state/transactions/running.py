@@ -7,7 +7,10 @@ from state.store import Store
 
 
 class RunningTransaction(NamedTuple):
-    """`started_ms` by the charge point's clock, as it was understood; `received_ms` by ours."""
+    """An open transaction.
+
+    `started_ms` is by the charge point's clock, as we understood it, and `received_ms` by our clock.
+    """
 
     connector_id: int
     id: int
@@ -16,7 +19,7 @@ class RunningTransaction(NamedTuple):
 
 
 async def list_running(store: Store, tenant: str, charge_point: str) -> list[RunningTransaction]:
-    """One for each connector at most: the last that began there and has not ended."""
+    """Return at most one transaction for each connector: the last that began there, unless it has ended."""
     keys = ChargePointKeys(tenant, charge_point)
     pointers = await store.execute("HGETALL", keys.open)
     ids = {int(connector): int(pointer.split(b" ", 1)[0]) for connector, pointer in pointers.items()}

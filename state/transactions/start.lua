@@ -3,11 +3,11 @@
 -- | ARGV epoch holder member id fingerprint plausible connector pointer listed event reservation fields...
 -- -> {'started', fence, clock_fault, superseded} | {'seen', fence, id} | {'again', fence, id}
 -- WITH reservations transactions
--- The id is proposed, as its key must be declared; 'again' says which one would be right.
-local FIRST_SECOND, TOLERANCE_S, RESERVATIONS_KEPT = 1735689600, 60, 128 -- The first is 2025-01-01.
+-- The caller proposes the id, because the transaction's key must be declared. 'again' returns the id to propose next.
+local FIRST_SECOND, TOLERANCE_S, RESERVATIONS_KEPT = 1735689600, 60, 128 -- FIRST_SECOND is 2025-01-01.
 local f, proposed = fence(lease, held, events, epoch, holder, member), tonumber(id)
 local seen, stopped = string.match(redis.call('HGET', starts, fingerprint) or '', START)
--- A clock that stands still sends the same start for the next charge too.
+-- A charge point whose clock is stuck sends the same start for its next transaction too.
 local fault = stopped == STOPPED and plausible == '0'
 if seen and not fault then return {'seen', f, seen} end
 local last = tonumber(redis.call('HGET', record, 'last_transaction_id') or '0')
@@ -27,7 +27,7 @@ if f == 'ok' then
   redis.call('HSET', open, connector, pointer)
 end
 emit(events, member, 'transaction.started', event)
--- What names a reservation uses it, whatever we believe of it; an unknown one is noted: features/reservation_made.lua.
+-- A start uses the reservation that it names, in any state. An unknown one is noted for features/reservation_made.lua.
 if reservation ~= '' then
   local now, known = now_ms(), redis.call('HGET', reservations, reservation)
   local r = known and read_reservation(known) or {made_ms = now, until_ms = 0, command = '-', asked = ''}

@@ -1,13 +1,14 @@
--- Store a stop with its answer, once: with its transaction, or as an orphan if there is none.
+-- Store a stop with its answer once, with its transaction, or among the orphans if the transaction is unknown.
 -- KEYS lease held events starts open orphans transaction values stray open_transactions profiles
 -- | ARGV epoch holder member id digest orphan event compact received_ms fields...
 -- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter}
 -- | {'orphaned', fence} | {'orphan_replayed', fence, orphan}
 -- WITH charging_profiles transactions
--- A stop settles only a start that exists. The fingerprint is empty if a later start has taken it over.
+-- A stop ends only a transaction that exists. In 'replayed' the fingerprint is empty if a later start has the same one.
 local f = fence(lease, held, events, epoch, holder, member)
 local connector, tag, fingerprint, answer, listed, meter = unpack(
   redis.call('HMGET', transaction, 'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter'))
+-- Only the first stop drops profiles by connector too. At a repeat, those may be for a later transaction.
 drop_tx_profiles(profiles, id, not answer and connector)
 if not connector then
   local known = redis.call('HGET', orphans, digest)
@@ -25,7 +26,7 @@ end
 redis.call('HSET', transaction, unpack(fields))
 redis.call('HSET', starts, fingerprint, id .. STOPPED)
 redis.call('ZREM', open_transactions, listed)
--- A stale session's stop clears the pointer too: a pointer to a stopped transaction is never right.
+-- A stale session's stop clears the pointer too, because a pointer to a stopped transaction is never right.
 local pointer = redis.call('HGET', open, connector) or ''
 if string.match(pointer, OPEN_ID) == id then redis.call('HDEL', open, connector) end
 if compact ~= '' then redis.call('HSETNX', values, compact, received_ms) end
