@@ -1,7 +1,7 @@
-"""A charge point's certificates as it reported them, what was installed, and the request it made last.
+"""A charge point's certificates as it reported them, those that were installed, and its last request to sign.
 
-A list is what GetInstalledCertificateIds answered; it is out of date once another root is installed, and says
-so. Bounded: 128 of each type, the latest 32 installed, one request.
+A list is the answer to GetInstalledCertificateIds. When another root is installed, the list is marked as out
+of date. Kept are 128 certificates of each type, the latest 32 installed ones and one request.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ _encode = msgspec.json.encode
 
 
 class CertificateHash(msgspec.Struct, frozen=True, kw_only=True):
-    """CertificateHashDataType as the charge point spelt it: hexadecimal, whatever its case."""
+    """CertificateHashDataType as the charge point spelled it. The values are hexadecimal, in any case."""
 
     hash_algorithm: HashAlgorithm
     issuer_name_hash: str
@@ -36,7 +36,7 @@ class CertificateHash(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """The same for the same certificate under the same algorithm."""
+        """Id of the certificate under this algorithm. Case makes no difference."""
         return ids.digest(_encode(self.folded))
 
     def is_same(self, other: "CertificateHash") -> bool:
@@ -49,7 +49,10 @@ class CertificateHash(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReportedCertificates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Of one type. `read_ms`: None if it was never read. `out_of_date`: another was installed since."""
+    """The list of one type. `read_ms` is None if the list was never read.
+
+    `out_of_date` means that another certificate was installed since.
+    """
 
     hash_data: tuple[CertificateHash, ...] = ()
     read_ms: int | None = None
@@ -57,9 +60,9 @@ class ReportedCertificates(msgspec.Struct, frozen=True, kw_only=True, omit_defau
 
 
 class InstalledCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an InstallCertificate that was Accepted held, as far as we could read it.
+    """The certificate of an InstallCertificate that was Accepted, as far as we could read it.
 
-    `hash_data`: one for each algorithm that the charge point may choose.
+    `hash_data` has a hash for each algorithm that the charge point may choose.
     """
 
     command: str
@@ -75,7 +78,7 @@ class InstalledCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defau
 
 
 class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A SignCertificate that was answered Accepted. `csr` in PEM as sent; `key` as `RSA 2048`."""
+    """A SignCertificate that was answered Accepted. `csr` is in PEM as sent. `key` is like `RSA 2048`."""
 
     csr: str
     subject: str
@@ -84,13 +87,13 @@ class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Certificates(msgspec.Struct, frozen=True, kw_only=True):
-    """`installed`: latest first."""
+    """The certificates of a charge point. `installed` has the latest first."""
 
     listings: dict[CertificateType, ReportedCertificates]
     installed: list[InstalledCertificate]
 
     def find(self, id_: str) -> CertificateHash | None:
-        """Of a certificate that the charge point reported."""
+        """Return the hash of a certificate that the charge point reported, or None."""
         return next((one for one in self.all_hashes() if one.id == id_), None)
 
     def all_hashes(self) -> Iterable[CertificateHash]:
@@ -104,7 +107,7 @@ async def record_list(
     hash_data: Iterable[CertificateHash],
     read_ms: int,
 ) -> None:
-    """Take a charge point's list of one type for what it has."""
+    """Store the list of one type that a charge point reported, in place of the previous one."""
     listing = ReportedCertificates(hash_data=tuple(hash_data)[:LISTED], read_ms=read_ms)
     event = {"certificate_type": certificate_type, "count": len(listing.hash_data)}
     change = Change({certificate_type: _encode(listing)}, (), [("certificates.read", _encode(event))])
@@ -112,7 +115,7 @@ async def record_list(
 
 
 async def record_installed(store: Store, keys: ChargePointKeys, new: InstalledCertificate) -> None:
-    """Remember what was installed, once for each command; the list of its type is out of date now."""
+    """Store an installed certificate, once for each command, and mark the list of its type as out of date."""
 
     def decide(fields: Fields) -> Change | None:
         known = _installed(fields)
@@ -133,7 +136,7 @@ async def record_installed(store: Store, keys: ChargePointKeys, new: InstalledCe
 
 
 async def record_deleted(store: Store, keys: ChargePointKeys, deleted: CertificateHash) -> None:
-    """Forget a certificate that the charge point deleted, or never had."""
+    """Remove a certificate that the charge point deleted, or that it does not have."""
 
     def decide(fields: Fields) -> Change | None:
         put: dict[str, bytes] = {}
@@ -161,7 +164,7 @@ async def read(store: Store, tenant: str, charge_point: str) -> Certificates:
 
 
 async def record_request(store: Store, keys: ChargePointKeys, request: SigningRequest) -> None:
-    """Keep what a charge point wants signed, in place of what it wanted before; a repeat changes nothing."""
+    """Store a charge point's request in place of its previous one. A repeat changes nothing."""
 
     def decide(fields: Fields) -> Change | None:
         known = _request(fields)
@@ -174,18 +177,21 @@ async def record_request(store: Store, keys: ChargePointKeys, request: SigningRe
 
 
 async def report_refused_request(store: Store, keys: ChargePointKeys, why: str) -> None:
-    """Tell that a charge point's request was answered Rejected; the one before it stays."""
+    """Emit an event that a charge point's request was answered Rejected. The stored request stays."""
     change = Change({}, (), [("certificate_request.refused", _encode({"why": why}))])
     await versioned.change(store, keys, keys.certificates, lambda _: change)
 
 
 async def get_request(store: Store, tenant: str, charge_point: str) -> SigningRequest | None:
-    """The last one that was answered Accepted."""
+    """Return the last request that was answered Accepted."""
     return _request(await versioned.read(store, ChargePointKeys(tenant, charge_point).certificates))
 
 
 async def forget_request(store: Store, keys: ChargePointKeys) -> bool:
-    """Drop what was settled by hand; sent again, it is new. False: there is none."""
+    """Delete a request that an operator settled by hand. Returns False if there is none.
+
+    If the charge point sends the request again, it is a new one.
+    """
 
     def decide(fields: Fields) -> Change | None:
         return Change({}, (_REQUEST,)) if _REQUEST in fields else None

@@ -1,7 +1,7 @@
--- Remove the profiles that a ClearChargingProfile means, or note that they are in doubt.
+-- Remove the profiles that match a ClearChargingProfile, or note that they are in doubt.
 -- KEYS profiles doubts events | ARGV member id connector purpose level body because -> {'cleared' | 'doubted', ids...}
 -- WITH charging_profiles
--- '' is any; an id alone decides. With `because` they are not removed: that they are there is in doubt.
+-- '' matches any value, and an id alone decides. `because` is the reason for a doubt: with it, the profiles stay.
 local found, all = {}, redis.call('HGETALL', profiles)
 local function admits(asked, actual) return asked == '' or asked == actual end
 for i = 1, #all, 2 do
@@ -18,7 +18,7 @@ for i = 1, #all, 2 do
   end
   if meant then found[#found + 1] = all[i] end
 end
--- Whether it cleared or found nothing: what it asked for is gone.
+-- The charge point cleared the matching profiles or found none, so earlier doubts about them are settled.
 if id .. connector .. purpose .. level == '' then
   redis.call('DEL', doubts)
 else

@@ -1,9 +1,9 @@
--- Keep a profile that the charge point accepted, once for each command, in place of those that it replaces.
+-- Store a profile that the charge point accepted, once for each command, in place of those that it replaces.
 -- KEYS profiles doubts events open transaction charge_point lease
 -- | ARGV member id connector purpose level transaction_id command profile
 -- -> {'installed', replaced...} | {'known'} | {'ended'} | {'full'} | {'gone'}
 -- WITH charging_profiles deletion transactions
--- A TxProfile that names no transaction is for the one that is running on its connector.
+-- A TxProfile that names no transaction is for the transaction that is running on its connector.
 if deleted(charge_point, lease) then return {'gone'} end
 local known = redis.call('HGET', profiles, id) or ''
 if command ~= '-' and read_profile(known).command == command then return {'known'} end

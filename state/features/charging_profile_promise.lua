@@ -1,4 +1,4 @@
--- Keep a remote start's TxProfile until the transaction begins that it is for.
+-- Keep the TxProfile of a remote start until the transaction of that remote start begins.
 -- KEYS promises command charge_point lease | ARGV id promise limit lasts_ms
 -- -> {'promised'} | {'full'} | {'fulfilled'} | {'gone'}
 -- WITH charging_profiles deletion

@@ -1,8 +1,9 @@
-"""The mirror of a charge point's charging profiles: what it accepted, less what was replaced or cleared.
+"""The mirror of a charge point's charging profiles: those that it accepted, except those replaced or cleared.
 
-OCPP 1.6 has no way to read profiles back, so we do by the rules what the charge point does, and say where it
-may have done otherwise. Profiles survive reboots (errata 2025-04, 13); TxProfiles end with their transaction,
-in the step of its stop. Kept of each charge point: 200 profiles, 32 doubts, 32 promises of remote starts.
+OCPP 1.6 has no way to read profiles back. The mirror therefore follows the same rules as the charge point,
+and holds a doubt where the charge point may have done something else. Profiles survive reboots (errata
+2025-04, 13). TxProfiles end with their transaction, in the step of its stop. Kept of each charge point are
+200 profiles, 32 doubts and 32 promises of remote starts.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,13 +20,18 @@ from state.transactions.remote_starts import LASTS_MS
 _PROMISES: Final = 32
 
 type Why = Literal["timeout", "unknown", "full", "not_found", "not_running"]
-"""`timeout`, `unknown`: how a command ended that may have been carried out. `full`: accepted, but one too
-many for us. `not_found`: the charge point found nothing to clear where we believe in a profile.
-`not_running`: the transaction of a TxProfile; another began before it was stopped, or nobody knows it."""
+"""Reason for a doubt. `timeout` and `unknown` are the ends of a command that may have been carried out.
+`full` means that the charge point accepted one profile more than we keep. `not_found` means that the charge
+point found nothing to clear where the mirror has a profile. `not_running` means that the transaction of a
+TxProfile does not run. Either another one began before it was stopped, or nobody knows it."""
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
-    """`profile_id` None: any. `command_id` None: only the last of its kind is known."""
+    """A doubt about the mirror. `profile_id` None means that any profile may have changed.
+
+    `command_id` is None if no single command is known. The doubts that are `full` share one entry, and so do
+    those beyond 32. Such an entry has only the latest doubt.
+    """
 
     profile_id: int | None
     since_ms: int
@@ -35,7 +41,7 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slot(NamedTuple):
-    """What only one profile can have at a time."""
+    """The place of a profile on its charge point. A place has one profile at a time."""
 
     connector_id: int
     purpose: str
@@ -43,7 +49,10 @@ class Slot(NamedTuple):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """`payload`: csChargingProfiles as it was sent. `transaction_id`: whose TxProfile, if that is known."""
+    """A profile in the mirror. `payload` is csChargingProfiles, in JSON as it was sent.
+
+    `transaction_id` is the transaction of a TxProfile, if it is known.
+    """
 
     id: int
     connector_id: int
@@ -51,7 +60,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     stack_level: int
     transaction_id: int | None
     command_id: str | None
-    """None: entered by hand."""
+    """Command that set the profile. None means that an operator entered it by hand."""
     accepted_ms: int
     doubt: Doubt | None
     payload: bytes
@@ -62,7 +71,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Promise(NamedTuple):
-    """A remote start's TxProfile whose transaction has not begun."""
+    """The TxProfile of a remote start whose transaction has not begun."""
 
     command_id: str
     profile_id: int
@@ -72,7 +81,7 @@ class Promise(NamedTuple):
 
 
 class Mirror(NamedTuple):
-    """`doubts`: what may have changed it without our knowing."""
+    """All that we know of a charge point's profiles. `doubts` are about changes that we may have missed."""
 
     profiles: tuple[Profile, ...]
     promises: tuple[Promise, ...]
@@ -80,13 +89,16 @@ class Mirror(NamedTuple):
 
     @property
     def all_doubts(self) -> tuple[Doubt, ...]:
-        """Those about single profiles, too."""
+        """`doubts`, and the doubts of single profiles."""
         own = (one.doubt for one in self.profiles if one.doubt is not None)
         return tuple(dict.fromkeys((*self.doubts, *own)))
 
 
 class Which(NamedTuple):
-    """ClearChargingProfile's fields: an id alone decides; else all that match every field that is given."""
+    """The fields of a ClearChargingProfile. If there is an id, it alone decides.
+
+    Without an id, a profile must match every field that is given.
+    """
 
     id: int | None = None
     connector_id: int | None = None
@@ -100,7 +112,10 @@ class Which(NamedTuple):
 
 
 async def read(store: Store, tenant: str, charge_point: str) -> Mirror:
-    """Profiles by id; promises and doubts, oldest first. A doubt ends with the transaction it is about."""
+    """Return the mirror, with profiles by id, and with promises and doubts oldest first.
+
+    A doubt about the profile of a transaction is left out once the transaction has ended.
+    """
     keys = ChargePointKeys(tenant, charge_point)
     names = (
         keys.charging_profiles,
@@ -135,10 +150,10 @@ async def install(
     transaction_id: int | None = None,
     command_id: str | None = None,
 ) -> tuple[int, ...] | None:
-    """Remember what the charge point accepted; once for each command. Returns the ids that it replaced.
+    """Store a profile that the charge point accepted, once for each command. Returns the replaced ids.
 
-    None if it is not kept: there are 200 already, its transaction has ended, or the charge point was
-    deleted. A TxProfile without a transaction is for the one that is running on its connector.
+    Returns None if the profile is not kept: there are 200 already, its transaction has ended, or the charge
+    point was deleted. A TxProfile without a transaction is for the one that is running on its connector.
     """
     word, *replaced = await store.step(
         "features/charging_profile_install",
@@ -166,15 +181,16 @@ async def install(
 
 
 async def clear(store: Store, keys: ChargePointKeys, which: Which, *, asked: bytes = b"") -> tuple[int, ...]:
-    """Forget what the charge point has cleared. `asked`: the request's payload, JSON; its doubts end too.
+    """Remove the profiles that the charge point has cleared. Returns their ids.
 
-    Returns the ids. With an empty `which` nothing remains, and no doubt.
+    `asked` is the payload of the request, in JSON. Doubts that the same request left before end too. An empty
+    `which` removes all profiles and all doubts.
     """
     return await _clear(store, keys, which, asked, "")
 
 
 async def doubt(store: Store, keys: ChargePointKeys, which: Which, *, asked: bytes) -> tuple[int, ...]:
-    """Note that the charge point found nothing to clear, whatever we believe. Returns the ids in doubt."""
+    """Note a doubt on each matching profile, because the charge point found none. Returns their ids."""
     return await _clear(store, keys, which, asked, "not_found")
 
 
@@ -187,7 +203,7 @@ async def promise(
     stack_level: int,
     payload: bytes,
 ) -> None:
-    """Keep an accepted remote start's TxProfile for the transaction that follows (`remote_starts.fulfil`)."""
+    """Keep the TxProfile of an accepted remote start until `remote_starts.fulfil` finds its transaction."""
     await store.step(
         "features/charging_profile_promise",
         (keys.charging_profile_promises, keys.command(command_id), keys.record, keys.lease),

@@ -1,7 +1,7 @@
-"""DataTransfer from charge points: the vendors that a tenant knows, and what came of theirs.
+"""DataTransfer from charge points: the vendors that a tenant knows, and the transfers that came.
 
-At most 200 vendors of a tenant, and the latest 100 transfers of a charge point, each as long as a message may
-be. Vendor and message ids are CiStrings: compared with ASCII case folded.
+A tenant has at most 200 vendors. The latest 100 transfers of a charge point are kept, each as long as a
+message may be. Vendor ids and message ids are CiStrings, which are compared with ASCII case folded.
 """
 
 import re
@@ -25,7 +25,10 @@ _ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`message_ids`: None is any, and none at all. `data`: the text of our answer."""
+    """How the DataTransfers of a vendor are answered. `data` is the text of our answer.
+
+    `message_ids` None means that a message may have any id, or none.
+    """
 
     vendor_id: str
     message_ids: tuple[str, ...] | None = None
@@ -40,7 +43,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came, and how it was answered. `data` as sent."""
+    """A DataTransfer from a charge point, and the status of our answer. `data` is the text as sent."""
 
     vendor_id: str
     message_id: str | None
@@ -73,18 +76,18 @@ async def get_vendor(store: Store, tenant: str, vendor_id: str) -> Vendor | None
 
 
 async def delete_vendor(store: Store, tenant: str, vendor_id: str) -> bool:
-    """False: there was none. What came of it stays."""
+    """Delete a vendor. The transfers of this vendor stay. Returns False if there was no such vendor."""
     return bool(await store.execute("HDEL", key_names.data_transfer_vendors(tenant), fold(vendor_id)))
 
 
 async def list_vendors(store: Store, tenant: str) -> list[Vendor]:
-    """All of a tenant, by folded id."""
+    """Return all vendors of a tenant, sorted by folded id."""
     stored = await store.execute("HGETALL", key_names.data_transfer_vendors(tenant))
     return [_vendor(stored[name]) for name in sorted(stored)]
 
 
 async def keep(store: Store, keys: ChargePointKeys, transfer: Transfer) -> str | None:
-    """Keep a transfer, from whichever session; returns its id. None: the charge point was deleted."""
+    """Store a transfer from any session. Returns its id, or None if the charge point was deleted."""
     event = _encode(
         {"vendor_id": transfer.vendor_id, "message_id": transfer.message_id, "status": transfer.status}
     )
@@ -102,7 +105,7 @@ async def keep(store: Store, keys: ChargePointKeys, transfer: Transfer) -> str |
 async def list_(
     store: Store, tenant: str, charge_point: str, *, cursor: str | None = None, limit: int = 100
 ) -> Page[Kept]:
-    """List newest first. Raises BadCursor."""
+    """List transfers, newest first. Raises BadCursor."""
     before = "+" if cursor is None else f"({_position(cursor)}"
     key = ChargePointKeys(tenant, charge_point).data_transfers
     entries = await store.execute("XREVRANGE", key, before, "-", "COUNT", limit + 1)
@@ -113,7 +116,7 @@ async def list_(
 
 
 async def forget(store: Store, tenant: str, charge_point: str, id_: str) -> bool:
-    """Drop one that was dealt with. False: no such transfer."""
+    """Delete a transfer that an operator has dealt with. Returns False if there is no such transfer."""
     if not _ID.fullmatch(id_):
         return False
     return bool(await store.execute("XDEL", ChargePointKeys(tenant, charge_point).data_transfers, id_))
@@ -122,5 +125,5 @@ async def forget(store: Store, tenant: str, charge_point: str, id_: str) -> bool
 def _position(cursor: str) -> str:
     position = decode_cursor(cursor).decode("ascii", "replace")
     if not _ID.fullmatch(position):
-        raise BadCursor("The cursor must be one that an earlier page gave as its next.")
+        raise BadCursor("the cursor is not one that a page returned; omit it to start at the first page")
     return position

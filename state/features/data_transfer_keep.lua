@@ -1,8 +1,8 @@
--- Keep a DataTransfer among the latest `kept`.
+-- Store a DataTransfer, and keep the latest `kept` of them.
 -- KEYS data_transfers events charge_point lease | ARGV member record kept kind before after
 -- -> {'kept', id} | {'gone'}
 -- WITH deletion
--- `before` and `after` are the event's JSON around the id.
+-- `before` and `after` are the event's JSON before and after the id of the transfer.
 if deleted(charge_point, lease) then return {'gone'} end
 local id = redis.call('XADD', data_transfers, 'MAXLEN', '=', kept, '*', 'r', record)
 emit(events, member, kind, before .. id .. after)

@@ -1,7 +1,7 @@
-"""A job: an update or an upload that a charge point was asked for, and how it got on. Pure.
+"""A job: an update or an upload that a charge point was asked for, and its progress. This module is pure.
 
-Statuses come with no time of their own, late, twice, and around a reboot in any order (whitepaper L01): each
-is kept, and the last one that may count decides.
+A status has no time of its own. Statuses come late, twice, and around a reboot in any order (whitepaper L01).
+Each is kept, and the last one that may count decides.
 """
 
 from typing import Literal
@@ -22,13 +22,13 @@ KIND_OF: dict[Message, Kind] = {
     "LogStatusNotification": "GetLog",
     "SignedFirmwareStatusNotification": "SignedUpdateFirmware",
 }
-"""Whose progress each message tells."""
+"""The kind of job whose progress each message reports."""
 
 STATES_KEPT = 50
-"""Of one job: the answer that began it, and the latest."""
+"""States that are kept of one job: the answer that began it, and the latest ones."""
 
 _UNNUMBERED = frozenset({"GetDiagnostics", "UpdateFirmware"})
-"""Without request id, so a status can only be of the latest."""
+"""Kinds without a request id. A status can only belong to the latest job of the kind."""
 _NEVER_BEGUN = frozenset({"InvalidCertificate", "NoFile", "Rejected", "RevokedCertificate"})
 _FAILED = frozenset(
     {
@@ -54,10 +54,11 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`id` is its command's. `number`: its place among the charge point's. `payload`: the request in short.
+    """A job. `id` is the id of its command. `number` is higher for later jobs of the charge point.
 
-    `status` is the charge point's own word, or ours: NoFile (GetDiagnostics has nothing to upload), Canceled
-    (AcceptedCanceled answered a later one), Superseded (further statuses will be the later one's).
+    `payload` is the request in short, in JSON. `status` is the charge point's word, or one of ours. NoFile
+    means that GetDiagnostics found nothing to upload. Canceled means that a later job was answered
+    AcceptedCanceled. Superseded means that further statuses will belong to a later job.
     """
 
     id: str
@@ -70,7 +71,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_ms: int | None = None
     history: tuple[State, ...]
     left_out: int = 0
-    """How many states gave way to later ones."""
+    """Number of states that were removed to make room for later ones."""
 
     @property
     def running(self) -> bool:
@@ -78,12 +79,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def begun(self) -> bool:
-        """Whether the charge point said that it would."""
+        """Whether the charge point agreed to do the job."""
         return self.history[0].status not in _NEVER_BEGUN
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A status that belongs to no job we know; Idle belongs to none ever."""
+    """A status that belongs to no job that we know. Idle never belongs to a job."""
 
     message: Message
     request_id: int | None = None
@@ -101,7 +102,7 @@ def begin(
     payload: bytes,
     file_name: str | None,
 ) -> Job:
-    """A new job, with the status that answered the request. Its number is the list's to give."""
+    """Return a new job with the status that answered the request. It gets its number when it is stored."""
     return Job(
         id=id_,
         number=0,
@@ -116,7 +117,7 @@ def begin(
 
 
 def replace(later: Job, earlier: Job) -> Job:
-    """What becomes of a job that runs when a later one begins."""
+    """Return the earlier job as it is after the later one began: Superseded, Canceled or unchanged."""
     if earlier.kind != later.kind or not earlier.running or not later.begun:
         return earlier
     if later.kind in _UNNUMBERED:
@@ -127,9 +128,10 @@ def replace(later: Job, earlier: Job) -> Job:
 
 
 def with_status(job: Job, status: str, received_ms: int) -> Job:
-    """The job with one more state; itself if that only repeats the last one.
+    """Return the job with one more state, or the job itself if the status only repeats the last one.
 
-    What is done or was given up is not begun again by a status on its way; a failed one is, by a retry.
+    A status of progress does not restart a job that is done, canceled or superseded. It restarts a job that
+    failed, because the charge point tries again.
     """
     if job.history[-1].status == status:
         return job
@@ -149,7 +151,10 @@ def with_status(job: Job, status: str, received_ms: int) -> Job:
 
 
 def find_for(jobs: list[Job], message: Message, request_id: int | None) -> Job | None:
-    """The job that a status is of; of several with one request id the latest that was begun."""
+    """Return the job that a status belongs to, or None.
+
+    If several jobs have the request id, the status belongs to the latest that was begun.
+    """
     kind = KIND_OF[message]
     if kind in _UNNUMBERED:
         request_id = None

@@ -1,7 +1,7 @@
-"""Firmware updates and uploads of a charge point, each with the statuses it was told of: the latest 50.
+"""The latest 50 firmware updates and uploads of a charge point, each with the statuses that were reported.
 
-Statuses are facts: from whichever session, never lost, a repeat changes nothing. One that fits no job stays a
-note (the latest 50), for nothing is guessed onto another.
+Statuses are facts. They are accepted from any session and never lost, and a repeat changes nothing. A status
+that fits no job is kept as a note (the latest 50), because we do not guess which job it belongs to.
 """
 
 import msgspec
@@ -22,14 +22,14 @@ _encode = msgspec.json.encode
 
 
 class Jobs(msgspec.Struct, frozen=True, kw_only=True):
-    """Newest first, both."""
+    """The jobs and notes of a charge point, each newest first."""
 
     items: list[Job]
     notes: list[Note]
 
 
 async def record_answer(store: Store, keys: ChargePointKeys, job: Job) -> None:
-    """Record a job with the charge point's answer to it, once."""
+    """Store a job with the charge point's answer, once, and end the earlier jobs that it replaces."""
 
     def decide(fields: Fields) -> Change | None:
         known = _jobs(fields)
@@ -58,7 +58,7 @@ async def record_status(
     request_id: int | None,
     received_ms: int,
 ) -> None:
-    """Keep a status that the charge point told, with its job or as a note."""
+    """Store a status that the charge point reported, with its job or as a note."""
     note = Note(message=message, request_id=request_id, status=status, received_ms=received_ms)
 
     def decide(fields: Fields) -> Change | None:
@@ -82,7 +82,7 @@ async def get(store: Store, tenant: str, charge_point: str, job_id: str) -> Job 
 
 
 async def delete(store: Store, tenant: str, charge_point: str, job_id: str) -> bool:
-    """Forget a job; what it is still told of becomes notes. False: there was none."""
+    """Delete a job. Later statuses of the job become notes. Returns False if there was no such job."""
     keys = ChargePointKeys(tenant, charge_point)
 
     def decide(fields: Fields) -> Change | None:
@@ -93,9 +93,9 @@ async def delete(store: Store, tenant: str, charge_point: str, job_id: str) -> b
 
 
 async def new_request_id(store: Store, tenant: str, charge_point: str) -> int | None:
-    """Choose a request id that this charge point was never given by us, nor in any job or note we keep.
+    """Choose a request id that we never gave this charge point and that no kept job or note has.
 
-    None: it is not registered.
+    Returns None if the charge point is not registered.
     """
     keys, chosen = ChargePointKeys(tenant, charge_point), 0
 
@@ -124,7 +124,7 @@ def _notes(fields: Fields) -> list[Note]:
 def _with_note(fields: Fields, note: Note) -> Change | None:
     notes = _notes(fields)
     if notes and msgspec.structs.replace(notes[-1], received_ms=note.received_ms) == note:
-        return None  # Told again: the first time stands.
+        return None  # A repeat. The note keeps the time at which the status came first.
     event = {"job": None, "message": note.message, "request_id": note.request_id, "status": note.status}
     return Change({_NOTES: _encode([*notes, note][-NOTES_KEPT:])}, (), [("job.status", _encode(event))])
 

@@ -1,4 +1,4 @@
-"""Entries of a local authorisation list: how one list becomes another, and how a list is stored. Pure."""
+"""Entries of a local authorisation list. Pure functions turn one list into another and pack a list."""
 
 import zlib
 from collections.abc import Iterable, Mapping
@@ -11,13 +11,13 @@ from state.tenants.id_tags import fold
 type Status = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
 
 ENTRIES = 10_000
-"""Of one list."""
+"""Entries that one list may have."""
 
 _LEVEL = 4
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An id tag as it is spelt, and its idTagInfo; `expiry_date` as sent."""
+    """An id tag as it is spelled, and its idTagInfo. `expiry_date` is the text as sent."""
 
     id_tag: str
     status: Status = "Accepted"
@@ -30,14 +30,14 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 type Entries = dict[str, Entry]
-"""By folded id tag: a charge point compares without regard to case."""
+"""Entries by folded id tag, because a charge point compares without regard to case."""
 
 type Line = tuple[str, Entry | None]
-"""Of an update: an id tag, and what it becomes; None takes it off the list."""
+"""Line of an update: an id tag and its new entry. None takes the id tag off the list."""
 
 
 def apply(entries: Mapping[str, Entry], lines: Iterable[Line]) -> Entries:
-    """Make a Differential update; of two lines for one tag the later counts."""
+    """Return the list after a Differential update. If two lines have the same tag, the later one counts."""
     found = dict(entries)
     for id_tag, entry in lines:
         if entry is None:
@@ -48,9 +48,9 @@ def apply(entries: Mapping[str, Entry], lines: Iterable[Line]) -> Entries:
 
 
 def find_difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[Line]:
-    """Find the lines that lead from one list to the other, those that make room first.
+    """Return the lines that turn one list into the other, with removals first, because they make room.
 
-    The same tag in another spelling is the same; what goes is spelt as it stands on the list.
+    A tag in another spelling is the same tag. A removed tag is spelled as it is on the list `before`.
     """
     gone: list[Line] = [(entry.id_tag, None) for tag, entry in sorted(before.items()) if tag not in after]
     put: list[Line] = [
@@ -66,12 +66,15 @@ def are_same(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> bool:
 
 
 def pack(entries: Mapping[str, Entry]) -> bytes:
-    """A tenth of what a hash of them would take: a fleet has the same thousand entries many times."""
+    """Pack a list for the store, in a tenth of the memory that a hash would take.
+
+    Memory matters, because a fleet has the same thousand entries many times.
+    """
     return zlib.compress(msgspec.msgpack.encode([entries[tag] for tag in sorted(entries)]), _LEVEL)
 
 
 def unpack(packed: bytes | None) -> Entries:
-    """None is the empty list."""
+    """Return the entries of a packed list. None is the empty list."""
     if packed is None:
         return {}
     return {fold(entry.id_tag): entry for entry in _decode(zlib.decompress(packed))}

@@ -1,9 +1,10 @@
-"""Local authorisation lists: what a charge point should have, and what it has as far as we know.
+"""Local authorisation lists: the list that a charge point should have, and the list that we know it to have.
 
-Both stand in one hash of the charge point, each list one packed field, changed as a whole (versioned.py).
-What it has follows from its answers to SendLocalList, whoever asked. Until the first Full list was accepted,
-whenever it says something else than we believe, and once an update was sent to which no answer came that says
-what became of it (`doubt`, lua/_local_list.lua), our knowledge is `stale`.
+Both are in one hash of the charge point. Each list is one packed field that is changed as a whole
+(versioned.py). We know what the charge point has from its answers to SendLocalList, no matter which operator
+sent the command. This knowledge is `stale` until the first Full list was accepted. It becomes stale again
+when the charge point reports something else than we know, and when an update was sent but no answer says
+whether it was made (`doubt`, lua/_local_list.lua).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +28,7 @@ _json = msgspec.json.encode
 
 
 class Desired(msgspec.Struct, frozen=True):
-    """`revision` is one more with every edit, 0 before the first."""
+    """The list that the charge point should have. `revision` counts the edits."""
 
     revision: int = 0
     edited_ms: int | None = None
@@ -35,7 +36,7 @@ class Desired(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The last update that was Accepted. `stale`: the charge point may have other entries than we hold."""
+    """The last update that was Accepted. `stale` means that the charge point may have other entries."""
 
     list_version: int
     update_type: UpdateType
@@ -46,7 +47,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reported(msgspec.Struct, frozen=True):
-    """An answer to GetLocalListVersion. 0: the list is empty; -1: there are no local lists."""
+    """An answer to GetLocalListVersion. 0 means that the list is empty, -1 that there are no local lists."""
 
     list_version: int
     reported_ms: int
@@ -63,7 +64,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heads(msgspec.Struct, frozen=True):
-    """All but the entries."""
+    """All that is known of both lists, without their entries."""
 
     desired: Desired = Desired()
     accepted: Accepted | None = None
@@ -72,18 +73,18 @@ class Heads(msgspec.Struct, frozen=True):
 
     @property
     def known(self) -> bool:
-        """Whether an update can be computed from what the charge point has."""
+        """Whether we know what the charge point has, so that an update can be computed from it."""
         return self.accepted is not None and not self.accepted.stale
 
     @property
     def last_version(self) -> int:
-        """The highest that it is known to have had; 0 if none is known."""
+        """Highest version that the charge point is known to have had, or 0 if none is known."""
         accepted = 0 if self.accepted is None else self.accepted.list_version
         return max(0, accepted, 0 if self.reported is None else self.reported.list_version)
 
     @property
     def next_version(self) -> int:
-        """Never 0 nor -1 (errata 2025-04, 9). 1 again where the numbers end."""
+        """Version for the next update, never 0 or -1 (errata 2025-04, 9). After the last number it is 1."""
         return self.last_version + 1 if self.last_version < _VERSION_MAX else 1
 
 
@@ -94,7 +95,7 @@ class Lists(NamedTuple):
 
 
 class TooLong(NamedTuple):
-    """Nothing was changed: the list would have so many entries, more than ENTRIES."""
+    """Nothing was changed, because the list would have this number of entries, which is more than ENTRIES."""
 
     entries: int
 
@@ -110,12 +111,12 @@ async def read(store: Store, keys: ChargePointKeys) -> Lists:
 
 
 async def replace(store: Store, keys: ChargePointKeys, entries: Entries) -> Desired | TooLong | None:
-    """Desire these entries and no others. None: the charge point is not registered."""
+    """Replace the entries that the charge point should have. Returns None if it is not registered."""
     return await _desire(store, keys, lambda _: entries)
 
 
 async def edit(store: Store, keys: ChargePointKeys, lines: Iterable[Line]) -> Desired | TooLong | None:
-    """Desire these besides what is desired already, or no longer. None: it is not registered."""
+    """Change some of the entries that the charge point should have. Returns None if it is not registered."""
     kept = tuple(lines)
     return await _desire(store, keys, lambda fields: apply(unpack(fields.get("desired")), kept))
 
@@ -129,16 +130,16 @@ async def record_accepted(
     list_version: int,
     lines: Iterable[Line],
 ) -> None:
-    """Note that the charge point made this update. Idempotent by command.
+    """Store an update that the charge point made, once for each command.
 
-    In a Full list, lines without an entry stand for nothing. Beyond ENTRIES the rest is left out, and what we
-    know is stale.
+    In a Full list, lines without an entry are ignored. Entries beyond ENTRIES are left out, and our knowledge
+    is then stale.
     """
     kept, now_ms = tuple(lines), store.server_time_ms()
 
     def decide(fields: Fields) -> Change | None:
         if fields.get("doubt") == command_id.encode():
-            del fields["doubt"]  # That it was not heard of; now it is.
+            del fields["doubt"]  # The doubt was that this command had no answer, and here is the answer.
         before = _heads(fields)
         if before.accepted is not None and before.accepted.command_id == command_id:
             return None
@@ -182,10 +183,11 @@ async def record_refused(
     update_type: UpdateType,
     list_version: int,
 ) -> None:
-    """Note that the charge point did not make this update.
+    """Store that the charge point did not make an update.
 
-    That it Failed may have left anything behind (section 5.15 asks for a Full list then); a VersionMismatch
-    tells of a version unknown to us if ours was the higher one. Either makes what we know stale.
+    After Failed, the charge point may have any entries (section 5.15 asks for a Full list then). If we sent a
+    higher version than the last accepted one, VersionMismatch means that the charge point has a version that
+    we do not know. Both make our knowledge stale.
     """
     answer = Answer(
         status=status,
@@ -207,7 +209,7 @@ async def record_refused(
 
 
 async def record_reported(store: Store, keys: ChargePointKeys, list_version: int) -> None:
-    """Note an answer to GetLocalListVersion. Another version than was accepted last makes that stale."""
+    """Store an answer to GetLocalListVersion. The accepted list becomes stale if it has another version."""
     now_ms = store.server_time_ms()
 
     def decide(fields: Fields) -> Change:
@@ -221,7 +223,7 @@ async def record_reported(store: Store, keys: ChargePointKeys, list_version: int
 
 
 async def forget(store: Store, keys: ChargePointKeys) -> None:
-    """Believe nothing of what the charge point has; what it should have stays. Versions begin anew."""
+    """Forget what the charge point has. The list that it should have stays. The next version is 1."""
     gone = ("accepted", "accepted_head", "reported", "answer", "doubt")
     await versioned.change(store, keys, keys.local_list, lambda _: Change({}, gone))
 

@@ -1,8 +1,8 @@
--- Keep a reservation that the charge point accepted, once for each command, in place of one with the same id.
+-- Store a reservation that the charge point accepted, once for each command, in place of one with the same id.
 -- KEYS reservations command events charge_point lease | ARGV member id command_id until_ms asked data
 -- -> {'made'} | {'used'} | {'again'} | {'gone'}
 -- WITH deletion reservations
--- A start may name it before the charge point's answer is stored: then it is used already.
+-- A start may name the reservation before the charge point's answer is stored. The reservation is then stored as used.
 if deleted(charge_point, lease) then return {'gone'} end
 local KEPT = 100
 local known, now = read_reservation(redis.call('HGET', reservations, id) or ''), now_ms()
@@ -16,7 +16,7 @@ end
 redis.call('HSET', reservations, id, write_reservation(new))
 emit(events, member, 'reservation.made', data)
 local word = new.state == 'used' and 'used' or 'made'
--- Of too many, those that are over give way, then the oldest.
+-- If there are too many, those that are over are removed first, then the oldest.
 local over = redis.call('HLEN', reservations) - KEPT
 if over <= 0 then return {word} end
 local all, ranked = redis.call('HGETALL', reservations), {}

@@ -1,8 +1,8 @@
-"""Reservations that a charge point agreed to, until it cancels one, or a transaction that names it begins.
+"""Reservations that a charge point accepted. One is active until it is cancelled or a start names it.
 
-Kept of each charge point: the latest 100 (those that are over give way first), and up to 28 more that starts
-named without our knowing them, until the next is made. What consumes a reservation is the step of the start
-itself (lua/transaction_start.lua), and so once, however often the start is repeated.
+Kept of each charge point are the latest 100; those that are over are removed first. Up to 28 more that starts
+named, but that we did not know, are kept until the next one is made. The step of the start itself uses the
+reservation (transactions/start.lua), so a repeated start does not use it twice.
 """
 
 from typing import Literal
@@ -20,7 +20,7 @@ _json = msgspec.json.encode
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What ReserveNow asked for; `expiry_date` as sent. Connector 0 is any."""
+    """The fields of a ReserveNow. `expiry_date` is the text as sent. Connector 0 means any connector."""
 
     connector_id: int
     id_tag: str
@@ -29,10 +29,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
-    """`asked` and `command_id` are None if a start named what nobody asked for here.
+    """A reservation. `asked` and `command_id` are None if a start named one that nobody asked for here.
 
-    `expired` is a matter of our clock: the store is not told of it. `ended_ms`: used or cancelled since.
-    `transaction`: public id.
+    The state `expired` is not stored; it is computed from the server's clock. `ended_ms` is the time at which
+    the reservation was used or cancelled. `transaction` is the public id of the transaction that used it.
     """
 
     reservation_id: int
@@ -53,9 +53,10 @@ async def record_made(
     *,
     expires_ms: int,
 ) -> None:
-    """Keep what the charge point accepted; one of the same id is replaced. Idempotent by command.
+    """Store a reservation that the charge point accepted, once for each command.
 
-    Nothing is kept of a charge point that was deleted meanwhile.
+    It replaces a reservation with the same id. Nothing is stored if the charge point was deleted in the
+    meantime.
     """
     event = {
         "reservation_id": reservation_id,
@@ -72,7 +73,7 @@ async def record_made(
 
 
 async def record_cancelled(store: Store, keys: ChargePointKeys, command_id: str, reservation_id: int) -> None:
-    """Note that the charge point gave it up; nothing changes if it is over, or not known here."""
+    """Store that the charge point cancelled a reservation. Nothing changes if it is over or unknown."""
     event = {"reservation_id": reservation_id, "command": command_id}
     await store.step(
         "features/reservation_cancelled",
@@ -82,9 +83,9 @@ async def record_cancelled(store: Store, keys: ChargePointKeys, command_id: str,
 
 
 async def find_free_id(store: Store, keys: ChargePointKeys) -> int | None:
-    """Give a positive id that no reservation of this charge point has or ever got from here.
+    """Return a positive id that no reservation of this charge point has, and that was never returned for it.
 
-    None: it is not registered.
+    Returns None if the charge point is not registered.
     """
     word, *found = await store.step("features/reservation_number", (keys.record, keys.reservations), ())
     return int(found[0]) if word == b"free" else None
@@ -96,7 +97,7 @@ async def get(store: Store, keys: ChargePointKeys, reservation_id: int) -> Reser
 
 
 async def list_(store: Store, keys: ChargePointKeys) -> list[Reservation]:
-    """List all that are kept, the latest first."""
+    """Return all reservations that are kept, the latest first."""
     now_ms = store.server_time_ms()
     records: dict[bytes, bytes] = await store.execute("HGETALL", keys.reservations)
     found = (_read(keys, int(id_), record, now_ms) for id_, record in records.items())
@@ -104,7 +105,7 @@ async def list_(store: Store, keys: ChargePointKeys) -> list[Reservation]:
 
 
 async def forget(store: Store, keys: ChargePointKeys, reservation_id: int) -> bool:
-    """Strike it from our view alone; the charge point may still keep it. False: it was not in it."""
+    """Delete a reservation here only; the charge point may still keep it. Returns False if there was none."""
     return bool(await store.execute("HDEL", keys.reservations, reservation_id))
 
 

@@ -1,9 +1,9 @@
--- Keep a security event once, among the latest `kept`.
+-- Store a security event once, and keep the latest `kept` of them.
 -- KEYS security_events evicted events charge_point lease | ARGV member event received_ms kept data
 -- -> {'kept' | 'again' | 'gone'}
 -- WITH deletion
 if deleted(charge_point, lease) then return {'gone'} end
--- Those of one millisecond keep their order: the score is in thousandths of one.
+-- The score is in thousandths of a millisecond, so that events of the same millisecond keep their order.
 local place = received_ms * 1000
 place = place + redis.call('ZCOUNT', security_events, place, place + 999)
 if redis.call('ZADD', security_events, 'NX', string.format('%.0f', place), event) == 0 then return {'again'} end

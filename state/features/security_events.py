@@ -1,6 +1,7 @@
-"""Security events as charge points tell them: facts, from whichever session, each stored once.
+"""Security events that charge points report: facts from any session, each stored once.
 
-The latest 500 of a charge point; how many gave way is counted. Types that nobody knows are legal (A04).
+The latest 500 of each charge point are kept. Those that were removed to make room are counted. Types that
+nobody knows are legal (A04).
 """
 
 import msgspec
@@ -22,11 +23,11 @@ CRITICAL = frozenset(
         "TamperDetectionActivated",
     }
 )
-"""Those that a charge point must not lose while it is offline (whitepaper, edition 3, section 5)."""
+"""Types that a charge point must not lose while it is offline (whitepaper, edition 3, section 5)."""
 
 
 class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """`timestamp` as sent."""
+    """A security event. `timestamp` is the text as sent."""
 
     type: str
     timestamp: str
@@ -35,7 +36,7 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """The same for the same type, timestamp and techInfo."""
+        """Id of the event. Events with the same type, timestamp and techInfo have the same id."""
         return ids.digest(_encode_identity(self))
 
     @property
@@ -44,14 +45,14 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecurityEvents(msgspec.Struct, frozen=True):
-    """`evicted`: how many older ones gave way to those that are kept."""
+    """A page of security events. `evicted` counts older ones that were removed to make room."""
 
     page: Page[SecurityEvent]
     evicted: int
 
 
 async def keep(store: Store, keys: ChargePointKeys, event: SecurityEvent) -> bool:
-    """False: it was known already, or the charge point was deleted."""
+    """Store an event. Returns False if it was stored before, or if the charge point was deleted."""
     data = {"security_event": event.id, "type": event.type, "critical": event.critical}
     [word] = await store.step(
         "features/security_event_keep",
@@ -70,7 +71,7 @@ async def list_(
     cursor: str | None = None,
     limit: int = 100,
 ) -> SecurityEvents:
-    """List newest first, by when they came. Raises BadCursor."""
+    """List events by the time of receipt, newest first. Raises BadCursor."""
     keys = ChargePointKeys(tenant, charge_point)
     stored = await store.execute("ZRANGE", keys.security_events, 0, -1, "WITHSCORES")
     evicted = await store.execute("GET", keys.security_events_evicted)
@@ -81,7 +82,10 @@ async def list_(
 
 
 async def forget(store: Store, tenant: str, charge_point: str, event_id: str) -> bool:
-    """Drop one that was dealt with; sent again, it is new. False: no such event."""
+    """Delete an event that an operator has dealt with. Returns False if there is no such event.
+
+    If the charge point sends the event again, it is a new one.
+    """
     key = ChargePointKeys(tenant, charge_point).security_events
     for what in await store.execute("ZRANGE", key, 0, -1):
         if _read(what, 0).id == event_id:

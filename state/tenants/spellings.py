@@ -1,7 +1,7 @@
 """The ids of charge points as operators spelled them, to be found in any case.
 
 OCPP 1.6 ids are compared letter for letter, but some charge points change the case of the id that they were
-given. We know which charge point is meant only if exactly one spelling was registered.
+given. The id is unambiguous only if exactly one spelling was registered.
 """
 
 from state import keys

@@ -35,13 +35,12 @@ type Appended = Literal["recording", "ended", "full", "gone"]
 
 
 class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
-    """A frame or a mark. `what` is `in` for a received frame, `out` for a sent one, and else names the mark.
+    """A frame or a mark. `what` is `in` for a received frame, `out` for a sent one, or the name of the mark.
 
-    `connection` tells the entries of one socket from those of another. `frame` is masked. `cut` means that
-    only its beginning is kept, and `length` is its length on the wire, in bytes. `message`, `id` and `action`
-    are None where they could not be read. The action of an answer is that of its call. `faults` names the
-    faults of the frame. For a sent frame these are the faults of the frame that it answers. `note` explains a
-    mark.
+    `connection` is the same for all entries of one socket. `frame` is masked. `cut` means that only its
+    beginning is kept, and `length` is its length on the wire, in bytes. `message`, `id` and `action` are None
+    where they could not be read. The action of an answer is that of its call. `faults` names the faults of
+    the frame; a sent frame has the faults of the frame that it answers. `note` explains a mark.
     """
 
     what: Direction | Mark

@@ -29,8 +29,9 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """A StartTransaction, as it is stored.
 
     `timestamp` is the text as sent, and `started_ms` is the time as we understood it. `plausible` means that
-    the charge point's clock was set. `fingerprint` is computed from the other fields and tells this start
-    from any other of the same charge point. It has 16 characters that are safe in keys.
+    the charge point's clock was set. `fingerprint` is computed from the connector, the folded id tag, the
+    timestamp and the meter value. It identifies the start among those of the same charge point, in 16
+    characters that are safe in keys.
     """
 
     connector_id: int
@@ -139,7 +140,7 @@ type StopOutcome = Stopped | StopReplayed | Orphaned
 
 
 def _ignore(_outcome: object) -> None:
-    """Do nothing: this caller does not need the outcome before the driver's slot is released."""
+    """Do nothing, for callers that do not need the outcome before the driver's slot is released."""
 
 
 async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | None:
@@ -350,7 +351,8 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
 def _reservation(start: Start) -> str:
     """Return the id of the reservation that the start uses, or an empty text.
 
-    0 counts as none, because many charge points send it so. Nobody reserves under an id of more than 64 bits.
+    0 counts as none, because many charge points send 0 for none. Nobody reserves under an id of more than 64
+    bits.
     """
     named = start.reservation_id or 0
     return str(named) if named and -(2**63) <= named < 2**63 else ""
@@ -366,7 +368,7 @@ async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed |
 
 
 async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
-    """Prolong the holds of these charge points' open transactions. A transaction without a limit has none."""
+    """Prolong the holds of the open transactions of these charge points. Only limited drivers have holds."""
     pointers = await store.pipeline([("HVALS", lease.keys.open) for lease in leases])
     for lease, of_one in zip(leases, pointers, strict=True):
         open_holds = [hold for pointer in of_one if (hold := _pointer_hold(pointer))]

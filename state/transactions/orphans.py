@@ -29,10 +29,7 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     answer: bytes
 
     def digest(self) -> str:
-        """Return an id that tells this orphan from others.
-
-        The transaction id alone does not, because charge points send many stops with the id -1.
-        """
+        """Return an id for this orphan. Charge points send many stops with the transaction id -1."""
         facts = (self.transaction_id, self.timestamp, self.meter_stop, self.id_tag)
         return ids.digest(msgspec.json.encode(facts))
 
@@ -48,7 +45,7 @@ class Orphans(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unpack(stored: bytes) -> Orphan:
-    """Read an orphan. The store keeps the time of receipt before it, by which the step finds the oldest."""
+    """Decode a stored orphan. The step reads the time of receipt in front of it, to remove the oldest."""
     return msgspec.msgpack.decode(stored.partition(b" ")[2], type=Orphan)
 
 

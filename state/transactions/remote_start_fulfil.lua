@@ -3,8 +3,8 @@
 -- | ARGV member public_id data received_ms connector number ids...
 -- -> {'fulfilled', reply_to} | {'again'} | {'older'}
 -- WITH charging_profiles
--- `ids`: the command that the start answers, then older commands that the start would answer too. All are removed, so
--- the older ones are never answered.
+-- `ids` has the command that the start answers, then older commands that the start would answer too. All are removed,
+-- so the older ones are never answered.
 local command_id = ids[1]
 local first_received_ms, answered, stopped = unpack(
   redis.call('HMGET', transaction, 'received_ms', 'command', 'stop_answer'))

@@ -42,7 +42,7 @@ class Expected(NamedTuple):
 async def expect(
     store: Store, keys: ChargePointKeys, command_id: str, *, id_tag: str, connector_id: int | None
 ) -> None:
-    """Remember that this command was accepted. A repeat changes nothing, whatever happened since."""
+    """Remember that this command was accepted. A repeat changes nothing, even after the transaction began."""
     expected = Expected(store.server_time_ms(), connector_id, fold(id_tag))
     await store.step(
         "transactions/remote_start_expect",
