@@ -29,22 +29,22 @@ def hash_data(n: int = 1, **changes: str) -> CertificateHash:
     return msgspec.structs.replace(made, **changes)
 
 
-def installed(command: str, *hashes: CertificateHash, at: int = 1) -> InstalledCertificate:
+def an_installation(command: str, *hashes: CertificateHash, at: int = 1) -> InstalledCertificate:
     return InstalledCertificate(
         command=command, certificate_type=CENTRAL, installed_ms=at, subject="CN=root", hash_data=hashes
     )
 
 
-async def kept(store: Store) -> certificates.Certificates:
+async def read_all(store: Store) -> certificates.Certificates:
     return await certificates.read(store, "acme", "CP-1")
 
 
-async def test_a_list_is_taken_as_it_was_reported(store: Store) -> None:
-    assert await kept(store) == certificates.Certificates(listings={}, installed=[])
+async def test_a_list_of_certificates_is_kept_as_it_was_reported(store: Store) -> None:
+    assert await read_all(store) == certificates.Certificates(listings={}, installed=[])
     upper = hash_data(issuer_name_hash="AB1")
     await certificates.record_list(store, KEYS, CENTRAL, [upper, hash_data(2)], 5)
     await certificates.record_list(store, KEYS, MAKER, [], 6)
-    found = await kept(store)
+    found = await read_all(store)
     assert found.listings == {
         CENTRAL: ReportedCertificates(hash_data=(upper, hash_data(2)), read_ms=5),
         MAKER: ReportedCertificates(read_ms=6),
@@ -52,56 +52,58 @@ async def test_a_list_is_taken_as_it_was_reported(store: Store) -> None:
     assert found.find(hash_data().id) == upper  # With its own letters, whatever the case of the question.
     assert found.find("no id") is None
     await certificates.record_list(store, KEYS, CENTRAL, [], 7)
-    assert (await kept(store)).listings[CENTRAL] == ReportedCertificates(read_ms=7)
+    assert (await read_all(store)).listings[CENTRAL] == ReportedCertificates(read_ms=7)
 
 
-async def test_an_installation_makes_the_list_of_its_type_out_of_date_until_it_is_read(store: Store) -> None:
+async def test_an_installation_makes_the_list_of_its_type_out_of_date_until_the_list_is_read(
+    store: Store,
+) -> None:
     await certificates.record_list(store, KEYS, CENTRAL, [hash_data()], 1)
     await certificates.record_list(store, KEYS, MAKER, [], 1)
     for _ in range(2):  # An outage repeats the outcome.
-        await certificates.record_installed(store, KEYS, installed("c1", hash_data(2)))
-    found = await kept(store)
+        await certificates.record_installed(store, KEYS, an_installation("c1", hash_data(2)))
+    found = await read_all(store)
     assert (found.listings[CENTRAL].out_of_date, found.listings[MAKER].out_of_date) == (True, False)
     assert found.listings[CENTRAL].hash_data == (hash_data(),)
     assert [one.command for one in found.installed] == ["c1"]
     await certificates.record_list(store, KEYS, CENTRAL, [hash_data(), hash_data(2)], 2)
-    assert not (await kept(store)).listings[CENTRAL].out_of_date
+    assert not (await read_all(store)).listings[CENTRAL].out_of_date
     kinds = [kind for kind, _ in await events(store)]
     assert kinds == [*["certificates.read"] * 2, "certificates.installed", "certificates.read"]
 
 
 async def test_a_list_that_was_never_read_is_out_of_date_after_an_installation(store: Store) -> None:
-    await certificates.record_installed(store, KEYS, installed("c1"))
-    assert (await kept(store)).listings == {CENTRAL: ReportedCertificates(out_of_date=True)}
+    await certificates.record_installed(store, KEYS, an_installation("c1"))
+    assert (await read_all(store)).listings == {CENTRAL: ReportedCertificates(out_of_date=True)}
 
 
-async def test_what_is_deleted_is_gone_from_every_list_whatever_its_case(store: Store) -> None:
+async def test_a_deleted_certificate_is_removed_from_every_list_in_any_case(store: Store) -> None:
     for certificate_type in certificates.TYPES:
         await certificates.record_list(store, KEYS, certificate_type, [hash_data(), hash_data(2)], 1)
-    await certificates.record_installed(store, KEYS, installed("c1", hash_data(), hash_data(3)))
-    await certificates.record_installed(store, KEYS, installed("c2", hash_data(2)))
+    await certificates.record_installed(store, KEYS, an_installation("c1", hash_data(), hash_data(3)))
+    await certificates.record_installed(store, KEYS, an_installation("c2", hash_data(2)))
     for _ in range(2):
         await certificates.record_deleted(store, KEYS, hash_data(serial_number="EF1"))
-    found = await kept(store)
+    found = await read_all(store)
     assert [listing.hash_data for listing in found.listings.values()] == [(hash_data(2),)] * 2
     assert [one.command for one in found.installed] == ["c2"]
     assert [data for kind, data in await events(store) if kind == "certificates.deleted"] == [
         {"certificate": hash_data().id, "certificate_types": [CENTRAL, MAKER]}
     ]
     await certificates.record_deleted(store, KEYS, hash_data(2, hash_algorithm="SHA512"))
-    assert (await kept(store)).listings == found.listings
+    assert (await read_all(store)).listings == found.listings
 
 
-async def test_there_is_an_end_to_certificates(store: Store) -> None:
+async def test_at_most_128_listed_and_32_installed_certificates_are_kept(store: Store) -> None:
     await certificates.record_list(store, KEYS, CENTRAL, map(hash_data, range(LISTED + 9)), 1)
     for n in range(INSTALLED + 3):
-        await certificates.record_installed(store, KEYS, installed(f"c{n}"))
-    found = await kept(store)
+        await certificates.record_installed(store, KEYS, an_installation(f"c{n}"))
+    found = await read_all(store)
     assert len(found.listings[CENTRAL].hash_data) == LISTED
     assert [one.command for one in found.installed] == [f"c{n}" for n in range(INSTALLED + 2, 2, -1)]
 
 
-async def test_the_last_request_is_kept_and_a_repeat_is_no_news(store: Store) -> None:
+async def test_the_last_signing_request_is_kept_and_a_repeat_changes_nothing(store: Store) -> None:
     assert await certificates.get_request(store, "acme", "CP-1") is None
     first = SigningRequest(csr="one", subject="CN=1", key="RSA 2048", received_ms=1)
     second = SigningRequest(csr="two", subject="CN=1", key="EC secp256r1", received_ms=2)

@@ -45,7 +45,7 @@ async def start(store: Store, lease: Lease, **changes: Any) -> int:
     return started.id
 
 
-async def test_what_was_accepted_is_kept_as_it_was_sent(store: Store) -> None:
+async def test_an_accepted_profile_is_kept_as_it_was_sent(store: Store) -> None:
     assert await read(store) == Mirror((), (), ())
     before_ms = store.server_time_ms() - 100
     assert await install(store, -7, 2, MAX, 3, command_id=COMMAND) == ()
@@ -57,14 +57,16 @@ async def test_what_was_accepted_is_kept_as_it_was_sent(store: Store) -> None:
     assert profile.doubt is None
 
 
-async def test_the_same_id_replaces_wherever_it_is(store: Store) -> None:
+async def test_a_profile_replaces_one_with_the_same_id_on_any_connector(store: Store) -> None:
     await install(store, 1, 1, DEFAULT, 0)
     assert await install(store, 1, 0, MAX, 5) == ()
     [profile] = (await read(store)).profiles
     assert profile.slot == (0, MAX, 5)
 
 
-async def test_the_same_purpose_and_level_replaces_on_the_same_connector_alone(store: Store) -> None:
+async def test_a_profile_replaces_one_of_the_same_purpose_and_level_only_on_its_connector(
+    store: Store,
+) -> None:
     for id_, slot in enumerate(
         [(0, DEFAULT, 0), (0, MAX, 0), (1, DEFAULT, 0), (2, DEFAULT, 0), (1, DEFAULT, 1)]
     ):
@@ -75,14 +77,14 @@ async def test_the_same_purpose_and_level_replaces_on_the_same_connector_alone(s
     assert await ids(store) == [1, 3, 4, 8, 9]
 
 
-async def test_both_rules_at_once(store: Store) -> None:
+async def test_a_profile_may_replace_one_by_its_id_and_another_by_its_place(store: Store) -> None:
     await install(store, 1, 1, DEFAULT, 0)
     await install(store, 2, 1, DEFAULT, 1)
     assert await install(store, 1, 1, DEFAULT, 1) == (2,)
     assert await ids(store) == [1]
 
 
-async def test_an_outcome_that_is_stored_again_changes_nothing(store: Store) -> None:
+async def test_a_profile_that_is_stored_again_for_the_same_command_changes_nothing(store: Store) -> None:
     lease = await claimed(store)
     await install(store, 1, command_id=COMMAND)
     first = await read(store)
@@ -106,7 +108,9 @@ async def test_an_outcome_that_is_stored_again_changes_nothing(store: Store) -> 
         ({"connector_id": 1, "purpose": MAX}, []),
     ],
 )
-async def test_clearing(store: Store, which: dict[str, Any], gone: list[int]) -> None:
+async def test_clear_removes_the_profile_with_the_id_or_else_all_that_match_every_given_field(
+    store: Store, which: dict[str, Any], gone: list[int]
+) -> None:
     for id_, slot in enumerate([(0, MAX, 0), (0, DEFAULT, 0), (1, DEFAULT, 0), (1, DEFAULT, 1)], 1):
         await install(store, id_, *slot)
     assert await clear(store, **which) == gone
@@ -169,7 +173,7 @@ async def test_a_tx_profile_is_in_doubt_while_its_transaction_is_not_known_to_ru
     assert await ids(store) == [3, 4]
 
 
-async def test_a_stop_that_nobody_knows_ends_the_tx_profile_that_names_it(store: Store) -> None:
+async def test_a_stop_of_an_unknown_transaction_ends_the_tx_profile_that_names_it(store: Store) -> None:
     lease = await claimed(store)
     await install(store, 1, 1, TX, transaction_id=77)
     await install(store, 2, 1, TX, 1)
@@ -177,7 +181,7 @@ async def test_a_stop_that_nobody_knows_ends_the_tx_profile_that_names_it(store:
     assert await ids(store) == [2]
 
 
-async def test_there_is_an_end_to_profiles(store: Store) -> None:
+async def test_at_most_200_profiles_are_kept_and_one_more_leaves_a_doubt(store: Store) -> None:
     for id_ in range(200):
         assert await install(store, id_, level=id_) == ()
     assert await install(store, 200, level=200) is None
@@ -188,7 +192,7 @@ async def test_there_is_an_end_to_profiles(store: Store) -> None:
     assert (doubt.profile_id, doubt.why, doubt.command_id) == (200, "full", None)
 
 
-async def sent(store: Store, lease: Lease, action: str, payload: Any, key: str | None = None) -> str:
+async def send(store: Store, lease: Lease, action: str, payload: Any, key: str | None = None) -> str:
     submitted = await commands.submit(
         store,
         "demo",
@@ -213,10 +217,12 @@ def setting(id_: int) -> Any:
 
 
 @pytest.mark.parametrize("status", ["timeout", "unknown"])
-async def test_a_command_that_may_have_come_through_leaves_a_doubt(store: Store, status: Any) -> None:
+async def test_a_command_that_may_have_been_carried_out_leaves_a_doubt_until_its_answer(
+    store: Store, status: Any
+) -> None:
     lease = await claimed(store)
     await install(store, 1)
-    id_ = await sent(store, lease, "SetChargingProfile", setting(1))
+    id_ = await send(store, lease, "SetChargingProfile", setting(1))
     await commands.settle(store, KEYS, id_, status=status)
     mirror = await read(store)
     [doubt] = mirror.doubts
@@ -227,7 +233,7 @@ async def test_a_command_that_may_have_come_through_leaves_a_doubt(store: Store,
     assert (await read(store)).doubts == ()
 
 
-async def test_doubts_end_when_the_same_is_asked_again_and_answered(store: Store) -> None:
+async def test_a_doubt_ends_when_the_same_request_is_sent_again_and_answered(store: Store) -> None:
     lease = await claimed(store)
     some = {"connectorId": 1, "stackLevel": 0}
     for action, payload in (
@@ -236,7 +242,7 @@ async def test_doubts_end_when_the_same_is_asked_again_and_answered(store: Store
         ("ClearChargingProfile", some),
         ("ClearChargingProfile", {"connectorId": 2}),
     ):
-        await commands.settle(store, KEYS, await sent(store, lease, action, payload), status="timeout")
+        await commands.settle(store, KEYS, await send(store, lease, action, payload), status="timeout")
     assert [one.profile_id for one in (await read(store)).doubts] == [5, 6, None, None]
     await install(store, 5)
     assert [one.profile_id for one in (await read(store)).doubts] == [6, None, None]
@@ -254,35 +260,37 @@ async def test_a_doubt_about_a_transactions_profile_ends_with_the_transaction(st
     transaction = await start(store, lease)
     payload = setting(1)
     payload["csChargingProfiles"]["transactionId"] = transaction
-    id_ = await sent(store, lease, "SetChargingProfile", payload)
+    id_ = await send(store, lease, "SetChargingProfile", payload)
     await commands.settle(store, KEYS, id_, status="timeout")
     assert [one.profile_id for one in (await read(store)).doubts] == [1]
     await transactions.stop(store, lease, a_stop(transaction), b"")
     assert (await read(store)).doubts == ()
 
 
-async def test_the_sweep_leaves_doubts_too(store: Store) -> None:
+async def test_a_command_that_the_sweep_settles_leaves_a_doubt(store: Store) -> None:
     lease = await claimed(store)
-    id_ = await sent(store, lease, "SetChargingProfile", setting(1))
+    id_ = await send(store, lease, "SetChargingProfile", setting(1))
     await store.execute("HSET", KEYS.command(id_), "deadline_ms", 1)
     await store.execute("ZADD", KEYS.overdue, 1, f"{id_} {KEYS.member}")
     await sweep.sweep_overdue(store, [KEYS.partition])
     assert [one.command_id for one in (await read(store)).doubts] == [id_]
 
 
-async def test_other_commands_leave_none_and_there_is_an_end_to_doubts(store: Store) -> None:
+async def test_only_commands_about_profiles_leave_doubts_and_those_beyond_32_share_one_entry(
+    store: Store,
+) -> None:
     lease = await claimed(store)
-    await commands.settle(store, KEYS, await sent(store, lease, "Reset", {"type": "Hard"}), status="timeout")
+    await commands.settle(store, KEYS, await send(store, lease, "Reset", {"type": "Hard"}), status="timeout")
     assert (await read(store)).doubts == ()
     for n in range(40):
-        id_ = await sent(store, lease, "SetChargingProfile", setting(n))
+        id_ = await send(store, lease, "SetChargingProfile", setting(n))
         await commands.settle(store, KEYS, id_, status="timeout")
     doubts = (await read(store)).doubts
     assert len(doubts) == 33
     assert [one.profile_id for one in doubts if one.command_id is None] == [39]
 
 
-async def test_nothing_found_to_clear_leaves_in_doubt_what_should_have_matched(store: Store) -> None:
+async def test_a_clear_that_found_nothing_leaves_a_doubt_on_each_matching_profile(store: Store) -> None:
     await install(store, 1, 1, DEFAULT, 0)
     await install(store, 2, 1, DEFAULT, 1)
     which = Which(connector_id=1, stack_level=1)
@@ -299,8 +307,8 @@ async def test_nothing_found_to_clear_leaves_in_doubt_what_should_have_matched(s
     assert [profile.doubt for profile in (await read(store)).profiles] == [None, None]
 
 
-async def accepted_start(store: Store, lease: Lease, tag: str = "Tag", key: str = "a") -> str:
-    id_ = await sent(store, lease, "RemoteStartTransaction", {"idTag": tag}, key)
+async def accept_start(store: Store, lease: Lease, tag: str = "Tag", key: str = "a") -> str:
+    id_ = await send(store, lease, "RemoteStartTransaction", {"idTag": tag}, key)
     await charging_profiles.promise(
         store, KEYS, id_, profile_id=8, stack_level=2, payload=b'{"of":"%b"}' % key.encode()
     )
@@ -308,10 +316,10 @@ async def accepted_start(store: Store, lease: Lease, tag: str = "Tag", key: str 
     return id_
 
 
-async def test_a_remote_starts_profile_waits_for_its_transaction(store: Store) -> None:
+async def test_the_tx_profile_of_a_remote_start_waits_for_its_transaction(store: Store) -> None:
     lease = await claimed(store)
     await install(store, 3, 1, TX, 2)
-    id_ = await accepted_start(store, lease)
+    id_ = await accept_start(store, lease)
     mirror = await read(store)
     [promise] = mirror.promises
     assert promise[:3] == (id_, 8, 2)
@@ -329,11 +337,11 @@ async def test_a_remote_starts_profile_waits_for_its_transaction(store: Store) -
     assert await ids(store) == []
 
 
-async def test_promises_that_were_never_kept_go(store: Store) -> None:
+async def test_a_start_removes_older_promises_that_it_matches_too(store: Store) -> None:
     lease = await claimed(store)
     for key in ("a", "b"):
-        await accepted_start(store, lease, key=key)
-    await accepted_start(store, lease, "Other", "c")
+        await accept_start(store, lease, key=key)
+    await accept_start(store, lease, "Other", "c")
     assert len((await read(store)).promises) == 3
     fact = a_start(started_ms=store.server_time_ms(), received_ms=store.server_time_ms())
     started = await transactions.start(store, lease, fact, ANSWER)
@@ -344,20 +352,20 @@ async def test_promises_that_were_never_kept_go(store: Store) -> None:
     assert profile.payload in {b'{"of":"a"}', b'{"of":"b"}'}
 
 
-async def test_old_promises_make_room(store: Store) -> None:
+async def test_promises_expire_and_at_most_32_are_kept(store: Store) -> None:
     lease = await claimed(store)
     long_ago_ms = store.server_time_ms() - remote_starts.LASTS_MS - 1
     for n in range(32):
         await store.execute("HSET", KEYS.charging_profile_promises, f"old{n}", f"{long_ago_ms} 1 0\n{{}}")
     assert (await read(store)).promises == ()
-    await accepted_start(store, lease)
+    await accept_start(store, lease)
     assert await store.execute("HLEN", KEYS.charging_profile_promises) == 1
     for n in range(40):
-        await accepted_start(store, lease, key=str(n))
+        await accept_start(store, lease, key=str(n))
     assert len((await read(store)).promises) == 32
 
 
-async def test_the_running_transaction_of_each_connector(store: Store) -> None:
+async def test_list_running_returns_the_open_transaction_of_each_connector(store: Store) -> None:
     lease = await claimed(store)
     assert await running.list_running(store, "demo", "CP.1") == []
     one, two = await start(store, lease), await start(store, lease, connector_id=2)
@@ -371,7 +379,7 @@ async def test_the_running_transaction_of_each_connector(store: Store) -> None:
     assert [found.id for found in await running.list_running(store, "demo", "CP.1")] == [two]
 
 
-async def test_all_is_deleted_with_the_charge_point() -> None:
+async def test_profiles_doubts_and_promises_are_deleted_with_the_charge_point() -> None:
     assert {KEYS.charging_profiles, KEYS.charging_profile_doubts, KEYS.charging_profile_promises} < set(
         KEYS.deleted_with_it
     )

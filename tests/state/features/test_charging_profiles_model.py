@@ -91,7 +91,9 @@ class Run:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(SETS | SETS | CLEARS | STARTS | STOPS, max_size=25))
-async def test_the_mirror_is_what_the_charge_point_has(redis_url: str, steps: list[tuple[Any, ...]]) -> None:
+async def test_the_mirror_always_has_the_profiles_of_the_charge_point(
+    redis_url: str, steps: list[tuple[Any, ...]]
+) -> None:
     # A store of its own: an asynchronous fixture ends with the first example.
     async with open_store(StoreConfig(url=redis_url)) as store:
         await store.execute("FLUSHALL")

@@ -28,14 +28,14 @@ def a_transfer(data: str | None = "x", status: Status = "Accepted") -> Transfer:
         (("Ping", "pong"), None, "UnknownMessageId"),
     ],
 )
-def test_which_messages_a_vendor_has(
+def test_a_vendor_with_message_ids_does_not_know_any_other(
     message_ids: tuple[str, ...] | None, message_id: str | None, judgement: str
 ) -> None:
     vendor = Vendor(vendor_id="v", message_ids=message_ids, status="Rejected")
     assert vendor.judge(message_id) == judgement
 
 
-async def test_vendors_are_put_read_listed_and_deleted_whatever_their_case(store: Store) -> None:
+async def test_vendors_are_stored_read_listed_and_deleted_by_id_in_any_case(store: Store) -> None:
     first = Vendor(vendor_id="Org.Example", message_ids=("a",), data="{}")
     assert await data_transfer.put_vendor(store, "acme", first) == "created"
     second = Vendor(vendor_id="ORG.example", status="Rejected")
@@ -50,14 +50,14 @@ async def test_vendors_are_put_read_listed_and_deleted_whatever_their_case(store
     assert await data_transfer.list_vendors(store, "acme") == [other]
 
 
-async def test_there_is_an_end_to_vendors(store: Store) -> None:
+async def test_a_tenant_has_at_most_200_vendors(store: Store) -> None:
     for n in range(VENDORS):
         assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id=f"v{n}")) == "created"
     assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id="one more")) == "full"
     assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id="V7")) == "changed"
 
 
-async def test_transfers_are_kept_newest_first_by_pages(store: Store) -> None:
+async def test_transfers_are_listed_in_pages_newest_first(store: Store) -> None:
     ids = [await data_transfer.keep(store, KEYS, a_transfer(str(n))) for n in range(10)]
     seen: list[str | None] = []
     cursor = None
@@ -79,7 +79,7 @@ async def test_transfers_are_kept_newest_first_by_pages(store: Store) -> None:
     }
 
 
-async def test_the_oldest_transfers_give_way(store: Store) -> None:
+async def test_only_the_latest_100_transfers_are_kept(store: Store) -> None:
     for n in range(KEPT + 3):
         await data_transfer.keep(store, KEYS, a_transfer(str(n)))
     page = await data_transfer.list_(store, "acme", "CP-1", limit=1000)
@@ -89,12 +89,12 @@ async def test_the_oldest_transfers_give_way(store: Store) -> None:
 @pytest.mark.parametrize(
     "cursor", ["!", encode_cursor(b"7"), encode_cursor(b"x-1"), encode_cursor(b"1-" + b"9" * 20)]
 )
-async def test_what_is_no_cursor(store: Store, cursor: str) -> None:
+async def test_a_cursor_that_no_page_returned_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(BadCursor):
         await data_transfer.list_(store, "acme", "CP-1", cursor=cursor)
 
 
-async def test_vendors_go_with_their_tenant(store: Store) -> None:
+async def test_vendors_are_deleted_with_their_tenant(store: Store) -> None:
     for tenant in ("acme", "other"):
         await tenants.put(store, tenant, name=tenant, auto_register=False)
         await data_transfer.put_vendor(store, tenant, Vendor(vendor_id="v"))

@@ -53,7 +53,7 @@ def after(job: Job, *statuses: str) -> Job:
     return job
 
 
-def test_a_whole_update() -> None:
+def test_an_update_runs_until_it_is_installed() -> None:
     job = after(a_job(), "Downloading", "Downloaded", "SignatureVerified", "Installing", "InstallRebooting")
     assert (job.status, job.running, job.ended_ms) == ("InstallRebooting", True, None)
     job = after(job, "Installed")
@@ -61,27 +61,27 @@ def test_a_whole_update() -> None:
     assert [state.status for state in job.history][0::6] == ["Accepted", "Installed"]
 
 
-def test_what_is_done_is_not_begun_again_by_a_status_on_its_way() -> None:
+def test_a_late_status_of_progress_does_not_restart_a_job_that_is_done() -> None:
     job = after(a_job(), "Downloading", "Installed", "InstallRebooting")
     assert (job.status, job.running, job.ended_ms) == ("Installed", False, 3)
     assert job.history[-1] == State("InstallRebooting", 4)
 
 
-def test_a_retry_after_a_failure_runs_again_and_may_succeed() -> None:
+def test_a_job_that_failed_runs_again_at_a_retry_and_may_succeed() -> None:
     job = after(a_job(), "Downloading", "DownloadFailed", "Downloading")
     assert (job.status, job.running) == ("Downloading", True)
     job = after(a_job(), "InstallationFailed", "Installed")
     assert (job.status, job.running, job.ended_ms) == ("Installed", False, 3)
 
 
-def test_a_job_that_was_refused_has_ended_and_a_status_of_it_counts_all_the_same() -> None:
+def test_a_refused_job_has_ended_but_a_later_status_restarts_it() -> None:
     for word in ("Rejected", "InvalidCertificate", "RevokedCertificate"):
         job = a_job(word)
         assert (job.running, job.begun, job.ended_ms) == (False, False, 1)
     assert after(a_job("Rejected"), "Downloading").running
 
 
-def test_only_what_runs_gives_way_to_a_later_one_that_was_begun() -> None:
+def test_a_later_job_that_was_begun_replaces_only_a_running_job_of_its_kind() -> None:
     running, ended = after(a_job(), "Downloading"), after(a_job(), "Installed")
     assert replace(a_job("AcceptedCanceled"), running).status == "Canceled"
     assert replace(a_job("Accepted"), running) is running
@@ -94,13 +94,13 @@ def test_only_what_runs_gives_way_to_a_later_one_that_was_begun() -> None:
     assert replace(a_job("NoFile", kind="GetDiagnostics"), uploads) is uploads
 
 
-def test_what_was_canceled_does_not_run_again() -> None:
+def test_a_canceled_job_does_not_run_again() -> None:
     job = after(replace(a_job("AcceptedCanceled"), a_job()), "Downloading")
     assert (job.status, job.running) == ("Canceled", False)
     assert after(job, "DownloadFailed").status == "DownloadFailed"
 
 
-def test_a_status_is_of_the_job_with_its_request_id_and_of_no_other() -> None:
+def test_a_status_belongs_only_to_the_job_with_its_request_id() -> None:
     seven = a_job(number=1)
     eight = a_job(number=2, request_id=8, id="d")
     jobs = [seven, eight]
@@ -113,7 +113,7 @@ def test_a_status_is_of_the_job_with_its_request_id_and_of_no_other() -> None:
     assert find_for(jobs, "FirmwareStatusNotification", None) is None
 
 
-def test_of_one_request_id_used_twice_the_latest_that_was_begun() -> None:
+def test_a_status_belongs_to_the_latest_begun_job_if_two_have_its_request_id() -> None:
     first, second, refused = (
         a_job(number=1, id="a"),
         a_job(number=2, id="b"),
@@ -123,13 +123,15 @@ def test_of_one_request_id_used_twice_the_latest_that_was_begun() -> None:
     assert find_for([refused], "SignedFirmwareStatusNotification", 7) is refused
 
 
-def test_without_request_ids_the_latest_of_the_kind_whatever_id_was_sent() -> None:
+def test_a_status_without_a_request_id_belongs_to_the_latest_job_of_its_kind() -> None:
     old, new = a_job(kind="UpdateFirmware", number=1), a_job(kind="UpdateFirmware", number=2)
     assert find_for([old, new], "FirmwareStatusNotification", None) is new
 
 
 @given(st.lists(st.sampled_from(STATUSES), max_size=3 * STATES_KEPT))
-def test_any_order_is_kept_bounded_and_says_whether_it_runs(statuses: list[str]) -> None:
+def test_statuses_in_any_order_are_kept_up_to_a_bound_and_decide_whether_the_job_runs(
+    statuses: list[str],
+) -> None:
     job = after(a_job(), *statuses)
     assert len(job.history) <= STATES_KEPT
     assert job.history[0].status == "Accepted"
@@ -144,6 +146,6 @@ def test_any_order_is_kept_bounded_and_says_whether_it_runs(statuses: list[str])
 
 
 @given(st.lists(st.sampled_from(STATUSES), max_size=20))
-def test_told_twice_is_told_once(statuses: list[str]) -> None:
+def test_a_repeated_status_does_not_change_a_job(statuses: list[str]) -> None:
     job = after(a_job(), *statuses)
     assert with_status(job, job.history[-1].status, 99) is job

@@ -36,7 +36,7 @@ def a_job(
     )
 
 
-async def tell(
+async def report(
     store: Store,
     message: job_record_module.Message,
     status: str,
@@ -46,22 +46,22 @@ async def tell(
     await jobs.record_status(store, KEYS, message, status, request_id=request_id, received_ms=at)
 
 
-async def told(store: Store) -> list[dict[str, Any]]:
+async def job_events(store: Store) -> list[dict[str, Any]]:
     return [data for kind, data in await events(store) if kind == "job.status"]
 
 
-async def kept(store: Store) -> jobs.Jobs:
+async def read_all(store: Store) -> jobs.Jobs:
     return await jobs.read(store, "acme", "CP-1")
 
 
-async def test_a_job_is_recorded_once_and_moved_on(store: Store) -> None:
-    assert await kept(store) == jobs.Jobs(items=[], notes=[])
+async def test_a_job_is_stored_once_and_follows_its_statuses(store: Store) -> None:
+    assert await read_all(store) == jobs.Jobs(items=[], notes=[])
     for _ in range(2):  # An outage repeats the outcome.
         await jobs.record_answer(store, KEYS, a_job("a"))
-    await tell(store, SIGNED, "Downloading", 7)
-    await tell(store, SIGNED, "Downloading", 7)
-    await tell(store, SIGNED, "Installed", 7, at=3_000)
-    [job] = (await kept(store)).items
+    await report(store, SIGNED, "Downloading", 7)
+    await report(store, SIGNED, "Downloading", 7)
+    await report(store, SIGNED, "Installed", 7, at=3_000)
+    [job] = (await read_all(store)).items
     assert (job.id, job.number, job.status, job.ended_ms) == ("a", 1, "Installed", 3_000)
     assert [(state.status, state.received_ms) for state in job.history] == [
         ("Accepted", 1_000),
@@ -69,7 +69,7 @@ async def test_a_job_is_recorded_once_and_moved_on(store: Store) -> None:
         ("Installed", 3_000),
     ]
     assert msgspec.json.decode(job.payload) == {"location": "ftp://h/x"}
-    assert await told(store) == [
+    assert await job_events(store) == [
         {"job": "a", "kind": "SignedUpdateFirmware", "request_id": 7, "status": status, "running": running}
         for status, running in (("Accepted", True), ("Downloading", True), ("Installed", False))
     ]
@@ -81,13 +81,13 @@ async def test_a_later_job_ends_an_earlier_one_in_the_same_step(store: Store) ->
     await jobs.record_answer(store, KEYS, a_job("a"))
     await jobs.record_answer(store, KEYS, a_job("b", status="AcceptedCanceled", request_id=8))
     await jobs.record_answer(store, KEYS, a_job("c", "GetLog", request_id=8))
-    items = (await kept(store)).items
+    items = (await read_all(store)).items
     assert [(job.id, job.status, job.running) for job in items] == [
         ("c", "Accepted", True),
         ("b", "AcceptedCanceled", True),
         ("a", "Canceled", False),
     ]
-    assert [(data["job"], data["status"]) for data in await told(store)] == [
+    assert [(data["job"], data["status"]) for data in await job_events(store)] == [
         ("a", "Accepted"),
         ("a", "Canceled"),
         ("b", "AcceptedCanceled"),
@@ -95,14 +95,14 @@ async def test_a_later_job_ends_an_earlier_one_in_the_same_step(store: Store) ->
     ]
 
 
-async def test_what_fits_no_job_is_a_note(store: Store) -> None:
+async def test_a_status_that_fits_no_job_is_kept_as_a_note(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
-    await tell(store, SIGNED, "Downloading", 8)
-    await tell(store, SIGNED, "Downloading", 8, at=2_500)  # Told again.
-    await tell(store, SIGNED, "Downloading")
-    await tell(store, PLAIN, "Installed")
-    await tell(store, "LogStatusNotification", "Uploaded", 7)
-    found = await kept(store)
+    await report(store, SIGNED, "Downloading", 8)
+    await report(store, SIGNED, "Downloading", 8, at=2_500)  # Told again.
+    await report(store, SIGNED, "Downloading")
+    await report(store, PLAIN, "Installed")
+    await report(store, "LogStatusNotification", "Uploaded", 7)
+    found = await read_all(store)
     assert found.items[0].history[-1].status == "Accepted"
     assert [(note.message, note.request_id, note.status) for note in found.notes] == [
         ("LogStatusNotification", 7, "Uploaded"),
@@ -111,7 +111,7 @@ async def test_what_fits_no_job_is_a_note(store: Store) -> None:
         (SIGNED, 8, "Downloading"),
     ]
     assert found.notes[-1].received_ms == 2_000
-    assert (await told(store))[-1] == {
+    assert (await job_events(store))[-1] == {
         "job": None,
         "message": "LogStatusNotification",
         "request_id": 7,
@@ -119,58 +119,58 @@ async def test_what_fits_no_job_is_a_note(store: Store) -> None:
     }
 
 
-async def test_idle_moves_nothing(store: Store) -> None:
+async def test_idle_is_kept_as_a_note_and_changes_no_job(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     await jobs.record_answer(store, KEYS, a_job("b", "UpdateFirmware", request_id=None))
-    await tell(store, SIGNED, "Idle", 7)
-    await tell(store, PLAIN, "Idle")
-    found = await kept(store)
+    await report(store, SIGNED, "Idle", 7)
+    await report(store, PLAIN, "Idle")
+    found = await read_all(store)
     assert {job.status for job in found.items} == {"Accepted"}
     assert [note.status for note in found.notes] == ["Idle", "Idle"]
 
 
-async def test_the_latest_jobs_and_notes_are_kept(store: Store) -> None:
+async def test_only_the_latest_50_jobs_and_50_notes_are_kept(store: Store) -> None:
     for n in range(KEPT + 5):
         await jobs.record_answer(store, KEYS, a_job(f"j{n}", request_id=n))
     for n in range(NOTES_KEPT + 5):
-        await tell(store, SIGNED, "Downloading", 1_000 + n)
-    await tell(store, SIGNED, "Downloading", 4)  # Of a job that gave way.
-    found = await kept(store)
+        await report(store, SIGNED, "Downloading", 1_000 + n)
+    await report(store, SIGNED, "Downloading", 4)  # Of a job that gave way.
+    found = await read_all(store)
     assert [job.id for job in found.items] == [f"j{n}" for n in range(KEPT + 4, 4, -1)]
     assert [note.request_id for note in found.notes] == [4, *range(1_054, 1_005, -1)]
 
 
-async def test_a_deleted_job_leaves_its_statuses_as_notes(store: Store) -> None:
+async def test_later_statuses_of_a_deleted_job_become_notes(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     assert not await jobs.delete(store, "acme", "CP-1", "notes")
     assert await jobs.delete(store, "acme", "CP-1", "a")
     assert not await jobs.delete(store, "acme", "CP-1", "a")
-    await tell(store, SIGNED, "Installed", 7)
-    found = await kept(store)
+    await report(store, SIGNED, "Installed", 7)
+    found = await read_all(store)
     assert (found.items, [note.status for note in found.notes]) == ([], ["Installed"])
 
 
-async def test_a_request_id_is_new_and_unused(store: Store) -> None:
+async def test_a_new_request_id_was_never_given_and_is_in_no_job_or_note(store: Store) -> None:
     await store.execute("HSET", KEYS.record, "registered_ms", 1)
     first = await jobs.new_request_id(store, "acme", "CP-1")
     assert first is not None
     assert abs(first - ids.least_number(store.server_time_ms())) <= 1
     await jobs.record_answer(store, KEYS, a_job("a", request_id=first + 1))
-    await tell(store, SIGNED, "Installed", first + 2)
+    await report(store, SIGNED, "Installed", first + 2)
     given = [first, *[await jobs.new_request_id(store, "acme", "CP-1") or 0 for _ in range(5)]]
     assert len(set(given)) == 6
     assert given == sorted(given)
     assert not {first + 1, first + 2} & set(given)
 
 
-async def test_many_at_once_lose_nothing(store: Store) -> None:
+async def test_jobs_and_statuses_that_come_at_the_same_time_are_all_stored(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             for n in range(6):
                 nursery.start_soon(jobs.record_answer, store, KEYS, a_job(f"j{n}", "GetLog", request_id=n))
-                nursery.start_soon(tell, store, SIGNED, f"Status{n}", 7)
-    items = (await kept(store)).items
+                nursery.start_soon(report, store, SIGNED, f"Status{n}", 7)
+    items = (await read_all(store)).items
     assert len(items) == 7
     assert sorted(job.number for job in items) == list(range(1, 8))
     [job] = [job for job in items if job.id == "a"]

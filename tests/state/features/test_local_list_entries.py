@@ -34,7 +34,7 @@ def infos(entries: Entries) -> dict[str, tuple[str, str | None, str | None]]:
 
 
 @given(before=LISTS, after=LISTS)
-def test_applying_the_difference_gives_the_other_list(before: Entries, after: Entries) -> None:
+def test_applying_the_difference_of_two_lists_to_one_gives_the_other(before: Entries, after: Entries) -> None:
     lines = find_difference(before, after)
     made = apply(before, lines)
     assert infos(made) == infos(after)
@@ -51,7 +51,9 @@ def test_applying_the_difference_gives_the_other_list(before: Entries, after: En
 
 
 @given(before=LISTS, after=LISTS, size=st.integers(1, 5))
-def test_the_difference_may_be_made_piece_by_piece(before: Entries, after: Entries, size: int) -> None:
+def test_the_difference_of_two_lists_can_be_applied_in_pieces(
+    before: Entries, after: Entries, size: int
+) -> None:
     lines, made = find_difference(before, after), before
     for first in range(0, len(lines), size):
         made = apply(made, lines[first : first + size])
@@ -59,7 +61,7 @@ def test_the_difference_may_be_made_piece_by_piece(before: Entries, after: Entri
 
 
 @given(before=LISTS, lines=st.lists(st.tuples(TAGS, st.none() | ENTRY), max_size=20))
-def test_a_differential_does_what_a_dict_would(before: Entries, lines: list[Line]) -> None:
+def test_a_differential_update_changes_a_list_like_a_dict(before: Entries, lines: list[Line]) -> None:
     model = dict(before)
     told = [(tag, None if entry is None else Entry(tag, *entry.info)) for tag, entry in lines]  # type: ignore[arg-type]  # info is of the fields' types
     for tag, entry in told:
@@ -71,11 +73,11 @@ def test_a_differential_does_what_a_dict_would(before: Entries, lines: list[Line
 
 
 @given(entries=LISTS)
-def test_a_stored_list_is_the_same_list(entries: Entries) -> None:
+def test_a_packed_list_is_unpacked_to_the_same_list(entries: Entries) -> None:
     assert unpack(pack(entries)) == entries
 
 
-def test_nothing_stored_is_an_empty_list() -> None:
+def test_a_list_that_was_never_stored_is_empty() -> None:
     assert unpack(None) == {} == unpack(pack({}))
 
 

@@ -56,7 +56,7 @@ async def refuse(store: Store, status: str, version: int) -> None:
     )
 
 
-async def told(store: Store) -> list[str]:
+async def event_kinds(store: Store) -> list[str]:
     return [kind for kind, _ in await events(store, Lease(KEYS, "node/1", 1))]
 
 
@@ -66,14 +66,14 @@ async def is_stale(store: Store) -> bool:
     return found.stale
 
 
-async def test_nothing_is_known_at_first(store: Store) -> None:
+async def test_nothing_is_known_of_a_list_at_first(store: Store) -> None:
     found = await local_lists.read(store, KEYS)
     assert (found.desired, found.accepted) == ({}, {})
     assert found.heads == local_lists.Heads()
     assert (found.heads.known, found.heads.last_version, found.heads.next_version) == (False, 0, 1)
 
 
-async def test_what_is_desired_has_a_revision(store: Store) -> None:
+async def test_each_edit_of_the_desired_list_raises_its_revision(store: Store) -> None:
     first = await local_lists.replace(store, KEYS, a_list(A, B))
     assert isinstance(first, Desired)
     assert (first.revision, first.count) == (1, 2)
@@ -84,10 +84,10 @@ async def test_what_is_desired_has_a_revision(store: Store) -> None:
     assert isinstance(second, Desired)
     assert (second.revision, second.count) == (2, 2)
     assert second.edited_ms is not None
-    assert await told(store) == []
+    assert await event_kinds(store) == []
 
 
-async def test_edits_at_once_are_all_made(store: Store) -> None:
+async def test_edits_at_the_same_time_are_all_made(store: Store) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(8):
             nursery.start_soon(local_lists.edit, store, KEYS, lines(Entry(f"tag {number}")))
@@ -104,7 +104,7 @@ async def test_a_list_has_at_most_10_000_entries(store: Store) -> None:
     assert isinstance(await local_lists.edit(store, KEYS, [("TAG 1", None), *lines(A)]), Desired)
 
 
-async def test_a_full_list_replaces_and_a_differential_changes(store: Store) -> None:
+async def test_a_full_update_replaces_the_list_and_a_differential_changes_it(store: Store) -> None:
     await accept(store, "00.1", 1, *lines(A, B), full=True)
     await accept(store, "00.2", 2, ("AA", None), *lines(C))
     found = await local_lists.read(store, KEYS)
@@ -123,14 +123,14 @@ async def test_a_full_list_replaces_and_a_differential_changes(store: Store) -> 
     assert data == {"command": "00.2", "update_type": "Differential", "list_version": 2, "entries": 2}
 
 
-async def test_an_answer_counts_once(store: Store) -> None:
+async def test_an_accepted_update_counts_once(store: Store) -> None:
     await accept(store, "00.1", 1, *lines(A), full=True)
     for _ in range(2):
         await accept(store, "00.2", 2, *lines(B))
-    assert await told(store) == ["local_list.accepted"] * 2
+    assert await event_kinds(store) == ["local_list.accepted"] * 2
 
 
-async def test_a_differential_upon_an_unknown_list_is_stale_until_a_full_one(store: Store) -> None:
+async def test_a_differential_to_an_unknown_list_leaves_it_stale_until_a_full_one(store: Store) -> None:
     await accept(store, "00.1", 5, *lines(A))
     assert await is_stale(store)
     await local_lists.record_reported(store, KEYS, 5)
@@ -139,12 +139,12 @@ async def test_a_differential_upon_an_unknown_list_is_stale_until_a_full_one(sto
     assert not await is_stale(store)
 
 
-async def test_in_a_full_list_what_has_no_info_is_not_on_it(store: Store) -> None:
+async def test_an_id_tag_without_info_in_a_full_list_is_ignored(store: Store) -> None:
     await accept(store, "00.1", 1, ("Aa", None), *lines(B), full=True)
     assert (await local_lists.read(store, KEYS)).accepted == a_list(B)
 
 
-async def test_more_than_10_000_accepted_are_not_all_kept_and_stale(store: Store) -> None:
+async def test_an_accepted_list_of_more_than_10_000_entries_is_cut_and_stale(store: Store) -> None:
     many = lines(*(Entry(f"{number:05}") for number in range(9_999)))
     await accept(store, "00.1", 1, *many, full=True)
     await accept(store, "00.2", 2, *lines(A, B))
@@ -162,7 +162,7 @@ async def test_more_than_10_000_accepted_are_not_all_kept_and_stale(store: Store
         ("NotSupported", 6, False),
     ],
 )
-async def test_a_refusal_is_remembered_and_may_leave_doubt(
+async def test_a_refused_update_is_remembered_and_may_make_the_list_stale(
     store: Store, status: str, version: int, *, stale: bool
 ) -> None:
     await accept(store, "00.1", 5, *lines(A), full=True)
@@ -173,10 +173,10 @@ async def test_a_refusal_is_remembered_and_may_leave_doubt(
     assert found.heads.answer is not None
     assert (found.heads.answer.status, found.heads.answer.list_version) == (status, version)
     assert await is_stale(store) is stale
-    assert await told(store) == ["local_list.accepted", *(["local_list.stale"] if stale else [])]
+    assert await event_kinds(store) == ["local_list.accepted", *(["local_list.stale"] if stale else [])]
 
 
-async def test_another_version_than_ours_makes_our_knowledge_stale(store: Store) -> None:
+async def test_a_reported_version_other_than_ours_makes_the_list_stale(store: Store) -> None:
     await local_lists.record_reported(store, KEYS, -1)
     found = await local_lists.read_heads(store, KEYS)
     assert found.reported is not None
@@ -192,12 +192,12 @@ async def test_another_version_than_ours_makes_our_knowledge_stale(store: Store)
     assert kinds[-1] == ("local_list.stale", {"list_version": 5, "reported_version": 9})
 
 
-async def test_versions_begin_anew_where_numbers_end(store: Store) -> None:
+async def test_the_version_after_the_highest_number_is_1(store: Store) -> None:
     await local_lists.record_reported(store, KEYS, 2**31 - 1)
     assert (await local_lists.read_heads(store, KEYS)).next_version == 1
 
 
-async def test_both_lists_go_with_the_charge_point(store: Store) -> None:
+async def test_both_lists_are_deleted_with_the_charge_point(store: Store) -> None:
     lease = await claimed(store)
     await local_lists.replace(store, KEYS, a_list(A))
     await accept(store, "00.1", 1, *lines(A), full=True)

@@ -25,7 +25,7 @@ async def accept(store: Store, command: str, version: int, *entries: Entry, full
     )
 
 
-async def sent(store: Store, status: Status, action: str = "SendLocalList") -> str:
+async def send(store: Store, status: Status, action: str = "SendLocalList") -> str:
     """A command that was sent and ended so; its id."""
     lease = (await claimed(store, "a/1")).lease  # The same claim again gets the same lease.
     made = await commands.submit(store, *NAME, action=action, payload=b"{}", ttl_ms=9_000, reply_to="")
@@ -36,7 +36,7 @@ async def sent(store: Store, status: Status, action: str = "SendLocalList") -> s
     return id_
 
 
-async def known(store: Store) -> bool:
+async def is_known(store: Store) -> bool:
     return (await local_lists.read_heads(store, KEYS)).known
 
 
@@ -50,43 +50,45 @@ async def store(store: Store) -> Store:
 
 
 @pytest.mark.parametrize("status", ["timeout", "unknown", "error"])
-async def test_an_update_whose_end_nobody_knows(store: Store, status: Status) -> None:
-    id_ = await sent(store, status)
-    assert not await known(store)
+async def test_an_update_without_a_known_end_makes_the_list_stale_until_a_full_one(
+    store: Store, status: Status
+) -> None:
+    id_ = await send(store, status)
+    assert not await is_known(store)
     found = await local_lists.read(store, KEYS)
     assert not found.heads.known
     assert list(found.accepted) == ["a"]
     stale = {"list_version": 1, "command": id_, "status": status}
     assert [data for kind, data in await events(store) if kind == "local_list.stale"] == [stale]
     await accept(store, "00.next", 2, B, full=False)
-    assert not await known(store)
+    assert not await is_known(store)
     await accept(store, "00.full", 3, B, full=True)
-    assert await known(store)
+    assert await is_known(store)
 
 
-async def test_its_late_answer_ends_the_doubt(store: Store) -> None:
-    id_ = await sent(store, "timeout")
+async def test_the_late_answer_to_an_update_ends_the_doubt(store: Store) -> None:
+    id_ = await send(store, "timeout")
     await accept(store, id_, 2, B, full=False)
-    assert await known(store)
+    assert await is_known(store)
     assert list((await local_lists.read(store, KEYS)).accepted) == ["a", "b"]
-    id_ = await sent(store, "timeout")
+    id_ = await send(store, "timeout")
     await commands.settle(store, KEYS, id_, status="answered", response=b'{"status":"VersionMismatch"}')
-    assert await known(store)
+    assert await is_known(store)
 
 
-async def test_one_late_answer_of_two_does_not(store: Store) -> None:
-    first, second = await sent(store, "timeout"), await sent(store, "unknown")
+async def test_late_answers_do_not_end_the_doubt_after_two_updates_without_a_known_end(store: Store) -> None:
+    first, second = await send(store, "timeout"), await send(store, "unknown")
     for late in (first, second):
         await commands.settle(store, KEYS, late, status="answered", response=b"{}")
-        assert not await known(store)
+        assert not await is_known(store)
     stale = [data for kind, data in await events(store) if kind == "local_list.stale"]
     assert [data["command"] for data in stale] == [first]
 
 
-async def test_what_else_is_not_answered_is_no_doubt(store: Store) -> None:
-    await sent(store, "timeout", "GetLocalListVersion")
-    assert await known(store)
-    id_ = await sent(store, "timeout")
+async def test_no_doubt_is_left_by_other_commands_or_for_a_deleted_charge_point(store: Store) -> None:
+    await send(store, "timeout", "GetLocalListVersion")
+    assert await is_known(store)
+    id_ = await send(store, "timeout")
     assert await charge_points.delete(store, *NAME)
     await commands.settle(store, KEYS, id_, status="answered")
     assert await store.execute("EXISTS", KEYS.local_list) == 0

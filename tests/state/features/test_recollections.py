@@ -13,7 +13,9 @@ from tests.support.leases import claimed
 KEYS = ChargePointKeys("acme", "CP-1")
 
 
-async def test_nothing_is_left_of_a_deleted_charge_point(store: Store) -> None:
+async def test_jobs_certificates_transfers_and_security_events_are_deleted_with_the_charge_point(
+    store: Store,
+) -> None:
     await claimed(store, "n/1")
     job = job_record.begin("a", "GetLog", "Accepted", 1, request_id=1, payload=b"{}", file_name=None)
     await jobs.record_answer(store, KEYS, job)

@@ -21,7 +21,7 @@ def an_event(
     return SecurityEvent(type=type_, timestamp=timestamp, tech_info=tech_info, received_ms=at)
 
 
-async def test_a_repeat_is_kept_once_and_each_of_its_facts_tells_it_from_another(store: Store) -> None:
+async def test_a_security_event_is_kept_once_unless_type_timestamp_or_tech_info_differ(store: Store) -> None:
     first = an_event()
     assert await security_events.keep(store, KEYS, first)
     assert not await security_events.keep(store, KEYS, an_event(at=9))
@@ -42,7 +42,7 @@ async def test_a_repeat_is_kept_once_and_each_of_its_facts_tells_it_from_another
     ]
 
 
-async def test_critical_ones_can_be_listed_alone(store: Store) -> None:
+async def test_critical_security_events_can_be_listed_alone(store: Store) -> None:
     for at, type_ in enumerate(("InvalidMessages", "TamperDetectionActivated", "MadeUp")):
         await security_events.keep(store, KEYS, an_event(type_, at=at))
     for critical, types in ((True, ["TamperDetectionActivated"]), (False, ["MadeUp", "InvalidMessages"])):
@@ -50,7 +50,7 @@ async def test_critical_ones_can_be_listed_alone(store: Store) -> None:
         assert [event.type for event in found.page.items] == types
 
 
-async def test_pages_go_on_where_the_one_before_ended_whatever_comes(store: Store) -> None:
+async def test_a_page_continues_where_the_previous_one_ended_despite_new_events(store: Store) -> None:
     sent = [an_event(tech_info=str(n), at=n // 3) for n in range(20)]  # Several in one millisecond.
     for one in sent:
         await security_events.keep(store, KEYS, one)
@@ -67,7 +67,7 @@ async def test_pages_go_on_where_the_one_before_ended_whatever_comes(store: Stor
     assert [one.received_ms for one in seen] == sorted((one.received_ms for one in sent), reverse=True)
 
 
-async def test_those_of_one_millisecond_keep_their_order(store: Store) -> None:
+async def test_security_events_of_one_millisecond_keep_their_order(store: Store) -> None:
     sent = [an_event(tech_info=str(n), at=1_800_000_000_000) for n in range(30)]
     for one in sent:
         await security_events.keep(store, KEYS, one)
@@ -75,7 +75,7 @@ async def test_those_of_one_millisecond_keep_their_order(store: Store) -> None:
     assert found.page.items == tuple(sent[::-1])
 
 
-async def test_the_oldest_give_way_and_are_counted(store: Store) -> None:
+async def test_security_events_beyond_500_are_removed_oldest_first_and_counted(store: Store) -> None:
     for n in range(KEPT + 3):
         await security_events.keep(store, KEYS, an_event(tech_info=str(n), at=n))
     found = await security_events.list_(store, "acme", "CP-1", limit=1000)
@@ -83,7 +83,7 @@ async def test_the_oldest_give_way_and_are_counted(store: Store) -> None:
     assert found.evicted == 3
 
 
-async def test_what_is_no_cursor(store: Store) -> None:
+async def test_an_unreadable_cursor_is_refused_and_an_unknown_one_gives_an_empty_page(store: Store) -> None:
     with pytest.raises(BadCursor):
         await security_events.list_(store, "acme", "CP-1", cursor="!")
     assert (

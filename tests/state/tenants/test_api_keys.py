@@ -7,7 +7,7 @@ from state.tenants import api_keys
 PEPPER = b"pepper of the tests"
 
 
-async def test_a_key_is_verified_until_it_is_revoked(store: Store) -> None:
+async def test_an_api_key_is_valid_until_it_is_revoked(store: Store) -> None:
     everything = await api_keys.create(store, PEPPER, "operations", None)
     limited = await api_keys.create(store, PEPPER, "acme's own", ["acme", "ü"])
     assert re.fullmatch(r"csms_[A-Za-z0-9]{8}_[A-Za-z0-9]{32}", limited.secret)
@@ -24,7 +24,7 @@ async def test_a_key_is_verified_until_it_is_revoked(store: Store) -> None:
     assert [key.name for key in await api_keys.list_(store)] == ["operations"]
 
 
-async def test_nothing_else_is_a_key(store: Store) -> None:
+async def test_only_the_exact_secret_of_an_api_key_is_valid(store: Store) -> None:
     made = await api_keys.create(store, PEPPER, "operations", None)
     other = "a" if made.secret[-1] != "a" else "b"
     wrong = [
@@ -42,7 +42,7 @@ async def test_nothing_else_is_a_key(store: Store) -> None:
     assert await api_keys.verify(store, PEPPER, made.secret) is not None
 
 
-async def test_no_secret_is_stored(store: Store) -> None:
+async def test_the_secret_of_an_api_key_is_not_stored(store: Store) -> None:
     made = await api_keys.create(store, PEPPER, "operations", None)
     stored = await store.execute("HGET", keys.API_KEYS, made.id)
     assert made.secret[-32:].encode() not in stored

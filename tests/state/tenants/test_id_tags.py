@@ -8,7 +8,7 @@ from state.tenants import id_tags
 from state.tenants.id_tags import IdTag, fold
 
 
-async def test_a_tag_is_found_whatever_its_case_and_shown_as_it_was_put(store: Store) -> None:
+async def test_an_id_tag_is_found_in_any_case_and_keeps_its_spelling(store: Store) -> None:
     tag = IdTag(
         tag="AbC 1;2",
         status="Blocked",
@@ -27,18 +27,18 @@ async def test_a_tag_is_found_whatever_its_case_and_shown_as_it_was_put(store: S
     assert await id_tags.get(store, "demo", "abc 1;2") is None
 
 
-async def test_only_ascii_letters_are_folded(store: Store) -> None:
+async def test_only_ascii_letters_of_an_id_tag_are_folded(store: Store) -> None:
     await id_tags.put(store, "demo", IdTag(tag="É"))
     assert await id_tags.get(store, "demo", "é") is None
     assert await id_tags.get(store, "demo", "É") is not None
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
-def test_folding_changes_a_to_z_alone(tag: str) -> None:
+def test_folding_changes_only_the_letters_a_to_z(tag: str) -> None:
     assert fold(tag) == "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in tag)
 
 
-async def test_tags_are_listed_by_page(store: Store) -> None:
+async def test_id_tags_are_listed_in_pages_by_folded_spelling(store: Store) -> None:
     names = ["d", "B", "a", "C", "e"]
     for name in names:
         await id_tags.put(store, "demo", IdTag(tag=name))
@@ -54,6 +54,6 @@ async def test_tags_are_listed_by_page(store: Store) -> None:
 
 
 @pytest.mark.parametrize("tag", ["", "{x}", "a/b", "%41", "\n"])
-async def test_any_text_can_be_a_tag(store: Store, tag: str) -> None:
+async def test_any_text_can_be_an_id_tag(store: Store, tag: str) -> None:
     await id_tags.put(store, "demo", IdTag(tag=tag))
     assert await id_tags.get(store, "demo", tag) == IdTag(tag=tag)

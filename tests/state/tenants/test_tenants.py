@@ -7,7 +7,7 @@ from state.tenants import id_tags, tenants, tokens
 from state.tenants.id_tags import IdTag
 
 
-async def test_put_creates_then_changes(store: Store) -> None:
+async def test_put_creates_a_tenant_or_changes_it(store: Store) -> None:
     assert await tenants.get(store, "acme") is None
     assert await tenants.put(store, "acme", name="Acme\n€", auto_register=True)
     found = await tenants.get(store, "acme")
@@ -31,7 +31,7 @@ async def test_tenants_are_listed_by_id(store: Store) -> None:
     assert rest.next is None
 
 
-async def test_a_tenant_is_deleted_with_its_tokens_once_it_is_empty(store: Store) -> None:
+async def test_a_tenant_without_charge_points_is_deleted_with_its_tokens(store: Store) -> None:
     assert await tenants.delete(store, "acme") == "unknown"
     await tenants.put(store, "acme", name="", auto_register=False)
     await charge_points.put(store, "acme", "CP-1", Settings())
@@ -47,7 +47,7 @@ async def test_a_tenant_is_deleted_with_its_tokens_once_it_is_empty(store: Store
     assert (await tokens.list_(store, "acme")).items == ()
 
 
-async def test_a_tenant_leaves_nothing_to_the_next_of_its_name(store: Store) -> None:
+async def test_a_deleted_tenant_leaves_nothing_to_a_new_one_of_the_same_name(store: Store) -> None:
     """Its drivers least of all."""
     for tenant in ("acme", "acme2"):
         await tenants.put(store, tenant, name="", auto_register=False)

@@ -32,7 +32,7 @@ async def test_a_token_opens_its_own_tenant_only(acme: Store) -> None:
     assert await tokens.verify(acme, b"another pepper", "acme", made.secret) is None
 
 
-async def test_nothing_else_opens_a_tenant(acme: Store) -> None:
+async def test_only_the_exact_secret_of_a_token_opens_its_tenant(acme: Store) -> None:
     made = await tokens.create(acme, PEPPER, "acme", "")
     last = made.secret[-1]
     wrong = [
@@ -43,7 +43,7 @@ async def test_nothing_else_opens_a_tenant(acme: Store) -> None:
         assert await tokens.verify(acme, PEPPER, "acme", secret) is None
 
 
-async def test_tokens_are_exchanged_one_after_the_other(acme: Store) -> None:
+async def test_an_old_and_a_new_token_are_both_valid_until_the_old_one_is_revoked(acme: Store) -> None:
     old = await tokens.create(acme, PEPPER, "acme", "old")
     new = await tokens.create(acme, PEPPER, "acme", "new\n€ 1")
     for made in (old, new):
@@ -57,7 +57,7 @@ async def test_tokens_are_exchanged_one_after_the_other(acme: Store) -> None:
     assert await tokens.verify(acme, PEPPER, "acme", new.secret) is not None
 
 
-async def test_verifying_is_one_command(acme: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_verifying_a_token_takes_one_command(acme: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made = await tokens.create(acme, PEPPER, "acme", "")
     execute, commands = acme.execute, []
 
@@ -71,7 +71,7 @@ async def test_verifying_is_one_command(acme: Store, monkeypatch: pytest.MonkeyP
     assert commands == ["HMGET"] * 3
 
 
-async def test_no_secret_is_stored(acme: Store) -> None:
+async def test_the_secret_of_a_token_is_not_stored(acme: Store) -> None:
     made = await tokens.create(acme, PEPPER, "acme", "label")
     stored = await acme.execute("HGET", keys.tokens("acme"), f"token:{made.id}")
     assert made.secret[8:].encode() not in stored
@@ -86,7 +86,7 @@ async def test_tokens_are_listed_in_pages(acme: Store) -> None:
     assert rest.next is None
 
 
-async def test_audits_ask_which_tokens_there_still_are(acme: Store) -> None:
+async def test_find_existing_returns_only_the_tokens_that_still_exist(acme: Store) -> None:
     one = await tokens.create(acme, PEPPER, "acme", "")
     two = await tokens.create(acme, PEPPER, "other", "")
     await tokens.revoke(acme, "other", two.id)

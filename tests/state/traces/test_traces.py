@@ -18,7 +18,7 @@ from tests.support.leases import KEYS, claimed, kinds
 WHO = ("acme", "CP-1")
 
 
-async def started(store: Store, *, minutes: int = 10, frames: int = 100, size: int = 1 << 20) -> Trace:
+async def start_trace(store: Store, *, minutes: int = 10, frames: int = 100, size: int = 1 << 20) -> Trace:
     await charge_points.put(store, *WHO, Settings())
     found = await traces.start(store, *WHO, minutes=minutes, frames=frames, size=size)
     assert isinstance(found, Trace)
@@ -47,13 +47,13 @@ async def append(
     return await traces.append(store, KEYS, trace.id, entries, writer=writer, batch=batch, dropped=dropped)
 
 
-async def kept(store: Store) -> list[str]:
+async def read_frames(store: Store) -> list[str]:
     _, entries = await traces.read(store, *WHO, after="", limit=20_000)
     return [found.frame for _, found in entries]
 
 
-async def test_what_is_appended_is_read_in_order(store: Store) -> None:
-    trace = await started(store)
+async def test_appended_entries_are_read_in_order(store: Store) -> None:
+    trace = await start_trace(store)
     given = [
         entry(store, n, message=2, id=f"{n}", action="Heartbeat", faults=("x",), length=3) for n in range(7)
     ]
@@ -66,26 +66,26 @@ async def test_what_is_appended_is_read_in_order(store: Store) -> None:
     assert (found.id, found.frames, found.marks, found.ended) == (trace.id, 7, 0, None)
 
 
-async def test_an_unknown_charge_point_has_none(store: Store) -> None:
+async def test_an_unknown_charge_point_has_no_trace(store: Store) -> None:
     assert await traces.start(store, *WHO, minutes=1, frames=1, size=1) is None
     assert await traces.get(store, *WHO) is None
     assert await traces.list_running(store, ["acme"]) == set()
     assert not await traces.stop(store, *WHO)
 
 
-async def test_a_batch_whose_reply_was_lost_is_not_taken_twice(store: Store) -> None:
-    trace = await started(store)
+async def test_a_repeated_batch_is_not_appended_twice(store: Store) -> None:
+    trace = await start_trace(store)
     for _ in range(3):
         assert await append(store, trace, [entry(store, 1)], batch=1, dropped=5) == "recording"
     assert await append(store, trace, [entry(store, 2)], writer="b/1", batch=1) == "recording"
-    assert await kept(store) == ["[1]", "[2]"]
+    assert await read_frames(store) == ["[1]", "[2]"]
     found = await traces.get(store, *WHO)
     assert found is not None
     assert found.dropped == 5
 
 
-async def test_the_number_of_entries_ends_it(store: Store) -> None:
-    trace = await started(store, frames=5)
+async def test_a_trace_ends_at_its_number_of_entries(store: Store) -> None:
+    trace = await start_trace(store, frames=5)
     marks = [entry(store, what="gap", frame=""), entry(store, 1, cut=True)]
     assert await append(store, trace, marks, batch=1) == "recording"
     assert await append(store, trace, [entry(store, n) for n in range(2, 9)], batch=2) == "full"
@@ -93,14 +93,14 @@ async def test_the_number_of_entries_ends_it(store: Store) -> None:
     found = await traces.get(store, *WHO)
     assert found is not None
     assert (found.frames, found.marks, found.cut, found.ended) == (4, 1, 1, "size")
-    assert await kept(store) == ["", "[1]", "[2]", "[3]", "[4]"]
+    assert await read_frames(store) == ["", "[1]", "[2]", "[3]", "[4]"]
     assert await traces.find_running(store, KEYS) is None
     assert await traces.list_running(store, ["acme"]) == set()
     assert await kinds(store) == ["registered", "trace.started", "trace.ended"]
 
 
-async def test_the_bytes_end_it(store: Store) -> None:
-    trace = await started(store, size=5_000)
+async def test_a_trace_ends_at_its_size_in_bytes(store: Store) -> None:
+    trace = await start_trace(store, size=5_000)
     big = [entry(store, frame="x" * 1000) for _ in range(9)]
     assert await append(store, trace, big, batch=1) == "full"
     found = await traces.get(store, *WHO)
@@ -109,8 +109,8 @@ async def test_the_bytes_end_it(store: Store) -> None:
     assert 4_000 < found.bytes <= 5_000
 
 
-async def test_time_ends_it_without_anybody_doing_anything(store: Store) -> None:
-    trace = await started(store, minutes=1)
+async def test_a_trace_ends_at_its_time_without_a_step_in_the_store(store: Store) -> None:
+    trace = await start_trace(store, minutes=1)
     await append(store, trace, [entry(store, 1)], batch=1)
     past = store.server_time_ms() - 1000
     await store.execute("HSET", KEYS.trace, "until_ms", past)
@@ -119,18 +119,18 @@ async def test_time_ends_it_without_anybody_doing_anything(store: Store) -> None
     assert (found.ended, found.ended_ms) == ("time", past)
     late = [entry(store, 2, at_ms=past), entry(store, 3, at_ms=past + 1)]
     assert await append(store, trace, late, batch=2) == "ended"
-    assert await kept(store) == ["[1]", "[2]"]
+    assert await read_frames(store) == ["[1]", "[2]"]
     assert not await traces.stop(store, *WHO)
 
 
-async def test_what_passed_before_the_stop_is_kept_and_nothing_after(store: Store) -> None:
-    trace = await started(store)
+async def test_entries_from_before_the_stop_of_a_trace_are_kept_and_later_ones_are_not(store: Store) -> None:
+    trace = await start_trace(store)
     before = entry(store, 1)
     assert await traces.stop(store, *WHO)
     assert not await traces.stop(store, *WHO)
     after = entry(store, 2, at_ms=store.server_time_ms() + 1000)
     assert await append(store, trace, [before, after], batch=1) == "ended"
-    assert await kept(store) == ["[1]"]
+    assert await read_frames(store) == ["[1]"]
     found = await traces.get(store, *WHO)
     assert found is not None
     assert found.ended == "stopped"
@@ -139,24 +139,26 @@ async def test_what_passed_before_the_stop_is_kept_and_nothing_after(store: Stor
         assert 0 < await store.execute("PTTL", key) <= traces.KEPT_MS
 
 
-async def test_a_new_trace_takes_the_place_of_the_one_before(store: Store) -> None:
-    first = await started(store)
+async def test_a_new_trace_replaces_the_previous_one(store: Store) -> None:
+    first = await start_trace(store)
     await append(store, first, [entry(store, 1)], batch=1)
-    second = await started(store, frames=7)
+    second = await start_trace(store, frames=7)
     assert second.id != first.id
     assert (second.frames, second.frames_max) == (0, 7)
     assert await append(store, first, [entry(store, 2)], batch=2) == "gone"
     assert await append(store, second, [entry(store, 3)], batch=1) == "recording"
-    assert await kept(store) == ["[3]"]
+    assert await read_frames(store) == ["[3]"]
     assert await store.execute("PTTL", KEYS.trace_frames) > traces.KEPT_MS
 
 
-async def test_a_session_learns_of_it(store: Store) -> None:
+async def test_a_session_learns_of_a_trace_by_its_claim_a_wake_up_or_the_list_of_running_ones(
+    store: Store,
+) -> None:
     """At its claim, or by a wake-up; and whoever missed that finds it among the running."""
     node = nodes.new_incarnation()
     await nodes.beat(store, node, NodeRecord(kind="gateway", host="h", pid=1, started_ms=1))
     assert (await claimed(store, f"{node}/1")).trace is None
-    trace = await started(store)
+    trace = await start_trace(store)
     running = RunningTrace(trace.id, trace.until_ms)
     [(_, message)] = await inbox.read(store, node, "0", 100)
     assert message == inbox.TraceChanged(KEYS.member)
@@ -168,8 +170,8 @@ async def test_a_session_learns_of_it(store: Store) -> None:
     assert (await claimed(store, f"{node}/3")).trace is None
 
 
-async def test_it_goes_with_its_charge_point(store: Store) -> None:
-    trace = await started(store)
+async def test_a_trace_is_deleted_with_its_charge_point(store: Store) -> None:
+    trace = await start_trace(store)
     await append(store, trace, [entry(store, 1)], batch=1)
     assert await charge_points.delete(store, *WHO)
     assert await traces.get(store, *WHO) is None
@@ -177,7 +179,7 @@ async def test_it_goes_with_its_charge_point(store: Store) -> None:
     assert await store.execute("EXISTS", KEYS.trace, KEYS.trace_frames) == 0
 
 
-async def test_a_tenant_has_so_many_at_once(store: Store) -> None:
+async def test_a_tenant_has_at_most_100_running_traces(store: Store) -> None:
     until = store.server_time_ms() + 60_000
     for number in range(traces.RUNNING_MAX):
         await store.execute("ZADD", keys.traces("acme"), until, f"other-{number}")
@@ -186,11 +188,11 @@ async def test_a_tenant_has_so_many_at_once(store: Store) -> None:
     assert isinstance(refused, TooMany)
     assert len(refused.charge_points) == traces.RUNNING_MAX
     await store.execute("ZADD", keys.traces("acme"), 1, "other-7")  # Its time has passed.
-    await started(store)
-    await started(store)  # Its own place is its own.
+    await start_trace(store)
+    await start_trace(store)  # Its own place is its own.
 
 
 @pytest.mark.parametrize("over", [{"minutes": 61}, {"frames": 0}, {"size": traces.BYTES_MAX + 1}])
-async def test_bounds_are_bounds(store: Store, over: dict[str, int]) -> None:
+async def test_a_trace_beyond_the_bounds_is_refused(store: Store, over: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="out of bounds"):
-        await started(store, **over)
+        await start_trace(store, **over)

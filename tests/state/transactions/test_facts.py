@@ -22,29 +22,31 @@ from state.transactions import (
 from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events, seconds_since_2025
 
 
-async def started(store: Store, lease: Lease, **changes: object) -> Started:
+async def start_one(store: Store, lease: Lease, **changes: object) -> Started:
     outcome = await start(store, lease, a_start(**changes), ANSWER)
     assert isinstance(outcome, Started)
     return outcome
 
 
-async def stopped(store: Store, lease: Lease, transaction_id: int, **changes: object) -> Stopped:
+async def stop_one(store: Store, lease: Lease, transaction_id: int, **changes: object) -> Stopped:
     outcome = await stop(store, lease, a_stop(transaction_id, **changes), ANSWER)
     assert type(outcome) is Stopped
     return outcome
 
 
-async def test_the_first_id_is_the_seconds_since_2025_and_the_next_one_more(store: Store) -> None:
+async def test_the_first_transaction_id_is_the_seconds_since_2025_and_the_next_is_one_higher(
+    store: Store,
+) -> None:
     lease = await claimed(store)
-    first = await started(store, lease)
+    first = await start_one(store, lease)
     assert abs(first.id - seconds_since_2025(store)) <= 2
-    second = await started(store, lease, connector_id=2)
+    second = await start_one(store, lease, connector_id=2)
     assert second.id == first.id + 1 == lease.last_transaction_id
 
 
-async def test_a_start_is_an_event_and_an_open_transaction(store: Store) -> None:
+async def test_a_start_adds_an_open_transaction_and_an_event(store: Store) -> None:
     lease = await claimed(store)
-    outcome = await started(store, lease, reservation_id=7)
+    outcome = await start_one(store, lease, reservation_id=7)
     assert outcome == Started(id=outcome.id, answer=ANSWER, fence="ok", clock_fault=False, superseded=None)
     found = await get(store, "demo", f"CP.1.{outcome.id}")
     assert found is not None
@@ -56,55 +58,55 @@ async def test_a_start_is_an_event_and_an_open_transaction(store: Store) -> None
     assert data["transaction_id"] == f"CP.1.{outcome.id}"
 
 
-async def test_a_stale_last_id_is_put_right(store: Store) -> None:
+async def test_a_session_with_an_old_last_id_still_gets_a_new_id(store: Store) -> None:
     lease, other = await claimed(store), await claimed(store)
-    first = await started(store, lease)
-    assert (await started(store, other, connector_id=2)).id == first.id + 1
+    first = await start_one(store, lease)
+    assert (await start_one(store, other, connector_id=2)).id == first.id + 1
 
 
-async def test_a_last_id_ahead_of_a_wiped_store_is_honoured(store: Store) -> None:
+async def test_ids_continue_after_the_last_id_of_the_session_if_the_store_was_wiped(store: Store) -> None:
     lease = await claimed(store)
     lease.last_transaction_id = 1_500_000_000
     await store.execute("FLUSHALL")
-    outcome = await started(store, lease)
+    outcome = await start_one(store, lease)
     assert (outcome.id, outcome.fence) == (1_500_000_001, "lost")
 
 
-async def test_a_last_id_ahead_of_the_clock_is_learned_from_the_store(store: Store) -> None:
+async def test_ids_continue_after_a_stored_last_id_that_is_ahead_of_the_clock(store: Store) -> None:
     lease = await claimed(store)
     await store.execute("HSET", lease.keys.record, "last_transaction_id", 1_500_000_000)
     lease.last_transaction_id = 1_499_999_999
-    assert (await started(store, lease)).id == 1_500_000_001
+    assert (await start_one(store, lease)).id == 1_500_000_001
 
 
-async def test_an_id_proposed_by_a_slow_clock_is_put_right(store: Store) -> None:
+async def test_an_id_proposed_by_a_slow_clock_is_corrected_by_the_store(store: Store) -> None:
     lease = await claimed(store)
     right = seconds_since_2025(store)
     store._clock_offset_ms -= 3_600_000
-    assert right <= (await started(store, lease)).id <= right + 5
+    assert right <= (await start_one(store, lease)).id <= right + 5
 
 
-async def test_a_stop_of_the_superseded_one_leaves_the_pointer_to_the_later(store: Store) -> None:
+async def test_a_stop_of_a_superseded_transaction_keeps_the_pointer_to_the_later_one(store: Store) -> None:
     lease = await claimed(store)
-    first, second = await started(store, lease, id_tag="one"), await started(store, lease, id_tag="two")
-    await stopped(store, lease, first.id)
-    third = await started(store, lease, id_tag="three")
+    first, second = await start_one(store, lease, id_tag="one"), await start_one(store, lease, id_tag="two")
+    await stop_one(store, lease, first.id)
+    third = await start_one(store, lease, id_tag="three")
     assert third.superseded == Hold("two", a_start(id_tag="two").fingerprint)
     assert second.id < third.id
 
 
-async def test_an_id_whose_transaction_exists_is_not_given_again(store: Store) -> None:
+async def test_the_id_of_a_stored_transaction_is_not_given_again(store: Store) -> None:
     lease = await claimed(store)
-    first = await started(store, lease)
+    first = await start_one(store, lease)
     await store.execute("DEL", lease.keys.record)
     lease.last_transaction_id = first.id - 1
-    assert (await started(store, lease, connector_id=2)).id == first.id + 1
+    assert (await start_one(store, lease, connector_id=2)).id == first.id + 1
 
 
-async def test_beyond_int32_ids_are_exhausted_but_a_replay_still_works(store: Store) -> None:
+async def test_beyond_int32_a_new_start_fails_but_a_repeated_start_gets_its_answer(store: Store) -> None:
     lease = await claimed(store)
     lease.last_transaction_id = 2**31 - 2
-    last = await started(store, lease)
+    last = await start_one(store, lease)
     assert last.id == 2**31 - 1
     with pytest.raises(IdsExhausted):
         await start(store, lease, a_start(connector_id=2), ANSWER)
@@ -117,17 +119,17 @@ async def test_beyond_int32_ids_are_exhausted_but_a_replay_still_works(store: St
 async def test_a_resent_start_gets_the_stored_answer(store: Store) -> None:
     lease = await claimed(store)
     assert await find_start(store, lease, a_start()) is None
-    first = await started(store, lease)
+    first = await start_one(store, lease)
     expected = Replayed(id=first.id, answer=ANSWER, fence="ok")
     assert await find_start(store, lease, a_start(id_tag="tAG")) == expected
     assert await start(store, lease, a_start(id_tag="TAG"), b"other") == expected
-    await stopped(store, lease, first.id)
+    await stop_one(store, lease, first.id)
     assert await find_start(store, lease, a_start()) == expected
     assert await start(store, lease, a_start(), b"other") == expected
     assert len(await events(store, lease)) == 2
 
 
-async def test_each_part_of_a_start_tells_it_from_another() -> None:
+async def test_connector_tag_timestamp_and_meter_value_each_change_the_fingerprint() -> None:
     base = a_start()
     changes: list[dict[str, object]] = [
         {"connector_id": 2},
@@ -139,7 +141,7 @@ async def test_each_part_of_a_start_tells_it_from_another() -> None:
     assert a_start(received_ms=5, plausible=False, reservation_id=3).fingerprint == base.fingerprint
 
 
-async def test_a_stuck_clock_charging_three_times_gives_three_transactions(store: Store) -> None:
+async def test_three_charges_under_a_stuck_clock_are_three_transactions(store: Store) -> None:
     lease, stuck = await claimed(store), a_start(timestamp="1970-01-01T00:00:00Z", plausible=False)
     ids, faults = [], []
     for _ in range(3):
@@ -148,42 +150,42 @@ async def test_a_stuck_clock_charging_three_times_gives_three_transactions(store
         assert await find_start(store, lease, stuck) == Replayed(id=outcome.id, answer=ANSWER, fence="ok")
         ids.append(outcome.id)
         faults.append(outcome.clock_fault)
-        await stopped(store, lease, outcome.id)
+        await stop_one(store, lease, outcome.id)
         assert await find_start(store, lease, stuck) is None
     assert len(set(ids)) == 3
     assert faults == [False, True, True]
 
 
-async def test_a_resent_stop_does_not_void_the_hold_of_a_later_start_with_the_same_fingerprint(
+async def test_a_resent_stop_does_not_release_the_hold_of_a_later_start_with_the_same_fingerprint(
     store: Store,
 ) -> None:
     lease, stuck = await claimed(store), a_start(plausible=False)
     first = await start(store, lease, stuck, ANSWER)
     assert isinstance(first, Started)
-    assert (await stopped(store, lease, first.id)).fingerprint == stuck.fingerprint
+    assert (await stop_one(store, lease, first.id)).fingerprint == stuck.fingerprint
     assert isinstance(await start(store, lease, stuck, ANSWER), Started)
     again = await stop(store, lease, a_stop(first.id), b"other")
     assert isinstance(again, StopReplayed)
     assert again.fingerprint == ""
 
 
-async def test_a_new_start_supersedes_the_hold_of_the_open_one_which_stays_open(store: Store) -> None:
+async def test_a_new_start_supersedes_the_hold_of_the_open_transaction_which_stays_open(store: Store) -> None:
     lease = await claimed(store)
-    first = await started(store, lease, id_tag="one tag")
-    second = await started(store, lease, id_tag="another")
+    first = await start_one(store, lease, id_tag="one tag")
+    second = await start_one(store, lease, id_tag="another")
     assert second.superseded == Hold("one tag", a_start(id_tag="one tag").fingerprint)
     for transaction_id in (first.id, second.id):
         found = await get(store, "demo", f"CP.1.{transaction_id}")
         assert found is not None
         assert found.stopped_at is None
-    assert (await started(store, lease, connector_id=2)).superseded is None
-    await stopped(store, lease, second.id)
-    assert (await started(store, lease, id_tag="a third")).superseded is None
+    assert (await start_one(store, lease, connector_id=2)).superseded is None
+    await stop_one(store, lease, second.id)
+    assert (await start_one(store, lease, id_tag="a third")).superseded is None
 
 
-async def test_a_stop_is_written_once(store: Store) -> None:
+async def test_a_second_stop_of_a_transaction_changes_nothing(store: Store) -> None:
     lease = await claimed(store)
-    first = await started(store, lease)
+    first = await start_one(store, lease)
     expected = Stopped(
         answer=ANSWER,
         fence="ok",
@@ -192,7 +194,7 @@ async def test_a_stop_is_written_once(store: Store) -> None:
         connector_id=1,
         meter_start=100,
     )
-    assert await stopped(store, lease, first.id, meter_stop=350, reason="Local", id_tag="Tag") == expected
+    assert await stop_one(store, lease, first.id, meter_stop=350, reason="Local", id_tag="Tag") == expected
     before = await get(store, "demo", f"CP.1.{first.id}")
     assert before is not None
     assert (before.energy_wh, before.reason, before.stop_id_tag) == (250, "Local", "Tag")
@@ -204,15 +206,15 @@ async def test_a_stop_is_written_once(store: Store) -> None:
 
 async def test_energy_below_zero_is_reported_as_it_is(store: Store) -> None:
     lease = await claimed(store)
-    first = await started(store, lease, meter_start=100)
-    await stopped(store, lease, first.id, meter_stop=-1)
+    first = await start_one(store, lease, meter_start=100)
+    await stop_one(store, lease, first.id, meter_stop=-1)
     found = await get(store, "demo", f"CP.1.{first.id}")
     assert found is not None
     assert found.energy_wh == -101
 
 
 @pytest.mark.parametrize("wire_id", ["-1", "0", "9223372036854775807", "007", "nonsense{}/:", ""])
-async def test_a_stop_of_an_unknown_id_is_an_orphan_and_never_moves_the_ids(
+async def test_a_stop_of_an_unknown_id_is_an_orphan_and_does_not_change_the_next_id(
     store: Store, wire_id: str
 ) -> None:
     lease = await claimed(store)
@@ -224,12 +226,12 @@ async def test_a_stop_of_an_unknown_id_is_an_orphan_and_never_moves_the_ids(
     assert again == Orphaned(answer=ANSWER, fence="ok", replayed=True)
     [(kind, data)] = await events(store, lease)
     assert (kind, data["transaction_id"]) == ("transaction.orphan_stop", f"CP.1.{wire_id}")
-    assert abs((await started(store, lease)).id - seconds_since_2025(store)) <= 2
+    assert abs((await start_one(store, lease)).id - seconds_since_2025(store)) <= 2
 
 
-async def test_an_id_is_compared_as_text(store: Store) -> None:
+async def test_a_stop_finds_its_transaction_only_by_the_exact_text_of_the_id(store: Store) -> None:
     lease = await claimed(store)
-    first = await started(store, lease)
+    first = await start_one(store, lease)
     for alike in (f"0{first.id}", f"{first.id}.0", f" {first.id}"):
         assert isinstance(await stop(store, lease, a_stop(alike), ANSWER), Orphaned)
 
@@ -244,35 +246,35 @@ async def test_two_different_stops_with_the_same_unknown_id_are_both_kept(store:
 
 
 @pytest.mark.parametrize(("epoch", "fence"), [(1, "newer"), (9, "lost")])
-async def test_facts_of_a_stale_session_are_kept_and_only_the_pointer_is_fenced(
+async def test_a_stale_session_stores_its_start_and_stop_but_sets_no_pointer(
     store: Store, epoch: int, fence: str
 ) -> None:
     lease = await claimed(store, epoch=2)
     stale = Lease(ChargePointKeys("demo", "CP.1"), "old/1", epoch)
-    theirs = await started(store, stale, id_tag="theirs")
+    theirs = await start_one(store, stale, id_tag="theirs")
     assert theirs.fence == fence
     assert await store.execute("HGETALL", lease.keys.open) == {}
     open_ones = await store.execute("ZRANGE", lease.keys.open_transactions, 0, -1)
     assert [name.rpartition(b"/")[2] for name in open_ones] == [str(theirs.id).encode()]
-    ours = await started(store, lease)
+    ours = await start_one(store, lease)
     assert ours.superseded is None
-    outcome = await stopped(store, stale, ours.id)
+    outcome = await stop_one(store, stale, ours.id)
     assert outcome.fence == fence
     assert await store.execute("HGETALL", lease.keys.open) == {}
 
 
-async def test_names_with_separators_reach_no_other_charge_point(store: Store) -> None:
+async def test_separators_in_names_do_not_lead_to_another_charge_point(store: Store) -> None:
     lease = Lease(ChargePointKeys("a/b", "c{}:d/1"), "node/1", 1)
-    outcome = await started(store, lease)
+    outcome = await start_one(store, lease)
     assert await get(store, "a/b", f"c{{}}:d/1.{outcome.id}") is not None
     assert await get(store, "a", f"b/c{{}}:d/1.{outcome.id}") is None
     assert await store.execute("ZCARD", keys.transactions(lease.keys.partition, "a/b")) == 1
 
 
-async def test_what_is_acknowledged_does_not_expire_by_itself(store: Store) -> None:
+async def test_acknowledged_facts_do_not_expire_by_themselves(store: Store) -> None:
     lease = await claimed(store)
-    outcome = await started(store, lease)
-    await stopped(store, lease, outcome.id, data=b"[]")
+    outcome = await start_one(store, lease)
+    await stop_one(store, lease, outcome.id, data=b"[]")
     await stop(store, lease, a_stop(-1, data=b"[]"), ANSWER)
     stored = [key for key in await store.execute("KEYS", "{*") if b":events:" not in key]
     assert len(stored) > 5

@@ -25,7 +25,7 @@ async def charge(store: Store, lease: Lease, at: int, *, ended: bool) -> str:
     return public_id(lease.keys.id, outcome.id)
 
 
-async def all_of(store: Store, *, limit: int = 3, **filters: object) -> list[int]:
+async def list_all(store: Store, *, limit: int = 3, **filters: object) -> list[int]:
     """Started when, after the base, over all pages."""
     found: list[int] = []
     cursor: str | None = None
@@ -38,7 +38,7 @@ async def all_of(store: Store, *, limit: int = 3, **filters: object) -> list[int
                 return found
 
 
-async def fleet(store: Store) -> None:
+async def store_fleet(store: Store) -> None:
     """Thirty transactions of five charge points; of every three one is open."""
     leases = [await claimed(store, f"CP.{n}") for n in range(5)]
     for at in (7, 3, *range(8, 30), 0, 1, 2, 4, 5, 6):
@@ -46,53 +46,55 @@ async def fleet(store: Store) -> None:
     await charge(store, await claimed(store, "CP.1", tenant="other"), 99, ended=False)
 
 
-async def test_all_partitions_are_merged_newest_first(store: Store) -> None:
-    await fleet(store)
+async def test_transactions_of_all_partitions_are_listed_newest_first(store: Store) -> None:
+    await store_fleet(store)
     everything = list(range(29, -1, -1))
-    assert await all_of(store) == everything
-    assert await all_of(store, limit=100) == everything
-    assert await all_of(store, limit=1) == everything
+    assert await list_all(store) == everything
+    assert await list_all(store, limit=100) == everything
+    assert await list_all(store, limit=1) == everything
 
 
-async def test_filters(store: Store) -> None:
-    await fleet(store)
-    assert await all_of(store, open_=True) == list(range(27, -1, -3))
-    assert await all_of(store, open_=False) == [at for at in range(29, -1, -1) if at % 3]
-    assert await all_of(store, charge_point="CP.2") == [27, 22, 17, 12, 7, 2]
-    assert await all_of(store, charge_point="CP.2", open_=True) == [27, 12]
-    assert await all_of(store, charge_point="CP.2", open_=False) == [22, 17, 7, 2]
-    assert await all_of(store, since_ms=BASE_MS + 20) == list(range(29, 19, -1))
-    assert await all_of(store, charge_point="CP.2", since_ms=BASE_MS + 17, open_=False) == [22, 17]
-    assert await all_of(store, charge_point="CP.9") == []
-    assert await all_of(store, charge_point="CP") == []
+async def test_transactions_are_filtered_by_charge_point_start_and_whether_they_are_open(
+    store: Store,
+) -> None:
+    await store_fleet(store)
+    assert await list_all(store, open_=True) == list(range(27, -1, -3))
+    assert await list_all(store, open_=False) == [at for at in range(29, -1, -1) if at % 3]
+    assert await list_all(store, charge_point="CP.2") == [27, 22, 17, 12, 7, 2]
+    assert await list_all(store, charge_point="CP.2", open_=True) == [27, 12]
+    assert await list_all(store, charge_point="CP.2", open_=False) == [22, 17, 7, 2]
+    assert await list_all(store, since_ms=BASE_MS + 20) == list(range(29, 19, -1))
+    assert await list_all(store, charge_point="CP.2", since_ms=BASE_MS + 17, open_=False) == [22, 17]
+    assert await list_all(store, charge_point="CP.9") == []
+    assert await list_all(store, charge_point="CP") == []
 
 
-async def test_neighbours_in_a_partition_do_not_show(store: Store) -> None:
+async def test_a_filter_by_charge_point_leaves_out_others_of_the_same_partition(store: Store) -> None:
     mine = await claimed(store, "CP.1")
     n = 0
     while (theirs := await claimed(store, f"neighbour-{n}")).keys.partition != mine.keys.partition:
         n += 1
     for at in range(20):
         await charge(store, mine if at == 10 else theirs, at, ended=False)
-    assert await all_of(store, charge_point="CP.1", open_=True, limit=2) == [10]
-    assert await all_of(store, charge_point="CP.1", limit=2) == [10]
+    assert await list_all(store, charge_point="CP.1", open_=True, limit=2) == [10]
+    assert await list_all(store, charge_point="CP.1", limit=2) == [10]
 
 
-async def test_a_page_goes_on_after_its_last_whatever_came_in_between(store: Store) -> None:
-    await fleet(store)
+async def test_the_next_page_continues_after_the_last_item_despite_new_transactions(store: Store) -> None:
+    await store_fleet(store)
     page = await list_(store, "demo", limit=5)
     await charge(store, await claimed(store, "CP.1"), 1000, ended=True)
     following = await list_(store, "demo", limit=5, cursor=page.next)
     assert [t.started_ms - BASE_MS for t in following.items] == [24, 23, 22, 21, 20]
 
 
-async def test_clocks_before_1970_and_far_ahead_are_listed(store: Store) -> None:
+async def test_transactions_with_times_before_1970_or_far_ahead_are_listed(store: Store) -> None:
     lease = await claimed(store)
     for at in (-BASE_MS - 5, 0, 2**60):
         await charge(store, lease, at, ended=True)
     page = await list_(store, "demo", limit=1)
     assert page.items[0].started_ms == BASE_MS + 2**60
-    assert len(await all_of(store, limit=1)) == 3
+    assert len(await list_all(store, limit=1)) == 3
 
 
 async def test_a_cursor_that_no_page_gave_is_refused(store: Store) -> None:
@@ -101,14 +103,14 @@ async def test_a_cursor_that_no_page_gave_is_refused(store: Store) -> None:
 
 
 @given(st.text(min_size=1), st.integers(1, 2**31 - 1))
-def test_a_public_id_is_read_from_the_right(charge_point: str, number: int) -> None:
+def test_a_public_id_is_split_at_its_last_dot(charge_point: str, number: int) -> None:
     assert parse_public_id(public_id(charge_point, number)) == (charge_point, number)
 
 
 @pytest.mark.parametrize(
     "wrong", ["", "5", ".5", "CP.", "CP.-1", "CP.05", "CP.0", "CP.x", "CP.²", "CP.99999999999"]
 )
-def test_what_is_no_public_id_says_what_would_be(wrong: str) -> None:
+def test_the_error_for_a_wrong_public_id_shows_the_right_form(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"<charge point>\.<number>"):
         parse_public_id(wrong)
 
@@ -118,7 +120,7 @@ def test_index_entries_sort_by_time(one: int, other: int) -> None:
     assert (index_name("CP", one, 1) < index_name("CP", other, 1)) == (one < other)
 
 
-async def test_a_transaction_is_json(store: Store) -> None:
-    await fleet(store)
+async def test_a_transaction_can_be_encoded_as_json(store: Store) -> None:
+    await store_fleet(store)
     [newest] = (await list_(store, "demo", limit=1)).items
     assert msgspec.json.decode(msgspec.json.encode(newest))["charge_point"] == "CP.4"

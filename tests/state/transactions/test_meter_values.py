@@ -8,7 +8,7 @@ from state.transactions.meter_values import StoredValues
 from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events
 
 
-async def charging(store: Store, lease: Lease) -> str:
+async def start_charging(store: Store, lease: Lease) -> str:
     outcome = await start(store, lease, a_start(), ANSWER)
     assert isinstance(outcome, Started)
     return str(outcome.id)
@@ -28,9 +28,9 @@ async def append(
     return appended.fence
 
 
-async def test_values_come_back_as_they_were_sent_in_the_order_of_arrival(store: Store) -> None:
+async def test_meter_values_are_read_as_they_were_sent_in_the_order_of_arrival(store: Store) -> None:
     lease = await claimed(store)
-    transaction_id = await charging(store, lease)
+    transaction_id = await start_charging(store, lease)
     for n in (3, 1, 2):
         assert await append(store, lease, transaction_id, n, at_ms=10 - n) == "ok"
     assert await meter_values.read(store, "demo", "CP.1", transaction_id) == [
@@ -42,9 +42,9 @@ async def test_values_come_back_as_they_were_sent_in_the_order_of_arrival(store:
     assert await meter_values.read(store, "demo", "CP.1", 1) == []
 
 
-async def test_an_exact_repeat_is_stored_once_whenever_it_comes(store: Store) -> None:
+async def test_an_exact_repeat_of_meter_values_is_stored_once_however_late_it_comes(store: Store) -> None:
     lease = await claimed(store)
-    for transaction_id in (await charging(store, lease), "-1", None):
+    for transaction_id in (await start_charging(store, lease), "-1", None):
         before = len(await events(store, lease))
         for at_ms, n in enumerate((1, 1, 2, 1), 1):
             assert await append(store, lease, transaction_id, n, at_ms=at_ms) == "ok"
@@ -55,18 +55,18 @@ async def test_an_exact_repeat_is_stored_once_whenever_it_comes(store: Store) ->
     assert sorted(m.received_ms for m in strays) == [1, 1, 3, 3]
 
 
-async def test_the_main_meters_values_of_a_transaction_are_its_own(store: Store) -> None:
+async def test_main_meter_values_that_name_a_transaction_belong_to_it(store: Store) -> None:
     lease = await claimed(store)
-    transaction_id = await charging(store, lease)
+    transaction_id = await start_charging(store, lease)
     for connector_id in (0, 1):
         await append(store, lease, transaction_id, 1, connector_id=connector_id)
     stored = await meter_values.read(store, "demo", "CP.1", transaction_id)
     assert {m.connector_id for m in stored} == {0, 1}
 
 
-async def test_the_data_of_the_stop_is_kept_and_told_apart(store: Store) -> None:
+async def test_the_data_of_a_stop_is_kept_apart_from_equal_meter_values(store: Store) -> None:
     lease = await claimed(store)
-    transaction_id = await charging(store, lease)
+    transaction_id = await start_charging(store, lease)
     await append(store, lease, transaction_id, 1)
     for _ in range(2):
         await stop(store, lease, a_stop(transaction_id, data=b'[{"n":1}]'), ANSWER)
@@ -79,9 +79,9 @@ async def test_the_data_of_the_stop_is_kept_and_told_apart(store: Store) -> None
     }
 
 
-async def test_an_event_refers_to_the_values_without_copying_them(store: Store) -> None:
+async def test_an_event_refers_to_meter_values_without_copying_them(store: Store) -> None:
     lease = await claimed(store)
-    transaction_id = await charging(store, lease)
+    transaction_id = await start_charging(store, lease)
     await append(store, lease, transaction_id, 1)
     await append(store, lease, '"\n\\', 2, connector_id=2)
     await append(store, lease, None, 3, connector_id=0)
@@ -93,7 +93,7 @@ async def test_an_event_refers_to_the_values_without_copying_them(store: Store) 
 
 
 @pytest.mark.parametrize("transaction_id", [None, "-1", "0", "a\nb", "é", "9223372036854775807"])
-async def test_strays_keep_the_id_they_came_with_and_the_oldest_give_way(
+async def test_the_latest_256_strays_are_kept_with_the_id_they_came_with(
     store: Store, transaction_id: str | None
 ) -> None:
     lease = await claimed(store)
@@ -105,7 +105,7 @@ async def test_strays_keep_the_id_they_came_with_and_the_oldest_give_way(
     assert await meter_values.read_strays(store, "demo", "CP.1", 2) == []
 
 
-async def test_made_up_connectors_do_not_make_up_keys(store: Store) -> None:
+async def test_strays_of_connectors_above_254_or_below_0_share_one_key(store: Store) -> None:
     lease = await claimed(store)
     for connector_id in (*range(250, 270), -1, 2**31 - 1):
         await append(store, lease, None, 1, connector_id=connector_id)
@@ -114,18 +114,18 @@ async def test_made_up_connectors_do_not_make_up_keys(store: Store) -> None:
     assert {m.connector_id for m in shared} == {*range(255, 270), -1, 2**31 - 1}
 
 
-async def test_a_stale_sessions_values_are_kept(store: Store) -> None:
+async def test_the_meter_values_of_a_stale_session_are_kept(store: Store) -> None:
     lease = await claimed(store, epoch=2)
-    transaction_id = await charging(store, lease)
+    transaction_id = await start_charging(store, lease)
     for epoch, fence in ((1, "newer"), (3, "lost")):
         stale = Lease(lease.keys, "old/1", epoch)
         assert await append(store, stale, transaction_id, epoch) == fence
     assert len(await meter_values.read(store, "demo", "CP.1", transaction_id)) == 2
 
 
-async def test_a_long_message_comes_back_whole(store: Store) -> None:
+async def test_a_long_message_is_read_back_whole(store: Store) -> None:
     lease = await claimed(store)
-    transaction_id = await charging(store, lease)
+    transaction_id = await start_charging(store, lease)
     payload = msgspec.json.encode([{"timestamp": str(n)} for n in range(3000)])
     await meter_values.append(
         store, lease, connector_id=1, transaction_id=transaction_id, payload=payload, received_ms=1
@@ -134,9 +134,9 @@ async def test_a_long_message_comes_back_whole(store: Store) -> None:
     assert stored.payload == payload
 
 
-async def test_many_connectors_and_a_new_epoch_mix_up_nothing(store: Store) -> None:
+async def test_prepared_appends_do_not_mix_up_connectors_or_epochs(store: Store) -> None:
     lease = await claimed(store)
-    transaction_id = await charging(store, lease)
+    transaction_id = await start_charging(store, lease)
     for at_ms in range(1, 4):
         for connector_id in range(6):
             await append(store, lease, transaction_id, at_ms, connector_id=connector_id, at_ms=at_ms)

@@ -24,7 +24,7 @@ async def lease(store: Store) -> Lease:
     return await seat(store)
 
 
-async def accepted(store: Store, lease: Lease, *, tag: str = "Tag", connector: int | None = None) -> Command:
+async def accept(store: Store, lease: Lease, *, tag: str = "Tag", connector: int | None = None) -> Command:
     """A remote start that the charge point has answered with Accepted."""
     asked: dict[str, Any] = {"idTag": tag} | ({} if connector is None else {"connectorId": connector})
     command = await submitted(store, action="RemoteStartTransaction", payload=msgspec.json.encode(asked))
@@ -40,108 +40,110 @@ def now_start(store: Store, *, ago_ms: int = 0, **changes: Any) -> Start:
     return a_start(**({"started_ms": now - ago_ms, "received_ms": now} | changes))
 
 
-async def begun(store: Store, lease: Lease, start: Start) -> tuple[int, str | None]:
+async def begin(store: Store, lease: Lease, start: Start) -> tuple[int, str | None]:
     """What the gateway does with a StartTransaction: the transaction's id, and the command it answers."""
     outcome = await transactions.start(store, lease, start, ANSWER)
     return outcome.id, await remote_starts.fulfil(store, KEYS, start, outcome.id)
 
 
-async def expected(store: Store) -> set[str]:
+async def list_expected(store: Store) -> set[str]:
     return {id_.decode() for id_ in await store.execute("HKEYS", KEYS.remote_starts)}
 
 
-async def named(store: Store) -> list[dict[str, Any]]:
+async def list_named(store: Store) -> list[dict[str, Any]]:
     """The events that say what a command became."""
     entries = await store.execute("XRANGE", KEYS.events, "-", "+")
     read = (dict(zip(flat[::2], flat[1::2], strict=True)) for _, flat in entries)
     return [msgspec.json.decode(one[b"data"]) for one in read if one[b"kind"] == b"command.transaction"]
 
 
-async def test_the_transaction_is_named_by_its_command_and_whoever_waits_is_woken(
+async def test_a_start_is_named_in_the_command_that_it_answers_and_wakes_the_waiting_request(
     store: Store, lease: Lease
 ) -> None:
-    command = await accepted(store, lease, connector=1)
+    command = await accept(store, lease, connector=1)
     heard = len(await woken(store, ADMIN))
-    transaction_id, answers = await begun(store, lease, now_start(store))
+    transaction_id, answers = await begin(store, lease, now_start(store))
     public = f"{KEYS.id}.{transaction_id}"
     assert answers == command.id
     assert (await current(store, command)).transaction == public
-    assert await named(store) == [{"command": command.id, "transaction_id": public}]
+    assert await list_named(store) == [{"command": command.id, "transaction_id": public}]
     assert len(await woken(store, ADMIN)) == heard + 1
-    assert await expected(store) == set()
+    assert await list_expected(store) == set()
 
 
-async def test_nobody_asked_for_it(store: Store, lease: Lease) -> None:
-    _, answers = await begun(store, lease, now_start(store))
+async def test_a_start_without_a_remote_start_answers_no_command(store: Store, lease: Lease) -> None:
+    _, answers = await begin(store, lease, now_start(store))
     assert answers is None
-    assert await named(store) == []
+    assert await list_named(store) == []
 
 
 @pytest.mark.parametrize("asked", ["Tag", "TAG", "tag"])
-async def test_a_tag_is_the_same_in_any_case(store: Store, lease: Lease, asked: str) -> None:
-    command = await accepted(store, lease, tag=asked)
-    assert (await begun(store, lease, now_start(store, id_tag="tAG")))[1] == command.id
+async def test_a_start_answers_a_remote_start_with_its_tag_in_any_case(
+    store: Store, lease: Lease, asked: str
+) -> None:
+    command = await accept(store, lease, tag=asked)
+    assert (await begin(store, lease, now_start(store, id_tag="tAG")))[1] == command.id
 
 
 @pytest.mark.parametrize(
     ("asked", "began", "meets"), [(None, 2, True), (2, 2, True), (1, 2, False)], ids=["any", "that", "other"]
 )
-async def test_the_connector_if_one_was_named(
+async def test_a_remote_start_for_one_connector_is_answered_only_by_a_start_there(
     store: Store, lease: Lease, asked: int | None, began: int, *, meets: bool
 ) -> None:
-    command = await accepted(store, lease, connector=asked)
-    _, answers = await begun(store, lease, now_start(store, connector_id=began))
+    command = await accept(store, lease, connector=asked)
+    _, answers = await begin(store, lease, now_start(store, connector_id=began))
     assert answers == (command.id if meets else None)
-    assert await expected(store) == (set() if meets else {command.id})
+    assert await list_expected(store) == (set() if meets else {command.id})
 
 
-async def test_another_tag_is_another_drivers(store: Store, lease: Lease) -> None:
-    command = await accepted(store, lease)
-    assert (await begun(store, lease, now_start(store, id_tag="Other")))[1] is None
-    assert await expected(store) == {command.id}
+async def test_a_start_with_another_tag_does_not_answer_a_remote_start(store: Store, lease: Lease) -> None:
+    command = await accept(store, lease)
+    assert (await begin(store, lease, now_start(store, id_tag="Other")))[1] is None
+    assert await list_expected(store) == {command.id}
 
 
-async def test_the_newest_of_several_is_answered_and_the_older_were_never_kept(
+async def test_a_start_answers_the_newest_of_several_remote_starts_and_removes_the_older(
     store: Store, lease: Lease
 ) -> None:
-    first, second = await accepted(store, lease), await accepted(store, lease)
+    first, second = await accept(store, lease), await accept(store, lease)
     await _since(store, first, store.server_time_ms() - 5000)
-    other = await accepted(store, lease, tag="Other")
-    transaction_id, answers = await begun(store, lease, now_start(store))
+    other = await accept(store, lease, tag="Other")
+    transaction_id, answers = await begin(store, lease, now_start(store))
     assert answers == second.id
     assert (await current(store, first)).transaction is None
-    assert await expected(store) == {other.id}
+    assert await list_expected(store) == {other.id}
     # What was given up stays so, even if an outage has the gateway tell of it again.
     await remote_starts.expect(store, KEYS, first.id, id_tag="Tag", connector_id=None)
-    assert await expected(store) == {other.id}
-    assert [one["transaction_id"] for one in await named(store)] == [f"{KEYS.id}.{transaction_id}"]
+    assert await list_expected(store) == {other.id}
+    assert [one["transaction_id"] for one in await list_named(store)] == [f"{KEYS.id}.{transaction_id}"]
 
 
-async def test_a_clock_behind_is_forgiven_and_an_offline_start_is_not_taken(
+async def test_a_start_up_to_a_minute_before_the_remote_start_answers_it_but_an_earlier_one_does_not(
     store: Store, lease: Lease
 ) -> None:
-    command = await accepted(store, lease)
+    command = await accept(store, lease)
     offline = now_start(store, ago_ms=SKEW_MS + 5000, connector_id=2)
-    assert (await begun(store, lease, offline))[1] is None
+    assert (await begin(store, lease, offline))[1] is None
     behind = now_start(store, ago_ms=SKEW_MS - 5000, connector_id=1)
-    assert (await begun(store, lease, behind))[1] == command.id
+    assert (await begin(store, lease, behind))[1] == command.id
 
 
-async def test_a_clock_that_was_never_set_says_nothing(store: Store, lease: Lease) -> None:
-    command = await accepted(store, lease)
+async def test_the_time_of_a_start_is_ignored_if_the_clock_was_never_set(store: Store, lease: Lease) -> None:
+    command = await accept(store, lease)
     start = now_start(store, started_ms=0, plausible=False, timestamp="1970-01-01T00:00:00Z")
-    assert (await begun(store, lease, start))[1] == command.id
+    assert (await begin(store, lease, start))[1] == command.id
 
 
-async def test_a_promise_is_kept_within_its_time_or_not_at_all(store: Store, lease: Lease) -> None:
-    command = await accepted(store, lease)
+async def test_a_start_does_not_answer_a_remote_start_that_has_expired(store: Store, lease: Lease) -> None:
+    command = await accept(store, lease)
     assert 0 < await store.execute("PTTL", KEYS.remote_starts) <= LASTS_MS
     await _since(store, command, store.server_time_ms() - LASTS_MS - 1000)
-    assert (await begun(store, lease, now_start(store)))[1] is None
+    assert (await begin(store, lease, now_start(store)))[1] is None
     assert (await current(store, command)).transaction is None
 
 
-def test_what_meets_an_expectation() -> None:
+def test_an_expected_start_matches_up_to_the_bounds_of_age_and_skew() -> None:
     one = Expected(since_ms=1_000_000, connector_id=1, id_tag="tag")
     start = a_start(id_tag="TAG", connector_id=1, started_ms=1_000_000)
     assert one.matches(start, 1_000_000 + LASTS_MS)
@@ -151,78 +153,80 @@ def test_what_meets_an_expectation() -> None:
     assert not one.matches(msgspec.structs.replace(early, started_ms=early.started_ms - 1), 1_000_000)
 
 
-async def test_a_repeated_start_changes_nothing(store: Store, lease: Lease) -> None:
-    first = await accepted(store, lease)
+async def test_a_repeated_start_does_not_answer_a_later_remote_start(store: Store, lease: Lease) -> None:
+    first = await accept(store, lease)
     start = now_start(store)
-    transaction_id, answers = await begun(store, lease, start)
+    transaction_id, answers = await begin(store, lease, start)
     assert answers == first.id
     # The driver has stopped; somebody asks again, and the charge point repeats the first start.
-    second = await accepted(store, lease)
+    second = await accept(store, lease)
     replayed = await transactions.find_start(store, lease, start)
     assert replayed is not None
     assert await remote_starts.fulfil(store, KEYS, start, transaction_id) is None
     assert (await current(store, second)).transaction is None
-    assert await expected(store) == {second.id}
-    assert len(await named(store)) == 1
+    assert await list_expected(store) == {second.id}
+    assert len(await list_named(store)) == 1
 
 
-async def test_the_repeat_of_a_start_that_came_before_anybody_asked(store: Store, lease: Lease) -> None:
+async def test_a_repeated_start_does_not_answer_a_remote_start_that_was_sent_after_it(
+    store: Store, lease: Lease
+) -> None:
     start = now_start(store, ago_ms=0)
     early = msgspec.structs.replace(start, received_ms=start.received_ms - 10_000)
     started = await transactions.start(store, lease, early, ANSWER)
     assert isinstance(started, Started)
-    command = await accepted(store, lease)
+    command = await accept(store, lease)
     assert await remote_starts.fulfil(store, KEYS, start, started.id) is None
-    assert await expected(store) == {command.id}
+    assert await list_expected(store) == {command.id}
     # The start that it does ask for is still found.
     later = now_start(store, connector_id=2)
-    assert (await begun(store, lease, later))[1] == command.id
+    assert (await begin(store, lease, later))[1] == command.id
 
 
-async def test_an_outage_may_repeat_all_of_it(store: Store, lease: Lease) -> None:
-    command = await accepted(store, lease)
+async def test_expect_and_fulfil_change_nothing_when_they_are_repeated(store: Store, lease: Lease) -> None:
+    command = await accept(store, lease)
     await remote_starts.expect(store, KEYS, command.id, id_tag="Tag", connector_id=None)
-    assert await expected(store) == {command.id}
+    assert await list_expected(store) == {command.id}
     start = now_start(store)
-    transaction_id, _ = await begun(store, lease, start)
+    transaction_id, _ = await begin(store, lease, start)
     for _ in range(2):
         assert await remote_starts.fulfil(store, KEYS, start, transaction_id) is None
         await remote_starts.expect(store, KEYS, command.id, id_tag="Tag", connector_id=None)
-    assert await expected(store) == set()
+    assert await list_expected(store) == set()
     assert (await current(store, command)).transaction == f"{KEYS.id}.{transaction_id}"
-    assert len(await named(store)) == 1
+    assert len(await list_named(store)) == 1
 
 
-async def test_a_command_that_is_forgotten_is_not_expected(store: Store, lease: Lease) -> None:
-    command = await accepted(store, lease)
+async def test_a_command_whose_record_is_gone_is_not_expected(store: Store, lease: Lease) -> None:
+    command = await accept(store, lease)
     await store.execute("UNLINK", KEYS.command(command.id))
-    assert (await begun(store, lease, now_start(store)))[1] is None
+    assert (await begin(store, lease, now_start(store)))[1] is None
     await store.execute("UNLINK", KEYS.remote_starts)
     await remote_starts.expect(store, KEYS, command.id, id_tag="Tag", connector_id=None)
-    assert await expected(store) == set()
+    assert await list_expected(store) == set()
     assert not await store.execute("EXISTS", KEYS.command(command.id))
 
 
-async def test_the_oldest_gives_way_to_the_newest(store: Store, lease: Lease) -> None:
+async def test_the_oldest_of_too_many_remote_starts_is_forgotten(store: Store, lease: Lease) -> None:
     """Drivers who never plug in must not keep those who come later from being found."""
     now = store.server_time_ms()
     asked = []
     for number in range(AT_ONCE + 3):
-        asked.append(command := await accepted(store, lease, tag=f"Tag{number}"))
+        asked.append(command := await accept(store, lease, tag=f"Tag{number}"))
         await _since(store, command, now - 60_000 + number)
-    assert await expected(store) == {command.id for command in asked[3:]}
+    assert await list_expected(store) == {command.id for command in asked[3:]}
     last = now_start(store, id_tag=f"Tag{AT_ONCE + 2}")
-    assert (await begun(store, lease, last))[1] == asked[-1].id
+    assert (await begin(store, lease, last))[1] == asked[-1].id
 
 
-async def test_a_lost_inbox_holds_nothing_up(store: Store, lease: Lease) -> None:
-    command = await accepted(store, lease)
+async def test_a_start_answers_its_remote_start_even_if_the_inbox_is_lost(store: Store, lease: Lease) -> None:
+    command = await accept(store, lease)
     await store.execute("UNLINK", f"csms:inbox:{{{ADMIN}}}")
-    assert (await begun(store, lease, now_start(store)))[1] == command.id
+    assert (await begin(store, lease, now_start(store)))[1] == command.id
 
 
-async def test_it_is_deleted_with_the_charge_point(store: Store, lease: Lease) -> None:
-    await accepted(store, lease)
+async def test_remote_starts_are_deleted_with_the_charge_point(store: Store, lease: Lease) -> None:
+    await accept(store, lease)
     await store.execute("UNLINK", KEYS.lease)
     await charge_points.delete(store, TENANT, KEYS.id)
     assert not await store.execute("EXISTS", KEYS.remote_starts)

@@ -231,7 +231,9 @@ class Url:
 
 @settings(max_examples=300)
 @given(STORIES)
-def test_every_story_ends_as_the_model_says(steps: list[tuple[object, ...]]) -> None:
+def test_the_steps_of_transactions_agree_with_the_model_in_every_story(
+    steps: list[tuple[object, ...]],
+) -> None:
     async def tell() -> None:
         with trio.fail_after(60):
             async with open_store(StoreConfig(url=Url.value)) as store:
