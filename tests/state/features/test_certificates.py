@@ -1,4 +1,4 @@
-"""Certificates as they were reported: out of date when one was installed, gone when deleted."""
+"""Lists of certificates are kept as reported. An installation makes a list out of date."""
 
 import msgspec
 
@@ -49,7 +49,7 @@ async def test_a_list_of_certificates_is_kept_as_it_was_reported(store: Store) -
         CENTRAL: ReportedCertificates(hash_data=(upper, hash_data(2)), read_ms=5),
         MAKER: ReportedCertificates(read_ms=6),
     }
-    assert found.find(hash_data().id) == upper  # With its own letters, whatever the case of the question.
+    assert found.find(hash_data().id) == upper  # Found in any case, with the reported letters.
     assert found.find("no id") is None
     await certificates.record_list(store, KEYS, CENTRAL, [], 7)
     assert (await read_all(store)).listings[CENTRAL] == ReportedCertificates(read_ms=7)

@@ -1,4 +1,4 @@
-"""The mirror of charging profiles: what replaces what, what is cleared, what ends, and what is in doubt."""
+"""The mirror of charging profiles: which profiles are replaced, cleared, ended or in doubt."""
 
 from typing import Any
 
@@ -150,7 +150,7 @@ async def test_a_tx_profile_of_no_known_transaction_ends_with_the_next_on_its_co
     await transactions.stop(store, lease, a_stop(transaction), b"")
     assert await ids(store) == [2]
     await install(store, 3, 1, TX)
-    await transactions.stop(store, lease, a_stop(transaction), b"")  # a repeat ends nothing anew
+    await transactions.stop(store, lease, a_stop(transaction), b"")  # A repeat ends no profile.
     assert await ids(store) == [2, 3]
 
 
@@ -160,7 +160,7 @@ async def test_a_tx_profile_is_in_doubt_while_its_transaction_is_not_known_to_ru
     await install(store, 1, purpose=TX, transaction_id=first)
     await install(store, 2, purpose=TX, level=1)
     assert [one.doubt for one in (await read(store)).profiles] == [None, None]
-    # After a power failure some never stop the first one.
+    # After a power failure, some charge points never stop the first transaction.
     second = await start(store, lease, meter_start=7)
     await install(store, 3, purpose=TX, level=2, transaction_id=second)
     await install(store, 4, 2, TX, transaction_id=5)
@@ -204,7 +204,7 @@ async def send(store: Store, lease: Lease, action: str, payload: Any, key: str |
         idempotency_key=key,
     )
     assert isinstance(submitted, commands.Submitted)
-    # The node is none: the command is taken back from offline to what a session would make of it.
+    # There is no node, so the command is `offline`. We set the status that a session would have given it.
     keys = lease.keys
     await store.execute(
         "HSET", keys.command(submitted.command.id), "status", "sent", "sent_ms", 1, "epoch", 1

@@ -1,4 +1,4 @@
-"""Whatever is set, cleared, started and stopped: the mirror has what a charge point of its own rules has."""
+"""After any steps, the mirror has the same profiles as a simulated charge point with its own code."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ STOPS = st.tuples(st.just("stop"), st.integers(1, 2))
 
 
 class Run:
-    """Does each step in the charge point and, if it agreed, in the mirror."""
+    """Runs each step in the charge point and, if the charge point accepts it, in the mirror."""
 
     def __init__(self, store: Store, lease: Lease) -> None:
         self.store, self.lease = store, lease
@@ -94,7 +94,7 @@ class Run:
 async def test_the_mirror_always_has_the_profiles_of_the_charge_point(
     redis_url: str, steps: list[tuple[Any, ...]]
 ) -> None:
-    # A store of its own: an asynchronous fixture ends with the first example.
+    # Each run opens a store, because an asynchronous fixture ends with the first example.
     async with open_store(StoreConfig(url=redis_url)) as store:
         await store.execute("FLUSHALL")
         run = Run(store, await claimed(store))

@@ -1,4 +1,4 @@
-"""Which state of a job counts, whatever the order they come in, and whose a status is."""
+"""The state of a job that counts, in any order of statuses, and the job that a status belongs to."""
 
 import msgspec
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Jobs in the store: recorded once, moved on by whichever session, bounded, and nothing guessed."""
+"""Jobs in the store are bounded, stored once, and changed only by statuses that surely belong to them."""
 
 from typing import Any
 
@@ -98,7 +98,7 @@ async def test_a_later_job_ends_an_earlier_one_in_the_same_step(store: Store) ->
 async def test_a_status_that_fits_no_job_is_kept_as_a_note(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     await report(store, SIGNED, "Downloading", 8)
-    await report(store, SIGNED, "Downloading", 8, at=2_500)  # Told again.
+    await report(store, SIGNED, "Downloading", 8, at=2_500)  # A repeat.
     await report(store, SIGNED, "Downloading")
     await report(store, PLAIN, "Installed")
     await report(store, "LogStatusNotification", "Uploaded", 7)
@@ -134,7 +134,7 @@ async def test_only_the_latest_50_jobs_and_50_notes_are_kept(store: Store) -> No
         await jobs.record_answer(store, KEYS, a_job(f"j{n}", request_id=n))
     for n in range(NOTES_KEPT + 5):
         await report(store, SIGNED, "Downloading", 1_000 + n)
-    await report(store, SIGNED, "Downloading", 4)  # Of a job that gave way.
+    await report(store, SIGNED, "Downloading", 4)  # Its job was removed to make room.
     found = await read_all(store)
     assert [job.id for job in found.items] == [f"j{n}" for n in range(KEPT + 4, 4, -1)]
     assert [note.request_id for note in found.notes] == [4, *range(1_054, 1_005, -1)]

@@ -1,4 +1,4 @@
-"""Lists against the plainest model: a dict from folded tag to info."""
+"""Local lists are compared with a plain model, a dict from folded tag to info."""
 
 import pytest
 from hypothesis import given
@@ -40,7 +40,7 @@ def test_applying_the_difference_of_two_lists_to_one_gives_the_other(before: Ent
     assert infos(made) == infos(after)
     assert are_same(made, after)
     assert all(fold(entry.id_tag) == tag for tag, entry in made.items())
-    # Nothing that need not be told, removals first, and those as the charge point spells them.
+    # There is one line for each changed tag. Removals come first, and have the spelling of the charge point.
     assert len({fold(tag) for tag, _ in lines}) == len(lines)
     changed = {tag for tag in {*before, *after} if infos(before).get(tag) != infos(after).get(tag)}
     assert {fold(tag) for tag, _ in lines} == changed

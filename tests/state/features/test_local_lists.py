@@ -1,4 +1,4 @@
-"""What a charge point should have and what it has: kept by its answers, in doubt when it says otherwise."""
+"""The list that a charge point should have, and the list that it has by its answers, which may be stale."""
 
 import pytest
 import trio
@@ -18,7 +18,7 @@ KEYS = ChargePointKeys("demo", "CP.1")
 
 @pytest.fixture
 async def store(store: Store) -> Store:
-    """With the charge point registered."""
+    """Store in which the charge point is registered."""
     await store.execute("HSET", KEYS.record, "registered_ms", 1)
     return store
 
@@ -34,14 +34,14 @@ def lines(*entries: Entry) -> list[Line]:
 A, B, C = Entry("Aa"), Entry("Bb", "Blocked"), Entry("Cc", "Accepted", "2030-01-01T00:00:00Z", "P")
 
 
-async def accept(store: Store, command: str, version: int, *told: Line, full: bool = False) -> None:
+async def accept(store: Store, command: str, version: int, *update: Line, full: bool = False) -> None:
     await local_lists.record_accepted(
         store,
         KEYS,
         command,
         update_type="Full" if full else "Differential",
         list_version=version,
-        lines=told,
+        lines=update,
     )
 
 

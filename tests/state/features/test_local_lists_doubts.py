@@ -1,4 +1,4 @@
-"""An update that a charge point may have made unheard: what we know is in doubt until it says so."""
+"""After an update without a known end, the list is in doubt until the late answer or a Full list."""
 
 import pytest
 
@@ -26,7 +26,7 @@ async def accept(store: Store, command: str, version: int, *entries: Entry, full
 
 
 async def send(store: Store, status: Status, action: str = "SendLocalList") -> str:
-    """A command that was sent and ended so; its id."""
+    """Send a command that ends with this status. Returns its id."""
     lease = (await claimed(store, "a/1")).lease  # The same claim again gets the same lease.
     made = await commands.submit(store, *NAME, action=action, payload=b"{}", ttl_ms=9_000, reply_to="")
     assert isinstance(made, commands.Submitted)
@@ -42,7 +42,7 @@ async def is_known(store: Store) -> bool:
 
 @pytest.fixture
 async def store(store: Store) -> Store:
-    """With a charge point that accepted a list with A in it."""
+    """Store with a charge point that accepted a list with A in it."""
     await claimed(store, "a/1")
     await open_inbox(store, "a")
     await accept(store, "00.first", 1, A, full=True)

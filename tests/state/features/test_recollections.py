@@ -1,4 +1,4 @@
-"""What is kept of a charge point beside charging goes when it is deleted.
+"""Features that are kept for a charge point are deleted with the charge point.
 
 These tests cover state/features.
 """
@@ -24,7 +24,7 @@ async def test_jobs_certificates_transfers_and_security_events_are_deleted_with_
         vendor_id="v", message_id=None, data=None, status="Accepted", received_ms=1
     )
     await data_transfer.keep(store, KEYS, transfer)
-    for n in range(KEPT + 1):  # One more than is kept is counted, in a key of its own.
+    for n in range(KEPT + 1):  # The event beyond the limit is counted in a separate key.
         event = SecurityEvent(type="x", timestamp=str(n), tech_info=None, received_ms=n)
         await security_events.keep(store, KEYS, event)
     own = (

@@ -1,4 +1,4 @@
-"""Reservations: made, cancelled, used in the step of the start, bounded."""
+"""Reservations are made, cancelled, used in the step of the start, and bounded in number."""
 
 import pytest
 
@@ -127,7 +127,7 @@ async def test_a_start_that_overtakes_the_answer_to_reserve_now_uses_the_reserva
     await reserve(store, lease)
     found = await read_one(store, lease)
     assert (found.state, found.transaction, found.asked) == ("used", f"CP.1.{outcome.id}", ASKED)
-    await reserve(store, lease)  # As after an outage.
+    await reserve(store, lease)  # An outage may repeat the answer.
     assert await event_kinds(store, lease) == ["reservation.used", "reservation.made"]
 
 
@@ -253,7 +253,7 @@ async def test_a_reservation_can_be_forgotten_and_is_deleted_with_its_charge_poi
 
 
 async def test_the_step_of_a_reservation_reads_when_the_real_command_was_sent(store: Store) -> None:
-    """The step reads `sent_ms` where a claim writes it."""
+    """The step must read `sent_ms` from the field that a claim writes."""
     lease = await claimed(store)
     await store.execute("HSET", lease.keys.lease, "node", "node")
     await store.execute("XADD", "csms:inbox:{node}", "*", "begin", "")

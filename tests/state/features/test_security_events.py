@@ -1,4 +1,4 @@
-"""Security events: any type, each once, the latest 500, newest first."""
+"""Security events of any type are kept once each, the latest 500, and listed newest first."""
 
 import pytest
 

@@ -48,7 +48,7 @@ async def test_a_tenant_without_charge_points_is_deleted_with_its_tokens(store: 
 
 
 async def test_a_deleted_tenant_leaves_nothing_to_a_new_one_of_the_same_name(store: Store) -> None:
-    """Its drivers least of all."""
+    """Above all, the id tags of the old tenant's drivers must be gone."""
     for tenant in ("acme", "acme2"):
         await tenants.put(store, tenant, name="", auto_register=False)
         for number in range(501):

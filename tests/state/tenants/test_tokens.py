@@ -1,4 +1,4 @@
-"""Tokens open one tenant, several at once, and are stored only as a keyed hash."""
+"""A token opens one tenant, a tenant may have several tokens, and only their keyed hashes are stored."""
 
 from urllib.parse import quote
 
@@ -61,11 +61,11 @@ async def test_verifying_a_token_takes_one_command(acme: Store, monkeypatch: pyt
     made = await tokens.create(acme, PEPPER, "acme", "")
     execute, commands = acme.execute, []
 
-    async def counted(*command: str | bytes | int, key: str | None = None) -> object:
+    async def count(*command: str | bytes | int, key: str | None = None) -> object:
         commands.append(command[0])
         return await execute(*command, key=key)
 
-    monkeypatch.setattr(acme, "execute", counted)
+    monkeypatch.setattr(acme, "execute", count)
     for tenant, secret in (("acme", made.secret), ("acme", "x" * 40), ("nobody", made.secret)):
         await tokens.verify(acme, PEPPER, tenant, secret)
     assert commands == ["HMGET"] * 3

@@ -1,4 +1,4 @@
-"""A trace: bounded in every way, and whoever holds the charge point appends to it."""
+"""A trace is bounded in every way, and each gateway that has the charge point appends to it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -154,7 +154,6 @@ async def test_a_new_trace_replaces_the_previous_one(store: Store) -> None:
 async def test_a_session_learns_of_a_trace_by_its_claim_a_wake_up_or_the_list_of_running_ones(
     store: Store,
 ) -> None:
-    """At its claim, or by a wake-up; and whoever missed that finds it among the running."""
     node = nodes.new_incarnation()
     await nodes.beat(store, node, NodeRecord(kind="gateway", host="h", pid=1, started_ms=1))
     assert (await claimed(store, f"{node}/1")).trace is None
@@ -187,9 +186,9 @@ async def test_a_tenant_has_at_most_100_running_traces(store: Store) -> None:
     refused = await traces.start(store, *WHO, minutes=1, frames=1, size=1000)
     assert isinstance(refused, TooMany)
     assert len(refused.charge_points) == traces.RUNNING_MAX
-    await store.execute("ZADD", keys.traces("acme"), 1, "other-7")  # Its time has passed.
+    await store.execute("ZADD", keys.traces("acme"), 1, "other-7")  # The time of this trace has passed.
     await start_trace(store)
-    await start_trace(store)  # Its own place is its own.
+    await start_trace(store)  # A charge point replaces its own trace.
 
 
 @pytest.mark.parametrize("over", [{"minutes": 61}, {"frames": 0}, {"size": traces.BYTES_MAX + 1}])

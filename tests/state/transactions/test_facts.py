@@ -112,7 +112,7 @@ async def test_beyond_int32_a_new_start_fails_but_a_repeated_start_gets_its_answ
         await start(store, lease, a_start(connector_id=2), ANSWER)
     replayed = await start(store, lease, a_start(), b"other")
     assert replayed == Replayed(id=last.id, answer=ANSWER, fence="ok")
-    with pytest.raises(IdsExhausted):  # A new session learns the same from the store.
+    with pytest.raises(IdsExhausted):  # A session without a last id learns from the store that none is left.
         await start(store, await claimed(store), a_start(connector_id=2), ANSWER)
 
 

@@ -15,7 +15,7 @@ BASE_MS = 1_767_225_600_000
 
 
 async def charge(store: Store, lease: Lease, at: int, *, ended: bool) -> str:
-    """One that started `at` ms after the base; returns its public id."""
+    """Store a transaction that started `at` ms after the base. Returns its public id."""
     outcome = await start(
         store, lease, a_start(timestamp=f"at {at}", started_ms=BASE_MS + at, connector_id=1 + at % 2), ANSWER
     )
@@ -26,7 +26,7 @@ async def charge(store: Store, lease: Lease, at: int, *, ended: bool) -> str:
 
 
 async def list_all(store: Store, *, limit: int = 3, **filters: object) -> list[int]:
-    """Started when, after the base, over all pages."""
+    """Return the start times of the transactions on all pages, in ms after the base."""
     found: list[int] = []
     cursor: str | None = None
     with trio.fail_after(60):
@@ -39,7 +39,7 @@ async def list_all(store: Store, *, limit: int = 3, **filters: object) -> list[i
 
 
 async def store_fleet(store: Store) -> None:
-    """Thirty transactions of five charge points; of every three one is open."""
+    """Store thirty transactions of five charge points. One of every three is open."""
     leases = [await claimed(store, f"CP.{n}") for n in range(5)]
     for at in (7, 3, *range(8, 30), 0, 1, 2, 4, 5, 6):
         await charge(store, leases[at % 5], at, ended=at % 3 != 0)

@@ -1,4 +1,4 @@
-"""Which transaction an accepted RemoteStartTransaction became: expected once, fulfilled once, bounded."""
+"""A transaction answers an accepted RemoteStartTransaction once, within bounds of time and number."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ from tests.support.transactions import ANSWER, a_start
 
 @pytest.fixture
 async def lease(store: Store) -> Lease:
-    """The charge point's session, with its node's inbox and the admin's."""
+    """Lease of the charge point's session. The inboxes of its node and of the admin process are open."""
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     return await seat(store)
 
 
 async def accept(store: Store, lease: Lease, *, tag: str = "Tag", connector: int | None = None) -> Command:
-    """A remote start that the charge point has answered with Accepted."""
+    """Send a remote start that the charge point answers with Accepted."""
     asked: dict[str, Any] = {"idTag": tag} | ({} if connector is None else {"connectorId": connector})
     command = await submitted(store, action="RemoteStartTransaction", payload=msgspec.json.encode(asked))
     assert isinstance(await commands.claim(store, lease, command.id, "nonce"), Go)
@@ -35,13 +35,13 @@ async def accept(store: Store, lease: Lease, *, tag: str = "Tag", connector: int
 
 
 def now_start(store: Store, *, ago_ms: int = 0, **changes: Any) -> Start:
-    """A start of this moment, or of a moment ago, that has just come."""
+    """Return a start that has just come, and that began `ago_ms` ago."""
     now = store.server_time_ms()
     return a_start(**({"started_ms": now - ago_ms, "received_ms": now} | changes))
 
 
 async def begin(store: Store, lease: Lease, start: Start) -> tuple[int, str | None]:
-    """What the gateway does with a StartTransaction: the transaction's id, and the command it answers."""
+    """Do as the gateway does with a StartTransaction. Returns the ids of transaction and command."""
     outcome = await transactions.start(store, lease, start, ANSWER)
     return outcome.id, await remote_starts.fulfil(store, KEYS, start, outcome.id)
 
@@ -51,7 +51,7 @@ async def list_expected(store: Store) -> set[str]:
 
 
 async def list_named(store: Store) -> list[dict[str, Any]]:
-    """The events that say what a command became."""
+    """Return the events that name the transaction of a command."""
     entries = await store.execute("XRANGE", KEYS.events, "-", "+")
     read = (dict(zip(flat[::2], flat[1::2], strict=True)) for _, flat in entries)
     return [msgspec.json.decode(one[b"data"]) for one in read if one[b"kind"] == b"command.transaction"]
@@ -113,7 +113,7 @@ async def test_a_start_answers_the_newest_of_several_remote_starts_and_removes_t
     assert answers == second.id
     assert (await current(store, first)).transaction is None
     assert await list_expected(store) == {other.id}
-    # What was given up stays so, even if an outage has the gateway tell of it again.
+    # A removed remote start stays removed, even if the gateway stores its answer again after an outage.
     await remote_starts.expect(store, KEYS, first.id, id_tag="Tag", connector_id=None)
     assert await list_expected(store) == {other.id}
     assert [one["transaction_id"] for one in await list_named(store)] == [f"{KEYS.id}.{transaction_id}"]
@@ -158,7 +158,7 @@ async def test_a_repeated_start_does_not_answer_a_later_remote_start(store: Stor
     start = now_start(store)
     transaction_id, answers = await begin(store, lease, start)
     assert answers == first.id
-    # The driver has stopped; somebody asks again, and the charge point repeats the first start.
+    # The driver has stopped. An operator sends a second remote start, but the charge point repeats the first.
     second = await accept(store, lease)
     replayed = await transactions.find_start(store, lease, start)
     assert replayed is not None
@@ -178,7 +178,7 @@ async def test_a_repeated_start_does_not_answer_a_remote_start_that_was_sent_aft
     command = await accept(store, lease)
     assert await remote_starts.fulfil(store, KEYS, start, started.id) is None
     assert await list_expected(store) == {command.id}
-    # The start that it does ask for is still found.
+    # The start that the remote start asks for is still found.
     later = now_start(store, connector_id=2)
     assert (await begin(store, lease, later))[1] == command.id
 
@@ -208,7 +208,7 @@ async def test_a_command_whose_record_is_gone_is_not_expected(store: Store, leas
 
 
 async def test_the_oldest_of_too_many_remote_starts_is_forgotten(store: Store, lease: Lease) -> None:
-    """Drivers who never plug in must not keep those who come later from being found."""
+    """Drivers that never plug in must not keep the starts of later drivers from being found."""
     now = store.server_time_ms()
     asked = []
     for number in range(AT_ONCE + 3):
@@ -233,7 +233,7 @@ async def test_remote_starts_are_deleted_with_the_charge_point(store: Store, lea
 
 
 async def _since(store: Store, command: Command, since_ms: int) -> None:
-    """Let it have been promised at another time."""
+    """Change the time at which the charge point accepted a command."""
     read = msgspec.json.decode(await store.execute("HGET", KEYS.remote_starts, command.id), type=Expected)
     changed = msgspec.json.encode(read._replace(since_ms=since_ms))
     await store.execute("HSET", KEYS.remote_starts, command.id, changed)

@@ -1,4 +1,4 @@
-"""The Lua steps of transactions against a plain model of what they promise, by generated stories."""
+"""The Lua steps of transactions are compared with a plain model of their promises, in generated stories."""
 
 from dataclasses import dataclass, field
 
@@ -38,7 +38,7 @@ class Known:
 
 @dataclass
 class Model:
-    """The store. What happens to ids across a wipe is in `issued`, which no wipe empties."""
+    """Content that the store should have. A wipe empties all but `issued`, which has every id ever given."""
 
     transactions: dict[int, Known] = field(default_factory=dict)
     by_fingerprint: dict[str, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Model:
     values: dict[int, set[tuple[int | None, bytes]]] = field(default_factory=dict)
     strays: set[tuple[int, str | None, bytes]] = field(default_factory=set)
     issued: set[int] = field(default_factory=set)
-    wiped: bool = False  # And no session has re-adopted its lease yet.
+    wiped: bool = False  # True from a wipe until a session readopts its lease.
 
     def replay_of(self, wanted: Start) -> int | None:
         number = self.by_fingerprint.get(wanted.fingerprint)
@@ -56,13 +56,13 @@ class Model:
         return number
 
     def wipe(self) -> None:
-        self.__init__(issued=self.issued, wiped=True)  # type: ignore[misc] # All else as it began.
+        self.__init__(issued=self.issued, wiped=True)  # type: ignore[misc] # All other fields are empty again.
 
 
 STARTS = st.tuples(st.integers(1, 2), st.sampled_from(["TAG", "tag", "other"]), st.booleans())
 STORIES = st.lists(
     st.one_of(
-        # Twice, and an id of a few: most stories are about charging.
+        # Starts and stops are here twice and share few ids, so that most stories are about charging.
         st.tuples(st.just("start"), STARTS, st.booleans()),
         st.tuples(st.just("start"), STARTS, st.just(value=False)),
         st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 1), st.booleans()),
@@ -181,7 +181,7 @@ class Story:
         if rarely:
             return
         await self.store.execute("FLUSHALL")
-        # A session that knows nothing is kept apart by the time base from the next second on: not waited for.
+        # Without a last id, new ids differ from old ones only from the next second on. We do not wait for it.
         self.lease.last_transaction_id = self.stale.last_transaction_id = max(self.model.issued, default=0)
         self.model.wipe()
         if readopted:
@@ -234,7 +234,7 @@ class Url:
 def test_the_steps_of_transactions_agree_with_the_model_in_every_story(
     steps: list[tuple[object, ...]],
 ) -> None:
-    async def tell() -> None:
+    async def run() -> None:
         with trio.fail_after(60):
             async with open_store(StoreConfig(url=Url.value)) as store:
                 await store.execute("FLUSHALL")
@@ -243,4 +243,4 @@ def test_the_steps_of_transactions_agree_with_the_model_in_every_story(
                     await getattr(story, str(name).replace(" ", "_"))(*arguments)
                 await story.check()
 
-    trio.run(tell)
+    trio.run(run)
