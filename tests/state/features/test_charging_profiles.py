@@ -77,7 +77,9 @@ async def test_a_profile_replaces_one_of_the_same_purpose_and_level_only_on_its_
     assert await ids(store) == [1, 3, 4, 8, 9]
 
 
-async def test_a_profile_may_replace_one_by_its_id_and_another_by_its_place(store: Store) -> None:
+async def test_a_profile_may_replace_one_with_its_id_and_another_with_its_purpose_and_level(
+    store: Store,
+) -> None:
     await install(store, 1, 1, DEFAULT, 0)
     await install(store, 2, 1, DEFAULT, 1)
     assert await install(store, 1, 1, DEFAULT, 1) == (2,)
@@ -352,7 +354,7 @@ async def test_a_start_removes_older_promises_that_it_matches_too(store: Store) 
     assert profile.payload in {b'{"of":"a"}', b'{"of":"b"}'}
 
 
-async def test_promises_expire_and_at_most_32_are_kept(store: Store) -> None:
+async def test_promises_of_remote_starts_expire_and_at_most_32_are_kept(store: Store) -> None:
     lease = await claimed(store)
     long_ago_ms = store.server_time_ms() - remote_starts.LASTS_MS - 1
     for n in range(32):

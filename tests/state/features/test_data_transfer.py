@@ -28,7 +28,7 @@ def a_transfer(data: str | None = "x", status: Status = "Accepted") -> Transfer:
         (("Ping", "pong"), None, "UnknownMessageId"),
     ],
 )
-def test_a_vendor_with_message_ids_does_not_know_any_other(
+def test_a_vendor_with_message_ids_answers_any_other_with_unknown_message_id(
     message_ids: tuple[str, ...] | None, message_id: str | None, judgement: str
 ) -> None:
     vendor = Vendor(vendor_id="v", message_ids=message_ids, status="Rejected")

@@ -82,5 +82,7 @@ def test_a_list_that_was_never_stored_is_empty() -> None:
 
 
 @pytest.mark.parametrize(("one", "other", "alike"), [("ab", "AB", True), ("é", "É", False)])
-def test_letters_beyond_ascii_are_not_folded(one: str, other: str, *, alike: bool) -> None:
+def test_entries_are_the_same_if_their_tags_differ_only_in_the_case_of_ascii_letters(
+    one: str, other: str, *, alike: bool
+) -> None:
     assert are_same({fold(one): Entry(one)}, {fold(other): Entry(other)}) is alike

@@ -252,7 +252,7 @@ async def test_a_reservation_can_be_forgotten_and_is_deleted_with_its_charge_poi
     assert await reservations.list_(store, lease.keys) == []
 
 
-async def test_the_step_of_a_reservation_reads_when_the_real_command_was_sent(store: Store) -> None:
+async def test_a_start_after_a_real_claim_of_reserve_now_uses_the_reservation(store: Store) -> None:
     """The step must read `sent_ms` from the field that a claim writes."""
     lease = await claimed(store)
     await store.execute("HSET", lease.keys.lease, "node", "node")
