@@ -108,8 +108,8 @@ async def start(
 ) -> Trace | TooMany | None:
     """Start a trace in place of the previous one, and wake the session. `size` is in bytes.
 
-    Returns None if there is no such charge point. Raises ValueError if an argument is beyond the bounds of
-    this module.
+    Returns None if there is no such charge point, and TooMany if the tenant already has RUNNING_MAX traces.
+    Raises ValueError if an argument is beyond the bounds of this module.
     """
     if not (1 <= minutes <= MINUTES_MAX and 1 <= frames <= FRAMES_MAX and 1 <= size <= BYTES_MAX):
         raise ValueError(

@@ -29,7 +29,7 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     answer: bytes
 
     def digest(self) -> str:
-        """Return an id for this orphan. Charge points send many stops with the transaction id -1."""
+        """Return an id made of several fields, because many different stops have the transaction id -1."""
         facts = (self.transaction_id, self.timestamp, self.meter_stop, self.id_tag)
         return ids.digest(msgspec.json.encode(facts))
 
