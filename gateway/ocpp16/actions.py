@@ -1,4 +1,7 @@
-"""THE table of actions: who may send what, and which types carry it. A profile is a module."""
+"""THE table of actions: their request and result types, and which side may send the request.
+
+Each feature profile of OCPP is a module of `messages`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +32,7 @@ class Sender(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action; `read_request` and `read_result` are its fast decoders."""
+    """One action of OCPP 1.6. `read_request` and `read_result` are its fast decoders."""
 
     name: str
     request: type[Message]
@@ -101,28 +104,29 @@ OF_REQUEST: Final[dict[type[Message], Action]] = {action.request: action for act
 
 
 def actions_of(sender: Sender) -> dict[str, Action]:
-    """Select what a charge point, or a central system, may send."""
+    """Return the actions that this sender may send, by name."""
     return {name: action for name, action in ACTIONS.items() if action.sender in {sender, Sender.BOTH}}
 
 
 def find_action(name: str) -> Action:
-    """Look a name up; raises PayloadInvalid NotImplemented."""
+    """Return the action of this name. Raises PayloadInvalid with NotImplemented if there is none."""
     action = ACTIONS.get(name)
     if action is None:
-        raise PayloadInvalid("NotImplemented", reading.not_one_of(name, tuple(ACTIONS), "no such action"))
+        text = reading.not_one_of(name, tuple(ACTIONS), "not an action of OCPP 1.6")
+        raise PayloadInvalid("NotImplemented", text)
     return action
 
 
 def decode_request(action: str, payload: bytes) -> Message:
-    """Read a request strictly, formats included; for bodies that our own side wrote.
+    """Read a request strictly, formats included, because an operator or our own code wrote it.
 
-    Raises PayloadInvalid, with the field's path.
+    Raises PayloadInvalid with the field's path.
     """
     return repairs.read_strictly(find_action(action).request, payload)
 
 
 def encode(message: Message) -> bytes:
-    """Write the payload of a request or a result; absent fields are left out, never null."""
+    """Write the payload of a request or a result. Absent fields are left out and never null."""
     return _encode(message)
 
 

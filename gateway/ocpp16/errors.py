@@ -1,4 +1,4 @@
-"""What can be wrong with a message, in the words of OCPP-J."""
+"""The error codes of OCPP-J, and the exceptions for a payload or a call that breaks its rules."""
 
 from typing import Final, Literal, get_args
 
@@ -14,12 +14,12 @@ type ErrorCode = Literal[
     "TypeConstraintViolation",
     "GenericError",
 ]
-"""The ten codes of OCPP-J 1.6 section 4.2.3, spelling mistakes included: they are the wire."""
+"""The ten codes of OCPP-J 1.6 section 4.2.3, with the spelling mistakes that the specification has."""
 
 CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode.__value__))
 DESCRIPTION_LIMIT: Final = 255
 
-# What charge points that know OCPP 2.0.1, or a dictionary, send instead.
+# Spellings of OCPP 2.0.1, or of a dictionary, that charge points send instead.
 _OTHER_SPELLINGS: Final = {
     "FormatViolation": "FormationViolation",
     "OccurrenceConstraintViolation": "OccurenceConstraintViolation",
@@ -29,21 +29,21 @@ _OTHER_SPELLINGS: Final = {
 
 
 def read_code(text: str) -> str:
-    """Spell a peer's code as 1.6 does; one that nobody defined stays as it came."""
+    """Return the peer's code in the spelling of OCPP 1.6. A code that no version defines stays as it came."""
     return _OTHER_SPELLINGS.get(text, text)
 
 
 def shorten(text: str, limit: int = DESCRIPTION_LIMIT) -> str:
-    """At most `limit` characters, ending in "..." where something was cut off."""
+    """Return at most `limit` characters of the text; a cut text ends in "..."."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 class PayloadInvalid(ValueError):  # noqa: N818  the name says it
     """A payload is not what its action requires.
 
-    `code` is the CALLERROR for it, `path` the field ("" is the payload itself), and the text says
-    what was wrong and what would be right, in 255 characters at most and without the value itself
-    unless it stands for one of an enumeration.
+    `code` is the error code for the CALLERROR. `path` names the field, and "" means the payload itself.
+    `text` says what was wrong, then what would be right, in at most 255 characters. It quotes a value only
+    where an enumeration names the values that are allowed.
     """
 
     def __init__(self, code: ErrorCode, text: str, path: str = "") -> None:
@@ -54,4 +54,4 @@ class PayloadInvalid(ValueError):  # noqa: N818  the name says it
 
 
 class CallOutstanding(RuntimeError):  # noqa: N818  the name says it
-    """Our own fault: a CALL was made while another still waits for its answer (OCPP-J 4.1.1)."""
+    """Our own code made a CALL while another one still waits for its answer (OCPP-J 4.1.1)."""

@@ -1,6 +1,6 @@
 """The three frames of OCPP-J section 4.2: CALL, CALLRESULT and CALLERROR.
 
-A tagged union of JSON arrays; the payload stays raw until the action's decoder is known.
+They are a tagged union of JSON arrays. The payload stays raw JSON until the action says which decoder to use.
 """
 
 from collections.abc import Callable
@@ -9,15 +9,16 @@ from typing import Any, Final
 import msgspec
 
 type MessageId = str | int
-"""Text by the specification. A charge point that numbers its calls gets its number back."""
+"""Text by the specification. Some charge points send numbers, and get the same number back."""
 
 MESSAGE_ID_LIMIT: Final = 36
+"""In characters."""
 MISSING: Final = msgspec.Raw(b"")
 NOTHING: Final = msgspec.Raw(b"{}")
 
 
 class Call(msgspec.Struct, array_like=True, tag=2, gc=False, frozen=True):
-    """A payload left out altogether is empty here."""
+    """A CALL that was received. If the frame has no payload, `payload` is empty."""
 
     id: MessageId
     action: str
@@ -30,7 +31,7 @@ class CallResult(msgspec.Struct, array_like=True, tag=3, gc=False, frozen=True):
 
 
 class CallError(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True):
-    """Charge points shorten it: all but the id has a default."""
+    """A CALLERROR that was received. Charge points omit parts, so each part except the id has a default."""
 
     id: MessageId
     code: str = ""
@@ -59,12 +60,12 @@ class _CallError(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True):
 _encode = msgspec.json.Encoder().encode
 
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""What a decoder raises at bytes that are not JSON, or not of its type."""
+"""Errors that a decoder raises if the bytes are not JSON, or not of its type."""
 
 decode: Callable[[bytes | str], Call | CallResult | CallError] = msgspec.json.Decoder(
     Call | CallResult | CallError
 ).decode
-"""Frame of bytes or text; raises one of DECODE_ERRORS."""
+"""Decode a frame of bytes or text. Raises one of DECODE_ERRORS."""
 
 
 def call(id_: str, action: str, payload: Any) -> bytes:

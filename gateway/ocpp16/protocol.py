@@ -1,8 +1,25 @@
-"""The exchange of OCPP-J without I/O: frames in, events out; time and ids come from outside.
+"""The exchange of OCPP-J on one connection, without I/O: text frames in, events out.
 
-One Protocol per connection, for either role. What the peer does never raises; what we do wrong
-does (CallOutstanding). Each direction has one outstanding CALL: ours is enforced, the peer's next
-one is simply served in order.
+A Protocol holds the state of one connection: our call that waits for its answer, the last answers that we
+gave, and the faults of the peer. It has no socket, no clock and no source of ids. The session drives it in
+the central system's role, and the load test drives it in the charge point's role. The driver passes in each
+text frame, the time in seconds and the id of each call, and sends the frames that it gets back.
+
+`receive` reads one frame and returns an event that says what the driver has to do:
+
+- IncomingCall: the peer calls us. The driver decides, then sends the frame that `answer` or `refuse` makes.
+- Reply: the answer needs no decision, such as a CALLERROR for an unreadable payload. The driver sends it.
+- CallAnswered, CallRefused: the peer answered our call with a result, or with an error. The call has ended.
+- Ignored: there is nothing to send. `late` holds the answer to a call that had timed out before.
+
+`call` makes the frame of a call of ours. One call may wait for its answer at a time (OCPP-J 4.1.1), and a
+second one raises CallOutstanding. `tick` returns the call that has passed its deadline, and then the next
+call may be made. So each of our calls ends once: by CallAnswered, by CallRefused or by `tick`. The peer
+should also wait for our answer before its next call. A peer that does not wait is served call after call.
+
+A mistake of the peer never raises. It is counted in `faults` by its name in faults/table.py, and the driver
+collects the counts with `take_faults`. In the central system's role, unless it is strict, a Protocol repairs
+a payload before it refuses the call (faults/repairs.py). Only a mistake of the driver raises.
 """
 
 from collections import Counter
@@ -22,7 +39,7 @@ from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.repeats import AFRESH, Repeats
 
 UNREADABLE: Final = "the answer cannot be read: "
-"""The description of a CALLRESULT that is `unreadable` begins so."""
+"""Beginning of the description of a CallRefused that is `unreadable`."""
 
 
 class Role(Enum):
@@ -31,7 +48,10 @@ class Role(Enum):
 
 
 class IncomingCall(msgspec.Struct, frozen=True, gc=False):
-    """The peer asks; `payload` is the JSON that `request` was read from, repaired if it had to be."""
+    """A call of the peer that waits for our answer.
+
+    `payload` is the JSON from which `request` was read, after repairs. `fingerprint` is a hash of the frame.
+    """
 
     id: MessageId
     action: str
@@ -41,6 +61,8 @@ class IncomingCall(msgspec.Struct, frozen=True, gc=False):
 
 
 class OutgoingCall(msgspec.Struct, frozen=True, gc=False):
+    """A call of ours. `deadline` is in seconds, on the clock of the driver."""
+
     id: str
     action: str
     request: Message
@@ -48,7 +70,7 @@ class OutgoingCall(msgspec.Struct, frozen=True, gc=False):
 
 
 class CallAnswered(msgspec.Struct, frozen=True, gc=False):
-    """`payload` is the result's JSON."""
+    """The peer answered our call with a CALLRESULT. `payload` is the JSON of the result, after repairs."""
 
     call: OutgoingCall
     result: Message
@@ -56,9 +78,10 @@ class CallAnswered(msgspec.Struct, frozen=True, gc=False):
 
 
 class CallRefused(msgspec.Struct, frozen=True, gc=False):
-    """`code` is the peer's own (any text) or, with `unreadable`, what its CALLRESULT offends against.
+    """The peer answered our call with a CALLERROR, or with a CALLRESULT that cannot be read (`unreadable`).
 
-    `details` is JSON.
+    `code` is the code that the peer sent, which may be any text. If the result is `unreadable`, `code` is the
+    error code of what is wrong with it. `details` is JSON.
     """
 
     call: OutgoingCall
@@ -69,13 +92,13 @@ class CallRefused(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """Nothing to decide: send the frame (a CALLERROR for the peer's fault, or a stored answer)."""
+    """A frame to send as it is: a CALLERROR for the peer's fault, or the stored answer to a repeated call."""
 
     frame: bytes
 
 
 class Ignored(msgspec.Struct, frozen=True, gc=False):
-    """Nothing to do; `late` is the answer to one of our last calls that had timed out."""
+    """A frame that needs no answer. `late` is the answer to one of our last four calls that timed out."""
 
     reason: FaultName
     late: CallAnswered | CallRefused | None = None
@@ -92,10 +115,10 @@ _LATE_KEPT: Final = 4
 
 
 class Protocol:
-    """The state of one connection's exchange.
+    """The state of the exchange on one connection (see the module).
 
-    `strict` turns the repairs off and the checks of formats on. A Protocol in the charge point's
-    role never repairs: the repairs are for charge points' faults, not for a central system's.
+    `strict` turns the repairs off and the checks of formats on. In the charge point's role a Protocol never
+    repairs, because the repairs are for the faults of charge points and not for those of a central system.
     """
 
     __slots__ = (
@@ -114,7 +137,7 @@ class Protocol:
         self.role = role
         self.call_timeout = call_timeout
         self.faults: Counter[FaultName] = Counter()
-        """What the peer did wrong, until taken."""
+        """Faults of the peer since the last `take_faults`, with their counts."""
         self._incoming = _INCOMING[role]
         self.strict = strict
         self._outstanding: OutgoingCall | None = None
@@ -133,7 +156,7 @@ class Protocol:
     # --- In ----------------------------------------------------------------------------------------
 
     def receive(self, frame: bytes | str) -> Received:
-        """Make sense of one text frame. Never raises for what is in it."""
+        """Read one text frame and return what the driver has to do. No frame makes this method raise."""
         try:
             message = frames.decode(frame)
         except DECODE_ERRORS:
@@ -176,15 +199,16 @@ class Protocol:
     def _refuse_action(self, id_: MessageId, name: str) -> Reply:
         if name in ACTIONS:
             self.faults["action_from_wrong_side"] += 1
-            return self._refuse(id_, "NotSupported", f"{name} is not for a {_PEER[self.role]} to send")
+            text = f"a {_PEER[self.role]} may not send {name}; only a {self.role.value} may"
+            return self._refuse(id_, "NotSupported", text)
         self.faults["action_unknown"] += 1
-        text = reading.not_one_of(name, tuple(self._incoming), "no action of OCPP 1.6")
+        text = reading.not_one_of(name, tuple(self._incoming), "not an action of OCPP 1.6")
         return self._refuse(id_, "NotImplemented", text)
 
     def _receive_answer(
         self, message: frames.CallResult | frames.CallError
     ) -> CallAnswered | CallRefused | Ignored:
-        id_ = str(message.id)  # A charge point that numbers its calls may turn our ids into numbers too.
+        id_ = str(message.id)  # A charge point that numbers its calls may return our ids as numbers too.
         call = self._outstanding
         if call is not None and call.id == id_:
             self._outstanding = None
@@ -216,7 +240,7 @@ class Protocol:
         return CallAnswered(call, result, payload)
 
     def _details(self, raw: msgspec.Raw) -> bytes:
-        """The details as JSON; `{}` for null, and for what only looked like JSON from outside."""
+        """Return the details as JSON: `{}` if they are null or not valid JSON inside."""
         details = bytes(raw)
         try:
             return b"{}" if msgspec.json.decode(details) is None else details
@@ -228,12 +252,12 @@ class Protocol:
         self, kind: type[Message], decode: Callable[[bytes], Message], raw: msgspec.Raw
     ) -> tuple[Message, bytes]:
         payload = bytes(raw)
-        if payload == b"null":  # OCPP-J 4.2.1 permits it where there is nothing to say.
+        if payload == b"null":  # OCPP-J 4.2.1 permits null for an empty payload.
             payload = b"{}"
         elif not payload:
             self.faults["payload_missing"] += 1
             if not self._repairs:
-                raise PayloadInvalid("FormationViolation", "the payload is missing; {} is the empty one")
+                raise PayloadInvalid("FormationViolation", "the payload is missing; send {} if it is empty")
             payload = b"{}"
         if self._strict:
             return repairs.read_strictly(kind, payload), payload
@@ -241,7 +265,7 @@ class Protocol:
             return decode(payload), payload
         except DECODE_ERRORS:
             if not self._repairs:
-                return repairs.read_strictly(kind, payload), payload  # Raises, and says why.
+                return repairs.read_strictly(kind, payload), payload  # Raises with the reason.
             read = repairs.read_and_repair(kind, payload)
         self.faults.update(read.repairs)
         return read.message, read.payload
@@ -252,12 +276,12 @@ class Protocol:
     # --- Out ---------------------------------------------------------------------------------------
 
     def call(self, request: Message, id: str, now: float, *, timeout: float | None = None) -> bytes:  # noqa: A002  the wire's word
-        """Make the frame of our CALL, due at `now` + timeout (seconds, `call_timeout` if None).
+        """Make the frame of a CALL whose answer is due `timeout` seconds after `now`.
 
-        Raises CallOutstanding while another one waits for its answer.
+        `timeout` None means `call_timeout`. Raises CallOutstanding while another call waits for its answer.
         """
         if self._outstanding is not None:
-            raise CallOutstanding(f"{self._outstanding.action} still waits for its answer")
+            raise CallOutstanding(f"{self._outstanding.action} still waits for its answer; call after that")
         name = OF_REQUEST[type(request)].name
         deadline = now + (self.call_timeout if timeout is None else timeout)
         frame = frames.call(id, name, request)
@@ -265,7 +289,10 @@ class Protocol:
         return frame
 
     def answer(self, call: IncomingCall, result: Message) -> bytes:
-        """Make the CALLRESULT, kept for a repeat of the call; call this when it may be sent, not before."""
+        """Make the CALLRESULT, and keep it as the answer to a repeat of the call.
+
+        Call this only when the answer may be sent, because a repeat gets it from then on.
+        """
         frame = frames.result(call.id, result)
         self._repeats.keep(call.id, call.action, call.fingerprint, frame)
         return frame
@@ -277,7 +304,7 @@ class Protocol:
         description: str = "",
         details: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Make the CALLERROR; never kept, since the retry is the chance to succeed."""
+        """Make the CALLERROR. It is not kept, so that a repeat of the call is tried again."""
         return frames.error(call.id, code, shorten(description), details or {})
 
     # --- Time --------------------------------------------------------------------------------------
@@ -287,7 +314,7 @@ class Protocol:
         return self._outstanding
 
     def tick(self, now: float) -> OutgoingCall | None:
-        """Take the call that timed out by `now`, once; the next may then be made."""
+        """Return our call and end it if its deadline has passed at `now`. Otherwise return None."""
         call = self._outstanding
         if call is None or now < call.deadline:
             return None
@@ -297,6 +324,6 @@ class Protocol:
         return call
 
     def take_faults(self) -> Counter[FaultName]:
-        """Return the faults counted since the last take, and count from nothing again."""
+        """Return the faults that were counted since the last call of this method, and start again at zero."""
         taken, self.faults = self.faults, Counter()
         return taken

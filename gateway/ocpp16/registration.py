@@ -1,19 +1,21 @@
-"""What may be said before the central system has accepted the charge point (section 4.2, errata 3.10).
+"""The messages that are allowed before a charge point is accepted (section 4.2, errata 3.10).
 
 | registration | the charge point may send        | we may send                                     |
 |--------------|----------------------------------|-------------------------------------------------|
 | Accepted     | everything                       | everything                                      |
 | none yet     | everything, counted as `no_boot` | everything                                      |
 |   (strict)   | BootNotification                 |                                                 |
-| Pending      | BootNotification, what we        | everything but RemoteStartTransaction and       |
-|              | triggered                        | RemoteStopTransaction                           |
-| Rejected     | BootNotification                 | the same: an operator who insists is warned     |
+| Pending      | BootNotification, and messages   | everything except RemoteStartTransaction and    |
+|              | that we triggered                | RemoteStopTransaction                           |
+| Rejected     | BootNotification                 | the same as in Pending                          |
 
-"None yet" is a charge point of which no BootNotification was ever seen: many reconnect without one
-(Q17, Q18), so where the policy is to accept, it is served. Where the policy holds charge points back
-(first answer Pending or Rejected), one that never booted is treated as the policy's answer.
-The refusal is CALLERROR SecurityError. It holds for facts too, by the operator's choice: the charge
-point keeps and repeats them.
+"None yet" means that we never saw a BootNotification of this charge point. Many charge points reconnect
+without one (Q17, Q18), so they are served if the operator's policy is to accept. If the policy answers a
+BootNotification with Pending or Rejected, a charge point that never sent one is treated like that answer.
+
+A refused message gets the CALLERROR SecurityError. Facts are refused too, because the operator chose the
+policy; the charge point keeps its facts and sends them again. In Rejected neither side should call, so the
+API warns an operator who sends a command.
 """
 
 from collections.abc import Collection
@@ -27,7 +29,7 @@ from gateway.ocpp16.messages.types import Message
 type Verdict = Literal["served", "no_boot", "refused"]
 
 REFUSAL: Final = "SecurityError"
-NOT_ACCEPTED: Final = "Only BootNotification is served before one was answered Accepted."
+NOT_ACCEPTED: Final = "Not accepted yet; send only BootNotification until it is answered Accepted."
 _NOT_BEFORE_ACCEPTED: Final = frozenset({"RemoteStartTransaction", "RemoteStopTransaction"})
 
 
@@ -39,9 +41,10 @@ def may_receive(
     strict: bool = False,
     triggered: Collection[str] = (),
 ) -> Verdict:
-    """Judge a charge point's call; `registration` is the answer to its last BootNotification.
+    """Judge a charge point's call by its registration, the answer to its last BootNotification.
 
-    `no_boot` is served, and counted. `policy` is what a BootNotification would be answered now.
+    `policy` is the answer that a BootNotification would get now. `triggered` names the actions that we asked
+    the charge point to send. The verdict `no_boot` means that the call is served and counted as a fault.
     """
     if action == "BootNotification" or registration == "Accepted":
         return "served"
@@ -52,7 +55,7 @@ def may_receive(
 
 
 def name_triggered(request: Message) -> frozenset[str]:
-    """Return the action of the call that our own call asks a charge point for; empty for none."""
+    """Return the action that `request` asks the charge point to send. Empty means none."""
     match request:
         case TriggerMessage(requested_message=action):
             return frozenset({action})
@@ -67,5 +70,5 @@ def name_triggered(request: Message) -> frozenset[str]:
 
 
 def may_send(action: str, registration: RegistrationStatus | None) -> bool:
-    """Whether we send a charge point this call; what is merely ill-advised we do (see the table)."""
+    """Return whether we may send this call to the charge point (see the table)."""
     return registration in {None, "Accepted"} or action not in _NOT_BEFORE_ACCEPTED

@@ -1,9 +1,14 @@
-"""The last answers of a connection, for a charge point that repeats a call it thinks lost.
+"""The last answers of a connection, because a charge point repeats a call that it thinks lost.
 
-A repeat is the same frame, byte for byte: message ids restart at boot and are no safe key alone.
-Heartbeat and BootNotification are answered afresh, their answers being times; a CALLERROR is never
-kept, for the retry is the chance to succeed. Of a boot only its having come is kept, as a repeat tells of a
-charge point that did not take the answer; Heartbeats repeat too often to say anything.
+A repeat is the same frame, byte for byte. The message id alone is not a safe key, because some charge points
+restart their ids at each boot.
+
+Some answers are not kept:
+- Heartbeat and BootNotification are handled again, because their answers hold the present time.
+- A CALLERROR is not kept, so that the repeated call can succeed.
+
+A repeated BootNotification still counts as a repeat, because it shows that the charge point did not accept
+the answer. A repeated Heartbeat does not count, because Heartbeats repeat too often to show anything.
 """
 
 from typing import Final
@@ -11,11 +16,11 @@ from typing import Final
 from gateway.ocpp16.frames import MessageId
 
 KEPT: Final = 4
-"""Answers kept per connection; charge points repeat the call they wait for, so the last one matters."""
+"""Answers kept per connection. Few suffice, because a charge point repeats the call that it waits for."""
 
 _KEPT_BYTES: Final = 2048
 AFRESH: Final = b""
-"""In an answer's place: answer anew."""
+"""Kept in the place of an answer. It means that a repeat is handled like a new call."""
 
 
 class Repeats:
@@ -25,10 +30,11 @@ class Repeats:
         self._answers: dict[tuple[MessageId, int], bytes] = {}
 
     def answer_to(self, id_: MessageId, fingerprint: int) -> bytes | None:
+        """Return the answer that the same frame got before. None means that it is new."""
         return self._answers.get((id_, fingerprint))
 
     def keep(self, id_: MessageId, action: str, fingerprint: int, answer: bytes) -> None:
-        """`fingerprint` is a hash of the whole frame: 64 bits, keyed per process."""
+        """Keep the answer. `fingerprint` is a hash of the call's frame, of 64 bits and keyed per process."""
         if action == "Heartbeat" or len(answer) > _KEPT_BYTES:
             return
         if action == "BootNotification":

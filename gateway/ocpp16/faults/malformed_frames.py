@@ -1,6 +1,6 @@
-"""What can be saved of a frame that is none of OCPP-J's three: its id, so that the peer need not wait.
+"""Find the message id of a malformed frame, so that the peer gets an answer.
 
-1.6 has no answer to a message whose id cannot be read; such a frame is ignored and counted.
+OCPP 1.6 has no answer to a message whose id cannot be read, so we ignore and count such a frame.
 """
 
 import re
@@ -13,24 +13,28 @@ from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
 
 ID_LIMIT: Final = 255
-"""Longest id echoed; the specification's 36 are exceeded by some."""
+"""Longest message id that we echo, in characters. Some charge points exceed the specification's 36."""
 
-ID_RULE: Final = f"a message id is text of at most {MESSAGE_ID_LIMIT} characters"
-FRAME_RULE: Final = "a CALL is [2, id, action, payload]"
+ID_RULE: Final = f"the message id is not valid; it must be text of at most {MESSAGE_ID_LIMIT} characters"
+FRAME_RULE: Final = "the action is absent or not text; a CALL is [2, id, action, payload]"
+_DEPTH_RULE: Final = "the frame is nested too deeply; 6 levels suffice for OCPP 1.6"
 
 _START = re.compile(r'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f]{0,36})"\s*,')
-# Text that never ends reads to the end: if it failed there, each later quote would search all over again.
+# Text without a closing quote matches to the end of the frame. If the match failed there, each later quote
+# would start the search again.
 _EMPTY_VALUE = re.compile(r'("(?:[^"\\]|\\.)*+"?)|:(\s*)(?=[,}])')
 _LARGEST: Final = 2**63
 
 
 class Salvaged(NamedTuple):
+    """A message that can be handled in place of the malformed frame."""
+
     message: frames.Call | frames.CallResult | frames.CallError
     fault: FaultName
 
 
 class Lost(NamedTuple):
-    """`id` is None where no answer is possible."""
+    """A frame of which at most the message id could be read. `id` None means that no answer is possible."""
 
     fault: FaultName
     id: MessageId | None = None
@@ -38,25 +42,28 @@ class Lost(NamedTuple):
 
 
 def may_be_id(id_: Any) -> bool:
-    """Text up to the length we echo, or an integer of 64 bits."""
+    """Return whether this is text up to the length that we echo, or an integer that fits into 64 bits."""
     return (type(id_) is str and len(id_) <= ID_LIMIT) or (type(id_) is int and abs(id_) < _LARGEST)
 
 
 def salvage(frame: bytes | str, *, repair: bool) -> Salvaged | Lost:
-    """Never raises; with `repair` a value left out (`"transactionId":,`, Q32) reads as null."""
+    """Make the best of a frame that did not decode. Never raises.
+
+    With `repair`, a value that was left out (`"transactionId":,`, Q32) reads as null.
+    """
     if not frame.strip():
         return Lost("empty_frame")
     text = frame if isinstance(frame, str) else frame.decode(errors="replace")
     if isinstance(frame, bytes) and "\ufffd" in text and not _is_utf8(frame):
-        return _salvage_start(text, "not_utf8", "the frame is not UTF-8")
+        return _salvage_start(text, "not_utf8", "the frame is not UTF-8; send text in UTF-8")
     try:
         tree = msgspec.json.decode(text)
     except RecursionError:
-        return _salvage_start(text, "nested_too_deeply", "the frame is nested too deeply")
+        return _salvage_start(text, "nested_too_deeply", _DEPTH_RULE)
     except (msgspec.DecodeError, UnicodeError) as error:
         if repair and (filled := _fill_empty_values(text)) is not None:
             return Salvaged(filled, "empty_value")
-        return _salvage_start(text, "not_json", f"the frame is not JSON: {error}")
+        return _salvage_start(text, "not_json", f"the frame is not valid JSON ({error})")
     return _salvage_tree(tree)
 
 
@@ -85,11 +92,11 @@ def _salvage_start(text: str, fault: FaultName, problem: str) -> Salvaged | Lost
     kind, id_ = start.groups()
     if kind == "2":
         return Lost(fault, id_, problem)
-    # Ends our call now, as an answer that cannot be read, instead of by its time-out.
+    # An answer that cannot be read ends our call now. Otherwise the call would wait for its time-out.
     return Salvaged(frames.CallResult(id_, msgspec.Raw(b"?")), fault)
 
 
-def _salvage_tree(tree: Any) -> Salvaged | Lost:  # noqa: PLR0911  one per way to be wrong
+def _salvage_tree(tree: Any) -> Salvaged | Lost:  # noqa: PLR0911  one return per kind of mistake
     match tree:
         case [2, bool() | float(), *_] | [3, bool() | float(), *_] | [4, bool() | float(), *_]:
             return Lost("id_unreadable")
@@ -99,7 +106,7 @@ def _salvage_tree(tree: Any) -> Salvaged | Lost:  # noqa: PLR0911  one per way t
             if kind == 4:
                 code = rest[0] if rest and isinstance(rest[0], str) else ""
                 return Salvaged(frames.CallError(id_, code), "error_misformed")
-            return Lost("message_type_unknown")  # OCPP-J 4.1.3: to be ignored.
+            return Lost("message_type_unknown")  # OCPP-J 4.1.3 says that it shall be ignored.
         case [2 | 3 | 4, *_]:
             return Lost("id_unreadable")
         case [_, *_]:

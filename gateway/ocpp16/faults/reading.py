@@ -1,8 +1,9 @@
-"""The slow reader: walks a payload beside its type, for what the fast decoder refused.
+"""The slow reader of payloads that the fast decoder refused.
 
-It finds the CALLERROR code, the field's path and what would be right; with a RepairPolicy it repairs
-instead wherever that policy allows it. The decoder in C reads every good message, so speed matters
-little here; being bounded by the message's size does.
+It walks through a payload together with its message type. It finds the CALLERROR code, the path of the field
+and what would be right. With a RepairPolicy it repairs the payload where the policy allows that, instead of
+refusing it. Every good message is read by the decoder in C, so speed matters little here. The work must only
+be bounded by the size of the message.
 """
 
 import re
@@ -25,37 +26,49 @@ _decode = msgspec.json.Decoder(float_hook=Decimal).decode  # Decimal keeps a num
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}(?:\.0{1,9})?\s*")
 
-
 _DUE = {inspect.StrType: str, inspect.LiteralType: str, inspect.IntType: int, inspect.VarTupleType: list}
 
 
 @dataclass(frozen=True, slots=True)
 class RepairPolicy:
-    """Which repairs are allowed; fields are named by (struct, attribute)."""
+    """The repairs that are allowed. A field is named by its struct and its attribute."""
 
     instead: Mapping[tuple[type[Struct], str], str]
+    """Value to read where the field's value is not in its enumeration."""
     also_called: Mapping[tuple[type[Struct], str], Mapping[str, str]]
+    """Other names of a field's values, each with the right name."""
     rounded: frozenset[tuple[type[Struct], str]]
+    """Integer fields whose fraction is rounded."""
     when_absent: Mapping[tuple[type[Struct], str], Any]
+    """Value to use where the required field is absent or null."""
     left_out_of_lists: frozenset[type[Struct]]
+    """Structs that are left out of their list if they cannot be read."""
     any_json: frozenset[tuple[type[Struct], str]]
+    """Text fields that may also be an object, a list or a boolean, whose JSON becomes the text."""
     characters_over: int
+    """Characters by which a text may exceed its limit."""
 
 
 class Read(NamedTuple):
+    """A payload that was read. `payload` is its JSON after the repairs."""
+
     message: Message
     payload: bytes
     repairs: tuple[Repair, ...]
 
 
 def read(message: type[Message], payload: bytes, policy: RepairPolicy | None) -> Read:
-    """Without a policy nothing is repaired; raises PayloadInvalid."""
+    """Read a payload as this type of message. Raises PayloadInvalid.
+
+    `policy` None means that nothing is repaired and that formats are checked.
+    """
     try:
         tree = _decode(payload)
     except (msgspec.DecodeError, UnicodeError, ArithmeticError) as error:
-        raise PayloadInvalid("FormationViolation", f"not JSON in UTF-8: {error}") from None
+        raise PayloadInvalid("FormationViolation", f"the payload is not JSON in UTF-8 ({error})") from None
     except RecursionError:
-        raise PayloadInvalid("FormationViolation", "nested too deeply") from None
+        text = "the payload is nested too deeply; 5 levels suffice for OCPP 1.6"
+        raise PayloadInvalid("FormationViolation", text) from None
     if not isinstance(tree, dict):
         raise PayloadInvalid("FormationViolation", f"the payload must be an object, not {_noun(tree)}")
     reader = _PayloadReader(policy)
@@ -64,8 +77,10 @@ def read(message: type[Message], payload: bytes, policy: RepairPolicy | None) ->
 
 
 def not_one_of(value: str, allowed: tuple[str, ...], problem: str = "not allowed") -> str:
-    """Says what came and what would be right, the nearest first where one is near."""
-    return f'"{shorten(value, 50)}" is {problem}; {suggest(value, allowed)}one of {", ".join(allowed)}'
+    """Say that the value has this problem and which values are allowed, the nearest first if one is near."""
+    near = suggest(value, allowed)
+    use = "Use" if near else "use"
+    return f'"{shorten(value, 50)}" is {problem}; {near}{use} one of {", ".join(allowed)}'
 
 
 def suggest(value: str, known: Iterable[str]) -> str:
@@ -88,11 +103,11 @@ def _fold(word: str) -> str:
 @cache
 def _info(message: type[Message]) -> inspect.StructType:
     info = inspect.type_info(message)
-    assert isinstance(info, inspect.StructType)  # noqa: S101  true of every Message, says so to mypy
+    assert isinstance(info, inspect.StructType)  # noqa: S101  true of every Message; mypy needs it
     return info
 
 
-def _noun(value: Any) -> str:  # noqa: PLR0911  one per JSON type
+def _noun(value: Any) -> str:  # noqa: PLR0911  one return per JSON type
     match value:
         case None:
             return "null"
@@ -114,8 +129,8 @@ class _PayloadReader:
     def __init__(self, policy: RepairPolicy | None) -> None:
         self.policy = policy
         self.repairs: list[Repair] = []
-        self.leaving_out = False  # Errors here are discarded, so skip building a helpful text.
-        self.reshaped = False  # The tree was changed, so the payload must be written anew.
+        self.leaving_out = False  # Errors in a list entry are discarded, so skip building a helpful text.
+        self.reshaped = False  # If the tree was changed, the payload must be encoded again.
 
     def read_struct(self, info: inspect.StructType, tree: Any, path: str) -> Any:
         if not isinstance(tree, dict):
@@ -138,16 +153,20 @@ class _PayloadReader:
         return info.cls(**fields)
 
     def may_drop_fields_of(self, cls: type[Struct]) -> bool:
-        """Not of a sample: without its unit it would read as Wh, so it is left out as a whole."""
+        """Return whether an unreadable optional field of this struct may be dropped.
+
+        A sampled value must not lose a field, because without its unit it would read as Wh. So all of it is
+        left out.
+        """
         return self.policy is not None and cls not in self.policy.left_out_of_lists
 
     def check_properties(self, info: inspect.StructType, tree: dict[str, Any], path: str) -> None:
-        """Refuse or count unknown properties, drop null ones that may be absent."""
+        """Refuse or count unknown properties, and drop the optional ones that are null."""
         fields = {field.encode_name: field for field in info.fields}
         for name, value in tuple(tree.items()):
             if name not in fields:
                 if self.policy is None:
-                    text = f"unknown property; known are {', '.join(fields) or 'none at all'}"
+                    text = f"unknown property; this object may have {', '.join(fields) or 'none'}"
                     where = shorten(name, 50)
                     self.refuse("PropertyConstraintViolation", text, f"{path}.{where}" if path else where)
                 self.repairs.append("extra_property")
@@ -157,14 +176,14 @@ class _PayloadReader:
                 del tree[name]
 
     def fill_absent(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
-        """Stand in for a required field that is absent or null, or refuse."""
+        """Use the policy's value for a required field that is absent or null. Refuse it if there is none."""
         if self.policy and (cls, field.name) in self.policy.when_absent:
             self.repairs.append("required_absent")
             self.reshaped = True
             tree[field.encode_name] = self.policy.when_absent[cls, field.name]
             return tree[field.encode_name]
         if field.encode_name in tree:
-            return self.read_field(cls, field, tree, where)  # Refuses null as the wrong type.
+            return self.read_field(cls, field, tree, where)  # This refuses null as the wrong type.
         return self.refuse("OccurenceConstraintViolation", "required, but absent", where)
 
     def read_field(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
@@ -189,7 +208,7 @@ class _PayloadReader:
     def reshape_field(
         self, field: tuple[type[Struct], str], kind: inspect.Type, value: Any, policy: RepairPolicy
     ) -> Any:
-        """As reshape, with what is known of this field alone."""
+        """Like `reshape`, but apply the repairs for this one field first."""
         match value:
             case dict() | list() | bool() if field in policy.any_json:
                 self.repairs.append("json_for_text")
@@ -203,8 +222,8 @@ class _PayloadReader:
             case _:
                 return self.reshape(kind, value)
 
-    def reshape(self, kind: inspect.Type, value: Any) -> Any:  # noqa: PLR0911  one per repair
-        """Give the same content in the shape that is due, or the value itself."""
+    def reshape(self, kind: inspect.Type, value: Any) -> Any:  # noqa: PLR0911  one return per repair
+        """Return the same content in the required type, or the value itself if no repair applies."""
         if type(value) is _DUE.get(type(kind)):
             return value
         match kind, value:
@@ -293,14 +312,14 @@ class _PayloadReader:
             if self.policy is None or len(value) > limit + self.policy.characters_over:
                 self.refuse(
                     "PropertyConstraintViolation",
-                    f"at most {limit} characters are allowed, not {len(value)}",
+                    f"has {len(value)} characters; at most {limit} are allowed",
                     where,
                 )
             self.repairs.append("overlong_text")
         if self.policy is None and extra.get("format") == "date-time" and not timestamps.is_strict(value):
             self.refuse(
                 "PropertyConstraintViolation",
-                "not an ISO 8601 date and time with zone, such as 2026-01-31T12:00:00Z",
+                "must be an ISO 8601 date and time with zone, such as 2026-01-31T12:00:00Z",
                 where,
             )
         return value
@@ -308,10 +327,12 @@ class _PayloadReader:
     def read_number(self, extra: Mapping[str, Any], value: Any, where: str) -> float:
         if not isinstance(value, int | Decimal) or isinstance(value, bool):
             self.refuse_type("a number", value, where)
-        if not -(10**15) < value < 10**15:  # Decimal arithmetic and floats are exact enough below.
-            self.refuse("TypeConstraintViolation", "number out of range", where)
+        if not -(10**15) < value < 10**15:  # Up to there floats and Decimal arithmetic are exact enough.
+            self.refuse("TypeConstraintViolation", "out of range; must be between -10^15 and 10^15", where)
         if self.policy is None and "multipleOf" in extra and Decimal(value) * 10 % 1 != 0:
-            self.refuse("PropertyConstraintViolation", "at most one decimal is allowed", where)
+            self.refuse(
+                "PropertyConstraintViolation", "has more than one decimal; at most one is allowed", where
+            )
         return float(value)
 
     def refuse_type(self, due: str, value: Any, where: str) -> Never:
@@ -341,5 +362,5 @@ def _has_formats(kind: inspect.Type) -> bool:
 
 @cache
 def has_formats(message: type[Message]) -> bool:
-    """Whether the fast decoder alone does not check all that the schema says."""
+    """Return whether the message has formats, which the fast decoder alone does not check."""
     return _has_formats(_info(message))

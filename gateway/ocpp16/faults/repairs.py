@@ -1,8 +1,8 @@
-"""Which faults of real charge points are repaired in a payload, applied only where the fast decoder failed.
+"""The faults of real charge points that are repaired in a payload.
 
-A good payload never gets here. `reading` reads a bad one again with the policy of this file and names each
-repair (table.Repair). Nothing is guessed: a repair either loses nothing (the text "1" for the number 1), or
-keeps the original in the payload and takes the harmless reading in the typed view.
+A payload that the fast decoder reads never gets here. `reading` reads any other payload again with the policy
+of this file, and names each repair (table.Repair). A repair never guesses. It either loses nothing, like the
+text "1" for the number 1, or it keeps the original in the payload and uses a harmless value in the message.
 """
 
 from typing import Final
@@ -22,40 +22,40 @@ REPAIRS: Final = RepairPolicy(
         (core.StopTransaction, "reason"): "Other",
     },
     also_called={
-        # The whitepaper's text (N01.FR.10) says the one, its enumeration the other.
+        # The whitepaper says UploadFailed in its text (N01.FR.10), but UploadFailure in its enumeration.
         (security.LogStatusNotification, "status"): {"UploadFailed": "UploadFailure"},
         (firmware.DiagnosticsStatusNotification, "status"): {"UploadFailure": "UploadFailed"},
     },
-    # A start or stop is a fact, whatever its meter counts in.
+    # A start or stop is a fact and is never refused, not even if its meter counts fractions of a Wh.
     rounded=frozenset({(core.StartTransaction, "meter_start"), (core.StopTransaction, "meter_stop")}),
     when_absent={
         (core.KeyValue, "readonly"): False,
-        # A boot that is refused is sent again for ever (Q19), and nobody charges until it is not.
+        # A charge point repeats a refused BootNotification for ever (Q19), and nobody can charge meanwhile.
         (core.BootNotification, "charge_point_vendor"): "",
         (core.BootNotification, "charge_point_model"): "",
-        # A fact without its time is still a fact: "" is no time, so the receipt's stands in.
+        # A fact without its time is still a fact. "" is not a time, so the time of receipt is used.
         (core.StartTransaction, "timestamp"): "",
         (core.StopTransaction, "timestamp"): "",
         (types.MeterValue, "timestamp"): "",
     },
     left_out_of_lists=frozenset({types.SampledValue, types.MeterValue}),
-    # What vendors agreed upon is theirs, and lost if it is not kept.
+    # Vendors agree on the data among themselves. If we did not keep it, it would be lost.
     any_json=frozenset({(core.DataTransfer, "data"), (core.DataTransferResult, "data")}),
     characters_over=255,
 )
 
 
 def read_and_repair(message: type[Message], payload: bytes) -> Read:
-    """Read, and repair the payload where that is possible; raises PayloadInvalid."""
+    """Read the payload and repair it where that is possible. Raises PayloadInvalid."""
     return reading.read(message, payload, REPAIRS)
 
 
 def read_strictly(message: type[Message], payload: bytes) -> Message:
-    """Read without repairs, formats and decimals checked too; raises PayloadInvalid."""
+    """Read the payload without repairs, and check formats and decimals too. Raises PayloadInvalid."""
     try:
         request = msgspec.json.decode(payload, type=message)
     except DECODE_ERRORS as error:
-        reading.read(message, payload, None)  # Knows the path and what would be right.
+        reading.read(message, payload, None)  # Raises with the path and what would be right.
         raise PayloadInvalid("FormationViolation", str(error)) from None
     if reading.has_formats(message):
         reading.read(message, payload, None)

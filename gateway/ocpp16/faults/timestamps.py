@@ -1,4 +1,4 @@
-"""Times as charge points write them, to Unix milliseconds UTC, and back."""
+"""Read times as charge points write them into Unix milliseconds, and write them back in UTC."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,33 +14,41 @@ _READABLE = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST: Final = "2015"
-"""OCPP 1.6 is of that year: a clock that says less was not set. As text it may be compared with times."""
+"""First plausible year, because OCPP 1.6 was published in it. A clock with an earlier time was not set.
+
+It is text, so that it can be compared with the text of a time.
+"""
 _EARLIEST_MS: Final = 1_420_070_400_000  # 2015-01-01
 AHEAD_MS: Final = 300_000
-"""Clocks are set by our answers: one further ahead than this is wrong, or says UTC of local time."""
+"""Milliseconds by which a time may be ahead of ours.
+
+Charge points set their clocks from our answers. A clock that is further ahead is wrong, or the charge point
+sends local time as UTC.
+"""
 _DAY_MS: Final = 86_400_000
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _USUAL_LENGTHS: Final = frozenset({20, 24})
 
 
 class Parsed(NamedTuple):
-    """`ms` is None if nothing could be made of the text; `faults` are to be counted."""
+    """A time that was parsed. `ms` None means that the text could not be read. `faults` are to be counted."""
 
     ms: int | None
     faults: tuple[FaultName, ...]
 
 
 def is_strict(text: str) -> bool:
-    """RFC 3339 with a zone, and a date that exists."""
+    """Return whether the text is a time of RFC 3339, with a zone and a date that exists."""
     return _STRICT.fullmatch(text) is not None and parse(text).ms is not None
 
 
 def parse(text: str) -> Parsed:
-    """Epoch milliseconds, fractions below cut off; never raises.
+    """Return the Unix milliseconds of a time, cut to whole ones, and its faults. Never raises.
 
-    No zone means UTC (`time_no_zone`); offsets without minutes or colon, seconds left out,
-    lower-case letters, a space for the T and a comma for the point are `time_format`; whatever
-    cannot be read is `time_unreadable` and the caller's receipt time stands in.
+    - `time_no_zone`: there is no zone, so the time is read as UTC.
+    - `time_format`: the offset has no minutes or no colon, the seconds are absent, letters are lower-case, a
+      space replaces the T, or a comma replaces the point.
+    - `time_unreadable`: the text cannot be read. The caller uses the time of receipt instead.
     """
     match = _READABLE.fullmatch(text) if len(text) <= 50 else None
     if match is None:
@@ -52,7 +60,7 @@ def parse(text: str) -> Parsed:
         zone, text = "Z", text + "Z"
     if not _STRICT.fullmatch(text):
         faults.append("time_format")
-    if second == ":60":  # A leap second is the next one's start.
+    if second == ":60":  # A leap second counts as the first second of the next minute.
         second, leap = ":59", 1
     else:
         leap = 0
@@ -67,33 +75,39 @@ def parse(text: str) -> Parsed:
 
 
 def format_ms(ms: int) -> str:
-    """2026-01-31T12:00:00.000Z; raises OverflowError beyond the years 1 to 9999."""
+    """Return the time as 2026-01-31T12:00:00.000Z. Raises OverflowError beyond the years 1 to 9999."""
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def is_usual(text: str) -> bool:
-    """Whether it looks like nearly all times: UTC to the second or millisecond, since 2015. Cheap."""
+    """Return whether a time looks like nearly all times: in UTC, to the second or millisecond, since 2015.
+
+    This is much cheaper than `parse`.
+    """
     return text[-1:] == "Z" and len(text) in _USUAL_LENGTHS and text[10] == "T" and text > EARLIEST
 
 
 def find_fault(ms: int, received_ms: int) -> FaultName | None:
-    """Name what is wrong with a time that can be read; a past one may be of one who was offline."""
+    """Return the fault of a time that can be read.
+
+    A time since 2015 that has passed is not a fault, because the charge point may have been offline.
+    """
     if ms < _EARLIEST_MS:
         return "time_before_2015"
     return "time_ahead" if ms > received_ms + AHEAD_MS else None
 
 
 def is_plausible(ms: int, now_ms: int) -> bool:
-    """Neither before 2015 nor more than a day ahead: a clock that was set."""
+    """Return whether the clock was set: the time is neither before 2015 nor more than a day ahead."""
     return _EARLIEST_MS <= ms <= now_ms + _DAY_MS
 
 
 def parse_ms(text: str | None) -> int | None:
-    """Epoch milliseconds; None for a time that is absent or cannot be read."""
+    """Return Unix milliseconds, or None if the time is absent or cannot be read."""
     return None if text is None else parse(text).ms
 
 
 def is_over(text: str | None, now_ms: int) -> bool:
-    """Whether this time has come; never, if there is none or nothing can be made of it."""
+    """Return whether this time has passed. A time that is absent or cannot be read never passes."""
     ms = parse_ms(text)
     return ms is not None and ms <= now_ms

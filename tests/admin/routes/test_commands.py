@@ -172,7 +172,7 @@ async def test_unknown_actions_charge_points_and_commands(api: Api) -> None:
         for action in ("BootNotification", "Nonsense", "NoSuchAction"):
             is_problem(await api.client.post(f"{PATH}/{action}"), 404, "unknown-action")
         document = is_problem(await api.client.post(f"{PATH}/clearcache"), 404, "unknown-action")
-        assert "did you mean ClearCache? one of " in document["detail"]
+        assert "did you mean ClearCache? Use one of " in document["detail"]
     response = await api.client.post(f"/v1/tenants/{TENANT}/charge-points/CP-2/commands/ClearCache")
     is_problem(response, 404, "not-found")
     for command in ("nonsense", "00.AAAAAAAAAAAAAAAAAAAAAA", "zz.AAAAAAAAAAAAAAAAAAAAAA"):

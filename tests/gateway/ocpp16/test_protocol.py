@@ -99,7 +99,7 @@ def test_the_code_of_each_fault(*, strict: bool, frame: str, code: str, fault: F
 
 def test_strict_refuses_what_is_repaired_otherwise() -> None:
     frame = b'[2,"a","Authorize",{"idTag":"x","more":1}]'
-    text = "more: unknown property; known are idTag"
+    text = "more: unknown property; this object may have idTag"
     assert (
         central() >> frame << Like(IncomingCall, request=core.Authorize(id_tag="x")) << {"extra_property": 1}
     )

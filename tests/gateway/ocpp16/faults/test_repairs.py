@@ -103,7 +103,7 @@ def test_overlong_text_is_kept_whole() -> None:
     assert message == core.Authorize(id_tag=tag)
     assert payload == {"idTag": tag}
     assert repairs == ("overlong_text",)
-    with pytest.raises(PayloadInvalid, match="at most 20 characters"):
+    with pytest.raises(PayloadInvalid, match="has 276 characters; at most 20 are allowed"):
         read(core.Authorize, idTag="A" * 276)
 
 
@@ -202,13 +202,24 @@ def test_what_vendors_write_without_quoting_it(data: object, text: str) -> None:
     assert (message, repairs) == (core.DataTransfer(vendor_id="v"), ("unreadable_optional",))
 
 
+@pytest.mark.parametrize("status", ["Gone", "Parking", "Occupied"])
+def test_an_error_suggests_only_a_word_that_is_near(status: str) -> None:
+    with pytest.raises(PayloadInvalid) as caught:
+        read(core.StatusNotification, connectorId=1, errorCode="NoError", status=status)
+    assert caught.value.text.startswith(f'status: "{status}" is not allowed; use one of Available, ')
+
+
 def test_the_errors_say_where_and_what_would_be_right() -> None:
     with pytest.raises(PayloadInvalid) as caught:
         read(core.StatusNotification, connectorId=1, errorCode="NoError", status="Availible")
-    assert caught.value.text.startswith('status: "Availible" is not allowed; did you mean Available? one of ')
+    assert caught.value.text.startswith(
+        'status: "Availible" is not allowed; did you mean Available? Use one of '
+    )
     with pytest.raises(PayloadInvalid) as caught:
         read(core.StatusNotification, connectorId=1, errorCode="NoError", status="available")
-    assert caught.value.text.startswith('status: "available" is not allowed; did you mean Available? one of ')
+    assert caught.value.text.startswith(
+        'status: "available" is not allowed; did you mean Available? Use one of '
+    )
     with pytest.raises(PayloadInvalid) as caught:
         read_strictly(
             core.MeterValues,
