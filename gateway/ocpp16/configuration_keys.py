@@ -1,7 +1,8 @@
 """The configuration keys that the specification names (section 9, errata 2025-04, whitepaper section 7).
 
-All values travel as text, and keys compare without regard to letters' case. A charge point may know others,
-and may lack even required ones: what is said here is a reason to warn, never to refuse.
+All values are sent as text, and keys are compared without regard to upper and lower case. A charge point may
+know other keys, and may lack even required ones. So a value that breaks a rule of this module is warned about
+and never refused.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 type KeyKind = Literal["boolean", "integer", "list", "text"]
-"""A `list` is comma-separated (CSL)."""
+"""Type of a key's value. A `list` is comma-separated (CSL in the specification)."""
 type Access = Literal["R", "RW", "W", "R or RW"]
 
 MAX_KEYS: Final = "GetConfigurationMaxKeys"
@@ -26,12 +27,15 @@ class ConfigurationKey(NamedTuple):
 
 
 def find(name: str) -> ConfigurationKey | None:
-    """None: the specification does not name it."""
+    """Return the key of this name. None means that the specification does not name it."""
     return KEYS.get(name.strip().lower())
 
 
 def check_value(name: str, value: str) -> str | None:
-    """Say what is wrong with the value of a key that the specification names, never quoting it."""
+    """Say what the value of a key must be if it is not that, without quoting the value.
+
+    None means that the value is right, or that the specification does not name the key.
+    """
     match find(name):
         case ConfigurationKey(name=key) if key == AUTHORIZATION_KEY:
             fits = _HEX_KEY.fullmatch(value) is not None
@@ -43,20 +47,20 @@ def check_value(name: str, value: str) -> str | None:
             rule = "must be a whole number that is not negative"
         case ConfigurationKey(kind="list"):
             fits = not value or all(item.strip() for item in value.split(","))
-            rule = "must have a comma between each two items, and no item may be empty"
+            rule = "must be a list of items with a comma between them, and no item may be empty"
         case _:
             return None
     return None if fits else rule
 
 
 def length_key(name: str) -> str | None:
-    """Name the key that says how many items the value of this one may have."""
+    """Return the name of the key that says how many items the value of the key `name` may have."""
     key = find(f"{name.strip()}MaxLength")
     return None if key is None else key.name
 
 
 def _read(table: str) -> Mapping[str, ConfigurationKey]:
-    """Rows of `name kind access`."""
+    """Read the keys from rows of `name kind access`."""
     kinds: dict[str, KeyKind] = {"bool": "boolean", "int": "integer", "CSL": "list", "text": "text"}
     accesses: dict[str, Access] = {"R": "R", "RW": "RW", "W": "W", "R/RW": "R or RW"}
     rows = (line.split() for line in table.split("\n") if line.strip())

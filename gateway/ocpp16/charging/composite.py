@@ -1,7 +1,8 @@
-"""The composite schedule: what all charging profiles together allow on a connector (section 3.13).
+"""The composite schedule: the limits that all charging profiles together set on a connector (section 3.13).
 
-A limit belongs to a whole second: that which holds at its first instant. What changes within a second shows
-with the next. The time line is walked from cut to cut; between two cuts nothing can change.
+A second has one limit, which is the limit at its first instant. A change within a second counts from the next
+second on. The computation walks along the time line from cut to cut, where a cut is a second at which a limit
+may change.
 """
 
 from bisect import bisect_right
@@ -13,9 +14,12 @@ from gateway.ocpp16.faults.timestamps import parse_ms
 from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit, ChargingSchedulePeriod
 
 PERIODS_MAX: Final = 1024
-"""Of a composite schedule at most."""
+"""Most periods of a composite schedule."""
 LOOKS_MAX: Final = 200_000
-"""Into profiles at most, for one composite schedule; a slice counts as four at least: about 0.3 s."""
+"""Most times that we look into a profile for one composite schedule, which takes about 0.3 s.
+
+The time between two cuts counts as at least four looks.
+"""
 NOMINAL_VOLTAGE: Final = Decimal(230)
 
 _RECURS_MS: Final = {"Daily": 86_400_000, "Weekly": 604_800_000}
@@ -23,7 +27,10 @@ _STEP: Final = Decimal("0.1")
 
 
 class InstalledProfile(NamedTuple):
-    """A profile that the charge point has. `transaction_id`: whose TxProfile; None: of its connector's."""
+    """A profile that the charge point has.
+
+    `transaction_id` is the transaction of a TxProfile. None means the transaction on the connector.
+    """
 
     connector_id: int
     profile: ChargingProfile
@@ -31,8 +38,6 @@ class InstalledProfile(NamedTuple):
 
 
 class OpenTransaction(NamedTuple):
-    """A transaction that has not ended."""
-
     connector_id: int
     transaction_id: int
     started_ms: int
@@ -46,14 +51,17 @@ class Rate(NamedTuple):
 
 
 class Period(NamedTuple):
-    """From second `start` of the schedule on; no `rate`: nothing limits, but for the hardware."""
+    """A part of the schedule, from second `start` on. `rate` None means that only the hardware limits it."""
 
     start: int
     rate: Rate | None
 
 
 class Composite(NamedTuple):
-    """`duration` in seconds is shorter than asked where PERIODS_MAX or LOOKS_MAX did not suffice."""
+    """A composite schedule, as long as `duration` (in seconds).
+
+    It is shorter than requested if PERIODS_MAX or LOOKS_MAX was reached.
+    """
 
     start_ms: int
     duration: int
@@ -71,10 +79,11 @@ def compute(
     unit: ChargingRateUnit | None = None,
     voltage: Decimal = NOMINAL_VOLTAGE,
 ) -> Composite:
-    """Compute what is allowed from `start_ms` on, for `duration` seconds.
+    """Compute the limits from `start_ms` on, for `duration` seconds.
 
-    Connector 0 is the grid connection: the sum of the transactions that are running. Without a `unit`
-    it is A if all profiles that count are in A, else W. `voltage` between a phase and neutral, in volts.
+    Connector 0 is the grid connection. Its limit is the sum over the transactions that are running. `unit`
+    None means A if all profiles that apply are in A, otherwise W. `voltage` is in volts, between a phase and
+    neutral.
     """
     transactions = {one.connector_id: one for one in running}
     earliest_ms = min((one.started_ms for one in transactions.values()), default=start_ms)
@@ -101,7 +110,7 @@ def _walk(
     unit: ChargingRateUnit,
     voltage: Decimal,
 ) -> tuple[tuple[Period, ...], int]:
-    """Cut, merge, and say how far we came."""
+    """Return the periods, equal neighbours merged, and the seconds for which they were computed."""
     slices = LOOKS_MAX // max(4, sum(map(len, stacks))) + 1
     found: list[Period] = []
     second = 0
@@ -118,14 +127,14 @@ def _walk(
             if len(found) == PERIODS_MAX:
                 break
             found.append(Period(second, rate))
-        # Rounded up: what changes within a second counts from the next one on.
+        # Rounded up, because a change within a second counts from the next second on.
         cuts = [-((start_ms - ms) // 1000) for ms in changes if ms is not None]
         second = max(second + 1, min(cuts, default=duration))
     return tuple(found), min(second, max(duration, 0))
 
 
 class _Prevailing(NamedTuple):
-    """`until_ms`: the next moment at which it may be another; None: never."""
+    """The curve that prevails. `until_ms` is the next moment at which that may change. None means never."""
 
     curve: "_Curve | None"
     period: ChargingSchedulePeriod | None
@@ -133,7 +142,7 @@ class _Prevailing(NamedTuple):
 
 
 class _Curve:
-    """A profile as a function of time. `since_ms`: what it is relative to, if it does not say a time."""
+    """A profile as a function of time. Without a start time of its own it starts at `since_ms`."""
 
     def __init__(self, profile: ChargingProfile, since_ms: int) -> None:
         schedule = profile.charging_schedule
@@ -149,7 +158,10 @@ class _Curve:
         self._starts_ms = [period.start_period * 1000 for period in self._periods]
 
     def at(self, ms: int) -> tuple[ChargingSchedulePeriod | None, int | None]:
-        """The period that holds, None if it is not active; and when that changes, None if never again."""
+        """Return the period that applies at this time, and when that may change.
+
+        The period is None if the profile is not active. The second is None if nothing changes any more.
+        """
         if self._to_ms is not None and ms >= self._to_ms:
             return None, None
         if self._from_ms is not None and ms < self._from_ms:
@@ -160,7 +172,10 @@ class _Curve:
         return period, until_ms
 
     def rate(self, period: ChargingSchedulePeriod, unit: ChargingRateUnit, voltage: Decimal) -> Rate:
-        """In another unit rounded down to one decimal, as no limit may grow; in its own as it is."""
+        """Return the period's limit in `unit`.
+
+        A converted limit is rounded down to one decimal, because it must not grow.
+        """
         phases = period.number_phases if period.number_phases in {1, 2} else 3
         limit = Decimal(str(period.limit))
         if unit != self.unit:
@@ -185,7 +200,7 @@ class _Curve:
 
 
 def _find_prevailing(stack: Sequence[_Curve], ms: int) -> _Prevailing:
-    """The first active one; until it changes, or one above it becomes active."""
+    """Return the first curve that is active, until its period ends or a curve before it becomes active."""
     soonest: int | None = None
     for curve in stack:
         period, until_ms = curve.at(ms)
@@ -197,7 +212,10 @@ def _find_prevailing(stack: Sequence[_Curve], ms: int) -> _Prevailing:
 
 
 def _build_stack(profiles: Iterable[InstalledProfile], since_ms: int) -> list[_Curve]:
-    """Highest level first; of equal ones, which a charge point cannot have, the one accepted last."""
+    """Return the profiles as curves, the highest stack level first.
+
+    A charge point cannot have two profiles of one level. If we know two, the one accepted last comes first.
+    """
     newest_first = reversed(list(profiles))
     by_level = sorted(newest_first, key=lambda one: one.profile.stack_level, reverse=True)
     return [_Curve(one.profile, since_ms) for one in by_level]
@@ -217,7 +235,11 @@ def _tx_profiles(
 
 
 def _tx_defaults(installed: Iterable[InstalledProfile], connector_id: int) -> list[InstalledProfile]:
-    """Those of connector 0 but where the connector has its own on the same level: that replaced it here."""
+    """Return the connector's own profiles, and those of connector 0.
+
+    A profile of connector 0 does not apply if the connector has its own on the same stack level, because the
+    own one replaced it on this connector.
+    """
     defaults = [one for one in installed if _purpose(one) == "TxDefaultProfile"]
     own = [one for one in defaults if one.connector_id == connector_id]
     levels = {one.profile.stack_level for one in own}
@@ -230,7 +252,7 @@ def _purpose(one: InstalledProfile) -> str:
 
 
 def _add_rates(rates: Sequence[Rate | None]) -> Rate | None:
-    """None if one of them is not limited, or if there are none."""
+    """Return the sum. None means no limit: one of the rates has none, or there are no rates."""
     limited = [rate for rate in rates if rate is not None]
     if not limited or len(limited) < len(rates):
         return None
@@ -240,5 +262,5 @@ def _add_rates(rates: Sequence[Rate | None]) -> Rate | None:
 
 
 def _choose_lesser(cap: Rate | None, rate: Rate | None) -> Rate | None:
-    """The lower limit; of equal ones that on fewer phases."""
+    """Return the lower limit. Of equal limits, return the one on fewer phases."""
     return min((one for one in (cap, rate) if one is not None), default=None)

@@ -1,4 +1,4 @@
-"""Where a charge point's composite schedule (GetCompositeSchedule) is not the one that we computed."""
+"""Compare a charge point's composite schedule (GetCompositeSchedule) with the one that we computed."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,14 +10,15 @@ from gateway.ocpp16.charging.composite import Composite
 from gateway.ocpp16.messages.types import ChargingSchedule
 
 SHORTEST: Final = 2
-"""Seconds; what is shorter is rounding of borders."""
+"""Seconds that a difference lasts at least. A shorter one comes from rounding the borders of periods."""
 TOLERANCE: Final = Decimal("0.1")
-"""What converting between units may cost."""
+"""Difference of two limits that may come from converting units."""
 DIFFERENCES_MAX: Final = 256
+"""Most differences that are returned."""
 
 
 class Difference(NamedTuple):
-    """From second `start` to `end` of the schedules. None: that side names no limit there."""
+    """Two limits that differ from second `start` to second `end`. None means that this side has no limit."""
 
     start: int
     end: int
@@ -26,9 +27,9 @@ class Difference(NamedTuple):
 
 
 def compare(ours: Composite, theirs: ChargingSchedule | None) -> tuple[Difference, ...]:
-    """Compare limits of equal unit and start, DIFFERENCES_MAX at most.
+    """Return the differences of two schedules that have the same unit and start.
 
-    Where nothing that we know limits, theirs is the hardware's limit, and no difference.
+    Where we know no limit, the charge point's limit is that of its hardware. That is not a difference.
     """
     mine = [
         (period.start, None if period.rate is None else period.rate.limit)

@@ -73,7 +73,7 @@ async def test_nothing_is_odd(api: Api) -> None:
 async def test_the_rules_are_told_too(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         assert await warned(api, SET, a_profile(1, chargingProfilePurpose="ChargePointMaxProfile")) == [
-            "A ChargePointMaxProfile is for connector 0 alone."
+            "A ChargePointMaxProfile must be for connector 0."
         ]
 
 
@@ -102,7 +102,7 @@ async def test_what_the_configuration_says(api: Api) -> None:
         assert len(found) == 5
         asked = {"connectorId": 1, "duration": 60, "chargingRateUnit": "A"}
         [sentence] = await warned(api, COMPOSITE, asked)
-        assert "has no Current: Power" in sentence
+        assert "unit is Current, but" in sentence
 
 
 @pytest.mark.parametrize("value", ["'Current,Power'", "A, W", " current ,POWER", '"W","A"'])

@@ -3,7 +3,9 @@
 import msgspec
 import pytest
 
+from gateway.ocpp16.actions import ACTIONS
 from gateway.ocpp16.errors import PayloadInvalid
+from gateway.ocpp16.faults.reading import suggest
 from gateway.ocpp16.faults.repairs import read_and_repair, read_strictly
 from gateway.ocpp16.faults.table import Repair
 from gateway.ocpp16.messages import core, firmware, security
@@ -202,11 +204,12 @@ def test_what_vendors_write_without_quoting_it(data: object, text: str) -> None:
     assert (message, repairs) == (core.DataTransfer(vendor_id="v"), ("unreadable_optional",))
 
 
-@pytest.mark.parametrize("status", ["Gone", "Parking", "Occupied"])
-def test_an_error_suggests_only_a_word_that_is_near(status: str) -> None:
+def test_only_a_word_that_is_near_is_suggested() -> None:
+    assert suggest("MeterValue", ACTIONS) == "did you mean MeterValues? "
+    assert suggest("TransactionEvent", ACTIONS) == ""
     with pytest.raises(PayloadInvalid) as caught:
-        read(core.StatusNotification, connectorId=1, errorCode="NoError", status=status)
-    assert caught.value.text.startswith(f'status: "{status}" is not allowed; use one of Available, ')
+        read(core.StatusNotification, connectorId=1, errorCode="NoError", status="Gone")
+    assert caught.value.text.startswith('status: "Gone" is not allowed; use one of Available, ')
 
 
 def test_the_errors_say_where_and_what_would_be_right() -> None:
