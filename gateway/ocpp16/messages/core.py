@@ -1,6 +1,6 @@
 """The sixteen actions of the Core profile, as the specification names them (sections 4, 5 and 6).
 
-`X` is the request (X.req), `XResult` its answer (X.conf).
+For each action `X`, the struct `X` is the request (X.req), and `XResult` is the answer (X.conf).
 """
 
 from typing import Literal
@@ -41,7 +41,11 @@ class BootNotification(Message):
 
 
 class BootNotificationResult(Message):
-    """`interval` in seconds: the heartbeat's if Accepted, else the least wait before the next boot."""
+    """`interval` is in seconds.
+
+    If the status is Accepted, it is the heartbeat interval. Otherwise it is the least time to wait before the
+    next BootNotification.
+    """
 
     status: RegistrationStatus
     current_time: DateTime
@@ -112,7 +116,7 @@ class AuthorizeResult(Message):
 
 
 class StartTransaction(Message):
-    """`meter_start` in Wh."""
+    """`meter_start` is in Wh."""
 
     connector_id: int
     id_tag: IdToken
@@ -127,7 +131,7 @@ class StartTransactionResult(Message):
 
 
 class MeterValues(Message):
-    """No least number of values: the official schemas have none, and charge points send empty lists."""
+    """The list may be empty: the official schemas allow that, and charge points send empty lists."""
 
     connector_id: int
     meter_value: tuple[MeterValue, ...]
@@ -154,7 +158,10 @@ type Reason = Literal[
 
 
 class StopTransaction(Message):
-    """`meter_stop` in Wh; an absent reason means Local, an absent id tag that nobody asked for the stop."""
+    """`meter_stop` is in Wh.
+
+    An absent reason means Local. An absent id tag means that the transaction stopped without one.
+    """
 
     transaction_id: int
     meter_stop: int
@@ -212,7 +219,7 @@ class ClearCacheResult(Message):
 
 
 class GetConfiguration(Message):
-    """No key, or an empty list, asks for all."""
+    """An absent or empty list of keys requests all keys."""
 
     key: Maybe[tuple[CiString50, ...]] = None
 
@@ -266,7 +273,7 @@ class UnlockConnectorResult(Message):
 
 
 class _RawMeterValue(msgspec.Struct, gc=False):
-    meterValue: msgspec.Raw  # noqa: N815  the wire's name; renaming would only cost
+    meterValue: msgspec.Raw  # noqa: N815  the wire's name; renaming would cost time
 
 
 class _RawTransactionData(msgspec.Struct, gc=False):
@@ -278,11 +285,11 @@ _raw_transaction_data = msgspec.json.Decoder(_RawTransactionData).decode
 
 
 def raw_meter_value(payload: bytes) -> bytes:
-    """Cut the JSON text of `meterValue` out of the payload of a MeterValues request already read."""
+    """Return the JSON of `meterValue` from the payload of a MeterValues request that was already read."""
     return bytes(_raw_meter_value(payload).meterValue)
 
 
 def raw_transaction_data(payload: bytes) -> bytes | None:
-    """Cut the JSON text of `transactionData` out of a StopTransaction request; None if absent."""
+    """Return the JSON of `transactionData` from the payload of a StopTransaction, or None if it is absent."""
     raw = bytes(_raw_transaction_data(payload).transactionData)
     return None if raw == b"null" else raw

@@ -19,7 +19,7 @@ type FirmwareStatus = Literal[
 
 
 class DiagnosticsStatusNotification(Message):
-    """Idle only when it was triggered and nothing goes on."""
+    """A charge point sends Idle only if the message was triggered and nothing is in progress."""
 
     status: DiagnosticsStatus
 
@@ -29,7 +29,7 @@ class DiagnosticsStatusNotificationResult(Message):
 
 
 class FirmwareStatusNotification(Message):
-    """Idle only when it was triggered and nothing goes on."""
+    """A charge point sends Idle only if the message was triggered and nothing is in progress."""
 
     status: FirmwareStatus
 
@@ -42,7 +42,10 @@ class FirmwareStatusNotificationResult(Message):
 
 
 class GetDiagnostics(Message):
-    """`location` is the directory to upload to; `retries` counts beyond the first attempt."""
+    """`location` is the directory to upload to. `retries` does not count the first attempt.
+
+    `retry_interval` is in seconds.
+    """
 
     location: str
     retries: Maybe[int] = None
@@ -52,13 +55,16 @@ class GetDiagnostics(Message):
 
 
 class GetDiagnosticsResult(Message):
-    """Without a file name there is nothing to upload."""
+    """An absent file name means that there is nothing to upload."""
 
     file_name: Maybe[CiString255] = None
 
 
 class UpdateFirmware(Message):
-    """`retrieve_date`: not before; `retries` counts beyond the first attempt."""
+    """`retrieve_date` is the earliest time of the download. `retries` does not count the first attempt.
+
+    `retry_interval` is in seconds.
+    """
 
     location: str
     retrieve_date: DateTime

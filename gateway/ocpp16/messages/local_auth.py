@@ -13,20 +13,20 @@ class GetLocalListVersion(Message):
 
 
 class GetLocalListVersionResult(Message):
-    """0: the list is empty; -1: there is no local list."""
+    """Version 0 means that the list is empty. Version -1 means that there is no local list."""
 
     list_version: int
 
 
 class AuthorizationData(Message):
-    """In a Differential an entry without `id_tag_info` is taken off the list."""
+    """In a Differential update, an entry without `id_tag_info` removes the tag from the list."""
 
     id_tag: IdToken
     id_tag_info: Maybe[IdTagInfo] = None
 
 
 class SendLocalList(Message):
-    """A Full one without a list, or with an empty one, clears it; a version is never 0 nor -1."""
+    """A Full update with an absent or empty list clears the list. The version is never 0 or -1."""
 
     list_version: int
     update_type: UpdateType

@@ -16,7 +16,7 @@ type TriggerMessageStatus = Literal["Accepted", "Rejected", "NotImplemented"]
 
 
 class TriggerMessage(Message):
-    """Without a connector: all of them, where the message has one."""
+    """An absent connector requests the message for all connectors, if the message has a connector."""
 
     requested_message: MessageTrigger
     connector_id: Maybe[int] = None

@@ -58,13 +58,16 @@ class SignCertificate(Message):
 
 
 class SignCertificateResult(Message):
-    """Accepted: it will be handed to the authority; the certificate follows in a call of its own."""
+    """Accepted means that the request goes to the certificate authority.
+
+    The certificate follows in a CertificateSigned.
+    """
 
     status: AcceptedOrRejected
 
 
 class SecurityEventNotification(Message):
-    """`type` is one of the whitepaper's list, or any other text."""
+    """`type` is a security event of the whitepaper's list, or any other text."""
 
     type: CiString50
     timestamp: DateTime
@@ -76,7 +79,7 @@ class SecurityEventNotificationResult(Message):
 
 
 class LogStatusNotification(Message):
-    """Without `request_id` only where the status is Idle."""
+    """`request_id` is absent only if the status is Idle."""
 
     status: UploadLogStatus
     request_id: Maybe[int] = None
@@ -87,7 +90,7 @@ class LogStatusNotificationResult(Message):
 
 
 class SignedFirmwareStatusNotification(Message):
-    """Without `request_id` only where the status is Idle."""
+    """`request_id` is absent only if the status is Idle."""
 
     status: SignedFirmwareStatus
     request_id: Maybe[int] = None
@@ -101,7 +104,7 @@ class SignedFirmwareStatusNotificationResult(Message):
 
 
 class ExtendedTriggerMessage(Message):
-    """FirmwareStatusNotification asks for the signed one here."""
+    """A request for FirmwareStatusNotification means SignedFirmwareStatusNotification here."""
 
     requested_message: Literal[
         "BootNotification",
@@ -120,7 +123,7 @@ class ExtendedTriggerMessageResult(Message):
 
 
 class CertificateSigned(Message):
-    """The chain in PEM, the charge point's own certificate first."""
+    """`certificate_chain` is in PEM, with the charge point's own certificate first."""
 
     certificate_chain: Text10000
 
@@ -130,20 +133,23 @@ class CertificateSignedResult(Message):
 
 
 class InstallCertificate(Message):
-    """`certificate` is a root in PEM."""
+    """`certificate` is a root certificate in PEM."""
 
     certificate_type: CertificateUse
     certificate: Text5500
 
 
 class InstallCertificateResult(Message):
-    """Rejected: invalid, or no room. Failed: valid, but it could not be installed."""
+    """Rejected means that the certificate is invalid or that there is no room for it.
+
+    Failed means that the certificate is valid but could not be installed.
+    """
 
     status: Literal["Accepted", "Failed", "Rejected"]
 
 
 class CertificateHashData(Message):
-    """Hashes and serial number in hexadecimal, to be compared whatever their case."""
+    """Hashes and serial number are in hexadecimal. Compare them without regard to upper and lower case."""
 
     hash_algorithm: Literal["SHA256", "SHA384", "SHA512"]
     issuer_name_hash: Text128
@@ -152,7 +158,7 @@ class CertificateHashData(Message):
 
 
 class DeleteCertificate(Message):
-    """The hash data as the charge point reported it (M04.FR.07)."""
+    """The hash data must be as the charge point reported it (M04.FR.07)."""
 
     certificate_hash_data: CertificateHashData
 
@@ -177,7 +183,7 @@ class LogParameters(Message):
 
 
 class GetLog(Message):
-    """`request_id` is unique per charge point; `retries` counts beyond the first attempt."""
+    """`request_id` is unique per charge point. `retries` does not count the first attempt."""
 
     log: LogParameters
     log_type: LogType
@@ -187,14 +193,14 @@ class GetLog(Message):
 
 
 class GetLogResult(Message):
-    """AcceptedCanceled: an earlier upload was given up for this one."""
+    """AcceptedCanceled means that the charge point cancelled an earlier upload for this one."""
 
     status: Literal["Accepted", "Rejected", "AcceptedCanceled"]
     filename: Maybe[CiString255] = None
 
 
 class Firmware(Message):
-    """`signing_certificate` in PEM, `signature` in base64."""
+    """`signing_certificate` is in PEM, and `signature` is in base64."""
 
     location: Text512
     retrieve_date_time: DateTime
@@ -204,7 +210,7 @@ class Firmware(Message):
 
 
 class SignedUpdateFirmware(Message):
-    """`request_id` is unique per charge point; `retries` counts beyond the first attempt."""
+    """`request_id` is unique per charge point. `retries` does not count the first attempt."""
 
     request_id: int
     firmware: Firmware
@@ -213,6 +219,6 @@ class SignedUpdateFirmware(Message):
 
 
 class SignedUpdateFirmwareResult(Message):
-    """AcceptedCanceled: an earlier update was given up for this one."""
+    """AcceptedCanceled means that the charge point cancelled an earlier update for this one."""
 
     status: Literal["Accepted", "Rejected", "AcceptedCanceled", "InvalidCertificate", "RevokedCertificate"]

@@ -14,7 +14,7 @@ from gateway.ocpp16.messages.types import (
 
 
 class SetChargingProfile(Message):
-    """Connector 0 is the whole charge point, and for a TxDefaultProfile every connector."""
+    """Connector 0 means the whole charge point. For a TxDefaultProfile it means every connector."""
 
     connector_id: int
     cs_charging_profiles: ChargingProfile
@@ -25,7 +25,11 @@ class SetChargingProfileResult(Message):
 
 
 class ClearChargingProfile(Message):
-    """No field: all profiles. An id: that one, whatever else is said. Else all that match every field."""
+    """A request without fields clears all profiles.
+
+    A request with an id clears that profile, and the other fields are ignored. Any other request clears the
+    profiles that match all of its fields.
+    """
 
     id: Maybe[int] = None
     connector_id: Maybe[int] = None
@@ -38,7 +42,7 @@ class ClearChargingProfileResult(Message):
 
 
 class GetCompositeSchedule(Message):
-    """`duration` in seconds. Connector 0: what is expected at the grid connection."""
+    """`duration` is in seconds. Connector 0 requests what is expected at the grid connection."""
 
     connector_id: int
     duration: int
@@ -46,7 +50,7 @@ class GetCompositeSchedule(Message):
 
 
 class GetCompositeScheduleResult(Message):
-    """`schedule_start` is the base of the periods."""
+    """The periods of the schedule count from `schedule_start`."""
 
     status: Literal["Accepted", "Rejected"]
     connector_id: Maybe[int] = None

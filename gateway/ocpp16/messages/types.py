@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 else:
 
     class Maybe:
-        """A field that may be absent (None here), but must not be null on the wire.
+        """A field that may be absent (None in the struct), but must not be null on the wire.
 
-        The decoder sees the bare type and refuses null, as the schemas do; faults/reading.py then drops
-        it by name. None being the default, `omit_defaults` never writes it.
+        The decoder sees the bare type and refuses null, as the schemas do. faults/reading.py then drops the
+        null and counts the fault. Because None is the default, `omit_defaults` never writes it.
         """
 
         def __class_getitem__(cls, item: Any) -> Any:
@@ -22,12 +22,12 @@ else:
 class Message(
     Struct,
     kw_only=True,
-    gc=False,  # Trees without cycles, most of them short-lived.
+    gc=False,  # Messages are trees without cycles, and most of them are short-lived.
     rename="camel",
     omit_defaults=True,
     forbid_unknown_fields=True,
 ):
-    """Base of all payloads and their parts: unknown properties and null are refused."""
+    """Base of all payloads and their parts. Unknown properties and null are refused."""
 
 
 type CiString20 = Annotated[str, Meta(max_length=20)]
@@ -38,10 +38,13 @@ type CiString500 = Annotated[str, Meta(max_length=500)]
 type IdToken = CiString20
 
 type DateTime = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-"""As it came: only strict reading checks the format, timestamps.parse makes sense of it."""
+"""Text of a time, as it was sent. Only strict reading checks its format; `timestamps.parse` reads it."""
 
 type OneDecimal = Annotated[float, Meta(extra_json_schema={"multipleOf": 0.1})]
-"""At most one decimal; checked in decimals by strict reading, since 16.1 is no float multiple of 0.1."""
+"""Number with at most one decimal.
+
+Only strict reading checks this, and it uses Decimal, because 16.1 is not a multiple of 0.1 as a float.
+"""
 
 type AcceptedOrRejected = Literal["Accepted", "Rejected"]
 type AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
@@ -108,12 +111,12 @@ type UnitOfMeasure = Literal[
     "Celsius",
     "Fahrenheit",
     "Percent",
-    "Hertz",  # in no official set, but sent by many
+    "Hertz",  # not in the official schemas, but many charge points send it
 ]
 
 
 class SampledValue(Message):
-    """One reading; an absent field has the default that section 7.43 names."""
+    """One reading. Section 7.43 gives the defaults of the absent fields."""
 
     value: str
     context: Maybe[ReadingContext] = None
