@@ -1,6 +1,7 @@
-"""What we do when a charge point speaks: one file per feature profile, its tables at the foot.
+"""The handlers of a charge point's calls and answers, one module per feature profile.
 
-HANDLERS answer its calls; OUTCOMES remember its answers to ours.
+Each module ends with its tables. HANDLERS answer the charge point's calls. OUTCOMES store its answers to our
+calls.
 """
 
 from gateway.handlers import core, firmware, local_auth, reservation, security, smart_charging

@@ -1,4 +1,4 @@
-"""What a tag may do here: the idTagInfo of Authorize, StartTransaction and StopTransaction."""
+"""Authorize id tags: the idTagInfo of Authorize, StartTransaction and StopTransaction."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.ocpp16.faults import timestamps
@@ -8,7 +8,11 @@ from state.tenants.id_tags import IdTag
 
 
 async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, IdTagInfo]:
-    """Invalid if nobody knows it, Expired also by its date. Never ConcurrentTx: only a start can be that."""
+    """Return the tag, or None if the tenant has no such tag, and the idTagInfo that answers for it.
+
+    The status is Invalid if there is no such tag, and Expired also if its expiry date has passed. It is never
+    ConcurrentTx, because only a start can exceed the limit.
+    """
     tag = await id_tags.get(charge_point.store, charge_point.tenant, id_tag)
     if tag is None:
         if " " in id_tag or ";" in id_tag:

@@ -1,4 +1,4 @@
-"""Certificates of a charge point: what it reported, what was installed and deleted, what it wants signed."""
+"""Certificates of a charge point: those that it reports, installs and deletes, and those it wants signed."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.handlers.handler import Answered
@@ -11,13 +11,14 @@ from state.features import certificates
 async def sign_certificate(
     request: security.SignCertificate, charge_point: ChargePoint
 ) -> security.SignCertificateResult:
-    """Answered at once (A02.FR.02); Accepted says that an operator can have it signed, nothing more.
+    """Keep the request for an operator, and answer at once (A02.FR.02).
 
-    Whom the request names is not judged: identities and serial numbers differ, and an operator looks.
+    Accepted means only that an operator can have the request signed. The name in the request is not checked,
+    because the spellings of identities and serial numbers differ; the operator checks it.
     """
     keys = charge_point.lease.keys
     try:
-        # At most 1 ms (certificate_requests.py), so in line.
+        # Reading takes at most 1 ms (certificate_requests.py), so it needs no thread.
         asked = certificate_requests.read(request.csr)
     except certificate_requests.RequestRefused as error:
         await certificates.report_refused_request(charge_point.store, keys, str(error))
@@ -32,7 +33,7 @@ async def sign_certificate(
 async def get_installed_certificate_ids(
     answered: Answered[security.GetInstalledCertificateIds, security.GetInstalledCertificateIdsResult],
 ) -> None:
-    """NotFound: it has none of that type."""
+    """Store the list that the charge point reported. NotFound means that it has no such certificates."""
     charge_point, result = answered.charge_point, answered.result
     found = (result.certificate_hash_data or ()) if result.status == "Accepted" else ()
     await certificates.record_list(
@@ -53,7 +54,7 @@ async def install_certificate(
     try:
         root = pem.read_all(request.certificate)[0]
     except pem.Unreadable:
-        root = None  # The charge point took it all the same.
+        root = None  # The charge point accepted it, even though we cannot read it.
     new = certificates.InstalledCertificate(
         command=answered.command_id,
         certificate_type=request.certificate_type,
@@ -69,7 +70,7 @@ async def install_certificate(
 async def delete_certificate(
     answered: Answered[security.DeleteCertificate, security.DeleteCertificateResult],
 ) -> None:
-    """Failed: it is in use, and stays."""
+    """Forget the certificate that was deleted. Failed means that it is in use and stays."""
     if answered.result.status == "Failed":
         return
     charge_point = answered.charge_point

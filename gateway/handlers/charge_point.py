@@ -1,4 +1,4 @@
-"""What a handler sees of the charge point that speaks. It can remember and answer, but not call."""
+"""The charge point as a handler sees it. A handler can store facts and answer, but it cannot call."""
 
 import dataclasses
 import time
@@ -21,7 +21,10 @@ def now_ms() -> int:
 
 
 def now_text() -> str:
-    """This moment as OCPP writes it: every answer to a Heartbeat needs one, so the second is spelt once."""
+    """Return the present time as OCPP writes it.
+
+    Every answer to a Heartbeat needs the time, so the text of a second is formatted only once.
+    """
     global _second, _second_text
     second, ms = divmod(now_ms(), 1000)
     if second != _second:
@@ -34,31 +37,34 @@ _second, _second_text = 0, ""
 
 @dataclasses.dataclass(slots=True)
 class SessionMemory:
-    """What a session remembers of its charge point from one call to the next."""
+    """The state that a session keeps of its charge point from one call to the next."""
 
     heartbeat_interval_s: int
     registration: RegistrationStatus | None
-    """What its last BootNotification was answered; None: none was ever seen."""
+    """Answer to the last BootNotification. None means that we never saw one."""
     policy: RegistrationStatus = "Accepted"
-    """What a BootNotification would be answered now."""
+    """Answer that a BootNotification would get now."""
     strict: bool = False
     triggered: set[str] = dataclasses.field(default_factory=set)
-    """What we asked it to send: it may, even while Pending."""
+    """Actions that we asked the charge point to send. It may send them even while Pending."""
     charging_at: int | None = None
-    """The connector, unless its last message about a transaction ended it; of order, never of truth."""
+    """Connector of the last message about a transaction. None means that it was a stop, or that none came.
+
+    It shows the order of the messages, not whether the connector charges.
+    """
     began: tuple[Start, int] | None = None
-    """The last start that it reported, and the transaction."""
+    """The last start that the charge point reported, and the id of its transaction."""
     ended: int | None = None
-    """The transaction that it stopped last."""
+    """Id of the transaction that the charge point stopped last."""
     outcome_stored: trio.Event | None = None
-    """Set once its last answer to a call of ours is stored, and all before."""
+    """Event that is set when the last answer to a call of ours, and all earlier ones, are stored."""
 
 
 class ChargePoint(msgspec.Struct, gc=False):
-    """The charge point that says something, a call or an answer to ours: one object for each.
+    """The charge point that sent a call, or an answer to ours. Each message has its own object.
 
-    `payload` is the JSON of a call. The handler leaves here what the session acts on: names of faults, and
-    the last fact's fence (`newer` ends the session, `lost` makes it take its lease again).
+    `payload` is the JSON of the call. The handler leaves the faults and the fence of the last fact here, and
+    the session acts on them: `newer` ends the session, and `lost` makes it take its lease again.
     """
 
     store: Store
@@ -80,7 +86,7 @@ class ChargePoint(msgspec.Struct, gc=False):
         self.faults.append(name)
 
     def read_time(self, text: str) -> int | None:
-        """Milliseconds of a timestamp; None, and a fault, if nothing can be made of it."""
+        """Return the Unix milliseconds of a time, or None if it cannot be read, and count its faults."""
         parsed = timestamps.parse(text)
         self.faults += parsed.faults
         if parsed.ms is not None and (fault := timestamps.find_fault(parsed.ms, now_ms())) is not None:
@@ -88,7 +94,10 @@ class ChargePoint(msgspec.Struct, gc=False):
         return parsed.ms
 
     async def catch_up(self) -> None:
-        """Wait, 5 s at most, until what it answered before this call is stored; it may speak of that."""
+        """Wait until the charge point's earlier answers are stored, for 5 s at most.
+
+        Its present call may refer to them.
+        """
         stored = self.memory.outcome_stored
         if stored is not None and not stored.is_set():
             with trio.move_on_after(CATCH_UP_S):

@@ -1,4 +1,4 @@
-"""Core profile: what we answer, and what we remember (OCPP 1.6 section 4, errata 2025-04)."""
+"""Core profile: answer the charge point's calls and store its facts (OCPP 1.6 section 4, errata 2025-04)."""
 
 import msgspec
 
@@ -17,14 +17,18 @@ from state.transactions import meter_values as values
 from state.transactions import remote_starts
 
 OFFLINE_AFTER_MS = 120_000
+"""A start that is older than this on arrival was made offline."""
 _UNLIMITED = 2**31 - 1
 
 
 async def boot_notification(
     _request: core.BootNotification, charge_point: ChargePoint
 ) -> core.BootNotificationResult:
-    """By the operator's present policy. While that holds it back, `interval` says when to ask again."""
-    await charge_point.catch_up()  # A setting may have waited for this reboot.
+    """Answer by the operator's present policy.
+
+    Unless the answer is Accepted, `interval` says when the charge point shall send BootNotification again.
+    """
+    await charge_point.catch_up()  # A change of the configuration may have waited for this reboot.
     booted = await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload)
     charge_point.memory.registration = charge_point.memory.policy = booted.status
     return core.BootNotificationResult(
@@ -64,7 +68,10 @@ async def authorize(request: core.Authorize, charge_point: ChargePoint) -> core.
 async def start_transaction(
     request: core.StartTransaction, charge_point: ChargePoint
 ) -> core.StartTransactionResult:
-    """Always a transactionId (5.8): a transaction that began cannot be refused, whatever its tag."""
+    """Store the start, and always answer with a transactionId (5.8).
+
+    A transaction that has begun cannot be refused, not even for an unknown id tag.
+    """
     store, lease, start = charge_point.store, charge_point.lease, _read_start(request, charge_point)
 
     def note(outcome: transactions.StartOutcome) -> None:
@@ -80,7 +87,7 @@ async def start_transaction(
     else:
         charge_point.fault("repeated_start")
         note(outcome)
-    await charge_point.catch_up()  # It may keep the promise that it made right before.
+    await charge_point.catch_up()  # This start may keep the promise of a remote start answered just before.
     await remote_starts.fulfil(store, lease.keys, start, outcome.id)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
     peculiarities.check_start(request, charge_point)
@@ -92,7 +99,7 @@ async def start_transaction(
 def _limit(tag: IdTag | None, info: IdTagInfo, start: transactions.Start) -> transactions.Limit | None:
     if tag is None or tag.max_active_transactions is None or info.status != "Accepted":
         return None
-    # A transaction that began offline has begun: it counts, and never gets ConcurrentTx.
+    # A transaction that began offline cannot be prevented. It takes a hold, but never gets ConcurrentTx.
     offline = start.received_ms - start.started_ms > OFFLINE_AFTER_MS
     refusal = msgspec.structs.replace(info, status="ConcurrentTx")
     return transactions.Limit(
@@ -103,7 +110,7 @@ def _limit(tag: IdTag | None, info: IdTagInfo, start: transactions.Start) -> tra
 async def stop_transaction(
     request: core.StopTransaction, charge_point: ChargePoint
 ) -> core.StopTransactionResult:
-    """Never refused; what belongs to no transaction is kept as an orphan."""
+    """Store the stop, which is never refused. A stop of no known transaction is kept as an orphan."""
     received_ms = now_ms()
     stopped_ms = charge_point.read_time(request.timestamp)
     id_tag, info = request.id_tag, None
@@ -136,7 +143,7 @@ async def stop_transaction(
 
 
 async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> core.MeterValuesResult:
-    """Never refused, whatever the transaction."""
+    """Store the meter values. They are never refused, not even for an unknown transaction."""
     appended = await values.append(
         charge_point.store,
         charge_point.lease,
@@ -153,7 +160,10 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
 
 
 async def get_configuration(answered: Answered[core.GetConfiguration, core.GetConfigurationResult]) -> None:
-    """What it told takes the place of what we believed: of all keys if it was asked for all."""
+    """Store the keys that the charge point reported.
+
+    If we requested all keys, the answer replaces all that we knew. Otherwise it replaces the requested keys.
+    """
     charge_point, result = answered.charge_point, answered.result
     await configuration.learn(
         charge_point.store,
@@ -170,7 +180,10 @@ async def get_configuration(answered: Answered[core.GetConfiguration, core.GetCo
 async def change_configuration(
     answered: Answered[core.ChangeConfiguration, core.ChangeConfigurationResult],
 ) -> None:
-    """Rejected tells nothing: the value may be wrong, or the moment."""
+    """Store the change, unless it was Rejected.
+
+    Rejected does not show which value the key has: the value or the moment may have been wrong.
+    """
     charge_point, request, outcome = answered.charge_point, answered.request, answered.result.status
     if outcome != "Rejected":
         await configuration.change(
@@ -181,7 +194,10 @@ async def change_configuration(
 async def remote_start_transaction(
     answered: Answered[core.RemoteStartTransaction, core.RemoteStartTransactionResult],
 ) -> None:
-    """Accepted is only a promise; the transaction that keeps it will be known as this command's."""
+    """Store the promise of a remote start, because Accepted means only that the charge point will try.
+
+    The transaction that keeps the promise is then known to come from this command.
+    """
     if answered.result.status == "Accepted":
         charge_point, request = answered.charge_point, answered.request
         profile = request.charging_profile
@@ -201,9 +217,9 @@ async def remote_start_transaction(
             id_tag=request.id_tag,
             connector_id=request.connector_id,
         )
-        if charge_point.memory.began is not None:  # Some begin first, and answer then.
+        if charge_point.memory.began is not None:  # Some charge points send the start before the answer.
             start, transaction_id = charge_point.memory.began
-            start = msgspec.structs.replace(start, received_ms=now_ms())  # As if it were repeated.
+            start = msgspec.structs.replace(start, received_ms=now_ms())  # As if the start were repeated now.
             await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
 
 

@@ -1,4 +1,4 @@
-"""DataTransfer from a charge point: kept and answered for vendors that the tenant knows (section 4.3)."""
+"""Keep and answer the DataTransfer of a charge point, for the vendors that the tenant knows (section 4.3)."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.ocpp16.messages import core
@@ -6,7 +6,10 @@ from state.features import data_transfer as transfers
 
 
 async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -> core.DataTransferResult:
-    """Stored before it is answered; data goes with Accepted and Rejected alone."""
+    """Store the transfer, then answer as the tenant set for the vendor.
+
+    The answer has data only if its status is Accepted or Rejected.
+    """
     vendor = await transfers.get_vendor(charge_point.store, charge_point.tenant, request.vendor_id)
     if vendor is None:
         return core.DataTransferResult(status="UnknownVendorId")

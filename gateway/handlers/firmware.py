@@ -1,4 +1,4 @@
-"""FirmwareManagement profile: how far an update or an upload has got (sections 4.4, 4.5, 6.10 and 6.19)."""
+"""FirmwareManagement profile: the progress of updates and uploads (sections 4.4, 4.5, 6.10 and 6.19)."""
 
 from gateway.handlers import jobs
 from gateway.handlers.charge_point import ChargePoint
@@ -22,7 +22,10 @@ async def firmware_status_notification(
 
 
 async def get_diagnostics(answered: Answered[firmware.GetDiagnostics, firmware.GetDiagnosticsResult]) -> None:
-    """Without a file name there is nothing to upload; if it uploads all the same, its statuses say so."""
+    """Store the answer. Without a file name there is nothing to upload.
+
+    If the charge point uploads something nevertheless, its status notifications show it.
+    """
     file_name = answered.result.file_name
     await jobs.record_job(
         answered, "GetDiagnostics", "Accepted" if file_name else "NoFile", file_name=file_name or None

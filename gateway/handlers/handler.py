@@ -1,4 +1,7 @@
-"""What a handler is, and an outcome: the two things a charge point can say, a call and an answer to ours."""
+"""The types of a handler and an outcome.
+
+A handler answers a charge point's call. An outcome stores the charge point's answer to our call.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -9,7 +12,10 @@ type Handler = Callable[[Any, ChargePoint], Awaitable[Any]]
 
 
 class Answered[Request, Result](NamedTuple):
-    """The charge point answered our call with a CALLRESULT, perhaps late, perhaps on its last breath."""
+    """The charge point answered our call with a CALLRESULT.
+
+    The call may have timed out before, and the connection may have ended since.
+    """
 
     request: Request
     result: Result
@@ -18,4 +24,7 @@ class Answered[Request, Result](NamedTuple):
 
 
 type Outcome = Callable[[Answered[Any, Any]], Awaitable[None]]
-"""What we remember of an answer, before the command is settled. Idempotent: an outage repeats it."""
+"""Function that stores what an answer means, before its command is settled.
+
+It must be idempotent, because it runs again after an outage of the store.
+"""

@@ -1,4 +1,4 @@
-"""Updates and uploads: what a charge point answered to the request, and what it told of it since."""
+"""Jobs, which are updates and uploads: store the charge point's answers and the statuses that follow."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from state.features.job_record import Kind, Message
 
 _NOT_KEPT = frozenset({"signature", "signingCertificate"})
 _TEXT_MAX = 512
-"""Of each text of the request: what the security extension allows a location."""
+"""Characters kept of each text of the request. The security extension allows a location as many."""
 
 
 async def record_job(
@@ -24,7 +24,7 @@ async def record_job(
     request_id: int | None = None,
     file_name: str | None = None,
 ) -> None:
-    """Remember a job under its command's id, and how the charge point answered it."""
+    """Store a job under the id of its command, with the charge point's answer."""
     charge_point = answered.charge_point
     job = job_record.begin(
         answered.command_id,
@@ -41,7 +41,7 @@ async def record_job(
 async def record_status(
     charge_point: ChargePoint, message: Message, status: str, request_id: int | None = None
 ) -> None:
-    """Remember how far a job has got; never refused, whichever job it is of."""
+    """Store the progress of a job. The status is never refused, not even if no job is known for it."""
     received_ms = now_ms()
     await charge_point.catch_up()
     await jobs.record_status(
@@ -55,7 +55,7 @@ async def record_status(
 
 
 def _short(value: Any) -> Any:
-    """Leave out what is long or secret: certificate, signature, credentials in locations."""
+    """Leave out long and secret parts: certificate, signature, and credentials in locations."""
     if isinstance(value, dict):
         return {name: _short(part) for name, part in value.items() if name not in _NOT_KEPT}
     return mask_location(value)[:_TEXT_MAX] if isinstance(value, str) else value

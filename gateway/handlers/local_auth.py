@@ -1,4 +1,4 @@
-"""LocalAuthListManagement profile: a charge point's list after its answers (sections 5.10 and 5.15)."""
+"""LocalAuthListManagement profile: store which list the charge point has (sections 5.10 and 5.15)."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,6 @@
-"""What a charge point says that the schema allows and that cannot be so: counted, and served all the same.
+"""Count the messages that the schema allows but that cannot be right. They are served like any other.
 
-Nothing here changes what is stored or answered; a fact is kept as it was sent.
+Nothing here changes what is stored or answered. A fact is kept as it was sent.
 """
 
 from gateway.handlers.charge_point import ChargePoint
@@ -39,7 +39,7 @@ def check_stop(
     if request.meter_stop < 0:
         charge_point.fault("meter_negative")
     match outcome:
-        case transactions.StopReplayed():
+        case transactions.StopReplayed():  # Before Stopped, because a StopReplayed is also a Stopped.
             charge_point.fault("repeated_stop")
         case transactions.Stopped():
             if request.meter_stop < outcome.meter_start:
@@ -49,7 +49,10 @@ def check_stop(
 
 
 def check_meter_values(request: core.MeterValues, appended: Appended, charge_point: ChargePoint) -> None:
-    """On the hot path: a good message costs some comparisons."""
+    """Count what is wrong with meter values.
+
+    This is on the hot path, so a good message costs only a few comparisons.
+    """
     for value in request.meter_value:
         if not timestamps.is_usual(value.timestamp):
             charge_point.read_time(value.timestamp)

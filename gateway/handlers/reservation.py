@@ -1,6 +1,7 @@
-"""Reservation profile: what a charge point agreed to keep free, and to give up (sections 5.2 and 5.13).
+"""Reservation profile: store what a charge point reserved and cancelled (sections 5.2 and 5.13).
 
-A reservation is consumed by the start that names it, in that start's own step (state/transactions/facts.py).
+The start that names a reservation uses it up, in the same step that stores the start
+(state/transactions/facts.py).
 """
 
 from gateway.handlers.handler import Answered, Outcome
@@ -26,7 +27,7 @@ async def reserve_now(answered: Answered[reservation.ReserveNow, reservation.Res
             parent_id_tag=request.parent_id_tag,
             expiry_date=request.expiry_date,
         ),
-        expires_ms=expires_ms or 0,  # Never None: a request of ours is read strictly before it is sent.
+        expires_ms=expires_ms or 0,  # Never None: our requests are read strictly before they are sent.
     )
 
 

@@ -1,4 +1,4 @@
-"""SmartCharging profile: the mirror of what the charge point accepted follows its answers."""
+"""SmartCharging profile: keep the mirror of a charge point's profiles up to date with its answers."""
 
 from gateway.handlers.handler import Answered, Outcome
 from gateway.ocpp16 import actions
@@ -28,7 +28,10 @@ async def set_charging_profile(
 async def clear_charging_profile(
     answered: Answered[smart_charging.ClearChargingProfile, smart_charging.ClearChargingProfileResult],
 ) -> None:
-    """Unknown says that nothing matched: what we believed to match is in doubt."""
+    """Remove the profiles that were cleared from the mirror.
+
+    Unknown means that no profile matched, so the profiles of the mirror that match are put in doubt.
+    """
     charge_point, request = answered.charge_point, answered.request
     step = charging_profiles.clear if answered.result.status == "Accepted" else charging_profiles.doubt
     which = Which(request.id, request.connector_id, request.charging_profile_purpose, request.stack_level)
