@@ -1,4 +1,4 @@
-"""Whatever a charge point says, what we answer fits the official schemas, its times in UTC with a Z.
+"""Each answer to a charge point fits the official schemas, and its times are in UTC with a Z.
 
 These tests cover gateway/handlers and gateway/ocpp16/protocol.py.
 """
@@ -43,8 +43,8 @@ VENDORS = (
 )
 
 
-async def speaking(store: Store, registration: charge_points.BootStatus) -> ChargePoint:
-    """Of a tenant with tags of every status and vendors of every answer."""
+async def a_charge_point(store: Store, registration: charge_points.BootStatus) -> ChargePoint:
+    """Return a charge point of a tenant that has id tags of every status and vendors of every answer."""
     await charge_points.put(store, KEYS.tenant, KEYS.id, Settings(registration=registration))
     for tag in TAGS:
         await id_tags.put(store, KEYS.tenant, tag)
@@ -53,8 +53,8 @@ async def speaking(store: Store, registration: charge_points.BootStatus) -> Char
     return ChargePoint(store, (await claimed(store, "a/1")).lease, SessionMemory(300, None))
 
 
-def said(action: str, rng: random.Random) -> Iterator[Any]:
-    """Bare, whole and by chance; with names that are known, half of the time, so that all answers come."""
+def payloads(action: str, rng: random.Random) -> Iterator[Any]:
+    """Yield random payloads, some with all fields. Half of them use names that the tenant knows."""
     node = schema(action)
     for number in range(MESSAGES):
         payload = generate(node, rng, full=number % 4 == 0)
@@ -81,8 +81,8 @@ async def answer(protocol: Protocol, charge_point: ChargePoint, frame: bytes) ->
 @pytest.mark.parametrize("action", SPOKEN)
 async def test_every_answer_fits_its_schema(store: Store, action: str) -> None:
     rng, protocol = random.Random(action), Protocol(Role.CENTRAL_SYSTEM)
-    charge_point = await speaking(store, rng.choice(["Accepted", "Pending", "Rejected"]))
-    for number, payload in enumerate(said(action, rng)):
+    charge_point = await a_charge_point(store, rng.choice(["Accepted", "Pending", "Rejected"]))
+    for number, payload in enumerate(payloads(action, rng)):
         frame = to_json([2, f"m{number}", action, payload])
         kind, id_, result = await answer(protocol, charge_point, frame)
         assert (kind, id_) == (3, f"m{number}")
@@ -91,11 +91,11 @@ async def test_every_answer_fits_its_schema(store: Store, action: str) -> None:
 
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
 @pytest.mark.parametrize("action", SPOKEN)
-async def test_every_answer_to_what_is_broken_is_one_of_ocpp(
+async def test_every_answer_to_a_broken_message_is_valid_ocpp(
     store: Store, action: str, *, strict: bool
 ) -> None:
     rng, protocol = random.Random(action), Protocol(Role.CENTRAL_SYSTEM, strict=strict)
-    charge_point = await speaking(store, "Accepted")
+    charge_point = await a_charge_point(store, "Accepted")
     node = schema(action)
     for number in range(MESSAGES * 2):
         case = broken(node, json.loads(to_json(generate(node, rng))), rng)
@@ -113,10 +113,10 @@ async def test_every_answer_to_what_is_broken_is_one_of_ocpp(
             assert 0 < len(description) <= 255
 
 
-async def test_a_registration_of_each_kind_is_answered_with_all_that_it_needs(store: Store) -> None:
+async def test_each_registration_status_is_answered_with_an_interval(store: Store) -> None:
     protocol, seen = Protocol(Role.CENTRAL_SYSTEM), set()
     boot = {"chargePointVendor": "Acme", "chargePointModel": "Bolt"}
-    charge_point = await speaking(store, "Accepted")
+    charge_point = await a_charge_point(store, "Accepted")
     for status in ("Accepted", "Pending", "Rejected"):
         await charge_points.put(store, KEYS.tenant, KEYS.id, Settings(registration=status))
         frame = to_json([2, status, "BootNotification", boot])
@@ -127,15 +127,15 @@ async def test_a_registration_of_each_kind_is_answered_with_all_that_it_needs(st
     assert seen == {"Accepted", "Pending", "Rejected"}
 
 
-async def test_all_that_is_known_of_a_tag_is_told_as_the_schema_has_it(store: Store) -> None:
-    protocol, charge_point = Protocol(Role.CENTRAL_SYSTEM), await speaking(store, "Accepted")
-    told = {}
+async def test_each_kind_of_id_tag_is_answered_with_its_status(store: Store) -> None:
+    protocol, charge_point = Protocol(Role.CENTRAL_SYSTEM), await a_charge_point(store, "Accepted")
+    statuses = {}
     for tag in (*TAGS, IdTag(tag="NOBODY")):
         frame = to_json([2, tag.tag, "Authorize", {"idTag": tag.tag}])
         _, _, result = await answer(protocol, charge_point, frame)
         assert faults("AuthorizeResponse", result) == []
-        told[tag.tag] = result["idTagInfo"]["status"]
-    assert told == {
+        statuses[tag.tag] = result["idTagInfo"]["status"]
+    assert statuses == {
         "GOOD": "Accepted",
         "OLD": "Expired",
         "BLOCKED": "Blocked",
@@ -145,5 +145,5 @@ async def test_all_that_is_known_of_a_tag_is_told_as_the_schema_has_it(store: St
     }
 
 
-def test_all_that_charge_points_say_is_here() -> None:
+def test_every_action_of_a_charge_point_is_tested_here() -> None:
     assert set(SPOKEN) == set(HANDLERS) < set(ACTIONS)

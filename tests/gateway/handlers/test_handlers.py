@@ -1,4 +1,4 @@
-"""The table of handlers agrees with the table of actions."""
+"""Compare the table of handlers with the table of actions."""
 
 import inspect
 from typing import get_type_hints

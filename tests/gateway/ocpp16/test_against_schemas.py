@@ -1,7 +1,7 @@
-"""Our reading against the official JSON schemas, as the `ocpp` package carries them.
+"""Compare our reading with the official JSON schemas that the `ocpp` package contains.
 
-Payloads are generated from the schemas, whole and broken in one named way; strict reading must agree
-with the schema about each, but for the differences in DIFFERENCES.
+Payloads are generated from the schemas, some of them broken in one named way. Strict reading must agree with
+the schema about each payload, except for the differences in DIFFERENCES.
 
 These tests cover gateway/ocpp16/messages and gateway/ocpp16/faults.
 """
@@ -27,8 +27,8 @@ from tests.support.schema_payloads import broken, generate, schema, to_json
 DIFFERENCES = {
     "StopTransaction": "reason is optional (errata: absent means Local); older sets require it",
     "minItems": "the official sets have none but for certificateHashData, and charge points send empty lists",
-    "timestamp": "date-time is checked by us, while jsonschema only notes the format",
-    "number": "from 10^15 on none is taken: a float would not hold its decimal",
+    "timestamp": "we check the format date-time, and jsonschema does not",
+    "number": "a number from 10^15 on is refused, because a float would not hold its decimal",
 }
 PER_SCHEMA = 150
 MUTATIONS = 6
@@ -82,7 +82,7 @@ def test_strict_reading_agrees_with_the_schema(name: str, message: type[Message]
 
 
 @pytest.mark.parametrize(("name", "message"), SCHEMAS, ids=[name for name, _ in SCHEMAS])
-def test_the_fast_decoder_refuses_whatever_the_slow_one_does_but_formats(
+def test_the_fast_decoder_refuses_all_that_the_slow_reader_refuses_except_formats(
     name: str, message: type[Message]
 ) -> None:
     rng = random.Random(name + " fast")
@@ -97,7 +97,7 @@ def test_the_fast_decoder_refuses_whatever_the_slow_one_does_but_formats(
 
 
 @pytest.mark.parametrize(("name", "message"), SCHEMAS, ids=[name for name, _ in SCHEMAS])
-def test_repairing_never_fails_otherwise_than_by_name(name: str, message: type[Message]) -> None:
+def test_a_broken_payload_is_refused_or_repaired_by_name(name: str, message: type[Message]) -> None:
     rng = random.Random(name + " repaired")
     node = schema(name)
     for _ in range(PER_SCHEMA):
@@ -107,13 +107,13 @@ def test_repairing_never_fails_otherwise_than_by_name(name: str, message: type[M
             try:
                 case = broken(node, tree, rng)
             except (KeyError, IndexError, TypeError, AttributeError):
-                break  # Broken already in a way that the walk beside the schema does not survive.
+                break  # The payload is already so broken that it does not match the schema's structure.
             if case is not None:
                 ways.append(case[0])
                 tree = case[1]
         bad = to_json(tree)
         if Draft4Validator(node).is_valid(json.loads(bad, parse_float=Decimal)):
-            continue  # Two breaks may mend each other.
+            continue  # Two changes may cancel each other.
         try:
             read = repairs.read_and_repair(message, bad)
         except PayloadInvalid:
@@ -123,14 +123,14 @@ def test_repairing_never_fails_otherwise_than_by_name(name: str, message: type[M
             assert read.payload == bad
 
 
-def test_every_message_of_both_sets_is_read() -> None:
+def test_every_message_of_the_official_schemas_has_a_type() -> None:
     names = {entry.name.removesuffix(".json") for entry in files("ocpp").joinpath("v16/schemas").iterdir()}
     assert {name for name, _ in SCHEMAS} == names
     assert len(SCHEMAS) == 78
 
 
-def test_the_differences_are_only_those_written_down() -> None:
-    """Each justified difference is one: without it the package's schema refuses what we take."""
+def test_each_listed_difference_from_the_schemas_exists() -> None:
+    """Show for each difference a payload that we and the package's schema judge differently."""
     assert set(DIFFERENCES) == {"StopTransaction", "minItems", "timestamp", "number"}
     empty = {"connectorId": 1, "meterValue": []}
     assert not Draft4Validator(official_schemas.load("MeterValues")).is_valid(empty)

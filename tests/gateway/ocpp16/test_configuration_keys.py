@@ -1,4 +1,4 @@
-"""The table of section 9, and what is said of values that do not fit it."""
+"""The table of configuration keys (section 9), and the texts about values that break its rules."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from gateway.ocpp16.configuration_keys import KEYS, check_value, find, length_ke
 SECRET = st.binary(min_size=16, max_size=20).map(bytes.hex)
 
 
-def test_the_table_is_the_specifications() -> None:
+def test_the_table_has_the_keys_of_the_specification() -> None:
     assert len(KEYS) == 52
     heartbeat = find(" heartbeatinterval")
     assert heartbeat is not None
@@ -31,10 +31,10 @@ def test_the_table_is_the_specifications() -> None:
         ("MeterValuesSampledData", "Energy.Active.Import.Register, Voltage"),
         ("MeterValuesSampledData", ""),
         ("CpoName", ""),
-        ("Vendor.Key", "anything at all"),
+        ("Vendor.Key", "any text"),
     ],
 )
-def test_values_that_fit(key: str, value: str) -> None:
+def test_a_value_of_the_right_kind_is_accepted(key: str, value: str) -> None:
     assert check_value(key, value) is None
 
 
@@ -55,7 +55,7 @@ def test_values_that_fit(key: str, value: str) -> None:
         ("AuthorizationKey", "a plain password here it is ....", "32 to 40 digits"),
     ],
 )
-def test_values_that_do_not(key: str, value: str, rule: str) -> None:
+def test_a_value_of_the_wrong_kind_is_explained_without_quoting_it(key: str, value: str, rule: str) -> None:
     said = check_value(key, value)
     assert said is not None
     assert rule in said
@@ -63,17 +63,17 @@ def test_values_that_do_not(key: str, value: str, rule: str) -> None:
 
 
 @given(SECRET, st.sampled_from([str.upper, str.lower]))
-def test_a_password_of_16_to_20_bytes_fits(secret: str, case: type[str]) -> None:
+def test_an_authorization_key_of_16_to_20_bytes_is_accepted(secret: str, case: type[str]) -> None:
     assert check_value("AuthorizationKey", str(case(secret))) is None
 
 
 @given(st.text(max_size=50), st.text(max_size=500))
-def test_nothing_is_too_strange_to_be_looked_at(key: str, value: str) -> None:
+def test_any_key_and_value_can_be_checked(key: str, value: str) -> None:
     said = check_value(key, value)
     assert said is None or said.startswith("must ")
 
 
-def test_which_key_bounds_a_list() -> None:
+def test_each_writable_list_has_a_key_that_bounds_its_length() -> None:
     assert length_key("metervaluessampleddata") == "MeterValuesSampledDataMaxLength"
     assert length_key("HeartbeatInterval") is None
     bounded = {key.name for key in KEYS.values() if key.kind == "list" and key.access == "RW"}

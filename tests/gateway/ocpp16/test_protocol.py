@@ -1,4 +1,7 @@
-"""What becomes of a charge point's frames, one rule a test. Our calls: test_protocol_calls.py."""
+"""How the protocol handles a charge point's frames, one rule in each test.
+
+The tests of our own calls are in test_protocol_calls.py.
+"""
 
 from time import process_time
 
@@ -30,7 +33,7 @@ def test_a_call_is_read_and_answered() -> None:
     )
 
 
-def test_text_is_as_good_as_bytes() -> None:
+def test_a_frame_may_be_text_or_bytes() -> None:
     assert (
         central()
         >> '[2,"ä","Authorize",{"idTag":"ß"}]'
@@ -40,11 +43,11 @@ def test_text_is_as_good_as_bytes() -> None:
     )
 
 
-def test_a_null_payload_is_an_empty_one_even_strictly() -> None:
+def test_a_null_payload_is_read_as_empty_even_strictly() -> None:
     assert central(strict=True) >> b'[2,"a","Heartbeat",null]' << Like(IncomingCall, id="a", payload=b"{}")
 
 
-def test_a_payload_left_out_is_a_fault() -> None:
+def test_a_missing_payload_is_repaired_or_refused_if_strict() -> None:
     frame = b'[2,"a","Heartbeat"]'
     assert central() >> frame << Like(IncomingCall, request=core.Heartbeat()) << {"payload_missing": 1}
     assert (
@@ -55,7 +58,7 @@ def test_a_payload_left_out_is_a_fault() -> None:
     )
 
 
-def test_a_refusal_is_cut_to_the_limit() -> None:
+def test_the_description_of_a_refusal_is_cut_to_255_characters() -> None:
     assert (
         central()
         >> b'[2,"a","Heartbeat",{}]'
@@ -90,14 +93,14 @@ def test_a_refusal_is_cut_to_the_limit() -> None:
     ],
 )
 @pytest.mark.parametrize("strict", [False, True], ids=["repairing", "strict"])
-def test_the_code_of_each_fault(*, strict: bool, frame: str, code: str, fault: FaultName) -> None:
+def test_each_fault_gets_its_error_code(*, strict: bool, frame: str, code: str, fault: FaultName) -> None:
     playbook = central(strict=strict) >> frame << refused("a", code) << {fault: 1}
-    # A lone surrogate cannot be searched for JSON as text; as bytes it spoils the payload alone.
+    # Text with a lone surrogate is not read as JSON at all. As bytes, the surrogate breaks only the payload.
     in_bytes = "payload_invalid" if "\ud800" in frame else fault
     assert playbook >> frame.encode(errors="surrogatepass") << refused("a", code) << {in_bytes: 1}
 
 
-def test_strict_refuses_what_is_repaired_otherwise() -> None:
+def test_a_strict_protocol_refuses_what_another_repairs() -> None:
     frame = b'[2,"a","Authorize",{"idTag":"x","more":1}]'
     text = "more: unknown property; this object may have idTag"
     assert (
@@ -120,7 +123,7 @@ def test_the_charge_point_role_never_repairs() -> None:
     )
 
 
-def test_the_charge_point_role_checks_formats_only_strictly() -> None:
+def test_the_charge_point_role_checks_formats_only_if_it_is_strict() -> None:
     heartbeat, answer = Call(core.Heartbeat(), "a"), b'[3,"a",{"currentTime":"noon"}]'
     frame = b'[2,"a","Heartbeat",{}]'
     assert Playbook(Protocol(Role.CHARGE_POINT)) >> heartbeat << frame >> answer << Like(CallAnswered)
@@ -163,7 +166,7 @@ def test_only_strict_reading_checks_times() -> None:
         (b'[4,"nobody","GenericError","",{}]', "unknown_answer"),
     ],
 )
-def test_what_cannot_be_answered_is_ignored_by_name(frame: bytes, reason: FaultName) -> None:
+def test_a_frame_that_cannot_be_answered_is_ignored_and_counted(frame: bytes, reason: FaultName) -> None:
     assert central() >> frame << Ignored(reason) << {reason: 1}
 
 
@@ -179,7 +182,7 @@ def test_an_unreadable_frame_with_a_readable_id_is_answered(frame: bytes, fault:
     assert central() >> frame << refused("a", "FormationViolation") << {fault: 1}
 
 
-def test_a_value_left_out_reads_as_null() -> None:
+def test_an_omitted_value_is_read_as_null() -> None:
     frame = b'[2,"a","MeterValues",{"connectorId":1,"transactionId":,"meterValue":[]}]'  # Q32
     assert (
         central()
@@ -190,16 +193,16 @@ def test_a_value_left_out_reads_as_null() -> None:
     assert central(strict=True) >> frame << refused("a", "FormationViolation") << {"not_json": 1}
 
 
-def test_quotes_without_end_are_read_once() -> None:
+def test_a_frame_of_unclosed_quotes_takes_little_time() -> None:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
     began = process_time()
     for end in (b'"', b'\\"', b'"\\', b':"', b": "):
         protocol.receive(b'[2,"a","Heartbeat",' + end * (60_000 // len(end)))
-    # Each quote to the end takes some milliseconds, or else half a minute.
+    # One pass takes some milliseconds. A search from each quote to the end would take half a minute.
     assert process_time() - began < 2
 
 
-def test_a_number_for_an_id_comes_back_as_a_number() -> None:
+def test_a_numeric_message_id_is_echoed_as_a_number() -> None:
     frame = b'[2,17,"Heartbeat",{}]'
     assert (
         central()
@@ -212,7 +215,7 @@ def test_a_number_for_an_id_comes_back_as_a_number() -> None:
     assert central(strict=True) >> frame << refused(17, "FormationViolation") << {"id_not_text": 1}
 
 
-def test_an_id_of_more_than_36_characters() -> None:
+def test_a_message_id_over_36_characters_is_echoed_up_to_255() -> None:
     long, longer = "x" * 37, "x" * 256
     assert (
         central()

@@ -1,4 +1,4 @@
-"""Our calls to a charge point, and what it answers, one rule a test."""
+"""Our calls to a charge point and its answers, one rule in each test."""
 
 import pytest
 
@@ -22,7 +22,7 @@ UNLOCK_FRAME = b'[2,"a","UnlockConnector",{"connectorId":1}]'
 UNLOCKED = core.UnlockConnectorResult(status="Unlocked")
 
 
-def test_our_call_and_its_answer() -> None:
+def test_our_call_ends_with_its_answer() -> None:
     call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=40.0)
     assert (
         central()
@@ -43,7 +43,7 @@ def test_an_absent_field_is_not_written() -> None:
     )
 
 
-def test_one_call_at_a_time() -> None:
+def test_a_second_call_raises_until_the_first_is_answered() -> None:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
     protocol.call(UNLOCK, "a", 0)
     with pytest.raises(CallOutstanding, match="UnlockConnector"):
@@ -51,7 +51,7 @@ def test_one_call_at_a_time() -> None:
     assert (
         Playbook(protocol)
         >> b'[2,"a","Heartbeat",{}]'
-        << Like(IncomingCall, id="a")  # Their id is not ours.
+        << Like(IncomingCall, id="a")  # The peer may use the same id as we.
         >> b'[3,"a",{"status":"Unlocked"}]'
         << Like(CallAnswered, result=UNLOCKED)
         >> Call(UNLOCK, "b")
@@ -59,7 +59,7 @@ def test_one_call_at_a_time() -> None:
     )
 
 
-def test_a_time_out_comes_once_and_its_late_answer_is_only_shown() -> None:
+def test_a_call_times_out_once_and_its_late_answer_is_still_returned() -> None:
     call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=5)
     assert (
         central()
@@ -83,7 +83,7 @@ def test_a_time_out_comes_once_and_its_late_answer_is_only_shown() -> None:
     )
 
 
-def test_only_the_last_few_late_calls_are_remembered() -> None:
+def test_only_the_last_four_timed_out_calls_are_remembered() -> None:
     playbook = central()
     for number in range(5):
         playbook = playbook >> Call(UNLOCK, str(number), timeout=1) << Like(bytes)
@@ -112,7 +112,7 @@ def test_only_the_last_few_late_calls_are_remembered() -> None:
         (b'[4,"7",5,"",{}]', "", "", b"{}", ["error_misformed", "error_code_unknown"]),
     ],
 )
-def test_errors_short_and_misformed_end_the_call(
+def test_a_short_or_malformed_callerror_ends_the_call(
     frame: bytes, code: str, description: str, details: bytes, faults: list[FaultName]
 ) -> None:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
@@ -137,7 +137,7 @@ def test_errors_short_and_misformed_end_the_call(
         b'[3,"7",' + b"[" * 50_000,
     ],
 )
-def test_an_unreadable_answer_ends_the_call_too(frame: bytes) -> None:
+def test_an_unreadable_answer_ends_the_call(frame: bytes) -> None:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
     protocol.call(UNLOCK, "7", 0)
     received = protocol.receive(frame)
@@ -147,7 +147,7 @@ def test_an_unreadable_answer_ends_the_call_too(frame: bytes) -> None:
     assert protocol.outstanding is None
 
 
-def test_an_answer_in_need_of_repair() -> None:
+def test_an_answer_is_repaired() -> None:
     assert (
         central()
         >> Call(UNLOCK, "7")

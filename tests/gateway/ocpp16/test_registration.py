@@ -17,7 +17,7 @@ def test_an_accepted_charge_point_may_send_everything(action: str) -> None:
 
 
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
-def test_without_boot_everything_is_served_and_counted(action: str) -> None:
+def test_without_a_boot_everything_is_served_and_counted_unless_strict(action: str) -> None:
     expected = "served" if action == "BootNotification" else "no_boot"
     assert may_receive(action, None) == expected
     assert may_receive(action, None, strict=True) == ("served" if expected == "served" else "refused")
@@ -26,12 +26,14 @@ def test_without_boot_everything_is_served_and_counted(action: str) -> None:
 @pytest.mark.parametrize("policy", ["Pending", "Rejected"])
 @pytest.mark.parametrize("registration", [None, "Pending", "Rejected"])
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
-def test_held_back_only_boot_is_served(action: str, registration: None, policy: str) -> None:
+def test_only_a_boot_is_served_while_pending_or_rejected(
+    action: str, registration: None, policy: str
+) -> None:
     verdict = may_receive(action, registration, policy=policy)  # type: ignore[arg-type]
     assert verdict == ("served" if action == "BootNotification" else "refused")
 
 
-def test_what_we_triggered_is_served_while_pending_only() -> None:
+def test_a_triggered_message_is_served_only_while_pending() -> None:
     triggered = {"StatusNotification"}
     assert may_receive("StatusNotification", "Pending", triggered=triggered) == "served"
     assert may_receive("Heartbeat", "Pending", triggered=triggered) == "refused"
@@ -39,7 +41,7 @@ def test_what_we_triggered_is_served_while_pending_only() -> None:
 
 
 @pytest.mark.parametrize("action", FROM_US)
-def test_what_we_may_send(action: str) -> None:
+def test_remote_start_and_stop_are_not_sent_while_pending_or_rejected(action: str) -> None:
     assert may_send(action, "Accepted")
     assert may_send(action, None)
     forbidden = action in {"RemoteStartTransaction", "RemoteStopTransaction"}
@@ -47,7 +49,7 @@ def test_what_we_may_send(action: str) -> None:
     assert may_send(action, "Rejected") == (not forbidden)
 
 
-def test_what_a_trigger_lets_through() -> None:
+def test_a_trigger_allows_the_message_that_it_requests() -> None:
     assert name_triggered(TriggerMessage(requested_message="Heartbeat")) == {"Heartbeat"}
     extended = {
         "FirmwareStatusNotification": "SignedFirmwareStatusNotification",

@@ -1,4 +1,4 @@
-"""Repeated calls: the protocol gives the stored answer again, or runs the call anew."""
+"""Repeated calls: the protocol gives the stored answer again, or passes the call on like a new one."""
 
 from unittest.mock import ANY
 
@@ -41,7 +41,7 @@ def test_a_repeated_call_gets_the_stored_answer() -> None:
         b'[2,"a","DataTransfer",{"vendorId":"x"}]',
     ],
 )
-def test_the_same_id_alone_is_no_repeat(other: bytes) -> None:
+def test_the_same_id_alone_is_not_a_repeat(other: bytes) -> None:
     assert (
         central()
         >> AUTHORIZE
@@ -53,7 +53,7 @@ def test_the_same_id_alone_is_no_repeat(other: bytes) -> None:
     )
 
 
-def test_a_refused_call_is_tried_anew() -> None:
+def test_a_repeat_of_a_refused_call_is_tried_again() -> None:
     assert (
         central()
         >> AUTHORIZE
@@ -65,7 +65,7 @@ def test_a_refused_call_is_tried_anew() -> None:
     )
 
 
-def test_an_unanswered_call_is_no_repeat() -> None:
+def test_a_repeat_before_the_answer_is_handled_as_a_new_call() -> None:
     assert central() >> AUTHORIZE << Like(IncomingCall) >> AUTHORIZE << Like(IncomingCall)
 
 
@@ -80,7 +80,9 @@ def test_an_unanswered_call_is_no_repeat() -> None:
         ),
     ],
 )
-def test_times_are_answered_afresh(frame: bytes, result: Message, repeated: dict[FaultName, int]) -> None:
+def test_a_repeated_heartbeat_or_boot_runs_again(
+    frame: bytes, result: Message, repeated: dict[FaultName, int]
+) -> None:
     playbook = central() >> frame << Like(IncomingCall) >> Answer(result) << Like(bytes)
     for _ in range(2):
         playbook = playbook >> frame << Like(IncomingCall)
@@ -88,7 +90,7 @@ def test_times_are_answered_afresh(frame: bytes, result: Message, repeated: dict
     assert playbook
 
 
-def test_only_the_last_few_answers_are_kept() -> None:
+def test_only_the_last_four_answers_are_kept() -> None:
     frames = [b'[2,"%d","Authorize",{"idTag":"x"}]' % number for number in range(5)]
     playbook = central()
     for frame in frames:

@@ -1,4 +1,4 @@
-"""Charging profiles in few words, around one moment."""
+"""Short functions that build charging profiles around the moment X."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def a_profile(
     unit: str = "A",
     **more: Any,
 ) -> ChargingProfile:
-    """`limits`: one, or (startPeriod, limit[, numberPhases]) each."""
+    """Build a profile. `limits` is one limit, or a list of (startPeriod, limit[, numberPhases])."""
     periods = [(0, limits)] if isinstance(limits, int | float) else limits
     names = ("startPeriod", "limit", "numberPhases")
     plan: dict[str, Any] = {

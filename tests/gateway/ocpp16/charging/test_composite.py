@@ -1,4 +1,4 @@
-"""The composite schedule: each rule by an example."""
+"""The rules of the composite schedule, with an example for each."""
 
 from decimal import Decimal
 from time import process_time
@@ -20,7 +20,7 @@ from gateway.ocpp16.messages.types import ChargingProfile
 from tests.gateway.ocpp16.charging.charging_profiles import DAY, X, a_profile, at, cap, daily, tx
 
 
-def of(
+def limits(
     *installed: ChargingProfile | InstalledProfile, connector: int = 1, duration: int = 100, **more: Any
 ) -> Composite:
     placed = [one if isinstance(one, InstalledProfile) else InstalledProfile(1, one) for one in installed]
@@ -34,97 +34,104 @@ def steps(found: Composite) -> list[tuple[int, float | None]]:
 CHARGING = (OpenTransaction(1, 7, X - 60_000),)
 
 
-def test_nothing_limits() -> None:
-    assert of() == Composite(X, 100, "A", (Period(0, None),))
-    assert of(duration=0).periods == ()
+def test_without_profiles_nothing_limits() -> None:
+    assert limits() == Composite(X, 100, "A", (Period(0, None),))
+    assert limits(duration=0).periods == ()
 
 
 def test_periods_are_relative_to_the_window_and_the_first_is_0() -> None:
-    found = of(a_profile([(0, 10), (30, 20), (80, 6)], start=-10))
+    found = limits(a_profile([(0, 10), (30, 20), (80, 6)], start=-10))
     assert steps(found) == [(0, 10), (20, 20), (70, 6)]
     assert (found.start_ms, found.duration, found.unit) == (X, 100, "A")
 
 
-def test_equal_neighbours_are_merged_across_profiles_too() -> None:
-    assert steps(of(a_profile([(0, 10), (20, 10)]))) == [(0, 10)]
-    assert steps(of(a_profile(10, level=1, duration=50), a_profile([(0, 6), (50, 10)]))) == [(0, 10)]
-    found = of(a_profile([(0, 10, 3), (20, 10, 1)]))
+def test_equal_neighbouring_periods_are_merged_even_across_profiles() -> None:
+    assert steps(limits(a_profile([(0, 10), (20, 10)]))) == [(0, 10)]
+    assert steps(limits(a_profile(10, level=1, duration=50), a_profile([(0, 6), (50, 10)]))) == [(0, 10)]
+    found = limits(a_profile([(0, 10, 3), (20, 10, 1)]))
     assert [(one.start, one.rate) for one in found.periods] == [
         (0, Rate(Decimal(10), 3)),
         (20, Rate(Decimal(10), 1)),
     ]
 
 
-def test_what_lies_beyond_the_window_is_cut_off() -> None:
-    assert steps(of(a_profile([(0, 10), (100, 20)]), duration=100)) == [(0, 10)]
-    assert steps(of(a_profile([(0, 10), (99, 20)]), duration=100)) == [(0, 10), (99, 20)]
+def test_periods_beyond_the_window_are_cut_off() -> None:
+    assert steps(limits(a_profile([(0, 10), (100, 20)]), duration=100)) == [(0, 10)]
+    assert steps(limits(a_profile([(0, 10), (99, 20)]), duration=100)) == [(0, 10), (99, 20)]
 
 
 def test_the_highest_level_prevails_and_its_end_uncovers_the_next() -> None:
-    found = of(
+    found = limits(
         a_profile(6, level=0), a_profile(16, level=2, duration=20), a_profile(10, level=1, duration=40)
     )
     assert steps(found) == [(0, 16), (20, 10), (40, 6)]
 
 
 def test_a_higher_level_without_duration_hides_the_lower_ones() -> None:
-    assert steps(of(a_profile(32, level=5), a_profile(6))) == [(0, 32)]
+    assert steps(limits(a_profile(32, level=5), a_profile(6))) == [(0, 32)]
 
 
-def test_validity_is_from_inclusive_to_exclusive() -> None:
-    found = of(a_profile(16, level=1, validFrom=at(10), validTo=at(20)), a_profile(6))
+def test_valid_from_is_inclusive_and_valid_to_is_exclusive() -> None:
+    found = limits(a_profile(16, level=1, validFrom=at(10), validTo=at(20)), a_profile(6))
     assert steps(found) == [(0, 6), (10, 16), (20, 6)]
-    assert steps(of(a_profile(16, validFrom=at(10), validTo=at(10)))) == [(0, None)]
-    assert steps(of(a_profile(16, validTo=at(0)))) == [(0, None)]
-    assert steps(of(a_profile(16, validFrom=at(100)))) == [(0, None)]
+    assert steps(limits(a_profile(16, validFrom=at(10), validTo=at(10)))) == [(0, None)]
+    assert steps(limits(a_profile(16, validTo=at(0)))) == [(0, None)]
+    assert steps(limits(a_profile(16, validFrom=at(100)))) == [(0, None)]
 
 
 def test_validity_ends_a_schedule_but_does_not_start_it() -> None:
-    assert steps(of(a_profile([(0, 10), (50, 20)], validTo=at(20), duration=90))) == [(0, 10), (20, None)]
-    assert steps(of(a_profile([(0, 10), (30, 20)], validFrom=at(20)))) == [(0, None), (20, 10), (30, 20)]
+    assert steps(limits(a_profile([(0, 10), (50, 20)], validTo=at(20), duration=90))) == [
+        (0, 10),
+        (20, None),
+    ]
+    assert steps(limits(a_profile([(0, 10), (30, 20)], validFrom=at(20)))) == [
+        (0, None),
+        (20, 10),
+        (30, 20),
+    ]
 
 
 def test_a_schedule_that_starts_in_the_future_leaves_a_gap() -> None:
-    assert steps(of(a_profile(16, start=30))) == [(0, None), (30, 16)]
-    assert steps(of(a_profile(16, level=1, start=30), a_profile(6, start=-5))) == [(0, 6), (30, 16)]
+    assert steps(limits(a_profile(16, start=30))) == [(0, None), (30, 16)]
+    assert steps(limits(a_profile(16, level=1, start=30), a_profile(6, start=-5))) == [(0, 6), (30, 16)]
 
 
 def test_periods_beyond_the_duration_are_never_executed() -> None:
-    assert steps(of(a_profile([(0, 10), (50, 20)], duration=50))) == [(0, 10), (50, None)]
-    assert steps(of(a_profile(10, duration=0), a_profile(10, level=1, duration=-5))) == [(0, None)]
+    assert steps(limits(a_profile([(0, 10), (50, 20)], duration=50))) == [(0, 10), (50, None)]
+    assert steps(limits(a_profile(10, duration=0), a_profile(10, level=1, duration=-5))) == [(0, None)]
 
 
 def test_a_first_period_that_is_not_at_0_leaves_a_gap() -> None:
-    assert steps(of(a_profile([(10, 16)], level=1), a_profile(6))) == [(0, 6), (10, 16)]
+    assert steps(limits(a_profile([(10, 16)], level=1), a_profile(6))) == [(0, 6), (10, 16)]
 
 
-def test_periods_in_disorder() -> None:
-    assert steps(of(a_profile([(50, 20), (0, 10), (50, 32)]))) == [(0, 10), (50, 32)]
-    assert steps(of(a_profile([]))) == [(0, None)]
+def test_unsorted_periods_are_sorted() -> None:
+    assert steps(limits(a_profile([(50, 20), (0, 10), (50, 32)]))) == [(0, 10), (50, 32)]
+    assert steps(limits(a_profile([]))) == [(0, None)]
 
 
-def test_absolute_without_a_start_and_relative_begin_with_the_transaction() -> None:
+def test_a_profile_without_a_start_begins_with_the_transaction() -> None:
     for kind in ("Absolute", "Relative"):
-        found = of(tx([(0, 10), (80, 20)], kind=kind, start=None), running=CHARGING)
+        found = limits(tx([(0, 10), (80, 20)], kind=kind, start=None), running=CHARGING)
         assert steps(found) == [(0, 10), (20, 20)]
 
 
 def test_a_start_in_a_relative_profile_is_ignored() -> None:
     profile = a_profile([(0, 10), (80, 20)], kind="Absolute", start=5)
     relative = msgspec.structs.replace(profile, charging_profile_kind="Relative")
-    assert steps(of(relative, running=CHARGING)) == [(0, 10), (20, 20)]
+    assert steps(limits(relative, running=CHARGING)) == [(0, 10), (20, 20)]
 
 
 def test_relative_defaults_without_a_transaction_count_from_the_window() -> None:
-    assert steps(of(a_profile([(0, 10), (80, 20)], kind="Relative"))) == [(0, 10), (80, 20)]
+    assert steps(limits(a_profile([(0, 10), (80, 20)], kind="Relative"))) == [(0, 10), (80, 20)]
 
 
 def test_daily_and_weekly_recur_in_steps_of_utc() -> None:
-    found = of(daily([(0, 10), (30, 20)], start=-DAY * 3 - 10), duration=60)
+    found = limits(daily([(0, 10), (30, 20)], start=-DAY * 3 - 10), duration=60)
     assert steps(found) == [(0, 10), (20, 20)]
     weekly = a_profile([(0, 10), (30, 20)], kind="Recurring", recurrencyKind="Weekly", start=-7 * DAY - 10)
-    assert steps(of(weekly, duration=60)) == [(0, 10), (20, 20)]
-    # 48 hours from Saturday noon, over the night in which Europe's clocks are put forward.
+    assert steps(limits(weekly, duration=60)) == [(0, 10), (20, 20)]
+    # 48 hours from Saturday noon. In the night to Sunday, Europe's clocks are put forward.
     saturday = (timestamps.parse("2026-03-28T12:00:00Z").ms or 0) - X
     long = compute(
         [InstalledProfile(1, daily([(0, 10), (DAY // 2, 20)], start=saturday / 1000))],
@@ -135,113 +142,115 @@ def test_daily_and_weekly_recur_in_steps_of_utc() -> None:
     assert steps(long) == [(0, 10), (DAY // 2, 20), (DAY, 10), (3 * DAY // 2, 20)]
 
 
-def test_a_recurrence_longer_than_its_schedule_falls_to_the_next_level() -> None:
-    found = of(daily(16, level=1, duration=3600), a_profile(6), duration=DAY + 7200)
+def test_between_two_recurrences_the_next_level_applies() -> None:
+    found = limits(daily(16, level=1, duration=3600), a_profile(6), duration=DAY + 7200)
     assert steps(found) == [(0, 16), (3600, 6), (DAY, 16), (DAY + 3600, 6)]
 
 
-def test_what_is_beyond_the_recurrence_is_not_executed() -> None:
-    found = of(daily([(0, 10), (DAY - 50, 20), (DAY + 10, 32)], start=-100, duration=2 * DAY), duration=DAY)
+def test_periods_beyond_the_recurrence_are_not_executed() -> None:
+    found = limits(
+        daily([(0, 10), (DAY - 50, 20), (DAY + 10, 32)], start=-100, duration=2 * DAY), duration=DAY
+    )
     assert steps(found) == [(0, 10), (DAY - 150, 20), (DAY - 100, 10)]
 
 
 def test_a_recurring_profile_is_not_active_before_its_start() -> None:
-    assert steps(of(daily(16, start=30))) == [(0, None), (30, 16)]
+    assert steps(limits(daily(16, start=30))) == [(0, None), (30, 16)]
 
 
-def test_recurring_without_a_kind_does_not_recur() -> None:
-    assert steps(of(a_profile(16, kind="Recurring", start=-DAY, duration=DAY))) == [(0, None)]
+def test_a_recurring_profile_without_a_recurrency_kind_does_not_recur() -> None:
+    assert steps(limits(a_profile(16, kind="Recurring", start=-DAY, duration=DAY))) == [(0, None)]
     absolute = a_profile(16, recurrencyKind="Daily", start=-DAY, duration=DAY)
-    assert steps(of(absolute)) == [(0, None)]
+    assert steps(limits(absolute)) == [(0, None)]
 
 
-def test_a_tx_profile_overrules_the_default_whatever_their_levels() -> None:
-    assert steps(of(tx(10), a_profile(6, level=9), running=CHARGING)) == [(0, 10)]
+def test_a_tx_profile_overrules_a_default_of_a_higher_level() -> None:
+    assert steps(limits(tx(10), a_profile(6, level=9), running=CHARGING)) == [(0, 10)]
 
 
-def test_a_gap_in_the_tx_profile_falls_to_the_default() -> None:
-    assert steps(of(tx(10, duration=40), a_profile(6), running=CHARGING)) == [(0, 10), (40, 6)]
+def test_the_default_applies_in_a_gap_of_the_tx_profile() -> None:
+    assert steps(limits(tx(10, duration=40), a_profile(6), running=CHARGING)) == [(0, 10), (40, 6)]
 
 
-def test_a_tx_profile_is_for_its_transaction_alone() -> None:
-    assert steps(of(tx(10), a_profile(6))) == [(0, 6)]
-    assert steps(of(tx(10, transactionId=8), a_profile(6), running=CHARGING)) == [(0, 6)]
-    assert steps(of(InstalledProfile(2, tx(10)), a_profile(6), running=CHARGING)) == [(0, 6)]
-    assert steps(of(tx(10, transactionId=7), a_profile(6), running=CHARGING)) == [(0, 10)]
-    assert steps(of(InstalledProfile(1, tx(10), 8), a_profile(6), running=CHARGING)) == [(0, 6)]
+def test_a_tx_profile_applies_only_to_its_transaction() -> None:
+    assert steps(limits(tx(10), a_profile(6))) == [(0, 6)]
+    assert steps(limits(tx(10, transactionId=8), a_profile(6), running=CHARGING)) == [(0, 6)]
+    assert steps(limits(InstalledProfile(2, tx(10)), a_profile(6), running=CHARGING)) == [(0, 6)]
+    assert steps(limits(tx(10, transactionId=7), a_profile(6), running=CHARGING)) == [(0, 10)]
+    assert steps(limits(InstalledProfile(1, tx(10), 8), a_profile(6), running=CHARGING)) == [(0, 6)]
 
 
-def test_a_connectors_default_replaces_the_common_one_of_its_level_there_alone() -> None:
+def test_a_connectors_default_replaces_the_common_one_of_its_level_on_that_connector() -> None:
     common, own = (
         InstalledProfile(0, a_profile(16, level=1)),
         InstalledProfile(1, a_profile(6, level=1, duration=40)),
     )
-    assert steps(of(common, own)) == [(0, 6), (40, None)]
-    assert steps(of(common, own, connector=2)) == [(0, 16)]
+    assert steps(limits(common, own)) == [(0, 6), (40, None)]
+    assert steps(limits(common, own, connector=2)) == [(0, 16)]
     lower = InstalledProfile(0, a_profile(20))
-    assert steps(of(common, own, lower)) == [(0, 6), (40, 20)]
-    assert steps(of(InstalledProfile(0, a_profile(16, level=2)), own)) == [(0, 16)]
+    assert steps(limits(common, own, lower)) == [(0, 6), (40, 20)]
+    assert steps(limits(InstalledProfile(0, a_profile(16, level=2)), own)) == [(0, 16)]
 
 
 def test_the_charge_points_maximum_caps_every_connector() -> None:
-    found = of(a_profile([(0, 10), (30, 32)]), cap([(0, 16), (60, 0)]))
+    found = limits(a_profile([(0, 10), (30, 32)]), cap([(0, 16), (60, 0)]))
     assert steps(found) == [(0, 10), (30, 16), (60, 0)]
-    assert steps(of(cap(16), duration=10)) == [(0, 16)]
-    assert steps(of(InstalledProfile(1, cap(16).profile))) == [(0, None)]
+    assert steps(limits(cap(16), duration=10)) == [(0, 16)]
+    assert steps(limits(InstalledProfile(1, cap(16).profile))) == [(0, None)]
 
 
-def test_levels_of_the_maximum_fall_too() -> None:
-    assert steps(of(cap(16, level=1, duration=50), cap(20))) == [(0, 16), (50, 20)]
+def test_the_maximum_falls_to_its_next_level() -> None:
+    assert steps(limits(cap(16, level=1, duration=50), cap(20))) == [(0, 16), (50, 20)]
 
 
 def test_zero_is_a_limit() -> None:
-    assert steps(of(a_profile(0), cap(16))) == [(0, 0)]
+    assert steps(limits(a_profile(0), cap(16))) == [(0, 0)]
 
 
-def test_the_grid_connection_is_the_sum_of_what_is_running() -> None:
+def test_connector_0_is_the_sum_of_the_running_transactions() -> None:
     both = (OpenTransaction(1, 7, X), OpenTransaction(2, 8, X))
     installed = (
         InstalledProfile(0, a_profile(16.1)),
         InstalledProfile(2, tx([(0, 6.1), (50, 10.1)], transactionId=8)),
     )
-    found = of(*installed, connector=0, running=both)
+    found = limits(*installed, connector=0, running=both)
     assert steps(found) == [(0, 22.2), (50, 26.2)]
-    assert steps(of(*installed, cap(25), connector=0, running=both)) == [(0, 22.2), (50, 25)]
-    assert steps(of(installed[1], cap(25), connector=0, running=both)) == [(0, 25)]
-    assert steps(of(installed[1], connector=0, running=both)) == [(0, None)]
-    assert steps(of(*installed, cap(25), connector=0)) == [(0, 25)]
+    assert steps(limits(*installed, cap(25), connector=0, running=both)) == [(0, 22.2), (50, 25)]
+    assert steps(limits(installed[1], cap(25), connector=0, running=both)) == [(0, 25)]
+    assert steps(limits(installed[1], connector=0, running=both)) == [(0, None)]
+    assert steps(limits(*installed, cap(25), connector=0)) == [(0, 25)]
 
 
 def test_units_are_converted_by_voltage_and_phases() -> None:
-    in_w = of(a_profile([(0, 16), (20, 16, 1), (40, 6.1, 2)]), unit="W")
+    in_w = limits(a_profile([(0, 16), (20, 16, 1), (40, 6.1, 2)]), unit="W")
     assert steps(in_w) == [(0, 11040), (20, 3680), (40, 2806)]
     assert in_w.unit == "W"
-    in_a = of(a_profile([(0, 11040), (20, 3680, 1), (40, 11000)], unit="W"), unit="A")
+    in_a = limits(a_profile([(0, 11040), (20, 3680, 1), (40, 11000)], unit="W"), unit="A")
     assert [one.rate for one in in_a.periods] == [(16, 3), (16, 1), (Decimal("15.9"), 3)]
-    assert steps(of(a_profile(10), unit="W", voltage=Decimal(110))) == [(0, 3300)]
+    assert steps(limits(a_profile(10), unit="W", voltage=Decimal(110))) == [(0, 3300)]
 
 
-def test_the_lesser_is_found_in_the_unit_asked_for() -> None:
+def test_the_lower_limit_is_chosen_in_the_requested_unit() -> None:
     installed = (a_profile(10, unit="A"), cap([(0, 5000), (50, 9000)], unit="W"))
-    assert steps(of(*installed, unit="A")) == [(0, 7.2), (50, 10)]
-    assert steps(of(*installed, unit="W")) == [(0, 5000), (50, 6900)]
+    assert steps(limits(*installed, unit="A")) == [(0, 7.2), (50, 10)]
+    assert steps(limits(*installed, unit="W")) == [(0, 5000), (50, 6900)]
 
 
-def test_without_a_unit_it_is_that_of_the_profiles() -> None:
-    assert of(a_profile(10)).unit == "A"
-    assert of(a_profile(10, unit="W")).unit == "W"
-    assert of(a_profile(10), cap(5000, unit="W")).unit == "W"
-    assert of(a_profile(10), InstalledProfile(2, a_profile(10, unit="W"))).unit == "A"
+def test_the_default_unit_is_that_of_the_profiles() -> None:
+    assert limits(a_profile(10)).unit == "A"
+    assert limits(a_profile(10, unit="W")).unit == "W"
+    assert limits(a_profile(10), cap(5000, unit="W")).unit == "W"
+    assert limits(a_profile(10), InstalledProfile(2, a_profile(10, unit="W"))).unit == "A"
 
 
-def test_tenths_stay_tenths() -> None:
+def test_limits_keep_their_tenths_exactly() -> None:
     for tenths in range(1, 400):
-        found = of(a_profile(tenths / 10, unit="A")).periods[0].rate
+        found = limits(a_profile(tenths / 10, unit="A")).periods[0].rate
         assert found is not None
         assert found.limit == Decimal(tenths) / 10
         assert float(found.limit) == tenths / 10
     found = (
-        of(
+        limits(
             *(InstalledProfile(c, a_profile(0.1)) for c in range(1, 11)),
             connector=0,
             running=[OpenTransaction(c, c, X) for c in range(1, 11)],
@@ -252,23 +261,23 @@ def test_tenths_stay_tenths() -> None:
     assert found == Rate(Decimal(1), 3)
 
 
-def test_what_changes_within_a_second_counts_from_the_next() -> None:
-    found = of(a_profile(16, level=1, start=10.25, duration=5), a_profile(6))
+def test_a_change_within_a_second_counts_from_the_next_second() -> None:
+    found = limits(a_profile(16, level=1, start=10.25, duration=5), a_profile(6))
     assert steps(found) == [(0, 6), (11, 16), (16, 6)]
-    flicker = of(a_profile(16, level=1, validFrom=at(10.25), validTo=at(10.75)), a_profile(6))
+    flicker = limits(a_profile(16, level=1, validFrom=at(10.25), validTo=at(10.75)), a_profile(6))
     assert steps(flicker) == [(0, 6)]
 
 
 def test_a_time_that_cannot_be_read_counts_as_absent() -> None:
-    assert steps(of(a_profile(16, validFrom="soon"))) == [(0, 16)]
+    assert steps(limits(a_profile(16, validFrom="soon"))) == [(0, 16)]
 
 
-def test_more_phases_than_there_are_count_as_three() -> None:
+def test_an_impossible_number_of_phases_counts_as_three() -> None:
     for phases in (0, -1, 4, 10**12):
-        assert steps(of(a_profile([(0, 10, phases)]), unit="W")) == [(0, 6900)]
+        assert steps(limits(a_profile([(0, 10, phases)]), unit="W")) == [(0, 6900)]
 
 
-def test_hostile_profiles_cost_little_and_the_duration_says_how_far_they_are_shown() -> None:
+def test_hostile_profiles_take_little_time_and_shorten_the_duration() -> None:
     many = [
         InstalledProfile(1, daily([(n, n % 2) for n in range(2000)], level=n, start=-n)) for n in range(200)
     ]
@@ -282,7 +291,7 @@ def test_hostile_profiles_cost_little_and_the_duration_says_how_far_they_are_sho
     assert short.duration == short.periods[-1].start + (DAY - 1 if short.periods[-1].rate is None else 1)
 
 
-def test_numbers_beyond_reason() -> None:
+def test_huge_numbers_are_computed_exactly() -> None:
     huge = a_profile([(0, 999_999_999_999_999.9), (10**17, 1)], duration=10**18, level=2**62)
-    assert of(huge).periods == (Period(0, Rate(Decimal("999999999999999.9"), 3)),)
-    assert of(huge, unit="W").periods[0].rate == Rate(Decimal(689_999_999_999_999_931), 3)
+    assert limits(huge).periods == (Period(0, Rate(Decimal("999999999999999.9"), 3)),)
+    assert limits(huge, unit="W").periods[0].rate == Rate(Decimal(689_999_999_999_999_931), 3)

@@ -1,4 +1,4 @@
-"""The composite schedule of any profiles is what the oracle says, second by second."""
+"""Compare the composite schedule of random profiles with an oracle, second by second."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -80,7 +80,7 @@ RUNNING = st.lists(
     RUNNING,
     st.sampled_from(["A", "W"]),
 )
-def test_it_is_what_the_oracle_says_second_by_second(
+def test_the_composite_schedule_equals_the_oracle_second_by_second(
     installed: list[InstalledProfile],
     connector_id: int,
     duration: int,

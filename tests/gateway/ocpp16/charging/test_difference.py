@@ -1,4 +1,4 @@
-"""Where a charge point's composite schedule is not ours."""
+"""The differences between a charge point's composite schedule and ours."""
 
 from decimal import Decimal
 from typing import Any
@@ -18,53 +18,53 @@ def ours(limits: Any, *, duration: int = 100, **more: Any) -> Composite:
 
 
 def theirs(*periods: tuple[int, float], duration: int | None = None) -> ChargingSchedule:
-    told: dict[str, Any] = {
+    schedule: dict[str, Any] = {
         "chargingRateUnit": "A",
         "chargingSchedulePeriod": [{"startPeriod": start, "limit": limit} for start, limit in periods],
     }
-    return msgspec.convert(told | ({} if duration is None else {"duration": duration}), ChargingSchedule)
+    return msgspec.convert(schedule | ({} if duration is None else {"duration": duration}), ChargingSchedule)
 
 
-def found(mine: Composite, told: ChargingSchedule | None) -> list[tuple[Any, ...]]:
-    return [tuple(one) for one in compare(mine, told)]
+def differences(mine: Composite, schedule: ChargingSchedule | None) -> list[tuple[Any, ...]]:
+    return [tuple(one) for one in compare(mine, schedule)]
 
 
 STEPS = [(0, 10), (50, 20)]
 
 
-def test_equal_schedules() -> None:
-    assert found(ours(STEPS), theirs((0, 10), (50, 20))) == []
-    assert found(ours(STEPS), theirs((0, 10), (20, 10), (50, 20), (100, 6), duration=100)) == []
-    assert found(ours(STEPS), theirs((50, 20), (0, 10), duration=500)) == []
+def test_equal_schedules_have_no_differences() -> None:
+    assert differences(ours(STEPS), theirs((0, 10), (50, 20))) == []
+    assert differences(ours(STEPS), theirs((0, 10), (20, 10), (50, 20), (100, 6), duration=100)) == []
+    assert differences(ours(STEPS), theirs((50, 20), (0, 10), duration=500)) == []
 
 
-def test_rounding_is_no_difference() -> None:
-    assert found(ours([(0, 10.1), (50, 20)]), theirs((0, 10.2), (51, 20))) == []
+def test_rounding_is_not_a_difference() -> None:
+    assert differences(ours([(0, 10.1), (50, 20)]), theirs((0, 10.2), (51, 20))) == []
     more = theirs((0, 10.3), (50, 20))
-    assert found(ours([(0, 10.1), (50, 20)]), more) == [(0, 50, Decimal("10.1"), Decimal("10.3"))]
+    assert differences(ours([(0, 10.1), (50, 20)]), more) == [(0, 50, Decimal("10.1"), Decimal("10.3"))]
 
 
-def test_differences_say_where_and_are_merged() -> None:
-    assert found(ours(STEPS), theirs((0, 10), (30, 16), (40, 16), (60, 20))) == [
+def test_equal_neighbouring_differences_are_merged() -> None:
+    assert differences(ours(STEPS), theirs((0, 10), (30, 16), (40, 16), (60, 20))) == [
         (30, 50, 10, 16),
         (50, 60, 20, 16),
     ]
 
 
-def test_no_schedule_where_we_have_one() -> None:
-    assert found(ours(STEPS), None) == [(0, 50, 10, None), (50, 100, 20, None)]
-    assert found(ours(STEPS), theirs((20, 10), (50, 20), duration=80)) == [
+def test_a_missing_part_of_their_schedule_is_a_difference() -> None:
+    assert differences(ours(STEPS), None) == [(0, 50, 10, None), (50, 100, 20, None)]
+    assert differences(ours(STEPS), theirs((20, 10), (50, 20), duration=80)) == [
         (0, 20, 10, None),
         (80, 100, 20, None),
     ]
-    assert found(ours(10), theirs((0, 10), duration=-5)) == [(0, 100, 10, None)]
+    assert differences(ours(10), theirs((0, 10), duration=-5)) == [(0, 100, 10, None)]
 
 
-def test_where_no_profile_limits_theirs_is_the_hardwares() -> None:
-    assert found(ours(10, start=50), theirs((0, 32), (50, 10))) == []
-    assert found(ours(10, start=50), None) == [(50, 100, 10, None)]
+def test_their_limit_is_not_a_difference_where_we_know_none() -> None:
+    assert differences(ours(10, start=50), theirs((0, 32), (50, 10))) == []
+    assert differences(ours(10, start=50), None) == [(50, 100, 10, None)]
 
 
-def test_there_is_an_end_to_differences() -> None:
+def test_the_number_of_differences_is_bounded() -> None:
     many = theirs(*((n, 16 + n % 2) for n in range(0, 3000, 3)))
     assert len(compare(ours(10, duration=3000), many)) == DIFFERENCES_MAX

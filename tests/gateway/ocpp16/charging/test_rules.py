@@ -1,4 +1,4 @@
-"""What is wrong with a charging profile: each rule broken once, and a good one of each kind."""
+"""The rules for charging profiles: each rule is broken once, and a good profile of each kind breaks none."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ KNOWN = Abilities(
 )
 
 
-def said(profile: ChargingProfile, connector: int = 1, abilities: Abilities = KNOWN) -> list[str]:
+def check(profile: ChargingProfile, connector: int = 1, abilities: Abilities = KNOWN) -> list[str]:
     return rules.check_profile(connector, profile, abilities, X)
 
 
@@ -33,8 +33,8 @@ def said(profile: ChargingProfile, connector: int = 1, abilities: Abilities = KN
         (daily([(0, 6), (86_399, 16)], duration=86_400), 1),
     ],
 )
-def test_nothing_is_wrong(profile: ChargingProfile, connector: int) -> None:
-    assert said(profile, connector) == []
+def test_a_good_profile_breaks_no_rule(profile: ChargingProfile, connector: int) -> None:
+    assert check(profile, connector) == []
 
 
 def without_start(**more: Any) -> ChargingProfile:
@@ -78,35 +78,35 @@ def relative_with_start() -> ChargingProfile:
         (daily(duration=86_401), 1, "beyond a Daily recurrence"),
     ],
 )
-def test_each_fault_is_one_sentence(profile: ChargingProfile, connector: int, word: str) -> None:
-    [sentence] = said(profile, connector)
+def test_each_broken_rule_is_one_sentence(profile: ChargingProfile, connector: int, word: str) -> None:
+    [sentence] = check(profile, connector)
     assert word in sentence
     assert sentence.endswith(".")
 
 
-def test_the_least_rate() -> None:
+def test_the_min_charging_rate_is_checked() -> None:
     schedule = msgspec.structs.replace(a_profile().charging_schedule, min_charging_rate=-0.25)
     profile = msgspec.structs.replace(a_profile(), charging_schedule=schedule)
-    assert said(profile) == [
+    assert check(profile) == [
         "A minChargingRate must not be negative.",
         "A minChargingRate must have at most one decimal.",
     ]
 
 
-def test_a_fault_of_many_periods_is_said_once() -> None:
-    assert len(said(a_profile([(n, -1) for n in range(4)]))) == 1
+def test_a_rule_that_many_periods_break_is_one_sentence() -> None:
+    assert len(check(a_profile([(n, -1) for n in range(4)]))) == 1
 
 
-def test_what_is_not_known_is_not_warned_of() -> None:
+def test_unknown_abilities_break_no_rule() -> None:
     profile = a_profile([(n, 6, 1 + 2 * (n % 2)) for n in range(50)], level=99, unit="W")
-    assert said(profile, abilities=Abilities()) == []
+    assert check(profile, abilities=Abilities()) == []
 
 
-def test_a_remote_starts_profile() -> None:
-    def said(profile: ChargingProfile) -> list[str]:
+def test_the_profile_of_a_remote_start_must_be_a_tx_profile_without_a_transaction() -> None:
+    def check(profile: ChargingProfile) -> list[str]:
         return rules.check_remote_start(profile, KNOWN, X)
 
-    assert said(tx(kind="Relative")) == []
-    assert len(said(tx(kind="Relative", transactionId=7))) == 1
-    assert len(said(a_profile(kind="Relative"))) == 1
-    assert len(said(tx(kind="Relative", level=9))) == 1
+    assert check(tx(kind="Relative")) == []
+    assert len(check(tx(kind="Relative", transactionId=7))) == 1
+    assert len(check(a_profile(kind="Relative"))) == 1
+    assert len(check(tx(kind="Relative", level=9))) == 1

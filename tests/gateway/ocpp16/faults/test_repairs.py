@@ -1,4 +1,4 @@
-"""Each named repair, what the typed view shows and what the payload keeps."""
+"""Each named repair, with the message that is read and the payload that is kept."""
 
 import msgspec
 import pytest
@@ -25,7 +25,7 @@ def meter(*sampled: object, **fields: object) -> tuple[Message, object, tuple[Re
     return read(core.MeterValues, **{"connectorId": 1, "meterValue": [value], **fields})
 
 
-def test_null_for_an_optional_field() -> None:
+def test_null_for_an_optional_field_is_read_as_absent() -> None:
     message, payload, repairs = read(
         core.StatusNotification, connectorId=1, errorCode="NoError", status="Available", info=None
     )
@@ -61,14 +61,14 @@ def test_one_bad_sample_does_not_drop_the_others_and_stays_in_the_payload() -> N
 
 
 @pytest.mark.parametrize("field", ["context", "format", "measurand", "phase", "location", "unit"])
-def test_an_unknown_enumeration_leaves_the_sample_out_rather_than_take_the_default(field: str) -> None:
+def test_a_sample_with_an_unknown_value_is_left_out_instead_of_taking_the_default(field: str) -> None:
     message, _, repairs = meter({"value": "1", field: "Foo"})
     assert isinstance(message, core.MeterValues)
     assert message.meter_value == (MeterValue(timestamp=TIME, sampled_value=()),)
     assert repairs == ("item_left_out",)
 
 
-def test_objects_for_lists() -> None:
+def test_an_object_in_place_of_a_list_is_read_as_a_list_of_one() -> None:
     message, payload, repairs = read(
         core.MeterValues, connectorId=1, meterValue={"timestamp": TIME, "sampledValue": GOOD_SAMPLE}
     )
@@ -79,7 +79,7 @@ def test_objects_for_lists() -> None:
 
 
 @pytest.mark.parametrize("value", ["7", " 7 ", "7.0", 7.0])
-def test_numbers_in_other_clothes(value: object) -> None:
+def test_an_integer_may_be_text_or_have_a_zero_fraction(value: object) -> None:
     message, payload, repairs = read(core.UnlockConnector, connectorId=value)
     assert message == core.UnlockConnector(connector_id=7)
     assert payload == {"connectorId": 7}
@@ -87,7 +87,7 @@ def test_numbers_in_other_clothes(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "7a", "0x7", "1e3", 7.5, True, [7], None, "9" * 30])
-def test_what_is_no_integer_is_refused(value: object) -> None:
+def test_a_value_that_is_not_an_integer_is_refused(value: object) -> None:
     with pytest.raises(PayloadInvalid) as caught:
         read(core.UnlockConnector, connectorId=value)
     assert caught.value.code == "TypeConstraintViolation"
@@ -95,7 +95,7 @@ def test_what_is_no_integer_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [-1, 0, 2**63 - 1])
-def test_integers_of_any_size_are_nobodys_business(value: int) -> None:
+def test_an_integer_of_64_bits_is_accepted(value: int) -> None:
     assert read(core.RemoteStopTransaction, transactionId=value)[2] == ()
 
 
@@ -109,7 +109,7 @@ def test_overlong_text_is_kept_whole() -> None:
         read(core.Authorize, idTag="A" * 276)
 
 
-def test_unknown_enumerations_with_an_other() -> None:
+def test_an_unknown_error_code_is_read_as_other_error() -> None:
     message, payload, repairs = read(
         core.StatusNotification, connectorId=1, errorCode="Error", status="Faulted"
     )
@@ -118,7 +118,7 @@ def test_unknown_enumerations_with_an_other() -> None:
     assert repairs == ("unknown_enum",)
 
 
-def test_a_failed_upload_by_the_other_messages_name() -> None:
+def test_a_status_with_another_messages_name_is_renamed() -> None:
     message, payload, repairs = read(security.LogStatusNotification, status="UploadFailed", requestId=7)
     assert message == security.LogStatusNotification(status="UploadFailure", request_id=7)
     assert payload == {"status": "UploadFailure", "requestId": 7}
@@ -129,7 +129,7 @@ def test_a_failed_upload_by_the_other_messages_name() -> None:
 
 
 @pytest.mark.parametrize(("told", "taken"), [(1234.6, 1235), (-0.4, 0), (0.5, 0), (1.5, 2)])
-def test_a_meter_with_a_fraction_stops_its_transaction(told: float, taken: int) -> None:
+def test_a_fraction_in_a_meter_stop_is_rounded(told: float, taken: int) -> None:
     message, _, repairs = read(
         core.StopTransaction, transactionId=5, meterStop=told, timestamp="2026-01-31T12:00:00Z"
     )
@@ -141,7 +141,7 @@ def test_a_meter_with_a_fraction_stops_its_transaction(told: float, taken: int) 
         read(core.MeterValues, connectorId=told, meterValue=[])
 
 
-def test_a_stop_is_taken_with_rubbish_around_it() -> None:
+def test_a_stop_with_several_faults_is_read() -> None:
     message, _, repairs = read(
         core.StopTransaction,
         transactionId=5,
@@ -158,7 +158,7 @@ def test_a_stop_is_taken_with_rubbish_around_it() -> None:
 
 
 @pytest.mark.parametrize("time", [{}, {"timestamp": None}])
-def test_facts_without_a_time_are_taken(time: dict[str, None]) -> None:
+def test_facts_without_a_time_are_read(time: dict[str, None]) -> None:
     start = {"connectorId": 1, "idTag": "x", "meterStart": 0}
     message, payload, repairs = read(core.StartTransaction, **start, **time)
     assert message == core.StartTransaction(connector_id=1, id_tag="x", meter_start=0, timestamp="")
@@ -172,7 +172,7 @@ def test_facts_without_a_time_are_taken(time: dict[str, None]) -> None:
     )
 
 
-def test_a_boot_without_vendor_or_model() -> None:
+def test_a_boot_without_vendor_or_model_is_read() -> None:
     message, payload, repairs = read(core.BootNotification, chargePointVendor=None, firmwareVersion="1")
     assert message == core.BootNotification(
         charge_point_vendor="", charge_point_model="", firmware_version="1"
@@ -181,7 +181,7 @@ def test_a_boot_without_vendor_or_model() -> None:
     assert repairs == ("required_absent", "required_absent")
 
 
-def test_configuration_keys_without_readonly() -> None:
+def test_configuration_keys_without_readonly_are_read_as_writable() -> None:
     message, _, repairs = read(
         core.GetConfigurationResult, configurationKey=[{"key": "A"}, {"key": "B", "readonly": "True"}]
     )
@@ -195,7 +195,7 @@ def test_configuration_keys_without_readonly() -> None:
     ("data", "text"),
     [({"a": [1.50, "\N{EURO SIGN}"]}, '{"a":[1.5,"\N{EURO SIGN}"]}'), ([], "[]"), (False, "false")],
 )
-def test_what_vendors_write_without_quoting_it(data: object, text: str) -> None:
+def test_json_as_the_data_of_a_data_transfer_becomes_text(data: object, text: str) -> None:
     message, payload, repairs = read(core.DataTransfer, vendorId="v", data=data)
     assert message == core.DataTransfer(vendor_id="v", data=text)
     assert payload == {"vendorId": "v", "data": text}
@@ -212,7 +212,7 @@ def test_only_a_word_that_is_near_is_suggested() -> None:
     assert caught.value.text.startswith('status: "Gone" is not allowed; use one of Available, ')
 
 
-def test_the_errors_say_where_and_what_would_be_right() -> None:
+def test_an_error_names_the_field_and_what_would_be_right() -> None:
     with pytest.raises(PayloadInvalid) as caught:
         read(core.StatusNotification, connectorId=1, errorCode="NoError", status="Availible")
     assert caught.value.text.startswith(
