@@ -13,8 +13,8 @@ async def sign_certificate(
 ) -> security.SignCertificateResult:
     """Keep the request for an operator, and answer at once (A02.FR.02).
 
-    Accepted means only that an operator can have the request signed. The name in the request is not checked,
-    because the spellings of identities and serial numbers differ; the operator checks it.
+    Accepted means only that an operator can have the request signed. The operator checks the name in the
+    request. We do not, because charge points put identities, serial numbers or other text there.
     """
     keys = charge_point.lease.keys
     try:
@@ -33,7 +33,7 @@ async def sign_certificate(
 async def get_installed_certificate_ids(
     answered: Answered[security.GetInstalledCertificateIds, security.GetInstalledCertificateIdsResult],
 ) -> None:
-    """Store the list that the charge point reported. NotFound means that it has no such certificates."""
+    """Store the list that the charge point reported. NotFound means that the list is empty."""
     charge_point, result = answered.charge_point, answered.result
     found = (result.certificate_hash_data or ()) if result.status == "Accepted" else ()
     await certificates.record_list(
@@ -70,7 +70,7 @@ async def install_certificate(
 async def delete_certificate(
     answered: Answered[security.DeleteCertificate, security.DeleteCertificateResult],
 ) -> None:
-    """Forget the certificate that was deleted. Failed means that it is in use and stays."""
+    """Forget the certificate that was deleted. Failed means that the certificate is in use and stays."""
     if answered.result.status == "Failed":
         return
     charge_point = answered.charge_point

@@ -48,9 +48,10 @@ class SessionMemory:
     triggered: set[str] = dataclasses.field(default_factory=set)
     """Actions that we asked the charge point to send. It may send them even while Pending."""
     charging_at: int | None = None
-    """Connector of the last message about a transaction. None means that it was a stop, or that none came.
+    """Connector of the last message about a transaction.
 
-    It shows the order of the messages, not whether the connector charges.
+    None means that the message was a stop, or that there was no message. The value follows the order of the
+    messages and does not prove that the connector charges.
     """
     began: tuple[Start, int] | None = None
     """The last start that the charge point reported, and the id of its transaction."""
@@ -96,7 +97,7 @@ class ChargePoint(msgspec.Struct, gc=False):
     async def catch_up(self) -> None:
         """Wait until the charge point's earlier answers are stored, for 5 s at most.
 
-        Its present call may refer to them.
+        The present call may refer to those answers.
         """
         stored = self.memory.outcome_stored
         if stored is not None and not stored.is_set():

@@ -99,7 +99,7 @@ async def start_transaction(
 def _limit(tag: IdTag | None, info: IdTagInfo, start: transactions.Start) -> transactions.Limit | None:
     if tag is None or tag.max_active_transactions is None or info.status != "Accepted":
         return None
-    # A transaction that began offline cannot be prevented. It takes a hold, but never gets ConcurrentTx.
+    # A transaction that began offline takes a hold, but never gets ConcurrentTx, because it has begun.
     offline = start.received_ms - start.started_ms > OFFLINE_AFTER_MS
     refusal = msgspec.structs.replace(info, status="ConcurrentTx")
     return transactions.Limit(
@@ -143,7 +143,7 @@ async def stop_transaction(
 
 
 async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> core.MeterValuesResult:
-    """Store the meter values. They are never refused, not even for an unknown transaction."""
+    """Store the meter values, which are never refused, not even for an unknown transaction."""
     appended = await values.append(
         charge_point.store,
         charge_point.lease,
@@ -162,7 +162,7 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
 async def get_configuration(answered: Answered[core.GetConfiguration, core.GetConfigurationResult]) -> None:
     """Store the keys that the charge point reported.
 
-    If we requested all keys, the answer replaces all that we knew. Otherwise it replaces the requested keys.
+    The answer replaces all keys that we knew, if we requested all. Otherwise it replaces the requested keys.
     """
     charge_point, result = answered.charge_point, answered.result
     await configuration.learn(

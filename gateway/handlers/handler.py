@@ -26,5 +26,5 @@ class Answered[Request, Result](NamedTuple):
 type Outcome = Callable[[Answered[Any, Any]], Awaitable[None]]
 """Function that stores what an answer means, before its command is settled.
 
-It must be idempotent, because it runs again after an outage of the store.
+The function must be idempotent, because it runs again after an outage of the store.
 """

@@ -1,4 +1,4 @@
-"""Count the messages that the schema allows but that cannot be right. They are served like any other.
+"""Count the messages that the schema allows but that cannot be right, and serve them like any others.
 
 Nothing here changes what is stored or answered. A fact is kept as it was sent.
 """
@@ -38,8 +38,8 @@ def check_stop(
 ) -> None:
     if request.meter_stop < 0:
         charge_point.fault("meter_negative")
-    match outcome:
-        case transactions.StopReplayed():  # Before Stopped, because a StopReplayed is also a Stopped.
+    match outcome:  # StopReplayed must come before Stopped, because it is a subclass of Stopped.
+        case transactions.StopReplayed():
             charge_point.fault("repeated_stop")
         case transactions.Stopped():
             if request.meter_stop < outcome.meter_start:

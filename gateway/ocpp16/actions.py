@@ -104,12 +104,12 @@ OF_REQUEST: Final[dict[type[Message], Action]] = {action.request: action for act
 
 
 def actions_of(sender: Sender) -> dict[str, Action]:
-    """Return the actions that this sender may send, by name."""
+    """Return, by name, the actions that this sender may send."""
     return {name: action for name, action in ACTIONS.items() if action.sender in {sender, Sender.BOTH}}
 
 
 def find_action(name: str) -> Action:
-    """Return the action of this name. Raises PayloadInvalid with NotImplemented if there is none."""
+    """Return the action of this name. If there is none, raise PayloadInvalid with NotImplemented."""
     action = ACTIONS.get(name)
     if action is None:
         text = reading.not_one_of(name, tuple(ACTIONS), "not an action of OCPP 1.6")

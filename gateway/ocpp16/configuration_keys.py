@@ -32,7 +32,7 @@ def find(name: str) -> ConfigurationKey | None:
 
 
 def check_value(name: str, value: str) -> str | None:
-    """Say what the value of a key must be if it is not that, without quoting the value.
+    """Return the rule that the value of a key breaks, without quoting the value.
 
     None means that the value is right, or that the specification does not name the key.
     """

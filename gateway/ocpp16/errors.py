@@ -42,8 +42,8 @@ class PayloadInvalid(ValueError):  # noqa: N818  the name says it
     """A payload is not what its action requires.
 
     `code` is the error code for the CALLERROR. `path` names the field, and "" means the payload itself.
-    `text` says what was wrong, then what would be right, in at most 255 characters. It quotes a value only
-    where an enumeration names the values that are allowed.
+    `text` says what was wrong, then what would be right, in at most 255 characters. The text quotes a
+    value only where an enumeration names the values that are allowed.
     """
 
     def __init__(self, code: ErrorCode, text: str, path: str = "") -> None:

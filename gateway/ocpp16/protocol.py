@@ -5,12 +5,12 @@ gave, and the faults of the peer. It has no socket, no clock and no source of id
 the central system's role, and the load test drives it in the charge point's role. The driver passes in each
 text frame, the time in seconds and the id of each call, and sends the frames that it gets back.
 
-`receive` reads one frame and returns an event that says what the driver has to do:
+`receive` reads one frame and returns an event that says what the driver has to do.
 
-- IncomingCall: the peer calls us. The driver decides, then sends the frame that `answer` or `refuse` makes.
-- Reply: the answer needs no decision, such as a CALLERROR for an unreadable payload. The driver sends it.
-- CallAnswered, CallRefused: the peer answered our call with a result, or with an error. The call has ended.
-- Ignored: there is nothing to send. `late` holds the answer to a call that had timed out before.
+IncomingCall means that the peer calls us. The driver decides, then sends what `answer` or `refuse` makes.
+Reply is an answer that needs no decision, such as a CALLERROR for an unreadable payload. The driver sends it.
+CallAnswered and CallRefused mean that our call has ended with a result, or with an error.
+Ignored means that there is nothing to send. Its `late` holds the answer to a call that had timed out before.
 
 `call` makes the frame of a call of ours. One call may wait for its answer at a time (OCPP-J 4.1.1), and a
 second one raises CallOutstanding. `tick` returns the call that has passed its deadline, and then the next
@@ -115,7 +115,7 @@ _LATE_KEPT: Final = 4
 
 
 class Protocol:
-    """The state of the exchange on one connection (see the module).
+    """The state of the exchange on one connection, as the module's docstring explains.
 
     `strict` turns the repairs off and the checks of formats on. In the charge point's role a Protocol never
     repairs, because the repairs are for the faults of charge points and not for those of a central system.
@@ -281,7 +281,9 @@ class Protocol:
         `timeout` None means `call_timeout`. Raises CallOutstanding while another call waits for its answer.
         """
         if self._outstanding is not None:
-            raise CallOutstanding(f"{self._outstanding.action} still waits for its answer; call after that")
+            raise CallOutstanding(
+                f"{self._outstanding.action} waits for its answer; make the next call after it"
+            )
         name = OF_REQUEST[type(request)].name
         deadline = now + (self.call_timeout if timeout is None else timeout)
         frame = frames.call(id, name, request)

@@ -3,9 +3,8 @@
 A repeat is the same frame, byte for byte. The message id alone is not a safe key, because some charge points
 restart their ids at each boot.
 
-Some answers are not kept:
-- Heartbeat and BootNotification are handled again, because their answers hold the present time.
-- A CALLERROR is not kept, so that the repeated call can succeed.
+The answers to Heartbeat and BootNotification are not kept, because they hold the present time. A repeat is
+handled like a new call. A CALLERROR is not kept either, so that the repeated call can succeed.
 
 A repeated BootNotification still counts as a repeat, because it shows that the charge point did not accept
 the answer. A repeated Heartbeat does not count, because Heartbeats repeat too often to show anything.
@@ -30,7 +29,7 @@ class Repeats:
         self._answers: dict[tuple[MessageId, int], bytes] = {}
 
     def answer_to(self, id_: MessageId, fingerprint: int) -> bytes | None:
-        """Return the answer that the same frame got before. None means that it is new."""
+        """Return the answer that the same frame got before. None means that the frame is new."""
         return self._answers.get((id_, fingerprint))
 
     def keep(self, id_: MessageId, action: str, fingerprint: int, answer: bytes) -> None:

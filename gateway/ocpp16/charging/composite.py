@@ -127,14 +127,14 @@ def _walk(
             if len(found) == PERIODS_MAX:
                 break
             found.append(Period(second, rate))
-        # Rounded up, because a change within a second counts from the next second on.
+        # The cuts are rounded up, because a change within a second counts from the next second on.
         cuts = [-((start_ms - ms) // 1000) for ms in changes if ms is not None]
         second = max(second + 1, min(cuts, default=duration))
     return tuple(found), min(second, max(duration, 0))
 
 
 class _Prevailing(NamedTuple):
-    """The curve that prevails. `until_ms` is the next moment at which that may change. None means never."""
+    """The curve that prevails. `until_ms` is the next moment at which the curve may change, or None."""
 
     curve: "_Curve | None"
     period: ChargingSchedulePeriod | None
@@ -142,7 +142,7 @@ class _Prevailing(NamedTuple):
 
 
 class _Curve:
-    """A profile as a function of time. Without a start time of its own it starts at `since_ms`."""
+    """A profile as a function of time. A profile without a start time starts at `since_ms`."""
 
     def __init__(self, profile: ChargingProfile, since_ms: int) -> None:
         schedule = profile.charging_schedule
@@ -160,7 +160,7 @@ class _Curve:
     def at(self, ms: int) -> tuple[ChargingSchedulePeriod | None, int | None]:
         """Return the period that applies at this time, and when that may change.
 
-        The period is None if the profile is not active. The second is None if nothing changes any more.
+        The period is None if the profile is not active. The time is None if nothing changes any more.
         """
         if self._to_ms is not None and ms >= self._to_ms:
             return None, None
@@ -237,8 +237,8 @@ def _tx_profiles(
 def _tx_defaults(installed: Iterable[InstalledProfile], connector_id: int) -> list[InstalledProfile]:
     """Return the connector's own profiles, and those of connector 0.
 
-    A profile of connector 0 does not apply if the connector has its own on the same stack level, because the
-    own one replaced it on this connector.
+    A profile of connector 0 does not apply if the connector has a profile of its own on the same stack level,
+    because the connector's profile replaced the common one there.
     """
     defaults = [one for one in installed if _purpose(one) == "TxDefaultProfile"]
     own = [one for one in defaults if one.connector_id == connector_id]
@@ -252,7 +252,7 @@ def _purpose(one: InstalledProfile) -> str:
 
 
 def _add_rates(rates: Sequence[Rate | None]) -> Rate | None:
-    """Return the sum. None means no limit: one of the rates has none, or there are no rates."""
+    """Return the sum of the rates, or None if one of them has no limit or there are no rates."""
     limited = [rate for rate in rates if rate is not None]
     if not limited or len(limited) < len(rates):
         return None

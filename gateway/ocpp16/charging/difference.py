@@ -10,7 +10,7 @@ from gateway.ocpp16.charging.composite import Composite
 from gateway.ocpp16.messages.types import ChargingSchedule
 
 SHORTEST: Final = 2
-"""Seconds that a difference lasts at least. A shorter one comes from rounding the borders of periods."""
+"""Seconds that a difference must last. A shorter difference comes from rounding the borders of periods."""
 TOLERANCE: Final = Decimal("0.1")
 """Difference of two limits that may come from converting units."""
 DIFFERENCES_MAX: Final = 256
@@ -18,7 +18,7 @@ DIFFERENCES_MAX: Final = 256
 
 
 class Difference(NamedTuple):
-    """Two limits that differ from second `start` to second `end`. None means that this side has no limit."""
+    """Two limits that differ from second `start` to second `end`. None means no limit."""
 
     start: int
     end: int

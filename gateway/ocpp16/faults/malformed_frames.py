@@ -47,7 +47,7 @@ def may_be_id(id_: Any) -> bool:
 
 
 def salvage(frame: bytes | str, *, repair: bool) -> Salvaged | Lost:
-    """Make the best of a frame that did not decode. Never raises.
+    """Read as much as possible of a frame that did not decode. Never raises.
 
     With `repair`, a value that was left out (`"transactionId":,`, Q32) reads as null.
     """
@@ -106,7 +106,7 @@ def _salvage_tree(tree: Any) -> Salvaged | Lost:  # noqa: PLR0911  one return pe
             if kind == 4:
                 code = rest[0] if rest and isinstance(rest[0], str) else ""
                 return Salvaged(frames.CallError(id_, code), "error_misformed")
-            return Lost("message_type_unknown")  # OCPP-J 4.1.3 says that it shall be ignored.
+            return Lost("message_type_unknown")  # OCPP-J 4.1.3 says to ignore the frame.
         case [2 | 3 | 4, *_]:
             return Lost("id_unreadable")
         case [_, *_]:

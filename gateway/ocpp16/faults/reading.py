@@ -2,8 +2,8 @@
 
 It walks through a payload together with its message type. It finds the CALLERROR code, the path of the field
 and what would be right. With a RepairPolicy it repairs the payload where the policy allows that, instead of
-refusing it. Every good message is read by the decoder in C, so speed matters little here. The work must only
-be bounded by the size of the message.
+refusing it. Every good message is read by the decoder in C, so speed matters little here. But the size of the
+message must bound the work.
 """
 
 import re
@@ -155,8 +155,8 @@ class _PayloadReader:
     def may_drop_fields_of(self, cls: type[Struct]) -> bool:
         """Return whether an unreadable optional field of this struct may be dropped.
 
-        A sampled value must not lose a field, because without its unit it would read as Wh. So all of it is
-        left out.
+        A sampled value must not lose a field, because without its unit it would read as Wh. The whole value is
+        left out instead.
         """
         return self.policy is not None and cls not in self.policy.left_out_of_lists
 
@@ -176,7 +176,7 @@ class _PayloadReader:
                 del tree[name]
 
     def fill_absent(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
-        """Use the policy's value for a required field that is absent or null. Refuse it if there is none."""
+        """Use the policy's value for a required field that is absent or null, or refuse the field."""
         if self.policy and (cls, field.name) in self.policy.when_absent:
             self.repairs.append("required_absent")
             self.reshaped = True
@@ -208,7 +208,7 @@ class _PayloadReader:
     def reshape_field(
         self, field: tuple[type[Struct], str], kind: inspect.Type, value: Any, policy: RepairPolicy
     ) -> Any:
-        """Like `reshape`, but apply the repairs for this one field first."""
+        """Apply the repairs for this one field, then those of `reshape`."""
         match value:
             case dict() | list() | bool() if field in policy.any_json:
                 self.repairs.append("json_for_text")
@@ -327,7 +327,7 @@ class _PayloadReader:
     def read_number(self, extra: Mapping[str, Any], value: Any, where: str) -> float:
         if not isinstance(value, int | Decimal) or isinstance(value, bool):
             self.refuse_type("a number", value, where)
-        if not -(10**15) < value < 10**15:  # Up to there floats and Decimal arithmetic are exact enough.
+        if not -(10**15) < value < 10**15:  # Below it, floats and Decimals are exact enough.
             self.refuse("TypeConstraintViolation", "out of range; must be between -10^15 and 10^15", where)
         if self.policy is None and "multipleOf" in extra and Decimal(value) * 10 % 1 != 0:
             self.refuse(

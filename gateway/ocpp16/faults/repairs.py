@@ -30,7 +30,7 @@ REPAIRS: Final = RepairPolicy(
     rounded=frozenset({(core.StartTransaction, "meter_start"), (core.StopTransaction, "meter_stop")}),
     when_absent={
         (core.KeyValue, "readonly"): False,
-        # A charge point repeats a refused BootNotification for ever (Q19), and nobody can charge meanwhile.
+        # A charge point repeats a refused BootNotification endlessly (Q19), and nobody can charge meanwhile.
         (core.BootNotification, "charge_point_vendor"): "",
         (core.BootNotification, "charge_point_model"): "",
         # A fact without its time is still a fact. "" is not a time, so the time of receipt is used.
@@ -39,7 +39,7 @@ REPAIRS: Final = RepairPolicy(
         (types.MeterValue, "timestamp"): "",
     },
     left_out_of_lists=frozenset({types.SampledValue, types.MeterValue}),
-    # Vendors agree on the data among themselves. If we did not keep it, it would be lost.
+    # The vendors define the data, which would be lost if we did not keep it.
     any_json=frozenset({(core.DataTransfer, "data"), (core.DataTransferResult, "data")}),
     characters_over=255,
 )

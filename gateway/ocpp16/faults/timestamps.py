@@ -1,4 +1,4 @@
-"""Read times as charge points write them into Unix milliseconds, and write them back in UTC."""
+"""Convert the times that charge points write to Unix milliseconds, and Unix milliseconds to text in UTC."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST: Final = "2015"
 """First plausible year, because OCPP 1.6 was published in it. A clock with an earlier time was not set.
 
-It is text, so that it can be compared with the text of a time.
+The year is text, so that it can be compared with the text of a time.
 """
 _EARLIEST_MS: Final = 1_420_070_400_000  # 2015-01-01
 AHEAD_MS: Final = 300_000
@@ -45,10 +45,10 @@ def is_strict(text: str) -> bool:
 def parse(text: str) -> Parsed:
     """Return the Unix milliseconds of a time, cut to whole ones, and its faults. Never raises.
 
-    - `time_no_zone`: there is no zone, so the time is read as UTC.
-    - `time_format`: the offset has no minutes or no colon, the seconds are absent, letters are lower-case, a
-      space replaces the T, or a comma replaces the point.
-    - `time_unreadable`: the text cannot be read. The caller uses the time of receipt instead.
+    The fault `time_no_zone` means that the time has no zone and is read as UTC. The fault `time_format` means
+    that the offset has no minutes or no colon, the seconds are absent, a letter is lower-case, a space
+    replaces the T, or a comma replaces the point. The fault `time_unreadable` means that the text cannot be
+    read. The caller then uses the time of receipt.
     """
     match = _READABLE.fullmatch(text) if len(text) <= 50 else None
     if match is None:

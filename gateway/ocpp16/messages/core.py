@@ -43,8 +43,8 @@ class BootNotification(Message):
 class BootNotificationResult(Message):
     """`interval` is in seconds.
 
-    If the status is Accepted, it is the heartbeat interval. Otherwise it is the least time to wait before the
-    next BootNotification.
+    If the status is Accepted, `interval` is the heartbeat interval. Otherwise `interval` is the least time to
+    wait before the next BootNotification.
     """
 
     status: RegistrationStatus

@@ -51,7 +51,7 @@ def test_a_second_call_raises_until_the_first_is_answered() -> None:
     assert (
         Playbook(protocol)
         >> b'[2,"a","Heartbeat",{}]'
-        << Like(IncomingCall, id="a")  # The peer may use the same id as we.
+        << Like(IncomingCall, id="a")  # The peer may use the same id as we do.
         >> b'[3,"a",{"status":"Unlocked"}]'
         << Like(CallAnswered, result=UNLOCKED)
         >> Call(UNLOCK, "b")
