@@ -155,8 +155,8 @@ class _PayloadReader:
     def may_drop_fields_of(self, cls: type[Struct]) -> bool:
         """Return whether an unreadable optional field of this struct may be dropped.
 
-        A sampled value must not lose a field, because without its unit it would read as Wh. The whole value is
-        left out instead.
+        A sampled value must not lose a field, because without its unit it would read as Wh. It is left out as
+        a whole.
         """
         return self.policy is not None and cls not in self.policy.left_out_of_lists
 
@@ -327,7 +327,7 @@ class _PayloadReader:
     def read_number(self, extra: Mapping[str, Any], value: Any, where: str) -> float:
         if not isinstance(value, int | Decimal) or isinstance(value, bool):
             self.refuse_type("a number", value, where)
-        if not -(10**15) < value < 10**15:  # Below it, floats and Decimals are exact enough.
+        if not -(10**15) < value < 10**15:  # Below 10^15, floats and Decimals are exact enough.
             self.refuse("TypeConstraintViolation", "out of range; must be between -10^15 and 10^15", where)
         if self.policy is None and "multipleOf" in extra and Decimal(value) * 10 % 1 != 0:
             self.refuse(
