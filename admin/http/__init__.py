@@ -1,4 +1,4 @@
-"""What a file of routes needs besides its subject."""
+"""The names that every file of routes imports."""
 
 from admin.http.bodies import Int32
 from admin.http.listing import AllInOne, Next, Paging

@@ -1,4 +1,4 @@
-"""Which OCPP actions an operator may ask for, and whether a body is a valid request of that action."""
+"""The OCPP actions that an operator may send, and the check that a body is a request of its action."""
 
 import re
 from typing import Any
@@ -20,10 +20,10 @@ _STEP = re.compile(r"[^.\[\]]+")
 def read(action: str, payload: bytes) -> Message:
     """Read a payload as strictly as a charge point might.
 
-    Raises Problem: 404 for the action, 422 with the field's path.
+    Raises Problem: 404 for an unknown action, 422 with all errors of the payload.
     """
     if action not in COMMANDS:
-        text = not_one_of(action, tuple(COMMANDS), "no action of a central system in OCPP 1.6")
+        text = not_one_of(action, tuple(COMMANDS), "not an action of a central system in OCPP 1.6")
         raise Problem(404, "unknown-action", f"{text}.")
     try:
         return actions.decode_request(action, payload)
@@ -36,12 +36,12 @@ def read(action: str, payload: bytes) -> Message:
 
 
 def request_body() -> dict[str, Any]:
-    """OpenAPI: any of the actions' requests; which one is the path's to say."""
+    """Describe the body for OpenAPI: the request of the action that the path names."""
     references, _ = _schemas()
     return {
         "required": False,
-        "description": "Payload of the OCPP 1.6 request, by the schema that is named like the action; "
-        "nothing stands for `{}`.",
+        "description": "Payload of the OCPP 1.6 request. The schema of that name describes it. "
+        "An absent body counts as `{}`.",
         "content": {
             "application/json": {
                 "schema": {"anyOf": list(references)},
@@ -56,7 +56,7 @@ def request_body() -> dict[str, Any]:
 
 
 def schemas() -> dict[str, Any]:
-    """OpenAPI: one schema per request, under the action's name, so that a client sees what each wants."""
+    """Return the OpenAPI schema of each request, by the name of its action."""
     return _schemas()[1]
 
 

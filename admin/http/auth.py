@@ -1,4 +1,4 @@
-"""Bearer API keys, looked at on every request: a revoked key works no more on the next one."""
+"""Bearer API keys. Each request looks its key up, so a revoked key is refused from the next request on."""
 
 from quart import g, request
 
@@ -12,7 +12,10 @@ _PUBLIC = frozenset({"openapi", "docs.docs", "docs.root"})
 
 
 async def authorise(services: Services) -> None:
-    """Stand before every route. Raises Problem: 401 for the key, 404 for a tenant unknown or foreign."""
+    """Check the key before every route.
+
+    Raises Problem: 401 for the key, 404 for a tenant that does not exist or that the key may not see.
+    """
     if request.endpoint in _PUBLIC:
         return
     g.api_key = await verify(services, secret())
@@ -26,11 +29,12 @@ async def authorise(services: Services) -> None:
 
 
 def secret() -> str:
-    """Take the bearer token of this request. Raises Problem (401)."""
+    """Return the bearer token of this request. Raises Problem (401)."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise _unauthorised(
-            "Send an API key: `Authorization: Bearer csms_...`; `csms api-key create` makes one."
+            "The request has no API key. Send `Authorization: Bearer csms_...`; "
+            "`csms api-key create` makes a key."
         )
     return token.strip()
 
@@ -41,7 +45,7 @@ async def verify(services: Services, given: str) -> ApiKey:
     if len(given) <= SECRET_BYTES and given.isascii():
         key = await api_keys.verify(services.store, services.pepper, given)
     if key is None:
-        raise _unauthorised("The API key is unknown or has been revoked.")
+        raise _unauthorised("The API key is unknown or was revoked; `csms api-key create` makes a new one.")
     return key
 
 

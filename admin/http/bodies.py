@@ -1,4 +1,4 @@
-"""What comes in and goes out as JSON: read strictly, each fault with its place, written without detours."""
+"""Read JSON bodies and query strings strictly, with the place of each error, and write JSON answers."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -16,7 +16,10 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 async def body[T](model: type[T]) -> T:
-    """Read the body as `model`. Raises Problem: 400 not JSON, 415 not said to be JSON, 422 wrong content."""
+    """Read the body as `model`.
+
+    Raises Problem: 400 for a body that is not JSON, 415 for another media type, 422 for wrong content.
+    """
     raw = await raw_body()
     try:
         return msgspec.json.decode(raw, type=model)
@@ -27,19 +30,21 @@ async def body[T](model: type[T]) -> T:
 
 
 async def raw_body() -> bytes:
-    """Read the body as it was sent; an absent one counts as `{}`."""
+    """Read the body as it was sent. An absent body counts as `{}`. Raises Problem (415)."""
     raw = await request.get_data(cache=False, as_text=False, parse_form_data=False)
     if not raw:
         return b"{}"
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise Problem(
-            415, "unsupported-media-type", "Send the body as JSON, with Content-Type: application/json."
+            415,
+            "unsupported-media-type",
+            "The Content-Type of the body does not say JSON; send `Content-Type: application/json`.",
         )
     return raw
 
 
 def json_object(raw: bytes) -> bytes:
-    """`raw` on one line without spaces. Raises Problem (400, 422) unless it is one JSON object."""
+    """Return `raw` on one line without spaces. Raises Problem (400, 422) unless it is one JSON object."""
     try:
         msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         return msgspec.json.format(raw, indent=-1)
@@ -50,11 +55,11 @@ def json_object(raw: bytes) -> bytes:
 
 
 def query[T](model: type[T]) -> T:
-    """Read the query string as `model`, whose fields name every parameter there is. Raises Problem (422)."""
+    """Read the query string as `model`, which has all parameters of the route. Raises Problem (422)."""
     values: dict[str, Any] = {}
     for name, given in request.args.lists():
         if len(given) > 1:
-            raise invalid(f"The parameter {name} is given more than once.", parameter=name)
+            raise invalid(f"{name}: given {len(given)} times; give the parameter once.", parameter=name)
         values[name] = given[0]
     try:
         return msgspec.convert(values, model, strict=False)
@@ -82,4 +87,4 @@ def _refuse(found: Iterable[InputError], otherwise: InputError) -> Problem:
 
 
 def _not_json(error: Exception) -> Problem:
-    return Problem(400, "not-json", f"The body is not valid JSON: {error}.")
+    return Problem(400, "not-json", f"The body is not valid JSON: {error}. Send one JSON value in UTF-8.")

@@ -1,4 +1,4 @@
-"""What all lists share: `limit` and `cursor` in, `items` and `next` out."""
+"""The parts that all lists share: the parameters `limit` and `cursor`, the members `items` and `next`."""
 
 from typing import Annotated
 
@@ -8,17 +8,19 @@ from quart import Response
 from admin.http.problems import invalid, response
 from state.paging import BadCursor
 
-Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many items at most.", examples=[100])]
+Limit = Annotated[
+    int, msgspec.Meta(ge=1, le=1000, description="The most items that a page may have.", examples=[100])
+]
 Cursor = Annotated[
     Annotated[str, msgspec.Meta(max_length=2000)] | None,
-    msgspec.Meta(description="`next` of the page before; opaque. Leave it out for the first page."),
+    msgspec.Meta(description="The `next` of the page before, opaque. Omit it to get the first page."),
 ]
 Next = Annotated[
     str | None,
-    msgspec.Meta(description="Give it as `cursor` for the next page; null: this was the last one."),
+    msgspec.Meta(description="The `cursor` of the next page. null means that this page is the last."),
 ]
 
-AllInOne = Annotated[None, msgspec.Meta(description="Always null: all are in one page.")]
+AllInOne = Annotated[None, msgspec.Meta(description="Always null, because all items are on one page.")]
 
 
 class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,5 +29,5 @@ class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def refuse_cursor(_error: BadCursor) -> Response:
-    detail = "This is no cursor of this list; start without one."
+    detail = "The cursor is not one of this list; omit it to start at the first page."
     return response(invalid(detail, parameter="cursor"))

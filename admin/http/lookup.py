@@ -1,4 +1,4 @@
-"""What a path names, or a 404."""
+"""Find the things that a path names, or answer 404."""
 
 import re
 
@@ -12,18 +12,18 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 async def charge_point(store: Store, tenant: str, id_: str) -> ChargePointRecord:
-    """Raises Problem (404)."""
+    """Return the record of a charge point. Raises Problem (404)."""
     return must_exist(await charge_points.get(store, tenant, id_), "charge point")
 
 
 async def charge_point_keys(store: Store, tenant: str, id_: str) -> ChargePointKeys:
-    """Raises Problem (404)."""
+    """Return the keys of a charge point that exists. Raises Problem (404)."""
     await charge_point(store, tenant, id_)
     return ChargePointKeys(tenant, id_)
 
 
 def parse_number(text: str, what: str) -> int:
-    """Raises Problem (404)."""
+    """Read a number that the path gives as the id of a `what`. Raises Problem (404)."""
     if not _NUMBER.fullmatch(text):
         raise not_found(what)
     return int(text)

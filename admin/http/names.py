@@ -1,4 +1,4 @@
-"""Names in paths: cut at the raw slashes, decoded exactly once, refused when they could not be a name."""
+"""Names in paths: paths are cut at raw slashes, parts are decoded once, and bad names are refused."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -10,7 +10,7 @@ NAME_BYTES = 255
 
 
 class NameConverter(BaseConverter):
-    """The router sees the path as it was sent (see `admin.http.quart_app`); a view gets the decoded name."""
+    """Decode a name for the view; the router sees the raw path (see `admin.http.quart_app`)."""
 
     part_isolating = True
 
@@ -18,7 +18,7 @@ class NameConverter(BaseConverter):
         try:
             return decode(value)
         except Problem as problem:
-            raise ValidationError from problem  # `check_path` has answered 400 before any view could run.
+            raise ValidationError from problem  # Then `check_path` answers 400, before any view runs.
 
 
 def decode(encoded: str) -> str:
@@ -26,26 +26,30 @@ def decode(encoded: str) -> str:
     try:
         name = unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:
-        raise _bad_path("A part of the path is not valid UTF-8 after percent-decoding.") from None
+        raise _bad_path(
+            "A part of the path is not valid UTF-8 after percent-decoding; percent-encode names as UTF-8."
+        ) from None
     if len(name.encode()) > NAME_BYTES:
-        raise _bad_path(f"A part of the path is longer than {NAME_BYTES} bytes.")
+        raise _bad_path(f"A part of the path has more than {NAME_BYTES} bytes; a name may have {NAME_BYTES}.")
     if not name.isprintable():
-        raise _bad_path("A part of the path has a control character or another one that cannot be printed.")
+        raise _bad_path(
+            "A part of the path has a character that cannot be printed; names have printable ones only."
+        )
     return name
 
 
 def check_path(path: str) -> None:
-    """Refuse a path with a part that could not be a name. Raises Problem (400)."""
+    """Refuse a path if one of its parts cannot be a name. Raises Problem (400)."""
     for part in path.split("/"):
         decode(part)
 
 
 def check_connectable(name: str, what: str) -> None:
-    """Names of tenants and charge points stand in the websocket's path. Raises Problem (422)."""
+    """Refuse a name that cannot be a part of the path of a websocket. Raises Problem (422)."""
     if ":" in name or "/" in name or name in {".", ".."}:
         raise invalid(
-            f"The name of a {what} must not contain ':' or '/' nor be '.' or '..': "
-            "no charge point could connect.",
+            f"The name of a {what} must not contain ':' or '/' and must not be '.' or '..', "
+            "because charge points connect to a path that contains the name.",
             parameter=what.replace(" ", "_"),
         )
 

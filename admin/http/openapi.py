@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: quart-schema's, with references that resolve and errors described."""
+"""The OpenAPI 3.1 document: that of quart-schema, with nested schemas, problems and descriptions added."""
 
 import re
 from collections.abc import Callable
@@ -18,50 +18,51 @@ _REF = "#/components/schemas/{name}"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(name="ProblemDocument")}}}
 
 _ALWAYS = {
-    400: "The path, or the JSON of the body, cannot be read.",
-    401: "No API key, or one that is unknown or revoked.",
-    503: "The store does not answer; the header Retry-After says when to try again.",
+    400: "The path or the JSON of the body cannot be read.",
+    401: "There is no API key, or it is unknown or was revoked.",
+    503: "The store does not answer. The header Retry-After says when to try again.",
 }
-_WITH_NAMES = {404: "There is no such thing, or the API key may not see it."}
-_WITH_INPUT = {422: "The content is not valid; `errors` says what is wrong where."}
+_WITH_NAMES = {404: "There is no such resource, or the API key may not see it."}
+_WITH_INPUT = {422: "The request is not valid. `errors` lists everything that is wrong, with its place."}
 _WITH_BODY = {
     408: "The body did not arrive in time.",
     413: "The body is larger than 256 KiB.",
-    415: "The body is not said to be JSON.",
+    415: "The Content-Type of the body does not say JSON.",
 }
 
 _PATH: dict[str, tuple[str, str]] = {
     "tenant": ("Name of the tenant.", "demo"),
-    "token_id": ("Id of the token, as the list of tokens shows it; never the secret.", "f3c0a1b2"),
-    "charge_point": ("Identity of the charge point, as it stands in the path that it connects to.", "CP-1"),
-    "tag": ("Id tag; letters compare without regard to case.", "04A2B3C4D5"),
+    "token_id": ("Id of the token, as the list of tokens shows it. It is not the secret.", "2f8d41c09a6b"),
+    "charge_point": ("Identity of the charge point: the last part of the path that it connects to.", "CP-1"),
+    "tag": ("Id tag. Upper and lower case are the same.", "04A2B3C4D5"),
     "transaction": ("Public id of the transaction: `<charge point>.<n>`.", "CP-1.7"),
-    "orphan": ("Id of the orphaned stop, as the list shows it.", "..."),
+    "orphan": ("Id of the orphaned stop, as the list shows it.", "kD3x0aQz1v9bW5eT"),
     "reservation": ("Id of the reservation, a whole number.", "7"),
-    "charging_profile": ("chargingProfileId, a whole number.", "1"),
-    "command": ("Id of the command, as its POST answered it.", "..."),
-    "job": ("Id of the job: that of the command which began it.", "..."),
+    "charging_profile": ("The chargingProfileId, a whole number.", "1"),
+    "command": ("Id of the command, as the answer to its POST gave it.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
+    "job": ("Id of the job, which is the id of the command that began it.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
     "certificate": ("Id of a certificate that the charge point reported, as the list shows it.", "..."),
     "security_event": ("Id of the security event, as the list shows it.", "..."),
-    "data_transfer": ("Id of what came by DataTransfer, as the list shows it.", "..."),
-    "vendor": ("Vendor id of DataTransfer; letters compare without regard to case.", "com.example"),
-    "action": ("OCPP 1.6 action that a central system may ask for.", "RemoteStopTransaction"),
+    "data_transfer": ("Id of the received DataTransfer, as the list shows it.", "1795935600000-0"),
+    "vendor": ("Vendor id of DataTransfer. Upper and lower case are the same.", "com.example"),
+    "action": ("OCPP 1.6 action that a central system may send.", "RemoteStopTransaction"),
 }
-"""The parts of paths: the description and an example of each."""
+"""Description and example of each part of a path, by its name."""
 _CHOICES: dict[str, dict[str, Any]] = {"action": {"type": "string", "enum": [*COMMANDS]}}
 
 
 def new_blueprint(name: str, tag: str) -> Blueprint:
-    """Make the blueprint of one file of routes; `tag` is where the document lists them."""
+    """Make the blueprint of one file of routes, which the document lists under `tag`."""
     blueprint = Blueprint(name, __name__)
     tag_blueprint(blueprint, [tag])
     return blueprint
 
 
 def describes[View: Callable[..., Any]](**extra: Any) -> Callable[[View], View]:
-    """Add to a route's operation what cannot be read off it.
+    """Add to the operation of a route what its signature does not say.
 
-    `parameters`, `requestBody`, `responses` and `schemas` as in the document; `problems` by status.
+    `parameters`, `requestBody`, `responses` and `schemas` are as in the document. `problems` maps a status
+    to its description.
     """
 
     def decorate(view: View) -> View:
@@ -71,12 +72,12 @@ def describes[View: Callable[..., Any]](**extra: Any) -> Callable[[View], View]:
     return decorate
 
 
-# ruff: noqa: ARG002  the methods' arguments are quart-schema's
+# ruff: noqa: ARG002  quart-schema defines the arguments of these methods
 class Document(OpenAPIProvider):
     _schema: dict[str, Any] | None = None
 
     def schema(self) -> dict[str, Any]:
-        if self._schema is None:  # The routes do not change once the app is made.
+        if self._schema is None:  # The routes never change after the app is made.
             schema = super().schema()
             _, schemas = components(ProblemDocument)
             schema["components"]["schemas"].update(schemas)
@@ -109,7 +110,7 @@ class Document(OpenAPIProvider):
             if description := schema.pop("description", None):
                 parameter["description"] = description
             if schema.get("default", ...) is None:
-                del schema["default"]  # In a query, absent is absent.
+                del schema["default"]  # A query has no null: a parameter is given or absent.
             if len(choices := [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]) == 1:
                 schema.pop("anyOf")
                 schema.update(choices[0])
@@ -126,7 +127,7 @@ class Document(OpenAPIProvider):
 
     def build_response_object(self, model: Any, headers_model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         if model is None:
-            return {"description": "Done; there is nothing to say."}, {}
+            return {"description": "Done. The answer has no body."}, {}
         reference, schemas = components(model)
         description = " ".join((model.__doc__ or "The answer.").split())
         return {"description": description, "content": {"application/json": {"schema": reference}}}, schemas
@@ -136,13 +137,13 @@ class Document(OpenAPIProvider):
 
 
 def components(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give a reference to the model's schema, and all schemas that it leads to."""
+    """Return a reference to the schema of the model, and all schemas that the reference leads to."""
     (reference,), schemas = msgspec.json.schema_components([model], ref_template=_REF)
     return reference, schemas
 
 
 def _drop_null_defaults(schemas: dict[str, Any]) -> None:
-    """Delete each default of null where null is refused: such a member can only be left out."""
+    """Delete each default of null where null is refused, because the member can only be left out."""
     for schema in schemas.values():
         for member in schema.get("properties", {}).values():
             if member.get("default", ...) is None and not _allows_null(member):

@@ -1,4 +1,4 @@
-"""Every error of the API is a problem document (RFC 9457): one shape, one place."""
+"""Problem documents (RFC 9457), the one form in which the API answers every error."""
 
 import http
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,40 +18,55 @@ _log = structlog.get_logger("csms.admin")
 
 
 class InputError(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that is wrong in a request, and where."""
+    """One error of a request, and its place."""
 
-    detail: Annotated[str, msgspec.Meta(description="What is wrong and what would be right.")]
+    detail: Annotated[str, msgspec.Meta(description="The error, and what would be right.")]
     pointer: Annotated[
         str | None,
-        msgspec.Meta(description="RFC 6901 pointer into the request body.", examples=["/connectorId"]),
+        msgspec.Meta(description="JSON pointer (RFC 6901) into the request body.", examples=["/connectorId"]),
     ] = None
     parameter: Annotated[
-        str | None, msgspec.Meta(description="The query parameter, path part or header.", examples=["limit"])
+        str | None,
+        msgspec.Meta(
+            description="Name of the query parameter, the path part or the header.", examples=["limit"]
+        ),
     ] = None
 
 
 class ProblemDocument(msgspec.Struct, frozen=True):
-    """A problem document (RFC 9457). Some kinds carry further members, described where they occur."""
+    """A problem document (RFC 9457). Some kinds have further members, which their routes describe."""
 
     type: Annotated[
         str,
         msgspec.Meta(
-            description="Stable name of the kind of problem: decide on this.",
+            description="Name of the kind of problem. It never changes, so programs decide on it.",
             examples=["urn:csms:problem:not-found"],
         ),
     ]
-    title: Annotated[str, msgspec.Meta(examples=["Not Found"])]
-    status: Annotated[int, msgspec.Meta(examples=[404])]
-    detail: Annotated[str, msgspec.Meta(examples=["There is no such charge point."])]
-    instance: Annotated[str, msgspec.Meta(description="Path of the request, as it was sent.")]
-    request_id: Annotated[str, msgspec.Meta(description="Also in the header X-Request-Id and in the logs.")]
+    title: Annotated[str, msgspec.Meta(description="Phrase of the status.", examples=["Not Found"])]
+    status: Annotated[int, msgspec.Meta(description="The HTTP status.", examples=[404])]
+    detail: Annotated[
+        str,
+        msgspec.Meta(
+            description="A sentence for people: what was wrong, and what would be right.",
+            examples=["There is no such charge point."],
+        ),
+    ]
+    instance: Annotated[str, msgspec.Meta(description="Path of the request, as the client sent it.")]
+    request_id: Annotated[
+        str,
+        msgspec.Meta(description="Id of the request, which the header X-Request-Id and the logs have too."),
+    ]
     errors: Annotated[
-        tuple[InputError, ...], msgspec.Meta(description="What is wrong where, for invalid requests.")
+        tuple[InputError, ...],
+        msgspec.Meta(
+            description="All errors of an invalid request, at most 50. `detail` says if there are more."
+        ),
     ] = ()
 
 
 class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
-    """Raised anywhere below a route; `members` are added to the document as they are."""
+    """An error that any code below a route may raise. `members` become further members of the document."""
 
     def __init__(
         self,
@@ -80,7 +95,7 @@ def must_exist[Found](found: Found | None, what: str) -> Found:
 
 
 def invalid(detail: str, *, pointer: str | None = None, parameter: str | None = None) -> Problem:
-    """One thing is wrong in the request, and there."""
+    """Make the problem of a request that has one error, with its place."""
     return Problem(422, "invalid-request", detail, errors=[InputError(detail, pointer, parameter)])
 
 
@@ -88,7 +103,7 @@ def store_away(**members: Any) -> Problem:
     return Problem(
         503,
         "store-unavailable",
-        "The store does not answer at the moment; a change may or may not have been made. Try again.",
+        "The store does not answer, so a change may or may not have been made. Try again after Retry-After.",
         headers={"Retry-After": str(RETRY_AFTER_S)},
         members=members,
     )
@@ -96,7 +111,7 @@ def store_away(**members: Any) -> Problem:
 
 @contextmanager
 def add_to_problem(**members: Any) -> Iterator[None]:
-    """Add to whatever problem ends the block, for instance what was done until then."""
+    """Add members to any problem that ends the block, for example what was done before it."""
     try:
         yield
     except Problem as problem:
@@ -139,12 +154,12 @@ def _title(status: int) -> str:
     return http.HTTPStatus(status).phrase if status in http.HTTPStatus else "Error"
 
 
-_KINDS = {413: "body-too-large"}  # Its phrase differs between releases.
+_KINDS = {413: "body-too-large"}  # The phrase differs between Python releases.
 _DETAILS = {
-    404: "The API has no such path; /openapi.json lists all of them.",
-    405: "This path does not know the method; the header Allow lists those it knows.",
-    408: "The request's body did not arrive in time.",
-    413: "The request's body is too large.",
+    404: "The API has no such path; /docs lists all of them.",
+    405: "The path does not take this method; the header Allow lists those that it takes.",
+    408: "The body of the request did not arrive in time; send it again.",
+    413: "The body of the request is too large; /docs says how large it may be.",
 }
 
 
@@ -167,6 +182,6 @@ def _respond_to_bug(error: Exception) -> Response:
         Problem(
             500,
             "internal-error",
-            "The request failed through a fault of ours; the logs have it under request_id.",
+            "The request failed because of a bug in csms; the logs have the details under request_id.",
         )
     )

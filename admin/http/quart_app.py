@@ -1,4 +1,4 @@
-"""Quart on Trio, without what would hurt here: decoded slashes, unbounded bodies, websockets, HTTP/2."""
+"""Quart on Trio with raw paths, bounded bodies and no websockets."""
 
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -25,7 +25,10 @@ END_S = 2.0
 
 
 class BoundedBody(TrioBody):
-    """Quart's own looks at the limit after it has kept everything: a chunked body could fill the memory."""
+    """A body that is counted as it arrives.
+
+    Quart checks the length of a chunked body after it has kept all of it, which could fill the memory.
+    """
 
     _kept = 0
 
@@ -43,7 +46,7 @@ class BoundedRequest(TrioRequest):
 
 
 class RawPathConnection(TrioASGIHTTPConnection):
-    """Routes by the path as it was sent, so that `%2F` stays inside a name and `%ff` stays itself."""
+    """A connection that routes by the path as it was sent: `%2F` stays part of a name, `%ff` stays `%ff`."""
 
     def __init__(self, app: Any, scope: HTTPScope) -> None:
         raw = scope["raw_path"].decode("ascii")
@@ -54,10 +57,10 @@ class RawPathConnection(TrioASGIHTTPConnection):
         super().__init__(app, cast("HTTPScope", {**scope, "path": path or "/"}))
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Have Hypercorn end each response: close, or begin to count how long the connection is idle.
+        """Let Hypercorn finish each response: it closes the connection or starts the idle timeout.
 
-        It tells us first that the client has nothing more to hear, whereupon quart-trio cancels the very
-        task that it does this in: the connection would stay open for as long as the client likes.
+        Hypercorn first reports that the response is complete. quart-trio then cancels the task in which
+        Hypercorn would finish, so that the connection would stay open for as long as the client likes.
         """
         received = trio.Event()
 
@@ -72,7 +75,8 @@ class RawPathConnection(TrioASGIHTTPConnection):
                 await send(message)
                 return
             await send({**message, "more_body": True})
-            with trio.move_on_after(LINGER_S):  # Closing on who still sends would take the answer from it.
+            # If we closed while the client still sends, it would lose the answer.
+            with trio.move_on_after(LINGER_S):
                 await received.wait()
             with trio.move_on_after(END_S, shield=True):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -94,8 +98,7 @@ class QuartApp(QuartTrio):
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "websocket":
             await receive()
-            await send(
-                {"type": "websocket.close", "code": 1000, "reason": None}
-            )  # before accept: answered 403
+            # A close before accept gives the client 403.
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
             return
         await super().__call__(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Records of the store as answers: what both call alike is copied, and milliseconds are written as times."""
+"""Make answers of the records of the store. Fields of the same name are copied, milliseconds become times."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,9 +10,10 @@ from state.paging import Page
 
 
 def convert[Answer: msgspec.Struct](record: object, model: type[Answer], **given: Any) -> Answer:
-    """Make a `model` of what is given, and else of the record, whose `x_ms` serves for `x_at` or `x`.
+    """Make a `model` of the given fields and, for the others, of the record.
 
-    Nothing is validated: an answer shows also what a gateway of another version stored.
+    A field `x_at` or `x` may come from the `x_ms` of the record. Nothing is validated, so that an answer
+    shows what a gateway of another version stored.
     """
     for name in model.__struct_fields__:
         if name not in given:

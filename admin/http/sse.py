@@ -1,4 +1,4 @@
-"""Server-sent events: what the streams of this API have in common."""
+"""Server-sent events: the parts that all streams of this API share."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
@@ -17,30 +17,31 @@ STILL_HERE = b": still here\n\n"
 TOO_MANY = b"too many clients listen here"
 STORE_AWAY = b"the store does not answer"
 KEY_GONE = b"the API key or the tenant is gone"
-# What a charge point sent may hold line breaks of its own, which would end the event there.
+# JSON from a charge point may contain line breaks, which would end the event too early.
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 LAST_EVENT_ID: dict[str, Any] = {
     "name": "Last-Event-ID",
     "in": "header",
     "required": False,
-    "description": "The last `id:` received: the stream goes on behind it. Browsers send it unasked.",
+    "description": "The last `id:` that the client received. The stream continues after it. "
+    "Browsers send it by themselves.",
     "schema": {"type": "string", "maxLength": 8000},
 }
 
 
 def block(kind: bytes, data: bytes) -> bytes:
-    """One event; `data` is JSON."""
+    """Write one event. `data` is JSON."""
     return b"event: " + kind + b"\ndata: " + data.translate(_ONE_LINE) + b"\n\n"
 
 
 def end(reason: bytes) -> bytes:
-    """The last event: why we close."""
+    """Write the last event, which says why the stream ends."""
     return block(b"end", b'{"reason":"' + reason + b'"}')
 
 
 def resume[Place](parse: Callable[[str], Place]) -> Place | None:
-    """Read where the client was, None at its first request. Raises Problem (422) for an id we never gave."""
+    """Read the place from which the client resumes, or None. Raises Problem (422) for an unknown id."""
     text = request.headers.get("Last-Event-ID", "").strip()
     try:
         return parse(text) if text else None
@@ -50,19 +51,22 @@ def resume[Place](parse: Callable[[str], Place]) -> Place | None:
 
 def too_many_clients() -> Problem:
     return Problem(
-        503, "too-many-clients", "Too many clients listen here; try again.", headers={"Retry-After": "10"}
+        503,
+        "too-many-clients",
+        "Too many clients listen to this stream; try again after Retry-After.",
+        headers={"Retry-After": "10"},
     )
 
 
 def response(blocks: AsyncGenerator[bytes] | bytes) -> Response:
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     made = Response(blocks, 200, headers, content_type="text/event-stream")
-    made.timeout = None  # Quart's own would cut the stream.
+    made.timeout = None  # The timeout of Quart would cut the stream.
     return made
 
 
 def watch_key(services: Services, tenant: str) -> Callable[[], Awaitable[bool]]:
-    """Look at the key again with each heartbeat: a stream lives for days."""
+    """Return a check that the key still reaches the tenant. Streams live for days and repeat the check."""
     secret = auth.secret()
 
     async def stands() -> bool:
@@ -74,6 +78,6 @@ def watch_key(services: Services, tenant: str) -> Callable[[], Awaitable[bool]]:
                 and await tenants.get(services.store, tenant) is not None
             )
         except StateError:
-            return True  # Nothing is known to be wrong; and nothing new can be read either.
+            return True  # Keep the stream: the key may be good, and the store sends nothing anyway.
 
     return stands

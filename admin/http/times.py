@@ -1,4 +1,4 @@
-"""Times of the API: RFC 3339 text in UTC. The store counts integer milliseconds."""
+"""Times of the API: RFC 3339 text in UTC. The store has integer milliseconds."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ _FIRST_MS, _LAST_MS = (
 
 
 def text(milliseconds: int) -> str:
-    """Write a moment. What a charge point's offset moves out of the years 1 to 9999 stops at their ends."""
+    """Write a moment. One that an offset moves out of the years 1 to 9999 becomes the first or the last."""
     moment = _EPOCH + min(max(milliseconds, _FIRST_MS), _LAST_MS) * _MILLISECOND
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -25,17 +25,17 @@ def maybe_text(milliseconds: int | None) -> str | None:
 
 
 def prefer_sent(sent: str, milliseconds: int) -> str:
-    """Keep the charge point's own spelling where it is RFC 3339 in UTC, else write the moment it meant."""
+    """Keep the text of the charge point if it is RFC 3339 in UTC, else write the moment that it means."""
     return sent if _UTC_TEXT.fullmatch(sent) else text(milliseconds)
 
 
 def utc_text(moment: datetime, *where: str) -> str:
-    """Write what stands at `where` of the body. Raises Problem (422) for what UTC has no year for."""
+    """Write a moment that the body has at `where`. Raises Problem (422) if UTC has no year for it."""
     timespec = "milliseconds" if moment.microsecond else "seconds"
     try:
         utc = moment.astimezone(UTC)
     except OverflowError:
-        detail = "In UTC this is not within the years 1 to 9999."
+        detail = "The time is outside the years 1 to 9999 in UTC; give one inside them."
         raise invalid(detail, pointer=pointer(where)) from None
     return utc.isoformat(timespec=timespec).replace("+00:00", "Z")
 
