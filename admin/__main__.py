@@ -1,4 +1,4 @@
-"""`python -m admin` is `csms`."""
+"""`python -m admin` is the command `csms`."""
 
 from gateway.service import interrupts
 

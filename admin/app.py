@@ -1,4 +1,4 @@
-"""The admin API: the routes, and around each of them the same order of checks."""
+"""The admin API: all routes, and the checks that every request passes in the same order."""
 
 import re
 import secrets
@@ -71,8 +71,8 @@ Operate charge points that speak OCPP 1.6-J.
 
 Every path under /v1 needs an API key: `Authorization: Bearer csms_...`.
 Times are RFC 3339 in UTC. Names in paths are percent-encoded.
-Every list answers `items` and `next`; give `next` as `cursor` to read on.
-Every error is a problem document (RFC 9457): decide on its `type`, quote its `request_id`.
+Every list has `items` and `next`. Send `next` as `cursor` to get the next page.
+Every error is a problem document (RFC 9457). Programs decide on its `type`; support needs its `request_id`.
 """
 
 
@@ -131,10 +131,14 @@ async def _begin() -> None:
 
 
 async def _check(services: Services) -> None:
-    if request.http_version.startswith("2"):  # Hypercorn offers it on clear text whatever its settings say.
-        raise Problem(505, "http-version-not-supported", "This API speaks HTTP/1.1.")
+    if request.http_version.startswith(
+        "2"
+    ):  # Hypercorn speaks HTTP/2 in clear text whatever its settings say.
+        raise Problem(505, "http-version-not-supported", "This API does not speak HTTP/2; use HTTP/1.1.")
     names.check_path(request.path)
-    if request.routing_exception is None:  # Else 404 or 405 follow; what routes there are is public.
+    if (
+        request.routing_exception is None
+    ):  # Otherwise 404 or 405 follows, without a key: the routes are public.
         await auth.authorise(services)
 
 

@@ -1,4 +1,4 @@
-"""The API on Hypercorn: our own listening socket, HTTP/1.1, every wait bounded, started again if it falls."""
+"""Hypercorn as the server of the API: our own listening socket, bounded waits, a restart after a crash."""
 
 import errno
 import logging
@@ -19,14 +19,14 @@ _log = structlog.get_logger("csms.admin")
 
 
 class CannotListen(OSError):  # noqa: N818  says what happened
-    """The text is one line that says what to change."""
+    """The API cannot listen. The text is one line that says what to change."""
 
 
 def listen(host: str, port: int, *, unacknowledged_s: float) -> socket.socket:
-    """Listen. Accepted sockets inherit that a client which takes nothing for so long is cut off.
+    """Listen, and cut off a client that acknowledges nothing for `unacknowledged_s`. Raises CannotListen.
 
-    Hypercorn shields its sends from cancellation: otherwise one stalled client keeps the process alive.
-    Raises CannotListen.
+    Accepted sockets inherit the limit. Hypercorn shields its sends from cancellation, so without the limit
+    one stalled client would keep the process alive.
     """
     try:
         family, *_, address = socket.getaddrinfo(
@@ -43,7 +43,7 @@ def listen(host: str, port: int, *, unacknowledged_s: float) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        hint = "; choose another with listen.port" if error.errno == errno.EADDRINUSE else ""
+        hint = "; choose another port with listen.port" if error.errno == errno.EADDRINUSE else ""
         raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}{hint}") from None
     return listener
 
@@ -56,14 +56,14 @@ async def serve_app(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop`; start again if a connection brings Hypercorn's whole server down, as it can."""
+    """Serve until `stop`. Restart after a connection has brought down the whole Hypercorn server."""
     while not stop.is_set():
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(_serve_once, app, listener, limits, stop)
                 task_status.started()
                 task_status = trio.TASK_STATUS_IGNORED
-        except* Exception as group:  # noqa: BLE001  whatever a peer provoked: say it, and go on serving
+        except* Exception as group:  # noqa: BLE001  a peer may provoke anything: log it and serve on
             _log.error("server.restarted", exc_info=group)
         if not stop.is_set():
             await trio.sleep(_RESTART_S)
@@ -77,7 +77,7 @@ async def _serve_once(
     *,
     task_status: trio.TaskStatus[list[str]],
 ) -> None:
-    with listener.dup() as own:  # Hypercorn's end of it must not close ours.
+    with listener.dup() as own:  # Hypercorn closes the copy, and ours stays open.
         await hypercorn_serve(
             app,
             _settings(own, limits),

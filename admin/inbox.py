@@ -1,7 +1,6 @@
-"""The admin process as a node with an inbox: an answer there wakes the request that waits for it.
+"""The admin process as a node with an inbox. A message in the inbox wakes the request that waits for it.
 
-The inbox is only a wake-up: a request re-reads its record after a second, and then at least every five,
-whatever it hears.
+A message may be lost, so each request also reads its record again after 1 s and then at least every 5 s.
 """
 
 from collections.abc import Iterator
@@ -33,7 +32,7 @@ class Inbox:
     async def run(
         self, node: NodeRecord, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Register the node, keep it alive and listen, until cancelled; leave the store clean behind."""
+        """Register the node, keep it alive and listen until cancelled. Then remove the node."""
         await nodes.beat(self._store, self.incarnation, node)
         task_status.started()
         try:
@@ -45,9 +44,8 @@ class Inbox:
                 try:
                     await nodes.leave(self._store, self.incarnation)
                 except StateError as error:
-                    _log.info(
-                        "node.leave_failed", error=str(error)
-                    )  # The others find the counter standing still.
+                    # Other nodes see that the counter of this one stands still.
+                    _log.info("node.leave_failed", error=str(error))
 
     @property
     def waiting(self) -> int:
@@ -55,7 +53,7 @@ class Inbox:
 
     @contextmanager
     def listen_for(self, command_id: str) -> Iterator["Wake"]:
-        """Give an event that each change of this command sets."""
+        """Yield an event that each change of this command sets."""
         wake = Wake()
         waiting = self._waiting.setdefault(command_id, set())
         waiting.add(wake)
@@ -106,7 +104,7 @@ class Inbox:
 
 
 class Wake:
-    """An event that can be waited for again and again; what happens between two waits is not lost."""
+    """An event that can be awaited many times. A change between two waits ends the next wait at once."""
 
     def __init__(self) -> None:
         self._event = trio.Event()
@@ -115,7 +113,7 @@ class Wake:
         self._event.set()
 
     async def wait(self, at_most_s: float) -> bool:
-        """False: the time passed."""
+        """Wait until the event is set. Return False if `at_most_s` seconds passed without it."""
         with trio.move_on_after(at_most_s):
             await self._event.wait()
         woken, self._event = self._event.is_set(), trio.Event()

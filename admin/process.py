@@ -1,4 +1,4 @@
-"""The process behind `csms admin`: the store, the node with its inbox, the feed, the API, the probes."""
+"""The admin process (`csms admin`): store, node with inbox, feed of events, API and probes."""
 
 import os
 import signal
@@ -27,9 +27,9 @@ _log = structlog.get_logger("csms.admin")
 
 
 def run(config: AdminConfig, ready: Ready) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is called once, with the ports `admin` and `health`.
+    """Serve until SIGTERM or SIGINT. Call `ready` once, with the ports `admin` and `health`.
 
-    Raises StoreUnavailable, StoreRefused, ConfigError, OSError: each with one clear line.
+    Raises StoreUnavailable, StoreRefused, ConfigError and OSError, each with one clear line.
     """
     logs.configure(config.logs.level, config.logs.format)
 
@@ -41,7 +41,7 @@ def run(config: AdminConfig, ready: Ready) -> None:
 
 
 async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> None:
-    """As `run`, until `stop` is set."""
+    """Serve like `run`, but until `stop` is set."""
     pepper = config.security.pepper.encode()
     listening, limits = config.listen, config.limits
     with listen(listening.host, listening.port, unacknowledged_s=limits.unacknowledged_s) as listener:
@@ -57,7 +57,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 health.serve_health,
                 listening.health_host,
                 listening.health_port,
-                # An absent store is no reason to send nobody here: they get a 503 that says so.
+                # Stay ready without a store: requests get a 503 that says so.
                 ready=lambda: not stop.is_set(),
                 registry=registry,
             )
@@ -83,7 +83,7 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
             async for number in signals:
                 _log.info("signal.received", signal=signal.Signals(number).name)
                 stop.set()
-                if not serving.is_set():  # It may be waiting for the store, and has nothing to finish.
+                if not serving.is_set():  # It may still wait for the store, and no request needs to finish.
                     nursery.cancel_scope.cancel()
 
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -100,5 +100,7 @@ def _node(store: Store) -> NodeRecord:
 
 def readings(store: Store, feed: Feed, inbox: Inbox) -> Iterator[Reading]:
     yield Reading("csms_admin_event_clients", "Clients that listen to events.", feed.subscribers, "gauge")
-    yield Reading("csms_admin_waiting_requests", "Requests waiting for a command.", inbox.waiting, "gauge")
-    yield Reading("csms_store", "The store's client, by what is counted.", store.stats(), "gauge", "of")
+    yield Reading(
+        "csms_admin_waiting_requests", "Requests that wait for the end of a command.", inbox.waiting, "gauge"
+    )
+    yield Reading("csms_store", "Figures of the store client, by name.", store.stats(), "gauge", "of")

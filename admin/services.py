@@ -1,4 +1,4 @@
-"""What the routes work with: one of each per process, put into the app when it is made."""
+"""The objects that all routes share. A process has one of each, and `create_app` puts them into the app."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from state.store import Store
 
 @dataclass(slots=True)
 class Viewers:
-    """How many clients follow a trace live."""
+    """The number of clients that follow a trace live."""
 
     count: int = 0
 
@@ -27,7 +27,7 @@ class Services:
 
 
 def services() -> Services:
-    """For views; what they call gets it as an argument."""
+    """Return the services of the current app, for views only: other functions get them as an argument."""
     found = current_app.extensions["csms"]
     assert isinstance(found, Services)  # noqa: S101  create_app put it there
     return found

@@ -1,4 +1,4 @@
-"""What a route that sends a command needs; the module `send` does it."""
+"""Commands to charge points. The names here describe routes that send one; the module `send` sends it."""
 
 from admin.commands.answer import CommandAnswer
 from admin.commands.query import PROBLEMS, DeleteQuery, TimeoutQuery, WaitQuery

@@ -1,4 +1,4 @@
-"""A command as the API shows it: what it asked, what came back, and no key in either."""
+"""A command as the API shows it: the request and the response, both without secrets."""
 
 from typing import Annotated, Any
 
@@ -16,63 +16,72 @@ _WITH_LOCATION = frozenset({"GetDiagnostics", "GetLog", "SignedUpdateFirmware", 
 class CommandError(msgspec.Struct, frozen=True):
     """A CALLERROR, as the charge point sent it."""
 
-    code: Annotated[str, msgspec.Meta(examples=["NotSupported"])]
-    description: str = ""
-    details: Any = None
+    code: Annotated[str, msgspec.Meta(description="The error code of OCPP-J.", examples=["NotSupported"])]
+    description: Annotated[str, msgspec.Meta(description="The errorDescription, which may be empty.")] = ""
+    details: Annotated[Any, msgspec.Meta(description="The errorDetails, any JSON.")] = None
 
 
 class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A command, and how far it has got."""
+    """A command, and how far it has come."""
 
-    id: Annotated[str, msgspec.Meta(examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"])]
-    charge_point: str
-    action: Annotated[str, msgspec.Meta(examples=["RemoteStopTransaction"])]
+    id: Annotated[str, msgspec.Meta(description="Id of the command.", examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"])]
+    charge_point: Annotated[str, msgspec.Meta(description="Identity of the charge point.", examples=["CP-1"])]
+    action: Annotated[str, msgspec.Meta(description="The OCPP action.", examples=["RemoteStopTransaction"])]
     status: Annotated[
         Status,
         msgspec.Meta(
-            description="queued: waits for its turn. sent: on the wire. answered: see `response`, which "
-            "may say Rejected. error: the charge point answered with a CALLERROR or what cannot be read, see "
-            "`error`. expired: the deadline passed before it was sent. timeout: sent, no answer yet. "
-            "offline, busy: never sent. unknown: our node died after sending. timeout and unknown may still "
-            "become answered or error."
+            description="How far the command has come.\n\n"
+            "- `queued`: it waits for its turn.\n"
+            "- `sent`: it was sent and waits for the answer.\n"
+            "- `answered`: the charge point answered. `response` has the answer, which may say Rejected.\n"
+            "- `error`: the charge point answered with a CALLERROR or unreadably. See `error`.\n"
+            "- `expired`: the deadline passed before the command was sent.\n"
+            "- `timeout`: it was sent, and the deadline passed without an answer.\n"
+            "- `offline`: it was not sent, because the charge point was not connected.\n"
+            "- `busy`: it was not sent, because too many commands waited.\n"
+            "- `unknown`: the gateway process died after it had sent the command.\n\n"
+            "`timeout` and `unknown` may still become `answered` or `error`."
         ),
     ]
     response: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP response, as the charge point sent it; secrets, and credentials of a "
-            "location, are masked.",
+            description="The OCPP response, as the charge point sent it. null means that none has come. "
+            "Secrets and credentials in locations are masked.",
             examples=[{"status": "Accepted"}],
             extra_json_schema={"type": ["object", "null"]},
         ),
     ]
-    error: CommandError | None
+    error: Annotated[
+        CommandError | None,
+        msgspec.Meta(description="The CALLERROR with which the charge point answered, or null."),
+    ]
     payload: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP request; a key or credentials of a location are masked.",
+            description="The OCPP request. Secrets and credentials in locations are masked.",
             extra_json_schema={"type": "object"},
         ),
     ]
     transaction_id: Annotated[
         str | None,
         msgspec.Meta(
-            description="The transaction that an accepted RemoteStartTransaction became, once it began.",
+            description="Id of the transaction that a RemoteStartTransaction began. null until it begins.",
             examples=["CP-1.59961600"],
         ),
     ]
     warnings: Annotated[
         tuple[str, ...],
         msgspec.Meta(
-            description="What looked odd when the command was sent; nothing is held back for it. Only in the "
-            "answer to the POST.",
+            description="Doubts that csms had when it sent the command. They hold nothing back. "
+            "Only the answer to the POST has them.",
             examples=[["Transaction 7 has stopped already."]],
         ),
     ]
-    created_at: str
-    deadline_at: str
-    sent_at: str | None
-    settled_at: str | None
+    created_at: Annotated[str, msgspec.Meta(description="When the API took the command.")]
+    deadline_at: Annotated[str, msgspec.Meta(description="Until when the charge point may answer.")]
+    sent_at: Annotated[str | None, msgspec.Meta(description="When it was sent. null means not sent.")]
+    settled_at: Annotated[str | None, msgspec.Meta(description="When it ended. null means not yet.")]
 
 
 def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer:
@@ -82,7 +91,7 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
         response = masker.mask_json(response)
     shown = None if error is None else msgspec.json.decode(masker.mask_json(error), type=CommandError | None)
     if shown is not None and _sets_secret(command):
-        # Charge points quote what they refuse.
+        # Charge points quote values that they refuse.
         shown = CommandError(shown.code, MASK, MASK)
     return CommandAnswer(
         id=command.id,
@@ -102,7 +111,7 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
 
 
 def _sets_secret(command: Command) -> bool:
-    """OCPP-J 1.6 6: AuthorizationKey is the charge point's password, and nothing to read back."""
+    """Return whether the command sets a secret, such as the password AuthorizationKey (OCPP-J 1.6 6)."""
     if command.action != "ChangeConfiguration":
         return False
     key = msgspec.json.decode(command.payload, type=dict[str, Any]).get("key")

@@ -1,4 +1,4 @@
-"""The few commands that are not sent at all: what the specification says a central system SHALL NOT do."""
+"""The few commands that are never sent, because the specification says that a central system SHALL NOT."""
 
 from admin.http.problems import Problem
 from gateway.ocpp16.messages.types import Message
@@ -7,8 +7,8 @@ from state.charge_points import ChargePointRecord
 
 
 def check(action: str, request: Message, record: ChargePointRecord) -> None:
-    """Raises Problem (409). Everything else is sent, and warned of."""
-    # One that never booted is what its boot would make of it: so its own calls are judged, too.
+    """Refuse a forbidden command. Raises Problem (409). Other doubtful commands are sent with a warning."""
+    # Before its first boot a charge point counts as what its boot will be answered, as for its own calls.
     held = record.boot_status or record.registration
     if not may_send(action, held):
         answered = "would be" if record.boot_status is None else "was"
@@ -16,13 +16,13 @@ def check(action: str, request: Message, record: ChargePointRecord) -> None:
             409,
             "not-accepted",
             f"{action} must not be sent to a charge point whose BootNotification {answered} answered "
-            f"{held} (OCPP 1.6 section 4.2); release it first.",
+            f"{held} (OCPP 1.6 section 4.2); release the charge point first.",
         )
     asks_to_boot = action == "TriggerMessage" and "BootNotification" in name_triggered(request)
     if asks_to_boot and record.boot_status == "Accepted":
         raise Problem(
             409,
             "already-accepted",
-            "A charge point whose BootNotification was answered Accepted must not be asked for another one "
-            "(errata 3.40); Reset makes it boot.",
+            "The BootNotification of the charge point was answered Accepted, so it must not be asked for "
+            "another one (errata 3.40); send Reset to make it boot.",
         )

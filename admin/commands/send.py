@@ -1,4 +1,4 @@
-"""Have a charge point do something and wait for it: what every route that sends a command goes through."""
+"""Send a command and wait for its end. Every route that sends a command uses this module."""
 
 from contextlib import suppress
 from typing import Any, Literal, NamedTuple
@@ -28,24 +28,36 @@ from state.store import Store
 
 REREAD_S = 1.0
 REREAD_MAX_S = 5.0
-"""A record is read again after the one, then more and more rarely: a lost wake-up costs seconds at most."""
+"""Seconds until a record is read again: first REREAD_S, later up to this, as wake-ups may be lost."""
 WAITING_MAX = 2_000
-"""Requests of this process that wait at once, some 90 MB; one more is answered 202 without waiting."""
-_NO_ANSWER = (504, "deadline-passed", "The deadline has passed without an answer.")
+"""Requests of this process that may wait at once (some 90 MB). A further one gets 202 without waiting."""
+_NO_ANSWER = (504, "deadline-passed", "The deadline passed without an answer; a late one shows under `id`.")
 _FAILURES = {
     "queued": _NO_ANSWER,
     "sent": _NO_ANSWER,
     "timeout": _NO_ANSWER,
-    "expired": (504, "deadline-passed", "The deadline passed before the command was sent."),
+    "expired": (
+        504,
+        "deadline-passed",
+        "The deadline passed before the command was sent; send it again with a longer `timeout`.",
+    ),
     "unknown": (
         504,
         "outcome-unknown",
-        "Our node died after sending; the charge point may have acted on it.",
+        "The gateway process died after it had sent the command, so the charge point may have acted on it.",
     ),
-    "offline": (409, "offline", "The charge point is offline; nothing was sent."),
-    "busy": (429, "busy", "Too many commands wait for this charge point; nothing was sent."),
+    "offline": (
+        409,
+        "offline",
+        "The charge point is offline, so nothing was sent; send the command when it is connected.",
+    ),
+    "busy": (
+        429,
+        "busy",
+        "Too many commands wait for this charge point, so nothing was sent; try again after Retry-After.",
+    ),
 }
-"""What an end without an answer is answered with: status, kind and detail."""
+"""The problem for each end without an answer: status, kind and detail."""
 
 # Charge points may write numbers that no float can hold.
 _read = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
@@ -54,9 +66,9 @@ type WaitFor = Literal["answer", "transaction"]
 
 
 class Sent(NamedTuple):
-    """How far the command had got when we stopped to wait.
+    """How far the command had come when the wait ended.
 
-    `is_over`: there is nothing more to wait for. `is_overdue`: its deadline has passed.
+    `is_over` means that nothing is left to wait for. `is_overdue` means that the deadline has passed.
     """
 
     command: Command
@@ -66,7 +78,7 @@ class Sent(NamedTuple):
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """The CALLRESULT's payload; None unless the charge point answered with one."""
+        """The payload of the CALLRESULT, or None if the charge point did not answer with a CALLRESULT."""
         response = self.command.response
         return None if response is None else _read(response)
 
@@ -82,17 +94,18 @@ async def send(
     wait_for: WaitFor = "answer",
     idempotency_key: str | None = None,
 ) -> Sent:
-    """Record a command and wait for its end, `timeout_s` by default, or for the transaction it becomes.
+    """Record a command and wait for its end, or for the transaction that it becomes.
 
-    Raises Problem: 404, 409 for what must not be sent, 422 for a key that was used otherwise or too
-    large a payload, 503.
+    The wait lasts `wait_s` at most, by default `timeout_s`. Raises Problem: 404 for the charge point, 409
+    for a command that must not be sent, 422 for a payload that is too large or an Idempotency-Key that
+    another command has used, 503.
     """
     store, action = services.store, actions.OF_REQUEST[type(request)].name
     record = await lookup.charge_point(store, tenant, charge_point)
     try:
         preconditions.check(action, request, record)
     except Problem:
-        # A repeat sends nothing, whatever was answered since: it asks what became of the command.
+        # A repeat under the same key sends nothing, so it may ask what became of the command.
         key = idempotency_key
         if key is None or await commands.under_key(store, tenant, charge_point, key) is None:
             raise
@@ -111,7 +124,7 @@ async def send(
         raise Problem(
             422,
             "idempotency-key-reused",
-            "This Idempotency-Key was used for another action or body; take a new one.",
+            "The Idempotency-Key was used for another action or body; choose a new key.",
             members={"id": submitted.command_id},
         )
     wait_s = timeout_s if wait_s is None else wait_s
@@ -126,7 +139,7 @@ async def send(
 
 
 def is_finished(sent: Sent) -> bool:
-    """Whether the charge point has answered, or False if it may yet. Raises Problem for any other end."""
+    """Return whether the charge point has answered. Raises Problem for an end without an answer."""
     status = sent.command.status
     if status == "answered":
         return sent.is_over
@@ -136,16 +149,14 @@ def is_finished(sent: Sent) -> bool:
 
 
 def respond(sent: Sent) -> Response:
-    """Answer the request that sent it: 200, or 202 for "not yet". Raises Problem as `is_finished`."""
+    """Answer the request that sent the command: 200, or 202 for "not yet". Raises Problem."""
     return bodies.answer(sent.answer, 200 if is_finished(sent) else 202)
 
 
 def _encode(request: Message) -> bytes:
     payload = actions.encode(request)
     if len(payload) > PAYLOAD_BYTES_MAX:
-        detail = (
-            f"A command's payload has at most {PAYLOAD_BYTES_MAX:,} bytes; this one has {len(payload):,}."
-        )
+        detail = f"The payload has {len(payload):,} bytes; a command may have at most {PAYLOAD_BYTES_MAX:,}."
         raise Problem(422, "payload-too-large", detail)
     return payload
 
@@ -153,9 +164,9 @@ def _encode(request: Message) -> bytes:
 async def _follow(
     services: Services, command: Command, wait_s: float, wait_for: WaitFor, *, to_the_end: bool
 ) -> Command:
-    """Wait until there is nothing more to wait for, or `wait_s` have passed. Raises Problem (503).
+    """Wait until nothing is left to wait for, or `wait_s` have passed. Raises Problem (503).
 
-    `to_the_end`: for the answer as long as its deadline says, by the store's clock and not by ours.
+    With `to_the_end` the wait lasts until the deadline by the clock of the store, not by our own.
     """
     store, pause_s = services.store, REREAD_S
     until = trio.current_time() + wait_s
@@ -163,7 +174,7 @@ async def _follow(
         while True:
             now, away = trio.current_time(), False
             try:
-                # It may have come before we listened, and inbox messages may be lost: the record decides.
+                # The answer may have come before we listened, and messages may be lost: the record decides.
                 command = await commands.get(store, command.tenant, command.id) or command
             except StoreUnavailable:
                 away = True
@@ -194,9 +205,10 @@ def _is_over(command: Command, wait_for: WaitFor) -> bool:
 
 
 async def _wake_again(store: Store, command: Command) -> None:
-    """Nobody has taken it for a second: a wake-up was lost, or the session has left, or its node died.
+    """Wake the session of a queued command again, or mark the command as offline if there is no session.
 
-    Or it waits behind others, of a charge point that does not answer: then there is nobody to wake.
+    A session that does not take a command for a second may have missed its wake-up or left, or its node died.
+    If other commands of the charge point are before this one, there is nobody to wake.
     """
     keys = ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.get_holding(store, command.tenant, command.charge_point)
@@ -223,7 +235,7 @@ def _call_error(sent: Sent) -> Problem:
 
 
 def _explain(error: CommandError, *, unreadable: bool) -> str:
-    """A charge point may leave a code out, or write a novel; and what we cannot read was no error of its."""
+    """Explain the error in one sentence. A charge point may send no code, or a very long one."""
     if unreadable:
         return f"The charge point's answer cannot be read: {error.description.removeprefix(UNREADABLE)}."
     if not error.code.strip():

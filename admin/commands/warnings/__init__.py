@@ -1,7 +1,7 @@
-"""What an operator should know beside a charge point's answer. Warned of is much, refused almost nothing.
+"""Warnings about doubtful commands, which are sent anyway. The answer shows the warnings beside the response.
 
-Our view of a charge point may be old or wrong, and a test may want the wrong thing sent on purpose. One file
-per feature profile, its table at the foot.
+Almost nothing is refused: our view of a charge point may be old or wrong, and a tester may send wrong
+things on purpose. Each feature profile has a file, with its table at the foot.
 """
 
 import structlog
@@ -31,22 +31,22 @@ _log = structlog.get_logger("csms.admin")
 
 
 async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
-    """Sentences for people, each saying what is odd and why it may matter. Raises StoreUnavailable."""
+    """Return sentences for people, each with a doubt and why it may matter. Raises StoreUnavailable."""
     found = list(_check_registration(view))
     if (warner := _WARNERS.get(type(request))) is not None:
         try:
             found += await warner(request, view)
         except StateError:
             raise
-        except Exception:  # noqa: BLE001  a defect of ours in a mere warning must not hold the command back
+        except Exception:  # noqa: BLE001  a bug in a warning must not hold the command back
             _log.exception("warning.failed", request=type(request).__name__)
-            found.append("What else is odd about this cannot be told, through a fault of ours.")
+            found.append("Other warnings are missing because of a bug in csms; the logs have the details.")
     return tuple(found)
 
 
 def _check_registration(view: View) -> list[str]:
     if view.record.boot_status == "Rejected":
-        return ["The charge point was answered Rejected: until it boots again neither side should call."]
+        return ["The charge point was answered Rejected: neither side should call until it boots again."]
     if view.record.boot_status is None and view.record.awaiting_release:
-        return ["The charge point is held back and has not booted yet: what it sends of itself is refused."]
+        return ["The charge point waits for its release and has not booted yet: its own calls are refused."]
     return []

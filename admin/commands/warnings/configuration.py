@@ -1,4 +1,4 @@
-"""Core profile: configuration keys, as the charge point told of them and as the specification has them."""
+"""Core profile: configuration keys, compared with the charge point's reports and the specification."""
 
 from admin.commands.warnings.view import View, Warner
 from admin.http import times
@@ -18,7 +18,7 @@ async def change_configuration(request: core.ChangeConfiguration, view: View) ->
     found += _check_length(request, known)
     waiting = [setting.key for setting in known.settings if setting.pending is not None]
     if waiting:
-        found.append(f"Changes wait for the charge point's next boot: {', '.join(waiting)}.")
+        found.append(f"Earlier changes wait for the next boot of the charge point: {', '.join(waiting)}.")
     return found
 
 
@@ -29,7 +29,7 @@ async def get_configuration(request: core.GetConfiguration, view: View) -> list[
     most = known.number(MAX_KEYS)
     if not most or len(request.key) <= most:
         return []
-    return [f"The charge point may refuse more than {most} keys at once, its {MAX_KEYS}."]
+    return [f"The charge point may refuse this: it takes at most {most} keys at once ({MAX_KEYS})."]
 
 
 def _check_key(key: str, known: Configuration) -> list[str]:
@@ -40,10 +40,10 @@ def _check_key(key: str, known: Configuration) -> list[str]:
         told = f"The charge point said on {times.text(setting.known_ms)} that {key} is read-only."
         return [told] if setting.readonly else []
     if specified is not None and specified.access == "R":
-        return [f"By specification {key} is read-only (section 9)."]
-    # It keeps its password to itself, so that its list says nothing of it.
+        return [f"The specification says that {key} is read-only (section 9)."]
+    # A charge point never reports its password, so the key may be missing from the list.
     if setting is None and known.complete_ms is not None and not configuration.is_secret(key):
-        return [f"{key} was not among all the keys that it told on {times.text(known.complete_ms)}."]
+        return [f"The list of all keys that it reported on {times.text(known.complete_ms)} has no {key}."]
     return []
 
 
@@ -52,7 +52,7 @@ def _check_length(request: core.ChangeConfiguration, known: Configuration) -> li
     most = None if length_key is None else known.number(length_key)
     if most is None or len(request.value.split(",")) <= most:
         return []
-    return [f"The value of {request.key} has more than {most} items, the charge point's {length_key}."]
+    return [f"The value of {request.key} has more items than the charge point takes: {most} ({length_key})."]
 
 
 WARNERS: dict[type[Message], Warner] = {

@@ -1,4 +1,4 @@
-"""Core profile: transactions, connectors and tags that we know otherwise."""
+"""Core profile: transactions, connectors and id tags that the store knows differently."""
 
 from admin.commands.warnings import smart_charging
 from admin.commands.warnings.id_tags import check_tag
@@ -14,15 +14,15 @@ _FREE = frozenset({"Available", "Preparing", "Finishing", "Reserved"})
 async def remote_start_transaction(request: core.RemoteStartTransaction, view: View) -> list[str]:
     found = await check_tag(request.id_tag, view)
     if request.connector_id is None:
-        found.append("Without connectorId some charge points answer Rejected.")
+        found.append("Some charge points answer Rejected to a remote start without connectorId.")
     elif request.connector_id <= 0:
-        found.append("A remote start's connectorId must be greater than 0 (section 6.33).")
+        found.append("The connectorId of a remote start must be greater than 0 (section 6.33).")
     else:
         known = await view.connectors()
         found += no_such_connector(request.connector_id, known)
         connector = known.get(request.connector_id)
         if connector is not None and connector.status not in _FREE:
-            found.append(f"Connector {request.connector_id} is {connector.status}, as far as we know.")
+            found.append(f"The last known status of connector {request.connector_id} is {connector.status}.")
     if (profile := request.charging_profile) is not None:
         abilities = await smart_charging.abilities(view)
         found += rules.check_remote_start(profile, abilities, view.store.server_time_ms())
@@ -33,9 +33,9 @@ async def remote_stop_transaction(request: core.RemoteStopTransaction, view: Vie
     public = transactions.public_id(view.charge_point, request.transaction_id)
     known = await transactions.get(view.store, view.tenant, public)
     if known is None:
-        return [f"No transaction {request.transaction_id} of this charge point is known here."]
+        return [f"csms knows no transaction {request.transaction_id} of this charge point."]
     if known.stopped_ms is not None:
-        return [f"Transaction {request.transaction_id} has stopped already."]
+        return [f"Transaction {request.transaction_id} has already stopped."]
     return []
 
 
@@ -45,7 +45,7 @@ async def change_availability(request: core.ChangeAvailability, view: View) -> l
 
 async def unlock_connector(request: core.UnlockConnector, view: View) -> list[str]:
     if request.connector_id == 0:
-        return ["Connector 0 is the charge point as a whole and has no lock."]
+        return ["Connector 0 means the whole charge point, which has no lock."]
     return no_such_connector(request.connector_id, await view.connectors())
 
 

@@ -1,4 +1,4 @@
-"""LocalAuthListManagement profile: versions, lengths and lists that we know otherwise."""
+"""LocalAuthListManagement profile: versions, lengths and entries that do not fit what the store knows."""
 
 from collections import Counter
 
@@ -25,11 +25,11 @@ async def send_local_list(request: local_auth.SendLocalList, view: View) -> list
 
 def _check_version(version: int, heads: Heads) -> list[str]:
     if version <= 0:
-        return [f"A list version is never 0 nor less (errata 2025-04, 9); {version} is sent."]
+        return [f"The version of a list must be above 0 (errata 2025-04, 9), not {version}."]
     accepted = heads.accepted
     if accepted is not None and version <= accepted.list_version:
         have = accepted.list_version
-        return [f"The charge point has version {have}; one not above it may be answered VersionMismatch."]
+        return [f"The charge point has version {have}; it may answer VersionMismatch unless this is higher."]
     return []
 
 
@@ -37,11 +37,13 @@ def _check_entries(request: local_auth.SendLocalList) -> list[str]:
     entries, found = request.local_authorization_list or (), []
     bare = [data.id_tag for data in entries if data.id_tag_info is None]
     if bare and request.update_type == "Full":
-        found.append(f"In a Full list every entry must have an idTagInfo; without one: {_some(bare)}.")
+        found.append(
+            f"In a Full list every entry must have an idTagInfo. These have none: {_name_some(bare)}."
+        )
     counts = Counter(fold(data.id_tag) for data in entries)
     twice = [tag for tag, count in counts.items() if count > 1]
     if twice:
-        found.append(f"Letters compare without regard to case; more than once on the list: {_some(twice)}.")
+        found.append(f"More than once on the list (upper and lower case are the same): {_name_some(twice)}.")
     return found
 
 
@@ -49,7 +51,7 @@ def _check_knowledge(request: local_auth.SendLocalList, heads: Heads) -> list[st
     if heads.reported is not None and heads.reported.list_version == -1:
         return ["The charge point reported the list version -1: it has no local list."]
     if request.update_type == "Differential" and not heads.known:
-        return ["What is on the charge point's list is not known for certain: a Full list would make it so."]
+        return ["The content of the list in the charge point is uncertain. A Full list would settle it."]
     return []
 
 
@@ -58,7 +60,7 @@ async def _check_lengths(request: local_auth.SendLocalList, view: View) -> list[
     entries, found = request.local_authorization_list or (), []
     most = known.number(MESSAGE_LENGTH)
     if most is not None and len(entries) > most:
-        found.append(f"{len(entries)} entries are more than the charge point takes at once: {most}.")
+        found.append(f"The charge point takes {most} entries at once ({MESSAGE_LENGTH}), not {len(entries)}.")
     most = known.number(LIST_LENGTH)
     if most is None:
         return found
@@ -67,11 +69,13 @@ async def _check_lengths(request: local_auth.SendLocalList, view: View) -> list[
         before = (await local_lists.read(view.store, view.keys)).accepted
         tags |= set(before) - {fold(data.id_tag) for data in entries if data.id_tag_info is None}
     if len(tags) > most:
-        found.append(f"The list would have {len(tags)} entries, and the charge point keeps {most}.")
+        found.append(
+            f"The list would have {len(tags)} entries, and the charge point keeps {most} ({LIST_LENGTH})."
+        )
     return found
 
 
-def _some(tags: list[str]) -> str:
+def _name_some(tags: list[str]) -> str:
     more = f" and {len(tags) - _NAMED} more" if len(tags) > _NAMED else ""
     return ", ".join(tags[:_NAMED]) + more
 

@@ -1,4 +1,4 @@
-"""RemoteTrigger profile: connectors that a triggered message does not have, or that we know otherwise."""
+"""RemoteTrigger profile: connectors that the message cannot be about, or that the store does not know."""
 
 from admin.commands.warnings.view import View, Warner, no_such_connector
 from gateway.ocpp16.messages import remote_trigger
@@ -12,13 +12,13 @@ async def trigger_message(request: remote_trigger.TriggerMessage, view: View) ->
 
 
 async def check_connector(requested_message: str, connector_id: int | None, view: View) -> list[str]:
-    """Judge the connector of a trigger (section 5.17)."""
+    """Check the connector of a trigger (section 5.17)."""
     if connector_id is None:
         return []
     if requested_message not in _OF_A_CONNECTOR:
-        return [f"{requested_message} is of no connector: the charge point ignores the connectorId."]
+        return [f"{requested_message} is not about a connector: the charge point ignores the connectorId."]
     if connector_id <= 0:
-        return ["A trigger's connectorId must be greater than 0; without one all connectors are meant."]
+        return ["The connectorId of a trigger must be greater than 0. Omit it to mean all connectors."]
     return no_such_connector(connector_id, await view.connectors())
 
 

@@ -1,4 +1,4 @@
-"""Reservation profile: connectors, tags and reservations that we know otherwise."""
+"""Reservation profile: connectors, id tags and reservations that the store knows differently."""
 
 from admin.commands.warnings.id_tags import check_tag
 from admin.commands.warnings.view import View, Warner, no_such_connector
@@ -9,7 +9,7 @@ from state.features import reservations
 
 ZERO_SUPPORTED = "ReserveConnectorZeroSupported"
 
-_OVER = {"used": "is used already", "cancelled": "was cancelled already", "expired": "has expired already"}
+_OVER = {"used": "was already used", "cancelled": "was already cancelled", "expired": "has already expired"}
 
 
 async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
@@ -17,13 +17,13 @@ async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
     found += await check_tag(request.id_tag, view)
     expires_ms = timestamps.parse(request.expiry_date).ms
     if expires_ms is not None and expires_ms <= view.store.server_time_ms():
-        found.append("The expiryDate has passed already.")
+        found.append("The expiryDate has already passed.")
     if request.reservation_id == 0:
-        found.append("Reservation id 0 means none to many charge points: no start uses it.")
+        found.append("Many charge points read reservation id 0 as no reservation, so no start will use it.")
     before = await reservations.get(view.store, view.keys, request.reservation_id)
     if before is not None and before.state == "active":
         found.append(
-            f"Reservation {request.reservation_id} stands already and is replaced if this is accepted."
+            f"Reservation {request.reservation_id} is already active; if this is accepted, it is replaced."
         )
     return found
 
@@ -31,7 +31,7 @@ async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
 async def cancel_reservation(request: reservation.CancelReservation, view: View) -> list[str]:
     known = await reservations.get(view.store, view.keys, request.reservation_id)
     if known is None:
-        return [f"No reservation {request.reservation_id} of this charge point is known here."]
+        return [f"csms knows no reservation {request.reservation_id} of this charge point."]
     over = _OVER.get(known.state)
     return [] if over is None else [f"Reservation {request.reservation_id} {over}."]
 
@@ -46,17 +46,17 @@ async def _check_connector(connector_id: int, view: View) -> list[str]:
     if connector.status == "Available":
         return []
     return [
-        f"Connector {connector_id} is {connector.status}, as far as we know; an Available one is asked for."
+        f"Only an Available connector can be reserved; {connector_id} is {connector.status} as far as known."
     ]
 
 
 async def _check_connector_zero(view: View) -> list[str]:
     known = await view.configuration()
     if known.find(ZERO_SUPPORTED) is None:
-        return [f"Connector 0, any connector, is only for charge points with {ZERO_SUPPORTED}: ask this one."]
+        return [f"Connector 0 (any) works only where {ZERO_SUPPORTED} is true; read that key first."]
     if known.flag(ZERO_SUPPORTED):
         return []
-    return [f"Connector 0, any connector, is not for this charge point: its {ZERO_SUPPORTED} is not true."]
+    return [f"Connector 0 (any) does not work here: {ZERO_SUPPORTED} of the charge point is not true."]
 
 
 WARNERS: dict[type[Message], Warner] = {

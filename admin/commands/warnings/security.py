@@ -1,4 +1,4 @@
-"""The security extension: certificates, signatures and request ids that look wrong from here."""
+"""The security extension: certificates, signatures and request ids that look wrong."""
 
 import time
 
@@ -14,34 +14,34 @@ from state.features.certificates import CertificateHash
 
 
 async def install_certificate(request: security.InstallCertificate, _view: View) -> list[str]:
-    """Of what a charge point may refuse (M05), and of PEM with CRLF, which some cannot read."""
+    """Warn of what a charge point may refuse (M05), and of PEM with CRLF, which some cannot read."""
     found = _check_line_ends(request.certificate, "The certificate")
     try:
         [root, *more] = pem.read_all(request.certificate)
     except pem.Unreadable as error:
-        return [*found, f"A charge point will most likely answer Rejected. {error}"]
+        return [*found, f"The charge point will most likely answer Rejected. {error}"]
     if more:
-        found.append("There is more than one certificate in it; InstallCertificate is for one root.")
+        found.append("The text has more than one certificate; InstallCertificate takes one root.")
     if not root.self_signed:
-        found.append("The certificate did not sign itself, so it is no root.")
+        found.append("The certificate is not self-signed, so it is not a root.")
     return found + _check_dates(root, "The certificate")
 
 
 async def delete_certificate(request: security.DeleteCertificate, view: View) -> list[str]:
-    """M04.FR.07: the hash data as the charge point reported it."""
+    """Warn of hash data that the charge point has not reported exactly so (M04.FR.07)."""
     known = await certificates.read(view.store, view.tenant, view.charge_point)
     asked = convert(request.certificate_hash_data, CertificateHash)
     reported = list(known.all_hashes())
     if asked in reported:
         return []
     if any(map(asked.is_same, reported)):
-        return ["The charge point reported these hashes with other upper and lower case."]
+        return ["The charge point reported these hashes with different upper and lower case."]
     return ["The charge point has not reported a certificate with this hash data (M04.FR.07)."]
 
 
 async def extended_trigger_message(request: security.ExtendedTriggerMessage, view: View) -> list[str]:
     if request.requested_message == "SignChargePointCertificate" and request.connector_id is not None:
-        return ["SignChargePointCertificate is asked of the charge point as a whole, without connectorId."]
+        return ["SignChargePointCertificate concerns the whole charge point; omit connectorId."]
     return await check_connector(request.requested_message, request.connector_id, view)
 
 
@@ -52,34 +52,34 @@ async def certificate_signed(request: security.CertificateSigned, view: View) ->
     most = settings.number("CertificateSignedMaxChainSize")
     if most is not None and len(chain) > most:
         found.append(
-            f"The chain has {len(chain)} characters; CertificateSignedMaxChainSize of the charge point is "
-            f"{most}."
+            f"The chain has {len(chain)} characters, and the charge point takes {most} "
+            "(CertificateSignedMaxChainSize)."
         )
     try:
         leaf = pem.read_all(chain)[0]
     except pem.Unreadable as error:
-        return [*found, f"A charge point will most likely answer Rejected. {error}"]
+        return [*found, f"The charge point will most likely answer Rejected. {error}"]
     found += _check_dates(leaf, "The first certificate")
     kept = await certificates.get_request(view.store, view.tenant, view.charge_point)
     if kept is None:
         found.append("The charge point has not asked for a certificate (SignCertificate).")
     elif certificate_requests.read(kept.csr).public_key != leaf.public_key:
         found.append(
-            "The first certificate is not for the key that the charge point last asked to be signed."
+            "The first certificate has another key than the latest SignCertificate of the charge point."
         )
     return found
 
 
 async def signed_update_firmware(request: security.SignedUpdateFirmware, view: View) -> list[str]:
-    """A00.FR.706: looked at before it is sent, and sent all the same."""
+    """Check signature and certificate before the command is sent (A00.FR.706). It is sent anyway."""
     firmware = request.firmware
     found = _check_line_ends(firmware.signing_certificate, "The signing certificate")
     try:
         found += _check_dates(pem.read_all(firmware.signing_certificate)[0], "The signing certificate")
     except pem.Unreadable as error:
-        found.append(f"A charge point will most likely answer InvalidCertificate. {error}")
+        found.append(f"The charge point will most likely answer InvalidCertificate. {error}")
     if not pem.is_base64(firmware.signature):
-        found.append("The signature is no base64.")
+        found.append("The signature is not base64.")
     return found + await _check_request_id(request.request_id, "SignedUpdateFirmware", view)
 
 
@@ -91,11 +91,13 @@ async def _check_request_id(request_id: int, kind: job_record.Kind, view: View) 
     known = (await jobs.read(view.store, view.tenant, view.charge_point)).items
     if not any((job.kind, job.request_id) == (kind, request_id) for job in known):
         return []
-    return [f"requestId {request_id} was used for another {kind}: whose a status is cannot be told for sure."]
+    return [
+        f"requestId {request_id} was already used for a {kind}, so its statuses may be taken for the other's."
+    ]
 
 
 def _check_line_ends(text: str, what: str) -> list[str]:
-    return [f"{what} has CRLF line ends; some charge points read only LF."] if "\r" in text else []
+    return [f"{what} has CRLF line ends, and some charge points read only LF."] if "\r" in text else []
 
 
 def _check_dates(certificate: pem.Certificate, what: str) -> list[str]:

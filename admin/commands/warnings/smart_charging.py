@@ -1,4 +1,4 @@
-"""SmartCharging profile: the rules of profiles, and what the mirror and the transactions say."""
+"""SmartCharging profile: the rules of profiles, other profiles that are known, and running transactions."""
 
 from collections.abc import Collection
 
@@ -11,9 +11,9 @@ from state.features import charging_profiles
 from state.features.charging_profiles import Profile, Slot, Which
 from state.transactions.running import RunningTransaction, list_running
 
-_TOLD_LATE_MS = 120_000
+_REPORTED_LATE_MS = 120_000
 _UNITS = {"current": "Current", "a": "Current", "power": "Power", "w": "Power"}
-"""Some charge points say the unit instead (Q40)."""
+"""Some charge points report the unit, A or W, instead of Current or Power (Q40)."""
 
 
 async def set_charging_profile(request: smart_charging.SetChargingProfile, view: View) -> list[str]:
@@ -33,10 +33,10 @@ async def clear_charging_profile(request: smart_charging.ClearChargingProfile, v
     which = Which(request.id, request.connector_id, request.charging_profile_purpose, request.stack_level)
     found = []
     if which.id is not None and which != Which(which.id):
-        found.append("With an id all other fields are ignored.")
+        found.append("The charge point ignores all other fields if there is an id.")
     mirror = await charging_profiles.read(view.store, view.tenant, view.charge_point)
     if not any(which.matches(profile) for profile in mirror.profiles):
-        found.append("Nothing that we know of matches: the charge point may answer Unknown.")
+        found.append("No known profile of the charge point matches, so it may answer Unknown.")
     return found
 
 
@@ -47,14 +47,14 @@ async def get_composite_schedule(request: smart_charging.GetCompositeSchedule, v
     elif request.connector_id > 0:
         found += no_such_connector(request.connector_id, await view.connectors())
     if request.duration <= 0:
-        found.append("A duration must be above 0, or there is nothing to tell.")
+        found.append("The duration must be above 0, or the schedule is empty.")
     if request.charging_rate_unit is not None:
         found += rules.check_unit(request.charging_rate_unit, await abilities(view))
     return found
 
 
 async def abilities(view: View) -> Abilities:
-    """What the charge point told of its configuration, as far as it bears on profiles."""
+    """Return what the reported configuration says about profiles."""
     known = await view.configuration()
     units = known.items("ChargingScheduleAllowedChargingRateUnit")
     return Abilities(
@@ -71,16 +71,19 @@ def _check_transaction(
 ) -> list[str]:
     here = next((one for one in transactions if one.connector_id == connector_id), None)
     if here is None:
-        where = f"connector {connector_id}, as far as we know"
-        return [f"No transaction is running on {where}: the charge point should answer Rejected."]
+        return [
+            f"No known transaction runs on connector {connector_id}: the charge point should answer Rejected."
+        ]
     found = []
     if profile.transaction_id not in {None, here.id}:
         found.append(
-            f"On connector {connector_id} transaction {here.id} is running, as far as we know, and not "
-            f"{profile.transaction_id}."
+            f"The running transaction on connector {connector_id} is {here.id}, as far as csms knows, "
+            f"not {profile.transaction_id}."
         )
-    if here.received_ms - here.started_ms > _TOLD_LATE_MS:
-        found.append(f"Transaction {here.id} began offline and was told late: it may have ended since.")
+    if here.received_ms - here.started_ms > _REPORTED_LATE_MS:
+        found.append(
+            f"Transaction {here.id} began offline and was reported late, so it may have ended since."
+        )
     return found
 
 
@@ -92,9 +95,11 @@ def _check_others(
     found = []
     if replaced:
         ids = ", ".join(map(str, replaced))
-        found.append(f"It replaces what the charge point has under id {ids}, as far as we know.")
+        found.append(f"The profile replaces those with id {ids}, as far as csms knows.")
     if most is not None and len(others) - len(replaced) >= most:
-        found.append(f"The charge point has {most} profiles already, its MaxChargingProfilesInstalled.")
+        found.append(
+            f"The charge point already has all the {most} profiles that MaxChargingProfilesInstalled allows."
+        )
     hides = profile.charging_schedule.duration is None and profile.valid_to is None
     below = [
         one.id
@@ -104,7 +109,7 @@ def _check_others(
     if hides and below:
         ids = ", ".join(map(str, below))
         found.append(
-            f"It has no end and a higher stackLevel: id {ids} will not be used as long as it is there."
+            f"The profile has no end and a higher stackLevel, so id {ids} has no effect while it is there."
         )
     return found
 

@@ -1,4 +1,4 @@
-"""What we believe of the charge point that is about to be asked."""
+"""What the store knows about the charge point that is about to get a command."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ type Warner = Callable[[Any, View], Awaitable[list[str]]]
 
 
 class View(NamedTuple):
-    """Reads on demand: most commands need nothing but the record."""
+    """The record of the charge point. All else is read on demand, because most commands do not need it."""
 
     store: Store
     record: ChargePointRecord
@@ -34,14 +34,14 @@ class View(NamedTuple):
         return await configuration.get(self.store, self.tenant, self.charge_point)
 
     async def connectors(self) -> dict[int, Connector]:
-        """By number; 0 is the charge point as a whole. Empty if it has told of none."""
+        """Return the known connectors by number. 0 is the whole charge point."""
         found = await connectors.list_(self.store, self.tenant, self.charge_point)
         return {connector.connector_id: connector for connector in found}
 
 
 def no_such_connector(connector_id: int, known: dict[int, Connector]) -> list[str]:
-    """Say so if the charge point told of connectors, but not of this one."""
+    """Warn if the charge point has reported connectors, but not this one."""
     if connector_id in known or not known:
         return []
     heard = ", ".join(map(str, sorted(known)))
-    return [f"The charge point has not told of a connector {connector_id}; it told of {heard}."]
+    return [f"The charge point has never reported connector {connector_id}, only {heard}."]

@@ -1,4 +1,4 @@
-"""What looks odd is sent all the same, and said beside the answer: one sentence for each thing."""
+"""A doubtful command is sent anyway, and the answer warns of each doubt in one sentence."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ async def test_nothing_is_odd(api: Api) -> None:
             assert await warned(api, action, body) == []
 
 
-async def test_a_tag_that_will_not_be_let_charge(api: Api) -> None:
+async def test_an_id_tag_that_will_not_be_accepted_is_warned_of(api: Api) -> None:
     await put_tag(api, "BLOCKED", status="Blocked")
     await put_tag(api, "OLD", expiry_date="2020-01-01T00:00:00Z")
     await put_tag(api, "NEW", expiry_date="2120-01-01T00:00:00Z")
@@ -77,28 +77,31 @@ async def test_a_tag_that_will_not_be_let_charge(api: Api) -> None:
         for tag, says in (
             (
                 "NOBODY",
-                ["The id tag is not known here: its Authorize and StartTransaction are answered Invalid."],
+                ["The id tag is unknown: its Authorize and StartTransaction will be answered Invalid."],
             ),
-            ("blocked", ["The id tag is Blocked: its Authorize and StartTransaction are answered so."]),
-            ("OLD", ["The id tag is Expired: its Authorize and StartTransaction are answered so."]),
+            (
+                "blocked",
+                ["The id tag is Blocked: its Authorize and StartTransaction will be answered Blocked."],
+            ),
+            ("OLD", ["The id tag is Expired: its Authorize and StartTransaction will be answered Expired."]),
             ("NEW", []),
         ):
             assert await warned(api, START, {"idTag": tag, "connectorId": 1}) == says
 
 
-async def test_a_remote_start_without_a_connector(api: Api) -> None:
+async def test_a_remote_start_without_a_connector_is_warned_of(api: Api) -> None:
     await put_tag(api, "GOOD")
     async with connected(api.store, TENANT, "CP-1"):
         assert await warned(api, START, {"idTag": "GOOD"}) == [
-            "Without connectorId some charge points answer Rejected."
+            "Some charge points answer Rejected to a remote start without connectorId."
         ]
         assert await warned(api, START, {"idTag": "GOOD", "connectorId": 0}) == [
-            "A remote start's connectorId must be greater than 0 (section 6.33)."
+            "The connectorId of a remote start must be greater than 0 (section 6.33)."
         ]
 
 
 @pytest.mark.parametrize("action", ["TriggerMessage", "ExtendedTriggerMessage"])
-async def test_a_trigger_of_a_connector(api: Api, action: str) -> None:
+async def test_a_trigger_with_a_wrong_connector_is_warned_of(api: Api, action: str) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await tell(api, session.lease, "Available", "Available")
         for body, says in (
@@ -106,31 +109,31 @@ async def test_a_trigger_of_a_connector(api: Api, action: str) -> None:
             ({"requestedMessage": "MeterValues", "connectorId": 1}, []),
             (
                 {"requestedMessage": "MeterValues", "connectorId": 0},
-                ["A trigger's connectorId must be greater than 0; without one all connectors are meant."],
+                ["The connectorId of a trigger must be greater than 0. Omit it to mean all connectors."],
             ),
             (
                 {"requestedMessage": "StatusNotification", "connectorId": 7},
-                ["The charge point has not told of a connector 7; it told of 0, 1."],
+                ["The charge point has never reported connector 7, only 0, 1."],
             ),
             (
                 {"requestedMessage": "Heartbeat", "connectorId": 7},
-                ["Heartbeat is of no connector: the charge point ignores the connectorId."],
+                ["Heartbeat is not about a connector: the charge point ignores the connectorId."],
             ),
         ):
             assert await warned(api, action, body) == says
 
 
 @pytest.mark.parametrize("status", ["Charging", "SuspendedEV", "SuspendedEVSE", "Unavailable", "Faulted"])
-async def test_a_connector_that_is_not_free(api: Api, status: str) -> None:
+async def test_a_remote_start_on_a_busy_connector_is_warned_of(api: Api, status: str) -> None:
     await put_tag(api, "GOOD")
     async with connected(api.store, TENANT, "CP-1") as session:
         await tell(api, session.lease, "Available", status)
         assert await warned(api, START, {"idTag": "GOOD", "connectorId": 1}) == [
-            f"Connector 1 is {status}, as far as we know."
+            f"The last known status of connector 1 is {status}."
         ]
 
 
-async def test_a_connector_that_it_never_told_of(api: Api) -> None:
+async def test_a_connector_that_was_never_reported_is_warned_of_if_others_were(api: Api) -> None:
     await put_tag(api, "GOOD")
     bodies = [
         (START, {"idTag": "GOOD", "connectorId": 7}),
@@ -138,21 +141,21 @@ async def test_a_connector_that_it_never_told_of(api: Api) -> None:
         ("UnlockConnector", {"connectorId": 7}),
     ]
     async with connected(api.store, TENANT, "CP-1") as session:
-        # Of one that has told nothing nobody knows what it has.
+        # Nothing is known about the connectors before the charge point reports any.
         assert [await warned(api, action, body) for action, body in bodies] == [[], [], []]
         await tell(api, session.lease, "Available", "Available", "Available")
-        says = ["The charge point has not told of a connector 7; it told of 0, 1, 2."]
+        says = ["The charge point has never reported connector 7, only 0, 1, 2."]
         assert [await warned(api, action, body) for action, body in bodies] == [says, says, says]
 
 
-async def test_the_lock_of_the_charge_point_as_a_whole(api: Api) -> None:
+async def test_unlocking_connector_0_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         assert await warned(api, "UnlockConnector", {"connectorId": 0}) == [
-            "Connector 0 is the charge point as a whole and has no lock."
+            "Connector 0 means the whole charge point, which has no lock."
         ]
 
 
-async def test_a_charging_profile_that_does_not_belong_into_a_remote_start(api: Api) -> None:
+async def test_a_charging_profile_that_no_remote_start_may_have_is_warned_of(api: Api) -> None:
     await put_tag(api, "GOOD")
     purpose = "A charging profile in a remote start must be a TxProfile (section 5.11)."
     transaction = "A charging profile in a remote start must not name a transaction (errata 11)."
@@ -169,24 +172,24 @@ async def test_a_charging_profile_that_does_not_belong_into_a_remote_start(api: 
             assert await warned(api, START, body) == says
 
 
-async def test_a_transaction_that_is_not_known_or_over(api: Api) -> None:
+async def test_stopping_an_unknown_or_stopped_transaction_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         assert await warned(api, STOP, {"transactionId": 7}) == [
-            "No transaction 7 of this charge point is known here."
+            "csms knows no transaction 7 of this charge point."
         ]
         number = await _started(session)
         assert await warned(api, STOP, {"transactionId": number}) == []
         await transactions.stop(api.store, session.lease, a_stop(number), ANSWER)
         assert await warned(api, STOP, {"transactionId": number}) == [
-            f"Transaction {number} has stopped already."
+            f"Transaction {number} has already stopped."
         ]
         assert await warned(api, STOP, {"transactionId": -1}) == [
-            "No transaction -1 of this charge point is known here."
+            "csms knows no transaction -1 of this charge point."
         ]
 
 
-async def test_one_that_was_rejected_is_better_left_alone(api: Api) -> None:
-    says = ["The charge point was answered Rejected: until it boots again neither side should call."]
+async def test_a_command_to_a_rejected_charge_point_is_warned_of(api: Api) -> None:
+    says = ["The charge point was answered Rejected: neither side should call until it boots again."]
     async with connected(api.store, TENANT, "CP-1"):
         await api.store.execute("HSET", KEYS.record, "boot_status", "Rejected")
         assert await warned(api, "ClearCache", {}) == says
@@ -194,9 +197,9 @@ async def test_one_that_was_rejected_is_better_left_alone(api: Api) -> None:
         assert await warned(api, "ClearCache", {}) == []
 
 
-async def test_warnings_are_told_with_every_outcome_but_not_kept(api: Api) -> None:
-    """They say what was so when it was sent."""
-    says = ["Connector 0 is the charge point as a whole and has no lock."]
+async def test_the_answer_to_the_post_has_the_warnings_and_a_later_read_has_none(api: Api) -> None:
+    """Warnings are about the moment at which the command was sent."""
+    says = ["Connector 0 means the whole charge point, which has no lock."]
 
     async def silent(_session: FakeSession, _command: str, _go: object) -> None:
         return
@@ -217,11 +220,11 @@ async def _started(session: FakeSession) -> int:
     return outcome.id
 
 
-async def test_a_defect_of_ours_in_a_warning_holds_nothing_back(
+async def test_a_bug_in_a_warning_does_not_hold_the_command_back(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await api.store.execute("HSET", KEYS.configuration, "heartbeatinterval", b"no JSON")
         found = await warned(api, "ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"})
-    assert found == ["What else is odd about this cannot be told, through a fault of ours."]
+    assert found == ["Other warnings are missing because of a bug in csms; the logs have the details."]
     assert "warning.failed" in capsys.readouterr().out

@@ -151,7 +151,7 @@ async def test_a_certificate_request_is_shown_and_its_answer_compared(api: Api) 
         assert (shown["csr"], shown["subject"], shown["key"]) == (csr, "CN=Serial 7", "EC secp256r1")
         for signed, expected in (
             (certificate("Serial 7", issuer=ROOT, key=key), []),
-            (certificate("Serial 7", issuer=ROOT), ["not for the key"]),
+            (certificate("Serial 7", issuer=ROOT), ["has another key"]),
         ):
             chain = {"certificateChain": signed.pem + ROOT.pem}
             assert_warned(await command(api, "CertificateSigned", chain), expected)
@@ -183,7 +183,7 @@ async def test_a_root_that_looks_wrong(api: Api) -> None:
             (ROOT.pem, []),
             (ROOT.pem.replace("\n", "\r\n"), ["CRLF"]),
             (ROOT.pem + OTHER.pem, ["more than one"]),
-            (LEAF.pem, ["did not sign itself"]),
+            (LEAF.pem, ["not self-signed"]),
             (EXPIRED.pem, ["expired"]),
             (NOT_YET.pem, ["not valid yet"]),
             ("nonsense\r\n", ["CRLF", "no certificate in PEM"]),
@@ -202,7 +202,7 @@ async def test_hash_data_that_was_not_reported(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         for asked, expected in (
             (reported, []),
-            (lower, ["other upper and lower case"]),
+            (lower, ["different upper and lower case"]),
             (reported | {"serialNumber": "1"}, ["M04.FR.07"]),
             (hash_data(ROOT.pem, "SHA512"), ["M04.FR.07"]),
         ):
@@ -214,7 +214,7 @@ async def test_a_trigger_with_a_connector(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         for payload, expected in (
             (sign, []),
-            (sign | {"connectorId": 1}, ["without connectorId"]),
+            (sign | {"connectorId": 1}, ["omit connectorId"]),
             ({"requestedMessage": "StatusNotification", "connectorId": 1}, []),
         ):
             assert_warned(await command(api, "ExtendedTriggerMessage", payload), expected)
@@ -232,8 +232,8 @@ async def test_signed_firmware_that_looks_wrong(api: Api) -> None:
         ({"signingCertificate": "nonsense"}, ["InvalidCertificate"]),
         ({"signingCertificate": EXPIRED.pem}, ["expired"]),
         ({"signingCertificate": LEAF.pem.replace("\n", "\r\n")}, ["CRLF"]),
-        ({"signature": "!"}, ["no base64"]),
-        ({"signature": ""}, ["no base64"]),
+        ({"signature": "!"}, ["not base64"]),
+        ({"signature": ""}, ["not base64"]),
     ]
     async with connected(api.store, TENANT, "CP-1"):
         for number, (changed, expected) in enumerate(changes):

@@ -32,7 +32,10 @@ async def test_a_moment_that_utc_has_no_year_for(api: Api, expiry: str) -> None:
     ):
         document = is_problem(answer, 422, "invalid-request")
         assert document["errors"] == [
-            {"detail": "In UTC this is not within the years 1 to 9999.", "pointer": pointer}
+            {
+                "detail": "The time is outside the years 1 to 9999 in UTC; give one inside them.",
+                "pointer": pointer,
+            }
         ]
 
 
@@ -44,9 +47,8 @@ async def test_a_payload_that_no_command_may_carry(api: Api, text: str) -> None:
             ("jobs", {"action": "GetDiagnostics", "payload": {"location": text}}),
         ):
             document = is_problem(await api.client.post(f"{CP}/{path}", json=body), 422, "payload-too-large")
-            assert document["detail"].startswith(
-                "A command's payload has at most 65,536 bytes; this one has 6"
-            )
+            assert document["detail"].startswith("The payload has 6")
+            assert document["detail"].endswith("; a command may have at most 65,536.")
         fits = await api.client.post(
             f"{CP}/commands/DataTransfer", json={"vendorId": "v", "data": "a" * 65_000}
         )

@@ -144,7 +144,7 @@ async def test_one_that_has_not_booted_yet_is_asked_and_warned_of(api: Api) -> N
     async with connected(api.store, TENANT, "CP-1"):
         command = f"{PATH}/commands/GetConfiguration"
         (said,) = (await api.client.post(command)).json()["warnings"]
-        assert "held back" in said
+        assert "waits for its release" in said
         released = await api.client.post(f"{PATH}/accept?trigger=true")
         assert released.status_code == 200, released.text
         assert (await api.client.post(command)).json()["warnings"] == []

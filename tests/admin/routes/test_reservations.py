@@ -117,9 +117,7 @@ async def test_a_rejected_cancellation_of_one_that_nobody_knows(api: Api) -> Non
         assert answer.status_code == 200
         assert asked == [("CancelReservation", {"reservationId": -12})]
         assert answer.json()["reservation"] is None
-        assert answer.json()["command"]["warnings"] == [
-            "No reservation -12 of this charge point is known here."
-        ]
+        assert answer.json()["command"]["warnings"] == ["csms knows no reservation -12 of this charge point."]
 
 
 async def test_a_rejected_cancellation_leaves_it_standing(api: Api) -> None:
@@ -140,7 +138,7 @@ async def test_it_is_used_by_the_transaction_that_names_it(api: Api) -> None:
         found = (await api.client.get(f"{PATH}/7")).json()
         assert (found["state"], found["transaction_id"]) == ("used", f"CP-1.{started.id}")
         gone = await api.client.delete(f"{PATH}/7")
-        assert gone.json()["command"]["warnings"] == ["Reservation 7 is used already."]
+        assert gone.json()["command"]["warnings"] == ["Reservation 7 was already used."]
         assert gone.json()["reservation"]["state"] == "used"
 
 
@@ -193,14 +191,14 @@ async def test_nothing_odd_is_not_warned_of(api: Api) -> None:
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"connector_id": 1}, "Connector 1 is Charging"),
-        ({"connector_id": 3}, "has not told of a connector 3"),
+        ({"connector_id": 1}, "1 is Charging"),
+        ({"connector_id": 3}, "has never reported connector 3"),
         ({"connector_id": 0}, "ReserveConnectorZeroSupported"),
-        ({"id_tag": "Nobody"}, "not known here"),
+        ({"id_tag": "Nobody"}, "is unknown"),
         ({"id_tag": "Bad"}, "is Blocked"),
         ({"id_tag": "Old"}, "is Expired"),
-        ({"expiry_date": "2020-01-01T00:00:00Z"}, "has passed already"),
-        ({"reservation_id": 0}, "means none"),
+        ({"expiry_date": "2020-01-01T00:00:00Z"}, "has already passed"),
+        ({"reservation_id": 0}, "no reservation"),
         ({"reservation_id": 7}, "is replaced"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What looks odd about a configuration key is sent all the same, and said beside the answer."""
+"""A doubtful change of a configuration key is sent anyway, and the answer warns of it."""
 
 from typing import Any
 
@@ -35,10 +35,12 @@ async def change(api: Api, key: str, value: str) -> list[str]:
         ("HeartbeatInterval", "soon", "must be a whole number"),
         ("AuthorizationKey", SECRET, None),
         ("AuthorizationKey", SECRET[:-1], "32 to 40 digits"),
-        ("NumberOfConnectors", "3", "By specification NumberOfConnectors is read-only"),
+        ("NumberOfConnectors", "3", "The specification says that NumberOfConnectors is read-only"),
     ],
 )
-async def test_of_a_charge_point_that_told_nothing(api: Api, key: str, value: str, said: str | None) -> None:
+async def test_a_change_is_checked_against_the_specification_if_nothing_was_reported(
+    api: Api, key: str, value: str, said: str | None
+) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         found = await change(api, key, value)
         assert len(found) == (said is not None)
@@ -46,7 +48,7 @@ async def test_of_a_charge_point_that_told_nothing(api: Api, key: str, value: st
         assert value == "" or value not in "".join(found)
 
 
-async def test_of_one_that_told_its_keys(api: Api) -> None:
+async def test_a_change_is_checked_against_the_reported_keys(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         told = [
             ReportedKey("HeartbeatInterval", "60", readonly=True),
@@ -59,34 +61,34 @@ async def test_of_one_that_told_its_keys(api: Api) -> None:
         (readonly,) = await change(api, "heartbeatinterval", "60")
         assert readonly.startswith("The charge point said on 2")
         assert readonly.endswith("that heartbeatinterval is read-only.")
-        # What it says of itself counts more than the specification.
+        # The report of the charge point counts more than the specification.
         assert await change(api, "NumberOfConnectors", "2") == []
         assert "has no key CpoName" in (await change(api, "CpoName", "x"))[0]
-        assert "was not among all the keys" in (await change(api, "ResetRetries", "1"))[0]
+        assert "The list of all keys" in (await change(api, "ResetRetries", "1"))[0]
         assert await change(api, "AuthorizationKey", SECRET) == []
         assert await change(api, "MeterValuesSampledData", "Voltage,SoC") == []
         (many,) = await change(api, "MeterValuesSampledData", "Voltage,SoC,Temperature")
-        assert "more than 2 items" in many
+        assert "more items than the charge point takes: 2" in many
         assert "MeterValuesSampledDataMaxLength" in many
 
 
-async def test_of_changes_that_wait_for_a_reboot(api: Api) -> None:
+async def test_earlier_changes_that_wait_for_a_reboot_are_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await configuration.change(api.store, KEYS, "ConnectionTimeOut", "60", "RebootRequired")
         await configuration.change(api.store, KEYS, "Vendor.Key", "60", "RebootRequired")
         assert await change(api, "HeartbeatInterval", "60") == [
-            "Changes wait for the charge point's next boot: ConnectionTimeOut, Vendor.Key."
+            "Earlier changes wait for the next boot of the charge point: ConnectionTimeOut, Vendor.Key."
         ]
 
 
-async def test_of_more_keys_than_it_takes(api: Api) -> None:
+async def test_more_keys_than_the_charge_point_takes_at_once_are_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         three = {"key": ["A", "B", "C"]}
         assert await warned(api, "GetConfiguration", three) == []
         told = [ReportedKey("GetConfigurationMaxKeys", "2", readonly=True)]
         await configuration.learn(api.store, KEYS, told, [], complete=True)
         (said,) = await warned(api, "GetConfiguration", three)
-        assert "more than 2 keys" in said
+        assert "at most 2 keys at once" in said
         fewer: list[dict[str, list[str]]] = [{}, {"key": []}, {"key": ["A", "B"]}]
         for body in fewer:
             assert await warned(api, "GetConfiguration", body) == []

@@ -117,13 +117,13 @@ async def test_units_however_a_charge_point_spells_them(api: Api, value: str) ->
 async def test_a_tx_profile_without_its_transaction(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         [sentence] = await warned(api, SET, tx())
-        assert "No transaction is running on connector 1" in sentence
+        assert "No known transaction runs on connector 1" in sentence
         started = await transactions.start(
             api.store, session.lease, a_start(received_ms=a_start().started_ms + 3_600_000), ANSWER
         )
         found = await warned(api, SET, tx(transactionId=started.id + 1))
         assert len(found) == 2
-        assert f"transaction {started.id} is running" in found[0]
+        assert f"running transaction on connector 1 is {started.id}" in found[0]
         assert "began offline" in found[1]
 
 
@@ -133,10 +133,10 @@ async def test_what_is_replaced_or_hidden(api: Api) -> None:
         await believed(api, 2)
         await believed(api, 3, level=1)
         assert await warned(api, SET, a_profile(1)) == [
-            "It replaces what the charge point has under id 1, 2, as far as we know."
+            "The profile replaces those with id 1, 2, as far as csms knows."
         ]
         [sentence] = await warned(api, SET, a_profile(9, stackLevel=2))
-        assert "id 2, 3 will not be used" in sentence
+        assert "id 2, 3 has no effect" in sentence
         ending = a_profile(9, stackLevel=2)
         ending["csChargingProfiles"]["chargingSchedule"]["duration"] = 60
         assert await warned(api, SET, ending) == []
@@ -150,22 +150,22 @@ async def test_connectors_that_nobody_told_of(api: Api) -> None:
             (COMPOSITE, {"connectorId": 3, "duration": 60}),
         ):
             [sentence] = await warned(api, action, body)
-            assert "has not told of a connector 3" in sentence
+            assert "has never reported connector 3" in sentence
         found = await warned(api, COMPOSITE, {"connectorId": -1, "duration": 0})
         assert found == [
             "There can be no connector -1.",
-            "A duration must be above 0, or there is nothing to tell.",
+            "The duration must be above 0, or the schedule is empty.",
         ]
 
 
 async def test_nothing_to_clear(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
-        nothing = "Nothing that we know of matches: the charge point may answer Unknown."
+        nothing = "No known profile of the charge point matches, so it may answer Unknown."
         assert await warned(api, CLEAR, {}) == [nothing]
         await believed(api, 1)
         assert await warned(api, CLEAR, {"stackLevel": 5}) == [nothing]
         assert await warned(api, CLEAR, {"id": 1, "stackLevel": 5}) == [
-            "With an id all other fields are ignored."
+            "The charge point ignores all other fields if there is an id."
         ]
 
 

@@ -201,12 +201,12 @@ async def test_without_a_desired_list_nothing_is_sent(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "part"),
     [
-        ({"listVersion": 0}, "never 0"),
-        ({"listVersion": -1}, "never 0"),
+        ({"listVersion": 0}, "above 0"),
+        ({"listVersion": -1}, "above 0"),
         ({"listVersion": 5}, "VersionMismatch"),
         ({"updateType": "Full", "localAuthorizationList": [{"idTag": "x"}]}, "must have an idTagInfo"),
-        ({"localAuthorizationList": [{"idTag": "x"}, {"idTag": "X"}]}, "more than once"),
-        ({"localAuthorizationList": [{"idTag": tag} for tag in "abcd"]}, "takes at once: 3"),
+        ({"localAuthorizationList": [{"idTag": "x"}, {"idTag": "X"}]}, "More than once"),
+        ({"localAuthorizationList": [{"idTag": tag} for tag in "abcd"]}, "takes 3 entries at once"),
         (
             {
                 "localAuthorizationList": [
@@ -242,7 +242,7 @@ async def test_a_differential_upon_doubt_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         body = {"listVersion": 6, "updateType": "Differential", "localAuthorizationList": []}
         answer = await api.client.post(f"{BASE}/commands/SendLocalList", json=body)
-        assert "not known for certain" in answer.json()["warnings"][0]
+        assert "is uncertain" in answer.json()["warnings"][0]
         cp.version = -1
         await api.client.post(f"{BASE}/commands/GetLocalListVersion", json={})
         answer = await api.client.post(f"{BASE}/commands/SendLocalList", json=body | {"listVersion": 7})
