@@ -8,7 +8,7 @@ from admin.routes.event_kinds import KINDS
 
 STATE = Path(__file__).parents[3] / "state"
 EMITTED = re.compile(r"""emit\([^'\n]*'([a-z_.]+)'""")
-NAMED = re.compile(r'"(?!valkey\.|store\.)([a-z_]+\.[a-z_]+)"')  # Files of the server and log events have such names too.
+NAMED = re.compile(r'"(?!valkey\.|store\.)([a-z_]+\.[a-z_]+)"')  # Files and log events too.
 
 
 def test_every_kind_that_is_emitted_is_told_and_no_other() -> None:
