@@ -1,7 +1,7 @@
 """THE table of charge points' faults: each name that csms may count, where it shows, and what it means.
 
 The metric `csms_faults`, the admin API and the documents use these names. mypy finds a name that is not in
-`FaultName`, and a test finds a name that has no meaning in `FAULTS`. gateway/README.md lists what charge
+`FaultName`, and a test finds a name that has no meaning in `FAULTS`. docs/known-faults.md lists what charge
 points in the field get wrong, and the names under which csms counts it.
 """
 

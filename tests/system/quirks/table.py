@@ -1,4 +1,4 @@
-"""The rows: number, word, the faults that are counted, what strict mode does; the README says the same."""
+"""The rows of docs/known-faults.md: number, word, the faults that are counted, what strict mode does."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
