@@ -1,10 +1,10 @@
-"""Where a running `csms up` is found."""
+"""Addresses and credentials of a running `csms up`."""
 
 import msgspec
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """The one line of `csms up --json`; to `ws` and `wss` is appended /OCPP16/{tenant}/{token}/{id}."""
+    """The line of `csms up --json`. Charge points append /OCPP16/{tenant}/{token}/{id} to `ws` or `wss`."""
 
     ws: str
     wss: str

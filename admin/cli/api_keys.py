@@ -1,4 +1,4 @@
-"""`csms api-key`: the first key has to come from somewhere, and a lost one has to go."""
+"""`csms api-key` makes, lists and revokes API keys in the store itself."""
 
 import os
 import sys
@@ -22,13 +22,13 @@ app = App(
     name="api-key",
     help="""Make, list and revoke the keys with which operators use the admin API.
 
-Works on the store itself, so that the first key can be made. Takes the configuration of `csms admin`, of
-which it needs `store.url` and the pepper.
+The command works on the store itself, so that it can make the first key. It takes the configuration of
+`csms admin` and needs `store.url` and the pepper.
 """,
 )
 
 type Config = Annotated[
-    Path | None, Parameter(help="TOML file of csms admin; CSMS__SECTION__KEY variables override it.")
+    Path | None, Parameter(help="TOML file of csms admin. CSMS__SECTION__KEY variables override it.")
 ]
 
 
@@ -36,19 +36,19 @@ type Config = Annotated[
 def create(
     name: str, *, tenant: Annotated[list[str] | None, Parameter(negative=())] = None, config: Config = None
 ) -> None:
-    """Make a key and print it. It is shown only now: the store keeps a hash.
+    """Make a key and print it. Nobody can show it again, because the store keeps only a hash.
 
     Parameters
     ----------
     name
-        Who or what it is for, shown by `csms api-key list`.
+        The person or program that the key is for. `csms api-key list` shows it.
     tenant
-        Tenants it is good for; give the option once for each. Without it: all of them.
+        A tenant that the key may use. Give the option once for each tenant. Without it the key may use all.
     """
 
     async def work(store: Store, pepper: bytes) -> None:
         made = await api_keys.create(store, pepper, name, tenant)
-        print(made.secret)  # noqa: T201  what the command is asked for
+        print(made.secret)  # noqa: T201  the purpose of the command
         sys.stderr.write(f"Made key {made.id} ({name}). It cannot be shown again.\n")
 
     _with_store(config, "create", work)
@@ -61,14 +61,14 @@ def list_(*, json: Annotated[bool, Parameter(negative=())] = False, config: Conf
     Parameters
     ----------
     json
-        One JSON object on each line, for programs.
+        Print one JSON object on each line, for programs.
     """
 
     async def work(store: Store, _pepper: bytes) -> None:
         found = await api_keys.list_(store)
         if json:
             for key in found:
-                print(msgspec.json.encode(key).decode())  # noqa: T201  what the command is asked for
+                print(msgspec.json.encode(key).decode())  # noqa: T201  the purpose of the command
             return
         table = Table("id", "name", "tenants", "made")
         for key in found:
@@ -81,17 +81,17 @@ def list_(*, json: Annotated[bool, Parameter(negative=())] = False, config: Conf
 
 @app.command
 def revoke(key_id: str, *, config: Config = None) -> None:
-    """End a key, by its id: the part between the underscores. It is refused from the next request on."""
+    """Revoke a key by its id, the part between the underscores. The next request with it is refused."""
 
     async def work(store: Store, _pepper: bytes) -> None:
         if not await api_keys.revoke(store, key_id):
-            raise CommandRefused(f"there is no key {key_id}")
+            raise CommandRefused(f"there is no key {key_id}; csms api-key list shows the ids")
 
     _with_store(config, "revoke", work)
 
 
 def _with_store(config: Path | None, command: str, work: Callable[[Store, bytes], Awaitable[None]]) -> None:
-    from admin.config import AdminConfig  # noqa: PLC0415  as in cli.py
+    from admin.config import AdminConfig  # noqa: PLC0415  as in csms.py
 
     async def run(store_config: StoreConfig, pepper: bytes) -> None:
         async with open_store(store_config) as store:

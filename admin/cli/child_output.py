@@ -1,4 +1,4 @@
-"""What a child writes: passed on line by line, and the last of it kept to explain its end."""
+"""The output of a child process: passed on line by line, with the last lines kept to explain its end."""
 
 from collections import deque
 from typing import TextIO
@@ -12,7 +12,7 @@ _LINE_MAX = 4_000
 
 
 class ChildOutput:
-    """The lines of one child. `name` is put before each at a terminal; `stderr` must not block."""
+    """The lines of one child. A terminal shows `name` before each. Writing to `stderr` must not block."""
 
     def __init__(self, name: str, stderr: TextIO) -> None:
         self._stderr = stderr
@@ -29,7 +29,7 @@ class ChildOutput:
         self._stderr.write(f"{self._before}{line}\n")
 
     def reason(self, status: int) -> str:
-        """Return what most likely says why it ended: the last line that has a word, out of its frame."""
+        """Return the most likely reason of its end: the last line that has a word, without its frame."""
         for line in reversed(self._lines):
             words = line.strip(" |+-")
             if words:
@@ -37,7 +37,7 @@ class ChildOutput:
         return f"it ended with status {status} and wrote nothing"
 
     async def listen(self, pipe: trio.lowlevel.FdStream, scope: trio.CancelScope) -> None:
-        """Read until the child closed its end, or `scope` is cancelled."""
+        """Read until the child closes its end of the pipe or `scope` is cancelled."""
         rest = b""
         self._lines.clear()
         with scope:

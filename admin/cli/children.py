@@ -1,4 +1,4 @@
-"""The children of `csms up`: what is run, and with which configuration."""
+"""The child processes of `csms up` and their configuration."""
 
 import os
 import sys
@@ -15,18 +15,18 @@ from admin.cli.processes import arguments, environment
 from admin.cli.supervisor import Program
 
 HOST = "127.0.0.1"
-# A charge point that never answers CLOSE takes the gateway 5 s beyond the window.
+# The gateway waits 5 s beyond the window for a charge point that never answers CLOSE.
 _GATEWAY_GRACE_S = 6.0
 _ADMIN_STOP_S = 3.0
 
 
 class HeldPorts:
-    """Every port of one `csms up`, ours from here to `close`."""
+    """All ports of one `csms up`, which are ours until `close`."""
 
     def __init__(self, first: int | None, workers: int) -> None:
-        """Hold `first` and the ports after it, free ones for 0, the usual ones for None.
+        """Hold `first` and the ports after it. 0 means free ports, None means the usual ones.
 
-        Raises PortOccupied where somebody else listens.
+        Raises PortOccupied if another process listens on one of them.
         """
         probes = [f"probes of gateway {number}" for number in range(1, workers + 1)]
         purposes = ["ws", "wss", "the admin API", "probes of the admin process", *probes]
@@ -45,7 +45,7 @@ class HeldPorts:
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What all children of one `csms up` share."""
+    """The settings that all children of one `csms up` share."""
 
     directory: Path
     ports: HeldPorts
@@ -57,7 +57,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 def programs(site: Site, store_url: str) -> tuple[list[Program], Program]:
     """Write the configuration files and return the gateways and the admin process. Raises DataDirUnusable."""
-    # The URL may hold a password, which belongs in no configuration file.
+    # The URL may contain a password, so it goes into the environment and not into a file.
     env = environment(os.environ, {"CSMS__STORE__URL": store_url})
     gateways = []
     for number, health_port in enumerate(site.ports.gateway_health, 1):
@@ -106,6 +106,6 @@ def _admin(site: Site) -> dict[str, dict[str, Any]]:
 
 
 def _common(site: Site) -> dict[str, dict[str, Any]]:
-    # Children write into a pipe of ours: what they cannot see is whether a person reads at its end.
+    # Children write into our pipe, so they cannot see whether a person reads at its end.
     logs = {"level": site.log_level, "format": "console" if sys.stderr.isatty() else "json"}
     return {"security": {"pepper_file": site.pepper_file}, "logs": logs}

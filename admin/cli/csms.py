@@ -1,4 +1,4 @@
-"""The `csms` command. It starts the other rooms as processes and imports none of them."""
+"""The command `csms`. It starts the other rooms as processes and imports none of them."""
 
 import os
 import sys
@@ -28,8 +28,9 @@ app = App(
     name="csms",
     help="""A Charging Station Management System for OCPP 1.6-J.
 
-Begin with `csms up`: it runs everything on this machine and says what to do next. In production each part is
-a process of its own around one Redis or Valkey: `csms gateway` for charge points, `csms admin` for operators.
+Begin with `csms up`, which runs everything on this machine and says what to do next. In production each part
+is a process of its own, and all share one Redis or Valkey: `csms gateway` serves charge points, `csms admin`
+serves operators.
 """,
     version=_version,
     help_format="markdown",
@@ -40,8 +41,8 @@ type Level = Literal["debug", "info", "warning", "error"]
 type Config = Annotated[
     Path | None,
     Parameter(
-        help="TOML file. CSMS__SECTION__KEY variables override it; secrets belong into variables, or into "
-        "files that KEY_file settings name."
+        help="TOML file. CSMS__SECTION__KEY variables override it. Put secrets into variables, or into files "
+        "that KEY_file settings name."
     ),
 ]
 
@@ -59,30 +60,30 @@ def up_command(
 ) -> None:
     """Run everything on this machine until Ctrl-C, and say what to do next.
 
-    Starts a Valkey server, gateway workers and the admin API, all on loopback; makes a certificate authority
-    for `localhost` and a tenant `demo` whose charge points register themselves. A process that dies is
-    started again. Everything is kept in the data directory: a second start finds all of it again.
+    It starts a Valkey server, gateway workers and the admin API, all on loopback only. It makes a certificate
+    authority for `localhost` and a tenant `demo` whose charge points register themselves. A process that dies
+    is started again. Everything is kept in the data directory, so that the next start finds it again.
 
     Parameters
     ----------
     data_dir
-        Where everything is kept. Made if it is not there; one `csms up` at a time may use it.
+        The directory that keeps everything. It is made if it does not exist. One `csms up` at a time uses it.
     ports
-        The first port. The others follow it: ws, wss, the admin API, then probes and metrics of the admin
-        process and of each worker; with `0` all are free ones. If not given: 8180, 8443, 8080, and from 9180
-        on for probes and metrics.
+        The first port. The others follow it in this order: ws, wss, the admin API, then probes and metrics
+        of the admin process and of each worker. `0` means free ports. Without the option the ports are 8180
+        (ws), 8443 (wss), 8080 (admin API), and 9180 and up for probes and metrics.
     workers
-        Gateway processes that share the charge points. One for each processor core is a good number.
+        The number of gateway processes, which share the charge points. One for each processor core is right.
     redis
-        Use this Redis or Valkey (`redis://`, `rediss://` or `unix://`) and start none. A URL with a password
-        is better given as the variable than on a command line, which others can see.
+        The URL of a Redis or Valkey to use (`redis://`, `rediss://` or `unix://`) instead of starting one.
+        Give a URL with a password as the variable, because others on the machine can see the command line.
     drain_seconds
-        How long the gateways take to close their charge points' connections when they stop. Everything is
-        gone 9 s after that.
+        Seconds over which the gateways spread the closing of connections when they stop. Everything has
+        stopped 9 s after that.
     json
-        Print exactly one line when all is ready, with every address and credential, for programs.
+        Print exactly one line of JSON when all is ready, with every address and credential, for programs.
     log_level
-        What the processes write to stderr.
+        The lowest level of log lines that the processes write to stderr.
     """
     options = up.UpOptions(
         data_dir=data_dir,
@@ -103,9 +104,10 @@ def up_command(
 def gateway(*, config: Config = None) -> None:
     """Serve charge points: one process, for one processor core.
 
-    Listens for `ws://` and `wss://` where the configuration says. Needs a store: `store.url` in the file or
-    the variable CSMS__STORE__URL, and the pepper with which tokens are hashed, `security.pepper_file`.
-    SIGTERM drains it: charge points are told to come back, spread over `drain.window_s`.
+    It listens for `ws://` and `wss://` on the ports of the configuration. It needs the URL of a store
+    (`store.url`, or the variable CSMS__STORE__URL) and the pepper with which tokens are hashed
+    (`security.pepper_file`). SIGTERM drains it: it closes the connections with 1012 (service restart), spread
+    over `drain.window_s`.
     """
     become("gateway", *_config_arguments(config))
 
@@ -114,11 +116,11 @@ def gateway(*, config: Config = None) -> None:
 def admin(*, config: Config = None) -> None:
     """Serve operators: the admin API.
 
-    Listens on `listen.port`, in plain HTTP, behind whatever ends TLS for you. Needs the same store and the
-    same pepper as the gateways: `store.url` and `security.pepper_file`, or their CSMS__ variables.
+    It listens on `listen.port` in plain HTTP; put a proxy in front of it that ends TLS. It needs the same
+    store and pepper as the gateways: `store.url` and `security.pepper_file`, or their CSMS__ variables.
     """
     with report_failures("csms admin"):
-        # Flask-like libraries take half a second to import, which no other command should wait for.
+        # These imports take half a second, and no other command should wait for them.
         from admin.config import AdminConfig  # noqa: PLC0415
         from admin.process import run  # noqa: PLC0415
 
@@ -127,7 +129,7 @@ def admin(*, config: Config = None) -> None:
 
 @app.command(help_flags=[], version_flags=[])
 def loadtest(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]) -> None:
-    """Put a city of charge points on a CSMS and measure its answers. `csms loadtest --help` has it all."""
+    """Simulate charge points and measure how fast a CSMS answers. `csms loadtest --help` has the options."""
     become("loadtest", *arguments)
 
 
@@ -136,5 +138,5 @@ def _config_arguments(config: Path | None) -> list[str]:
 
 
 def main() -> None:
-    """Run what the command line says. The exit code is 0, or 1 after one clear line on stderr."""
+    """Run the command line. The exit code is 0, or 1 after one clear line on stderr."""
     app(sys.argv[1:])

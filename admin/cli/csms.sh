@@ -1,6 +1,6 @@
 #!/bin/sh
-# The `csms` command. Python answers Ctrl-C with a traceback while it starts, so the signal is held back until
-# admin/__main__.py takes it. -P: never a package of the current directory.
+# The `csms` command. While Python starts, it answers Ctrl-C with a traceback. So the signal is blocked until
+# admin/__main__.py handles it. -P ignores packages of the current directory.
 beside=$(dirname "$(readlink -f "$0")")
 for python in "$beside/python" "$beside/python3" python3; do
     if command -v "$python" >/dev/null; then break; fi

@@ -1,4 +1,4 @@
-"""The directory of one `csms up`: its lock, its secrets, and what its children are configured with."""
+"""The data directory of one `csms up`: its lock, its secrets and the configuration files of the children."""
 
 import fcntl
 import os
@@ -12,31 +12,35 @@ import msgspec
 
 from admin.cli.private_files import write_private
 
-SECRET_CHARACTERS = 32  # As the processes demand of a pepper.
+SECRET_CHARACTERS = 32  # The shortest pepper that the processes accept.
 
 
 class DataDirUnusable(Exception):  # noqa: N818  it is a sentence for a person
-    """The text is one line: what is wrong with the directory."""
+    """The directory cannot be used. The text is one line that says why."""
 
 
 @contextmanager
 def open_data_dir(path: Path) -> Iterator[Path]:
-    """Make the directory if need be, and have it to ourselves. Raises DataDirUnusable."""
+    """Make the directory if it does not exist, and lock it. Raises DataDirUnusable."""
     path = path.absolute()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except (FileExistsError, NotADirectoryError):
-        raise DataDirUnusable(f"the data directory {path} cannot be made: a file is in the way") from None
+        raise DataDirUnusable(
+            f"the data directory {path} cannot be made because a file is in the way; give another --data-dir"
+        ) from None
     except OSError as error:
-        raise DataDirUnusable(f"the data directory {path} cannot be written: {error.strerror}") from None
+        raise DataDirUnusable(
+            f"the data directory {path} cannot be written ({error.strerror}); give another --data-dir"
+        ) from None
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
             raise DataDirUnusable(
-                f"another csms up (process {owner or 'unknown'}) runs on the data directory {path}; "
+                f"another csms up (process {owner or 'unknown'}) uses the data directory {path}; "
                 "stop it, or give another --data-dir"
             ) from None
         os.ftruncate(lock, 0)
@@ -47,9 +51,9 @@ def open_data_dir(path: Path) -> Iterator[Path]:
 
 
 def ensure_secret(path: Path) -> str:
-    """Return the secret in `path`, made up if there is no such file. Raises DataDirUnusable.
+    """Return the secret in `path`. Make a new one if there is no such file. Raises DataDirUnusable.
 
-    One that is damaged is not replaced: every token and key that was made with it would be void.
+    A damaged secret is not replaced, because every token and key that was made with it would become invalid.
     """
     try:
         secret = path.read_bytes().strip()
@@ -59,8 +63,7 @@ def ensure_secret(path: Path) -> str:
         raise DataDirUnusable(f"cannot read {path}: {error.strerror}") from None
     if len(secret) < SECRET_CHARACTERS or not secret.isascii():
         raise DataDirUnusable(
-            f"{path} is damaged; put back the one that was there, or delete it and make all tokens and "
-            "API keys anew"
+            f"{path} is damaged; restore it from a backup, or delete it and make new tokens and API keys"
         )
     return secret.decode("ascii")
 
@@ -81,7 +84,7 @@ def write_secret(path: Path, secret: str) -> None:
 
 def write_config(path: Path, sections: Mapping[str, Mapping[str, Any]]) -> Path:
     """Write a TOML file of sections with plain values, lists and tables inside lists."""
-    lines: list[str] = ["# Written by csms up at every start: changes here are lost."]
+    lines: list[str] = ["# csms up writes this file at every start; changes here are lost."]
     for section, settings in sections.items():
         lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in settings.items())]
     write_secret(path, "\n".join(lines))
@@ -93,5 +96,5 @@ def _toml(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {_toml(part)}" for key, part in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    # JSON's texts, numbers and booleans are TOML's too.
+    # Strings, numbers and booleans of JSON are the same in TOML.
     return msgspec.json.encode(str(value) if isinstance(value, Path) else value).decode()

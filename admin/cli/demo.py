@@ -1,4 +1,4 @@
-"""What a fresh `csms up` has to play with: a tenant, its token, id tags and an API key, always the same."""
+"""The demo data of `csms up`: a tenant, its token, id tags and an API key, kept for the next start."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ ID_TAGS = (
 
 
 class Demo(msgspec.Struct, frozen=True, kw_only=True):
-    """The credentials, and the files (mode 0600) that keep them for the next start."""
+    """The credentials of the demo, and the files (mode 0600) that keep them for the next start."""
 
     tenant: str
     token: str
@@ -28,8 +28,9 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def ensure_demo(store: Store, pepper: bytes, data_dir: Path) -> Demo:
-    """Make what is missing. Kept credentials that the store does not accept (another store) are made anew.
+    """Make everything that is missing.
 
+    Credentials in the files that the store does not accept, because it is another store, are replaced.
     Raises DataDirUnusable, StoreUnavailable.
     """
     if await tenants.get(store, TENANT) is None:

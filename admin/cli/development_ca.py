@@ -1,8 +1,8 @@
 """A certificate authority for this machine alone: a root and two server certificates for `localhost`.
 
-Made at run time in the data directory, never shipped; reused on the next start, renewed before they end. The
-fields are those the security whitepaper asks of a server certificate, and strict enough for
-VERIFY_X509_STRICT, which Python 3.13 turns on.
+They are made in the data directory at run time and never shipped. The next start uses them again, and renews
+them before they expire. Their fields are those that the security whitepaper asks of a server certificate, and
+strict enough for VERIFY_X509_STRICT, which Python 3.13 turns on.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ _ROOT_RENEW_DAYS = _SERVER_DAYS + _RENEW_DAYS
 
 
 class DevelopmentCa(msgspec.Struct, frozen=True, kw_only=True):
-    """`ca_file` is the trust anchor for clients; the pairs are (chain, key) for a server."""
+    """`ca_file` is the trust anchor for clients. The pairs are the chain and the key of a server."""
 
     ca_file: Path
     ecdsa: tuple[Path, Path]
@@ -36,8 +36,9 @@ class DevelopmentCa(msgspec.Struct, frozen=True, kw_only=True):
 def ensure_development_ca(
     directory: Path, now: datetime | None = None, name: str = "localhost"
 ) -> DevelopmentCa:
-    """Return the files in `directory`, making what is missing, damaged, for another name or close to its end.
+    """Return the files in `directory`.
 
+    Files that are missing, damaged, for another name or close to their expiry are made first.
     Raises OSError if the directory cannot be written.
     """
     now = now or datetime.now(UTC)
@@ -78,13 +79,13 @@ def _is_from(root: x509.Certificate, server: x509.Certificate, name: str) -> boo
     try:
         server.verify_directly_issued_by(root)
         names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except Exception:  # noqa: BLE001  whatever is wrong with it, a new one is made
+    except Exception:  # noqa: BLE001  a certificate with any defect is replaced
         return False
     return names.get_values_for_type(x509.DNSName) == [name]
 
 
 def _save(files: tuple[Path, Path], certificate: x509.Certificate, key: PrivateKey) -> None:
-    # Key first: a crash in between leaves a pair that does not match, which the next start makes anew.
+    # Key first: a crash in between leaves a pair that does not match, and the next start replaces it.
     write_private(
         files[1],
         key.private_bytes(
@@ -95,7 +96,7 @@ def _save(files: tuple[Path, Path], certificate: x509.Certificate, key: PrivateK
 
 
 def _issue_root(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    # A fresh root gets a fresh name, so that a client that still trusts the old one says "unknown authority".
+    # A new root gets a new name, so that a client with the old one reports an unknown authority.
     number = x509.random_serial_number()
     name = _name(f"csms development root {number:x}"[:64])
     return (
@@ -150,7 +151,7 @@ def _usage(*, signs_certificates: bool = False, enciphers_keys: bool = False) ->
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         content_commitment=False,
-        # Static-RSA suites need it (TC_086 of the certificate's test tool).
+        # Cipher suites with static RSA need it (TC_086 of the certification test tool).
         key_encipherment=enciphers_keys,
         data_encipherment=False,
         key_agreement=False,

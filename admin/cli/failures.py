@@ -1,4 +1,4 @@
-"""What a person can mend is said in one line; everything else is a bug and keeps its traceback."""
+"""Failures that a person can fix end a command with one line. Others are bugs and keep their traceback."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from state.errors import StateError
 
 
 class CommandRefused(Exception):  # noqa: N818  it is a sentence for a person
-    """What the command asks for cannot be done; the text is one line."""
+    """The command cannot do what it was asked for. The text is one line that says why."""
 
 
 _EXPECTED = (CommandRefused, ConfigError, DataDirUnusable, PortOccupied, ChildFailed, StateError, OSError)
@@ -21,7 +21,7 @@ _EXPECTED = (CommandRefused, ConfigError, DataDirUnusable, PortOccupied, ChildFa
 
 @contextmanager
 def report_failures(command: str) -> Iterator[None]:
-    """End the process with status 1 and one line on stderr if the block raises what a person can mend."""
+    """End the process with status 1 and one line on stderr if a failure is one that a person can fix."""
     try:
         yield
     except _EXPECTED as error:

@@ -1,4 +1,4 @@
-"""What `csms up` tells a person when it is ready: what runs where, and lines to copy for what to do next."""
+"""The text that `csms up` prints when it is ready: addresses, and the next lines to type."""
 
 import shlex
 from contextlib import suppress
@@ -11,7 +11,7 @@ from admin.cli.processes import csms_command
 
 
 def write_greeting(where: Addresses, demo: Demo, ports: HeldPorts) -> str:
-    """Return the text; secrets are shown as the files that keep them."""
+    """Return the text. It names the files with the secrets, not the secrets."""
     token, key, ca = (_short(path) for path in (demo.token_file, demo.api_key_file, Path(where.ca_file)))
     address = f"OCPP16/{demo.tenant}/$(cat {token})"
     gateways = ", ".join(map(str, ports.gateway_health))
@@ -22,15 +22,15 @@ csms is up. Ctrl-C stops it; what it remembers is in {_short(Path(where.data_dir
   charge points   {where.wss}/{address}/<charge point id>
                   {where.ws}/{address}/<charge point id>   (without TLS)
   trust anchor    {ca}
-  admin API       {where.admin}   (every route: {where.admin}/openapi.json)
+  admin API       {where.admin}   (documentation: {where.admin}/docs)
   API key         {key}
   probes          /livez /readyz /metrics on ports {gateways} (gateways) and {ports.admin_health} (admin)
 
-Next, in a second terminal, a charge point that charges for ten minutes, or until it is stopped:
+Next, start a charge point in a second terminal. It charges for ten minutes or until an operator stops it:
 
 {next_lines[0]}
 
-and in a third an operator, who sees it charging, stops it and sees the transaction:
+In a third terminal, look at its transaction as an operator, stop it, and look at it again:
 
 {next_lines[1]}
 """
@@ -45,19 +45,19 @@ def charging_lines(where: Addresses, demo: Demo) -> list[str]:
 
 
 def operator_lines(where: Addresses, demo: Demo) -> list[str]:
-    tenant = f"{where.admin}/v1/tenants/{demo.tenant}"
-    charging = f"{tenant}/transactions?charge_point=LT00000&open=true"
-    command = f"{tenant}/charge-points/LT00000/commands/RemoteStopTransaction?wait=10"
     headers = (
         f'-H "Authorization: Bearer $(cat {_short(demo.api_key_file)})" -H "Content-Type: application/json"'
     )
+    charging = "$demo/transactions?charge_point=LT00000&open=true"
+    command = "$demo/charge-points/LT00000/commands/RemoteStopTransaction?wait=10"
     number = """grep -o '"transaction_id":[0-9]*' | head -n 1 | cut -d: -f2"""
     return [
         f'api() {{ curl -s {headers} "$@"; echo; }}',
+        f"demo={where.admin}/v1/tenants/{demo.tenant}",
         f'api "{charging}"',
         f'id=$(api "{charging}" | {number})',
         f'api -d "{{\\"transactionId\\": $id}}" "{command}"',
-        f'api "{tenant}/transactions?charge_point=LT00000"',
+        'api "$demo/transactions?charge_point=LT00000"',
     ]
 
 

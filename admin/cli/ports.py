@@ -1,36 +1,36 @@
-"""Ports that stay ours while the processes behind them come and go."""
+"""Ports that stay reserved for `csms up` while the processes that listen on them restart."""
 
 import socket
 from errno import EADDRINUSE
 
 
 class PortOccupied(Exception):  # noqa: N818  it is a sentence for a person
-    """The text is one line: which port, and what to do."""
+    """A port cannot be held. The text is one line that names the port and says what to do."""
 
 
 class HeldPort:
     """A bound socket that never listens.
 
-    Workers share the port by SO_REUSEPORT, and it stays ours while all of them restart. The kernel hands
-    connections to listening sockets only, so none is lost to this one.
+    Workers share the port by SO_REUSEPORT, and it stays ours even while all of them restart. The kernel gives
+    connections only to listening sockets, so this socket never gets one.
     """
 
     def __init__(self, host: str, port: int, purpose: str) -> None:
-        """Hold `port` (0: one the system chooses) on an IPv4 address. Raises PortOccupied."""
+        """Hold `port` on an IPv4 address; 0 lets the system choose. Raises PortOccupied."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if port:
                 _refuse_listener(host, port)
-            # REUSEADDR beside REUSEPORT, for children that set only that one.
+            # REUSEADDR as well, because some children set only that one.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             self._socket.bind((host, port))
         except OSError as error:
             self._socket.close()
-            why = "is occupied" if error.errno == EADDRINUSE else f"cannot be had: {error.strerror}"
+            why = "is occupied" if error.errno == EADDRINUSE else f"cannot be used ({error.strerror})"
             raise PortOccupied(
-                f"port {port} for {purpose} {why}; stop what listens there, or move all ports, also those of "
-                "probes, with --ports (--ports 0: free ones)"
+                f"port {port} for {purpose} {why}; stop the process that listens there, or move all ports "
+                "with --ports (--ports 0 takes free ones)"
             ) from None
         self.port: int = self._socket.getsockname()[1]
 
@@ -39,7 +39,7 @@ class HeldPort:
 
 
 def _refuse_listener(host: str, port: int) -> None:
-    """Raise EADDRINUSE where somebody listens: with SO_REUSEPORT alone we would silently share with them."""
+    """Raise EADDRINUSE if another process listens. SO_REUSEPORT alone would silently share the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # What lingers in TIME_WAIT is nobody.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # Ignore connections in TIME_WAIT.
         probe.bind((host, port))

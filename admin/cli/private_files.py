@@ -1,4 +1,4 @@
-"""Files that only their owner may read, replaced in one step so that a crash leaves the old or the new."""
+"""Files that only their owner may read. They are replaced in one step: a crash leaves the old or the new."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 
 def write_private(path: Path, content: bytes) -> None:
     """Write `content` with mode 0600, durably. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes the file 0600.
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

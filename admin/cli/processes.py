@@ -1,4 +1,4 @@
-"""How the other rooms are started: as processes of the same Python, never imported."""
+"""Start the other rooms as processes of the same Python, without importing them."""
 
 import os
 import sys
@@ -11,30 +11,30 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def arguments(room: str, *args: str) -> list[str]:
-    """Return the command line of `python -m room args`. -P: never a package of the current directory."""
+    """Return the command line of `python -m room args`. -P ignores packages of the current directory."""
     return [sys.executable, "-P", "-m", room, *args]
 
 
 def environment(base: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which our rooms are found and only these CSMS__ settings hold."""
+    """Return an environment in which Python finds our rooms and only these CSMS__ settings apply."""
     env = {name: value for name, value in base.items() if not name.startswith("CSMS__")}
     return {**env, **python_path(base), **settings}
 
 
 def python_path(base: Mapping[str, str]) -> dict[str, str]:
-    """Return the PYTHONPATH under which a child sees the same rooms as we do, installed or not."""
+    """Return the PYTHONPATH with which a child finds the same rooms as this process, installed or not."""
     paths = [str(_ROOT), *filter(None, base.get("PYTHONPATH", "").split(os.pathsep))]
     return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
 
 
 def become(room: str, *args: str) -> None:
-    """Become `python -m room args`. Does not return."""
+    """Replace this process by `python -m room args`."""
     interrupts.hold()
     os.execve(sys.executable, arguments(room, *args), {**os.environ, **python_path(os.environ)})  # noqa: S606
 
 
 def csms_command() -> str:
-    """Return what a person types to run `csms` again: relative where that is shorter."""
+    """Return the command that a person types to run `csms` again, as a relative path if there is one."""
     beside = Path(sys.executable).with_name("csms")
     if not beside.exists():
         return f"{sys.executable} -m admin"

@@ -1,4 +1,4 @@
-"""Writing to a stderr whose reader may stand still: a supervisor that blocks can neither restart nor stop."""
+"""A stderr that never blocks. A supervisor that blocks could neither restart nor stop its children."""
 
 import io
 import os
@@ -6,14 +6,14 @@ import select
 from collections.abc import Buffer
 from typing import TextIO
 
-# PIPE_BUF: a pipe that select() calls writable takes this much without blocking.
+# PIPE_BUF: a pipe that select() reports as writable takes this much without blocking.
 _PIECE_BYTES = 4_096
 
 
 def drop_when_blocked(stream: TextIO) -> TextIO:
-    """Return a stream onto the same descriptor that drops what would block, and later says how much."""
+    """Return a stream to the same descriptor. It drops output that would block, and later says how much."""
     return io.TextIOWrapper(
-        _Dropping(stream.fileno()),  # type: ignore[type-var]  # Unbuffered will do; typeshed wants peek().
+        _Dropping(stream.fileno()),  # type: ignore[type-var]  # Unbuffered is enough, but typeshed wants peek().
         "utf-8",
         "backslashreplace",
         newline="\n",
@@ -44,6 +44,6 @@ class _Dropping(io.RawIOBase):
             try:
                 os.write(self._descriptor, data[begin : begin + _PIECE_BYTES])
             except OSError:
-                return len(wanted)  # A pipe or terminal that is gone must not end us.
+                return len(wanted)  # A closed pipe or terminal must not end the supervisor.
         self._dropped = 0
         return len(wanted)

@@ -1,4 +1,4 @@
-"""Being told to stop: once, in order and in time; twice, at once."""
+"""How `csms up` stops: in order after the first signal, at once after the second."""
 
 import os
 import signal
@@ -11,14 +11,14 @@ import trio
 
 
 class Shutdown:
-    """What is done in a scope of `new_scope` need not be finished when the first signal comes."""
+    """The request to stop. It cancels the work in all scopes of `new_scope`."""
 
     def __init__(self) -> None:
         self.asked = False
         self._scopes: list[trio.CancelScope] = []
 
     def new_scope(self) -> trio.CancelScope:
-        """Return a new scope that is cancelled when we are told to stop."""
+        """Return a new scope that the request to stop cancels."""
         scope = trio.CancelScope()
         self._scopes.append(scope)
         if self.asked:
@@ -33,9 +33,10 @@ class Shutdown:
 
 @asynccontextmanager
 async def bound_shutdown(within_s: float) -> AsyncIterator[Shutdown]:
-    """Yield what SIGINT and SIGTERM ask. Then the block has `within_s`, or until the next signal.
+    """Yield a Shutdown that SIGINT or SIGTERM asks for. Then the block has `within_s` seconds to end.
 
-    After that this process ends with status 1, and its children, which die with it, by SIGKILL.
+    After that time, or at the next signal, this process ends with status 1. Its children die with it, by
+    SIGKILL.
     """
     stop = Shutdown()
     previous = signal.signal(signal.SIGALRM, _kill_all)
@@ -59,5 +60,8 @@ async def bound_shutdown(within_s: float) -> AsyncIterator[Shutdown]:
 
 
 def _kill_all(_signal: int, _frame: FrameType | None) -> None:
-    os.write(sys.stderr.fileno(), b"csms up: stopping took too long or was hurried: killing what is left\n")
+    os.write(
+        sys.stderr.fileno(),
+        b"csms up: killing the remaining processes, after a second signal or because they took too long\n",
+    )
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Child processes kept alive: started, awaited until they serve, restarted when they end, stopped in time."""
+"""Keep child processes alive: start them, wait until they serve, restart them when they end, stop them."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import trio
 from admin.cli.child_output import ChildOutput
 from state.embedded import child_process
 
-# A child that ends is started again at once; one that keeps ending after 0.1 s, 0.2 s ... 10 s.
+# A child that ends restarts at once, then after 0.1 s, 0.2 s ... 10 s if it keeps ending.
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _LIVED_S = 10.0
@@ -21,11 +21,11 @@ _log = structlog.get_logger("csms.up")
 
 
 class ChildFailed(Exception):  # noqa: N818  it is a sentence for a person
-    """A child did not come up at the first start; the text says which, and its last words."""
+    """A child failed at its first start. The text names the child and gives the reason."""
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run. `stop_s`: seconds from SIGTERM to SIGKILL; `ready_s`: seconds that a start may take."""
+    """A program to run. It has `ready_s` seconds to start, and `stop_s` seconds from SIGTERM to SIGKILL."""
 
     name: str
     argv: Sequence[str]
@@ -35,9 +35,10 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Child:
-    """One program, running or about to run again. It gets CSMS__READY_FD, a pipe for one line of JSON.
+    """One program that runs or is about to run again.
 
-    What it writes goes to `stderr`, which must not block.
+    The program gets CSMS__READY_FD, a pipe for one line of JSON. Its output goes to `stderr`, which must not
+    block.
     """
 
     def __init__(self, program: Program, stderr: TextIO) -> None:
@@ -52,10 +53,10 @@ class Child:
     async def keep_running(
         self, *, task_status: trio.TaskStatus[dict[str, Any]] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Run until `stop` or cancelled; started with what the child wrote when it was ready.
+        """Run until `stop` or cancelled. Report as started the line that the child wrote when it was ready.
 
-        Must be called in the main thread. Raises ChildFailed if the first start fails; later ones are tried
-        for ever, more and more slowly.
+        Must be called in the main thread. Raises ChildFailed if the first start fails. Later starts are
+        repeated for ever, with longer and longer pauses.
         """
         pause = 0.0
         try:
@@ -82,7 +83,7 @@ class Child:
             self._gone.set()
 
     async def stop(self) -> None:
-        """SIGTERM, SIGKILL when its time is over, and no restart; returns when it is gone."""
+        """Send SIGTERM, and SIGKILL after `stop_s`. Return when the child has ended. It does not restart."""
         self._running.cancel()
         await self._gone.wait()
 
@@ -128,7 +129,7 @@ class Child:
             else:
                 _log.info("child.restarted", child=self.program.name, pid=process.pid)
 
-        # Shielded: a child that is draining goes on talking, and would stand still at a full pipe.
+        # Shielded: a draining child still writes, and would block on a full pipe.
         listening = trio.CancelScope(shield=True)
         async with (
             trio.lowlevel.FdStream(ready_out) as ready,
@@ -142,7 +143,7 @@ class Child:
             finally:
                 await child_process.stop(process, patience_s=self.program.stop_s)
                 self.pid = None
-                listening.deadline = trio.current_time() + 0.5  # Its last words may still be in the pipe.
+                listening.deadline = trio.current_time() + 0.5  # The last lines may still be in the pipe.
                 nursery.cancel_scope.cancel()
         return process.returncode, was_ready
 
@@ -152,7 +153,7 @@ async def _read_ready_line(pipe: trio.lowlevel.FdStream) -> dict[str, Any] | Non
     while b"\n" not in line and len(line) <= _READY_BYTES_MAX:
         part = await pipe.receive_some(4096)
         if not part:
-            # It closed the pipe without a word: it is ending, or will be killed for not being ready.
+            # The child closed the pipe without a line: it is ending, or `ready_s` will end it.
             await trio.sleep_forever()
         line += part
     try:

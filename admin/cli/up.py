@@ -1,4 +1,4 @@
-"""`csms up`: everything on this machine, supervised, from one command until Ctrl-C."""
+"""`csms up`: run everything on this machine under supervision until Ctrl-C."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
@@ -19,9 +19,9 @@ from admin.cli.supervisor import Child
 from state.embedded.embedded import run_embedded
 from state.store import StoreConfig, open_store
 
-# Beyond the drain: the admin process, Valkey, and what is killed.
+# Seconds beyond the drain for the admin process, for Valkey and for killing.
 _STOP_S = 8.5
-# Somebody sits in front of it, and may have mistyped the URL.
+# Short, because a person waits and may have mistyped the URL.
 _STORE_WAIT_S = 3.0
 
 
@@ -72,7 +72,7 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
 
 @asynccontextmanager
 async def _store(options: UpOptions, directory: Path) -> AsyncIterator[str]:
-    """Yield the URL of the given Redis, or of one of our own, which ends after everything else."""
+    """Yield the URL of the given Redis, or of a Valkey that we start and that ends after everything else."""
     if options.redis:
         yield options.redis
         return
@@ -81,14 +81,14 @@ async def _store(options: UpOptions, directory: Path) -> AsyncIterator[str]:
         nursery.cancel_scope.cancel()
 
 
-async def _run(admin: Child, workers: list[Child], stop: Shutdown, tell: Callable[[], None]) -> None:
-    """Start all, tell, and when asked stop: the gateways together, then admin."""
+async def _run(admin: Child, workers: list[Child], stop: Shutdown, announce: Callable[[], None]) -> None:
+    """Start all children and announce it. When asked, stop all gateways together and then admin."""
     async with trio.open_nursery() as nursery:
         with stop.new_scope():
             async with trio.open_nursery() as starting:
                 for child in (*workers, admin):
                     starting.start_soon(nursery.start, child.keep_running)
-            tell()
+            announce()
             await trio.sleep_forever()
         async with trio.open_nursery() as stopping:
             for child in workers:
@@ -96,7 +96,7 @@ async def _run(admin: Child, workers: list[Child], stop: Shutdown, tell: Callabl
         await admin.stop()
 
 
-def _announce(json: bool, site: Site, demo: Demo) -> None:  # noqa: FBT001  the option's own name
+def _announce(json: bool, site: Site, demo: Demo) -> None:  # noqa: FBT001  the name of the option
     addresses = Addresses(
         ws=f"ws://localhost:{site.ports.ws}",
         wss=f"wss://localhost:{site.ports.wss}",
@@ -112,11 +112,13 @@ def _announce(json: bool, site: Site, demo: Demo) -> None:  # noqa: FBT001  the 
         if json
         else greeting.write_greeting(addresses, demo, site.ports)
     )
-    print(text, flush=True)  # noqa: T201  this is what the command is asked for
+    print(text, flush=True)  # noqa: T201  the purpose of the command
 
 
 def _development_ca(directory: Path) -> DevelopmentCa:
     try:
         return ensure_development_ca(directory)
     except OSError as error:
-        raise data_dir.DataDirUnusable(f"cannot write {directory}: {error.strerror}") from None
+        raise data_dir.DataDirUnusable(
+            f"cannot write {directory}: {error.strerror}; make it writable, or give another --data-dir"
+        ) from None

@@ -1,4 +1,4 @@
-"""The API as an operator meets it: real HTTP to a real Hypercorn, over a real Valkey."""
+"""The API as an operator uses it: real HTTP to a real Hypercorn with a real Valkey."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ TENANT = "acme"
 
 
 class Api:
-    """A client with a key for everything; `as_key` makes another."""
+    """A client with a key for all tenants. `as_key` makes another key."""
 
     def __init__(self, client: httpx.AsyncClient, services: Services, port: int) -> None:
         self.client = client

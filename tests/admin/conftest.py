@@ -9,7 +9,7 @@ from tests.admin.api import TENANT, Api, serving
 
 @pytest.fixture
 async def api(store: Store) -> AsyncIterator[Api]:
-    """With one tenant in it."""
+    """Serve the API with one tenant."""
     await tenants.put(store, TENANT, name="Acme", auto_register=False)
     async with serving(store) as api:
         yield api

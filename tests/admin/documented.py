@@ -1,4 +1,4 @@
-"""Whether an answer is what /openapi.json says of it."""
+"""The check that an answer fits /openapi.json."""
 
 import httpx
 import jsonschema  # type: ignore[import-untyped]  # only schemathesis brings it
@@ -7,7 +7,7 @@ from tests.admin.api import Api
 
 
 async def is_documented(api: Api, path: str, response: httpx.Response) -> None:
-    """`path` as the document spells it, below a charge point."""
+    """Check an answer. `path` is the rest of the path after the charge point, as in the document."""
     document = (await api.client.get("/openapi.json")).json()
     operations = document["paths"][f"/v1/tenants/{{tenant}}/charge-points/{{charge_point}}/{path}"]
     operation = operations[response.request.method.lower()]

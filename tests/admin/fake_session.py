@@ -1,4 +1,4 @@
-"""A gateway with one charge point, in a few lines: the real state, and an answer that the test decides."""
+"""A gateway with one charge point in a few lines. The state is real, and the test decides on the answers."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""A charge point with a local list, and what an operator does with it over the API."""
+"""A charge point with a local list, and requests of an operator about the list."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ KEYS = ChargePointKeys(TENANT, "CP-1")
 
 
 class Listing:
-    """A charge point's list: version and tags. `answers` come instead of its own, one after the other."""
+    """The list of a charge point: version and tags. `answers` replace its own answers, one by one."""
 
     def __init__(self) -> None:
         self.version = 0

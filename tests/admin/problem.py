@@ -1,4 +1,4 @@
-"""What every error of the API must look like."""
+"""The form that every error of the API must have."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A fake session that also remembers what follows from its answers, as a gateway does."""
+"""A fake session that also stores what follows from its answers, as a gateway does."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,10 @@ class Asked(list[tuple[str, Any]]):
 
 
 def remembering(serve: Serve) -> tuple[Answering, Asked]:
-    """`serve` makes the payload of a CALLRESULT, or the JSON of a CALLERROR as bytes."""
+    """Return an answering that asks `serve`, and the list of calls.
+
+    `serve` makes the payload of a CALLRESULT, or the JSON of a CALLERROR as bytes.
+    """
     asked = Asked()
 
     async def answer(session: FakeSession, command: str, go: Go) -> None:

@@ -1,4 +1,4 @@
-"""Connections end when they should: when asked to, when idle for long, when a body is not worth reading."""
+"""Connections end when the client asks, after a long idle time, and within a body that is too large."""
 
 import pytest
 import trio
@@ -23,7 +23,7 @@ async def read_to_end(stream: trio.SocketStream) -> bytes:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_client_that_asks_for_it_is_closed_at_once(store: Store, method: str) -> None:
+async def test_a_connection_is_closed_at_once_if_the_client_asks_for_it(store: Store, method: str) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(idle_connection_s=3600)) as api:
         stream = await trio.open_tcp_stream("127.0.0.1", api.port)
@@ -48,7 +48,7 @@ async def test_an_idle_connection_is_closed(store: Store) -> None:
                 await read_to_end(stream)
 
 
-async def test_a_client_that_stops_in_a_large_body_is_answered_and_closed(api: Api) -> None:
+async def test_a_client_that_stops_within_a_large_body_is_answered_413_and_closed(api: Api) -> None:
     stream = await trio.open_tcp_stream("127.0.0.1", api.port)
     async with stream:
         head = request(api, "PUT", "Content-Type: application/json", "Content-Length: 1000000")
@@ -59,7 +59,7 @@ async def test_a_client_that_stops_in_a_large_body_is_answered_and_closed(api: A
         assert b"body-too-large" in answer
 
 
-async def test_after_a_large_body_the_connection_serves_on(api: Api) -> None:
+async def test_a_connection_still_serves_after_a_large_body(api: Api) -> None:
     for _ in range(20):
         with trio.fail_after(60):
             large = await api.client.put(

@@ -1,4 +1,4 @@
-"""The process: it serves, says where, is a node, and stops in time whatever its clients do."""
+"""The admin process serves, reports its ports, registers as a node and stops in time."""
 
 import socket
 from contextlib import AsyncExitStack
@@ -36,7 +36,7 @@ def config_of(url: str, port: int = 0) -> AdminConfig:
 
 
 class Running:
-    """The admin process's body as a task of the test."""
+    """The admin process as a task of the test."""
 
     def __init__(self, config: AdminConfig) -> None:
         self.config = config
@@ -53,7 +53,9 @@ class Running:
         self.gone.set()
 
 
-async def test_it_serves_says_that_it_is_well_and_leaves_nothing_behind(store: Store, redis_url: str) -> None:
+async def test_the_process_serves_requests_and_probes_and_removes_its_node_at_the_end(
+    store: Store, redis_url: str
+) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     made = await api_keys.create(store, PEPPER, "test", None)
     running = Running(config_of(redis_url))
@@ -75,7 +77,9 @@ async def test_it_serves_says_that_it_is_well_and_leaves_nothing_behind(store: S
     assert await nodes.list_nodes(store) == []
 
 
-async def test_a_client_that_reads_nothing_does_not_keep_it_alive(store: Store, redis_url: str) -> None:
+async def test_a_client_that_reads_nothing_does_not_keep_the_process_alive(
+    store: Store, redis_url: str
+) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     made = await api_keys.create(store, PEPPER, "test", None)
     start = Cursor(store.server_time_ms(), {})
@@ -98,7 +102,9 @@ async def test_a_client_that_reads_nothing_does_not_keep_it_alive(store: Store, 
         stalled.close()
 
 
-async def test_a_store_that_is_away_is_a_problem_that_passes(valkey: ValkeyServer, store: Store) -> None:
+async def test_requests_get_503_while_the_store_is_away_and_succeed_afterwards(
+    valkey: ValkeyServer, store: Store
+) -> None:
     made = await api_keys.create(store, PEPPER, "test", None)
     headers = {"Authorization": f"Bearer {made.secret}"}
     async with AsyncExitStack() as stack:
@@ -123,7 +129,7 @@ async def test_a_store_that_is_away_is_a_problem_that_passes(valkey: ValkeyServe
         running.stop.set()
 
 
-def test_an_occupied_port_is_one_clear_line() -> None:
+def test_an_occupied_port_is_refused_in_one_line() -> None:
     with (
         listen("127.0.0.1", 0, unacknowledged_s=5) as first,
         pytest.raises(

@@ -15,34 +15,34 @@ def config(tmp_path: Path, redis_url: str) -> Path:
 
 
 @pytest.mark.parametrize("command", [[], ["up"], ["gateway"], ["admin"], ["api-key"], ["api-key", "create"]])
-def test_help_is_there_for_every_command(command: list[str]) -> None:
+def test_every_command_has_help(command: list[str]) -> None:
     done = csms(*command, "--help")
     assert done.returncode == 0
     assert "Usage: csms" in done.stdout
     assert done.stderr == ""
 
 
-def test_version() -> None:
+def test_the_option_version_prints_the_version() -> None:
     assert csms("--version").stdout.startswith("csms ")
 
 
 @pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_a_store_url_is_needed(command: str) -> None:
+def test_a_missing_store_url_is_reported_in_one_line(command: str) -> None:
     said = one_line(csms(command))
     assert said.startswith(f"csms {command}: ")
     assert "CSMS__STORE__URL" in said
 
 
 @pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_a_wrong_key_is_named(command: str, config: Path) -> None:
+def test_an_unknown_setting_is_named_with_the_nearest_one(command: str, config: Path) -> None:
     config.write_text(config.read_text() + "[listen]\nhots = 'x'\n")
     said = one_line(csms(command, "--config", str(config)))
     assert "unknown key listen.hots; did you mean listen.host?" in said
 
 
-@pytest.mark.slow  # Both wait for 10 s: where they run for good, the store may come later.
+@pytest.mark.slow  # Both commands wait 10 s, because in production the store may start later.
 @pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_a_redis_that_is_not_there(command: str, config: Path) -> None:
+def test_an_absent_redis_ends_the_start_with_one_line(command: str, config: Path) -> None:
     env = {"CSMS__STORE__URL": "unix:///does/not/exist.sock"}
     if command == "gateway":
         env["CSMS__LISTEN__WS_PORT"] = "0"
@@ -50,7 +50,7 @@ def test_a_redis_that_is_not_there(command: str, config: Path) -> None:
     assert "/does/not/exist.sock" in said
 
 
-def test_a_wrong_option_is_no_traceback() -> None:
+def test_an_unknown_option_is_answered_without_a_traceback() -> None:
     done = csms("up", "--prots", "0")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr + done.stdout
@@ -58,7 +58,7 @@ def test_a_wrong_option_is_no_traceback() -> None:
 
 
 @pytest.mark.parametrize("ports", ["1,2", "a", "65469", "-1"])
-def test_wrong_ports_are_explained(ports: str) -> None:
+def test_impossible_ports_are_refused_with_the_name_of_the_option(ports: str) -> None:
     done = csms("up", f"--ports={ports}")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr + done.stdout

@@ -29,7 +29,7 @@ def serials(authority: DevelopmentCa) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
-async def test_a_strict_client_accepts_it(authority: DevelopmentCa, kind: str) -> None:
+async def test_a_strict_client_accepts_the_server_certificates(authority: DevelopmentCa, kind: str) -> None:
     chain, key = getattr(authority, kind)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain, key)
@@ -49,7 +49,9 @@ async def test_a_strict_client_accepts_it(authority: DevelopmentCa, kind: str) -
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
-def test_its_fields(authority: DevelopmentCa, kind: str) -> None:
+def test_server_certificates_have_the_fields_that_the_whitepaper_asks_for(
+    authority: DevelopmentCa, kind: str
+) -> None:
     found = certificate(getattr(authority, kind)[0])
     extension = found.extensions.get_extension_for_class
     assert extension(x509.KeyUsage).critical
@@ -62,17 +64,17 @@ def test_its_fields(authority: DevelopmentCa, kind: str) -> None:
     assert len(set(serials(authority))) == 3
 
 
-def test_files_are_private(authority: DevelopmentCa) -> None:
+def test_only_the_owner_may_read_the_files_of_the_authority(authority: DevelopmentCa) -> None:
     for path in authority.ca_file.parent.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_next_start_finds_them_again(tmp_path: Path) -> None:
+def test_the_next_start_uses_the_same_certificates(tmp_path: Path) -> None:
     first = serials(ensure_development_ca(tmp_path))
     assert serials(ensure_development_ca(tmp_path)) == first
 
 
-def test_they_are_renewed_before_they_end_and_the_root_later(tmp_path: Path) -> None:
+def test_server_certificates_are_renewed_before_they_expire_and_the_root_later(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     first = serials(ensure_development_ca(tmp_path, now))
     later = serials(ensure_development_ca(tmp_path, now + timedelta(days=340)))
@@ -83,7 +85,7 @@ def test_they_are_renewed_before_they_end_and_the_root_later(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["ecdsa.pem", "ecdsa.key", "root.pem", "root.key", "rsa.key"])
-def test_what_is_damaged_is_made_anew(tmp_path: Path, name: str) -> None:
+def test_a_damaged_certificate_or_key_is_replaced(tmp_path: Path, name: str) -> None:
     first = serials(ensure_development_ca(tmp_path))
     (tmp_path / name).write_text("damaged")
     renewed = ensure_development_ca(tmp_path)
@@ -102,7 +104,7 @@ def test_a_key_of_another_certificate_is_refused(authority: DevelopmentCa) -> No
         read_server_names([(authority.ecdsa[0], authority.rsa[1])])
 
 
-def test_files_that_cannot_be_used_are_named(authority: DevelopmentCa, tmp_path: Path) -> None:
+def test_unusable_certificate_files_are_named_in_the_error(authority: DevelopmentCa, tmp_path: Path) -> None:
     chain, key = authority.rsa
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
@@ -117,7 +119,7 @@ def test_files_that_cannot_be_used_are_named(authority: DevelopmentCa, tmp_path:
         read_server_names([authority.rsa], datetime.now(UTC) + timedelta(days=400))
 
 
-def test_an_encrypted_key_is_said_to_be_so(tmp_path: Path) -> None:
+def test_an_encrypted_key_is_refused_as_encrypted(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  for this test alone
 
     issued = trustme.CA().issue_cert("localhost")

@@ -1,4 +1,4 @@
-"""Ctrl-C before a process serves ends it in silence; SIGHUP ends none.
+"""Ctrl-C ends a process that does not serve yet without output, and SIGHUP ends no process.
 
 These tests cover admin/cli/csms.sh, gateway/service/interrupts.py and gateway/service/hangups.py.
 """
@@ -21,7 +21,7 @@ from tests.support.waiting import GENEROUS_S, wait_until
 
 CSMS = Path(sys.executable).with_name("csms")
 COMMANDS = ["up", "gateway", "admin"]
-# Enough to be started; the store is waited for.
+# Enough settings to start; the process then waits for the store.
 SETTINGS = {
     "CSMS__STORE__URL": "unix:///does/not/exist.sock",
     "CSMS__SECURITY__PEPPER": "0123456789" * 4,
@@ -34,10 +34,10 @@ type Started = subprocess.Popen[str]
 
 @contextmanager
 def csms(command: str, directory: Path) -> Iterator[Started]:
-    """One of `COMMANDS`, as a shell would start it; `up` with its own Valkey."""
+    """Start one of `COMMANDS` as a shell would. `up` gets its own Valkey."""
     options = ["--ports", "0", "--data-dir", str(directory / "data")] if command == "up" else []
     settings = SETTINGS | PORTS[command] if command in PORTS else {}
-    # Tests in the background may ignore SIGINT, and a child inherits that; one of a terminal does not.
+    # A background job may ignore SIGINT, and its children too. Begin as a terminal would.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [CSMS, command, *options],
@@ -53,8 +53,8 @@ def csms(command: str, directory: Path) -> Iterator[Started]:
             process.kill()
 
 
-def interrupted(process: Started) -> str:
-    """Press Ctrl-C; return what it said until its end."""
+def interrupt(process: Started) -> str:
+    """Send Ctrl-C, wait for the end of the process and return what it wrote to stderr."""
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=GENEROUS_S)
     assert process.returncode in (-signal.SIGINT, 0), errors
@@ -67,7 +67,7 @@ def interrupted(process: Started) -> str:
 def test_an_interrupt_during_the_imports_is_silent(command: str, library: str, tmp_path: Path) -> None:
     with csms(command, tmp_path) as process:
         wait_until(lambda: library in Path(f"/proc/{process.pid}/maps").read_text())
-        interrupted(process)
+        interrupt(process)
 
 
 @pytest.mark.slow
@@ -76,13 +76,13 @@ def test_an_interrupt_at_any_moment_of_a_start_is_silent(command: str, tmp_path:
     for _ in range(30):
         with csms(command, tmp_path) as process:
             time.sleep(random.uniform(0, 1.5))
-            interrupted(process)
+            interrupt(process)
 
 
 def test_admin_stops_while_it_waits_for_the_store(tmp_path: Path) -> None:
     with csms("admin", tmp_path) as process:
         wait_until(lambda: handles(process.pid, signal.SIGHUP) and handles(process.pid, signal.SIGINT))
-        assert "cannot be reached" not in interrupted(process)
+        assert "cannot be reached" not in interrupt(process)
         assert process.returncode == 0
 
 
@@ -96,4 +96,4 @@ def test_a_hangup_is_logged_and_ignored_even_without_a_store(command: str, tmp_p
             said = process.stderr.readline()
             assert "signal.ignored" in said
             assert "SIGHUP" in said
-        interrupted(process)
+        interrupt(process)

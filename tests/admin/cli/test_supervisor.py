@@ -57,19 +57,19 @@ while True:
 """
 
 
-def started(program: Program) -> Child:
+def new_child(program: Program) -> Child:
     return Child(program, drop_when_blocked(sys.stderr))
 
 
-async def running_again(child: Child, after: int | None) -> int:
+async def wait_for_restart(child: Child, after: int | None) -> int:
     """Wait for a process other than `after` and return its id."""
     await until(lambda: child.pid not in (None, after))
     assert child.pid is not None
     return child.pid
 
 
-async def test_it_is_ready_with_what_the_child_said(program: Write) -> None:
-    child = started(program(STEADY))
+async def test_a_start_returns_the_ready_line_of_the_child(program: Write) -> None:
+    child = new_child(program(STEADY))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             said = await nursery.start(child.keep_running)
@@ -78,26 +78,26 @@ async def test_it_is_ready_with_what_the_child_said(program: Write) -> None:
     assert gone(said["pid"])
 
 
-async def test_a_killed_child_is_back_within_two_seconds(program: Write, pace: Pace) -> None:
-    child = started(program(STEADY))
+async def test_a_killed_child_is_restarted_within_two_seconds(program: Write, pace: Pace) -> None:
+    child = new_child(program(STEADY))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             await nursery.start(child.keep_running)
             for _ in range(3):
-                before = await running_again(child, None)
+                before = await wait_for_restart(child, None)
                 os.kill(before, signal.SIGKILL)
                 with pace.within(2):
-                    await running_again(child, before)
+                    await wait_for_restart(child, before)
             await child.stop()
     assert child.restarts == 3
 
 
-async def test_one_that_keeps_dying_is_tried_more_and_more_slowly(
+async def test_a_child_that_keeps_dying_is_restarted_after_longer_and_longer_pauses(
     program: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(supervisor, "_LONGEST_PAUSE_S", 0.4)
     times = tmp_path / "times"
-    child = started(
+    child = new_child(
         program(f"""
             with open({str(times)!r}, "a") as file:
                 file.write(f"{{time.time()}}\\n")
@@ -118,31 +118,31 @@ async def test_one_that_keeps_dying_is_tried_more_and_more_slowly(
     assert capfd.readouterr().err.count("the disk is on fire") >= 5
 
 
-async def test_a_first_start_that_fails_says_why(program: Write) -> None:
-    child = started(program('print("no such port"); sys.exit(3)', "gateway-1"))
+async def test_a_failed_first_start_raises_with_the_last_line_of_the_child(program: Write) -> None:
+    child = new_child(program('print("no such port"); sys.exit(3)', "gateway-1"))
     with trio.fail_after(60), pytest.raises(ChildFailed, match="gateway-1 did not start: no such port"):
         await child.keep_running()
 
 
-async def test_a_first_start_that_says_nothing(program: Write) -> None:
+async def test_a_failed_first_start_without_output_raises_with_the_status(program: Write) -> None:
     with trio.fail_after(60), pytest.raises(ChildFailed, match="status 3 and wrote nothing"):
-        await started(program("sys.exit(3)")).keep_running()
+        await new_child(program("sys.exit(3)")).keep_running()
 
 
-async def test_the_last_words_of_a_killed_child_are_not_its_reason(program: Write) -> None:
-    child = started(program('print("all is well", flush=True); os.kill(os.getpid(), signal.SIGKILL)'))
+async def test_the_last_line_of_a_killed_child_is_not_given_as_the_reason(program: Write) -> None:
+    child = new_child(program('print("all is well", flush=True); os.kill(os.getpid(), signal.SIGKILL)'))
     with trio.fail_after(60), pytest.raises(ChildFailed, match=r"did not start: it was killed by SIGKILL$"):
         await child.keep_running()
 
 
-async def test_one_that_is_never_ready_is_killed(program: Write) -> None:
-    child = started(program("time.sleep(60)", ready_s=0.5))
+async def test_a_child_that_is_never_ready_is_killed(program: Write) -> None:
+    child = new_child(program("time.sleep(60)", ready_s=0.5))
     with trio.fail_after(60), pytest.raises(ChildFailed, match=r"was not ready within 0\.5 s"):
         await child.keep_running()
 
 
-async def test_one_that_ignores_sigterm_is_killed_in_time(program: Write) -> None:
-    child = started(
+async def test_a_child_that_ignores_sigterm_is_killed_after_its_stop_time(program: Write) -> None:
+    child = new_child(
         program("signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); time.sleep(60)", stop_s=0.3)
     )
     with trio.fail_after(60):
@@ -154,11 +154,11 @@ async def test_one_that_ignores_sigterm_is_killed_in_time(program: Write) -> Non
     assert gone(pid)
 
 
-async def test_one_that_talks_much_while_stopping_is_heard_to_the_end(
+async def test_all_output_of_a_stopping_child_is_read(
     program: Write, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """More than a pipe holds: if nobody read, it would stand still and be killed."""
-    child = started(program(CHATTY))
+    """The output is more than a pipe holds. If nobody read it, the child would block and be killed."""
+    child = new_child(program(CHATTY))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             await nursery.start(child.keep_running)
@@ -167,18 +167,18 @@ async def test_one_that_talks_much_while_stopping_is_heard_to_the_end(
     assert "closing charge point 0 of" in capfd.readouterr().err
 
 
-async def test_no_secret_passes_with_a_childs_words(
+async def test_secrets_in_the_output_of_a_child_are_masked(
     program: Write, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    child = started(program('sys.exit("cannot reach redis://:hunter2@host")'))
+    child = new_child(program('sys.exit("cannot reach redis://:hunter2@host")'))
     with trio.fail_after(60), pytest.raises(ChildFailed) as caught:
         await child.keep_running()
     assert "hunter2" not in str(caught.value) + capfd.readouterr().err
     assert "redis://***@host" in str(caught.value)
 
 
-async def test_cancelling_stops_the_child_too(program: Write) -> None:
-    child = started(program(STEADY))
+async def test_cancelling_the_supervisor_stops_the_child(program: Write) -> None:
+    child = new_child(program(STEADY))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             await nursery.start(child.keep_running)
@@ -188,7 +188,7 @@ async def test_cancelling_stops_the_child_too(program: Write) -> None:
     assert gone(pid)
 
 
-async def test_a_reader_that_stands_still_does_not_stop_us(program: Write) -> None:
+async def test_a_stderr_that_nobody_reads_does_not_block_the_supervisor(program: Write) -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "w") as stderr:
         child = Child(program(CHATTY), drop_when_blocked(stderr))
@@ -196,7 +196,7 @@ async def test_a_reader_that_stands_still_does_not_stop_us(program: Write) -> No
             async with trio.open_nursery() as nursery:
                 await nursery.start(child.keep_running)
                 await child.stop()
-        child.words.add("and a last word")  # Nobody has read yet: dropped too.
+        child.words.add("and a last word")  # Nobody has read yet, so this line is dropped too.
         first = os.read(pipe.fileno(), 1 << 20)
         child.words.add("now somebody reads")
         second = os.read(pipe.fileno(), 1 << 20)

@@ -33,8 +33,8 @@ def api(started: UpProcess, path: str, method: str = "GET", **body: object) -> h
     )
 
 
-def answers_over_tls(started: UpProcess) -> str:
-    """Handshake as a charge point would, and return which certificate came."""
+def read_status_line_over_tls(started: UpProcess) -> str:
+    """Handshake as a charge point would, and return the status line of the answer."""
     context = ssl.create_default_context(cafile=started.said["ca_file"])
     port = int(started.said["wss"].rpartition(":")[2])
     with (
@@ -51,7 +51,9 @@ def wait_for_another(started: UpProcess, name: str, before: int) -> None:
 
 def serves(started: UpProcess) -> bool:
     try:
-        return api(started, "/id-tags/DEMO").status_code == 200 and "HTTP" in answers_over_tls(started)
+        return api(started, "/id-tags/DEMO").status_code == 200 and "HTTP" in read_status_line_over_tls(
+            started
+        )
     except (httpx.HTTPError, OSError):
         return False
 
@@ -64,7 +66,7 @@ def all_gone(pids: Iterable[int]) -> bool:
     return all(map(gone, pids))
 
 
-def test_its_line_has_every_address_and_credential(running: UpProcess) -> None:
+def test_the_json_line_has_every_address_and_credential(running: UpProcess) -> None:
     said = running.said
     assert list(said) == ["ws", "wss", "admin", "api_key", "tenant", "token", "ca_file", "data_dir"]
     assert said["wss"].startswith("wss://localhost:")
@@ -72,10 +74,10 @@ def test_its_line_has_every_address_and_credential(running: UpProcess) -> None:
     assert said["admin"].startswith("http://localhost:")
     assert sorted(running.children()) == ["admin", "gateway-1", "gateway-2", "valkey"]
     assert api(running, "/tokens").status_code == 200
-    assert answers_over_tls(running).startswith("HTTP/1.1 4")
+    assert read_status_line_over_tls(running).startswith("HTTP/1.1 4")
 
 
-def test_its_secrets_are_private(running: UpProcess) -> None:
+def test_only_the_owner_may_read_the_secrets_and_stderr_has_none(running: UpProcess) -> None:
     directory = Path(running.said["data_dir"])
     assert directory.stat().st_mode & 0o77 == 0
     for name in ("demo-token", "api-key", "pepper", "gateway-1.toml", "admin.toml", "ca/rsa.key"):
@@ -86,7 +88,7 @@ def test_its_secrets_are_private(running: UpProcess) -> None:
 
 
 @pytest.mark.parametrize("name", ["gateway-1", "admin", "valkey"])
-def test_a_killed_child_is_back_within_two_seconds(running: UpProcess, name: str, pace: Pace) -> None:
+def test_a_killed_process_is_restarted_within_two_seconds(running: UpProcess, name: str, pace: Pace) -> None:
     before = running.children()[name]
     with pace.within(5):
         os.kill(before, signal.SIGKILL)
@@ -104,30 +106,30 @@ def test_a_drained_worker_is_replaced(running: UpProcess) -> None:
     assert "exit code 0" in running.errors()
 
 
-def test_a_hangup_ends_none_of_them(running: UpProcess) -> None:
+def test_a_hangup_ends_no_process(running: UpProcess) -> None:
     before = running.children()
     for number, pid in enumerate((running.pid, before["gateway-1"], before["admin"]), 1):
-        wait_until(partial(handles, pid, signal.SIGHUP))  # Another test had it started again.
+        wait_until(partial(handles, pid, signal.SIGHUP))  # Another test may have restarted the process.
         os.kill(pid, signal.SIGHUP)
         wait_until(partial(has_ignored, running, number), running.errors)
     assert running.children() == before
 
 
-def test_another_on_the_same_directory_says_so(running: UpProcess) -> None:
+def test_a_second_csms_up_on_the_same_directory_is_refused(running: UpProcess) -> None:
     done = csms("up", "--ports", "0", "--data-dir", running.said["data_dir"])
-    assert f"another csms up (process {running.pid}) runs on" in one_line(done)
+    assert f"another csms up (process {running.pid}) uses the data directory" in one_line(done)
     assert running.process.poll() is None
 
 
-def test_an_occupied_port_is_named(running: UpProcess, tmp_path: Path) -> None:
+def test_an_occupied_port_ends_the_start_with_its_number(running: UpProcess, tmp_path: Path) -> None:
     port = running.said["ws"].rpartition(":")[2]
     said = one_line(csms("up", "--ports", port, "--data-dir", str(tmp_path / "data")))
     assert f"port {port} for ws is occupied" in said
-    assert "move all ports, also those of probes, with --ports" in said
+    assert "move all ports with --ports" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_a_signal_stops_everything_and_the_next_start_finds_all(
+def test_a_signal_stops_everything_and_the_next_start_has_the_same_data(
     tmp_path: Path, number: int, pace: Pace
 ) -> None:
     with up(tmp_path / "data") as first:
@@ -156,7 +158,7 @@ def test_kill_9_leaves_no_process_behind(tmp_path: Path, pace: Pace) -> None:
 
 
 @pytest.mark.slow
-def test_a_frozen_child_does_not_keep_it_from_stopping(tmp_path: Path, pace: Pace) -> None:
+def test_frozen_children_do_not_delay_the_stop(tmp_path: Path, pace: Pace) -> None:
     with up(tmp_path / "data", "--drain-seconds", "0.5") as started:
         children = started.children()
         for name in ("valkey", "gateway-1"):
@@ -167,7 +169,7 @@ def test_a_frozen_child_does_not_keep_it_from_stopping(tmp_path: Path, pace: Pac
             wait_until(lambda: all_gone(children.values()))
 
 
-def test_being_stopped_while_it_starts_leaves_nothing(tmp_path: Path, pace: Pace) -> None:
+def test_a_stop_during_the_start_leaves_no_process(tmp_path: Path, pace: Pace) -> None:
     started = UpProcess(tmp_path / "data")
     try:
         wait_until(lambda: "gateway-1" in started.children())
@@ -180,8 +182,8 @@ def test_being_stopped_while_it_starts_leaves_nothing(tmp_path: Path, pace: Pace
         started.close()
 
 
-def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
-    # Not by its mode: tests may run as root, whom no mode stops.
+def test_an_unwritable_data_directory_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    # A mode would not do, because root may write anyway.
     (tmp_path / "file").write_text("")
     done = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "file" / "data"))
     assert "data directory" in one_line(done)
@@ -189,16 +191,16 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"short\n", b"\xff" * 40])
 def test_a_damaged_pepper_is_not_replaced(tmp_path: Path, content: bytes) -> None:
-    """All tokens and keys of the store were made with the one that was there."""
+    """All tokens and keys of the store were made with the pepper that was there."""
     pepper = tmp_path / "data" / "pepper"
     pepper.parent.mkdir()
     pepper.write_bytes(content)
     said = one_line(csms("up", "--json", "--ports", "0", "--data-dir", str(pepper.parent)))
-    assert "pepper is damaged; put back the one that was there" in said
+    assert "pepper is damaged; restore it from a backup" in said
     assert pepper.read_bytes() == content
 
 
-def test_a_redis_that_is_not_there(tmp_path: Path) -> None:
+def test_an_absent_redis_ends_the_start_with_its_address_and_no_password(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -209,7 +211,7 @@ def test_a_redis_that_is_not_there(tmp_path: Path) -> None:
     assert "hunter2" not in said
 
 
-def test_an_external_redis_is_used(tmp_path: Path, redis_url: str) -> None:
+def test_a_given_redis_is_used_instead_of_an_embedded_one(tmp_path: Path, redis_url: str) -> None:
     with up(tmp_path / "data", "--redis", redis_url) as started:
         assert sorted(started.children()) == ["admin", "gateway-1"]
         assert api(started, "/tokens").status_code == 200

@@ -1,4 +1,4 @@
-"""What a charge point or an operator wrote is shown without its secrets, wherever they stand."""
+"""Secrets in the texts of charge points and operators are masked, wherever they are."""
 
 import json
 import time
@@ -13,7 +13,7 @@ SECRET = "s3cr3t/PASS w\u00f6rd"
 SHOWN = json.dumps(SECRET)
 
 
-def hidden(written: str, *, locations: bool = False) -> str:
+def mask(written: str, *, locations: bool = False) -> str:
     return bytes(FrameMasker(locations=locations).mask_json(msgspec.Raw(written.encode()))).decode()
 
 
@@ -33,25 +33,25 @@ def hidden(written: str, *, locations: bool = False) -> str:
         '{"code":"GenericError","description":"not S","details":{"key":"AuthorizationKey","value":S}}',
     ],
 )
-def test_a_secret_is_not_shown(written: str) -> None:
+def test_a_secret_is_masked_wherever_it_is(written: str) -> None:
     inner = (
         written.replace('"not S"', json.dumps(f"not {SECRET}"))
         .replace(":S", f":{SHOWN}")
         .replace("[S]", f"[{SHOWN}]")
     )
     for whole in (inner, json.dumps({"vendorId": "v", "data": inner})):
-        found = json.loads(hidden(whole))
+        found = json.loads(mask(whole))
         assert SECRET not in str(found)
         assert "***" in str(found)
 
 
-def test_a_name_that_comes_twice_hides_each_value() -> None:
+def test_each_value_of_a_repeated_secret_name_is_masked() -> None:
     written = '{"configurationKey":[{"key":"AuthorizationKey","key":"x","value":"secret","value":"y"}]}'
-    assert json.loads(hidden(written)) == {"configurationKey": [{"key": "x", "value": "***"}]}
-    assert "secret" not in hidden(written)
+    assert json.loads(mask(written)) == {"configurationKey": [{"key": "x", "value": "***"}]}
+    assert "secret" not in mask(written)
 
 
-def test_what_was_hidden_once_is_hidden_in_all_that_belongs_to_the_command() -> None:
+def test_a_secret_that_was_masked_once_is_masked_in_the_whole_command() -> None:
     masker = FrameMasker(locations=False)
     masker.mask_json(msgspec.Raw(json.dumps({"key": "AuthorizationKey", "value": SECRET}).encode()))
     echo: dict[str, Any] = {"status": "Accepted", "echo": [f"is {SECRET}."]}
@@ -70,20 +70,20 @@ def test_what_was_hidden_once_is_hidden_in_all_that_belongs_to_the_command() -> 
         '{"key":"x","limit":0.10,"big":123456789012345678901234567890}',
     ],
 )
-def test_everything_else_stays_as_it_was_written(written: str) -> None:
-    assert hidden(written) == written
+def test_json_without_secrets_stays_byte_for_byte(written: str) -> None:
+    assert mask(written) == written
 
 
-def test_numbers_and_depths_beyond_reason() -> None:
-    assert json.loads(hidden('{"key":1e999}')) == {"key": float("inf")}
-    assert hidden('{"key":1e99999999999999999999}') == '{"key":1e99999999999999999999}'
-    assert hidden('{"key":' + "[" * 20_000 + "]" * 20_000 + "}") == "null"
+def test_extreme_numbers_stay_and_extreme_nesting_becomes_null() -> None:
+    assert json.loads(mask('{"key":1e999}')) == {"key": float("inf")}
+    assert mask('{"key":1e99999999999999999999}') == '{"key":1e99999999999999999999}'
+    assert mask('{"key":' + "[" * 20_000 + "]" * 20_000 + "}") == "null"
 
 
-def test_links_are_shown_without_what_opens_them() -> None:
+def test_credentials_and_queries_of_locations_are_masked() -> None:
     location = json.dumps({"location": "ftp://user:word@h/x?sig=1"})
-    assert hidden(location, locations=True) == '{"location": "ftp://***@h/x?***"}'
-    assert hidden(location) == '{"location": "ftp://***@h/x?sig=1"}'
+    assert mask(location, locations=True) == '{"location": "ftp://***@h/x?***"}'
+    assert mask(location) == '{"location": "ftp://***@h/x?sig=1"}'
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_links_are_shown_without_what_opens_them() -> None:
         ("{", "["),
     ],
 )
-def test_a_hostile_answer_costs_less_than_seconds(head: str, piece: str) -> None:
-    """Nobody else's request is served meanwhile."""
+def test_masking_a_hostile_answer_takes_less_than_two_seconds(head: str, piece: str) -> None:
+    """The process serves no other request during the masking."""
     secrets = [{"key": f"Password{number}", "value": f"secret{number}"} for number in range(700)]
     texts = [head + piece * (20_000 // len(piece)), *[piece] * 4_000]
     began = time.process_time()
     for locations in (False, True):
-        hidden(json.dumps({"configurationKey": secrets, "unknownKey": texts}), locations=locations)
+        mask(json.dumps({"configurationKey": secrets, "unknownKey": texts}), locations=locations)
     assert time.process_time() - began < 2.0

@@ -1,4 +1,4 @@
-"""The three things that are not sent at all, and all that is."""
+"""The three commands that are refused, and those that are sent."""
 
 import pytest
 
@@ -24,15 +24,15 @@ OTHERS: tuple[tuple[str, object], ...] = (
 )
 
 
-async def answered(api: Api, status: str | None) -> None:
-    """Let its BootNotification have been answered so; None: it never sent one."""
+async def set_boot_status(api: Api, status: str | None) -> None:
+    """Set the status with which its BootNotification was answered. None means that it never booted."""
     if status is None:
         await api.store.execute("HDEL", KEYS.record, "boot_status")
     else:
         await api.store.execute("HSET", KEYS.record, "boot_status", status)
 
 
-async def sent(api: Api, session: FakeSession, *commands: tuple[str, object]) -> None:
+async def send_all(api: Api, session: FakeSession, *commands: tuple[str, object]) -> None:
     for action, body in commands:
         before = len(session.claimed)
         response = await api.client.post(f"{PATH}/{action}", json=body)
@@ -41,67 +41,67 @@ async def sent(api: Api, session: FakeSession, *commands: tuple[str, object]) ->
 
 
 @pytest.mark.parametrize("status", ["Pending", "Rejected"])
-async def test_nobody_charges_before_the_boot_was_accepted(api: Api, status: str) -> None:
+async def test_remote_start_and_stop_are_refused_before_the_boot_is_accepted(api: Api, status: str) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
-        await answered(api, status)
+        await set_boot_status(api, status)
         for action, body in (START, STOP):
             refused = await api.client.post(f"{PATH}/{action}", json=body)
             document = is_problem(refused, 409, "not-accepted")
             assert status in document["detail"]
             assert action in document["detail"]
         assert session.claimed == []
-        # A charge point that is held back is there to be configured, and to be asked to boot.
-        await sent(api, session, BOOT, *OTHERS)
+        # A charge point that waits for its release may be configured and asked to boot.
+        await send_all(api, session, BOOT, *OTHERS)
 
 
-async def test_one_that_was_accepted_is_not_asked_to_boot_by_a_message(api: Api) -> None:
+async def test_an_accepted_charge_point_is_not_asked_for_a_boot_notification(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
-        await answered(api, "Accepted")
+        await set_boot_status(api, "Accepted")
         is_problem(await api.client.post(f"{PATH}/{BOOT[0]}", json=BOOT[1]), 409, "already-accepted")
         assert session.claimed == []
-        await sent(api, session, START, STOP, *OTHERS)
+        await send_all(api, session, START, STOP, *OTHERS)
 
 
-async def test_of_one_that_never_booted_nothing_is_held_back(api: Api) -> None:
+async def test_every_command_is_sent_to_a_charge_point_that_never_booted(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
-        await answered(api, None)
-        await sent(api, session, START, STOP, BOOT, *OTHERS)
+        await set_boot_status(api, None)
+        await send_all(api, session, START, STOP, BOOT, *OTHERS)
 
 
-async def test_but_for_one_that_is_to_be_held_back_when_it_boots(api: Api) -> None:
+async def test_remote_start_and_stop_are_refused_if_the_first_boot_will_be_answered_pending(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings(registration="Pending"))
     async with connected(api.store, TENANT, "CP-1") as session:
         for action, body in (START, STOP):
             refused = await api.client.post(f"{PATH}/{action}", json=body)
             assert "would be answered Pending" in is_problem(refused, 409, "not-accepted")["detail"]
-        await sent(api, session, BOOT, *OTHERS)
-        # Released, and not yet booted again.
-        await answered(api, "Accepted")
-        await sent(api, session, START)
+        await send_all(api, session, BOOT, *OTHERS)
+        # The charge point was released and has not booted again.
+        await set_boot_status(api, "Accepted")
+        await send_all(api, session, START)
 
 
-async def test_a_refused_command_leaves_its_key_unused(api: Api) -> None:
-    """What was never recorded may be asked again, once the charge point is released."""
+async def test_a_refused_command_does_not_use_up_its_idempotency_key(api: Api) -> None:
+    """The command was never recorded, so it may be sent again after the charge point is released."""
     key = {"Idempotency-Key": "release-me"}
     async with connected(api.store, TENANT, "CP-1") as session:
-        await answered(api, "Pending")
+        await set_boot_status(api, "Pending")
         action, body = START
         refused = await api.client.post(f"{PATH}/{action}", json=body, headers=key)
         is_problem(refused, 409, "not-accepted")
-        await answered(api, "Accepted")
+        await set_boot_status(api, "Accepted")
         taken = await api.client.post(f"{PATH}/{action}", json=body, headers=key)
         assert taken.status_code == 200, taken.text
         assert session.claimed == [taken.json()["id"]]
 
 
-async def test_a_repeat_under_its_key_finds_the_command_whatever_was_answered_since(api: Api) -> None:
-    """It is sent no more, so there is nothing to refuse: the operator learns what became of it."""
+async def test_a_repeat_under_the_idempotency_key_returns_the_command_after_a_rejected_boot(api: Api) -> None:
+    """The repeat sends nothing, so nothing is refused: the operator learns what became of the command."""
     key = {"Idempotency-Key": "once"}
     async with connected(api.store, TENANT, "CP-1") as session:
-        await answered(api, "Accepted")
+        await set_boot_status(api, "Accepted")
         action, body = START
         first = await api.client.post(f"{PATH}/{action}", json=body, headers=key)
-        await answered(api, "Rejected")
+        await set_boot_status(api, "Rejected")
         again = await api.client.post(f"{PATH}/{action}", json=body, headers=key)
         assert (first.status_code, again.status_code) == (200, 200)
         assert again.json()["id"] == first.json()["id"]

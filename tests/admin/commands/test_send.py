@@ -1,4 +1,4 @@
-"""RemoteStartTransaction?wait_for=transaction: the answer that an operator means is the charging."""
+"""RemoteStartTransaction?wait_for=transaction waits until the charging begins."""
 
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ LONG = "wait=300&timeout=300"
 
 
 async def promises(session: FakeSession, command: str, _: Go) -> None:
-    """Accepted, as the gateway remembers it."""
+    """Answer Accepted, and remember the promise as the gateway does."""
     await remote_starts.expect(session.store, session.lease.keys, command, id_tag="Tag", connector_id=1)
     await session.answer(command, b'{"status":"Accepted"}')
 
@@ -39,7 +39,7 @@ async def rejects(session: FakeSession, command: str, _: Go) -> None:
 
 
 async def begin(session: FakeSession) -> str:
-    """The driver has plugged in; the transaction's public id."""
+    """Let the driver plug in, and return the public id of the transaction."""
     store, now = session.store, session.store.server_time_ms()
     start = a_start(started_ms=now, received_ms=now)
     outcome = await transactions.start(store, session.lease, start, ANSWER)
@@ -53,8 +53,8 @@ async def post(
     answers.append(await api.client.post(f"{PATH}?{query}", json=ASKED, headers=headers))
 
 
-async def answered(api: Api, session: FakeSession) -> str:
-    """The command, once the charge point's answer is stored."""
+async def wait_for_answer(api: Api, session: FakeSession) -> str:
+    """Wait until the answer of the charge point is stored, and return the command."""
 
     async def is_answered() -> bool:
         return bool(session.claimed) and (await read(api, session.claimed[0]))["status"] == "answered"
@@ -68,14 +68,16 @@ async def read(api: Api, command: str) -> dict[str, Any]:
     return found
 
 
-async def test_the_answer_names_the_transaction(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "REREAD_S", 3600)  # Nobody finds out without being woken.
+async def test_waiting_for_the_transaction_answers_with_its_id(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "REREAD_S", 3600)  # So only a wake-up can end the wait.
     answers: list[httpx.Response] = []
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(post, api, f"wait_for=transaction&{LONG}", answers)
-                command = await answered(api, session)
+                command = await wait_for_answer(api, session)
                 assert answers == []
                 transaction = await begin(session)
         [response] = answers
@@ -88,7 +90,7 @@ async def test_the_answer_names_the_transaction(api: Api, monkeypatch: pytest.Mo
         assert await read(api, command) == answer | {"warnings": []}
 
 
-async def test_the_transaction_that_began_at_once(api: Api) -> None:
+async def test_a_transaction_that_begins_before_the_answer_is_found(api: Api) -> None:
     async def starts(session: FakeSession, command: str, go: Go) -> None:
         await promises(session, command, go)
         await begin(session)
@@ -100,7 +102,7 @@ async def test_the_transaction_that_began_at_once(api: Api) -> None:
         assert response.json()["transaction_id"]
 
 
-async def test_it_has_not_begun_in_time(api: Api) -> None:
+async def test_a_transaction_that_has_not_begun_within_wait_is_answered_202(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}?wait_for=transaction&wait=0.3", json=ASKED)
@@ -112,21 +114,21 @@ async def test_it_has_not_begun_in_time(api: Api) -> None:
         assert (await read(api, answer["id"]))["transaction_id"] == transaction
 
 
-async def test_who_waits_for_the_answer_alone_gets_it(api: Api) -> None:
+async def test_waiting_for_the_answer_does_not_wait_for_the_transaction(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", promises):
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}?{LONG}", json=ASKED)
         assert (response.status_code, response.json()["transaction_id"]) == (200, None)
 
 
-async def test_nothing_becomes_of_a_rejected_one(api: Api) -> None:
+async def test_a_rejected_remote_start_is_answered_at_once(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", rejects):
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}?wait_for=transaction&{LONG}", json=ASKED)
         assert (response.status_code, response.json()["response"]) == (200, {"status": "Rejected"})
 
 
-async def test_nor_of_a_callerror_nor_of_one_that_is_offline(api: Api) -> None:
+async def test_a_callerror_or_an_offline_charge_point_is_answered_at_once(api: Api) -> None:
     url = f"{PATH}?wait_for=transaction&{LONG}"
     async with connected(api.store, TENANT, "CP-1", refuses) as session:
         with trio.fail_after(60):
@@ -135,25 +137,25 @@ async def test_nor_of_a_callerror_nor_of_one_that_is_offline(api: Api) -> None:
             is_problem(await api.client.post(url, json=ASKED), 409, "offline")
 
 
-async def test_without_an_answer_the_deadline_ends_it(api: Api) -> None:
+async def test_a_silent_charge_point_is_answered_504_at_the_deadline(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}?wait_for=transaction&wait=60&timeout=1", json=ASKED)
         is_problem(response, 504, "deadline-passed")
 
 
-async def test_the_deadline_is_the_answers_and_not_the_drivers(api: Api) -> None:
+async def test_the_deadline_does_not_end_the_wait_for_the_driver(api: Api) -> None:
     answers: list[httpx.Response] = []
     async with connected(api.store, TENANT, "CP-1", promises) as session, trio.open_nursery() as nursery:
         nursery.start_soon(post, api, f"wait_for=transaction&{LONG}", answers)
-        command = await answered(api, session)
+        command = await wait_for_answer(api, session)
         await api.store.execute("HSET", KEYS.command(command), "deadline_ms", 1)  # Long past.
         await begin(session)
     assert answers[0].status_code == 200, answers[0].text
 
 
 @pytest.mark.parametrize("action", [name for name in COMMANDS if name != "RemoteStartTransaction"])
-async def test_nothing_else_becomes_a_transaction(api: Api, action: str) -> None:
+async def test_other_actions_refuse_to_wait_for_a_transaction(api: Api, action: str) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         response = await api.client.post(f"{COMMANDS_PATH}/{action}?wait_for=transaction", json={})
         document = is_problem(response, 422, "invalid-request")
@@ -161,13 +163,13 @@ async def test_nothing_else_becomes_a_transaction(api: Api, action: str) -> None
         assert session.claimed == []
 
 
-async def test_a_repeat_under_its_key_waits_for_the_same_and_finds_it(api: Api) -> None:
+async def test_repeats_under_an_idempotency_key_wait_for_the_same_transaction(api: Api) -> None:
     key, answers = {"Idempotency-Key": "start-1"}, list[httpx.Response]()
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         async with trio.open_nursery() as nursery:
             for _ in range(3):
                 nursery.start_soon(post, api, f"wait_for=transaction&{LONG}", answers, key)
-            await answered(api, session)
+            await wait_for_answer(api, session)
             transaction = await begin(session)
         await post(api, f"wait_for=transaction&{LONG}", answers, key)
         assert {answer.status_code for answer in answers} == {200}
@@ -175,23 +177,23 @@ async def test_a_repeat_under_its_key_waits_for_the_same_and_finds_it(api: Api) 
         assert len(session.claimed) == 1
 
 
-async def test_a_lost_wake_up_is_found_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lost_wake_up_only_delays_the_answer(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send, "REREAD_S", 0.2)
     answers: list[httpx.Response] = []
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(post, api, f"wait_for=transaction&{LONG}", answers)
-                await answered(api, session)
+                await wait_for_answer(api, session)
                 await nodes.leave(api.store, api.services.inbox.incarnation)
                 await begin(session)
         assert answers[0].status_code == 200
 
 
-async def test_five_hundred_wait_and_are_in_nobodys_way(api: Api, pace: Pace) -> None:
+async def test_five_hundred_waiting_requests_do_not_delay_others(api: Api, pace: Pace) -> None:
     key, answers = {"Idempotency-Key": "start-500"}, list[httpx.Response]()
     wide = httpx.Limits(max_connections=None)
-    # Kept open, they would cost the client's pool the square of their number.
+    # Open connections would cost the pool of the client time by the square of their number.
     headers = dict(api.client.headers) | key | {"Connection": "close"}
     async with (
         connected(api.store, TENANT, "CP-1", promises) as session,
@@ -215,7 +217,9 @@ async def test_five_hundred_wait_and_are_in_nobodys_way(api: Api, pace: Pace) ->
     assert api.services.inbox.waiting == 0
 
 
-async def test_more_than_can_wait_are_told_so_at_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_beyond_the_limit_of_waiting_ones_is_answered_202_at_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(send, "WAITING_MAX", 2)
     answers: list[httpx.Response] = []
     async with connected(api.store, TENANT, "CP-1", is_silent), trio.open_nursery() as nursery:
@@ -229,7 +233,7 @@ async def test_more_than_can_wait_are_told_so_at_once(api: Api, monkeypatch: pyt
         nursery.cancel_scope.cancel()
 
 
-async def test_who_hangs_up_waits_no_longer(api: Api) -> None:
+async def test_a_client_that_hangs_up_is_not_waited_for(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         async with trio.open_nursery() as nursery:
             for _ in range(5):

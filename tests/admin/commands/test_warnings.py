@@ -30,8 +30,8 @@ PROFILE = {
 }
 
 
-async def warned(api: Api, action: str, body: Any) -> list[str]:
-    """The command reaches the charge point whatever is said of it."""
+async def read_warnings(api: Api, action: str, body: Any) -> list[str]:
+    """Send a command, check that the charge point gets it, and return the warnings."""
     response = await api.client.post(f"{PATH}/{action}", json=body)
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -40,8 +40,8 @@ async def warned(api: Api, action: str, body: Any) -> list[str]:
     return found
 
 
-async def tell(api: Api, lease: Lease, *statuses: str) -> None:
-    """The status of connectors 0, 1, and so on."""
+async def report_statuses(api: Api, lease: Lease, *statuses: str) -> None:
+    """Let the charge point report the status of connectors 0, 1, and so on."""
     for number, status in enumerate(statuses):
         connector = Connector(connector_id=number, status=status, error_code="NoError", received_ms=1)
         await connectors.record_status(api.store, lease, connector)
@@ -51,14 +51,16 @@ async def put_tag(api: Api, tag: str, **settings: Any) -> None:
     await id_tags.put(api.store, TENANT, IdTag(tag=tag, **settings))
 
 
-async def test_nothing_is_odd(api: Api) -> None:
+async def test_sound_commands_have_no_warnings(api: Api) -> None:
     await put_tag(api, "GOOD")
     async with connected(api.store, TENANT, "CP-1") as session:
-        await tell(api, session.lease, "Available", "Available", "Preparing", "Finishing", "Reserved")
+        await report_statuses(
+            api, session.lease, "Available", "Available", "Preparing", "Finishing", "Reserved"
+        )
         for connector in (1, 2, 3, 4):
-            assert await warned(api, START, {"idTag": "good", "connectorId": connector}) == []
+            assert await read_warnings(api, START, {"idTag": "good", "connectorId": connector}) == []
         whole = {"idTag": "GOOD", "connectorId": 1, "chargingProfile": PROFILE}
-        assert await warned(api, START, whole) == []
+        assert await read_warnings(api, START, whole) == []
         for action, body in (
             ("ChangeAvailability", {"connectorId": 0, "type": "Inoperative"}),
             ("ChangeAvailability", {"connectorId": 1, "type": "Operative"}),
@@ -66,7 +68,7 @@ async def test_nothing_is_odd(api: Api) -> None:
             ("Reset", {"type": "Hard"}),
             ("ClearCache", {}),
         ):
-            assert await warned(api, action, body) == []
+            assert await read_warnings(api, action, body) == []
 
 
 async def test_an_id_tag_that_will_not_be_accepted_is_warned_of(api: Api) -> None:
@@ -86,16 +88,16 @@ async def test_an_id_tag_that_will_not_be_accepted_is_warned_of(api: Api) -> Non
             ("OLD", ["The id tag is Expired: its Authorize and StartTransaction will be answered Expired."]),
             ("NEW", []),
         ):
-            assert await warned(api, START, {"idTag": tag, "connectorId": 1}) == says
+            assert await read_warnings(api, START, {"idTag": tag, "connectorId": 1}) == says
 
 
 async def test_a_remote_start_without_a_connector_is_warned_of(api: Api) -> None:
     await put_tag(api, "GOOD")
     async with connected(api.store, TENANT, "CP-1"):
-        assert await warned(api, START, {"idTag": "GOOD"}) == [
+        assert await read_warnings(api, START, {"idTag": "GOOD"}) == [
             "Some charge points answer Rejected to a remote start without connectorId."
         ]
-        assert await warned(api, START, {"idTag": "GOOD", "connectorId": 0}) == [
+        assert await read_warnings(api, START, {"idTag": "GOOD", "connectorId": 0}) == [
             "The connectorId of a remote start must be greater than 0 (section 6.33)."
         ]
 
@@ -103,7 +105,7 @@ async def test_a_remote_start_without_a_connector_is_warned_of(api: Api) -> None
 @pytest.mark.parametrize("action", ["TriggerMessage", "ExtendedTriggerMessage"])
 async def test_a_trigger_with_a_wrong_connector_is_warned_of(api: Api, action: str) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
-        await tell(api, session.lease, "Available", "Available")
+        await report_statuses(api, session.lease, "Available", "Available")
         for body, says in (
             ({"requestedMessage": "MeterValues"}, []),
             ({"requestedMessage": "MeterValues", "connectorId": 1}, []),
@@ -120,15 +122,15 @@ async def test_a_trigger_with_a_wrong_connector_is_warned_of(api: Api, action: s
                 ["Heartbeat is not about a connector: the charge point ignores the connectorId."],
             ),
         ):
-            assert await warned(api, action, body) == says
+            assert await read_warnings(api, action, body) == says
 
 
 @pytest.mark.parametrize("status", ["Charging", "SuspendedEV", "SuspendedEVSE", "Unavailable", "Faulted"])
 async def test_a_remote_start_on_a_busy_connector_is_warned_of(api: Api, status: str) -> None:
     await put_tag(api, "GOOD")
     async with connected(api.store, TENANT, "CP-1") as session:
-        await tell(api, session.lease, "Available", status)
-        assert await warned(api, START, {"idTag": "GOOD", "connectorId": 1}) == [
+        await report_statuses(api, session.lease, "Available", status)
+        assert await read_warnings(api, START, {"idTag": "GOOD", "connectorId": 1}) == [
             f"The last known status of connector 1 is {status}."
         ]
 
@@ -142,15 +144,15 @@ async def test_a_connector_that_was_never_reported_is_warned_of_if_others_were(a
     ]
     async with connected(api.store, TENANT, "CP-1") as session:
         # Nothing is known about the connectors before the charge point reports any.
-        assert [await warned(api, action, body) for action, body in bodies] == [[], [], []]
-        await tell(api, session.lease, "Available", "Available", "Available")
+        assert [await read_warnings(api, action, body) for action, body in bodies] == [[], [], []]
+        await report_statuses(api, session.lease, "Available", "Available", "Available")
         says = ["The charge point has never reported connector 7, only 0, 1, 2."]
-        assert [await warned(api, action, body) for action, body in bodies] == [says, says, says]
+        assert [await read_warnings(api, action, body) for action, body in bodies] == [says, says, says]
 
 
 async def test_unlocking_connector_0_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
-        assert await warned(api, "UnlockConnector", {"connectorId": 0}) == [
+        assert await read_warnings(api, "UnlockConnector", {"connectorId": 0}) == [
             "Connector 0 means the whole charge point, which has no lock."
         ]
 
@@ -169,21 +171,21 @@ async def test_a_charging_profile_that_no_remote_start_may_have_is_warned_of(api
             ),
         ):
             body = {"idTag": "GOOD", "connectorId": 1, "chargingProfile": PROFILE | changes}
-            assert await warned(api, START, body) == says
+            assert await read_warnings(api, START, body) == says
 
 
 async def test_stopping_an_unknown_or_stopped_transaction_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
-        assert await warned(api, STOP, {"transactionId": 7}) == [
+        assert await read_warnings(api, STOP, {"transactionId": 7}) == [
             "csms knows no transaction 7 of this charge point."
         ]
         number = await _started(session)
-        assert await warned(api, STOP, {"transactionId": number}) == []
+        assert await read_warnings(api, STOP, {"transactionId": number}) == []
         await transactions.stop(api.store, session.lease, a_stop(number), ANSWER)
-        assert await warned(api, STOP, {"transactionId": number}) == [
+        assert await read_warnings(api, STOP, {"transactionId": number}) == [
             f"Transaction {number} has already stopped."
         ]
-        assert await warned(api, STOP, {"transactionId": -1}) == [
+        assert await read_warnings(api, STOP, {"transactionId": -1}) == [
             "csms knows no transaction -1 of this charge point."
         ]
 
@@ -192,9 +194,9 @@ async def test_a_command_to_a_rejected_charge_point_is_warned_of(api: Api) -> No
     says = ["The charge point was answered Rejected: neither side should call until it boots again."]
     async with connected(api.store, TENANT, "CP-1"):
         await api.store.execute("HSET", KEYS.record, "boot_status", "Rejected")
-        assert await warned(api, "ClearCache", {}) == says
+        assert await read_warnings(api, "ClearCache", {}) == says
         await api.store.execute("HSET", KEYS.record, "boot_status", "Pending")
-        assert await warned(api, "ClearCache", {}) == []
+        assert await read_warnings(api, "ClearCache", {}) == []
 
 
 async def test_the_answer_to_the_post_has_the_warnings_and_a_later_read_has_none(api: Api) -> None:
@@ -225,6 +227,6 @@ async def test_a_bug_in_a_warning_does_not_hold_the_command_back(
 ) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await api.store.execute("HSET", KEYS.configuration, "heartbeatinterval", b"no JSON")
-        found = await warned(api, "ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"})
+        found = await read_warnings(api, "ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"})
     assert found == ["Other warnings are missing because of a bug in csms; the logs have the details."]
     assert "warning.failed" in capsys.readouterr().out

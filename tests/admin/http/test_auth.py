@@ -1,4 +1,4 @@
-"""Who may do what: no key, a wrong one, a revoked one, and one that is limited to tenants."""
+"""Requests without a key, with a wrong or revoked key, and with a key that is limited to tenants."""
 
 import httpx
 import pytest
@@ -82,7 +82,7 @@ ROUTES = [
 ]
 
 
-async def test_every_route_wants_a_key(api: Api) -> None:
+async def test_every_route_needs_a_key_and_the_document_does_not(api: Api) -> None:
     async with httpx.AsyncClient(base_url=api.url) as stranger:
         for method, path in [("GET", "/v1/tenants"), *ROUTES]:
             response = await stranger.request(method, path.format(tenant=TENANT))
@@ -102,13 +102,13 @@ async def test_every_route_wants_a_key(api: Api) -> None:
         "Bearer csms_é_x",
     ],
 )
-async def test_wrong_keys(api: Api, given: str) -> None:
+async def test_a_wrong_key_is_answered_401(api: Api, given: str) -> None:
     headers = {b"Authorization": given.encode("latin-1")}
     async with httpx.AsyncClient(base_url=api.url) as stranger:
         is_problem(await stranger.get("/v1/tenants", headers=headers), 401, "unauthorised")
 
 
-async def test_a_revoked_key_works_no_more(api: Api) -> None:
+async def test_a_revoked_key_is_answered_401_at_the_next_request(api: Api) -> None:
     made = await api_keys.create(api.store, PEPPER, "soon gone", None)
     headers = {"Authorization": f"Bearer {made.secret}"}
     assert (await api.client.get("/v1/tenants", headers=headers)).status_code == 200
@@ -116,7 +116,7 @@ async def test_a_revoked_key_works_no_more(api: Api) -> None:
     is_problem(await api.client.get("/v1/tenants", headers=headers), 401, "unauthorised")
 
 
-async def test_a_foreign_tenant_is_as_unknown_as_one_that_is_not_there(api: Api) -> None:
+async def test_a_limited_key_gets_the_same_404_for_a_foreign_tenant_as_for_an_absent_one(api: Api) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
     limited = await api.as_key([TENANT])
     for method, path in ROUTES:
@@ -143,7 +143,7 @@ async def test_a_limited_key_works_in_its_own_tenant(api: Api) -> None:
     assert [tenant["id"] for tenant in listed["items"]] == [TENANT]
 
 
-async def test_a_command_of_another_tenant_is_not_read(api: Api) -> None:
+async def test_a_command_cannot_be_read_through_another_tenant(api: Api) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
     await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={})
     sent = await api.client.post(f"/v1/tenants/{TENANT}/charge-points/CP-1/commands/ClearCache")

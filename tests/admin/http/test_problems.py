@@ -1,4 +1,4 @@
-"""Every error is a problem document, wherever it comes from."""
+"""Every error is a problem document, whichever part of the server finds it."""
 
 from collections.abc import AsyncIterator
 
@@ -16,24 +16,24 @@ from tests.admin.api import Api, serving
 from tests.admin.problem import is_problem
 
 
-async def test_an_unknown_path_is_a_problem_with_and_without_a_key(api: Api) -> None:
+async def test_an_unknown_path_is_answered_404_with_and_without_a_key(api: Api) -> None:
     is_problem(await api.client.get("/nowhere"), 404, "not-found")
     async with httpx.AsyncClient() as stranger:
         is_problem(await stranger.get(f"{api.url}/nowhere"), 404, "not-found")
 
 
-async def test_a_wrong_method_says_which_are_right(api: Api) -> None:
+async def test_a_wrong_method_is_answered_405_with_the_right_ones(api: Api) -> None:
     response = await api.client.post("/v1/tenants/acme")
     is_problem(response, 405, "method-not-allowed")
     assert {"GET", "PUT", "DELETE"} <= {method.strip() for method in response.headers["allow"].split(",")}
 
 
-async def test_a_body_that_is_not_said_to_be_json(api: Api) -> None:
+async def test_a_body_of_another_media_type_is_answered_415(api: Api) -> None:
     response = await api.client.put("/v1/tenants/acme", content=b"{}", headers={"Content-Type": "text/plain"})
     is_problem(response, 415, "unsupported-media-type")
 
 
-async def test_a_body_that_is_not_json(api: Api) -> None:
+async def test_a_body_that_is_not_json_is_answered_400(api: Api) -> None:
     for content in (b"{", b"\xff\xfe", b"nul"):
         response = await api.client.put(
             "/v1/tenants/acme", content=content, headers={"Content-Type": "application/json"}
@@ -50,7 +50,7 @@ async def test_a_body_that_is_not_json(api: Api) -> None:
         ([], ""),
     ],
 )
-async def test_invalid_content_is_pointed_at(api: Api, body: object, pointer: str) -> None:
+async def test_invalid_content_is_answered_422_with_its_place(api: Api, body: object, pointer: str) -> None:
     document = is_problem(await api.client.put("/v1/tenants/acme", json=body), 422, "invalid-request")
     assert [fault["pointer"] for fault in document["errors"]] == [pointer]
 
@@ -65,14 +65,16 @@ async def test_invalid_content_is_pointed_at(api: Api, body: object, pointer: st
         ("cursor=%21", "cursor"),
     ],
 )
-async def test_invalid_queries_name_the_parameter(api: Api, query: str, parameter: str) -> None:
+async def test_an_invalid_query_is_answered_422_with_the_parameter(
+    api: Api, query: str, parameter: str
+) -> None:
     for path in ("/v1/tenants", "/v1/tenants/acme/charge-points", "/v1/tenants/acme/transactions"):
         document = is_problem(await api.client.get(f"{path}?{query}"), 422, "invalid-request")
         assert [fault["parameter"] for fault in document["errors"]] == [parameter]
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-async def test_a_large_body_is_refused_before_it_is_kept(api: Api, chunked: bool) -> None:  # noqa: FBT001
+async def test_a_large_body_is_answered_413_before_it_is_kept(api: Api, chunked: bool) -> None:  # noqa: FBT001
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(64):
             yield b" " * 8192
@@ -86,7 +88,7 @@ async def test_a_large_body_is_refused_before_it_is_kept(api: Api, chunked: bool
     is_problem(response, 413, "body-too-large")
 
 
-async def test_a_body_that_never_ends_is_given_up(store: Store) -> None:
+async def test_a_body_that_never_ends_is_answered_408(store: Store) -> None:
     await tenants.put(store, "acme", name="", auto_register=False)
     async with serving(store, AdminLimits(body_s=0.2)) as api:
         stream = await trio.open_tcp_stream("127.0.0.1", api.port)
@@ -112,7 +114,7 @@ async def test_a_body_that_never_ends_is_given_up(store: Store) -> None:
         "/v1/tenants/" + "a" * 256,
     ],
 )
-async def test_what_cannot_be_a_name_is_refused(api: Api, path: str) -> None:
+async def test_a_path_with_an_impossible_name_is_answered_400(api: Api, path: str) -> None:
     is_problem(await api.client.get(path), 400, "bad-path")
 
 
@@ -122,13 +124,13 @@ async def test_names_are_decoded_exactly_once_and_keep_their_slashes(api: Api) -
         assert response.status_code == 201, response.text
         assert response.json()["tag"] == name
         assert (await api.client.get(f"/v1/tenants/acme/id-tags/{encoded}")).json()["tag"] == name
-    # A slash that is not encoded is a slash, two are no name between them.
+    # A raw slash separates two parts, and there is no empty name between two of them.
     is_problem(await api.client.get("/v1/tenants/acme/id-tags/a/b"), 404, "not-found")
     is_problem(await api.client.get("/v1/tenants/acme//id-tags"), 404, "not-found")
 
 
 @pytest.mark.parametrize("content", [b'{"a":' * 20_000, b'{"a":' + b"[" * 50_000])
-async def test_a_body_that_is_nested_too_deeply(api: Api, content: bytes) -> None:
+async def test_a_deeply_nested_body_is_answered_400_or_422(api: Api, content: bytes) -> None:
     await api.client.put("/v1/tenants/acme/charge-points/CP-1", json={})
     for path in ("/v1/tenants/acme", "/v1/tenants/acme/charge-points/CP-1/commands/DataTransfer"):
         response = await api.client.request(
@@ -140,7 +142,7 @@ async def test_a_body_that_is_nested_too_deeply(api: Api, content: bytes) -> Non
         assert response.status_code in {400, 422}, response.text
 
 
-async def test_a_target_that_is_no_url(api: Api) -> None:
+async def test_a_target_that_is_not_a_url_is_answered_404(api: Api) -> None:
     stream = await trio.open_tcp_stream("127.0.0.1", api.port)
     async with stream:
         await stream.send_all(b"GET http://[/v1/tenants HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -148,7 +150,7 @@ async def test_a_target_that_is_no_url(api: Api) -> None:
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 404 ")
 
 
-ODD = (
+MALFORMED = (
     b"GET http://x/v1/nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET ?x HTTP/1.1\r\nHost: x\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -166,8 +168,10 @@ ODD = (
 )
 
 
-async def test_odd_requests_do_no_harm(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    for request in ODD:
+async def test_malformed_requests_do_not_restart_the_server(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for request in MALFORMED:
         stream = await trio.open_tcp_stream("127.0.0.1", api.port)
         await stream.send_all(request)
         await stream.send_eof()
@@ -180,7 +184,9 @@ async def test_odd_requests_do_no_harm(api: Api, capsys: pytest.CaptureFixture[s
     assert "server.restarted" not in capsys.readouterr().out
 
 
-async def test_a_fault_of_ours_tells_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_is_answered_500_without_internal_details(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the secret of the machine room")
 
@@ -190,14 +196,14 @@ async def test_a_fault_of_ours_tells_nothing(api: Api, monkeypatch: pytest.Monke
     assert "machine room" not in response.text
 
 
-async def test_a_request_id_is_passed_on_only_if_it_looks_like_one(api: Api) -> None:
+async def test_a_request_id_is_kept_only_if_it_looks_like_one(api: Api) -> None:
     response = await api.client.get("/v1/tenants", headers={"X-Request-Id": "mine-1"})
     assert response.headers["x-request-id"] == "mine-1"
     response = await api.client.get("/v1/tenants", headers={"X-Request-Id": "<script>"})
     assert response.headers["x-request-id"] != "<script>"
 
 
-async def test_what_was_done_before_the_store_went_away() -> None:
+async def test_a_lost_store_is_answered_503_with_what_was_done_before() -> None:
     async with Quart("test").app_context():
         with pytest.raises(Problem) as raised, add_to_problem(steps=[1]):
             raise StoreUnavailable("for a test")

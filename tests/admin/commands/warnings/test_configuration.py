@@ -15,7 +15,7 @@ PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
 SECRET = "00112233445566778899AABBCCDDEEFF"
 
 
-async def warned(api: Api, action: str, body: Any) -> list[str]:
+async def read_warnings(api: Api, action: str, body: Any) -> list[str]:
     response = await api.client.post(f"{PATH}/{action}", json=body)
     assert response.status_code == 200, response.text
     assert response.json()["status"] == "answered"
@@ -24,7 +24,7 @@ async def warned(api: Api, action: str, body: Any) -> list[str]:
 
 
 async def change(api: Api, key: str, value: str) -> list[str]:
-    return await warned(api, "ChangeConfiguration", {"key": key, "value": value})
+    return await read_warnings(api, "ChangeConfiguration", {"key": key, "value": value})
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ async def test_earlier_changes_that_wait_for_a_reboot_are_warned_of(api: Api) ->
 async def test_more_keys_than_the_charge_point_takes_at_once_are_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         three = {"key": ["A", "B", "C"]}
-        assert await warned(api, "GetConfiguration", three) == []
+        assert await read_warnings(api, "GetConfiguration", three) == []
         told = [ReportedKey("GetConfigurationMaxKeys", "2", readonly=True)]
         await configuration.learn(api.store, KEYS, told, [], complete=True)
-        (said,) = await warned(api, "GetConfiguration", three)
+        (said,) = await read_warnings(api, "GetConfiguration", three)
         assert "at most 2 keys at once" in said
         fewer: list[dict[str, list[str]]] = [{}, {"key": []}, {"key": ["A", "B"]}]
         for body in fewer:
-            assert await warned(api, "GetConfiguration", body) == []
+            assert await read_warnings(api, "GetConfiguration", body) == []

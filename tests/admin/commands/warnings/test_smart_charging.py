@@ -1,4 +1,4 @@
-"""Warnings beside commands of smart charging: what the mirror, transactions and configuration say."""
+"""Warnings about commands of smart charging, from known profiles, transactions and the configuration."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
 SET, CLEAR, COMPOSITE = "SetChargingProfile", "ClearChargingProfile", "GetCompositeSchedule"
 
 
-async def warned(api: Api, action: str, body: Any) -> list[str]:
-    """The command reaches the charge point whatever is said of it."""
+async def read_warnings(api: Api, action: str, body: Any) -> list[str]:
+    """Send a command, check that the charge point gets it, and return the warnings."""
     response = await api.client.post(f"{PATH}/{action}", json=body)
     assert response.status_code == 200, response.text
     assert response.json()["payload"] == body
@@ -31,17 +31,17 @@ async def warned(api: Api, action: str, body: Any) -> list[str]:
     return found
 
 
-async def believed(api: Api, id_: int, connector: int = 1, level: int = 0) -> None:
+async def install(api: Api, id_: int, connector: int = 1, level: int = 0) -> None:
     slot = Slot(connector, "TxDefaultProfile", level)
     await charging_profiles.install(api.store, KEYS, id_, slot, b"{}")
 
 
-async def told(api: Api, **values: str) -> None:
+async def report_keys(api: Api, **values: str) -> None:
     keys = [ReportedKey(key, value, readonly=True) for key, value in values.items()]
     await configuration.learn(api.store, KEYS, keys, (), complete=True)
 
 
-async def two_connectors(api: Api, lease: Lease) -> None:
+async def report_two_connectors(api: Api, lease: Lease) -> None:
     for number in (0, 1, 2):
         connector = Connector(connector_id=number, status="Available", error_code="NoError", received_ms=1)
         await connectors.record_status(api.store, lease, connector)
@@ -53,33 +53,33 @@ def tx(**changes: Any) -> dict[str, Any]:
     return payload
 
 
-async def test_nothing_is_odd(api: Api) -> None:
+async def test_sound_profiles_have_no_warnings(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
-        await two_connectors(api, session.lease)
-        await told(
+        await report_two_connectors(api, session.lease)
+        await report_keys(
             api, ChargeProfileMaxStackLevel="0", ChargingScheduleAllowedChargingRateUnit="Current,Power"
         )
         started = await transactions.start(api.store, session.lease, a_start(), ANSWER)
-        assert await warned(api, SET, a_profile(1)) == []
-        assert await warned(api, SET, tx(transactionId=started.id)) == []
-        assert await warned(api, COMPOSITE, {"connectorId": 0, "duration": 60}) == []
+        assert await read_warnings(api, SET, a_profile(1)) == []
+        assert await read_warnings(api, SET, tx(transactionId=started.id)) == []
+        assert await read_warnings(api, COMPOSITE, {"connectorId": 0, "duration": 60}) == []
         asked = {"connectorId": 2, "duration": 60, "chargingRateUnit": "W"}
-        assert await warned(api, COMPOSITE, asked) == []
-        await believed(api, 4)
+        assert await read_warnings(api, COMPOSITE, asked) == []
+        await install(api, 4)
         for body in ({}, {"id": 4}, {"connectorId": 1, "stackLevel": 0}):
-            assert await warned(api, CLEAR, body) == []
+            assert await read_warnings(api, CLEAR, body) == []
 
 
-async def test_the_rules_are_told_too(api: Api) -> None:
+async def test_a_profile_that_breaks_a_rule_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
-        assert await warned(api, SET, a_profile(1, chargingProfilePurpose="ChargePointMaxProfile")) == [
-            "A ChargePointMaxProfile must be for connector 0."
-        ]
+        assert await read_warnings(
+            api, SET, a_profile(1, chargingProfilePurpose="ChargePointMaxProfile")
+        ) == ["A ChargePointMaxProfile must be for connector 0."]
 
 
-async def test_what_the_configuration_says(api: Api) -> None:
+async def test_a_profile_beyond_the_reported_configuration_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
-        await told(
+        await report_keys(
             api,
             ChargeProfileMaxStackLevel="1",
             ChargingScheduleAllowedChargingRateUnit="Power",
@@ -87,10 +87,10 @@ async def test_what_the_configuration_says(api: Api) -> None:
             ConnectorSwitch3to1PhaseSupported="false",
             MaxChargingProfilesInstalled="1",
         )
-        await believed(api, 7, connector=2)
+        await install(api, 7, connector=2)
         wrong = a_profile(1, (0, 6.0), (60, 7.0), stackLevel=2)
         wrong["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][1]["numberPhases"] = 1
-        found = await warned(api, SET, wrong)
+        found = await read_warnings(api, SET, wrong)
         for key in (
             "ChargeProfileMaxStackLevel",
             "ChargingScheduleAllowedChargingRateUnit",
@@ -101,79 +101,79 @@ async def test_what_the_configuration_says(api: Api) -> None:
             assert len([sentence for sentence in found if key in sentence]) == 1, key
         assert len(found) == 5
         asked = {"connectorId": 1, "duration": 60, "chargingRateUnit": "A"}
-        [sentence] = await warned(api, COMPOSITE, asked)
+        [sentence] = await read_warnings(api, COMPOSITE, asked)
         assert "unit is Current, but" in sentence
 
 
 @pytest.mark.parametrize("value", ["'Current,Power'", "A, W", " current ,POWER", '"W","A"'])
-async def test_units_however_a_charge_point_spells_them(api: Api, value: str) -> None:
+async def test_allowed_units_are_understood_in_every_known_spelling(api: Api, value: str) -> None:
     async with connected(api.store, TENANT, "CP-1"):
-        await told(api, ChargingScheduleAllowedChargingRateUnit=value)
+        await report_keys(api, ChargingScheduleAllowedChargingRateUnit=value)
         for unit in ("A", "W"):
             asked = {"connectorId": 0, "duration": 60, "chargingRateUnit": unit}
-            assert await warned(api, COMPOSITE, asked) == []
+            assert await read_warnings(api, COMPOSITE, asked) == []
 
 
-async def test_a_tx_profile_without_its_transaction(api: Api) -> None:
+async def test_a_tx_profile_without_a_matching_transaction_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
-        [sentence] = await warned(api, SET, tx())
+        [sentence] = await read_warnings(api, SET, tx())
         assert "No known transaction runs on connector 1" in sentence
         started = await transactions.start(
             api.store, session.lease, a_start(received_ms=a_start().started_ms + 3_600_000), ANSWER
         )
-        found = await warned(api, SET, tx(transactionId=started.id + 1))
+        found = await read_warnings(api, SET, tx(transactionId=started.id + 1))
         assert len(found) == 2
         assert f"running transaction on connector 1 is {started.id}" in found[0]
         assert "began offline" in found[1]
 
 
-async def test_what_is_replaced_or_hidden(api: Api) -> None:
+async def test_profiles_that_would_be_replaced_or_hidden_are_named(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
-        await believed(api, 1, connector=0)
-        await believed(api, 2)
-        await believed(api, 3, level=1)
-        assert await warned(api, SET, a_profile(1)) == [
+        await install(api, 1, connector=0)
+        await install(api, 2)
+        await install(api, 3, level=1)
+        assert await read_warnings(api, SET, a_profile(1)) == [
             "The profile replaces those with id 1, 2, as far as csms knows."
         ]
-        [sentence] = await warned(api, SET, a_profile(9, stackLevel=2))
+        [sentence] = await read_warnings(api, SET, a_profile(9, stackLevel=2))
         assert "id 2, 3 has no effect" in sentence
         ending = a_profile(9, stackLevel=2)
         ending["csChargingProfiles"]["chargingSchedule"]["duration"] = 60
-        assert await warned(api, SET, ending) == []
+        assert await read_warnings(api, SET, ending) == []
 
 
-async def test_connectors_that_nobody_told_of(api: Api) -> None:
+async def test_unknown_connectors_and_empty_durations_are_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
-        await two_connectors(api, session.lease)
+        await report_two_connectors(api, session.lease)
         for action, body in (
             (SET, a_profile(1, connector=3)),
             (COMPOSITE, {"connectorId": 3, "duration": 60}),
         ):
-            [sentence] = await warned(api, action, body)
+            [sentence] = await read_warnings(api, action, body)
             assert "has never reported connector 3" in sentence
-        found = await warned(api, COMPOSITE, {"connectorId": -1, "duration": 0})
+        found = await read_warnings(api, COMPOSITE, {"connectorId": -1, "duration": 0})
         assert found == [
             "There can be no connector -1.",
             "The duration must be above 0, or the schedule is empty.",
         ]
 
 
-async def test_nothing_to_clear(api: Api) -> None:
+async def test_clearing_without_a_match_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         nothing = "No known profile of the charge point matches, so it may answer Unknown."
-        assert await warned(api, CLEAR, {}) == [nothing]
-        await believed(api, 1)
-        assert await warned(api, CLEAR, {"stackLevel": 5}) == [nothing]
-        assert await warned(api, CLEAR, {"id": 1, "stackLevel": 5}) == [
+        assert await read_warnings(api, CLEAR, {}) == [nothing]
+        await install(api, 1)
+        assert await read_warnings(api, CLEAR, {"stackLevel": 5}) == [nothing]
+        assert await read_warnings(api, CLEAR, {"id": 1, "stackLevel": 5}) == [
             "The charge point ignores all other fields if there is an id."
         ]
 
 
 async def test_a_remote_starts_profile_is_judged_by_the_same_rules(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
-        await told(api, ChargeProfileMaxStackLevel="1")
+        await report_keys(api, ChargeProfileMaxStackLevel="1")
         profile = tx(stackLevel=2)["csChargingProfiles"]
         body = {"idTag": "X", "connectorId": 1, "chargingProfile": profile}
-        found = await warned(api, "RemoteStartTransaction", body)
+        found = await read_warnings(api, "RemoteStartTransaction", body)
         assert len(found) == 2
         assert "ChargeProfileMaxStackLevel" in found[1]
