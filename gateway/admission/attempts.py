@@ -1,7 +1,7 @@
-"""Failed authentications per minute, by address and by address and charge point.
+"""Failed authentications per minute, counted by address, and by address with charge point id.
 
-Only failures count, so a whole fleet may reconnect at once; and never by charge point alone, or anyone could
-lock a charge point out by failing in its name.
+Only failures count, so a whole fleet may reconnect at once. Nothing is counted by charge point id alone,
+because anyone could then lock a charge point out by failing under its id.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,10 @@ REMEMBERED = 20_000
 
 
 class Attempts:
-    """`record_failure` counts; `wait` says how many seconds an address (and charge point) must stay away."""
+    """Counts of failures, for the last 20,000 addresses and pairs that failed.
+
+    `wait` returns for how many seconds an address must not try again with this charge point id, or 0.
+    """
 
     def __init__(self, *, per_address: int, per_charge_point: int) -> None:
         self._per_address = per_address

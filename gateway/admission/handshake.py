@@ -1,9 +1,21 @@
-"""From an HTTP upgrade request to a session: who it is, whether it may, and the lease, before the 101.
+"""The life of an upgrade request, which ends in a session or in a refusal.
 
-path (400) -> too many attempts (429) -> store and node ready (503) -> tenant and token (401) ->
-charge point known (404) -> origin (403) -> repaired though strict (400) -> subprotocol (400) ->
-lease (404, 429, 503) -> 101.
-After the fifth we know who it is, and what is wrong from then on is counted for it.
+The transport reads the request, repairs two faults in its head and calls `handle`. The checks below follow in
+this order. The first one that fails is answered with its HTTP status and a sentence.
+
+    1. The path names a tenant, a token and a charge point (400).
+    2. The address, alone or with this charge point id, did not fail check 4 too often in a minute (429).
+    3. The store is available, and this node is neither full nor draining (503).
+    4. The tenant exists, and the token is one of its tokens (401).
+    5. The charge point is registered, or its tenant registers new charge points (404).
+    6. The request has no Origin header, or the charge point may send one (403).
+    7. Nothing in the request had to be repaired, if the charge point is strict (400).
+    8. The request offers the subprotocol ocpp1.6 (400).
+    9. The charge point gets its lease (404, 429, 503).
+
+A store that does not answer during check 4 or 5 gives 503 too. After check 5 csms knows the charge point and
+counts the faults of the request for it. After check 9 the charge point gets its 101, and `handle` runs the
+session until the connection ends. Then the node gives the lease back in the background (`Node.release`).
 """
 
 from collections import Counter
@@ -46,11 +58,11 @@ class Admitted(NamedTuple):
     token_id: str
     register: bool
     registration: BootStatus
-    """The policy that it is registered under."""
+    """The tenant's registration policy, for a charge point that this handshake registers."""
 
 
 class Admission(NamedTuple):
-    """What a handshake needs of its process."""
+    """The objects of the process that a handshake uses."""
 
     node: Node
     hub: Hub
@@ -59,7 +71,7 @@ class Admission(NamedTuple):
 
 
 async def handle(admission: Admission, upgrade: Upgrade) -> None:
-    """Serve one connection from its request to its end."""
+    """Answer one upgrade request, and run its session until the connection ends."""
     node = admission.node
     try:
         admitted = await _admit(admission, upgrade)
@@ -80,22 +92,32 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     address = upgrade.remote[0]
     wait = attempts.wait(address, who.charge_point, trio.current_time())
     if wait:
-        raise Refusal(429, "Too many failed attempts; wait before the next one.", retry_after_s=wait)
+        raise Refusal(
+            429,
+            f"Too many connections from this address failed to authenticate. Try again in {wait} s.",
+            retry_after_s=wait,
+        )
     full = len(admission.hub) >= node.config.limits.connections
     if node.draining or full or not node.store.available:
-        raise Refusal(503, "Not ready to serve; try again later.", retry_after_s=RETRY_AFTER_S)
+        raise Refusal(
+            503,
+            f"This gateway cannot take a new connection now. Try again in {RETRY_AFTER_S} s.",
+            retry_after_s=RETRY_AFTER_S,
+        )
     try:
         verified = await tokens.verify(node.store, node.pepper, who.tenant, who.token)
         if verified is None:
             attempts.record_failure(address, who.charge_point, trio.current_time())
-            raise Refusal(401, "Unknown tenant or wrong token.")
+            raise Refusal(
+                401, "The tenant is unknown or the token is wrong. Use the URL that the operator issued."
+            )
         record = await charge_points.get(node.store, who.tenant, who.charge_point)
         if record is None and not verified.tenant.auto_register:
             who, record = await _find_by_spelling(node, who)
     except StoreUnavailable:
         raise _store_away() from None
     if record is None and not verified.tenant.auto_register:
-        raise Refusal(404, "This charge point is not known here.")
+        raise Refusal(404, "This charge point is not registered. An operator must register it first.")
     keys = ChargePointKeys(who.tenant, who.charge_point)
     faults: Counter[FaultName] = Counter((*upgrade.repairs, *who.faults))
     try:
@@ -113,7 +135,11 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
 async def _find_by_spelling(
     node: Node, who: path.PathNames
 ) -> tuple[path.PathNames, ChargePointRecord | None]:
-    """Some charge points change the case of their id. Where operators register each, one may be meant."""
+    """Find the one registered charge point whose id differs from the requested id only in case.
+
+    Some charge points change the case of their id. Call this only for a tenant that does not register new
+    charge points: for another tenant, an id in another case is a new charge point.
+    """
     spelt = await spellings.find_only(node.store, who.tenant, who.charge_point)
     if spelt is None:
         return who, None
@@ -122,22 +148,28 @@ async def _find_by_spelling(
 
 
 def _check(upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[FaultName]) -> None:
-    """Raises Refusal, having added the reason to what was wrong."""
+    """Check origin, repairs and subprotocol. Raise Refusal, after adding a missing fault to `faults`."""
     if upgrade.origin is not None and not (record is not None and record.origin_allowed):
         faults["origin"] += 1
         raise Refusal(
-            403, "Requests with an Origin header come from browsers, and those are not charge points."
+            403,
+            "The request has an Origin header, as browsers send it. Leave it out, or ask the operator to set "
+            "origin_allowed for this charge point.",
         )
     if record is not None and record.strict and faults:
         wrong = " ".join(FAULTS[name].meaning for name in faults)
-        raise Refusal(400, f"This charge point is held to the letter (strict). {wrong}")
+        raise Refusal(400, f"This charge point is strict, so its request is not repaired. {wrong}")
     if SUBPROTOCOL not in upgrade.subprotocols:
         faults["no_subprotocol"] += 1
-        raise Refusal(400, "Offer the subprotocol ocpp1.6 in Sec-WebSocket-Protocol.")
+        raise Refusal(
+            400, "The request does not offer ocpp1.6. Offer it in the header Sec-WebSocket-Protocol."
+        )
 
 
 def _store_away() -> Refusal:
-    return Refusal(503, "The store does not answer; try again later.", retry_after_s=RETRY_AFTER_S)
+    return Refusal(
+        503, f"The store does not answer. Try again in {RETRY_AFTER_S} s.", retry_after_s=RETRY_AFTER_S
+    )
 
 
 async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> None:
@@ -186,22 +218,27 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
     except StoreUnavailable:
         raise _store_away() from None
     finally:
-        if not confirmed:  # Its outcome is unknown, or its waiter is gone.
+        if not confirmed:  # The claim may have succeeded in spite of the error or the cancellation.
             node.release(admitted.keys, holder, "claim not confirmed")
     match claimed:
         case leases.Claimed():
             return claimed
         case leases.LateClaim():
-            raise Refusal(503, "The store answered too late; try again later.", retry_after_s=RETRY_AFTER_S)
+            raise Refusal(
+                503,
+                f"The store answered too late. Try again in {RETRY_AFTER_S} s.",
+                retry_after_s=RETRY_AFTER_S,
+            )
         case leases.Flapping():
             node.telemetry.flapping += 1
             node.count_faults(admitted.keys, ("flapping",))
             raise Refusal(
                 429,
-                "Several connections take this charge point from each other; the present one stays.",
+                "Connections of this charge point replaced each other too often; the open one stays. "
+                f"Try again in {claimed.retry_after_s} s.",
                 retry_after_s=claimed.retry_after_s,
             )
         case leases.UnknownChargePoint():
-            raise Refusal(404, "This charge point is not known here.")
+            raise Refusal(404, "This charge point was deleted while it connected.")
         case _:
             assert_never(claimed)

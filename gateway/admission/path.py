@@ -1,4 +1,4 @@
-"""Who a charge point says it is: `/OCPP16/{tenant}/{token}/{charge point id}`, decoded exactly once."""
+"""The path of an upgrade request: `/OCPP16/{tenant}/{token}/{charge point id}`, decoded exactly once."""
 
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -10,11 +10,11 @@ _SHAPE = "The path must be /OCPP16/{tenant}/{token}/{charge point id}."
 
 
 class BadPath(ValueError):  # noqa: N818  the name says it
-    """The text says what is wrong and what would be right; it never repeats the token."""
+    """The path cannot be used. The text says what is wrong and what would be right, without the token."""
 
 
 class PathNames(NamedTuple):
-    """`faults`: what was wrong with the path and harmless, by name."""
+    """The names in a path. `faults` lists its harmless faults by name."""
 
     tenant: str
     token: str
@@ -23,9 +23,10 @@ class PathNames(NamedTuple):
 
 
 def parse(target: str) -> PathNames:
-    """Raises BadPath. What charge points get wrong without becoming ambiguous is read, and named.
+    """Return the names in a request's target. Raise BadPath if the target cannot be read.
 
-    A whole URL as the target, slashes too many, and the id twice, which some append to a path that has it.
+    These faults of real charge points are read and named: a whole URL as the target, too many slashes, and
+    the charge point id twice, because some charge points append it to a path that has it. A query is ignored.
     """
     path = target.partition("?")[0]
     faults: list[FaultName] = []
@@ -61,13 +62,15 @@ def _decode(encoded: str, what: str) -> str:
     try:
         name = unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:
-        raise BadPath(f"The {what} is not valid UTF-8 after percent-decoding.") from None
+        raise BadPath(
+            f"The {what} is not valid UTF-8 after percent-decoding. Percent-encode its UTF-8 bytes."
+        ) from None
     if not name:
         raise BadPath(f"The {what} is empty.")
     if len(name.encode()) > ID_BYTES:
-        raise BadPath(f"The {what} is longer than {ID_BYTES} bytes.")
+        raise BadPath(f"The {what} is longer than {ID_BYTES} bytes. Use a shorter one.")
     if not name.isprintable():
-        raise BadPath(f"The {what} has a control character or another one that cannot be printed.")
+        raise BadPath(f"The {what} has a control character or another unprintable one. Leave it out.")
     if ":" in name or "/" in name:
         raise BadPath(f"The {what} must not contain ':' or '/'.")
     return name

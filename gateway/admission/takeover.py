@@ -1,8 +1,8 @@
-"""A newer connection takes a charge point over: its predecessor is closed, on this node or on another one.
+"""A takeover: a newer session has claimed the lease of a charge point, so its predecessor is closed.
 
-The claim of the lease names the predecessor. Another node that has it gets the message `Evict`, closes the
-session (`evict`) and answers `Evicted` (`note_gone`). Commands are sent to the new connection after that, or
-after 2 s.
+The claim names the predecessor and its node. A predecessor on this node is closed directly. Another node gets
+the message `Evict`, closes the session (`evict`) and answers `Evicted` (`note_gone`). The new session sends
+commands after that, or after 2 s.
 """
 
 from contextlib import suppress
@@ -24,10 +24,10 @@ class Takeovers:
         self._node = node
         self._hub = hub
         self._leaving: dict[str, trio.Event] = {}
-        """Sessions of other nodes that we wait for, by holder."""
+        """An event for each session of another node that a new session here waits for, by holder."""
 
     async def end_predecessor(self, claimed: leases.Claimed) -> None:
-        """Close the session that held the lease, and wait until it is gone, 2 s at most."""
+        """Close the session that held the lease before this claim. Wait until it has ended, 2 s at most."""
         holder, node = claimed.previous_holder, claimed.previous_node
         if not holder or not node:
             return
@@ -43,12 +43,12 @@ class Takeovers:
                 self._leaving.pop(holder, None)
 
     async def evict(self, message: Evict) -> None:
-        """Close our session, whose lease a session of another node has taken, and report when it is gone."""
+        """Close a session whose lease was claimed on another node. Report to that node when it has ended."""
         await self._close(message.holder)
         await self._send(message.by_node, Evicted(message.holder))
 
     def note_gone(self, holder: str) -> None:
-        """The session of another node that we waited for is gone."""
+        """Wake the session that waits until this predecessor on another node has ended."""
         if (gone := self._leaving.get(holder)) is not None:
             gone.set()
 
@@ -59,7 +59,7 @@ class Takeovers:
             await session.link.ended.wait()
 
     async def _send(self, incarnation: str, message: inbox.Message) -> bool:
-        """False: the node is gone, or the store is away; it is a wake-up only."""
+        """Send a wake-up. Return False if the node is gone or the store is away."""
         with suppress(StoreUnavailable):
             return await inbox.send(self._node.store, incarnation, message)
         return False

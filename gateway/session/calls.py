@@ -1,7 +1,7 @@
-"""Our calls to one charge point: an operator's command is claimed, sent, and its outcome stored.
+"""Our calls to one charge point: claim an operator's command, send it, and store its outcome.
 
-One at a time (OCPP-J 4.1.1), in the order of the pending list. A claim that we cannot confirm is asked again
-with the same nonce, and an answer that comes too late still settles its command.
+There is one call at a time (OCPP-J 4.1.1), in the order of the pending list. If the store does not confirm a
+claim, the claim is repeated with the same nonce. An answer after the deadline still settles its command.
 """
 
 import secrets
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 class Calls:
-    """A command's id is the message id of its call, so that a late answer names the command it belongs to."""
+    """Commands of one session. A command's id is the message id of its call, so a late answer names it."""
 
     __slots__ = ("_due", "_link", "_nursery", "_outstanding", "_protocol", "_stored", "_working")
 
@@ -48,13 +48,17 @@ class Calls:
     def begin(
         self, nursery: trio.Nursery, pending: Sequence[str], after: Callable[[], Awaitable[None]]
     ) -> None:
-        """`pending`: the commands that the claim found; `after` waits for the session before us to end."""
+        """Begin to send commands.
+
+        `pending` are the commands that the claim found. `after` waits until the session that held the lease
+        before has ended.
+        """
         self._nursery = nursery
         self._working = True
         nursery.start_soon(self._begin, pending, after)
 
     def end(self) -> None:
-        """No more wake-ups; what is under way is the nursery's to cancel."""
+        """Ignore wake-ups from now on. The nursery cancels the call that is under way."""
         self._nursery = None
 
     def wake(self) -> None:
@@ -64,7 +68,7 @@ class Calls:
             self._nursery.start_soon(self._work)
 
     def store_outcome(self, outcome: CallAnswered | CallRefused) -> None:
-        """The charge point answered, perhaps late; that is stored even if its connection ends with it.
+        """Store an answer, perhaps a late one, even if the connection ends right after it.
 
         Outcomes are stored in the order of the answers, because a later one may undo an earlier one.
         """
@@ -85,14 +89,14 @@ class Calls:
         await self._work()
 
     async def _work(self) -> None:
-        """While there is work. A task that waited for it would hold 2.4 KiB of every idle connection."""
+        """Run commands until there are none. A waiting task would cost each idle connection 2.4 KiB."""
         while self._due:
             self._due = False
             await self._run_fenced(self._run_pending)
         self._working = False
 
     async def _run_fenced(self, work: Callable[[], Awaitable[object]]) -> object:
-        """Repeat it until the store lets us. If another session holds the lease, this one ends."""
+        """Repeat `work` until the store has done it. If another session holds the lease, close this one."""
         while True:
             try:
                 return await until_stored(work)
@@ -112,9 +116,9 @@ class Calls:
         store, lease = self._link.node.store, self._link.lease
         # The same nonce gets the same answer, so a claim may be repeated.
         claimed = await until_stored(commands.claim, store, lease, command_id, secrets.token_hex(8))
-        if isinstance(claimed, commands.Go):  # Else there is nothing to send: it is late, taken or gone.
+        if isinstance(claimed, commands.Go):  # Otherwise the command is late, taken or gone.
             await self._call(command_id, claimed)
-            self._due = True  # Others may have come meanwhile.
+            self._due = True  # More may have arrived during the call.
 
     async def _call(self, command_id: str, go: commands.Go) -> None:
         deadline = trio.current_time() + go.left_ms / 1000
@@ -134,9 +138,10 @@ class Calls:
         try:
             await self._link.send(frame)
         except ConnectionClosed:
-            # Whether it arrived nobody knows: the next session finds it `sent` and calls it unknown.
+            # The call may have arrived. The next session finds its command `sent` and marks it `unknown`.
             await trio.sleep_forever()
-        # The command is in `pending` until its outcome is stored: a list read earlier would offer it again.
+        # Wait until the outcome is stored. The command is in `pending` until then, so a list that was read
+        # earlier would offer it again.
         with trio.move_on_at(deadline):
             await stored.wait()
             return
@@ -172,7 +177,10 @@ async def _store_outcome(
 
 
 async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAnswered) -> None:
-    """Before the command is settled: whoever waited for the answer finds all that follows from it."""
+    """Store what follows from an answer.
+
+    The command is settled after that, so an operator who reads its outcome also finds what follows from it.
+    """
     remember = OUTCOMES.get(type(outcome.call.request))
     if remember is None:
         return
@@ -192,7 +200,7 @@ async def _settle(
     response: bytes | None = None,
     error: bytes | None = None,
 ) -> None:
-    """Store what became of a command, however long the store takes, and wake whoever waits."""
+    """Store the outcome of a command, however long that takes, and wake the request that waits for it."""
     await until_stored(
         commands.settle, node.store, keys, command_id, status=status, response=response, error=error
     )

@@ -1,4 +1,4 @@
-"""One live socket as others see it: whose it is, what goes out on it, what is recorded of it, how it ends."""
+"""One live socket as others see it: its lease, its outgoing frames, its trace and its end."""
 
 from collections.abc import Awaitable, Iterable
 
@@ -19,7 +19,11 @@ FINISH_CALL_S = 5.0
 
 
 class Link:
-    """Session and Calls hold it, and it holds neither: an ended session is freed without the collector."""
+    """The part of a session that others use.
+
+    `Session` and `Calls` refer to the link, and the link refers to neither, so that an ended session is freed
+    without the garbage collector.
+    """
 
     __slots__ = (
         "_closing",
@@ -50,14 +54,15 @@ class Link:
         self.recorder: Recorder | None = None
         self.ended = trio.Event()
         self.answering = False
-        """While a call of the charge point is served; `answered` is then set at its end."""
+        """True while a call of the charge point is served. The end of that call sets `answered`."""
         self.answered: trio.Event | None = None
         self._closing = False
 
     def send(self, frame: bytes, faults: Iterable[str] = ()) -> Awaitable[None]:
-        """Send and record a frame; `faults` are those of the frame that it answers. Raises ConnectionClosed.
+        """Send a frame, and record it if there is a trace. Raise ConnectionClosed.
 
-        Returns what to await, because one more coroutine costs 1 % of a Heartbeat.
+        `faults` are those of the frame that this one answers. The method returns a coroutine and is not one
+        itself, because one more costs 1 % of a Heartbeat.
         """
         return self.connection.send(frame) if self.recorder is None else self._send_recorded(frame, faults)
 
@@ -69,14 +74,16 @@ class Link:
     # --- The end -----------------------------------------------------------------------------------
 
     async def close(self, closing: Close) -> None:
-        """Finish the current call, then say goodbye. A second closing changes nothing."""
+        """Wait at most 5 s until the current call is answered, then close. A second call changes nothing."""
         if self._closing:
             return
         self._closing = True
         with trio.move_on_after(FINISH_CALL_S):
             if self.answering:
                 self.answered = trio.Event()
-                await self.answered.wait()  # Of this call alone: the next may follow without a pause.
+                # The event is of this call alone. We do not wait for `answering` to be False, because the
+                # next call may follow at once.
+                await self.answered.wait()
         await self.connection.close(closing)
 
     def close_soon(self, closing: Close) -> None:
@@ -85,7 +92,7 @@ class Link:
     # --- The lease ---------------------------------------------------------------------------------
 
     async def apply_fence(self, fence: leases.Fence) -> None:
-        """Act on what a step or the node's audit found of our lease."""
+        """Close, or take the lease again, as the fence asks that a step or the node's audit found."""
         if fence == "newer":
             self.close_soon(Close.SUPERSEDED)
         elif fence == "lost":
@@ -97,7 +104,10 @@ class Link:
                 pass  # The next audit tries again.
 
     async def readopt(self) -> None:
-        """The store was rolled back or wiped: take the lease again. Raises Superseded, StoreUnavailable."""
+        """Take the lease again, after the store was rolled back or wiped.
+
+        Raise Superseded if a newer session has the lease, and StoreUnavailable.
+        """
         async with self.node.readoptions:
             if not await leases.readopt(
                 self.node.store, self.lease, self.attached, registration=self.memory.policy
@@ -107,7 +117,10 @@ class Link:
     # --- Faults and traces -------------------------------------------------------------------------
 
     def repair_frames(self, *, strict: bool) -> None:
-        """Repair what is wrong below the messages, and count it; or leave it to end the connection."""
+        """Repair and count what is wrong below the messages.
+
+        If the charge point is strict, let the fault end the connection instead.
+        """
         self.connection.repair_faults(None if strict else self._note_repair)
 
     def _note_repair(self, fault: FaultName) -> None:
@@ -116,12 +129,12 @@ class Link:
         self.node.count_faults(self.lease.keys, (fault,))
 
     def record(self, running: RunningTrace, *, connected: bool) -> None:
-        """Record from now on: from the connection's beginning if it was just `connected`."""
+        """Record from now on. `connected` means that the connection was just made."""
         self.recorder = Recorder(self.node, self.lease, running)
         self.recorder.begin(self.attached, connected=connected)
 
     async def follow_trace(self) -> None:
-        """Record the trace that runs of the charge point, or stop. Raises StoreUnavailable."""
+        """Record the trace that the store says is running, or stop. Raise StoreUnavailable."""
         store = self.node.store
         running = await traces.find_running(store, self.lease.keys)
         if running is None or self.ended.is_set() or running.until_ms < store.server_time_ms():

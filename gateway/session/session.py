@@ -1,7 +1,22 @@
-"""One live socket of one charge point: reads and answers its calls.
+"""The life of a session, which is one live socket of one charge point.
 
-The read task decodes, runs the handler inline and writes the answer, one call after the other; only Redis may
-hold it up. Operators' commands are the other task's work (`calls.py`).
+`admission/handshake.py` claims the lease of the charge point, makes the session and runs it. Two tasks share
+the work.
+
+The read task takes one frame after another. It decodes a call, runs the handler and sends the answer before
+it reads on. It waits for the socket and for Redis only. Handlers cannot call the charge point, so the read
+task never waits for an answer that only the read task could receive.
+
+The other task sends the commands of operators, one at a time (`calls.py`). It exists only while there are
+commands.
+
+Steps in the store, and an audit every 10 s, show whether the session still has its lease. If a newer session
+has it, this session closes. If the store was rolled back or wiped, this session takes its lease again and
+stays open (`link.py`). Any other error of a handler ends in a CALLERROR, and the connection stays open.
+
+The session ends when the charge point closes, vanishes or breaks the websocket protocol. The gateway closes
+it after a takeover, in a drain, and when an operator disconnects or deletes the charge point or revokes its
+token (`websocket/close_codes.py`). Then the last frames of its trace are written and its lease is given back.
 """
 
 import contextlib
@@ -50,7 +65,8 @@ class Session:
     async def run(self, pending: Sequence[str], after: Callable[[], Awaitable[None]]) -> Closed:
         """Serve until the connection ends.
 
-        `pending`: the commands that the claim found. `after` waits for the holder of the lease before it.
+        `pending` are the commands that the claim found. `after` waits until the session that held the lease
+        before has ended.
         """
         link = self.link
         try:
@@ -71,7 +87,10 @@ class Session:
         return closed
 
     async def reread_settings(self) -> None:
-        """An operator changed them. The registration stays: only a BootNotification changes that."""
+        """Read the charge point's settings again, after an operator changed them.
+
+        The registration stays as it is, because only a BootNotification changes it.
+        """
         keys = self.link.lease.keys
         record = await charge_points.get(self.link.node.store, keys.tenant, keys.id)
         if record is not None:
@@ -80,7 +99,10 @@ class Session:
             self.link.repair_frames(strict=record.strict)
 
     def _receive(self, frame: bytes) -> Awaitable[None]:
-        """What to await: one coroutine from here to the handler, as each more costs 1 % of a Heartbeat."""
+        """Return the coroutine that serves a frame.
+
+        This method is not a coroutine itself, because each further one costs 1 % of a Heartbeat.
+        """
         began = monotonic()
         link, protocol = self.link, self._protocol
         received = protocol.receive(frame)
@@ -103,7 +125,7 @@ class Session:
                     self.calls.store_outcome(received.late)
 
     async def _reply(self, frame: bytes, faults: Iterable[str] = ()) -> None:
-        with contextlib.suppress(ConnectionClosed):  # The read loop is about to see the same end.
+        with contextlib.suppress(ConnectionClosed):  # The read task is about to see the same end.
             await self.link.send(frame, faults)
 
     async def _answer(self, call: IncomingCall, began: float) -> None:
@@ -116,7 +138,7 @@ class Session:
                 return
             try:
                 answer = self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
-            except Exception as error:  # noqa: BLE001  judged there
+            except Exception as error:  # noqa: BLE001  `_rescue` judges it
                 answer = await self._rescue(call, error, charge_point)
                 if not answer:
                     return
@@ -135,7 +157,10 @@ class Session:
                 link.answered.set()
 
     def _may_speak(self, action: str, charge_point: ChargePoint) -> bool:
-        """Whether the registration lets it; what is wrong with that is noted."""
+        """Return whether the registration of the charge point allows this call.
+
+        A refused call is counted as a fault, and so is a call that is served without any BootNotification.
+        """
         memory = self.link.memory
         verdict = may_receive(
             action,
@@ -151,9 +176,10 @@ class Session:
         return verdict != "refused"
 
     async def _rescue(self, call: IncomingCall, error: Exception, charge_point: ChargePoint) -> bytes:
-        """The answer to a call whose handler failed; empty if there is none to give."""
+        """Return the answer to a call whose handler failed, or nothing if the session closes instead."""
         if isinstance(error, LeaseLost):
-            # Handlers are idempotent, so the step that the rolled-back store refused is simply run again.
+            # The store was rolled back or wiped, so `leases.require` refused a step. The handler runs again,
+            # because handlers are idempotent. Facts are never refused: `_answer` applies their fence.
             try:
                 await self.link.readopt()
                 return self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
@@ -164,7 +190,11 @@ class Session:
             return b""
         self.link.node.telemetry.refused_calls[call.action] += 1
         if isinstance(error, StoreUnavailable):
-            # No acknowledgement without the write: the charge point tries again by specification.
-            return self._protocol.refuse(call, "InternalError", "The store did not answer; try again later.")
+            # There is no acknowledgement without the write. OCPP lets the charge point send the call again.
+            return self._protocol.refuse(
+                call, "InternalError", "The store did not answer. Send the call again later."
+            )
         log.error("handler.failed", action=call.action, charge_point=self.link.lease.keys.id, exc_info=error)
-        return self._protocol.refuse(call, "InternalError", "Internal error.")
+        return self._protocol.refuse(
+            call, "InternalError", "The central system failed to process this call. Its log has the cause."
+        )

@@ -1,7 +1,7 @@
-"""A session's part of a trace: what passes is queued, masked and written in batches beside it.
+"""The recorder of a trace: it queues the frames of a session, masks them and writes them in batches.
 
-The session never waits for it. What the queue has no room for, as while the store is away, is counted and
-shown as a gap.
+The session does not wait for its recorder until its end. Frames for which the queue has no room, for example
+while the store is away, are counted and shown as a gap.
 """
 
 import secrets
@@ -26,19 +26,19 @@ FLUSH_S = 2.0
 QUEUED_MAX = 1_000
 QUEUED_BYTES_MAX = 1 << 20
 SHOWN_MAX = 16_384
-"""Characters of a frame; the rest is cut off, after masking."""
+"""Characters of a frame that are stored. The rest is cut off after masking."""
 _BATCH_MAX = 64
 _BATCH_BYTES_MAX = 1 << 18
 _IN_A_THREAD_FROM = 2_048
-"""Bytes of a frame whose masking may take milliseconds, which other sessions should not wait for."""
+"""Bytes of a frame from which masking may take milliseconds, so that it is done in a thread."""
 _one_at_a_time = trio.CapacityLimiter(1)
-"""Each thread that masks takes the interpreter for milliseconds; sessions would wait for each in turn."""
+"""Only one thread masks, because each one keeps the interpreter from the sessions for milliseconds."""
 _HEAD_MAX = 64
 _CALLS_REMEMBERED = 64
 
 
 class _Passed(NamedTuple):
-    """As it was at the socket, secrets and all; it waits here for a moment only."""
+    """An entry before masking. `frame` is as it passed the socket, with its secrets."""
 
     what: Direction | Mark
     at_ms: int
@@ -49,12 +49,12 @@ class _Passed(NamedTuple):
 
 
 class Recorder:
-    """Of one trace and one session. Its entries come in the order of the socket."""
+    """The recorder of one trace in one session. Its entries keep the order of the socket."""
 
     def __init__(self, node: Node, lease: Lease, running: RunningTrace) -> None:
         self.id = running.id
         self.stopped = False
-        """It records no more; what is queued is still written."""
+        """True after the recorder stopped taking frames. Queued entries are still written."""
         self._until_ms = running.until_ms
         self._node = node
         self._store = node.store
@@ -73,20 +73,20 @@ class Recorder:
         self._add("in", frame, tuple(faults))
 
     def record_sent(self, frame: bytes, faults: Iterable[str] = ()) -> None:
-        """`faults`: what its handler found wrong with the frame that this one answers."""
+        """Record a frame that we sent. `faults` are those of the frame that it answers."""
         self._add("out", frame, tuple(dict.fromkeys(faults)))
 
     def record_fault(self, fault: str) -> None:
-        """Mark what was wrong below the frames: with how a message was sent, or with a PING."""
+        """Mark a fault below the messages, such as a binary frame or a PING without a PONG."""
         self._add("fault", b"", (fault,), fault)
 
     def begin(self, attached: Attachment, *, connected: bool) -> None:
-        """Mark that the connection was made, or that the trace was started while it stood."""
+        """Mark that the connection was made, or that the trace began on an open connection."""
         note = f"from {attached.address}, {attached.tls or 'not encrypted'}"
         self._add("connected" if connected else "recording", b"", (), note)
 
     async def finish(self, closed: Closed) -> None:
-        """Mark the connection's end, and wait until all is written; not for long."""
+        """Mark the end of the connection, and wait until everything is written, 2 s at most."""
         self._add("disconnected", b"", (), f"{closed.code} {closed.reason}".strip() + f", by {closed.by}")
         self._hurry.set()
         with trio.move_on_after(FLUSH_S):
@@ -115,7 +115,7 @@ class Recorder:
             self._queue.append(_Passed("gap", at_ms, b"", (), note, dropped))
 
     async def _write(self, written: trio.Event) -> None:
-        """While there is something to write."""
+        """Write batches until the queue is empty."""
         try:
             with trio.move_on_after(GATHER_S):
                 await self._hurry.wait()
@@ -143,7 +143,7 @@ class Recorder:
         self._batch += 1
         entries = [await self._build_entry(passed) for passed in batch]
         dropped = sum(passed.dropped for passed in batch)
-        appended = await until_stored(  # The same batch is not taken twice.
+        appended = await until_stored(  # The store takes a batch only once.
             traces.append,
             self._store,
             self._lease.keys,
@@ -181,7 +181,10 @@ class Recorder:
         )
 
     def _read_head(self, what: str, text: str) -> tuple[int | None, str | None, str | None]:
-        """Read message type, id and action, each only if it can be read; of the masked text."""
+        """Return message type, id and action of a masked frame, all None if it is not an OCPP frame.
+
+        The action of an answer is that of its call, or None if the call is not remembered.
+        """
         try:
             parts = msgspec.json.decode(text, type=list[msgspec.Raw])
             message, id_ = (msgspec.json.decode(part, type=int | str) for part in parts[:2])
