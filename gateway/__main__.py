@@ -1,4 +1,4 @@
-"""`python -m gateway --config FILE`: how `csms gateway` and `csms up` start one gateway process."""
+"""Run one gateway process. `csms gateway` and `csms up` start it as `python -m gateway --config FILE`."""
 
 from gateway.service import interrupts
 
@@ -16,12 +16,14 @@ from gateway.service.config import ConfigError, load
 from state.errors import StateError
 
 _EXPECTED = (ConfigError, StateError, OSError)
-"""What a person can mend, said in one line; everything else is a bug and keeps its traceback."""
+"""Errors that a person can correct. They are printed in one line; any other error keeps its traceback."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="csms gateway", description="Serve charge points (OCPP 1.6-J).")
-    parser.add_argument("--config", type=Path, help="TOML file; CSMS__SECTION__KEY variables override it")
+    parser.add_argument(
+        "--config", type=Path, help="TOML file; environment variables named CSMS__SECTION__KEY override it"
+    )
     arguments = parser.parse_args()
     try:
         config = load(GatewayConfig, arguments.config, os.environ)
@@ -29,7 +31,7 @@ def main() -> int:
         hangups.run(run, config)
     except _EXPECTED as error:
         return _report(error)
-    except BaseExceptionGroup as group:  # What fails in a nursery, an occupied port for probes, say.
+    except BaseExceptionGroup as group:  # From a nursery, for example an occupied port for probes.
         expected, rest = group.split(_EXPECTED)
         if expected is None or rest is not None:
             raise

@@ -1,4 +1,4 @@
-"""Leave in good order: spread the goodbyes, so that the fleet does not come back all at once elsewhere."""
+"""Close all sessions before the process ends, spread over time so that they do not reconnect all at once."""
 
 from contextlib import suppress
 
@@ -14,15 +14,15 @@ from state.errors import StoreUnavailable
 log = structlog.get_logger()
 
 LAST_WORDS_S = 5.0
-"""For what the store must still be told: answers to our calls, ends of sessions, faults."""
+"""Time for the writes that remain: answers to our calls, ends of sessions, faults."""
 CLOSE_S = 8.0
-"""For the last goodbye: the call at hand, and the peer's CLOSE."""
+"""Time for the last session to end: its current call, and the peer's CLOSE."""
 
 
 async def drain(node: Node, hub: Hub, window_s: float) -> None:
-    """CLOSE 1012 to every session, evenly over `window_s` seconds, those that charge last.
+    """Send CLOSE 1012 to each session, evenly over `window_s` seconds. Those that charge are last.
 
-    Then tell the store what it does not know yet.
+    Then write what the store does not have yet.
     """
     node.draining = True
     links = sorted((session.link for session in hub), key=lambda link: link.memory.charging_at is not None)
@@ -33,7 +33,7 @@ async def drain(node: Node, hub: Hub, window_s: float) -> None:
             for number, link in enumerate(links):
                 await trio.sleep_until(began + window_s * number / len(links))
                 nursery.start_soon(_close, link)
-    # Whoever was admitted while we drained.
+    # Sessions that were admitted during the drain.
     with trio.move_on_after(CLOSE_S):
         async with trio.open_nursery() as nursery:
             for session in hub:
@@ -45,5 +45,5 @@ async def drain(node: Node, hub: Hub, window_s: float) -> None:
 
 
 async def _close(link: Link) -> None:
-    link.close_soon(Close.RESTARTING)  # Contained: one that fails must not end the others' good order.
+    link.close_soon(Close.RESTARTING)  # In the background, so that an error ends no other session's drain.
     await link.ended.wait()

@@ -1,4 +1,7 @@
-"""Charge points' faults, gathered until the store has them: no message waits for a round trip of theirs."""
+"""Counts of charge points' faults, kept in memory until the store has them.
+
+So no message waits for a round trip because of a fault.
+"""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -14,7 +17,7 @@ from state.keys import ChargePointKeys
 from state.store import Store
 
 MEMBERS = 20_000
-"""Charge points whose faults wait for the store; those of others are in the metric alone."""
+"""Charge points whose counts may wait for the store. Faults of others are counted in the metric only."""
 
 
 class _Gathered:
@@ -24,11 +27,11 @@ class _Gathered:
         self.keys = keys
         self.tallies: dict[str, Tally] = {}
         self.sent: FaultBatch | None = None
-        """On its way, or asked again as it is until the store confirms it."""
+        """The batch that was sent last. It is sent again, unchanged, until the store confirms it."""
 
 
 class FaultCounts:
-    """`note` is cheap and may be called from anywhere.
+    """Counts of faults by charge point. `note` is cheap and may be called from anywhere.
 
     Housekeeping calls `write` every 10 s; a session that ends, or a refused handshake, calls `write_soon`.
     """
@@ -54,13 +57,13 @@ class FaultCounts:
             gathered.tallies[name] = Tally(count if before is None else before.times + count, now)
 
     def write_soon(self) -> None:
-        """In the background; once, however many ask for it."""
+        """Write in the background. Further calls before that add no second write."""
         if self._gathered and not self._soon:
             self._soon = True
             self._background(self._write_once)
 
     async def write(self) -> None:
-        """Give the store all that was gathered. Raises StoreUnavailable; the next time tries again."""
+        """Write all counts. Raises StoreUnavailable; the next call sends the same batches again."""
         async with self._writing:
             batches = [self._next_batch(gathered) for gathered in self._gathered.values()]
             await faults.count(self._store, batches)
@@ -78,5 +81,5 @@ class FaultCounts:
 
     async def _write_once(self) -> None:
         self._soon = False
-        with suppress(StoreUnavailable):  # The clock's next turn tries again.
+        with suppress(StoreUnavailable):  # Housekeeping tries again within 10 s.
             await self.write()

@@ -1,4 +1,4 @@
-"""What a node does at intervals. If the store is away during a turn, the next turn starts afresh."""
+"""Periodic work of a node. A turn that fails, for example because the store is away, waits for the next."""
 
 from collections.abc import Awaitable, Callable
 
@@ -28,7 +28,7 @@ HOLDS_S = 3600.0
 
 
 async def keep(node: Node, hub: Hub, me: nodes.NodeRecord) -> None:
-    """All of it, until cancelled."""
+    """Run all periodic work until cancelled."""
     liveness = Liveness(node, me)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_every, BEAT_S, "beat", liveness.turn)
@@ -54,7 +54,10 @@ async def _every[*Args](
 
 
 class Liveness:
-    """Our own heartbeat, and our judgement of the others'. `gateways`: who is alive, in one order for all."""
+    """The heartbeat of this node, and its judgement of the other nodes.
+
+    `gateways` lists the gateways that are alive, in the same order on every node.
+    """
 
     def __init__(self, node: Node, me: nodes.NodeRecord) -> None:
         self._node = node
@@ -82,7 +85,7 @@ class Liveness:
 
 
 async def audit(node: Node, hub: Hub) -> None:
-    """Each session learns what became of its lease, even one that never writes; and of its token."""
+    """Check the lease and the token of each session, because a session that never writes checks neither."""
     links = [session.link for session in hub]
     fences = await leases.audit(
         node.store, [(link.lease, node.wall_ms(link.connection.last_received)) for link in links]
@@ -114,7 +117,7 @@ async def follow_traces(node: Node, hub: Hub) -> None:
 
 
 async def wake_pending(node: Node, hub: Hub) -> None:
-    """The inbox is only a wake-up: whatever it lost is found here."""
+    """Wake each session that has pending commands, in case its inbox message was lost."""
     sessions = list(hub)
     waiting = await commands.list_pending(node.store, [session.link.lease for session in sessions])
     for session, ids in zip(sessions, waiting, strict=True):
@@ -123,11 +126,11 @@ async def wake_pending(node: Node, hub: Hub) -> None:
 
 
 async def sweep_share(node: Node, liveness: Liveness) -> None:
-    """Each partition is swept by one of the gateways that are alive."""
+    """End overdue commands in our share of the partitions. The gateways that are alive share all of them."""
     gateways = liveness.gateways
     await sweep.sweep_overdue(node.store, range(gateways.index(node.incarnation), PARTITIONS, len(gateways)))
 
 
 async def prolong_holds(node: Node, hub: Hub) -> None:
-    """Keep a driver's slot while the store knows the transaction as open, whichever session began it."""
+    """Prolong the hold of each open transaction, also of one that an earlier session began."""
     await transactions.prolong_holds(node.store, [session.link.lease for session in hub])

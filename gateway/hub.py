@@ -1,4 +1,4 @@
-"""The sessions of this node, by charge point."""
+"""The sessions of this node, by charge point and by holder."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from gateway.session.session import Session
 
 
 class Hub:
-    """While a charge point reconnects two of its sessions live side by side; the newer one is found."""
+    """The sessions of one process. A charge point that reconnects may have two; `find` returns the newer."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
@@ -19,9 +19,9 @@ class Hub:
         return iter(tuple(self._holders.values()))
 
     def add(self, session: Session) -> None:
-        """Two sessions of one charge point may register in either order; the later claim wins.
+        """Add a session. Two of one charge point may come in either order; the later claim wins.
 
-        Epochs alone do not tell which that is: a wiped store begins them anew.
+        The epoch alone does not show which claim is later, because epochs begin again after a wipe.
         """
         lease = session.link.lease
         self._holders[lease.holder] = session

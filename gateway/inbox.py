@@ -1,4 +1,4 @@
-"""Messages from other processes to this node. Each is a wake-up: losing one costs seconds, never a fact."""
+"""Messages from other processes to this node. Each is a wake-up: a lost one costs seconds, never a fact."""
 
 from typing import assert_never
 
@@ -23,7 +23,7 @@ _CLOSINGS = {DisconnectReason.OPERATOR: Close.DISCONNECTED, DisconnectReason.DEL
 
 
 async def read(node: Node, hub: Hub, takeovers: Takeovers) -> None:
-    """Until cancelled."""
+    """Read and deliver messages until cancelled."""
     after = "0"
     while True:
         try:
@@ -32,13 +32,13 @@ async def read(node: Node, hub: Hub, takeovers: Takeovers) -> None:
                 deliver(node, hub, takeovers, message)
         except StateError:
             await trio.sleep(RETRY_S)
-        except Exception:  # A wake-up that cannot be had must not end the sessions of this process.
+        except Exception:  # An inbox that cannot be read must not end the sessions of this process.
             log.exception("inbox.read_failed")
             await trio.sleep(RETRY_S)
 
 
 def deliver(node: Node, hub: Hub, takeovers: Takeovers, message: Message | None) -> None:
-    """Act on one message; None: one that could not be read."""
+    """Act on one message. None means a message that could not be decoded."""
     match message:
         case inbox.CommandQueued() | inbox.Disconnect() | inbox.SettingsChanged() | inbox.TraceChanged():
             if (session := hub.find(message.member)) is not None:

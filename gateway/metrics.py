@@ -1,4 +1,4 @@
-"""What a scrape of this process shows."""
+"""The metrics of a gateway process, read at each scrape."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +15,18 @@ from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.stats import Stats
 
 _TOO_OLD = "TLS: UNSUPPORTED_PROTOCOL"
-"""OpenSSL's reason for a client that offers TLS 1.1 at best."""
+"""OpenSSL's reason for refusing a client whose newest TLS version is 1.1 or older."""
+
+_STORE_HELP = {
+    "available": "1 while this process can use the store, otherwise 0.",
+    "connections": "Open connections to the store, without those for blocking reads.",
+    "reconnects": "Times that a connection to the store was made again.",
+    "queued": "Commands that wait to be sent to the store.",
+    "in_flight": "Commands that were sent to the store and have no reply yet.",
+    "bytes": "Bytes of the commands that are queued or in flight.",
+    "oldest_s": "Seconds that the oldest command without a reply has waited.",
+    "blocking_connections": "Connections to the store in use for blocking reads.",
+}
 
 
 def registry(node: Node, hub: Hub, stats: Stats, handshakes: Handshakes, lag: LoopLag) -> CollectorRegistry:
@@ -32,60 +43,102 @@ def registry(node: Node, hub: Hub, stats: Stats, handshakes: Handshakes, lag: Lo
 
 def _node(node: Node, hub: Hub) -> Iterator[Reading]:
     telemetry = node.telemetry
-    yield Reading("csms_sessions", "Charge points connected to this process.", len(hub), "gauge")
     yield Reading(
-        "csms_draining", "1 while this process says goodbye to its charge points.", node.draining, "gauge"
+        "csms_sessions",
+        "Open sessions. A charge point that reconnects may have two for a moment.",
+        len(hub),
+        "gauge",
+    )
+    yield Reading(
+        "csms_draining",
+        "1 while this process drains: it closes its sessions before it ends. Otherwise 0.",
+        node.draining,
+        "gauge",
     )
     yield Reading(
         "csms_refused_calls",
-        "Calls answered with InternalError, by action.",
+        "Calls of charge points answered with CALLERROR InternalError, by action.",
         telemetry.refused_calls,
         label="action",
     )
     yield Reading(
         "csms_refused_handshakes",
-        "Upgrade requests refused, by HTTP status.",
+        "Upgrade requests refused, by HTTP status. Requests that are not websocket upgrades are not counted.",
         {str(status): count for status, count in telemetry.refused_handshakes.items()},
         label="status",
     )
-    yield Reading("csms_commands", "Commands by how they ended.", telemetry.commands, label="status")
     yield Reading(
-        "csms_flapping", "Connections refused because several took one lease in turns.", telemetry.flapping
+        "csms_commands",
+        "Outcomes of commands that this process reported to the store, by status. "
+        "A command that is answered after its timeout counts as timeout and as answered.",
+        telemetry.commands,
+        label="status",
+    )
+    yield Reading(
+        "csms_flapping",
+        "Handshakes refused with 429 because a charge point's connections replaced each other too often.",
+        telemetry.flapping,
     )
 
 
 def _faults(node: Node, stats: Stats) -> Iterator[Reading]:
-    """All of ocpp16/faults/table.py; who comes with too old a TLS never gets as far as to say who it is."""
+    """Yield the counts of all faults, also of `tls_version`.
+
+    A client whose TLS is too old is refused before it sends its id, so the transport counts that fault.
+    """
     counts = Counter(node.telemetry.faults)
     counts["tls_version"] = stats.handshake_failures[_TOO_OLD]
     yield Reading(
-        "csms_faults", "What charge points got wrong, by name.", dict((+counts).items()), label="fault"
+        "csms_faults",
+        "Faults of charge points, by the name of the fault.",
+        dict((+counts).items()),
+        label="fault",
     )
 
 
 def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
-    yield Reading("csms_connections", "Open TCP connections, upgraded or not.", stats.open, "gauge")
-    yield Reading("csms_handshakes_in_flight", "Connections not yet upgraded.", len(handshakes), "gauge")
-    yield Reading("csms_accepted", "TCP connections accepted.", stats.accepted)
-    yield Reading("csms_over_limit", "Connections cut because there were too many.", stats.over_limit)
-    yield Reading("csms_connection_crashes", "Connections ended by a defect of ours.", stats.crashed)
-    yield Reading("csms_messages", "OCPP messages received.", stats.messages)
+    yield Reading(
+        "csms_connections",
+        "Open TCP connections, before and after the websocket upgrade.",
+        stats.open,
+        "gauge",
+    )
+    yield Reading(
+        "csms_handshakes_in_flight",
+        "Connections whose upgrade request has not arrived completely.",
+        len(handshakes),
+        "gauge",
+    )
+    yield Reading(
+        "csms_accepted", "TCP connections accepted, including those of csms_over_limit.", stats.accepted
+    )
+    yield Reading(
+        "csms_over_limit", "Connections closed at once because too many were open.", stats.over_limit
+    )
+    yield Reading(
+        "csms_connection_crashes",
+        "Connections ended by an unexpected error, which is a defect of csms. The log has it.",
+        stats.crashed,
+    )
+    yield Reading("csms_messages", "Websocket messages received from charge points.", stats.messages)
     yield Reading(
         "csms_handshake_failures",
-        "Handshakes that failed, by reason.",
+        "Connections that ended before their upgrade request was read, by reason. A request that was answered "
+        "with an HTTP error is not counted.",
         stats.handshake_failures,
         label="reason",
     )
     yield Reading(
         "csms_closed",
-        "Connections closed, by close code.",
+        "Websockets closed, by close code. 1006 means without a CLOSE frame. Codes outside 1000 to 1015 "
+        "are counted as other.",
         _by_code(stats),
         label="code",
     )
 
 
 def _by_code(stats: Stats) -> dict[str, int]:
-    """The registered codes by name; what peers make up is one row, however many they make up."""
+    """Count by code. Codes outside 1000 to 1015 are one row, because peers may send any number of them."""
     counts: Counter[str] = Counter()
     for code, count in stats.closed.items():
         counts[str(code) if 1000 <= code <= 1015 else "other"] += count
@@ -94,7 +147,7 @@ def _by_code(stats: Stats) -> dict[str, int]:
 
 def _store(node: Node) -> Iterator[Reading]:
     for name, value in node.store.stats().items():
-        yield Reading(f"csms_store_{name}", f"Store client: {name.replace('_', ' ')}.", value, "gauge")
+        yield Reading(f"csms_store_{name}", _STORE_HELP[name], value, "gauge")
 
 
 class _Latencies(Collector):
@@ -103,7 +156,9 @@ class _Latencies(Collector):
 
     def collect(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(
-            "csms_call_seconds", "From a call's last byte to its answer's, by action.", labels=["action"]
+            "csms_call_seconds",
+            "Seconds from the receipt of a charge point's call until its answer was sent, by action.",
+            labels=["action"],
         )
         for action, latency in self._telemetry.calls.items():
             bounds = (*map(str, BUCKETS_S), "+Inf")

@@ -1,4 +1,4 @@
-"""This gateway process: what its sessions share."""
+"""The state that all sessions of a gateway process share."""
 
 import itertools
 from collections import Counter
@@ -25,7 +25,10 @@ RELEASES = 200
 
 
 class Node:
-    """`background` runs what must outlive the session that asked for it; its failure ends nothing."""
+    """One gateway process.
+
+    `background` runs work that must outlive the session that asked for it. An error in that work is logged.
+    """
 
     def __init__(self, config: GatewayConfig, store: Store, pepper: bytes, nursery: trio.Nursery) -> None:
         self.config = config
@@ -49,27 +52,27 @@ class Node:
         self._nursery.start_soon(self._run_contained, work, args)
 
     def see_through[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
-        """As `background`; and a drain waits for it, for it is what the store must still be told."""
+        """Like `background`, but a drain waits for the work, because the store must receive it."""
         self._unfinished += 1
         self.background(self._see_through, work, args)
 
     def count_faults(self, keys: ChargePointKeys, names: Iterable[FaultName]) -> None:
-        """Count what a charge point did wrong: for the metric by name, for operators by charge point."""
+        """Count faults of a charge point: by name for the metric, by charge point for operators."""
         faults = Counter(names)
         self.fault_counts.note(keys, faults)
         self.telemetry.faults.update(faults)
 
     def release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:
-        """Give back the lease that the holder has or may have, in the background, until it is confirmed."""
+        """Give back the lease that `holder` may have, in the background until the store confirms it."""
         self.see_through(self._release, keys, holder, reason)
 
     async def wait_until_seen_through(self) -> None:
-        """Until the store has confirmed all that was to be seen through."""
+        """Wait until all work given to `see_through` has ended."""
         while self._unfinished:
             await self._finished.wait()
 
     def wall_ms(self, trio_time: float) -> int:
-        """Unix milliseconds, by the store's clock, of a moment on ours."""
+        """Convert a time of Trio's clock to Unix milliseconds of the store's clock."""
         return self.store.server_time_ms() - int((trio.current_time() - trio_time) * 1000)
 
     async def _release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:

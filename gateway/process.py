@@ -44,12 +44,14 @@ LEAVE_S = 5.0
 async def run(config: GatewayConfig) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
-    Raises ConfigError, OSError, StoreUnavailable and StoreRefused, at the start only.
+    Raises ConfigError, OSError, StoreUnavailable or StoreRefused, only while it starts.
     """
     _raise_file_limit()
     listen = config.listen
     if listen.ws_port is None and listen.wss_port is None:
-        raise ConfigError("listen: give ws_port or wss_port, or charge points have nowhere to connect to")
+        raise ConfigError(
+            "listen: neither ws_port nor wss_port is set, so no charge point could connect; set at least one"
+        )
     plain = [] if listen.ws_port is None else open_listeners(listen.host, listen.ws_port)
     secure = [] if listen.wss_port is None else open_listeners(listen.host, listen.wss_port)
     tls = _tls_context(config) if secure else None
@@ -119,7 +121,7 @@ async def _serve(
             nursery.cancel_scope.cancel()
     with trio.move_on_after(LEAVE_S):
         try:
-            # Those whose release the drain's time did not suffice for.
+            # Leases that the drain did not have the time to release.
             await leases.reap(store, node.incarnation)
             await nodes.leave(store, node.incarnation)
         except StoreUnavailable as error:
@@ -136,7 +138,7 @@ async def _exit_on_next(signals: AsyncIterator[int]) -> None:
 def _limits(config: GatewayConfig) -> Limits:
     limits = config.limits
     return Limits(
-        # A charge point that finds the node full gets an HTTP answer, and that takes a connection.
+        # If the node is full, a charge point gets an HTTP answer, and the answer needs a connection.
         connections=limits.connections + limits.handshakes_in_flight,
         handshakes_in_flight=limits.handshakes_in_flight,
         message_bytes=limits.message_bytes,
@@ -150,7 +152,7 @@ def _limits(config: GatewayConfig) -> Limits:
 def _tls_context(config: GatewayConfig) -> ssl.SSLContext:
     if not config.tls.certificates:
         raise ConfigError(
-            "tls.certificates: listen.wss_port needs one certificate at least, better an ECDSA and an RSA one"
+            "tls.certificates is empty, but listen.wss_port needs one; give an ECDSA and an RSA certificate"
         )
     files = [(pair.chain_file, pair.key_file) for pair in config.tls.certificates]
     names = read_server_names(files)

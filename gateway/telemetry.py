@@ -1,4 +1,4 @@
-"""What this process counts, as plain integers: the hot path adds, a scrape reads."""
+"""Counts of this process, as plain integers: the hot path adds to them, and a scrape reads them."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -9,7 +9,7 @@ BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 
 class Latency:
-    """A histogram of seconds: `counts` by bucket of BUCKETS_S, the last one is above them all."""
+    """A histogram of seconds. `counts` has one number per bucket of BUCKETS_S, and a last one above all."""
 
     __slots__ = ("counts", "total_s")
 
@@ -23,7 +23,7 @@ class Latency:
 
 
 class Telemetry:
-    """No charge point's id is in here: faults are counted by their name alone."""
+    """Counts without the id of any charge point. Faults are counted by name alone."""
 
     def __init__(self) -> None:
         self.calls = defaultdict[str, Latency](Latency)

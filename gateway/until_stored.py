@@ -1,4 +1,4 @@
-"""The store may be away for a while: repeat a step until the store has it."""
+"""Repeat a step while the store is away."""
 
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +10,7 @@ RETRY_S = 1.0
 
 
 async def until_stored[**P, T](step: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run an idempotent step until the store answers. Anything but StoreUnavailable is raised at once."""
+    """Run an idempotent step until the store answers. Any other error is raised at once."""
     while True:
         try:
             return await step(*args, **kwargs)

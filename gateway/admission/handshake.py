@@ -148,7 +148,7 @@ async def _find_by_spelling(
 
 
 def _check(upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[FaultName]) -> None:
-    """Check origin, repairs and subprotocol. Raise Refusal, after adding a missing fault to `faults`."""
+    """Check origin, repairs and subprotocol. Raises Refusal, after adding a missing fault to `faults`."""
     if upgrade.origin is not None and not (record is not None and record.origin_allowed):
         faults["origin"] += 1
         raise Refusal(

@@ -23,7 +23,7 @@ class PathNames(NamedTuple):
 
 
 def parse(target: str) -> PathNames:
-    """Return the names in a request's target. Raise BadPath if the target cannot be read.
+    """Return the names in a request's target. Raises BadPath if the target cannot be read.
 
     These faults of real charge points are read and named: a whole URL as the target, too many slashes, and
     the charge point id twice, because some charge points append it to a path that has it. A query is ignored.

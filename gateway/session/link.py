@@ -59,7 +59,7 @@ class Link:
         self._closing = False
 
     def send(self, frame: bytes, faults: Iterable[str] = ()) -> Awaitable[None]:
-        """Send a frame, and record it if there is a trace. Raise ConnectionClosed.
+        """Send a frame, and record it if there is a trace. Raises ConnectionClosed.
 
         `faults` are those of the frame that this one answers. The method returns a coroutine and is not one
         itself, because one more costs 1 % of a Heartbeat.
@@ -106,7 +106,7 @@ class Link:
     async def readopt(self) -> None:
         """Take the lease again, after the store was rolled back or wiped.
 
-        Raise Superseded if a newer session has the lease, and StoreUnavailable.
+        Raises Superseded if a newer session has the lease, and StoreUnavailable.
         """
         async with self.node.readoptions:
             if not await leases.readopt(
@@ -134,7 +134,7 @@ class Link:
         self.recorder.begin(self.attached, connected=connected)
 
     async def follow_trace(self) -> None:
-        """Record the trace that the store says is running, or stop. Raise StoreUnavailable."""
+        """Record the trace that the store says is running, or stop. Raises StoreUnavailable."""
         store = self.node.store
         running = await traces.find_running(store, self.lease.keys)
         if running is None or self.ended.is_set() or running.until_ms < store.server_time_ms():
