@@ -2,10 +2,20 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import msgspec
 
 from admin.http.problems import invalid, pointer
+from gateway.ocpp16.faults import timestamps
 
-_UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
+Time = Annotated[
+    str,
+    msgspec.Meta(extra_json_schema={"format": "date-time"}, examples=["2026-01-01T12:00:00.000Z"]),
+]
+"""A time in an answer, as `text` and `normalise` write it."""
+
+_BELOW_MILLISECONDS = re.compile(r"[.,]\d{3}(\d+)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _FIRST_MS, _LAST_MS = (
@@ -24,9 +34,27 @@ def maybe_text(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else text(milliseconds)
 
 
-def prefer_sent(sent: str, milliseconds: int) -> str:
-    """Keep the text of the charge point if it is RFC 3339 in UTC, else write the moment that it means."""
-    return sent if _UTC_TEXT.fullmatch(sent) else text(milliseconds)
+def normalise(sent: str) -> str | None:
+    """Write the moment that a charge point or an operator wrote, or None if the text cannot be read.
+
+    The form is that of `text`. Digits below the milliseconds follow where they say more, so that no precision
+    is lost.
+    """
+    parsed_ms = timestamps.parse_ms(sent)
+    if parsed_ms is None:
+        return None
+    found = _BELOW_MILLISECONDS.search(sent)
+    more = found[1].rstrip("0") if found else ""
+    return f"{text(parsed_ms)[:-1]}{more}Z"
+
+
+def maybe_normalise(sent: str | None) -> str | None:
+    return None if sent is None else normalise(sent)
+
+
+def sent_or(sent: str, milliseconds: int) -> str:
+    """Write the moment that a charge point sent, or `milliseconds` if its text cannot be read."""
+    return normalise(sent) or text(milliseconds)
 
 
 def utc_text(moment: datetime, *where: str) -> str:

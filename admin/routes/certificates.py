@@ -1,4 +1,4 @@
-"""A charge point's certificates: those it reported, deleted as it reported them, and the one it wants."""
+"""Routes of certificates: those that a charge point reported, and the one that it wants signed."""
 
 from typing import Annotated
 
@@ -8,6 +8,8 @@ from quart_schema import document_querystring, document_response
 
 from admin.commands import PROBLEMS, CommandAnswer, DeleteQuery, WaitQuery, send
 from admin.http import Next, bodies, convert, convert_all, describes, lookup, must_exist, new_blueprint, times
+from admin.http.times import Time
+from admin.routes.members import CommandId, ReceivedAt
 from admin.services import current_store, services
 from gateway.ocpp16.messages.security import (
     CertificateHashData,
@@ -20,63 +22,135 @@ from state.features.certificates import CertificateHash, Certificates, Certifica
 blueprint = new_blueprint("certificates", "Security")
 
 
+CERTIFICATE_TYPES = (
+    "CentralSystemRootCertificate: with it the charge point checks the server certificate of the central "
+    "system. ManufacturerRootCertificate: with it the charge point checks the signature of firmware."
+)
+
+CertificateUse = Annotated[CertificateType, msgspec.Meta(description=CERTIFICATE_TYPES)]
+NotBefore = Annotated[
+    Time | None,
+    msgspec.Meta(
+        description="Begin of validity. null means that the certificate was not installed through this API, "
+        "or could not be read here."
+    ),
+]
+NotAfter = Annotated[
+    Time | None,
+    msgspec.Meta(
+        description="End of validity. null means that the certificate was not installed through this API, or "
+        "could not be read here."
+    ),
+]
+Subject = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Subject of the certificate. null means that it was not installed through this API, or "
+        "could not be read here.",
+        examples=["CN=Example Root,O=Example"],
+    ),
+]
+
+
 class RefreshQuery(WaitQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    type: Annotated[CertificateType, msgspec.Meta(description="Which certificates to ask for.")]
+    type: Annotated[
+        CertificateType, msgspec.Meta(description=f"Which certificates to ask for. {CERTIFICATE_TYPES}")
+    ]
 
 
 class CertificateAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A certificate, by the hash data that the charge point reported."""
+    """A certificate that the charge point reported, by its hash data. OCPP does not report certificates."""
 
-    id: Annotated[str, msgspec.Meta(description="To delete it by; the same for the same hash data.")]
-    hash_algorithm: HashAlgorithm
-    issuer_name_hash: str
-    issuer_key_hash: str
-    serial_number: str
-    subject: Annotated[
-        str | None, msgspec.Meta(description="null, as the dates: it was not installed from here.")
+    id: Annotated[
+        str,
+        msgspec.Meta(
+            description="Id of the certificate in this API, to delete it by. Equal hash data has the same id."
+        ),
     ]
-    not_before: str | None
-    not_after: str | None
+    hash_algorithm: Annotated[HashAlgorithm, msgspec.Meta(description="Algorithm of both hashes.")]
+    issuer_name_hash: Annotated[
+        str, msgspec.Meta(description="Hash of the issuer's distinguished name, in hexadecimal.")
+    ]
+    issuer_key_hash: Annotated[
+        str, msgspec.Meta(description="Hash of the issuer's public key, in hexadecimal.")
+    ]
+    serial_number: Annotated[
+        str, msgspec.Meta(description="Serial number of the certificate, in hexadecimal.")
+    ]
+    subject: Subject
+    not_before: NotBefore
+    not_after: NotAfter
 
 
 class CertificateList(msgspec.Struct, frozen=True, kw_only=True):
-    """The certificates of one type."""
+    """The certificates of one type that the charge point reported."""
 
-    certificate_type: CertificateType
-    read_at: Annotated[str | None, msgspec.Meta(description="When the charge point was asked; null: never.")]
-    out_of_date: Annotated[bool, msgspec.Meta(description="Another was installed since; refresh the list.")]
-    certificates: tuple[CertificateAnswer, ...]
+    certificate_type: CertificateUse
+    read_at: Annotated[
+        Time | None,
+        msgspec.Meta(
+            description="When the charge point last reported this list. null means that it never has."
+        ),
+    ]
+    out_of_date: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether another certificate of this type was installed since. If so, refresh the "
+            "list."
+        ),
+    ]
+    certificates: Annotated[
+        tuple[CertificateAnswer, ...],
+        msgspec.Meta(description="The certificates, as the charge point listed them; 128 at most."),
+    ]
 
 
 class InstalledAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What an InstallCertificate that the charge point accepted held."""
+    """A certificate that the charge point accepted with InstallCertificate."""
 
-    certificate_type: CertificateType
-    command: str
-    installed_at: str
-    subject: Annotated[str | None, msgspec.Meta(description="null, as the dates: it could not be read here.")]
-    not_before: str | None
-    not_after: str | None
+    certificate_type: CertificateUse
+    command: CommandId
+    installed_at: Annotated[Time, msgspec.Meta(description="When the charge point accepted the certificate.")]
+    subject: Subject
+    not_before: NotBefore
+    not_after: NotAfter
 
 
 class CertificatesAnswer(msgspec.Struct, frozen=True):
-    """What is known of a charge point's certificates; one item for each type that it was asked for."""
+    """What is known of the certificates in a charge point."""
 
-    items: tuple[CertificateList, ...]
+    items: Annotated[
+        tuple[CertificateList, ...],
+        msgspec.Meta(
+            description="One item for each type that the charge point reported, or got a certificate of."
+        ),
+    ]
     next: Next
     installed: Annotated[
         tuple[InstalledAnswer, ...],
-        msgspec.Meta(description="The latest 32 that were installed from here and not deleted since."),
+        msgspec.Meta(
+            description="The latest 32 certificates that were installed through this API and not deleted "
+            "since, the latest first."
+        ),
     ]
 
 
 class CertificateRequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The last SignCertificate that was answered Accepted. Nothing here says who the charge point is."""
+    """The last SignCertificate of the charge point that was answered Accepted.
 
-    csr: Annotated[str, msgspec.Meta(description="PKCS#10 in PEM, as it was sent.")]
-    subject: Annotated[str, msgspec.Meta(examples=["CN=CP-1,O=Example"])]
-    key: Annotated[str, msgspec.Meta(examples=["EC secp256r1"])]
-    received_at: str
+    Its content proves nothing about the identity of the charge point.
+    """
+
+    csr: Annotated[
+        str, msgspec.Meta(description="Certificate signing request (PKCS#10) in PEM, as it was sent.")
+    ]
+    subject: Annotated[
+        str, msgspec.Meta(description="Subject that the request asks for.", examples=["CN=CP-1,O=Example"])
+    ]
+    key: Annotated[
+        str, msgspec.Meta(description="Type and size of the public key.", examples=["EC secp256r1"])
+    ]
+    received_at: ReceivedAt
 
 
 _OF_CHARGE_POINT = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>"
@@ -86,7 +160,10 @@ _BASE = f"{_OF_CHARGE_POINT}/certificates"
 @blueprint.get(_BASE)
 @document_response(CertificatesAnswer)
 async def list_certificates(tenant: str, charge_point: str) -> Response:
-    """List the certificates in a charge point, as it last reported them."""
+    """List the certificates in a charge point, as it last reported them.
+
+    Nothing is sent to the charge point.
+    """
     await lookup.charge_point(current_store(), tenant, charge_point)
     found = await certificates.read(current_store(), tenant, charge_point)
     items = tuple(
@@ -107,7 +184,10 @@ async def list_certificates(tenant: str, charge_point: str) -> Response:
 @document_response(CommandAnswer, 202)
 @describes(problems=PROBLEMS)
 async def refresh_certificates(tenant: str, charge_point: str) -> Response:
-    """Ask a charge point which certificates of one type it has (GetInstalledCertificateIds)."""
+    """Ask a charge point which certificates of one type it has.
+
+    Sends GetInstalledCertificateIds. The answer of the charge point replaces the list of that type.
+    """
     asked = bodies.query(RefreshQuery)
     request = GetInstalledCertificateIds(certificate_type=asked.type)
     return send.respond(
@@ -122,10 +202,10 @@ async def refresh_certificates(tenant: str, charge_point: str) -> Response:
 @document_response(None, 204)
 @describes(problems=PROBLEMS)
 async def delete_certificate(tenant: str, charge_point: str, certificate: str) -> Response:
-    """Have a charge point delete a certificate that it reported (DeleteCertificate).
+    """Have a charge point delete a certificate that it reported.
 
-    With exactly the hash data that it reported. Look at `response` for whether it did. 204 answers
-    `only_here`.
+    Sends DeleteCertificate with exactly the hash data that the charge point reported. `response` says whether
+    it deleted the certificate. With `only_here` nothing is sent and the answer is 204.
     """
     asked, store = bodies.query(DeleteQuery), current_store()
     keys = await lookup.charge_point_keys(store, tenant, charge_point)
@@ -145,9 +225,9 @@ async def delete_certificate(tenant: str, charge_point: str, certificate: str) -
 @blueprint.get(f"{_OF_CHARGE_POINT}/certificate-request")
 @document_response(CertificateRequestAnswer)
 async def get_certificate_request(tenant: str, charge_point: str) -> Response:
-    """Read what a charge point wants signed.
+    """Read the certificate signing request of a charge point.
 
-    Have it signed, then send the chain with the command CertificateSigned.
+    Have it signed by your certificate authority, then send the chain with the command CertificateSigned.
     """
     found = await certificates.get_request(current_store(), tenant, charge_point)
     return bodies.answer(convert(must_exist(found, "certificate request"), CertificateRequestAnswer))
@@ -156,7 +236,10 @@ async def get_certificate_request(tenant: str, charge_point: str) -> Response:
 @blueprint.delete(f"{_OF_CHARGE_POINT}/certificate-request")
 @document_response(None, 204)
 async def forget_certificate_request(tenant: str, charge_point: str) -> Response:
-    """Forget what a charge point wants signed, because it was settled. The charge point is told nothing."""
+    """Delete the certificate signing request of a charge point.
+
+    Nothing is sent to the charge point.
+    """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     must_exist(await certificates.forget_request(current_store(), keys), "certificate request")
     return bodies.no_content()

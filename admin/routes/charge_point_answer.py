@@ -1,11 +1,14 @@
-"""A charge point as the API shows it: what an operator decided, what it said, how it is connected."""
+"""A charge point as the API shows it: the operator's settings, its own messages, its connection."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-from admin.http import convert, convert_all, times
+from admin.http import convert, times
+from admin.http.times import Time
+from admin.routes.members import ConnectorId, ReceivedAt
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.charge_points import ChargePointRecord
 from state.charge_points.connectors import Connector
@@ -13,23 +16,29 @@ from state.nodes.leases import Holding
 
 Registration = Annotated[
     RegistrationStatus,
-    msgspec.Meta(
-        description="Policy: what the next BootNotification is answered. Pending or Rejected holds the "
-        "charge point back: until it has booted again under Accepted, every other call of it is refused. One "
-        "whose last BootNotification was answered Accepted stays so until its next."
+    Meta(
+        description="Answer to the next BootNotification. Pending and Rejected hold the charge point back: "
+        "every other call of it is refused until it has booted again under Accepted. A charge point whose "
+        "last BootNotification was answered Accepted stays accepted until its next one."
     ),
 ]
 
 
 class BootAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The last BootNotification."""
+    """The last BootNotification of the charge point."""
 
-    at: str
-    status: Annotated[str | None, msgspec.Meta(description="What it was answered.", examples=["Accepted"])]
+    at: Annotated[Time, Meta(description="When the BootNotification was recorded.")]
+    status: Annotated[
+        str | None,
+        Meta(
+            description="Our answer: Accepted, Pending or Rejected. null means that no answer is recorded.",
+            examples=["Accepted"],
+        ),
+    ]
     data: Annotated[
         Any,
-        msgspec.Meta(
-            description="Its payload, as OCPP names it.",
+        Meta(
+            description="Payload of the BootNotification, with the member names of OCPP 1.6.",
             extra_json_schema={"type": "object"},
             examples=[{"chargePointVendor": "Acme", "chargePointModel": "Bolt 22"}],
         ),
@@ -37,63 +46,155 @@ class BootAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectorAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The last StatusNotification of a connector; 0 is the charge point as a whole."""
+    """The last StatusNotification of one connector."""
 
-    connector_id: int
-    status: Annotated[str, msgspec.Meta(examples=["Charging"])]
-    error_code: Annotated[str, msgspec.Meta(examples=["NoError"])]
-    info: str | None
-    vendor_id: str | None
-    vendor_error_code: str | None
-    timestamp: Annotated[str | None, msgspec.Meta(description="As the charge point sent it.")]
-    received_at: str
+    connector_id: ConnectorId
+    status: Annotated[
+        str,
+        Meta(
+            description="ChargePointStatus of OCPP 1.6: Available, Preparing (a user is there, no "
+            "transaction yet), Charging, SuspendedEV (the vehicle takes nothing), SuspendedEVSE (the charge "
+            "point gives nothing), Finishing (no transaction, not free yet), Reserved, Unavailable or "
+            "Faulted.",
+            examples=["Charging"],
+        ),
+    ]
+    error_code: Annotated[
+        str,
+        Meta(
+            description="ChargePointErrorCode of OCPP 1.6. NoError means that the charge point reports none.",
+            examples=["NoError"],
+        ),
+    ]
+    info: Annotated[
+        str | None,
+        Meta(description="Text of the charge point about the error. null means that it sent none."),
+    ]
+    vendor_id: Annotated[
+        str | None,
+        Meta(description="The vendor that defines `vendor_error_code`. null means that none was sent."),
+    ]
+    vendor_error_code: Annotated[
+        str | None, Meta(description="Error code of the vendor. null means that none was sent.")
+    ]
+    timestamp: Annotated[
+        Time | None,
+        Meta(
+            description="When the status began, by the clock of the charge point. null means that it sent no "
+            "time. `received_at` replaces a time that cannot be read."
+        ),
+    ]
+    received_at: ReceivedAt
 
 
 class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether and how the charge point is connected. While it is offline: its last connection, if any."""
+    """How the charge point is connected, or how it was last connected.
 
-    online: bool
+    Every member but `online` is null for a charge point that has never connected.
+    """
+
+    online: Annotated[bool, Meta(description="Whether the charge point is connected now.")]
     since: Annotated[
-        str | None, msgspec.Meta(description="When this connection was made; null while offline.")
+        Time | None,
+        Meta(
+            description="When this connection was made, or the last one while offline. null means that the "
+            "charge point has never connected."
+        ),
     ]
     until: Annotated[
-        str | None, msgspec.Meta(description="When it ended, if that is known; null while online.")
+        Time | None,
+        Meta(
+            description="When the last connection ended. null means that it is open, that its end is "
+            "unknown, or that there was none."
+        ),
     ]
-    node: Annotated[str | None, msgspec.Meta(description="The gateway process that holds or held it.")]
+    node: Annotated[
+        str | None,
+        Meta(
+            description="The gateway process that holds the connection, or held the last one. null means "
+            "that the charge point has never connected."
+        ),
+    ]
     address: Annotated[
-        str | None, msgspec.Meta(description="From where it connects.", examples=["192.0.2.7:49152"])
+        str | None,
+        Meta(
+            description="Network address and port from which the charge point connects. null means that it "
+            "has never connected.",
+            examples=["192.0.2.7:49152"],
+        ),
     ]
-    tls: Annotated[str | None, msgspec.Meta(description="null: not encrypted.", examples=["TLSv1.3"])]
-    last_seen: Annotated[str | None, msgspec.Meta(description="When it was heard last, to about 10 s.")]
+    tls: Annotated[
+        str | None,
+        Meta(
+            description="TLS version and cipher. null means that the connection is not encrypted.",
+            examples=["TLSv1.3"],
+        ),
+    ]
+    last_seen: Annotated[
+        Time | None,
+        Meta(
+            description="When a gateway last heard from the charge point, to about 10 seconds. null means "
+            "that it has never connected."
+        ),
+    ]
 
 
 class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
     """A charge point, without its connectors."""
 
-    id: Annotated[str, msgspec.Meta(examples=["CP-1"])]
-    description: str
-    strict: bool
-    origin_allowed: bool
-    registration: Registration
-    registration_interval_s: int
-    heartbeat_interval_s: int | None
-    awaiting_release: Annotated[
+    id: Annotated[str, Meta(description="Identity of the charge point in its tenant.", examples=["CP-1"])]
+    description: Annotated[str, Meta(description="Note of the operator. Empty if there is none.")]
+    strict: Annotated[
         bool,
-        msgspec.Meta(
-            description="Held back: its last BootNotification, if any, was not answered Accepted, and the "
-            "next will not be either, until somebody sets `registration`."
+        Meta(description="Whether messages that are not exactly OCPP 1.6 are refused, instead of repaired."),
+    ]
+    origin_allowed: Annotated[
+        bool,
+        Meta(
+            description="Whether connections with an Origin header are accepted. Browsers send that header."
         ),
     ]
-    registered_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
-    auto_registered: bool
-    boot: BootAnswer | None
-    connection: ConnectionAnswer
+    registration: Registration
+    registration_interval_s: Annotated[
+        int,
+        Meta(
+            description="Seconds that the charge point is told to wait before it boots again, while "
+            "`registration` holds it back."
+        ),
+    ]
+    heartbeat_interval_s: Annotated[
+        int | None,
+        Meta(
+            description="Seconds between heartbeats that the answer to its boot sets. null means that the "
+            "configuration of the gateways decides."
+        ),
+    ]
+    awaiting_release: Annotated[
+        bool,
+        Meta(
+            description="Whether the charge point is held back: its last BootNotification, if any, was not "
+            "answered Accepted, and the next one will not be either until an operator sets `registration`."
+        ),
+    ]
+    registered_at: Annotated[Time, Meta(description="When the charge point was registered.")]
+    auto_registered: Annotated[
+        bool,
+        Meta(description="true means that it was registered by its first connection, false by an operator."),
+    ]
+    boot: Annotated[
+        BootAnswer | None,
+        Meta(description="Its last BootNotification. null means that it has never booted here."),
+    ]
+    connection: Annotated[ConnectionAnswer, Meta(description="Its connection, or its last one.")]
 
 
 class ChargePointAnswer(ChargePointItem, frozen=True, kw_only=True):
-    """A charge point."""
+    """A charge point with its connectors."""
 
-    connectors: tuple[ConnectorAnswer, ...]
+    connectors: Annotated[
+        tuple[ConnectorAnswer, ...],
+        Meta(description="Last status of each connector that reported one, by number; 256 at most."),
+    ]
 
 
 def answer_of(
@@ -104,12 +205,18 @@ def answer_of(
         ChargePointAnswer,
         boot=_boot(found),
         connection=_connection(holding),
-        connectors=convert_all(of_connectors, ConnectorAnswer),
+        connectors=tuple(map(_connector, of_connectors)),
     )
 
 
 def item_of(found: ChargePointRecord, holding: Holding | None) -> ChargePointItem:
     return convert(found, ChargePointItem, boot=_boot(found), connection=_connection(holding))
+
+
+def _connector(connector: Connector) -> ConnectorAnswer:
+    sent = connector.timestamp
+    timestamp = None if sent is None else times.sent_or(sent, connector.received_ms)
+    return convert(connector, ConnectorAnswer, timestamp=timestamp)
 
 
 def _boot(found: ChargePointRecord) -> BootAnswer | None:

@@ -1,4 +1,4 @@
-"""Charge points: what they said of themselves, how they are connected, what an operator decided."""
+"""Routes of charge points: register, read, list, accept, disconnect and delete them."""
 
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from admin.http import Next, Paging, Problem, bodies, describes, lookup, must_ex
 from admin.http.names import check_connectable
 from admin.routes import charge_point_answer
 from admin.routes.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
+from admin.routes.members import ChargePointName
 from admin.services import current_store, services
 from gateway.ocpp16.messages.core import RegistrationStatus
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
@@ -25,15 +26,20 @@ blueprint = new_blueprint("charge_points", "Charge points")
 
 class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
     online: Annotated[
-        bool | None, msgspec.Meta(description="true: only those connected now; false: only others.")
+        bool | None,
+        msgspec.Meta(
+            description="true lists only charge points that are connected now, false only the others."
+        ),
     ] = None
     boot_status: Annotated[
         RegistrationStatus | None,
-        msgspec.Meta(description="Only those whose last BootNotification was answered so."),
+        msgspec.Meta(description="List only charge points whose last BootNotification got this answer."),
     ] = None
     prefix: Annotated[
         Annotated[str, msgspec.Meta(max_length=255)] | None,
-        msgspec.Meta(description="Only those whose id begins so.", examples=["DEPOT-"]),
+        msgspec.Meta(
+            description="List only charge points whose id begins with this text.", examples=["DEPOT-"]
+        ),
     ] = None
 
 
@@ -41,63 +47,77 @@ Interval = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 
 
 class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an operator decides about a charge point. What is left out gets its default."""
+    """Settings of a charge point. A member that is left out gets its default, also in a later PUT."""
 
     description: Annotated[
-        str, msgspec.Meta(max_length=255, description="For people.", examples=["Bay 7"])
+        str, msgspec.Meta(max_length=255, description="Note for operators.", examples=["Bay 7"])
     ] = ""
     strict: Annotated[
         bool,
-        msgspec.Meta(description="Refuse messages that are not exactly OCPP, instead of repairing them."),
+        msgspec.Meta(
+            description="Whether to refuse messages that are not exactly OCPP 1.6, instead of repairing them."
+        ),
     ] = False
     origin_allowed: Annotated[
-        bool, msgspec.Meta(description="Accept connections with an Origin header, which browsers send.")
+        bool,
+        msgspec.Meta(
+            description="Whether to accept connections with an Origin header. Browsers send that header."
+        ),
     ] = False
     registration: Registration = "Accepted"
     registration_interval_s: Annotated[
         Interval,
         msgspec.Meta(
-            description="While `registration` holds it back: seconds after which it is told to boot again."
+            description="Seconds that the charge point is told to wait before it boots again, while "
+            "`registration` holds it back."
         ),
     ] = 60
     heartbeat_interval_s: Annotated[
         Interval | None,
         msgspec.Meta(
-            description="Seconds between heartbeats that it is told when its boot is Accepted; null: as the "
-            "gateways are configured."
+            description="Seconds between heartbeats that the charge point is told when its boot is Accepted. "
+            "null means that the configuration of the gateways decides."
         ),
     ] = None
 
 
 class ChargePointPage(msgspec.Struct, frozen=True):
-    """Charge points, by id."""
+    """A page of charge points, by id."""
 
-    items: tuple[ChargePointItem, ...]
+    items: Annotated[tuple[ChargePointItem, ...], msgspec.Meta(description="The charge points of this page.")]
     next: Next
 
 
 class AcceptQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trigger: Annotated[
-        bool, msgspec.Meta(description="Also send TriggerMessage(BootNotification), and wait for its answer.")
+        bool,
+        msgspec.Meta(
+            description="Whether to send TriggerMessage(BootNotification) as well, and wait for its answer."
+        ),
     ] = False
     timeout: Annotated[
         float,
-        msgspec.Meta(ge=1, le=600, description="Seconds that the charge point has to answer the trigger."),
+        msgspec.Meta(
+            ge=1, le=600, description="Seconds that the charge point has to answer the TriggerMessage."
+        ),
     ] = 30.0
 
 
 class AcceptAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The charge point as it is now, and the trigger, if one was sent."""
+    """The charge point that was accepted, and the TriggerMessage if one was sent."""
 
-    charge_point: ChargePointAnswer
-    command: CommandAnswer | None
+    charge_point: Annotated[ChargePointAnswer, msgspec.Meta(description="The charge point as it is now.")]
+    command: Annotated[
+        CommandAnswer | None,
+        msgspec.Meta(description="The TriggerMessage. null means that `trigger` was false."),
+    ]
 
 
 class DisconnectAnswer(msgspec.Struct, frozen=True):
-    """The node was told; the connection closes in a moment."""
+    """The gateway process has been asked to close the connection, and does so in a moment."""
 
-    charge_point: str
-    node: str
+    charge_point: ChargePointName
+    node: Annotated[str, msgspec.Meta(description="The gateway process that holds the connection.")]
 
 
 @blueprint.put("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
@@ -107,8 +127,8 @@ class DisconnectAnswer(msgspec.Struct, frozen=True):
 async def put_charge_point(tenant: str, charge_point: str) -> Response:
     """Register a charge point, or replace its settings.
 
-    They count at once, also for a charge point that is connected; its registration changes with its next
-    BootNotification.
+    The settings apply at once, also to a charge point that is connected. A changed `registration` applies to
+    its next BootNotification. Nothing is sent to the charge point.
     """
     settings = await bodies.body(ChargePointSettings)
     check_connectable(charge_point, "charge point")
@@ -123,7 +143,7 @@ async def put_charge_point(tenant: str, charge_point: str) -> Response:
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
 @document_response(ChargePointAnswer)
 async def get_charge_point(tenant: str, charge_point: str) -> Response:
-    """Read a charge point: boot data, connectors and connection."""
+    """Read a charge point: settings, last boot, connectors and connection."""
     return bodies.answer(await _answer(current_store(), tenant, charge_point))
 
 
@@ -132,12 +152,12 @@ async def get_charge_point(tenant: str, charge_point: str) -> Response:
 async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     """Delete a charge point.
 
-    Its connection is closed. Where the tenant registers charge points by itself it comes back as a new one
-    when it connects again: revoke its token too.
+    Its connection is closed. If the tenant has `auto_register`, the charge point comes back as a new one when
+    it connects again. To prevent that, revoke its token too.
     """
     store = current_store()
     must_exist(await charge_points.delete(store, tenant, charge_point), "charge point")
-    # To all: a session may have claimed it a moment ago, elsewhere than where we looked.
+    # Sent to all nodes, because a session on any of them may have claimed the charge point a moment ago.
     gone = Disconnect(keys.join(tenant, charge_point), DisconnectReason.DELETED)
     await inbox.broadcast(store, gone)
     return bodies.no_content()
@@ -149,19 +169,21 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
 @document_response(AcceptAnswer, 202)
 @describes(
     problems={
-        409: "With `trigger`: its last BootNotification was answered Accepted already, so it must not be "
-        "asked for another (errata 3.40), and nothing was changed; or it is offline, and will be accepted "
+        409: "Only with `trigger`. Either the last BootNotification was answered Accepted already: the "
+        "charge point must not be asked for another (errata 3.40), and nothing was changed. Or the charge "
+        "point is offline: it will be accepted when it boots.",
+        429: "Too many commands wait for this charge point. It will be accepted when it boots.",
+        502: "The charge point answered the TriggerMessage with a CALLERROR. It will be accepted when it "
+        "boots.",
+        504: "The charge point did not answer the TriggerMessage before the deadline. It will be accepted "
         "when it boots.",
-        429: "Too many commands wait for this charge point; it will be accepted when it boots.",
-        502: "The charge point answered the trigger with a CALLERROR; it will be accepted when it boots.",
-        504: "No answer to the trigger before the deadline; it will be accepted when it boots.",
     }
 )
 async def accept_charge_point(tenant: str, charge_point: str) -> Response:
-    """Release a charge point that is held back.
+    """Accept a charge point that is held back.
 
-    Its next BootNotification is answered Accepted. It boots after the interval that it was last told, or when
-    `trigger` makes it.
+    Its next BootNotification is answered Accepted. The charge point boots after the interval that it was last
+    told. With `trigger`, a TriggerMessage asks it to boot now. Without, nothing is sent.
     """
     asked, store = bodies.query(AcceptQuery), current_store()
     boot = TriggerMessage(requested_message="BootNotification")
@@ -182,9 +204,9 @@ async def accept_charge_point(tenant: str, charge_point: str) -> Response:
 @document_response(DisconnectAnswer, 202)
 @describes(problems={409: "The charge point is offline."})
 async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
-    """Close a charge point's connection.
+    """Close the connection of a charge point.
 
-    It may connect again at once.
+    The charge point may connect again at once.
     """
     store = current_store()
     await lookup.charge_point(store, tenant, charge_point)
@@ -202,7 +224,7 @@ async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
 async def list_charge_points(tenant: str) -> Response:
     """List charge points.
 
-    A filtered page may be short and still have a next one.
+    With a filter, a page may have fewer items than `limit` and still have a next one.
     """
     asked = bodies.query(ChargePointQuery)
     page = await charge_points.list_(
@@ -219,7 +241,10 @@ async def list_charge_points(tenant: str) -> Response:
 
 
 async def _announce_settings(store: Store, tenant: str, charge_point: str) -> None:
-    """The session that is open reads them again. If that is lost they count from the next boot or claim."""
+    """Have the open session read the settings again.
+
+    If the message is lost, the settings apply from the next boot or claim.
+    """
     holding = await leases.get_holding(store, tenant, charge_point)
     if holding is not None and holding.node is not None:
         await inbox.send(store, holding.node, SettingsChanged(keys.join(tenant, charge_point)))

@@ -1,4 +1,4 @@
-"""Commands: an operator wants a charge point to do something, and waits for its answer as long as asked."""
+"""Routes of commands: an operator has a charge point do something, and may wait for its answer."""
 
 import re
 from typing import Annotated
@@ -23,8 +23,9 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
     wait_for: Annotated[
         WaitFor,
         msgspec.Meta(
-            description="transaction: of a RemoteStartTransaction, also wait for the transaction that it "
-            "becomes, as long as `wait`; 202 if it has not begun by then."
+            description="answer: wait for the answer of the charge point. transaction: after a "
+            "RemoteStartTransaction, also wait for the transaction to begin, for `wait` seconds at most; the "
+            "answer is 202 if it has not begun by then."
         ),
     ] = "answer"
 
@@ -41,8 +42,8 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
             "name": "Idempotency-Key",
             "in": "header",
             "required": False,
-            "description": "The same key with the same action and body, within 24 h, is the same command: "
-            "nothing is sent twice.",
+            "description": "The same key with the same action and body within 24 hours is the same command: "
+            "nothing is sent twice. 1 to 255 printable ASCII characters without a space.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         }
     ],
@@ -51,15 +52,18 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
 async def send_command(tenant: str, charge_point: str, action: str) -> Response:
     """Have a charge point do something.
 
-    The body is the payload of the OCPP 1.6 request: `{"transactionId": 7}` for RemoteStopTransaction.
-    200 means that the charge point has answered: look at `response` for whether it agreed. If `wait` passes
-    before the deadline, or 2,000 requests wait already, the answer is 202 and the command goes on; read it
-    again under its id.
-    Our own view of the charge point never holds a command back: what looks odd stands in `warnings`.
+    Sends the OCPP 1.6 request `action`. The body is its payload: `{"transactionId": 7}` for
+    RemoteStopTransaction. 200 means that the charge point has answered: `response` says whether it agreed.
+    202 means that `wait` passed before the deadline, or that 2,000 requests wait already: the command goes
+    on, and its outcome can be read under its id. A command is sent even if it does not fit what is known of
+    the charge point; such doubts are in `warnings`.
     """
     asked = bodies.query(CommandQuery)
     if asked.wait_for == "transaction" and action != "RemoteStartTransaction":
-        raise invalid("Only a RemoteStartTransaction becomes a transaction.", parameter="wait_for")
+        raise invalid(
+            f"A {action} does not become a transaction; wait_for=transaction needs RemoteStartTransaction.",
+            parameter="wait_for",
+        )
     sent = await send.send(
         services(),
         tenant,
@@ -76,9 +80,9 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
 @blueprint.get("/v1/tenants/<name:tenant>/commands/<name:command>")
 @document_response(CommandAnswer, 200)
 async def get_command(tenant: str, command: str) -> Response:
-    """Read a command.
+    """Read a command and its outcome.
 
-    A settled command can be read for 24 hours.
+    A command can be read for 24 hours after its end.
     """
     found = await commands.get(current_store(), tenant, command)
     return bodies.answer(answer_of(must_exist(found, "command")))
@@ -88,7 +92,8 @@ def _idempotency_key() -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _KEY.fullmatch(key):
         raise invalid(
-            "An Idempotency-Key has 1 to 255 printable ASCII characters and no space.",
+            "The Idempotency-Key is empty, too long or has a character that is not allowed; "
+            "use 1 to 255 printable ASCII characters without a space.",
             parameter="Idempotency-Key",
         )
     return key

@@ -1,4 +1,4 @@
-"""A charge point's configuration keys: what it told of them, asked anew, and changed one at a time."""
+"""Routes of configuration keys: what a charge point reported, refreshed on request, changed one by one."""
 
 from collections.abc import Iterable
 from itertools import batched
@@ -20,6 +20,7 @@ from admin.http import (
     new_blueprint,
     pointer,
 )
+from admin.http.times import Time
 from admin.services import current_store, services
 from gateway.ocpp16.configuration_keys import MAX_KEYS
 from gateway.ocpp16.messages.core import ChangeConfiguration, GetConfiguration
@@ -38,7 +39,7 @@ Changes = Annotated[
     msgspec.Meta(
         min_length=1,
         max_length=AT_ONCE,
-        description="Values by key, sent in this order.",
+        description="New values by configuration key. Each is sent as text, in this order.",
         examples=[{"HeartbeatInterval": "60", "MeterValueSampleInterval": "30"}],
     ),
 ]
@@ -48,80 +49,133 @@ class ChangesQuery(TimeoutQuery, frozen=True, forbid_unknown_fields=True):
     go_on: Annotated[
         bool,
         msgspec.Meta(
-            description="Go on after a change that the charge point has refused. One that it does not answer "
-            "always ends the row."
+            description="Whether to send the remaining changes after the charge point refused one. A change "
+            "that gets no answer always ends the series."
         ),
     ] = msgspec.field(default=False, name="continue")
 
 
 class WantedKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which keys to ask for; none: for all."""
+    """The keys to ask the charge point for."""
 
-    keys: Annotated[tuple[Key, ...], msgspec.Meta(max_length=AT_ONCE, examples=[["HeartbeatInterval"]])] = ()
+    keys: Annotated[
+        tuple[Key, ...],
+        msgspec.Meta(
+            max_length=AT_ONCE,
+            description="Names of the keys to ask for. An empty list asks for all.",
+            examples=[["HeartbeatInterval"]],
+        ),
+    ] = ()
 
 
 class PendingAnswer(msgspec.Struct, frozen=True):
-    """A change that the charge point has stored and heeds after its next boot."""
+    """A change that the charge point has stored and applies after its next boot."""
 
-    value: str | None
-    since: str
+    value: Annotated[
+        str | None,
+        msgspec.Meta(description="The new value. null means that it is not known. *** replaces a secret."),
+    ]
+    since: Annotated[Time, msgspec.Meta(description="When the charge point answered RebootRequired.")]
 
 
 class SettingAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one key."""
+    """What is known of one configuration key."""
 
-    key: Annotated[str, msgspec.Meta(examples=["HeartbeatInterval"])]
+    key: Annotated[
+        str,
+        msgspec.Meta(
+            description="Name of the key, as the charge point spells it.", examples=["HeartbeatInterval"]
+        ),
+    ]
     value: Annotated[
         str | None,
-        msgspec.Meta(description="null: it told none. *** stands for a secret.", examples=["300"]),
+        msgspec.Meta(
+            description="Value of the key. null means that the charge point reported none. *** replaces a "
+            "secret.",
+            examples=["300"],
+        ),
     ]
-    readonly: Annotated[bool | None, msgspec.Meta(description="null: it has not told.")]
-    supported: Annotated[bool, msgspec.Meta(description="false: it said that it has no such key.")]
-    known_at: Annotated[str, msgspec.Meta(description="When it told.")]
-    source: Annotated[Source, msgspec.Meta(description="The command that it answered so.")]
-    pending: PendingAnswer | None
+    readonly: Annotated[
+        bool | None,
+        msgspec.Meta(
+            description="Whether the key is read-only. null means that the charge point has not said so."
+        ),
+    ]
+    supported: Annotated[
+        bool, msgspec.Meta(description="false means that the charge point answered that it has no such key.")
+    ]
+    known_at: Annotated[Time, msgspec.Meta(description="When the charge point said so.")]
+    source: Annotated[Source, msgspec.Meta(description="The command whose answer said so.")]
+    pending: Annotated[
+        PendingAnswer | None,
+        msgspec.Meta(description="A change that waits for the next boot. null means that none does."),
+    ]
 
 
 class ConfigurationAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the charge point's configuration, by key."""
+    """What is known of the configuration of a charge point."""
 
-    keys: tuple[SettingAnswer, ...]
+    keys: Annotated[
+        tuple[SettingAnswer, ...],
+        msgspec.Meta(description="The keys that the charge point has mentioned, by name; 500 at most."),
+    ]
     complete_at: Annotated[
-        str | None, msgspec.Meta(description="When it last told all its keys; null: never yet.")
+        Time | None,
+        msgspec.Meta(
+            description="When the charge point last reported all its keys. null means that it never has."
+        ),
     ]
     reboot_required_since: Annotated[
-        str | None, msgspec.Meta(description="Since when a change waits for its next boot; null: none does.")
+        Time | None,
+        msgspec.Meta(
+            description="Since when a change has waited for the next boot of the charge point. null means "
+            "that none does."
+        ),
     ]
 
 
 class RefreshAnswer(msgspec.Struct, frozen=True):
-    """What is known now, and the commands that asked."""
+    """The refreshed configuration, and the commands that asked for it."""
 
-    configuration: ConfigurationAnswer
-    commands: tuple[CommandAnswer, ...]
+    configuration: Annotated[
+        ConfigurationAnswer, msgspec.Meta(description="What is known of the configuration now.")
+    ]
+    commands: Annotated[
+        tuple[CommandAnswer, ...],
+        msgspec.Meta(description="The GetConfiguration commands that were sent, in their order."),
+    ]
 
 
 class ChangeAnswer(msgspec.Struct, frozen=True):
-    """What became of one change."""
+    """The outcome of one change."""
 
-    key: str
+    key: Annotated[str, msgspec.Meta(description="Name of the key.", examples=["HeartbeatInterval"])]
     status: Annotated[
         str,
         msgspec.Meta(
-            description="The charge point's word: Accepted, RebootRequired (stored, it counts after its next "
-            "boot), Rejected or NotSupported. If it gave none: the command's status, such as error, timeout "
-            "or offline; or not_sent, because the row ended before.",
+            description="The answer of the charge point: Accepted, RebootRequired (stored, and applied after "
+            "its next boot), Rejected or NotSupported (no such key). Without an answer: the status of the "
+            "command, such as error, timeout or offline. not_sent means that an earlier change ended the "
+            "series.",
             examples=["Accepted"],
         ),
     ]
-    command: Annotated[str | None, msgspec.Meta(description="Id of the command; null: none was recorded.")]
-    warnings: tuple[str, ...]
+    command: Annotated[
+        str | None, msgspec.Meta(description="Id of the command. null means that the change was not sent.")
+    ]
+    warnings: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="Doubts about this change. They did not prevent it from being sent."),
+    ]
 
 
 class ChangesAnswer(msgspec.Struct, frozen=True):
-    """What became of the changes, in the order in which they were given."""
+    """The outcomes of the changes."""
 
-    changes: tuple[ChangeAnswer, ...]
+    changes: Annotated[
+        tuple[ChangeAnswer, ...],
+        msgspec.Meta(description="One outcome for each change, in the order of the request."),
+    ]
 
 
 _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/configuration"
@@ -130,10 +184,10 @@ _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/configurati
 @blueprint.get(_BASE)
 @document_response(ConfigurationAnswer)
 async def get_configuration(tenant: str, charge_point: str) -> Response:
-    """Read what is known of a charge point's configuration.
+    """Read what is known of the configuration of a charge point.
 
-    That is what it told when it was last asked or changed; it may have been changed since at the charge point
-    itself.
+    These are the values that the charge point last reported or accepted. Its keys may have been changed since
+    at the charge point itself. Nothing is sent.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     return bodies.answer(_answer(await configuration.get(current_store(), tenant, charge_point)))
@@ -146,10 +200,11 @@ async def get_configuration(tenant: str, charge_point: str) -> Response:
 @document_response(CommandAnswer, 202)
 @describes(problems={**PROBLEMS, 409: "The charge point is offline; nothing was sent."})
 async def refresh_configuration(tenant: str, charge_point: str) -> Response:
-    """Ask a charge point for its configuration, all of it or some keys.
+    """Ask a charge point for its configuration, for all keys or for some.
 
-    More keys than the charge point takes at once (GetConfigurationMaxKeys, if that is known) are asked for in
-    several commands, one after the other; the first that fails is the answer.
+    Sends GetConfiguration. If the request names more keys than the charge point takes at once
+    (GetConfigurationMaxKeys, if that is known), several commands follow each other. The first command that
+    fails is the answer.
     """
     asked, wanted = bodies.query(TimeoutQuery), await bodies.body(WantedKeys)
     store, commands = current_store(), []
@@ -172,9 +227,10 @@ async def refresh_configuration(tenant: str, charge_point: str) -> Response:
 async def change_configuration(tenant: str, charge_point: str) -> Response:
     """Change configuration keys, one after the other.
 
-    Each change waits for the answer to the one before. 200: the charge point took all of them. 207: it did
-    not, see each one's `status`; what was taken stays so. Hanging up ends the row. In a problem, `changes`
-    has those before it.
+    Sends one ChangeConfiguration for each key, each after the answer to the one before. 200 means that the
+    charge point took all changes, 207 that it did not: `status` has the outcome of each. Changes that it took
+    are not undone. If the client disconnects, no further change is sent. In a problem, `changes` has the
+    outcomes so far.
     """
     asked, changes = bodies.query(ChangesQuery), await _read_changes()
     await lookup.charge_point(current_store(), tenant, charge_point)
@@ -194,9 +250,9 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
 @blueprint.delete(_BASE)
 @document_response(None, 204)
 async def forget_configuration(tenant: str, charge_point: str) -> Response:
-    """Forget what is known of a charge point's configuration.
+    """Forget what is known of the configuration of a charge point.
 
-    The charge point is told nothing and keeps it.
+    Nothing is sent: the charge point keeps its configuration.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     await configuration.forget(current_store(), tenant, charge_point)
@@ -204,22 +260,25 @@ async def forget_configuration(tenant: str, charge_point: str) -> Response:
 
 
 def _split(keys: tuple[str, ...], most: int | None) -> Iterable[tuple[str, ...] | None]:
-    # What it told may be any number.
+    # The charge point may have reported any number.
     return batched(keys, min(most or AT_ONCE, AT_ONCE), strict=False) if keys else (None,)
 
 
 async def _read_changes() -> dict[str, str]:
-    """Read the body as Changes, naming the key of what is wrong. Raises Problem."""
+    """Read the body as Changes. Raises Problem, with a pointer to the key that is wrong."""
     given: dict[str, Any] = await bodies.body(dict[str, Any])
     if not 1 <= len(given) <= AT_ONCE:
-        raise invalid(f"Give 1 to {AT_ONCE} keys with their values.", pointer="")
+        raise invalid(f"The body has {len(given)} keys; give 1 to {AT_ONCE} with their values.", pointer="")
     for key, value in given.items():
         if not 1 <= len(key) <= KEY_LENGTH:
-            raise invalid(f"A key of OCPP 1.6 has 1 to {KEY_LENGTH} characters.", pointer=pointer([key]))
+            raise invalid(
+                f"The key has {len(key)} characters; OCPP 1.6 allows 1 to {KEY_LENGTH}.",
+                pointer=pointer([key]),
+            )
         if not isinstance(value, str) or len(value) > VALUE_LENGTH:
             raise invalid(
-                f"{key}: the value must be text of at most {VALUE_LENGTH} characters, also where it spells a "
-                'number; a body looks like {"HeartbeatInterval": "60"}.',
+                f"{key}: the value must be text of at most {VALUE_LENGTH} characters, also for a number; "
+                'a body looks like {"HeartbeatInterval": "60"}.',
                 pointer=pointer([key]),
             )
     return given

@@ -1,4 +1,4 @@
-"""DataTransfer from charge points: whose a tenant understands, and what came."""
+"""Routes of DataTransfer from charge points: the vendors that a tenant accepts, and the data received."""
 
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from admin.http import (
     must_exist,
     new_blueprint,
 )
+from admin.routes.members import ReceivedAt
 from admin.services import current_store
 from state.features import data_transfer as transfers
 from state.features.data_transfer import VENDORS, Answer, Status, Vendor
@@ -31,54 +32,82 @@ MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
 
 
 class VendorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a vendor's DataTransfer is answered. What is left out gets its default, whatever it was before."""
+    """How the DataTransfer of a vendor is answered.
+
+    A member that is left out gets its default, also in a later PUT.
+    """
 
     message_ids: Annotated[
         Annotated[tuple[MessageId, ...], msgspec.Meta(max_length=100)] | None,
         msgspec.Meta(
-            description="Known ones; any other, and none at all, is answered UnknownMessageId. null: any is "
-            "known. Letters compare without regard to case.",
+            description="Message ids that are known. Any other message id, or none, is answered "
+            "UnknownMessageId. null means that all are known. Letters compare without regard to case.",
             examples=[["ping"]],
         ),
     ] = None
-    status: Annotated[Answer, msgspec.Meta(description="Our answer to what is known.")] = "Accepted"
+    status: Annotated[
+        Answer, msgspec.Meta(description="Answer to a DataTransfer whose message id is known.")
+    ] = "Accepted"
     data: Annotated[
         Annotated[str, msgspec.Meta(max_length=10_000)] | None,
-        msgspec.Meta(description="Text in our answer; null: none."),
+        msgspec.Meta(
+            description="`data` of the answer to a known message id. null means that the answer has none."
+        ),
     ] = None
 
 
 class VendorAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A vendor whose DataTransfer is understood."""
+    """A vendor whose DataTransfer is accepted and kept."""
 
-    vendor_id: Annotated[str, msgspec.Meta(description="As it was last spelt in a PUT.")]
-    message_ids: tuple[str, ...] | None
-    status: Answer
-    data: str | None
+    vendor_id: Annotated[
+        str, msgspec.Meta(description="Id of the vendor, as the last PUT spelt it.", examples=["com.example"])
+    ]
+    message_ids: Annotated[
+        tuple[str, ...] | None,
+        msgspec.Meta(description="Message ids that are known. null means that all are known."),
+    ]
+    status: Annotated[Answer, msgspec.Meta(description="Answer to a DataTransfer whose message id is known.")]
+    data: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="`data` of the answer to a known message id. null means that the answer has none."
+        ),
+    ]
 
 
 class VendorPage(msgspec.Struct, frozen=True):
-    """Vendors, by name with letters folded."""
+    """The vendors of a tenant, by id without regard to case."""
 
-    items: tuple[VendorAnswer, ...]
+    items: Annotated[tuple[VendorAnswer, ...], msgspec.Meta(description="All vendors of the tenant.")]
     next: Next
 
 
 class TransferAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A DataTransfer of a charge point, and how it was answered."""
+    """A DataTransfer that a charge point sent, and our answer."""
 
-    id: str
-    vendor_id: str
-    message_id: str | None
-    data: Annotated[str | None, msgspec.Meta(description="As it was sent.")]
-    status: Status
-    received_at: str
+    id: Annotated[str, msgspec.Meta(description="Id of the transfer in this API, to delete it by.")]
+    vendor_id: Annotated[str, msgspec.Meta(description="Id of the vendor, as the charge point sent it.")]
+    message_id: Annotated[
+        str | None, msgspec.Meta(description="Message id. null means that the charge point sent none.")
+    ]
+    data: Annotated[
+        str | None,
+        msgspec.Meta(description="Data as it was sent. null means that the charge point sent none."),
+    ]
+    status: Annotated[
+        Status,
+        msgspec.Meta(
+            description="Our answer. UnknownMessageId means that the vendor is known and the message id is "
+            "not."
+        ),
+    ]
+    received_at: ReceivedAt
 
 
 class TransferPage(msgspec.Struct, frozen=True):
-    """The latest 100 transfers of known vendors, newest first."""
+    """A page of the latest 100 transfers of known vendors, newest first."""
 
-    items: tuple[TransferAnswer, ...]
+    items: Annotated[tuple[TransferAnswer, ...], msgspec.Meta(description="The transfers of this page.")]
     next: Next
 
 
@@ -91,19 +120,21 @@ _VENDORS = "/v1/tenants/<name:tenant>/data-transfer-vendors"
 @document_response(VendorAnswer, 201)
 @describes(problems={409: f"The tenant has {VENDORS} vendors already."})
 async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
-    """Have a vendor's DataTransfer understood.
+    """Accept and keep the DataTransfer of a vendor, or replace how it is answered.
 
-    Until then it is answered UnknownVendorId and not kept.
+    DataTransfer of any other vendor is answered UnknownVendorId and not kept. Charge points are sent nothing.
     """
     settings = await bodies.body(VendorSettings)
     if not 1 <= len(vendor) <= VENDOR_LENGTH:
-        detail = f"OCPP 1.6 vendor ids have 1 to {VENDOR_LENGTH} characters."
+        detail = f"The vendor id has {len(vendor)} characters; OCPP 1.6 allows 1 to {VENDOR_LENGTH}."
         raise invalid(detail, parameter="vendor")
     stored = Vendor(vendor_id=vendor, **msgspec.structs.asdict(settings))
     outcome = await transfers.put_vendor(current_store(), tenant, stored)
     if outcome == "full":
         raise Problem(
-            409, "too-many-vendors", f"A tenant may have {VENDORS} vendors; delete one to add another."
+            409,
+            "too-many-vendors",
+            f"The tenant has {VENDORS} vendors, which is the maximum; delete one to add another.",
         )
     return bodies.answer(convert(stored, VendorAnswer), 201 if outcome == "created" else 200)
 
@@ -111,7 +142,7 @@ async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @blueprint.get(f"{_VENDORS}/<name:vendor>")
 @document_response(VendorAnswer)
 async def get_data_transfer_vendor(tenant: str, vendor: str) -> Response:
-    """Read how a vendor's DataTransfer is answered."""
+    """Read how the DataTransfer of a vendor is answered."""
     found = await transfers.get_vendor(current_store(), tenant, vendor)
     return bodies.answer(convert(must_exist(found, "vendor"), VendorAnswer))
 
@@ -119,9 +150,9 @@ async def get_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @blueprint.delete(f"{_VENDORS}/<name:vendor>")
 @document_response(None, 204)
 async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
-    """Forget a vendor.
+    """Delete a vendor.
 
-    Its DataTransfer is answered UnknownVendorId from then on; what came of it stays.
+    From then on its DataTransfer is answered UnknownVendorId. Transfers that were received are kept.
     """
     must_exist(await transfers.delete_vendor(current_store(), tenant, vendor), "vendor")
     return bodies.no_content()
@@ -130,7 +161,7 @@ async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @blueprint.get(_VENDORS)
 @document_response(VendorPage)
 async def list_data_transfer_vendors(tenant: str) -> Response:
-    """List the vendors whose DataTransfer is understood."""
+    """List the vendors whose DataTransfer is accepted."""
     found = await transfers.list_vendors(current_store(), tenant)
     return bodies.answer(VendorPage(convert_all(found, VendorAnswer), None))
 
@@ -139,7 +170,7 @@ async def list_data_transfer_vendors(tenant: str) -> Response:
 @document_querystring(Paging)
 @document_response(TransferPage)
 async def list_data_transfers(tenant: str, charge_point: str) -> Response:
-    """List what came from a charge point by DataTransfer."""
+    """List the data that a charge point sent by DataTransfer."""
     asked, store = bodies.query(Paging), current_store()
     await lookup.charge_point(store, tenant, charge_point)
     page = await transfers.list_(store, tenant, charge_point, cursor=asked.cursor, limit=asked.limit)
@@ -152,7 +183,7 @@ async def list_data_transfers(tenant: str, charge_point: str) -> Response:
 )
 @document_response(None, 204)
 async def delete_data_transfer(tenant: str, charge_point: str, data_transfer: str) -> Response:
-    """Delete what came from a charge point by DataTransfer and was dealt with."""
+    """Delete a DataTransfer of a charge point that has been dealt with."""
     await lookup.charge_point(current_store(), tenant, charge_point)
     must_exist(await transfers.forget(current_store(), tenant, charge_point, data_transfer), "data transfer")
     return bodies.no_content()

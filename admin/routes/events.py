@@ -1,4 +1,4 @@
-"""The feed of events as server-sent events, to be resumed where it broke."""
+"""Route of the event feed: server-sent events that a client can resume after a break."""
 
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -9,9 +9,11 @@ import msgspec
 import trio
 from quart import Response, request
 
-from admin.http import convert, describes, new_blueprint, sse
+from admin.http import convert, describes, new_blueprint, sse, times
 from admin.http.openapi import components
+from admin.http.times import Time
 from admin.routes import event_kinds
+from admin.routes.members import ChargePointName
 from admin.services import Services, services
 from state.errors import StateError
 from state.events import events
@@ -20,24 +22,30 @@ from state.events.events import Event
 from state.events.feed import Gap, Lagging, Subscription
 
 ID_EVERY_S = 1.0
+_TIMES = (b'"timestamp"', b'"expiry_date"', b'_ms"')
+"""Names in an event's data that begin or end so are times."""
 
 blueprint = new_blueprint("events", "Events")
 
 
 class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The `data` of one server-sent event."""
+    """An event, as `data:` of one server-sent event."""
 
     id: Annotated[
-        str, msgspec.Meta(description="Unique: drop what you have seen, delivery is at least once.")
+        str,
+        msgspec.Meta(
+            description="Unique id of the event in its tenant. An event may be delivered more than once: "
+            "drop those whose id you have seen."
+        ),
     ]
     kind: Annotated[str, msgspec.Meta(description=event_kinds.DESCRIPTION, examples=["transaction.started"])]
-    tenant: str
-    charge_point: str
-    at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
+    tenant: Annotated[str, msgspec.Meta(description="Name of the tenant.", examples=["acme"])]
+    charge_point: ChargePointName
+    at: Annotated[Time, msgspec.Meta(description="When the event was recorded, by the clock of the store.")]
     data: Annotated[
         Any,
         msgspec.Meta(
-            description="What tells which one it was; read the rest under its own path.",
+            description="Members that identify what the event is about. Read the rest under its own path.",
             extra_json_schema={"type": "object"},
         ),
     ]
@@ -50,9 +58,9 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     responses={
         200: {
             "description": "A stream of server-sent events. `event:` is the kind, `data:` an EventAnswer. "
-            "`id:` comes at most once a second and stands for everything before it. `event: gap` says that "
-            "events are missing because they are no longer kept. `event: end` comes before we close the "
-            "stream, for instance because the client reads too slowly.",
+            "`id:` comes at most once a second and covers everything before it. `event: gap` means that "
+            "events are missing because they are no longer kept. `event: end` comes before the server closes "
+            "the stream, for instance because the client reads too slowly; its `data:` has the `reason`.",
             "content": {
                 "text/event-stream": {
                     "schema": {"type": "string"},
@@ -68,10 +76,12 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     },
 )
 async def stream_events(tenant: str) -> Response:
-    """Follow what happens.
+    """Follow the events of a tenant live.
 
-    Without Last-Event-ID the stream begins now. A comment line is sent every ten seconds if nothing happens.
-    Order holds for each charge point; delivery is at least once.
+    Without Last-Event-ID the stream begins now, with it after that event. Events are kept for 6 hours, at
+    most 10,000 of them in each of the 256 partitions of a tenant. A comment line is sent every ten seconds if
+    nothing happens. The events of one charge point come in their order. An event may be delivered more than
+    once.
     """
     cursor = sse.resume(Cursor.parse)
     if request.method == "HEAD":
@@ -87,10 +97,10 @@ async def stream_events(tenant: str) -> Response:
 async def _stream(
     services_: Services, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
-    """Never raises for what the store or the client does: the stream ends, and the client comes back."""
+    """Yield the stream. An error of the store or the client ends the stream; the client then resumes it."""
     try:
         async with services_.feed.subscribe(tenant, cursor) as subscription:
-            # They came all at once, past the look before.
+            # Clients that came at the same time all passed the check before the stream.
             if services_.feed.subscribers > services_.event_clients:
                 yield sse.end(sse.TOO_MANY)
                 return
@@ -106,7 +116,7 @@ async def _stream(
 async def _blocks(
     subscription: Subscription, key_stands: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
-    # A client that breaks off before the first event misses none.
+    # The first id comes at once, so that a client that disconnects before the first event misses none.
     yield sse.RETRY + _id(subscription.cursor) + b"\n"
     ids, checked = _Ids(subscription), trio.current_time()
     while True:
@@ -121,13 +131,13 @@ async def _blocks(
         if event is not None:
             yield ids.write_if_due() + _block(event)
         elif ids.owed:
-            yield ids.write() + b"\n"  # An id with nothing under it: the client notes it and sees no event.
+            yield ids.write() + b"\n"  # An id without data: the client stores the id and sees no event.
         else:
             yield sse.STILL_HERE
 
 
 class _Ids:
-    """The `id:` lines of a stream after its first: at most one a second, each for everything before it."""
+    """The `id:` lines of a stream after its first: at most one a second, each covers everything before it."""
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
@@ -153,4 +163,26 @@ def _id(cursor: Cursor) -> bytes:
 def _block(event: Event | Gap) -> bytes:
     if isinstance(event, Gap):
         return sse.block(b"gap", b'{"reason":"events before this one are no longer kept"}')
-    return sse.block(event.kind.encode(), msgspec.json.encode(convert(event, EventAnswer)))
+    return sse.block(event.kind.encode(), msgspec.json.encode(convert(event, EventAnswer, data=_data(event))))
+
+
+def _data(event: Event) -> msgspec.Raw | dict[str, Any]:
+    """Return the event's data with its times as `times.text` writes them, and `x_ms` as `x_at` or `x`.
+
+    Stored data has the times as charge points sent them, and milliseconds.
+    """
+    if not any(part in bytes(event.data) for part in _TIMES):
+        return event.data
+    given = msgspec.json.decode(event.data)
+    read: dict[str, Any] = {}
+    for name, value in given.items():
+        match name, value:
+            case ("timestamp" | "expiry_date", str()):
+                read[name] = times.sent_or(value, given.get("received_ms", event.at_ms))
+            case ("since_ms", int()):
+                read["since"] = times.text(value)
+            case ("received_ms", int()):
+                read["received_at"] = times.text(value)
+            case _:
+                read[name] = value
+    return read

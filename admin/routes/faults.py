@@ -1,4 +1,4 @@
-"""What a charge point gets wrong: counted by name, with what each name means."""
+"""Routes of the faults of a charge point: how often each was seen, and what it means."""
 
 from itertools import starmap
 from typing import Annotated
@@ -8,6 +8,7 @@ from quart import Response
 from quart_schema import document_response
 
 from admin.http import AllInOne, bodies, lookup, new_blueprint, times
+from admin.http.times import Time
 from admin.services import current_store
 from gateway.ocpp16.faults.table import FAULTS, Fault, FaultKind
 from state.charge_points import faults
@@ -15,33 +16,62 @@ from state.charge_points.faults import Tally
 
 blueprint = new_blueprint("faults", "Charge points")
 
-_UNKNOWN = Fault("exchange", "A gateway of another version counts this.")
+_UNKNOWN = Fault(
+    "exchange", "A gateway of another version counted this fault; this version does not know its meaning."
+)
 
 
 class FaultAnswer(msgspec.Struct, frozen=True):
-    """Something that a charge point did wrong, and that was repaired, tolerated or refused."""
+    """Something that a charge point did wrong. It was repaired, tolerated or refused."""
 
-    name: Annotated[str, msgspec.Meta(examples=["number_for_text"])]
-    count: Annotated[int, msgspec.Meta(ge=1, description="Since the charge point or its list was new.")]
-    last_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
-    kind: Annotated[FaultKind, msgspec.Meta(description="Where it shows.")]
-    meaning: Annotated[str, msgspec.Meta(examples=["A number where text is due is taken as it is spelt."])]
+    name: Annotated[
+        str,
+        msgspec.Meta(
+            description="Stable name of the fault, also used in metrics.", examples=["number_for_text"]
+        ),
+    ]
+    count: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            description="How often it was seen since the charge point was registered or its faults were "
+            "deleted.",
+        ),
+    ]
+    last_at: Annotated[Time, msgspec.Meta(description="When it was last seen.")]
+    kind: Annotated[
+        FaultKind,
+        msgspec.Meta(
+            description="Where the fault shows. handshake: the HTTP upgrade. connection: the websocket. "
+            "frame: the text of a message. exchange: the order of calls and answers. payload: the content of "
+            "a message. time: a time or the clock. charging: transactions and meter values."
+        ),
+    ]
+    meaning: Annotated[
+        str,
+        msgspec.Meta(
+            description="What the charge point did, and how it was handled.",
+            examples=["A number where text is due is taken as it is spelt."],
+        ),
+    ]
 
 
 class FaultPage(msgspec.Struct, frozen=True):
-    """A charge point's faults, the latest first."""
+    """The faults of a charge point, the latest first."""
 
-    items: tuple[FaultAnswer, ...]
+    items: Annotated[
+        tuple[FaultAnswer, ...], msgspec.Meta(description="One item for each kind of fault; 128 at most.")
+    ]
     next: AllInOne = None
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/faults")
 @document_response(FaultPage)
 async def list_faults(tenant: str, charge_point: str) -> Response:
-    """List what a charge point gets wrong.
+    """List the faults of a charge point.
 
-    A fault shows within ten seconds, or when the connection ends. Handshakes are counted too, also refused
-    ones, once the token was right and the charge point known.
+    A fault appears within ten seconds, or when the connection ends. Faults of handshakes are counted as well,
+    even of refused ones, provided that the token was valid and the charge point known.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     tallies = await faults.read(current_store(), tenant, charge_point)
@@ -51,9 +81,9 @@ async def list_faults(tenant: str, charge_point: str) -> Response:
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/faults")
 @document_response(None, 204)
 async def delete_faults(tenant: str, charge_point: str) -> Response:
-    """Begin to count a charge point's faults anew.
+    """Delete the faults of a charge point, so that counting starts again.
 
-    What it did in the last ten seconds may still be added afterwards.
+    Faults of the last ten seconds may still be added afterwards.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     await faults.forget(current_store(), tenant, charge_point)

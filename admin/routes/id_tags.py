@@ -1,4 +1,4 @@
-"""Id tags: whom a tenant's charge points let charge."""
+"""Routes of id tags: which drivers may charge at the charge points of a tenant."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -12,12 +12,12 @@ from admin.http import (
     Paging,
     bodies,
     convert,
-    convert_page,
     invalid,
     must_exist,
     new_blueprint,
     times,
 )
+from admin.http.times import Time
 from admin.services import current_store
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag
@@ -30,43 +30,78 @@ TagStatus = Literal["Accepted", "Blocked", "Expired", "Invalid"]
 Maximum = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
-class IdTagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a charge point is told about a tag. What is left out gets its default, whatever it was before."""
+_STATUS = (
+    "Answer to Authorize and StartTransaction. Accepted: may charge. Blocked: must not charge. Expired: is "
+    "no longer valid. Invalid: is treated as unknown."
+)
 
-    status: Annotated[TagStatus, msgspec.Meta(description="What Authorize answers.")] = "Accepted"
+
+class IdTagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What charge points are told about an id tag.
+
+    A member that is left out gets its default, also in a later PUT.
+    """
+
+    status: Annotated[TagStatus, msgspec.Meta(description=_STATUS)] = "Accepted"
     expiry_date: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="From then on the tag is Expired. RFC 3339 with a zone.",
+            description="An Accepted tag is answered Expired from this time on. RFC 3339 with a time zone. "
+            "null means that it never expires.",
             examples=["2030-01-01T00:00:00Z"],
         ),
     ] = None
     parent_id_tag: Annotated[
         Annotated[str, msgspec.Meta(min_length=1, max_length=TAG_LENGTH)] | None,
         msgspec.Meta(
-            description="Tags of one parent may stop each other's transactions.", examples=["FLEET-7"]
+            description="Group of the tag: id tags with the same parent may stop each other's transactions. "
+            "null means that it has none.",
+            examples=["FLEET-7"],
         ),
     ] = None
     max_active_transactions: Annotated[
         Maximum | None,
-        msgspec.Meta(description="How many transactions may run at once; null: no limit.", examples=[1]),
+        msgspec.Meta(
+            description="How many transactions of the tag may run at once. One more is answered "
+            "ConcurrentTx. null means that there is no limit.",
+            examples=[1],
+        ),
     ] = None
 
 
 class IdTagAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An id tag."""
+    """An id tag of a tenant, as RFID cards and apps present it."""
 
-    tag: Annotated[str, msgspec.Meta(description="As it was last spelt in a PUT.", examples=["04A2B3C4D5"])]
-    status: TagStatus
-    expiry_date: str | None
-    parent_id_tag: str | None
-    max_active_transactions: int | None
+    tag: Annotated[
+        str, msgspec.Meta(description="The id tag, as the last PUT spelt it.", examples=["04A2B3C4D5"])
+    ]
+    status: Annotated[TagStatus, msgspec.Meta(description=_STATUS)]
+    expiry_date: Annotated[
+        Time | None,
+        msgspec.Meta(
+            description="An Accepted tag is answered Expired from this time on. null means that it never "
+            "expires."
+        ),
+    ]
+    parent_id_tag: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Group of the tag: id tags with the same parent may stop each other's transactions. "
+            "null means that it has none."
+        ),
+    ]
+    max_active_transactions: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="How many transactions of the tag may run at once. null means that there is no limit."
+        ),
+    ]
 
 
 class IdTagPage(msgspec.Struct, frozen=True):
-    """Id tags, by name with letters folded."""
+    """A page of id tags, by name without regard to case."""
 
-    items: tuple[IdTagAnswer, ...]
+    items: Annotated[tuple[IdTagAnswer, ...], msgspec.Meta(description="The id tags of this page.")]
     next: Next
 
 
@@ -77,16 +112,19 @@ class IdTagPage(msgspec.Struct, frozen=True):
 async def put_id_tag(tenant: str, tag: str) -> Response:
     """Create or replace an id tag.
 
-    It counts from the next Authorize or StartTransaction on; a charge point's own cache may lag behind.
+    The settings apply from the next Authorize or StartTransaction. Nothing is sent to charge points: one that
+    has the tag in its cache or its local list may go on using the old settings.
     """
     settings = await bodies.body(IdTagSettings)
     if not 1 <= len(tag) <= TAG_LENGTH:
-        raise invalid(f"OCPP 1.6 id tags have 1 to {TAG_LENGTH} characters.", parameter="tag")
+        raise invalid(
+            f"The id tag has {len(tag)} characters; OCPP 1.6 allows 1 to {TAG_LENGTH}.", parameter="tag"
+        )
     expiry = settings.expiry_date
     text = None if expiry is None else times.utc_text(expiry, "expiry_date")
     stored = convert(settings, IdTag, tag=tag, expiry_date=text)
     created = await id_tags.put(current_store(), tenant, stored)
-    return bodies.answer(convert(stored, IdTagAnswer), 201 if created else 200)
+    return bodies.answer(_answer(stored), 201 if created else 200)
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/id-tags/<name:tag>")
@@ -94,7 +132,7 @@ async def put_id_tag(tenant: str, tag: str) -> Response:
 async def get_id_tag(tenant: str, tag: str) -> Response:
     """Read an id tag."""
     found = await id_tags.get(current_store(), tenant, tag)
-    return bodies.answer(convert(must_exist(found, "id tag"), IdTagAnswer))
+    return bodies.answer(_answer(must_exist(found, "id tag")))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/id-tags/<name:tag>")
@@ -102,7 +140,7 @@ async def get_id_tag(tenant: str, tag: str) -> Response:
 async def delete_id_tag(tenant: str, tag: str) -> Response:
     """Delete an id tag.
 
-    Transactions that it started go on and can be stopped with it.
+    Transactions that it started go on, and it can still stop them. Nothing is sent to charge points.
     """
     must_exist(await id_tags.delete(current_store(), tenant, tag), "id tag")
     return bodies.no_content()
@@ -115,4 +153,8 @@ async def list_id_tags(tenant: str) -> Response:
     """List id tags."""
     asked = bodies.query(Paging)
     page = await id_tags.list_(current_store(), tenant, cursor=asked.cursor, limit=asked.limit)
-    return bodies.answer(convert_page(page, IdTagPage, IdTagAnswer))
+    return bodies.answer(IdTagPage(tuple(map(_answer, page.items)), page.next))
+
+
+def _answer(tag: IdTag) -> IdTagAnswer:
+    return convert(tag, IdTagAnswer, expiry_date=times.maybe_normalise(tag.expiry_date))

@@ -1,4 +1,4 @@
-"""Jobs: firmware updates and uploads of logs that a charge point was asked for, and how they get on."""
+"""Routes of jobs: firmware updates and log uploads of a charge point, with their progress."""
 
 from typing import Annotated, Any
 
@@ -21,6 +21,8 @@ from admin.http import (
     new_blueprint,
     times,
 )
+from admin.http.times import Time
+from admin.routes.members import ReceivedAt
 from admin.services import current_store, services
 from state.features import jobs
 from state.features.job_record import Job, Kind
@@ -31,81 +33,130 @@ _NUMBERED = frozenset({"GetLog", "SignedUpdateFirmware"})
 
 
 class JobsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    kind: Annotated[Kind | None, msgspec.Meta(description="Only jobs that this action began.")] = None
+    kind: Annotated[Kind | None, msgspec.Meta(description="List only jobs that this action began.")] = None
     running: Annotated[
-        bool | None, msgspec.Meta(description="true: only those that run; false: only those that have ended.")
+        bool | None,
+        msgspec.Meta(description="true lists only running jobs, false only those that have ended."),
     ] = None
 
 
 class NewJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to ask the charge point for."""
+    """A job to begin."""
 
-    action: Kind
+    action: Annotated[
+        Kind,
+        msgspec.Meta(
+            description="The OCPP request to send. GetDiagnostics and GetLog upload a log; UpdateFirmware "
+            "and SignedUpdateFirmware install firmware."
+        ),
+    ]
     payload: Annotated[
         dict[str, Any],
         msgspec.Meta(
-            description="Of the OCPP 1.6 request, as for a command. Without requestId, where the action has "
-            "one, a free one is chosen.",
+            description="Payload of the OCPP request, by the schema that is named like the action. For "
+            "GetLog and SignedUpdateFirmware `requestId` may be left out: then a free one is chosen.",
             examples=[{"logType": "SecurityLog", "log": {"remoteLocation": "https://logs.example/up"}}],
         ),
     ]
 
 
 class JobState(msgspec.Struct, frozen=True):
-    """A status, and when it came."""
+    """A status of a job."""
 
-    status: str
-    received_at: str
-
-
-class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An update or an upload. Its id is that of the command which asked for it."""
-
-    id: Annotated[str, msgspec.Meta(examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"])]
-    kind: Kind
-    request_id: Annotated[int | None, msgspec.Meta(description="null: this action has none.")]
     status: Annotated[
         str,
         msgspec.Meta(
-            description="The charge point's last word that counts, or: NoFile (it has no diagnostics to "
-            "upload), Canceled (it gave this job up for a later one), Superseded (a later job of this kind "
-            "was begun, and statuses of these name no job).",
+            description="The status as the charge point sent it, or Canceled or Superseded by a later job.",
+            examples=["Downloading"],
+        ),
+    ]
+    received_at: Annotated[Time, msgspec.Meta(description="When the gateway received the status.")]
+
+
+class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A firmware update or a log upload."""
+
+    id: Annotated[
+        str,
+        msgspec.Meta(
+            description="Id of the job, which is that of the command that began it.",
+            examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"],
+        ),
+    ]
+    kind: Annotated[Kind, msgspec.Meta(description="The OCPP action that began the job.")]
+    request_id: Annotated[
+        int | None,
+        msgspec.Meta(description="requestId of the OCPP request. null means that this action has none."),
+    ]
+    status: Annotated[
+        str,
+        msgspec.Meta(
+            description="The last status from the charge point that counts: one that arrives after the end "
+            "of the job does not, unless a failed job is tried again. Three statuses are ours. NoFile: the "
+            "charge point has no diagnostics to upload. Canceled: it ended this job for a later one. "
+            "Superseded: a later job of this kind began, and statuses of this action do not say which job "
+            "they mean.",
             examples=["Installed"],
         ),
     ]
-    running: bool
+    running: Annotated[bool, msgspec.Meta(description="Whether the job has not ended yet.")]
     payload: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP request without certificate and signature, credentials in it masked.",
+            description="Payload of the OCPP request, without certificate and signature. Credentials are "
+            "masked.",
             extra_json_schema={"type": "object"},
         ),
     ]
-    file_name: Annotated[str | None, msgspec.Meta(description="Of the upload, if the charge point told.")]
-    answered_at: str
-    ended_at: str | None
+    file_name: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Name of the uploaded file. null means that the charge point has not reported one."
+        ),
+    ]
+    answered_at: Annotated[
+        Time, msgspec.Meta(description="When the charge point answered the request, which began the job.")
+    ]
+    ended_at: Annotated[
+        Time | None, msgspec.Meta(description="When the job ended. null means that it is running.")
+    ]
     history: Annotated[
         tuple[JobState, ...],
-        msgspec.Meta(description="The answer that began it, then each status in the order it came."),
+        msgspec.Meta(
+            description="The answer that began the job, then each status in the order of arrival. The first "
+            "and the latest 49 are kept."
+        ),
     ]
-    left_out: Annotated[int, msgspec.Meta(description="How many states behind the first are not kept.")]
+    left_out: Annotated[
+        int, msgspec.Meta(description="How many statuses after the first are no longer in `history`.")
+    ]
 
 
 class JobNote(msgspec.Struct, frozen=True, kw_only=True):
-    """A status that belongs to no job known here. Idle never does."""
+    """A status that belongs to no job known here. Idle never belongs to a job."""
 
-    message: str
-    request_id: int | None
-    status: str
-    received_at: str
+    message: Annotated[
+        str,
+        msgspec.Meta(
+            description="The OCPP message that reported the status.", examples=["FirmwareStatusNotification"]
+        ),
+    ]
+    request_id: Annotated[
+        int | None, msgspec.Meta(description="requestId of the message. null means that it has none.")
+    ]
+    status: Annotated[str, msgspec.Meta(description="The status as it was sent.", examples=["Idle"])]
+    received_at: ReceivedAt
 
 
 class JobPage(msgspec.Struct, frozen=True):
-    """The latest 50 jobs of the charge point, and the latest 50 notes, newest first."""
+    """The jobs of a charge point, and the statuses that belong to none."""
 
-    items: tuple[JobAnswer, ...]
+    items: Annotated[tuple[JobAnswer, ...], msgspec.Meta(description="The latest 50 jobs, the newest first.")]
     next: Next
-    notes: tuple[JobNote, ...]
+    notes: Annotated[
+        tuple[JobNote, ...],
+        msgspec.Meta(description="The latest 50 statuses that belong to no job, the newest first."),
+    ]
 
 
 _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/jobs"
@@ -115,9 +166,10 @@ _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/jobs"
 @document_querystring(JobsQuery)
 @document_response(JobPage)
 async def list_jobs(tenant: str, charge_point: str) -> Response:
-    """List a charge point's jobs.
+    """List the jobs of a charge point.
 
     There is one for each UpdateFirmware, SignedUpdateFirmware, GetDiagnostics and GetLog that it answered.
+    Nothing is sent to the charge point.
     """
     asked, store = bodies.query(JobsQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)
@@ -139,17 +191,20 @@ async def list_jobs(tenant: str, charge_point: str) -> Response:
 async def begin_job(tenant: str, charge_point: str) -> Response:
     """Have a charge point update its firmware or upload a log.
 
-    As the command of that action, with a requestId chosen where there is none. Once the charge point has
-    answered, the job can be read under the command's id.
+    Sends the command of that action. The job exists once the charge point has answered, under the id of the
+    command.
     """
     asked, wanted, store = bodies.query(WaitQuery), await bodies.body(NewJob), current_store()
     await lookup.charge_point(store, tenant, charge_point)
     payload = wanted.payload
     if wanted.action in _NUMBERED and "requestId" not in payload:
-        # Looked through first: a request that is refused should use up no id.
+        # Checked before an id is chosen, so that a request that is refused uses up none.
         _read(wanted.action, {**payload, "requestId": 0})
         chosen = await jobs.new_request_id(store, tenant, charge_point)
-        payload = {**payload, "requestId": must_exist(chosen, "charge point")}  # Deleted a moment ago.
+        payload = {
+            **payload,
+            "requestId": must_exist(chosen, "charge point"),
+        }  # It may have been deleted a moment ago.
     request = _read(wanted.action, payload)
     return send.respond(
         await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
@@ -167,16 +222,16 @@ async def get_job(tenant: str, charge_point: str, job: str) -> Response:
 @blueprint.delete(f"{_BASE}/<name:job>")
 @document_response(None, 204)
 async def delete_job(tenant: str, charge_point: str, job: str) -> Response:
-    """Forget a job.
+    """Delete a job from the list.
 
-    The charge point is told nothing: what runs there goes on, and its statuses become notes.
+    Nothing is sent: an update or upload that is running goes on, and its statuses become notes.
     """
     must_exist(await jobs.delete(current_store(), tenant, charge_point, job), "job")
     return bodies.no_content()
 
 
 def _read(action: str, payload: dict[str, Any]) -> Any:
-    """Raises Problem (422) that points into the body's payload."""
+    """Read the payload of the body. Raises Problem (422) with pointers below `/payload`."""
     try:
         return actions.read(action, msgspec.json.encode(payload))
     except Problem as problem:

@@ -1,4 +1,4 @@
-"""Reservations of a charge point: those that it accepted, made and cancelled by commands."""
+"""Routes of reservations: those that a charge point accepted, made and cancelled by commands."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,6 +9,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from admin.commands import PROBLEMS, CommandAnswer, DeleteQuery, WaitQuery, send
 from admin.http import AllInOne, Int32, bodies, convert, describes, lookup, must_exist, new_blueprint, times
+from admin.http.times import Time
 from admin.services import Services, current_store, services
 from gateway.ocpp16.messages.reservation import CancelReservation, ReserveNow
 from gateway.ocpp16.messages.types import Message
@@ -22,69 +23,135 @@ Tag = Annotated[str, msgspec.Meta(max_length=20)]  # OCPP 1.6: IdToken is a CiSt
 
 
 class ReservationQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    state: Annotated[State | None, msgspec.Meta(description="Only those in this state.")] = None
+    state: Annotated[State | None, msgspec.Meta(description="List only reservations in this state.")] = None
 
 
 class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to ask the charge point for."""
+    """A reservation to ask the charge point for."""
 
-    connector_id: Annotated[Int32, msgspec.Meta(description="0: any connector.", examples=[1])]
-    id_tag: Annotated[Tag, msgspec.Meta(description="For whom.", examples=["04A2B3C4D5"])]
+    connector_id: Annotated[
+        Int32,
+        msgspec.Meta(
+            description="Number of the connector. 0 means any connector; not every charge point supports it.",
+            examples=[1],
+        ),
+    ]
+    id_tag: Annotated[
+        Tag, msgspec.Meta(description="Id tag that the connector is reserved for.", examples=["04A2B3C4D5"])
+    ]
     expiry_date: Annotated[
         datetime,
-        msgspec.Meta(tz=True, description="RFC 3339 with a zone.", examples=["2030-01-01T00:00:00Z"]),
+        msgspec.Meta(
+            tz=True,
+            description="When the reservation ends if it was not used. RFC 3339 with a time zone.",
+            examples=["2030-01-01T00:00:00Z"],
+        ),
     ]
     parent_id_tag: Annotated[
-        Tag | None, msgspec.Meta(description="Other tags of this parent may use it, too.")
+        Tag | None,
+        msgspec.Meta(
+            description="Group: id tags with this parent may use the reservation too. null means none."
+        ),
     ] = None
     reservation_id: Annotated[
         Int32 | None,
-        msgspec.Meta(description="One that stands is replaced. By default a positive one that is free."),
+        msgspec.Meta(
+            description="Id of the reservation. An active reservation of the same id is replaced. null means "
+            "that a free positive id is chosen."
+        ),
     ] = None
 
 
 class ReservationAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A reservation. One that a start named but nobody here asked for has no particulars."""
+    """A reservation of a charge point.
 
-    reservation_id: int
+    A reservation that a StartTransaction named but that was not made here has only an id and a transaction.
+    """
+
+    reservation_id: Annotated[int, msgspec.Meta(description="Id of the reservation.", examples=[12])]
     state: Annotated[
         State,
         msgspec.Meta(
-            description="active: it stands. used: `transaction_id` began with it. cancelled: the charge "
-            "point gave it up. expired: its expiry date has passed."
+            description="active: it can be used. used: `transaction_id` began with it. cancelled: the charge "
+            "point accepted CancelReservation. expired: its expiry date has passed."
         ),
     ]
-    connector_id: Annotated[int | None, msgspec.Meta(description="0: any connector.")]
-    id_tag: str | None
-    parent_id_tag: str | None
-    expiry_date: Annotated[str | None, msgspec.Meta(description="As it was sent.")]
-    command: Annotated[str | None, msgspec.Meta(description="Id of the ReserveNow that made it.")]
-    made_at: Annotated[str, msgspec.Meta(description="When it was accepted.")]
-    ended_at: Annotated[str | None, msgspec.Meta(description="When it was used or cancelled.")]
+    connector_id: Annotated[
+        int | None,
+        msgspec.Meta(description="Number of the connector. 0 means any connector. null means not made here."),
+    ]
+    id_tag: Annotated[
+        str | None,
+        msgspec.Meta(description="Id tag that the connector is reserved for. null means not made here."),
+    ]
+    parent_id_tag: Annotated[
+        str | None,
+        msgspec.Meta(description="Id tags with this parent may use the reservation too. null means none."),
+    ]
+    expiry_date: Annotated[
+        Time | None,
+        msgspec.Meta(description="When the reservation ends if it was not used. null means not made here."),
+    ]
+    command: Annotated[
+        str | None,
+        msgspec.Meta(description="Id of the ReserveNow command that made it. null means not made here."),
+    ]
+    made_at: Annotated[
+        Time,
+        msgspec.Meta(
+            description="When its acceptance was recorded, or the start that named it if it was not made "
+            "here."
+        ),
+    ]
+    ended_at: Annotated[
+        Time | None,
+        msgspec.Meta(description="When it was used or cancelled. null means that it was neither."),
+    ]
     transaction_id: Annotated[
-        str | None, msgspec.Meta(description="The transaction that used it.", examples=["CP-1.59961600"])
+        str | None,
+        msgspec.Meta(
+            description="Public id of the transaction that used it. null means that none did.",
+            examples=["CP-1.59961600"],
+        ),
     ]
 
 
 class ReservationPage(msgspec.Struct, frozen=True):
-    """Reservations, the latest first: at most 100 of a charge point, those that are over go first."""
+    """The reservations of a charge point."""
 
-    items: tuple[ReservationAnswer, ...]
+    items: Annotated[
+        tuple[ReservationAnswer, ...],
+        msgspec.Meta(
+            description="Reservations, the latest first. About 100 are kept; those that are over are dropped "
+            "first."
+        ),
+    ]
     next: AllInOne = None
 
 
 class AskedAnswer(msgspec.Struct, frozen=True):
-    """The command, and the reservation as it stands after the answer; null: none is known."""
+    """The command that was sent, and the reservation after its answer."""
 
-    command: CommandAnswer
-    reservation: ReservationAnswer | None
+    command: Annotated[
+        CommandAnswer, msgspec.Meta(description="The command, with the charge point's answer.")
+    ]
+    reservation: Annotated[
+        ReservationAnswer | None,
+        msgspec.Meta(
+            description="The reservation as it is now. null means that the charge point did not accept one, "
+            "or has not answered yet."
+        ),
+    ]
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/reservations")
 @document_querystring(ReservationQuery)
 @document_response(ReservationPage)
 async def list_reservations(tenant: str, charge_point: str) -> Response:
-    """List reservations, the latest first."""
+    """List the reservations of a charge point, the latest first.
+
+    Nothing is sent to the charge point.
+    """
     asked, store = bodies.query(ReservationQuery), current_store()
     keys = await lookup.charge_point_keys(store, tenant, charge_point)
     found = await reservations.list_(store, keys)
@@ -110,8 +177,8 @@ async def get_reservation(tenant: str, charge_point: str, reservation: str) -> R
 async def make_reservation(tenant: str, charge_point: str) -> Response:
     """Have a charge point reserve a connector.
 
-    Sends ReserveNow. 200 means that the charge point has answered: only after Accepted there is a
-    reservation. To send it with other spellings or ids, send the command ReserveNow itself.
+    Sends ReserveNow. 200 means that the charge point has answered. There is a reservation only if the answer
+    is Accepted. The time is sent in UTC; to choose its spelling, send the command ReserveNow.
     """
     asked, wanted = bodies.query(WaitQuery), await bodies.body(NewReservation)
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
@@ -137,9 +204,10 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
 @document_response(None, 204)
 @describes(problems=PROBLEMS)
 async def delete_reservation(tenant: str, charge_point: str, reservation: str) -> Response:
-    """Have a charge point give up a reservation.
+    """Have a charge point cancel a reservation.
 
-    Sends CancelReservation, also for one that is not known here. 204 answers `only_here`.
+    Sends CancelReservation, even if the reservation is not known here. With `only_here` nothing is sent, the
+    reservation is struck from the list, and the answer is 204.
     """
     asked, number = bodies.query(DeleteQuery), lookup.parse_number(reservation, "reservation")
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
@@ -153,7 +221,7 @@ async def delete_reservation(tenant: str, charge_point: str, reservation: str) -
 async def _send(
     services: Services, keys: ChargePointKeys, number: int, request: Message, asked: WaitQuery
 ) -> Response:
-    """Answer the command, and the reservation as it stands then. Raises Problem."""
+    """Send the request and answer with the command and the reservation. Raises Problem."""
     sent = await send.send(
         services, keys.tenant, keys.id, request, timeout_s=asked.timeout, wait_s=asked.wait
     )
@@ -164,6 +232,11 @@ async def _send(
 
 def _answer(found: Reservation) -> ReservationAnswer:
     asked = {name: getattr(found.asked, name, None) for name in Asked.__struct_fields__}
+    asked["expiry_date"] = times.maybe_normalise(asked["expiry_date"])
     return convert(
-        found, ReservationAnswer, **asked, command=found.command_id, transaction_id=found.transaction
+        found,
+        ReservationAnswer,
+        **asked,
+        command=found.command_id,
+        transaction_id=found.transaction,
     )

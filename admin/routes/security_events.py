@@ -1,4 +1,4 @@
-"""Security events: what charge points told of attacks, tampering and their own health."""
+"""Routes of security events: what charge points report about attacks, tampering and their own health."""
 
 from typing import Annotated
 
@@ -6,45 +6,76 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.http import Next, Paging, bodies, convert_page, lookup, must_exist, new_blueprint
+from admin.http import Next, Paging, bodies, convert, lookup, must_exist, new_blueprint, times
+from admin.http.times import Time
+from admin.routes.members import ReceivedAt
 from admin.services import current_store
 from state.features import security_events
+from state.features.security_events import SecurityEvent
 
 blueprint = new_blueprint("security_events", "Security")
 
 
 class SecurityEventsQuery(Paging, frozen=True, forbid_unknown_fields=True):
     critical: Annotated[
-        bool | None, msgspec.Meta(description="true: only critical ones; false: only the others.")
+        bool | None, msgspec.Meta(description="true lists only critical events, false only the others.")
     ] = None
 
 
 class SecurityEventAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A SecurityEventNotification, kept once however often it came."""
+    """A SecurityEventNotification. It is kept once, however often the charge point sends it."""
 
-    id: str
-    type: Annotated[str, msgspec.Meta(examples=["TamperDetectionActivated"])]
-    critical: Annotated[
-        bool, msgspec.Meta(description="By the whitepaper's list; types that it does not know are not.")
+    id: Annotated[str, msgspec.Meta(description="Id of the event in this API, to delete it by.")]
+    type: Annotated[
+        str,
+        msgspec.Meta(
+            description="Type of the event, from the list in the OCPP security whitepaper or the vendor's "
+            "own.",
+            examples=["TamperDetectionActivated"],
+        ),
     ]
-    timestamp: Annotated[str, msgspec.Meta(description="As the charge point sent it.")]
-    tech_info: str | None
-    received_at: str
+    critical: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether the whitepaper lists the type as critical. Types that it does not list are "
+            "not."
+        ),
+    ]
+    timestamp: Annotated[
+        Time,
+        msgspec.Meta(
+            description="When the event happened, by the clock of the charge point. `received_at` replaces a "
+            "time that cannot be read."
+        ),
+    ]
+    tech_info: Annotated[
+        str | None,
+        msgspec.Meta(description="Technical details from the charge point. null means that it sent none."),
+    ]
+    received_at: ReceivedAt
 
 
 class SecurityEventPage(msgspec.Struct, frozen=True):
-    """Security events, newest first by when they came."""
+    """A page of security events."""
 
-    items: tuple[SecurityEventAnswer, ...]
+    items: Annotated[
+        tuple[SecurityEventAnswer, ...],
+        msgspec.Meta(description="The events of this page, the one that arrived last first."),
+    ]
     next: Next
-    evicted: Annotated[int, msgspec.Meta(description="How many older ones are not kept; the latest 500 are.")]
+    evicted: Annotated[
+        int, msgspec.Meta(description="How many older events are not kept any more. The latest 500 are kept.")
+    ]
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/security-events")
 @document_querystring(SecurityEventsQuery)
 @document_response(SecurityEventPage)
 async def list_security_events(tenant: str, charge_point: str) -> Response:
-    """List a charge point's security events."""
+    """List the security events of a charge point, the newest first.
+
+    Nothing is sent to the charge point.
+    """
     asked, store = bodies.query(SecurityEventsQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)
     found = await security_events.list_(
@@ -56,7 +87,7 @@ async def list_security_events(tenant: str, charge_point: str) -> Response:
         limit=asked.limit,
     )
     return bodies.answer(
-        convert_page(found.page, SecurityEventPage, SecurityEventAnswer, evicted=found.evicted)
+        SecurityEventPage(tuple(map(_answer, found.page.items)), found.page.next, found.evicted)
     )
 
 
@@ -65,12 +96,17 @@ async def list_security_events(tenant: str, charge_point: str) -> Response:
 )
 @document_response(None, 204)
 async def delete_security_event(tenant: str, charge_point: str, security_event: str) -> Response:
-    """Delete a security event that was dealt with.
+    """Delete a security event that has been dealt with.
 
-    If the charge point sends it once more, because it never got our answer, it is listed again.
+    If the charge point sends it again because it never received our answer, it is listed again.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     must_exist(
         await security_events.forget(current_store(), tenant, charge_point, security_event), "security event"
     )
     return bodies.no_content()
+
+
+def _answer(event: SecurityEvent) -> SecurityEventAnswer:
+    timestamp = times.sent_or(event.timestamp, event.received_ms)
+    return convert(event, SecurityEventAnswer, timestamp=timestamp)

@@ -1,4 +1,4 @@
-"""Tenants: whose charge points these are."""
+"""Routes of tenants: the owners of charge points."""
 
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from admin.http import (
 )
 from admin.http.auth import allows
 from admin.http.names import check_connectable
+from admin.http.times import Time
 from admin.services import current_store
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.tenants import tenants
@@ -29,41 +30,52 @@ blueprint = new_blueprint("tenants", "Tenants")
 Registration = Annotated[
     RegistrationStatus,
     msgspec.Meta(
-        description="The `registration` of charge points that register themselves. Pending or Rejected holds "
-        "newcomers back until each is released; those that are registered already keep their own."
+        description="`registration` of charge points that are registered by their first connection. Pending "
+        "and Rejected hold new charge points back until an operator accepts each. Charge points that are "
+        "registered already keep their own."
     ),
 ]
 
 
 class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an operator decides about a tenant. What is left out gets its default."""
+    """Settings of a tenant. A member that is left out gets its default, also in a later PUT."""
 
     name: Annotated[
-        str, msgspec.Meta(max_length=255, description="For people.", examples=["Acme Charging Ltd"])
+        str, msgspec.Meta(max_length=255, description="Name for people.", examples=["Acme Charging Ltd"])
     ] = ""
     auto_register: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether a charge point with a valid token and an unknown id is registered by itself."
+            description="Whether a charge point with a valid token and an unknown id is registered by its "
+            "first connection. false means that it is refused."
         ),
     ] = False
     registration: Registration = "Accepted"
 
 
 class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant."""
+    """A tenant: the owner of charge points, tokens and id tags."""
 
-    id: Annotated[str, msgspec.Meta(examples=["acme"])]
-    name: str
-    auto_register: bool
+    id: Annotated[
+        str,
+        msgspec.Meta(description="Name of the tenant in paths, also of the websocket.", examples=["acme"]),
+    ]
+    name: Annotated[str, msgspec.Meta(description="Name for people. Empty if there is none.")]
+    auto_register: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether a charge point with a valid token and an unknown id is registered by its "
+            "first connection. false means that it is refused."
+        ),
+    ]
     registration: Registration
-    created_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
+    created_at: Annotated[Time, msgspec.Meta(description="When the tenant was created.")]
 
 
 class TenantPage(msgspec.Struct, frozen=True):
-    """Tenants that the API key may see, by id."""
+    """A page of the tenants that the API key may see, by id."""
 
-    items: tuple[TenantAnswer, ...]
+    items: Annotated[tuple[TenantAnswer, ...], msgspec.Meta(description="The tenants of this page.")]
     next: Next
 
 
@@ -82,22 +94,22 @@ async def put_tenant(tenant: str) -> Response:
 
 @blueprint.get("/v1/tenants/<name:tenant>")
 @document_response(TenantAnswer)
-async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check before the route has read it
+async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check of the API key has read it
     """Read a tenant."""
     return bodies.answer(convert(g.tenant, TenantAnswer))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>")
 @document_response(None, 204)
-@describes(problems={409: "The tenant still has charge points; delete those first."})
+@describes(problems={409: "The tenant still has charge points; delete them first."})
 async def delete_tenant(tenant: str) -> Response:
     """Delete a tenant with its tokens, id tags and DataTransfer vendors.
 
-    It must have no charge points any more.
+    Its charge points must have been deleted before.
     """
     outcome = await tenants.delete(current_store(), tenant)
     if outcome == "in_use":
-        raise Problem(409, "in-use", "The tenant still has charge points; delete those first.")
+        raise Problem(409, "in-use", "The tenant still has charge points; delete them first.")
     must_exist(outcome == "deleted", "tenant")
     return bodies.no_content()
 
@@ -108,7 +120,8 @@ async def delete_tenant(tenant: str) -> Response:
 async def list_tenants() -> Response:
     """List tenants.
 
-    A key that is limited to tenants sees those; a page may then be short and still have a next one.
+    An API key that is limited to some tenants sees only those. A page may then have fewer items than `limit`
+    and still have a next one.
     """
     asked = bodies.query(Paging)
     page = await tenants.list_(current_store(), cursor=asked.cursor, limit=asked.limit)

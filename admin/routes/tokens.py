@@ -1,4 +1,4 @@
-"""Tokens: what a tenant's charge points carry in their path, shown once and stored as a hash."""
+"""Routes of tokens: secrets in the websocket path of charge points, shown once and stored as a hash."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
 from admin.http import Next, Paging, bodies, convert_page, must_exist, new_blueprint, not_found, times
+from admin.http.times import Time
 from admin.services import current_store, services
 from state.nodes import inbox
 from state.tenants import tokens
@@ -16,33 +17,38 @@ blueprint = new_blueprint("tokens", "Tenants")
 
 
 class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a new token is for."""
+    """A token to create."""
 
     label: Annotated[
-        str, msgspec.Meta(max_length=255, description="For people.", examples=["depot north"])
+        str, msgspec.Meta(max_length=255, description="Note for operators.", examples=["depot north"])
     ] = ""
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A token, without its secret."""
 
-    id: str
-    label: str
-    created_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
+    id: Annotated[str, msgspec.Meta(description="Id of the token, to revoke it by. It is not secret.")]
+    label: Annotated[str, msgspec.Meta(description="Note for operators. Empty if there is none.")]
+    created_at: Annotated[Time, msgspec.Meta(description="When the token was created.")]
 
 
 class NewTokenAnswer(TokenAnswer, frozen=True, kw_only=True):
-    """A new token. This is the only time that its secret is shown."""
+    """A new token with its secret, which is never shown again."""
 
     secret: Annotated[
-        str, msgspec.Meta(description="Charge points connect to /OCPP16/{tenant}/{secret}/{charge point id}.")
+        str,
+        msgspec.Meta(
+            description="The secret. Charge points connect to `/OCPP16/{tenant}/{secret}/{charge point id}`."
+        ),
     ]
 
 
 class TokenPage(msgspec.Struct, frozen=True):
-    """Tokens of a tenant."""
+    """A page of the tokens of a tenant."""
 
-    items: tuple[TokenAnswer, ...]
+    items: Annotated[
+        tuple[TokenAnswer, ...], msgspec.Meta(description="The tokens of this page, without their secrets.")
+    ]
     next: Next
 
 
@@ -50,15 +56,15 @@ class TokenPage(msgspec.Struct, frozen=True):
 @document_request(TokenSettings)
 @document_response(NewTokenAnswer, 201)
 async def create_token(tenant: str) -> Response:
-    """Make a token.
+    """Create a token.
 
-    Any number may be valid at once, so that tokens can be exchanged one charge point after the other.
+    A tenant may have any number of tokens, so that its charge points can be moved to a new token one by one.
     """
     settings = await bodies.body(TokenSettings)
     held = services()
     try:
         made = await tokens.create(held.store, held.pepper, tenant, settings.label)
-    except UnknownTenant:  # Deleted since the check before the route.
+    except UnknownTenant:  # The tenant was deleted after the check of the API key.
         raise not_found("tenant") from None
     created_at = times.text(held.store.server_time_ms())
     return bodies.answer(
@@ -71,7 +77,7 @@ async def create_token(tenant: str) -> Response:
 async def revoke_token(tenant: str, token_id: str) -> Response:
     """Revoke a token.
 
-    Charge points that are connected with it are disconnected, and cannot connect with it again.
+    Charge points that are connected with the token are disconnected, and cannot connect with it again.
     """
     store = current_store()
     must_exist(await tokens.revoke(store, tenant, token_id), "token")
@@ -83,7 +89,7 @@ async def revoke_token(tenant: str, token_id: str) -> Response:
 @document_querystring(Paging)
 @document_response(TokenPage)
 async def list_tokens(tenant: str) -> Response:
-    """List tokens; their secrets are not stored."""
+    """List the tokens of a tenant. Their secrets are not stored, and so not shown."""
     asked = bodies.query(Paging)
     page = await tokens.list_(current_store(), tenant, cursor=asked.cursor, limit=asked.limit)
     return bodies.answer(convert_page(page, TokenPage, TokenAnswer))

@@ -1,4 +1,4 @@
-"""Transactions as operators read them; charge points alone write them."""
+"""Routes of transactions and their meter values. Only charge points write them; operators read them."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -8,6 +8,8 @@ from quart import Response
 from quart_schema import document_querystring, document_response
 
 from admin.http import AllInOne, Next, Paging, bodies, convert, must_exist, new_blueprint, times
+from admin.http.times import Time
+from admin.routes.members import ChargePointName, ConnectorId, ReceivedAt
 from admin.services import current_store
 from state.store import Store
 from state.transactions import listing, meter_values
@@ -18,65 +20,136 @@ blueprint = new_blueprint("transactions", "Transactions")
 
 
 class TransactionQuery(Paging, frozen=True, forbid_unknown_fields=True):
-    charge_point: Annotated[str | None, msgspec.Meta(description="Only this charge point's.")] = None
+    charge_point: Annotated[
+        str | None, msgspec.Meta(description="List only transactions of this charge point.")
+    ] = None
     open: Annotated[
-        bool | None, msgspec.Meta(description="true: only those not stopped yet; false: only stopped.")
+        bool | None, msgspec.Meta(description="true lists only open transactions, false only stopped ones.")
     ] = None
     since: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="Only those that started at or after this time.", examples=["2026-01-01T00:00:00Z"]
+            description="List only transactions that started at or after this time. RFC 3339 with a time "
+            "zone.",
+            examples=["2026-01-01T00:00:00Z"],
         ),
     ] = None
 
 
 class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction. What the stop tells is null while it is open. Meters are in Wh."""
+    """A transaction. Members that come from StopTransaction are null while it is open."""
 
-    id: Annotated[str, msgspec.Meta(description="`<charge point>.<n>`.", examples=["CP-1.59791234"])]
-    transaction_id: Annotated[int, msgspec.Meta(description="The number that OCPP messages carry.")]
-    charge_point: str
-    connector_id: int
-    id_tag: Annotated[str, msgspec.Meta(description="Who started it.")]
-    started_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00Z"])]
-    meter_start: int
-    stopped_at: str | None
-    meter_stop: int | None
-    stop_id_tag: Annotated[str | None, msgspec.Meta(description="Who stopped it, if it was told.")]
-    reason: Annotated[str | None, msgspec.Meta(examples=["EVDisconnected"])]
-    energy_wh: Annotated[
-        int | None, msgspec.Meta(description="meter_stop - meter_start, as it was reported.")
+    id: Annotated[
+        str,
+        msgspec.Meta(
+            description="Public id of the transaction, `<charge point>.<transaction_id>`.",
+            examples=["CP-1.59791234"],
+        ),
     ]
-    reservation_id: int | None
+    transaction_id: Annotated[
+        int, msgspec.Meta(description="transactionId of OCPP messages.", examples=[59791234])
+    ]
+    charge_point: ChargePointName
+    connector_id: ConnectorId
+    id_tag: Annotated[
+        str, msgspec.Meta(description="Id tag that started the transaction.", examples=["04A2B3C4D5"])
+    ]
+    started_at: Annotated[
+        Time,
+        msgspec.Meta(
+            description="When it started, by the clock of the charge point. The time of receipt replaces a "
+            "time that cannot be read."
+        ),
+    ]
+    meter_start: Annotated[int, msgspec.Meta(description="Meter reading at the start, in Wh.")]
+    stopped_at: Annotated[
+        Time | None,
+        msgspec.Meta(
+            description="When it stopped, by the clock of the charge point. The time of receipt replaces a "
+            "time that cannot be read. null means that the transaction is open."
+        ),
+    ]
+    meter_stop: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="Meter reading at the stop, in Wh. null means that the transaction is open."
+        ),
+    ]
+    stop_id_tag: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Id tag that stopped the transaction. null means that it is open, or that the charge "
+            "point sent none."
+        ),
+    ]
+    reason: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Reason of OCPP 1.6 for the stop. null means that the transaction is open, or that "
+            "the charge point sent none, which OCPP reads as Local.",
+            examples=["EVDisconnected"],
+        ),
+    ]
+    energy_wh: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="Energy in Wh: `meter_stop` minus `meter_start`, even if that is negative. null "
+            "means that the transaction is open.",
+            examples=[1500],
+        ),
+    ]
+    reservation_id: Annotated[
+        int | None,
+        msgspec.Meta(description="Id of the reservation that it began with. null means none."),
+    ]
 
 
 class TransactionPage(msgspec.Struct, frozen=True):
-    """Transactions, the latest start first."""
+    """A page of transactions."""
 
-    items: tuple[TransactionAnswer, ...]
+    items: Annotated[
+        tuple[TransactionAnswer, ...],
+        msgspec.Meta(description="The transactions of this page, the latest start first."),
+    ]
     next: Next
 
 
 class MeterValueAnswer(msgspec.Struct, frozen=True):
-    """A MeterValue of OCPP 1.6 as the charge point sent it, in camelCase, and what brought it."""
+    """A MeterValue of OCPP 1.6 with its member names, and where it came from."""
 
-    timestamp: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:05:00Z"])]
-    sampledValue: Annotated[  # noqa: N815  OCPP's own spelling
+    timestamp: Annotated[
+        Time,
+        msgspec.Meta(
+            description="When the values were measured, by the clock of the charge point. `received_at` "
+            "replaces a time that cannot be read."
+        ),
+    ]
+    sampledValue: Annotated[  # noqa: N815  the name in OCPP
         list[dict[str, Any]],
         msgspec.Meta(
+            description="SampledValues as the charge point sent them. A value without `measurand` is "
+            "Energy.Active.Import.Register, and energy without `unit` is in Wh (OCPP 1.6 section 7.43).",
             examples=[[{"value": "1520", "measurand": "Energy.Active.Import.Register", "unit": "Wh"}]],
         ),
     ]
     source: Annotated[
-        str, msgspec.Meta(description="MeterValues, or transactionData for what StopTransaction brought.")
+        str,
+        msgspec.Meta(
+            description="MeterValues for the message of that name, transactionData for that of "
+            "StopTransaction.",
+            examples=["MeterValues"],
+        ),
     ]
-    received_at: str
+    received_at: ReceivedAt
 
 
 class MeterValuesPage(msgspec.Struct, frozen=True):
-    """All meter values of a transaction, in the order in which they arrived."""
+    """The meter values of a transaction."""
 
-    items: tuple[MeterValueAnswer, ...]
+    items: Annotated[
+        tuple[MeterValueAnswer, ...],
+        msgspec.Meta(description="All meter values of the transaction, in the order of arrival."),
+    ]
     next: AllInOne = None
 
 
@@ -84,7 +157,7 @@ class MeterValuesPage(msgspec.Struct, frozen=True):
 @document_querystring(TransactionQuery)
 @document_response(TransactionPage)
 async def list_transactions(tenant: str) -> Response:
-    """List transactions, newest first."""
+    """List the transactions of a tenant, the latest start first."""
     asked = bodies.query(TransactionQuery)
     page = await listing.list_(
         current_store(),
@@ -108,9 +181,9 @@ async def get_transaction(tenant: str, transaction: str) -> Response:
 @blueprint.get("/v1/tenants/<name:tenant>/transactions/<name:transaction>/meter-values")
 @document_response(MeterValuesPage)
 async def list_meter_values(tenant: str, transaction: str) -> Response:
-    """List a transaction's meter values.
+    """List the meter values of a transaction.
 
-    What StopTransaction brought as transactionData is among them, last.
+    The transactionData of its StopTransaction is among them, last.
     """
     found = await _get(current_store(), tenant, transaction)
     messages = await meter_values.read(current_store(), tenant, found.charge_point, found.id)
@@ -128,16 +201,29 @@ def _answer(transaction: Transaction) -> TransactionAnswer:
         TransactionAnswer,
         id=listing.public_id(transaction.charge_point, transaction.id),
         transaction_id=transaction.id,
-        started_at=times.prefer_sent(transaction.started_at, transaction.started_ms),
+        started_at=times.sent_or(transaction.started_at, transaction.started_ms),
         stopped_at=None
         if transaction.stopped_at is None
-        else times.prefer_sent(transaction.stopped_at, transaction.stopped_ms or 0),
+        else times.sent_or(transaction.stopped_at, transaction.stopped_ms or 0),
     )
 
 
 def items_of(message: StoredValues) -> list[dict[str, Any]]:
-    """Each MeterValue of a message as a MeterValueAnswer."""
+    """Return each MeterValue of a message as a MeterValueAnswer."""
     source = "transactionData" if message.connector_id is None else "MeterValues"
     received = times.text(message.received_ms)
     values = msgspec.json.decode(message.payload, type=list[dict[str, msgspec.Raw]])
-    return [{**value, "source": source, "received_at": received} for value in values]
+    return [
+        {
+            **value,
+            "timestamp": _normalise(value.get("timestamp")) or received,
+            "source": source,
+            "received_at": received,
+        }
+        for value in values
+    ]
+
+
+def _normalise(sent: msgspec.Raw | None) -> str | None:
+    text = None if sent is None else msgspec.json.decode(sent)
+    return times.normalise(text) if isinstance(text, str) else None

@@ -1,4 +1,4 @@
-"""What no transaction owns: stops of unknown transactions, and meter values outside of all that are known."""
+"""Routes of data without a known transaction: orphaned stops, and stray meter values."""
 
 from typing import Annotated, Any
 
@@ -7,6 +7,8 @@ from quart import Response
 from quart_schema import document_querystring, document_response
 
 from admin.http import AllInOne, bodies, convert, lookup, must_exist, new_blueprint, times
+from admin.http.times import Time
+from admin.routes.members import ReceivedAt
 from admin.routes.transactions import MeterValueAnswer, items_of
 from admin.services import current_store
 from state.transactions import meter_values, orphans
@@ -17,23 +19,50 @@ blueprint = new_blueprint("unmatched", "Transactions")
 
 
 class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A StopTransaction whose transaction is not known here, as it was sent."""
+    """A StopTransaction whose transaction is not known here."""
 
-    id: Annotated[str, msgspec.Meta(description="Names it in this list.", examples=["kD3x0aQz1v9bW5eT"])]
-    transaction_id: Annotated[str, msgspec.Meta(description="As sent.", examples=["-1"])]
-    stopped_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00Z"])]
-    meter_stop: Annotated[int, msgspec.Meta(description="In Wh.")]
-    id_tag: str | None
-    reason: str | None
-    received_at: str
+    id: Annotated[
+        str,
+        msgspec.Meta(
+            description="Id of the orphaned stop in this API, to delete it by.", examples=["kD3x0aQz1v9bW5eT"]
+        ),
+    ]
+    transaction_id: Annotated[
+        str, msgspec.Meta(description="transactionId as the charge point sent it.", examples=["-1"])
+    ]
+    stopped_at: Annotated[
+        Time,
+        msgspec.Meta(
+            description="When the transaction stopped, by the clock of the charge point. `received_at` "
+            "replaces a time that cannot be read."
+        ),
+    ]
+    meter_stop: Annotated[int, msgspec.Meta(description="Meter reading at the stop, in Wh.")]
+    id_tag: Annotated[
+        str | None,
+        msgspec.Meta(description="Id tag that stopped the transaction. null means that none was sent."),
+    ]
+    reason: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Reason of OCPP 1.6 for the stop. null means that none was sent, which OCPP reads as "
+            "Local.",
+            examples=["PowerLoss"],
+        ),
+    ]
+    received_at: ReceivedAt
 
 
 class OrphanedStopPage(msgspec.Struct, frozen=True):
-    """A charge point's orphaned stops, in the order in which they arrived."""
+    """The orphaned stops of a charge point."""
 
-    items: tuple[OrphanedStopAnswer, ...]
+    items: Annotated[
+        tuple[OrphanedStopAnswer, ...],
+        msgspec.Meta(description="The orphaned stops, in the order of arrival."),
+    ]
     evicted: Annotated[
-        int, msgspec.Meta(description="How many older ones gave way; the latest 200 are kept.")
+        int,
+        msgspec.Meta(description="How many older stops are not kept any more. The latest 200 are kept."),
     ]
     next: AllInOne = None
 
@@ -44,32 +73,42 @@ class UnmatchedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             ge=0,
             le=2_147_483_647,
-            description="Those beyond 254 share one list. What orphaned stops brought is at 0.",
+            description="Number of the connector. Connectors above 254 share one list. The transactionData "
+            "of orphaned stops is under 0.",
         ),
     ] = 0
 
 
 class UnmatchedMeterValueAnswer(MeterValueAnswer, frozen=True):
-    """A MeterValue of OCPP 1.6 that belongs to no transaction known here, and what brought it."""
+    """A MeterValue of OCPP 1.6 that belongs to no transaction known here, and where it came from."""
 
-    connector_id: int | None
-    transaction_id: Annotated[str | None, msgspec.Meta(description="As sent; null: none was.")]
+    connector_id: Annotated[
+        int | None,
+        msgspec.Meta(description="Number of the connector. null means that it came with a StopTransaction."),
+    ]
+    transaction_id: Annotated[
+        str | None,
+        msgspec.Meta(description="transactionId as the charge point sent it. null means that none was sent."),
+    ]
 
 
 class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
-    """A connector's meter values of no known transaction, as they arrived; the latest 256 messages."""
+    """The meter values of a connector that belong to no known transaction."""
 
-    items: tuple[UnmatchedMeterValueAnswer, ...]
+    items: Annotated[
+        tuple[UnmatchedMeterValueAnswer, ...],
+        msgspec.Meta(description="The values of the latest 256 messages, in the order of arrival."),
+    ]
     next: AllInOne = None
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops")
 @document_response(OrphanedStopPage)
 async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
-    """List stops whose transaction is not known here.
+    """List the stops whose transaction is not known here.
 
-    Nothing is guessed from them: settle them by hand, and delete them then. Their transactionData is among
-    the stray meter values of connector 0.
+    They are not matched to any transaction: settle each by hand, then delete it. Their transactionData is
+    among the stray meter values of connector 0.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     kept = await orphans.read(current_store(), tenant, charge_point)
@@ -79,9 +118,9 @@ async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops/<name:orphan>")
 @document_response(None, 204)
 async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> Response:
-    """Delete an orphaned stop that was settled by hand.
+    """Delete an orphaned stop that has been settled by hand.
 
-    If the charge point sends it once more, because it never got our answer, it is listed again.
+    If the charge point sends it again because it never received our answer, it is listed again.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     must_exist(await orphans.forget(current_store(), tenant, charge_point, orphan), "orphaned stop")
@@ -92,7 +131,7 @@ async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> R
 @document_querystring(UnmatchedQuery)
 @document_response(UnmatchedMeterValuesPage)
 async def list_stray_meter_values(tenant: str, charge_point: str) -> Response:
-    """List a connector's meter values that belong to no transaction known here."""
+    """List the meter values of a connector that belong to no transaction known here."""
     asked, store = bodies.query(UnmatchedQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)
     found = await meter_values.read_strays(store, tenant, charge_point, asked.connector_id)
@@ -100,7 +139,7 @@ async def list_stray_meter_values(tenant: str, charge_point: str) -> Response:
 
 
 def _orphan(orphan: Orphan) -> OrphanedStopAnswer:
-    stopped_at = times.prefer_sent(orphan.timestamp, orphan.stopped_ms)
+    stopped_at = times.sent_or(orphan.timestamp, orphan.stopped_ms)
     return convert(orphan, OrphanedStopAnswer, id=orphan.digest(), stopped_at=stopped_at)
 
 

@@ -1,4 +1,4 @@
-"""Charging profiles that a charge point has, as far as we know: read, and corrected by hand."""
+"""Routes of charging profiles: those that a charge point has as far as we know, corrected by hand."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ from admin.http import (
     not_found,
     times,
 )
+from admin.http.times import Time
 from admin.routes.charging_profiles.doubts import DoubtAnswer, doubt_answer
 from admin.services import current_store
 from gateway.ocpp16 import actions as ocpp_actions
@@ -35,59 +36,109 @@ blueprint = new_blueprint("charging_profiles", "Charging profiles")
 
 class WhichQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connector_id: Annotated[
-        Int32 | None, msgspec.Meta(description="Only those of this connector; 0: of the whole charge point.")
+        Int32 | None,
+        msgspec.Meta(
+            description="Only profiles of this connector. 0 means the profiles of the whole charge point."
+        ),
     ] = None
-    purpose: Annotated[ChargingProfilePurpose | None, msgspec.Meta(description="Only of this purpose.")] = (
-        None
-    )
+    purpose: Annotated[
+        ChargingProfilePurpose | None, msgspec.Meta(description="Only profiles of this purpose.")
+    ] = None
 
 
 class ChargingProfileAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A charging profile."""
+    """A charging profile that a charge point accepted."""
 
-    charging_profile_id: int
-    connector_id: Annotated[
-        int | None, msgspec.Meta(description="null: known when the transaction begins.", examples=[1])
+    charging_profile_id: Annotated[
+        int, msgspec.Meta(description="chargingProfileId of the profile.", examples=[1])
     ]
-    purpose: Annotated[str, msgspec.Meta(examples=["TxDefaultProfile"])]
-    stack_level: int
+    connector_id: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="Number of the connector. 0 is the whole charge point. null means that it is known "
+            "only when the transaction begins.",
+            examples=[1],
+        ),
+    ]
+    purpose: Annotated[
+        str,
+        msgspec.Meta(
+            description="ChargePointMaxProfile: limit of the whole charge point. TxDefaultProfile: default "
+            "for new transactions. TxProfile: limit of one transaction.",
+            examples=["TxDefaultProfile"],
+        ),
+    ]
+    stack_level: Annotated[
+        int,
+        msgspec.Meta(
+            description="Among profiles of one purpose that are valid at the same time, the highest level "
+            "counts."
+        ),
+    ]
     status: Annotated[
         Literal["installed", "awaiting_transaction"],
         msgspec.Meta(
-            description="awaiting_transaction: it came with an accepted RemoteStartTransaction whose "
-            "transaction has not begun."
+            description="installed: the charge point has it. awaiting_transaction: it was sent with an "
+            "accepted RemoteStartTransaction whose transaction has not begun."
         ),
     ]
     transaction_id: Annotated[
         str | None,
-        msgspec.Meta(description="The transaction that a TxProfile is for.", examples=["CP-1.59961600"]),
+        msgspec.Meta(
+            description="Public id of the transaction that a TxProfile is for. null means that none is "
+            "known.",
+            examples=["CP-1.59961600"],
+        ),
     ]
     profile: Annotated[
         Any,
-        msgspec.Meta(description="csChargingProfiles as it was sent.", extra_json_schema={"type": "object"}),
+        msgspec.Meta(
+            description="csChargingProfiles, as it was sent to the charge point.",
+            extra_json_schema={"type": "object"},
+        ),
     ]
-    accepted_at: str
+    accepted_at: Annotated[
+        Time,
+        msgspec.Meta(description="When its acceptance was recorded, or when an operator entered it by hand."),
+    ]
     command: Annotated[
-        str | None, msgspec.Meta(description="Id of the command that brought it; null: entered by hand.")
+        str | None,
+        msgspec.Meta(
+            description="Id of the command that sent it. null means that an operator entered it by hand."
+        ),
     ]
-    doubt: Annotated[DoubtAnswer | None, msgspec.Meta(description="null: we are sure that it is there.")]
+    doubt: Annotated[
+        DoubtAnswer | None,
+        msgspec.Meta(
+            description="Why the charge point may not have this profile. null means that there is no doubt."
+        ),
+    ]
 
 
 class ChargingProfilePage(msgspec.Struct, frozen=True, kw_only=True):
-    """Charging profiles by id, at most 200, then those that await their transaction."""
+    """The charging profiles of a charge point, as far as we know."""
 
-    items: tuple[ChargingProfileAnswer, ...]
+    items: Annotated[
+        tuple[ChargingProfileAnswer, ...],
+        msgspec.Meta(
+            description="The installed profiles by id, 200 at most, then those that await their transaction."
+        ),
+    ]
     doubts: Annotated[
         tuple[DoubtAnswer, ...],
-        msgspec.Meta(description="What may have changed the profiles without our knowing, oldest first."),
+        msgspec.Meta(
+            description="Events that may have changed the profiles without our knowledge, the oldest first."
+        ),
     ]
     next: AllInOne = None
 
 
 class ForgottenAnswer(msgspec.Struct, frozen=True):
-    """The ids that we no longer believe in."""
+    """The charging profiles that are no longer listed."""
 
-    charging_profile_ids: tuple[int, ...]
+    charging_profile_ids: Annotated[
+        tuple[int, ...], msgspec.Meta(description="chargingProfileIds that were removed from the list.")
+    ]
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-profiles")
@@ -96,8 +147,9 @@ class ForgottenAnswer(msgspec.Struct, frozen=True):
 async def list_charging_profiles(tenant: str, charge_point: str) -> Response:
     """List the charging profiles that the charge point has, as far as we know.
 
-    OCPP 1.6 cannot read profiles back: this is what it accepted, less what was replaced or cleared since.
-    What they amount to, compared with the charge point's own word, is the composite schedule.
+    OCPP 1.6 cannot read profiles back. The list has the profiles that the charge point accepted, without
+    those that were replaced or cleared since. Their combined effect is the composite schedule. Nothing is
+    sent.
     """
     asked, store = bodies.query(WhichQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)
@@ -114,10 +166,10 @@ async def list_charging_profiles(tenant: str, charge_point: str) -> Response:
 @document_querystring(WhichQuery)
 @document_response(ForgottenAnswer)
 async def forget_charging_profiles(tenant: str, charge_point: str) -> Response:
-    """Forget what we believe, for instance after the charge point lost its memory. It is not told.
+    """Remove charging profiles from the list, for instance after the charge point lost its memory.
 
-    Without parameters nothing remains, and no doubt. Have it clear profiles by the command
-    ClearChargingProfile.
+    Nothing is sent: to have the charge point clear profiles, send the command ClearChargingProfile. Without
+    parameters all profiles and all doubts are removed.
     """
     asked, store = bodies.query(WhichQuery), current_store()
     keys = await lookup.charge_point_keys(store, tenant, charge_point)
@@ -131,7 +183,10 @@ _ONE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pro
 @blueprint.get(_ONE)
 @document_response(ChargingProfileAnswer)
 async def get_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
-    """Read a charging profile that the charge point has, as far as we know."""
+    """Read a charging profile that the charge point has, as far as we know.
+
+    Nothing is sent to the charge point.
+    """
     await lookup.charge_point(current_store(), tenant, charge_point)
     id_ = lookup.parse_number(charging_profile, "charging profile")
     return bodies.answer(await _get(current_store(), tenant, charge_point, id_))
@@ -141,23 +196,25 @@ async def get_charging_profile(tenant: str, charge_point: str, charging_profile:
 @document_request(SetChargingProfile)
 @document_response(ChargingProfileAnswer)
 async def put_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
-    """Enter a charging profile that the charge point has, without sending it.
+    """Enter by hand a charging profile that the charge point has.
 
-    The body is the payload of the SetChargingProfile that would have set it. It replaces what the charge
-    point would have replaced, and ends doubts about this id.
+    Nothing is sent. The body is the payload of the SetChargingProfile that would have set the profile. The
+    profile replaces those that it would replace in the charge point, and ends doubts about its id.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     body = bodies.json_object(await bodies.raw_body())
     request = actions.read(SetChargingProfile.__name__, body)
-    assert isinstance(request, SetChargingProfile)  # noqa: S101  that is what it was read as
+    assert isinstance(request, SetChargingProfile)  # noqa: S101  it was read as this action
     profile = request.cs_charging_profiles
     if str(profile.charging_profile_id) != charging_profile:
         raise invalid(
-            "chargingProfileId must be the id in the path.", pointer="/csChargingProfiles/chargingProfileId"
+            f"chargingProfileId is {profile.charging_profile_id}; it must be the id in the path.",
+            pointer="/csChargingProfiles/chargingProfileId",
         )
     if not await _install(current_store(), keys, request.connector_id, profile):
         raise invalid(
-            "It cannot be there: its transaction has ended, or 200 other profiles are there.",
+            "The charge point cannot have this profile: its transaction has ended, or 200 other profiles are "
+            "listed; delete those that it does not have.",
             pointer="/csChargingProfiles",
         )
     return bodies.answer(await _get(current_store(), tenant, charge_point, profile.charging_profile_id))
@@ -166,7 +223,10 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
 @blueprint.delete(_ONE)
 @document_response(None, 204)
 async def forget_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
-    """Forget a charging profile, and doubts about it: the charge point does not have it. It is not told."""
+    """Remove a charging profile that the charge point does not have, and doubts about it, from the list.
+
+    Nothing is sent: to have the charge point clear a profile, send the command ClearChargingProfile.
+    """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     id_ = lookup.parse_number(charging_profile, "charging profile")
     mirror = await charging_profiles.read(current_store(), tenant, charge_point)

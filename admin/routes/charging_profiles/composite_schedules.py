@@ -1,4 +1,4 @@
-"""What all charging profiles amount to: computed here, and compared with what the charge point says."""
+"""Routes of composite schedules: computed from the known profiles, and compared with the charge point's."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,6 +13,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
 from admin.http import bodies, convert, describes, lookup, new_blueprint, times
+from admin.http.times import Time
 from admin.routes.charging_profiles.doubts import DoubtAnswer, doubt_answer
 from admin.services import current_store, services
 from gateway.ocpp16.charging import composite, difference
@@ -31,17 +32,27 @@ YEAR_S = 366 * 86_400
 
 Connector = Annotated[
     int,
-    msgspec.Meta(ge=0, le=2**31 - 1, description="0: what is expected at the grid connection.", examples=[1]),
+    msgspec.Meta(
+        ge=0,
+        le=2**31 - 1,
+        description="Number of the connector. 0 means the grid connection: all connectors together.",
+        examples=[1],
+    ),
 ]
-Duration = Annotated[int, msgspec.Meta(ge=1, le=YEAR_S, description="In seconds.", examples=[86400])]
+Duration = Annotated[
+    int, msgspec.Meta(ge=1, le=YEAR_S, description="Length of the schedule in seconds.", examples=[86400])
+]
 Unit = Annotated[
     ChargingRateUnit | None,
-    msgspec.Meta(description="By default A if all profiles that count are in A, else W."),
+    msgspec.Meta(
+        description="Unit of the limits: A (amperes per phase) or W (watts of all phases together). By "
+        "default A if all profiles that apply are in A, else W."
+    ),
 ]
 Voltage = Annotated[
     float,
     msgspec.Meta(
-        ge=1, le=1000, description="Nominal voltage between a phase and neutral, to convert A and W."
+        ge=1, le=1000, description="Nominal voltage between a phase and neutral in volts, to convert A and W."
     ),
 ]
 
@@ -52,7 +63,10 @@ class CompositeQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     charging_rate_unit: Unit = None
     from_: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
-        msgspec.Meta(description="By default now.", examples=["2026-01-01T00:00:00Z"]),
+        msgspec.Meta(
+            description="Begin of the schedule, RFC 3339 with a time zone. By default now.",
+            examples=["2026-01-01T00:00:00Z"],
+        ),
     ] = msgspec.field(default=None, name="from")
     voltage: Voltage = 230.0
 
@@ -62,7 +76,7 @@ class ComparisonQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
 
 
 class ComparisonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to ask the charge point for, and to compute."""
+    """The composite schedule to ask the charge point for, and to compute."""
 
     connector_id: Connector
     duration: Duration = 86_400
@@ -70,57 +84,103 @@ class ComparisonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class PeriodAnswer(msgspec.Struct, frozen=True):
-    """A limit, from then until the next one."""
+    """A limit, from its start until that of the next period."""
 
-    start_period: Annotated[int, msgspec.Meta(description="Seconds after schedule_start.")]
-    limit: Annotated[
-        float | None, msgspec.Meta(description="null: no profile limits; the hardware does.", examples=[16])
+    start_period: Annotated[
+        int, msgspec.Meta(description="Start of the period, in seconds after `schedule_start`.")
     ]
-    number_phases: int | None
+    limit: Annotated[
+        float | None,
+        msgspec.Meta(
+            description="Limit in `charging_rate_unit`. null means that no profile limits; only the hardware "
+            "does.",
+            examples=[16],
+        ),
+    ]
+    number_phases: Annotated[
+        int | None,
+        msgspec.Meta(description="How many phases may be used. null means that no profile limits."),
+    ]
 
 
 class CompositeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The composite schedule, as far as we know the profiles."""
+    """The combined effect of all charging profiles that we know on a connector."""
 
-    connector_id: int
-    schedule_start: str
-    duration: Annotated[
-        int, msgspec.Meta(description="Seconds; less than asked if it would have more than 1024 periods.")
+    connector_id: Annotated[
+        int, msgspec.Meta(description="Number of the connector. 0 is the grid connection.", examples=[1])
     ]
-    charging_rate_unit: ChargingRateUnit
-    periods: tuple[PeriodAnswer, ...]
-    doubts: Annotated[tuple[DoubtAnswer, ...], msgspec.Meta(description="Why it may be otherwise, if so.")]
+    schedule_start: Annotated[Time, msgspec.Meta(description="Begin of the schedule.")]
+    duration: Annotated[
+        int,
+        msgspec.Meta(
+            description="Length of the schedule in seconds. It is shorter than asked for if the schedule "
+            "would have more than 1024 periods, or take too long to compute."
+        ),
+    ]
+    charging_rate_unit: Annotated[
+        ChargingRateUnit,
+        msgspec.Meta(
+            description="Unit of the limits: A (amperes per phase) or W (watts of all phases together)."
+        ),
+    ]
+    periods: Annotated[
+        tuple[PeriodAnswer, ...], msgspec.Meta(description="The limits, in the order of their start.")
+    ]
+    doubts: Annotated[
+        tuple[DoubtAnswer, ...],
+        msgspec.Meta(
+            description="Why the charge point may have other profiles than these. Empty if it has not."
+        ),
+    ]
 
 
 class DifferenceAnswer(msgspec.Struct, frozen=True):
-    """Where the limits are not equal. null: that side names none."""
+    """A span of time in which our limit and that of the charge point differ."""
 
-    start: Annotated[int, msgspec.Meta(description="Seconds after schedule_start.")]
-    end: int
-    ours: float | None
-    theirs: float | None
+    start: Annotated[int, msgspec.Meta(description="Start of the span, in seconds after `schedule_start`.")]
+    end: Annotated[int, msgspec.Meta(description="End of the span, in seconds after `schedule_start`.")]
+    ours: Annotated[
+        float | None,
+        msgspec.Meta(description="Our limit in `charging_rate_unit`. null means that we compute none."),
+    ]
+    theirs: Annotated[
+        float | None,
+        msgspec.Meta(
+            description="Limit of the charge point in `charging_rate_unit`. null means that it names none."
+        ),
+    ]
 
 
 class ComparisonAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Our composite schedule, from the charge point's own scheduleStart on, and its."""
+    """Our composite schedule and that of the charge point.
+
+    Both begin at the scheduleStart of the charge point.
+    """
 
     agrees: Annotated[
         bool | None,
-        msgspec.Meta(description="Whether there are no differences; null: the charge point told none."),
+        msgspec.Meta(
+            description="Whether there are no differences. null means that the charge point answered without "
+            "a schedule."
+        ),
     ]
-    ours: CompositeAnswer
+    ours: Annotated[CompositeAnswer, msgspec.Meta(description="The schedule that we computed.")]
     theirs: Annotated[
         Any,
-        msgspec.Meta(description="Its answer, as OCPP names it.", extra_json_schema={"type": "object"}),
+        msgspec.Meta(
+            description="Payload of the answer to GetCompositeSchedule, as the charge point sent it.",
+            extra_json_schema={"type": "object"},
+        ),
     ]
     differences: Annotated[
         tuple[DifferenceAnswer, ...],
         msgspec.Meta(
-            description="Up to 0.1 apart counts as equal, and what is shorter than 2 s is left out. Where no "
-            "profile limits, whatever the charge point says is its hardware's limit."
+            description="Where the limits differ by more than 0.1, for 2 seconds or longer; 256 spans at "
+            "most. Where no profile limits, any limit of the charge point is that of its hardware, and no "
+            "difference."
         ),
     ]
-    command: CommandAnswer
+    command: Annotated[CommandAnswer, msgspec.Meta(description="The GetCompositeSchedule that was sent.")]
 
 
 _PATH = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-profiles/composite-schedule"
@@ -130,7 +190,10 @@ _PATH = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pr
 @document_querystring(CompositeQuery)
 @document_response(CompositeAnswer)
 async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
-    """Compute what the charging profiles allow on a connector, as far as we know them."""
+    """Compute what the charging profiles that we know allow on a connector.
+
+    Nothing is sent to the charge point.
+    """
     asked, store = bodies.query(CompositeQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)
     start_ms = store.server_time_ms() if asked.from_ is None else times.milliseconds(asked.from_)
@@ -150,8 +213,8 @@ async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
 async def compare_composite_schedule(tenant: str, charge_point: str) -> Response:
     """Ask the charge point for its composite schedule, and compare it with ours.
 
-    It sends GetCompositeSchedule. Where they differ, the charge point has other profiles than we believe,
-    knows limits of its own, or reads the rules otherwise.
+    Sends GetCompositeSchedule. Where the schedules differ, the charge point has other profiles than we know,
+    has limits of its own, or reads the rules in another way.
     """
     asked, wanted = bodies.query(ComparisonQuery), await bodies.body(ComparisonSettings)
     request = convert(wanted, GetCompositeSchedule)
@@ -164,7 +227,7 @@ async def compare_composite_schedule(tenant: str, charge_point: str) -> Response
     result = msgspec.convert(read.message, GetCompositeScheduleResult)
     theirs, start_ms = result.charging_schedule, sent.command.sent_ms or sent.command.created_ms
     start_ms = timestamps.parse_ms(result.schedule_start) or start_ms
-    if theirs is not None:  # Theirs cannot be converted, as its phases may not be told.
+    if theirs is not None:  # Ours is converted to the unit of theirs, because theirs may not name its phases.
         wanted = msgspec.structs.replace(wanted, charging_rate_unit=theirs.charging_rate_unit)
     ours, mirror = await _compute(
         current_store(), tenant, charge_point, wanted, start_ms=start_ms, voltage=asked.voltage
@@ -196,7 +259,7 @@ async def _compute(
 ) -> tuple[Composite, Mirror]:
     mirror = await charging_profiles.read(store, tenant, charge_point)
     transactions = await list_running(store, tenant, charge_point)
-    # In a thread: hostile profiles take some tenths of a second.
+    # In a thread, because hostile profiles take some tenths of a second.
     compute = partial(
         composite.compute,
         list(_read_profiles(mirror)),
@@ -204,7 +267,7 @@ async def _compute(
         start_ms=start_ms,
         duration=wanted.duration,
         running=[
-            # A clock that is not set says nothing of when it began.
+            # A clock that is not set does not say when the transaction began.
             OpenTransaction(
                 one.connector_id,
                 one.id,
@@ -221,7 +284,7 @@ async def _compute(
 
 
 def _read_profiles(mirror: Mirror) -> Iterable[InstalledProfile]:
-    """In the order in which they were accepted."""
+    """Yield the profiles in the order in which they were accepted."""
     for one in sorted(mirror.profiles, key=lambda profile: profile.accepted_ms):
         profile = msgspec.json.decode(one.payload, type=ChargingProfile)
         yield InstalledProfile(one.connector_id, profile, one.transaction_id)

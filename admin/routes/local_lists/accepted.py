@@ -1,4 +1,4 @@
-"""The local authorisation list that a charge point has, as far as we know."""
+"""Routes of the local authorisation list that a charge point has, as far as we know."""
 
 from typing import Annotated
 
@@ -7,9 +7,11 @@ from quart import Response
 from quart_schema import document_querystring, document_response
 
 from admin.http import Next, Paging, bodies, convert, lookup, new_blueprint, times
-from admin.routes.local_lists.entries import EntryAnswer, page_of
+from admin.http.times import Time
+from admin.routes.local_lists.entries import EntryAnswer, UpdateKind, page_of
+from admin.routes.members import CommandId
 from admin.services import current_store
-from gateway.ocpp16.messages.local_auth import UpdateStatus, UpdateType
+from gateway.ocpp16.messages.local_auth import UpdateStatus
 from state.features import local_lists
 from state.features.local_list_entries import are_same
 from state.features.local_lists import Accepted, Answer
@@ -23,41 +25,75 @@ class ReportedAnswer(msgspec.Struct, frozen=True):
     """An answer to GetLocalListVersion."""
 
     list_version: Annotated[
-        int, msgspec.Meta(description="0: its list is empty. -1: it has no local lists.", examples=[7])
+        int,
+        msgspec.Meta(
+            description="Version of its list. 0 means that the list is empty, -1 that it supports no local "
+            "lists.",
+            examples=[7],
+        ),
     ]
-    at: str
+    at: Annotated[Time, msgspec.Meta(description="When the answer was recorded.")]
 
 
 class UpdateAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer to SendLocalList."""
 
-    status: UpdateStatus
-    update_type: UpdateType
-    list_version: int
-    command: str
-    at: str
+    status: Annotated[
+        UpdateStatus,
+        msgspec.Meta(
+            description="Accepted: the list was updated. Failed: it was not. NotSupported: the charge point "
+            "has no local lists. VersionMismatch: the version of a Differential does not fit its list."
+        ),
+    ]
+    update_type: UpdateKind
+    list_version: Annotated[int, msgspec.Meta(description="listVersion of the SendLocalList.", examples=[7])]
+    command: CommandId
+    at: Annotated[Time, msgspec.Meta(description="When the answer was recorded.")]
 
 
 class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
-    """The list that the charge point has, as its answers tell, by id tag with letters folded."""
+    """A page of the local list that the charge point has, as far as its answers say."""
 
     list_version: Annotated[
-        int | None, msgspec.Meta(description="Of the last update that it accepted; null: it accepted none.")
+        int | None,
+        msgspec.Meta(
+            description="Version of the last update that it accepted. null means that it has accepted none."
+        ),
     ]
     stale: Annotated[
         bool,
         msgspec.Meta(
-            description="It may have other entries than these: it reported another version, or failed at an "
-            "update, or did not answer one, or its list was never replaced by a Full one. The next accepted "
-            "Full list mends it."
+            description="Whether the charge point may have other entries than these. That is so after it "
+            "reported another version, failed at an update or did not answer one, and until it accepts a "
+            "first Full list. The next Full list that it accepts ends the doubt."
         ),
     ]
-    as_desired: Annotated[bool, msgspec.Meta(description="These are the entries that it should have.")]
-    update: Annotated[UpdateAnswer | None, msgspec.Meta(description="The last update that it accepted.")]
-    last_answer: Annotated[UpdateAnswer | None, msgspec.Meta(description="To any update, accepted or not.")]
-    reported: ReportedAnswer | None
-    count: Annotated[int, msgspec.Meta(description="Of the entries.")]
-    items: tuple[EntryAnswer, ...]
+    as_desired: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether these are the entries of the list that the charge point should have. false "
+            "also if `stale`, and if it has accepted no list."
+        ),
+    ]
+    update: Annotated[
+        UpdateAnswer | None,
+        msgspec.Meta(description="The last update that it accepted. null means that it has accepted none."),
+    ]
+    last_answer: Annotated[
+        UpdateAnswer | None,
+        msgspec.Meta(
+            description="Its last answer to an update, accepted or not. null means that there was none."
+        ),
+    ]
+    reported: Annotated[
+        ReportedAnswer | None,
+        msgspec.Meta(description="Its last answer to GetLocalListVersion. null means that there was none."),
+    ]
+    count: Annotated[int, msgspec.Meta(description="How many entries the whole list has.")]
+    items: Annotated[
+        tuple[EntryAnswer, ...],
+        msgspec.Meta(description="The entries of this page, by id tag without regard to case."),
+    ]
     next: Next
 
 
@@ -65,7 +101,10 @@ class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
 @document_querystring(Paging)
 @document_response(AcceptedPage)
 async def get_accepted_local_list(tenant: str, charge_point: str) -> Response:
-    """Read the local list that a charge point has, as far as we know."""
+    """Read the local list that a charge point has, as far as we know.
+
+    Nothing is sent to the charge point.
+    """
     asked, store = bodies.query(Paging), current_store()
     found = await local_lists.read(store, await lookup.charge_point_keys(store, tenant, charge_point))
     accepted, answer, reported = found.heads.accepted, found.heads.answer, found.heads.reported
@@ -90,10 +129,10 @@ async def get_accepted_local_list(tenant: str, charge_point: str) -> Response:
 @blueprint.delete(_PATH)
 @document_response(None, 204)
 async def forget_accepted_local_list(tenant: str, charge_point: str) -> Response:
-    """Forget what we believe of a charge point's local list, for instance after it lost its memory.
+    """Forget the local list of a charge point, for instance after it lost its memory.
 
-    It is not told. The next list that is sent is a Full one, unless a differential is asked for, and its
-    version 1, unless another is given.
+    Nothing is sent. The next list that is sent is a Full one with version 1, unless the request asks for a
+    differential or for another version.
     """
     await local_lists.forget(
         current_store(), await lookup.charge_point_keys(current_store(), tenant, charge_point)

@@ -1,25 +1,49 @@
-"""The entries of a local list as the API shows them, a page at a time."""
+"""Entries of a local list in answers, a page at a time."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
-from admin.http import Paging
+from admin.http import Paging, times
+from admin.http.times import Time
+from gateway.ocpp16.messages.local_auth import UpdateType
 from state.features.local_list_entries import Entry, Status
 from state.paging import BadCursor, Page, decode_cursor, encode_cursor
 
+STATUSES = (
+    "What the charge point may do for the tag. Accepted: charge. Blocked: refuse, the tag is blocked. "
+    "Expired: refuse, the tag is no longer valid. Invalid: refuse, the tag is unknown. ConcurrentTx: refuse, "
+    "the tag is in another transaction."
+)
+
+
+UpdateKind = Annotated[
+    UpdateType,
+    msgspec.Meta(description="Full: replaces the whole list. Differential: changes some entries."),
+]
+
 
 class EntryAnswer(msgspec.Struct, frozen=True):
-    """An entry, as it is or would be sent."""
+    """An entry of a local list."""
 
-    id_tag: str
-    status: Status
-    expiry_date: str | None
-    parent_id_tag: str | None
+    id_tag: Annotated[str, msgspec.Meta(description="The id tag.", examples=["04A2B3C4D5"])]
+    status: Annotated[Status, msgspec.Meta(description=STATUSES)]
+    expiry_date: Annotated[
+        Time | None,
+        msgspec.Meta(description="When the tag expires. null means that it never does."),
+    ]
+    parent_id_tag: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Group: id tags with the same parent may stop each other's transactions. null means "
+            "none."
+        ),
+    ]
 
 
 def page_of(entries: Mapping[str, Entry], asked: Paging) -> Page[EntryAnswer]:
-    """By id tag with letters folded. Raises BadCursor."""
+    """Return a page of entries, by id tag without regard to case. Raises BadCursor."""
     tags = sorted(entries)
     if asked.cursor is not None:
         try:
@@ -28,5 +52,10 @@ def page_of(entries: Mapping[str, Entry], asked: Paging) -> Page[EntryAnswer]:
             raise BadCursor from None
         tags = [tag for tag in tags if tag > after]
     shown = tags[: asked.limit]
-    items = tuple(EntryAnswer(*msgspec.structs.astuple(entries[tag])) for tag in shown)
+    items = tuple(_answer(entries[tag]) for tag in shown)
     return Page(items, encode_cursor(shown[-1].encode()) if len(tags) > len(shown) else None)
+
+
+def _answer(entry: Entry) -> EntryAnswer:
+    expiry = times.maybe_normalise(entry.expiry_date)
+    return EntryAnswer(entry.id_tag, entry.status, expiry, entry.parent_id_tag)

@@ -1,4 +1,4 @@
-"""The local authorisation list that a charge point should have: kept, edited, and not sent by itself."""
+"""Routes of the local authorisation list that a charge point should have. An edit sends nothing."""
 
 from datetime import datetime
 from typing import Annotated
@@ -21,7 +21,8 @@ from admin.http import (
     pointer,
     times,
 )
-from admin.routes.local_lists.entries import EntryAnswer, page_of
+from admin.http.times import Time
+from admin.routes.local_lists.entries import STATUSES, EntryAnswer, page_of
 from admin.services import current_store
 from state.features import local_lists
 from state.features.local_list_entries import ENTRIES, Entries, Entry, Line, Status
@@ -38,44 +39,76 @@ Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]  # OCPP 1.6: IdT
 
 
 class NewEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An id tag and what the charge point is to know of it."""
+    """An entry of the list: an id tag, and how the charge point handles it while it is offline."""
 
-    id_tag: Annotated[Tag, msgspec.Meta(examples=["04A2B3C4D5"])]
-    status: Status = "Accepted"
+    id_tag: Annotated[Tag, msgspec.Meta(description="The id tag.", examples=["04A2B3C4D5"])]
+    status: Annotated[Status, msgspec.Meta(description=STATUSES)] = "Accepted"
     expiry_date: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
-        msgspec.Meta(description="RFC 3339 with a zone.", examples=["2030-01-01T00:00:00Z"]),
+        msgspec.Meta(
+            description="When the tag expires. RFC 3339 with a time zone. null means that it never does.",
+            examples=["2030-01-01T00:00:00Z"],
+        ),
     ] = None
-    parent_id_tag: Tag | None = None
+    parent_id_tag: Annotated[
+        Tag | None,
+        msgspec.Meta(
+            description="Group: id tags with the same parent may stop each other's transactions. null means "
+            "none."
+        ),
+    ] = None
 
 
 class NewList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole list; a body has room for some 4,000 entries, so send more in several PATCHes."""
+    """The whole list that the charge point should have."""
 
-    entries: Annotated[tuple[NewEntry, ...], msgspec.Meta(max_length=ENTRIES)]
+    entries: Annotated[
+        tuple[NewEntry, ...],
+        msgspec.Meta(
+            max_length=ENTRIES,
+            description="All entries. A body of 256 KiB has room for some 4,000: add more with PATCH.",
+        ),
+    ]
 
 
 class ListChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What comes onto the list or is replaced there, and what goes. Letters compare without case."""
+    """A change to the list. Id tags are compared without regard to case."""
 
-    put: Annotated[tuple[NewEntry, ...], msgspec.Meta(max_length=ENTRIES)] = ()
+    put: Annotated[
+        tuple[NewEntry, ...],
+        msgspec.Meta(
+            max_length=ENTRIES, description="Entries to add. An entry of the same id tag is replaced."
+        ),
+    ] = ()
     remove: Annotated[
-        tuple[Tag, ...], msgspec.Meta(max_length=ENTRIES, description="What is not on the list is no fault.")
+        tuple[Tag, ...],
+        msgspec.Meta(
+            max_length=ENTRIES, description="Id tags to remove. Those that are not on the list are ignored."
+        ),
     ] = ()
 
 
 class DesiredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The list that the charge point should have, without its entries."""
 
-    revision: Annotated[int, msgspec.Meta(description="One more with every edit; 0: it was never set.")]
-    edited_at: str | None
-    count: Annotated[int, msgspec.Meta(description="Of its entries.")]
+    revision: Annotated[
+        int,
+        msgspec.Meta(description="Number of edits so far. 0 means that the list was never set."),
+    ]
+    edited_at: Annotated[
+        Time | None,
+        msgspec.Meta(description="When it was last edited. null means that the list was never set."),
+    ]
+    count: Annotated[int, msgspec.Meta(description="How many entries the whole list has.")]
 
 
 class DesiredPage(DesiredAnswer, frozen=True, kw_only=True):
-    """The list that the charge point should have, by id tag with letters folded."""
+    """A page of the list that the charge point should have."""
 
-    items: tuple[EntryAnswer, ...]
+    items: Annotated[
+        tuple[EntryAnswer, ...],
+        msgspec.Meta(description="The entries of this page, by id tag without regard to case."),
+    ]
     next: Next
 
 
@@ -96,7 +129,7 @@ async def get_local_list(tenant: str, charge_point: str) -> Response:
 async def put_local_list(tenant: str, charge_point: str) -> Response:
     """Replace the local list that a charge point should have.
 
-    Nothing is sent before somebody asks for it.
+    Nothing is sent. To send the list, use `local-list/send`.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     entries = _read_entries((await bodies.body(NewList)).entries, "entries")
@@ -110,14 +143,17 @@ async def put_local_list(tenant: str, charge_point: str) -> Response:
 async def change_local_list(tenant: str, charge_point: str) -> Response:
     """Add, replace and remove entries of the local list that a charge point should have.
 
-    Nothing is sent before somebody asks for it.
+    Nothing is sent. To send the list, use `local-list/send`.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     wanted = await bodies.body(ListChange)
     put = _read_entries(wanted.put, "put")
     for number, tag in enumerate(wanted.remove):
         if fold(tag) in put:
-            raise invalid(f"{tag} cannot be both put and removed.", pointer=pointer(["remove", str(number)]))
+            raise invalid(
+                f"{tag} is in both `put` and `remove`; name it in one of them.",
+                pointer=pointer(["remove", str(number)]),
+            )
     lines: list[Line] = [(tag, None) for tag in wanted.remove]
     lines += [(entry.id_tag, entry) for entry in put.values()]
     return _respond(await local_lists.edit(current_store(), keys, lines))
@@ -127,9 +163,10 @@ async def change_local_list(tenant: str, charge_point: str) -> Response:
 @document_response(DesiredAnswer)
 @describes(problems={409: "The tenant has more id tags than a local list may have."})
 async def copy_id_tags(tenant: str, charge_point: str) -> Response:
-    """Replace the local list that a charge point should have by the tenant's id tags.
+    """Replace the local list that a charge point should have with the id tags of the tenant.
 
-    Status, expiry and parent as they are now; later changes of id tags do not follow by themselves.
+    Status, expiry and parent are copied as they are now. Later changes of id tags are not copied. Nothing is
+    sent.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     found: list[IdTag] = []
@@ -139,7 +176,11 @@ async def copy_id_tags(tenant: str, charge_point: str) -> Response:
         found += page.items
         cursor = page.next
         if len(found) > ENTRIES:
-            raise Problem(409, "too-many-id-tags", f"A local list has at most {ENTRIES} entries here.")
+            raise Problem(
+                409,
+                "too-many-id-tags",
+                f"The tenant has more id tags than the {ENTRIES} entries that a local list may have.",
+            )
         if cursor is None:
             break
     entries = (Entry(tag.tag, tag.status, tag.expiry_date, tag.parent_id_tag) for tag in found)
@@ -149,13 +190,13 @@ async def copy_id_tags(tenant: str, charge_point: str) -> Response:
 
 
 def _read_entries(given: tuple[NewEntry, ...], field: str) -> Entries:
-    """Raises Problem (422) for a tag that is given twice."""
+    """Return the entries by folded id tag. Raises Problem (422) for a tag that is given twice."""
     found: Entries = {}
     for number, one in enumerate(given):
         folded = fold(one.id_tag)
         if folded in found:
             raise invalid(
-                f"{one.id_tag} is given twice; letters compare without regard to case.",
+                f"{one.id_tag} is given twice, because letters compare without regard to case; give it once.",
                 pointer=pointer([field, str(number), "id_tag"]),
             )
         expiry = None
@@ -168,6 +209,6 @@ def _read_entries(given: tuple[NewEntry, ...], field: str) -> Entries:
 def _respond(outcome: Desired | TooLong | None) -> Response:
     stored = must_exist(outcome, "charge point")  # It may have been deleted a moment ago.
     if isinstance(stored, TooLong):
-        detail = f"A local list has at most {ENTRIES} entries here; this would be {stored.entries}."
+        detail = f"The list would have {stored.entries} entries; it may have {ENTRIES} at most."
         raise invalid(detail)
     return bodies.answer(convert(stored, DesiredAnswer))

@@ -1,7 +1,7 @@
-"""Which SendLocalList messages bring a charge point's list to what is desired. Pure.
+"""Plan the SendLocalList messages that bring a charge point's list to the desired one. Pure.
 
-A Full list that does not fit into one message is a Full one followed by Differentials; until the last of them
-is accepted, the charge point has a part of it.
+A Full list that does not fit into one message is sent as a Full message and Differentials after it. Until the
+last of them is accepted, the charge point has only a part of the list.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,14 +17,15 @@ from state.features.local_lists import Lists
 type Kind = Literal["full", "differential", "auto"]
 
 _AROUND = 200
-"""Bytes of a message besides its entries, at most."""
+"""Upper bound of the bytes of a message without its entries."""
 
 
 def plan(lists: Lists, kind: Kind, *, version: int, max_entries: int | None = None) -> list[SendLocalList]:
-    """List the messages, their versions from `version` upwards; none only if `auto` finds nothing to change.
+    """Return the messages. Their versions count up from `version`.
 
-    `auto` is a Differential from what the charge point last accepted if that is known and shorter, else Full.
-    `max_entries` of a message; its bytes are bounded by what a command may carry.
+    There are no messages only if `auto` finds nothing to change. `auto` is a Differential from the list that
+    the charge point last accepted, if that list is known and the Differential is not longer, else Full. A
+    message has `max_entries` at most, and no more bytes than a command may have.
     """
     whole: list[Line] = [(entry.id_tag, entry) for _, entry in sorted(lists.desired.items())]
     changes = find_difference(lists.accepted, lists.desired)

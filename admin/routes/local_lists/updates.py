@@ -1,4 +1,4 @@
-"""Bring a charge point's local list to what is desired: one SendLocalList after the other, each awaited."""
+"""Route that sends a charge point its desired local list, one SendLocalList after the other."""
 
 from typing import Annotated, Literal
 
@@ -9,9 +9,10 @@ from quart_schema import document_querystring, document_request, document_respon
 from admin.commands import PROBLEMS, CommandAnswer, TimeoutQuery, send
 from admin.commands.warnings.local_auth import MESSAGE_LENGTH
 from admin.http import Int32, Problem, add_to_problem, bodies, describes, lookup, new_blueprint
+from admin.routes.local_lists.entries import UpdateKind
 from admin.routes.local_lists.plan import Kind, plan
 from admin.services import Services, services
-from gateway.ocpp16.messages.local_auth import SendLocalList, UpdateType
+from gateway.ocpp16.messages.local_auth import SendLocalList
 from state.charge_points import configuration
 from state.features import local_lists
 from state.features.local_list_entries import ENTRIES
@@ -33,56 +34,63 @@ _ANSWERED_BY_FULL = frozenset({"failed", "version_mismatch"})
 
 
 class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to bring the charge point's list to what is desired."""
+    """How to send the list that the charge point should have."""
 
     type: Annotated[
         Kind,
         msgspec.Meta(
-            description="full: all entries. differential: what differs from what it last accepted, and be "
-            "it nothing. auto: a Differential if what it has is known and that is shorter, else Full; no "
-            "message if nothing differs."
+            description="full: send all entries. differential: send the differences from the list that it "
+            "last accepted, even if there are none. auto: send a Differential if the list that it has is "
+            "known and the Differential is not longer, else a Full list; send nothing if there are no "
+            "differences."
         ),
     ] = "auto"
     full_on_failure: Annotated[
         bool,
         msgspec.Meta(
-            description="Answer Failed or VersionMismatch by a Full list of a higher version, once."
+            description="Whether to send a Full list with a higher version, once, if the charge point "
+            "answers Failed or VersionMismatch."
         ),
     ] = False
     version: Annotated[
         Int32 | None,
-        msgspec.Meta(description="Of the first message. By default one more than the last that is known."),
+        msgspec.Meta(
+            description="listVersion of the first message. By default one more than the last known version."
+        ),
     ] = None
     max_entries: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=ENTRIES)] | None,
         msgspec.Meta(
-            description="Of one message; more are sent in several, with rising versions. By default the "
-            "charge point's SendLocalListMaxLength if that is known; never more than 64 KiB."
+            description="How many entries one message has at most. More are sent in several messages with "
+            "rising versions. By default SendLocalListMaxLength of the charge point, if that is known. No "
+            "message is larger than 64 KiB."
         ),
     ] = None
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One SendLocalList, and the command that carried it."""
+    """One SendLocalList that was sent."""
 
-    update_type: UpdateType
-    list_version: int
-    entries: Annotated[int, msgspec.Meta(description="How many it had.")]
-    command: CommandAnswer
+    update_type: UpdateKind
+    list_version: Annotated[int, msgspec.Meta(description="listVersion of the message.", examples=[7])]
+    entries: Annotated[int, msgspec.Meta(description="How many entries the message had.")]
+    command: Annotated[CommandAnswer, msgspec.Meta(description="The command that sent the message.")]
 
 
 class SendAnswer(msgspec.Struct, frozen=True):
-    """What was sent, and how it ended."""
+    """The messages that were sent, and the outcome."""
 
     outcome: Annotated[
         Outcome,
         msgspec.Meta(
-            description="What the charge point answered to the last step; after anything but accepted no "
-            "other step follows. waiting: too many requests wait here, so nobody has seen its answer yet. "
-            "not_understood: its answer had no status that OCPP knows."
+            description="Answer of the charge point to the last message. After any other answer than "
+            "accepted no message follows. nothing_to_send: the charge point has the desired list. failed: it "
+            "did not update its list. version_mismatch: the version does not fit its list. not_supported: it "
+            "has no local lists. waiting: too many requests wait here, so that its answer has not been read "
+            "yet. not_understood: its answer has no status of OCPP."
         ),
     ]
-    steps: tuple[Step, ...]
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(description="The messages, in the order of sending.")]
 
 
 @blueprint.post("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/local-list/send")
@@ -98,10 +106,11 @@ class SendAnswer(msgspec.Struct, frozen=True):
     }
 )
 async def send_local_list(tenant: str, charge_point: str) -> Response:
-    """Bring a charge point's local list to what is desired.
+    """Send a charge point the local list that it should have.
 
     Sends one SendLocalList, or several if the entries do not fit into one, each after the answer to the one
-    before. 200 means that it has answered: look at `outcome`. In a problem, `steps` has those before it.
+    before. 200 means that the charge point has answered: `outcome` says what. In a problem, `steps` has the
+    messages before it.
     """
     asked, wanted, held = bodies.query(TimeoutQuery), await bodies.body(SendRequest), services()
     keys = await lookup.charge_point_keys(held.store, tenant, charge_point)
@@ -112,10 +121,10 @@ async def send_local_list(tenant: str, charge_point: str) -> Response:
 async def _send_list(
     services: Services, keys: ChargePointKeys, wanted: SendRequest, timeout_s: float
 ) -> SendAnswer:
-    """Send what is needed. A Full list follows upon Failed or VersionMismatch if so asked, and once only.
+    """Send the planned messages, and a Full list once after Failed or VersionMismatch if so asked.
 
     Raises Problem: as commands do if a step gets no answer, with the steps before it; 409 if no list was ever
-    desired, which would clear the charge point's.
+    set, because an empty one would clear the list of the charge point.
     """
     store, max_entries = services.store, wanted.max_entries
     if max_entries is None:
@@ -147,7 +156,7 @@ async def _send_all(
     steps: list[Step],
     timeout_s: float,
 ) -> Outcome:
-    """Until one is not accepted."""
+    """Send the messages until one is not accepted. Return the outcome of the last."""
     outcome: Outcome = "nothing_to_send"
     for message in messages:
         sent = await send.send(services, keys.tenant, keys.id, message, timeout_s=timeout_s)

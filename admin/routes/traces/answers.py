@@ -1,4 +1,4 @@
-"""A trace and its entries as the API shows them."""
+"""A trace and its entries in answers."""
 
 import re
 from typing import Annotated
@@ -6,6 +6,8 @@ from typing import Annotated
 import msgspec
 
 from admin.http import convert
+from admin.http.times import Time
+from admin.routes.members import ChargePointName
 from state.paging import BadCursor
 from state.traces import traces
 from state.traces.traces import Direction, Mark, Trace, TraceEntry, Why
@@ -14,73 +16,121 @@ _CURSOR = re.compile(r"(?P<trace>[0-9a-f]{12})\.(?P<place>[0-9]{1,15}-[0-9]{1,9}
 
 
 class TraceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long and how much to record at most; whichever comes first ends the trace."""
+    """Limits of a trace. The limit that is reached first ends it."""
 
-    minutes: Annotated[int, msgspec.Meta(ge=1, le=traces.MINUTES_MAX)] = 10
-    frames: Annotated[int, msgspec.Meta(ge=1, le=traces.FRAMES_MAX, description="Marks count too.")] = 2000
-    bytes: Annotated[int, msgspec.Meta(ge=1024, le=traces.BYTES_MAX)] = traces.BYTES_MAX
+    minutes: Annotated[
+        int, msgspec.Meta(ge=1, le=traces.MINUTES_MAX, description="How many minutes to record at most.")
+    ] = 10
+    frames: Annotated[
+        int,
+        msgspec.Meta(ge=1, le=traces.FRAMES_MAX, description="How many frames and marks to record at most."),
+    ] = 2000
+    bytes: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1024, le=traces.BYTES_MAX, description="How many bytes to record at most, before compression."
+        ),
+    ] = traces.BYTES_MAX
 
 
 class TraceAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A charge point's trace, running or ended."""
+    """The trace of a charge point, running or ended."""
 
-    id: Annotated[str, msgspec.Meta(examples=["0a1b2c3d4e5f"])]
-    charge_point: str
-    started_at: Annotated[str, msgspec.Meta(examples=["2026-01-01T12:00:00.000Z"])]
-    until: Annotated[str, msgspec.Meta(description="When it ends at the latest.")]
-    ended_at: str | None
+    id: Annotated[str, msgspec.Meta(description="Id of the trace.", examples=["0a1b2c3d4e5f"])]
+    charge_point: ChargePointName
+    started_at: Annotated[Time, msgspec.Meta(description="When the trace was started.")]
+    until: Annotated[Time, msgspec.Meta(description="When the trace ends at the latest.")]
+    ended_at: Annotated[
+        Time | None, msgspec.Meta(description="When the trace ended. null means that it is running.")
+    ]
     ended: Annotated[
         Why | None,
-        msgspec.Meta(description="Why it ended; null: it is running."),
+        msgspec.Meta(
+            description="Why the trace ended. time: its minutes were over. size: it reached its frames or "
+            "bytes. stopped: an operator stopped it. null means that it is running."
+        ),
     ]
-    limits: TraceSettings
-    frames: Annotated[int, msgspec.Meta(description="Frames that are kept.")]
-    marks: Annotated[int, msgspec.Meta(description="Entries that are no frames.")]
-    cut: Annotated[int, msgspec.Meta(description="Frames that are kept in part.")]
-    dropped: Annotated[int, msgspec.Meta(description="Frames that passed and could not be written.")]
-    bytes: int
+    limits: Annotated[TraceSettings, msgspec.Meta(description="The limits that it was started with.")]
+    frames: Annotated[int, msgspec.Meta(description="How many frames are kept, whole or in part.")]
+    marks: Annotated[int, msgspec.Meta(description="How many entries are marks, and not frames.")]
+    cut: Annotated[int, msgspec.Meta(description="How many frames are kept only in part.")]
+    dropped: Annotated[
+        int,
+        msgspec.Meta(
+            description="How many frames are missing because the gateway could not write them fast enough."
+        ),
+    ]
+    bytes: Annotated[int, msgspec.Meta(description="How many bytes are kept, before compression.")]
 
 
 class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A frame as it passed, or a mark between the frames (then `direction` is null)."""
+    """An entry of a trace: a frame as it was on the wire, or a mark between frames."""
 
-    id: Annotated[str, msgspec.Meta(description="Its place in the trace.", examples=["1767225600000-0"])]
-    at: Annotated[
-        str,
-        msgspec.Meta(
-            description="When it was read from the socket, or written to it.",
-            examples=["2026-01-01T12:00:00.000Z"],
-        ),
+    id: Annotated[
+        str, msgspec.Meta(description="Place of the entry in the trace.", examples=["1767225600000-0"])
     ]
-    direction: Annotated[Direction | None, msgspec.Meta(description="in: from the charge point; out: to it.")]
+    at: Annotated[
+        Time,
+        msgspec.Meta(description="When the frame was read from the socket or written to it."),
+    ]
+    direction: Annotated[
+        Direction | None,
+        msgspec.Meta(description="in: from the charge point. out: to it. null means a mark."),
+    ]
     mark: Annotated[
         Mark | None,
         msgspec.Meta(
-            description="recording: the trace began while this connection stood. fault: of the transport; "
-            "if it is a message's, that follows. gap: frames are missing."
+            description="connected, disconnected: a connection began or ended. recording: the trace began "
+            "during this connection. fault: a fault of the transport; if a message caused it, that message "
+            "follows. gap: frames are missing. null: the entry is a frame."
         ),
     ]
-    connection: Annotated[str, msgspec.Meta(description="Tells one connection's entries from another's.")]
-    message_type: Annotated[
-        int | None, msgspec.Meta(description="2: CALL, 3: CALLRESULT, 4: CALLERROR; null: not readable.")
+    connection: Annotated[
+        str, msgspec.Meta(description="Id of the connection. All entries of one connection have the same.")
     ]
-    message_id: str | None
+    message_type: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="2: CALL. 3: CALLRESULT. 4: CALLERROR. null means a mark, or a frame that cannot be "
+            "read.",
+            examples=[2],
+        ),
+    ]
+    message_id: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Id of the OCPP message. null means a mark, or a frame that cannot be read.",
+            examples=["7"],
+        ),
+    ]
     action: Annotated[
-        str | None, msgspec.Meta(description="Of an answer: that of its call.", examples=["Heartbeat"])
+        str | None,
+        msgspec.Meta(
+            description="OCPP action. An answer has the action of its call. null means a mark, or an action "
+            "that is not known.",
+            examples=["Heartbeat"],
+        ),
     ]
     frame: Annotated[
         str | None,
         msgspec.Meta(
-            description="As it passed, but for secrets, which read ***.", examples=['[2,"7","Heartbeat",{}]']
+            description="The frame as it was on the wire; *** replaces secrets. null means a mark.",
+            examples=['[2,"7","Heartbeat",{}]'],
         ),
     ]
-    length: Annotated[int, msgspec.Meta(description="Bytes on the wire.")]
-    cut: Annotated[bool, msgspec.Meta(description="The frame was longer than what is kept of one.")]
+    length: Annotated[int, msgspec.Meta(description="Length of the frame on the wire, in bytes.")]
+    cut: Annotated[
+        bool, msgspec.Meta(description="Whether the frame was too long, so that only its beginning is kept.")
+    ]
     faults: Annotated[
         tuple[str, ...],
-        msgspec.Meta(description="What was wrong with it; of an answer: with what it answers."),
+        msgspec.Meta(
+            description="Names of the faults in the frame. An answer of ours has those of the call."
+        ),
     ]
-    note: Annotated[str, msgspec.Meta(description="Of a mark.", examples=["1000 Bye, by peer"])]
+    note: Annotated[
+        str, msgspec.Meta(description="Details of a mark. Empty for a frame.", examples=["1000 Bye, by peer"])
+    ]
 
 
 def encode_cursor(trace: str, place: str) -> str:
@@ -88,10 +138,10 @@ def encode_cursor(trace: str, place: str) -> str:
 
 
 def decode_cursor(cursor: str) -> tuple[str, str]:
-    """Read the trace and the place. Raises BadCursor."""
+    """Return the trace id and the place. Raises BadCursor."""
     match = _CURSOR.fullmatch(cursor)
     if match is None:
-        raise BadCursor("This is no cursor of a trace")
+        raise BadCursor("The cursor is not one of a trace; omit it to start at the first entry")
     return match["trace"], match["place"]
 
 

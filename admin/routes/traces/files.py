@@ -1,6 +1,6 @@
-"""A trace as a file, for people or for programs to keep: written as it is read, a page at a time.
+"""A trace as a file, as text or as lines of JSON. It is written page by page, as it is read from the store.
 
-The first line says which trace it is, and the last one whether all of it is there.
+The first line names the trace. The last line says whether the file is complete.
 """
 
 import re
@@ -16,7 +16,7 @@ from state.traces import traces
 from state.traces.traces import Trace, TraceEntry
 
 _AT_ONCE = 500
-# Line breaks, and what a terminal would obey.
+# Line breaks, and control characters that would act on a terminal.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -27,11 +27,11 @@ class Text:
     def first(self, tenant: str, charge_point: str, trace: Trace) -> str:
         return escape(
             f"# Trace {trace.id} of {charge_point} of {tenant}, begun {times.text(trace.started_ms)}. "
-            "Times are UTC; in: from the charge point, out: to it; *** stands for a secret."
+            "Times are in UTC. in: from the charge point, out: to it. *** replaces a secret."
         )
 
     def line(self, place: str, entry: TraceEntry) -> str:  # noqa: ARG002  the other form shows it
-        """Time, direction (`--` for a mark) and frame."""
+        """Return time, direction (`--` for a mark) and frame."""
         if entry.mark:
             return f"{times.text(entry.at_ms)} --  {escape(f'{entry.what}: {entry.note}')}"
         rest = f" ... ({entry.length} bytes in all)" if entry.cut else ""
@@ -67,7 +67,7 @@ async def write(
     form: Form,
     wants: Callable[[TraceEntry], bool],
 ) -> AsyncGenerator[bytes]:
-    """Never raises for what the store does: the last line says that something is missing."""
+    """Yield the file. If the store fails, the last line says that something is missing."""
     yield form.first(tenant, charge_point, trace).encode() + b"\n"
     place, wanted = "", 0
     while True:

@@ -1,4 +1,4 @@
-"""A trace as it grows: server-sent events, to be resumed where they broke, to the trace's end."""
+"""Route of a live trace: server-sent events until the trace ends. A client can resume after a break."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
@@ -19,7 +19,7 @@ from state.traces.traces import Trace, TraceEntry
 
 POLL_S = 0.25
 SETTLED_MS = 2_000
-"""After a trace's end what its gateway had still to write has come."""
+"""Milliseconds after the end of a trace until its gateway has surely written the last entries."""
 _AT_ONCE = 200
 
 blueprint = new_blueprint("trace_stream", "Traces")
@@ -32,18 +32,18 @@ blueprint = new_blueprint("trace_stream", "Traces")
     responses={
         200: {
             "description": "A stream of server-sent events. `event: frame` and `event: mark` have a "
-            "FrameAnswer as `data:`. `event: end` comes before we close the stream and says why: the trace "
-            "has ended, another one took its place, or the store does not answer.",
+            "FrameAnswer as `data:`. `event: end` comes before the server closes the stream. Its `data:` has "
+            "the `reason`: the trace has ended, another one has replaced it, or the store does not answer.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        204: {"description": "The trace has ended, and there is nothing behind Last-Event-ID."},
+        204: {"description": "The trace has ended, and there are no entries after Last-Event-ID."},
     },
 )
 async def stream_trace(tenant: str, charge_point: str) -> Response:
     """Follow a trace live.
 
-    Without Last-Event-ID it is told from its beginning. The stream ends with the trace. A comment line is
-    sent every ten seconds if nothing happens.
+    Without Last-Event-ID the stream begins with the first entry of the trace, with it after that entry. It
+    ends with the trace. A comment line is sent every ten seconds if nothing happens.
     """
     of, place = sse.resume(answers.decode_cursor) or ("", "")
     services_ = services()
@@ -53,11 +53,11 @@ async def stream_trace(tenant: str, charge_point: str) -> Response:
     if services_.viewers.count >= services_.event_clients:
         raise sse.too_many_clients()
     if of != trace.id:
-        place = ""  # What was seen is of another trace.
+        place = ""  # The client has seen entries of another trace.
     elif _is_settled(services_.store, trace):
         _, behind = await traces.read(services_.store, tenant, charge_point, after=place, limit=1)
         if not behind:
-            return Response(b"", 204)  # Which tells a browser not to come again.
+            return Response(b"", 204)  # A browser does not reconnect after 204.
     reading = _Reading(services_.store, tenant, charge_point, trace.id, place)
     return sse.response(
         _blocks(reading, services_.viewers, services_.event_clients, sse.watch_key(services_, tenant))
@@ -65,16 +65,16 @@ async def stream_trace(tenant: str, charge_point: str) -> Response:
 
 
 class _Reading:
-    """Where one viewer is."""
+    """Position of one viewer in a trace."""
 
     def __init__(self, store: Store, tenant: str, charge_point: str, trace: str, place: str) -> None:
         self._store, self._tenant, self._charge_point = store, tenant, charge_point
         self._trace, self._place = trace, place
         self.over = b""
-        """Why there is no more."""
+        """Reason of the end of the stream; empty while it goes on."""
 
     async def read(self) -> list[bytes]:
-        """What came since the last time. Raises StoreUnavailable."""
+        """Return the entries since the last call as blocks. Raises StoreUnavailable."""
         trace, entries = await traces.read(
             self._store, self._tenant, self._charge_point, after=self._place, limit=_AT_ONCE
         )
@@ -98,10 +98,10 @@ class _Reading:
 async def _blocks(
     reading: _Reading, viewers: Viewers, most: int, key_stands: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
-    """Never raises for what the store or the client does; a slow client is simply read for less often."""
+    """Yield the stream. An error of the store ends it. For a slow client the store is read less often."""
     viewers.count += 1
     try:
-        if viewers.count > most:  # They came all at once, past the look before.
+        if viewers.count > most:  # Clients that came at the same time all passed the check before the stream.
             yield sse.end(sse.TOO_MANY)
             return
         yield sse.RETRY + b"\n"

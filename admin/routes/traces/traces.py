@@ -1,4 +1,4 @@
-"""Traces: what passed between a charge point and us, for operators and laboratories to look at."""
+"""Routes of traces: recorded frames of a charge point, for operators and laboratories."""
 
 from typing import Annotated, Literal
 
@@ -24,16 +24,19 @@ blueprint = new_blueprint("traces", "Traces")
 class FrameQuery(Paging, frozen=True, forbid_unknown_fields=True):
     direction: Annotated[
         Direction | None,
-        msgspec.Meta(description="Only frames from the charge point, or only those to it."),
+        msgspec.Meta(description="in: only frames from the charge point. out: only frames to it."),
     ] = None
     action: Annotated[
         Annotated[str, msgspec.Meta(max_length=64)] | None,
-        msgspec.Meta(description="Only its calls and the answers to them.", examples=["Heartbeat"]),
+        msgspec.Meta(
+            description="Only calls of this OCPP action, and the answers to them.", examples=["Heartbeat"]
+        ),
     ] = None
     format: Annotated[
         Literal["json", "jsonl", "text"],
         msgspec.Meta(
-            description="json: a page. jsonl, text: a file of the whole trace, whatever `limit` and `cursor`."
+            description="json: a page. jsonl, text: a file of the whole trace, without regard to `limit` and "
+            "`cursor`."
         ),
     ] = "json"
 
@@ -44,22 +47,27 @@ class FrameQuery(Paging, frozen=True, forbid_unknown_fields=True):
 
 
 class FramePage(msgspec.Struct, frozen=True):
-    """A trace's frames and marks, in the order in which they passed."""
+    """A page of the frames and marks of a trace."""
 
-    items: tuple[FrameAnswer, ...]
+    items: Annotated[
+        tuple[FrameAnswer, ...],
+        msgspec.Meta(description="The entries of this page, in the order of the wire."),
+    ]
     next: Next
 
 
 @blueprint.put("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace")
 @document_request(TraceSettings)
 @document_response(TraceAnswer, 201)
-@describes(problems={429: "The tenant has as many traces running as it may; `charge_points` names them."})
+@describes(
+    problems={429: "The tenant has as many running traces as it may have; `charge_points` names them."}
+)
 async def start_trace(tenant: str, charge_point: str) -> Response:
-    """Start to record a charge point's frames.
+    """Start to record the frames of a charge point.
 
-    From now on if it is connected, else from its next connection on; reconnects do not end it. Secrets are
-    masked before they are stored. The frames of the trace before are deleted. What was recorded is kept for
-    24 hours after the end.
+    Recording begins now if the charge point is connected, else with its next connection. A reconnect does
+    not end it. Secrets are masked before frames are stored. The previous trace of the charge point is
+    deleted. The frames are kept for 24 hours after the end of the trace. Nothing is sent to the charge point.
     """
     settings = await bodies.body(TraceSettings)
     started = await traces.start(
@@ -77,7 +85,7 @@ async def start_trace(tenant: str, charge_point: str) -> Response:
             raise Problem(
                 429,
                 "too-many-traces",
-                f"{traces.RUNNING_MAX} traces are running; stop one first.",
+                f"{traces.RUNNING_MAX} traces are running, which is the maximum; stop one first.",
                 headers={"Retry-After": "60"},
                 members={"charge_points": of},
             )
@@ -88,16 +96,16 @@ async def start_trace(tenant: str, charge_point: str) -> Response:
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace")
 @document_response(TraceAnswer)
 async def get_trace(tenant: str, charge_point: str) -> Response:
-    """Read how a charge point's trace stands."""
+    """Read the state of the trace of a charge point, without its frames."""
     return bodies.answer(trace_answer(charge_point, await get(current_store(), tenant, charge_point)))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/trace")
 @document_response(TraceAnswer)
 async def stop_trace(tenant: str, charge_point: str) -> Response:
-    """Stop a trace.
+    """Stop the trace of a charge point.
 
-    What was recorded stays for 24 hours. One that has ended stays as it is.
+    Its frames are kept for 24 hours. A trace that has ended does not change.
     """
     await traces.stop(current_store(), tenant, charge_point)
     return bodies.answer(trace_answer(charge_point, await get(current_store(), tenant, charge_point)))
@@ -109,8 +117,9 @@ async def stop_trace(tenant: str, charge_point: str) -> Response:
 @describes(
     responses={
         200: {
-            "description": "The frames. As text there is one line for each: time, direction, frame. As jsonl "
-            "the first line is the trace, then one FrameAnswer a line. The last line says that all is there.",
+            "description": "The frames. As text, each line has the time, the direction and the frame. As "
+            "jsonl, the first line is the trace, and each line after it a FrameAnswer. The last line of both "
+            "says whether the file is complete.",
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/FramePage"}},
                 "text/plain": {"schema": {"type": "string"}},
@@ -120,9 +129,9 @@ async def stop_trace(tenant: str, charge_point: str) -> Response:
     }
 )
 async def list_trace_frames(tenant: str, charge_point: str) -> Response:
-    """List what was recorded, or download it as a file.
+    """List the recorded frames of a charge point, or download them as a file.
 
-    A filtered page may be short and still have a next one.
+    With a filter, a page may have fewer items than `limit` and still have a next one.
     """
     asked, store = bodies.query(FrameQuery), current_store()
     trace = await get(store, tenant, charge_point)
@@ -165,7 +174,7 @@ async def _page(
 async def _entries(
     store: Store, tenant: str, charge_point: str, trace: Trace, place: str
 ) -> list[tuple[str, TraceEntry]]:
-    """Read on. Raises Problem (404) if it is no longer this trace."""
+    """Read the next entries. Raises Problem (404) if another trace has replaced this one."""
     read, entries = await traces.read(store, tenant, charge_point, after=place, limit=_AT_ONCE)
     if read is None or read.id != trace.id:
         raise not_found("trace")
@@ -180,5 +189,7 @@ def _file(store: Store, tenant: str, charge_point: str, trace: Trace, asked: Fra
         {"Content-Disposition": f'attachment; filename="trace-{trace.id}.{form.suffix}"'},
         content_type=form.content_type,
     )
-    response.timeout = None  # Quart's own would cut it; a client that takes nothing is cut off elsewhere.
+    response.timeout = (
+        None  # Quart's own timeout would cut the file. The kernel ends clients that do not read.
+    )
     return response

@@ -1,0 +1,25 @@
+"""Members that several answers share, so that each has one description."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from admin.http.times import Time
+
+ChargePointName = Annotated[str, Meta(description="Identity of the charge point.", examples=["CP-1"])]
+CommandId = Annotated[
+    str,
+    Meta(description="Id of the command, to read it by.", examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"]),
+]
+ConnectorId = Annotated[
+    int,
+    Meta(description="Number of the connector, from 1. 0 is the charge point as a whole.", examples=[1]),
+]
+ReceivedAt = Annotated[Time, Meta(description="When the gateway received the message.")]
+TransactionId = Annotated[
+    str | None,
+    Meta(
+        description="Public id of the transaction, `<charge point>.<n>`. null means that there is none.",
+        examples=["CP-1.59961600"],
+    ),
+]
