@@ -11,6 +11,7 @@ from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
 from admin.commands.answer import answer_of
 from admin.commands.send import WaitFor
 from admin.http import actions, bodies, describes, invalid, must_exist, new_blueprint
+from admin.routes import ocpp_schemas
 from admin.services import current_store, services
 from state import commands
 
@@ -36,7 +37,7 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
 @document_response(CommandAnswer, 202)
 @describes(
     requestBody=actions.request_body(),
-    schemas=actions.schemas(),
+    schemas=ocpp_schemas.with_texts(actions.schemas()),
     parameters=[
         {
             "name": "Idempotency-Key",

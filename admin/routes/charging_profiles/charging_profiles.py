@@ -12,6 +12,7 @@ from admin.http import (
     actions,
     bodies,
     convert,
+    describes,
     invalid,
     lookup,
     must_exist,
@@ -19,7 +20,9 @@ from admin.http import (
     not_found,
     times,
 )
+from admin.http.openapi import components
 from admin.http.times import Time
+from admin.routes import ocpp_schemas
 from admin.routes.charging_profiles.doubts import DoubtAnswer, doubt_answer
 from admin.services import current_store
 from gateway.ocpp16 import actions as ocpp_actions
@@ -195,6 +198,7 @@ async def get_charging_profile(tenant: str, charge_point: str, charging_profile:
 @blueprint.put(_ONE)
 @document_request(SetChargingProfile)
 @document_response(ChargingProfileAnswer)
+@describes(schemas=ocpp_schemas.with_texts(components(SetChargingProfile)[1]))
 async def put_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Enter by hand a charging profile that the charge point has.
 

@@ -82,7 +82,7 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.Meta(
             description="connected, disconnected: a connection began or ended. recording: the trace began "
             "during this connection. fault: a fault of the transport; if a message caused it, that message "
-            "follows. gap: frames are missing. null: the entry is a frame."
+            "follows. gap: frames are missing. null means a frame."
         ),
     ]
     connection: Annotated[
