@@ -123,8 +123,8 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
     yield Reading("csms_messages", "Websocket messages received from charge points.", stats.messages)
     yield Reading(
         "csms_handshake_failures",
-        "Connections that ended before their upgrade request was read, by reason. A request that was answered "
-        "with an HTTP error is not counted.",
+        "Connections that ended before their upgrade request was read, by reason. A request that got an HTTP "
+        "error is not counted.",
         stats.handshake_failures,
         label="reason",
     )

@@ -213,7 +213,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         "Ask the charge point to start a transaction (OCPP 1.6 section 5.11).",
         {
             "idTag": "Id tag to start the transaction with.",
-            "connectorId": f"{_CONNECTOR} Absent means that the charge point chooses, or rejects the request.",
+            "connectorId": f"{_CONNECTOR} If it is absent, the charge point chooses or rejects the request.",
             "chargingProfile": "A TxProfile for the transaction, without `transactionId`.",
         },
     ),
