@@ -1,7 +1,7 @@
-"""Requests for certificates (PKCS#10 in PEM) from charge points that may be hostile: read, and judged.
+"""Reads and judges certificate requests (PKCS#10 in PEM) from charge points that may be hostile.
 
-Cheap whatever is sent: what would take long to verify (measured: up to 5 ms with an exponent as long as its
-key) is refused before its signature is looked at; the dearest left takes 1 ms.
+Each request is cheap to judge. One that would take long to verify (measured: up to 5 ms with an exponent as
+long as its key) is refused before its signature is checked. The most expensive of the others takes 1 ms.
 """
 
 import warnings
@@ -15,18 +15,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway.service.certificates import spell_name
 
 CHARACTERS_MAX = 6_000
-"""SignCertificate has 5,500; our repairs let a few more pass."""
+"""SignCertificate allows 5,500 characters; our repairs let a few more pass."""
 RSA_BITS = range(2048, 8192 + 1)
 EC_BITS_MIN = 224
 _EXPONENT_BITS_MAX = 32
 
 
 class RequestRefused(ValueError):  # noqa: N818  A sentence for an operator.
-    """Why a request is answered Rejected."""
+    """The request is answered Rejected; the text says why."""
 
 
 class CertificateRequest(msgspec.Struct, frozen=True):
-    """`key` as `RSA 2048` or `EC secp256r1`; `public_key`: DER, to compare."""
+    """A request that was read. `key` is like `RSA 2048` or `EC secp256r1`; `public_key` is DER."""
 
     subject: str
     key: str
@@ -34,7 +34,7 @@ class CertificateRequest(msgspec.Struct, frozen=True):
 
 
 def read(csr: str) -> CertificateRequest:
-    """Judge a request by form, key and self-signature, not by whom it names. Raises Refused."""
+    """Judge a request by form, key and self-signature, but not by its names. Raises Refused."""
     if len(csr) > CHARACTERS_MAX:
         raise RequestRefused(f"The request has {len(csr)} characters; at most 5500 are legal.")
     try:
@@ -48,9 +48,11 @@ def read(csr: str) -> CertificateRequest:
     except RequestRefused:
         raise
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
-        raise RequestRefused("The request is no PKCS#10 in PEM that can be read.") from None
+        raise RequestRefused("The request cannot be read; it must be PKCS#10 in PEM.") from None
     if not own:
-        raise RequestRefused("The request is not signed with the key that it is for.")
+        raise RequestRefused(
+            "The request is not signed with its own key; sign it with the key that it contains."
+        )
     return CertificateRequest(subject, key, der)
 
 
@@ -58,7 +60,9 @@ def _judge_key(public: object) -> str:
     match public:
         case rsa.RSAPublicKey():
             if public.key_size not in RSA_BITS:
-                raise RequestRefused(f"An RSA key of {public.key_size} bits is outside of 2048 to 8192.")
+                raise RequestRefused(
+                    f"An RSA key of {public.key_size} bits is not allowed; use 2048 to 8192 bits."
+                )
             if public.public_numbers().e.bit_length() > _EXPONENT_BITS_MAX:
                 raise RequestRefused("The RSA key's public exponent has more than 32 bits; 65537 is usual.")
             return f"RSA {public.key_size}"
@@ -69,4 +73,4 @@ def _judge_key(public: object) -> str:
                 )
             return f"EC {public.curve.name}"
         case _:
-            raise RequestRefused("The key is neither RSA nor EC.")
+            raise RequestRefused("The key is neither RSA nor EC; use one of these.")

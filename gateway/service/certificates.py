@@ -1,4 +1,4 @@
-"""Certificates in PEM, read: whom they name, how long they last, and OCPP's hash data of them."""
+"""Reads certificates in PEM: their names, their validity, and OCPP's hash data of them."""
 
 import base64
 import re
@@ -22,15 +22,15 @@ _ALGORITHMS: dict[HashAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] 
 }
 _ADVICE = re.compile(r"^Unable to load PEM file\. See https?://\S+ for more details\.\s*")
 _NAME_MAX = 512
-"""Characters of a subject that are kept; it is for people."""
+"""Most characters of a subject that are kept. A subject is only shown to people."""
 
 
 class Unreadable(ValueError):  # noqa: N818  A sentence for the person who sent it.
-    """What is wrong with a text that should be a certificate."""
+    """A text is not a readable certificate; the message says why."""
 
 
 class HashData(msgspec.Struct, frozen=True):
-    """Of CertificateHashDataType: lower-case hexadecimal, the serial number without leading zeros."""
+    """Fields of CertificateHashDataType in lower-case hexadecimal; the serial number has no leading zeros."""
 
     hash_algorithm: HashAlgorithm
     issuer_name_hash: str
@@ -39,7 +39,7 @@ class HashData(msgspec.Struct, frozen=True):
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """Times in milliseconds. `public_key`: DER, to compare. `hash_data`: only of one that signed itself."""
+    """A certificate. Times are in ms, `public_key` is DER. Only a self-signed one has `hash_data`."""
 
     subject: str
     not_before_ms: int
@@ -50,12 +50,12 @@ class Certificate(msgspec.Struct, frozen=True):
 
 
 def read_all(pem: str) -> list[Certificate]:
-    """At least one. Raises Unreadable."""
+    """Read a chain of at least one certificate. Raises Unreadable."""
     try:
         with warnings.catch_warnings(action="ignore"):  # Of strange names and serial numbers.
             return [_read(one) for one in x509.load_pem_x509_certificates(pem.encode())]
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        raise Unreadable(f"It is no certificate in PEM ({_reason(error)}).") from None
+        raise Unreadable(f"It is not a certificate in PEM ({_reason(error)}).") from None
 
 
 def spell_name(name: x509.Name) -> str:
@@ -70,7 +70,7 @@ def _read(certificate: x509.Certificate) -> Certificate:
         not_after_ms=_ms(certificate.not_valid_after_utc),
         self_signed=self_signed,
         public_key=certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
-        # Another's issuer is not at hand, and its key is in the hash.
+        # The hash contains the key of the issuer, which is not known for other certificates.
         hash_data=_hash_data(certificate) if self_signed else (),
     )
 
@@ -84,7 +84,7 @@ def _is_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def _hash_data(root: x509.Certificate) -> tuple[HashData, ...]:
-    """As in OCSP's CertID (whitepaper, CertificateHashDataType); a root is its own issuer."""
+    """Return the hashes of OCSP's CertID (whitepaper, CertificateHashDataType); a root is its own issuer."""
     found = []
     for algorithm, made in _ALGORITHMS.items():
         asked = ocsp.OCSPRequestBuilder().add_certificate(root, root, made).build()
@@ -111,7 +111,7 @@ def _ms(moment: datetime) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """The library's words without its advice where to read on."""
+    """Return the library's text without its advice where to read on."""
     said = _ADVICE.sub("", str(error)).partition("\n")[0][:100]
     if said in {"", "MalformedFraming"}:
         return "which begins with -----BEGIN CERTIFICATE----- and ends with -----END CERTIFICATE-----"

@@ -1,13 +1,13 @@
-"""How often a process looks for garbage: seldom, as what it makes for a message leaves hardly any cycles."""
+"""Lets Python collect garbage seldom, because a message leaves hardly any reference cycles."""
 
 import gc
 
 
 def settle() -> None:
-    """What was made until now stays; collect seldom from here on. Called once, before the first peer comes.
+    """Freeze the objects made until now, and collect seldom from here on. Call it before the first peer.
 
     Of a gateway's time per message this is worth a quarter (docs/measurements.md). In the admin
-    process a whole collection held everybody up for 0.3 s, with a thousand requests that waited.
+    process, a whole collection stopped all work for 0.3 s while a thousand requests waited.
     """
     gc.collect()
     gc.freeze()

@@ -14,7 +14,7 @@ from gateway.service.secrets import names_secret
 from gateway.service.settings import element_of, explain, is_text, section_of, struct_of
 
 PREFIX = "CSMS__"
-# Set by whoever starts a process of ours (the ready protocol of `csms up`), not by whoever configures it.
+# `csms up` sets this for the processes that it starts (ready.py); it is not a setting.
 _NOT_SETTINGS = {"READY_FD"}
 _SECRET_BYTES_MAX = 65_536
 _PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/\s]+@")
@@ -24,7 +24,7 @@ type Name = tuple[str, ...]
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text is one line for a person and holds no secret."""
+    """The configuration cannot be used. The text is one line for a person and contains no secret."""
 
     def __init__(self, text: str) -> None:
         super().__init__("".join(part if part.isprintable() else repr(part)[1:-1] for part in text))
@@ -33,10 +33,10 @@ class ConfigError(Exception):
 def load[T: msgspec.Struct](
     kind: type[T], path: Path | None, environ: Mapping[str, str], prefix: str = PREFIX
 ) -> T:
-    """Read `path` (if any), lay the environment over it and convert the whole to `kind`.
+    """Read the settings from `path` (if given) and from variables, which win, and convert them to `kind`.
 
-    A text setting `x` may be given as `x_file`, the name of a file that holds it: the way for secrets.
-    Variables are converted from text; lists are comma-separated or JSON. Raises ConfigError.
+    A text setting `x` may be given as `x_file`, the name of a file that contains it; secrets need this form.
+    Variables are converted from text. Lists are comma-separated or JSON. Raises ConfigError.
     """
     source = str(path) if path else "configuration"
     tree = _read_toml(path) if path else {}
@@ -70,7 +70,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _settings(kind: Struct) -> dict[str, tuple[FieldInfo, bool]]:
-    """Every key a section may hold -> its field, and whether the key names a file that holds the value."""
+    """Return the field of every key of a section, and whether the key names a file with the value."""
     named = {field.encode_name: field for field in fields(kind)}
     files = {f"{name}_file": (field, True) for name, field in named.items() if is_text(field.type)}
     return files | {name: (field, False) for name, field in named.items()}
@@ -78,7 +78,7 @@ def _settings(kind: Struct) -> dict[str, tuple[FieldInfo, bool]]:
 
 def _find_unknown(kind: Struct, tree: Any, above: Name = ()) -> Iterator[Name]:
     if not isinstance(tree, dict):
-        return  # The wrong type is for the conversion to say.
+        return  # The conversion reports the wrong type.
     settings = _settings(kind)
     for key, value in tree.items():
         if key not in settings:
@@ -95,13 +95,13 @@ def _refuse_secrets(tree: Any, source: str, above: Name) -> None:
     elif isinstance(tree, str) and (_is_secret(above[-1]) or _PASSWORD_IN_URL.search(tree)):
         name = ".".join(above)
         raise ConfigError(
-            f"{source}: {name} is a secret, which belongs in a file of its own (name it as {name}_file) "
-            f"or in the variable {_variable(above, PREFIX)}"
+            f"{source}: {name} is a secret; put it into a file of its own and give its name as {name}_file, "
+            f"or give it as the variable {_variable(above, PREFIX)}"
         )
 
 
 def _lay_over(kind: Struct, tree: dict[str, Any], variable: str, text: str, prefix: str) -> None:
-    """Put one variable's value into the tree, replacing either form (`x` or `x_file`) given there."""
+    """Put the value of one variable into the tree, in place of either form (`x` or `x_file`)."""
     *above, key = name = tuple(variable.removeprefix(prefix).lower().split("__"))
     section: dict[str, Any] = tree
     inner: Struct | None = kind
@@ -148,7 +148,7 @@ def _read_files(kind: Struct, tree: Any, above: Name) -> None:
         setting = ".".join((*above, key))
         if field.encode_name in tree:
             raise ConfigError(
-                f"both {setting.removesuffix('_file')} and {setting} are set; one of them is enough"
+                f"both {setting.removesuffix('_file')} and {setting} are set; set only one of them"
             )
         tree[field.encode_name] = read_secret(setting, Path(str(tree.pop(key)))).decode()
 
@@ -185,7 +185,7 @@ def _find_missing(kind: Struct, tree: Any, above: Name) -> Iterator[Name]:
 
 
 def _key_in_file(name: Name) -> str:
-    """How the file may say it: of a secret, only where it is."""
+    """Return the key for the TOML file; a secret is named by its file only."""
     return ".".join(name) + ("_file" if _is_secret(name[-1]) else "")
 
 
@@ -202,7 +202,7 @@ def _list_names(kind: Struct, above: Name = ()) -> Iterator[Name]:
 
 
 def _suggest(kind: Struct, wrong: Name, spell: Callable[[Name], str]) -> str:
-    """Suggest the right spelling, or the right section, of a setting that does not exist."""
+    """Suggest the nearest existing setting, or its right section."""
     known = {".".join(name): name for name in _list_names(kind)}
     by_last = {name[-1]: name for name in known.values()}
     for text, names, cutoff in ((".".join(wrong), known, 0.8), (wrong[-1], by_last, 0.75)):

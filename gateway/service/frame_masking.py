@@ -1,7 +1,7 @@
-"""No credential in a recorded frame: what is secret is found by the shape of the JSON, not by patterns alone.
+"""Masks credentials in recorded frames. It finds them by the structure of the JSON, not only by patterns.
 
-The rest of the frame stays as it passed, byte for byte, for it is evidence. What is no JSON is read as far as
-it resembles it.
+The rest of a frame stays unchanged byte for byte, because it is evidence. A frame that is not JSON is read as
+far as it resembles JSON.
 """
 
 import json
@@ -21,27 +21,27 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-# A frame without any of these holds nothing to hide: each secret word contains one.
+# A frame without any of these has nothing to hide, because each secret word contains one of them.
 HINTS = (
     *("key", "auth", "pass", "pwd", "secret", "credential", "cookie", "token", "pepper", "bearer", "basic "),
     *("://", "%2f", "ocpp16", "csms_", "\\"),
 )
-# Members that say of which setting the others are: {"key": "AuthorizationKey", "value": ...}.
+# Members that name the setting of the other members: {"key": "AuthorizationKey", "value": ...}.
 _NAMING = frozenset({"key", "messageid", "name", "variable", "parameter"})
 _HARMLESS = frozenset({"readonly", "vendorid", "status"})
 _NO_VALUE = frozenset("]},:")
 _NESTED_MAX = 3
 _REMEMBERED_MAX = 32
 _REMEMBERED_LENGTH_MIN = 6
-"""Shorter ones would hide too much that only looks the same."""
+"""Least length of a remembered secret; a shorter one would also hide harmless text."""
 _REMEMBERED_LENGTH_MAX = 512
-_decode = msgspec.json.Decoder(float_hook=str).decode  # Any number is fine, whatever its size.
+_decode = msgspec.json.Decoder(float_hook=str).decode  # A number of any size is valid.
 _LITERAL_MAX = 256
-"""Characters of a text that are looked at as a name; a longer one would make a hostile frame expensive."""
+"""Most characters of a text that are checked as a name, so that a hostile frame stays cheap."""
 
 
 class _Member(NamedTuple):
-    """`name` is bare (`secrets.bare_name`)."""
+    """Return whether a member is secret. `name` is bare (`secrets.bare_name`)."""
 
     name: str
     start: int
@@ -50,7 +50,7 @@ class _Member(NamedTuple):
 
 @dataclass(slots=True)
 class _Open:
-    """An object or array whose end has not come yet."""
+    """An object or array that is not closed yet."""
 
     is_object: bool
     members: list[_Member] = field(default_factory=list)
@@ -66,9 +66,9 @@ class _Open:
 
 
 class FrameMasker:
-    """Of one trace or command: a secret that was seen once is hidden wherever it comes again.
+    """Masks the frames of one trace or command. A secret that was seen once is hidden wherever it returns.
 
-    With `locations` a link also loses its query, because many a link is signed by it.
+    With `locations`, links also lose their query, because the query may contain a signature.
     """
 
     def __init__(self, *, locations: bool = True) -> None:
@@ -81,7 +81,7 @@ class FrameMasker:
         return self._mask_whole(frame, text) if self._may_hold_secrets(text) else text
 
     def mask_json(self, written: msgspec.Raw) -> msgspec.Raw:
-        """Return a JSON value without credentials: as it is if it can hold none, null if it is not JSON."""
+        """Return a JSON value without credentials; null if it is not JSON."""
         frame = bytes(written)
         text = _as_text(frame)
         if not self._may_hold_secrets(text):
@@ -92,7 +92,7 @@ class FrameMasker:
     def _mask_whole(self, frame: bytes, text: str) -> str:
         known = self._seen
         masked = self._mask(text, _NESTED_MAX)
-        if self._seen is not known:  # What came before a secret may quote it.
+        if self._seen is not known:  # Text before a secret may quote it.
             masked = self._mask(masked, _NESTED_MAX)
         return masked if _is_json(frame) else self._hide_seen(self._hide_credentials(masked))
 
@@ -119,19 +119,19 @@ class FrameMasker:
         parts: list[str] = []
         at = 0
         for start, end, new in sorted(changes, key=lambda change: (change[0], -change[1])):
-            if start >= at:  # Else it lies within what is hidden already.
+            if start >= at:  # Otherwise it lies in a part that is hidden already.
                 parts += text[at:start], new
                 at = end
         return "".join((*parts, text[at:]))
 
     def _mask_literal(self, literal: str, depth: int) -> str:
-        """A string's own text: URLs, headers, and JSON within it. Empty if nothing is to be hidden."""
+        """Mask a string that contains URLs, headers or JSON; empty if nothing must be hidden."""
         content = _unquote(literal)
         if len(content) < _REMEMBERED_LENGTH_MIN or not self._may_hold_secrets(content):
             return ""
         masked = content
-        if "{" in content:  # First, so that what is secret there is remembered.
-            # What we cannot look through we do not show.
+        if "{" in content:  # This comes first, so that its secrets are remembered.
+            # Text that we cannot read is not shown.
             masked = self._mask(content, depth - 1) if depth else MASK
         masked = self._hide_seen(self._hide_credentials(masked))
         if masked == content:
@@ -143,13 +143,13 @@ class FrameMasker:
             self._seen = [*self._seen[-_REMEMBERED_MAX + 1 :], secret]
 
     def _hide_seen(self, text: str) -> str:
-        for secret in sorted(self._seen, key=len, reverse=True):  # One may contain another.
+        for secret in sorted(self._seen, key=len, reverse=True):  # One secret may contain another.
             text = text.replace(secret, MASK)
         return text
 
 
 def _find_secrets(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:
-    """Where values stand that must not be shown. What is still open at the end counts as closed there."""
+    """Yield the places of values that must be hidden. An object that is open at the end is closed there."""
     stack: list[_Open] = []
     end = 0
     for token in tokens:
@@ -188,7 +188,7 @@ def _beginning(text: str, member: _Member) -> str:
 
 
 def _unquote(literal: str) -> str:
-    """A literal without its quotes and escapes, be they right or wrong."""
+    """Return a literal without its quotes and escapes, whether they are right or wrong."""
     if literal[:1] in {'"', "'"}:
         literal = literal[1:-1] if len(literal) > 1 and literal[-1] == literal[0] else literal[1:]
     if "\\" not in literal:

@@ -1,4 +1,4 @@
-"""SIGHUP: processes that serve log it and ignore it."""
+"""Makes serving processes log SIGHUP and ignore it."""
 
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ _log = structlog.get_logger()
 
 
 def run[*Args](work: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
-    """As trio.run, but SIGHUP is logged and ends nothing. What `work` raises comes in an ExceptionGroup."""
+    """Run like trio.run, but log and ignore SIGHUP. Exceptions of `work` come in an ExceptionGroup."""
     trio.run(_beside_hangups, partial(work, *args))
 
 

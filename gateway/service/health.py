@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics` on a port of their own; each worker has its own, so scrape every one."""
+"""Serves `/livez`, `/readyz` and `/metrics` on a separate port. Each worker has its own port; scrape each."""
 
 import errno
 from collections.abc import Callable
@@ -23,17 +23,17 @@ async def serve_health(
     registry: CollectorRegistry,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until cancelled; started with the port (0: the system chooses). Raises OSError if it is occupied.
+    """Serve until cancelled; report the port when started (0 lets the system choose). Raises OSError.
 
-    An answer from /livez means that the event loop runs, no more: a store that is away must not get a process
-    killed. At most 32 connections, 5 s each.
+    An answer of /livez only means that the event loop runs, because an absent store must not get a process
+    killed. There are at most 32 connections, of 5 s each.
     """
     try:
         listeners = await trio.open_tcp_listeners(port, host=host, backlog=_CONNECTIONS_MAX)
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "; choose another with listen.health_port" if error.errno == errno.EADDRINUSE else ""
-        # Without its number, which would stand before the words.
+        # The text is used without the error number.
         raise OSError(f"cannot listen for probes on {host}:{port}: {reason}{hint}") from None
     room = trio.Semaphore(_CONNECTIONS_MAX)
     handler = partial(_serve_probe, room=room, ready=ready, registry=registry)
@@ -62,9 +62,9 @@ async def _serve_probe(
                     await stream.send_all(_answer(head, ready, registry))
                     await stream.send_eof()
     except (trio.BrokenResourceError, trio.ClosedResourceError):
-        pass  # The prober went away.
+        pass  # The client left.
     except Exception:
-        # A scrape must never end the process it looks at.
+        # A scrape must never end the process.
         log.exception("probe.failed")
     finally:
         room.release()

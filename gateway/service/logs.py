@@ -1,4 +1,4 @@
-"""Structured logs on stderr: JSON lines, or colours for a person at a terminal; never a credential."""
+"""Structured logs on stderr, without credentials: JSON lines, or coloured text at a terminal."""
 
 import logging
 import sys
@@ -66,7 +66,7 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
-    # httpx logs every request at this level, address and all.
+    # httpx logs every request with its address at this level.
     logging.getLogger("httpx").setLevel(max(number, logging.WARNING))
 
 

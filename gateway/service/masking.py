@@ -1,4 +1,4 @@
-"""No credential reaches a log: a structlog processor that masks by key name and by what a text looks like."""
+"""A structlog processor that masks credentials in logs, by key name and by the form of a text."""
 
 import re
 from collections.abc import Callable, Mapping, MutableMapping
@@ -6,14 +6,14 @@ from typing import Any
 
 from gateway.service.secrets import MASK, PATTERN, ends_with_secret, names_secret
 
-# A log line is for people: what a hostile peer sent is shown, but not all of it.
+# A log line is for people, so only a part of what a hostile peer sent is shown.
 _TEXT_MAX = 4_096
 _TRACEBACK_MAX = 32_768
 _ITEMS_MAX = 100
 _DEPTH_MAX = 6
 
 _OF_SETTINGS: tuple[tuple[re.Pattern[str], str], ...] = (
-    # An OCPP configuration entry, as JSON, as escaped JSON or as a repr, in either order of its two fields.
+    # An OCPP configuration entry as JSON, escaped JSON or a repr, with its two fields in either order.
     (
         re.compile(
             r"""(AuthorizationKey[^{}]{0,200}?value[\\"']*\s*[:=]\s*)(\\*["']).{0,2048}?(?<!\\)\2(?=\s*[,})\]]|\s*$)""",
@@ -32,7 +32,7 @@ _OF_SETTINGS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def _mask_parameter(found: re.Match[str]) -> str:
-    """Mask the value of a parameter in a link's query if its name says that it is secret."""
+    """Mask the value of a query parameter whose name is that of a secret."""
     return f"{found[1]}{found[2]}={MASK}" if names_secret(found[2]) else found[0]
 
 
@@ -45,10 +45,10 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         rf"\1{MASK}",
     ),
     (re.compile(r"""\b(Basic|Bearer)\s+(?!auth)[A-Za-z0-9+/=_.~-]{6,}"""), rf"\1 {MASK}"),
-    # The token in a charge point's address, also when the slashes came percent-encoded.
+    # The token in a charge point's address, also if its slashes are percent-encoded.
     (
         re.compile(
-            # Without a way back (++): thousands of slashes would be divided in millions of ways.
+            # Possessive (++), because otherwise thousands of slashes could be divided in millions of ways.
             r"""(OCPP16(?:(?:/|%2F)++(?:[^/\s%"']++|%(?!2F))++(?:/|%2F)++|(?:/|%2F){2,}+))[^/\s?"'%\\]+""",
             re.IGNORECASE,
         ),
@@ -57,7 +57,7 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     # user:password@ in any URL; a password may hold an unencoded @ or /.
     (re.compile(r"""(://)[^/\s"'<>@:]*+:[^\s"'<>]{0,256}@"""), rf"\1{MASK}@"),
     (re.compile(r"""(://)[^/\s"'<>]*@"""), rf"\1{MASK}@"),
-    # The name is matched once, and judged then: looking for each word from each `?` would take half a second.
+    # The name is matched once and judged then. A search for each word from each `?` would take half a second.
     (re.compile(r"""([?&])([^?=&\s"']{1,64}+)=([^&\s"']+)"""), _mask_parameter),
     (
         re.compile(
@@ -70,14 +70,14 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
 )
 
 
-# One match takes all that it has looked at, so that no text is looked at twice.
+# One match takes all the text that it has read, so that no text is read twice.
 _LOCATION = re.compile(
     r"""://(?P<userinfo>[^/\s"'<>\\]*@)?(?P<rest>(?:(?!://)[^\s"'<>?#\\])*)(?P<query>\?[^\s"'<>#\\]+)?"""
 )
 
 
 def mask_location(text: str) -> str:
-    """Return URLs without `user:password@` and without a query: many a link is signed by that."""
+    """Return URLs without `user:password@` and without their query, which may contain a signature."""
     return _LOCATION.sub(_mask_match, text)
 
 
@@ -88,7 +88,7 @@ def _mask_match(found: re.Match[str]) -> str:
 
 
 def mask_text(text: str, limit: int = _TEXT_MAX) -> str:
-    """Return the text without credentials, and without what stands behind the first `limit` characters."""
+    """Return the text without credentials, cut after `limit` characters."""
     cut = len(text) - limit
     if cut > 0:
         text = text[:limit]
@@ -99,16 +99,16 @@ def mask_text(text: str, limit: int = _TEXT_MAX) -> str:
 
 
 def mask_credentials(text: str) -> str:
-    """Mask headers, URLs and tokens, however long the text; configuration entries are left."""
+    """Mask headers, URLs and tokens in a text of any length. Configuration entries stay as they are."""
     for pattern, replacement in _OF_TEXTS:
         text = pattern.sub(replacement, text)
     return text
 
 
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Mask a whole log event; a structlog processor, to stand right before the renderer.
+    """Mask a whole log event. This structlog processor comes right before the renderer.
 
-    Everything that is not plain data becomes text here, so that no renderer can call a repr that tells.
+    Everything that is not plain data becomes text here, so that no renderer calls a repr with a secret.
     """
     for name, value in event.items():
         if isinstance(value, str) and name in ("exception", "stack"):

@@ -1,4 +1,4 @@
-"""Metrics: plain counters, read only when they are asked for; and the event loop's lag."""
+"""Exports plain counters as Prometheus metrics, read at a scrape only, and measures the event loop's lag."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 
 class Reading(NamedTuple):
-    """One metric as it stands now. A mapping's keys are values of `label`; never a charge point's id."""
+    """The present value of a metric. Keys of a mapping are values of `label`, and never charge point ids."""
 
     name: str
     help: str
@@ -21,13 +21,13 @@ class Reading(NamedTuple):
 
 
 class Readings(Collector):
-    """Turns what `read` returns at a scrape into Prometheus' families."""
+    """Collector that calls `read` at a scrape and makes metric families of the result."""
 
     def __init__(self, read: Callable[[], Iterable[Reading]]) -> None:
         self._read = read
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that registering does not read: what is counted may not exist yet."""
+        """Return nothing, so that registration does not read; the counted objects may not exist yet."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -44,7 +44,7 @@ class Readings(Collector):
 
 
 def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry:
-    """Make a registry with the process' own metrics and these sources."""
+    """Make a registry with these sources and the standard metrics of a Python process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -55,7 +55,7 @@ def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry
 
 
 class LoopLag:
-    """How late the event loop runs what is due: above a few milliseconds, charge points wait."""
+    """Lag of the event loop: how late it runs a due task. Above a few milliseconds, charge points wait."""
 
     def __init__(self, *, every_s: float = 0.1, kept: int = 600) -> None:
         self.beats = 0

@@ -45,7 +45,7 @@ def choices_of(kind: Any) -> tuple[str, ...]:
 
 
 def struct_of(kind: Any) -> type[msgspec.Struct] | None:
-    """Return the Struct that a section's annotation names, `X | None` included."""
+    """Return the Struct in the annotation of a section, also in `X | None`."""
     for member in _members(kind):
         if isinstance(member, type) and issubclass(member, msgspec.Struct):
             return member
@@ -53,7 +53,7 @@ def struct_of(kind: Any) -> type[msgspec.Struct] | None:
 
 
 def element_of(kind: Any) -> Any | None:
-    """Return what a list's or tuple's annotation says of its elements."""
+    """Return the annotation of the elements of a list or tuple."""
     for member in _members(kind):
         if get_origin(member) in (list, tuple):
             return get_args(member)[0]

@@ -1,4 +1,4 @@
-"""The certificate and key files a process is told to serve with, checked before anything listens."""
+"""Checks the configured certificate and key files before anything listens."""
 
 import ssl
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from gateway.service.config import ConfigError
 def read_server_names(
     files: Sequence[tuple[str | Path, str | Path]], now: datetime | None = None
 ) -> tuple[str, ...]:
-    """Check pairs of (chain, key) and return their DNS names: readable, belonging together, valid now.
+    """Check that pairs of (chain, key) are readable, match and are valid now; return their DNS names.
 
     Raises ConfigError, in one line that names the file.
     """
@@ -25,7 +25,9 @@ def _read_names(chain_file: Path, key_file: Path, now: datetime) -> list[str]:
     try:
         first = x509.load_pem_x509_certificates(_read(chain_file))[0]
     except ValueError:
-        raise ConfigError(f"tls: {chain_file} is not a chain of certificates in PEM") from None
+        raise ConfigError(
+            f"tls: {chain_file} is not a chain of certificates in PEM; give the server certificate and its intermediates"
+        ) from None
     _read(key_file)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain_file, key_file, password=_no_password)
@@ -37,7 +39,7 @@ def _read_names(chain_file: Path, key_file: Path, now: datetime) -> list[str]:
     if not first.not_valid_before_utc <= now <= first.not_valid_after_utc:
         raise ConfigError(
             f"tls: {chain_file} is valid from {first.not_valid_before_utc:%Y-%m-%d} to "
-            f"{first.not_valid_after_utc:%Y-%m-%d}, not now"
+            f"{first.not_valid_after_utc:%Y-%m-%d}, not now; renew it or set the clock"
         )
     try:
         names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -28,7 +28,7 @@ _HUNGRY: Final = object()
 
 
 class NotARequest(Exception):  # noqa: N818  it says what happened
-    """trio-websocket takes the request's head for none that asks for a websocket."""
+    """trio-websocket refuses the head of the request, because it does not ask for a websocket."""
 
 
 @coroutine
@@ -37,9 +37,10 @@ def _ask() -> Generator[object, bytes, bytes]:
 
 
 class BorrowedReader(trio.abc.Stream):
-    """Never feed it from two tasks at once. Call `finish` at the end, or the reader is left suspended.
+    """A suspended reader of trio-websocket. Feed it from one task at a time, and call `finish` at the end.
 
-    A server gives the request's head: trio-websocket waits for the request once it has started the reader.
+    A server gives the head of the request, because trio-websocket waits for the request once it has started
+    the reader.
     """
 
     __slots__ = ("_head", "_pending", "_reader", "close_sent", "done", "stream", "upgraded", "websocket")
@@ -50,13 +51,13 @@ class BorrowedReader(trio.abc.Stream):
         self.upgraded = False
         self.close_sent = False
         self.done = False
-        """trio-websocket wants no more bytes."""
+        """Whether trio-websocket has ended and reads no more bytes."""
         self._head = head
         self._reader: Coroutine[Any, Any, None] | None = None
         self._pending: Callable[[], object] | None = None
 
     def start_soon(self, reader: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """What trio-websocket calls on its nursery; raises NotARequest if the head is not one."""
+        """Keep the reader instead of starting it, when trio-websocket calls us. Raises NotARequest."""
         self.websocket = reader.__self__  # type: ignore[attr-defined]  # it is a bound method
         coroutine_ = self._reader = reader()
         if not self._head:
@@ -67,12 +68,12 @@ class BorrowedReader(trio.abc.Stream):
         except Exception as error:
             self._reader = None
             raise NotARequest from error
-        if trap is not _HUNGRY:  # It has begun to send its 400 and waits for Trio.
+        if trap is not _HUNGRY:  # The reader has begun to send its 400 and waits for Trio.
             self._pending = lambda: trap
             raise NotARequest
 
     async def feed(self, data: bytes = b"") -> None:
-        """Return when the reader has done all it can with `data`, b"" being the end; raise what it raises."""
+        """Run the reader until it needs more than `data`; b"" is the end. Raises what the reader raises."""
         reader = self._reader
         if reader is None:
             return
@@ -83,7 +84,7 @@ class BorrowedReader(trio.abc.Stream):
             await self._drive(reader, step)
 
     async def finish(self) -> None:
-        """End the reader, whatever it waits for."""
+        """End the reader, even if it waits for something."""
         reader = self._reader
         self.done = True
         if reader is None:
@@ -91,7 +92,7 @@ class BorrowedReader(trio.abc.Stream):
         with (
             trio.CancelScope(shield=True),
             contextlib.suppress(Exception),
-        ):  # Whatever it thinks, this is its end.
+        ):  # The reader ends here, whatever it raises.
             await self._drive(reader, lambda: reader.throw(trio.ClosedResourceError()))
 
     @coroutine
@@ -134,6 +135,6 @@ class BorrowedReader(trio.abc.Stream):
 
     @override
     async def aclose(self) -> None:
-        """Only noted: the connection closes the socket itself, after its last words."""
+        """Do nothing but note it; the connection closes the socket itself after its last bytes."""
         self.done = True
         await trio.lowlevel.checkpoint()

@@ -20,13 +20,13 @@ from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls_stream import TlsStream
 
-# Of a refusal's body.
+# Most bytes of a refusal's body that are read.
 REFUSAL_BYTES = 65_536
 _NONSENSE = "the server's answer is no websocket upgrade"
 
 
 class UpgradeRefused(Exception):  # noqa: N818  it says what happened
-    """The server answered by HTTP instead of a websocket, or hung up (status 0)."""
+    """The server answered with an HTTP status instead of a websocket, or hung up (status 0)."""
 
     def __init__(self, status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(f"refused with {status}: {text}")
@@ -36,7 +36,7 @@ class UpgradeRefused(Exception):  # noqa: N818  it says what happened
 
 
 class _Started(Exception):  # noqa: N818  it says what happened
-    """trio-websocket has made its connection; it would now wait for an answer that only we can bring."""
+    """trio-websocket has made its connection. It would now wait for bytes that only our code can feed."""
 
 
 class _ClientReader(BorrowedReader):
@@ -60,9 +60,9 @@ async def connect(
     limits: Limits | None = None,
     stats: Stats | None = None,
 ) -> AsyncIterator[Connection]:
-    """An open connection, which the end of the block drops without CLOSE unless it was closed before.
+    """Open a connection. The end of the block drops it without a CLOSE, unless it was closed before.
 
-    Raises UpgradeRefused, OSError (no TCP connection, or lost again), ssl.SSLError, trio.TooSlowError.
+    Raises UpgradeRefused, OSError (TCP failed or was lost again), ssl.SSLError, trio.TooSlowError.
     """
     limits = limits or Limits()
     stats = stats or Stats()
@@ -136,7 +136,7 @@ async def _upgrade(
     headers: Iterable[tuple[str, str]],
     limits: Limits,
 ) -> bytes:
-    """What came behind the server's 101."""
+    """Return the bytes that came after the server's 101."""
     with contextlib.suppress(_Started):
         await wrap_client_stream(
             cast(trio.Nursery, reader),
@@ -147,7 +147,7 @@ async def _upgrade(
             extra_headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
         )
     try:
-        await reader.feed()  # sends the request
+        await reader.feed()  # This sends the request.
         head, early = await read_head(reader.stream, limits.head_bytes)
         if b" 101 " in head.partition(b"\n")[0]:
             await _pass_on(reader, head)
@@ -167,7 +167,7 @@ async def _upgrade(
 
 
 async def _read_refusal(reader: BorrowedReader, data: bytes) -> None:
-    """Let trio-websocket read the refusal to its end; it raises ConnectionRejected then."""
+    """Let trio-websocket read the refusal to its end, and raise ConnectionRejected."""
     taken = 0
     while not reader.done and taken < REFUSAL_BYTES:
         await _pass_on(reader, data)
@@ -183,5 +183,5 @@ async def _pass_on(reader: BorrowedReader, data: bytes) -> None:
         await reader.feed(data)
     except trio_websocket.ConnectionRejected:
         raise
-    except Exception as error:  # trio-websocket trips over some bad answers when it tries to refuse them
+    except Exception as error:  # trio-websocket fails on some bad answers while it refuses them.
         raise UpgradeRefused(0, _NONSENSE) from error

@@ -1,6 +1,6 @@
 """Every way in which we end a websocket, and what the charge point should do then (RFC 6455 section 7.4).
 
-The codes that a peer sends are recorded and counted as they come; we act on none of them.
+The codes that a peer sends are recorded and counted. They have no other effect.
 """
 
 from enum import Enum
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 
 class Closed(NamedTuple):
-    """`by` is who ended it; "lost" means without a CLOSE frame (code 1006, never on the wire)."""
+    """The end of a websocket. `by` names who closed; "lost" means that no CLOSE frame came (code 1006)."""
 
     code: int
     reason: str
@@ -23,12 +23,12 @@ class _Row(NamedTuple):
 
 
 class Close(_Row, Enum):
-    """What our CLOSE frame says (`record` fills in values), when, and what the charge point should do then.
+    """Code and reason of our CLOSE frame, when we send it, and what the charge point should do then.
 
-    Type checking holds us to this table: nothing else can be sent.
+    `record` fills in values. Type checking ensures that no other CLOSE frame is sent.
     """
 
-    # The session's own.
+    # Reasons of the session.
     SUPERSEDED = (
         1008,
         "another connection of this charge point took over",
@@ -38,7 +38,7 @@ class Close(_Row, Enum):
     DISCONNECTED = (
         1000,
         "disconnected by an operator",
-        "An operator asked for it.",
+        "An operator ended the connection.",
         "Reconnect.",
     )
     REVOKED = (
@@ -63,20 +63,20 @@ class Close(_Row, Enum):
         1000,
         "load test over",
         "A simulated charge point has finished.",
-        "Nothing: here we are the charge point.",
+        "Nothing. The load test is the charge point here.",
     )
 
-    # What the peer may not send. The same bytes end the next connection in the same way.
+    # The peer broke a rule. The same bytes end the next connection in the same way.
     PROTOCOL_ERROR = (
         1002,
         "{}",
         "A frame breaks RFC 6455; the reason says how.",
-        "Reconnect; its websocket library needs a correction.",
+        "Reconnect. Its websocket library must be corrected.",
     )
     NOT_TEXT = (
         1003,
         "OCPP-J is sent in text frames",
-        "A binary message came from a charge point that is held to the letter, or it is not UTF-8.",
+        "A strict charge point sent a binary message, or a binary message is not UTF-8.",
         "Reconnect, and send JSON in text frames.",
     )
     NOT_UTF8 = (
@@ -110,19 +110,29 @@ class Close(_Row, Enum):
         "Reconnect, and send the message again.",
     )
 
-    # Our defect.
+    # A defect of csms.
     CRASHED = (
         1011,
         "internal error",
-        "The session failed in a way that nobody expected; the log has the traceback.",
+        "The session met a defect. The log has the traceback.",
         "Reconnect, and repeat the call that got no answer.",
     )
 
-    # Only recorded. No CLOSE frame is sent, because the peer would not read it.
-    CLOSING = (1000, "closing", "We had more to send while we answered its CLOSE.", "Nothing.")
-    SILENT = (1001, "silent for {:.0f} s", "It sent nothing in spite of a PING.", "Reconnect.")
+    # These are only recorded. No CLOSE frame is sent, because the peer would not read it.
+    CLOSING = (
+        1000,
+        "closing",
+        "csms had more to send while it answered the charge point's CLOSE.",
+        "Nothing.",
+    )
+    SILENT = (1001, "silent for {:.0f} s", "The charge point sent nothing, even after a PING.", "Reconnect.")
     LEFT = (1006, "the peer left without a CLOSE frame", "The stream ended.", "Reconnect.")
-    BROKEN = (1006, "{}", "The kernel or TLS reported an error, or it did not read.", "Reconnect.")
+    BROKEN = (
+        1006,
+        "{}",
+        "The kernel or TLS reported an error, or the charge point did not read.",
+        "Reconnect.",
+    )
     DROPPED = (1006, "dropped", "The process stopped without a drain.", "Reconnect.")
 
     def record(self, by: Literal["us", "lost"], *values: object) -> Closed:
@@ -136,7 +146,7 @@ class ConnectionClosed(Exception):  # noqa: N818  it says what happened
 
 
 class Violation(Exception):  # noqa: N818  it says what happened
-    """The peer did what it must not; `closed` goes into our CLOSE frame."""
+    """The peer broke the protocol. `closed` goes into our CLOSE frame."""
 
     def __init__(self, close: Close, *values: object) -> None:
         super().__init__(close, *values)
@@ -144,6 +154,6 @@ class Violation(Exception):  # noqa: N818  it says what happened
 
 
 def build_close_frame(closed: Closed) -> bytes:
-    """A server's CLOSE frame (unmasked); the reason is cut to what a control frame holds."""
+    """Make a server's CLOSE frame (unmasked). The reason is cut to the size of a control frame."""
     payload = closed.code.to_bytes(2) + closed.reason.encode()[:123].decode(errors="ignore").encode()
     return bytes((0x88, len(payload))) + payload

@@ -1,4 +1,4 @@
-"""One open websocket, of a server or a client: text by the fast path, everything else by trio-websocket."""
+"""An open websocket of a server or a client. Text takes the fast path; trio-websocket handles the rest."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from gateway.websocket.stats import Stats
 from gateway.websocket.text_frames import CLOSE, PING, PONG, Rest, TextFrames
 from gateway.websocket.tls_stream import TlsInfo
 
-# Messages of one peer before the others get their turn.
+# Messages of one peer that are handled before the others get their turn.
 BURST = 32
 
 type OnText = Callable[[bytes], Awaitable[None]]
@@ -27,7 +27,7 @@ type TransportFault = Literal["binary_frame", "no_pong"]
 
 
 class Connection:
-    """`run` reads to the end (and answers pings meanwhile); `send` and `close` may come from any task."""
+    """A connection. `run` reads to the end and answers PINGs. Any task may call `send` and `close`."""
 
     __slots__ = (
         "__weakref__",
@@ -59,7 +59,7 @@ class Connection:
         limits: Limits,
         stats: Stats,
     ) -> None:
-        """`early`: what came behind the upgrade's head."""
+        """`early` holds the bytes that came after the head of the upgrade."""
         reader.upgraded = True
         self._reader = reader
         self._stream: SocketStream = reader.stream
@@ -83,13 +83,13 @@ class Connection:
     def repair_faults(self, report: Callable[[TransportFault], None] | None) -> None:
         """Accept binary messages as text and peers that never answer PING. None turns this off.
 
-        `report` gets the fault's name: "binary_frame" with each message, "no_pong" once per connection.
+        `report` gets the name of the fault: "binary_frame" for each message, "no_pong" once per connection.
         """
         self._report = report
         self._frames.binary = report is not None
 
     async def run(self, on_text: OnText) -> Closed:
-        """Await `on_text` with every text message, in order, to the end; what it raises comes out."""
+        """Await `on_text` with every text message in order, until the end. Its exceptions come out."""
         self._pumping = trio.lowlevel.current_task()
         try:
             try:
@@ -127,12 +127,12 @@ class Connection:
             frames.feed(data, now)
 
     async def _pass_on(self, frame: Rest, on_text: OnText) -> None:
-        """Give trio-websocket a frame; a message that it completes is delivered before anything behind it."""
+        """Give trio-websocket a frame. A message that it completes is delivered before any later one."""
         reader, websocket = self._reader, self._reader.websocket
         if frame.opcode == PONG:
             self._mute = False
         if frame.opcode == PING and reader.close_sent:
-            return  # It would raise: a PONG cannot follow our CLOSE (trio-websocket issue 184).
+            return  # trio-websocket would raise: a PONG cannot follow our CLOSE (its issue 184).
         try:
             await reader.feed(frame.data)
         except LocalProtocolError as error:
@@ -140,7 +140,7 @@ class Connection:
         reason = websocket.closed
         if (
             reason is not None and not reader.close_sent
-        ):  # Neither the peer nor we: it could not read the frame.
+        ):  # Neither end has closed: trio-websocket could not read the frame.
             if reason.code == Close.BROKEN.code:
                 raise trio.BrokenResourceError("the peer took no PONG")
             not_utf8 = reason.code == Close.NOT_UTF8.code
@@ -174,14 +174,14 @@ class Connection:
                 await self._send_frame(build_close_frame(violation.closed))
 
     def _end(self, closed: Closed) -> Closed:
-        """The first cause counts."""
+        """Note why the connection ended; only the first cause counts."""
         if self.closed is None:
             self.closed = closed
             self._stats.closed[closed.code] += 1
         return self.closed
 
     async def send(self, text: bytes) -> None:
-        """One text frame. Raises ConnectionClosed; a peer that takes nothing for `send_s` is cut off."""
+        """Send one text frame. Raises ConnectionClosed. A peer that takes nothing for `send_s` is cut off."""
         if self.closed is not None or self._reader.close_sent:
             raise ConnectionClosed(self.closed or Close.CLOSING.record("us"))
         length = len(text)
@@ -200,7 +200,7 @@ class Connection:
         await self._stream.send_all(_mask(frame) if self._masking else frame)
 
     async def close(self, close: Close) -> None:
-        """CLOSE, the peer's CLOSE or the deadline, then the end. Safe in any task, also within `on_text`."""
+        """Send CLOSE, wait for the peer's CLOSE or the deadline, and end. Any task may call it."""
         if self.closed is not None:
             return
         self._end(close.record("us"))
@@ -214,11 +214,11 @@ class Connection:
                 await self._reader.websocket.aclose(close.code, close.reason)
         if deadline.cancelled_caught:
             self._stream.abort()
-        elif nobody_reads:  # Else whoever reads finishes, too.
+        elif nobody_reads:  # Otherwise the reading task finishes as well.
             await self._finish()
 
     async def _finish(self) -> None:
-        """Behind the peer's CLOSE nothing follows, so there is nothing to wait for."""
+        """End at once after the peer's CLOSE, because nothing follows it."""
         await self._stream.finish(0 if self._frames.closed else self._limits.close_s)
 
     async def _read_out(self) -> None:
@@ -227,15 +227,15 @@ class Connection:
         await self._reader.finish()
 
     async def aclose(self) -> None:
-        """Free everything; the owner of the connection calls it last."""
+        """Free all resources. The owner of the connection calls this last."""
         sweeper.forget(self)
         self._end(Close.DROPPED.record("us"))
         self._stream.close()
         await self._reader.finish()
-        del self._reader.websocket  # The two hold each other.
+        del self._reader.websocket  # The two objects refer to each other.
 
     def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
-        """Say what is due by the clock (see sweeper.py)."""
+        """Return what the clock demands now, if anything (see sweeper.py)."""
         limits = self._limits
         since = self._frames.partial_since
         if since is not None and now - since > limits.partial_message_s:
@@ -252,11 +252,11 @@ class Connection:
         return self._ping if self._mute and now - self._pinged_at >= limits.ping_interval_s else None
 
     def _may_know_no_ping(self, now: float) -> bool:
-        """Whether silence may be a peer that knows no PING: its TCP, at least, acknowledges what we send."""
+        """Return whether the peer may just not know PING: its TCP still acknowledges what we send."""
         if self._report is None or self._mute is False or now - self.last_received > self._limits.mute_s:
             return False
         if self._pinged_at < self.last_received or now - self._pinged_at <= self._limits.pong_s:
-            return True  # Its PONG may still come.
+            return True  # The PONG may still come.
         if self._stream.has_unacknowledged():
             return False
         if self._mute is None:
@@ -284,7 +284,7 @@ async def _discard(_text: bytes) -> None:
 
 
 def _mask(frame: bytes) -> bytes:
-    """The same frame as a client must send it."""
+    """Mask a frame, because a client must."""
     header = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10
     mask = os.urandom(4)
     return bytes((frame[0], frame[1] | 0x80)) + frame[2:header] + mask + apply_mask(frame[header:], mask)

@@ -1,4 +1,4 @@
-"""The handshakes in flight, of all servers that share one cap on them."""
+"""The handshakes in flight of all servers that share one limit."""
 
 from collections import Counter
 
@@ -6,13 +6,13 @@ import trio
 
 from gateway.websocket.socket_stream import SocketStream
 
-# When the cap is reached, handshakes older than this make room, looked at so often.
+# At the limit, handshakes older than this are cut. They are checked at this interval.
 SPARED_S = 2.0
 ROOM_S = 0.1
 
 
 class Handshake:
-    """A connection from its acceptance until its request is read; `stream` comes a moment later."""
+    """A connection from its acceptance until its request is read. `stream` is set a moment later."""
 
     __slots__ = ("since", "stream")
 
@@ -35,7 +35,7 @@ class Handshakes:
         return handshake
 
     def end(self, handshake: Handshake) -> None:
-        """A second call changes nothing."""
+        """Forget a handshake. A second call changes nothing."""
         if handshake in self._live:
             self._live.remove(handshake)
             self._waiting.unpark_all()

@@ -28,7 +28,7 @@ _NO_UPGRADE = (
 
 
 class BadUpgrade(Exception):  # noqa: N818  it says what happened
-    """No request that we could answer by a websocket; `status` 0: there is nobody to answer."""
+    """The request cannot become a websocket. `status` 0 means that the peer is gone."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -37,7 +37,7 @@ class BadUpgrade(Exception):  # noqa: N818  it says what happened
 
 
 class Upgrade:
-    """A charge point at the door. Answer it once, by `refuse` or `accept`."""
+    """A charge point's upgrade request. Answer it once, with `refuse` or `accept`."""
 
     def __init__(
         self,
@@ -51,12 +51,12 @@ class Upgrade:
         stats: Stats,
     ) -> None:
         self.path: str = request.path
-        """The request's target as it came, percent-encoded (also with a query, or in absolute form)."""
+        """Target of the request as it came, percent-encoded. It may have a query or be an absolute URL."""
         self.subprotocols: tuple[str, ...] = request.proposed_subprotocols
         origins = (value for name, value in request.headers if name.lower() == b"origin")
         self.origin: str | None = next((value.decode("latin-1") for value in origins), None)
         self.repairs = tuple(repairs)
-        """What was repaired in its head, by the fault's name (`repair`)."""
+        """Names of the faults that were repaired in the head (`repair`)."""
         self.remote = reader.stream.remote
         self.tls = tls
         self.answered = False
@@ -68,18 +68,18 @@ class Upgrade:
         self._stats = stats
 
     def has_hung_up(self) -> bool:
-        """Whether the peer has gone meanwhile."""
+        """Whether the peer has left by now."""
         return self._reader.stream.has_hung_up()
 
     async def refuse(self, status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """An HTTP answer instead of the upgrade, then the end. Raises nothing if the peer has gone."""
+        """Send an HTTP answer instead of the upgrade, and end. A peer that has left raises nothing."""
         self.answered = True
         extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _complete(headers)]
         await self._request.reject(status, extra_headers=extra, body=text.encode() + b"\n")
         await self._reader.stream.finish(self._limits.close_s)
 
     async def accept(self, subprotocol: str) -> Connection:
-        """The 101; `subprotocol` must be among those proposed. Raises trio_websocket.ConnectionClosed."""
+        """Send the 101. `subprotocol` must be a proposed one. Raises trio_websocket.ConnectionClosed."""
         if subprotocol not in self.subprotocols:
             raise ValueError(f"{subprotocol} was not proposed: {self.subprotocols}")
         self.answered = True
@@ -101,7 +101,7 @@ def _complete(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def build_answer(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
-    """A whole HTTP answer, for requests that never get as far as trio-websocket."""
+    """Make a whole HTTP answer, for requests that trio-websocket never sees."""
     body = text.encode() + b"\n"
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     lines += [f"{name}: {value}" for name, value in [*_complete(headers), ("Content-Length", str(len(body)))]]
@@ -109,7 +109,7 @@ def build_answer(status: int, text: str, headers: Iterable[tuple[str, str]] = ()
 
 
 async def read_head(stream: SocketStream, limit: int) -> tuple[bytes, bytes]:
-    """Up to and with the empty line, and what came behind it. Raises BadUpgrade."""
+    """Read the head with its empty line; return it and the bytes after it. Raises BadUpgrade."""
     head = b""
     while True:
         data = await stream.receive_some(4_096)
@@ -118,17 +118,19 @@ async def read_head(stream: SocketStream, limit: int) -> tuple[bytes, bytes]:
         head = (head + data).lstrip(b"\r\n") if not head else head + data
         if head and not head[:1].isalpha():
             raise BadUpgrade(
-                400, "This port speaks HTTP and websockets (did you mean wss:// or another port?)."
+                400, "This port expects an HTTP request for a websocket. Use wss:// for TLS, or another port."
             )
         end = _HEAD_END.search(head)
         if end is not None and end.end() <= limit:
             return head[: end.end()], head[end.end() :]
         if len(head) > limit:
-            raise BadUpgrade(431, f"The request's head is over {limit} bytes.")
+            raise BadUpgrade(
+                431, f"The head of the request is over {limit} bytes. Send fewer or shorter headers."
+            )
 
 
 def repair(head: bytes) -> tuple[bytes, list[HeadFault]]:
-    """Mend what real charge points get wrong and trio-websocket refuses; also what was mended, by name."""
+    """Repair faults that trio-websocket refuses; return the head and the names of the faults."""
     repairs: list[HeadFault] = []
     line, newline, rest = head.partition(b"\n")
     method, space, tail = line.rstrip(b"\r").partition(b" ")
@@ -147,12 +149,12 @@ def repair(head: bytes) -> tuple[bytes, list[HeadFault]]:
 async def receive_upgrade(
     stream: SocketStream, *, tls: TlsInfo | None, limits: Limits, stats: Stats
 ) -> tuple[Upgrade, BorrowedReader]:
-    """Read the request within its deadline. Raises BadUpgrade (unanswered). Finish the reader at the end."""
+    """Read the request within its deadline; the caller finishes the reader. Raises BadUpgrade, unanswered."""
     try:
         with trio.fail_after(limits.http_upgrade_s):
             head, early = await read_head(stream, limits.head_bytes)
     except trio.TooSlowError:
-        raise BadUpgrade(408, f"The request did not come within {limits.http_upgrade_s:g} s.") from None
+        raise BadUpgrade(408, f"The request did not arrive within {limits.http_upgrade_s:g} s.") from None
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
         raise BadUpgrade(0, str(error)) from None
     head, repairs = repair(head)

@@ -1,11 +1,11 @@
-"""What a peer may cost us: every buffer, wait and rate of a connection."""
+"""Bounds on every buffer, wait and rate of a connection."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes, times in seconds."""
+    """Limits of a server's connections. Sizes are in bytes, times in seconds."""
 
     connections: int = 15_000
     handshakes_in_flight: int = 500
@@ -16,14 +16,14 @@ class Limits:
     frames_per_message: int = 1_024
     control_frames_per_s: int = 20
     partial_message_s: float = 60.0
-    """From a message's first byte to its last; 64 KiB at 9,600 bit/s take 55 s."""
+    """Time from the first byte of a message to its last; 64 KiB at 9,600 bit/s take 55 s."""
     receive_bytes: int = 16_384
-    """Held only while bytes are being read, so it costs an idle connection nothing."""
+    """Size of the read buffer. It exists only during a read, so an idle connection does not pay for it."""
     send_s: float = 10.0
     close_s: float = 5.0
     ping_interval_s: float = 60.0
-    """Silence after which we ping, 0 for never; any frame counts as life (some never answer pings)."""
+    """Silence after which we send a PING; 0 sends none. Any frame ends the silence."""
     pong_s: float = 30.0
     """Further silence after which the connection is cut."""
     mute_s: float = 900.0
-    """The same for a peer that never answered a PING, if it is to be borne with: three usual heartbeats."""
+    """The same for a peer that never answered a PING and is not strict: three usual heartbeat intervals."""

@@ -1,13 +1,13 @@
-"""Listening sockets that several processes can share."""
+"""Opens listening sockets that several processes can share."""
 
 import socket
 
-# The kernel cuts it to net.core.somaxconn.
+# The kernel limits it to net.core.somaxconn.
 BACKLOG = 4_096
 
 
 def open_listeners(host: str, port: int) -> list[socket.socket]:
-    """One per address of `host` ("" for all); port 0: any free one. Raises OSError in one clear line."""
+    """Open a listener for each address of `host` ("" means all) and `port` (0 means any). Raises OSError."""
     listeners: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -17,11 +17,11 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            # Accepted sockets inherit it: an answer must not wait for the acknowledgement of the one before.
+            # Accepted sockets inherit this: an answer must not wait for the acknowledgement before it.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if port == 0 and len(listeners) > 1:  # The same port on every address.
+            if port == 0 and len(listeners) > 1:  # All addresses share one port.
                 address = (address[0], listeners[0].getsockname()[1], *address[2:])  # noqa: PLW2901  as said
             sock.bind(address)
             sock.listen(BACKLOG)
@@ -29,6 +29,6 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
         for sock in listeners:
             sock.close()
         why = error.strerror or str(error)
-        # Without its number, which would stand before the words.
+        # The text is used without the error number.
         raise OSError(f"cannot listen on {host or '*'} port {port}: {why}") from None
     return listeners

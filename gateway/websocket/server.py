@@ -1,4 +1,4 @@
-"""Accepts charge points: the accept loop never dies, and no peer can end another's connection."""
+"""Accepts charge points. The accept loop never ends by itself, and no peer can end another's connection."""
 
 import contextlib
 import errno
@@ -19,9 +19,9 @@ from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls_stream import TlsInfo, TlsStream
 
-# Connections accepted per wake-up before others get their turn.
+# Connections accepted per wake-up before other tasks get their turn.
 ACCEPT_BURST = 32
-# accept() errors that pass by themselves once descriptors or memory are free again.
+# Errors of accept() that end once descriptors or memory are free again.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 EXHAUSTED_S = 0.1
 
@@ -31,7 +31,7 @@ type Handle = Callable[[Upgrade], Awaitable[None]]
 
 
 class Server:
-    """What `serve` reports when it listens."""
+    """A listening server, which `serve` reports to its caller."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Server:
         self._accepting = trio.CancelScope()
 
     def stop_accepting(self) -> None:
-        """Take who already waits in the accept queues, then close the listeners; open connections live on."""
+        """Accept the connections that wait in the queues, then close the listeners. Open connections stay."""
         self._accepting.cancel()
 
     async def run(self) -> None:
@@ -63,7 +63,9 @@ class Server:
                     async with trio.open_nursery() as acceptors:
                         for sock in self._sockets:
                             acceptors.start_soon(self._accept_all, sock, connections)
-                with contextlib.suppress(OSError):  # Closing a listener resets those who wait in its queue.
+                with contextlib.suppress(
+                    OSError
+                ):  # Closing a listener resets the connections that wait in its queue.
                     for sock in self._sockets:
                         while self._accept(sock, connections):
                             pass
@@ -91,7 +93,7 @@ class Server:
                 await trio.sleep(EXHAUSTED_S)
 
     def _accept(self, listener: socket.socket, connections: trio.Nursery) -> bool:
-        """Whether there was one. Raises OSError if there is no room for it."""
+        """Accept a connection; return whether there was one. Raises OSError if there is no room for it."""
         try:
             sock, address = listener.accept()
         except BlockingIOError:
@@ -99,7 +101,7 @@ class Server:
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 raise
-            return True  # The peer gave up while it waited (ECONNABORTED and the like).
+            return True  # The peer left while it waited (ECONNABORTED and similar errors).
         self.stats.accepted += 1
         if self.stats.open >= self._limits.connections:
             self.stats.over_limit += 1
@@ -110,13 +112,13 @@ class Server:
         return True
 
     async def _serve_socket(self, sock: socket.socket, remote: tuple[str, int], handshake: Handshake) -> None:
-        """The barrier: whatever happens in here ends this connection alone."""
+        """Serve one connection. An error in here ends only this connection."""
         try:
             stream = handshake.stream = self._open_stream(sock, remote)
             await self._serve_stream(stream, handshake)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, trio_websocket.ConnectionClosed):
             pass
-        except* Exception:  # noqa: BLE001  the barrier
+        except* Exception:  # noqa: BLE001  An error must end only this connection.
             self.stats.crashed += 1
             _log.exception("connection.crashed")
         finally:
@@ -192,13 +194,13 @@ async def serve(
     handshakes: Handshakes | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run `handle` for every charge point that asks for a websocket; its return ends the connection.
+    """Run `handle` for every charge point that asks for a websocket. Its return ends the connection.
 
-    Servers that share `handshakes` share the limit on them.
-    Returns after `stop_accepting`, when the last connection has ended; cancelling ends them all.
+    Servers with the same `handshakes` share the limit on them. `serve` returns after `stop_accepting`, when
+    the last connection has ended. Cancelling it ends all connections.
     """
-    readiness.get()  # Its file now, not when the first charge point finds none left.
-    if handshakes is None:  # An empty one is false, too.
+    readiness.get()  # Open the file of epoll now, while descriptors are left.
+    if handshakes is None:  # An empty registry is false as well.
         handshakes = Handshakes()
     server = Server(
         sockets, handle, tls=tls, limits=limits or Limits(), stats=stats or Stats(), handshakes=handshakes

@@ -1,4 +1,4 @@
-"""A non-blocking socket that asks the kernel first and waits only if it must."""
+"""A non-blocking socket that tries each operation first and waits only if it must."""
 
 import contextlib
 import fcntl
@@ -16,7 +16,7 @@ _PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
 class SocketStream:
-    """One peer's bytes. Frames of several tasks never mix; a send that is not taken in time ends it.
+    """The bytes of one peer. Frames of several tasks never mix. A send that times out ends the stream.
 
     Raises trio.BrokenResourceError if the peer or the deadline ended it, trio.ClosedResourceError if we did.
     """
@@ -49,7 +49,7 @@ class SocketStream:
         self._readiness.add(self._fd, self)
 
     async def receive_some(self, max_bytes: int) -> bytes:
-        """Empty at the peer's end of file."""
+        """Receive bytes; the result is empty at the peer's end of file."""
         while True:
             if self._closed:
                 raise trio.ClosedResourceError
@@ -61,7 +61,7 @@ class SocketStream:
                 except OSError as error:
                     raise self._explain(error) from error
                 else:
-                    # Less than we had room for is all there was; of more we would be told (epoll(7), Q9).
+                    # A short read has emptied the kernel's buffer; epoll reports later bytes (epoll(7), Q9).
                     self._readable = self._ended or len(data) == max_bytes
                     return data
             if self._reader is not None:
@@ -71,7 +71,7 @@ class SocketStream:
             await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
 
     def wake(self, *, ended: bool) -> None:
-        """What readiness.py saw. After an end of file or an error there is always something to read."""
+        """Note a report of readiness.py. After an end of file or an error a read always has a result."""
         self._readable = True
         self._ended = self._ended or ended
         self._wake_reader()
@@ -86,7 +86,7 @@ class SocketStream:
         return trio.lowlevel.Abort.SUCCEEDED
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """No checkpoint unless the kernel's buffer is full."""
+        """Send bytes. This is a checkpoint only if the kernel's buffer is full."""
         while self._busy is not None:
             await self._busy.wait()
         if self._closed:
@@ -102,7 +102,7 @@ class SocketStream:
             await self._push(memoryview(data)[taken:])
 
     def _seal(self, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
-        """What goes on the wire for `data` (TLS makes records of it)."""
+        """Return the bytes on the wire for `data`; TLS makes records of it."""
         return data
 
     async def _push(self, left: memoryview) -> None:
@@ -120,7 +120,7 @@ class SocketStream:
         finally:
             self._busy = None
             busy.set()
-            if not sent:  # Cut in the middle of a frame: nothing that follows would be understood.
+            if not sent:  # The frame was cut in the middle, so the peer could not read anything after it.
                 self.abort()
         if not sent:
             raise trio.BrokenResourceError(f"the peer took nothing more for {self._send_s} s")
@@ -129,7 +129,7 @@ class SocketStream:
         return trio.ClosedResourceError() if self._closed else trio.BrokenResourceError(str(error))
 
     def has_hung_up(self) -> bool:
-        """Whether the peer has already gone, even with bytes of it still unread."""
+        """Whether the peer has left, even if some of its bytes are still unread."""
         if self._closed:
             return True
         poll = select.poll()
@@ -144,7 +144,7 @@ class SocketStream:
             return True
 
     def has_unacknowledged(self) -> bool:
-        """Whether the peer's TCP has yet to acknowledge something that we sent."""
+        """Whether the peer's TCP has not acknowledged everything that we sent."""
         try:
             waiting = fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
         except OSError:
@@ -152,9 +152,9 @@ class SocketStream:
         return any(waiting)
 
     async def finish(self, seconds: float) -> None:
-        """Say that no more will come, then discard what still arrives.
+        """End our side of the stream, then discard the bytes that still arrive.
 
-        Closing on unread bytes would reset the connection, and the peer might never read our last words.
+        Closing with unread bytes would reset the connection, and the peer might not read our last bytes.
         """
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
             with trio.move_on_after(seconds):
@@ -166,7 +166,7 @@ class SocketStream:
         self.close()
 
     async def _say_goodbye(self) -> None:
-        """What TLS says before its end."""
+        """Return the last bytes of TLS; plain TCP has none."""
 
     def close(self) -> None:
         if not self._closed:

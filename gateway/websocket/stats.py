@@ -1,4 +1,4 @@
-"""Plain counters of one process's transport; the metrics export each of them."""
+"""Plain counters of the transport of a process. The metrics export each of them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ class Stats:
     accepted: int = 0
     over_limit: int = 0
     crashed: int = 0
-    """Connections ended by an exception that nobody expected: each one is a bug, and logged."""
+    """Connections that ended by an unexpected exception. Each one is a defect and is logged."""
     messages: int = 0
     handshake_failures: Counter[str] = field(default_factory=Counter)
     closed: Counter[int] = field(default_factory=Counter)

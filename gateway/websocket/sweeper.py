@@ -1,4 +1,4 @@
-"""One task per Trio run looks after every connection's clock: silence, pongs and unfinished messages."""
+"""Watches the clocks of all connections in one task per Trio run: silence, PONGs and unfinished messages."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -9,13 +9,13 @@ import trio
 _log = structlog.get_logger()
 
 SWEEP_S = 1.0
-# Connections looked at before other tasks get their turn.
+# Connections checked before other tasks get their turn.
 SLICE = 500
 
 
 class Swept(Protocol):
     def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
-        """What must be done now, if anything; it must not raise."""
+        """Return what must be done now, or None. Must not raise."""
 
 
 _swept: trio.lowlevel.RunVar[set[Swept]] = trio.lowlevel.RunVar("swept")

@@ -1,7 +1,7 @@
 """Cuts a byte stream into websocket frames, and unmasks text messages that came in one frame.
 
-Every other frame is judged by its header and left as it is for trio-websocket. Pure: no I/O, and
-the time comes from outside.
+Every other frame is judged by its header and passed on unchanged for trio-websocket. The module has no I/O,
+and its caller gives the time.
 """
 
 from websockets.speedups import apply_mask
@@ -15,7 +15,7 @@ _KNOWN = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
 
 class Rest:
-    """A whole frame as it came; `ends_message` if it is the last of a fragmented message."""
+    """A whole frame as it came. `ends_message` is set for the last frame of a fragmented message."""
 
     __slots__ = ("data", "ends_message", "opcode")
 
@@ -26,9 +26,9 @@ class Rest:
 
 
 class TextFrames:
-    """One direction of a connection. `feed` bytes, then `cut` until it answers None; it may raise Violation.
+    """One direction of a connection. `feed` bytes, then `cut` until it returns None. Raises Violation.
 
-    Buffers at most one frame within the limits, plus what was fed at once.
+    It buffers at most one frame within the limits, plus the bytes of one `feed`.
     """
 
     __slots__ = (
@@ -57,11 +57,11 @@ class TextFrames:
         self._control_frames = 0
         self._control_since = 0.0
         self.binary = False
-        """Let binary messages through too."""
+        """Whether binary messages are passed on as well."""
         self.closed = False
-        """A CLOSE frame was cut; what follows it is not looked at."""
+        """Whether a CLOSE frame was cut. Bytes after it are ignored."""
         self.partial_since: float | None = None
-        """When the first byte of the unfinished frame or message came."""
+        """Time at which the first byte of the unfinished frame or message came."""
 
     def feed(self, data: bytes, now: float) -> None:
         self._now = now
@@ -75,11 +75,11 @@ class TextFrames:
         self._at = 0
 
     def cut(self) -> bytes | Rest | None:  # noqa: C901  one header, read once, without a call
-        """The next text message, another frame, or None if more bytes are needed."""
+        """Return the next text message or other frame, or None if more bytes are needed."""
         data, at = self._data, self._at
         have = len(data)
         if at == have and not self._fragments:
-            self._data = b""  # An idle connection keeps nothing.
+            self._data = b""  # An idle connection keeps no buffer.
             self._at = 0
             self.partial_since = None
             return None
@@ -122,7 +122,7 @@ class TextFrames:
         return self._cut_rest(first, bytes(data[at:end]), length)
 
     def _judge(self, first: int, length: int) -> None:
-        """Refuse a header that no continuation of the stream could make right (RFC 6455 section 5)."""
+        """Refuse a header that is wrong whatever bytes follow (RFC 6455 section 5)."""
         opcode = first & 0x0F
         if first & 0x70:
             raise Violation(Close.PROTOCOL_ERROR, "reserved bit set without an extension")

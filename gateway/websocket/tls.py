@@ -9,7 +9,7 @@ from cryptography.x509.oid import NameOID
 
 from gateway.websocket.tls_stream import NamedSSLObject
 
-# Whitepaper A00.FR.312 and following demand the ECDSA and the static RSA ones; Python leaves out the latter.
+# The whitepaper (A00.FR.312 ff.) demands ECDSA and static RSA suites; Python leaves out the latter.
 _EPHEMERAL = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384"
@@ -25,21 +25,21 @@ def server_context(
     static_rsa: bool = True,
     client_authorities: Path | None = None,
 ) -> ssl.SSLContext:
-    """`certificates`: (chain, key) PEM files, ECDSA and RSA. Raises OSError, ValueError, ssl.SSLError.
+    """Make the TLS context of a server. Raises OSError, ValueError, ssl.SSLError.
 
-    `require_sni`: refuse clients that ask for no name, or for none of `server_names` (by default those of the
-    certificates), with the alert unrecognized_name.
-    `static_rsa`: the whitepaper's suites without forward secrecy.
-    `client_authorities`: ask for a client certificate, verified by these; its absence is left to the caller.
-    To renew certificates, call `load_cert_chain` on the living context.
+    `certificates` are pairs of PEM files (chain, key), ECDSA and RSA. `require_sni` refuses clients that name
+    no server, or none of `server_names` (by default the names in the certificates), with the alert
+    unrecognized_name. `static_rsa` allows the whitepaper's suites without forward secrecy. With
+    `client_authorities`, clients are asked for a certificate that these authorities signed; the caller
+    decides about clients without one. To renew certificates, call `load_cert_chain` on the living context.
     """
     if not certificates:
-        raise ValueError("TLS needs at least one certificate: (chain file, key file)")
+        raise ValueError("TLS has no certificate; give at least one pair of chain file and key file")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(f"{_EPHEMERAL}:{_STATIC_RSA}" if static_rsa else _EPHEMERAL)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    # Tickets are not shared between processes nor kept across restarts, so they would rarely resume anything.
+    # Tickets would rarely be of use: processes do not share them, and restarts lose them.
     context.num_tickets = 0
     for chain, key in certificates:
         context.load_cert_chain(chain, key)
@@ -56,7 +56,7 @@ def server_context(
 
 
 def _check_name(tls: ssl.SSLSocket | ssl.SSLObject, name: str | None, names: set[str] | None) -> int | None:
-    """An alert, or None to go on."""
+    """Return an alert for a wrong name, or None to go on."""
     if isinstance(tls, NamedSSLObject):
         tls.asked_name = name
     if names is None or (name is not None and _matches(name.lower().rstrip("."), names)):
@@ -69,7 +69,7 @@ def _matches(name: str, names: set[str]) -> bool:
 
 
 def read_names(chain: Path) -> set[str]:
-    """The DNS names and the common name of a PEM chain's first certificate, in lower case."""
+    """Return the DNS names and the common name of the first certificate of a PEM chain, in lower case."""
     certificate = x509.load_pem_x509_certificates(chain.read_bytes())[0]
     names = {str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
     try:

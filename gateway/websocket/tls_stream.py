@@ -1,4 +1,4 @@
-"""TLS over a SocketStream by memory BIOs; unlike trio.SSLStream it flushes a failed handshake's alert."""
+"""TLS over a SocketStream by memory BIOs. Unlike trio.SSLStream, it sends the alert of a failed handshake."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ import trio
 
 from gateway.websocket.socket_stream import SocketStream
 
-# A memory BIO keeps the largest size it ever had, so an idle fleet wants it small.
+# A memory BIO keeps the largest size it ever had. A small one saves memory in an idle fleet.
 READ_BYTES = 4_096
 
 
@@ -20,17 +20,17 @@ class TlsInfo:
     cipher: str
     sni: str | None
     peer_certificate: bytes | None
-    """DER, verified against the context's authorities."""
+    """Certificate of the client in DER, verified by the authorities of the context."""
 
 
 class NamedSSLObject(ssl.SSLObject):
-    """Remembers the name that the client asked for (set by the context's SNI callback)."""
+    """Remembers the server name that the client asked for. The SNI callback of the context sets it."""
 
     asked_name: str | None = None
 
 
 class TlsStream(SocketStream):
-    """Call `handshake` before anything else. Renegotiation is off, so writing never has to read."""
+    """A TLS stream. Call `handshake` first. Renegotiation is off, so a write never has to read."""
 
     __slots__ = ("_failed", "_incoming", "_outgoing", "_tls")
 
@@ -53,7 +53,7 @@ class TlsStream(SocketStream):
         )
 
     async def handshake(self) -> None:
-        """Raises ssl.SSLError once the alert is on its way, trio.BrokenResourceError if the peer left."""
+        """Shake hands. Raises ssl.SSLError after the alert, trio.BrokenResourceError if the peer left."""
         while True:
             try:
                 self._tls.do_handshake()
@@ -120,6 +120,8 @@ class TlsStream(SocketStream):
     async def _say_goodbye(self) -> None:
         if self._failed:
             return
-        with contextlib.suppress(ssl.SSLError):  # It wants the peer's close_notify, which nobody waits for.
+        with contextlib.suppress(
+            ssl.SSLError
+        ):  # OpenSSL asks for the peer's close_notify, but we do not wait for it.
             self._tls.unwrap()
         await self._flush()
