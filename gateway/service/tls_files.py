@@ -26,7 +26,8 @@ def _read_names(chain_file: Path, key_file: Path, now: datetime) -> list[str]:
         first = x509.load_pem_x509_certificates(_read(chain_file))[0]
     except ValueError:
         raise ConfigError(
-            f"tls: {chain_file} is not a chain of certificates in PEM; give the server certificate and its intermediates"
+            f"tls: {chain_file} is not a chain of certificates in PEM; "
+            "give the server certificate and its intermediates"
         ) from None
     _read(key_file)
     try:

@@ -78,20 +78,20 @@ def large_exponent() -> str:
 @pytest.mark.parametrize(
     ("csr", "why"),
     [
-        ("", "no PKCS#10"),
-        ("nonsense", "no PKCS#10"),
-        ("\0" * 5500, "no PKCS#10"),
-        (GOOD.replace("REQUEST", "NONSENSE"), "no PKCS#10"),
-        (pem(b""), "no PKCS#10"),
-        (pem(DER[:-1]), "no PKCS#10"),
-        (pem(b"\x30\x84\xff\xff\xff\xff"), "no PKCS#10"),
-        (pem(b"\x30\x80" * 1500), "no PKCS#10"),
-        (certificate().pem, "no PKCS#10"),
+        ("", "must be PKCS#10"),
+        ("nonsense", "must be PKCS#10"),
+        ("\0" * 5500, "must be PKCS#10"),
+        (GOOD.replace("REQUEST", "NONSENSE"), "must be PKCS#10"),
+        (pem(b""), "must be PKCS#10"),
+        (pem(DER[:-1]), "must be PKCS#10"),
+        (pem(b"\x30\x84\xff\xff\xff\xff"), "must be PKCS#10"),
+        (pem(b"\x30\x80" * 1500), "must be PKCS#10"),
+        (certificate().pem, "must be PKCS#10"),
         (GOOD + "\n" * CHARACTERS_MAX, "at most 5500"),
         (request(rsa.generate_private_key(65537, 1024)), "1024 bits"),
         (of_ed25519(), "neither RSA nor EC"),
-        (another_name(), "not signed with the key"),
-        (pem(DER[:-1] + bytes([DER[-1] ^ 1])), "not signed with the key"),
+        (another_name(), "not signed with its own key"),
+        (pem(DER[:-1] + bytes([DER[-1] ^ 1])), "not signed with its own key"),
     ],
 )
 def test_what_is_refused(csr: str, why: str) -> None:
@@ -100,7 +100,7 @@ def test_what_is_refused(csr: str, why: str) -> None:
 
 
 def test_a_weak_curve_is_refused() -> None:
-    with pytest.raises(RequestRefused, match=r"192 bits|no PKCS#10"):
+    with pytest.raises(RequestRefused, match=r"192 bits|must be PKCS#10"):
         read(weak_curve())
 
 

@@ -58,7 +58,7 @@ def test_a_chain_is_read_in_order_whatever_its_line_ends() -> None:
     ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "\0", "\u20ac" * 100],
 )
 def test_what_is_no_certificate(text: str) -> None:
-    with pytest.raises(Unreadable, match="no certificate in PEM"):
+    with pytest.raises(Unreadable, match="not a certificate in PEM"):
         read_all(text)
 
 
