@@ -1,4 +1,4 @@
-"""Requests from charge points that may be hostile: judged by form, key and signature, and never for long."""
+"""Certificate requests of hostile charge points are judged by form, key and signature, and quickly."""
 
 import base64
 import math
@@ -35,14 +35,14 @@ def pem(der: bytes) -> str:
     ],
     ids=["RSA 2048", "RSA 3072", "P-224", "P-521", "brainpool"],
 )
-def test_a_good_one(key: Key, described: str) -> None:
+def test_a_valid_request_is_read(key: Key, described: str) -> None:
     found = read(request(key, "Serial 7"))
     assert (found.subject, found.key) == ("CN=Serial 7", described)
     assert found.public_key == key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 @pytest.mark.parametrize("changed", [GOOD.replace("\n", "\r\n"), f"junk\n{GOOD}\nmore junk\n", GOOD.rstrip()])
-def test_what_surrounds_it_does_not_matter(changed: str) -> None:
+def test_text_around_a_request_is_ignored(changed: str) -> None:
     assert read(changed) == read(GOOD)
 
 
@@ -56,13 +56,13 @@ def of_ed25519() -> str:
 
 
 def another_name() -> str:
-    """What was signed is not what stands there."""
+    """Make a request whose content was changed after it was signed."""
     der = x509.load_pem_x509_csr(request(common_name="Serial 1").encode()).public_bytes(Encoding.DER)
     return pem(der.replace(b"Serial 1", b"Serial 2"))
 
 
 def large_exponent() -> str:
-    """An RSA key whose public exponent is nearly as long as the key: 5 ms to verify, instead of 30 us."""
+    """Make an RSA key with an exponent nearly as long as the key; verifying takes 5 ms instead of 30 us."""
     usual = rsa.generate_private_key(65537, 2048).private_numbers()
     p, q, modulus = usual.p, usual.q, usual.public_numbers.n
     totient, e = (p - 1) * (q - 1), 2**2040 + 1
@@ -94,7 +94,7 @@ def large_exponent() -> str:
         (pem(DER[:-1] + bytes([DER[-1] ^ 1])), "not signed with its own key"),
     ],
 )
-def test_what_is_refused(csr: str, why: str) -> None:
+def test_a_bad_request_is_refused_with_its_reason(csr: str, why: str) -> None:
     with pytest.raises(RequestRefused, match=why):
         read(csr)
 
@@ -104,7 +104,7 @@ def test_a_weak_curve_is_refused() -> None:
         read(weak_curve())
 
 
-def test_a_key_that_would_take_long_is_refused_before_it_does() -> None:
+def test_a_key_that_is_slow_to_verify_is_refused_before_verification() -> None:
     with pytest.raises(RequestRefused, match="exponent has more than 32 bits"):
         read(large_exponent())
 
@@ -119,8 +119,8 @@ def test_a_damaged_request_is_read_or_refused(data: st.DataObject) -> None:
             assert read(pem(bytes(der))).key == "EC secp256r1"
 
 
-def test_it_is_cheap() -> None:
-    """The slowest key that is let through, at best of many, so that a busy machine does not matter."""
+def test_the_slowest_allowed_request_is_judged_quickly() -> None:
+    """This takes the best of many measurements of the slowest key, so that a busy machine does not matter."""
     csr, best = request(ec.generate_private_key(ec.BrainpoolP512R1())), 9.0
     for _ in range(50):
         began = time.process_time()

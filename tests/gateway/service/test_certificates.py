@@ -1,4 +1,4 @@
-"""OCPP's hash data, computed a second time from the DER itself, and what is said of what cannot be read."""
+"""Tests of OCPP's hash data, computed again from the DER itself, and of the errors for unreadable texts."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from tests.support.certificates import DAY, NOW, Key, certificate, ec_key
 
 
 @pytest.mark.parametrize("key", [ec_key(), rsa.generate_private_key(65537, 2048)], ids=["EC", "RSA"])
-def test_a_root(key: Key) -> None:
+def test_the_hash_data_of_a_root_is_that_of_ocsp(key: Key) -> None:
     made = certificate("Root Ä", key=key, serial=0x0A_BC)
     [read] = read_all(made.pem)
     assert (read.subject, read.self_signed) == ("CN=Root Ä", True)
@@ -31,22 +31,22 @@ def test_a_root(key: Key) -> None:
 
 
 def _bit_string(key: Key) -> bytes:
-    """The contents of subjectPublicKey, without tag, length and unused bits."""
+    """Return the contents of subjectPublicKey, without tag, length and unused bits."""
     public = key.public_key()
     if isinstance(public, rsa.RSAPublicKey):
         return public.public_bytes(Encoding.DER, PublicFormat.PKCS1)
     return public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
-def test_one_that_another_signed_has_no_hash_data_of_its_own() -> None:
+def test_a_certificate_signed_by_another_has_no_hash_data() -> None:
     root = certificate()
     [leaf] = read_all(certificate("leaf", issuer=root).pem)
     assert (leaf.self_signed, leaf.hash_data) == (False, ())
     [impostor] = read_all(certificate("root", issuer=root, key=ec_key()).pem)
-    assert not impostor.self_signed  # The name is the issuer's, the key is not.
+    assert not impostor.self_signed  # The name is that of the issuer, but the key is not.
 
 
-def test_a_chain_is_read_in_order_whatever_its_line_ends() -> None:
+def test_a_chain_is_read_in_order_with_any_line_ends() -> None:
     root = certificate()
     leaf = certificate("leaf", issuer=root)
     chain = (leaf.pem + root.pem).replace("\n", "\r\n")
@@ -57,12 +57,12 @@ def test_a_chain_is_read_in_order_whatever_its_line_ends() -> None:
     "text",
     ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "\0", "\u20ac" * 100],
 )
-def test_what_is_no_certificate(text: str) -> None:
+def test_a_text_that_is_not_a_certificate_is_refused(text: str) -> None:
     with pytest.raises(Unreadable, match="not a certificate in PEM"):
         read_all(text)
 
 
-def test_what_is_wrong_is_said_without_the_librarys_advice() -> None:
+def test_errors_leave_out_the_advice_of_the_library() -> None:
     framed = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"
     for text, reason in (
         ("nonsense", "which begins with -----BEGIN CERTIFICATE-----"),
@@ -95,5 +95,5 @@ def _pem(der: bytes) -> str:
     ("text", "verdict"),
     [("YWJj", True), ("YW\nJj\n", True), ("YWI=", True), ("", False), ("YWI", False), ("not base64!", False)],
 )
-def test_base64(text: str, verdict: bool) -> None:  # noqa: FBT001  a parameter of the test
+def test_hash_data_can_be_written_in_base64(text: str, verdict: bool) -> None:  # noqa: FBT001  a parameter of the test
     assert is_base64(text) is verdict

@@ -56,7 +56,7 @@ def refused(path: Path | None, environ: dict[str, str]) -> str:
     return text
 
 
-def test_environment_lies_over_the_file(tmp_path: Path) -> None:
+def test_variables_win_over_the_file(tmp_path: Path) -> None:
     path = toml(tmp_path, '[store]\nurl = "redis://a"\ntimeout_s = 2\n[listen]\nws_port = 80\n')
     config = load(
         Config,
@@ -68,28 +68,28 @@ def test_environment_lies_over_the_file(tmp_path: Path) -> None:
     )
 
 
-def test_lists_of_sections_come_as_json() -> None:
+def test_a_list_of_sections_may_be_given_as_json() -> None:
     files = '[{"chain_file": "a", "key_file": "b"}]'
     config = load(Config, None, URL | {"CSMS__LISTEN__CERTIFICATES": files})
     assert config.listen.certificates == (Files("a", "b"),)
 
 
-def test_an_absent_value_can_be_said_in_text(tmp_path: Path) -> None:
+def test_a_variable_can_unset_an_optional_setting(tmp_path: Path) -> None:
     path = toml(tmp_path, "[listen]\nws_port = 80\n")
     assert load(Config, path, URL | {"CSMS__LISTEN__WS_PORT": "null"}).listen.ws_port is None
 
 
-def test_the_ready_pipe_and_other_variables_are_no_settings() -> None:
+def test_the_ready_pipe_and_foreign_variables_are_ignored() -> None:
     noise = {"CSMS__READY_FD": "5", "CSMS_OTHER": "x", "PATH": "/"}
     assert load(Config, None, URL | noise) == load(Config, None, URL)
 
 
-def test_secrets_come_from_files(tmp_path: Path) -> None:
+def test_secrets_are_read_from_files(tmp_path: Path) -> None:
     secret = tmp_path / "pepper"
     secret.write_text("0123456789\n")
     path = toml(tmp_path, f'[security]\npepper_file = "{secret}"\n')
     assert load(Config, path, URL).security.pepper == "0123456789"
-    # The variable wins over the file's other form of the same setting, and the other way round.
+    # The variable wins over either form of the same setting in the file.
     assert load(Config, path, URL | {"CSMS__SECURITY__PEPPER": "abcdefghi"}).security.pepper == "abcdefghi"
     both = URL | {"CSMS__SECURITY__PEPPER_FILE": str(secret)}
     assert load(Config, None, both).security.pepper == "0123456789"
@@ -114,7 +114,7 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
         ("[store", ["not valid TOML"]),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, needles: list[str]) -> None:
+def test_an_error_in_the_file_is_explained_in_one_line(tmp_path: Path, text: str, needles: list[str]) -> None:
     message = refused(toml(tmp_path, text), URL)
     for needle in needles:
         assert needle in message
@@ -135,21 +135,21 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, needles: l
         ),
     ],
 )
-def test_wrong_variables_are_named(environ: dict[str, str], needle: str) -> None:
-    # The pepper is checked as soon as it is converted, by the name under which it was given.
+def test_an_error_names_the_wrong_variable(environ: dict[str, str], needle: str) -> None:
+    # The pepper is checked when its variable is converted, so the error names the variable.
     assert needle.replace("security.pepper", "CSMS__SECURITY__PEPPER") in refused(None, environ)
 
 
 @pytest.mark.parametrize(
     "text", ['[store]\nurl = "redis://:hunter2@host"', '[security]\npepper = "hunter2hunter2"']
 )
-def test_secrets_do_not_belong_in_toml_and_are_not_repeated(tmp_path: Path, text: str) -> None:
+def test_secrets_in_toml_are_refused_and_not_repeated(tmp_path: Path, text: str) -> None:
     message = refused(toml(tmp_path, text), {})
     assert "_file" in message
     assert "hunter2" not in message
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_an_unreadable_configuration_file_is_refused(tmp_path: Path) -> None:
     assert "cannot read the configuration" in refused(tmp_path / "absent.toml", URL)
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe")
@@ -159,14 +159,14 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"), [(b"", "empty"), (b"x" * 70_000, "too long"), (b"\xff", "UTF-8")]
 )
-def test_a_secret_file_that_cannot_be_one(tmp_path: Path, content: bytes, why: str) -> None:
+def test_a_bad_secret_file_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     path = tmp_path / "secret"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=why):
         read_secret("security.pepper_file", path)
 
 
-def test_a_line_break_in_a_files_name_stays_on_the_line() -> None:
+def test_a_line_break_in_a_file_name_is_escaped() -> None:
     environ = {"CSMS__STORE__URL": "redis://x", "CSMS__SECURITY__PEPPER_FILE": "a\nb"}
     with pytest.raises(ConfigError, match=r"cannot read a\\nb: No such file"):
         load(Config, None, environ)
@@ -184,7 +184,7 @@ def test_a_line_break_in_a_files_name_stays_on_the_line() -> None:
         max_size=4,
     )
 )
-def test_any_environment_gives_a_config_or_one_line(environ: dict[str, str]) -> None:
+def test_any_environment_gives_a_configuration_or_one_line(environ: dict[str, str]) -> None:
     try:
         assert isinstance(load(Config, None, environ), Config)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""No secret in a trace, wherever a frame has it; and nothing else of the frame is touched."""
+"""A trace shows no secret, wherever a frame has it, and the rest of the frame stays unchanged."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from tests.support.secret_frames import ANY, NAMES, PLAIN, frames, is_hidden
 
 
 @given(frames())
-def test_no_secret_is_left_and_the_frame_is_still_json(made: tuple[bytes, str]) -> None:
+def test_a_masked_frame_has_no_secret_and_is_still_json(made: tuple[bytes, str]) -> None:
     frame, _ = made
     masked = FrameMasker().mask(frame)
     assert is_hidden(masked), masked
@@ -24,7 +24,7 @@ def test_no_secret_is_left_and_the_frame_is_still_json(made: tuple[bytes, str]) 
 
 
 @given(frames(), st.sampled_from(["value {} is too short", "{}", "<{}>"]))
-def test_a_secret_once_seen_is_hidden_wherever_it_comes_again(made: tuple[bytes, str], quote: str) -> None:
+def test_a_secret_is_hidden_in_all_later_frames(made: tuple[bytes, str], quote: str) -> None:
     frame, secret = made
     masker = FrameMasker()
     masker.mask(
@@ -37,14 +37,14 @@ def test_a_secret_once_seen_is_hidden_wherever_it_comes_again(made: tuple[bytes,
 
 
 @given(NAMES, ANY, st.integers(1, 60), st.booleans())
-def test_a_frame_that_breaks_off(name: str, secret: str, less: int, ascii_: bool) -> None:  # noqa: FBT001
+def test_no_secret_is_left_in_a_cut_frame(name: str, secret: str, less: int, ascii_: bool) -> None:  # noqa: FBT001
     whole = json.dumps([2, "1", "ChangeConfiguration", {"key": name, "value": secret}], ensure_ascii=ascii_)
     less = min(less, len(whole) - whole.index("value") - 5)
     assert is_hidden(FrameMasker().mask(whole[:-less].encode()))
 
 
 @given(NAMES, PLAIN)
-def test_what_is_not_quite_json(name: str, secret: str) -> None:
+def test_no_secret_is_left_in_malformed_json(name: str, secret: str) -> None:
     for frame in (
         repr([2, "1", "ChangeConfiguration", {"key": name, "value": secret}]),
         f"[2,1,ChangeConfiguration,{{key:{name.replace('[', '(').replace(']', ')')},value:{secret}}}]",
@@ -71,7 +71,7 @@ def test_what_is_not_quite_json(name: str, secret: str) -> None:
         "",
     ],
 )
-def test_what_is_no_secret_stays_byte_for_byte(frame: str) -> None:
+def test_the_rest_of_a_frame_stays_byte_for_byte(frame: str) -> None:
     assert FrameMasker().mask(frame.encode()) == frame
 
 
@@ -83,20 +83,20 @@ _JSON = st.recursive(
 
 
 @given(_JSON)
-def test_whatever_json_without_secrets_stays(payload: Any) -> None:
+def test_any_json_without_secrets_stays_unchanged(payload: Any) -> None:
     frame = json.dumps([2, "1", "DataTransfer", payload])
     assert FrameMasker().mask(frame.encode()) == frame
 
 
 @given(st.binary(max_size=300))
-def test_bytes_of_any_kind_are_told(frame: bytes) -> None:
+def test_bytes_of_any_kind_are_shown_as_text(frame: bytes) -> None:
     FrameMasker().mask(frame).encode()
 
 
 @pytest.mark.parametrize(
     "piece", ['{"key":', '"\\', "://", '["{\\"a\\":', 'AuthorizationKey value="', "{'password':", "\\u0041"]
 )
-def test_a_hostile_frame_costs_less_than_seconds(piece: str) -> None:
+def test_a_hostile_frame_is_masked_quickly(piece: str) -> None:
     began = time.process_time()
     FrameMasker().mask((piece * 70_000)[:65_536].encode())
     assert time.process_time() - began < 5.0
@@ -106,16 +106,16 @@ def test_a_hostile_frame_costs_less_than_seconds(piece: str) -> None:
     ("head", "piece"),
     [("OCPP16", "/"), ("OCPP16", "%2F"), ("OCPP16/", "%"), ("://", ":"), ("token", " "), ("cookie:", "\\")],
 )
-def test_no_run_of_one_sign_is_divided_in_every_way(head: str, piece: str) -> None:
-    """Half a minute and more it would take, and no other session would be served meanwhile."""
+def test_a_run_of_one_character_is_masked_quickly(head: str, piece: str) -> None:
+    """A bad pattern would take half a minute, during which no other session is served."""
     began = time.process_time()
     FrameMasker().mask((head + piece * 65_536)[:65_536].encode())
     assert time.process_time() - began < 5.0
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_no_word_that_names_a_secret_is_passed_over(word: str) -> None:
-    """The quick look for hints must find whatever the thorough one would."""
+def test_each_secret_word_contains_a_hint(word: str) -> None:
+    """The quick search for hints must find everything that the thorough one finds."""
     for spelt in (word, word.replace(" ", ""), word.replace(" ", "_").upper()):
         frame = json.dumps({spelt: "hidden-value"})
         assert any(hint in frame.lower() for hint in HINTS)
@@ -123,8 +123,8 @@ def test_no_word_that_names_a_secret_is_passed_over(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_a_secret_in_nested_json_is_hidden_where_it_is_quoted(word: str) -> None:
-    """The charge point quotes what it refuses, in its error and beside the nested text itself."""
+def test_a_secret_of_nested_json_is_hidden_in_a_quotation(word: str) -> None:
+    """The charge point quotes the refused text in its error, and beside the nested text itself."""
     masker, secret = FrameMasker(), "Hunter2-Secret9"
     data = json.dumps({word.replace(" ", "_"): secret})
     call = [2, "1", "DataTransfer", {"vendorId": f"not {secret}", "messageId": "x", "data": data}]

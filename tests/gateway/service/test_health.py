@@ -49,7 +49,7 @@ async def ask(port: int, path: str, method: str = "GET") -> httpx.Response:
         return await client.request(method, f"http://127.0.0.1:{port}{path}")
 
 
-async def test_readiness_follows_and_liveness_does_not() -> None:
+async def test_readiness_changes_with_the_process_and_liveness_does_not() -> None:
     ready = [True]
     async with serving(is_ready=ready) as port:
         assert (await ask(port, "/readyz")).status_code == 200
@@ -76,7 +76,7 @@ async def test_metrics_are_read_at_the_scrape() -> None:
     assert float(beats.split()[1]) >= 3
 
 
-async def test_other_paths_and_methods() -> None:
+async def test_other_paths_and_methods_are_refused() -> None:
     async with serving() as port:
         assert (await ask(port, "/")).status_code == 404
         assert (await ask(port, "/livez", "POST")).status_code == 400
@@ -94,7 +94,7 @@ async def test_junk_ends_only_its_own_connection(sent: bytes) -> None:
                 await stream.send_eof()
                 await stream.receive_some(1000)
             except trio.BrokenResourceError:
-                pass  # Cut off while it was still talking: as it should be.
+                pass  # The server may cut the client off while it is still sending.
         assert (await ask(port, "/livez")).status_code == 200
 
 
@@ -107,11 +107,11 @@ async def test_a_failing_metric_ends_only_its_own_scrape() -> None:
         assert (await ask(port, "/livez")).status_code == 200
 
 
-async def test_many_silent_clients_are_bounded_and_do_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_clients_are_limited_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_DEADLINE_S", 0.5)
     async with serving() as port:
         silent = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(40)]
-        # Beyond the bound they are closed at once; the others when their time is over.
+        # Connections beyond the limit are closed at once, and the others when their time is over.
         for stream in silent:
             with suppress(trio.BrokenResourceError):
                 assert await stream.receive_some(1) == b""

@@ -75,7 +75,7 @@ def test_no_secret_is_left_in_a_text(text: str) -> None:
         "/OCPP16/",
     ],
 )
-def test_what_is_no_secret_is_left(text: str) -> None:
+def test_harmless_text_stays_unchanged(text: str) -> None:
     assert mask_text(text) == text
 
 
@@ -124,7 +124,7 @@ def test_no_secret_is_logged_with_an_exception(form: logs.Format) -> None:
     assert text.count("ExceptionGroup") >= 2
 
 
-def test_json_lines_hold_level_time_event_and_context() -> None:
+def test_a_json_line_has_level_time_event_and_context() -> None:
     stream = io.StringIO()
     logs.configure("info", "auto", stream)
     with structlog.contextvars.bound_contextvars(tenant="demo"):
@@ -137,7 +137,7 @@ def test_json_lines_hold_level_time_event_and_context() -> None:
     assert (second["event"], second["logger"], second["level"]) == ("it fell", "hypercorn", "error")
 
 
-def test_a_hostile_text_costs_little_and_is_cut() -> None:
+def test_a_hostile_text_is_masked_quickly_and_cut() -> None:
     for piece in (
         "://",
         "://:",
@@ -154,15 +154,15 @@ def test_a_hostile_text_costs_little_and_is_cut() -> None:
 
 
 @pytest.mark.parametrize("piece", ["?", "?p", "&a", "&" + 64 * "a", "token?", "=&", "?a=b"])
-def test_a_hostile_query_costs_little(piece: str) -> None:
-    """A thread that masks holds the interpreter: sessions would wait for it."""
+def test_a_hostile_query_is_masked_quickly(piece: str) -> None:
+    """A thread that masks holds the interpreter lock, so sessions would wait for it."""
     text = piece * (65_536 // len(piece))
     began = time.process_time()
     mask_credentials(text)
     assert time.process_time() - began < 0.25
 
 
-def test_a_hostile_traceback_costs_little() -> None:
+def test_a_hostile_traceback_is_masked_quickly() -> None:
     for piece in ("AuthorizationKey value='", "value='a', key='", "/OCPP16//", "://:"):
         began = time.process_time()
         mask(None, "error", {"event": "x", "exception": piece * 4_000})
@@ -179,7 +179,7 @@ def test_a_broken_repr_does_not_stop_logging() -> None:
 
 
 @given(st.text(max_size=300), st.text("abcdefgh0123456789-_", min_size=20, max_size=43), st.text(max_size=50))
-def test_a_token_in_a_path_is_masked_whatever_stands_around_it(before: str, token: str, after: str) -> None:
+def test_a_token_in_a_path_is_masked_in_any_surroundings(before: str, token: str, after: str) -> None:
     masked = mask_text(f"{before}/OCPP16/demo/{token}/{after}")
     if token not in before + after:
         assert token not in masked
@@ -201,16 +201,16 @@ def test_a_token_in_a_path_is_masked_whatever_stands_around_it(before: str, toke
         ("", ""),
     ],
 )
-def test_credentials_of_a_location_are_masked_and_nothing_else(location: str, shown: str) -> None:
+def test_only_the_credentials_of_a_link_are_masked(location: str, shown: str) -> None:
     assert mask_location(location) == shown
 
 
 @given(st.text(max_size=200))
-def test_a_location_in_json_leaves_it_json(location: str) -> None:
+def test_json_with_a_masked_link_is_still_json(location: str) -> None:
     assert json.loads(mask_location(json.dumps({"x": f"ftp://a:b@{location}?c"}))).keys() == {"x"}
 
 
-def test_a_hostile_location_costs_little() -> None:
+def test_a_hostile_link_is_masked_quickly() -> None:
     for piece in ("://", "://@", "?", "://?", "@", "://a?b"):
         began = time.process_time()
         mask_location(piece * 20_000)

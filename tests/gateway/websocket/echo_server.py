@@ -1,7 +1,7 @@
 """A server of ours on a loopback port, and a peer that can send any bytes.
 
 Tests of deadlines freeze Trio's clock (the fixture `mock_clock`) and move it themselves, so a busy machine
-cannot change what they see. Sockets work as ever meanwhile.
+cannot change what they see. Sockets are not affected.
 """
 
 import ssl
@@ -24,7 +24,7 @@ from tests.support.websocket_frames import REQUEST
 
 
 class Echo:
-    """A handler that accepts everyone, echoes every message and remembers how each connection ended."""
+    """A handler that accepts every peer, echoes every message and records how each connection ended."""
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
@@ -53,7 +53,7 @@ async def serving(
     limits: Limits | None = None,
     crashes: int = 0,
 ) -> AsyncIterator[Server]:
-    """The end of the block is a check as well: only so many connections ended by what nobody expected."""
+    """Serve until the block ends, and check how many connections ended by an unexpected exception."""
     stats, handshakes = Stats(), Handshakes()
     sockets = open_listeners("127.0.0.1", 0)
     async with patience(), trio.open_nursery() as nursery:
@@ -76,7 +76,7 @@ async def serving(
 
 @asynccontextmanager
 async def patience(seconds: float = 60) -> AsyncIterator[None]:
-    """End a test that hangs, by the real clock."""
+    """End a hanging test by the real clock."""
     over = threading.Event()
 
     async def watch() -> None:
@@ -92,7 +92,7 @@ async def patience(seconds: float = 60) -> AsyncIterator[None]:
 
 
 async def settle() -> None:
-    """Wait until everything that has arrived is dealt with."""
+    """Wait until all that has arrived is handled."""
     await trio.testing.wait_all_tasks_blocked(0.02)
 
 
@@ -102,7 +102,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class RawPeer:
-    """Bytes as they are; `read_all` to the server's end of file or reset."""
+    """A peer of raw bytes. `read_all` reads to the server's end of file or reset."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream

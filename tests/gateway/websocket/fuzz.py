@@ -1,7 +1,7 @@
-"""Differential fuzz: the same bytes through our connection and through the parser of `websockets`.
+"""Feeds the same random bytes to our connection and to the parser of `websockets`, and compares.
 
-`python -m tests.gateway.websocket.fuzz --streams 100000` prints the seed of a stream
-that they read differently.
+`python -m tests.gateway.websocket.fuzz --streams 100000` prints the seed of the first stream that they read
+differently.
 """
 
 # ruff: noqa: T201  its result is what it prints
@@ -32,7 +32,7 @@ LIMITS = Limits(
 
 
 class Pieces:
-    """Stands for a socket on which these pieces arrive."""
+    """A stream that acts as a socket on which these pieces arrive."""
 
     remote = ("fuzz", 0)
 
@@ -54,7 +54,7 @@ class Pieces:
 
 
 def make_stream(choose: random.Random) -> list[bytes]:
-    """A few frames, most of them right, perhaps damaged somewhere, in random pieces."""
+    """Make a few mostly valid frames, perhaps damaged somewhere, in random pieces."""
     data = b"".join(_make_frame(choose) for _ in range(choose.randint(1, 8)))
     if choose.random() < 0.25:
         broken = bytearray(data)
@@ -103,7 +103,7 @@ def _make_payload(choose: random.Random) -> bytes:
 
 
 async def ours(pieces: list[bytes]) -> tuple[list[bytes], Closed]:
-    """The messages, and the end; "lost" is where the stream ended without any reason to close."""
+    """Return the messages and the end; "lost" means that the stream ended without a reason to close."""
     stream = cast(SocketStream, Pieces(pieces))
     reader = BorrowedReader(stream, REQUEST)
     request = await wrap_server_stream(cast(trio.Nursery, reader), reader)
@@ -122,7 +122,7 @@ async def ours(pieces: list[bytes]) -> tuple[list[bytes], Closed]:
 
 
 def theirs(pieces: list[bytes]) -> tuple[list[bytes], bool, bool]:
-    """The messages, whether it closed, and whether it still waits for the rest of a frame."""
+    """Return the messages, whether it closed, and whether it still waits for the rest of a frame."""
     protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=LIMITS.message_bytes)
     messages: list[bytes] = []
     whole = b""
@@ -148,11 +148,15 @@ def theirs(pieces: list[bytes]) -> tuple[list[bytes], bool, bool]:
         if protocol.parser_exc is not None or protocol.close_rcvd is not None:
             return messages, True, False
     protocol.receive_eof()
-    return messages, False, str(protocol.parser_exc) != "unexpected end of stream"  # That is between frames.
+    return (
+        messages,
+        False,
+        str(protocol.parser_exc) != "unexpected end of stream",
+    )  # The stream ended between frames.
 
 
 async def compare(seeds: range) -> int | None:
-    """The first seed whose stream the two read differently."""
+    """Return the first seed whose stream the two read differently."""
     for seed in seeds:
         if seed % 200 == 0:
             await trio.lowlevel.checkpoint()
@@ -161,11 +165,9 @@ async def compare(seeds: range) -> int | None:
         expected, expected_closed, waiting = theirs(pieces)
         refused = closed.by != "lost"
         if refused and closed.reason == "frame length not in its shortest form":
-            expected = expected[
-                : len(messages)
-            ]  # A MUST of RFC 6455 5.2 that the reference does not look at.
+            expected = expected[: len(messages)]  # The reference does not check this MUST of RFC 6455 5.2.
             expected_closed = True
-        # We judge a header as soon as it is there; the reference sometimes wants the whole frame first.
+        # We judge a header as soon as it has arrived; the reference sometimes waits for the whole frame.
         if messages != expected or (refused != expected_closed and not (refused and waiting)):
             return seed
     return None

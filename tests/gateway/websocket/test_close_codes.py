@@ -21,5 +21,5 @@ def test_each_row_fits_a_close_frame_and_says_what_to_do(close: Close) -> None:
     assert len(reason.encode()) <= 123
     assert close.when.endswith(".")
     assert close.then.endswith(".")
-    if close.code != 1006:  # That one means that there was no CLOSE frame.
+    if close.code != 1006:  # Code 1006 means that there was no CLOSE frame.
         websockets.frames.Close(close.code, reason).check()

@@ -15,7 +15,7 @@ BYE = plain(0x88, b"\x03\xf4service restart")
 
 
 class Closing:
-    """Gives the test the connection while `run` reads."""
+    """A handler that gives the connection to the test while `run` reads."""
 
     def __init__(self) -> None:
         self.here, self.connections = trio.open_memory_channel[Connection](9)
@@ -34,8 +34,8 @@ class Closing:
         self.ended.set()
 
 
-async def test_a_ping_while_we_close_ends_nothing_but_the_connection() -> None:
-    """The peer's PING crosses our CLOSE (trio-websocket issue 184: its server dies of that)."""
+async def test_a_ping_that_crosses_our_close_ends_only_its_connection() -> None:
+    """The peer's PING crosses our CLOSE, which ends a trio-websocket server (its issue 184)."""
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as bystander, raw_peer(server) as peer:
         await handle.connections.receive()
@@ -66,7 +66,7 @@ async def test_a_peer_that_never_answers_close_is_cut_after_close_s(mock_clock: 
         await handle.ended.wait()
 
 
-async def test_closing_within_the_message_callback() -> None:
+async def test_a_message_callback_may_close_the_connection() -> None:
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as peer:
         await peer.send(text("close me"))
@@ -77,7 +77,7 @@ async def test_closing_within_the_message_callback() -> None:
     assert handle.ends == [(1012, "service restart", "us")]
 
 
-async def test_nothing_can_be_sent_after_the_end() -> None:
+async def test_sending_after_the_end_raises_connection_closed() -> None:
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as peer:
         connection = await handle.connections.receive()
@@ -129,7 +129,7 @@ async def test_frames_of_two_tasks_never_mix() -> None:
                 assert payload in {b"a" * 60_000, b"b" * 60_000}
 
 
-async def test_silence_is_pinged_and_any_frame_is_an_answer(mock_clock: MockClock) -> None:
+async def test_a_silent_peer_gets_a_ping_and_any_frame_answers_it(mock_clock: MockClock) -> None:
     echo = Echo()
     async with (
         serving(echo, limits=Limits(ping_interval_s=60, pong_s=30)) as server,
@@ -167,7 +167,7 @@ async def test_a_handler_that_fails_closes_with_1011() -> None:
         assert await peer.read_all() == b""
 
 
-async def test_closing_after_reading_was_cancelled() -> None:
+async def test_a_connection_can_be_closed_after_its_reading_was_cancelled() -> None:
     ends = []
 
     async def handle(upgrade: Upgrade) -> None:

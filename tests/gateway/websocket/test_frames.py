@@ -1,4 +1,4 @@
-"""What a peer may and may not send, byte by byte.
+"""Frames that a peer may and may not send, byte by byte.
 
 These tests cover gateway/websocket/text_frames.py and gateway/websocket/borrowed_reader.py.
 """
@@ -64,9 +64,7 @@ LONG = "x" * 70_000
         pytest.param(frame(0x8A) * 10_000, Close.TOO_MANY_CONTROL_FRAMES, id="10,000 pongs"),
     ],
 )
-async def test_a_violation_is_answered_by_its_code_and_ends_only_that_connection(
-    sent: bytes, row: Close
-) -> None:
+async def test_a_violation_gets_its_close_code_and_ends_only_its_connection(sent: bytes, row: Close) -> None:
     echo = Echo()
     async with serving(echo) as server, raw_peer(server) as bystander:
         async with raw_peer(server) as peer:
@@ -91,7 +89,7 @@ async def _send_what_is_taken(peer: RawPeer, data: bytes) -> None:
         await peer.send(data)
 
 
-async def test_frames_are_taken_in_any_pieces() -> None:
+async def test_frames_may_arrive_in_any_pieces() -> None:
     sent = text("") + text("ä" * 60) + text("y" * 200) + text("z" * 65_536) + frame(0x8A, b"unasked")
     echo = Echo()
     async with serving(echo) as server, raw_peer(server) as peer:
@@ -116,7 +114,7 @@ async def test_whole_and_fragmented_messages_and_pings_keep_their_order() -> Non
         assert await peer.read(len(expected)) == expected
 
 
-async def test_nothing_behind_a_close_frame_counts() -> None:
+async def test_bytes_after_a_close_frame_are_ignored() -> None:
     echo = Echo()
     async with serving(echo) as server, raw_peer(server) as peer:
         await peer.send(text("a") + frame(0x88, b"\x03\xe8bye") + text("b") + frame(0x89))
@@ -126,7 +124,7 @@ async def test_nothing_behind_a_close_frame_counts() -> None:
     assert echo.ends == [(1000, "bye", "peer")]
 
 
-async def test_a_peer_that_vanishes_is_lost() -> None:
+async def test_a_peer_that_vanishes_counts_as_lost() -> None:
     echo = Echo()
     async with serving(echo) as server:
         async with raw_peer(server) as peer:

@@ -1,4 +1,4 @@
-"""Slow handshakes make room for connections that wait, also for those of another server with the same cap."""
+"""Slow handshakes make room for waiting connections, also of another server with the same limit."""
 
 from contextlib import AsyncExitStack
 from functools import partial
@@ -16,7 +16,7 @@ from tests.support.websocket_frames import REQUEST, plain, text
 
 
 async def _count_rounds(server: Server, clock: MockClock) -> int:
-    """How often room must be made until another peer is served."""
+    """Count how often room is made until another peer is served."""
     rounds = 0
     async with raw_peer(server, upgrade=False) as peer, trio.open_nursery() as nursery:
         await peer.send(REQUEST + text("in"))
@@ -26,7 +26,7 @@ async def _count_rounds(server: Server, clock: MockClock) -> int:
             rounds += 1
             clock.jump(SPARED_S + ROOM_S)
             await settle()
-            clock.jump(ROOM_S)  # So long the server waits after each round.
+            clock.jump(ROOM_S)  # The server waits this long after each round.
             await settle()
         assert await peer.read(4) == plain(0x81, b"in")
     return rounds
@@ -43,7 +43,7 @@ async def test_slow_handshakes_make_room_for_connections_that_wait(mock_clock: M
 
 
 async def test_slow_handshakes_at_one_port_do_not_starve_another(mock_clock: MockClock) -> None:
-    """As a gateway's plain port and its TLS port."""
+    """Two servers share the limit, like the plain port and the TLS port of a gateway."""
     limits, stats, handshakes = Limits(handshakes_in_flight=100, http_upgrade_s=30), Stats(), Handshakes()
     async with patience(), trio.open_nursery() as nursery, AsyncExitStack() as slow:
         first, second = [
@@ -61,10 +61,12 @@ async def test_slow_handshakes_at_one_port_do_not_starve_another(mock_clock: Moc
         ]
         for _ in range(99):
             await slow.enter_async_context(raw_peer(first, upgrade=False))
-        await until(lambda: len(handshakes) == 99)  # One more fits, so the first server waits for it.
+        await until(
+            lambda: len(handshakes) == 99
+        )  # There is room for one more, so the first server waits for it.
         for _ in range(160):
             await slow.enter_async_context(raw_peer(second, upgrade=False))
-        # One round would mean a cap for each server; five, that the first one's handshakes stayed.
+        # One round would mean separate limits; five, that the first server's handshakes stayed.
         assert await _count_rounds(second, mock_clock) == 2
         nursery.cancel_scope.cancel()
     assert (stats.open, len(handshakes)) == (0, 0)

@@ -1,4 +1,4 @@
-"""Our server and the client of `websockets`, our client and its server, and ours among themselves.
+"""Our server with the client of `websockets`, our client with its server, and our own two together.
 
 These tests cover gateway/websocket/client.py and gateway/websocket/server.py.
 """
@@ -25,7 +25,7 @@ OCPP = Subprotocol("ocpp1.6")
 MESSAGES = ["", "a", "ä€😀" * 50, "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536]
 
 
-async def test_the_websockets_client_against_our_server() -> None:
+async def test_the_websockets_client_works_with_our_server() -> None:
     def talk(port: int) -> None:
         with websockets.sync.client.connect(f"ws://127.0.0.1:{port}/a/b", subprotocols=[OCPP]) as client:
             assert client.subprotocol == OCPP
@@ -81,7 +81,7 @@ def _their_server() -> Iterator[int]:
             thread.join(60)
 
 
-async def test_our_client_against_the_websockets_server() -> None:
+async def test_our_client_works_with_the_websockets_server() -> None:
     received: list[str] = []
     with _their_server() as port, trio.fail_after(60):
         async with connect(f"ws://127.0.0.1:{port}/x?y=z") as client:
@@ -97,7 +97,7 @@ async def test_our_client_against_the_websockets_server() -> None:
     assert received == [*MESSAGES, "answered"]
 
 
-async def test_our_client_closes_by_the_book() -> None:
+async def test_our_client_closes_as_rfc_6455_demands() -> None:
     with _their_server() as port, trio.fail_after(60):
         async with connect(f"ws://127.0.0.1:{port}/") as client:
             await client.close(Close.LOAD_TEST_OVER)
@@ -105,7 +105,7 @@ async def test_our_client_closes_by_the_book() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Fine\r\n\r\n", b"garbage\r\n\r\n", b"\0" * 100])
-async def test_our_client_is_told_when_the_server_speaks_nonsense(answer: bytes) -> None:
+async def test_our_client_raises_upgrade_refused_for_a_nonsense_answer(answer: bytes) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -122,7 +122,7 @@ async def test_our_client_is_told_when_the_server_speaks_nonsense(answer: bytes)
                     pass
 
 
-async def test_many_of_ours_at_once_from_another_address() -> None:
+async def test_many_clients_connect_at_once_from_another_address() -> None:
     async def talk(port: int) -> None:
         async with connect(f"ws://127.0.0.1:{port}/", source_address="127.0.0.9", limits=Limits()) as client:
 

@@ -1,4 +1,4 @@
-"""What an edge-triggered socket must not forget."""
+"""Tests of events that an edge-triggered socket must not miss."""
 
 import socket
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def pair() -> tuple[SocketStream, socket.socket]:
     return SocketStream(ours, ("peer", 0), send_s=5), theirs
 
 
-async def test_the_end_that_comes_with_the_last_bytes_is_seen() -> None:
+async def test_an_end_of_file_with_the_last_bytes_is_noticed() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         assert await receive_later(ours, lambda: say_last(theirs)) == b"last"
@@ -24,7 +24,7 @@ async def test_the_end_that_comes_with_the_last_bytes_is_seen() -> None:
     ours.close()
 
 
-async def test_the_end_that_comes_after_a_short_read_is_seen() -> None:
+async def test_an_end_of_file_after_a_short_read_is_noticed() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         assert await receive_later(ours, lambda: theirs.send(b"one")) == b"one"
@@ -32,7 +32,7 @@ async def test_the_end_that_comes_after_a_short_read_is_seen() -> None:
     ours.close()
 
 
-async def test_more_than_one_read_takes_is_read_on() -> None:
+async def test_bytes_beyond_one_read_are_read_by_the_next() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         assert await receive_later(ours, lambda: theirs.send(b"x" * 250), 100) == b"x" * 100
@@ -42,7 +42,7 @@ async def test_more_than_one_read_takes_is_read_on() -> None:
     theirs.close()
 
 
-async def test_what_arrives_after_a_cancelled_wait_is_read() -> None:
+async def test_bytes_that_arrive_after_a_cancelled_wait_are_read() -> None:
     ours, theirs = pair()
     with trio.move_on_after(0.05):
         await ours.receive_some(100)
@@ -53,7 +53,7 @@ async def test_what_arrives_after_a_cancelled_wait_is_read() -> None:
     theirs.close()
 
 
-async def test_closing_wakes_who_waits_and_a_second_reader_is_refused() -> None:
+async def test_closing_wakes_the_reader_and_a_second_reader_is_refused() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -65,7 +65,7 @@ async def test_closing_wakes_who_waits_and_a_second_reader_is_refused() -> None:
     theirs.close()
 
 
-async def test_a_descriptor_used_again_belongs_to_its_new_socket() -> None:
+async def test_a_reused_descriptor_belongs_to_its_new_socket() -> None:
     with trio.fail_after(60):
         for _ in range(100):
             ours, theirs = pair()
@@ -84,7 +84,7 @@ def say_last(peer: socket.socket) -> None:
 
 
 async def receive_later(stream: SocketStream, then: Callable[[], object], size: int = 100) -> bytes:
-    """Begin to wait first, so that the edge is what wakes."""
+    """Begin to wait first, so that the edge wakes the task."""
     got: list[bytes] = []
 
     async def receive() -> None:

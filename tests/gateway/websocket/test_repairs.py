@@ -1,4 +1,4 @@
-"""What a connection repairs when its owner says so: binary messages, and peers that never answer PING.
+"""Repairs that the owner of a connection may allow: binary messages, and peers that never answer PING.
 
 These tests cover gateway/websocket/connection.py and gateway/websocket/http_upgrade.py.
 """
@@ -19,7 +19,7 @@ from tests.support.websocket_frames import frame, plain, text
 
 
 class Repairing(Echo):
-    """Echoes, and notes each fault that was repaired."""
+    """A handler that echoes messages and records each repaired fault."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ async def test_binary_messages_are_read_as_text_whole_or_in_fragments() -> None:
         (frame(0x82, b"x" * 65_537), 1009),
     ],
 )
-async def test_binary_messages_are_held_to_the_same_rules(sent: bytes, code: int) -> None:
+async def test_binary_messages_obey_the_same_limits(sent: bytes, code: int) -> None:
     async with repairing_peer() as (handle, peer):
         await peer.send(sent)
         assert (await peer.read_all())[2:4] == code.to_bytes(2)
@@ -87,7 +87,7 @@ async def test_repairs_can_be_turned_off_while_connected() -> None:
 
 
 async def _pass_silently(handle: Repairing, clock: MockClock, seconds: float) -> None:
-    """Time passes in which the peer's TCP acknowledges what we sent before, and the peer says nothing."""
+    """Let time pass while the peer's TCP acknowledges our bytes and the peer sends nothing."""
     connection = handle.connection
     assert connection is not None
     await until(lambda: not connection._stream.has_unacknowledged())
@@ -95,7 +95,7 @@ async def _pass_silently(handle: Repairing, clock: MockClock, seconds: float) ->
     await settle()
 
 
-async def test_a_peer_that_knows_no_ping_is_pinged_again_and_stays(mock_clock: MockClock) -> None:
+async def test_a_peer_that_does_not_know_ping_stays_connected(mock_clock: MockClock) -> None:
     async with repairing_peer() as (handle, peer):
         for _ in range(2):
             mock_clock.jump(1)
@@ -135,7 +135,7 @@ async def test_a_peer_that_answered_one_ping_must_answer_the_next(mock_clock: Mo
 
 
 async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut(mock_clock: MockClock) -> None:
-    """Its window is full, so what we send stays with us."""
+    """The window of the peer is full, so our bytes stay in our buffer."""
 
     async def fill(connection: Connection) -> None:
         with suppress(ConnectionClosed):

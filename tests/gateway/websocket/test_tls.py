@@ -1,4 +1,4 @@
-"""Names, suites, versions, alerts and client certificates."""
+"""Tests of TLS: names, suites, versions, alerts and client certificates."""
 
 import shutil
 import ssl
@@ -70,7 +70,7 @@ async def seen_by(server: Server, context: ssl.SSLContext, name: str = "cs.examp
         "ECDHE-RSA-AES256-GCM-SHA384",
     ],
 )
-async def test_each_suite_of_tls_1_2(certificates: list[tuple[Path, Path]], suite: str) -> None:
+async def test_each_tls_1_2_suite_is_served(certificates: list[tuple[Path, Path]], suite: str) -> None:
     context = client_context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(suite)
@@ -79,7 +79,9 @@ async def test_each_suite_of_tls_1_2(certificates: list[tuple[Path, Path]], suit
     assert (tls.version, tls.cipher) == ("TLSv1.2", suite)
 
 
-async def test_tls_1_3_and_what_the_handler_learns(certificates: list[tuple[Path, Path]]) -> None:
+async def test_the_handler_learns_the_tls_version_and_the_server_name(
+    certificates: list[tuple[Path, Path]],
+) -> None:
     seen = []
 
     async def handle(upgrade: Upgrade) -> None:
@@ -103,7 +105,7 @@ async def test_static_rsa_can_be_switched_off(certificates: list[tuple[Path, Pat
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("name", ["other.example", "a.b.wild.example", None])
-async def test_a_wrong_or_missing_name_is_told_so(
+async def test_a_wrong_or_missing_server_name_gets_an_alert(
     certificates: list[tuple[Path, Path]], name: str | None, version: ssl.TLSVersion
 ) -> None:
     context = client_context()
@@ -115,14 +117,16 @@ async def test_a_wrong_or_missing_name_is_told_so(
         assert sum(server.stats.handshake_failures.values()) == 1
 
 
-async def test_names_are_not_asked_for_if_switched_off(certificates: list[tuple[Path, Path]]) -> None:
+async def test_server_names_are_not_required_if_switched_off(certificates: list[tuple[Path, Path]]) -> None:
     context = client_context()
     context.check_hostname = False
     async with serving(Echo(), tls=server_context(certificates, require_sni=False)) as server:
         assert (await seen_by(server, context, "127.0.0.1")).version == "TLSv1.3"
 
 
-async def test_given_names_replace_the_certificates(certificates: list[tuple[Path, Path]]) -> None:
+async def test_configured_names_replace_those_of_the_certificates(
+    certificates: list[tuple[Path, Path]],
+) -> None:
     context = client_context()
     context.check_hostname = False
     assert read_names(certificates[0][0]) == {"cs.example", "*.wild.example"}
@@ -132,7 +136,9 @@ async def test_given_names_replace_the_certificates(certificates: list[tuple[Pat
             await seen_by(server, context, "cs.example")
 
 
-async def test_client_certificates(certificates: list[tuple[Path, Path]]) -> None:
+async def test_a_client_certificate_is_verified_and_its_absence_allowed(
+    certificates: list[tuple[Path, Path]],
+) -> None:
     tls = server_context(certificates, client_authorities=certificates[0][0].with_name("ca.pem"))
     seen = []
 
@@ -198,7 +204,9 @@ async def test_a_handshake_that_never_ends_is_cut(
         assert server.stats.handshake_failures == {"TLS: too slow": 2}
 
 
-async def test_plain_http_and_garbage_on_the_tls_port(certificates: list[tuple[Path, Path]]) -> None:
+async def test_plain_http_and_garbage_on_the_tls_port_are_refused(
+    certificates: list[tuple[Path, Path]],
+) -> None:
     async with serving(Echo(), tls=server_context(certificates)) as server:
         for sent in (REQUEST, b"\xff" * 3_000):
             async with raw_peer(server, upgrade=False) as peer:
@@ -207,7 +215,9 @@ async def test_plain_http_and_garbage_on_the_tls_port(certificates: list[tuple[P
         assert sum(server.stats.handshake_failures.values()) == 2
 
 
-async def test_a_bystander_lives_on(certificates: list[tuple[Path, Path]]) -> None:
+async def test_a_failed_handshake_does_not_disturb_other_connections(
+    certificates: list[tuple[Path, Path]],
+) -> None:
     context = client_context()
     async with serving(Echo(), tls=server_context(certificates)) as server:
         tcp = await trio.open_tcp_stream("127.0.0.1", server.ports[0])

@@ -1,4 +1,4 @@
-"""The HTTP side: what is let in, what is refused and how, and who is cut.
+"""The HTTP upgrade: accepted and refused requests, and connections that are cut.
 
 These tests cover gateway/websocket/http_upgrade.py, gateway/websocket/server.py and
 gateway/websocket/listeners.py.
@@ -38,7 +38,7 @@ from tests.support.websocket_frames import REQUEST, plain, text
         (b"", 408),
     ],
 )
-async def test_what_is_no_upgrade_gets_an_answer_and_the_end(
+async def test_a_request_that_is_not_an_upgrade_is_answered_and_ended(
     request_: bytes, status: int, mock_clock: MockClock
 ) -> None:
     async with (
@@ -65,7 +65,7 @@ async def test_what_is_no_upgrade_gets_an_answer_and_the_end(
         ("/OCPP16/a/b/Säule".encode(), "/OCPP16/a/b/S%C3%A4ule"),
     ],
 )
-async def test_the_target_arrives_undecoded(target: bytes, path: str) -> None:
+async def test_the_request_target_is_passed_on_undecoded(target: bytes, path: str) -> None:
     seen = []
 
     async def handle(upgrade: Upgrade) -> None:
@@ -78,7 +78,7 @@ async def test_the_target_arrives_undecoded(target: bytes, path: str) -> None:
     assert seen == [path]
 
 
-async def test_split_headers_and_a_missing_connection_header() -> None:
+async def test_split_headers_and_a_missing_connection_header_are_accepted() -> None:
     seen: list[Upgrade] = []
 
     async def handle(upgrade: Upgrade) -> None:
@@ -101,7 +101,7 @@ async def test_split_headers_and_a_missing_connection_header() -> None:
     assert seen[0].origin == "http://x"
 
 
-async def test_a_refusal_carries_status_text_and_headers() -> None:
+async def test_a_refusal_has_status_text_and_headers() -> None:
     async def handle(upgrade: Upgrade) -> None:
         await upgrade.refuse(503, "come back later", [("Retry-After", "7")])
 
@@ -113,7 +113,7 @@ async def test_a_refusal_carries_status_text_and_headers() -> None:
         assert ("retry-after", "7") in refused.value.headers
 
 
-async def test_a_handler_that_fails_or_decides_nothing_is_a_500_for_that_peer_alone() -> None:
+async def test_a_handler_that_fails_or_does_not_decide_is_answered_500() -> None:
     async def handle(upgrade: Upgrade) -> None:
         if upgrade.path == "/raise":
             raise ValueError("as planned")
@@ -127,7 +127,7 @@ async def test_a_handler_that_fails_or_decides_nothing_is_a_500_for_that_peer_al
         await until(lambda: not server.stats.open)
 
 
-async def test_hung_up() -> None:
+async def test_a_handler_notices_that_the_peer_hung_up() -> None:
     gone, look = trio.Event(), trio.Event()
     seen = []
 
@@ -152,7 +152,7 @@ def _open_files() -> list[int]:
     return sorted(int(each.name) for each in Path("/proc/self/fd").iterdir())[:-1]  # without its own
 
 
-async def test_peers_that_connect_and_leave_leave_nothing_behind() -> None:
+async def test_peers_that_connect_and_leave_leak_nothing() -> None:
     async with serving(Echo()) as server:
         await settle()
         files = _open_files()
@@ -165,7 +165,7 @@ async def test_peers_that_connect_and_leave_leave_nothing_behind() -> None:
         assert _open_files() == files
 
 
-async def test_one_byte_a_second_is_cut_at_the_deadline(mock_clock: MockClock) -> None:
+async def test_a_request_of_one_byte_a_second_is_cut_at_the_deadline(mock_clock: MockClock) -> None:
     async def dribble(peer: RawPeer) -> None:
         for at in range(len(REQUEST)):
             await peer.send(REQUEST[at : at + 1])
@@ -181,7 +181,7 @@ async def test_one_byte_a_second_is_cut_at_the_deadline(mock_clock: MockClock) -
         assert 10 <= trio.current_time() <= 17
 
 
-async def test_the_caps_on_connections_and_handshakes(mock_clock: MockClock) -> None:
+async def test_connections_and_handshakes_are_limited(mock_clock: MockClock) -> None:
     limits = Limits(connections=4, handshakes_in_flight=2, http_upgrade_s=1, close_s=1)
     async with serving(Echo(), limits=limits) as server, raw_peer(server) as first:
         async with (
@@ -191,7 +191,7 @@ async def test_the_caps_on_connections_and_handshakes(mock_clock: MockClock) -> 
         ):
             await late.send(REQUEST + text("in"))
             await settle()
-            assert server.stats.open == 3  # It has to wait for one of those two to be cut.
+            assert server.stats.open == 3  # It waits until one of the two is cut.
             mock_clock.jump(1.1)
             assert (await slow.read_all()).startswith(b"HTTP/1.1 408")
             await late.read_head()
@@ -205,7 +205,7 @@ async def test_the_caps_on_connections_and_handshakes(mock_clock: MockClock) -> 
         assert await first.read(7) == plain(0x81, b"still")
 
 
-async def test_accepting_survives_want_of_descriptors() -> None:
+async def test_the_accept_loop_survives_a_lack_of_descriptors() -> None:
     async with serving(Echo()) as server, raw_peer(server) as first:
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         used = _open_files()[-1] + 1
@@ -228,7 +228,7 @@ async def test_accepting_survives_want_of_descriptors() -> None:
         sock.close()
 
 
-async def test_stop_accepting_leaves_open_connections_alone() -> None:
+async def test_stop_accepting_keeps_open_connections() -> None:
     async with serving(Echo()) as server, raw_peer(server) as peer:
         server.stop_accepting()
         await settle()
