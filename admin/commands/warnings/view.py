@@ -1,4 +1,4 @@
-"""What the store knows about the charge point that is about to get a command."""
+"""The known state of the charge point that is about to get a command."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
