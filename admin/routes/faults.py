@@ -51,7 +51,7 @@ class FaultAnswer(msgspec.Struct, frozen=True):
         str,
         msgspec.Meta(
             description="What the charge point did, and how it was handled.",
-            examples=["A number where text is due is taken as it is spelt."],
+            examples=[FAULTS["number_for_text"].meaning],
         ),
     ]
 

@@ -91,11 +91,10 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         str,
         msgspec.Meta(
-            description="The last status from the charge point that counts: one that arrives after the end "
-            "of the job does not, unless a failed job is tried again. Three statuses are ours. NoFile: the "
-            "charge point has no diagnostics to upload. Canceled: it ended this job for a later one. "
-            "Superseded: a later job of this kind began, and statuses of this action do not say which job "
-            "they mean.",
+            description="The last status that counts. After Installed, Uploaded, Canceled or Superseded, "
+            "only a status that ends a job counts. Three statuses are ours. NoFile: the charge point has no "
+            "diagnostics to upload. Canceled: it ended this job for a later one. Superseded: a later job of "
+            "this kind began, and statuses of this action do not say which job they mean.",
             examples=["Installed"],
         ),
     ]

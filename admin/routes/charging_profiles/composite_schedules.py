@@ -160,8 +160,8 @@ class ComparisonAnswer(msgspec.Struct, frozen=True, kw_only=True):
     agrees: Annotated[
         bool | None,
         msgspec.Meta(
-            description="Whether there are no differences. null means that the charge point answered without "
-            "a schedule."
+            description="Whether there are no differences. null means that the charge point did not answer "
+            "Accepted."
         ),
     ]
     ours: Annotated[CompositeAnswer, msgspec.Meta(description="The schedule that we computed.")]

@@ -1,4 +1,4 @@
-"""Certificates over HTTP: reported, named if we installed them, deleted exactly as they were reported."""
+"""Certificates over HTTP: installed, listed as the charge point reports them, and deleted."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ OTHER = certificate("Root 2")
 
 
 def hash_data(of: str, algorithm: str = "SHA256") -> dict[str, str]:
-    """As a charge point reports it: in capitals."""
+    """Return the hash data as a charge point reports it: in capitals."""
     [root] = pem.read_all(of)
     [one] = [one for one in root.hash_data if one.hash_algorithm == algorithm]
     return {
@@ -37,7 +37,7 @@ def hash_data(of: str, algorithm: str = "SHA256") -> dict[str, str]:
 
 
 class Store:
-    """The certificates of a charge point; it answers for them."""
+    """The certificates of a charge point, and its answers to calls about them."""
 
     def __init__(self) -> None:
         self.held: dict[str, list[dict[str, str]]] = {CENTRAL: [], MAKER: []}
@@ -72,7 +72,7 @@ async def install(api: Api, certificate: str, certificate_type: str = CENTRAL) -
 
 
 @pytest.mark.parametrize("algorithm", ["SHA256", "SHA384", "SHA512"])
-async def test_installed_reported_and_deleted(api: Api, algorithm: str) -> None:
+async def test_a_certificate_is_installed_reported_and_deleted(api: Api, algorithm: str) -> None:
     answers = Store()
     answers.algorithm = algorithm
     answering, asked = remembering(answers)
@@ -101,7 +101,7 @@ async def test_installed_reported_and_deleted(api: Api, algorithm: str) -> None:
         is_problem(await api.client.delete(f"{PATH}/{shown['id']}"), 404, "not-found")
 
 
-async def test_what_the_charge_point_does_not_delete_stays_unless_it_has_no_such(api: Api) -> None:
+async def test_a_certificate_stays_listed_unless_it_was_deleted_or_not_found(api: Api) -> None:
     answers = Store()
     answering, _ = remembering(answers)
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -127,7 +127,7 @@ async def test_a_root_that_is_not_installed_changes_nothing(api: Api) -> None:
         assert (found["items"], found["installed"]) == ([], [])
 
 
-async def test_a_type_must_be_named(api: Api) -> None:
+async def test_a_refresh_without_a_type_is_answered_422(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         for query in ("", "?type=V2GRootCertificate"):
             document = is_problem(await api.client.post(f"{PATH}/refresh{query}"), 422, "invalid-request")
@@ -158,7 +158,7 @@ async def test_a_certificate_request_is_shown_and_its_answer_compared(api: Api) 
 
 
 async def command(api: Api, action: str, payload: Any) -> list[str]:
-    """The command goes out as it was given, whatever is said of it."""
+    """Send a command, check that its payload is unchanged, and return its warnings."""
     answer = await ok(await api.client.post(f"{BASE}/commands/{action}", json=payload))
     assert answer["payload"] == payload
     found: list[str] = answer["warnings"]
@@ -177,7 +177,7 @@ NOT_YET = certificate("new", begins=NOW + DAY, ends=NOW + 2 * DAY)
 LEAF = certificate("leaf", issuer=ROOT)
 
 
-async def test_a_root_that_looks_wrong(api: Api) -> None:
+async def test_a_doubtful_root_certificate_is_sent_with_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         for root, expected in (
             (ROOT.pem, []),
@@ -192,7 +192,7 @@ async def test_a_root_that_looks_wrong(api: Api) -> None:
             assert_warned(await command(api, "InstallCertificate", body), expected)
 
 
-async def test_hash_data_that_was_not_reported(api: Api) -> None:
+async def test_deleting_hash_data_that_was_not_reported_has_a_warning(api: Api) -> None:
     answering, _ = remembering(Store())
     async with connected(api.store, TENANT, "CP-1", answering):
         await install(api, ROOT.pem)
@@ -209,7 +209,7 @@ async def test_hash_data_that_was_not_reported(api: Api) -> None:
             assert_warned(await command(api, "DeleteCertificate", {"certificateHashData": asked}), expected)
 
 
-async def test_a_trigger_with_a_connector(api: Api) -> None:
+async def test_a_trigger_with_a_needless_connector_has_a_warning(api: Api) -> None:
     sign = {"requestedMessage": "SignChargePointCertificate"}
     async with connected(api.store, TENANT, "CP-1"):
         for payload, expected in (
@@ -220,7 +220,7 @@ async def test_a_trigger_with_a_connector(api: Api) -> None:
             assert_warned(await command(api, "ExtendedTriggerMessage", payload), expected)
 
 
-async def test_signed_firmware_that_looks_wrong(api: Api) -> None:
+async def test_doubtful_signed_firmware_is_sent_with_a_warning(api: Api) -> None:
     firmware = {
         "location": "https://firmware.example/1.bin",
         "retrieveDateTime": "2026-01-01T00:00:00Z",
@@ -241,7 +241,7 @@ async def test_signed_firmware_that_looks_wrong(api: Api) -> None:
             assert_warned(await command(api, "SignedUpdateFirmware", payload), expected)
 
 
-async def test_a_request_id_is_new_to_each_kind(api: Api) -> None:
+async def test_a_reused_request_id_of_a_log_has_a_warning(api: Api) -> None:
     answering, _ = remembering(lambda *_: {"status": "Accepted"})
     log = {"logType": "DiagnosticsLog", "log": {"remoteLocation": "https://x/"}, "requestId": 1}
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -250,7 +250,7 @@ async def test_a_request_id_is_new_to_each_kind(api: Api) -> None:
         assert_warned(await command(api, "GetLog", log | {"requestId": 2}), [])
 
 
-async def test_a_chain_that_looks_wrong(api: Api) -> None:
+async def test_a_doubtful_certificate_chain_is_sent_with_a_warning(api: Api) -> None:
     keys = ChargePointKeys(TENANT, "CP-1")
     async with connected(api.store, TENANT, "CP-1") as session:
         told = [ReportedKey("CertificateSignedMaxChainSize", "600", readonly=True)]
@@ -264,12 +264,12 @@ async def test_a_chain_that_looks_wrong(api: Api) -> None:
             assert_warned(await command(api, "CertificateSigned", {"certificateChain": chain}), expected)
 
 
-async def test_an_unknown_charge_point(api: Api) -> None:
+async def test_an_unknown_charge_point_is_answered_404(api: Api) -> None:
     for method, path in (("GET", PATH), ("POST", f"{PATH}/refresh?type={CENTRAL}"), ("DELETE", f"{PATH}/x")):
         is_problem(await api.client.request(method, path), 404, "not-found")
 
 
-async def test_a_certificate_that_is_not_there_is_struck_from_the_list_alone(api: Api) -> None:
+async def test_only_here_removes_a_certificate_from_the_list_without_a_call(api: Api) -> None:
     answering, asked = remembering(Store())
     async with connected(api.store, TENANT, "CP-1", answering):
         await install(api, ROOT.pem)
@@ -283,7 +283,7 @@ async def test_a_certificate_that_is_not_there_is_struck_from_the_list_alone(api
     assert len(asked) == before
 
 
-async def test_a_request_that_was_settled_is_forgotten(api: Api) -> None:
+async def test_a_certificate_request_can_be_deleted(api: Api) -> None:
     wanted, path = security.SignCertificate(csr=request()), f"{BASE}/certificate-request"
     async with connected(api.store, TENANT, "CP-1") as session:
         is_problem(await api.client.delete(path), 404, "not-found")

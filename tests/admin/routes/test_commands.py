@@ -1,4 +1,4 @@
-"""Commands over HTTP, against a session that uses the real state."""
+"""Commands over HTTP, with a session that uses the real state."""
 
 from functools import partial
 
@@ -22,7 +22,7 @@ STOP = {"transactionId": 7}
 LONG = "wait=300&timeout=300"
 
 
-async def test_an_answer_wakes_the_request_that_waits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_wakes_the_waiting_request(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send, "REREAD_S", 3600)
     async with connected(api.store, TENANT, "CP-1") as session:
         with trio.fail_after(60):
@@ -48,7 +48,7 @@ async def test_an_action_without_fields_needs_no_body(api: Api, body: bytes | No
         assert response.status_code == 200, response.text
 
 
-async def test_wait_passes_and_the_answer_is_read_later(api: Api) -> None:
+async def test_a_request_whose_wait_passes_is_answered_202_and_the_outcome_is_read_later(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}/Reset?wait=0.3", json={"type": "Soft"})
@@ -62,7 +62,7 @@ async def test_wait_passes_and_the_answer_is_read_later(api: Api) -> None:
         assert late["settled_at"] >= late["created_at"]
 
 
-async def test_the_deadline_passes(api: Api) -> None:
+async def test_a_passed_deadline_is_answered_504(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}/Reset?wait=60&timeout=1", json={"type": "Hard"})
@@ -72,15 +72,15 @@ async def test_the_deadline_passes(api: Api) -> None:
         assert late.json()["status"] == "answered"
 
 
-async def test_who_waits_to_the_end_is_told_of_the_end(api: Api) -> None:
-    """Whatever the two clocks say: there is no "not yet" a moment before the deadline."""
+async def test_a_request_that_waits_until_the_deadline_gets_the_end_and_never_202(api: Api) -> None:
+    """A difference between the two clocks does not cause a 202 a moment before the deadline."""
     async with connected(api.store, TENANT, "CP-1", is_silent):
         api.store._clock_offset_ms -= 400
         with trio.fail_after(60):
             is_problem(await api.client.post(f"{PATH}/ClearCache?timeout=1"), 504, "deadline-passed")
 
 
-async def test_a_repeat_waits_as_long_as_it_asks_itself(api: Api) -> None:
+async def test_a_repeated_request_waits_for_its_own_time(api: Api) -> None:
     key = {"Idempotency-Key": "long"}
     async with connected(api.store, TENANT, "CP-1", is_silent):
         first = await api.client.post(f"{PATH}/ClearCache?timeout=600&wait=0", headers=key)
@@ -89,7 +89,7 @@ async def test_a_repeat_waits_as_long_as_it_asks_itself(api: Api) -> None:
         assert (first.status_code, again.status_code) == (202, 202)
 
 
-async def test_a_callerror_comes_with_its_code(api: Api) -> None:
+async def test_a_callerror_is_answered_502_with_its_code(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         response = await api.client.post(f"{PATH}/UnlockConnector", json={"connectorId": 1})
         document = is_problem(response, 502, "call-error")
@@ -100,7 +100,7 @@ async def test_a_callerror_comes_with_its_code(api: Api) -> None:
         assert read["error"] == {"code": "NotSupported", "description": "not here", "details": {}}
 
 
-async def test_an_offline_charge_point(api: Api) -> None:
+async def test_an_offline_charge_point_is_answered_409(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     with trio.fail_after(60):
         document = is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
@@ -109,14 +109,14 @@ async def test_an_offline_charge_point(api: Api) -> None:
     ] == "offline"
 
 
-async def test_a_charge_point_of_a_node_that_is_gone(api: Api) -> None:
+async def test_a_charge_point_of_a_dead_node_is_answered_409(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await nodes.leave(api.store, session.incarnation)
         with trio.fail_after(60):
             is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
-async def test_a_node_that_dies_while_we_wait(api: Api) -> None:
+async def test_the_death_of_the_node_ends_a_waiting_request(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session, trio.open_nursery() as nursery:
 
         async def die() -> None:
@@ -128,7 +128,7 @@ async def test_a_node_that_dies_while_we_wait(api: Api) -> None:
             is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
-async def test_a_session_that_leaves_while_we_wait(api: Api) -> None:
+async def test_the_end_of_the_session_ends_a_waiting_request(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session, trio.open_nursery() as nursery:
 
         async def leave() -> None:
@@ -140,7 +140,7 @@ async def test_a_session_that_leaves_while_we_wait(api: Api) -> None:
             is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
-async def test_too_many_commands_wait(api: Api) -> None:
+async def test_a_command_too_many_for_a_charge_point_is_answered_429(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         for _ in range(32):
             assert (await api.client.post(f"{PATH}/ClearCache?wait=0")).status_code == 202
@@ -160,14 +160,16 @@ async def test_too_many_commands_wait(api: Api) -> None:
         ("GetConfiguration", {"key": ["a", 7]}, "/key/1"),
     ],
 )
-async def test_a_bad_payload_is_pointed_at(api: Api, action: str, body: object, pointer: str) -> None:
+async def test_an_invalid_payload_is_answered_422_with_a_pointer(
+    api: Api, action: str, body: object, pointer: str
+) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         document = is_problem(await api.client.post(f"{PATH}/{action}", json=body), 422, "invalid-payload")
         assert [fault["pointer"] for fault in document["errors"]] == [pointer]
         assert session.claimed == []
 
 
-async def test_unknown_actions_charge_points_and_commands(api: Api) -> None:
+async def test_unknown_actions_charge_points_and_commands_are_answered_404(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         for action in ("BootNotification", "Nonsense", "NoSuchAction"):
             is_problem(await api.client.post(f"{PATH}/{action}"), 404, "unknown-action")
@@ -179,7 +181,7 @@ async def test_unknown_actions_charge_points_and_commands(api: Api) -> None:
         is_problem(await api.client.get(f"/v1/tenants/{TENANT}/commands/{command}"), 404, "not-found")
 
 
-async def test_an_idempotency_key_sends_once(api: Api) -> None:
+async def test_the_same_idempotency_key_sends_the_command_once(api: Api) -> None:
     key = {"Idempotency-Key": "again-1"}
     async with connected(api.store, TENANT, "CP-1") as session:
         answers: list[dict[str, object]] = []
@@ -213,7 +215,7 @@ async def test_an_authorization_key_is_not_read_back(api: Api) -> None:
         assert "0123456789abcdef" not in read.text
 
 
-async def test_an_authorization_key_that_a_charge_point_tells_is_not_passed_on(api: Api) -> None:
+async def test_an_authorization_key_in_an_answer_is_masked(api: Api) -> None:
     key = "0123456789abcdef0123"
 
     async def tells(session: FakeSession, command: str, go: Go) -> None:
@@ -236,11 +238,13 @@ async def test_an_authorization_key_that_a_charge_point_tells_is_not_passed_on(a
             assert key not in response.text + read.text
 
 
-async def test_a_lost_wake_up_costs_a_second_and_no_answer(api: Api) -> None:
+async def test_a_lost_wake_up_delays_the_answer_by_about_a_second(api: Api) -> None:
     assert send.REREAD_S == 1
 
     async def answers_quietly(session: FakeSession, command: str, _: object) -> None:
-        await nodes.leave(api.store, api.services.inbox.incarnation)  # The admin's inbox is gone with it.
+        await nodes.leave(
+            api.store, api.services.inbox.incarnation
+        )  # This deletes the inbox of the admin process.
         await session.answer(command, b'{"status":"Accepted"}')
 
     async with connected(api.store, TENANT, "CP-1", answers_quietly):
@@ -248,8 +252,8 @@ async def test_a_lost_wake_up_costs_a_second_and_no_answer(api: Api) -> None:
             assert (await api.client.post(f"{PATH}/ClearCache?{LONG}")).status_code == 200
 
 
-async def test_only_the_next_one_is_woken_for_again(api: Api) -> None:
-    """A charge point that says nothing must not cost its gateway a message a second for all that wait."""
+async def test_only_the_next_pending_command_repeats_its_wake_up(api: Api) -> None:
+    """A silent charge point must not cost its gateway a message a second for each waiting command."""
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
 
         async def wake_ups() -> int:
@@ -262,6 +266,6 @@ async def test_only_the_next_one_is_woken_for_again(api: Api) -> None:
                 nursery.start_soon(partial(api.client.post, f"{PATH}/ClearCache?timeout=2"))
                 with trio.fail_after(60):
                     await until(lambda before=waiting: api.services.inbox.waiting > before)  # type: ignore[misc]
-        # Each was announced; the first again after 1 s and perhaps at its deadline, the second never.
+        # Both commands sent a wake-up. Only the first repeats it: after 1 s, and perhaps at its deadline.
         assert len(await api.store.execute("LRANGE", ChargePointKeys(TENANT, "CP-1").pending, 0, -1)) == 2
         assert before + 3 <= await wake_ups() <= before + 4

@@ -1,4 +1,4 @@
-"""What routes make of their own forms fits the official schemas on its way out, its times in UTC with a Z.
+"""Requests that routes compose fit the official schemas, and their times are in UTC with a Z.
 
 These tests cover admin/routes.
 """
@@ -34,7 +34,7 @@ ANSWERS = {
 
 
 def requests(certificate: str) -> tuple[tuple[str, str, Any], ...]:
-    """Every route that sends a command of its own, with and without what may be left out."""
+    """Return requests to every route that composes a command, with and without optional members."""
     return (
         ("POST", "reservations", RESERVATION),
         ("POST", "reservations", {"connector_id": 1, "id_tag": "Tag", "expiry_date": ODD}),
@@ -54,7 +54,7 @@ def requests(certificate: str) -> tuple[tuple[str, str, Any], ...]:
     )
 
 
-async def test_every_command_of_a_route_fits_its_schema(api: Api) -> None:
+async def test_each_command_that_a_route_composes_fits_its_schema(api: Api) -> None:
     sent: list[Go] = []
 
     async def notes(session: FakeSession, command: str, go: Go) -> None:
@@ -78,6 +78,6 @@ async def test_every_command_of_a_route_fits_its_schema(api: Api) -> None:
         }
         <= set(actions_of(Sender.CENTRAL_SYSTEM))
     )
-    assert len(sent) == len(asked) + 1  # The two changes of one PATCH.
+    assert len(sent) == len(asked) + 1  # One PATCH sends two changes.
     for go in sent:
         assert faults(go.action, read(go.payload)) == []

@@ -24,7 +24,7 @@ SECRET = "00112233445566778899AABBCCDDEEFF"
 
 
 class Station:
-    """Notes what it is asked, and whether it was ever asked before it had answered."""
+    """A charge point that records its calls, and how many commands waited at once."""
 
     def __init__(self, answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -45,7 +45,7 @@ def changing(**statuses: str) -> Station:
     return Station(lambda _, asked: {"status": statuses.get(asked.get("key", ""), "Accepted")})
 
 
-async def test_what_is_known_is_read_and_forgotten(api: Api) -> None:
+async def test_the_known_configuration_is_read_and_forgotten(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     nothing: dict[str, Any] = {"keys": [], "complete_at": None, "reboot_required_since": None}
     assert (await api.client.get(PATH)).json() == nothing
@@ -72,14 +72,14 @@ async def test_what_is_known_is_read_and_forgotten(api: Api) -> None:
     assert (await api.client.get(PATH)).json() == nothing
 
 
-async def test_an_unknown_charge_point(api: Api) -> None:
+async def test_an_unknown_charge_point_is_answered_404(api: Api) -> None:
     is_problem(await api.client.get(PATH), 404, "not-found")
     is_problem(await api.client.patch(PATH, json={"A": "1"}), 404, "not-found")
     is_problem(await api.client.delete(PATH), 404, "not-found")
     is_problem(await api.client.post(f"{PATH}/refresh"), 404, "not-found")
 
 
-async def test_all_keys_are_asked_for_at_once(api: Api) -> None:
+async def test_all_keys_are_refreshed_with_one_command(api: Api) -> None:
     station = Station(lambda *_: {"configurationKey": []})
     async with connected(api.store, TENANT, "CP-1", station):
         response = await api.client.post(f"{PATH}/refresh")
@@ -90,7 +90,9 @@ async def test_all_keys_are_asked_for_at_once(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("most", "parts"), [("2", [2, 2, 1]), ('"5"', [5]), ("many", [5]), ("0", [5])])
-async def test_more_keys_than_it_takes_are_asked_for_in_parts(api: Api, most: str, parts: list[int]) -> None:
+async def test_more_keys_than_the_charge_point_takes_are_refreshed_in_parts(
+    api: Api, most: str, parts: list[int]
+) -> None:
     station = Station(lambda *_: {"unknownKey": []})
     wanted = ["A", "B", "C", "D", "E"]
     async with connected(api.store, TENANT, "CP-1", station):
@@ -105,7 +107,7 @@ async def test_more_keys_than_it_takes_are_asked_for_in_parts(api: Api, most: st
         assert station.at_once == 1
 
 
-async def test_a_refresh_that_fails_says_why(api: Api) -> None:
+async def test_a_failed_refresh_is_answered_with_its_reason(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         document = is_problem(await api.client.post(f"{PATH}/refresh"), 502, "call-error")
         assert document["code"] == "NotSupported"
@@ -118,7 +120,7 @@ async def test_a_refresh_that_fails_says_why(api: Api) -> None:
     is_problem(await api.client.post(f"{PATH.replace('CP-1', 'CP-3')}/refresh"), 409, "offline")
 
 
-async def test_changes_go_one_at_a_time_in_their_order(api: Api) -> None:
+async def test_changes_are_sent_one_at_a_time_in_their_order(api: Api) -> None:
     station = changing(B="RebootRequired")
     values = {"Z": "1", "B": "", "A": "3"}
     async with connected(api.store, TENANT, "CP-1", station) as session:
@@ -137,7 +139,7 @@ async def test_changes_go_one_at_a_time_in_their_order(api: Api) -> None:
         assert [one["command"] for one in changes] == session.claimed
 
 
-async def test_the_first_that_is_not_taken_ends_the_row(api: Api) -> None:
+async def test_the_first_refused_change_ends_the_series(api: Api) -> None:
     station = changing(B="Rejected")
     values = {"A": "1", "B": "2", "C": "3"}
     async with connected(api.store, TENANT, "CP-1", station):
@@ -158,7 +160,7 @@ async def test_the_first_that_is_not_taken_ends_the_row(api: Api) -> None:
         ]
 
 
-async def test_a_callerror_counts_as_refused_and_silence_always_ends_the_row(api: Api) -> None:
+async def test_a_callerror_is_a_refusal_and_no_answer_always_ends_the_series(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         response = await api.client.patch(f"{PATH}?continue=true", json={"A": "1", "B": "2"})
         assert [one["status"] for one in response.json()["changes"]] == ["error", "error"]
@@ -178,7 +180,7 @@ async def test_a_callerror_counts_as_refused_and_silence_always_ends_the_row(api
     assert [one["status"] for one in response.json()["changes"]] == ["offline", "not_sent"]
 
 
-async def test_no_secret_comes_back(api: Api) -> None:
+async def test_new_values_of_secrets_are_not_shown_in_answers_or_warnings(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", changing()):
         response = await api.client.patch(
             PATH, json={"AuthorizationKey": SECRET, "authorizationkey": "short"}
@@ -203,13 +205,13 @@ async def test_no_secret_comes_back(api: Api) -> None:
         ([], ""),
     ],
 )
-async def test_bodies_that_would_not_do(api: Api, body: object, pointer: str) -> None:
+async def test_an_invalid_change_is_answered_422_with_a_pointer(api: Api, body: object, pointer: str) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     document = is_problem(await api.client.patch(PATH, json=body), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == pointer
 
 
-async def test_a_value_that_is_no_text_is_told_what_a_body_looks_like(api: Api) -> None:
+async def test_the_error_for_a_value_that_is_not_text_shows_a_valid_body(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     body = {"changes": [{"key": "HeartbeatInterval", "value": "60"}]}
     document = is_problem(await api.client.patch(PATH, json=body), 422, "invalid-request")
@@ -217,7 +219,7 @@ async def test_a_value_that_is_no_text_is_told_what_a_body_looks_like(api: Api) 
     assert '{"HeartbeatInterval": "60"}' in document["detail"]
 
 
-async def test_hanging_up_ends_the_row(api: Api) -> None:
+async def test_no_change_follows_after_the_client_disconnects(api: Api) -> None:
     station = changing()
     values = {f"K{number}": "1" for number in range(100)}
     async with connected(api.store, TENANT, "CP-1", station):
@@ -228,7 +230,7 @@ async def test_hanging_up_ends_the_row(api: Api) -> None:
         with trio.fail_after(60):
             while changes != counted:
                 counted = changes
-                # While the row goes on, each command of ours stands between two of its changes.
+                # While the series goes on, each Reset is queued between two changes.
                 for _ in range(2):
                     response = await api.client.post(f"{COMMANDS}/Reset", json={"type": "Soft"})
                     assert response.status_code == 200, response.text
@@ -237,7 +239,7 @@ async def test_hanging_up_ends_the_row(api: Api) -> None:
 
 
 @pytest.mark.parametrize("most", ["0", "1000", "9" * 30, "9" * 700])
-async def test_whatever_it_tells_of_how_many_keys_it_takes(api: Api, most: str) -> None:
+async def test_any_reported_maximum_of_keys_can_be_used(api: Api, most: str) -> None:
     station = Station(lambda _, asked: {"unknownKey": asked["key"]})
     async with connected(api.store, TENANT, "CP-1", station):
         await configuration.learn(
@@ -248,7 +250,7 @@ async def test_whatever_it_tells_of_how_many_keys_it_takes(api: Api, most: str) 
     assert [asked for _, asked in station.asked] == [{"key": ["One", "Two"]}]
 
 
-async def test_a_row_that_breaks_off_tells_what_was_done(api: Api) -> None:
+async def test_a_series_that_fails_answers_with_the_changes_so_far(api: Api) -> None:
     async def is_deleted_after_one(session: FakeSession, command: str, _: Go) -> None:
         await api.store.execute("DEL", KEYS.record)
         await session.answer(command, b'{"status":"Accepted"}')

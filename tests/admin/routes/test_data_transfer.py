@@ -1,4 +1,4 @@
-"""DataTransfer over HTTP: a tenant's vendors, and what came from a charge point."""
+"""DataTransfer over HTTP: the vendors of a tenant, and the transfers of a charge point."""
 
 from typing import Any
 
@@ -39,20 +39,20 @@ BAD: list[tuple[Any, str]] = [
 ]
 
 
-async def test_a_bad_vendor_is_pointed_at(api: Api) -> None:
+async def test_an_invalid_vendor_is_answered_422_with_a_pointer(api: Api) -> None:
     for body, pointer in BAD:
         document = is_problem(await api.client.put(f"{VENDORS_PATH}/v", json=body), 422, "invalid-request")
         assert document["errors"][0]["pointer"].startswith(pointer)
     assert (await api.client.get(VENDORS_PATH)).json()["items"] == []
 
 
-async def test_too_many_vendors(api: Api) -> None:
+async def test_one_vendor_too_many_is_answered_409(api: Api) -> None:
     for n in range(VENDORS):
         await data_transfer.put_vendor(api.store, TENANT, Vendor(vendor_id=f"v{n}"))
     is_problem(await api.client.put(f"{VENDORS_PATH}/one-more", json={}), 409, "too-many-vendors")
 
 
-async def test_what_came_is_listed_newest_first(api: Api) -> None:
+async def test_received_transfers_are_listed_newest_first(api: Api) -> None:
     is_problem(await api.client.get(PATH), 404, "not-found")
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     for n in range(3):
@@ -66,7 +66,7 @@ async def test_what_came_is_listed_newest_first(api: Api) -> None:
     assert document["errors"][0]["parameter"] == "cursor"
 
 
-async def test_what_was_dealt_with_is_deleted(api: Api) -> None:
+async def test_a_received_transfer_can_be_deleted(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     for n in range(3):
         transfer = Transfer(vendor_id="v", message_id=None, data=str(n), status="Accepted", received_ms=n)

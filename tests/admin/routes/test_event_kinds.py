@@ -1,4 +1,4 @@
-"""The kinds that operators are told of are those that the steps emit."""
+"""The kinds of events in the API documentation are those that the steps emit."""
 
 import re
 from itertools import chain
@@ -8,16 +8,17 @@ from admin.routes.event_kinds import KINDS
 
 STATE = Path(__file__).parents[3] / "state"
 EMITTED = re.compile(r"""emit\([^'\n]*'([a-z_.]+)'""")
-NAMED = re.compile(r'"(?!valkey\.|store\.)([a-z_]+\.[a-z_]+)"')  # Files and log events too.
+# Names of the server's files and of log events look the same.
+NAMED = re.compile(r'"(?!valkey\.|store\.)([a-z_]+\.[a-z_]+)"')
 
 
-def test_every_kind_that_is_emitted_is_told_and_no_other() -> None:
+def test_the_described_kinds_are_exactly_those_that_steps_emit() -> None:
     found: set[str] = set()
     for file in chain(STATE.rglob("*.py"), STATE.rglob("*.lua")):
         text = file.read_text()
         found.update(EMITTED.findall(text) if file.suffix == ".lua" else NAMED.findall(text))
     whole = {kind for kind in found if not kind.endswith(".")}
-    # A step puts these together from what it did: the status of a command, what became of a profile.
+    # A step composes some kinds from an outcome, such as the status of a command.
     beginnings = tuple(found - whole)
     assert beginnings
     assert whole <= KINDS.keys()

@@ -1,4 +1,4 @@
-"""The feed over HTTP: resumed without loss, alive when nothing happens, ended when it must."""
+"""The event feed over HTTP: a client resumes without loss, and the stream ends for a reason."""
 
 import re
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ async def stream(api: Api, last_id: str | None = None, **headers: str) -> AsyncI
 
 
 async def put(api: Api, name: str) -> None:
-    """Registering a charge point is an event."""
+    """Register a charge point, which is an event."""
     response = await api.client.put(f"/v1/tenants/{TENANT}/charge-points/{name}", json={})
     assert response.status_code == 201
 
@@ -49,8 +49,8 @@ async def test_an_event_arrives_with_an_id(api: Api) -> None:
             Cursor.parse(listening.last_id)
 
 
-async def test_nothing_is_lost_between_two_connections(api: Api) -> None:
-    """Break off after any event; come back with the last id; in the end all were seen, in order."""
+async def test_a_client_that_resumes_with_the_last_id_misses_no_event(api: Api) -> None:
+    """The client disconnects after some events and resumes with the last id, until it has seen all."""
     names = [f"CP-{n:02}" for n in range(30)]
     seen: list[str] = []
     last_id: str | None = None
@@ -89,16 +89,16 @@ async def test_ids_come_at_most_once_a_second_and_the_last_is_not_withheld(
             for n in range(5):
                 await put(api, f"CP-{n}")
                 await listening.next()
-            # The first stands before all events.
+            # The first id comes before all events.
             assert len(listening.ids) - 1 <= 1 + trio.current_time() - began
             while not (await listening.line()).startswith(":"):
-                pass  # It comes when no id is owed.
+                pass  # The comment comes when no id is owed.
         async with stream(api, listening.last_id) as again:
             await put(api, "CP-9")
             assert (await again.next())[1]["charge_point"] == "CP-9"
 
 
-async def test_a_comment_shows_that_we_live(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_comment_is_sent_if_nothing_happens(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sse.HEARTBEAT_S <= 15
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
     with trio.fail_after(60):
@@ -107,7 +107,7 @@ async def test_a_comment_shows_that_we_live(api: Api, monkeypatch: pytest.Monkey
                 pass
 
 
-async def test_a_stream_ends_with_its_key(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_ends_when_its_key_is_revoked(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
     made = await api_keys.create(api.store, PEPPER, "soon gone", [TENANT])
     with trio.fail_after(60):
@@ -117,7 +117,7 @@ async def test_a_stream_ends_with_its_key(api: Api, monkeypatch: pytest.MonkeyPa
             assert (kind, data) == ("end", {"reason": "the API key or the tenant is gone"})
 
 
-async def test_a_cursor_from_before_what_is_kept_is_told_of_the_gap(api: Api) -> None:
+async def test_a_cursor_older_than_the_kept_events_gets_a_gap(api: Api) -> None:
     old = Cursor(api.store.server_time_ms() - events.KEPT_MS - 60_000, {})
     await put(api, "CP-1")
     with trio.fail_after(60):
@@ -127,13 +127,13 @@ async def test_a_cursor_from_before_what_is_kept_is_told_of_the_gap(api: Api) ->
 
 
 @pytest.mark.parametrize("last_id", ["nonsense", "a" * 9000, "1-1"])
-async def test_an_id_that_we_never_gave(api: Api, last_id: str) -> None:
+async def test_an_unknown_last_event_id_is_answered_422(api: Api, last_id: str) -> None:
     response = await api.client.get(PATH, headers={"Last-Event-ID": last_id})
     document = is_problem(response, 422, "invalid-request")
     assert document["errors"][0]["parameter"] == "Last-Event-ID"
 
 
-async def test_line_breaks_in_what_a_charge_point_sent_do_not_end_the_event(api: Api) -> None:
+async def test_line_breaks_in_the_data_do_not_end_the_event(api: Api) -> None:
     stream_key = keys.events(keys.partition_of(TENANT, "CP-1"), TENANT)
     data = '{\n\n"a":\r\n1}\n\n'
     with trio.fail_after(60):
@@ -149,7 +149,7 @@ async def test_a_head_request_is_answered(api: Api) -> None:
         assert (await api.client.head(PATH)).status_code == 200
 
 
-async def test_there_is_an_end_to_how_many_listen(store: Store) -> None:
+async def test_one_client_too_many_is_answered_503(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(event_clients=1)) as api:
         with trio.fail_after(60):
@@ -161,7 +161,7 @@ async def test_there_is_an_end_to_how_many_listen(store: Store) -> None:
                 assert response.headers["retry-after"]
 
 
-async def test_many_who_come_at_once_find_no_more_room(store: Store) -> None:
+async def test_clients_that_come_at_once_do_not_exceed_the_limit(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(event_clients=2)) as api:
         key = api.client.headers["Authorization"]
@@ -187,7 +187,7 @@ async def test_many_who_come_at_once_find_no_more_room(store: Store) -> None:
         assert heard.count("retry: ") == 2
 
 
-async def test_one_that_does_not_read_stops_nobody_else(store: Store) -> None:
+async def test_a_client_that_does_not_read_does_not_stop_the_others(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(unacknowledged_s=1, graceful_s=0.5)) as api:
         stalled = await trio.open_tcp_stream("127.0.0.1", api.port)

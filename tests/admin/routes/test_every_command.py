@@ -1,4 +1,4 @@
-"""All that a central system may send goes through the route as it was given, with all its fields or none.
+"""Every action of a central system reaches the session with its payload unchanged.
 
 These tests cover admin/routes/commands.py and admin/commands/send.py.
 """
@@ -22,18 +22,18 @@ MESSAGES = 8
 
 
 def payloads(name: str) -> list[Any]:
-    """Bare, whole, and some of chance."""
+    """Return payloads with the required members only, with all members, and with random ones."""
     rng, node = random.Random(name), schema(name)
     whole = generate(node, rng, full=True)
     return [required_only(node, whole), whole, *(generate(node, rng) for _ in range(MESSAGES))]
 
 
-def test_there_are_26() -> None:
+def test_a_central_system_may_send_26_actions() -> None:
     assert len(ACTIONS) == 26
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_what_arrives_is_what_was_given(api: Api, action: str) -> None:
+async def test_the_session_gets_each_payload_as_it_was_given(api: Api, action: str) -> None:
     arrived: list[Go] = []
 
     async def notes(session: FakeSession, command: str, go: Go) -> None:

@@ -1,4 +1,4 @@
-"""Whatever is asked and answered, as far as the schemas allow it: it is remembered, and can be read again.
+"""After any request and any answer that the schemas allow, every route can be read.
 
 These tests cover admin/routes and gateway/handlers.
 """
@@ -27,7 +27,7 @@ READ = (
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_what_follows_from_any_answer_can_be_read(api: Api, action: str) -> None:
+async def test_every_route_answers_after_any_answer_of_a_charge_point(api: Api, action: str) -> None:
     rng = random.Random(action)
     answering, asked = remembering(lambda action, _: generate(schema(f"{action}Response"), rng))
     async with connected(api.store, TENANT, "CP-1", answering):

@@ -1,4 +1,4 @@
-"""An operator looks at what a charge point gets wrong."""
+"""The faults of a charge point over HTTP."""
 
 from gateway.ocpp16.faults.table import FAULTS
 from state.charge_points import faults
@@ -9,7 +9,7 @@ from tests.admin.api import TENANT, Api
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP%7C1"
 
 
-async def test_a_charge_points_faults(api: Api) -> None:
+async def test_faults_are_listed_with_their_meaning_and_deleted(api: Api) -> None:
     await api.client.put(PATH, json={})
     assert (await api.client.get(f"{PATH}/faults")).json() == {"items": [], "next": None}
     tallies = {"number_for_text": Tally(3, 1_767_225_600_000), "of_tomorrow": Tally(1, 1_767_225_600_001)}
@@ -25,12 +25,12 @@ async def test_a_charge_points_faults(api: Api) -> None:
     }
     assert (unknown["name"], unknown["meaning"]) == (
         "of_tomorrow",
-        "A gateway of another version counts this.",
+        "A gateway of another version counted this fault; this version does not know its meaning.",
     )
     assert (await api.client.delete(f"{PATH}/faults")).status_code == 204
     assert (await api.client.get(f"{PATH}/faults")).json()["items"] == []
 
 
-async def test_of_an_unknown_charge_point(api: Api) -> None:
+async def test_an_unknown_charge_point_is_answered_404(api: Api) -> None:
     for method in ("GET", "DELETE"):
         assert (await api.client.request(method, f"{PATH}/faults")).status_code == 404

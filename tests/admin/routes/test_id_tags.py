@@ -15,7 +15,7 @@ async def test_an_id_tag_is_created_replaced_read_listed_and_deleted(api: Api) -
     }
     created = await api.client.put(f"{BASE}/id-tags/Ab%2F1", json=settings)
     assert created.status_code == 201
-    assert created.json() == {"tag": "Ab/1", **settings}
+    assert created.json() == {"tag": "Ab/1", **settings, "expiry_date": "2030-01-01T00:00:00.000Z"}
     assert (await api.client.get(f"{BASE}/id-tags/aB%2F1")).json() == created.json()
     replaced = await api.client.put(
         f"{BASE}/id-tags/AB%2F1", json={"expiry_date": "2030-01-01T02:00:00+02:00"}
@@ -24,7 +24,7 @@ async def test_an_id_tag_is_created_replaced_read_listed_and_deleted(api: Api) -
     assert replaced.json() == {
         "tag": "AB/1",
         "status": "Accepted",
-        "expiry_date": "2030-01-01T00:00:00Z",
+        "expiry_date": "2030-01-01T00:00:00.000Z",
         "parent_id_tag": None,
         "max_active_transactions": None,
     }
@@ -45,7 +45,7 @@ async def test_an_id_tag_is_created_replaced_read_listed_and_deleted(api: Api) -
         ({"max_active_transactions": -1}, "/max_active_transactions"),
     ],
 )
-async def test_id_tags_that_would_not_do(api: Api, body: object, pointer: str) -> None:
+async def test_an_invalid_id_tag_is_answered_422_with_a_pointer(api: Api, body: object, pointer: str) -> None:
     document = is_problem(await api.client.put(f"{BASE}/id-tags/x", json=body), 422, "invalid-request")
     assert [fault["pointer"] for fault in document["errors"]] == [pointer]
     is_problem(await api.client.put(f"{BASE}/id-tags/{'x' * 21}", json={}), 422, "invalid-request")

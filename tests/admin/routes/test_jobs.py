@@ -1,4 +1,4 @@
-"""Jobs over HTTP: begun with a request id of our choice or the operator's, read, filtered, forgotten."""
+"""Jobs over HTTP: begun with or without a request id, read, filtered and deleted."""
 
 from typing import Any
 
@@ -48,19 +48,22 @@ async def begin(api: Api, action: str, payload: Any) -> dict[str, Any]:
     return found
 
 
-async def listed(api: Api, query: str = "") -> dict[str, Any]:
+async def read_jobs(api: Api, query: str = "") -> dict[str, Any]:
     response = await api.client.get(PATH + query)
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
     return found
 
 
-async def test_a_log_is_asked_for_under_a_request_id_of_ours(api: Api) -> None:
+async def test_a_log_without_a_request_id_gets_a_free_one(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         first, second = await begin(api, "GetLog", LOG), await begin(api, "GetLog", LOG)
         ids = [payload.pop("requestId") for _, payload in asked]
-        assert asked == [("GetLog", LOG), ("GetLog", LOG)]  # The charge point gets the location whole.
+        assert asked == [
+            ("GetLog", LOG),
+            ("GetLog", LOG),
+        ]  # The charge point gets the location with its credentials.
         assert ids[1] > ids[0] > 0
         assert first["warnings"] == []
         await tell(session, "LogStatusNotification", "Uploading", ids[0])
@@ -77,13 +80,13 @@ async def test_a_log_is_asked_for_under_a_request_id_of_ours(api: Api) -> None:
         assert [state["status"] for state in read["history"]] == ["Accepted", "Uploading", "Uploaded"]
         assert read["answered_at"] == read["history"][0]["received_at"]
         assert read["ended_at"] == read["history"][-1]["received_at"]
-        everything = await listed(api)
+        everything = await read_jobs(api)
         assert [job["id"] for job in everything["items"]] == [second["id"], first["id"]]
         assert everything["items"][1] == read
         assert everything["next"] is None
 
 
-async def test_the_operators_request_id_is_sent_as_it_is_and_warned_of_when_used_again(api: Api) -> None:
+async def test_a_request_id_in_the_payload_is_sent_and_its_reuse_has_a_warning(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         for warnings in (0, 1):
@@ -92,7 +95,7 @@ async def test_the_operators_request_id_is_sent_as_it_is_and_warned_of_when_used
             assert len(sent["warnings"]) == warnings
 
 
-async def test_each_kind_can_be_listed_alone_and_what_runs(api: Api) -> None:
+async def test_jobs_are_filtered_by_kind_and_by_running(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         begun = {
@@ -106,15 +109,15 @@ async def test_each_kind_can_be_listed_alone_and_what_runs(api: Api) -> None:
         }
         await tell(session, "FirmwareStatusNotification", "InstallationFailed")
         for action, id_ in begun.items():
-            assert [job["id"] for job in (await listed(api, f"?kind={action}"))["items"]] == [id_]
-        ended, running = await listed(api, "?running=false"), await listed(api, "?running=true")
+            assert [job["id"] for job in (await read_jobs(api, f"?kind={action}"))["items"]] == [id_]
+        ended, running = await read_jobs(api, "?running=false"), await read_jobs(api, "?running=true")
         assert [job["id"] for job in ended["items"]] == [begun["UpdateFirmware"]]
         assert [job["kind"] for job in running["items"]] == [
             "GetLog",
             "GetDiagnostics",
             "SignedUpdateFirmware",
         ]
-        [signed] = (await listed(api, "?kind=SignedUpdateFirmware"))["items"]
+        [signed] = (await read_jobs(api, "?kind=SignedUpdateFirmware"))["items"]
         assert signed["payload"]["firmware"] == {
             "location": MASKED,
             "retrieveDateTime": "2026-01-01T00:00:00Z",
@@ -123,28 +126,28 @@ async def test_each_kind_can_be_listed_alone_and_what_runs(api: Api) -> None:
         assert document["errors"][0]["parameter"] == "kind"
 
 
-async def test_what_a_charge_point_refuses_is_a_job_that_has_ended(api: Api) -> None:
+async def test_a_refused_request_is_a_job_that_has_ended(api: Api) -> None:
     words = iter(["Rejected", "InvalidCertificate", "RevokedCertificate"])
     answering, _ = remembering(lambda *_: {"status": next(words)})
     async with connected(api.store, TENANT, "CP-1", answering):
         for _ in range(3):
             await begin(api, "SignedUpdateFirmware", FIRMWARE)
-    found = (await listed(api))["items"]
+    found = (await read_jobs(api))["items"]
     assert [job["status"] for job in found] == ["RevokedCertificate", "InvalidCertificate", "Rejected"]
     assert not any(job["running"] for job in found)
 
 
-async def test_diagnostics_without_a_file(api: Api) -> None:
+async def test_diagnostics_without_a_file_end_as_no_file(api: Api) -> None:
     answering, _ = remembering(lambda *_: {})
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await begin(api, "GetDiagnostics", {"location": LOCATION})
-        [job] = (await listed(api))["items"]
+        [job] = (await read_jobs(api))["items"]
         assert (job["status"], job["running"], job["file_name"]) == ("NoFile", False, None)
         await tell(session, "DiagnosticsStatusNotification", "Uploading")
-        assert (await listed(api))["items"][0]["running"]
+        assert (await read_jobs(api))["items"][0]["running"]
 
 
-async def test_what_was_answered_with_an_error_is_no_job(api: Api) -> None:
+async def test_a_request_answered_with_a_callerror_is_not_a_job(api: Api) -> None:
     refused = msgspec.json.encode(
         {"code": "NotSupported", "description": f"not from {LOCATION}", "details": {"location": LOCATION}}
     )
@@ -154,10 +157,10 @@ async def test_what_was_answered_with_an_error_is_no_job(api: Api) -> None:
         is_problem(response, 502, "call-error")
         assert response.json()["details"] == {"location": MASKED}
         assert "pass" not in response.text
-    assert (await listed(api))["items"] == []
+    assert (await read_jobs(api))["items"] == []
 
 
-async def test_credentials_in_a_location_are_shown_nowhere(api: Api) -> None:
+async def test_credentials_in_a_location_are_masked_everywhere(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         for action, payload in (
@@ -172,7 +175,7 @@ async def test_credentials_in_a_location_are_shown_nowhere(api: Api) -> None:
                 assert MASKED in response.text
 
 
-async def test_what_a_charge_point_quotes_is_masked_however_it_is_written(api: Api) -> None:
+async def test_credentials_that_a_charge_point_quotes_are_masked(api: Api) -> None:
     escaped = LOCATION.replace("/", r"\/")
 
     async def quotes(session: FakeSession, command: str, _: object) -> None:
@@ -183,7 +186,7 @@ async def test_what_a_charge_point_quotes_is_masked_however_it_is_written(api: A
         assert sent.json()["response"] == {"status": "Rejected", "filename": MASKED}
 
 
-async def test_a_job_that_is_forgotten(api: Api) -> None:
+async def test_statuses_of_a_deleted_job_become_notes(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         id_ = (await begin(api, "UpdateFirmware", PLAIN))["id"]
@@ -191,7 +194,7 @@ async def test_a_job_that_is_forgotten(api: Api) -> None:
         is_problem(await api.client.delete(f"{PATH}/{id_}"), 404, "not-found")
         is_problem(await api.client.get(f"{PATH}/{id_}"), 404, "not-found")
         await tell(session, "FirmwareStatusNotification", "Installed")
-    found = await listed(api)
+    found = await read_jobs(api)
     assert found["items"] == []
     [note] = found["notes"]
     assert (note["message"], note["request_id"], note["status"]) == (
@@ -201,12 +204,12 @@ async def test_a_job_that_is_forgotten(api: Api) -> None:
     )
 
 
-async def test_a_charge_point_that_does_not_answer_yet(api: Api) -> None:
+async def test_a_job_exists_only_after_the_charge_point_answers(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         body = {"action": "GetLog", "payload": LOG}
         response = await api.client.post(f"{PATH}?wait=0", json=body)
         assert response.status_code == 202
-        assert (await listed(api))["items"] == []
+        assert (await read_jobs(api))["items"] == []
 
 
 BAD: list[tuple[Any, str]] = [
@@ -222,7 +225,7 @@ BAD: list[tuple[Any, str]] = [
 ]
 
 
-async def test_a_bad_body_is_pointed_at(api: Api) -> None:
+async def test_an_invalid_job_is_answered_422_with_a_pointer(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         for body, pointer in BAD:
             response = await api.client.post(PATH, json=body)
@@ -231,7 +234,7 @@ async def test_a_bad_body_is_pointed_at(api: Api) -> None:
         assert session.claimed == []
 
 
-async def test_an_unknown_charge_point(api: Api) -> None:
+async def test_an_unknown_charge_point_is_answered_404(api: Api) -> None:
     for method, path in (("GET", ""), ("POST", ""), ("GET", "/x"), ("DELETE", "/x")):
         body = {"action": "GetLog", "payload": LOG}
         response = await api.client.request(method, PATH + path, json=body if method == "POST" else None)

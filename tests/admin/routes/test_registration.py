@@ -1,4 +1,4 @@
-"""Registration over HTTP: the policy of a charge point and of newcomers, who waits, and the release.
+"""Registration over HTTP: the policy of a charge point and of a tenant, and how an operator accepts one.
 
 These tests cover admin/routes/charge_points.py and admin/routes/tenants.py.
 """
@@ -21,7 +21,7 @@ PATH = f"{BASE}/charge-points/CP-1"
 POLICY = {"registration": "Pending", "registration_interval_s": 600, "heartbeat_interval_s": 900}
 
 
-async def test_the_policy_is_put_and_read(api: Api) -> None:
+async def test_the_registration_of_a_charge_point_is_put_and_read(api: Api) -> None:
     defaults = {"registration": "Accepted", "registration_interval_s": 60, "heartbeat_interval_s": None}
     created = (await api.client.put(PATH, json={})).json()
     assert {name: created[name] for name in defaults} == defaults
@@ -43,12 +43,14 @@ async def test_the_policy_is_put_and_read(api: Api) -> None:
         ({"heartbeat_interval_s": "60"}, "/heartbeat_interval_s"),
     ],
 )
-async def test_policies_that_would_not_do(api: Api, body: object, pointer: str) -> None:
+async def test_an_invalid_registration_is_answered_422_with_a_pointer(
+    api: Api, body: object, pointer: str
+) -> None:
     document = is_problem(await api.client.put(PATH, json=body), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == pointer
 
 
-async def test_a_tenants_policy_for_newcomers(api: Api) -> None:
+async def test_the_registration_of_a_tenant_is_put_and_read(api: Api) -> None:
     put = await api.client.put(BASE, json={"auto_register": True, "registration": "Rejected"})
     assert put.json()["registration"] == "Rejected"
     found = await tenants.get(api.store, TENANT)
@@ -59,26 +61,26 @@ async def test_a_tenants_policy_for_newcomers(api: Api) -> None:
     assert document["errors"][0]["pointer"] == "/registration"
 
 
-async def test_who_waits_is_listed(api: Api) -> None:
+async def test_charge_points_are_listed_by_boot_status(api: Api) -> None:
     for name, registration in (("A", "Accepted"), ("P", "Pending"), ("R", "Rejected")):
         await api.client.put(f"{BASE}/charge-points/{name}", json={"registration": registration})
         async with connected(api.store, TENANT, name) as session:
             await charge_points.boot(api.store, session.lease, b"{}")
 
-    async def listed(**query: Any) -> list[str]:
+    async def read_ids(**query: Any) -> list[str]:
         response = await api.client.get(f"{BASE}/charge-points", params=query)
         assert response.status_code == 200, response.text
         return [one["id"] for one in response.json()["items"]]
 
-    assert await listed() == ["A", "P", "R"]
-    assert await listed(boot_status="Pending") == ["P"]
-    assert await listed(boot_status="Rejected", online="true") == ["R"]
-    assert await listed(boot_status="Rejected", online="false") == []
-    assert await listed(boot_status="Accepted") == ["A"]
+    assert await read_ids() == ["A", "P", "R"]
+    assert await read_ids(boot_status="Pending") == ["P"]
+    assert await read_ids(boot_status="Rejected", online="true") == ["R"]
+    assert await read_ids(boot_status="Rejected", online="false") == []
+    assert await read_ids(boot_status="Accepted") == ["A"]
     is_problem(await api.client.get(f"{BASE}/charge-points?boot_status=x"), 422, "invalid-request")
 
 
-async def test_settings_are_told_to_the_session(api: Api) -> None:
+async def test_changed_settings_are_announced_to_the_session(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await api.client.put(PATH, json=POLICY)
         assert await session.hear(SettingsChanged) == SettingsChanged(session.lease.keys.member)
@@ -87,7 +89,7 @@ async def test_settings_are_told_to_the_session(api: Api) -> None:
         assert await session.hear(SettingsChanged) == SettingsChanged(session.lease.keys.member)
 
 
-async def test_a_release_keeps_the_rest_and_sends_nothing(api: Api) -> None:
+async def test_accepting_a_charge_point_keeps_its_other_settings_and_sends_nothing(api: Api) -> None:
     await api.client.put(PATH, json=POLICY | {"strict": True})
     async with connected(api.store, TENANT, "CP-1") as session:
         await charge_points.boot(api.store, session.lease, b"{}")
@@ -106,7 +108,7 @@ async def test_a_release_keeps_the_rest_and_sends_nothing(api: Api) -> None:
         assert (await api.client.post(f"{PATH}/accept")).status_code == 200
 
 
-async def test_a_release_that_asks_for_the_boot(api: Api) -> None:
+async def test_accepting_with_trigger_asks_for_the_boot(api: Api) -> None:
     await api.client.put(PATH, json=POLICY)
     async with connected(api.store, TENANT, "CP-1") as session:
         await charge_points.boot(api.store, session.lease, b"{}")
@@ -120,7 +122,7 @@ async def test_a_release_that_asks_for_the_boot(api: Api) -> None:
         assert (command["status"], session.claimed) == ("answered", [command["id"]])
 
 
-async def test_one_that_is_accepted_is_not_asked_and_nothing_changes(api: Api) -> None:
+async def test_accepting_an_accepted_charge_point_with_trigger_is_answered_409(api: Api) -> None:
     await api.client.put(PATH, json={})
     async with connected(api.store, TENANT, "CP-1") as session:
         await charge_points.boot(api.store, session.lease, b"{}")
@@ -130,7 +132,7 @@ async def test_one_that_is_accepted_is_not_asked_and_nothing_changes(api: Api) -
         assert session.claimed == []
 
 
-async def test_one_that_is_offline_is_released_all_the_same(api: Api) -> None:
+async def test_an_offline_charge_point_is_accepted_and_answered_409(api: Api) -> None:
     is_problem(await api.client.post(f"{PATH}/accept"), 404, "not-found")
     is_problem(await api.client.post(f"{PATH}/accept?trigger=true"), 404, "not-found")
     await charge_points.put(api.store, TENANT, "CP-1", Settings(registration="Rejected"))
@@ -139,7 +141,7 @@ async def test_one_that_is_offline_is_released_all_the_same(api: Api) -> None:
     assert (await api.client.get(PATH)).json()["registration"] == "Accepted"
 
 
-async def test_one_that_has_not_booted_yet_is_asked_and_warned_of(api: Api) -> None:
+async def test_a_trigger_to_a_charge_point_that_never_booted_has_a_warning(api: Api) -> None:
     await api.client.put(PATH, json=POLICY)
     async with connected(api.store, TENANT, "CP-1"):
         command = f"{PATH}/commands/GetConfiguration"

@@ -1,4 +1,4 @@
-"""Reservations over HTTP, with a charge point that answers as each test wants."""
+"""Reservations over HTTP, with a charge point whose answers each test chooses."""
 
 import json
 from typing import Any
@@ -31,13 +31,13 @@ def accepting(_action: str, _payload: Any) -> Any:
     return {"status": "Accepted"}
 
 
-async def told(session: FakeSession, *statuses: str) -> None:
+async def tell_statuses(session: FakeSession, *statuses: str) -> None:
     for number, status in enumerate(statuses):
         connector = Connector(connector_id=number, status=status, error_code="NoError", received_ms=1)
         await connectors.record_status(session.store, session.lease, connector)
 
 
-async def warned(api: Api, action: str, payload: dict[str, Any]) -> list[str]:
+async def read_warnings(api: Api, action: str, payload: dict[str, Any]) -> list[str]:
     answer = await api.client.post(f"{BASE}/commands/{action}", json=payload)
     assert answer.status_code == 200, answer.text
     found: list[str] = answer.json()["warnings"]
@@ -62,7 +62,7 @@ async def test_a_reservation_is_made_read_and_cancelled(api: Api) -> None:
         assert number > 0
         assert (command["response"], command["payload"]) == ({"status": "Accepted"}, sent)
         assert (found["state"], found["connector_id"], found["id_tag"]) == ("active", 1, "Tag")
-        assert (found["parent_id_tag"], found["expiry_date"]) == ("Fleet", "2100-01-01T00:00:00Z")
+        assert (found["parent_id_tag"], found["expiry_date"]) == ("Fleet", "2100-01-01T00:00:00.000Z")
         assert (found["command"], found["ended_at"], found["transaction_id"]) == (command["id"], None, None)
         assert (await api.client.get(f"{PATH}/{number}")).json() == found
         assert (await api.client.get(PATH)).json() == {"items": [found], "next": None}
@@ -77,7 +77,7 @@ async def test_a_reservation_is_made_read_and_cancelled(api: Api) -> None:
         assert item["ended_at"] is not None
 
 
-async def test_answers_are_what_the_document_says(api: Api) -> None:
+async def test_answers_fit_the_openapi_document(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await transactions.start(api.store, session.lease, a_start(reservation_id=5), ANSWER)
@@ -89,7 +89,7 @@ async def test_answers_are_what_the_document_says(api: Api) -> None:
         await is_documented(api, "reservations/{reservation}", await api.client.get(f"{PATH}/5"))
 
 
-async def test_without_an_id_another_free_one_is_chosen_each_time(api: Api) -> None:
+async def test_without_an_id_a_new_free_one_is_chosen_each_time(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         numbers = [
@@ -100,7 +100,7 @@ async def test_without_an_id_another_free_one_is_chosen_each_time(api: Api) -> N
 
 
 @pytest.mark.parametrize("status", ["Faulted", "Occupied", "Rejected", "Unavailable"])
-async def test_what_was_not_accepted_is_no_reservation(api: Api, status: str) -> None:
+async def test_a_reservation_that_was_not_accepted_is_not_listed(api: Api, status: str) -> None:
     answering, _ = remembering(lambda _action, _payload: {"status": status})
     async with connected(api.store, TENANT, "CP-1", answering):
         answer = await api.client.post(PATH, json=WANTED | {"reservation_id": 7})
@@ -110,7 +110,7 @@ async def test_what_was_not_accepted_is_no_reservation(api: Api, status: str) ->
         assert (await api.client.get(PATH)).json()["items"] == []
 
 
-async def test_a_rejected_cancellation_of_one_that_nobody_knows(api: Api) -> None:
+async def test_an_unknown_reservation_is_still_cancelled_at_the_charge_point(api: Api) -> None:
     answering, asked = remembering(lambda _action, _payload: {"status": "Rejected"})
     async with connected(api.store, TENANT, "CP-1", answering):
         answer = await api.client.delete(f"{PATH}/-12")
@@ -120,7 +120,7 @@ async def test_a_rejected_cancellation_of_one_that_nobody_knows(api: Api) -> Non
         assert answer.json()["command"]["warnings"] == ["csms knows no reservation -12 of this charge point."]
 
 
-async def test_a_rejected_cancellation_leaves_it_standing(api: Api) -> None:
+async def test_a_rejected_cancellation_leaves_the_reservation_active(api: Api) -> None:
     statuses = {"ReserveNow": "Accepted", "CancelReservation": "Rejected"}
     answering, _ = remembering(lambda action, _payload: {"status": statuses[action]})
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -130,7 +130,7 @@ async def test_a_rejected_cancellation_leaves_it_standing(api: Api) -> None:
         assert answer.json()["reservation"]["state"] == "active"
 
 
-async def test_it_is_used_by_the_transaction_that_names_it(api: Api) -> None:
+async def test_a_reservation_is_used_by_the_transaction_that_names_it(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await api.client.post(PATH, json=WANTED | {"reservation_id": 7})
@@ -142,7 +142,7 @@ async def test_it_is_used_by_the_transaction_that_names_it(api: Api) -> None:
         assert gone.json()["reservation"]["state"] == "used"
 
 
-async def test_it_is_forgotten_without_a_call(api: Api) -> None:
+async def test_only_here_forgets_a_reservation_without_a_call(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         await api.client.post(PATH, json=WANTED | {"reservation_id": 7})
@@ -151,7 +151,7 @@ async def test_it_is_forgotten_without_a_call(api: Api) -> None:
     assert len(asked) == 1
 
 
-async def test_no_answer_is_a_problem_or_a_202(api: Api) -> None:
+async def test_a_reservation_without_an_answer_is_a_problem_or_a_202(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         later = await api.client.post(PATH, json=WANTED, params={"wait": 0})
         assert later.status_code == 202, later.text
@@ -162,7 +162,7 @@ async def test_no_answer_is_a_problem_or_a_202(api: Api) -> None:
         is_problem(await api.client.post(PATH, json=WANTED), 502, "call-error")
 
 
-async def test_bad_requests_say_what_is_wrong(api: Api) -> None:
+async def test_an_invalid_reservation_is_answered_422_with_a_pointer(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         for change, pointer in (
             ({"expiry_date": "2030-01-01T00:00:00"}, "/expiry_date"),
@@ -179,11 +179,11 @@ async def test_bad_requests_say_what_is_wrong(api: Api) -> None:
         assert session.claimed == []
 
 
-async def test_nothing_odd_is_not_warned_of(api: Api) -> None:
+async def test_a_plausible_reservation_has_no_warnings(api: Api) -> None:
     await id_tags.put(api.store, TENANT, IdTag(tag="TAG"))
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
-        await told(session, "Available", "Available")
+        await tell_statuses(session, "Available", "Available")
         answer = await api.client.post(PATH, json=WANTED)
         assert answer.json()["command"]["warnings"] == []
 
@@ -202,7 +202,9 @@ async def test_nothing_odd_is_not_warned_of(api: Api) -> None:
         ({"reservation_id": 7}, "is replaced"),
     ],
 )
-async def test_what_looks_odd_is_sent_and_warned_of(api: Api, changes: dict[str, Any], part: str) -> None:
+async def test_a_doubtful_reservation_is_sent_with_a_warning(
+    api: Api, changes: dict[str, Any], part: str
+) -> None:
     old = IdTag(tag="Old", expiry_date="2020-01-01T00:00:00Z")
     for tag in (IdTag(tag="Tag"), IdTag(tag="Bad", status="Blocked"), old):
         await id_tags.put(api.store, TENANT, tag)
@@ -210,14 +212,14 @@ async def test_what_looks_odd_is_sent_and_warned_of(api: Api, changes: dict[str,
     answering, calls = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await reservations.record_made(api.store, KEYS, "00.x", 7, asked, expires_ms=4_102_444_800_000)
-        await told(session, "Available", "Charging", "Available")
+        await tell_statuses(session, "Available", "Charging", "Available")
         request = ReserveNow(
             connector_id=2, expiry_date="2100-01-01T00:00:00Z", id_tag="Tag", reservation_id=5
         )
         for name, value in changes.items():
             setattr(request, name, value)
         payload = json.loads(encode(request))
-        [warning] = await warned(api, "ReserveNow", payload)
+        [warning] = await read_warnings(api, "ReserveNow", payload)
         assert part in warning
         assert calls == [("ReserveNow", payload)]
 
@@ -225,7 +227,7 @@ async def test_what_looks_odd_is_sent_and_warned_of(api: Api, changes: dict[str,
 @pytest.mark.parametrize(
     ("value", "warnings"), [("true", 0), (" TRUE", 0), ("'true'", 0), ("false", 1), (None, 1)]
 )
-async def test_connector_zero_is_warned_of_unless_it_is_supported(
+async def test_connector_zero_has_a_warning_unless_it_is_supported(
     api: Api, value: str | None, warnings: int
 ) -> None:
     await id_tags.put(api.store, TENANT, IdTag(tag="Tag"))

@@ -16,7 +16,7 @@ async def keep(api: Api, type_: str, at: int) -> None:
     await security_events.keep(api.store, ChargePointKeys(TENANT, "CP-1"), event)
 
 
-async def test_a_page_and_the_next(api: Api) -> None:
+async def test_security_events_are_listed_newest_first_in_pages(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     for at, type_ in enumerate(("FirmwareUpdated", "Made up", "MemoryExhaustion"), 1):
         await keep(api, type_, at)
@@ -25,7 +25,7 @@ async def test_a_page_and_the_next(api: Api) -> None:
         ("MemoryExhaustion", True),
         ("Made up", False),
     ]
-    assert first["items"][0]["timestamp"] == "2026-01-01T01:00:00+01:00"
+    assert first["items"][0]["timestamp"] == "2026-01-01T00:00:00.000Z"
     assert first["items"][0]["received_at"] == "1970-01-01T00:00:00.003Z"
     assert first["evicted"] == 0
     second = (await api.client.get(f"{PATH}?limit=2&cursor={first['next']}")).json()
@@ -34,7 +34,7 @@ async def test_a_page_and_the_next(api: Api) -> None:
     assert [event["type"] for event in critical["items"]] == ["MemoryExhaustion", "FirmwareUpdated"]
 
 
-async def test_what_is_asked_wrongly(api: Api) -> None:
+async def test_an_invalid_query_or_unknown_charge_point_is_refused(api: Api) -> None:
     is_problem(await api.client.get(PATH), 404, "not-found")
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     assert (await api.client.get(PATH)).json() == {"items": [], "next": None, "evicted": 0}
@@ -42,7 +42,7 @@ async def test_what_is_asked_wrongly(api: Api) -> None:
     assert document["errors"][0]["parameter"] == "cursor"
 
 
-async def test_one_that_was_dealt_with_is_deleted(api: Api) -> None:
+async def test_a_security_event_can_be_deleted_and_is_listed_again_if_repeated(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     for at, type_ in enumerate(("FirmwareUpdated", "Made up"), 1):
         await keep(api, type_, at)

@@ -15,7 +15,7 @@ BASE_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
 
 async def start(store: Store, session: FakeSession, minute: int, *, connector_id: int = 1) -> int:
-    """A start in that minute of 2026, its time written as charge points do that know no zone."""
+    """Store a start in that minute of 2026. Its time has no zone, as some charge points send it."""
     fact = Start(
         connector_id=connector_id,
         id_tag="Tag",
@@ -44,7 +44,7 @@ async def stop(store: Store, session: FakeSession, transaction_id: int, data: by
     await transactions.stop(store, session.lease, fact, b"{}")
 
 
-async def test_a_transaction_open_and_stopped(api: Api) -> None:
+async def test_a_transaction_is_shown_while_open_and_after_its_stop(api: Api) -> None:
     async with connected(api.store, TENANT, "CP.1") as session:
         number = await start(api.store, session, 5)
         expected = {
@@ -66,7 +66,7 @@ async def test_a_transaction_open_and_stopped(api: Api) -> None:
         assert (await api.client.get(path)).json() == expected
         await stop(api.store, session, number)
         expected |= {
-            "stopped_at": "2026-01-01T01:00:00Z",
+            "stopped_at": "2026-01-01T01:00:00.000Z",
             "meter_stop": 1600,
             "stop_id_tag": "Other",
             "reason": "Remote",
@@ -76,7 +76,7 @@ async def test_a_transaction_open_and_stopped(api: Api) -> None:
         assert await api.read_all(PATH) == [expected]
 
 
-async def test_the_list_is_newest_first_and_filtered(api: Api) -> None:
+async def test_transactions_are_listed_newest_first_and_filtered(api: Api) -> None:
     async with connected(api.store, TENANT, "A") as a, connected(api.store, TENANT, "B") as b:
         of_a = [await start(api.store, a, minute, connector_id=minute) for minute in (1, 3)]
         of_b = [await start(api.store, b, minute, connector_id=minute) for minute in (2, 4)]
@@ -95,7 +95,7 @@ async def test_the_list_is_newest_first_and_filtered(api: Api) -> None:
         assert await ids(since="2026-01-01T02:03:00+02:00", charge_point="B") == newest_first[:1]
 
 
-async def test_meter_values_come_in_order_with_those_of_the_stop(api: Api) -> None:
+async def test_meter_values_are_listed_in_order_with_those_of_the_stop_last(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         number = await start(api.store, session, 1)
         now = api.store.server_time_ms()
@@ -107,7 +107,7 @@ async def test_meter_values_come_in_order_with_those_of_the_stop(api: Api) -> No
                 connector_id=1,
                 transaction_id=str(number),
                 payload=msgspec.json.encode([value]),
-                received_ms=now + 10_000 * step,  # Some even after the stop.
+                received_ms=now + 10_000 * step,  # Some are received after the stop.
             )
         last = {
             "timestamp": "2026-01-01T01:00:00Z",
@@ -120,7 +120,7 @@ async def test_meter_values_come_in_order_with_those_of_the_stop(api: Api) -> No
         assert [one["sampledValue"][0]["value"] for one in found] == ["0", "1", "2", "9"]
         assert [one["source"] for one in found] == [*["MeterValues"] * 3, "transactionData"]
         assert found[3]["sampledValue"] == last["sampledValue"]
-        assert found[0]["timestamp"] == "2026-01-01T00:00:00Z"
+        assert found[0]["timestamp"] == "2026-01-01T00:00:00.000Z"
         assert all(one["received_at"].endswith("Z") for one in found)
 
 
@@ -131,7 +131,9 @@ async def test_meter_values_come_in_order_with_those_of_the_stop(api: Api) -> No
         ("9999-12-31T23:59:59-14:00", 253_402_351_199_000, "9999-12-31T23:59:59.999Z"),
     ],
 )
-async def test_a_clock_at_the_end_of_time_spoils_no_list(api: Api, at: str, ms: int, told: str) -> None:
+async def test_a_start_time_outside_the_years_of_utc_is_shown_as_the_nearest_one(
+    api: Api, at: str, ms: int, told: str
+) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         fact = Start(
             connector_id=1,
@@ -149,11 +151,11 @@ async def test_a_clock_at_the_end_of_time_spoils_no_list(api: Api, at: str, ms: 
 @pytest.mark.parametrize(
     "name", ["CP-1.1", "CP-1", ".1", "CP-1.", "CP-1.x", "CP-1.99999999999999999999", "CP-1.%D9%A1"]
 )
-async def test_transactions_that_are_not_there(api: Api, name: str) -> None:
+async def test_an_unknown_transaction_is_answered_404(api: Api, name: str) -> None:
     is_problem(await api.client.get(f"{PATH}/{name}"), 404, "not-found")
     is_problem(await api.client.get(f"{PATH}/{name}/meter-values"), 404, "not-found")
 
 
 @pytest.mark.parametrize("query", ["since=yesterday", "since=2026-01-01T00:00:00", "open=maybe"])
-async def test_filters_that_make_no_sense(api: Api, query: str) -> None:
+async def test_an_invalid_filter_is_answered_422(api: Api, query: str) -> None:
     is_problem(await api.client.get(f"{PATH}?{query}"), 422, "invalid-request")

@@ -1,4 +1,4 @@
-"""What no transaction owns is there to be seen: orphaned stops, and meter values of unknown transactions."""
+"""Orphaned stops and stray meter values over HTTP."""
 
 import msgspec
 
@@ -14,7 +14,7 @@ PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 VALUE = {"timestamp": "2026-01-01T12:05:00Z", "sampledValue": [{"value": "7"}]}
 
 
-async def test_two_stops_of_transaction_minus_one_are_both_seen_and_settled(api: Api) -> None:
+async def test_two_orphaned_stops_of_transaction_minus_one_are_listed_and_deleted(api: Api) -> None:
     lease = (await claimed(api.store, "a/1", ChargePointKeys(TENANT, "CP-1"))).lease
     data = msgspec.json.encode([VALUE])
     for meter, tag in ((900, "TAG"), (1200, None)):
@@ -37,7 +37,7 @@ async def test_two_stops_of_transaction_minus_one_are_both_seen_and_settled(api:
     assert (await api.client.get(f"{PATH}/orphaned-stops")).json()["items"] == [two]
 
 
-async def test_stray_meter_values_of_a_connector(api: Api) -> None:
+async def test_stray_meter_values_are_listed_by_connector(api: Api) -> None:
     lease = (await claimed(api.store, "a/1", ChargePointKeys(TENANT, "CP-1"))).lease
     for number, (connector, transaction) in enumerate(((1, None), (1, "77"), (2, None), (300, None))):
         payload = msgspec.json.encode([VALUE, VALUE | {"timestamp": f"2026-01-01T13:00:0{number}Z"}])
@@ -54,6 +54,7 @@ async def test_stray_meter_values_of_a_connector(api: Api) -> None:
         (1, "77")
     ] * 2
     assert items[0] == VALUE | {
+        "timestamp": "2026-01-01T12:05:00.000Z",
         "source": "MeterValues",
         "received_at": "1970-01-01T00:00:01.000Z",
         "connector_id": 1,
@@ -64,7 +65,7 @@ async def test_stray_meter_values_of_a_connector(api: Api) -> None:
     assert (await api.client.get(f"{PATH}/stray-meter-values")).json()["items"] == []
 
 
-async def test_of_an_unknown_charge_point(api: Api) -> None:
+async def test_an_unknown_charge_point_is_answered_404(api: Api) -> None:
     for path in ("orphaned-stops", "stray-meter-values"):
         is_problem(await api.client.get(f"{PATH}/{path}"), 404, "not-found")
     is_problem(await api.client.delete(f"{PATH}/orphaned-stops/x"), 404, "not-found")

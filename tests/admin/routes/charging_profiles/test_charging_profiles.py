@@ -1,4 +1,4 @@
-"""Charging profiles and composite schedules over HTTP; the charge point answers as each test wants."""
+"""Charging profiles and composite schedules over HTTP, with answers that each test chooses."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ async def ids(api: Api, **query: Any) -> list[int]:
     return [one["charging_profile_id"] for one in (await page(api, **query))["items"]]
 
 
-async def test_what_was_accepted_is_listed_and_what_was_not_is_not(api: Api) -> None:
+async def test_only_accepted_profiles_are_listed(api: Api) -> None:
     answers = {1: "Accepted", 2: "Rejected", 3: "NotSupported"}
 
     def serve(_action: str, payload: Any) -> Any:
@@ -71,7 +71,7 @@ async def test_what_was_accepted_is_listed_and_what_was_not_is_not(api: Api) -> 
         is_problem(await api.client.get(f"{PATH}/2"), 404, "not-found")
 
 
-async def test_lists_are_filtered_and_clearing_is_followed(api: Api) -> None:
+async def test_profiles_are_filtered_and_cleared_profiles_are_removed(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         maximum = {"chargingProfilePurpose": "ChargePointMaxProfile"}
@@ -99,7 +99,7 @@ async def test_lists_are_filtered_and_clearing_is_followed(api: Api) -> None:
         is_problem(await api.client.get(PATH, params={"purpose": "Mine"}), 422, "invalid-request")
 
 
-async def test_what_should_have_matched_is_in_doubt(api: Api) -> None:
+async def test_a_profile_that_the_charge_point_did_not_find_is_in_doubt(api: Api) -> None:
     answering, _ = remembering(lambda action, _: {"status": "Unknown" if action[0] == "C" else "Accepted"})
     async with connected(api.store, TENANT, "CP-1", answering):
         await command(api, "SetChargingProfile", a_profile(1))
@@ -129,7 +129,7 @@ async def test_a_command_without_an_answer_leaves_a_doubt(api: Api) -> None:
         is_problem(await api.client.delete(f"{PATH}/7"), 404, "not-found")
 
 
-async def test_an_operator_corrects_what_we_believe(api: Api) -> None:
+async def test_an_operator_can_correct_the_list_of_profiles(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         entered = await api.client.put(f"{PATH}/5", json=a_profile(5, (0, 6.1)))
         assert entered.status_code == 200, entered.text
@@ -159,7 +159,9 @@ async def test_an_operator_corrects_what_we_believe(api: Api) -> None:
         ("five", a_profile(5), "/csChargingProfiles/chargingProfileId"),
     ],
 )
-async def test_a_bad_profile_is_pointed_at(api: Api, id_: str, body: Any, pointer: str) -> None:
+async def test_an_invalid_profile_is_answered_422_with_a_pointer(
+    api: Api, id_: str, body: Any, pointer: str
+) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         answer = await api.client.put(f"{PATH}/{id_}", json=body)
         document = answer.json()
@@ -167,7 +169,7 @@ async def test_a_bad_profile_is_pointed_at(api: Api, id_: str, body: Any, pointe
         assert document["errors"][0]["pointer"] == pointer
 
 
-async def test_unknown_charge_points_and_profiles(api: Api) -> None:
+async def test_unknown_charge_points_and_profiles_are_answered_404(api: Api) -> None:
     for path in (PATH, f"{PATH}/1", f"{COMPOSITE}?connector_id=1"):
         is_problem(await api.client.get(path), 404, "not-found")
     is_problem(await api.client.put(f"{PATH}/1", json=a_profile(1)), 404, "not-found")
@@ -212,7 +214,7 @@ async def composite(api: Api, **query: Any) -> dict[str, Any]:
     return found
 
 
-async def test_the_composite_schedule_is_computed(api: Api) -> None:
+async def test_the_composite_schedule_is_computed_from_all_profiles(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await api.client.put(f"{PATH}/1", json=a_profile(1, (0, 16.1), (3600, 6.0)))
         maximum = a_profile(2, (0, 10.0), connector=0, chargingProfilePurpose="ChargePointMaxProfile")
@@ -251,7 +253,7 @@ async def test_the_composite_schedule_is_computed(api: Api) -> None:
 async def test_relative_profiles_count_from_the_transaction(
     api: Api, timestamp_ms: int | None, limit: float
 ) -> None:
-    """Also from one whose charge point had no clock: then from when it was told."""
+    """Without a set clock, the profile counts from the time at which the start was received."""
     async with connected(api.store, TENANT, "CP-1") as session:
         now_ms = api.store.server_time_ms()
         started_ms = 0 if timestamp_ms is None else now_ms + timestamp_ms * 1000
@@ -268,7 +270,7 @@ async def test_relative_profiles_count_from_the_transaction(
         assert (await composite(api, connector_id=1, duration=60))["periods"][0]["limit"] == limit
 
 
-def telling(**schedule: Any) -> Any:
+def answer_with(**schedule: Any) -> Any:
     def serve(action: str, payload: Any) -> Any:
         if action != "GetCompositeSchedule":
             return {"status": "Accepted"}
@@ -278,9 +280,9 @@ def telling(**schedule: Any) -> Any:
     return serve
 
 
-async def test_a_comparison_says_where_they_differ(api: Api) -> None:
+async def test_a_comparison_lists_the_spans_in_which_the_limits_differ(api: Api) -> None:
     steps = [{"startPeriod": 0, "limit": 16.0}, {"startPeriod": 1800, "limit": 8.0}]
-    answering, asked = remembering(telling(chargingSchedulePeriod=steps, duration=3600))
+    answering, asked = remembering(answer_with(chargingSchedulePeriod=steps, duration=3600))
     async with connected(api.store, TENANT, "CP-1", answering):
         await command(api, "SetChargingProfile", a_profile(1, (0, 16.0), (2000, 8.0)))
         wanted = {"connector_id": 1, "duration": 3600, "charging_rate_unit": "W"}
@@ -302,7 +304,7 @@ async def test_a_comparison_says_where_they_differ(api: Api) -> None:
         assert (answer.json()["agrees"], answer.json()["differences"]) == (True, [])
 
 
-async def test_a_charge_point_that_tells_no_schedule(api: Api) -> None:
+async def test_a_comparison_with_a_rejected_request_has_null_for_agrees(api: Api) -> None:
     told = {"status": "Rejected"}
     answering, asked = remembering(lambda action, _: told if action[0] == "G" else {"status": "Accepted"})
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -316,7 +318,7 @@ async def test_a_charge_point_that_tells_no_schedule(api: Api) -> None:
         assert found["differences"] == [{"start": 0, "end": 60, "ours": 16.0, "theirs": None}]
 
 
-async def test_a_charge_point_without_smart_charging(api: Api) -> None:
+async def test_a_charge_point_without_smart_charging_is_answered_502(api: Api) -> None:
     error = b'{"code":"NotSupported","description":"","details":{}}'
     answering, _ = remembering(lambda *_: error)
     async with connected(api.store, TENANT, "CP-1", answering):

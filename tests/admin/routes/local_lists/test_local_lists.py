@@ -1,4 +1,4 @@
-"""Local lists over HTTP, with a charge point that keeps its list by the letter of section 5.15."""
+"""Local lists over HTTP, with a charge point that keeps its list as section 5.15 says."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.admin.problem import is_problem
 from tests.admin.remembering import remembering
 
 
-async def test_what_is_desired_is_put_changed_and_read(api: Api) -> None:
+async def test_the_desired_list_is_put_changed_and_read(api: Api) -> None:
     await api.client.put(BASE, json={})
     assert (await api.client.get(PATH)).json() == {
         "revision": 0,
@@ -36,7 +36,7 @@ async def test_what_is_desired_is_put_changed_and_read(api: Api) -> None:
     found = (await api.client.get(PATH)).json()
     assert found["items"] == [
         {"id_tag": "AA", **plain},
-        full | {"expiry_date": "2030-01-01T00:00:00Z"},
+        full | {"expiry_date": "2030-01-01T00:00:00.000Z"},
         {"id_tag": "Dd", **plain},
     ]
     assert found["edited_at"] == changed.json()["edited_at"]
@@ -59,7 +59,9 @@ async def test_both_lists_are_read_in_pages(api: Api) -> None:
             is_problem(await api.client.get(path, params={"cursor": "_"}), 422, "invalid-request")
 
 
-async def test_the_id_tags_of_the_tenant_are_copied(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_id_tags_of_the_tenant_are_copied_to_the_desired_list(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await api.client.put(BASE, json={})
     await put(api, "Old")
     monkeypatch.setattr(routes, "_AT_ONCE", 2)
@@ -75,14 +77,14 @@ async def test_the_id_tags_of_the_tenant_are_copied(api: Api, monkeypatch: pytes
     assert items[4] == {
         "id_tag": "Tag4",
         "status": "Blocked",
-        "expiry_date": "2030-01-01T00:00:00Z",
+        "expiry_date": "2030-01-01T00:00:00.000Z",
         "parent_id_tag": "P",
     }
     monkeypatch.setattr(routes, "ENTRIES", 4)
     is_problem(await api.client.post(f"{PATH}/from-id-tags"), 409, "too-many-id-tags")
 
 
-async def test_bad_requests_say_what_is_wrong(api: Api) -> None:
+async def test_an_invalid_list_is_answered_422_with_a_pointer(api: Api) -> None:
     await api.client.put(BASE, json={})
     for method, body, pointer in (
         ("PUT", {"entries": entries("Aa", "bb", "AA")}, "/entries/2/id_tag"),
@@ -108,7 +110,7 @@ async def test_a_list_that_grows_beyond_the_bound_is_refused(api: Api) -> None:
     assert (await api.client.get(PATH, params={"limit": 1})).json()["count"] == ENTRIES
 
 
-async def test_what_is_believed_of_its_list_can_be_forgotten(api: Api) -> None:
+async def test_the_accepted_list_can_be_forgotten(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         nothing = await accepted(api)

@@ -1,4 +1,4 @@
-"""Whatever the lists: sending what is planned makes the one the other, within every bound."""
+"""For any two lists, the planned messages turn one into the other, within every bound."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ KINDS: st.SearchStrategy[Kind] = st.sampled_from(("full", "differential", "auto"
 
 
 def lists(desired: Entries, accepted: Entries, *, stale: bool | None) -> Lists:
-    """`stale` None: no update was ever accepted."""
+    """Return both lists. `stale` None means that no update was ever accepted."""
     if stale is None:
         return Lists(Heads(), desired, accepted)
     head = Accepted(
@@ -38,7 +38,7 @@ def lists(desired: Entries, accepted: Entries, *, stale: bool | None) -> Lists:
 
 
 def received(entries: dict[str, object], message: SendLocalList) -> dict[str, object]:
-    """What a charge point makes of it, by the letter of section 5.15."""
+    """Return the list of a charge point after the message, by section 5.15."""
     found = {} if message.update_type == "Full" else dict(entries)
     for data in message.local_authorization_list or ():
         if data.id_tag_info is None:
@@ -61,7 +61,7 @@ def infos(entries: Entries) -> dict[str, object]:
     kind=KINDS,
     most=st.none() | st.integers(1, 5),
 )
-def test_the_messages_make_the_list_what_is_desired(
+def test_the_planned_messages_turn_the_accepted_list_into_the_desired_one(
     desired: Entries, accepted: Entries, *, stale: bool | None, kind: Kind, most: int | None
 ) -> None:
     messages = plan(lists(desired, accepted, stale=stale), kind, version=5, max_entries=most)
@@ -85,7 +85,7 @@ def test_the_messages_make_the_list_what_is_desired(
             assert bool(types) is not (stale is False and infos(desired) == infos(accepted))
 
 
-def test_a_long_list_is_cut_by_bytes() -> None:
+def test_a_list_is_split_so_that_each_message_stays_within_the_byte_limit() -> None:
     desired = {
         f"{number:020}": Entry(f"{number:020}", "ConcurrentTx", "2030-01-01T00:00:00.000Z", "é" * 20)
         for number in range(2_000)
@@ -98,13 +98,13 @@ def test_a_long_list_is_cut_by_bytes() -> None:
     assert min(sizes[:-1]) > PAYLOAD_BYTES_MAX - 500
 
 
-def test_auto_is_full_where_a_differential_would_be_longer() -> None:
+def test_auto_sends_a_full_list_if_a_differential_would_be_longer() -> None:
     accepted = {tag: Entry(tag) for tag in "abcd"}
     [message] = plan(lists({"e": Entry("e")}, accepted, stale=False), "auto", version=5)
     assert (message.update_type, len(message.local_authorization_list or ())) == ("Full", 1)
 
 
-def test_one_new_tag_is_a_differential_of_one() -> None:
+def test_one_new_tag_is_sent_as_a_differential_with_one_entry() -> None:
     accepted = {"a": Entry("A")}
     [message] = plan(lists(accepted | {"b": Entry("B")}, accepted, stale=False), "auto", version=5)
     assert message.update_type == "Differential"

@@ -1,4 +1,4 @@
-"""Sending a local list: what goes out for each answer, and what is believed afterwards."""
+"""Sending a local list: the messages after each answer, and the accepted list afterwards."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.admin.remembering import remembering
 from tests.support.waiting import until
 
 
-async def test_a_full_list_then_what_differs_then_nothing(api: Api) -> None:
+async def test_the_first_update_is_full_then_differential_then_nothing(api: Api) -> None:
     cp = Listing()
     answering, asked = remembering(cp)
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -46,7 +46,7 @@ async def test_a_full_list_then_what_differs_then_nothing(api: Api) -> None:
         assert sent(await send(api, type="full")) == [("Full", 4, 3)]
 
 
-async def test_answers_are_what_the_document_says(api: Api) -> None:
+async def test_answers_fit_the_openapi_document(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         for method, part, body in (
@@ -84,12 +84,12 @@ async def test_a_list_longer_than_a_message_is_sent_in_several(api: Api) -> None
         assert (await accepted(api))["stale"]
 
 
-async def test_a_version_mismatch_is_answered_by_full_only_when_asked(api: Api) -> None:
+async def test_a_full_list_follows_a_version_mismatch_only_if_asked_for(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
         await send(api)
-        cp.version = 50  # Somebody else was here.
+        cp.version = 50  # Another system has changed the list.
         await put(api, "Aa", "Bb")
         first = await send(api, type="differential")
         assert (first["outcome"], sent(first)) == ("version_mismatch", [("Differential", 2, 1)])
@@ -101,7 +101,7 @@ async def test_a_version_mismatch_is_answered_by_full_only_when_asked(api: Api) 
         assert (found["list_version"], found["stale"], found["as_desired"]) == (3, False, True)
 
 
-async def test_a_failed_full_list_is_repeated_once_and_no_more(api: Api) -> None:
+async def test_a_failed_full_list_is_repeated_only_once(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -112,7 +112,7 @@ async def test_a_failed_full_list_is_repeated_once_and_no_more(api: Api) -> None
         assert cp.answers == []
 
 
-async def test_not_supported_ends_it(api: Api) -> None:
+async def test_no_message_follows_not_supported(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -124,7 +124,7 @@ async def test_not_supported_ends_it(api: Api) -> None:
         assert found["last_answer"]["status"] == "NotSupported"
 
 
-async def test_no_answer_to_a_step_is_a_problem_with_the_steps_before(api: Api) -> None:
+async def test_a_failed_message_is_a_problem_with_the_steps_before_it(api: Api) -> None:
     cp = Listing()
     await api.client.put(BASE, json={})
     await put(api, *"abcd")
@@ -142,7 +142,7 @@ async def test_no_answer_to_a_step_is_a_problem_with_the_steps_before(api: Api) 
         is_problem(late, 504, "deadline-passed")
 
 
-async def test_a_client_that_hangs_up_ends_the_sending(api: Api) -> None:
+async def test_no_message_follows_after_the_client_disconnects(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         await put(api, *"abcd")
         with pytest.raises(httpx.ReadTimeout):
@@ -154,7 +154,7 @@ async def test_a_client_that_hangs_up_ends_the_sending(api: Api) -> None:
         assert len(session.claimed) == 2
 
 
-async def test_a_chosen_version_is_sent_whatever_we_believe(api: Api) -> None:
+async def test_a_version_in_the_request_is_sent_as_it_is(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -179,7 +179,7 @@ async def test_the_reported_version_is_remembered(api: Api) -> None:
         assert sent(await send(api)) == [("Full", 13, 1)]
 
 
-async def test_a_raw_send_local_list_is_followed(api: Api) -> None:
+async def test_a_send_local_list_command_updates_the_accepted_list(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         body = {
@@ -217,7 +217,9 @@ async def test_without_a_desired_list_nothing_is_sent(api: Api) -> None:
         ),
     ],
 )
-async def test_what_looks_odd_is_sent_and_warned_of(api: Api, body: dict[str, Any], part: str) -> None:
+async def test_a_doubtful_send_local_list_is_sent_with_a_warning(
+    api: Api, body: dict[str, Any], part: str
+) -> None:
     cp = Listing()
     answering, asked = remembering(cp)
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -236,7 +238,7 @@ async def test_what_looks_odd_is_sent_and_warned_of(api: Api, body: dict[str, An
         assert asked[-1] == ("SendLocalList", payload)
 
 
-async def test_a_differential_upon_doubt_is_warned_of(api: Api) -> None:
+async def test_a_differential_to_a_stale_list_is_sent_with_a_warning(api: Api) -> None:
     cp = Listing()
     cp.answers = ["Accepted"] * 2
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):

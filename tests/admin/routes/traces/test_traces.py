@@ -1,4 +1,4 @@
-"""A trace over HTTP: its bounds, its pages, its files, and the stream that ends with it."""
+"""A trace over HTTP: its limits, its pages, its files and its stream."""
 
 import json
 from collections.abc import AsyncIterator
@@ -75,7 +75,7 @@ async def test_a_trace_from_its_start_to_its_stop(api: Api) -> None:
     assert len(await read_all(api)) == 1
 
 
-async def test_where_there_is_none(api: Api) -> None:
+async def test_a_charge_point_without_a_trace_is_answered_404(api: Api) -> None:
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/frames"), ("GET", "/stream"), ("PUT", "")):
         document = is_problem(await api.client.request(method, TRACE + path), 404, "not-found")
         assert "charge point" in document["detail"]
@@ -84,13 +84,13 @@ async def test_where_there_is_none(api: Api) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"minutes": 61}, {"frames": 10_001}, {"bytes": 1}, {"hours": 1}])
-async def test_bounds(api: Api, settings: dict[str, int]) -> None:
+async def test_settings_out_of_bounds_are_answered_422(api: Api, settings: dict[str, int]) -> None:
     await api.client.put(CHARGE_POINT, json={})
     document = is_problem(await api.client.put(TRACE, json=settings), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == f"/{next(iter(settings))}"
 
 
-async def test_too_many_at_once_are_named(api: Api) -> None:
+async def test_the_refusal_of_one_trace_too_many_names_the_running_ones(api: Api) -> None:
     until = api.store.server_time_ms() + 60_000
     for number in range(traces.RUNNING_MAX):
         await api.store.execute("ZADD", keys.traces(TENANT), until, f"other-{number}")
@@ -99,7 +99,7 @@ async def test_too_many_at_once_are_named(api: Api) -> None:
     assert "other-7" in document["charge_points"]
 
 
-async def test_pages_and_filters(api: Api) -> None:
+async def test_frames_are_listed_in_pages_and_filtered(api: Api) -> None:
     trace = (await start(api))["id"]
     for batch in range(13):
         kinds: list[dict[str, Any]] = [
@@ -141,7 +141,7 @@ async def test_a_cursor_belongs_to_its_trace(api: Api) -> None:
         assert is_problem(response, 422, "invalid-request")["errors"][0]["parameter"] == "cursor"
 
 
-async def test_a_file_of_lines(api: Api) -> None:
+async def test_the_text_file_has_a_line_for_each_frame(api: Api) -> None:
     trace = (await start(api))["id"]
     nasty = '[2,\r\n"2","DataTransfer",{"data":"\x1b[2J\u2028é"}]'
     await write(api, trace, [frame(api, 1), frame(api, 2, what="out", frame=nasty, cut=True, length=99_999)])
@@ -159,7 +159,7 @@ async def test_a_file_of_lines(api: Api) -> None:
     ]
 
 
-async def test_a_file_of_json(api: Api) -> None:
+async def test_the_jsonl_file_has_an_answer_on_each_line(api: Api) -> None:
     trace = (await start(api, frames=2000))["id"]
     for batch in range(20):
         await write(api, trace, [frame(api, batch * 60 + n) for n in range(60)], batch + 1)
@@ -174,7 +174,7 @@ async def test_a_file_of_json(api: Api) -> None:
 
 
 @asynccontextmanager
-async def following(api: Api, last_id: str = "") -> AsyncIterator[EventStream]:
+async def follow(api: Api, last_id: str = "") -> AsyncIterator[EventStream]:
     headers = {"Authorization": api.client.headers["Authorization"]}
     if last_id:
         headers["Last-Event-ID"] = last_id
@@ -182,11 +182,11 @@ async def following(api: Api, last_id: str = "") -> AsyncIterator[EventStream]:
         yield stream
 
 
-async def test_the_stream_tells_all_and_ends_with_the_trace(api: Api) -> None:
+async def test_the_stream_sends_every_entry_and_ends_with_the_trace(api: Api) -> None:
     trace = (await start(api))["id"]
     await write(api, trace, [frame(api, 1)])
     with trio.fail_after(60):
-        async with following(api) as stream:
+        async with follow(api) as stream:
             assert (await stream.next())[1]["message_id"] == "1"
             first_id = stream.last_id
             await write(api, trace, [frame(api, n) for n in range(2, 500)], 2)
@@ -195,7 +195,7 @@ async def test_the_stream_tells_all_and_ends_with_the_trace(api: Api) -> None:
             ]
             await api.client.delete(TRACE)
             assert await stream.next() == ("end", {"reason": "the trace has ended: stopped"})
-        async with following(api, first_id) as stream:
+        async with follow(api, first_id) as stream:
             assert (await stream.next())[1]["message_id"] == "2"
             for _ in range(497):
                 await stream.next()
@@ -205,16 +205,16 @@ async def test_the_stream_tells_all_and_ends_with_the_trace(api: Api) -> None:
         assert (response.status_code, response.content) == (204, b"")
 
 
-async def test_another_trace_ends_the_stream_and_is_told_from_its_start(api: Api) -> None:
+async def test_a_new_trace_ends_the_stream_and_is_sent_from_its_start_on_resume(api: Api) -> None:
     first = (await start(api))["id"]
     await write(api, first, [frame(api, 1)])
     with trio.fail_after(60):
-        async with following(api) as stream:
+        async with follow(api) as stream:
             await stream.next()
             second = (await start(api))["id"]
             await write(api, second, [frame(api, 2)])
             assert await stream.next() == ("end", {"reason": "another trace took its place"})
-        async with following(api, stream.last_id) as again:
+        async with follow(api, stream.last_id) as again:
             assert (await again.next())[1]["message_id"] == "2"
         await api.client.delete(CHARGE_POINT)
 
@@ -222,12 +222,14 @@ async def test_another_trace_ends_the_stream_and_is_told_from_its_start(api: Api
 async def test_a_stream_ends_when_the_trace_is_deleted(api: Api) -> None:
     await start(api)
     with trio.fail_after(60):
-        async with following(api) as stream:
+        async with follow(api) as stream:
             await api.client.delete(CHARGE_POINT)
             assert await stream.next() == ("end", {"reason": "the trace is no longer kept"})
 
 
-async def test_life_and_keys(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_stream_sends_comments_and_ends_when_its_key_is_revoked(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
     await start(api)
     made = await api_keys.create(api.store, PEPPER, "soon gone", [TENANT])
@@ -240,20 +242,20 @@ async def test_life_and_keys(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
             assert await stream.next() == ("end", {"reason": "the API key or the tenant is gone"})
 
 
-async def test_an_id_that_we_never_gave(api: Api) -> None:
+async def test_an_unknown_last_event_id_is_answered_422(api: Api) -> None:
     await start(api)
     response = await api.client.get(f"{TRACE}/stream", headers={"Last-Event-ID": "nonsense"})
     assert is_problem(response, 422, "invalid-request")["errors"][0]["parameter"] == "Last-Event-ID"
     assert (await api.client.head(f"{TRACE}/stream")).status_code == 200
 
 
-async def test_there_is_an_end_to_how_many_follow(store: Store) -> None:
+async def test_one_follower_too_many_is_answered_503(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(event_clients=1)) as api:
         trace = (await start(api))["id"]
         await write(api, trace, [frame(api, 1)])
         with trio.fail_after(60):
-            async with following(api) as stream:
+            async with follow(api) as stream:
                 await stream.next()
                 is_problem(await api.client.get(f"{TRACE}/stream"), 503, "too-many-clients")
             await until(lambda: api.services.viewers.count == 0)
