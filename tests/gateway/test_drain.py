@@ -1,4 +1,4 @@
-"""A drain's timetable, by Trio's clock; that of a whole process is in tests/system/test_drain.py."""
+"""The timetable of a drain by Trio's clock; tests/system/test_drain.py tests a whole process."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -16,7 +16,7 @@ WINDOW_S = 20.0
 
 
 class Fleet(list[SimpleNamespace]):
-    """Sessions that leave when they are closed, and when each was."""
+    """Sessions that end when they are closed, with the time of each close."""
 
     def __init__(self) -> None:
         self.closed_at: dict[str, list[float]] = {}
@@ -48,7 +48,7 @@ class Fleet(list[SimpleNamespace]):
         assert self.written
 
 
-async def test_the_goodbyes_are_spread_evenly_and_those_that_charge_hear_it_last(
+async def test_close_frames_are_spread_evenly_and_charging_sessions_come_last(
     autojump_clock: MockClock,
 ) -> None:
     fleet = Fleet()
@@ -61,19 +61,19 @@ async def test_the_goodbyes_are_spread_evenly_and_those_that_charge_hear_it_last
     assert trio.current_time() < began + WINDOW_S
 
 
-async def test_one_that_does_not_leave_holds_nobody_up(autojump_clock: MockClock) -> None:
+async def test_a_session_that_does_not_end_delays_no_other(autojump_clock: MockClock) -> None:
     fleet = Fleet()
     fleet.add("mute", mute=True)
     fleet.add("other")
     began = autojump_clock.current_time()
     await fleet.drain()
     assert fleet.closed_at["other"] == [pytest.approx(began + WINDOW_S / 2)]
-    # It hears it again, for it may have been admitted meanwhile.
+    # The session is closed again, because it may have been admitted during the drain.
     assert fleet.closed_at["mute"] == [pytest.approx(began), pytest.approx(began + WINDOW_S + CLOSE_S)]
     assert trio.current_time() == pytest.approx(began + WINDOW_S + 2 * CLOSE_S)
 
 
-async def test_one_that_came_meanwhile_leaves_too(autojump_clock: MockClock) -> None:
+async def test_a_session_admitted_during_the_drain_is_closed_too(autojump_clock: MockClock) -> None:
     fleet = Fleet()
     fleet.add("first")
     fleet.add("second")

@@ -1,4 +1,4 @@
-"""Faults wait for the store and are written once, whatever happens to it meanwhile."""
+"""Fault counts wait for the store and are written once, even over outages."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -36,10 +36,10 @@ async def counts(store: Store) -> dict[str, int]:
     return {name: tally.times for name, tally in (await faults.read(store, "demo", "CP")).items()}
 
 
-async def test_what_was_noted_is_written_once(store: Store) -> None:
+async def test_counted_faults_are_written_once(store: Store) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
     book = FaultCounts(store, nobody)
-    book.write_soon()  # There is nothing.
+    book.write_soon()  # No faults are waiting.
     book.note(KEYS, {"not_json": 2})
     book.note(KEYS, {"not_json": 1, "no_boot": 1})
     assert await counts(store) == {}
@@ -49,7 +49,7 @@ async def test_what_was_noted_is_written_once(store: Store) -> None:
     book.write_soon()
 
 
-async def test_an_end_writes_once_however_many_end(store: Store) -> None:
+async def test_sessions_that_end_together_cause_one_write(store: Store) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
     asked: list[Callable[[], Awaitable[None]]] = []
     book = FaultCounts(store, asked.append)
@@ -64,7 +64,9 @@ async def test_an_end_writes_once_however_many_end(store: Store) -> None:
     assert len(asked) == 2
 
 
-async def test_an_outage_of_the_store_loses_and_doubles_nothing(valkey: ValkeyServer, store: Store) -> None:
+async def test_an_outage_of_the_store_neither_loses_nor_doubles_counts(
+    valkey: ValkeyServer, store: Store
+) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
     with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
@@ -74,7 +76,7 @@ async def test_an_outage_of_the_store_loses_and_doubles_nothing(valkey: ValkeySe
                 book.note(KEYS, {"not_json": 2})
                 proxy.swallow_from = SCRIPTS[
                     "charge_points/faults_count"
-                ].sha.encode()  # It is executed, and nobody hears of it.
+                ].sha.encode()  # The step is executed, but its reply is lost.
                 with pytest.raises(StoreUnavailable):
                     await book.write()
                 book.note(KEYS, {"not_json": 1})
@@ -85,7 +87,9 @@ async def test_an_outage_of_the_store_loses_and_doubles_nothing(valkey: ValkeySe
                 assert await counts(store) == {"not_json": 3}
 
 
-async def test_the_book_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_waiting_fault_counts_is_bounded(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fault_counts, "MEMBERS", 1)
     for name in ("CP", "CP-2"):
         await charge_points.put(store, "demo", name, Settings())

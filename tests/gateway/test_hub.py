@@ -1,4 +1,4 @@
-"""Which of a charge point's sessions a node finds."""
+"""The hub finds the right one of a charge point's sessions."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -27,7 +27,7 @@ def session(number: int, *, epoch: int, claimed_ms: int) -> Session:
     ],
 )
 @pytest.mark.parametrize("newer_first", [False, True])
-def test_the_newer_claim_is_found_in_whatever_order_they_come(
+def test_the_session_with_the_newer_claim_is_found(
     older: Session, newer: Session, *, newer_first: bool
 ) -> None:
     hub = Hub()

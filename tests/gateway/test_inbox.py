@@ -1,4 +1,4 @@
-"""What a gateway does about each message, and about one that nobody can read."""
+"""The gateway acts on each inbox message, and skips an unreadable one."""
 
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ KEYS = ChargePointKeys("t", "cp")
 
 
 class Gateway:
-    """A node with the sessions of two charge points, that notes what a message makes it do."""
+    """A node with the sessions of two charge points that records what each message causes."""
 
     incarnation = "a"
 
@@ -45,7 +45,7 @@ class Gateway:
 
 
 class NotedTakeovers(Takeovers):
-    """Instead of sending, they note what they would send."""
+    """Takeovers that record their messages instead of sending them."""
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(cast("Node", gateway), gateway.hub)
@@ -58,7 +58,7 @@ class NotedTakeovers(Takeovers):
 
 
 class Held:
-    """A session as a message sees it, which is its own `link` and its own `calls`."""
+    """A stand-in for a session that is its own `link` and its own `calls`."""
 
     def __init__(self, node: Gateway, keys: ChargePointKeys, holder: str) -> None:
         self.node, self.link, self.calls = node, self, self
@@ -93,16 +93,16 @@ class Held:
         (None, []),
     ],
 )
-def test_a_message_reaches_the_session_that_it_is_for(message: Message | None, done: list[object]) -> None:
+def test_a_message_reaches_its_session(message: Message | None, done: list[object]) -> None:
     assert Gateway().deliver(message) == done
 
 
 @pytest.mark.parametrize("kind", [inbox.CommandQueued, inbox.SettingsChanged, inbox.TraceChanged])
-def test_a_message_for_a_session_that_is_gone_does_nothing(kind: Callable[[str], Message]) -> None:
+def test_a_message_for_an_ended_session_does_nothing(kind: Callable[[str], Message]) -> None:
     assert Gateway().deliver(kind(ChargePointKeys("t", "gone").member)) == []
 
 
-async def test_an_evicted_session_is_closed_and_reported_when_it_is_gone() -> None:
+async def test_an_evicted_session_is_closed_and_its_end_reported() -> None:
     gateway = Gateway()
     gateway.deliver(Evict("a/1", "b"))
     with trio.fail_after(60):
@@ -114,14 +114,14 @@ async def test_an_evicted_session_is_closed_and_reported_when_it_is_gone() -> No
     assert gateway.done[2:] == [("b", Evicted("a/1"))]
 
 
-async def test_a_session_that_is_gone_already_is_reported_at_once() -> None:
+async def test_the_end_of_an_already_ended_session_is_reported_at_once() -> None:
     gateway = Gateway()
     gateway.deliver(Evict("a/7", "b"))
     await gateway.work()
     assert gateway.done == ["evict", ("b", Evicted("a/7"))]
 
 
-async def test_a_new_session_waits_until_its_predecessor_is_gone() -> None:
+async def test_a_new_session_waits_for_the_end_of_its_predecessor() -> None:
     gateway = Gateway()
     claimed = SimpleNamespace(previous_holder="z/1", previous_node="z")
     with trio.fail_after(60):
@@ -135,7 +135,7 @@ async def test_a_new_session_waits_until_its_predecessor_is_gone() -> None:
             gateway.deliver(Evicted("z/1"))
 
 
-async def test_a_new_session_does_not_wait_for_ever(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_new_session_waits_for_a_limited_time(autojump_clock: trio.testing.MockClock) -> None:
     began = autojump_clock.current_time()
     claimed = SimpleNamespace(previous_holder="z/1", previous_node="z")
     await Gateway().takeovers.end_predecessor(cast("Claimed", claimed))

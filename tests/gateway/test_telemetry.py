@@ -14,7 +14,7 @@ def test_every_latency_falls_into_the_bucket_that_bounds_it() -> None:
     assert latency.total_s == pytest.approx(sum(BUCKETS_S) + BUCKETS_S[-1] * 2)
 
 
-def test_a_moment_is_spelt_as_the_language_spells_it() -> None:
+def test_a_time_is_written_as_gateway_ocpp16_writes_it() -> None:
     before = now_ms()
     texts = [now_text() for _ in range(2000)]
     after = now_ms()

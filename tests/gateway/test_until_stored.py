@@ -1,4 +1,4 @@
-"""A step is repeated while the store is away, and only then."""
+"""A step is repeated only while the store is away."""
 
 import pytest
 import trio
@@ -9,7 +9,7 @@ from state.errors import LeaseLost, StateError, StoreUnavailable
 
 
 class Step:
-    """Fails as it is told, then succeeds."""
+    """A step that raises the given errors and then succeeds."""
 
     def __init__(self, *failures: StateError) -> None:
         self.failures = list(failures)
@@ -26,7 +26,7 @@ async def test_a_step_is_repeated_until_the_store_is_back(autojump_clock: MockCl
     assert trio.current_time() - began == pytest.approx(2)
 
 
-async def test_any_other_failure_is_for_the_caller() -> None:
+async def test_any_other_failure_is_raised() -> None:
     step = Step(LeaseLost("lost"), StoreUnavailable("away"))
     with pytest.raises(LeaseLost):
         await until_stored(step, 1)

@@ -19,7 +19,7 @@ def test_every_printable_name_survives_one_decoding(tenant: str, token: str, cha
 
 
 @given(st.text(max_size=300))
-def test_nothing_but_a_bad_path_comes_out_of_any_target(target: str) -> None:
+def test_any_target_is_read_or_raises_bad_path(target: str) -> None:
     try:
         found = parse(target)
     except BadPath:
@@ -37,7 +37,7 @@ def test_nothing_but_a_bad_path_comes_out_of_any_target(target: str) -> None:
         ("/OCPP16/t/k/" + "%C3%A9" * 127, "é" * 127),
     ],
 )
-def test_decoded_exactly_once(target: str, charge_point: str) -> None:
+def test_a_path_is_percent_decoded_exactly_once(target: str, charge_point: str) -> None:
     assert parse(target).charge_point == charge_point
 
 
@@ -52,7 +52,7 @@ def test_decoded_exactly_once(target: str, charge_point: str) -> None:
         ("wss://csms.example/OCPP16/t/k/CP", "CP", ["absolute_target"]),
     ],
 )
-def test_harmless_faults_of_a_path_are_read_and_named(
+def test_harmless_faults_of_a_path_are_repaired_and_named(
     target: str, charge_point: str, faults: list[FaultName]
 ) -> None:
     assert parse(target) == PathNames("t", "k", charge_point, tuple(faults))
@@ -78,7 +78,7 @@ def test_harmless_faults_of_a_path_are_read_and_named(
         ("/OCPP16/t/k/" + "%C3%A9" * 128, "255 bytes"),
     ],
 )
-def test_a_bad_path_says_why_and_keeps_the_token(target: str, says: str) -> None:
+def test_the_error_for_a_bad_path_says_why_and_hides_the_token(target: str, says: str) -> None:
     with pytest.raises(BadPath, match=says) as raised:
         parse(target.replace("/k/", "/s3cret/"))
     assert "s3cret" not in str(raised.value)

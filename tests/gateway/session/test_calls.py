@@ -1,4 +1,4 @@
-"""Operators' commands in a session, at the store that they come from."""
+"""A session takes operators' commands from a real store."""
 
 import pytest
 import trio

@@ -1,4 +1,4 @@
-"""What comes while a session ends."""
+"""Tests of events that arrive while a session ends."""
 
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -29,7 +29,7 @@ class Ended:
 
 
 class WritesItsLastFrames:
-    """A recorder; meanwhile a command is submitted, and wakes the session that is still found."""
+    """A recorder during whose last write a command is submitted, which wakes the ending session."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -43,7 +43,7 @@ async def nobody_before() -> None:
     pass
 
 
-async def test_a_wake_up_while_the_last_frames_are_written_is_ignored(store: Store, redis_url: str) -> None:
+async def test_a_wake_up_during_the_last_writes_of_a_session_is_ignored(store: Store, redis_url: str) -> None:
     config = msgspec.convert({"store": {"url": redis_url}, "security": {"pepper": "p" * 32}}, GatewayConfig)
     claimed = await leases.claimed(store, "a/1")
     async with trio.open_nursery() as nursery:

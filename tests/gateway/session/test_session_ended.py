@@ -1,4 +1,4 @@
-"""Nothing of an ended session waits for the garbage collector, which looks at old objects once in days."""
+"""An ended session is freed at once, because the garbage collector runs over old objects once in days."""
 
 import gc
 import weakref
@@ -15,7 +15,7 @@ from tests.support.waiting import until
 SESSIONS = 5
 
 
-async def test_an_ended_session_is_gone_with_its_connection(store: Store, redis_url: str) -> None:
+async def test_an_ended_session_is_freed_with_its_connection(store: Store, redis_url: str) -> None:
     seen: list[weakref.ref[Session | WebSocketConnection]] = []
 
     def gone() -> bool:

@@ -1,4 +1,4 @@
-"""A recorder over a real store: what it is told arrives in order, masked, cut, and bounded."""
+"""A recorder over a real store: the frames arrive in order, masked, cut and bounded."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ BYE = Closed(1000, "bye", "peer")
 
 
 class Around:
-    """A link over a node of which only the store and the background are real."""
+    """Make a link whose node has only a real store and a real background."""
 
     def __init__(self, store: Any, nursery: trio.Nursery | None = None) -> None:
         self.store = store
@@ -88,7 +88,7 @@ def result(number: int) -> bytes:
 
 
 @given(frames())
-def test_no_secret_is_in_an_entry(made: tuple[bytes, str]) -> None:
+def test_an_entry_contains_no_secret(made: tuple[bytes, str]) -> None:
     frame, _ = made
     recorder = Around(None).recorder(RunningTrace("x", 0))
     entry = trio.run(recorder._build_entry, _Passed("in", 1, frame, ()))
@@ -96,13 +96,13 @@ def test_no_secret_is_in_an_entry(made: tuple[bytes, str]) -> None:
     assert entry.length == len(frame)
 
 
-async def test_the_order_of_the_socket_and_whose_answer_it_is(store: Store) -> None:
+async def test_entries_keep_the_order_of_the_socket_and_name_the_answered_action(store: Store) -> None:
     running = await started(store)
     async with around(store) as session:
         recorder = session.recorder(running)
         recorder.begin(session.link.attached, connected=True)
         recorder.record_received(call(1, "Authorize"), ["bad_time"])
-        recorder.record_sent(call(1, "Reset"))  # Both sides may choose the same id.
+        recorder.record_sent(call(1, "Reset"))  # Both ends may choose the same message id.
         recorder.record_received(result(1))
         recorder.record_sent(result(1), ["odd"])
         recorder.record_received(b'[4,"9","NotSupported","",{}]')
@@ -147,14 +147,14 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
     assert (cut.cut, cut.length) == (len(long) > trace.SHOWN_MAX, len(long))
 
 
-async def test_what_there_is_no_room_for_is_a_gap(store: Store) -> None:
-    """More at once than the queue holds, by number and by bytes; what follows is recorded again."""
+async def test_frames_without_room_show_as_a_gap(store: Store) -> None:
+    """More frames arrive at once than the queue holds, by number and by bytes. Later frames are recorded again."""
     running = await started(store)
     async with around(store) as session:
         recorder = session.recorder(running)
         for number in range(trace.QUEUED_MAX + 7):
             recorder.record_received(call(number))
-        await recorder.finish(BYE)  # Dropped as well.
+        await recorder.finish(BYE)  # This frame is dropped as well.
         recorder.record_received(b"x" * (trace.QUEUED_BYTES_MAX + 1))
         recorder.record_received(call(1))
         await recorder.finish(BYE)
@@ -170,7 +170,7 @@ async def test_what_there_is_no_room_for_is_a_gap(store: Store) -> None:
     assert (kept.frames, kept.marks, kept.dropped) == (1001, 3, 9)
 
 
-async def test_it_ends_by_size_and_by_time(store: Store) -> None:
+async def test_a_trace_ends_by_size_and_by_time(store: Store) -> None:
     running = await started(store, frames=10)
     async with around(store) as session:
         recorder = session.recorder(running)
@@ -187,7 +187,7 @@ async def test_it_ends_by_size_and_by_time(store: Store) -> None:
 
 
 class Watched(FrameMasker):
-    """How many of them mask at this moment, and in which threads."""
+    """Records how many recorders mask at one moment, and in which threads."""
 
     now = most = 0
     threads: ClassVar[set[int]] = set()
@@ -203,8 +203,8 @@ class Watched(FrameMasker):
 
 
 @pytest.mark.parametrize("size", [4_000, 60_000])
-async def test_frames_that_take_long_to_mask_do_not_hold_up_the_sessions(size: int) -> None:
-    """Not in the sessions' thread, and never in several that all want the interpreter."""
+async def test_slow_masking_does_not_delay_the_sessions(size: int) -> None:
+    """Masking runs outside the sessions' thread, and never in several threads that compete for the interpreter."""
     frame = b'[2,"1","DataTransfer",{"data":"' + b"://" * (size // 3) + b'"}]'
     recorders = [Around(None).recorder(RunningTrace("x", 0)) for _ in range(6)]
     Watched.threads.clear()
@@ -217,7 +217,7 @@ async def test_frames_that_take_long_to_mask_do_not_hold_up_the_sessions(size: i
     assert threading.get_ident() not in Watched.threads
 
 
-async def test_a_session_follows_what_runs(store: Store) -> None:
+async def test_a_session_starts_and_stops_recording_with_its_trace(store: Store) -> None:
     async with around(store) as session:
         link = session.link
         await link.follow_trace()
