@@ -148,7 +148,7 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
 
 
 async def test_frames_without_room_show_as_a_gap(store: Store) -> None:
-    """More frames arrive at once than the queue holds, by number and by bytes. Later frames are recorded again."""
+    """The queue overflows, by number and by bytes. Later frames are recorded again."""
     running = await started(store)
     async with around(store) as session:
         recorder = session.recorder(running)
@@ -204,7 +204,7 @@ class Watched(FrameMasker):
 
 @pytest.mark.parametrize("size", [4_000, 60_000])
 async def test_slow_masking_does_not_delay_the_sessions(size: int) -> None:
-    """Masking runs outside the sessions' thread, and never in several threads that compete for the interpreter."""
+    """Masking runs outside the sessions' thread, and in one thread at a time."""
     frame = b'[2,"1","DataTransfer",{"data":"' + b"://" * (size // 3) + b'"}]'
     recorders = [Around(None).recorder(RunningTrace("x", 0)) for _ in range(6)]
     Watched.threads.clear()
