@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from admin.http import times
+from admin.http.times import Time
 from gateway.service.frame_masking import FrameMasker
 from gateway.service.secrets import MASK, names_secret
 from state.commands import Command
@@ -78,10 +79,10 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
             examples=[["Transaction 7 has stopped already."]],
         ),
     ]
-    created_at: Annotated[str, msgspec.Meta(description="When the API took the command.")]
-    deadline_at: Annotated[str, msgspec.Meta(description="Until when the charge point may answer.")]
-    sent_at: Annotated[str | None, msgspec.Meta(description="When it was sent. null means not sent.")]
-    settled_at: Annotated[str | None, msgspec.Meta(description="When it ended. null means not yet.")]
+    created_at: Annotated[Time, msgspec.Meta(description="When the API took the command.")]
+    deadline_at: Annotated[Time, msgspec.Meta(description="Until when the charge point may answer.")]
+    sent_at: Annotated[Time | None, msgspec.Meta(description="When it was sent. null means not sent.")]
+    settled_at: Annotated[Time | None, msgspec.Meta(description="When it ended. null means not yet.")]
 
 
 def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer:

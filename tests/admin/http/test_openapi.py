@@ -1,5 +1,6 @@
-"""The document is whole: every reference resolves, every route is in it, every error is described."""
+"""The OpenAPI document is complete: every route, reference, error, member and parameter is described."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +66,11 @@ METHODS = {
     "/v1/tenants/{tenant}/transactions/{transaction}/meter-values": {"get"},
     "/v1/tenants/{tenant}/events": {"get"},
 }
+TIME_NAMES = re.compile(
+    r"at|from|last_seen|since|timestamp|until|not_(before|after)|schedule_start|expiry.*|valid(From|To)"
+    r"|(?!out_of).*(_at|_since|_date|Date|DateTime|Timestamp)|st(art|op)Time|startSchedule"
+)
+"""Names of members that are times, in the API's own spelling and in that of OCPP."""
 
 
 @pytest.fixture
@@ -76,7 +82,7 @@ async def document(api: Api) -> dict[str, Any]:
     return found
 
 
-async def test_it_lists_every_route(document: dict[str, Any]) -> None:
+async def test_the_document_lists_every_route_and_no_other(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     assert {path: set(methods) for path, methods in document["paths"].items()} == METHODS
 
@@ -91,12 +97,14 @@ async def test_every_reference_resolves(document: dict[str, Any]) -> None:
         assert found
 
 
-async def test_every_schema_is_one(document: dict[str, Any]) -> None:
+async def test_every_schema_is_valid_json_schema(document: dict[str, Any]) -> None:
     for schema in document["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-async def test_every_operation_says_its_key_its_errors_and_what_it_is_for(document: dict[str, Any]) -> None:
+async def test_every_operation_has_a_summary_a_tag_security_and_described_errors(
+    document: dict[str, Any],
+) -> None:
     assert document["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
     ids = []
     for operations in document["paths"].values():
@@ -114,7 +122,30 @@ async def test_every_operation_says_its_key_its_errors_and_what_it_is_for(docume
     assert len(ids) == len(set(ids))
 
 
-async def test_every_action_has_its_schema(document: dict[str, Any]) -> None:
+async def test_every_schema_member_and_parameter_has_a_description(document: dict[str, Any]) -> None:
+    undescribed = [
+        name for name, schema in document["components"]["schemas"].items() if not _has_description(schema)
+    ]
+    undescribed += [place for place, member in _properties(document) if not _has_description(member)]
+    undescribed += [
+        f"{operation['operationId']} {parameter['name']}"
+        for operation, parameter in _parameters(document)
+        if not _has_description(parameter)
+    ]
+    assert undescribed == []
+
+
+async def test_every_time_has_the_format_date_time(document: dict[str, Any]) -> None:
+    members = [*_properties(document)]
+    members += [(parameter["name"], parameter["schema"]) for _, parameter in _parameters(document)]
+    times = [(place, member) for place, member in members if TIME_NAMES.fullmatch(place.rpartition(".")[2])]
+    assert len(times) > 50
+    assert [place for place, member in times if "date-time" not in _formats(member)] == []
+    others = [place for place, member in members if "date-time" in _formats(member)]
+    assert [place for place in others if not TIME_NAMES.fullmatch(place.rpartition(".")[2])] == []
+
+
+async def test_every_action_has_a_schema_of_its_name(document: dict[str, Any]) -> None:
     assert set(COMMANDS) <= set(document["components"]["schemas"])
     operation = document["paths"]["/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}"][
         "post"
@@ -123,14 +154,16 @@ async def test_every_action_has_its_schema(document: dict[str, Any]) -> None:
     assert action["schema"]["enum"] == list(COMMANDS)
 
 
-async def test_a_body_may_be_left_out_where_it_says_so(api: Api, document: dict[str, Any]) -> None:
+async def test_a_body_that_the_document_calls_optional_may_be_left_out(
+    api: Api, document: dict[str, Any]
+) -> None:
     for path, method, status in (("", "put", 200), ("/tokens", "post", 201)):
         operation = document["paths"][f"/v1/tenants/{{tenant}}{path}"][method]
         assert not operation["requestBody"]["required"]
         assert (await api.client.request(method, f"/v1/tenants/{TENANT}{path}")).status_code == status
 
 
-async def test_a_body_is_required_if_any_of_its_members_is(document: dict[str, Any]) -> None:
+async def test_a_body_is_required_if_it_has_a_required_member(document: dict[str, Any]) -> None:
     charge_point = "/v1/tenants/{tenant}/charge-points/{charge_point}"
     for path, method, required in (
         ("/reservations", "post", True),
@@ -144,7 +177,7 @@ async def test_a_body_is_required_if_any_of_its_members_is(document: dict[str, A
         assert operation["requestBody"]["required"] is required, path
 
 
-async def test_answers_are_what_it_says(api: Api, document: dict[str, Any]) -> None:
+async def test_answers_fit_the_document(api: Api, document: dict[str, Any]) -> None:
     await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={"description": "x"})
     await api.client.put(f"/v1/tenants/{TENANT}/id-tags/x", json={})
     for path, concrete in (
@@ -165,8 +198,8 @@ async def test_answers_are_what_it_says(api: Api, document: dict[str, Any]) -> N
 
 @pytest.mark.slow
 async def test_generated_requests_get_documented_answers(api: Api, document: dict[str, Any]) -> None:
-    """Whatever is sent: an answer that the document describes, and never a 500."""
-    document["paths"].pop("/v1/tenants/{tenant}/events")  # A stream has no end.
+    """Any request gets an answer that the document describes, and never a 500."""
+    document["paths"].pop("/v1/tenants/{tenant}/events")  # The stream does not end.
     document["paths"].pop("/v1/tenants/{tenant}/charge-points/{charge_point}/trace/stream")
     schema = schemathesis_openapi.from_dict(document)
     checks.load_all_checks()
@@ -200,6 +233,42 @@ def _run(operation: Any, call: Any) -> None:
         call(case)
 
     once()
+
+
+def _has_description(node: dict[str, Any]) -> bool:
+    return bool(node.get("description", "").strip())
+
+
+def _properties(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each property of each schema with its place, also of schemas inside of others."""
+
+    def walk(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        if isinstance(node, list):
+            for one in node:
+                yield from walk(one, place)
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                if key == "properties" and isinstance(value, dict):
+                    for name, member in value.items():
+                        yield f"{place}.{name}", member
+                        yield from walk(member, f"{place}.{name}")
+                elif key not in {"example", "examples", "default", "enum"}:
+                    yield from walk(value, place)
+
+    for name, schema in document["components"]["schemas"].items():
+        yield from walk(schema, name)
+    yield from walk(document["paths"], "paths")
+
+
+def _parameters(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation["parameters"]:
+                yield operation, parameter
+
+
+def _formats(schema: dict[str, Any]) -> set[str]:
+    return {one["format"] for one in (schema, *schema.get("anyOf", ())) if "format" in one}
 
 
 def _members(value: Any) -> Iterator[tuple[str, Any]]:
