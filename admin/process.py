@@ -57,7 +57,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 health.serve_health,
                 listening.health_host,
                 listening.health_port,
-                # Stay ready without a store: requests get a 503 that says so.
+                # Stay ready without a store: requests get a 503 with the reason.
                 ready=lambda: not stop.is_set(),
                 registry=registry,
             )

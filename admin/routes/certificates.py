@@ -117,7 +117,7 @@ class InstalledAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CertificatesAnswer(msgspec.Struct, frozen=True):
-    """What is known of the certificates in a charge point."""
+    """The known certificates of a charge point."""
 
     items: Annotated[
         tuple[CertificateList, ...],

@@ -158,8 +158,8 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
     registration_interval_s: Annotated[
         int,
         Meta(
-            description="Seconds that the charge point is told to wait before it boots again, while "
-            "`registration` holds it back."
+            description="Seconds after which the charge point shall boot again, "
+            "if its boot is answered Pending or Rejected."
         ),
     ]
     heartbeat_interval_s: Annotated[

@@ -68,14 +68,14 @@ class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     registration_interval_s: Annotated[
         Interval,
         msgspec.Meta(
-            description="Seconds that the charge point is told to wait before it boots again, while "
-            "`registration` holds it back."
+            description="Seconds after which the charge point shall boot again, "
+            "if its boot is answered Pending or Rejected."
         ),
     ] = 60
     heartbeat_interval_s: Annotated[
         Interval | None,
         msgspec.Meta(
-            description="Seconds between heartbeats that the charge point is told when its boot is Accepted. "
+            description="Seconds between heartbeats, sent to the charge point when its boot is Accepted. "
             "null means that the configuration of the gateways decides."
         ),
     ] = None

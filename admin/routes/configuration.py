@@ -79,7 +79,7 @@ class PendingAnswer(msgspec.Struct, frozen=True):
 
 
 class SettingAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one configuration key."""
+    """The known state of one configuration key."""
 
     key: Annotated[
         str,
@@ -98,14 +98,14 @@ class SettingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     readonly: Annotated[
         bool | None,
         msgspec.Meta(
-            description="Whether the key is read-only. null means that the charge point has not said so."
+            description="Whether the key is read-only. null means that the charge point has not reported it."
         ),
     ]
     supported: Annotated[
         bool, msgspec.Meta(description="false means that the charge point answered that it has no such key.")
     ]
-    known_at: Annotated[Time, msgspec.Meta(description="When the charge point said so.")]
-    source: Annotated[Source, msgspec.Meta(description="The command whose answer said so.")]
+    known_at: Annotated[Time, msgspec.Meta(description="When the charge point reported the value.")]
+    source: Annotated[Source, msgspec.Meta(description="The command whose answer reported the value.")]
     pending: Annotated[
         PendingAnswer | None,
         msgspec.Meta(description="A change that waits for the next boot. null means that none does."),
@@ -113,7 +113,7 @@ class SettingAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfigurationAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the configuration of a charge point."""
+    """The known configuration of a charge point."""
 
     keys: Annotated[
         tuple[SettingAnswer, ...],
@@ -138,7 +138,7 @@ class RefreshAnswer(msgspec.Struct, frozen=True):
     """The refreshed configuration, and the commands that asked for it."""
 
     configuration: Annotated[
-        ConfigurationAnswer, msgspec.Meta(description="What is known of the configuration now.")
+        ConfigurationAnswer, msgspec.Meta(description="The configuration as it is known now.")
     ]
     commands: Annotated[
         tuple[CommandAnswer, ...],

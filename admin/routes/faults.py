@@ -50,7 +50,7 @@ class FaultAnswer(msgspec.Struct, frozen=True):
     meaning: Annotated[
         str,
         msgspec.Meta(
-            description="What the charge point did, and how it was handled.",
+            description="The charge point's mistake, and how csms handled it.",
             examples=[FAULTS["number_for_text"].meaning],
         ),
     ]

@@ -37,7 +37,7 @@ _STATUS = (
 
 
 class IdTagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What charge points are told about an id tag.
+    """The answer that charge points get about an id tag.
 
     A member that is left out gets its default, also in a later PUT.
     """

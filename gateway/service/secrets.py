@@ -22,7 +22,7 @@ def names_secret(name: str) -> bool:
 
 
 def has_secret_word(bare: str) -> bool:
-    """Return the same as `names_secret`, for a name that is bare already."""
+    """Do the same as `names_secret` with a name that is bare already."""
     return any(word in bare for word in _BARE_WORDS)
 
 

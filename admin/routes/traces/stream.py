@@ -98,7 +98,7 @@ class _Reading:
 async def _blocks(
     reading: _Reading, viewers: Viewers, most: int, key_stands: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
-    """Yield the stream. An error of the store ends it. For a slow client the store is read less often."""
+    """Yield the stream. An error of the store ends it. The store is read less often if the client is slow."""
     viewers.count += 1
     try:
         if viewers.count > most:  # Clients that came at the same time all passed the check before the stream.
