@@ -10,6 +10,7 @@ is not run, and NOT_RUN says why.
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -43,8 +44,8 @@ PRODUCTION = (
     "Back up and restore a server of your own",
 )
 _BLOCK = re.compile(r"^```(sh[a-z ]*)\n(.*?)^```\n(?:```output\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-# What comes with a Valkey or Redis server of the system, and not with csms.
-_VALKEY_CLI = f"""#!{sys.executable}
+# valkey-cli comes with a Valkey or Redis server of the system, and not with csms.
+_VALKEY_CLI = """\
 import sys
 from redis import Redis
 port, *command = sys.argv[2:]
@@ -99,7 +100,10 @@ class Shell:
         tools.mkdir(exist_ok=True)
         if not (tools / "valkey-server").exists():
             (tools / "valkey-server").symlink_to(get_binary_path())
-        (tools / "valkey-cli").write_text(_VALKEY_CLI)
+        (tools / "valkey_cli.py").write_text(_VALKEY_CLI)
+        # A path with a space cannot stand behind #!, so a shell starts Python.
+        command = shlex.join([sys.executable, str(tools / "valkey_cli.py")])
+        (tools / "valkey-cli").write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (tools / "valkey-cli").chmod(0o755)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CSMS")}
         self._replacements = replacements
@@ -132,7 +136,7 @@ class Shell:
         self._shell.stdin.write(f"{commands}\nprintf '\\n%s %s\\n' {END} $?\n".encode())
         self._shell.stdin.flush()
         lines: list[str] = []
-        late = threading.Timer(BLOCK_S, self._shell.kill)
+        late = threading.Timer(BLOCK_S, os.killpg, (self._shell.pid, signal.SIGKILL))
         late.start()
         try:
             for line in self._shell.stdout:
