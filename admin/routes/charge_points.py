@@ -180,10 +180,10 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     }
 )
 async def accept_charge_point(tenant: str, charge_point: str) -> Response:
-    """Accept a charge point that is held back.
+    """Accept a charge point that is Pending or Rejected.
 
-    Its next BootNotification is answered Accepted. The charge point boots after the interval that it was last
-    told. With `trigger`, a TriggerMessage asks it to boot now. Without, nothing is sent.
+    Its next BootNotification is answered Accepted. It boots after the interval of the last answer. With
+    `trigger`, a TriggerMessage asks it to boot now; otherwise nothing is sent.
     """
     asked, store = bodies.query(AcceptQuery), current_store()
     boot = TriggerMessage(requested_message="BootNotification")

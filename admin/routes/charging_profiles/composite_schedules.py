@@ -64,7 +64,7 @@ class CompositeQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     from_: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="Begin of the schedule, RFC 3339 with a time zone. By default now.",
+            description="Start of the schedule, RFC 3339 with a time zone. By default now.",
             examples=["2026-01-01T00:00:00Z"],
         ),
     ] = msgspec.field(default=None, name="from")
@@ -109,7 +109,7 @@ class CompositeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     connector_id: Annotated[
         int, msgspec.Meta(description="Number of the connector. 0 is the grid connection.", examples=[1])
     ]
-    schedule_start: Annotated[Time, msgspec.Meta(description="Begin of the schedule.")]
+    schedule_start: Annotated[Time, msgspec.Meta(description="Start of the schedule.")]
     duration: Annotated[
         int,
         msgspec.Meta(
