@@ -92,7 +92,9 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 15_000
     handshakes_in_flight: Annotated[
         int,
-        Meta(ge=1, description="Connections that are not upgraded yet. Beyond it, slow ones are cut."),
+        Meta(
+            ge=1, description="Connections that are not upgraded yet. If there are more, slow ones are cut."
+        ),
     ] = 500
     message_bytes: Annotated[
         int, Meta(ge=1024, description="Longest message of a charge point; a longer one gets CLOSE 1009.")

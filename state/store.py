@@ -45,7 +45,7 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "fsync"
     connections: Annotated[
         int,
-        Meta(ge=1, le=64, description="Connections that all tasks share. One more serves listings."),
+        Meta(ge=1, le=64, description="Connections that all tasks share. csms opens one more, for listings."),
     ] = 4
     blocking_connections: Annotated[
         int, Meta(ge=1, le=64, description="Most connections for commands that wait (XREAD BLOCK).")
@@ -289,7 +289,7 @@ async def open_store(config: StoreConfig, *, wait_s: float = 10.0) -> AsyncItera
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.run)
-        # Raised outside the nursery, so that nobody gets a group of one.
+        # The error is raised outside the nursery, which would wrap it in an ExceptionGroup.
         try:
             await _wait_open(store, wait_s)
             yield store

@@ -81,8 +81,8 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     created_at: Annotated[Time, msgspec.Meta(description="When the API took the command.")]
     deadline_at: Annotated[Time, msgspec.Meta(description="Until when the charge point may answer.")]
-    sent_at: Annotated[Time | None, msgspec.Meta(description="When it was sent. null means not sent.")]
-    settled_at: Annotated[Time | None, msgspec.Meta(description="When it ended. null means not yet.")]
+    sent_at: Annotated[Time | None, msgspec.Meta(description="When it was sent. null: it was not sent.")]
+    settled_at: Annotated[Time | None, msgspec.Meta(description="When it ended. null: it has not ended yet.")]
 
 
 def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer:

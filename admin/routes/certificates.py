@@ -95,8 +95,8 @@ class CertificateList(msgspec.Struct, frozen=True, kw_only=True):
     out_of_date: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether another certificate of this type was installed since. If so, refresh the "
-            "list."
+            description="Whether another certificate of this type was installed since. If it was, "
+            "refresh the list."
         ),
     ]
     certificates: Annotated[

@@ -68,7 +68,7 @@ class ConnectorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     info: Annotated[
         str | None,
-        Meta(description="Text of the charge point about the error. null means that it sent none."),
+        Meta(description="What the charge point says about the error. null means that it says nothing."),
     ]
     vendor_id: Annotated[
         str | None,
@@ -97,8 +97,8 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     since: Annotated[
         Time | None,
         Meta(
-            description="When this connection was made, or the last one while offline. null means that the "
-            "charge point has never connected."
+            description="When the present connection was made, or the last one if the charge point is "
+            "offline. null means that the charge point has never connected."
         ),
     ]
     until: Annotated[
@@ -165,8 +165,8 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval_s: Annotated[
         int | None,
         Meta(
-            description="Seconds between heartbeats that the answer to its boot sets. null means that the "
-            "configuration of the gateways decides."
+            description="Seconds between heartbeats, as the answer to a BootNotification sets them. "
+            "null means that the configuration of the gateways decides."
         ),
     ]
     awaiting_release: Annotated[

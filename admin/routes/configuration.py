@@ -186,8 +186,8 @@ _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/configurati
 async def get_configuration(tenant: str, charge_point: str) -> Response:
     """Read what is known of the configuration of a charge point.
 
-    These are the values that the charge point last reported or accepted. Its keys may have been changed since
-    at the charge point itself. Nothing is sent.
+    These are the values that the charge point last reported or accepted. Since then somebody may have changed
+    keys at the charge point itself. Nothing is sent.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     return bodies.answer(_answer(await configuration.get(current_store(), tenant, charge_point)))

@@ -92,9 +92,9 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
         str,
         msgspec.Meta(
             description="The last status that counts. After Installed, Uploaded, Canceled or Superseded, "
-            "only a status that ends a job counts. Three statuses are ours. NoFile: the charge point has no "
-            "diagnostics to upload. Canceled: it ended this job for a later one. Superseded: a later job of "
-            "this kind began, and statuses of this action do not say which job they mean.",
+            "only a status that ends a job counts. csms itself sets three statuses. NoFile: the charge point "
+            "has no diagnostics to upload. Canceled: it ended this job for a later one. Superseded: a "
+            "later job of this kind began, and statuses of this action do not say which job they mean.",
             examples=["Installed"],
         ),
     ]

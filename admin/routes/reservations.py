@@ -50,7 +50,7 @@ class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parent_id_tag: Annotated[
         Tag | None,
         msgspec.Meta(
-            description="Group: id tags with this parent may use the reservation too. null means none."
+            description="Group: id tags with this parent may use the reservation too. null: no parent."
         ),
     ] = None
     reservation_id: Annotated[
@@ -65,7 +65,7 @@ class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ReservationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A reservation of a charge point.
 
-    A reservation that a StartTransaction named but that was not made here has only an id and a transaction.
+    A reservation that a StartTransaction named but that csms did not make has only an id and a transaction.
     """
 
     reservation_id: Annotated[int, msgspec.Meta(description="Id of the reservation.", examples=[12])]
@@ -78,23 +78,35 @@ class ReservationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     connector_id: Annotated[
         int | None,
-        msgspec.Meta(description="Number of the connector. 0 means any connector. null means not made here."),
+        msgspec.Meta(
+            description="Number of the connector. 0 means any connector. null means that the "
+            "reservation was not made by csms."
+        ),
     ]
     id_tag: Annotated[
         str | None,
-        msgspec.Meta(description="Id tag that the connector is reserved for. null means not made here."),
+        msgspec.Meta(
+            description="Id tag that the connector is reserved for. null means that the "
+            "reservation was not made by csms."
+        ),
     ]
     parent_id_tag: Annotated[
         str | None,
-        msgspec.Meta(description="Id tags with this parent may use the reservation too. null means none."),
+        msgspec.Meta(description="Id tags with this parent may use the reservation too. null: no parent."),
     ]
     expiry_date: Annotated[
         Time | None,
-        msgspec.Meta(description="When the reservation ends if it was not used. null means not made here."),
+        msgspec.Meta(
+            description="When the reservation ends if it was not used. null means that the "
+            "reservation was not made by csms."
+        ),
     ]
     command: Annotated[
         str | None,
-        msgspec.Meta(description="Id of the ReserveNow command that made it. null means not made here."),
+        msgspec.Meta(
+            description="Id of the ReserveNow command that made it. null means that the "
+            "reservation was not made by csms."
+        ),
     ]
     made_at: Annotated[
         Time,

@@ -52,7 +52,9 @@ Unit = Annotated[
 Voltage = Annotated[
     float,
     msgspec.Meta(
-        ge=1, le=1000, description="Nominal voltage between a phase and neutral in volts, to convert A and W."
+        ge=1,
+        le=1000,
+        description="Nominal voltage between a phase and neutral, in volts. It converts between A and W.",
     ),
 ]
 

@@ -75,14 +75,16 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     direction: Annotated[
         Direction | None,
-        msgspec.Meta(description="in: from the charge point. out: to it. null means a mark."),
+        msgspec.Meta(
+            description="in: from the charge point. out: to it. null means that the entry is a mark."
+        ),
     ]
     mark: Annotated[
         Mark | None,
         msgspec.Meta(
             description="connected, disconnected: a connection began or ended. recording: the trace began "
             "during this connection. fault: a fault of the transport; if a message caused it, that message "
-            "follows. gap: frames are missing. null means a frame."
+            "follows. gap: frames are missing. null means that the entry is a frame."
         ),
     ]
     connection: Annotated[
@@ -91,30 +93,32 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     message_type: Annotated[
         int | None,
         msgspec.Meta(
-            description="2: CALL. 3: CALLRESULT. 4: CALLERROR. null means a mark, or a frame that cannot be "
-            "read.",
+            description="2: CALL. 3: CALLRESULT. 4: CALLERROR. null means that the entry is a mark, or a "
+            "frame that cannot be read.",
             examples=[2],
         ),
     ]
     message_id: Annotated[
         str | None,
         msgspec.Meta(
-            description="Id of the OCPP message. null means a mark, or a frame that cannot be read.",
+            description="Id of the OCPP message. null means that the entry is a mark, or a frame that cannot "
+            "be read.",
             examples=["7"],
         ),
     ]
     action: Annotated[
         str | None,
         msgspec.Meta(
-            description="OCPP action. An answer has the action of its call. null means a mark, or an action "
-            "that is not known.",
+            description="OCPP action. An answer has the action of its call. null means that the entry is a "
+            "mark, or that the action is not known.",
             examples=["Heartbeat"],
         ),
     ]
     frame: Annotated[
         str | None,
         msgspec.Meta(
-            description="The frame as it was on the wire; *** replaces secrets. null means a mark.",
+            description="The frame as it was on the wire; *** replaces secrets. null means that the "
+            "entry is a mark.",
             examples=['[2,"7","Heartbeat",{}]'],
         ),
     ]
@@ -125,7 +129,8 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     faults: Annotated[
         tuple[str, ...],
         msgspec.Meta(
-            description="Names of the faults in the frame. An answer of ours has those of the call."
+            description="Names of the faults in the frame. The answer of csms has the faults of the "
+            "call that it answers."
         ),
     ]
     note: Annotated[
