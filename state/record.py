@@ -75,7 +75,10 @@ def settings_fields(settings: Settings) -> list[str | int]:
 def read_charge_point(
     tenant: str, charge_point: str, reply: Mapping[bytes, bytes] | list[bytes]
 ) -> ChargePointRecord | None:
-    """Read a record. None means not registered; facts of a deleted charge point may leave a field or two."""
+    """Read a record. None means that the charge point is not registered.
+
+    A late fact of a deleted charge point may leave a field or two, which make no record.
+    """
     # An empty field counts as one that was never written.
     found = {name: text for name, text in read_fields(reply).items() if text}
     if "registered_ms" not in found:

@@ -29,7 +29,7 @@ class ChildOutput:
         self._stderr.write(f"{self._before}{line}\n")
 
     def reason(self, status: int) -> str:
-        """Return the most likely reason of its end: the last line that has a word, without its frame."""
+        """Return the likely reason why the child ended: the last line with a word, without its borders."""
         for line in reversed(self._lines):
             words = line.strip(" |+-")
             if words:

@@ -11,7 +11,10 @@ _PIECE_BYTES = 4_096
 
 
 def drop_when_blocked(stream: TextIO) -> TextIO:
-    """Return a stream to the same descriptor. It drops output that would block, and later says how much."""
+    """Return another stream that writes to the descriptor of `stream`.
+
+    It drops output that would block, and later says how much.
+    """
     return io.TextIOWrapper(
         _Dropping(stream.fileno()),  # type: ignore[type-var]  # Unbuffered is enough, but typeshed wants peek().
         "utf-8",

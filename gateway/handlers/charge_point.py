@@ -97,7 +97,7 @@ class ChargePoint(msgspec.Struct, gc=False):
     async def catch_up(self) -> None:
         """Wait until the charge point's earlier answers are stored, for 5 s at most.
 
-        The present call may refer to those answers.
+        The call that is being handled may refer to what they began.
         """
         stored = self.memory.outcome_stored
         if stored is not None and not stored.is_set():

@@ -11,7 +11,8 @@
 
 "None yet" means that we never saw a BootNotification of this charge point. Many charge points reconnect
 without one (Q17, Q18), so they are served if the operator's policy is to accept. If the policy answers a
-BootNotification with Pending or Rejected, a charge point that never sent one is treated like that answer.
+BootNotification with Pending or Rejected, a charge point that never sent one is treated as
+if it had got that answer.
 
 A refused message gets the CALLERROR SecurityError. Facts are refused too, because the operator chose the
 policy; the charge point keeps its facts and sends them again. In Rejected neither side should call, so the

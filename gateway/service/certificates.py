@@ -111,7 +111,7 @@ def _ms(moment: datetime) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Return the library's text without its advice where to read on."""
+    """Return what the library says is wrong, without the link that it adds."""
     said = _ADVICE.sub("", str(error)).partition("\n")[0][:100]
     if said in {"", "MalformedFraming"}:
         return "which begins with -----BEGIN CERTIFICATE----- and ends with -----END CERTIFICATE-----"

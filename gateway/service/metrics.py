@@ -27,7 +27,7 @@ class Readings(Collector):
         self._read = read
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that registration does not read; the counted objects may not exist yet."""
+        """Return nothing, or else registering would call `read`, which may need objects not made yet."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

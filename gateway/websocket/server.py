@@ -196,8 +196,8 @@ async def serve(
 ) -> None:
     """Run `handle` for every charge point that asks for a websocket. Its return ends the connection.
 
-    Servers with the same `handshakes` share the limit on them. `serve` returns after `stop_accepting`, when
-    the last connection has ended. Cancelling it ends all connections.
+    Servers that are given the same `handshakes` share one limit on unfinished handshakes. `serve`
+    returns after `stop_accepting`, when the last connection has ended. Cancelling it ends all connections.
     """
     readiness.get()  # Open the file of epoll now, while descriptors are left.
     if handshakes is None:  # An empty registry is false as well.

@@ -24,7 +24,7 @@ class TlsInfo:
 
 
 class NamedSSLObject(ssl.SSLObject):
-    """Remembers the server name that the client asked for. The SNI callback of the context sets it."""
+    """Remembers the server name that the client asked for. The SNI callback of the context stores it here."""
 
     asked_name: str | None = None
 

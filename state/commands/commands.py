@@ -49,7 +49,7 @@ class Conflict(NamedTuple):
 
 
 class Go(NamedTuple):
-    """The session may send the command within `left_ms`. After that it must settle it as `expired`."""
+    """The session may send the command within `left_ms`. If it is too late, it stores the end `expired`."""
 
     action: str
     payload: bytes

@@ -95,9 +95,9 @@ class Mirror(NamedTuple):
 
 
 class Which(NamedTuple):
-    """The fields of a ClearChargingProfile. If there is an id, it alone decides.
+    """The fields of a ClearChargingProfile, which select profiles.
 
-    Without an id, a profile must match every field that is given.
+    If an id is given, it alone selects. Otherwise a profile must match every field that is given.
     """
 
     id: int | None = None

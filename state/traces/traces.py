@@ -37,10 +37,11 @@ type Appended = Literal["recording", "ended", "full", "gone"]
 class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
     """A frame or a mark. `what` is `in` for a received frame, `out` for a sent one, or the name of the mark.
 
-    `connection` is the same for all entries of one socket. `frame` is masked. `cut` means that only its
-    beginning is kept, and `length` is its length on the wire, in bytes. `message`, `id` and `action` are None
-    where they could not be read. The action of an answer is that of its call. `faults` names the faults of
-    the frame; a sent frame has the faults of the frame that it answers. `note` explains a mark.
+    `connection` is the same for all entries of one socket. `frame` is masked. `cut` means that only the
+    beginning of the frame is kept, and `length` is the frame's length on the wire, in bytes.
+    `message`, `id` and `action` are None where they could not be read. The action of an answer is that of
+    its call. `faults` names the faults of the frame; a sent frame has the faults of the frame that it
+    answers. `note` explains a mark.
     """
 
     what: Direction | Mark
@@ -164,7 +165,8 @@ async def read(
     """
     keys = ChargePointKeys(tenant, charge_point)
     behind = f"({after}" if after else "-"
-    # The trace is read last. If it is still the trace that the caller means, the entries belong to it.
+    # The trace is read after the entries. If the caller sees the trace that it asked for, the entries are
+    # of that trace too.
     entries, of_trace = await store.pipeline(
         [
             ("XRANGE", keys.trace_frames, behind, "+", "COUNT", limit),
