@@ -51,7 +51,7 @@ def _server() -> Iterator[ValkeyServer]:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Running]:
-    """One `csms up` that is shared by all tests that do not harm it."""
+    """A running `csms up` that all tests share that do not harm it."""
     directory = Path(tempfile.mkdtemp(prefix="csms-up-"))
     try:
         with csms_up(directory / "data", "--drain-seconds", "1") as found:

@@ -24,7 +24,7 @@ TENANT = "acme"
 
 
 class Api:
-    """A client with a key for all tenants. `as_key` makes another key."""
+    """A client with an API key for all tenants. `as_key` makes another key and returns its header."""
 
     def __init__(self, client: httpx.AsyncClient, services: Services, port: int) -> None:
         self.client = client

@@ -12,7 +12,7 @@ KEYS = ChargePointKeys(TENANT, "CP-1")
 
 
 class Listing:
-    """The list of a charge point: version and tags. `answers` replace its own answers, one by one."""
+    """The local list in a charge point. Each of `answers` replaces the answer to one update, in order."""
 
     def __init__(self) -> None:
         self.version = 0

@@ -41,7 +41,7 @@ class ChargePoint(Station):
         if found["status"] != status:
             raise Violation(f"BootNotification was answered {found['status']}, not {status}")
         if found["interval"] <= 0:
-            raise Violation(f"BootNotification was answered interval {found['interval']}")
+            raise Violation(f"the answer to BootNotification has the interval {found['interval']}")
         self.check_time(found["currentTime"])
         return found
 

@@ -99,7 +99,7 @@ class Station:
         await self._send([3, call.id, payload])
 
     async def quiet(self) -> None:
-        """End the steps. No message may come after them, neither at once nor late. Raises Violation."""
+        """End the steps. Raises Violation if another message comes after the last step, at once or later."""
         for _ in () if self._gone else range(2):
             await self.exchange("Heartbeat", {})  # A charge point that is not accepted yet gets a CALLERROR.
             with trio.move_on_after(QUIET_S):

@@ -46,7 +46,7 @@ def test_features_are_proved_by_tests_that_exist() -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.breaks.replace(" ", "-"))
-def test_mutations_apply_and_name_tests_that_run(mutation: Mutation) -> None:
+def test_each_mutation_fits_the_code_and_names_tests_that_run(mutation: Mutation) -> None:
     """If this fails for a mutation, put its break where the behaviour is now."""
     assert (ROOT / mutation.file).read_text("utf-8").count(mutation.old) == 1
     for name in mutation.caught_by:

@@ -197,7 +197,7 @@ def ports_of_processes(ports: range) -> dict[str, str]:
     return {port: str(free) for port, free in zip(usual, ports, strict=True)}
 
 
-def test_the_recipes_for_operators_do_what_they_say(tmp_path: Path) -> None:
+def test_the_commands_of_the_recipes_for_operators_work(tmp_path: Path) -> None:
     replacements = ports_of_up(choose_ports(5)[0])
     blocks = [
         block
@@ -216,7 +216,7 @@ def test_the_recipes_for_production_do_what_they_say(tmp_path: Path) -> None:
         follow(shell, [path, address, *read_blocks("docs/operations.md", *PRODUCTION)])
 
 
-def test_the_readme_and_the_page_for_technicians_do_what_they_say(tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_and_of_the_page_for_technicians_work(tmp_path: Path) -> None:
     replacements = ports_of_up(choose_ports(5)[0])
     start = read_blocks("docs/operations.md", "Before you begin")[0]
     # A person is slower than the charge point that these blocks start.

@@ -144,7 +144,7 @@ def test_no_commands_are_sent_to_a_refused_fleet(running: Running, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_two_runs_are_compared(running: Running, tmp_path: Path) -> None:
+def test_compare_shows_the_ratios_of_two_runs(running: Running, tmp_path: Path) -> None:
     output = tmp_path / "result.json"
     argv = [sys.executable, "-m", "loadtest", "compare", "--url", running.url("{id}")]
     argv += ["--ca-file", running.ca_file, "--prefix", "compared-", "--output", str(output)]
@@ -160,7 +160,7 @@ def test_two_runs_are_compared(running: Running, tmp_path: Path) -> None:
     assert "ratio" in done.stdout
 
 
-def test_wrong_options_for_commands_are_one_line(running: Running, tmp_path: Path) -> None:
+def test_wrong_options_for_commands_are_explained_in_one_line(running: Running, tmp_path: Path) -> None:
     url, rate = ("--url", running.url("{id}")), ("--commands-per-second", "1")
     where = operators(running, tmp_path)
     for arguments, says in (
@@ -180,7 +180,7 @@ def test_wrong_options_for_commands_are_one_line(running: Running, tmp_path: Pat
     assert "--silent" in alone.stderr
 
 
-def test_wrong_options_of_a_run_are_one_line(running: Running) -> None:
+def test_wrong_options_of_a_run_are_explained_in_one_line(running: Running) -> None:
     for arguments, says in (
         (("--url", "wss://localhost:1/x"), "{id}"),
         (("--url", "http://localhost/{id}"), "ws://"),

@@ -1,6 +1,6 @@
 """Words that are typical of sentences that an engineer must read twice.
 
-The patterns are coarse. They find most such sentences, and sometimes a good one.
+The patterns are coarse. They find most such sentences, and sometimes one that is clear.
 """
 
 import re

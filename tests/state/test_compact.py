@@ -40,7 +40,7 @@ def test_meter_values_stored_by_version_1_stay_readable() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_unpacking_damaged_bytes_raises_no_other_error_than_damaged(stored: bytes) -> None:
+def test_damaged_bytes_are_unpacked_or_raise_an_error_that_says_damaged(stored: bytes) -> None:
     why = "damaged"
     try:
         compact.unpack(b"\x01" + stored)

@@ -82,7 +82,7 @@ async def test_a_pipeline_executes_all_commands_before_it_raises_an_error(store:
     assert await store.pipeline([]) == await store.steps("count", []) == []
 
 
-async def test_the_estimate_of_the_servers_clock_is_within_200_ms(store: Store) -> None:
+async def test_the_estimate_of_the_server_clock_is_within_200_ms(store: Store) -> None:
     seconds, microseconds = await store.execute("TIME")
     assert abs(store.server_time_ms() - (int(seconds) * 1000 + int(microseconds) // 1000)) < 200
 

@@ -15,7 +15,7 @@ from tests.support.waiting import GENEROUS_S
 
 
 class UpProcess:
-    """One `csms up --json`. `said` is the line that it printed."""
+    """A running `csms up --json`. `said` is the line that it printed."""
 
     def __init__(self, data_dir: Path, *options: str, env: dict[str, str] | None = None) -> None:
         argv = [sys.executable, "-m", "admin", "up", "--json", "--ports", "0", "--data-dir", str(data_dir)]

@@ -169,7 +169,7 @@ def test_a_call_error_is_answered_502_with_its_code(running: Running) -> None:
     run(work())
 
 
-async def test_an_answer_that_cannot_be_read_is_not_the_charge_points_error(
+async def test_an_unreadable_answer_is_told_from_a_callerror_of_the_charge_point(
     central: Central, gateways: Gateways
 ) -> None:
     """The problem says so, even if the charge point's own CALLERROR quotes our words."""

@@ -14,7 +14,7 @@ from tests.support.waiting import GENEROUS_S
 from tests.system.central import Central
 
 
-async def test_an_occupied_port_for_probes_is_one_clear_line(central: Central) -> None:
+async def test_an_occupied_port_for_probes_stops_the_gateway_with_one_clear_line(central: Central) -> None:
     log = central.directory / "gateways.log"
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

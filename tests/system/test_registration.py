@@ -106,7 +106,7 @@ async def test_a_charge_point_is_pending_until_released_and_then_accepted_over_r
                 assert await refused(peer, "Heartbeat", {})
 
 
-async def test_a_rejected_charge_point_gets_an_interval_also_if_strict(
+async def test_a_rejected_charge_point_must_boot_again_and_a_strict_one_must_boot_first(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

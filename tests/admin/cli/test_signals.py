@@ -37,7 +37,7 @@ def csms(command: str, directory: Path) -> Iterator[Started]:
     """Start one of `COMMANDS` as a shell would. `up` gets its own Valkey."""
     options = ["--ports", "0", "--data-dir", str(directory / "data")] if command == "up" else []
     settings = SETTINGS | PORTS[command] if command in PORTS else {}
-    # A background job may ignore SIGINT, and its children too. Begin as a terminal would.
+    # A background job may ignore SIGINT, and its children inherit that. Restore what a terminal would give.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [CSMS, command, *options],

@@ -25,7 +25,7 @@ OTHERS: tuple[tuple[str, object], ...] = (
 
 
 async def set_boot_status(api: Api, status: str | None) -> None:
-    """Set the status with which its BootNotification was answered. None means that it never booted."""
+    """Set the status that the charge point's BootNotification got. None: it never sent one."""
     if status is None:
         await api.store.execute("HDEL", KEYS.record, "boot_status")
     else:

@@ -128,7 +128,7 @@ async def test_a_rejected_remote_start_is_answered_at_once(api: Api) -> None:
         assert (response.status_code, response.json()["response"]) == (200, {"status": "Rejected"})
 
 
-async def test_a_callerror_or_an_offline_charge_point_is_answered_at_once(api: Api) -> None:
+async def test_the_api_answers_at_once_after_a_callerror_or_if_the_charge_point_is_offline(api: Api) -> None:
     url = f"{PATH}?wait_for=transaction&{LONG}"
     async with connected(api.store, TENANT, "CP-1", refuses) as session:
         with trio.fail_after(60):

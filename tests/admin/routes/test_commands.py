@@ -252,7 +252,7 @@ async def test_a_lost_wake_up_delays_the_answer_by_about_a_second(api: Api) -> N
             assert (await api.client.post(f"{PATH}/ClearCache?{LONG}")).status_code == 200
 
 
-async def test_only_the_next_pending_command_repeats_its_wake_up(api: Api) -> None:
+async def test_of_several_pending_commands_only_the_first_repeats_its_wake_up(api: Api) -> None:
     """A silent charge point must not cost its gateway a message a second for each waiting command."""
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
 

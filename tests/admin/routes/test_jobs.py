@@ -137,7 +137,7 @@ async def test_a_refused_request_is_a_job_that_has_ended(api: Api) -> None:
     assert not any(job["running"] for job in found)
 
 
-async def test_diagnostics_without_a_file_end_as_no_file(api: Api) -> None:
+async def test_diagnostics_without_a_file_end_with_the_status_nofile(api: Api) -> None:
     answering, _ = remembering(lambda *_: {})
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await begin(api, "GetDiagnostics", {"location": LOCATION})

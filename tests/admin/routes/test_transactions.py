@@ -15,7 +15,7 @@ BASE_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
 
 async def start(store: Store, session: FakeSession, minute: int, *, connector_id: int = 1) -> int:
-    """Store a start in that minute of 2026. Its time has no zone, as some charge points send it."""
+    """Store a start, `minute` minutes into 2026. Its time has no zone, as some charge points send it."""
     fact = Start(
         connector_id=connector_id,
         id_tag="Tag",

@@ -43,7 +43,7 @@ def test_an_absent_field_is_not_written() -> None:
     )
 
 
-def test_a_second_call_raises_until_the_first_is_answered() -> None:
+def test_a_second_call_raises_an_error_until_the_first_is_answered() -> None:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
     protocol.call(UNLOCK, "a", 0)
     with pytest.raises(CallOutstanding, match="UnlockConnector"):

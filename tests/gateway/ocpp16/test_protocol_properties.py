@@ -183,19 +183,26 @@ ROLE = st.sampled_from(Role)
 
 @settings(max_examples=300)
 @given(st.binary() | st.text(), st.booleans(), ROLE)
-def test_no_bytes_raise(frame: bytes | str, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
+def test_no_bytes_received_raise_an_error(frame: bytes | str, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
     ends_well(frame, strict=strict, role=role)
 
 
 @settings(max_examples=300)
 @given(st.lists(JSON, max_size=6) | JSON, st.booleans(), ROLE)
-def test_no_json_raises(tree: Any, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
+def test_no_json_received_raises_an_error(tree: Any, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
     ends_well(json.dumps(tree), strict=strict, role=role)
 
 
 @settings(max_examples=500)
 @given(st.sampled_from([2, 3, 4]), st.sampled_from(["1", 1, "x"]), ACTION, TREE, st.booleans(), ROLE)
-def test_no_call_raises(kind: int, id_: str | int, action: str, tree: Any, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
+def test_no_message_received_raises_an_error(
+    kind: int,
+    id_: str | int,
+    action: str,
+    tree: Any,
+    strict: bool,  # noqa: FBT001  drawn
+    role: Role,
+) -> None:
     frame = [kind, id_, tree] if kind == 3 else [kind, id_, action, tree]
     ends_well(json.dumps(frame), strict=strict, role=role)
     ends_well(json.dumps(frame, ensure_ascii=False).encode(errors="replace"), strict=strict, role=role)
@@ -203,7 +210,7 @@ def test_no_call_raises(kind: int, id_: str | int, action: str, tree: Any, stric
 
 @settings(max_examples=200)
 @given(st.data(), st.booleans(), ROLE)
-def test_flipped_bytes_do_not_raise(data: st.DataObject, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
+def test_a_message_with_flipped_bytes_raises_no_error(data: st.DataObject, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
     good = (
         b'[2,"a","MeterValues",{"connectorId":1,"meterValue":[{"timestamp":"2026-01-31T12:00:00Z",'
         b'"sampledValue":[{"value":"1.5","unit":"Wh"}]}]}]'
@@ -234,7 +241,7 @@ HUGE = [
 ]
 
 
-def test_huge_and_hostile_frames_do_not_raise() -> None:
+def test_huge_and_hostile_frames_raise_no_error() -> None:
     for frame in HUGE:
         for role in Role:
             ends_well(frame, strict=False, role=role)

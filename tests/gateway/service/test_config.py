@@ -184,7 +184,9 @@ def test_a_line_break_in_a_file_name_is_escaped() -> None:
         max_size=4,
     )
 )
-def test_any_environment_gives_a_configuration_or_one_line(environ: dict[str, str]) -> None:
+def test_any_environment_gives_a_configuration_or_one_line_that_explains_why_not(
+    environ: dict[str, str],
+) -> None:
     try:
         assert isinstance(load(Config, None, environ), Config)
     except ConfigError as error:

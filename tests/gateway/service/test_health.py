@@ -119,7 +119,7 @@ async def test_silent_clients_are_limited_in_number_and_time(monkeypatch: pytest
         assert (await ask(port, "/livez")).status_code == 200
 
 
-async def test_an_occupied_port_is_one_clear_line() -> None:
+async def test_an_occupied_port_is_explained_in_one_clear_line() -> None:
     async with serving() as port:
         with pytest.raises(
             OSError, match=rf"^cannot listen for probes on 127\.0\.0\.1:{port}: .*in use; choose"

@@ -76,7 +76,7 @@ async def serving(
 
 @asynccontextmanager
 async def patience(seconds: float = 60) -> AsyncIterator[None]:
-    """End a hanging test by the real clock."""
+    """Fail a test that hangs for `seconds` of real time."""
     over = threading.Event()
 
     async def watch() -> None:

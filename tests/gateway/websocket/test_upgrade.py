@@ -238,7 +238,7 @@ async def test_stop_accepting_keeps_open_connections() -> None:
         assert await peer.read(4) == plain(0x81, b"on")
 
 
-def test_an_occupied_port_is_one_clear_line() -> None:
+def test_an_occupied_port_is_explained_in_one_clear_line() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

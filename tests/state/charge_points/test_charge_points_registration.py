@@ -73,7 +73,7 @@ async def test_accepting_a_charge_point_keeps_its_settings_and_registers_none(st
 
 
 @pytest.mark.parametrize("policy", ["Accepted", "Pending", "Rejected"])
-async def test_a_charge_point_that_registers_itself_gets_its_tenants_policy(
+async def test_a_charge_point_that_registers_itself_gets_the_policy_of_its_tenant(
     store: Store, policy: BootStatus
 ) -> None:
     await tenants.put(store, "acme", name="", auto_register=True, registration=policy)
@@ -86,7 +86,7 @@ async def test_a_charge_point_that_registers_itself_gets_its_tenants_policy(
     assert (await charge_points.boot(store, got.lease, b"{}")).status == policy
 
 
-async def test_the_tenants_policy_does_not_change_a_registered_charge_point(store: Store) -> None:
+async def test_the_policy_of_a_tenant_does_not_change_a_registered_charge_point(store: Store) -> None:
     await charge_points.put(store, *NAME, Settings())
     got = await claim(store, "a/1", registration="Rejected")
     assert isinstance(got, Claimed)

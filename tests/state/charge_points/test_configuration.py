@@ -62,7 +62,9 @@ async def test_a_full_report_replaces_all_keys_and_a_partial_report_only_its_own
     assert complete_ms == pytest.approx(store.server_time_ms(), abs=5_000)
 
 
-async def test_an_accepted_change_takes_effect_at_once_under_the_charge_points_spelling(store: Store) -> None:
+async def test_an_accepted_change_takes_effect_at_once_in_the_spelling_of_the_charge_point(
+    store: Store,
+) -> None:
     await configuration.learn(store, KEYS, [ReportedKey("HeartbeatInterval", "300", None)], [], complete=True)
     await configuration.change(store, KEYS, " heartbeatINTERVAL", "60", "Accepted")
     found = await find(store, "HEARTBEATINTERVAL ")

@@ -59,7 +59,7 @@ async def test_the_status_of_a_connector_beyond_the_limit_is_not_stored(store: S
     assert len(await connectors.list_(store, "acme", "CP-1")) == CONNECTORS
 
 
-async def test_a_superseded_session_cannot_change_a_connectors_status(store: Store) -> None:
+async def test_a_superseded_session_cannot_change_the_status_of_a_connector(store: Store) -> None:
     old = (await claimed(store, "a/1")).lease
     new = (await claimed(store, "b/1")).lease
     await connectors.record_status(store, new, AVAILABLE)

@@ -295,7 +295,7 @@ async def test_an_invalid_command_is_refused_with_the_reason(
         await submitted(store, **given)
 
 
-async def test_a_secret_in_a_payload_reaches_no_event_inbox_or_repr(store: Store) -> None:
+async def test_a_secret_in_a_payload_is_absent_from_events_and_inboxes_and_reprs(store: Store) -> None:
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     lease = await seat(store)

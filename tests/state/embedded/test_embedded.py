@@ -115,7 +115,7 @@ async def test_a_data_directory_that_cannot_be_made_is_refused(directory: Path) 
         await run_embedded(directory.parent / "file" / "data")
 
 
-async def test_damaged_data_is_refused_with_a_line_of_the_servers_log(directory: Path) -> None:
+async def test_damaged_data_is_refused_with_a_line_from_the_log_of_the_server(directory: Path) -> None:
     appendonly = directory / "appendonlydir"
     appendonly.mkdir(parents=True)
     (appendonly / "appendonly.aof.manifest").write_text("nonsense\n")

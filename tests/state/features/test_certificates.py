@@ -60,7 +60,7 @@ async def test_an_installation_makes_the_list_of_its_type_out_of_date_until_the_
 ) -> None:
     await certificates.record_list(store, KEYS, CENTRAL, [hash_data()], 1)
     await certificates.record_list(store, KEYS, MAKER, [], 1)
-    for _ in range(2):  # An outage repeats the outcome.
+    for _ in range(2):  # After an outage the outcome is stored again.
         await certificates.record_installed(store, KEYS, an_installation("c1", hash_data(2)))
     found = await read_all(store)
     assert (found.listings[CENTRAL].out_of_date, found.listings[MAKER].out_of_date) == (True, False)

@@ -257,7 +257,7 @@ async def test_a_doubt_ends_when_the_same_request_is_sent_again_and_answered(sto
     assert (await read(store)).doubts == ()
 
 
-async def test_a_doubt_about_a_transactions_profile_ends_with_the_transaction(store: Store) -> None:
+async def test_a_doubt_about_the_profile_of_a_transaction_ends_with_the_transaction(store: Store) -> None:
     lease = await claimed(store)
     transaction = await start(store, lease)
     payload = setting(1)
@@ -339,7 +339,7 @@ async def test_the_tx_profile_of_a_remote_start_waits_for_its_transaction(store:
     assert await ids(store) == []
 
 
-async def test_a_start_removes_older_promises_that_it_matches_too(store: Store) -> None:
+async def test_a_start_also_removes_older_promises_that_it_matches(store: Store) -> None:
     lease = await claimed(store)
     for key in ("a", "b"):
         await accept_start(store, lease, key=key)

@@ -76,7 +76,7 @@ async def test_the_late_answer_to_an_update_ends_the_doubt(store: Store) -> None
     assert await is_known(store)
 
 
-async def test_late_answers_do_not_end_the_doubt_after_two_updates_without_a_known_end(store: Store) -> None:
+async def test_late_answers_to_two_updates_do_not_end_the_doubt_about_the_list(store: Store) -> None:
     first, second = await send(store, "timeout"), await send(store, "unknown")
     for late in (first, second):
         await commands.settle(store, KEYS, late, status="answered", response=b"{}")

@@ -173,7 +173,7 @@ async def test_cancelling_does_not_change_a_used_or_unknown_reservation(store: S
     assert await reservations.get(store, lease.keys, 8) is None
 
 
-async def test_a_reservation_expires_by_the_servers_clock_but_can_still_be_used_or_cancelled(
+async def test_a_reservation_expires_by_the_server_clock_but_can_still_be_used_or_cancelled(
     store: Store,
 ) -> None:
     lease = await claimed(store)

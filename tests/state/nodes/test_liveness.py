@@ -63,7 +63,7 @@ def test_a_node_whose_counter_fell_is_alive() -> None:
     assert not any(observe_every_3_s(Watch(), 0, [7, 7, 7, 1, 2, 3, 4, 5]))
 
 
-def test_no_node_is_judged_dead_within_ten_seconds_of_the_stores_return() -> None:
+def test_no_node_is_judged_dead_within_ten_seconds_of_the_return_of_the_store() -> None:
     watch = Watch()
     observe_every_3_s(watch, 0, [7] * 3)
     observe_every_3_s(watch, 9, [7] * 10, read_ok=False)

@@ -172,7 +172,9 @@ async def test_commands_to_a_paused_server_fail_in_time_and_it_serves_again_with
             assert await echo_storm(store, 1, tasks=20) > 0
 
 
-async def test_an_outage_is_logged_once_and_the_return_of_the_store_too(private_valkey: ValkeyServer) -> None:
+async def test_an_outage_and_the_return_of_the_store_are_each_logged_once(
+    private_valkey: ValkeyServer,
+) -> None:
     with trio.fail_after(90), capture_logs() as logs:
         async with open_store(StoreConfig(url=private_valkey.url, timeout_s=5)) as store:
             private_valkey.kill()

@@ -158,7 +158,7 @@ async def test_unknown_connectors_and_empty_durations_are_warned_of(api: Api) ->
         ]
 
 
-async def test_clearing_without_a_match_is_warned_of(api: Api) -> None:
+async def test_clearing_profiles_that_are_not_known_is_warned_of(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         nothing = "No known profile of the charge point matches, so it may answer Unknown."
         assert await read_warnings(api, CLEAR, {}) == [nothing]
@@ -169,7 +169,7 @@ async def test_clearing_without_a_match_is_warned_of(api: Api) -> None:
         ]
 
 
-async def test_a_remote_starts_profile_is_judged_by_the_same_rules(api: Api) -> None:
+async def test_the_profile_in_a_remote_start_is_judged_by_the_same_rules(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await report_keys(api, ChargeProfileMaxStackLevel="1")
         profile = tx(stackLevel=2)["csChargingProfiles"]

@@ -112,7 +112,7 @@ async def test_a_profile_that_the_charge_point_did_not_find_is_in_doubt(api: Api
         assert (await page(api))["items"][0]["doubt"] is None
 
 
-async def test_a_command_without_an_answer_leaves_a_doubt(api: Api) -> None:
+async def test_an_unanswered_command_leaves_a_doubt_about_its_profile(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         sent = await api.client.post(f"{BASE}/commands/SetChargingProfile?wait=0", json=a_profile(7))
         id_ = sent.json()["id"]
@@ -192,7 +192,7 @@ async def test_a_tx_profile_of_an_ended_transaction_cannot_be_entered(api: Api) 
         is_problem(await api.client.put(f"{PATH}/1", json=tx), 422, "invalid-request")
 
 
-async def test_an_accepted_remote_starts_profile_awaits_its_transaction(api: Api) -> None:
+async def test_the_profile_of_an_accepted_remote_start_awaits_its_transaction(api: Api) -> None:
     answering, _ = remembering(accepting)
     tx = a_profile(3, chargingProfilePurpose="TxProfile")["csChargingProfiles"]
     async with connected(api.store, TENANT, "CP-1", answering):

@@ -180,7 +180,7 @@ def test_a_tx_profile_applies_only_to_its_transaction() -> None:
     assert steps(limits(InstalledProfile(1, tx(10), 8), a_profile(6), running=CHARGING)) == [(0, 6)]
 
 
-def test_a_connectors_default_replaces_the_common_one_of_its_level_on_that_connector() -> None:
+def test_the_default_of_a_connector_replaces_the_common_default_of_the_same_level() -> None:
     common, own = (
         InstalledProfile(0, a_profile(16, level=1)),
         InstalledProfile(1, a_profile(6, level=1, duration=40)),
@@ -192,14 +192,14 @@ def test_a_connectors_default_replaces_the_common_one_of_its_level_on_that_conne
     assert steps(limits(InstalledProfile(0, a_profile(16, level=2)), own)) == [(0, 16)]
 
 
-def test_the_charge_points_maximum_caps_every_connector() -> None:
+def test_the_maximum_of_the_charge_point_caps_every_connector() -> None:
     found = limits(a_profile([(0, 10), (30, 32)]), cap([(0, 16), (60, 0)]))
     assert steps(found) == [(0, 10), (30, 16), (60, 0)]
     assert steps(limits(cap(16), duration=10)) == [(0, 16)]
     assert steps(limits(InstalledProfile(1, cap(16).profile))) == [(0, None)]
 
 
-def test_the_maximum_falls_to_its_next_level() -> None:
+def test_when_a_maximum_ends_the_one_of_the_next_level_applies() -> None:
     assert steps(limits(cap(16, level=1, duration=50), cap(20))) == [(0, 16), (50, 20)]
 
 

@@ -35,7 +35,7 @@ def test_null_for_an_optional_field_is_read_as_absent() -> None:
 
 
 @pytest.mark.parametrize(("sent", "spelt"), [("21.50", "21.50"), ("-3", "-3"), ("0.10", "0.10")])
-def test_a_number_for_a_samples_value_keeps_its_spelling(sent: str, spelt: str) -> None:
+def test_a_value_sent_as_a_number_keeps_its_spelling(sent: str, spelt: str) -> None:
     payload = b'{"connectorId":1,"meterValue":[{"timestamp":"%b","sampledValue":[{"value":%b}]}]}' % (
         TIME.encode(),
         sent.encode(),
@@ -118,7 +118,7 @@ def test_an_unknown_error_code_is_read_as_other_error() -> None:
     assert repairs == ("unknown_enum",)
 
 
-def test_a_status_with_another_messages_name_is_renamed() -> None:
+def test_a_status_that_belongs_to_another_message_is_renamed() -> None:
     message, payload, repairs = read(security.LogStatusNotification, status="UploadFailed", requestId=7)
     assert message == security.LogStatusNotification(status="UploadFailure", request_id=7)
     assert payload == {"status": "UploadFailure", "requestId": 7}

@@ -59,7 +59,7 @@ def test_a_formatted_time_reads_back(ms: int) -> None:
 
 
 @given(st.text() | st.from_regex(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d)?([.,]\d+)?(Z|z|[+-]\d\d:?\d\d)?"))
-def test_parsing_never_raises(text: str) -> None:
+def test_parsing_a_time_never_raises_an_error(text: str) -> None:
     ms, faults = timestamps.parse(text)
     assert ms is not None or faults == ("time_unreadable",)
     assert not timestamps.is_strict(text) or not faults
