@@ -186,7 +186,7 @@ async def test_a_doubtful_root_certificate_is_sent_with_a_warning(api: Api) -> N
             (LEAF.pem, ["not self-signed"]),
             (EXPIRED.pem, ["expired"]),
             (NOT_YET.pem, ["not valid yet"]),
-            ("nonsense\r\n", ["CRLF", "no certificate in PEM"]),
+            ("nonsense\r\n", ["CRLF", "not a certificate in PEM"]),
         ):
             body = {"certificateType": MAKER, "certificate": root}
             assert_warned(await command(api, "InstallCertificate", body), expected)
@@ -258,7 +258,7 @@ async def test_a_doubtful_certificate_chain_is_sent_with_a_warning(api: Api) -> 
         for chain, expected in (
             (LEAF.pem, ["has not asked"]),
             (LEAF.pem + ROOT.pem, ["MaxChainSize", "has not asked"]),
-            ("nonsense", ["no certificate in PEM"]),
+            ("nonsense", ["not a certificate in PEM"]),
             (EXPIRED.pem, ["expired", "has not asked"]),
         ):
             assert_warned(await command(api, "CertificateSigned", {"certificateChain": chain}), expected)

@@ -1,4 +1,7 @@
-"""Every route writes a time in UTC with at least milliseconds, in whatever form it was sent."""
+"""Every route writes a time in UTC with at least milliseconds, in whatever form it was sent.
+
+These tests cover admin/http/times.py.
+"""
 
 import re
 from collections.abc import Iterator
