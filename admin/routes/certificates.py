@@ -202,7 +202,7 @@ async def refresh_certificates(tenant: str, charge_point: str) -> Response:
 @document_response(None, 204)
 @describes(problems=PROBLEMS)
 async def delete_certificate(tenant: str, charge_point: str, certificate: str) -> Response:
-    """Have a charge point delete a certificate that it reported.
+    """Ask a charge point to delete a certificate that it reported.
 
     Sends DeleteCertificate with exactly the hash data that the charge point reported. `response` says whether
     it deleted the certificate. With `only_here` nothing is sent and the answer is 204.
@@ -227,7 +227,7 @@ async def delete_certificate(tenant: str, charge_point: str, certificate: str) -
 async def get_certificate_request(tenant: str, charge_point: str) -> Response:
     """Read the certificate signing request of a charge point.
 
-    Have it signed by your certificate authority, then send the chain with the command CertificateSigned.
+    Give it to your certificate authority to sign, then send the chain with the command CertificateSigned.
     """
     found = await certificates.get_request(current_store(), tenant, charge_point)
     return bodies.answer(convert(must_exist(found, "certificate request"), CertificateRequestAnswer))

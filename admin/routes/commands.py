@@ -1,4 +1,4 @@
-"""Routes of commands: an operator has a charge point do something, and may wait for its answer."""
+"""Routes of commands: an operator sends a command to a charge point, and may wait for the answer."""
 
 import re
 from typing import Annotated
@@ -51,7 +51,7 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
     problems=PROBLEMS,
 )
 async def send_command(tenant: str, charge_point: str, action: str) -> Response:
-    """Have a charge point do something.
+    """Send a command to a charge point.
 
     Sends the OCPP 1.6 request `action`. The body is its payload: `{"transactionId": 7}` for
     RemoteStopTransaction. 200 means that the charge point has answered: `response` says whether it agreed.

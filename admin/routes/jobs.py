@@ -188,7 +188,7 @@ async def list_jobs(tenant: str, charge_point: str) -> Response:
 @document_response(CommandAnswer, 202)
 @describes(problems=PROBLEMS)
 async def begin_job(tenant: str, charge_point: str) -> Response:
-    """Have a charge point update its firmware or upload a log.
+    """Ask a charge point to update its firmware or to upload a log.
 
     Sends the command of that action. The job exists once the charge point has answered, under the id of the
     command.

@@ -35,7 +35,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         "An entry of a local authorisation list (OCPP 1.6 section 7.1).",
         {
             "idTag": "The id tag.",
-            "idTagInfo": "What the charge point is to know of the tag. Required in a Full update. Absent in "
+            "idTagInfo": "Status of the tag for the charge point. Required in a Full update. Absent in "
             "a Differential update means that the entry is removed.",
         },
     ),
@@ -162,7 +162,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         {"key": "Names of the keys. Absent or empty means all."},
     ),
     "GetDiagnostics": _Texts(
-        "Have the charge point upload its diagnostics (OCPP 1.6 section 5.9).",
+        "Ask the charge point to upload its diagnostics (OCPP 1.6 section 5.9).",
         {
             "location": "URL of the directory to upload to.",
             "retries": _ABSENT_RETRIES,
@@ -179,7 +179,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         "Ask for the version of the local authorisation list (OCPP 1.6 section 5.10).", {}
     ),
     "GetLog": _Texts(
-        "Have the charge point upload a log (OCPP security whitepaper, N01).",
+        "Ask the charge point to upload a log (OCPP security whitepaper, N01).",
         {
             "logType": "DiagnosticsLog: diagnostics of the charge point. SecurityLog: its security events.",
             "requestId": _REQUEST_ID,
@@ -189,7 +189,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         },
     ),
     "IdTagInfo": _Texts(
-        "What is known of an id tag (OCPP 1.6 section 7.27).",
+        "Status of an id tag (OCPP 1.6 section 7.27).",
         {
             "status": "Accepted: may charge. Blocked: must not charge. Expired: is no longer valid. Invalid: "
             "is unknown. ConcurrentTx: is in another transaction.",
@@ -257,7 +257,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         },
     ),
     "SignedUpdateFirmware": _Texts(
-        "Have the charge point install signed firmware (OCPP security whitepaper, L01).",
+        "Ask the charge point to install signed firmware (OCPP security whitepaper, L01).",
         {
             "requestId": _REQUEST_ID,
             "firmware": "The firmware, and when to install it.",
@@ -277,7 +277,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         {"connectorId": _CONNECTOR},
     ),
     "UpdateFirmware": _Texts(
-        "Have the charge point install firmware (OCPP 1.6 section 5.19).",
+        "Ask the charge point to install firmware (OCPP 1.6 section 5.19).",
         {
             "location": "URL to download the firmware from.",
             "retrieveDate": "When to download it at the earliest.",

@@ -187,7 +187,7 @@ async def get_reservation(tenant: str, charge_point: str, reservation: str) -> R
 @document_response(AskedAnswer, 202)
 @describes(problems=PROBLEMS)
 async def make_reservation(tenant: str, charge_point: str) -> Response:
-    """Have a charge point reserve a connector.
+    """Ask a charge point to reserve a connector.
 
     Sends ReserveNow. 200 means that the charge point has answered. There is a reservation only if the answer
     is Accepted. The time is sent in UTC; to choose its spelling, send the command ReserveNow.
@@ -216,7 +216,7 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
 @document_response(None, 204)
 @describes(problems=PROBLEMS)
 async def delete_reservation(tenant: str, charge_point: str, reservation: str) -> Response:
-    """Have a charge point cancel a reservation.
+    """Ask a charge point to cancel a reservation.
 
     Sends CancelReservation, even if the reservation is not known here. With `only_here` nothing is sent, the
     reservation is struck from the list, and the answer is 204.

@@ -34,7 +34,14 @@ async def test_a_security_event_of_any_kind_is_kept_once(central: Central, gatew
             assert [
                 {"type": one["type"], "timestamp": one["timestamp"], "techInfo": one["tech_info"]}
                 for one in found["items"]
-            ] == [{"techInfo": None} | payload for payload in sent[::-1]]
+            ] == [
+                {"techInfo": None} | payload | {"timestamp": written}
+                for payload, written in zip(
+                    sent[::-1],
+                    ("1970-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z", "2025-12-31T23:00:00.123Z"),
+                    strict=True,
+                )
+            ]
             assert [one["critical"] for one in found["items"]] == [True, False, True]
 
 

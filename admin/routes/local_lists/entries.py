@@ -12,7 +12,7 @@ from state.features.local_list_entries import Entry, Status
 from state.paging import BadCursor, Page, decode_cursor, encode_cursor
 
 STATUSES = (
-    "What the charge point may do for the tag. Accepted: charge. Blocked: refuse, the tag is blocked. "
+    "How the charge point handles the tag. Accepted: charge. Blocked: refuse, the tag is blocked. "
     "Expired: refuse, the tag is no longer valid. Invalid: refuse, the tag is unknown. ConcurrentTx: refuse, "
     "the tag is in another transaction."
 )
