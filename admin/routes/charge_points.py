@@ -241,7 +241,7 @@ async def list_charge_points(tenant: str) -> Response:
 
 
 async def _announce_settings(store: Store, tenant: str, charge_point: str) -> None:
-    """Have the open session read the settings again.
+    """Announce changed settings to the open session.
 
     If the message is lost, the settings apply from the next boot or claim.
     """

@@ -16,10 +16,3 @@ ConnectorId = Annotated[
     Meta(description="Number of the connector, from 1. 0 is the charge point as a whole.", examples=[1]),
 ]
 ReceivedAt = Annotated[Time, Meta(description="When the gateway received the message.")]
-TransactionId = Annotated[
-    str | None,
-    Meta(
-        description="Public id of the transaction, `<charge point>.<n>`. null means that there is none.",
-        examples=["CP-1.59961600"],
-    ),
-]
