@@ -154,6 +154,6 @@ async def _end(response: Response) -> Response:
         path=request.path,
         status=response.status_code,
         ms=round((time.monotonic() - g.began) * 1000, 1),
-        api_key=None if key is None else key.id,
+        key_id=None if key is None else key.id,
     )
     return response

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.service.masking import mask
+
 ROOT = Path(__file__).parents[2]
 _LEVELS = {"debug", "info", "warning", "error", "exception"}
 _NAME = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*")
@@ -52,3 +54,9 @@ def test_every_log_event_is_listed_with_its_levels_and_fields() -> None:
 def test_every_log_event_is_a_noun_and_a_verb() -> None:
     assert [name for name, _, _ in _calls() if not _NAME.fullmatch(name)] == []
     assert len(set(_rows())) > 30
+
+
+def test_no_field_of_a_log_event_is_masked_for_its_name() -> None:
+    for name, (_, fields) in _rows().items():
+        line = dict.fromkeys(fields, "Ftxqj7qs")
+        assert mask(None, "info", dict(line)) == line, name
