@@ -98,9 +98,14 @@ def _node(store: Store) -> NodeRecord:
     )
 
 
+_STORE_HELP = (
+    "What the gateway shows as csms_store_available, csms_store_queued and so on, by the rest of the name."
+)
+
+
 def readings(store: Store, feed: Feed, inbox: Inbox) -> Iterator[Reading]:
     yield Reading("csms_admin_event_clients", "Clients that listen to events.", feed.subscribers, "gauge")
     yield Reading(
         "csms_admin_waiting_requests", "Requests that wait for the end of a command.", inbox.waiting, "gauge"
     )
-    yield Reading("csms_store", "Figures of the store client, by name.", store.stats(), "gauge", "of")
+    yield Reading("csms_store", _STORE_HELP, store.stats(), "gauge", "of")

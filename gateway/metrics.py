@@ -63,7 +63,8 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
     )
     yield Reading(
         "csms_refused_handshakes",
-        "Upgrade requests refused, by HTTP status. Requests that are not websocket upgrades are not counted.",
+        "Upgrade requests refused, by HTTP status. Requests that are too late, too long or not websocket "
+        "upgrades are not counted.",
         {str(status): count for status, count in telemetry.refused_handshakes.items()},
         label="status",
     )

@@ -78,7 +78,7 @@ class LoopLag:
     def readings(self) -> Iterator[Reading]:
         yield Reading(
             "csms_event_loop_lag_seconds",
-            "How late the event loop ran a timer, over the last minute.",
+            "Seconds by which the event loop ran a timer late, over the last minute: p50, p99 and max.",
             self.quantiles(),
             "gauge",
             "quantile",
