@@ -71,7 +71,7 @@ class Store:
 
     def __init__(self, config: StoreConfig) -> None:
         if config.durability == "replicated":
-            raise StoreRefused("durability replicated is not supported yet; choose fsync or memory")
+            raise StoreRefused("store.durability: replicated is not supported yet; choose fsync or memory")
         target = Target(
             address=url.parse(config.url),
             durability=config.durability,
