@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from gateway.service.common_settings import HealthHost, HealthPort, Pepper, Port
 from gateway.service.logs import LogsConfig
 from state.store import StoreConfig
 
@@ -15,26 +16,13 @@ class AdminListen(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(description="Address for operators. It speaks plain HTTP; beyond loopback, put TLS in front."),
     ] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65_535, description="Port for operators.")] = 8080
-    health_host: Annotated[str, Meta(description="Address for `/livez`, `/readyz` and `/metrics`.")] = (
-        "127.0.0.1"
-    )
-    health_port: Annotated[
-        int,
-        Meta(
-            ge=0, le=65_535, description="Port for `/livez`, `/readyz` and `/metrics`, one for each process."
-        ),
-    ] = 9181
+    port: Annotated[Port, Meta(description="Port for operators.")] = 8080
+    health_host: HealthHost = "127.0.0.1"
+    health_port: HealthPort = 9181
 
 
 class AdminSecurity(Struct, frozen=True, forbid_unknown_fields=True):
-    pepper: Annotated[
-        str,
-        Meta(
-            min_length=32,
-            description="Secret that hashes tokens and API keys. All processes of a store share it.",
-        ),
-    ]
+    pepper: Pepper
 
 
 class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import fill
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import trio
@@ -20,9 +20,10 @@ from gateway.hub import Hub
 from gateway.metrics import registry
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, Repair
+from gateway.service.annotations import alternatives, choices_of, metadata_of
 from gateway.service.config import PREFIX
 from gateway.service.metrics import LoopLag, new_registry
-from gateway.service.settings import choices_of, element_of, section_of, struct_of
+from gateway.service.settings import element_of, section_of, struct_of
 from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.stats import Stats
@@ -32,6 +33,7 @@ from state.store import Store, StoreConfig
 DOCS = Path(__file__).parent
 _MADE = "`make docs` makes this page from the code.\n"
 _UNITS = {"_s": "seconds", "_bytes": "bytes"}
+_BOUNDS = {"gt": "above {}", "ge": "from {}", "le": "to {}", "min_length": "{} or longer"}
 _TYPES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
 
@@ -80,40 +82,18 @@ def _values(field: FieldInfo) -> str:
     element = element_of(field.type)
     if element is not None:
         return "list of sections" if section_of(field.type) else "list of texts"
-    kind = next(words for one, words in _TYPES.items() if one in _parts(field.type))
+    kind = next(words for one, words in _TYPES.items() if one in alternatives(field.type))
     unit = next((f" of {unit}" for end, unit in _UNITS.items() if field.encode_name.endswith(end)), "")
-    bounds = [
-        text
-        for name, words in (
-            ("gt", "above {}"),
-            ("ge", "from {}"),
-            ("le", "to {}"),
-            ("min_length", "{} or longer"),
-        )
-        if (text := words.format(_meta(field, name))) and _meta(field, name)
-    ]
+    bounds = [words.format(bound) for name, words in _BOUNDS.items() if (bound := _meta(field, name))]
     return f"{kind}{unit}" + (f", {' '.join(bounds)}" if bounds else "")
-
-
-def _parts(kind: Any) -> Iterator[Any]:
-    yield kind
-    for part in getattr(kind, "__args__", ()):
-        yield from _parts(part)
-    if hasattr(kind, "__origin__"):
-        yield from _parts(kind.__origin__)
 
 
 def _meta(field: FieldInfo, name: str) -> str:
     """Return a member of the field's annotations as text; empty if there is none."""
-    found = [
-        getattr(meta, name)
-        for part in _parts(field.type)
-        for meta in getattr(part, "__metadata__", ())
-        if getattr(meta, name, None) is not None
-    ]
-    return (
-        f"{found[0]:,}".replace(",", " ") if found and not isinstance(found[0], str) else "".join(found[:1])
-    )
+    for found in metadata_of(field.type):
+        if (value := getattr(found, name)) is not None:
+            return value if isinstance(value, str) else f"{value:,}".replace(",", " ")
+    return ""
 
 
 def _default(field: FieldInfo) -> str:

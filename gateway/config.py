@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from gateway.service.common_settings import HealthHost, HealthPort, Pepper, Port
 from gateway.service.logs import LogsConfig
 from state.store import StoreConfig
 
@@ -15,24 +16,17 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
         "0.0.0.0"  # noqa: S104  Charge points come from outside.
     )
     ws_port: Annotated[
-        Annotated[int, Meta(ge=0, le=65_535)] | None,
+        Port | None,
         Meta(description="Port for charge points without TLS. Without this setting there is none."),
     ] = None
     wss_port: Annotated[
-        Annotated[int, Meta(ge=0, le=65_535)] | None,
+        Port | None,
         Meta(
             description="Port for charge points with TLS; needs `tls.certificates`. Without it there is none."
         ),
     ] = None
-    health_host: Annotated[str, Meta(description="Address for `/livez`, `/readyz` and `/metrics`.")] = (
-        "127.0.0.1"
-    )
-    health_port: Annotated[
-        int,
-        Meta(
-            ge=0, le=65_535, description="Port for `/livez`, `/readyz` and `/metrics`, one for each process."
-        ),
-    ] = 9180
+    health_host: HealthHost = "127.0.0.1"
+    health_port: HealthPort = 9180
 
 
 class CertificateFiles(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,13 +54,7 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    pepper: Annotated[
-        str,
-        Meta(
-            min_length=32,
-            description="Secret that hashes tokens and API keys. All processes of a store share it.",
-        ),
-    ]
+    pepper: Pepper
     failures_per_minute_and_address: Annotated[
         int,
         Meta(

@@ -18,6 +18,7 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 from quart import Blueprint, Response, current_app
 from quart_schema import hide
+from quart_schema.openapi import OpenAPIProvider
 
 blueprint = Blueprint("docs", __name__)
 
@@ -47,14 +48,17 @@ async def root() -> Response:
 @blueprint.get("/docs")
 @hide
 async def docs() -> Response:
-    document = current_app.extensions["QUART_SCHEMA"].openapi_provider.schema()
-    page = render(msgspec.json.encode(document))
+    page = _render_once(current_app.extensions["QUART_SCHEMA"].openapi_provider)
     return Response(page, 200, {"Content-Security-Policy": _POLICY}, content_type="text/html; charset=utf-8")
 
 
 @cache
+def _render_once(provider: OpenAPIProvider) -> str:
+    return render(msgspec.json.encode(provider.schema()))
+
+
 def render(encoded: bytes) -> str:
-    """Write the page once. The template escapes every text of the document."""
+    """Write the page. The template escapes every text of the document."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"kind": describe_kind, "markdown": write_markdown}
     environment.globals |= {"curl": write_curl}

@@ -1,15 +1,15 @@
 """The words for what msgspec finds wrong in a request: what was wrong, what would be right, and where."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec import inspect
 
 from admin.http.problems import InputError, pointer
 from gateway.ocpp16.errors import shorten
 from gateway.ocpp16.faults.reading import suggest
+from gateway.service.annotations import choices_of
 
 type Steps = tuple[str | int, ...]
 """The way to a place in a request: names of members and indexes of entries."""
@@ -58,7 +58,7 @@ def explain(error: msgspec.ValidationError, *, in_query: bool = False) -> InputE
 
 def explain_value(error: msgspec.ValidationError, kind: Any, *, in_query: bool) -> str:
     """Explain the error of one value that should have been a `kind`."""
-    return _reword(error, tuple(_list_words(inspect.type_info(kind))), in_query=in_query)
+    return _reword(error, choices_of(kind), in_query=in_query)
 
 
 def explain_unknown(name: str, known: Iterable[str], *, in_query: bool) -> str:
@@ -121,17 +121,3 @@ def _explain_bounds(kind: str, bounds: str) -> str:
             limit = bounds.removeprefix(f"{sign} ").removesuffix(".0")
             return words.format(limit, _PARTS.get(kind, "of it"))
     return f"be {bounds}"
-
-
-def _list_words(info: inspect.Type) -> Iterator[str]:
-    """List the words of an enumeration."""
-    match info:
-        case inspect.Metadata():
-            yield from _list_words(info.type)
-        case inspect.UnionType():
-            for choice in info.types:
-                yield from _list_words(choice)
-        case inspect.LiteralType():
-            yield from map(str, info.values)
-        case inspect.EnumType():
-            yield from (str(choice.value) for choice in info.cls)

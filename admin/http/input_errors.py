@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import cache
 from itertools import islice
-from types import UnionType
-from typing import Annotated, Any, TypeAliasType, Union, get_args, get_origin
+from typing import Any, TypeAliasType, get_args, get_origin
 
 import msgspec
 
 from admin.http.explain import MOMENT, Steps, explain_unknown, explain_value, locate
 from admin.http.problems import InputError
 from gateway.ocpp16.faults import timestamps
+from gateway.service.annotations import alternatives
 
 LISTED_MAX = 50
 COUNTED_MAX = 1_000
@@ -78,7 +78,7 @@ class _Finder:
         return None
 
     def _find_inside(self, value: Any, kind: Any, steps: Steps) -> Iterator[tuple[Steps, str]]:
-        for choice in _choices(kind):
+        for choice in alternatives(kind):
             match value, get_origin(choice) or choice:
                 case dict(), type() as struct if issubclass(struct, msgspec.Struct):
                     yield from self._find_in_struct(value, struct, steps)
@@ -101,19 +101,6 @@ class _Finder:
                 yield from self.find(value[name], field.type, (*steps, name))
             elif field.required:
                 yield (*steps, name), "required, but absent"
-
-
-def _choices(kind: Any) -> Iterator[Any]:
-    """List the types of which a value may be one, without their names and bounds."""
-    if isinstance(kind, TypeAliasType):
-        yield from _choices(kind.__value__)
-    elif get_origin(kind) is Annotated:
-        yield from _choices(get_args(kind)[0])
-    elif get_origin(kind) in {Union, UnionType}:
-        for one in get_args(kind):
-            yield from _choices(one)
-    else:
-        yield kind
 
 
 def _check_format(value: Any, kind: Any) -> str | None:

@@ -171,7 +171,8 @@ def _data(event: Event) -> msgspec.Raw | dict[str, Any]:
 
     Stored data has the times as charge points sent them, and milliseconds.
     """
-    if not any(part in bytes(event.data) for part in _TIMES):
+    encoded = bytes(event.data)
+    if not any(part in encoded for part in _TIMES):
         return event.data
     given = msgspec.json.decode(event.data)
     read: dict[str, Any] = {}

@@ -1,10 +1,11 @@
 """Reads the annotations of settings, and puts msgspec's errors about them into plain words."""
 
 import re
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeAliasType, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import msgspec
+
+from gateway.service.annotations import alternatives, choices_of
 
 _NAMES = {
     "array": "a list",
@@ -25,28 +26,9 @@ _BOUNDS = (
 )
 
 
-def _members(kind: Any) -> tuple[Any, ...]:
-    """Return the alternatives of a union without their annotations, or the one type itself."""
-    kind = _bare(kind)
-    return tuple(map(_bare, get_args(kind))) if get_origin(kind) in (Union, UnionType) else (kind,)
-
-
-def _bare(kind: Any) -> Any:
-    while get_origin(kind) is Annotated or isinstance(kind, TypeAliasType):
-        kind = kind.__value__ if isinstance(kind, TypeAliasType) else get_args(kind)[0]
-    return kind
-
-
-def choices_of(kind: Any) -> tuple[str, ...]:
-    """Return the words that a setting may have, or nothing if it is not a choice."""
-    return tuple(
-        word for member in _members(kind) if get_origin(member) is Literal for word in get_args(member)
-    )
-
-
 def struct_of(kind: Any) -> type[msgspec.Struct] | None:
     """Return the Struct in the annotation of a section, also in `X | None`."""
-    for member in _members(kind):
+    for member in alternatives(kind):
         if isinstance(member, type) and issubclass(member, msgspec.Struct):
             return member
     return None
@@ -54,7 +36,7 @@ def struct_of(kind: Any) -> type[msgspec.Struct] | None:
 
 def element_of(kind: Any) -> Any | None:
     """Return the annotation of the elements of a list or tuple."""
-    for member in _members(kind):
+    for member in alternatives(kind):
         if get_origin(member) in (list, tuple):
             return get_args(member)[0]
     return None
@@ -66,7 +48,7 @@ def section_of(kind: Any) -> type[msgspec.Struct] | None:
 
 
 def is_text(kind: Any) -> bool:
-    return str in _members(kind)
+    return str in alternatives(kind)
 
 
 def explain(error: msgspec.ValidationError, kind: Any, value: Any) -> str:

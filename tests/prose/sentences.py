@@ -5,7 +5,7 @@ import io
 import json
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -26,18 +26,12 @@ class Sentence(NamedTuple):
     text: str
 
 
-def sentences(kinds: Iterable[str] = ()) -> list[Sentence]:
-    """Return every sentence in the order of the files, or only those of some kinds.
+def sentences() -> list[Sentence]:
+    """Return every sentence in the order of the files.
 
     The kinds are docstring, comment, error, help, openapi and page.
     """
-    wanted = set(kinds)
-    return [
-        Sentence(place, kind, sentence)
-        for place, kind, text in _texts()
-        if not wanted or kind in wanted
-        for sentence in split(text)
-    ]
+    return [Sentence(place, kind, one) for place, kind, text in _texts() for one in split(text)]
 
 
 def test_names() -> list[Sentence]:
