@@ -6,6 +6,7 @@ from typing import TextIO
 import trio
 
 from gateway.service.masking import mask_text
+from state.embedded import child_process
 
 _LINES_KEPT = 20
 _LINE_MAX = 4_000
@@ -29,7 +30,12 @@ class ChildOutput:
         self._stderr.write(f"{self._before}{line}\n")
 
     def reason(self, status: int) -> str:
-        """Return the likely reason why the child ended: the last line with a word, without its borders."""
+        """Return the likely reason why the child ended.
+
+        For a child that ended by itself, that is the last line with a word, without its borders.
+        """
+        if status < 0:
+            return f"it was {child_process.describe(status)}"
         for line in reversed(self._lines):
             words = line.strip(" |+-")
             if words:

@@ -51,7 +51,7 @@ def open_data_dir(path: Path) -> Iterator[Path]:
 
 
 def ensure_secret(path: Path) -> str:
-    """Return the secret in `path`. Make a new one if there is no such file. Raises DataDirUnusable.
+    """Return the secret in the file `path`; an absent file is made with a new one. Raises DataDirUnusable.
 
     A damaged secret is not replaced, because every token and key that was made with it would become invalid.
     """

@@ -65,14 +65,16 @@ class Child:
                     begun = trio.current_time()
                     status, was_ready = await self._run_once(task_status)
                     if not was_ready and self.restarts == 0:
-                        raise ChildFailed(f"{self.program.name} did not start: {self._reason(status)}")
+                        raise ChildFailed(
+                            f"{self.program.name} did not start: {self._late or self.words.reason(status)}"
+                        )
                     lived_s = trio.current_time() - begun
                     pause = 0.0 if lived_s >= _LIVED_S else pause
                     self.restarts += 1
                     _log.error(
                         "child.ended",
                         child=self.program.name,
-                        status=child_process.describe(status),
+                        status=self._late or child_process.describe(status),
                         lived_s=round(lived_s, 1),
                         again_in_s=pause,
                         last_words=self.words.lines() if status >= 0 else [],
@@ -87,13 +89,8 @@ class Child:
         self._running.cancel()
         await self._gone.wait()
 
-    def _reason(self, status: int) -> str:
-        """Return why the child ended; only the last words of a child that ended by itself are a reason."""
-        if self._late:
-            return self._late
-        return self.words.reason(status) if status >= 0 else f"it was {child_process.describe(status)}"
-
     async def _run_once(self, task_status: trio.TaskStatus[dict[str, Any]]) -> tuple[int, bool]:
+        self._late = ""
         ready_out, ready_in = os.pipe()
         words_out, words_in = os.pipe()
         try:

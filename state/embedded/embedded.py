@@ -120,7 +120,7 @@ class _Server:
         Raises StoreRefused if it ends instead.
         """
         assert self._child is not None  # noqa: S101  start() came first.
-        while self._child.poll() is None:
+        while (status := self._child.poll()) is None:
             try:
                 if await self._ask("PING") == b"PONG":
                     return
@@ -128,7 +128,8 @@ class _Server:
                 pass
             await trio.sleep(0.02)
         raise StoreRefused(
-            f"the embedded Valkey in {self._directory} does not start: {self._last_words()}; see valkey.log"
+            f"the embedded Valkey in {self._directory} does not start: "
+            f"{self._last_words() if status >= 0 else child_process.describe(status)}; see valkey.log"
         )
 
     async def keep_running(self) -> None:
