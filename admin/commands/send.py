@@ -205,7 +205,7 @@ def _is_over(command: Command, wait_for: WaitFor) -> bool:
 
 
 async def _wake_again(store: Store, command: Command) -> None:
-    """Wake the session of a queued command again, or mark the command as offline if there is no session.
+    """Wake the session of a queued command again. Without a session, mark the command as offline.
 
     A session that does not take a command for a second may have missed its wake-up or left, or its node died.
     If other commands of the charge point are before this one, there is nobody to wake.

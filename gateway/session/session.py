@@ -190,7 +190,7 @@ class Session:
             return b""
         self.link.node.telemetry.refused_calls[call.action] += 1
         if isinstance(error, StoreUnavailable):
-            # There is no acknowledgement without the write. OCPP lets the charge point send the call again.
+            # Without the write we must not acknowledge. OCPP lets the charge point repeat the call.
             return self._protocol.refuse(
                 call, "InternalError", "The store did not answer. Send the call again later."
             )

@@ -22,7 +22,7 @@ _RAW_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
 _CONNECTION = re.compile(rb"^connection *:([^\n]*)\n", re.IGNORECASE | re.MULTILINE)
 _UPGRADE = re.compile(rb"^upgrade *: *websocket", re.IGNORECASE | re.MULTILINE)
 _NO_UPGRADE = (
-    "This is no websocket upgrade: it needs GET, Host, Upgrade: websocket, Connection: Upgrade, "
+    "This is not a websocket upgrade: it needs GET, Host, Upgrade: websocket, Connection: Upgrade, "
     "Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key."
 )
 

@@ -30,7 +30,7 @@ REPAIRS: Final = RepairPolicy(
     rounded=frozenset({(core.StartTransaction, "meter_start"), (core.StopTransaction, "meter_stop")}),
     when_absent={
         (core.KeyValue, "readonly"): False,
-        # A charge point repeats a refused BootNotification endlessly (Q19), and nobody can charge meanwhile.
+        # A charge point repeats a refused BootNotification endlessly (Q19) and does not charge until then.
         (core.BootNotification, "charge_point_vendor"): "",
         (core.BootNotification, "charge_point_model"): "",
         # A fact without its time is still a fact. "" is not a time, so the time of receipt is used.

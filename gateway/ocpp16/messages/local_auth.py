@@ -13,7 +13,7 @@ class GetLocalListVersion(Message):
 
 
 class GetLocalListVersionResult(Message):
-    """Version 0 means that the list is empty. Version -1 means that there is no local list."""
+    """`list_version` is 0 for an empty list, and -1 if the charge point has no local list."""
 
     list_version: int
 

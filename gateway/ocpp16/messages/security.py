@@ -140,9 +140,9 @@ class InstallCertificate(Message):
 
 
 class InstallCertificateResult(Message):
-    """Rejected means that the certificate is invalid or that there is no room for it.
+    """The answer to InstallCertificate. Rejected: the certificate is invalid, or there is no room for it.
 
-    Failed means that the certificate is valid but could not be installed.
+    Failed: the certificate is valid, but could not be installed.
     """
 
     status: Literal["Accepted", "Failed", "Rejected"]
