@@ -1,4 +1,4 @@
-"""A process's configuration: one frozen Struct, from a TOML file and then `CSMS__SECTION__KEY` variables."""
+"""Reads the configuration of a process from a TOML file and `CSMS__SECTION__KEY` variables into a Struct."""
 
 import re
 import tomllib
@@ -24,7 +24,7 @@ type Name = tuple[str, ...]
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. The text is one line for a person and contains no secret."""
+    """The configuration cannot be used. The text is one line for the operator and contains no secret."""
 
     def __init__(self, text: str) -> None:
         super().__init__("".join(part if part.isprintable() else repr(part)[1:-1] for part in text))
@@ -35,13 +35,14 @@ def load[T: msgspec.Struct](
 ) -> T:
     """Read the settings from `path` (if given) and from variables, which win, and convert them to `kind`.
 
-    A text setting `x` may be given as `x_file`, the name of a file that contains it; secrets need this form.
-    Variables are converted from text. Lists are comma-separated or JSON. Raises ConfigError.
+    A text setting `x` may be given as `x_file`, the name of a file that contains the text. In the TOML file a
+    secret must be given in this form. A variable holds a list separated by commas or as JSON. Raises
+    ConfigError.
     """
     source = str(path) if path else "configuration"
     tree = _read_toml(path) if path else {}
     if unknown := next(_find_unknown(kind, tree), None):
-        raise ConfigError(f"{source}: unknown key {'.'.join(unknown)}{_suggest(kind, unknown, '.'.join)}")
+        raise ConfigError(f"{source}: unknown key {'.'.join(unknown)}; {_suggest(kind, unknown, '.'.join)}")
     _refuse_secrets(tree, source, ())
     for variable in sorted(environ):
         if variable.startswith(prefix) and variable.removeprefix(prefix) not in _NOT_SETTINGS:
@@ -51,7 +52,11 @@ def load[T: msgspec.Struct](
         names = " and ".join(".".join(name) for name in missing)
         keys = " and ".join(_key_in_file(name) for name in missing)
         variables = " and ".join(_variable(name, prefix) for name in missing)
-        raise ConfigError(f"{source}: {names} missing: set {keys} in the configuration file, or {variables}")
+        verb = "is" if len(missing) == 1 else "are"
+        raise ConfigError(
+            f"{source}: {names} {verb} missing; set {keys} in the configuration file, or the "
+            f"variable{'s' * (len(missing) > 1)} {variables}"
+        )
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
@@ -64,13 +69,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: the configuration is not UTF-8 text") from None
+        raise ConfigError(f"{path}: the configuration is not UTF-8 text; save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
 
 
 def _settings(kind: Struct) -> dict[str, tuple[FieldInfo, bool]]:
-    """Return the field of every key of a section, and whether the key names a file with the value."""
+    """Return the field of every key of a section, and whether the key names a file that holds the value."""
     named = {field.encode_name: field for field in fields(kind)}
     files = {f"{name}_file": (field, True) for name, field in named.items() if is_text(field.type)}
     return files | {name: (field, False) for name, field in named.items()}
@@ -78,7 +83,7 @@ def _settings(kind: Struct) -> dict[str, tuple[FieldInfo, bool]]:
 
 def _find_unknown(kind: Struct, tree: Any, above: Name = ()) -> Iterator[Name]:
     if not isinstance(tree, dict):
-        return  # The conversion reports the wrong type.
+        return  # `msgspec.convert` reports the wrong type.
     settings = _settings(kind)
     for key, value in tree.items():
         if key not in settings:
@@ -94,14 +99,15 @@ def _refuse_secrets(tree: Any, source: str, above: Name) -> None:
             _refuse_secrets(value, source, (*above, key))
     elif isinstance(tree, str) and (_is_secret(above[-1]) or _PASSWORD_IN_URL.search(tree)):
         name = ".".join(above)
+        wrong = "is a secret" if _is_secret(above[-1]) else "contains a password"
         raise ConfigError(
-            f"{source}: {name} is a secret; put it into a file of its own and give its name as {name}_file, "
-            f"or give it as the variable {_variable(above, PREFIX)}"
+            f"{source}: {name} {wrong}, which must not be in this file; put the value into a file of its own "
+            f"and give that file's name as {name}_file, or set the variable {_variable(above, PREFIX)}"
         )
 
 
 def _lay_over(kind: Struct, tree: dict[str, Any], variable: str, text: str, prefix: str) -> None:
-    """Put the value of one variable into the tree, in place of either form (`x` or `x_file`)."""
+    """Put the value of one variable into the tree, where it replaces `x` and `x_file`."""
     *above, key = name = tuple(variable.removeprefix(prefix).lower().split("__"))
     section: dict[str, Any] = tree
     inner: Struct | None = kind
@@ -110,11 +116,17 @@ def _lay_over(kind: Struct, tree: dict[str, Any], variable: str, text: str, pref
         inner = struct_of(field.type) if field else None
         section = section.setdefault(part, {}) if inner else section
         if not isinstance(section, dict):
-            raise ConfigError(f"{part} is a section of settings, not one value")
+            raise ConfigError(
+                f"{part} must be a section of settings in the configuration file; write [{part}] and its "
+                "settings below"
+            )
     field, names_file = _settings(inner).get(key, (None, False)) if inner else (None, False)
-    if field is None or struct_of(field.type):
+    if field is None:
         hint = _suggest(kind, name, lambda near: _variable(near, prefix))
-        raise ConfigError(f"unknown variable {variable}{hint}")
+        raise ConfigError(f"unknown variable {variable}; {hint}")
+    if (section_kind := struct_of(field.type)) is not None:
+        example = _variable((*name, fields(section_kind)[0].encode_name), prefix)
+        raise ConfigError(f"{variable} names a section; set one of its settings, such as {example}")
     section[key] = text if names_file else _from_text(variable, text, field.type)
     if is_text(field.type):
         section.pop(field.encode_name if names_file else f"{key}_file", None)
@@ -130,13 +142,17 @@ def _from_text(variable: str, text: str, kind: Any) -> Any:
             )
         return msgspec.to_builtins(msgspec.convert(value, kind, strict=False))
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{variable}: {explain(error, kind, value)}") from None
+        text = explain(error, kind, value)
+        raise ConfigError(f"{variable}: {re.sub(', got a text$', ', got another text', text)}") from None
     except msgspec.DecodeError:
-        raise ConfigError(f"{variable}: not valid JSON") from None
+        raise ConfigError(
+            f"{variable}: the list begins with [ but is not valid JSON; "
+            "give a JSON list, or texts separated by commas"
+        ) from None
 
 
 def _read_files(kind: Struct, tree: Any, above: Name) -> None:
-    """Replace every `x_file` by `x` with the file's content, without the line end."""
+    """Replace every `x_file` by `x` with the content of the file, without the line end."""
     if not isinstance(tree, dict):
         return
     for key, (field, names_file) in _settings(kind).items():
@@ -154,9 +170,9 @@ def _read_files(kind: Struct, tree: Any, above: Name) -> None:
 
 
 def read_secret(setting: str, path: Path) -> bytes:
-    """Return a secret's file without its line end; at most 64 KiB of UTF-8.
+    """Return the content of a secret's file without the line end; at most 64 KiB of UTF-8.
 
-    `setting` is its name in an error. Raises ConfigError.
+    An error names the file and `setting`. Raises ConfigError.
     """
     try:
         with path.open("rb") as file:
@@ -165,10 +181,12 @@ def read_secret(setting: str, path: Path) -> bytes:
     except OSError as error:
         raise ConfigError(f"{setting}: cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{setting}: {path} is not UTF-8 text") from None
+        raise ConfigError(f"{setting}: {path} is not UTF-8 text; save it as UTF-8") from None
     content = content.rstrip(b"\r\n")
-    if not content or len(content) > _SECRET_BYTES_MAX:
-        raise ConfigError(f"{setting}: {path} is {'too long' if content else 'empty'}")
+    if not content:
+        raise ConfigError(f"{setting}: {path} is empty; it must hold the value of the setting")
+    if len(content) > _SECRET_BYTES_MAX:
+        raise ConfigError(f"{setting}: {path} is too long; at most {_SECRET_BYTES_MAX:,} bytes are allowed")
     return content
 
 
@@ -185,7 +203,7 @@ def _find_missing(kind: Struct, tree: Any, above: Name) -> Iterator[Name]:
 
 
 def _key_in_file(name: Name) -> str:
-    """Return the key for the TOML file; a secret is named by its file only."""
+    """Return the key for the TOML file, which may hold a secret only as the name of its file."""
     return ".".join(name) + ("_file" if _is_secret(name[-1]) else "")
 
 
@@ -202,13 +220,15 @@ def _list_names(kind: Struct, above: Name = ()) -> Iterator[Name]:
 
 
 def _suggest(kind: Struct, wrong: Name, spell: Callable[[Name], str]) -> str:
-    """Suggest the nearest existing setting, or its right section."""
+    """Return the end of an error: the nearest existing setting, or the settings of the same section."""
     known = {".".join(name): name for name in _list_names(kind)}
     by_last = {name[-1]: name for name in known.values()}
     for text, names, cutoff in ((".".join(wrong), known, 0.8), (wrong[-1], by_last, 0.75)):
         if near := get_close_matches(text, names, 1, cutoff):
-            return f"; did you mean {spell(names[near[0]])}?"
-    return ""
+            return f"did you mean {spell(names[near[0]])}?"
+    if beside := [name[-1] for name in known.values() if name[:-1] == wrong[:-1] != ()]:
+        return f"the settings of {'.'.join(wrong[:-1])} are {', '.join(beside)}"
+    return f"the sections are {', '.join(name[0] for name in known.values() if len(name) == 1)}"
 
 
 def _variable(name: Name, prefix: str) -> str:

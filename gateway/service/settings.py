@@ -10,13 +10,17 @@ from gateway.service.annotations import alternatives, choices_of
 _NAMES = {
     "array": "a list",
     "bool": "true or false",
+    "date": "a date",
+    "datetime": "a date and time",
     "float": "a number",
     "int": "a whole number",
     "null": "nothing",
     "object": "a section",
     "str": "a text",
+    "time": "a time",
 }
 _EXPECTED = re.compile(r"^Expected `([^`]*)`(.*?), got `([^`]*)`(.*)$")
+_FIELD = re.compile(r"^Object (missing required|contains unknown) field `([^`]*)`$")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _BOUNDS = (
     (" of length >= ", " of at least "),
@@ -54,8 +58,8 @@ def is_text(kind: Any) -> bool:
 def explain(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
     """Put an error into words, such as `limits.send_s: expected a number above 0, got -1`.
 
-    `kind` and `value` are the annotation and the value of the whole that was converted. Only numbers and
-    wrong choices are quoted, because a text may be a secret.
+    `kind` and `value` are the annotation and the value of the whole that was converted. Only a number or a
+    wrong choice is quoted, because a text may be a secret.
     """
     text = str(error)
     place = _PLACE.search(text)
@@ -63,9 +67,13 @@ def explain(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
     kind, value = _find(kind, value, place[1].split(".") if place else [])
     if choices := choices_of(kind):
         return _at(place, f"{value!r} is not a choice; choose one of {', '.join(choices)}")
+    if found := _FIELD.match(text):
+        return _at(place, f"{found[2]} is missing" if "missing" in found[1] else f"unknown key {found[2]}")
     if found := _EXPECTED.match(text):
         expected, bounds, got, rest = found.groups()
-        wanted = " or ".join(_NAMES.get(name, name) for name in expected.split(" | "))
+        # TOML has no null: a setting that may be null is left out instead.
+        names = [name for name in expected.split(" | ") if name != "null"]
+        wanted = " or ".join(_NAMES.get(name, name) for name in names)
         return _at(place, f"expected {wanted}{bounds}, got {_NAMES.get(got, got)}{rest}")
     text = re.sub(r"`(\w+)`", lambda name: _NAMES.get(name[1], name[1]), text)
     for sign, words in _BOUNDS:
@@ -80,7 +88,10 @@ def _at(place: re.Match[str] | None, text: str) -> str:
 
 
 def _find(kind: Any, value: Any, names: list[str]) -> tuple[Any, Any]:
-    """Follow the names from section to section, but not into a list: errors do not name the element."""
+    """Return the annotation and the value at a place: follow its names from section to section.
+
+    Both are None for a place inside a list.
+    """
     for name in names:
         section = struct_of(kind)
         if section is None or not isinstance(value, dict):

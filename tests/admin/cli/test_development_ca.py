@@ -110,12 +110,12 @@ def test_unusable_certificate_files_are_named_in_the_error(authority: Developmen
     junk.write_text("junk")
     for pair, why in [
         ((tmp_path / "absent", key), "cannot read .*absent"),
-        ((junk, key), r"junk\.pem is not a chain"),
+        ((junk, key), r"junk\.pem does not hold certificates"),
         ((chain, junk), r"junk\.pem cannot be used with"),
     ]:
         with pytest.raises(ConfigError, match=why):
             read_server_names([pair])
-    with pytest.raises(ConfigError, match="not now"):
+    with pytest.raises(ConfigError, match="but today is"):
         read_server_names([authority.rsa], datetime.now(UTC) + timedelta(days=400))
 
 
