@@ -1,9 +1,10 @@
-"""Write the pages of docs/ that are made from the code: `make docs`."""
+"""Writes the pages of docs/ that are made from the code (`make docs`)."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import fill
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import trio
@@ -14,14 +15,13 @@ from prometheus_client.registry import CollectorRegistry
 from admin.config import AdminConfig
 from admin.inbox import Inbox
 from admin.process import readings
-from admin.routes.event_kinds import KINDS
+from admin.routes.event_kinds import KINDS, MEMBERS
 from gateway.config import GatewayConfig, SecurityConfig
 from gateway.hub import Hub
 from gateway.metrics import registry
 from gateway.node import Node
-from gateway.ocpp16.faults.table import FAULTS, Repair
+from gateway.ocpp16.faults.table import FAULTS, FaultKind, Repair
 from gateway.service.annotations import alternatives, choices_of, metadata_of
-from gateway.service.config import PREFIX
 from gateway.service.metrics import LoopLag, new_registry
 from gateway.service.settings import element_of, section_of, struct_of
 from gateway.websocket.close_codes import Close
@@ -33,67 +33,84 @@ from state.store import Store, StoreConfig
 DOCS = Path(__file__).parent
 _MADE = "`make docs` makes this page from the code.\n"
 _UNITS = {"_s": "seconds", "_bytes": "bytes"}
-_BOUNDS = {"gt": "above {}", "ge": "from {}", "le": "to {}", "min_length": "{} or longer"}
 _TYPES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
 
 def settings() -> str:
+    shared = [one for one in _sections(GatewayConfig) if one in _sections(AdminConfig)]
     return _page(
         "Settings",
-        """A process reads its settings once, at its start: from the TOML file of `--config`, and then from
-        variables of the form `CSMS__SECTION__KEY`, which win. A list in a variable is separated by
-        commas, or is JSON. A secret does not belong in the TOML file: give it as a variable, or give
-        the name of a file that holds it by adding `_file` to the name of the setting, such as
-        `security.pepper_file`. An unknown or wrong setting stops the start, with one line that says
-        what would be right.
+        """A process reads its settings once, at its start: first the TOML file of `--config`, then variables,
+        which win. Gateways and admin processes have different settings, so each kind needs a file of its own.
+
+        The setting `limits.send_s` is the key `send_s` in the section `[limits]` of the file, and the
+        variable `CSMS__LIMITS__SEND_S`. A variable holds a list separated by commas, or as JSON. To give a
+        text by the name of a file that contains it, add `_file` to the name of the setting, as in
+        `security.pepper_file` or `CSMS__SECURITY__PEPPER_FILE`. A secret must not be in the TOML file itself.
+
+        An unknown or wrong setting stops the start with one line that says what would be right. Only two
+        settings have no default and must be set: `store.url` and `security.pepper`. A gateway also needs at
+        least one of `listen.ws_port` and `listen.wss_port`.
         """,
-        *_settings_of("Gateway: `csms gateway`", GatewayConfig),
-        *_settings_of("Admin: `csms admin`", AdminConfig),
+        "## Both kinds of process\n",
+        *(part for one in shared for part in _section_page(*one)),
+        "## Gateway: `csms gateway`\n",
+        *(part for one in _sections(GatewayConfig) if one not in shared for part in _section_page(*one)),
+        "## Admin: `csms admin`\n",
+        *(part for one in _sections(AdminConfig) if one not in shared for part in _section_page(*one)),
     )
 
 
-def _settings_of(title: str, config: type[msgspec.Struct]) -> Iterator[str]:
-    yield f"## {title}\n"
-    yield _table(("Setting", "Variable", "Meaning", "Values", "Default"), _rows(config, ""))
+def _sections(config: type[msgspec.Struct]) -> list[tuple[str, type[msgspec.Struct]]]:
+    return [
+        (field.encode_name, section)
+        for field in fields(config)
+        if (section := struct_of(field.type)) is not None
+    ]
+
+
+def _section_page(name: str, section: type[msgspec.Struct]) -> Iterator[str]:
+    yield f"### {name}\n"
+    yield _text(section.__doc__ or "")
+    yield _table(("Setting", "Values", "Default", "Meaning"), _rows(section, f"{name}."))
 
 
 def _rows(section: type[msgspec.Struct], above: str) -> Iterator[tuple[str, ...]]:
     for field in fields(section):
         name = f"{above}{field.encode_name}"
-        if (inner := struct_of(field.type)) is not None:
-            yield from _rows(inner, f"{name}.")
-            continue
-        variable = f"`{PREFIX}{name.replace('.', '__').upper()}`"
-        yield f"`{name}`", variable, _meta(field, "description"), _values(field), _default(field)
+        yield f"`{name}`", _values(field), _default(field), "".join(_meta(field, "description"))
         if (part := section_of(field.type)) is not None:
-            for one in fields(part):
-                yield (
-                    f"`{name}[].{one.encode_name}`",
-                    "",
-                    _meta(one, "description"),
-                    _values(one),
-                    _default(one),
-                )
+            yield from _rows(part, f"{name}[].")
 
 
 def _values(field: FieldInfo) -> str:
     if choices := choices_of(field.type):
         return ", ".join(f"`{choice}`" for choice in choices)
-    element = element_of(field.type)
-    if element is not None:
+    if element_of(field.type) is not None:
         return "list of sections" if section_of(field.type) else "list of texts"
     kind = next(words for one, words in _TYPES.items() if one in alternatives(field.type))
-    unit = next((f" of {unit}" for end, unit in _UNITS.items() if field.encode_name.endswith(end)), "")
-    bounds = [words.format(bound) for name, words in _BOUNDS.items() if (bound := _meta(field, name))]
-    return f"{kind}{unit}" + (f", {' '.join(bounds)}" if bounds else "")
+    unit = next((unit for end, unit in _UNITS.items() if field.encode_name.endswith(end)), "")
+    if unit:
+        kind = f"whole {unit}" if unit == "seconds" and kind == "whole number" else unit
+    above, least, most, length = (
+        [_number(bound) for bound in _meta(field, name)] for name in ("gt", "ge", "le", "min_length")
+    )
+    if length:
+        return f"{kind}, not empty" if length == ["1"] else f"{kind} of {length[0]} characters or more"
+    if least:
+        return f"{kind}, {least[0]} to {most[0]}" if most else f"{kind}, {least[0]} or more"
+    bounds = [f"above {bound}" for bound in above] + [f"at most {bound}" for bound in most]
+    return ", ".join((kind, *bounds))
 
 
-def _meta(field: FieldInfo, name: str) -> str:
-    """Return a member of the field's annotations as text; empty if there is none."""
-    for found in metadata_of(field.type):
-        if (value := getattr(found, name)) is not None:
-            return value if isinstance(value, str) else f"{value:,}".replace(",", " ")
-    return ""
+def _number(value: float) -> str:
+    """Write a number with separators for thousands, which start at five digits."""
+    return f"{value:,}" if value >= 10_000 and value == int(value) else f"{value:g}"
+
+
+def _meta(field: FieldInfo, name: str) -> list[Any]:
+    """Return a member of the field's annotations in a list, which is empty if there is none."""
+    return [value for meta in metadata_of(field.type) if (value := getattr(meta, name)) is not None][:1]
 
 
 def _default(field: FieldInfo) -> str:
@@ -101,46 +118,81 @@ def _default(field: FieldInfo) -> str:
         return "required"
     match field.default:
         case None:
-            return "none"
-        case () | "":
+            return "not set"
+        case ():
             return "empty"
         case bool():
             return f"`{str(field.default).lower()}`"
         case int() | float():
-            return f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`"
+            return _number(field.default)
         case _:
             return f"`{field.default}`"
 
 
+_FAULT_KINDS: dict[FaultKind, str] = {
+    "handshake": "TLS and the upgrade request",
+    "connection": "The websocket",
+    "frame": "OCPP-J frames",
+    "exchange": "Calls and answers",
+    "payload": "Payloads",
+    "time": "Times",
+    "charging": "Charging",
+}
+
+
 def faults() -> str:
-    repairs = Repair.__value__.__args__
     return _page(
         "Faults of charge points",
-        """csms recognises and counts these faults. The admin API lists them for each charge point (`GET
-        /v1/tenants/{tenant}/charge-points/{id}/faults`), and the metric `csms_faults` counts them for a
-        process. A fault marked *repair* is read as what was meant, because it can mean only one thing.
-        A charge point that is set to `strict` gets an error instead.
+        """csms recognises these faults of charge points and counts them by name. `GET
+        /v1/tenants/{tenant}/charge-points/{id}/faults` lists the counts of one charge point. The metric
+        `csms_faults_total{fault}` has the counts of a process. Each row says what the charge point did, and
+        what csms did about it. [Known faults](known-faults.md) lists what real charge points
+        get wrong, and under which of these names csms counts it.
+
+        A fault that can mean only one thing is repaired: csms reads the message as it was meant. A charge
+        point that is set to `strict` gets an error instead.
         """,
-        _table(
-            ("Name", "Where", "Repair", "Meaning"),
-            (
-                (f"`{name}`", fault.kind, "repair" if name in repairs else "", fault.meaning)
-                for name, fault in FAULTS.items()
-            ),
-        ),
+        *(part for kind in _FAULT_KINDS for part in _faults_of(kind)),
     )
+
+
+def _faults_of(kind: FaultKind) -> Iterator[str]:
+    found = {name: fault.meaning for name, fault in FAULTS.items() if fault.kind == kind}
+    repaired = [name for name in found if name in Repair.__value__.__args__]
+    yield f"## {_FAULT_KINDS[kind]}\n"
+    if repaired:
+        yield "csms repairs these faults, unless the charge point is strict:\n"
+        yield _table(("Name", "Meaning"), ((f"`{name}`", found.pop(name)) for name in repaired))
+        yield "Other faults of payloads:\n"
+    yield _table(("Name", "Meaning"), ((f"`{name}`", meaning) for name, meaning in found.items()))
+
+
+_ONLY_RECORDED = (Close.CLOSING, Close.SILENT, Close.LEFT, Close.BROKEN, Close.DROPPED)
 
 
 def close_codes() -> str:
     return _page(
         "Close codes",
-        """A gateway ends a websocket only with one of these codes and reasons. `{}` stands for a value. A
-        code that a charge point sends is counted, and has no other effect. The last five rows are only
-        counted, because no CLOSE frame is sent for them.
+        """The event `charge_point.disconnected` has the code and the reason of a closed websocket in its
+        `reason`. The metric `csms_closed_total{code}` counts the codes. `…` stands for a number or a text
+        that varies. A code that the charge point sends is recorded in the same way, and has no other effect.
         """,
-        _table(
-            ("Code", "Reason", "When", "What the charge point should do"),
-            ((str(close.code), close.reason, close.when, close.then) for close in Close),
+        "## In a CLOSE frame of the gateway\n",
+        "If the gateway ends a websocket itself, it sends one of these codes and reasons.\n",
+        # The load test is a charge point, so a gateway never sends its code.
+        _closes(close for close in Close if close not in (*_ONLY_RECORDED, Close.LOAD_TEST_OVER)),
+        "## Without a CLOSE frame\n",
+        "The gateway records these codes, but sends no CLOSE frame, because nobody would read it.\n",
+        _closes(_ONLY_RECORDED),
+    )
+
+
+def _closes(closes: Iterable[Close]) -> str:
+    return _table(
+        ("Code", "Reason", "When", "What the charge point should do"),
+        (
+            (str(close.code), re.sub(r"\{[^}]*\}", "…", close.reason), close.when, close.then)
+            for close in sorted(closes, key=lambda close: close.code)
         ),
     )
 
@@ -158,9 +210,14 @@ def metrics() -> str:
     admin = new_registry(lag.readings, lambda: readings(store, Feed(store, nobody), inbox))
     return _page(
         "Metrics",
-        """Each process serves its metrics at `/metrics` on its own health port, in the format of
-        Prometheus. Scrape every process. The name of a counter ends in `_total` there. The processes
-        also export the usual metrics of Python's Prometheus client: `process_*` and `python_*`.
+        """Each process serves its metrics at `/metrics` of `listen.health_host` and `listen.health_port`, in
+        the text format of Prometheus. Scrape every process, because each figure is that of one process.
+        Labels are in braces. A value of a label appears at `/metrics` after its first count. A histogram has
+        the series `_bucket`, `_sum` and `_count`. The processes also export the usual metrics of
+        Python's Prometheus client: `process_*` and `python_*`.
+
+        No label holds the id of a charge point or a tenant.
+        [Operating csms](operations.md#probes-and-metrics) says which metrics deserve an alert.
         """,
         "## Gateway\n",
         _metrics_of(gateway),
@@ -170,13 +227,15 @@ def metrics() -> str:
 
 
 def _metrics_of(found: CollectorRegistry) -> str:
-    def labels(metric: Metric) -> str:
-        return ", ".join(f"`{label}`" for label in getattr(metric, "_labelnames", ()))
+    def name(metric: Metric) -> str:
+        labels = ",".join(getattr(metric, "_labelnames", ()))
+        total = "_total" if metric.type == "counter" else ""
+        return f"`{metric.name}{total}{f'{{{labels}}}' if labels else ''}`"
 
     return _table(
-        ("Name", "Type", "Labels", "Meaning"),
+        ("Name", "Type", "Meaning"),
         sorted(
-            (f"`{metric.name}`", metric.type, labels(metric), metric.documentation)
+            (name(metric), metric.type, metric.documentation)
             for metric in found.collect()
             if metric.name.startswith("csms")
         ),
@@ -186,18 +245,40 @@ def _metrics_of(found: CollectorRegistry) -> str:
 def events() -> str:
     return _page(
         "Events",
-        """`GET /v1/tenants/{tenant}/events` streams these events of a tenant as server-sent events. Each
-        has `id`, `kind`, `tenant`, `charge_point`, `at` and `data`. Events of one charge point come in
-        order. The store keeps the latest 10,000 of each partition and tenant, for up to 6 hours. A
-        client that reads later gets `gap`. More kinds may be added.
+        """`GET /v1/tenants/{tenant}/events` streams the events of a tenant as server-sent events. Each event
+        has `id`, `kind`, `tenant`, `charge_point`, `at` and `data`. This page lists the members of `data` for
+        each kind; an *optional* member is not in every event of its kind. The events of one charge point come
+        in order. An event may come more than once, with the same `id`. Later versions may add kinds and
+        members.
+
+        The store keeps events for 6 hours, at most the latest 10,000 in each of the 256 partitions of a
+        tenant. A client that resumes later than that gets `event: gap`. `event: end` comes before the server
+        closes the stream, and says why. [Operating csms](operations.md#events) shows how to read the stream.
         """,
-        _table(("Kind", "Meaning"), ((f"`{kind}`", meaning) for kind, meaning in KINDS.items())),
+        *(_event(kind, meaning) for kind, meaning in KINDS.items()),
+    )
+
+
+def _event(kind: str, meaning: str) -> str:
+    members = _table(
+        ("Member of `data`", "Type", "Meaning"),
+        (
+            (f"`{name}`", member.type, f"{'Optional. ' if member.optional else ''}{member.meaning}")
+            for name, member in MEMBERS[kind].items()
+        ),
+    )
+    return f"## `{kind}`\n\n{_text(meaning)}" + (f"\n{members}" if MEMBERS[kind] else "")
+
+
+def _text(paragraphs: str) -> str:
+    texts = (" ".join(paragraph.split()) for paragraph in paragraphs.strip().split("\n\n"))
+    return (
+        "\n\n".join(fill(text, 120, break_long_words=False, break_on_hyphens=False) for text in texts) + "\n"
     )
 
 
 def _page(title: str, introduction: str, *parts: str) -> str:
-    whole = fill(" ".join(introduction.split()), 120)
-    return "\n".join((f"# {title}\n", f"{whole}\n", *parts, _MADE))
+    return "\n".join((f"# {title}\n", _text(introduction), *parts, _MADE))
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -1,4 +1,4 @@
-"""Settings of a gateway process. They are read once at its start."""
+"""Settings of a gateway process, which reads them once at its start."""
 
 from typing import Annotated
 
@@ -10,19 +10,27 @@ from state.store import StoreConfig
 
 
 class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Addresses and ports on which the gateway listens. Port 0 lets the system choose a free port."""
+    """Addresses and ports on which the gateway listens. Port 0 lets the system choose a free port.
 
-    host: Annotated[str, Meta(description="Address for charge points; `0.0.0.0` means every interface.")] = (
-        "0.0.0.0"  # noqa: S104  Charge points come from outside.
-    )
+    Gateways of one machine may share `ws_port` and `wss_port`. The system then spreads connections over them.
+    """
+
+    host: Annotated[
+        str,
+        Meta(min_length=1, description="Address for charge points. `0.0.0.0` means every IPv4 interface."),
+    ] = "0.0.0.0"  # noqa: S104  Charge points come from outside.
     ws_port: Annotated[
         Port | None,
-        Meta(description="Port for charge points without TLS. Without this setting there is none."),
+        Meta(
+            description="Port for charge points that connect without TLS. If it is not set, none can. "
+            "At least one of `ws_port` and `wss_port` must be set."
+        ),
     ] = None
     wss_port: Annotated[
         Port | None,
         Meta(
-            description="Port for charge points with TLS; needs `tls.certificates`. Without it there is none."
+            description="Port for charge points that connect with TLS. It needs `tls.certificates`. "
+            "If it is not set, none can."
         ),
     ] = None
     health_host: HealthHost = "127.0.0.1"
@@ -30,95 +38,169 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CertificateFiles(Struct, frozen=True, forbid_unknown_fields=True):
+    """A server certificate and its key."""
+
     chain_file: Annotated[
-        str, Meta(description="PEM file with the server certificate and its intermediate certificates.")
+        str,
+        Meta(
+            min_length=1,
+            description="PEM file with the server certificate, then the intermediate certificates.",
+        ),
     ]
-    key_file: Annotated[str, Meta(description="PEM file with the private key.")]
+    key_file: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="PEM file with the private key of the certificate, without a passphrase.",
+        ),
+    ]
 
 
 class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """TLS for charge points. One ECDSA and one RSA certificate serve all of them (whitepaper A00.FR.3xx)."""
+    """TLS for charge points on `listen.wss_port`.
+
+    One ECDSA and one RSA certificate together serve all charge points (whitepaper A00.FR.3xx).
+    """
 
     certificates: Annotated[
         tuple[CertificateFiles, ...],
-        Meta(description="Server certificates, one for each kind of key: ECDSA and RSA."),
+        Meta(description="Server certificates, at most one for each kind of key: ECDSA and RSA."),
     ] = ()
     server_names: Annotated[
         tuple[str, ...],
-        Meta(description="Names that a client may ask for (SNI). If empty, those in the certificates count."),
+        Meta(
+            description="Names that a client may ask for by SNI. `*.` stands for one label in front. "
+            "If the list is empty, the names in the certificates count. Unused if `require_sni` is false."
+        ),
     ] = ()
     require_sni: Annotated[
         bool,
-        Meta(description="Refuse clients that name another server, or none. `false` serves them as well."),
+        Meta(
+            description="`true` refuses a client that asks for another name or for none, with the TLS alert "
+            "unrecognized_name. `false` serves it as well."
+        ),
     ] = True
 
 
 class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The pepper, and how many failed authentications one process allows.
+
+    A failed authentication is a request with an unknown tenant or a wrong token. The minute begins with the
+    first failure. Each process counts alone.
+    """
+
     pepper: Pepper
     failures_per_minute_and_address: Annotated[
         int,
         Meta(
             ge=1,
-            description="Failed authentications within a minute after which an address gets 429.",
+            le=1_000_000,
+            description="Failed authentications within a minute, after which every request from that address "
+            "gets 429 until the minute is over. Charge points behind one NAT share an address.",
         ),
     ] = 300
     failures_per_minute_and_charge_point: Annotated[
         int,
         Meta(
             ge=1,
-            description="Failed authentications within a minute after which a charge point id gets 429 from "
-            "that address.",
+            le=1_000_000,
+            description="Failed authentications of one charge point id from one address within a minute, after "
+            "which these requests get 429. Requests with another id or from another address are not affected.",
         ),
     ] = 10
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds on what charge points may cost this process."""
+    """Bounds on what charge points may cost one process.
+
+    csms compares times of silence with their bounds once a second.
+    """
 
     connections: Annotated[
-        int, Meta(ge=1, description="Charge points connected to this process; one more gets 503.")
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Most sessions of this process. One more charge point gets 503 with Retry-After.",
+        ),
     ] = 15_000
     handshakes_in_flight: Annotated[
         int,
         Meta(
-            ge=1, description="Connections that are not upgraded yet. If there are more, slow ones are cut."
+            ge=1,
+            le=1_000_000,
+            description="Most connections whose upgrade request has not arrived completely. At the limit, "
+            "csms cuts those older than 2 s, and accepts no more until there is room.",
         ),
     ] = 500
     message_bytes: Annotated[
-        int, Meta(ge=1024, description="Longest message of a charge point; a longer one gets CLOSE 1009.")
+        int,
+        Meta(
+            ge=1024,
+            le=1 << 24,
+            description="Longest message of a charge point. A longer one gets CLOSE 1009.",
+        ),
     ] = 65_536
     send_s: Annotated[
-        float, Meta(gt=0, description="Time in which a peer must take what we send, or it is cut off.")
+        float,
+        Meta(
+            gt=0,
+            le=86_400,
+            description="Time that a charge point has to take what csms sends. A slower one is cut off.",
+        ),
     ] = 10.0
     ping_interval_s: Annotated[
-        float, Meta(ge=0, description="Silence after which we send a PING; 0 sends none.")
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Silence after which csms sends a PING. Any byte from the charge point ends the "
+            "silence. 0 sends no PING and cuts no silent connection.",
+        ),
     ] = 60.0
     pong_s: Annotated[
-        float, Meta(gt=0, description="Further silence after a PING until the connection is cut.")
+        float,
+        Meta(
+            gt=0,
+            le=86_400,
+            description="Further silence, after `ping_interval_s`, after which csms cuts the connection.",
+        ),
     ] = 30.0
     mute_s: Annotated[
         float,
         Meta(
             gt=0,
-            description="The same for a charge point that never answered a PING and is not strict.",
+            le=86_400,
+            description="Silence after which csms cuts a charge point that never answered a PING. It "
+            "replaces `pong_s` if the charge point is not `strict` and its TCP acknowledges the PING.",
         ),
     ] = 900.0
 
 
 class BootConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The answer to BootNotification."""
+
     heartbeat_interval_s: Annotated[
         int,
         Meta(
             ge=1,
             le=86_400,
-            description="Heartbeat interval that an accepted charge point gets with its BootNotification.",
+            description="Heartbeat interval in the answer Accepted.",
         ),
     ] = 300
 
 
 class DrainConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The end of a gateway after SIGTERM or SIGINT. It takes at most 26 s longer than `window_s`."""
+
     window_s: Annotated[
-        float, Meta(ge=0, description="Time over which a stopping gateway spreads its CLOSE frames.")
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Time over which a stopping gateway spreads its CLOSE frames. Charge points that "
+            "charge come last.",
+        ),
     ] = 60.0
 
 

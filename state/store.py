@@ -28,19 +28,22 @@ _KEYS_REMEMBERED = 50_000
 
 
 class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the store is and how to use it."""
+    """The Redis or Valkey server that keeps all facts. All processes of a system use the same one."""
 
     url: Annotated[
         str,
         Meta(
-            description="Address of the Redis or Valkey server: `redis://`, `rediss://` (TLS) or `unix://`."
+            min_length=1,
+            description="URL of the server: `redis://`, `rediss://` (TLS) or `unix://`. A URL with "
+            "a password is a secret.",
         ),
     ]
     durability: Annotated[
         checks.Durability,
         Meta(
-            description="What an acknowledged fact has reached: `fsync` the disk, `memory` only memory. "
-            "`replicated` is not supported yet. A server whose settings do not keep this is refused.",
+            description="Where a fact must be before csms acknowledges it: with `fsync` on the disk of the "
+            "server, with `memory` only in its memory. `replicated` is not supported yet. A server whose own "
+            "settings do not guarantee this is refused.",
         ),
     ] = "fsync"
     connections: Annotated[
@@ -48,18 +51,39 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(ge=1, le=64, description="Connections that all tasks share. csms opens one more, for listings."),
     ] = 4
     blocking_connections: Annotated[
-        int, Meta(ge=1, le=64, description="Most connections for commands that wait (XREAD BLOCK).")
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="Most further connections for commands that wait in the server (XREAD BLOCK).",
+        ),
     ] = 8
     timeout_s: Annotated[
-        float, Meta(ge=0.1, le=60, description="Time that the server has to answer a command.")
+        float,
+        Meta(
+            ge=0.1,
+            le=60,
+            description="Time that a command may take, including its wait for a connection. After it, the "
+            "command fails as if the store were away.",
+        ),
     ] = 5.0
     max_commands: Annotated[
         int,
-        Meta(ge=1000, description="Most commands that may wait on each connection but the blocking ones."),
+        Meta(
+            ge=1000,
+            le=10_000_000,
+            description="Most commands that may wait for a reply on one connection. One more fails as if the "
+            "store were away. Blocking connections have no such limit.",
+        ),
     ] = 100_000
     max_bytes: Annotated[
         int,
-        Meta(ge=1 << 20, description="Most bytes of commands that may wait on each of these connections."),
+        Meta(
+            ge=1 << 20,
+            le=1 << 34,
+            description="Most bytes of commands that may wait for a reply on one connection. A further command "
+            "fails as if the store were away.",
+        ),
     ] = 64 << 20
 
 

@@ -22,7 +22,7 @@ _ALGORITHMS: dict[HashAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] 
 }
 _ADVICE = re.compile(r"^Unable to load PEM file\. See https?://\S+ for more details\.\s*")
 _NAME_MAX = 512
-"""Most characters of a subject that are kept. A subject is only shown to people."""
+"""Longest subject, in characters. The rest is cut off, because a subject is only shown to people."""
 
 
 class Unreadable(ValueError):  # noqa: N818  A sentence for the person who sent it.
@@ -39,7 +39,7 @@ class HashData(msgspec.Struct, frozen=True):
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """A certificate. Times are in ms, `public_key` is DER. Only a self-signed one has `hash_data`."""
+    """A certificate. Times are Unix ms, `public_key` is DER. `hash_data` is empty unless it is self-signed."""
 
     subject: str
     not_before_ms: int
@@ -52,7 +52,7 @@ class Certificate(msgspec.Struct, frozen=True):
 def read_all(pem: str) -> list[Certificate]:
     """Read a chain of at least one certificate. Raises Unreadable."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # Of strange names and serial numbers.
+        with warnings.catch_warnings(action="ignore"):  # About strange names and serial numbers.
             return [_read(one) for one in x509.load_pem_x509_certificates(pem.encode())]
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Unreadable(f"It is not a certificate in PEM ({_reason(error)}).") from None
@@ -70,7 +70,7 @@ def _read(certificate: x509.Certificate) -> Certificate:
         not_after_ms=_ms(certificate.not_valid_after_utc),
         self_signed=self_signed,
         public_key=certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
-        # The hash contains the key of the issuer, which is not known for other certificates.
+        # Hash data need the key of the issuer, which is known only for a self-signed certificate.
         hash_data=_hash_data(certificate) if self_signed else (),
     )
 
@@ -111,7 +111,7 @@ def _ms(moment: datetime) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Return what the library says is wrong, without the link that it adds."""
+    """Return the text of the library's error without its link to a documentation page."""
     said = _ADVICE.sub("", str(error)).partition("\n")[0][:100]
     if said in {"", "MalformedFraming"}:
         return "which begins with -----BEGIN CERTIFICATE----- and ends with -----END CERTIFICATE-----"

@@ -1,13 +1,14 @@
-"""Lets Python collect garbage seldom, because a message leaves hardly any reference cycles."""
+"""Makes Python collect garbage seldom, because messages leave hardly any reference cycles."""
 
 import gc
 
 
 def settle() -> None:
-    """Freeze the objects made until now, and collect seldom from here on. Call it before the first peer.
+    """Exclude the objects made until now from collections, and collect seldom from here on.
 
-    Of a gateway's time per message this is worth a quarter (docs/measurements.md). In the admin
-    process, a whole collection stopped all work for 0.3 s while a thousand requests waited.
+    Call it before the first connection is accepted. It saves a quarter of a gateway's time per message
+    (docs/measurements.md). In the admin process, one full collection stopped all work for 0.3 s while a
+    thousand requests waited.
     """
     gc.collect()
     gc.freeze()

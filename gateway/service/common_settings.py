@@ -5,14 +5,21 @@ from typing import Annotated
 from msgspec import Meta
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
-HealthHost = Annotated[str, Meta(description="Address for `/livez`, `/readyz` and `/metrics`.")]
+HealthHost = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        description="Address for `/livez`, `/readyz` and `/metrics`. Beyond loopback they answer anyone.",
+    ),
+]
 HealthPort = Annotated[
-    Port, Meta(description="Port for `/livez`, `/readyz` and `/metrics`, one for each process.")
+    Port, Meta(description="Port for `/livez`, `/readyz` and `/metrics`. Each process needs its own.")
 ]
 Pepper = Annotated[
     str,
     Meta(
         min_length=32,
-        description="Secret that hashes tokens and API keys. All processes of a store share it.",
+        description="Secret that goes into the hashes of tokens and API keys. Give all processes of a "
+        "store the same one. After a change, no token or API key from before is accepted.",
     ),
 ]

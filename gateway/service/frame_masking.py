@@ -1,7 +1,7 @@
 """Masks credentials in recorded frames. It finds them by the structure of the JSON, not only by patterns.
 
-The rest of a frame stays unchanged byte for byte, because it is evidence. A frame that is not JSON is read as
-far as it resembles JSON.
+The rest of a frame stays unchanged byte for byte, because traces are evidence. A frame that is not JSON is
+read as far as it resembles JSON.
 """
 
 import json
@@ -33,15 +33,15 @@ _NO_VALUE = frozenset("]},:")
 _NESTED_MAX = 3
 _REMEMBERED_MAX = 32
 _REMEMBERED_LENGTH_MIN = 6
-"""Least length of a remembered secret; a shorter one would also hide harmless text."""
+"""Least length of a secret that is remembered. A shorter secret would also hide harmless text."""
 _REMEMBERED_LENGTH_MAX = 512
 _decode = msgspec.json.Decoder(float_hook=str).decode  # A number of any size is valid.
 _LITERAL_MAX = 256
-"""Most characters of a text that are checked as a name, so that a hostile frame stays cheap."""
+"""Only this many characters of a text are checked as a name, so that a hostile frame stays cheap."""
 
 
 class _Member(NamedTuple):
-    """Return whether a member is secret. `name` is bare (`secrets.bare_name`)."""
+    """A member of an object and the place of its value in the text. `name` is bare (`secrets.bare_name`)."""
 
     name: str
     start: int
@@ -50,7 +50,7 @@ class _Member(NamedTuple):
 
 @dataclass(slots=True)
 class _Open:
-    """An object or array that is not closed yet."""
+    """An object or array whose end has not been read yet."""
 
     is_object: bool
     members: list[_Member] = field(default_factory=list)
@@ -66,9 +66,9 @@ class _Open:
 
 
 class FrameMasker:
-    """Masks the frames of one trace or command. A secret that was seen once is hidden wherever it returns.
+    """Masks the frames of one trace or command. It hides a secret that it has seen also in later texts.
 
-    With `locations`, links also lose their query, because the query may contain a signature.
+    With `locations`, links also lose their query, because a query may contain a signature.
     """
 
     def __init__(self, *, locations: bool = True) -> None:
@@ -81,7 +81,7 @@ class FrameMasker:
         return self._mask_whole(frame, text) if self._may_hold_secrets(text) else text
 
     def mask_json(self, written: msgspec.Raw) -> msgspec.Raw:
-        """Return a JSON value without credentials; null if it is not JSON."""
+        """Return a JSON value without credentials. Return null if the masked text is not JSON."""
         frame = bytes(written)
         text = _as_text(frame)
         if not self._may_hold_secrets(text):
@@ -92,7 +92,7 @@ class FrameMasker:
     def _mask_whole(self, frame: bytes, text: str) -> str:
         known = self._seen
         masked = self._mask(text, _NESTED_MAX)
-        if self._seen is not known:  # Text before a secret may quote it.
+        if self._seen is not known:  # The text before a secret may quote the secret.
             masked = self._mask(masked, _NESTED_MAX)
         return masked if _is_json(frame) else self._hide_seen(self._hide_credentials(masked))
 
@@ -119,7 +119,7 @@ class FrameMasker:
         parts: list[str] = []
         at = 0
         for start, end, new in sorted(changes, key=lambda change: (change[0], -change[1])):
-            if start >= at:  # Otherwise it lies in a part that is hidden already.
+            if start >= at:  # Otherwise the change lies in a part that is hidden already.
                 parts += text[at:start], new
                 at = end
         return "".join((*parts, text[at:]))
@@ -130,8 +130,8 @@ class FrameMasker:
         if len(content) < _REMEMBERED_LENGTH_MIN or not self._may_hold_secrets(content):
             return ""
         masked = content
-        if "{" in content:  # This comes first, so that its secrets are remembered.
-            # Text that we cannot read is not shown.
+        if "{" in content:  # Nested JSON comes first, so that its secrets are remembered.
+            # Text that is nested too deeply is not read, so it is not shown.
             masked = self._mask(content, depth - 1) if depth else MASK
         masked = self._hide_seen(self._hide_credentials(masked))
         if masked == content:
@@ -149,7 +149,7 @@ class FrameMasker:
 
 
 def _find_secrets(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:
-    """Yield the places of values that must be hidden. An object that is open at the end is closed there."""
+    """Yield the places of values that must be hidden. An object that is not closed ends with the text."""
     stack: list[_Open] = []
     end = 0
     for token in tokens:
@@ -188,7 +188,7 @@ def _beginning(text: str, member: _Member) -> str:
 
 
 def _unquote(literal: str) -> str:
-    """Return a literal without its quotes and escapes, whether they are right or wrong."""
+    """Return a literal without its quotes and escapes, even if these are malformed."""
     if literal[:1] in {'"', "'"}:
         literal = literal[1:-1] if len(literal) > 1 and literal[-1] == literal[0] else literal[1:]
     if "\\" not in literal:

@@ -1,4 +1,4 @@
-"""Makes serving processes log SIGHUP and ignore it."""
+"""Makes a process log SIGHUP and ignore it."""
 
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ _log = structlog.get_logger()
 
 
 def run[*Args](work: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
-    """Run like trio.run, but log and ignore SIGHUP. Exceptions of `work` come in an ExceptionGroup."""
+    """Run like trio.run, but log and ignore SIGHUP. Raises exceptions of `work` in an ExceptionGroup."""
     trio.run(_beside_hangups, partial(work, *args))
 
 

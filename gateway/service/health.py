@@ -1,4 +1,4 @@
-"""Serves `/livez`, `/readyz` and `/metrics` on a separate port. Each worker has its own port; scrape each."""
+"""Serves `/livez`, `/readyz` and `/metrics` on a separate port. Each process has its own; scrape each."""
 
 import errno
 from collections.abc import Callable
@@ -23,17 +23,17 @@ async def serve_health(
     registry: CollectorRegistry,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until cancelled; report the port when started (0 lets the system choose). Raises OSError.
+    """Serve until cancelled. Report the port as started (0 lets the system choose). Raises OSError.
 
-    An answer of /livez only means that the event loop runs, because an absent store must not get a process
-    killed. There are at most 32 connections, of 5 s each.
+    An answer of /livez only means that the event loop runs, because a process must not be killed while the
+    store is absent. At most 32 connections are open at once, for at most 5 s each.
     """
     try:
         listeners = await trio.open_tcp_listeners(port, host=host, backlog=_CONNECTIONS_MAX)
     except OSError as error:
         reason = error.strerror or str(error)
-        hint = "; choose another with listen.health_port" if error.errno == errno.EADDRINUSE else ""
-        # The text is used without the error number.
+        hint = "; choose another port with listen.health_port" if error.errno == errno.EADDRINUSE else ""
+        # `from None` and a single argument: only this text is shown, without the error number.
         raise OSError(f"cannot listen for probes on {host}:{port}: {reason}{hint}") from None
     room = trio.Semaphore(_CONNECTIONS_MAX)
     handler = partial(_serve_probe, room=room, ready=ready, registry=registry)
@@ -88,7 +88,7 @@ def _answer(head: bytes, ready: Callable[[], bool], registry: CollectorRegistry)
     body = b""
     kind = "text/plain; charset=utf-8"
     if method not in (b"GET", b"HEAD"):
-        status, body = "400 Bad Request", b"GET /livez, /readyz or /metrics\n"
+        status, body = "400 Bad Request", b"unknown method; use GET /livez, /readyz or /metrics\n"
     elif path == b"/livez":
         status, body = "200 OK", b"ok\n"
     elif path == b"/readyz":
@@ -96,7 +96,7 @@ def _answer(head: bytes, ready: Callable[[], bool], registry: CollectorRegistry)
     elif path == b"/metrics":
         status, body, kind = "200 OK", generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
     else:
-        status, body = "404 Not Found", b"there are /livez, /readyz and /metrics\n"
+        status, body = "404 Not Found", b"unknown path; use /livez, /readyz or /metrics\n"
     lines = [
         f"HTTP/1.1 {status}",
         f"Content-Type: {kind}",

@@ -16,16 +16,17 @@ type Format = Literal["auto", "json", "console"]
 
 
 class LogsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The log of a process, on stderr."""
+    """The log that a process writes to stderr."""
 
     level: Annotated[
         Level,
-        msgspec.Meta(description="Least level of the events that are logged."),
+        msgspec.Meta(description="Lowest level of the events that are logged."),
     ] = "info"
     format: Annotated[
         Format,
         msgspec.Meta(
-            description="`json` lines, or `console` text. `auto` is console at a terminal, else json."
+            description="`json` writes one JSON object a line, `console` text for people. `auto` means "
+            "`console` if stderr is a terminal, and `json` otherwise."
         ),
     ] = "auto"
 

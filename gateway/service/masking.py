@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.service.secrets import MASK, PATTERN, ends_with_secret, names_secret
 
-# A log line is for people, so only a part of what a hostile peer sent is shown.
+# A log line is for people, so a long text of a hostile peer is cut.
 _TEXT_MAX = 4_096
 _TRACEBACK_MAX = 32_768
 _ITEMS_MAX = 100
@@ -32,12 +32,12 @@ _OF_SETTINGS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def _mask_parameter(found: re.Match[str]) -> str:
-    """Mask the value of a query parameter whose name is that of a secret."""
+    """Mask the value of a query parameter if its name names a secret."""
     return f"{found[1]}{found[2]}={MASK}" if names_secret(found[2]) else found[0]
 
 
 _OF_TEXTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    # An HTTP header, as a line, in a mapping or in a list of pairs of bytes.
+    # A secret HTTP header: a line, an item of a mapping, or a pair of bytes in a list.
     (
         re.compile(
             r"""((?:authorization|cookie)\\*["']?\s*[:=,]\s*b?\\*["']?)[^"'\\\r\n,})\]]+""", re.IGNORECASE
@@ -57,7 +57,7 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     # user:password@ in any URL; a password may hold an unencoded @ or /.
     (re.compile(r"""(://)[^/\s"'<>@:]*+:[^\s"'<>]{0,256}@"""), rf"\1{MASK}@"),
     (re.compile(r"""(://)[^/\s"'<>]*@"""), rf"\1{MASK}@"),
-    # The name is matched once and judged then. A search for each word from each `?` would take half a second.
+    # First match any name, then judge it. A search for each word from each `?` would take half a second.
     (re.compile(r"""([?&])([^?=&\s"']{1,64}+)=([^&\s"']+)"""), _mask_parameter),
     (
         re.compile(
@@ -70,7 +70,7 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
 )
 
 
-# One match takes all the text that it has read, so that no text is read twice.
+# A match consumes all the text that it has read, so that no text is read twice.
 _LOCATION = re.compile(
     r"""://(?P<userinfo>[^/\s"'<>\\]*@)?(?P<rest>(?:(?!://)[^\s"'<>?#\\])*)(?P<query>\?[^\s"'<>#\\]+)?"""
 )

@@ -1,4 +1,4 @@
-"""Exports plain counters as Prometheus metrics, read at a scrape only, and measures the event loop's lag."""
+"""Exports plain counters as Prometheus metrics at each scrape, and measures the lag of the event loop."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 
 class Reading(NamedTuple):
-    """The present value of a metric. Keys of a mapping are values of `label`, and never charge point ids."""
+    """The present value of a metric. The keys of a mapping are values of `label`, never charge point ids."""
 
     name: str
     help: str
@@ -27,7 +27,7 @@ class Readings(Collector):
         self._read = read
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, or else registering would call `read`, which may need objects not made yet."""
+        """Return nothing, so that registration does not call `read`: the counted objects may not exist."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -55,7 +55,7 @@ def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry
 
 
 class LoopLag:
-    """Lag of the event loop: how late it runs a due task. Above a few milliseconds, charge points wait."""
+    """Time by which the event loop runs a due task too late. Above a few milliseconds, charge points wait."""
 
     def __init__(self, *, every_s: float = 0.1, kept: int = 600) -> None:
         self.beats = 0

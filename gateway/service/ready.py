@@ -1,4 +1,7 @@
-"""Report to the parent process that we serve: one line of JSON into the pipe that CSMS__READY_FD names."""
+"""Reports to the parent process that this process serves.
+
+The report is one line of JSON in the pipe whose descriptor is in CSMS__READY_FD.
+"""
 
 import os
 
@@ -6,7 +9,7 @@ import msgspec
 
 
 def announce(ports: dict[str, int]) -> None:
-    """Write the ports and close the pipe. Does nothing if the parent did not ask."""
+    """Write the ports and close the pipe. Do nothing if the parent gave no pipe."""
     descriptor = os.environ.pop("CSMS__READY_FD", None)
     if descriptor is not None:
         with open(int(descriptor), "wb") as pipe:  # noqa: PTH123  a descriptor, not a path

@@ -1,4 +1,4 @@
-"""Words in a name that mark its value as secret."""
+"""Words that mark a value as secret if the name of the value contains one."""
 
 import re
 
@@ -7,13 +7,13 @@ WORDS = (
     *("authorization key", "password", "passwd", "pass phrase", "pwd", "secret", "credential", "cookie"),
     *("token", "api key", "private key", "pre shared key", "basic auth", "pepper"),
 )
-"""A space means an optional separator. The state room has the same words; a test compares both."""
+"""A space means an optional separator. state/ has a copy of these words, and a test compares both."""
 PATTERN = "|".join(word.replace(" ", r"[\s_.-]?") for word in WORDS)
 
 _BARE_WORDS = tuple(word.replace(" ", "") for word in WORDS)
 _JOINTS = re.compile(r"[\W_]+")
 _LENGTH_MAX = 256
-"""Most characters of a name that are checked, so that a hostile frame stays cheap."""
+"""Only this many characters of a name are checked, so that a hostile frame stays cheap."""
 
 
 def names_secret(name: str) -> bool:
@@ -22,7 +22,7 @@ def names_secret(name: str) -> bool:
 
 
 def has_secret_word(bare: str) -> bool:
-    """Do the same as `names_secret` with a name that is bare already."""
+    """Return the same as `names_secret` for a name that `bare_name` returned."""
     return any(word in bare for word in _BARE_WORDS)
 
 

@@ -28,6 +28,7 @@ _BOUNDS = (
     (" <= ", " of at most "),
     (" > ", " above "),
 )
+_QUOTED = 40
 
 
 def struct_of(kind: Any) -> type[msgspec.Struct] | None:
@@ -58,8 +59,8 @@ def is_text(kind: Any) -> bool:
 def explain(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
     """Put an error into words, such as `limits.send_s: expected a number above 0, got -1`.
 
-    `kind` and `value` are the annotation and the value of the whole that was converted. Only a number or a
-    wrong choice is quoted, because a text may be a secret.
+    `kind` and `value` are the annotation and the value of the whole that was converted. The value of a text
+    setting is not quoted, because it may be a secret.
     """
     text = str(error)
     place = _PLACE.search(text)
@@ -67,6 +68,7 @@ def explain(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
     kind, value = _find(kind, value, place[1].split(".") if place else [])
     if choices := choices_of(kind):
         return _at(place, f"{value!r} is not a choice; choose one of {', '.join(choices)}")
+    given = _quote(kind, value)
     if found := _FIELD.match(text):
         return _at(place, f"{found[2]} is missing" if "missing" in found[1] else f"unknown key {found[2]}")
     if found := _EXPECTED.match(text):
@@ -74,13 +76,26 @@ def explain(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
         # TOML has no null: a setting that may be null is left out instead.
         names = [name for name in expected.split(" | ") if name != "null"]
         wanted = " or ".join(_NAMES.get(name, name) for name in names)
-        return _at(place, f"expected {wanted}{bounds}, got {_NAMES.get(got, got)}{rest}")
+        return _at(place, f"expected {wanted}{bounds}, got {given or _NAMES.get(got, got) + rest}")
     text = re.sub(r"`(\w+)`", lambda name: _NAMES.get(name[1], name[1]), text)
     for sign, words in _BOUNDS:
         text = text.replace(sign, words)
     text = re.sub(r"(\d)\.0\b", r"\1", text)
-    text = text[:1].lower() + text[1:] + (" characters" if is_text(kind) else "")
-    return _at(place, f"{text}, got {value}" if isinstance(value, int | float) else text)
+    text = text[:1].lower() + text[1:]
+    if is_text(kind):
+        text = f"{text} characters".replace("a text of at least 1 characters", "a text that is not empty")
+    return _at(place, f"{text}, got {given.strip("'")}" if given else text)
+
+
+def _quote(kind: Any, value: Any) -> str:
+    """Return what was given for a number or a switch, as it is written; empty for any other setting."""
+    if not {bool, int, float} & set(alternatives(kind)):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    return repr(value if len(value) <= _QUOTED else value[:_QUOTED] + "...") if isinstance(value, str) else ""
 
 
 def _at(place: re.Match[str] | None, text: str) -> str:
