@@ -104,8 +104,8 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Failed authentications of one charge point id from one address within a minute, after "
-            "which these requests get 429. Requests with another id or from another address are not affected.",
+            description="Failed authentications of one charge point id from one address within a minute, "
+            "after which its requests get 429. Requests with another id or from another address do not.",
         ),
     ] = 10
 

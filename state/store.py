@@ -81,8 +81,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1 << 20,
             le=1 << 34,
-            description="Most bytes of commands that may wait for a reply on one connection. A further command "
-            "fails as if the store were away.",
+            description="Most bytes of commands that may wait for a reply on one connection. A further "
+            "command fails as if the store were away.",
         ),
     ] = 64 << 20
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from state.store import Store, StoreConfig, open_store
 from tests.support.csms_up import Running, csms_up
+from tests.support.event_members import find_unlisted
 from tests.support.pace import Pace
 from tests.support.valkey_server import ValkeyServer
 
@@ -69,5 +70,7 @@ def redis_url(valkey: ValkeyServer) -> str:
 
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[Store]:
+    """An empty store. Each event that the test leaves in it must be as docs/events.md lists it."""
     async with open_store(StoreConfig(url=redis_url)) as opened:
         yield opened
+        assert await find_unlisted(opened) == [], "MEMBERS in admin/routes/event_kinds.py lists other members"

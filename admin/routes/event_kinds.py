@@ -1,8 +1,29 @@
-"""Kinds of events in the feed, with what each one says."""
+"""Kinds of events in the feed, with the meaning of each and the members of its `data`."""
 
-from typing import Final, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from state.commands.table import Status
+
+type MemberType = Literal[
+    "list of texts",
+    "list of whole numbers",
+    "text or null",
+    "text",
+    "time or null",
+    "time",
+    "true or false",
+    "whole number or null",
+    "whole number",
+]
+
+
+class Member(NamedTuple):
+    """A member of an event's `data`. An optional one is not in every event of its kind."""
+
+    type: MemberType
+    meaning: str
+    optional: bool = False
+
 
 KINDS: Final = {
     "charge_point.registered": "An operator registered it, or its first connection did (`auto_registered`).",
@@ -46,3 +67,150 @@ DESCRIPTION: Final = "\n".join(
     )
 )
 """Markdown, for the OpenAPI document."""
+
+_COMMAND: Final = Member("text", "Id of the command.")
+_CONNECTOR: Final = Member("whole number", "Number of the connector.")
+_TRANSACTION: Final = Member("text", "Public id of the transaction.")
+_CERTIFICATE_TYPE: Final = Member("text", "Type of the certificates, as OCPP names it.")
+_ENDED: Final = {
+    "transaction_id": _TRANSACTION,
+    "timestamp": Member("time", "When the transaction ended, by the clock of the charge point."),
+    "meter_stop": Member("whole number", "Reading of the meter at the end, in Wh."),
+    "id_tag": Member("text or null", "Id tag that ended the transaction."),
+    "reason": Member("text or null", "Reason that the charge point gave."),
+}
+_BEGUN: Final = {
+    "transaction_id": _TRANSACTION,
+    "connector_id": _CONNECTOR,
+    "id_tag": Member("text", "Id tag that began the transaction."),
+    "timestamp": Member("time", "When the transaction began, by the clock of the charge point."),
+    "meter_start": Member("whole number", "Reading of the meter at the beginning, in Wh."),
+    "reservation_id": Member("whole number or null", "Id of the reservation that the charge point named."),
+}
+_CONNECTION: Final = {
+    "address": Member("text", "Address and port of the charge point."),
+    "tls": Member("text or null", "Version and cipher of TLS. Null means that TLS is not used."),
+    "since": Member("time", "When the connection began."),
+    "node": Member("text", "Id of the gateway process."),
+    "token_id": Member("text", "Id of the token in the URL."),
+}
+_PROFILES: Final = {"charging_profile_ids": Member("list of whole numbers", "Ids of the charging profiles.")}
+_TRACE: Final = Member("text", "Id of the trace.")
+
+MEMBERS: Final[dict[str, dict[str, Member]]] = {
+    "charge_point.registered": {
+        "auto_registered": Member("true or false", "Whether its first connection registered it.")
+    },
+    "charge_point.connected": _CONNECTION,
+    "charge_point.booted": {
+        "status": Member("text", "Status of our answer: Accepted, Pending or Rejected."),
+    },
+    "charge_point.disconnected": {
+        "reason": Member("text", "Close code and its reason, or the reason why the connection was given up."),
+        **_CONNECTION,
+    },
+    "charge_point.deleted": {},
+    "connector.status": {
+        "connector_id": Member("whole number", "Number of the connector. 0 is the whole charge point."),
+        "status": Member("text", "Status as OCPP names it, such as Available or Charging."),
+        "error_code": Member("text", "Error code as OCPP names it, or NoError."),
+        "info": Member("text or null", "Text that the charge point added."),
+        "vendor_id": Member("text or null", "Vendor that defined the vendor's error code."),
+        "vendor_error_code": Member("text or null", "Error code of the vendor."),
+        "timestamp": Member("time or null", "When the status began, by the clock of the charge point."),
+        "received_at": Member("time", "When csms received the status."),
+    },
+    "transaction.started": _BEGUN,
+    "transaction.stopped": _ENDED,
+    "transaction.orphan_stop": _ENDED
+    | {"transaction_id": Member("text", "Charge point, a dot and the id that the charge point sent.")},
+    "meter_values": {
+        "connector_id": _CONNECTOR,
+        "transaction_id": Member(
+            "text or null", "Public id of the transaction. Null means that the charge point named none."
+        ),
+    },
+    **{
+        f"command.{status}": {
+            "command": _COMMAND,
+            "action": Member("text", "Action of the command, such as Reset."),
+            "status": Member("text", "Status of the command, as in `kind`."),
+        }
+        for status in get_args(Status)
+    },
+    "command.transaction": {"command": _COMMAND, "transaction_id": _TRANSACTION},
+    "reservation.made": {
+        "reservation_id": Member("whole number", "Id of the reservation."),
+        "connector_id": Member("whole number", "Number of the connector. 0 means any connector."),
+        "id_tag": Member("text", "Id tag for which the reservation is."),
+        "expiry_date": Member("time", "When the reservation expires."),
+        "command": _COMMAND,
+    },
+    "reservation.used": _BEGUN,
+    "reservation.cancelled": {
+        "reservation_id": Member("whole number", "Id of the reservation."),
+        "command": _COMMAND,
+    },
+    "local_list.accepted": {
+        "command": _COMMAND,
+        "update_type": Member("text", "Full or Differential."),
+        "list_version": Member("whole number", "Version of the list after the update."),
+        "entries": Member("whole number", "Number of entries in the list after the update."),
+    },
+    "local_list.stale": {
+        "list_version": Member("whole number", "Version of the list that the charge point accepted last."),
+        "answer": Member("text", "Status with which the charge point refused an update.", optional=True),
+        "reported_version": Member("whole number", "Version that the charge point reported.", optional=True),
+        "command": Member("text", "Id of an update that ended without a usable answer.", optional=True),
+        "status": Member("text", "Status of that command: error, timeout or unknown.", optional=True),
+    },
+    "charging_profile.installed": {
+        "charging_profile_id": Member("whole number", "Id of the charging profile."),
+        "connector_id": Member("whole number", "Number of the connector. 0 is the whole charge point."),
+        "replaced": Member("list of whole numbers", "Ids of the charging profiles that are gone now."),
+    },
+    "charging_profile.cleared": _PROFILES,
+    "charging_profile.doubted": _PROFILES,
+    "job.status": {
+        "job": Member("text or null", "Id of the job, which is the id of its command."),
+        "kind": Member("text", "Action that began the job. Absent without a job.", optional=True),
+        "request_id": Member(
+            "whole number or null", "Request id of the job, or as the charge point sent it."
+        ),
+        "status": Member("text", "Status that the charge point reported, or Canceled or Superseded."),
+        "running": Member(
+            "true or false", "Whether the job still runs. Absent without a job.", optional=True
+        ),
+        "message": Member("text", "Message that brought the status. Absent with a job.", optional=True),
+    },
+    "security_event": {
+        "security_event": Member("text", "Id of the security event."),
+        "type": Member("text", "Type, such as TamperDetectionActivated."),
+        "critical": Member("true or false", "Whether the type is one of those that OCPP calls critical."),
+    },
+    "certificates.read": {
+        "certificate_type": _CERTIFICATE_TYPE,
+        "count": Member("whole number", "Number of certificates that are listed."),
+    },
+    "certificates.installed": {"certificate_type": _CERTIFICATE_TYPE, "command": _COMMAND},
+    "certificates.deleted": {
+        "certificate": Member("text", "Id of the certificate."),
+        "certificate_types": Member("list of texts", "Types under which it was listed."),
+    },
+    "certificate_request.received": {
+        "subject": Member("text", "Subject of the request."),
+        "key": Member("text", "Kind of key, such as RSA 2048."),
+    },
+    "certificate_request.refused": {"why": Member("text", "Reason for the refusal.")},
+    "data_transfer.received": {
+        "transfer": Member("text", "Id of the transfer."),
+        "vendor_id": Member("text", "Vendor id that the charge point sent."),
+        "message_id": Member("text or null", "Message id that the charge point sent."),
+        "status": Member("text", "Status of our answer, such as Accepted."),
+    },
+    "trace.started": {"trace": _TRACE},
+    "trace.ended": {
+        "trace": _TRACE,
+        "why": Member("text", "`stopped` means that an operator stopped it, `size` that it was full."),
+    },
+}

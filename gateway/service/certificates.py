@@ -39,7 +39,7 @@ class HashData(msgspec.Struct, frozen=True):
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """A certificate. Times are Unix ms, `public_key` is DER. `hash_data` is empty unless it is self-signed."""
+    """A certificate. Times are Unix ms, and `public_key` is DER. Only a self-signed one has `hash_data`."""
 
     subject: str
     not_before_ms: int

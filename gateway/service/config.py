@@ -142,8 +142,7 @@ def _from_text(variable: str, text: str, kind: Any) -> Any:
             )
         return msgspec.to_builtins(msgspec.convert(value, kind, strict=False))
     except msgspec.ValidationError as error:
-        text = explain(error, kind, value)
-        raise ConfigError(f"{variable}: {re.sub(', got a text$', ', got another text', text)}") from None
+        raise ConfigError(f"{variable}: {explain(error, kind, value)}") from None
     except msgspec.DecodeError:
         raise ConfigError(
             f"{variable}: the list begins with [ but is not valid JSON; "

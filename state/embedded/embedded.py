@@ -129,7 +129,7 @@ class _Server:
             await trio.sleep(0.02)
         raise StoreRefused(
             f"the embedded Valkey in {self._directory} does not start: "
-            f"{self._last_words() if status >= 0 else child_process.describe(status)}; see valkey.log"
+            f"{self._last_words() if status >= 0 else f'it was {child_process.describe(status)}'}; see valkey.log"
         )
 
     async def keep_running(self) -> None:
@@ -162,7 +162,7 @@ class _Server:
                 continue  # The server is being started again, and start() looks at the disk too.
             if reply == b"OK":
                 self._refuses = low
-                _log.warning("valkey.disk_low" if low else "valkey.disk_freed")
+                _log.warning("valkey.writes_stopped" if low else "valkey.writes_resumed")
 
     async def stop(self) -> None:
         if self._child is not None:

@@ -8,30 +8,49 @@ from pathlib import Path
 from gateway.service.masking import mask
 
 ROOT = Path(__file__).parents[2]
-_LEVELS = {"debug", "info", "warning", "error", "exception"}
+_LEVELS = {"critical", "debug", "info", "warning", "error", "exception"}
+_LOGGER = re.compile(r"get_?[lL]ogger\(")
 _NAME = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*")
 _ROW = re.compile(r"^\| `([a-z_.]+)` \| ([a-z, ]+) \|(.*?)\|", re.MULTILINE)
 
 
 def _calls() -> Iterator[tuple[str, str, set[str]]]:
     """Yield name, level and fields of each log event; `**ports` is the field `the ports`."""
+    for call, level in _log_calls():
+        [name] = call.args  # A second argument would be put into the name: it must be a field.
+        fields = {word.arg or "the ports" for word in call.keywords}
+        traced = level == "exception"
+        for one in _names(name):
+            yield (one, "error", fields | {"exc_info"}) if traced else (one, level, fields)
+
+
+def _log_calls() -> Iterator[tuple[ast.Call, str]]:
+    """Yield each call of a level, however the logger is named, with the level."""
     for room in ("gateway", "state", "admin", "loadtest"):
         for path in (ROOT / room).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            tree = ast.parse(path.read_text())
+            loggers = {
+                target.id
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Assign) and _LOGGER.search(ast.unparse(node.value))
+                for target in node.targets
+                if isinstance(target, ast.Name)
+            }
+            for node in ast.walk(tree):
                 match node:
-                    case ast.Call(
-                        func=ast.Attribute(value=ast.Name(id="log" | "_log"), attr=level), args=[first]
-                    ):
-                        if level in _LEVELS:
-                            fields = {word.arg or "the ports" for word in node.keywords}
-                            if level == "exception":
-                                level, fields = "error", fields | {"exc_info"}
-                            for name in _names(first):
-                                yield name, level, fields
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id=logger), attr=level)):
+                        if logger in loggers and level in _LEVELS:
+                            yield node, level
 
 
 def _names(node: ast.expr) -> list[str]:
-    return [str(part.value) for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    """Return the names that an expression may have. A name put together from parts has none."""
+    match node:
+        case ast.Constant(value=str(name)):
+            return [name]
+        case ast.IfExp(body=body, orelse=other):
+            return _names(body) + _names(other)
+    raise AssertionError(f"{ast.unparse(node)} is not the name of a log event")
 
 
 def _rows() -> dict[str, tuple[set[str], set[str]]]:

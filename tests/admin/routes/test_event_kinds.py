@@ -4,7 +4,7 @@ import re
 from itertools import chain
 from pathlib import Path
 
-from admin.routes.event_kinds import KINDS
+from admin.routes.event_kinds import KINDS, MEMBERS
 
 STATE = Path(__file__).parents[3] / "state"
 EMITTED = re.compile(r"""emit\([^'\n]*'([a-z_.]+)'""")
@@ -26,3 +26,8 @@ def test_the_described_kinds_are_exactly_those_that_steps_emit() -> None:
         assert kind.startswith(beginnings), kind
     for beginning in beginnings:
         assert any(kind.startswith(beginning) for kind in KINDS), beginning
+
+
+def test_each_kind_has_its_members_listed() -> None:
+    """The fixture `store` compares them with the events of every test that uses it."""
+    assert MEMBERS.keys() == KINDS.keys()

@@ -102,7 +102,7 @@ def test_a_secret_is_read_from_the_file_that_its_setting_names(tmp_path: Path) -
         ("[listn]\nws_port = 1", ["unknown key listn", "did you mean listen?"]),
         ('url = "redis://x"', ["unknown key url", "did you mean store.url?"]),
         ('[[listen.certificates]]\nchain = "x"', ["unknown key listen.certificates.chain", "chain_file?"]),
-        ("[listen]\nws_port = 'a'", ["listen.ws_port: expected a whole number, got a text"]),
+        ("[listen]\nws_port = 'a'", ["listen.ws_port: expected a whole number, got 'a'"]),
         ("listen = 5", ["listen: expected a section, got a whole number"]),
         ("[store]\nconnections = 0", ["store.connections: expected a whole number of at least 1, got 0"]),
         (
@@ -135,8 +135,10 @@ def test_an_error_in_the_file_is_explained_in_one_line(tmp_path: Path, text: str
         (URL | {"CSMS__STORE__URL__X": "1"}, "unknown variable CSMS__STORE__URL__X"),
         (
             URL | {"CSMS__LISTEN__WS_PORT": "many"},
-            "CSMS__LISTEN__WS_PORT: expected a whole number, got another text",
+            "CSMS__LISTEN__WS_PORT: expected a whole number, got 'many'",
         ),
+        (URL | {"CSMS__STORE__TIMEOUT_S": "-1"}, "CSMS__STORE__TIMEOUT_S: expected a number above 0, got -1"),
+        (URL | {"CSMS__LISTEN__SNI": "no?"}, "CSMS__LISTEN__SNI: expected true or false, got 'no?'"),
         (
             URL | {"CSMS__LISTEN__CERTIFICATES": "[{"},
             "CSMS__LISTEN__CERTIFICATES: the list begins with [ but is not valid JSON",

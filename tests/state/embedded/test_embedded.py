@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from state.embedded import embedded
 from state.embedded.embedded import run_embedded
 from state.errors import StoreRefused, StoreUnavailable
 from state.store import StoreConfig, open_store
@@ -100,6 +101,20 @@ async def test_writes_are_refused_while_free_disk_is_below_the_floor(
             nursery.cancel_scope.cancel()
 
 
+async def test_a_server_that_is_killed_before_it_answers_is_not_explained_by_its_last_words(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await trio.Path(directory).mkdir()
+    await trio.Path(directory / "valkey.log").write_text("1:M 01 Jan 2026 00:00:00.000 # all is well\n")
+    killed = ["/bin/sh", "-c", "kill -KILL $$"]
+    monkeypatch.setattr(embedded, "server_arguments", lambda _: killed)
+    with (
+        trio.fail_after(60),
+        pytest.raises(StoreRefused, match="does not start: it was killed by SIGKILL; see"),
+    ):
+        await run_embedded(directory)
+
+
 async def test_a_data_directory_in_use_is_refused(directory: Path) -> None:
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -137,6 +152,7 @@ async def test_a_data_directory_too_long_for_a_socket_path_still_works(directory
 PARENT = """
 import sys, trio
 from pathlib import Path
+from state.embedded import embedded
 from state.embedded.embedded import run_embedded
 async def main():
     async with trio.open_nursery() as nursery:
