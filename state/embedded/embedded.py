@@ -127,9 +127,9 @@ class _Server:
             except BROKEN:
                 pass
             await trio.sleep(0.02)
+        reason = self._last_words() if status >= 0 else f"it was {child_process.describe(status)}"
         raise StoreRefused(
-            f"the embedded Valkey in {self._directory} does not start: "
-            f"{self._last_words() if status >= 0 else f'it was {child_process.describe(status)}'}; see valkey.log"
+            f"the embedded Valkey in {self._directory} does not start: {reason}; see valkey.log"
         )
 
     async def keep_running(self) -> None:
