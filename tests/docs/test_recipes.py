@@ -44,7 +44,7 @@ PRODUCTION = (
     "Back up and restore a server of your own",
 )
 _BLOCK = re.compile(r"^```(sh[a-z ]*)\n(.*?)^```\n(?:```output\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-# valkey-cli comes with a Valkey or Redis server of the system, and not with csms.
+# The command-line client of a Valkey or Redis package; csms brings only the server.
 _VALKEY_CLI = """\
 import sys
 from redis import Redis
