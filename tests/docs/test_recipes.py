@@ -188,7 +188,7 @@ def ports_of_up(first: int) -> dict[str, str]:
     """Map the usual ports of `csms up` to those after `first`."""
     usual = (8180, 8443, 8080, 9180, 9181)
     ports = {f"{sign}{port}": f"{sign}{first + number}" for number, port in enumerate(usual) for sign in ":="}
-    return {**ports, "csms up": f"csms up --ports {first}"}
+    return {**ports, "csms up >": f"csms up --ports {first} >"}
 
 
 def ports_of_processes(ports: range) -> dict[str, str]:
