@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import structlog
@@ -79,17 +79,18 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
 
     async with trio.open_nursery() as nursery:
 
-        async def watch(signals: AsyncIterator[int]) -> None:
-            async for number in signals:
-                _log.info("signal.received", signal=signal.Signals(number).name)
-                stop.set()
-                if not serving.is_set():  # It may still wait for the store, and no request needs to finish.
-                    nursery.cancel_scope.cancel()
+        async def watch(task_status: trio.TaskStatus[None]) -> None:
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                task_status.started()
+                async for number in signals:
+                    _log.info("signal.received", signal=signal.Signals(number).name)
+                    stop.set()
+                    if not serving.is_set():  # The start may wait for the store, and no request runs yet.
+                        nursery.cancel_scope.cancel()
 
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            nursery.start_soon(watch, signals)
-            await serve_admin(config, stop, announce)
-            nursery.cancel_scope.cancel()
+        await nursery.start(watch)
+        await serve_admin(config, stop, announce)
+        nursery.cancel_scope.cancel()
 
 
 def _node(store: Store) -> NodeRecord:

