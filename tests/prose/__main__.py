@@ -13,7 +13,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.prose", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, count, about in (
-        ("draw", 60, "Draw sentences of docstrings, comments, errors, help, OpenAPI and pages."),
+        (
+            "draw",
+            60,
+            "Draw sentences of docstrings, comments, errors, help, OpenAPI and pages, each with its paragraph.",
+        ),
         ("names", 30, "Draw names of tests."),
     ):
         drawing = commands.add_parser(name, help=about, description=about)
@@ -32,6 +36,8 @@ def main() -> None:
         drawn = random.Random(given.seed).sample(pool, min(given.count, len(pool)))
         for number, one in enumerate(drawn, 1):
             _say(f"{number:3}. [{one.kind}, {one.place}] {one.text}")
+            if one.paragraph != one.text:
+                _say(f"     In: {one.paragraph}")
 
 
 def _count(show: str | None) -> None:

@@ -19,11 +19,12 @@ _MARK = re.compile(r"^(noqa|type:|ruff:|pragma|!|-\*-|KEYS|\| |-> |WITH |---|fmt
 
 
 class Sentence(NamedTuple):
-    """`place` is `file:line`, or the path in the OpenAPI document."""
+    """A sentence, with the paragraph that it stands in. `place` is `file:line`, or a path in OpenAPI."""
 
     place: str
     kind: str
     text: str
+    paragraph: str
 
 
 def sentences() -> list[Sentence]:
@@ -31,7 +32,12 @@ def sentences() -> list[Sentence]:
 
     The kinds are docstring, comment, error, help, openapi and page.
     """
-    return [Sentence(place, kind, one) for place, kind, text in _texts() for one in split(text)]
+    return [
+        Sentence(place, kind, one, paragraph)
+        for place, kind, text in _texts()
+        for paragraph in _paragraphs(text)
+        for one in split(paragraph)
+    ]
 
 
 def test_names() -> list[Sentence]:
@@ -40,7 +46,8 @@ def test_names() -> list[Sentence]:
         Sentence(
             f"{path.relative_to(ROOT)}:{node.lineno}",
             "test",
-            node.name.removeprefix("test_").replace("_", " "),
+            words := node.name.removeprefix("test_").replace("_", " "),
+            words,
         )
         for path in _files("tests", "*.py")
         for node in ast.walk(ast.parse(path.read_text()))
@@ -50,11 +57,16 @@ def test_names() -> list[Sentence]:
 
 def split(text: str) -> list[str]:
     """Return the sentences of a text; a text of fewer than three words has none."""
-    found = []
-    for block in re.split(r"\n\s*\n", text):
-        whole = " ".join(block.split())
-        found += [one for one in _END.split(whole) if len(re.findall(r"[A-Za-z]{2,}", one)) >= 3]
-    return found
+    return [
+        one
+        for paragraph in _paragraphs(text)
+        for one in _END.split(paragraph)
+        if len(re.findall(r"[A-Za-z]{2,}", one)) >= 3
+    ]
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text)]
 
 
 def _files(room: str, pattern: str) -> list[Path]:
