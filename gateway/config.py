@@ -22,15 +22,15 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ws_port: Annotated[
         Port | None,
         Meta(
-            description="Port for charge points that connect without TLS. If it is not set, none can. "
-            "At least one of `ws_port` and `wss_port` must be set."
+            description="Port for charge points that connect without TLS. Without this port, every charge "
+            "point must use TLS. At least one of `ws_port` and `wss_port` must be set."
         ),
     ] = None
     wss_port: Annotated[
         Port | None,
         Meta(
-            description="Port for charge points that connect with TLS. It needs `tls.certificates`. "
-            "If it is not set, none can."
+            description="Port for charge points that connect with TLS. The port needs `tls.certificates`. "
+            "Without it, no charge point can use TLS."
         ),
     ] = None
     health_host: HealthHost = "127.0.0.1"
@@ -69,24 +69,24 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     server_names: Annotated[
         tuple[str, ...],
         Meta(
-            description="Names that a client may ask for by SNI. `*.` stands for one label in front. "
-            "If the list is empty, the names in the certificates count. Unused if `require_sni` is false."
+            description="Server names that a charge point may ask for (SNI). `*.` means any one label. "
+            "An empty list means the names in the certificates. If `require_sni` is false, the list is unused."
         ),
     ] = ()
     require_sni: Annotated[
         bool,
         Meta(
-            description="`true` refuses a client that asks for another name or for none, with the TLS alert "
-            "unrecognized_name. `false` serves it as well."
+            description="`true` refuses a charge point that asks for another server name or for none, with the "
+            "TLS alert unrecognized_name. `false` serves every charge point."
         ),
     ] = True
 
 
 class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The pepper, and how many failed authentications one process allows.
+    """The pepper, and the number of failed authentications that one process allows.
 
     A failed authentication is a request with an unknown tenant or a wrong token. The minute begins with the
-    first failure. Each process counts alone.
+    first failure. Each process counts only its own failures.
     """
 
     pepper: Pepper
@@ -111,9 +111,9 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds on what charge points may cost one process.
+    """Bounds on the cost of charge points for one process.
 
-    csms compares times of silence with their bounds once a second.
+    csms checks the times of silence once a second.
     """
 
     connections: Annotated[
@@ -121,7 +121,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Most sessions of this process. One more charge point gets 503 with Retry-After.",
+            description="Most sessions of one process. A further charge point gets 503 with Retry-After.",
         ),
     ] = 15_000
     handshakes_in_flight: Annotated[
@@ -130,7 +130,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
             ge=1,
             le=1_000_000,
             description="Most connections whose upgrade request has not arrived completely. At the limit, "
-            "csms cuts those older than 2 s, and accepts no more until there is room.",
+            "csms cuts connections older than 2 s and accepts no new ones until there is room.",
         ),
     ] = 500
     message_bytes: Annotated[
@@ -146,7 +146,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Time that a charge point has to take what csms sends. A slower one is cut off.",
+            description="Time in which a charge point must take what csms sends. Then csms cuts the connection.",
         ),
     ] = 10.0
     ping_interval_s: Annotated[
@@ -163,7 +163,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Further silence, after `ping_interval_s`, after which csms cuts the connection.",
+            description="Silence beyond `ping_interval_s` after which csms cuts the connection.",
         ),
     ] = 30.0
     mute_s: Annotated[
@@ -185,21 +185,21 @@ class BootConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=86_400,
-            description="Heartbeat interval in the answer Accepted.",
+            description="Heartbeat interval that csms gives in a BootNotification.conf with the status Accepted.",
         ),
     ] = 300
 
 
 class DrainConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The end of a gateway after SIGTERM or SIGINT. It takes at most 26 s longer than `window_s`."""
+    """The end of a gateway after SIGTERM or SIGINT, which takes at most 26 s longer than `window_s`."""
 
     window_s: Annotated[
         float,
         Meta(
             ge=0,
             le=86_400,
-            description="Time over which a stopping gateway spreads its CLOSE frames. Charge points that "
-            "charge come last.",
+            description="Time over which a gateway that stops spreads its CLOSE frames. Charge points with a "
+            "running transaction come last.",
         ),
     ] = 60.0
 

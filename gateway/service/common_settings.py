@@ -9,7 +9,7 @@ HealthHost = Annotated[
     str,
     Meta(
         min_length=1,
-        description="Address for `/livez`, `/readyz` and `/metrics`. Beyond loopback they answer anyone.",
+        description="Address for `/livez`, `/readyz` and `/metrics`. At an address beyond loopback, they answer anyone.",
     ),
 ]
 HealthPort = Annotated[
@@ -19,7 +19,7 @@ Pepper = Annotated[
     str,
     Meta(
         min_length=32,
-        description="Secret that goes into the hashes of tokens and API keys. Give all processes of a "
-        "store the same one. After a change, no token or API key from before is accepted.",
+        description="Secret that goes into the hashes of tokens and API keys. All processes of a store need "
+        "the same pepper. After a change of the pepper, csms accepts no earlier token or API key.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Serves `/livez`, `/readyz` and `/metrics` on a separate port. Each process has its own; scrape each."""
+"""Serves `/livez`, `/readyz` and `/metrics` on a separate port. Scrape the port of each process."""
 
 import errno
 from collections.abc import Callable

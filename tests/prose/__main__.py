@@ -16,7 +16,7 @@ def main() -> None:
         (
             "draw",
             60,
-            "Draw sentences of docstrings, comments, errors, help, OpenAPI and pages, each with its paragraph.",
+            "Draw sentences of docstrings, comments, errors, help, OpenAPI and pages, with paragraphs.",
         ),
         ("names", 30, "Draw names of tests."),
     ):
