@@ -69,15 +69,15 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     server_names: Annotated[
         tuple[str, ...],
         Meta(
-            description="Server names that a charge point may ask for (SNI). `*.` means any one label. "
-            "An empty list means the names in the certificates. If `require_sni` is false, the list is unused."
+            description="Server names that a charge point may ask for (SNI). `*.` means any one label. An "
+            "empty list means the names in the certificates. If `require_sni` is false, the list is unused."
         ),
     ] = ()
     require_sni: Annotated[
         bool,
         Meta(
-            description="`true` refuses a charge point that asks for another server name or for none, with the "
-            "TLS alert unrecognized_name. `false` serves every charge point."
+            description="`true` refuses a charge point that asks for another server name or for none, with "
+            "the TLS alert unrecognized_name. `false` serves every charge point."
         ),
     ] = True
 
@@ -146,7 +146,8 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Time in which a charge point must take what csms sends. Then csms cuts the connection.",
+            description="Time in which a charge point must take what csms sends. Then csms cuts the "
+            "connection.",
         ),
     ] = 10.0
     ping_interval_s: Annotated[
@@ -185,7 +186,8 @@ class BootConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=86_400,
-            description="Heartbeat interval that csms gives in a BootNotification.conf with the status Accepted.",
+            description="Heartbeat interval that csms gives in a BootNotification.conf with the status "
+            "Accepted.",
         ),
     ] = 300
 

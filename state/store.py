@@ -55,7 +55,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=64,
-            description="Most connections for commands that wait in the server (XREAD BLOCK), beside `connections`.",
+            description="Most connections for commands that wait in the server (XREAD BLOCK), beside "
+            "`connections`.",
         ),
     ] = 8
     timeout_s: Annotated[
@@ -63,8 +64,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0.1,
             le=60,
-            description="Time that a command may take, including its wait for a connection. After this time, the "
-            "command fails as if the store were away.",
+            description="Time that a command may take, including its wait for a connection. After this time, "
+            "the command fails as if the store were away.",
         ),
     ] = 5.0
     max_commands: Annotated[
@@ -72,8 +73,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1000,
             le=10_000_000,
-            description="Most commands that may wait for a reply on one connection. A further command fails as if "
-            "the store were away. Blocking connections have no such limit.",
+            description="Most commands that may wait for a reply on one connection. A further command fails "
+            "as if the store were away. Blocking connections have no such limit.",
         ),
     ] = 100_000
     max_bytes: Annotated[

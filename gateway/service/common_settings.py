@@ -9,7 +9,8 @@ HealthHost = Annotated[
     str,
     Meta(
         min_length=1,
-        description="Address for `/livez`, `/readyz` and `/metrics`. At an address beyond loopback, they answer anyone.",
+        description="Address for `/livez`, `/readyz` and `/metrics`. At an address beyond loopback, they "
+        "answer anyone.",
     ),
 ]
 HealthPort = Annotated[
