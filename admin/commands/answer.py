@@ -18,12 +18,16 @@ class CommandError(msgspec.Struct, frozen=True):
     """A CALLERROR, as the charge point sent it."""
 
     code: Annotated[str, msgspec.Meta(description="The error code of OCPP-J.", examples=["NotSupported"])]
-    description: Annotated[str, msgspec.Meta(description="The errorDescription, which may be empty.")] = ""
-    details: Annotated[Any, msgspec.Meta(description="The errorDetails, any JSON.")] = None
+    description: Annotated[
+        str, msgspec.Meta(description="The errorDescription of the CALLERROR, which may be empty.")
+    ] = ""
+    details: Annotated[
+        Any, msgspec.Meta(description="The errorDetails of the CALLERROR, which can be any JSON.")
+    ] = None
 
 
 class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A command, and how far it has come."""
+    """A command and its progress."""
 
     id: Annotated[str, msgspec.Meta(description="Id of the command.", examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"])]
     charge_point: Annotated[str, msgspec.Meta(description="Identity of the charge point.", examples=["CP-1"])]
@@ -31,58 +35,67 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         Status,
         msgspec.Meta(
-            description="How far the command has come.\n\n"
-            "- `queued`: it waits for its turn.\n"
-            "- `sent`: it was sent and waits for the answer.\n"
-            "- `answered`: the charge point answered. `response` has the answer, which may say Rejected.\n"
-            "- `error`: the charge point answered with a CALLERROR or unreadably. See `error`.\n"
+            description="Progress of the command.\n\n"
+            "- `queued`: the command waits for its turn.\n"
+            "- `sent`: the command was sent, and csms waits for the answer.\n"
+            "- `answered`: the charge point answered. The member `response` has the answer, which may say "
+            "Rejected.\n"
+            "- `error`: the charge point answered with a CALLERROR, or csms could not read the answer. See "
+            "`error`.\n"
             "- `expired`: the deadline passed before the command was sent.\n"
-            "- `timeout`: it was sent, and the deadline passed without an answer.\n"
-            "- `offline`: it was not sent, because the charge point was not connected.\n"
-            "- `busy`: it was not sent, because too many commands waited.\n"
+            "- `timeout`: the command was sent, and the deadline passed without an answer.\n"
+            "- `offline`: the command was not sent, because the charge point was not connected.\n"
+            "- `busy`: the command was not sent, because too many commands waited.\n"
             "- `unknown`: the gateway process died after it had sent the command.\n\n"
-            "`timeout` and `unknown` may still become `answered` or `error`."
+            "A command in status `timeout` or `unknown` may still become `answered` or `error`."
         ),
     ]
     response: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP response, as the charge point sent it. null means that none has come. "
-            "Secrets and credentials in locations are masked.",
+            description="The OCPP response, as the charge point sent it. null means that no response has "
+            "arrived. Secrets, and credentials in URLs, are masked.",
             examples=[{"status": "Accepted"}],
             extra_json_schema={"type": ["object", "null"]},
         ),
     ]
     error: Annotated[
         CommandError | None,
-        msgspec.Meta(description="The CALLERROR with which the charge point answered, or null."),
+        msgspec.Meta(
+            description="The CALLERROR with which the charge point answered, or null if it sent none."
+        ),
     ]
     payload: Annotated[
         Any,
         msgspec.Meta(
-            description="The OCPP request. Secrets and credentials in locations are masked.",
+            description="The OCPP request. Secrets, and credentials in URLs, are masked.",
             extra_json_schema={"type": "object"},
         ),
     ]
     transaction_id: Annotated[
         str | None,
         msgspec.Meta(
-            description="Id of the transaction that a RemoteStartTransaction began. null until it begins.",
+            description="Public id of the transaction that a RemoteStartTransaction began. null means that "
+            "no transaction has begun.",
             examples=["CP-1.59961600"],
         ),
     ]
     warnings: Annotated[
         tuple[str, ...],
         msgspec.Meta(
-            description="Doubts that csms had when it sent the command. They hold nothing back. "
-            "Only the answer to the POST has them.",
+            description="Warnings about the command, from when csms sent it. A warning does not keep csms "
+            "from sending the command. Only the answer to the POST has the warnings.",
             examples=[["Transaction 7 has stopped already."]],
         ),
     ]
-    created_at: Annotated[Time, msgspec.Meta(description="When the API took the command.")]
-    deadline_at: Annotated[Time, msgspec.Meta(description="Until when the charge point may answer.")]
-    sent_at: Annotated[Time | None, msgspec.Meta(description="When it was sent. null: it was not sent.")]
-    settled_at: Annotated[Time | None, msgspec.Meta(description="When it ended. null: it has not ended yet.")]
+    created_at: Annotated[Time, msgspec.Meta(description="When the API accepted the command.")]
+    deadline_at: Annotated[Time, msgspec.Meta(description="Deadline for the answer of the charge point.")]
+    sent_at: Annotated[
+        Time | None, msgspec.Meta(description="When the command was sent. null means that it was not sent.")
+    ]
+    settled_at: Annotated[
+        Time | None, msgspec.Meta(description="When the command ended. null means that it has not ended yet.")
+    ]
 
 
 def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer:

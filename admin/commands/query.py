@@ -5,18 +5,20 @@ from typing import Annotated
 import msgspec
 
 PROBLEMS = {
-    409: "The charge point is offline, or the specification forbids the command. Nothing was sent.",
-    429: "Too many commands wait for this charge point. Nothing was sent. See Retry-After.",
-    502: "The charge point answered with a CALLERROR, whose `code`, `description` and `details` follow. "
-    "If its answer cannot be read, these members say why.",
-    504: "No answer came before the deadline. Read the command `id` later to see a late answer.",
+    409: "The charge point is offline, or the specification forbids the command. csms sent nothing to the "
+    "charge point.",
+    429: "Too many commands wait for this charge point. csms sent nothing to the charge point. The header "
+    "Retry-After says when to try again.",
+    502: "The charge point answered with a CALLERROR, and the problem has its `code`, `description` and "
+    "`details`. If csms cannot read the answer, these three members say why.",
+    504: "No answer came before the deadline. A late answer is stored: read the command by its `id` later.",
 }
 
 
 class TimeoutQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: Annotated[
         float,
-        msgspec.Meta(ge=1, le=600, description="Seconds that the charge point has for each answer."),
+        msgspec.Meta(ge=1, le=600, description="Seconds that the charge point has to answer each request."),
     ] = 30.0
 
 
@@ -24,7 +26,8 @@ class WaitQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait: Annotated[
         Annotated[float, msgspec.Meta(ge=0, le=600)] | None,
         msgspec.Meta(
-            description="Seconds to wait for the answer. 0 means 202 at once. The default is `timeout`."
+            description="Seconds to wait for the answer. With 0, the API answers 202 at once. The default is "
+            "the value of `timeout`."
         ),
     ] = None
     timeout: Annotated[
@@ -38,5 +41,7 @@ class WaitQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DeleteQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
     only_here: Annotated[
         bool,
-        msgspec.Meta(description="true removes the entry from this list and asks the charge point nothing."),
+        msgspec.Meta(
+            description="true removes the entry from the list of csms and sends nothing to the charge point."
+        ),
     ] = False

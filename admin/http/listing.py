@@ -13,7 +13,10 @@ Limit = Annotated[
 ]
 Cursor = Annotated[
     Annotated[str, msgspec.Meta(max_length=2000)] | None,
-    msgspec.Meta(description="The `next` of the page before, opaque. Omit it to get the first page."),
+    msgspec.Meta(
+        description="The opaque text in the member `next` of the previous page. Omit `cursor` to get the "
+        "first page."
+    ),
 ]
 Next = Annotated[
     str | None,

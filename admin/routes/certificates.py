@@ -23,30 +23,30 @@ blueprint = new_blueprint("certificates", "Security")
 
 
 CERTIFICATE_TYPES = (
-    "CentralSystemRootCertificate: with it the charge point checks the server certificate of the central "
-    "system. ManufacturerRootCertificate: with it the charge point checks the signature of firmware."
+    "With a CentralSystemRootCertificate the charge point checks the server certificate of the central "
+    "system. With a ManufacturerRootCertificate the charge point checks the signature of firmware."
 )
 
 CertificateUse = Annotated[CertificateType, msgspec.Meta(description=CERTIFICATE_TYPES)]
 NotBefore = Annotated[
     Time | None,
     msgspec.Meta(
-        description="Begin of validity. null means that the certificate was not installed through this API, "
-        "or could not be read here."
+        description="Time from which the certificate is valid. null means that the certificate was not "
+        "installed through this API, or that csms could not read it."
     ),
 ]
 NotAfter = Annotated[
     Time | None,
     msgspec.Meta(
-        description="End of validity. null means that the certificate was not installed through this API, or "
-        "could not be read here."
+        description="Time until which the certificate is valid. null means that the certificate was not "
+        "installed through this API, or that csms could not read it."
     ),
 ]
 Subject = Annotated[
     str | None,
     msgspec.Meta(
-        description="Subject of the certificate. null means that it was not installed through this API, or "
-        "could not be read here.",
+        description="Subject of the certificate. null means that the certificate was not installed through "
+        "this API, or that csms could not read it.",
         examples=["CN=Example Root,O=Example"],
     ),
 ]
@@ -59,12 +59,16 @@ class RefreshQuery(WaitQuery, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class CertificateAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A certificate that the charge point reported, by its hash data. OCPP does not report certificates."""
+    """The hash data of a certificate that the charge point reported.
+
+    OCPP has no message that reports whole certificates.
+    """
 
     id: Annotated[
         str,
         msgspec.Meta(
-            description="Id of the certificate in this API, to delete it by. Equal hash data has the same id."
+            description="Id of the certificate in this API; use it to delete the certificate. Equal hash "
+            "data always has the same id."
         ),
     ]
     hash_algorithm: Annotated[HashAlgorithm, msgspec.Meta(description="Algorithm of both hashes.")]
@@ -89,14 +93,15 @@ class CertificateList(msgspec.Struct, frozen=True, kw_only=True):
     read_at: Annotated[
         Time | None,
         msgspec.Meta(
-            description="When the charge point last reported this list. null means that it never has."
+            description="When the charge point last reported this list. null means that the charge point has "
+            "never reported it."
         ),
     ]
     out_of_date: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether another certificate of this type was installed since. If it was, "
-            "refresh the list."
+            description="Whether another certificate of this type was installed after the charge point "
+            "reported this list. If this is true, refresh the list."
         ),
     ]
     certificates: Annotated[
@@ -122,15 +127,16 @@ class CertificatesAnswer(msgspec.Struct, frozen=True):
     items: Annotated[
         tuple[CertificateList, ...],
         msgspec.Meta(
-            description="One item for each type that the charge point reported, or got a certificate of."
+            description="One item for each type of certificate that the charge point reported or that was "
+            "installed in it."
         ),
     ]
     next: Next
     installed: Annotated[
         tuple[InstalledAnswer, ...],
         msgspec.Meta(
-            description="The latest 32 certificates that were installed through this API and not deleted "
-            "since, the latest first."
+            description="The latest 32 certificates that were installed through this API and have not been "
+            "deleted, the latest first."
         ),
     ]
 
@@ -138,14 +144,14 @@ class CertificatesAnswer(msgspec.Struct, frozen=True):
 class CertificateRequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The last SignCertificate of the charge point that was answered Accepted.
 
-    Its content proves nothing about the identity of the charge point.
+    The content of a signing request proves nothing about the identity of the charge point.
     """
 
     csr: Annotated[
         str, msgspec.Meta(description="Certificate signing request (PKCS#10) in PEM, as it was sent.")
     ]
     subject: Annotated[
-        str, msgspec.Meta(description="Subject that the request asks for.", examples=["CN=CP-1,O=Example"])
+        str, msgspec.Meta(description="Subject for which the request asks.", examples=["CN=CP-1,O=Example"])
     ]
     key: Annotated[
         str, msgspec.Meta(description="Type and size of the public key.", examples=["EC secp256r1"])
@@ -160,9 +166,9 @@ _BASE = f"{_OF_CHARGE_POINT}/certificates"
 @blueprint.get(_BASE)
 @document_response(CertificatesAnswer)
 async def list_certificates(tenant: str, charge_point: str) -> Response:
-    """List the certificates in a charge point, as it last reported them.
+    """List the certificates that a charge point last reported.
 
-    Nothing is sent to the charge point.
+    csms sends nothing to the charge point.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     found = await certificates.read(current_store(), tenant, charge_point)
@@ -186,7 +192,8 @@ async def list_certificates(tenant: str, charge_point: str) -> Response:
 async def refresh_certificates(tenant: str, charge_point: str) -> Response:
     """Ask a charge point which certificates of one type it has.
 
-    Sends GetInstalledCertificateIds. The answer of the charge point replaces the list of that type.
+    Sends GetInstalledCertificateIds. The answer of the charge point replaces the stored list of certificates
+    of that type.
     """
     asked = bodies.query(RefreshQuery)
     request = GetInstalledCertificateIds(certificate_type=asked.type)
@@ -205,7 +212,8 @@ async def delete_certificate(tenant: str, charge_point: str, certificate: str) -
     """Ask a charge point to delete a certificate that it reported.
 
     Sends DeleteCertificate with exactly the hash data that the charge point reported. `response` says whether
-    it deleted the certificate. With `only_here` nothing is sent and the answer is 204.
+    the charge point deleted the certificate. With `only_here`, csms sends nothing to the charge point and
+    answers 204.
     """
     asked, store = bodies.query(DeleteQuery), current_store()
     keys = await lookup.charge_point_keys(store, tenant, charge_point)
@@ -227,7 +235,8 @@ async def delete_certificate(tenant: str, charge_point: str, certificate: str) -
 async def get_certificate_request(tenant: str, charge_point: str) -> Response:
     """Read the certificate signing request of a charge point.
 
-    Give it to your certificate authority to sign, then send the chain with the command CertificateSigned.
+    Let your certificate authority sign the request, then send the certificate chain with the command
+    CertificateSigned.
     """
     found = await certificates.get_request(current_store(), tenant, charge_point)
     return bodies.answer(convert(must_exist(found, "certificate request"), CertificateRequestAnswer))
@@ -238,7 +247,7 @@ async def get_certificate_request(tenant: str, charge_point: str) -> Response:
 async def forget_certificate_request(tenant: str, charge_point: str) -> Response:
     """Delete the certificate signing request of a charge point.
 
-    Nothing is sent to the charge point.
+    csms sends nothing to the charge point.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     must_exist(await certificates.forget_request(current_store(), keys), "certificate request")

@@ -17,9 +17,9 @@ from state.nodes.leases import Holding
 Registration = Annotated[
     RegistrationStatus,
     Meta(
-        description="Answer to the next BootNotification. Pending and Rejected hold the charge point back: "
-        "every other call of it is refused until it has booted again under Accepted. A charge point whose "
-        "last BootNotification was answered Accepted stays accepted until its next one."
+        description="Answer to the next BootNotification. With Pending or Rejected, csms refuses every other "
+        "call of the charge point until a BootNotification is answered Accepted. A charge point whose last "
+        "BootNotification was answered Accepted stays accepted until its next BootNotification."
     ),
 ]
 
@@ -31,7 +31,8 @@ class BootAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         str | None,
         Meta(
-            description="Our answer: Accepted, Pending or Rejected. null means that no answer is recorded.",
+            description="The answer of csms: Accepted, Pending or Rejected. null means that no answer is "
+            "recorded.",
             examples=["Accepted"],
         ),
     ]
@@ -52,36 +53,44 @@ class ConnectorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         str,
         Meta(
-            description="ChargePointStatus of OCPP 1.6: Available, Preparing (a user is there, no "
-            "transaction yet), Charging, SuspendedEV (the vehicle takes nothing), SuspendedEVSE (the charge "
-            "point gives nothing), Finishing (no transaction, not free yet), Reserved, Unavailable or "
-            "Faulted.",
+            description="ChargePointStatus of OCPP 1.6: Available, Preparing (a user is present, but no "
+            "transaction has begun), Charging, SuspendedEV (the vehicle takes no energy), SuspendedEVSE "
+            "(the charge point offers no energy), Finishing (the transaction has ended, but the connector "
+            "is not free yet), Reserved, Unavailable or Faulted.",
             examples=["Charging"],
         ),
     ]
     error_code: Annotated[
         str,
         Meta(
-            description="ChargePointErrorCode of OCPP 1.6. NoError means that the charge point reports none.",
+            description="ChargePointErrorCode of OCPP 1.6. NoError means that the charge point reports no "
+            "error.",
             examples=["NoError"],
         ),
     ]
     info: Annotated[
         str | None,
-        Meta(description="What the charge point says about the error. null means that it says nothing."),
+        Meta(
+            description="What the charge point says about the error. null means that the charge point says "
+            "nothing about the error."
+        ),
     ]
     vendor_id: Annotated[
         str | None,
-        Meta(description="The vendor that defines `vendor_error_code`. null means that none was sent."),
+        Meta(
+            description="The vendor that defines `vendor_error_code`. null means that the charge point sent "
+            "no vendor."
+        ),
     ]
     vendor_error_code: Annotated[
-        str | None, Meta(description="Error code of the vendor. null means that none was sent.")
+        str | None,
+        Meta(description="Error code of the vendor. null means that the charge point sent no such code."),
     ]
     timestamp: Annotated[
         Time | None,
         Meta(
-            description="When the status began, by the clock of the charge point. null means that it sent no "
-            "time. `received_at` replaces a time that cannot be read."
+            description="When the status began, by the clock of the charge point. null means that the charge "
+            "point sent no time. If the time cannot be read, the time in `received_at` is used."
         ),
     ]
     received_at: ReceivedAt
@@ -90,36 +99,36 @@ class ConnectorAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """How the charge point is connected, or how it was last connected.
 
-    Every member but `online` is null for a charge point that has never connected.
+    For a charge point that has never connected, every member except `online` is null.
     """
 
     online: Annotated[bool, Meta(description="Whether the charge point is connected now.")]
     since: Annotated[
         Time | None,
         Meta(
-            description="When the present connection was made, or the last one if the charge point is "
+            description="When the present connection was made, or the last connection if the charge point is "
             "offline. null means that the charge point has never connected."
         ),
     ]
     until: Annotated[
         Time | None,
         Meta(
-            description="When the last connection ended. null means that it is open, that its end is "
-            "unknown, or that there was none."
+            description="When the last connection ended. null means that the connection is open, that its "
+            "end is unknown, or that the charge point has never connected."
         ),
     ]
     node: Annotated[
         str | None,
         Meta(
-            description="The gateway process that holds the connection, or held the last one. null means "
-            "that the charge point has never connected."
+            description="The gateway process that has the connection, or that had the last connection. null "
+            "means that the charge point has never connected."
         ),
     ]
     address: Annotated[
         str | None,
         Meta(
-            description="Network address and port from which the charge point connects. null means that it "
-            "has never connected.",
+            description="Network address and port from which the charge point connects. null means that the "
+            "charge point has never connected.",
             examples=["192.0.2.7:49152"],
         ),
     ]
@@ -133,8 +142,8 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: Annotated[
         Time | None,
         Meta(
-            description="When a gateway last heard from the charge point, to about 10 seconds. null means "
-            "that it has never connected."
+            description="When a gateway last received a message from the charge point, to within about 10 "
+            "seconds. null means that the charge point has never connected."
         ),
     ]
 
@@ -143,10 +152,15 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
     """A charge point, without its connectors."""
 
     id: Annotated[str, Meta(description="Identity of the charge point in its tenant.", examples=["CP-1"])]
-    description: Annotated[str, Meta(description="Note of the operator. Empty if there is none.")]
+    description: Annotated[
+        str, Meta(description="Note for operators. The text is empty if the charge point has no note.")
+    ]
     strict: Annotated[
         bool,
-        Meta(description="Whether messages that are not exactly OCPP 1.6 are refused, instead of repaired."),
+        Meta(
+            description="Whether csms refuses messages that are not exactly OCPP 1.6, instead of repairing "
+            "them."
+        ),
     ]
     origin_allowed: Annotated[
         bool,
@@ -172,20 +186,30 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
     awaiting_release: Annotated[
         bool,
         Meta(
-            description="Whether the charge point is held back: its last BootNotification, if any, was not "
-            "answered Accepted, and the next one will not be either until an operator sets `registration`."
+            description="Whether the charge point waits for an operator. true means that csms has not "
+            "answered its last BootNotification Accepted, and will not answer the next one Accepted until an "
+            "operator sets `registration`."
         ),
     ]
     registered_at: Annotated[Time, Meta(description="When the charge point was registered.")]
     auto_registered: Annotated[
         bool,
-        Meta(description="true means that it was registered by its first connection, false by an operator."),
+        Meta(
+            description="true means that the charge point was registered by its first connection, false that "
+            "an operator registered it."
+        ),
     ]
     boot: Annotated[
         BootAnswer | None,
-        Meta(description="Its last BootNotification. null means that it has never booted here."),
+        Meta(
+            description="The last BootNotification of the charge point. null means that csms has received "
+            "none."
+        ),
     ]
-    connection: Annotated[ConnectionAnswer, Meta(description="Its connection, or its last one.")]
+    connection: Annotated[
+        ConnectionAnswer,
+        Meta(description="The connection of the charge point, or its last connection if it is offline."),
+    ]
 
 
 class ChargePointAnswer(ChargePointItem, frozen=True, kw_only=True):
@@ -193,7 +217,10 @@ class ChargePointAnswer(ChargePointItem, frozen=True, kw_only=True):
 
     connectors: Annotated[
         tuple[ConnectorAnswer, ...],
-        Meta(description="Last status of each connector that reported one, by number; 256 at most."),
+        Meta(
+            description="Last status of each connector that reported a status, sorted by connector number; "
+            "256 connectors at most."
+        ),
     ]
 
 

@@ -28,7 +28,7 @@ class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
     online: Annotated[
         bool | None,
         msgspec.Meta(
-            description="true lists only charge points that are connected now, false only the others."
+            description="true lists only charge points that are connected now, false only those that are not."
         ),
     ] = None
     boot_status: Annotated[
@@ -47,7 +47,7 @@ Interval = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 
 
 class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of a charge point. A member that is left out gets its default, also in a later PUT."""
+    """Settings of a charge point. A member that is left out gets its default value, also in a later PUT."""
 
     description: Annotated[
         str, msgspec.Meta(max_length=255, description="Note for operators.", examples=["Bay 7"])
@@ -68,21 +68,21 @@ class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     registration_interval_s: Annotated[
         Interval,
         msgspec.Meta(
-            description="Seconds after which the charge point shall boot again, "
-            "if its boot is answered Pending or Rejected."
+            description="Seconds after which the charge point shall send BootNotification again, if the "
+            "answer was Pending or Rejected."
         ),
     ] = 60
     heartbeat_interval_s: Annotated[
         Interval | None,
         msgspec.Meta(
-            description="Seconds between heartbeats, sent to the charge point when its boot is Accepted. "
-            "null means that the configuration of the gateways decides."
+            description="Seconds between heartbeats, sent to the charge point in the answer Accepted to a "
+            "BootNotification. null means that the configuration of the gateways decides."
         ),
     ] = None
 
 
 class ChargePointPage(msgspec.Struct, frozen=True):
-    """A page of charge points, by id."""
+    """A page of charge points, sorted by id."""
 
     items: Annotated[tuple[ChargePointItem, ...], msgspec.Meta(description="The charge points of this page.")]
     next: Next
@@ -92,7 +92,8 @@ class AcceptQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trigger: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether to send TriggerMessage(BootNotification) as well, and wait for its answer."
+            description="Whether to send TriggerMessage(BootNotification) as well, and to wait for the "
+            "answer of the charge point."
         ),
     ] = False
     timeout: Annotated[
@@ -114,7 +115,7 @@ class AcceptAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DisconnectAnswer(msgspec.Struct, frozen=True):
-    """The gateway process has been asked to close the connection, and does so in a moment."""
+    """The gateway process has been asked to close the connection, and will close it in a moment."""
 
     charge_point: ChargePointName
     node: Annotated[str, msgspec.Meta(description="The gateway process that holds the connection.")]
@@ -128,7 +129,7 @@ async def put_charge_point(tenant: str, charge_point: str) -> Response:
     """Register a charge point, or replace its settings.
 
     The settings apply at once, also to a charge point that is connected. A changed `registration` applies to
-    its next BootNotification. Nothing is sent to the charge point.
+    the next BootNotification of the charge point. csms sends nothing to the charge point.
     """
     settings = await bodies.body(ChargePointSettings)
     check_connectable(charge_point, "charge point")
@@ -152,8 +153,8 @@ async def get_charge_point(tenant: str, charge_point: str) -> Response:
 async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     """Delete a charge point.
 
-    Its connection is closed. If the tenant has `auto_register`, the charge point comes back as a new one when
-    it connects again. To prevent that, revoke its token too.
+    The connection of the charge point is closed. If `auto_register` of the tenant is true, the charge point
+    is registered as a new one when it connects again. To keep it from connecting again, revoke its token too.
     """
     store = current_store()
     must_exist(await charge_points.delete(store, tenant, charge_point), "charge point")
@@ -169,21 +170,22 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
 @document_response(AcceptAnswer, 202)
 @describes(
     problems={
-        409: "Only with `trigger`. Either the last BootNotification was answered Accepted already: the "
-        "charge point must not be asked for another (errata 3.40), and nothing was changed. Or the charge "
-        "point is offline: it will be accepted when it boots.",
-        429: "Too many commands wait for this charge point. It will be accepted when it boots.",
-        502: "The charge point answered the TriggerMessage with a CALLERROR. It will be accepted when it "
-        "boots.",
-        504: "The charge point did not answer the TriggerMessage before the deadline. It will be accepted "
-        "when it boots.",
+        409: "Only with `trigger`, and for one of two reasons. If the last BootNotification was answered "
+        "Accepted already, csms must not ask for another BootNotification (errata 3.40), and nothing was "
+        "changed. If the charge point is offline, it will be accepted when it boots.",
+        429: "Too many commands wait for this charge point. The charge point will be accepted when it boots.",
+        502: "The charge point answered the TriggerMessage with a CALLERROR. The charge point will be "
+        "accepted when it boots.",
+        504: "The charge point did not answer the TriggerMessage before the deadline. The charge point will "
+        "be accepted when it boots.",
     }
 )
 async def accept_charge_point(tenant: str, charge_point: str) -> Response:
     """Accept a charge point that is Pending or Rejected.
 
-    Its next BootNotification is answered Accepted. It boots after the interval of the last answer. With
-    `trigger`, a TriggerMessage asks it to boot now; otherwise nothing is sent.
+    The next BootNotification of the charge point is answered Accepted. The charge point sends it after the
+    interval in the last answer. With `trigger`, csms sends a TriggerMessage to ask for a BootNotification
+    now; without `trigger`, csms sends nothing.
     """
     asked, store = bodies.query(AcceptQuery), current_store()
     boot = TriggerMessage(requested_message="BootNotification")
@@ -224,7 +226,7 @@ async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
 async def list_charge_points(tenant: str) -> Response:
     """List charge points.
 
-    With a filter, a page may have fewer items than `limit` and still have a next one.
+    With a filter, a page may have fewer items than `limit` although another page follows.
     """
     asked = bodies.query(ChargePointQuery)
     page = await charge_points.list_(

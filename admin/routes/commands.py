@@ -24,9 +24,9 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
     wait_for: Annotated[
         WaitFor,
         msgspec.Meta(
-            description="answer: wait for the answer of the charge point. transaction: after a "
-            "RemoteStartTransaction, also wait for the transaction to begin, for `wait` seconds at most; the "
-            "answer is 202 if it has not begun by then."
+            description="With answer, the API waits for the answer of the charge point. With transaction, "
+            "which only RemoteStartTransaction allows, the API also waits until the transaction begins. If "
+            "the transaction has not begun after `wait` seconds, the API answers 202."
         ),
     ] = "answer"
 
@@ -43,8 +43,9 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
             "name": "Idempotency-Key",
             "in": "header",
             "required": False,
-            "description": "The same key with the same action and body within 24 hours is the same command: "
-            "nothing is sent twice. 1 to 255 printable ASCII characters without a space.",
+            "description": "If a request repeats the key, action and body of a request of the last 24 hours, "
+            "csms does not send the command again. The key has 1 to 255 printable ASCII characters and no "
+            "space.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         }
     ],
@@ -53,11 +54,11 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
 async def send_command(tenant: str, charge_point: str, action: str) -> Response:
     """Send a command to a charge point.
 
-    Sends the OCPP 1.6 request `action`. The body is its payload: `{"transactionId": 7}` for
-    RemoteStopTransaction. 200 means that the charge point has answered: `response` says whether it agreed.
-    202 means that `wait` passed before the deadline, or that 2,000 requests wait already: the command goes
-    on, and its outcome can be read under its id. A command is sent even if it does not fit what is known of
-    the charge point; such doubts are in `warnings`.
+    Sends the OCPP 1.6 request `action`. The body is the payload of that request, for instance
+    `{"transactionId": 7}` for RemoteStopTransaction. 200 means that the charge point has answered; `response`
+    says whether it agreed. 202 means that `wait` passed before the deadline, or that 2,000 API requests wait
+    for answers already. After a 202 the command goes on; read its outcome later by its id. A command is sent
+    even if it does not fit what csms knows of the charge point; `warnings` then says why.
     """
     asked = bodies.query(CommandQuery)
     if asked.wait_for == "transaction" and action != "RemoteStartTransaction":

@@ -34,7 +34,7 @@ MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
 class VendorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the DataTransfer of a vendor is answered.
 
-    A member that is left out gets its default, also in a later PUT.
+    A member that is left out gets its default value, also in a later PUT.
     """
 
     message_ids: Annotated[

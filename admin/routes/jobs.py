@@ -168,7 +168,7 @@ async def list_jobs(tenant: str, charge_point: str) -> Response:
     """List the jobs of a charge point.
 
     There is one for each UpdateFirmware, SignedUpdateFirmware, GetDiagnostics and GetLog that it answered.
-    Nothing is sent to the charge point.
+    csms sends nothing to the charge point.
     """
     asked, store = bodies.query(JobsQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)

@@ -9,10 +9,12 @@ from admin.http.times import Time
 ChargePointName = Annotated[str, Meta(description="Identity of the charge point.", examples=["CP-1"])]
 CommandId = Annotated[
     str,
-    Meta(description="Id of the command, to read it by.", examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"]),
+    Meta(
+        description="Id of the command; use it to read the command.", examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"]
+    ),
 ]
 ConnectorId = Annotated[
     int,
     Meta(description="Number of the connector, from 1. 0 is the charge point as a whole.", examples=[1]),
 ]
-ReceivedAt = Annotated[Time, Meta(description="When the gateway received the message.")]
+ReceivedAt = Annotated[Time, Meta(description="When the gateway received the message from the charge point.")]

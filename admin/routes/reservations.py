@@ -162,7 +162,7 @@ class AskedAnswer(msgspec.Struct, frozen=True):
 async def list_reservations(tenant: str, charge_point: str) -> Response:
     """List the reservations of a charge point, the latest first.
 
-    Nothing is sent to the charge point.
+    csms sends nothing to the charge point.
     """
     asked, store = bodies.query(ReservationQuery), current_store()
     keys = await lookup.charge_point_keys(store, tenant, charge_point)

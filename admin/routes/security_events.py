@@ -74,7 +74,7 @@ class SecurityEventPage(msgspec.Struct, frozen=True):
 async def list_security_events(tenant: str, charge_point: str) -> Response:
     """List the security events of a charge point, the newest first.
 
-    Nothing is sent to the charge point.
+    csms sends nothing to the charge point.
     """
     asked, store = bodies.query(SecurityEventsQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)

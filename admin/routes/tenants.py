@@ -30,24 +30,24 @@ blueprint = new_blueprint("tenants", "Tenants")
 Registration = Annotated[
     RegistrationStatus,
     msgspec.Meta(
-        description="`registration` of charge points that are registered by their first connection. Pending "
-        "and Rejected hold new charge points back until an operator accepts each. Charge points that are "
-        "registered already keep their own."
+        description="Value of `registration` for charge points that are registered by their first "
+        "connection. With Pending or Rejected, a new charge point cannot work until an operator accepts it. "
+        "Charge points that are registered already keep their own value."
     ),
 ]
 
 
 class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of a tenant. A member that is left out gets its default, also in a later PUT."""
+    """Settings of a tenant. A member that is left out gets its default value, also in a later PUT."""
 
     name: Annotated[
-        str, msgspec.Meta(max_length=255, description="Name for people.", examples=["Acme Charging Ltd"])
+        str, msgspec.Meta(max_length=255, description="Display name.", examples=["Acme Charging Ltd"])
     ] = ""
     auto_register: Annotated[
         bool,
         msgspec.Meta(
             description="Whether a charge point with a valid token and an unknown id is registered by its "
-            "first connection. false means that it is refused."
+            "first connection. false means that the charge point is refused."
         ),
     ] = False
     registration: Registration = "Accepted"
@@ -58,14 +58,20 @@ class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[
         str,
-        msgspec.Meta(description="Name of the tenant in paths, also of the websocket.", examples=["acme"]),
+        msgspec.Meta(
+            description="Name of the tenant in the paths of this API and in the websocket path of charge "
+            "points.",
+            examples=["acme"],
+        ),
     ]
-    name: Annotated[str, msgspec.Meta(description="Name for people. Empty if there is none.")]
+    name: Annotated[
+        str, msgspec.Meta(description="Display name. The text is empty if the tenant has no display name.")
+    ]
     auto_register: Annotated[
         bool,
         msgspec.Meta(
             description="Whether a charge point with a valid token and an unknown id is registered by its "
-            "first connection. false means that it is refused."
+            "first connection. false means that the charge point is refused."
         ),
     ]
     registration: Registration
@@ -73,7 +79,7 @@ class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TenantPage(msgspec.Struct, frozen=True):
-    """A page of the tenants that the API key may see, by id."""
+    """A page of the tenants that the API key may see, sorted by id."""
 
     items: Annotated[tuple[TenantAnswer, ...], msgspec.Meta(description="The tenants of this page.")]
     next: Next
@@ -105,7 +111,7 @@ async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check of the
 async def delete_tenant(tenant: str) -> Response:
     """Delete a tenant with its tokens, id tags and DataTransfer vendors.
 
-    Its charge points must have been deleted before.
+    The charge points of the tenant must have been deleted before.
     """
     outcome = await tenants.delete(current_store(), tenant)
     if outcome == "in_use":
@@ -120,8 +126,8 @@ async def delete_tenant(tenant: str) -> Response:
 async def list_tenants() -> Response:
     """List tenants.
 
-    An API key that is limited to some tenants sees only those. A page may then have fewer items than `limit`
-    and still have a next one.
+    An API key that is limited to some tenants sees only those tenants. With such a key, a page may have fewer
+    items than `limit` although another page follows.
     """
     asked = bodies.query(Paging)
     page = await tenants.list_(current_store(), cursor=asked.cursor, limit=asked.limit)

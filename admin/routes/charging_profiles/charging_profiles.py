@@ -188,7 +188,7 @@ _ONE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pro
 async def get_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Read a charging profile that the charge point has, as far as we know.
 
-    Nothing is sent to the charge point.
+    csms sends nothing to the charge point.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     id_ = lookup.parse_number(charging_profile, "charging profile")

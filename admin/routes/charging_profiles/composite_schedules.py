@@ -194,7 +194,7 @@ _PATH = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pr
 async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
     """Compute what the charging profiles that we know allow on a connector.
 
-    Nothing is sent to the charge point.
+    csms sends nothing to the charge point.
     """
     asked, store = bodies.query(CompositeQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)

@@ -103,7 +103,7 @@ class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
 async def get_accepted_local_list(tenant: str, charge_point: str) -> Response:
     """Read the local list that a charge point has, as far as we know.
 
-    Nothing is sent to the charge point.
+    csms sends nothing to the charge point.
     """
     asked, store = bodies.query(Paging), current_store()
     found = await local_lists.read(store, await lookup.charge_point_keys(store, tenant, charge_point))

@@ -65,9 +65,9 @@ class FramePage(msgspec.Struct, frozen=True):
 async def start_trace(tenant: str, charge_point: str) -> Response:
     """Start to record the frames of a charge point.
 
-    Recording begins now if the charge point is connected, else with its next connection. A reconnect does
-    not end it. Secrets are masked before frames are stored. The previous trace of the charge point is
-    deleted. The frames are kept for 24 hours after the end of the trace. Nothing is sent to the charge point.
+    Recording begins now if the charge point is connected, else with its next connection. A reconnect does not
+    end it. Secrets are masked before frames are stored. The previous trace of the charge point is deleted.
+    The frames are kept for 24 hours after the end of the trace. csms sends nothing to the charge point.
     """
     settings = await bodies.body(TraceSettings)
     started = await traces.start(
@@ -131,7 +131,7 @@ async def stop_trace(tenant: str, charge_point: str) -> Response:
 async def list_trace_frames(tenant: str, charge_point: str) -> Response:
     """List the recorded frames of a charge point, or download them as a file.
 
-    With a filter, a page may have fewer items than `limit` and still have a next one.
+    With a filter, a page may have fewer items than `limit` although another page follows.
     """
     asked, store = bodies.query(FrameQuery), current_store()
     trace = await get(store, tenant, charge_point)
