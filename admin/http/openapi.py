@@ -19,11 +19,11 @@ _PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Pr
 
 _ALWAYS = {
     400: "The path or the JSON of the body cannot be read.",
-    401: "There is no API key, or it is unknown or was revoked.",
+    401: "The request has no API key, or the API key is unknown or was revoked.",
     503: "The store does not answer. The header Retry-After says when to try again.",
 }
-_WITH_NAMES = {404: "There is no such resource, or the API key may not see it."}
-_WITH_INPUT = {422: "The request is not valid. `errors` lists everything that is wrong, with its place."}
+_WITH_NAMES = {404: "The resource does not exist, or the API key may not see it."}
+_WITH_INPUT = {422: "The request is not valid. `errors` lists each error with its place in the request."}
 _WITH_BODY = {
     408: "The body did not arrive in time.",
     413: "The body is larger than 256 KiB.",
@@ -32,18 +32,27 @@ _WITH_BODY = {
 
 _PATH: dict[str, tuple[str, str]] = {
     "tenant": ("Name of the tenant.", "demo"),
-    "token_id": ("Id of the token, as the list of tokens shows it. It is not the secret.", "2f8d41c09a6b"),
-    "charge_point": ("Identity of the charge point: the last part of the path that it connects to.", "CP-1"),
+    "token_id": (
+        "Id of the token, as the list of tokens shows it. The id is not the secret.",
+        "2f8d41c09a6b",
+    ),
+    "charge_point": ("Identity of the charge point: the last part of its websocket path.", "CP-1"),
     "tag": ("Id tag. Upper and lower case are the same.", "04A2B3C4D5"),
     "transaction": ("Public id of the transaction: `<charge point>.<n>`.", "CP-1.7"),
-    "orphan": ("Id of the orphaned stop, as the list shows it.", "kD3x0aQz1v9bW5eT"),
+    "orphan": ("Id of the orphaned stop, as the list of orphaned stops shows it.", "kD3x0aQz1v9bW5eT"),
     "reservation": ("Id of the reservation, a whole number.", "7"),
     "charging_profile": ("The chargingProfileId, a whole number.", "1"),
-    "command": ("Id of the command, as the answer to its POST gave it.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
+    "command": ("Id of the command, from the answer to the POST that sent it.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
     "job": ("Id of the job, which is the id of the command that began it.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
-    "certificate": ("Id of a certificate that the charge point reported, as the list shows it.", "..."),
-    "security_event": ("Id of the security event, as the list shows it.", "..."),
-    "data_transfer": ("Id of the received DataTransfer, as the list shows it.", "1795935600000-0"),
+    "certificate": (
+        "Id of a certificate that the charge point reported, as the list of certificates shows it.",
+        "...",
+    ),
+    "security_event": ("Id of the security event, as the list of security events shows it.", "..."),
+    "data_transfer": (
+        "Id of the received DataTransfer, as the list of DataTransfers shows it.",
+        "1795935600000-0",
+    ),
     "vendor": ("Vendor id of DataTransfer. Upper and lower case are the same.", "com.example"),
     "action": ("OCPP 1.6 action that a central system may send.", "RemoteStopTransaction"),
 }

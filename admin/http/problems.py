@@ -18,9 +18,9 @@ _log = structlog.get_logger("csms.admin")
 
 
 class InputError(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One error of a request, and its place."""
+    """One error of a request, and its place in the request."""
 
-    detail: Annotated[str, msgspec.Meta(description="The error, and what would be right.")]
+    detail: Annotated[str, msgspec.Meta(description="What is wrong, and what would be right.")]
     pointer: Annotated[
         str | None,
         msgspec.Meta(description="JSON pointer (RFC 6901) into the request body.", examples=["/connectorId"]),
@@ -34,16 +34,18 @@ class InputError(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ProblemDocument(msgspec.Struct, frozen=True):
-    """A problem document (RFC 9457). Some kinds have further members, which their routes describe."""
+    """A problem document (RFC 9457). Some kinds have further members, which the routes describe."""
 
     type: Annotated[
         str,
         msgspec.Meta(
-            description="Name of the kind of problem. It never changes, so programs decide on it.",
+            description="Name of the kind of problem. The name never changes, so programs can rely on it.",
             examples=["urn:csms:problem:not-found"],
         ),
     ]
-    title: Annotated[str, msgspec.Meta(description="Phrase of the status.", examples=["Not Found"])]
+    title: Annotated[
+        str, msgspec.Meta(description="Standard phrase of the HTTP status.", examples=["Not Found"])
+    ]
     status: Annotated[int, msgspec.Meta(description="The HTTP status.", examples=[404])]
     detail: Annotated[
         str,
@@ -55,12 +57,13 @@ class ProblemDocument(msgspec.Struct, frozen=True):
     instance: Annotated[str, msgspec.Meta(description="Path of the request, as the client sent it.")]
     request_id: Annotated[
         str,
-        msgspec.Meta(description="Id of the request, which the header X-Request-Id and the logs have too."),
+        msgspec.Meta(description="Id of the request. The header X-Request-Id and the logs have the same id."),
     ]
     errors: Annotated[
         tuple[InputError, ...],
         msgspec.Meta(
-            description="All errors of an invalid request, at most 50. `detail` says if there are more."
+            description="All errors of an invalid request, at most 50. If the request has more errors, "
+            "`detail` says so."
         ),
     ] = ()
 

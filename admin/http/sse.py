@@ -24,8 +24,8 @@ LAST_EVENT_ID: dict[str, Any] = {
     "name": "Last-Event-ID",
     "in": "header",
     "required": False,
-    "description": "The last `id:` that the client received. The stream continues after it. "
-    "Browsers send it by themselves.",
+    "description": "The last `id:` that the client received. The stream continues after the event with this "
+    "id. Browsers send this header by themselves.",
     "schema": {"type": "string", "maxLength": 8000},
 }
 

@@ -39,7 +39,7 @@ Changes = Annotated[
     msgspec.Meta(
         min_length=1,
         max_length=AT_ONCE,
-        description="New values by configuration key. Each is sent as text, in this order.",
+        description="New values by configuration key. Each value is sent as text, in the order of the body.",
         examples=[{"HeartbeatInterval": "60", "MeterValueSampleInterval": "30"}],
     ),
 ]
@@ -49,8 +49,8 @@ class ChangesQuery(TimeoutQuery, frozen=True, forbid_unknown_fields=True):
     go_on: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether to send the remaining changes after the charge point refused one. A change "
-            "that gets no answer always ends the series."
+            description="Whether to send the remaining changes after the charge point has refused a change. "
+            "If a change gets no answer, csms never sends the remaining changes."
         ),
     ] = msgspec.field(default=False, name="continue")
 
@@ -62,7 +62,7 @@ class WantedKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Key, ...],
         msgspec.Meta(
             max_length=AT_ONCE,
-            description="Names of the keys to ask for. An empty list asks for all.",
+            description="Names of the keys to ask for. An empty list asks for all keys.",
             examples=[["HeartbeatInterval"]],
         ),
     ] = ()
@@ -73,7 +73,9 @@ class PendingAnswer(msgspec.Struct, frozen=True):
 
     value: Annotated[
         str | None,
-        msgspec.Meta(description="The new value. null means that it is not known. *** replaces a secret."),
+        msgspec.Meta(
+            description="The new value. null means that the value is not known. *** replaces a secret."
+        ),
     ]
     since: Annotated[Time, msgspec.Meta(description="When the charge point answered RebootRequired.")]
 
@@ -90,25 +92,32 @@ class SettingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     value: Annotated[
         str | None,
         msgspec.Meta(
-            description="Value of the key. null means that the charge point reported none. *** replaces a "
-            "secret.",
+            description="Value of the key. null means that the charge point reported no value. *** replaces "
+            "a secret.",
             examples=["300"],
         ),
     ]
     readonly: Annotated[
         bool | None,
         msgspec.Meta(
-            description="Whether the key is read-only. null means that the charge point has not reported it."
+            description="Whether the key is read-only. null means that the charge point has not said so."
         ),
     ]
     supported: Annotated[
-        bool, msgspec.Meta(description="false means that the charge point answered that it has no such key.")
+        bool,
+        msgspec.Meta(
+            description="Whether the charge point has the key. false means that the charge point answered "
+            "that it does not know the key."
+        ),
     ]
     known_at: Annotated[Time, msgspec.Meta(description="When the charge point reported the value.")]
     source: Annotated[Source, msgspec.Meta(description="The command whose answer reported the value.")]
     pending: Annotated[
         PendingAnswer | None,
-        msgspec.Meta(description="A change that waits for the next boot. null means that none does."),
+        msgspec.Meta(
+            description="A change that the charge point applies after its next boot. null means that no "
+            "change waits for a boot."
+        ),
     ]
 
 
@@ -117,19 +126,22 @@ class ConfigurationAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     keys: Annotated[
         tuple[SettingAnswer, ...],
-        msgspec.Meta(description="The keys that the charge point has mentioned, by name; 500 at most."),
+        msgspec.Meta(
+            description="The keys that the charge point has mentioned, sorted by name; 500 keys at most."
+        ),
     ]
     complete_at: Annotated[
         Time | None,
         msgspec.Meta(
-            description="When the charge point last reported all its keys. null means that it never has."
+            description="When the charge point last reported all its keys. null means that the charge point "
+            "has never reported all of them."
         ),
     ]
     reboot_required_since: Annotated[
         Time | None,
         msgspec.Meta(
-            description="Since when a change has waited for the next boot of the charge point. null means "
-            "that none does."
+            description="Time from which a change has waited for the next boot of the charge point. null "
+            "means that no change waits."
         ),
     ]
 
@@ -138,7 +150,8 @@ class RefreshAnswer(msgspec.Struct, frozen=True):
     """The refreshed configuration, and the commands that asked for it."""
 
     configuration: Annotated[
-        ConfigurationAnswer, msgspec.Meta(description="The configuration as it is known now.")
+        ConfigurationAnswer,
+        msgspec.Meta(description="The configuration that csms knows after the answers of the charge point."),
     ]
     commands: Annotated[
         tuple[CommandAnswer, ...],
@@ -154,9 +167,9 @@ class ChangeAnswer(msgspec.Struct, frozen=True):
         str,
         msgspec.Meta(
             description="The answer of the charge point: Accepted, RebootRequired (stored, and applied after "
-            "its next boot), Rejected or NotSupported (no such key). Without an answer: the status of the "
-            "command, such as error, timeout or offline. not_sent means that an earlier change ended the "
-            "series.",
+            "its next boot), Rejected or NotSupported (no such key). If there was no answer, `status` is "
+            "the status of the command, such as error, timeout or offline. not_sent means that csms sent no "
+            "further change after an earlier one failed.",
             examples=["Accepted"],
         ),
     ]
@@ -165,7 +178,9 @@ class ChangeAnswer(msgspec.Struct, frozen=True):
     ]
     warnings: Annotated[
         tuple[str, ...],
-        msgspec.Meta(description="Doubts about this change. They did not prevent it from being sent."),
+        msgspec.Meta(
+            description="Warnings about this change. csms sent the change in spite of the warnings."
+        ),
     ]
 
 
@@ -184,10 +199,10 @@ _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/configurati
 @blueprint.get(_BASE)
 @document_response(ConfigurationAnswer)
 async def get_configuration(tenant: str, charge_point: str) -> Response:
-    """Read what is known of the configuration of a charge point.
+    """Read what csms knows of the configuration of a charge point.
 
-    These are the values that the charge point last reported or accepted. Since then somebody may have changed
-    keys at the charge point itself. Nothing is sent.
+    The answer has the values that the charge point last reported or accepted. Someone may have changed keys
+    at the charge point itself later. csms sends nothing to the charge point.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     return bodies.answer(_answer(await configuration.get(current_store(), tenant, charge_point)))
@@ -198,13 +213,13 @@ async def get_configuration(tenant: str, charge_point: str) -> Response:
 @document_request(WantedKeys)
 @document_response(RefreshAnswer, 200)
 @document_response(CommandAnswer, 202)
-@describes(problems={**PROBLEMS, 409: "The charge point is offline; nothing was sent."})
+@describes(problems={**PROBLEMS, 409: "The charge point is offline. csms sent nothing to the charge point."})
 async def refresh_configuration(tenant: str, charge_point: str) -> Response:
     """Ask a charge point for its configuration, for all keys or for some.
 
-    Sends GetConfiguration. If the request names more keys than the charge point takes at once
-    (GetConfigurationMaxKeys, if that is known), several commands follow each other. The first command that
-    fails is the answer.
+    Sends GetConfiguration. If the request names more keys than the charge point accepts at once
+    (GetConfigurationMaxKeys, if that value is known), csms sends several commands, one after the other. If a
+    command fails, csms sends no further command, and the API answers with the failed command.
     """
     asked, wanted = bodies.query(TimeoutQuery), await bodies.body(WantedKeys)
     store, commands = current_store(), []
@@ -227,10 +242,11 @@ async def refresh_configuration(tenant: str, charge_point: str) -> Response:
 async def change_configuration(tenant: str, charge_point: str) -> Response:
     """Change configuration keys, one after the other.
 
-    Sends one ChangeConfiguration for each key, each after the answer to the one before. 200 means that the
-    charge point took all changes, 207 that it did not: `status` has the outcome of each. Changes that it took
-    are not undone. If the client disconnects, no further change is sent. In a problem, `changes` has the
-    outcomes so far.
+    Sends one ChangeConfiguration for each key. csms waits for each answer before it sends the next request.
+    200 means that the charge point accepted all changes. 207 means that the charge point did not accept all
+    changes; `status` has the outcome of each change. csms does not undo the changes that the charge point
+    accepted. If the client disconnects, csms sends no further change. If the answer is a problem document,
+    `changes` in it has the outcomes so far.
     """
     asked, changes = bodies.query(ChangesQuery), await _read_changes()
     await lookup.charge_point(current_store(), tenant, charge_point)
@@ -250,9 +266,9 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
 @blueprint.delete(_BASE)
 @document_response(None, 204)
 async def forget_configuration(tenant: str, charge_point: str) -> Response:
-    """Forget what is known of the configuration of a charge point.
+    """Forget what csms knows of the configuration of a charge point.
 
-    Nothing is sent: the charge point keeps its configuration.
+    csms sends nothing to the charge point, so the charge point keeps its configuration.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     await configuration.forget(current_store(), tenant, charge_point)

@@ -32,7 +32,7 @@ MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
 
 
 class VendorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the DataTransfer of a vendor is answered.
+    """How csms answers each DataTransfer of a vendor.
 
     A member that is left out gets its default value, also in a later PUT.
     """
@@ -40,18 +40,20 @@ class VendorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message_ids: Annotated[
         Annotated[tuple[MessageId, ...], msgspec.Meta(max_length=100)] | None,
         msgspec.Meta(
-            description="Message ids that are known. Any other message id, or none, is answered "
-            "UnknownMessageId. null means that all are known. Letters compare without regard to case.",
+            description="Message ids that csms accepts. A DataTransfer with any other message id, or without "
+            "a message id, is answered UnknownMessageId. null means that csms accepts all message ids. "
+            "Message ids are compared without regard to case.",
             examples=[["ping"]],
         ),
     ] = None
     status: Annotated[
-        Answer, msgspec.Meta(description="Answer to a DataTransfer whose message id is known.")
+        Answer, msgspec.Meta(description="Answer to a DataTransfer whose message id is accepted.")
     ] = "Accepted"
     data: Annotated[
         Annotated[str, msgspec.Meta(max_length=10_000)] | None,
         msgspec.Meta(
-            description="`data` of the answer to a known message id. null means that the answer has none."
+            description="`data` of the answer to a DataTransfer whose message id is accepted. null means "
+            "that the answer has no `data`."
         ),
     ] = None
 
@@ -64,41 +66,53 @@ class VendorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     message_ids: Annotated[
         tuple[str, ...] | None,
-        msgspec.Meta(description="Message ids that are known. null means that all are known."),
+        msgspec.Meta(
+            description="Message ids that csms accepts. null means that csms accepts all message ids."
+        ),
     ]
-    status: Annotated[Answer, msgspec.Meta(description="Answer to a DataTransfer whose message id is known.")]
+    status: Annotated[
+        Answer, msgspec.Meta(description="Answer to a DataTransfer whose message id is accepted.")
+    ]
     data: Annotated[
         str | None,
         msgspec.Meta(
-            description="`data` of the answer to a known message id. null means that the answer has none."
+            description="`data` of the answer to a DataTransfer whose message id is accepted. null means "
+            "that the answer has no `data`."
         ),
     ]
 
 
 class VendorPage(msgspec.Struct, frozen=True):
-    """The vendors of a tenant, by id without regard to case."""
+    """The vendors of a tenant, sorted by id without regard to case."""
 
     items: Annotated[tuple[VendorAnswer, ...], msgspec.Meta(description="All vendors of the tenant.")]
     next: Next
 
 
 class TransferAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A DataTransfer that a charge point sent, and our answer."""
+    """A DataTransfer that a charge point sent, and the answer of csms."""
 
-    id: Annotated[str, msgspec.Meta(description="Id of the transfer in this API, to delete it by.")]
+    id: Annotated[
+        str, msgspec.Meta(description="Id of the transfer in this API; use it to delete the transfer.")
+    ]
     vendor_id: Annotated[str, msgspec.Meta(description="Id of the vendor, as the charge point sent it.")]
     message_id: Annotated[
-        str | None, msgspec.Meta(description="Message id. null means that the charge point sent none.")
+        str | None,
+        msgspec.Meta(
+            description="Message id of the DataTransfer. null means that the charge point sent no message id."
+        ),
     ]
     data: Annotated[
         str | None,
-        msgspec.Meta(description="Data as it was sent. null means that the charge point sent none."),
+        msgspec.Meta(
+            description="Data as the charge point sent it. null means that the charge point sent no data."
+        ),
     ]
     status: Annotated[
         Status,
         msgspec.Meta(
-            description="Our answer. UnknownMessageId means that the vendor is known and the message id is "
-            "not."
+            description="The answer of csms. UnknownMessageId means that csms accepts the vendor but not the "
+            "message id."
         ),
     ]
     received_at: ReceivedAt
@@ -107,7 +121,9 @@ class TransferAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class TransferPage(msgspec.Struct, frozen=True):
     """A page of the latest 100 transfers of known vendors, newest first."""
 
-    items: Annotated[tuple[TransferAnswer, ...], msgspec.Meta(description="The transfers of this page.")]
+    items: Annotated[
+        tuple[TransferAnswer, ...], msgspec.Meta(description="The transfers of this page, newest first.")
+    ]
     next: Next
 
 
@@ -120,9 +136,10 @@ _VENDORS = "/v1/tenants/<name:tenant>/data-transfer-vendors"
 @document_response(VendorAnswer, 201)
 @describes(problems={409: f"The tenant has {VENDORS} vendors already."})
 async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
-    """Accept and keep the DataTransfer of a vendor, or replace how it is answered.
+    """Accept and keep each DataTransfer of a vendor, or change how csms answers it.
 
-    DataTransfer of any other vendor is answered UnknownVendorId and not kept. Charge points are sent nothing.
+    A DataTransfer of any other vendor is answered UnknownVendorId and is not kept. csms sends nothing to
+    charge points.
     """
     settings = await bodies.body(VendorSettings)
     if not 1 <= len(vendor) <= VENDOR_LENGTH:
@@ -142,7 +159,7 @@ async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @blueprint.get(f"{_VENDORS}/<name:vendor>")
 @document_response(VendorAnswer)
 async def get_data_transfer_vendor(tenant: str, vendor: str) -> Response:
-    """Read how the DataTransfer of a vendor is answered."""
+    """Read how csms answers each DataTransfer of a vendor."""
     found = await transfers.get_vendor(current_store(), tenant, vendor)
     return bodies.answer(convert(must_exist(found, "vendor"), VendorAnswer))
 
@@ -152,7 +169,8 @@ async def get_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
     """Delete a vendor.
 
-    From then on its DataTransfer is answered UnknownVendorId. Transfers that were received are kept.
+    After the deletion, each DataTransfer of the vendor is answered UnknownVendorId. DataTransfers that were
+    received earlier are kept.
     """
     must_exist(await transfers.delete_vendor(current_store(), tenant, vendor), "vendor")
     return bodies.no_content()
@@ -183,7 +201,7 @@ async def list_data_transfers(tenant: str, charge_point: str) -> Response:
 )
 @document_response(None, 204)
 async def delete_data_transfer(tenant: str, charge_point: str, data_transfer: str) -> Response:
-    """Delete a DataTransfer of a charge point that has been dealt with."""
+    """Delete a received DataTransfer from the list, for instance after it has been processed."""
     await lookup.charge_point(current_store(), tenant, charge_point)
     must_exist(await transfers.forget(current_store(), tenant, charge_point, data_transfer), "data transfer")
     return bodies.no_content()

@@ -26,36 +26,47 @@ class Member(NamedTuple):
 
 
 KINDS: Final = {
-    "charge_point.registered": "An operator registered it, or its first connection did (`auto_registered`).",
-    "charge_point.connected": "It connected from `address`, encrypted by `tls`, at `since`.",
-    "charge_point.booted": "It sent a BootNotification, and our answer was `status`.",
-    "charge_point.disconnected": "Its connection ended because of `reason`.",
-    "charge_point.deleted": "An operator deleted it, with all its data.",
-    "connector.status": "A StatusNotification that differs from the one before.",
-    "transaction.started": "A transaction began. `transaction_id` is its public id, which GET takes.",
-    "transaction.stopped": "A transaction ended, with `meter_stop` in Wh and `reason`.",
-    "transaction.orphan_stop": "A StopTransaction of a transaction that is not known here.",
-    "meter_values": "Meter values arrived. Read them with their transaction.",
+    "charge_point.registered": "The charge point was registered, by an operator or by its first connection "
+    "(`auto_registered`).",
+    "charge_point.connected": "The charge point connected from `address` at `since`, with the encryption "
+    "`tls`.",
+    "charge_point.booted": "The charge point sent a BootNotification, and csms answered `status`.",
+    "charge_point.disconnected": "The connection of the charge point ended because of `reason`.",
+    "charge_point.deleted": "An operator deleted the charge point with all its data.",
+    "connector.status": "A connector reported another status or error than in its previous "
+    "StatusNotification.",
+    "transaction.started": "A transaction began, and `transaction_id` is its public id.",
+    "transaction.stopped": "A transaction ended because of `reason`, with the meter reading `meter_stop` in "
+    "Wh.",
+    "transaction.orphan_stop": "The charge point sent a StopTransaction for a transaction that csms does not "
+    "know.",
+    "meter_values": "The charge point sent meter values, which can be read with their transaction.",
     **{f"command.{status}": f"The `command` is now {status}." for status in get_args(Status)},
-    "command.transaction": "A RemoteStartTransaction has become `transaction_id`.",
+    "command.transaction": "The transaction `transaction_id` began because of a RemoteStartTransaction.",
     "reservation.made": "The charge point accepted a reservation.",
-    "reservation.used": "A transaction began with a reservation. `data` is that of transaction.started.",
-    "reservation.cancelled": "The charge point accepted that a reservation is cancelled.",
+    "reservation.used": "A transaction began with a reservation, and `data` is the same as in "
+    "transaction.started.",
+    "reservation.cancelled": "The charge point accepted CancelReservation.",
     "local_list.accepted": "The charge point accepted a local list of `update_type` and `list_version`.",
-    "local_list.stale": "The charge point may have other entries in its local list than we know.",
-    "charging_profile.installed": "The charge point accepted a profile. Those in `replaced` are gone.",
-    "charging_profile.cleared": "The charge point cleared `charging_profile_ids`.",
-    "charging_profile.doubted": "The charge point may no longer have the profiles of `charging_profile_ids`.",
-    "job.status": "A firmware update or an upload reported `status`. `job` null means that no job matches.",
-    "security_event": "A SecurityEventNotification.",
+    "local_list.stale": "The charge point may have other entries in its local list than csms knows.",
+    "charging_profile.installed": "The charge point accepted a charging profile, which replaced the profiles "
+    "in `replaced`.",
+    "charging_profile.cleared": "The charge point cleared the charging profiles in `charging_profile_ids`.",
+    "charging_profile.doubted": "The charge point may no longer have the charging profiles in "
+    "`charging_profile_ids`.",
+    "job.status": "The charge point reported `status` of a firmware update or an upload; `job` is null if no "
+    "job matches.",
+    "security_event": "The charge point sent a SecurityEventNotification.",
     "certificates.read": "The charge point reported its certificates of `certificate_type`.",
     "certificates.installed": "The charge point accepted a root certificate.",
     "certificates.deleted": "The charge point deleted a certificate.",
     "certificate_request.received": "The charge point sent a certificate signing request.",
-    "certificate_request.refused": "Its certificate signing request was answered Rejected because of `why`.",
-    "data_transfer.received": "A DataTransfer of a known vendor arrived.",
-    "trace.started": "Recording of frames began.",
-    "trace.ended": "An operator stopped the trace, or it was full. The end of its time has no event.",
+    "certificate_request.refused": "csms answered a certificate signing request of the charge point Rejected "
+    "because of `why`.",
+    "data_transfer.received": "The charge point sent a DataTransfer of an accepted vendor.",
+    "trace.started": "A trace began to record frames.",
+    "trace.ended": "An operator stopped a trace, or the trace was full; a trace whose time has passed ends "
+    "without an event.",
 }
 
 

@@ -34,8 +34,8 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[
         str,
         msgspec.Meta(
-            description="Unique id of the event in its tenant. An event may be delivered more than once: "
-            "drop those whose id you have seen."
+            description="Id of the event, unique in its tenant. An event may be delivered more than once, so "
+            "ignore an event whose id you have seen."
         ),
     ]
     kind: Annotated[str, msgspec.Meta(description=event_kinds.DESCRIPTION, examples=["transaction.started"])]
@@ -45,7 +45,8 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     data: Annotated[
         Any,
         msgspec.Meta(
-            description="Members that identify what the event is about. Read the rest under its own path.",
+            description="Members that identify the object of the event. Read further details of the object "
+            "by its own path.",
             extra_json_schema={"type": "object"},
         ),
     ]
@@ -57,10 +58,11 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     schemas=components(EventAnswer)[1],
     responses={
         200: {
-            "description": "A stream of server-sent events. `event:` is the kind, `data:` an EventAnswer. "
-            "`id:` comes at most once a second and covers everything before it. `event: gap` means that "
-            "events are missing because they are no longer kept. `event: end` comes before the server closes "
-            "the stream, for instance because the client reads too slowly; its `data:` has the `reason`.",
+            "description": "A stream of server-sent events. `event:` has the kind of the event, and `data:` "
+            "has an EventAnswer. `id:` is sent at most once a second and covers all events before it. "
+            "`event: gap` means that events are missing because they are no longer kept. `event: end` is "
+            "sent before the server closes the stream, for instance because the client reads too slowly; "
+            "`data:` of that event has the `reason`.",
             "content": {
                 "text/event-stream": {
                     "schema": {"type": "string"},
@@ -78,10 +80,11 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def stream_events(tenant: str) -> Response:
     """Follow the events of a tenant live.
 
-    Without Last-Event-ID the stream begins now, with it after that event. Events are kept for 6 hours, at
-    most 10,000 of them in each of the 256 partitions of a tenant. A comment line is sent every ten seconds if
-    nothing happens. The events of one charge point come in their order. An event may be delivered more than
-    once.
+    Without the header Last-Event-ID, the stream begins with the next event. With the header, the stream
+    begins after the event with that id. Events are kept for 6 hours; each of the 256 partitions of a tenant
+    keeps its latest 10,000 events. If no event happens, the server sends a comment line every ten seconds.
+    The events of one charge point are sent in the order in which they happened. An event may be delivered
+    more than once.
     """
     cursor = sse.resume(Cursor.parse)
     if request.method == "HEAD":

@@ -22,7 +22,7 @@ _UNKNOWN = Fault(
 
 
 class FaultAnswer(msgspec.Struct, frozen=True):
-    """Something that a charge point did wrong. It was repaired, tolerated or refused."""
+    """Something that a charge point did wrong, and that csms repaired, tolerated or refused."""
 
     name: Annotated[
         str,
@@ -34,17 +34,18 @@ class FaultAnswer(msgspec.Struct, frozen=True):
         int,
         msgspec.Meta(
             ge=1,
-            description="How often it was seen since the charge point was registered or its faults were "
-            "deleted.",
+            description="How often the fault was seen since the charge point was registered or its faults "
+            "were deleted.",
         ),
     ]
-    last_at: Annotated[Time, msgspec.Meta(description="When it was last seen.")]
+    last_at: Annotated[Time, msgspec.Meta(description="When the fault was last seen.")]
     kind: Annotated[
         FaultKind,
         msgspec.Meta(
-            description="Where the fault shows. handshake: the HTTP upgrade. connection: the websocket. "
-            "frame: the text of a message. exchange: the order of calls and answers. payload: the content of "
-            "a message. time: a time or the clock. charging: transactions and meter values."
+            description="Where the fault was seen: handshake (the HTTP upgrade), connection (the websocket), "
+            "frame (the text of a message), exchange (the order of calls and answers), payload (the content "
+            "of a message), time (a time or the clock of the charge point) or charging (transactions and "
+            "meter values)."
         ),
     ]
     meaning: Annotated[
@@ -70,8 +71,8 @@ class FaultPage(msgspec.Struct, frozen=True):
 async def list_faults(tenant: str, charge_point: str) -> Response:
     """List the faults of a charge point.
 
-    A fault appears within ten seconds, or when the connection ends. Faults of handshakes are counted as well,
-    even of refused ones, provided that the token was valid and the charge point known.
+    A new fault appears in the list within ten seconds, or when the connection ends. Faults in handshakes,
+    also in refused handshakes, are counted if the token was valid and the charge point is registered.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     tallies = await faults.read(current_store(), tenant, charge_point)
@@ -83,7 +84,7 @@ async def list_faults(tenant: str, charge_point: str) -> Response:
 async def delete_faults(tenant: str, charge_point: str) -> Response:
     """Delete the faults of a charge point, so that counting starts again.
 
-    Faults of the last ten seconds may still be added afterwards.
+    Faults from the last ten seconds before the deletion may still be added after it.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     await faults.forget(current_store(), tenant, charge_point)

@@ -31,8 +31,9 @@ Maximum = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 _STATUS = (
-    "Answer to Authorize and StartTransaction. Accepted: may charge. Blocked: must not charge. Expired: is "
-    "no longer valid. Invalid: is treated as unknown."
+    "Answer to Authorize and StartTransaction. Accepted means that the driver may charge. Blocked means that "
+    "the driver must not charge. Expired means that the tag is no longer valid. Invalid means that the tag "
+    "is treated as unknown."
 )
 
 
@@ -46,24 +47,24 @@ class IdTagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expiry_date: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="An Accepted tag is answered Expired from this time on. RFC 3339 with a time zone. "
-            "null means that it never expires.",
+            description="From this time on, a tag with status Accepted is answered Expired. The time is RFC "
+            "3339 with a time zone. null means that the tag never expires.",
             examples=["2030-01-01T00:00:00Z"],
         ),
     ] = None
     parent_id_tag: Annotated[
         Annotated[str, msgspec.Meta(min_length=1, max_length=TAG_LENGTH)] | None,
         msgspec.Meta(
-            description="Group of the tag: id tags with the same parent may stop each other's transactions. "
-            "null means that it has none.",
+            description="Parent id tag, which names a group: id tags with the same parent may stop each "
+            "other's transactions. null means that the tag has no parent.",
             examples=["FLEET-7"],
         ),
     ] = None
     max_active_transactions: Annotated[
         Maximum | None,
         msgspec.Meta(
-            description="How many transactions of the tag may run at once. One more is answered "
-            "ConcurrentTx. null means that there is no limit.",
+            description="How many transactions of the tag may run at once. A start beyond this number is "
+            "answered ConcurrentTx. null means that there is no limit.",
             examples=[1],
         ),
     ] = None
@@ -79,15 +80,15 @@ class IdTagAnswer(msgspec.Struct, frozen=True, kw_only=True):
     expiry_date: Annotated[
         Time | None,
         msgspec.Meta(
-            description="An Accepted tag is answered Expired from this time on. null means that it never "
-            "expires."
+            description="From this time on, a tag with status Accepted is answered Expired. null means that "
+            "the tag never expires."
         ),
     ]
     parent_id_tag: Annotated[
         str | None,
         msgspec.Meta(
-            description="Group of the tag: id tags with the same parent may stop each other's transactions. "
-            "null means that it has none."
+            description="Parent id tag, which names a group: id tags with the same parent may stop each "
+            "other's transactions. null means that the tag has no parent."
         ),
     ]
     max_active_transactions: Annotated[
@@ -99,7 +100,7 @@ class IdTagAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdTagPage(msgspec.Struct, frozen=True):
-    """A page of id tags, by name without regard to case."""
+    """A page of id tags, sorted without regard to case."""
 
     items: Annotated[tuple[IdTagAnswer, ...], msgspec.Meta(description="The id tags of this page.")]
     next: Next
@@ -112,8 +113,8 @@ class IdTagPage(msgspec.Struct, frozen=True):
 async def put_id_tag(tenant: str, tag: str) -> Response:
     """Create or replace an id tag.
 
-    The settings apply from the next Authorize or StartTransaction. Nothing is sent to charge points: one that
-    has the tag in its cache or its local list may go on using the old settings.
+    The settings apply from the next Authorize or StartTransaction. csms sends nothing to charge points. A
+    charge point that has the tag in its cache or its local list may continue to use the old settings.
     """
     settings = await bodies.body(IdTagSettings)
     if not 1 <= len(tag) <= TAG_LENGTH:
@@ -140,7 +141,8 @@ async def get_id_tag(tenant: str, tag: str) -> Response:
 async def delete_id_tag(tenant: str, tag: str) -> Response:
     """Delete an id tag.
 
-    Transactions that it started go on, and it can still stop them. Nothing is sent to charge points.
+    Transactions that the id tag started continue, and the tag can still stop them. csms sends nothing to
+    charge points.
     """
     must_exist(await id_tags.delete(current_store(), tenant, tag), "id tag")
     return bodies.no_content()

@@ -36,7 +36,7 @@ class JobsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Annotated[Kind | None, msgspec.Meta(description="List only jobs that this action began.")] = None
     running: Annotated[
         bool | None,
-        msgspec.Meta(description="true lists only running jobs, false only those that have ended."),
+        msgspec.Meta(description="true lists only running jobs, false lists only jobs that have ended."),
     ] = None
 
 
@@ -53,8 +53,8 @@ class NewJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payload: Annotated[
         dict[str, Any],
         msgspec.Meta(
-            description="Payload of the OCPP request, by the schema that is named like the action. For "
-            "GetLog and SignedUpdateFirmware `requestId` may be left out: then a free one is chosen.",
+            description="Payload of the OCPP request; the schema with the name of the action describes it. "
+            "For GetLog and SignedUpdateFirmware, `requestId` may be left out. csms then chooses a free id.",
             examples=[{"logType": "SecurityLog", "log": {"remoteLocation": "https://logs.example/up"}}],
         ),
     ]
@@ -66,7 +66,8 @@ class JobState(msgspec.Struct, frozen=True):
     status: Annotated[
         str,
         msgspec.Meta(
-            description="The status as the charge point sent it, or Canceled or Superseded by a later job.",
+            description="The status that the charge point sent, or the status Canceled or Superseded that "
+            "csms set because of a later job.",
             examples=["Downloading"],
         ),
     ]
@@ -79,22 +80,25 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[
         str,
         msgspec.Meta(
-            description="Id of the job, which is that of the command that began it.",
+            description="Id of the job, which is the id of the command that began the job.",
             examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"],
         ),
     ]
     kind: Annotated[Kind, msgspec.Meta(description="The OCPP action that began the job.")]
     request_id: Annotated[
         int | None,
-        msgspec.Meta(description="requestId of the OCPP request. null means that this action has none."),
+        msgspec.Meta(
+            description="requestId of the OCPP request. null means that this action has no requestId."
+        ),
     ]
     status: Annotated[
         str,
         msgspec.Meta(
-            description="The last status that counts. After Installed, Uploaded, Canceled or Superseded, "
-            "only a status that ends a job counts. csms itself sets three statuses. NoFile: the charge point "
-            "has no diagnostics to upload. Canceled: it ended this job for a later one. Superseded: a "
-            "later job of this kind began, and statuses of this action do not say which job they mean.",
+            description="The present status of the job. After Installed, Uploaded, Canceled or Superseded, "
+            "only a status that ends a job can change it. csms itself sets three statuses. NoFile means "
+            "that the charge point has no diagnostics to upload. Canceled means that the charge point ended "
+            "this job because of a later job. Superseded means that a later job of this kind began, and "
+            "that the status messages of this action do not say to which job they belong.",
             examples=["Installed"],
         ),
     ]
@@ -102,15 +106,16 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
     payload: Annotated[
         Any,
         msgspec.Meta(
-            description="Payload of the OCPP request, without certificate and signature. Credentials are "
-            "masked.",
+            description="Payload of the OCPP request, without the certificate and the signature. Credentials "
+            "in URLs are masked.",
             extra_json_schema={"type": "object"},
         ),
     ]
     file_name: Annotated[
         str | None,
         msgspec.Meta(
-            description="Name of the uploaded file. null means that the charge point has not reported one."
+            description="Name of the uploaded file. null means that the charge point has not reported a file "
+            "name."
         ),
     ]
     answered_at: Annotated[
@@ -123,7 +128,7 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
         tuple[JobState, ...],
         msgspec.Meta(
             description="The answer that began the job, then each status in the order of arrival. The first "
-            "and the latest 49 are kept."
+            "entry and the latest 49 entries are kept."
         ),
     ]
     left_out: Annotated[
@@ -132,7 +137,7 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobNote(msgspec.Struct, frozen=True, kw_only=True):
-    """A status that belongs to no job known here. Idle never belongs to a job."""
+    """A status that belongs to no job that csms knows. The status Idle never belongs to a job."""
 
     message: Annotated[
         str,
@@ -141,14 +146,17 @@ class JobNote(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     request_id: Annotated[
-        int | None, msgspec.Meta(description="requestId of the message. null means that it has none.")
+        int | None,
+        msgspec.Meta(description="requestId of the message. null means that the message has no requestId."),
     ]
-    status: Annotated[str, msgspec.Meta(description="The status as it was sent.", examples=["Idle"])]
+    status: Annotated[
+        str, msgspec.Meta(description="The status, as the charge point sent it.", examples=["Idle"])
+    ]
     received_at: ReceivedAt
 
 
 class JobPage(msgspec.Struct, frozen=True):
-    """The jobs of a charge point, and the statuses that belong to none."""
+    """The jobs of a charge point, and the statuses that belong to no job."""
 
     items: Annotated[tuple[JobAnswer, ...], msgspec.Meta(description="The latest 50 jobs, the newest first.")]
     next: Next
@@ -167,8 +175,8 @@ _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/jobs"
 async def list_jobs(tenant: str, charge_point: str) -> Response:
     """List the jobs of a charge point.
 
-    There is one for each UpdateFirmware, SignedUpdateFirmware, GetDiagnostics and GetLog that it answered.
-    csms sends nothing to the charge point.
+    There is one job for each UpdateFirmware, SignedUpdateFirmware, GetDiagnostics and GetLog that the charge
+    point answered. csms sends nothing to the charge point.
     """
     asked, store = bodies.query(JobsQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)
@@ -190,8 +198,8 @@ async def list_jobs(tenant: str, charge_point: str) -> Response:
 async def begin_job(tenant: str, charge_point: str) -> Response:
     """Ask a charge point to update its firmware or to upload a log.
 
-    Sends the command of that action. The job exists once the charge point has answered, under the id of the
-    command.
+    Sends the command that `action` names. The job exists as soon as the charge point has answered. The id of
+    the job is the id of the command.
     """
     asked, wanted, store = bodies.query(WaitQuery), await bodies.body(NewJob), current_store()
     await lookup.charge_point(store, tenant, charge_point)
@@ -223,7 +231,8 @@ async def get_job(tenant: str, charge_point: str, job: str) -> Response:
 async def delete_job(tenant: str, charge_point: str, job: str) -> Response:
     """Delete a job from the list.
 
-    Nothing is sent: an update or upload that is running goes on, and its statuses become notes.
+    csms sends nothing to the charge point, so a running update or upload continues. Its later statuses appear
+    in `notes` of the list of jobs.
     """
     must_exist(await jobs.delete(current_store(), tenant, charge_point, job), "job")
     return bodies.no_content()

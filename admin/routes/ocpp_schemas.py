@@ -15,28 +15,28 @@ class _Texts(NamedTuple):
     members: Mapping[str, str]
 
 
-_ABSENT_RETRIES: Final = "How often to try again after a failure. Absent means that the charge point decides."
-_RETRY_INTERVAL: Final = "Seconds between two attempts. Absent means that the charge point decides."
+_ABSENT_RETRIES: Final = "How often the charge point tries again after a failure. If this member is absent, "
+"the charge point decides."
+_RETRY_INTERVAL: Final = "Seconds between two attempts. If this member is absent, the charge point decides."
 _CONNECTOR: Final = "Number of the connector, from 1."
-_REQUEST_ID: Final = "Id of the request, unique for the charge point. Its status messages repeat it."
-_CERTIFICATE_TYPE: Final = (
-    "CentralSystemRootCertificate: root of the server certificate of the central system. "
-    "ManufacturerRootCertificate: root of the signature of firmware."
+_REQUEST_ID: Final = (
+    "Id of the request, unique for the charge point. The status messages of the job repeat this id."
 )
-_PURPOSE: Final = (
-    "ChargePointMaxProfile: limit of the whole charge point. TxDefaultProfile: default for new transactions. "
-    "TxProfile: limit of one transaction."
-)
+_CERTIFICATE_TYPE: Final = "With a CentralSystemRootCertificate the charge point checks the server "
+"certificate of the central system. With a ManufacturerRootCertificate the charge point checks the signature "
+"of firmware."
+_PURPOSE: Final = "ChargePointMaxProfile limits the whole charge point. TxDefaultProfile is the default for "
+"new transactions. TxProfile limits one transaction."
 _RATE_UNIT: Final = "Unit of the limits: A (amperes per phase) or W (watts of all phases together)."
-_LIST_UPDATE: Final = "Full: replaces the whole list. Differential: changes some entries."
+_LIST_UPDATE: Final = "Full replaces the whole list. Differential changes some entries of the list."
 
 _TEXTS: Final[Mapping[str, _Texts]] = {
     "AuthorizationData": _Texts(
         "An entry of a local authorisation list (OCPP 1.6 section 7.1).",
         {
             "idTag": "The id tag.",
-            "idTagInfo": "Status of the tag for the charge point. Required in a Full update. Absent in "
-            "a Differential update means that the entry is removed.",
+            "idTagInfo": "Status of the id tag. A Full update must have the status of each entry. If the "
+            "status is absent in a Differential update, the charge point removes the entry.",
         },
     ),
     "CancelReservation": _Texts(
@@ -44,7 +44,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         {"reservationId": "Id of the reservation to cancel."},
     ),
     "CertificateHashData": _Texts(
-        "Identifies a certificate by its hashes (OCPP security whitepaper).",
+        "Hashes that identify a certificate (OCPP security whitepaper).",
         {
             "hashAlgorithm": "Algorithm of both hashes.",
             "issuerNameHash": "Hash of the issuer's distinguished name, in hexadecimal.",
@@ -55,16 +55,16 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
     "CertificateSigned": _Texts(
         "Give the charge point its signed certificate (OCPP security whitepaper, A02 and A03).",
         {
-            "certificateChain": "Certificates in PEM, the certificate of the charge point first, then those "
-            "of the authorities that signed it."
+            "certificateChain": "Certificates in PEM: first the certificate of the charge point, then the "
+            "certificates of the authorities that signed it."
         },
     ),
     "ChangeAvailability": _Texts(
         "Make a connector available or unavailable (OCPP 1.6 section 5.2).",
         {
             "connectorId": "Number of the connector. 0 means the charge point and all connectors.",
-            "type": "Operative: available for charging. Inoperative: not available; a running transaction "
-            "ends first.",
+            "type": "Operative makes the connector available for charging. Inoperative makes the connector "
+            "unavailable, after a running transaction has ended.",
         },
     ),
     "ChangeConfiguration": _Texts(
@@ -74,46 +74,53 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
     "ChargingProfile": _Texts(
         "A charging profile (OCPP 1.6 section 7.8).",
         {
-            "chargingProfileId": "Id of the profile, unique for the charge point. A profile of the same id "
-            "is replaced.",
-            "transactionId": "The transaction of a TxProfile. Must be absent in a RemoteStartTransaction.",
-            "stackLevel": "From 0. Among profiles of one purpose that are valid at the same time, the "
-            "highest level counts.",
+            "chargingProfileId": "Id of the profile, unique for the charge point. The profile replaces an "
+            "older profile with the same id.",
+            "transactionId": "The transaction that a TxProfile limits. This member must be absent in a "
+            "RemoteStartTransaction.",
+            "stackLevel": "Stack level, from 0. Among profiles of one purpose that are valid at the same "
+            "time, the profile with the highest stack level applies.",
             "chargingProfilePurpose": _PURPOSE,
-            "chargingProfileKind": "Absolute: the schedule begins at `startSchedule`. Recurring: it begins "
-            "again each day or week. Relative: it begins with the transaction.",
-            "recurrencyKind": "Daily or Weekly. Only for a Recurring profile.",
-            "validFrom": "Begin of validity. Absent means as soon as the profile is received.",
-            "validTo": "End of validity. Absent means until the profile is replaced.",
+            "chargingProfileKind": "An Absolute schedule begins at `startSchedule`. A Recurring schedule "
+            "begins again each day or week. A Relative schedule begins with the transaction.",
+            "recurrencyKind": "Daily or Weekly. Only a Recurring profile has this member.",
+            "validFrom": "Time from which the profile is valid. If this member is absent, the profile is "
+            "valid as soon as the charge point receives it.",
+            "validTo": "Time until which the profile is valid. If this member is absent, the profile is "
+            "valid until another profile replaces it.",
             "chargingSchedule": "The limits over time.",
         },
     ),
     "ChargingSchedule": _Texts(
         "Limits over time (OCPP 1.6 section 7.13).",
         {
-            "duration": "Length in seconds. Absent means that the last period does not end.",
-            "startSchedule": "Begin of an Absolute or Recurring schedule.",
+            "duration": "Length of the schedule in seconds. If this member is absent, the last period does "
+            "not end.",
+            "startSchedule": "Time at which an Absolute or Recurring schedule begins.",
             "chargingRateUnit": _RATE_UNIT,
-            "chargingSchedulePeriod": "The limits, in the order of their start. The first starts at 0.",
+            "chargingSchedulePeriod": "The limits, sorted by their start. The first period starts at 0.",
             "minChargingRate": "Lowest rate at which the vehicle charges efficiently, in `chargingRateUnit`. "
-            "A hint that does not limit.",
+            "This rate is a hint and sets no limit.",
         },
     ),
     "ChargingSchedulePeriod": _Texts(
-        "A limit, from its start until that of the next period (OCPP 1.6 section 7.14).",
+        "A limit that applies from the start of its period until the start of the next period (OCPP 1.6 "
+        "section 7.14).",
         {
-            "startPeriod": "Start of the period, in seconds after the begin of the schedule.",
+            "startPeriod": "Start of the period, in seconds after the start of the schedule.",
             "limit": "Limit in `chargingRateUnit`, with at most one decimal.",
-            "numberPhases": "How many phases may be used, 1 to 3. Absent means 3.",
+            "numberPhases": "How many phases may be used, 1 to 3. If this member is absent, 3 phases may be "
+            "used.",
         },
     ),
     "ClearCache": _Texts("Clear the authorisation cache (OCPP 1.6 section 5.4).", {}),
     "ClearChargingProfile": _Texts(
-        "Clear charging profiles (OCPP 1.6 section 5.5). Without `id`, those are cleared that match every "
-        "other member; without any member, all.",
+        "Clear charging profiles (OCPP 1.6 section 5.5). Without `id`, the charge point clears each profile "
+        "that matches all other members of the request. Without any member, it clears all profiles.",
         {
-            "id": "chargingProfileId of the profile to clear. The other members are then ignored.",
-            "connectorId": "Clear profiles of this connector. 0 means those of the whole charge point.",
+            "id": "chargingProfileId of the profile to clear. If this member is present, the charge point "
+            "ignores the other members.",
+            "connectorId": "Clear profiles of this connector. 0 means profiles of the whole charge point.",
             "chargingProfilePurpose": f"Clear profiles of this purpose. {_PURPOSE}",
             "stackLevel": "Clear profiles of this stack level.",
         },
@@ -123,7 +130,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         {
             "vendorId": "Id of the vendor that defines the extension.",
             "messageId": "Id of the message within the extension.",
-            "data": "Text without a format in OCPP.",
+            "data": "Data of the message, as text whose format the vendor defines.",
         },
     ),
     "DeleteCertificate": _Texts(
@@ -133,33 +140,35 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
     "ExtendedTriggerMessage": _Texts(
         "Ask the charge point to send a message (OCPP security whitepaper).",
         {
-            "requestedMessage": "The message to send. FirmwareStatusNotification asks for "
-            "SignedFirmwareStatusNotification, SignChargePointCertificate for SignCertificate.",
-            "connectorId": f"{_CONNECTOR} Absent means all connectors, if the message is about connectors.",
+            "requestedMessage": "The message to send. FirmwareStatusNotification asks for a "
+            "SignedFirmwareStatusNotification. SignChargePointCertificate asks for a SignCertificate.",
+            "connectorId": f"{_CONNECTOR} If this member is absent, a request for a message about a "
+            "connector means all connectors.",
         },
     ),
     "Firmware": _Texts(
         "Signed firmware (OCPP security whitepaper).",
         {
             "location": "URL to download the firmware from.",
-            "retrieveDateTime": "When to download it at the earliest.",
-            "installDateTime": "When to install it at the earliest. Absent means that the charge point "
-            "decides.",
-            "signingCertificate": "Certificate of the signature, in PEM.",
+            "retrieveDateTime": "Earliest time at which the charge point may download the firmware.",
+            "installDateTime": "Earliest time at which the charge point may install the firmware. If this "
+            "member is absent, the charge point decides.",
+            "signingCertificate": "Certificate with which the signature can be checked, in PEM.",
             "signature": "Signature of the firmware, in base64.",
         },
     ),
     "GetCompositeSchedule": _Texts(
         "Ask for the combined effect of all charging profiles on a connector (OCPP 1.6 section 5.7).",
         {
-            "connectorId": "Number of the connector. 0 means the grid connection: all connectors together.",
+            "connectorId": "Number of the connector. 0 means the grid connection, which is all connectors "
+            "together.",
             "duration": "Length of the schedule in seconds, from now.",
-            "chargingRateUnit": f"{_RATE_UNIT} Absent means that the charge point decides.",
+            "chargingRateUnit": f"{_RATE_UNIT} If this member is absent, the charge point decides.",
         },
     ),
     "GetConfiguration": _Texts(
         "Ask for configuration keys (OCPP 1.6 section 5.8).",
-        {"key": "Names of the keys. Absent or empty means all."},
+        {"key": "Names of the keys. If the list is absent or empty, the charge point reports all keys."},
     ),
     "GetDiagnostics": _Texts(
         "Ask the charge point to upload its diagnostics (OCPP 1.6 section 5.9).",
@@ -167,7 +176,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
             "location": "URL of the directory to upload to.",
             "retries": _ABSENT_RETRIES,
             "retryInterval": _RETRY_INTERVAL,
-            "startTime": "Begin of the period that the diagnostics cover.",
+            "startTime": "Start of the period that the diagnostics cover.",
             "stopTime": "End of the period that the diagnostics cover.",
         },
     ),
@@ -181,7 +190,8 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
     "GetLog": _Texts(
         "Ask the charge point to upload a log (OCPP security whitepaper, N01).",
         {
-            "logType": "DiagnosticsLog: diagnostics of the charge point. SecurityLog: its security events.",
+            "logType": "DiagnosticsLog has the diagnostics of the charge point. SecurityLog has the security "
+            "events of the charge point.",
             "requestId": _REQUEST_ID,
             "log": "Where to upload the log, and which period it covers.",
             "retries": _ABSENT_RETRIES,
@@ -191,10 +201,12 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
     "IdTagInfo": _Texts(
         "Status of an id tag (OCPP 1.6 section 7.27).",
         {
-            "status": "Accepted: may charge. Blocked: must not charge. Expired: is no longer valid. Invalid: "
-            "is unknown. ConcurrentTx: is in another transaction.",
-            "expiryDate": "When the tag expires. Absent means never.",
-            "parentIdTag": "Group: id tags with the same parent may stop each other's transactions.",
+            "status": "Accepted means that the driver may charge. Blocked means that the tag is blocked. "
+            "Expired means that the tag is no longer valid. Invalid means that the tag is unknown. "
+            "ConcurrentTx means that another transaction uses the tag.",
+            "expiryDate": "When the tag expires. If this member is absent, the tag never expires.",
+            "parentIdTag": "Parent id tag, which names a group: id tags with the same parent may stop each "
+            "other's transactions.",
         },
     ),
     "InstallCertificate": _Texts(
@@ -205,7 +217,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         "Where to upload a log, and which period it covers (OCPP security whitepaper).",
         {
             "remoteLocation": "URL to upload the log to.",
-            "oldestTimestamp": "Begin of the period that the log covers.",
+            "oldestTimestamp": "Start of the period that the log covers.",
             "latestTimestamp": "End of the period that the log covers.",
         },
     ),
@@ -219,40 +231,44 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
     ),
     "RemoteStopTransaction": _Texts(
         "Ask the charge point to stop a transaction (OCPP 1.6 section 5.12).",
-        {"transactionId": "The transaction to stop. It is the number, not the public id of this API."},
+        {
+            "transactionId": "OCPP number of the transaction to stop, not the public id of the transaction "
+            "in this API."
+        },
     ),
     "ReserveNow": _Texts(
         "Reserve a connector (OCPP 1.6 section 5.13).",
         {
             "connectorId": "Number of the connector. 0 means any connector.",
-            "expiryDate": "When the reservation ends if it was not used.",
-            "idTag": "Id tag that the connector is reserved for.",
-            "parentIdTag": "Id tags with this parent may use the reservation too.",
-            "reservationId": "Id of the reservation. An active reservation of the same id is replaced.",
+            "expiryDate": "When the reservation ends if no transaction has used it.",
+            "idTag": "Id tag for which the connector is reserved.",
+            "parentIdTag": "Parent id tag: id tags with this parent may use the reservation too.",
+            "reservationId": "Id of the reservation. The new reservation replaces an active reservation with "
+            "the same id.",
         },
     ),
     "Reset": _Texts(
         "Restart the charge point (OCPP 1.6 section 5.14).",
         {
-            "type": "Soft: stop transactions first, then restart. Hard: restart at once, without waiting for "
-            "transactions to stop."
+            "type": "With Soft, the charge point stops its transactions before it restarts. With Hard, the "
+            "charge point restarts at once, without waiting for transactions to stop."
         },
     ),
     "SendLocalList": _Texts(
         "Replace or change the local authorisation list (OCPP 1.6 section 5.15).",
         {
-            "listVersion": "Version of the list after the update. Not 0 and not -1, which have a meaning of "
-            "their own.",
-            "localAuthorizationList": "The entries. Absent or empty in a Full update means that the list is "
-            "cleared.",
+            "listVersion": "Version of the list after the update. The version must not be 0 or -1, which "
+            "have a special meaning.",
+            "localAuthorizationList": "The entries. If the entries of a Full update are absent or empty, the "
+            "charge point clears its list.",
             "updateType": _LIST_UPDATE,
         },
     ),
     "SetChargingProfile": _Texts(
         "Set a charging profile (OCPP 1.6 section 5.16).",
         {
-            "connectorId": "Number of the connector. 0 means the whole charge point, and for a "
-            "TxDefaultProfile every connector.",
+            "connectorId": "Number of the connector. 0 means the whole charge point. For a TxDefaultProfile, "
+            "0 means every connector.",
             "csChargingProfiles": "The profile.",
         },
     ),
@@ -269,18 +285,20 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         "Ask the charge point to send a message (OCPP 1.6 section 5.17).",
         {
             "requestedMessage": "The message to send.",
-            "connectorId": f"{_CONNECTOR} Absent means all connectors, if the message is about connectors.",
+            "connectorId": f"{_CONNECTOR} If this member is absent, a request for a message about a "
+            "connector means all connectors.",
         },
     ),
     "UnlockConnector": _Texts(
-        "Unlock a connector (OCPP 1.6 section 5.18). A transaction on it is stopped first.",
+        "Unlock a connector (OCPP 1.6 section 5.18). The charge point first stops a transaction on the "
+        "connector.",
         {"connectorId": _CONNECTOR},
     ),
     "UpdateFirmware": _Texts(
         "Ask the charge point to install firmware (OCPP 1.6 section 5.19).",
         {
             "location": "URL to download the firmware from.",
-            "retrieveDate": "When to download it at the earliest.",
+            "retrieveDate": "Earliest time at which the charge point may download the firmware.",
             "retries": _ABSENT_RETRIES,
             "retryInterval": _RETRY_INTERVAL,
         },

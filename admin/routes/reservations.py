@@ -32,32 +32,34 @@ class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connector_id: Annotated[
         Int32,
         msgspec.Meta(
-            description="Number of the connector. 0 means any connector; not every charge point supports it.",
+            description="Number of the connector. 0 means any connector; not every charge point supports 0.",
             examples=[1],
         ),
     ]
     id_tag: Annotated[
-        Tag, msgspec.Meta(description="Id tag that the connector is reserved for.", examples=["04A2B3C4D5"])
+        Tag, msgspec.Meta(description="Id tag for which the connector is reserved.", examples=["04A2B3C4D5"])
     ]
     expiry_date: Annotated[
         datetime,
         msgspec.Meta(
             tz=True,
-            description="When the reservation ends if it was not used. RFC 3339 with a time zone.",
+            description="When the reservation ends if no transaction has used it. The time is RFC 3339 with "
+            "a time zone.",
             examples=["2030-01-01T00:00:00Z"],
         ),
     ]
     parent_id_tag: Annotated[
         Tag | None,
         msgspec.Meta(
-            description="Group: id tags with this parent may use the reservation too. null: no parent."
+            description="Parent id tag, which names a group: id tags with this parent may use the "
+            "reservation too. null means that there is no parent."
         ),
     ] = None
     reservation_id: Annotated[
         Int32 | None,
         msgspec.Meta(
-            description="Id of the reservation. An active reservation of the same id is replaced. null means "
-            "that a free positive id is chosen."
+            description="Id of the reservation. The new reservation replaces an active reservation with the "
+            "same id. null means that csms chooses a free positive id."
         ),
     ] = None
 
@@ -65,64 +67,73 @@ class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ReservationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A reservation of a charge point.
 
-    A reservation that a StartTransaction named but that csms did not make has only an id and a transaction.
+    If csms did not make a reservation and learned of it from a StartTransaction, it knows only the id and the
+    transaction.
     """
 
     reservation_id: Annotated[int, msgspec.Meta(description="Id of the reservation.", examples=[12])]
     state: Annotated[
         State,
         msgspec.Meta(
-            description="active: it can be used. used: `transaction_id` began with it. cancelled: the charge "
-            "point accepted CancelReservation. expired: its expiry date has passed."
+            description="active means that a driver can use the reservation. used means that the transaction "
+            "`transaction_id` began with the reservation. cancelled means that the charge point accepted "
+            "CancelReservation. expired means that the expiry date has passed."
         ),
     ]
     connector_id: Annotated[
         int | None,
         msgspec.Meta(
-            description="Number of the connector. 0 means any connector. null means that the "
-            "reservation was not made by csms."
+            description="Number of the connector. 0 means any connector. null means that csms did not make "
+            "the reservation."
         ),
     ]
     id_tag: Annotated[
         str | None,
         msgspec.Meta(
-            description="Id tag that the connector is reserved for. null means that the "
-            "reservation was not made by csms."
+            description="Id tag for which the connector is reserved. null means that csms did not make the "
+            "reservation."
         ),
     ]
     parent_id_tag: Annotated[
         str | None,
-        msgspec.Meta(description="Id tags with this parent may use the reservation too. null: no parent."),
+        msgspec.Meta(
+            description="Parent id tag: id tags with this parent may use the reservation too. null means "
+            "that there is no parent."
+        ),
     ]
     expiry_date: Annotated[
         Time | None,
         msgspec.Meta(
-            description="When the reservation ends if it was not used. null means that the "
-            "reservation was not made by csms."
+            description="When the reservation ends if no transaction has used it. null means that csms did "
+            "not make the reservation."
         ),
     ]
     command: Annotated[
         str | None,
         msgspec.Meta(
-            description="Id of the ReserveNow command that made it. null means that the "
-            "reservation was not made by csms."
+            description="Id of the ReserveNow command that made the reservation. null means that csms did "
+            "not make the reservation."
         ),
     ]
     made_at: Annotated[
         Time,
         msgspec.Meta(
-            description="When its acceptance was recorded, or the start that named it if it was not made "
-            "here."
+            description="When csms recorded that the charge point accepted the reservation. If csms did not "
+            "make the reservation, this is when the StartTransaction that named it was recorded."
         ),
     ]
     ended_at: Annotated[
         Time | None,
-        msgspec.Meta(description="When it was used or cancelled. null means that it was neither."),
+        msgspec.Meta(
+            description="When the reservation was used or cancelled. null means that it was neither used nor "
+            "cancelled."
+        ),
     ]
     transaction_id: Annotated[
         str | None,
         msgspec.Meta(
-            description="Public id of the transaction that used it. null means that none did.",
+            description="Public id of the transaction that used the reservation. null means that no "
+            "transaction has used it.",
             examples=["CP-1.59961600"],
         ),
     ]
@@ -134,8 +145,8 @@ class ReservationPage(msgspec.Struct, frozen=True):
     items: Annotated[
         tuple[ReservationAnswer, ...],
         msgspec.Meta(
-            description="Reservations, the latest first. About 100 are kept; those that are over are dropped "
-            "first."
+            description="Reservations, the latest first. csms keeps about 100 reservations and first drops "
+            "those that have ended."
         ),
     ]
     next: AllInOne = None
@@ -145,13 +156,13 @@ class AskedAnswer(msgspec.Struct, frozen=True):
     """The command that was sent, and the reservation after its answer."""
 
     command: Annotated[
-        CommandAnswer, msgspec.Meta(description="The command, with the charge point's answer.")
+        CommandAnswer, msgspec.Meta(description="The command, with the answer of the charge point.")
     ]
     reservation: Annotated[
         ReservationAnswer | None,
         msgspec.Meta(
-            description="The reservation as it is now. null means that the charge point did not accept one, "
-            "or has not answered yet."
+            description="The reservation as it is now. null means that the charge point did not accept the "
+            "reservation, or has not answered yet."
         ),
     ]
 
@@ -189,8 +200,9 @@ async def get_reservation(tenant: str, charge_point: str, reservation: str) -> R
 async def make_reservation(tenant: str, charge_point: str) -> Response:
     """Ask a charge point to reserve a connector.
 
-    Sends ReserveNow. 200 means that the charge point has answered. There is a reservation only if the answer
-    is Accepted. The time is sent in UTC; to choose its spelling, send the command ReserveNow.
+    Sends ReserveNow. 200 means that the charge point has answered. The reservation exists only if the answer
+    is Accepted. csms sends the expiry date in UTC. To send the date in another form, use the command
+    ReserveNow.
     """
     asked, wanted = bodies.query(WaitQuery), await bodies.body(NewReservation)
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
@@ -218,8 +230,8 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
 async def delete_reservation(tenant: str, charge_point: str, reservation: str) -> Response:
     """Ask a charge point to cancel a reservation.
 
-    Sends CancelReservation, even if the reservation is not known here. With `only_here` nothing is sent, the
-    reservation is struck from the list, and the answer is 204.
+    Sends CancelReservation, even if csms does not know the reservation. With `only_here`, csms sends nothing
+    to the charge point, removes the reservation from the list, and answers 204.
     """
     asked, number = bodies.query(DeleteQuery), lookup.parse_number(reservation, "reservation")
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)

@@ -18,39 +18,48 @@ blueprint = new_blueprint("security_events", "Security")
 
 class SecurityEventsQuery(Paging, frozen=True, forbid_unknown_fields=True):
     critical: Annotated[
-        bool | None, msgspec.Meta(description="true lists only critical events, false only the others.")
+        bool | None,
+        msgspec.Meta(
+            description="true lists only critical events, false lists only events that are not critical."
+        ),
     ] = None
 
 
 class SecurityEventAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A SecurityEventNotification. It is kept once, however often the charge point sends it."""
+    """A SecurityEventNotification.
 
-    id: Annotated[str, msgspec.Meta(description="Id of the event in this API, to delete it by.")]
+    If the charge point sends the same event more than once, csms keeps it only once.
+    """
+
+    id: Annotated[str, msgspec.Meta(description="Id of the event in this API; use it to delete the event.")]
     type: Annotated[
         str,
         msgspec.Meta(
-            description="Type of the event, from the list in the OCPP security whitepaper or the vendor's "
-            "own.",
+            description="Type of the event, either from the list in the OCPP security whitepaper or defined "
+            "by the vendor.",
             examples=["TamperDetectionActivated"],
         ),
     ]
     critical: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether the whitepaper lists the type as critical. Types that it does not list are "
-            "not."
+            description="Whether the OCPP security whitepaper lists the type as critical. Types that the "
+            "whitepaper does not list are not critical."
         ),
     ]
     timestamp: Annotated[
         Time,
         msgspec.Meta(
-            description="When the event happened, by the clock of the charge point. `received_at` replaces a "
-            "time that cannot be read."
+            description="When the event happened, by the clock of the charge point. If the time cannot be "
+            "read, the time in `received_at` is used."
         ),
     ]
     tech_info: Annotated[
         str | None,
-        msgspec.Meta(description="Technical details from the charge point. null means that it sent none."),
+        msgspec.Meta(
+            description="Technical details from the charge point. null means that the charge point sent no "
+            "details."
+        ),
     ]
     received_at: ReceivedAt
 
@@ -60,11 +69,12 @@ class SecurityEventPage(msgspec.Struct, frozen=True):
 
     items: Annotated[
         tuple[SecurityEventAnswer, ...],
-        msgspec.Meta(description="The events of this page, the one that arrived last first."),
+        msgspec.Meta(description="The events of this page, in the reverse order of arrival."),
     ]
     next: Next
     evicted: Annotated[
-        int, msgspec.Meta(description="How many older events are not kept any more. The latest 500 are kept.")
+        int,
+        msgspec.Meta(description="How many older events are no longer kept. The latest 500 events are kept."),
     ]
 
 
@@ -96,9 +106,10 @@ async def list_security_events(tenant: str, charge_point: str) -> Response:
 )
 @document_response(None, 204)
 async def delete_security_event(tenant: str, charge_point: str, security_event: str) -> Response:
-    """Delete a security event that has been dealt with.
+    """Delete a security event from the list, for instance after it has been investigated.
 
-    If the charge point sends it again because it never received our answer, it is listed again.
+    If the charge point never received the answer of csms, it sends the event again, and the event is listed
+    again.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     must_exist(

@@ -27,8 +27,12 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A token, without its secret."""
 
-    id: Annotated[str, msgspec.Meta(description="Id of the token, to revoke it by. It is not secret.")]
-    label: Annotated[str, msgspec.Meta(description="Note for operators. Empty if there is none.")]
+    id: Annotated[
+        str, msgspec.Meta(description="Id of the token; use it to revoke the token. The id is not secret.")
+    ]
+    label: Annotated[
+        str, msgspec.Meta(description="Note for operators. The text is empty if the token has no note.")
+    ]
     created_at: Annotated[Time, msgspec.Meta(description="When the token was created.")]
 
 
@@ -38,7 +42,8 @@ class NewTokenAnswer(TokenAnswer, frozen=True, kw_only=True):
     secret: Annotated[
         str,
         msgspec.Meta(
-            description="The secret. Charge points connect to `/OCPP16/{tenant}/{secret}/{charge point id}`."
+            description="The secret of the token. Charge points connect to "
+            "`/OCPP16/{tenant}/{secret}/{charge point id}`."
         ),
     ]
 
@@ -77,7 +82,8 @@ async def create_token(tenant: str) -> Response:
 async def revoke_token(tenant: str, token_id: str) -> Response:
     """Revoke a token.
 
-    Charge points that are connected with the token are disconnected, and cannot connect with it again.
+    csms disconnects charge points that are connected with the token, and they cannot connect with this token
+    again.
     """
     store = current_store()
     must_exist(await tokens.revoke(store, tenant, token_id), "token")
@@ -89,7 +95,10 @@ async def revoke_token(tenant: str, token_id: str) -> Response:
 @document_querystring(Paging)
 @document_response(TokenPage)
 async def list_tokens(tenant: str) -> Response:
-    """List the tokens of a tenant. Their secrets are not stored, and so not shown."""
+    """List the tokens of a tenant.
+
+    The secrets of the tokens are not stored, so the list does not show them.
+    """
     asked = bodies.query(Paging)
     page = await tokens.list_(current_store(), tenant, cursor=asked.cursor, limit=asked.limit)
     return bodies.answer(convert_page(page, TokenPage, TokenAnswer))

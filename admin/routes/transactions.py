@@ -24,20 +24,21 @@ class TransactionQuery(Paging, frozen=True, forbid_unknown_fields=True):
         str | None, msgspec.Meta(description="List only transactions of this charge point.")
     ] = None
     open: Annotated[
-        bool | None, msgspec.Meta(description="true lists only open transactions, false only stopped ones.")
+        bool | None,
+        msgspec.Meta(description="true lists only open transactions, false lists only stopped transactions."),
     ] = None
     since: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="List only transactions that started at or after this time. RFC 3339 with a time "
-            "zone.",
+            description="List only transactions that started at or after this time. The time is RFC 3339 "
+            "with a time zone.",
             examples=["2026-01-01T00:00:00Z"],
         ),
     ] = None
 
 
 class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction. Members that come from StopTransaction are null while it is open."""
+    """A transaction. While the transaction is open, the members that come from StopTransaction are null."""
 
     id: Annotated[
         str,
@@ -57,16 +58,16 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     started_at: Annotated[
         Time,
         msgspec.Meta(
-            description="When it started, by the clock of the charge point. The time of receipt replaces a "
-            "time that cannot be read."
+            description="When the transaction started, by the clock of the charge point. If the time cannot "
+            "be read, the time of receipt is used."
         ),
     ]
     meter_start: Annotated[int, msgspec.Meta(description="Meter reading at the start, in Wh.")]
     stopped_at: Annotated[
         Time | None,
         msgspec.Meta(
-            description="When it stopped, by the clock of the charge point. The time of receipt replaces a "
-            "time that cannot be read. null means that the transaction is open."
+            description="When the transaction stopped, by the clock of the charge point. If the time cannot "
+            "be read, the time of receipt is used. null means that the transaction is open."
         ),
     ]
     meter_stop: Annotated[
@@ -78,15 +79,15 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     stop_id_tag: Annotated[
         str | None,
         msgspec.Meta(
-            description="Id tag that stopped the transaction. null means that it is open, or that the charge "
-            "point sent none."
+            description="Id tag that stopped the transaction. null means that the transaction is open, or "
+            "that the charge point sent no id tag."
         ),
     ]
     reason: Annotated[
         str | None,
         msgspec.Meta(
             description="Reason of OCPP 1.6 for the stop. null means that the transaction is open, or that "
-            "the charge point sent none, which OCPP reads as Local.",
+            "the charge point sent no reason, which in OCPP means Local.",
             examples=["EVDisconnected"],
         ),
     ]
@@ -100,7 +101,10 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     reservation_id: Annotated[
         int | None,
-        msgspec.Meta(description="Id of the reservation that it began with. null means none."),
+        msgspec.Meta(
+            description="Id of the reservation with which the transaction began. null means that it began "
+            "without a reservation."
+        ),
     ]
 
 
@@ -115,13 +119,13 @@ class TransactionPage(msgspec.Struct, frozen=True):
 
 
 class MeterValueAnswer(msgspec.Struct, frozen=True):
-    """A MeterValue of OCPP 1.6 with its member names, and where it came from."""
+    """A MeterValue, with the member names of OCPP 1.6, and the message that contained it."""
 
     timestamp: Annotated[
         Time,
         msgspec.Meta(
-            description="When the values were measured, by the clock of the charge point. `received_at` "
-            "replaces a time that cannot be read."
+            description="When the values were measured, by the clock of the charge point. If the time cannot "
+            "be read, the time in `received_at` is used."
         ),
     ]
     sampledValue: Annotated[  # noqa: N815  the name in OCPP
@@ -135,8 +139,8 @@ class MeterValueAnswer(msgspec.Struct, frozen=True):
     source: Annotated[
         str,
         msgspec.Meta(
-            description="MeterValues for the message of that name, transactionData for that of "
-            "StopTransaction.",
+            description="Where the values came from: MeterValues (the message MeterValues) or "
+            "transactionData (the member of StopTransaction).",
             examples=["MeterValues"],
         ),
     ]
@@ -183,7 +187,7 @@ async def get_transaction(tenant: str, transaction: str) -> Response:
 async def list_meter_values(tenant: str, transaction: str) -> Response:
     """List the meter values of a transaction.
 
-    The transactionData of its StopTransaction is among them, last.
+    The transactionData of the StopTransaction comes last.
     """
     found = await _get(current_store(), tenant, transaction)
     messages = await meter_values.read(current_store(), tenant, found.charge_point, found.id)

@@ -19,12 +19,13 @@ blueprint = new_blueprint("unmatched", "Transactions")
 
 
 class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A StopTransaction whose transaction is not known here."""
+    """A StopTransaction whose transaction csms does not know."""
 
     id: Annotated[
         str,
         msgspec.Meta(
-            description="Id of the orphaned stop in this API, to delete it by.", examples=["kD3x0aQz1v9bW5eT"]
+            description="Id of the orphaned stop in this API; use it to delete the orphaned stop.",
+            examples=["kD3x0aQz1v9bW5eT"],
         ),
     ]
     transaction_id: Annotated[
@@ -33,20 +34,23 @@ class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
     stopped_at: Annotated[
         Time,
         msgspec.Meta(
-            description="When the transaction stopped, by the clock of the charge point. `received_at` "
-            "replaces a time that cannot be read."
+            description="When the transaction stopped, by the clock of the charge point. If the time cannot "
+            "be read, the time in `received_at` is used."
         ),
     ]
     meter_stop: Annotated[int, msgspec.Meta(description="Meter reading at the stop, in Wh.")]
     id_tag: Annotated[
         str | None,
-        msgspec.Meta(description="Id tag that stopped the transaction. null means that none was sent."),
+        msgspec.Meta(
+            description="Id tag that stopped the transaction. null means that the charge point sent no id "
+            "tag."
+        ),
     ]
     reason: Annotated[
         str | None,
         msgspec.Meta(
-            description="Reason of OCPP 1.6 for the stop. null means that none was sent, which OCPP reads as "
-            "Local.",
+            description="Reason of OCPP 1.6 for the stop. null means that the charge point sent no reason, "
+            "which in OCPP means Local.",
             examples=["PowerLoss"],
         ),
     ]
@@ -62,7 +66,7 @@ class OrphanedStopPage(msgspec.Struct, frozen=True):
     ]
     evicted: Annotated[
         int,
-        msgspec.Meta(description="How many older stops are not kept any more. The latest 200 are kept."),
+        msgspec.Meta(description="How many older stops are no longer kept. The latest 200 stops are kept."),
     ]
     next: AllInOne = None
 
@@ -73,22 +77,27 @@ class UnmatchedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             ge=0,
             le=2_147_483_647,
-            description="Number of the connector. Connectors above 254 share one list. The transactionData "
-            "of orphaned stops is under 0.",
+            description="Number of the connector. Connectors above 254 share one list. Connector 0 also has "
+            "the transactionData of orphaned stops.",
         ),
     ] = 0
 
 
 class UnmatchedMeterValueAnswer(MeterValueAnswer, frozen=True):
-    """A MeterValue of OCPP 1.6 that belongs to no transaction known here, and where it came from."""
+    """A MeterValue of OCPP 1.6 that belongs to no known transaction, and the message that contained it."""
 
     connector_id: Annotated[
         int | None,
-        msgspec.Meta(description="Number of the connector. null means that it came with a StopTransaction."),
+        msgspec.Meta(
+            description="Number of the connector. null means that the values came with a StopTransaction."
+        ),
     ]
     transaction_id: Annotated[
         str | None,
-        msgspec.Meta(description="transactionId as the charge point sent it. null means that none was sent."),
+        msgspec.Meta(
+            description="transactionId as the charge point sent it. null means that the charge point sent no "
+            "transactionId."
+        ),
     ]
 
 
@@ -105,10 +114,10 @@ class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops")
 @document_response(OrphanedStopPage)
 async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
-    """List the stops whose transaction is not known here.
+    """List the stops whose transaction csms does not know.
 
-    They are not matched to any transaction: settle each by hand, then delete it. Their transactionData is
-    among the stray meter values of connector 0.
+    csms matches an orphaned stop to no transaction. Bill the energy by hand if needed, then delete the stop.
+    The transactionData of orphaned stops is among the stray meter values of connector 0.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     kept = await orphans.read(current_store(), tenant, charge_point)
@@ -118,9 +127,10 @@ async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops/<name:orphan>")
 @document_response(None, 204)
 async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> Response:
-    """Delete an orphaned stop that has been settled by hand.
+    """Delete an orphaned stop from the list, for instance after it has been settled by hand.
 
-    If the charge point sends it again because it never received our answer, it is listed again.
+    If the charge point never received the answer of csms, it sends the StopTransaction again, and the stop is
+    listed again.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     must_exist(await orphans.forget(current_store(), tenant, charge_point, orphan), "orphaned stop")
@@ -131,7 +141,7 @@ async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> R
 @document_querystring(UnmatchedQuery)
 @document_response(UnmatchedMeterValuesPage)
 async def list_stray_meter_values(tenant: str, charge_point: str) -> Response:
-    """List the meter values of a connector that belong to no transaction known here."""
+    """List the meter values of a connector that belong to no known transaction."""
     asked, store = bodies.query(UnmatchedQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)
     found = await meter_values.read_strays(store, tenant, charge_point, asked.connector_id)

@@ -41,11 +41,12 @@ class WhichQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connector_id: Annotated[
         Int32 | None,
         msgspec.Meta(
-            description="Only profiles of this connector. 0 means the profiles of the whole charge point."
+            description="List only profiles of this connector. 0 means the profiles of the whole charge "
+            "point."
         ),
     ] = None
     purpose: Annotated[
-        ChargingProfilePurpose | None, msgspec.Meta(description="Only profiles of this purpose.")
+        ChargingProfilePurpose | None, msgspec.Meta(description="List only profiles of this purpose.")
     ] = None
 
 
@@ -58,89 +59,98 @@ class ChargingProfileAnswer(msgspec.Struct, frozen=True, kw_only=True):
     connector_id: Annotated[
         int | None,
         msgspec.Meta(
-            description="Number of the connector. 0 is the whole charge point. null means that it is known "
-            "only when the transaction begins.",
+            description="Number of the connector. 0 is the whole charge point. null means that the connector "
+            "is not known until the transaction begins.",
             examples=[1],
         ),
     ]
     purpose: Annotated[
         str,
         msgspec.Meta(
-            description="ChargePointMaxProfile: limit of the whole charge point. TxDefaultProfile: default "
-            "for new transactions. TxProfile: limit of one transaction.",
+            description="ChargePointMaxProfile limits the whole charge point. TxDefaultProfile is the "
+            "default for new transactions. TxProfile limits one transaction.",
             examples=["TxDefaultProfile"],
         ),
     ]
     stack_level: Annotated[
         int,
         msgspec.Meta(
-            description="Among profiles of one purpose that are valid at the same time, the highest level "
-            "counts."
+            description="Among profiles of one purpose that are valid at the same time, the profile with the "
+            "highest stack level applies."
         ),
     ]
     status: Annotated[
         Literal["installed", "awaiting_transaction"],
         msgspec.Meta(
-            description="installed: the charge point has it. awaiting_transaction: it was sent with an "
-            "accepted RemoteStartTransaction whose transaction has not begun."
+            description="installed means that the charge point has the profile. awaiting_transaction means "
+            "that the profile was sent with an accepted RemoteStartTransaction whose transaction has not "
+            "begun."
         ),
     ]
     transaction_id: Annotated[
         str | None,
         msgspec.Meta(
-            description="Public id of the transaction that a TxProfile is for. null means that none is "
-            "known.",
+            description="Public id of the transaction that a TxProfile limits. null means that no such "
+            "transaction is known.",
             examples=["CP-1.59961600"],
         ),
     ]
     profile: Annotated[
         Any,
         msgspec.Meta(
-            description="csChargingProfiles, as it was sent to the charge point.",
+            description="The charging profile (csChargingProfiles), as it was sent to the charge point.",
             extra_json_schema={"type": "object"},
         ),
     ]
     accepted_at: Annotated[
         Time,
-        msgspec.Meta(description="When its acceptance was recorded, or when an operator entered it by hand."),
+        msgspec.Meta(
+            description="When csms recorded that the charge point accepted the profile, or when an operator "
+            "entered the profile by hand."
+        ),
     ]
     command: Annotated[
         str | None,
         msgspec.Meta(
-            description="Id of the command that sent it. null means that an operator entered it by hand."
+            description="Id of the command that sent the profile. null means that an operator entered the "
+            "profile by hand."
         ),
     ]
     doubt: Annotated[
         DoubtAnswer | None,
         msgspec.Meta(
-            description="Why the charge point may not have this profile. null means that there is no doubt."
+            description="Why the charge point may not have this profile. null means that csms has no reason "
+            "to doubt it."
         ),
     ]
 
 
 class ChargingProfilePage(msgspec.Struct, frozen=True, kw_only=True):
-    """The charging profiles of a charge point, as far as we know."""
+    """The charging profiles that a charge point has, as far as csms knows."""
 
     items: Annotated[
         tuple[ChargingProfileAnswer, ...],
         msgspec.Meta(
-            description="The installed profiles by id, 200 at most, then those that await their transaction."
+            description="The installed profiles, sorted by id and 200 at most; after them, the profiles "
+            "whose transaction has not begun."
         ),
     ]
     doubts: Annotated[
         tuple[DoubtAnswer, ...],
         msgspec.Meta(
-            description="Events that may have changed the profiles without our knowledge, the oldest first."
+            description="Events that may have changed the profiles without the knowledge of csms, the oldest "
+            "first."
         ),
     ]
     next: AllInOne = None
 
 
 class ForgottenAnswer(msgspec.Struct, frozen=True):
-    """The charging profiles that are no longer listed."""
+    """The charging profiles that were removed from the list."""
 
     charging_profile_ids: Annotated[
-        tuple[int, ...], msgspec.Meta(description="chargingProfileIds that were removed from the list.")
+        tuple[int, ...],
+        msgspec.Meta(description="The chargingProfileId of each profile that was removed from the list."),
     ]
 
 
@@ -148,11 +158,11 @@ class ForgottenAnswer(msgspec.Struct, frozen=True):
 @document_querystring(WhichQuery)
 @document_response(ChargingProfilePage)
 async def list_charging_profiles(tenant: str, charge_point: str) -> Response:
-    """List the charging profiles that the charge point has, as far as we know.
+    """List the charging profiles that the charge point has, as far as csms knows.
 
-    OCPP 1.6 cannot read profiles back. The list has the profiles that the charge point accepted, without
-    those that were replaced or cleared since. Their combined effect is the composite schedule. Nothing is
-    sent.
+    OCPP 1.6 has no message that reads profiles back. The list has each profile that the charge point accepted
+    and that was not replaced or cleared later. The combined effect of the profiles is the composite schedule.
+    csms sends nothing to the charge point.
     """
     asked, store = bodies.query(WhichQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)
@@ -171,8 +181,8 @@ async def list_charging_profiles(tenant: str, charge_point: str) -> Response:
 async def forget_charging_profiles(tenant: str, charge_point: str) -> Response:
     """Remove charging profiles from the list, for instance after the charge point lost its memory.
 
-    Nothing is sent: to have the charge point clear profiles, send the command ClearChargingProfile. Without
-    parameters all profiles and all doubts are removed.
+    csms sends nothing to the charge point. To make the charge point clear profiles, send the command
+    ClearChargingProfile. Without parameters, all profiles and all doubts are removed from the list.
     """
     asked, store = bodies.query(WhichQuery), current_store()
     keys = await lookup.charge_point_keys(store, tenant, charge_point)
@@ -186,7 +196,7 @@ _ONE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pro
 @blueprint.get(_ONE)
 @document_response(ChargingProfileAnswer)
 async def get_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
-    """Read a charging profile that the charge point has, as far as we know.
+    """Read a charging profile that the charge point has, as far as csms knows.
 
     csms sends nothing to the charge point.
     """
@@ -202,8 +212,9 @@ async def get_charging_profile(tenant: str, charge_point: str, charging_profile:
 async def put_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
     """Enter by hand a charging profile that the charge point has.
 
-    Nothing is sent. The body is the payload of the SetChargingProfile that would have set the profile. The
-    profile replaces those that it would replace in the charge point, and ends doubts about its id.
+    csms sends nothing to the charge point. The body is the payload of a SetChargingProfile with the profile.
+    As in the charge point, the profile replaces an older one of the same id, or of the same purpose, stack
+    level and connector. The profile also ends the doubts about its id.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     body = bodies.json_object(await bodies.raw_body())
@@ -227,9 +238,10 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
 @blueprint.delete(_ONE)
 @document_response(None, 204)
 async def forget_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
-    """Remove a charging profile that the charge point does not have, and doubts about it, from the list.
+    """Remove from the list a charging profile that the charge point does not have, and the doubts about it.
 
-    Nothing is sent: to have the charge point clear a profile, send the command ClearChargingProfile.
+    csms sends nothing to the charge point. To make the charge point clear a profile, send the command
+    ClearChargingProfile.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     id_ = lookup.parse_number(charging_profile, "charging profile")

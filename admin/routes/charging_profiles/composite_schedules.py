@@ -35,7 +35,7 @@ Connector = Annotated[
     msgspec.Meta(
         ge=0,
         le=2**31 - 1,
-        description="Number of the connector. 0 means the grid connection: all connectors together.",
+        description="Number of the connector. 0 means the grid connection, which is all connectors together.",
         examples=[1],
     ),
 ]
@@ -45,8 +45,8 @@ Duration = Annotated[
 Unit = Annotated[
     ChargingRateUnit | None,
     msgspec.Meta(
-        description="Unit of the limits: A (amperes per phase) or W (watts of all phases together). By "
-        "default A if all profiles that apply are in A, else W."
+        description="Unit of the limits: A (amperes per phase) or W (watts of all phases together). The "
+        "default is A if all profiles that apply are in A, and W if not."
     ),
 ]
 Voltage = Annotated[
@@ -54,7 +54,8 @@ Voltage = Annotated[
     msgspec.Meta(
         ge=1,
         le=1000,
-        description="Nominal voltage between a phase and neutral, in volts. It converts between A and W.",
+        description="Nominal voltage between a phase and neutral, in volts. csms uses the voltage to convert "
+        "between A and W.",
     ),
 ]
 
@@ -66,7 +67,8 @@ class CompositeQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     from_: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="Start of the schedule, RFC 3339 with a time zone. By default now.",
+            description="Start of the schedule, as RFC 3339 with a time zone. The default is the present "
+            "time.",
             examples=["2026-01-01T00:00:00Z"],
         ),
     ] = msgspec.field(default=None, name="from")
@@ -86,7 +88,7 @@ class ComparisonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class PeriodAnswer(msgspec.Struct, frozen=True):
-    """A limit, from its start until that of the next period."""
+    """A limit that applies from the start of its period until the start of the next period."""
 
     start_period: Annotated[
         int, msgspec.Meta(description="Start of the period, in seconds after `schedule_start`.")
@@ -94,19 +96,21 @@ class PeriodAnswer(msgspec.Struct, frozen=True):
     limit: Annotated[
         float | None,
         msgspec.Meta(
-            description="Limit in `charging_rate_unit`. null means that no profile limits; only the hardware "
-            "does.",
+            description="Limit in `charging_rate_unit`. null means that no profile sets a limit, so that "
+            "only the hardware limits the charging.",
             examples=[16],
         ),
     ]
     number_phases: Annotated[
         int | None,
-        msgspec.Meta(description="How many phases may be used. null means that no profile limits."),
+        msgspec.Meta(
+            description="How many phases may be used. null means that no profile limits the number of phases."
+        ),
     ]
 
 
 class CompositeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The combined effect of all charging profiles that we know on a connector."""
+    """The combined effect of all known charging profiles on a connector."""
 
     connector_id: Annotated[
         int, msgspec.Meta(description="Number of the connector. 0 is the grid connection.", examples=[1])
@@ -115,8 +119,8 @@ class CompositeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     duration: Annotated[
         int,
         msgspec.Meta(
-            description="Length of the schedule in seconds. It is shorter than asked for if the schedule "
-            "would have more than 1024 periods, or take too long to compute."
+            description="Length of the schedule in seconds. The schedule is shorter than requested if it "
+            "would have more than 1024 periods, or if it would take too long to compute."
         ),
     ]
     charging_rate_unit: Annotated[
@@ -131,42 +135,47 @@ class CompositeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     doubts: Annotated[
         tuple[DoubtAnswer, ...],
         msgspec.Meta(
-            description="Why the charge point may have other profiles than these. Empty if it has not."
+            description="Reasons why the charge point may have other profiles than csms has used. The list "
+            "is empty if there is no such reason."
         ),
     ]
 
 
 class DifferenceAnswer(msgspec.Struct, frozen=True):
-    """A span of time in which our limit and that of the charge point differ."""
+    """A span of time in which the limit that csms computed differs from the limit of the charge point."""
 
     start: Annotated[int, msgspec.Meta(description="Start of the span, in seconds after `schedule_start`.")]
     end: Annotated[int, msgspec.Meta(description="End of the span, in seconds after `schedule_start`.")]
     ours: Annotated[
         float | None,
-        msgspec.Meta(description="Our limit in `charging_rate_unit`. null means that we compute none."),
+        msgspec.Meta(
+            description="Limit that csms computed, in `charging_rate_unit`. null means that csms computed no "
+            "limit."
+        ),
     ]
     theirs: Annotated[
         float | None,
         msgspec.Meta(
-            description="Limit of the charge point in `charging_rate_unit`. null means that it names none."
+            description="Limit of the charge point, in `charging_rate_unit`. null means that the charge "
+            "point named no limit."
         ),
     ]
 
 
 class ComparisonAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Our composite schedule and that of the charge point.
+    """The composite schedule that csms computed and the composite schedule of the charge point.
 
-    Both begin at the scheduleStart of the charge point.
+    Both schedules begin at the scheduleStart of the charge point.
     """
 
     agrees: Annotated[
         bool | None,
         msgspec.Meta(
-            description="Whether there are no differences. null means that the charge point did not answer "
-            "Accepted."
+            description="Whether the two schedules are the same. null means that the charge point did not "
+            "answer Accepted."
         ),
     ]
-    ours: Annotated[CompositeAnswer, msgspec.Meta(description="The schedule that we computed.")]
+    ours: Annotated[CompositeAnswer, msgspec.Meta(description="The schedule that csms computed.")]
     theirs: Annotated[
         Any,
         msgspec.Meta(
@@ -177,9 +186,9 @@ class ComparisonAnswer(msgspec.Struct, frozen=True, kw_only=True):
     differences: Annotated[
         tuple[DifferenceAnswer, ...],
         msgspec.Meta(
-            description="Where the limits differ by more than 0.1, for 2 seconds or longer; 256 spans at "
-            "most. Where no profile limits, any limit of the charge point is that of its hardware, and no "
-            "difference."
+            description="Spans of time in which the limits differ by more than 0.1, for 2 seconds or longer; "
+            "256 spans at most. While no profile sets a limit, a limit that the charge point names is that "
+            "of its hardware, and does not count as a difference."
         ),
     ]
     command: Annotated[CommandAnswer, msgspec.Meta(description="The GetCompositeSchedule that was sent.")]
@@ -192,7 +201,7 @@ _PATH = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-pr
 @document_querystring(CompositeQuery)
 @document_response(CompositeAnswer)
 async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
-    """Compute what the charging profiles that we know allow on a connector.
+    """Compute what the known charging profiles allow on a connector.
 
     csms sends nothing to the charge point.
     """
@@ -213,10 +222,10 @@ async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
 @document_response(CommandAnswer, 202)
 @describes(problems=PROBLEMS)
 async def compare_composite_schedule(tenant: str, charge_point: str) -> Response:
-    """Ask the charge point for its composite schedule, and compare it with ours.
+    """Ask the charge point for its composite schedule, and compare it with the one that csms computes.
 
-    Sends GetCompositeSchedule. Where the schedules differ, the charge point has other profiles than we know,
-    has limits of its own, or reads the rules in another way.
+    Sends GetCompositeSchedule. If the schedules differ, the charge point has other profiles than csms knows,
+    or has limits of its own, or interprets the rules in another way.
     """
     asked, wanted = bodies.query(ComparisonQuery), await bodies.body(ComparisonSettings)
     request = convert(wanted, GetCompositeSchedule)

@@ -19,30 +19,35 @@ _BECAUSE = {
 
 
 class DoubtAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Why the charge point may have other profiles than those listed.
+    """A reason why the charge point may have other profiles than the list.
 
-    A doubt ends when the profile is set or cleared again, or corrected by hand.
+    A doubt ends when the profile is set or cleared again, or when an operator corrects the list by hand.
     """
 
     charging_profile_id: Annotated[
         int | None,
         msgspec.Meta(
-            description="chargingProfileId of the profile in doubt. null means that it may be any profile."
+            description="chargingProfileId of the profile in doubt. null means that any profile may be "
+            "affected."
         ),
     ]
     since: Annotated[Time, msgspec.Meta(description="When the doubt began.")]
     why: Annotated[
         Why,
         msgspec.Meta(
-            description="timeout: a command had no answer before its deadline. unknown: the outcome of a "
-            "command is not known. full: the charge point accepted more profiles than are listed. not_found: "
-            "the charge point found nothing to clear where a profile is listed. not_running: the transaction "
-            "of a TxProfile is not known to run."
+            description="timeout means that a command had no answer before its deadline. unknown means that "
+            "the outcome of a command is not known. full means that the charge point accepted more profiles "
+            "than csms can list. not_found means that the charge point found no profile to clear, although a "
+            "matching profile is listed. not_running means that, as far as csms knows, the transaction of a "
+            "TxProfile is not running."
         ),
     ]
     because: Annotated[str, msgspec.Meta(description="The reason as a sentence for people.")]
     command: Annotated[
-        str | None, msgspec.Meta(description="Id of the command. null means that it is not known.")
+        str | None,
+        msgspec.Meta(
+            description="Id of the command that caused the doubt. null means that the command is not known."
+        ),
     ]
 
 

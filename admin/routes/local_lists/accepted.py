@@ -27,8 +27,8 @@ class ReportedAnswer(msgspec.Struct, frozen=True):
     list_version: Annotated[
         int,
         msgspec.Meta(
-            description="Version of its list. 0 means that the list is empty, -1 that it supports no local "
-            "lists.",
+            description="Version of the local list. 0 means that the list is empty. -1 means that the charge "
+            "point does not support local lists.",
             examples=[7],
         ),
     ]
@@ -41,8 +41,10 @@ class UpdateAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         UpdateStatus,
         msgspec.Meta(
-            description="Accepted: the list was updated. Failed: it was not. NotSupported: the charge point "
-            "has no local lists. VersionMismatch: the version of a Differential does not fit its list."
+            description="Accepted means that the charge point updated its list. Failed means that the charge "
+            "point did not update its list. NotSupported means that the charge point does not support local "
+            "lists. VersionMismatch means that the version of a Differential does not fit the list of the "
+            "charge point."
         ),
     ]
     update_type: UpdateKind
@@ -52,47 +54,57 @@ class UpdateAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the local list that the charge point has, as far as its answers say."""
+    """A page of the local list that the charge point has, according to its answers."""
 
     list_version: Annotated[
         int | None,
         msgspec.Meta(
-            description="Version of the last update that it accepted. null means that it has accepted none."
+            description="Version of the last update that the charge point accepted. null means that the "
+            "charge point has accepted no update."
         ),
     ]
     stale: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether the charge point may have other entries than these. That is so after it "
-            "reported another version, failed at an update or did not answer one, and until it accepts a "
-            "first Full list. The next Full list that it accepts ends the doubt."
+            description="Whether the charge point may have other entries than these. The value is true after "
+            "the charge point reported another version, answered an update with a failure, or did not answer "
+            "an update. The value is also true until the charge point accepts a first Full list. The value "
+            "becomes false when the charge point accepts a Full list."
         ),
     ]
     as_desired: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether these are the entries of the list that the charge point should have. false "
-            "also if `stale`, and if it has accepted no list."
+            description="Whether these entries are the same as those of the list that the charge point "
+            "should have. The value is also false if `stale` is true, or if the charge point has accepted no "
+            "list."
         ),
     ]
     update: Annotated[
         UpdateAnswer | None,
-        msgspec.Meta(description="The last update that it accepted. null means that it has accepted none."),
+        msgspec.Meta(
+            description="The last update that the charge point accepted. null means that the charge point "
+            "has accepted no update."
+        ),
     ]
     last_answer: Annotated[
         UpdateAnswer | None,
         msgspec.Meta(
-            description="Its last answer to an update, accepted or not. null means that there was none."
+            description="The last answer of the charge point to an update, whatever the answer was. null "
+            "means that the charge point has answered no update."
         ),
     ]
     reported: Annotated[
         ReportedAnswer | None,
-        msgspec.Meta(description="Its last answer to GetLocalListVersion. null means that there was none."),
+        msgspec.Meta(
+            description="The last answer of the charge point to GetLocalListVersion. null means that the "
+            "charge point has not answered one."
+        ),
     ]
     count: Annotated[int, msgspec.Meta(description="How many entries the whole list has.")]
     items: Annotated[
         tuple[EntryAnswer, ...],
-        msgspec.Meta(description="The entries of this page, by id tag without regard to case."),
+        msgspec.Meta(description="The entries of this page, sorted by id tag without regard to case."),
     ]
     next: Next
 
@@ -101,7 +113,7 @@ class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
 @document_querystring(Paging)
 @document_response(AcceptedPage)
 async def get_accepted_local_list(tenant: str, charge_point: str) -> Response:
-    """Read the local list that a charge point has, as far as we know.
+    """Read the local list that a charge point has, as far as csms knows.
 
     csms sends nothing to the charge point.
     """
@@ -129,10 +141,10 @@ async def get_accepted_local_list(tenant: str, charge_point: str) -> Response:
 @blueprint.delete(_PATH)
 @document_response(None, 204)
 async def forget_accepted_local_list(tenant: str, charge_point: str) -> Response:
-    """Forget the local list of a charge point, for instance after it lost its memory.
+    """Forget the local list of a charge point, for instance after the charge point has lost its memory.
 
-    Nothing is sent. The next list that is sent is a Full one with version 1, unless the request asks for a
-    differential or for another version.
+    csms sends nothing to the charge point. The next update is a Full list with version 1, unless the request
+    to send it asks for a Differential or for another version.
     """
     await local_lists.forget(
         current_store(), await lookup.charge_point_keys(current_store(), tenant, charge_point)

@@ -12,15 +12,16 @@ from state.features.local_list_entries import Entry, Status
 from state.paging import BadCursor, Page, decode_cursor, encode_cursor
 
 STATUSES = (
-    "How the charge point handles the tag. Accepted: charge. Blocked: refuse, the tag is blocked. "
-    "Expired: refuse, the tag is no longer valid. Invalid: refuse, the tag is unknown. ConcurrentTx: refuse, "
-    "the tag is in another transaction."
+    "How the charge point handles the tag. With Accepted, the driver may charge. With any other status, the "
+    "charge point refuses the tag. Blocked means that the tag is blocked. Expired means that the tag is no "
+    "longer valid. Invalid means that the tag is unknown. ConcurrentTx means that another transaction uses "
+    "the tag."
 )
 
 
 UpdateKind = Annotated[
     UpdateType,
-    msgspec.Meta(description="Full: replaces the whole list. Differential: changes some entries."),
+    msgspec.Meta(description="Full replaces the whole list. Differential changes some entries of the list."),
 ]
 
 
@@ -31,13 +32,13 @@ class EntryAnswer(msgspec.Struct, frozen=True):
     status: Annotated[Status, msgspec.Meta(description=STATUSES)]
     expiry_date: Annotated[
         Time | None,
-        msgspec.Meta(description="When the tag expires. null means that it never does."),
+        msgspec.Meta(description="When the tag expires. null means that the tag never expires."),
     ]
     parent_id_tag: Annotated[
         str | None,
         msgspec.Meta(
-            description="Group: id tags with the same parent may stop each other's transactions. null means "
-            "none."
+            description="Parent id tag, which names a group: id tags with the same parent may stop each "
+            "other's transactions. null means that the tag has no parent."
         ),
     ]
 

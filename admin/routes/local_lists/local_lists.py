@@ -46,15 +46,16 @@ class NewEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expiry_date: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="When the tag expires. RFC 3339 with a time zone. null means that it never does.",
+            description="When the tag expires, as RFC 3339 with a time zone. null means that the tag never "
+            "expires.",
             examples=["2030-01-01T00:00:00Z"],
         ),
     ] = None
     parent_id_tag: Annotated[
         Tag | None,
         msgspec.Meta(
-            description="Group: id tags with the same parent may stop each other's transactions. null means "
-            "none."
+            description="Parent id tag, which names a group: id tags with the same parent may stop each "
+            "other's transactions. null means that the tag has no parent."
         ),
     ] = None
 
@@ -66,24 +67,26 @@ class NewList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[NewEntry, ...],
         msgspec.Meta(
             max_length=ENTRIES,
-            description="All entries. A body of 256 KiB has room for some 4,000: add more with PATCH.",
+            description="All entries. A body of 256 KiB has room for some 4,000 entries. To add more "
+            "entries, use PATCH.",
         ),
     ]
 
 
 class ListChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change to the list. Id tags are compared without regard to case."""
+    """A change to the list that the charge point should have. Id tags are compared without regard to case."""
 
     put: Annotated[
         tuple[NewEntry, ...],
         msgspec.Meta(
-            max_length=ENTRIES, description="Entries to add. An entry of the same id tag is replaced."
+            max_length=ENTRIES,
+            description="Entries to add. A new entry replaces an entry with the same id tag.",
         ),
     ] = ()
     remove: Annotated[
         tuple[Tag, ...],
         msgspec.Meta(
-            max_length=ENTRIES, description="Id tags to remove. Those that are not on the list are ignored."
+            max_length=ENTRIES, description="Id tags to remove. Id tags that are not on the list are ignored."
         ),
     ] = ()
 
@@ -93,11 +96,11 @@ class DesiredAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: Annotated[
         int,
-        msgspec.Meta(description="Number of edits so far. 0 means that the list was never set."),
+        msgspec.Meta(description="Number of edits of the list so far. 0 means that the list was never set."),
     ]
     edited_at: Annotated[
         Time | None,
-        msgspec.Meta(description="When it was last edited. null means that the list was never set."),
+        msgspec.Meta(description="When the list was last edited. null means that the list was never set."),
     ]
     count: Annotated[int, msgspec.Meta(description="How many entries the whole list has.")]
 
@@ -107,7 +110,7 @@ class DesiredPage(DesiredAnswer, frozen=True, kw_only=True):
 
     items: Annotated[
         tuple[EntryAnswer, ...],
-        msgspec.Meta(description="The entries of this page, by id tag without regard to case."),
+        msgspec.Meta(description="The entries of this page, sorted by id tag without regard to case."),
     ]
     next: Next
 
@@ -129,7 +132,7 @@ async def get_local_list(tenant: str, charge_point: str) -> Response:
 async def put_local_list(tenant: str, charge_point: str) -> Response:
     """Replace the local list that a charge point should have.
 
-    Nothing is sent. To send the list, use `local-list/send`.
+    csms sends nothing to the charge point. To send the list, use `local-list/send`.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     entries = _read_entries((await bodies.body(NewList)).entries, "entries")
@@ -139,11 +142,13 @@ async def put_local_list(tenant: str, charge_point: str) -> Response:
 @blueprint.patch(_PATH)
 @document_request(ListChange)
 @document_response(DesiredAnswer)
-@describes(problems={422: "The content is not valid; `errors` says what is wrong where."})
+@describes(
+    problems={422: "The request is not valid. `errors` lists each error with its place in the request."}
+)
 async def change_local_list(tenant: str, charge_point: str) -> Response:
     """Add, replace and remove entries of the local list that a charge point should have.
 
-    Nothing is sent. To send the list, use `local-list/send`.
+    csms sends nothing to the charge point. To send the list, use `local-list/send`.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     wanted = await bodies.body(ListChange)
@@ -165,8 +170,8 @@ async def change_local_list(tenant: str, charge_point: str) -> Response:
 async def copy_id_tags(tenant: str, charge_point: str) -> Response:
     """Replace the local list that a charge point should have with the id tags of the tenant.
 
-    Status, expiry and parent are copied as they are now. Later changes of id tags are not copied. Nothing is
-    sent.
+    The status, the expiry date and the parent of each id tag are copied as they are now. Later changes of id
+    tags are not copied. csms sends nothing to the charge point.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     found: list[IdTag] = []

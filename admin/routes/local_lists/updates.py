@@ -39,31 +39,33 @@ class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: Annotated[
         Kind,
         msgspec.Meta(
-            description="full: send all entries. differential: send the differences from the list that it "
-            "last accepted, even if there are none. auto: send a Differential if the list that it has is "
-            "known and the Differential is not longer, else a Full list; send nothing if there are no "
-            "differences."
+            description="With full, csms sends all entries. With differential, csms sends the differences "
+            "from the list that the charge point last accepted, even if there are no differences. With auto, "
+            "csms sends a Differential if it knows the list of the charge point and the Differential is not "
+            "longer than a Full list. If either is not so, auto sends a Full list. If there are no "
+            "differences, auto sends nothing."
         ),
     ] = "auto"
     full_on_failure: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether to send a Full list with a higher version, once, if the charge point "
-            "answers Failed or VersionMismatch."
+            description="Whether to send one Full list with a higher version if the charge point answers "
+            "Failed or VersionMismatch."
         ),
     ] = False
     version: Annotated[
         Int32 | None,
         msgspec.Meta(
-            description="listVersion of the first message. By default one more than the last known version."
+            description="listVersion of the first message. The default is one more than the last known "
+            "version."
         ),
     ] = None
     max_entries: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=ENTRIES)] | None,
         msgspec.Meta(
-            description="How many entries one message has at most. More are sent in several messages with "
-            "rising versions. By default SendLocalListMaxLength of the charge point, if that is known. No "
-            "message is larger than 64 KiB."
+            description="The most entries that one message may have. If there are more entries, csms sends "
+            "several messages with rising versions. The default is SendLocalListMaxLength of the charge "
+            "point, if that value is known. No message is larger than 64 KiB."
         ),
     ] = None
 
@@ -83,11 +85,13 @@ class SendAnswer(msgspec.Struct, frozen=True):
     outcome: Annotated[
         Outcome,
         msgspec.Meta(
-            description="Answer of the charge point to the last message. After any other answer than "
-            "accepted no message follows. nothing_to_send: the charge point has the desired list. failed: it "
-            "did not update its list. version_mismatch: the version does not fit its list. not_supported: it "
-            "has no local lists. waiting: too many requests wait here, so that its answer has not been read "
-            "yet. not_understood: its answer has no status of OCPP."
+            description="Answer of the charge point to the last message. csms sends no further message after "
+            "an answer other than accepted. nothing_to_send means that the charge point already has the list "
+            "that it should have. failed means that the charge point did not update its list. "
+            "version_mismatch means that the version does not fit the list of the charge point. "
+            "not_supported means that the charge point does not support local lists. waiting means that too "
+            "many API requests wait for answers, so that csms has not waited for this answer. not_understood "
+            "means that the answer has no status that OCPP defines."
         ),
     ]
     steps: Annotated[tuple[Step, ...], msgspec.Meta(description="The messages, in the order of sending.")]
@@ -101,16 +105,16 @@ class SendAnswer(msgspec.Struct, frozen=True):
 @describes(
     problems={
         **PROBLEMS,
-        409: "The charge point is offline, or no list was ever set for it.",
-        429: "Too many commands wait for this charge point. See Retry-After.",
+        409: "The charge point is offline, or no local list was ever set for it.",
+        429: "Too many commands wait for this charge point. The header Retry-After says when to try again.",
     }
 )
 async def send_local_list(tenant: str, charge_point: str) -> Response:
     """Send a charge point the local list that it should have.
 
-    Sends one SendLocalList, or several if the entries do not fit into one, each after the answer to the one
-    before. 200 means that the charge point has answered: `outcome` says what. In a problem, `steps` has the
-    messages before it.
+    Sends one SendLocalList, or several if the entries do not fit into one message. csms waits for each answer
+    before it sends the next message. 200 means that the charge point has answered; `outcome` has the answer.
+    If the answer is a problem document, `steps` in it has the messages that were answered before.
     """
     asked, wanted, held = bodies.query(TimeoutQuery), await bodies.body(SendRequest), services()
     keys = await lookup.charge_point_keys(held.store, tenant, charge_point)

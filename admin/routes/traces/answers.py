@@ -16,19 +16,24 @@ _CURSOR = re.compile(r"(?P<trace>[0-9a-f]{12})\.(?P<place>[0-9]{1,15}-[0-9]{1,9}
 
 
 class TraceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of a trace. The limit that is reached first ends it."""
+    """Limits of a trace. The limit that is reached first ends the trace."""
 
     minutes: Annotated[
-        int, msgspec.Meta(ge=1, le=traces.MINUTES_MAX, description="How many minutes to record at most.")
+        int,
+        msgspec.Meta(ge=1, le=traces.MINUTES_MAX, description="The most minutes that the trace may last."),
     ] = 10
     frames: Annotated[
         int,
-        msgspec.Meta(ge=1, le=traces.FRAMES_MAX, description="How many frames and marks to record at most."),
+        msgspec.Meta(
+            ge=1, le=traces.FRAMES_MAX, description="The most frames and marks that the trace may record."
+        ),
     ] = 2000
     bytes: Annotated[
         int,
         msgspec.Meta(
-            ge=1024, le=traces.BYTES_MAX, description="How many bytes to record at most, before compression."
+            ge=1024,
+            le=traces.BYTES_MAX,
+            description="The most bytes that the trace may record, before compression.",
         ),
     ] = traces.BYTES_MAX
 
@@ -39,20 +44,25 @@ class TraceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, msgspec.Meta(description="Id of the trace.", examples=["0a1b2c3d4e5f"])]
     charge_point: ChargePointName
     started_at: Annotated[Time, msgspec.Meta(description="When the trace was started.")]
-    until: Annotated[Time, msgspec.Meta(description="When the trace ends at the latest.")]
+    until: Annotated[
+        Time, msgspec.Meta(description="Time at which the trace ends if no other limit ends it earlier.")
+    ]
     ended_at: Annotated[
-        Time | None, msgspec.Meta(description="When the trace ended. null means that it is running.")
+        Time | None, msgspec.Meta(description="When the trace ended. null means that the trace is running.")
     ]
     ended: Annotated[
         Why | None,
         msgspec.Meta(
-            description="Why the trace ended. time: its minutes were over. size: it reached its frames or "
-            "bytes. stopped: an operator stopped it. null means that it is running."
+            description="Why the trace ended: time (the limit of minutes was reached), size (the limit of "
+            "frames or bytes was reached) or stopped (an operator stopped the trace). null means that the "
+            "trace is running."
         ),
     ]
-    limits: Annotated[TraceSettings, msgspec.Meta(description="The limits that it was started with.")]
-    frames: Annotated[int, msgspec.Meta(description="How many frames are kept, whole or in part.")]
-    marks: Annotated[int, msgspec.Meta(description="How many entries are marks, and not frames.")]
+    limits: Annotated[TraceSettings, msgspec.Meta(description="The limits with which the trace was started.")]
+    frames: Annotated[
+        int, msgspec.Meta(description="How many frames are kept, whether complete or only in part.")
+    ]
+    marks: Annotated[int, msgspec.Meta(description="How many entries of the trace are marks, not frames.")]
     cut: Annotated[int, msgspec.Meta(description="How many frames are kept only in part.")]
     dropped: Annotated[
         int,
@@ -76,25 +86,27 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     direction: Annotated[
         Direction | None,
         msgspec.Meta(
-            description="in: from the charge point. out: to it. null means that the entry is a mark."
+            description="in means that the frame came from the charge point, out that csms sent it to the "
+            "charge point. null means that the entry is a mark."
         ),
     ]
     mark: Annotated[
         Mark | None,
         msgspec.Meta(
-            description="connected, disconnected: a connection began or ended. recording: the trace began "
-            "during this connection. fault: a fault of the transport; if a message caused it, that message "
-            "follows. gap: frames are missing. null means that the entry is a frame."
+            description="connected means that a connection began, disconnected that it ended. recording "
+            "means that the trace began during this connection. fault means that there was a fault of the "
+            "transport; if a message caused the fault, the message is the next entry. gap means that frames "
+            "are missing. null means that the entry is a frame."
         ),
     ]
     connection: Annotated[
-        str, msgspec.Meta(description="Id of the connection. All entries of one connection have the same.")
+        str, msgspec.Meta(description="Id of the connection. All entries of one connection have the same id.")
     ]
     message_type: Annotated[
         int | None,
         msgspec.Meta(
-            description="2: CALL. 3: CALLRESULT. 4: CALLERROR. null means that the entry is a mark, or a "
-            "frame that cannot be read.",
+            description="Type of the OCPP message: 2 (CALL), 3 (CALLRESULT) or 4 (CALLERROR). null means "
+            "that the entry is a mark, or a frame that cannot be read.",
             examples=[2],
         ),
     ]
@@ -109,8 +121,8 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     action: Annotated[
         str | None,
         msgspec.Meta(
-            description="OCPP action. An answer has the action of its call. null means that the entry is a "
-            "mark, or that the action is not known.",
+            description="OCPP action of the message. An answer has the action of the call that it answers. "
+            "null means that the entry is a mark, or that the action is not known.",
             examples=["Heartbeat"],
         ),
     ]
@@ -129,12 +141,16 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     faults: Annotated[
         tuple[str, ...],
         msgspec.Meta(
-            description="Names of the faults in the frame. The answer of csms has the faults of the "
+            description="Names of the faults in the frame. In an answer of csms, these are the faults of the "
             "call that it answers."
         ),
     ]
     note: Annotated[
-        str, msgspec.Meta(description="Details of a mark. Empty for a frame.", examples=["1000 Bye, by peer"])
+        str,
+        msgspec.Meta(
+            description="Details of a mark. The text is empty if the entry is a frame.",
+            examples=["1000 Bye, by peer"],
+        ),
     ]
 
 

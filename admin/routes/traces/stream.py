@@ -32,18 +32,23 @@ blueprint = new_blueprint("trace_stream", "Traces")
     responses={
         200: {
             "description": "A stream of server-sent events. `event: frame` and `event: mark` have a "
-            "FrameAnswer as `data:`. `event: end` comes before the server closes the stream. Its `data:` has "
-            "the `reason`: the trace has ended, another one has replaced it, or the store does not answer.",
+            "FrameAnswer as `data:`. `event: end` is sent before the server closes the stream. `data:` of "
+            "`event: end` has the `reason`: the trace has ended, another trace has replaced it, or the "
+            "store does not answer.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        204: {"description": "The trace has ended, and there are no entries after Last-Event-ID."},
+        204: {
+            "description": "The trace has ended, and it has no entries after the entry that Last-Event-ID "
+            "names."
+        },
     },
 )
 async def stream_trace(tenant: str, charge_point: str) -> Response:
     """Follow a trace live.
 
-    Without Last-Event-ID the stream begins with the first entry of the trace, with it after that entry. It
-    ends with the trace. A comment line is sent every ten seconds if nothing happens.
+    Without the header Last-Event-ID, the stream begins with the first entry of the trace. With the header,
+    the stream begins after the entry with that id. The stream ends when the trace ends. If no entry is
+    recorded, the server sends a comment line every ten seconds.
     """
     of, place = sse.resume(answers.decode_cursor) or ("", "")
     services_ = services()

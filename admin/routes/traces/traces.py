@@ -24,19 +24,23 @@ blueprint = new_blueprint("traces", "Traces")
 class FrameQuery(Paging, frozen=True, forbid_unknown_fields=True):
     direction: Annotated[
         Direction | None,
-        msgspec.Meta(description="in: only frames from the charge point. out: only frames to it."),
+        msgspec.Meta(
+            description="in lists only frames from the charge point. out lists only frames to the charge "
+            "point."
+        ),
     ] = None
     action: Annotated[
         Annotated[str, msgspec.Meta(max_length=64)] | None,
         msgspec.Meta(
-            description="Only calls of this OCPP action, and the answers to them.", examples=["Heartbeat"]
+            description="List only calls of this OCPP action, and the answers to these calls.",
+            examples=["Heartbeat"],
         ),
     ] = None
     format: Annotated[
         Literal["json", "jsonl", "text"],
         msgspec.Meta(
-            description="json: a page. jsonl, text: a file of the whole trace, without regard to `limit` and "
-            "`cursor`."
+            description="With json, the answer is a page. With jsonl or text, the answer is a file of the "
+            "whole trace, without regard to `limit` and `cursor`."
         ),
     ] = "json"
 
@@ -51,7 +55,7 @@ class FramePage(msgspec.Struct, frozen=True):
 
     items: Annotated[
         tuple[FrameAnswer, ...],
-        msgspec.Meta(description="The entries of this page, in the order of the wire."),
+        msgspec.Meta(description="The entries of this page, in the order in which they were recorded."),
     ]
     next: Next
 
@@ -60,14 +64,18 @@ class FramePage(msgspec.Struct, frozen=True):
 @document_request(TraceSettings)
 @document_response(TraceAnswer, 201)
 @describes(
-    problems={429: "The tenant has as many running traces as it may have; `charge_points` names them."}
+    problems={
+        429: "The tenant already has as many running traces as it may have. `charge_points` names the charge "
+        "points of these traces."
+    }
 )
 async def start_trace(tenant: str, charge_point: str) -> Response:
     """Start to record the frames of a charge point.
 
-    Recording begins now if the charge point is connected, else with its next connection. A reconnect does not
-    end it. Secrets are masked before frames are stored. The previous trace of the charge point is deleted.
-    The frames are kept for 24 hours after the end of the trace. csms sends nothing to the charge point.
+    Recording begins now if the charge point is connected, or else with its next connection. The trace
+    continues when the charge point disconnects and connects again. Secrets are masked before frames are
+    stored. The previous trace of the charge point is deleted. The frames are kept for 24 hours after the end
+    of the trace. csms sends nothing to the charge point.
     """
     settings = await bodies.body(TraceSettings)
     started = await traces.start(
@@ -105,7 +113,8 @@ async def get_trace(tenant: str, charge_point: str) -> Response:
 async def stop_trace(tenant: str, charge_point: str) -> Response:
     """Stop the trace of a charge point.
 
-    Its frames are kept for 24 hours. A trace that has ended does not change.
+    The frames of the trace are kept for 24 hours. If the trace has ended already, this request changes
+    nothing.
     """
     await traces.stop(current_store(), tenant, charge_point)
     return bodies.answer(trace_answer(charge_point, await get(current_store(), tenant, charge_point)))
@@ -117,9 +126,9 @@ async def stop_trace(tenant: str, charge_point: str) -> Response:
 @describes(
     responses={
         200: {
-            "description": "The frames. As text, each line has the time, the direction and the frame. As "
-            "jsonl, the first line is the trace, and each line after it a FrameAnswer. The last line of both "
-            "says whether the file is complete.",
+            "description": "The frames. In the format text, each line has the time, the direction and the "
+            "frame. In the format jsonl, the first line is the trace, and each later line is a FrameAnswer. "
+            "In both formats, the last line says whether the file is complete.",
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/FramePage"}},
                 "text/plain": {"schema": {"type": "string"}},
