@@ -69,11 +69,11 @@ _log = structlog.get_logger("csms.admin")
 _DESCRIPTION = """\
 Operate charge points that speak OCPP 1.6-J.
 
-Every path under /v1 needs an API key: `Authorization: Bearer csms_...`.
-Times in answers are RFC 3339 in UTC. Names in paths must be percent-encoded.
-Every list has `items` and `next`. Send the value of `next` as the parameter `cursor` to get the next page.
-Every error is a problem document (RFC 9457). The `type` in it names the kind of the error for programs.
-The `request_id` in it finds the request in the logs.
+Every path under /v1 needs an API key: `Authorization: Bearer csms_...`. Times in answers are RFC 3339 in UTC.
+Names in paths must be percent-encoded. Every list has `items` and `next`. Send the value of `next` as the
+parameter `cursor` to get the next page. Every error is a problem document (RFC 9457). For programs, the
+`type` of the problem document names the kind of error. With the `request_id` of the problem document, support
+finds the request in the logs.
 """
 
 

@@ -62,7 +62,8 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     error: Annotated[
         CommandError | None,
         msgspec.Meta(
-            description="The CALLERROR with which the charge point answered, or null if it sent none."
+            description="The CALLERROR with which the charge point answered. null means that the charge "
+            "point sent no CALLERROR."
         ),
     ]
     payload: Annotated[
@@ -83,18 +84,20 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     warnings: Annotated[
         tuple[str, ...],
         msgspec.Meta(
-            description="Warnings about the command, from when csms sent it. A warning does not keep csms "
-            "from sending the command. Only the answer to the POST has the warnings.",
+            description="What csms found doubtful about the command when csms sent it. A warning does not "
+            "keep csms from sending the command. Only the answer to the POST has the warnings.",
             examples=[["Transaction 7 has stopped already."]],
         ),
     ]
     created_at: Annotated[Time, msgspec.Meta(description="When the API accepted the command.")]
     deadline_at: Annotated[Time, msgspec.Meta(description="Deadline for the answer of the charge point.")]
     sent_at: Annotated[
-        Time | None, msgspec.Meta(description="When the command was sent. null means that it was not sent.")
+        Time | None,
+        msgspec.Meta(description="When the command was sent. null means that the command was not sent."),
     ]
     settled_at: Annotated[
-        Time | None, msgspec.Meta(description="When the command ended. null means that it has not ended yet.")
+        Time | None,
+        msgspec.Meta(description="When the command ended. null means that the command has not ended yet."),
     ]
 
 

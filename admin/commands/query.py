@@ -11,7 +11,8 @@ PROBLEMS = {
     "Retry-After says when to try again.",
     502: "The charge point answered with a CALLERROR, and the problem has its `code`, `description` and "
     "`details`. If csms cannot read the answer, these three members say why.",
-    504: "No answer came before the deadline. A late answer is stored: read the command by its `id` later.",
+    504: "No answer came before the deadline. csms stores a late answer; to see it, read the command by its "
+    "`id` later.",
 }
 
 

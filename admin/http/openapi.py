@@ -42,8 +42,11 @@ _PATH: dict[str, tuple[str, str]] = {
     "orphan": ("Id of the orphaned stop, as the list of orphaned stops shows it.", "kD3x0aQz1v9bW5eT"),
     "reservation": ("Id of the reservation, a whole number.", "7"),
     "charging_profile": ("The chargingProfileId, a whole number.", "1"),
-    "command": ("Id of the command, from the answer to the POST that sent it.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
-    "job": ("Id of the job, which is the id of the command that began it.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
+    "command": (
+        "Id of the command, from the answer to the POST that sent the command.",
+        "a3.Zt1bnqkC9T4Yl2rH0dW5uA",
+    ),
+    "job": ("Id of the job, which is the id of the command that began the job.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
     "certificate": (
         "Id of a certificate that the charge point reported, as the list of certificates shows it.",
         "...",

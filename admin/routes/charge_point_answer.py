@@ -84,7 +84,10 @@ class ConnectorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     vendor_error_code: Annotated[
         str | None,
-        Meta(description="Error code of the vendor. null means that the charge point sent no such code."),
+        Meta(
+            description="Error code of the vendor. null means that the charge point sent no error code of "
+            "the vendor."
+        ),
     ]
     timestamp: Annotated[
         Time | None,
@@ -113,8 +116,8 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     until: Annotated[
         Time | None,
         Meta(
-            description="When the last connection ended. null means that the connection is open, that its "
-            "end is unknown, or that the charge point has never connected."
+            description="When the last connection ended. null means that the connection is open, that the "
+            "time of its end is unknown, or that the charge point has never connected."
         ),
     ]
     node: Annotated[
@@ -172,8 +175,8 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
     registration_interval_s: Annotated[
         int,
         Meta(
-            description="Seconds after which the charge point shall boot again, "
-            "if its boot is answered Pending or Rejected."
+            description="Seconds after which the charge point shall send BootNotification again, if the "
+            "answer was Pending or Rejected."
         ),
     ]
     heartbeat_interval_s: Annotated[
@@ -186,24 +189,24 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
     awaiting_release: Annotated[
         bool,
         Meta(
-            description="Whether the charge point waits for an operator. true means that csms has not "
-            "answered its last BootNotification Accepted, and will not answer the next one Accepted until an "
-            "operator sets `registration`."
+            description="Whether the charge point waits for an operator. `true` means that the last "
+            "BootNotification, if any, was not answered Accepted, and that the next BootNotification will "
+            "not be answered Accepted until an operator sets `registration`."
         ),
     ]
     registered_at: Annotated[Time, Meta(description="When the charge point was registered.")]
     auto_registered: Annotated[
         bool,
         Meta(
-            description="true means that the charge point was registered by its first connection, false that "
-            "an operator registered it."
+            description="true means that the charge point was registered by its first connection, and false "
+            "means that an operator registered it."
         ),
     ]
     boot: Annotated[
         BootAnswer | None,
         Meta(
-            description="The last BootNotification of the charge point. null means that csms has received "
-            "none."
+            description="The last BootNotification of the charge point. null means that csms has received no "
+            "BootNotification."
         ),
     ]
     connection: Annotated[

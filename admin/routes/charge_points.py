@@ -28,7 +28,8 @@ class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
     online: Annotated[
         bool | None,
         msgspec.Meta(
-            description="true lists only charge points that are connected now, false only those that are not."
+            description="true lists only charge points that are connected now, and false lists only charge "
+            "points that are not connected now."
         ),
     ] = None
     boot_status: Annotated[
@@ -154,7 +155,8 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     """Delete a charge point.
 
     The connection of the charge point is closed. If `auto_register` of the tenant is true, the charge point
-    is registered as a new one when it connects again. To keep it from connecting again, revoke its token too.
+    is registered as a new one when it connects again. To keep the charge point from connecting again, revoke
+    its token too.
     """
     store = current_store()
     must_exist(await charge_points.delete(store, tenant, charge_point), "charge point")
@@ -170,9 +172,10 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
 @document_response(AcceptAnswer, 202)
 @describes(
     problems={
-        409: "Only with `trigger`, and for one of two reasons. If the last BootNotification was answered "
-        "Accepted already, csms must not ask for another BootNotification (errata 3.40), and nothing was "
-        "changed. If the charge point is offline, it will be accepted when it boots.",
+        409: "Only a request with `trigger` gets this answer, for one of two reasons. If the last "
+        "BootNotification was answered Accepted already, csms must not ask for another BootNotification "
+        "(errata 3.40), and nothing was changed. If the charge point is offline, it will be accepted when "
+        "it boots.",
         429: "Too many commands wait for this charge point. The charge point will be accepted when it boots.",
         502: "The charge point answered the TriggerMessage with a CALLERROR. The charge point will be "
         "accepted when it boots.",
@@ -183,9 +186,9 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
 async def accept_charge_point(tenant: str, charge_point: str) -> Response:
     """Accept a charge point that is Pending or Rejected.
 
-    The next BootNotification of the charge point is answered Accepted. The charge point sends it after the
-    interval in the last answer. With `trigger`, csms sends a TriggerMessage to ask for a BootNotification
-    now; without `trigger`, csms sends nothing.
+    The next BootNotification of the charge point is answered Accepted. The charge point sends its next
+    BootNotification after the interval in the last answer. With `trigger`, csms sends a TriggerMessage to ask
+    for a BootNotification now; without `trigger`, csms sends nothing.
     """
     asked, store = bodies.query(AcceptQuery), current_store()
     boot = TriggerMessage(requested_message="BootNotification")

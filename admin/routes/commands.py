@@ -24,9 +24,9 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
     wait_for: Annotated[
         WaitFor,
         msgspec.Meta(
-            description="With answer, the API waits for the answer of the charge point. With transaction, "
-            "which only RemoteStartTransaction allows, the API also waits until the transaction begins. If "
-            "the transaction has not begun after `wait` seconds, the API answers 202."
+            description="With `answer`, the API waits for the answer of the charge point. With "
+            "`transaction`, which only RemoteStartTransaction allows, the API also waits until the "
+            "transaction begins. If the transaction has not begun after `wait` seconds, the API answers 202."
         ),
     ] = "answer"
 
@@ -57,8 +57,8 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
     Sends the OCPP 1.6 request `action`. The body is the payload of that request, for instance
     `{"transactionId": 7}` for RemoteStopTransaction. 200 means that the charge point has answered; `response`
     says whether it agreed. 202 means that `wait` passed before the deadline, or that 2,000 API requests wait
-    for answers already. After a 202 the command goes on; read its outcome later by its id. A command is sent
-    even if it does not fit what csms knows of the charge point; `warnings` then says why.
+    for answers already. After a 202 the command continues; read its outcome later by the id of the command. A
+    command is sent even if it does not fit what csms knows of the charge point; `warnings` then says why.
     """
     asked = bodies.query(CommandQuery)
     if asked.wait_for == "transaction" and action != "RemoteStartTransaction":

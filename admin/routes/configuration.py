@@ -100,7 +100,8 @@ class SettingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     readonly: Annotated[
         bool | None,
         msgspec.Meta(
-            description="Whether the key is read-only. null means that the charge point has not said so."
+            description="Whether the key is read-only. null means that the charge point has not said whether "
+            "the key is read-only."
         ),
     ]
     supported: Annotated[
@@ -155,7 +156,7 @@ class RefreshAnswer(msgspec.Struct, frozen=True):
     ]
     commands: Annotated[
         tuple[CommandAnswer, ...],
-        msgspec.Meta(description="The GetConfiguration commands that were sent, in their order."),
+        msgspec.Meta(description="The GetConfiguration commands, in the order in which they were sent."),
     ]
 
 
@@ -168,8 +169,8 @@ class ChangeAnswer(msgspec.Struct, frozen=True):
         msgspec.Meta(
             description="The answer of the charge point: Accepted, RebootRequired (stored, and applied after "
             "its next boot), Rejected or NotSupported (no such key). If there was no answer, `status` is "
-            "the status of the command, such as error, timeout or offline. not_sent means that csms sent no "
-            "further change after an earlier one failed.",
+            "the status of the command, such as error, timeout or offline. `not_sent` means that csms sent "
+            "no further change after an earlier one failed.",
             examples=["Accepted"],
         ),
     ]

@@ -201,7 +201,7 @@ async def list_data_transfers(tenant: str, charge_point: str) -> Response:
 )
 @document_response(None, 204)
 async def delete_data_transfer(tenant: str, charge_point: str, data_transfer: str) -> Response:
-    """Delete a received DataTransfer from the list, for instance after it has been processed."""
+    """Delete a received DataTransfer from the list, for instance after you have processed its data."""
     await lookup.charge_point(current_store(), tenant, charge_point)
     must_exist(await transfers.forget(current_store(), tenant, charge_point, data_transfer), "data transfer")
     return bodies.no_content()

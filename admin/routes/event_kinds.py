@@ -1,4 +1,4 @@
-"""Kinds of events in the feed, with the meaning of each and the members of its `data`."""
+"""Kinds of events in the event feed, with the meaning of each kind and the members of its `data`."""
 
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -18,7 +18,7 @@ type MemberType = Literal[
 
 
 class Member(NamedTuple):
-    """A member of an event's `data`. An optional one is not in every event of its kind."""
+    """A member of an event's `data`. An optional member is not in every event of its kind."""
 
     type: MemberType
     meaning: str
@@ -100,24 +100,28 @@ _BEGUN: Final = {
 }
 _CONNECTION: Final = {
     "address": Member("text", "Address and port of the charge point."),
-    "tls": Member("text or null", "Version and cipher of TLS. Null means that TLS is not used."),
+    "tls": Member(
+        "text or null", "Version and cipher of TLS. Null means that the connection does not use TLS."
+    ),
     "since": Member("time", "When the connection began."),
     "node": Member("text", "Id of the gateway process."),
-    "token_id": Member("text", "Id of the token in the URL."),
+    "token_id": Member("text", "Id of the token in the URL to which the charge point connected."),
 }
 _PROFILES: Final = {"charging_profile_ids": Member("list of whole numbers", "Ids of the charging profiles.")}
 _TRACE: Final = Member("text", "Id of the trace.")
 
 MEMBERS: Final[dict[str, dict[str, Member]]] = {
     "charge_point.registered": {
-        "auto_registered": Member("true or false", "Whether its first connection registered it.")
+        "auto_registered": Member(
+            "true or false", "Whether the first connection of the charge point registered the charge point."
+        )
     },
     "charge_point.connected": _CONNECTION,
     "charge_point.booted": {
-        "status": Member("text", "Status of our answer: Accepted, Pending or Rejected."),
+        "status": Member("text", "Status in the answer of csms: Accepted, Pending or Rejected."),
     },
     "charge_point.disconnected": {
-        "reason": Member("text", "Close code and its reason, or the reason why the connection was given up."),
+        "reason": Member("text", "Close code and its reason, or the reason why csms gave the connection up."),
         **_CONNECTION,
     },
     "charge_point.deleted": {},
@@ -125,7 +129,7 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
         "connector_id": Member("whole number", "Number of the connector. 0 is the whole charge point."),
         "status": Member("text", "Status as OCPP names it, such as Available or Charging."),
         "error_code": Member("text", "Error code as OCPP names it, or NoError."),
-        "info": Member("text or null", "Text that the charge point added."),
+        "info": Member("text or null", "Text that the charge point added to the status."),
         "vendor_id": Member("text or null", "Vendor that defined the vendor's error code."),
         "vendor_error_code": Member("text or null", "Error code of the vendor."),
         "timestamp": Member("time or null", "When the status began, by the clock of the charge point."),
@@ -138,7 +142,8 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     "meter_values": {
         "connector_id": _CONNECTOR,
         "transaction_id": Member(
-            "text or null", "Public id of the transaction. Null means that the charge point named none."
+            "text or null",
+            "Public id of the transaction. Null means that the charge point named no transaction.",
         ),
     },
     **{
@@ -153,7 +158,7 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     "reservation.made": {
         "reservation_id": Member("whole number", "Id of the reservation."),
         "connector_id": Member("whole number", "Number of the connector. 0 means any connector."),
-        "id_tag": Member("text", "Id tag for which the reservation is."),
+        "id_tag": Member("text", "Id tag for which the connector is reserved."),
         "expiry_date": Member("time", "When the reservation expires."),
         "command": _COMMAND,
     },
@@ -172,56 +177,78 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
         "list_version": Member("whole number", "Version of the list that the charge point accepted last."),
         "answer": Member("text", "Status with which the charge point refused an update.", optional=True),
         "reported_version": Member("whole number", "Version that the charge point reported.", optional=True),
-        "command": Member("text", "Id of an update that ended without a usable answer.", optional=True),
-        "status": Member("text", "Status of that command: error, timeout or unknown.", optional=True),
+        "command": Member(
+            "text", "Id of the command of an update that ended without a usable answer.", optional=True
+        ),
+        "status": Member(
+            "text", "Status of the command in `command`: error, timeout or unknown.", optional=True
+        ),
     },
     "charging_profile.installed": {
         "charging_profile_id": Member("whole number", "Id of the charging profile."),
         "connector_id": Member("whole number", "Number of the connector. 0 is the whole charge point."),
-        "replaced": Member("list of whole numbers", "Ids of the charging profiles that are gone now."),
+        "replaced": Member(
+            "list of whole numbers", "Ids of the charging profiles that the new charging profile replaced."
+        ),
     },
     "charging_profile.cleared": _PROFILES,
     "charging_profile.doubted": _PROFILES,
     "job.status": {
-        "job": Member("text or null", "Id of the job, which is the id of its command."),
-        "kind": Member("text", "Action that began the job. Absent without a job.", optional=True),
+        "job": Member("text or null", "Id of the job, which is the id of the command that began the job."),
+        "kind": Member(
+            "text",
+            "Action that began the job. An event without a job does not have this member.",
+            optional=True,
+        ),
         "request_id": Member(
-            "whole number or null", "Request id of the job, or as the charge point sent it."
+            "whole number or null",
+            "Request id of the job, or, without a job, the request id that the charge point sent.",
         ),
         "status": Member("text", "Status that the charge point reported, or Canceled or Superseded."),
         "running": Member(
-            "true or false", "Whether the job still runs. Absent without a job.", optional=True
+            "true or false",
+            "Whether the job still runs. An event without a job does not have this member.",
+            optional=True,
         ),
-        "message": Member("text", "Message that brought the status. Absent with a job.", optional=True),
+        "message": Member(
+            "text",
+            "Message that reported the status. An event with a job does not have this member.",
+            optional=True,
+        ),
     },
     "security_event": {
         "security_event": Member("text", "Id of the security event."),
-        "type": Member("text", "Type, such as TamperDetectionActivated."),
-        "critical": Member("true or false", "Whether the type is one of those that OCPP calls critical."),
+        "type": Member("text", "Type of the security event, such as TamperDetectionActivated."),
+        "critical": Member("true or false", "Whether OCPP calls events of this type critical."),
     },
     "certificates.read": {
         "certificate_type": _CERTIFICATE_TYPE,
-        "count": Member("whole number", "Number of certificates that are listed."),
+        "count": Member("whole number", "Number of certificates that the charge point reported."),
     },
     "certificates.installed": {"certificate_type": _CERTIFICATE_TYPE, "command": _COMMAND},
     "certificates.deleted": {
         "certificate": Member("text", "Id of the certificate."),
-        "certificate_types": Member("list of texts", "Types under which it was listed."),
+        "certificate_types": Member("list of texts", "Types under which the certificate was listed."),
     },
     "certificate_request.received": {
-        "subject": Member("text", "Subject of the request."),
+        "subject": Member("text", "Subject of the certificate signing request."),
         "key": Member("text", "Kind of key, such as RSA 2048."),
     },
-    "certificate_request.refused": {"why": Member("text", "Reason for the refusal.")},
+    "certificate_request.refused": {
+        "why": Member("text", "Reason why csms refused the certificate signing request.")
+    },
     "data_transfer.received": {
         "transfer": Member("text", "Id of the transfer."),
         "vendor_id": Member("text", "Vendor id that the charge point sent."),
         "message_id": Member("text or null", "Message id that the charge point sent."),
-        "status": Member("text", "Status of our answer, such as Accepted."),
+        "status": Member("text", "Status in the answer of csms, such as Accepted."),
     },
     "trace.started": {"trace": _TRACE},
     "trace.ended": {
         "trace": _TRACE,
-        "why": Member("text", "`stopped` means that an operator stopped it, `size` that it was full."),
+        "why": Member(
+            "text",
+            "`stopped` means that an operator stopped the trace. `size` means that the trace was full.",
+        ),
     },
 }

@@ -84,7 +84,7 @@ async def list_faults(tenant: str, charge_point: str) -> Response:
 async def delete_faults(tenant: str, charge_point: str) -> Response:
     """Delete the faults of a charge point, so that counting starts again.
 
-    Faults from the last ten seconds before the deletion may still be added after it.
+    Faults from the last ten seconds before the deletion may still be added after the deletion.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     await faults.forget(current_store(), tenant, charge_point)

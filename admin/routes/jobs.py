@@ -36,7 +36,7 @@ class JobsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Annotated[Kind | None, msgspec.Meta(description="List only jobs that this action began.")] = None
     running: Annotated[
         bool | None,
-        msgspec.Meta(description="true lists only running jobs, false lists only jobs that have ended."),
+        msgspec.Meta(description="true lists only running jobs, and false lists only jobs that have ended."),
     ] = None
 
 
@@ -122,7 +122,7 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
         Time, msgspec.Meta(description="When the charge point answered the request, which began the job.")
     ]
     ended_at: Annotated[
-        Time | None, msgspec.Meta(description="When the job ended. null means that it is running.")
+        Time | None, msgspec.Meta(description="When the job ended. null means that the job is running.")
     ]
     history: Annotated[
         tuple[JobState, ...],
@@ -231,8 +231,8 @@ async def get_job(tenant: str, charge_point: str, job: str) -> Response:
 async def delete_job(tenant: str, charge_point: str, job: str) -> Response:
     """Delete a job from the list.
 
-    csms sends nothing to the charge point, so a running update or upload continues. Its later statuses appear
-    in `notes` of the list of jobs.
+    csms sends nothing to the charge point, so a running update or upload continues. Later statuses of the job
+    appear in `notes` of the list of jobs.
     """
     must_exist(await jobs.delete(current_store(), tenant, charge_point, job), "job")
     return bodies.no_content()

@@ -116,7 +116,8 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
     "ClearCache": _Texts("Clear the authorisation cache (OCPP 1.6 section 5.4).", {}),
     "ClearChargingProfile": _Texts(
         "Clear charging profiles (OCPP 1.6 section 5.5). Without `id`, the charge point clears each profile "
-        "that matches all other members of the request. Without any member, it clears all profiles.",
+        "that matches all other members of the request. Without any member, the charge point clears all "
+        "profiles.",
         {
             "id": "chargingProfileId of the profile to clear. If this member is present, the charge point "
             "ignores the other members.",
@@ -193,7 +194,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
             "logType": "DiagnosticsLog has the diagnostics of the charge point. SecurityLog has the security "
             "events of the charge point.",
             "requestId": _REQUEST_ID,
-            "log": "Where to upload the log, and which period it covers.",
+            "log": "Where to upload the log, and which period the log covers.",
             "retries": _ABSENT_RETRIES,
             "retryInterval": _RETRY_INTERVAL,
         },
@@ -214,7 +215,7 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         {"certificateType": _CERTIFICATE_TYPE, "certificate": "The root certificate, in PEM."},
     ),
     "LogParameters": _Texts(
-        "Where to upload a log, and which period it covers (OCPP security whitepaper).",
+        "Where to upload a log, and which period the log covers (OCPP security whitepaper).",
         {
             "remoteLocation": "URL to upload the log to.",
             "oldestTimestamp": "Start of the period that the log covers.",
@@ -225,7 +226,8 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         "Ask the charge point to start a transaction (OCPP 1.6 section 5.11).",
         {
             "idTag": "Id tag to start the transaction with.",
-            "connectorId": f"{_CONNECTOR} If it is absent, the charge point chooses or rejects the request.",
+            "connectorId": f"{_CONNECTOR} If this member is absent, the charge point chooses a connector or "
+            "rejects the request.",
             "chargingProfile": "A TxProfile for the transaction, without `transactionId`.",
         },
     ),

@@ -67,17 +67,17 @@ class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ReservationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A reservation of a charge point.
 
-    If csms did not make a reservation and learned of it from a StartTransaction, it knows only the id and the
-    transaction.
+    If csms did not make a reservation but learned of it from a StartTransaction, csms knows only the id and
+    the transaction of the reservation.
     """
 
     reservation_id: Annotated[int, msgspec.Meta(description="Id of the reservation.", examples=[12])]
     state: Annotated[
         State,
         msgspec.Meta(
-            description="active means that a driver can use the reservation. used means that the transaction "
-            "`transaction_id` began with the reservation. cancelled means that the charge point accepted "
-            "CancelReservation. expired means that the expiry date has passed."
+            description="`active` means that a driver can use the reservation. `used` means that the "
+            "transaction `transaction_id` began with the reservation. `cancelled` means that the charge "
+            "point accepted CancelReservation. `expired` means that the expiry date has passed."
         ),
     ]
     connector_id: Annotated[
@@ -119,14 +119,15 @@ class ReservationAnswer(msgspec.Struct, frozen=True, kw_only=True):
         Time,
         msgspec.Meta(
             description="When csms recorded that the charge point accepted the reservation. If csms did not "
-            "make the reservation, this is when the StartTransaction that named it was recorded."
+            "make the reservation, this is when csms recorded the StartTransaction that named the "
+            "reservation."
         ),
     ]
     ended_at: Annotated[
         Time | None,
         msgspec.Meta(
-            description="When the reservation was used or cancelled. null means that it was neither used nor "
-            "cancelled."
+            description="When the reservation was used or cancelled. null means that the reservation was "
+            "neither used nor cancelled."
         ),
     ]
     transaction_id: Annotated[
@@ -145,8 +146,8 @@ class ReservationPage(msgspec.Struct, frozen=True):
     items: Annotated[
         tuple[ReservationAnswer, ...],
         msgspec.Meta(
-            description="Reservations, the latest first. csms keeps about 100 reservations and first drops "
-            "those that have ended."
+            description="Reservations, the latest first. csms keeps about 100 reservations and drops "
+            "reservations that have ended first."
         ),
     ]
     next: AllInOne = None

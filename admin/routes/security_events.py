@@ -20,7 +20,7 @@ class SecurityEventsQuery(Paging, frozen=True, forbid_unknown_fields=True):
     critical: Annotated[
         bool | None,
         msgspec.Meta(
-            description="true lists only critical events, false lists only events that are not critical."
+            description="true lists only critical events, and false lists only events that are not critical."
         ),
     ] = None
 
@@ -106,7 +106,7 @@ async def list_security_events(tenant: str, charge_point: str) -> Response:
 )
 @document_response(None, 204)
 async def delete_security_event(tenant: str, charge_point: str, security_event: str) -> Response:
-    """Delete a security event from the list, for instance after it has been investigated.
+    """Delete a security event from the list, for instance after you have investigated the event.
 
     If the charge point never received the answer of csms, it sends the event again, and the event is listed
     again.

@@ -82,8 +82,8 @@ async def create_token(tenant: str) -> Response:
 async def revoke_token(tenant: str, token_id: str) -> Response:
     """Revoke a token.
 
-    csms disconnects charge points that are connected with the token, and they cannot connect with this token
-    again.
+    csms disconnects the charge points that are connected with the token. No charge point can connect with the
+    token again.
     """
     store = current_store()
     must_exist(await tokens.revoke(store, tenant, token_id), "token")

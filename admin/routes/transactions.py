@@ -25,7 +25,9 @@ class TransactionQuery(Paging, frozen=True, forbid_unknown_fields=True):
     ] = None
     open: Annotated[
         bool | None,
-        msgspec.Meta(description="true lists only open transactions, false lists only stopped transactions."),
+        msgspec.Meta(
+            description="true lists only open transactions, and false lists only stopped transactions."
+        ),
     ] = None
     since: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
@@ -102,8 +104,8 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reservation_id: Annotated[
         int | None,
         msgspec.Meta(
-            description="Id of the reservation with which the transaction began. null means that it began "
-            "without a reservation."
+            description="Id of the reservation with which the transaction began. null means that the "
+            "transaction began without a reservation."
         ),
     ]
 

@@ -116,8 +116,8 @@ class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
 async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
     """List the stops whose transaction csms does not know.
 
-    csms matches an orphaned stop to no transaction. Bill the energy by hand if needed, then delete the stop.
-    The transactionData of orphaned stops is among the stray meter values of connector 0.
+    csms assigns an orphaned stop to no transaction. Settle each orphaned stop by hand, then delete it. The
+    transactionData of orphaned stops is among the stray meter values of connector 0.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     kept = await orphans.read(current_store(), tenant, charge_point)
@@ -127,7 +127,7 @@ async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops/<name:orphan>")
 @document_response(None, 204)
 async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> Response:
-    """Delete an orphaned stop from the list, for instance after it has been settled by hand.
+    """Delete an orphaned stop from the list, for instance after you have settled the stop by hand.
 
     If the charge point never received the answer of csms, it sends the StopTransaction again, and the stop is
     listed again.

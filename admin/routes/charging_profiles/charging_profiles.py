@@ -82,9 +82,9 @@ class ChargingProfileAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         Literal["installed", "awaiting_transaction"],
         msgspec.Meta(
-            description="installed means that the charge point has the profile. awaiting_transaction means "
-            "that the profile was sent with an accepted RemoteStartTransaction whose transaction has not "
-            "begun."
+            description="`installed` means that the charge point has the profile. `awaiting_transaction` "
+            "means that the profile was sent with an accepted RemoteStartTransaction whose transaction has "
+            "not begun."
         ),
     ]
     transaction_id: Annotated[
@@ -120,7 +120,7 @@ class ChargingProfileAnswer(msgspec.Struct, frozen=True, kw_only=True):
         DoubtAnswer | None,
         msgspec.Meta(
             description="Why the charge point may not have this profile. null means that csms has no reason "
-            "to doubt it."
+            "to doubt that the charge point has the profile."
         ),
     ]
 
@@ -213,8 +213,8 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
     """Enter by hand a charging profile that the charge point has.
 
     csms sends nothing to the charge point. The body is the payload of a SetChargingProfile with the profile.
-    As in the charge point, the profile replaces an older one of the same id, or of the same purpose, stack
-    level and connector. The profile also ends the doubts about its id.
+    In the list, as in the charge point, the profile replaces a profile of the same id, or of the same
+    purpose, stack level and connector. The new profile also ends the doubts about its id.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     body = bodies.json_object(await bodies.raw_body())
@@ -238,7 +238,7 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
 @blueprint.delete(_ONE)
 @document_response(None, 204)
 async def forget_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
-    """Remove from the list a charging profile that the charge point does not have, and the doubts about it.
+    """Remove a charging profile that the charge point does not have from the list, with the doubts about it.
 
     csms sends nothing to the charge point. To make the charge point clear a profile, send the command
     ClearChargingProfile.

@@ -136,7 +136,7 @@ class CompositeAnswer(msgspec.Struct, frozen=True, kw_only=True):
         tuple[DoubtAnswer, ...],
         msgspec.Meta(
             description="Reasons why the charge point may have other profiles than csms has used. The list "
-            "is empty if there is no such reason."
+            "is empty if csms has no reason to expect other profiles."
         ),
     ]
 
@@ -222,7 +222,7 @@ async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
 @document_response(CommandAnswer, 202)
 @describes(problems=PROBLEMS)
 async def compare_composite_schedule(tenant: str, charge_point: str) -> Response:
-    """Ask the charge point for its composite schedule, and compare it with the one that csms computes.
+    """Compare the composite schedule of the charge point with the schedule that csms computes.
 
     Sends GetCompositeSchedule. If the schedules differ, the charge point has other profiles than csms knows,
     or has limits of its own, or interprets the rules in another way.

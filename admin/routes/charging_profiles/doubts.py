@@ -35,11 +35,11 @@ class DoubtAnswer(msgspec.Struct, frozen=True, kw_only=True):
     why: Annotated[
         Why,
         msgspec.Meta(
-            description="timeout means that a command had no answer before its deadline. unknown means that "
-            "the outcome of a command is not known. full means that the charge point accepted more profiles "
-            "than csms can list. not_found means that the charge point found no profile to clear, although a "
-            "matching profile is listed. not_running means that, as far as csms knows, the transaction of a "
-            "TxProfile is not running."
+            description="`timeout` means that a command had no answer before its deadline. `unknown` means "
+            "that the outcome of a command is not known. `full` means that the charge point accepted more "
+            "profiles than csms can list. `not_found` means that the charge point found no profile to clear, "
+            "although a matching profile is listed. `not_running` means that, as far as csms knows, the "
+            "transaction of a TxProfile is not running."
         ),
     ]
     because: Annotated[str, msgspec.Meta(description="The reason as a sentence for people.")]

@@ -98,7 +98,7 @@ class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
         ReportedAnswer | None,
         msgspec.Meta(
             description="The last answer of the charge point to GetLocalListVersion. null means that the "
-            "charge point has not answered one."
+            "charge point has answered no GetLocalListVersion."
         ),
     ]
     count: Annotated[int, msgspec.Meta(description="How many entries the whole list has.")]

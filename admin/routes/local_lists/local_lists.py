@@ -39,7 +39,7 @@ Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]  # OCPP 1.6: IdT
 
 
 class NewEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of the list: an id tag, and how the charge point handles it while it is offline."""
+    """An entry of the local list: an id tag, and how the charge point handles the tag while offline."""
 
     id_tag: Annotated[Tag, msgspec.Meta(description="The id tag.", examples=["04A2B3C4D5"])]
     status: Annotated[Status, msgspec.Meta(description=STATUSES)] = "Accepted"

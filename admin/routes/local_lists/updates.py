@@ -42,8 +42,9 @@ class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="With full, csms sends all entries. With differential, csms sends the differences "
             "from the list that the charge point last accepted, even if there are no differences. With auto, "
             "csms sends a Differential if it knows the list of the charge point and the Differential is not "
-            "longer than a Full list. If either is not so, auto sends a Full list. If there are no "
-            "differences, auto sends nothing."
+            "longer than a Full list. With auto, csms sends a Full list if it does not know the list of the "
+            "charge point or if a Differential would be longer. With auto, csms sends nothing if there are "
+            "no differences."
         ),
     ] = "auto"
     full_on_failure: Annotated[
@@ -86,12 +87,12 @@ class SendAnswer(msgspec.Struct, frozen=True):
         Outcome,
         msgspec.Meta(
             description="Answer of the charge point to the last message. csms sends no further message after "
-            "an answer other than accepted. nothing_to_send means that the charge point already has the list "
-            "that it should have. failed means that the charge point did not update its list. "
-            "version_mismatch means that the version does not fit the list of the charge point. "
-            "not_supported means that the charge point does not support local lists. waiting means that too "
-            "many API requests wait for answers, so that csms has not waited for this answer. not_understood "
-            "means that the answer has no status that OCPP defines."
+            "an answer other than accepted. `nothing_to_send` means that the charge point already has the "
+            "list that it should have. `failed` means that the charge point did not update its list. "
+            "`version_mismatch` means that the version does not fit the list of the charge point. "
+            "`not_supported` means that the charge point does not support local lists. `waiting` means that "
+            "too many API requests wait for answers, so that csms has not waited for this answer. "
+            "`not_understood` means that the answer has no status that OCPP defines."
         ),
     ]
     steps: Annotated[tuple[Step, ...], msgspec.Meta(description="The messages, in the order of sending.")]

@@ -53,9 +53,9 @@ class TraceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ended: Annotated[
         Why | None,
         msgspec.Meta(
-            description="Why the trace ended: time (the limit of minutes was reached), size (the limit of "
-            "frames or bytes was reached) or stopped (an operator stopped the trace). null means that the "
-            "trace is running."
+            description="Why the trace ended: `time` (the limit of minutes was reached), `size` (the limit "
+            "of frames or bytes was reached) or `stopped` (an operator stopped the trace). null means that "
+            "the trace is running."
         ),
     ]
     limits: Annotated[TraceSettings, msgspec.Meta(description="The limits with which the trace was started.")]
@@ -86,17 +86,17 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     direction: Annotated[
         Direction | None,
         msgspec.Meta(
-            description="in means that the frame came from the charge point, out that csms sent it to the "
-            "charge point. null means that the entry is a mark."
+            description="`in` means that the frame came from the charge point. `out` means that csms sent "
+            "the frame to the charge point. null means that the entry is a mark."
         ),
     ]
     mark: Annotated[
         Mark | None,
         msgspec.Meta(
-            description="connected means that a connection began, disconnected that it ended. recording "
-            "means that the trace began during this connection. fault means that there was a fault of the "
-            "transport; if a message caused the fault, the message is the next entry. gap means that frames "
-            "are missing. null means that the entry is a frame."
+            description="`connected` means that a connection began. `disconnected` means that a connection "
+            "ended. `recording` means that the trace began during this connection. `fault` means that there "
+            "was a fault of the transport; if a message caused the fault, the message is the next entry. "
+            "`gap` means that frames are missing. null means that the entry is a frame."
         ),
     ]
     connection: Annotated[
@@ -141,8 +141,8 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     faults: Annotated[
         tuple[str, ...],
         msgspec.Meta(
-            description="Names of the faults in the frame. In an answer of csms, these are the faults of the "
-            "call that it answers."
+            description="Names of the faults in the frame. For an answer of csms, the names are those of the "
+            "faults in the call that csms answers."
         ),
     ]
     note: Annotated[

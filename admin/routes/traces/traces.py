@@ -25,7 +25,7 @@ class FrameQuery(Paging, frozen=True, forbid_unknown_fields=True):
     direction: Annotated[
         Direction | None,
         msgspec.Meta(
-            description="in lists only frames from the charge point. out lists only frames to the charge "
+            description="`in` lists only frames from the charge point. `out` lists only frames to the charge "
             "point."
         ),
     ] = None
@@ -39,8 +39,8 @@ class FrameQuery(Paging, frozen=True, forbid_unknown_fields=True):
     format: Annotated[
         Literal["json", "jsonl", "text"],
         msgspec.Meta(
-            description="With json, the answer is a page. With jsonl or text, the answer is a file of the "
-            "whole trace, without regard to `limit` and `cursor`."
+            description="With `json`, the answer is a page. With `jsonl` or `text`, the answer is a file of "
+            "the whole trace, without regard to `limit` and `cursor`."
         ),
     ] = "json"
 
