@@ -1,7 +1,7 @@
-"""Descriptions of the OCPP 1.6 requests in the OpenAPI document, for readers without the specification.
+"""Descriptions of the OCPP 1.6 requests in the OpenAPI document, for people without the OCPP specification.
 
-The schemas come from the message types of the gateway. Their texts are here, because only this document shows
-them.
+The schemas come from the message types of the gateway. The texts are here, because only the OpenAPI document
+shows them.
 """
 
 from collections.abc import Mapping
@@ -15,18 +15,23 @@ class _Texts(NamedTuple):
     members: Mapping[str, str]
 
 
-_ABSENT_RETRIES: Final = "How often the charge point tries again after a failure. If this member is absent, "
-"the charge point decides."
+_ABSENT_RETRIES: Final = (
+    "How often the charge point tries again after a failure. If this member is absent, the charge point "
+    "decides."
+)
 _RETRY_INTERVAL: Final = "Seconds between two attempts. If this member is absent, the charge point decides."
 _CONNECTOR: Final = "Number of the connector, from 1."
 _REQUEST_ID: Final = (
     "Id of the request, unique for the charge point. The status messages of the job repeat this id."
 )
-_CERTIFICATE_TYPE: Final = "With a CentralSystemRootCertificate the charge point checks the server "
-"certificate of the central system. With a ManufacturerRootCertificate the charge point checks the signature "
-"of firmware."
-_PURPOSE: Final = "ChargePointMaxProfile limits the whole charge point. TxDefaultProfile is the default for "
-"new transactions. TxProfile limits one transaction."
+_CERTIFICATE_TYPE: Final = (
+    "With a CentralSystemRootCertificate the charge point checks the server certificate of the central "
+    "system. With a ManufacturerRootCertificate the charge point checks the signature of firmware."
+)
+_PURPOSE: Final = (
+    "ChargePointMaxProfile limits the whole charge point. TxDefaultProfile is the default for new "
+    "transactions. TxProfile limits one transaction."
+)
 _RATE_UNIT: Final = "Unit of the limits: A (amperes per phase) or W (watts of all phases together)."
 _LIST_UPDATE: Final = "Full replaces the whole list. Differential changes some entries of the list."
 
