@@ -1,4 +1,4 @@
-"""The admin API: all routes, and the checks that every request passes in the same order."""
+"""The app of the admin API: all routes, and the checks that run before each of them in the same order."""
 
 import re
 import secrets
@@ -94,7 +94,8 @@ def create_app(services: Services, limits: AdminLimits | None = None) -> QuartAp
     QuartSchema(
         app,
         openapi_path="/openapi.json",
-        redoc_ui_path=None,  # These pages load scripts from other hosts; `http/docs.py` has ours.
+        # The pages of quart-schema load scripts from other hosts; `http/docs.py` has a page without scripts.
+        redoc_ui_path=None,
         scalar_ui_path=None,
         swagger_ui_path=None,
         info=Info(title="csms", version="1", description=_DESCRIPTION),
@@ -134,12 +135,12 @@ async def _begin() -> None:
 async def _check(services: Services) -> None:
     if request.http_version.startswith(
         "2"
-    ):  # Hypercorn speaks HTTP/2 in clear text whatever its settings say.
+    ):  # Hypercorn accepts HTTP/2 in clear text whatever the settings say.
         raise Problem(505, "http-version-not-supported", "This API does not speak HTTP/2; use HTTP/1.1.")
     names.check_path(request.path)
     if (
         request.routing_exception is None
-    ):  # Otherwise 404 or 405 follows, without a key: the routes are public.
+    ):  # If no route matches, the 404 or 405 needs no API key, because the list of routes is public.
         await auth.authorise(services)
 
 

@@ -1,4 +1,4 @@
-"""Hypercorn as the server of the API: our own listening socket, bounded waits, a restart after a crash."""
+"""Run Hypercorn with our own listening socket, with bounded waits and with a restart after a crash."""
 
 import errno
 import logging
@@ -19,7 +19,7 @@ _log = structlog.get_logger("csms.admin")
 
 
 class CannotListen(OSError):  # noqa: N818  says what happened
-    """The API cannot listen. The text is one line that says what to change."""
+    """The API cannot listen. The text of the error is one line that says what to change."""
 
 
 def listen(host: str, port: int, *, unacknowledged_s: float) -> socket.socket:
@@ -56,7 +56,7 @@ async def serve_app(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop`. Restart after a connection has brought down the whole Hypercorn server."""
+    """Serve until `stop` is set. If a connection crashes the whole Hypercorn server, start it again."""
     while not stop.is_set():
         try:
             async with trio.open_nursery() as nursery:
@@ -77,7 +77,7 @@ async def _serve_once(
     *,
     task_status: trio.TaskStatus[list[str]],
 ) -> None:
-    with listener.dup() as own:  # Hypercorn closes the copy, and ours stays open.
+    with listener.dup() as own:  # Hypercorn closes the copy, and the original stays open.
         await hypercorn_serve(
             app,
             _settings(own, limits),

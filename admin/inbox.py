@@ -1,6 +1,7 @@
-"""The admin process as a node with an inbox. A message in the inbox wakes the request that waits for it.
+"""The admin process is a node with an inbox. A message in the inbox wakes the API request that waits for it.
 
-A message may be lost, so each request also reads its record again after 1 s and then at least every 5 s.
+A message may be lost, so each request also reads the record of its command after 1 s and then at least every
+5 s.
 """
 
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ class Inbox:
     async def run(
         self, node: NodeRecord, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Register the node, keep it alive and listen until cancelled. Then remove the node."""
+        """Register the node, keep it alive and read the inbox until cancelled. Then remove the node."""
         await nodes.beat(self._store, self.incarnation, node)
         task_status.started()
         try:
@@ -44,7 +45,7 @@ class Inbox:
                 try:
                     await nodes.leave(self._store, self.incarnation)
                 except StateError as error:
-                    # Other nodes see that the counter of this one stands still.
+                    # Other nodes see that this node's counter no longer changes, and remove the node.
                     _log.info("node.leave_failed", error=str(error))
 
     @property
@@ -98,13 +99,16 @@ class Inbox:
                 | inbox.TokenRevoked()
                 | None
             ):
-                pass  # Gateways read these.
+                pass  # Only gateways act on these messages.
             case _:
                 assert_never(message)
 
 
 class Wake:
-    """An event that can be awaited many times. A change between two waits ends the next wait at once."""
+    """An event that can be awaited many times.
+
+    If it was set between two waits, the next wait ends at once.
+    """
 
     def __init__(self) -> None:
         self._event = trio.Event()

@@ -1,4 +1,4 @@
-"""The admin process (`csms admin`): store, node with inbox, feed of events, API and probes."""
+"""The admin process (`csms admin`) with its inbox, the event feed, the API and the probes."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ _log = structlog.get_logger("csms.admin")
 def run(config: AdminConfig, ready: Ready) -> None:
     """Serve until SIGTERM or SIGINT. Call `ready` once, with the ports `admin` and `health`.
 
-    Raises StoreUnavailable, StoreRefused, ConfigError and OSError, each with one clear line.
+    Raises StoreUnavailable, StoreRefused, ConfigError and OSError. The text of each error is one clear line.
     """
     logs.configure(config.logs.level, config.logs.format)
 
@@ -57,7 +57,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 health.serve_health,
                 listening.health_host,
                 listening.health_port,
-                # Stay ready without a store: requests get a 503 with the reason.
+                # The process stays ready without a store, because requests then get a 503 with the reason.
                 ready=lambda: not stop.is_set(),
                 registry=registry,
             )
@@ -85,7 +85,8 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
                 async for number in signals:
                     _log.info("signal.received", signal=signal.Signals(number).name)
                     stop.set()
-                    if not serving.is_set():  # The start may wait for the store, and no request runs yet.
+                    # The start may still wait for the store, and no request runs yet that would be cut off.
+                    if not serving.is_set():
                         nursery.cancel_scope.cancel()
 
         await nursery.start(watch)
@@ -100,7 +101,8 @@ def _node(store: Store) -> NodeRecord:
 
 
 _STORE_HELP = (
-    "What the gateway shows as csms_store_available, csms_store_queued and so on, by the rest of the name."
+    "Numbers of the store client, as in csms_store_available, csms_store_queued and so on of the gateway. "
+    "The label `of` is the end of that name."
 )
 
 

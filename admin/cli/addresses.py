@@ -4,7 +4,10 @@ import msgspec
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """The line of `csms up --json`. Charge points append /OCPP16/{tenant}/{token}/{id} to `ws` or `wss`."""
+    """The members of the line that `csms up --json` prints.
+
+    A charge point appends its path to `ws` or `wss`.
+    """
 
     ws: str
     wss: str

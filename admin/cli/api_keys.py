@@ -22,13 +22,13 @@ app = App(
     name="api-key",
     help="""Make, list and revoke the keys with which operators use the admin API.
 
-The command works on the store itself, so that it can make the first key. It takes the configuration of
-`csms admin` and needs `store.url` and the pepper.
+The command works directly on the store, so that it can make the first key. The command uses the configuration
+of `csms admin` and needs `store.url` and the pepper.
 """,
 )
 
 type Config = Annotated[
-    Path | None, Parameter(help="TOML file of csms admin. CSMS__SECTION__KEY variables override it.")
+    Path | None, Parameter(help="TOML file of csms admin. CSMS__SECTION__KEY variables override the file.")
 ]
 
 
@@ -36,14 +36,15 @@ type Config = Annotated[
 def create(
     name: str, *, tenant: Annotated[list[str] | None, Parameter(negative=())] = None, config: Config = None
 ) -> None:
-    """Make a key and print it. Nobody can show it again, because the store keeps only a hash.
+    """Make a key and print it. The key cannot be shown again, because the store keeps only a hash.
 
     Parameters
     ----------
     name
-        The person or program that the key is for. `csms api-key list` shows it.
+        Name of the person or program that will use the key. `csms api-key list` shows the name.
     tenant
-        A tenant that the key may use. Give the option once for each tenant. Without it the key may use all.
+        A tenant that the key may use. Give the option once for each tenant. Without the option, the key may
+        use all tenants.
     """
 
     async def work(store: Store, pepper: bytes) -> None:
@@ -81,7 +82,7 @@ def list_(*, json: Annotated[bool, Parameter(negative=())] = False, config: Conf
 
 @app.command
 def revoke(key_id: str, *, config: Config = None) -> None:
-    """Revoke a key by its id, the part between the underscores. The next request with it is refused."""
+    """Revoke a key by its id, the part between the underscores. The next request with the key is refused."""
 
     async def work(store: Store, _pepper: bytes) -> None:
         if not await api_keys.revoke(store, key_id):

@@ -1,4 +1,4 @@
-"""The output of a child process: passed on line by line, with the last lines kept to explain its end."""
+"""Pass on the output of a child process line by line, and keep the last lines as the reason of its end."""
 
 from collections import deque
 from typing import TextIO
@@ -13,7 +13,10 @@ _LINE_MAX = 4_000
 
 
 class ChildOutput:
-    """The lines of one child. A terminal shows `name` before each. Writing to `stderr` must not block."""
+    """The output of one child.
+
+    On a terminal, each line begins with `name`. Writes to `stderr` must not block.
+    """
 
     def __init__(self, name: str, stderr: TextIO) -> None:
         self._stderr = stderr
@@ -24,7 +27,7 @@ class ChildOutput:
         return list(self._lines)
 
     def add(self, line: str) -> None:
-        """Keep a line and show it."""
+        """Keep a line and write it to stderr."""
         line = mask_text(line, _LINE_MAX)
         self._lines.append(line)
         self._stderr.write(f"{self._before}{line}\n")
@@ -32,7 +35,8 @@ class ChildOutput:
     def reason(self, status: int) -> str:
         """Return the likely reason why the child ended.
 
-        For a child that ended by itself, that is the last line with a word, without its borders.
+        For a child that ended by itself, the reason is its last line with a word, without the borders of a
+        box.
         """
         if status < 0:
             return f"it was {child_process.describe(status)}"

@@ -15,18 +15,18 @@ from admin.cli.processes import arguments, environment
 from admin.cli.supervisor import Program
 
 HOST = "127.0.0.1"
-# The gateway waits 5 s beyond the window for a charge point that never answers CLOSE.
+# After the drain window, the gateway waits 5 s more for a charge point that does not answer CLOSE.
 _GATEWAY_GRACE_S = 6.0
 _ADMIN_STOP_S = 3.0
 
 
 class HeldPorts:
-    """All ports of one `csms up`, which are ours until `close`."""
+    """All ports of one `csms up`, reserved until `close`."""
 
     def __init__(self, first: int | None, workers: int) -> None:
-        """Hold `first` and the ports after it. 0 means free ports, None means the usual ones.
+        """Reserve port `first` and the ports after it. 0 means free ports, None means the default ports.
 
-        Raises PortOccupied if another process listens on one of them.
+        Raises PortOccupied if another process listens on one of the ports.
         """
         probes = [f"probes of gateway {number}" for number in range(1, workers + 1)]
         purposes = ["ws", "wss", "the admin API", "probes of the admin process", *probes]
@@ -57,7 +57,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 def programs(site: Site, store_url: str) -> tuple[list[Program], Program]:
     """Write the configuration files and return the gateways and the admin process. Raises DataDirUnusable."""
-    # The URL may contain a password, so it goes into the environment and not into a file.
+    # The URL may contain a password, so it is put into the environment and not into a file.
     env = environment(os.environ, {"CSMS__STORE__URL": store_url})
     gateways = []
     for number, health_port in enumerate(site.ports.gateway_health, 1):
@@ -106,6 +106,6 @@ def _admin(site: Site) -> dict[str, dict[str, Any]]:
 
 
 def _common(site: Site) -> dict[str, dict[str, Any]]:
-    # Children write into our pipe, so they cannot see whether a person reads at its end.
+    # Children write into a pipe of `csms up`, so they cannot see whether its stderr is a terminal.
     logs = {"level": site.log_level, "format": "console" if sys.stderr.isatty() else "json"}
     return {"security": {"pepper_file": site.pepper_file}, "logs": logs}

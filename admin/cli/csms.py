@@ -1,4 +1,4 @@
-"""The command `csms`. It starts the other rooms as processes and imports none of them."""
+"""The command `csms`. It starts the other packages as processes and does not import them."""
 
 import os
 import sys
@@ -28,9 +28,9 @@ app = App(
     name="csms",
     help="""A Charging Station Management System for OCPP 1.6-J.
 
-Begin with `csms up`, which runs everything on this machine and says what to do next. In production each part
-is a process of its own, and all share one Redis or Valkey: `csms gateway` serves charge points, `csms admin`
-serves operators.
+Begin with `csms up`, which runs all parts on this machine and says what to do next. In production each part
+is a process of its own, and all processes share one Redis or Valkey. `csms gateway` serves charge points.
+`csms admin` serves operators.
 """,
     version=_version,
     help_format="markdown",
@@ -41,8 +41,8 @@ type Level = Literal["debug", "info", "warning", "error"]
 type Config = Annotated[
     Path | None,
     Parameter(
-        help="TOML file. CSMS__SECTION__KEY variables override it. Put secrets into variables, or into files "
-        "that KEY_file settings name."
+        help="TOML file. CSMS__SECTION__KEY variables override the file. Put secrets into variables, or into "
+        "files whose paths are in settings with names like `pepper_file`."
     ),
 ]
 
@@ -60,28 +60,33 @@ def up_command(
 ) -> None:
     """Run everything on this machine until Ctrl-C, and say what to do next.
 
-    It starts a Valkey server, gateway workers and the admin API, all on loopback only. It makes a certificate
-    authority for `localhost` and a tenant `demo` whose charge points register themselves. A process that dies
-    is started again. Everything is kept in the data directory, so that the next start finds it again.
+    `csms up` starts a Valkey server, gateway workers and the admin API, all on loopback only. The command
+    makes a certificate authority for `localhost` and a tenant `demo`, in which each new charge point is
+    registered automatically. A process that dies is started again. All data is kept in the data directory for
+    the next start.
 
     Parameters
     ----------
     data_dir
-        The directory that keeps everything. It is made if it does not exist. One `csms up` at a time uses it.
+        The directory for all data. `csms up` makes the directory if it does not exist. Only one `csms up` at
+        a time can use it.
     ports
-        The first port. The others follow it in this order: ws, wss, the admin API, then probes and metrics
-        of the admin process and of each worker. `0` means free ports. Without the option the ports are 8180
-        (ws), 8443 (wss), 8080 (admin API), and 9180 and up for probes and metrics.
+        The first port. The ports are consecutive, in this order: ws, wss, the admin API, then probes and
+        metrics of the admin process and of each worker. `0` means free ports. Without the option, the ports
+        are 8180 (ws), 8443 (wss), 8080 (admin API), and 9180 and up for probes and metrics.
     workers
-        The number of gateway processes, which share the charge points. One for each processor core is right.
+        The number of gateway processes, which share the charge points. Use one worker for each processor
+        core.
     redis
         The URL of a Redis or Valkey to use (`redis://`, `rediss://` or `unix://`) instead of starting one.
-        Give a URL with a password as the variable, because others on the machine can see the command line.
+        Put a URL with a password into the variable CSMS__STORE__URL, because other users of the machine can
+        see the command line.
     drain_seconds
-        Seconds over which the gateways spread the closing of connections when they stop. Everything has
-        stopped 9 s after that.
+        Seconds over which the gateways spread the closing of connections when they stop. All processes have
+        stopped 9 s after these seconds.
     json
-        Print exactly one line of JSON when all is ready, with every address and credential, for programs.
+        For programs: print exactly one line of JSON when all processes are ready, with every address and
+        credential.
     log_level
         The lowest level of log lines that the processes write to stderr.
     """
@@ -104,10 +109,10 @@ def up_command(
 def gateway(*, config: Config = None) -> None:
     """Serve charge points: one process, for one processor core.
 
-    It listens for `ws://` and `wss://` on the ports of the configuration. It needs the URL of a store
-    (`store.url`, or the variable CSMS__STORE__URL) and the pepper with which tokens are hashed
-    (`security.pepper_file`). SIGTERM drains it: it closes the connections with 1012 (service restart), spread
-    over `drain.window_s`.
+    The gateway listens for `ws://` and `wss://` on the ports of the configuration. The gateway needs the URL
+    of a store (`store.url`, or the variable CSMS__STORE__URL) and the pepper with which tokens are hashed
+    (`security.pepper_file`). After SIGTERM, the gateway closes its connections with 1012 (service restart),
+    spread over `drain.window_s`, and ends.
     """
     become("gateway", *_config_arguments(config))
 
@@ -116,11 +121,13 @@ def gateway(*, config: Config = None) -> None:
 def admin(*, config: Config = None) -> None:
     """Serve operators: the admin API.
 
-    It listens on `listen.port` in plain HTTP; put a proxy in front of it that ends TLS. It needs the same
-    store and pepper as the gateways: `store.url` and `security.pepper_file`, or their CSMS__ variables.
+    The API listens on `listen.port` in plain HTTP, so put a proxy in front of it that terminates TLS. The
+    process needs the same store and pepper as the gateways: `store.url` and `security.pepper_file`, or their
+    CSMS__ variables.
     """
     with report_failures("csms admin"):
-        # These imports take half a second, and no other command should wait for them.
+        # These imports take half a second, so they are not at the top, where every command would wait for
+        # them.
         from admin.config import AdminConfig  # noqa: PLC0415
         from admin.process import run  # noqa: PLC0415
 

@@ -16,12 +16,12 @@ SECRET_CHARACTERS = 32  # The shortest pepper that the processes accept.
 
 
 class DataDirUnusable(Exception):  # noqa: N818  it is a sentence for a person
-    """The directory cannot be used. The text is one line that says why."""
+    """The data directory cannot be used. The text of the error is one line that gives the reason."""
 
 
 @contextmanager
 def open_data_dir(path: Path) -> Iterator[Path]:
-    """Make the directory if it does not exist, and lock it. Raises DataDirUnusable."""
+    """Make the data directory if it does not exist, and lock it. Raises DataDirUnusable."""
     path = path.absolute()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -51,9 +51,10 @@ def open_data_dir(path: Path) -> Iterator[Path]:
 
 
 def ensure_secret(path: Path) -> str:
-    """Return the secret in the file `path`; an absent file is made with a new one. Raises DataDirUnusable.
+    """Return the secret in the file `path`. If the file is absent, make a new secret. Raises DataDirUnusable.
 
-    A damaged secret is not replaced, because every token and key that was made with it would become invalid.
+    A damaged secret is not replaced, because every token and key that was made with the secret would become
+    invalid.
     """
     try:
         secret = path.read_bytes().strip()
@@ -83,7 +84,7 @@ def write_secret(path: Path, secret: str) -> None:
 
 
 def write_config(path: Path, sections: Mapping[str, Mapping[str, Any]]) -> Path:
-    """Write a TOML file of sections with plain values, lists and tables inside lists."""
+    """Write a TOML file of sections. A value may be a plain value, a list or a list of tables."""
     lines: list[str] = ["# csms up writes this file at every start; changes here are lost."]
     for section, settings in sections.items():
         lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in settings.items())]
@@ -96,5 +97,5 @@ def _toml(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {_toml(part)}" for key, part in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    # Strings, numbers and booleans of JSON are the same in TOML.
+    # TOML writes strings, numbers and booleans in the same way as JSON.
     return msgspec.json.encode(str(value) if isinstance(value, Path) else value).decode()

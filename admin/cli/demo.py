@@ -1,4 +1,4 @@
-"""The demo data of `csms up`: a tenant, its token, id tags and an API key, kept for the next start."""
+"""The demo data of `csms up`: a tenant, a token, id tags and an API key, which the next start uses again."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ ID_TAGS = (
 
 
 class Demo(msgspec.Struct, frozen=True, kw_only=True):
-    """The credentials of the demo, and the files (mode 0600) that keep them for the next start."""
+    """The credentials of the demo, and the files (mode 0600) from which the next start reads them."""
 
     tenant: str
     token: str
@@ -28,10 +28,10 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def ensure_demo(store: Store, pepper: bytes, data_dir: Path) -> Demo:
-    """Make everything that is missing.
+    """Make the demo data that is missing.
 
-    Credentials in the files that the store does not accept, because it is another store, are replaced.
-    Raises DataDirUnusable, StoreUnavailable.
+    If the store does not accept the credentials in the files, for instance because it is another store, new
+    credentials replace them. Raises DataDirUnusable, StoreUnavailable.
     """
     if await tenants.get(store, TENANT) is None:
         await tenants.put(store, TENANT, name="Demo", auto_register=True)

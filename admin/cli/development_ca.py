@@ -1,8 +1,8 @@
 """A certificate authority for this machine alone: a root and two server certificates for `localhost`.
 
-They are made in the data directory at run time and never shipped. The next start uses them again, and renews
-them before they expire. Their fields are those that the security whitepaper asks of a server certificate, and
-strict enough for VERIFY_X509_STRICT, which Python 3.13 turns on.
+The certificates are made in the data directory at run time and never shipped. The next start uses the
+certificates again, and renews them before they expire. The server certificates have the fields that the OCPP
+security whitepaper requires. All certificates pass VERIFY_X509_STRICT, which Python 3.13 turns on.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,10 @@ _ROOT_RENEW_DAYS = _SERVER_DAYS + _RENEW_DAYS
 
 
 class DevelopmentCa(msgspec.Struct, frozen=True, kw_only=True):
-    """`ca_file` is the trust anchor for clients. The pairs are the chain and the key of a server."""
+    """`ca_file` is the trust anchor for clients.
+
+    Each pair has the file of a server's chain and the file of its key.
+    """
 
     ca_file: Path
     ecdsa: tuple[Path, Path]
@@ -36,10 +39,10 @@ class DevelopmentCa(msgspec.Struct, frozen=True, kw_only=True):
 def ensure_development_ca(
     directory: Path, now: datetime | None = None, name: str = "localhost"
 ) -> DevelopmentCa:
-    """Return the files in `directory`.
+    """Return the files of the certificates in `directory`.
 
-    Files that are missing, damaged, for another name or close to their expiry are made first.
-    Raises OSError if the directory cannot be written.
+    A certificate is made anew if it is missing, damaged, for another name or close to its expiry. Raises
+    OSError if the directory cannot be written.
     """
     now = now or datetime.now(UTC)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,7 +88,8 @@ def _is_from(root: x509.Certificate, server: x509.Certificate, name: str) -> boo
 
 
 def _save(files: tuple[Path, Path], certificate: x509.Certificate, key: PrivateKey) -> None:
-    # Key first: a crash in between leaves a pair that does not match, and the next start replaces it.
+    # The key is written first. A crash between the two writes leaves a key and a certificate that do not
+    # match, which the next start replaces.
     write_private(
         files[1],
         key.private_bytes(
@@ -96,7 +100,7 @@ def _save(files: tuple[Path, Path], certificate: x509.Certificate, key: PrivateK
 
 
 def _issue_root(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    # A new root gets a new name, so that a client with the old one reports an unknown authority.
+    # A new root gets a new name, so that a client that trusts the old root reports an unknown authority.
     number = x509.random_serial_number()
     name = _name(f"csms development root {number:x}"[:64])
     return (
@@ -151,7 +155,7 @@ def _usage(*, signs_certificates: bool = False, enciphers_keys: bool = False) ->
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         content_commitment=False,
-        # Cipher suites with static RSA need it (TC_086 of the certification test tool).
+        # Cipher suites with static RSA need keyEncipherment (TC_086 of the certification test tool).
         key_encipherment=enciphers_keys,
         data_encipherment=False,
         key_agreement=False,

@@ -1,4 +1,4 @@
-"""Failures that a person can fix end a command with one line. Others are bugs and keep their traceback."""
+"""End a command with one line if a person can fix the failure. Other failures are bugs with a traceback."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,10 @@ from state.errors import StateError
 
 
 class CommandRefused(Exception):  # noqa: N818  it is a sentence for a person
-    """The command cannot do what it was asked for. The text is one line that says why."""
+    """The command cannot do what the person wants.
+
+    The text of the error is one line that gives the reason.
+    """
 
 
 _EXPECTED = (CommandRefused, ConfigError, DataDirUnusable, PortOccupied, ChildFailed, StateError, OSError)
@@ -21,7 +24,7 @@ _EXPECTED = (CommandRefused, ConfigError, DataDirUnusable, PortOccupied, ChildFa
 
 @contextmanager
 def report_failures(command: str) -> Iterator[None]:
-    """End the process with status 1 and one line on stderr if a failure is one that a person can fix."""
+    """If a person can fix the failure of the block, end the process with status 1 and one line on stderr."""
     try:
         yield
     except _EXPECTED as error:

@@ -1,4 +1,4 @@
-"""The text that `csms up` prints when it is ready: addresses, and the next lines to type."""
+"""The text that `csms up` prints when it is ready: addresses, and the command lines to type next."""
 
 import shlex
 from contextlib import suppress
@@ -11,7 +11,7 @@ from admin.cli.processes import csms_command
 
 
 def write_greeting(where: Addresses, demo: Demo, ports: HeldPorts) -> str:
-    """Return the text. It names the files with the secrets, not the secrets."""
+    """Return the text. The text has the names of the files with the secrets, not the secrets themselves."""
     token, key, ca = (_short(path) for path in (demo.token_file, demo.api_key_file, Path(where.ca_file)))
     address = f"OCPP16/{demo.tenant}/$(cat {token})"
     gateways = ", ".join(map(str, ports.gateway_health))

@@ -5,23 +5,26 @@ from errno import EADDRINUSE
 
 
 class PortOccupied(Exception):  # noqa: N818  it is a sentence for a person
-    """A port cannot be held. The text is one line that names the port and says what to do."""
+    """A port cannot be reserved.
+
+    The text of the error is one line that names the port and says what to do.
+    """
 
 
 class HeldPort:
-    """A bound socket that never listens.
+    """A port that is reserved by a socket that is bound but never listens.
 
-    Workers share the port by SO_REUSEPORT, and it stays ours even while all of them restart. The kernel gives
-    connections only to listening sockets, so this socket never gets one.
+    Workers share the port by SO_REUSEPORT. The port stays reserved even while all workers restart. The kernel
+    gives connections only to listening sockets, so this socket never gets a connection.
     """
 
     def __init__(self, host: str, port: int, purpose: str) -> None:
-        """Hold `port` on an IPv4 address; 0 lets the system choose. Raises PortOccupied."""
+        """Reserve `port` on an IPv4 address. With 0, the system chooses the port. Raises PortOccupied."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if port:
                 _refuse_listener(host, port)
-            # REUSEADDR as well, because some children set only that one.
+            # SO_REUSEADDR is set as well, because some children set only SO_REUSEADDR.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             self._socket.bind((host, port))
@@ -39,7 +42,10 @@ class HeldPort:
 
 
 def _refuse_listener(host: str, port: int) -> None:
-    """Raise EADDRINUSE if another process listens. SO_REUSEPORT alone would silently share the port."""
+    """Raise EADDRINUSE if another process listens.
+
+    Without this check, SO_REUSEPORT would silently share the port.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # Ignore connections in TIME_WAIT.
         probe.bind((host, port))

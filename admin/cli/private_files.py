@@ -1,4 +1,4 @@
-"""Files that only their owner may read. They are replaced in one step: a crash leaves the old or the new."""
+"""Write files that only their owner may read. A crash leaves either the old or the new content."""
 
 import os
 import tempfile
@@ -7,7 +7,8 @@ from pathlib import Path
 
 def write_private(path: Path, content: bytes) -> None:
     """Write `content` with mode 0600, durably. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes the file 0600.
+    # mkstemp gives the file the mode 0600.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

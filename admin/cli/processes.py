@@ -1,4 +1,4 @@
-"""Start the other rooms as processes of the same Python, without importing them."""
+"""Start the other packages as processes of the same Python, without importing them."""
 
 import os
 import sys
@@ -16,13 +16,13 @@ def arguments(room: str, *args: str) -> list[str]:
 
 
 def environment(base: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which Python finds our rooms and only these CSMS__ settings apply."""
+    """Return an environment with the path of csms and with only `settings` as CSMS__ variables."""
     env = {name: value for name, value in base.items() if not name.startswith("CSMS__")}
     return {**env, **python_path(base), **settings}
 
 
 def python_path(base: Mapping[str, str]) -> dict[str, str]:
-    """Return the PYTHONPATH with which a child finds the same rooms as this process, installed or not."""
+    """Return the PYTHONPATH with which a child finds the same csms packages as this process."""
     paths = [str(_ROOT), *filter(None, base.get("PYTHONPATH", "").split(os.pathsep))]
     return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
 

@@ -6,14 +6,14 @@ import select
 from collections.abc import Buffer
 from typing import TextIO
 
-# PIPE_BUF: a pipe that select() reports as writable takes this much without blocking.
+# PIPE_BUF: the number of bytes that a pipe accepts without blocking if select() reports the pipe as writable.
 _PIECE_BYTES = 4_096
 
 
 def drop_when_blocked(stream: TextIO) -> TextIO:
     """Return another stream that writes to the descriptor of `stream`.
 
-    It drops output that would block, and later says how much.
+    The new stream drops output that would block, and later writes how many bytes it has dropped.
     """
     return io.TextIOWrapper(
         _Dropping(stream.fileno()),  # type: ignore[type-var]  # Unbuffered is enough, but typeshed wants peek().

@@ -11,7 +11,7 @@ import trio
 
 
 class Shutdown:
-    """The request to stop. It cancels the work in all scopes of `new_scope`."""
+    """The request to stop, which cancels all scopes that `new_scope` has returned."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -33,10 +33,9 @@ class Shutdown:
 
 @asynccontextmanager
 async def bound_shutdown(within_s: float) -> AsyncIterator[Shutdown]:
-    """Yield a Shutdown that SIGINT or SIGTERM asks for. Then the block has `within_s` seconds to end.
+    """Yield a Shutdown that SIGINT or SIGTERM triggers. The block then has `within_s` seconds to end.
 
-    After that time, or at the next signal, this process ends with status 1. Its children die with it, by
-    SIGKILL.
+    After that time, or at the next signal, this process ends with status 1, and SIGKILL ends its children.
     """
     stop = Shutdown()
     previous = signal.signal(signal.SIGALRM, _kill_all)

@@ -11,7 +11,8 @@ import trio
 from admin.cli.child_output import ChildOutput
 from state.embedded import child_process
 
-# A child that ends restarts at once, then after 0.1 s, 0.2 s ... 10 s if it keeps ending.
+# A child that ends is restarted at once. If the child ends again and again, the pauses are 0.1 s, 0.2 s and
+# so on up to 10 s.
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _LIVED_S = 10.0
@@ -21,7 +22,7 @@ _log = structlog.get_logger("csms.up")
 
 
 class ChildFailed(Exception):  # noqa: N818  it is a sentence for a person
-    """A child failed at its first start. The text names the child and gives the reason."""
+    """A child failed at its first start. The text of the error names the child and gives the reason."""
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +38,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 class Child:
     """One program that runs or is about to run again.
 
-    The program gets CSMS__READY_FD, a pipe for one line of JSON. Its output goes to `stderr`, which must not
-    block.
+    The program gets the variable CSMS__READY_FD, which names a pipe for one line of JSON. The output of the
+    program goes to `stderr`, which must not block.
     """
 
     def __init__(self, program: Program, stderr: TextIO) -> None:
@@ -53,10 +54,10 @@ class Child:
     async def keep_running(
         self, *, task_status: trio.TaskStatus[dict[str, Any]] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Run until `stop` or cancelled. Report as started the line that the child wrote when it was ready.
+        """Run the child until `stop` or cancellation. `task_status` gets the line of the child that is ready.
 
-        Must be called in the main thread. Raises ChildFailed if the first start fails. Later starts are
-        repeated for ever, with longer and longer pauses.
+        Must be called in the main thread. Raises ChildFailed if the first start fails. If a later start
+        fails, it is repeated for ever, with longer and longer pauses.
         """
         pause = 0.0
         try:
@@ -85,7 +86,10 @@ class Child:
             self._gone.set()
 
     async def stop(self) -> None:
-        """Send SIGTERM, and SIGKILL after `stop_s`. Return when the child has ended. It does not restart."""
+        """Send SIGTERM, and SIGKILL after `stop_s`.
+
+        Return when the child has ended. The child is not restarted.
+        """
         self._running.cancel()
         await self._gone.wait()
 
@@ -126,7 +130,7 @@ class Child:
             else:
                 _log.info("child.restarted", child=self.program.name, pid=process.pid)
 
-        # Shielded: a draining child still writes, and would block on a full pipe.
+        # The scope is shielded, because a draining child still writes and would block on a full pipe.
         listening = trio.CancelScope(shield=True)
         async with (
             trio.lowlevel.FdStream(ready_out) as ready,
@@ -150,7 +154,8 @@ async def _read_ready_line(pipe: trio.lowlevel.FdStream) -> dict[str, Any] | Non
     while b"\n" not in line and len(line) <= _READY_BYTES_MAX:
         part = await pipe.receive_some(4096)
         if not part:
-            # The child closed the pipe without a line: it is ending, or `ready_s` will end it.
+            # The child closed the pipe without a line. Either the child is ending, or the timeout `ready_s`
+            # will end it.
             await trio.sleep_forever()
         line += part
     try:

@@ -19,9 +19,9 @@ from admin.cli.supervisor import Child
 from state.embedded.embedded import run_embedded
 from state.store import StoreConfig, open_store
 
-# Seconds beyond the drain for the admin process, for Valkey and for killing.
+# Seconds after the drain in which the admin process and Valkey must end, or be killed.
 _STOP_S = 8.5
-# Short, because a person waits and may have mistyped the URL.
+# The wait for the store is short, because a person waits and may have mistyped the URL.
 _STORE_WAIT_S = 3.0
 
 
@@ -36,10 +36,10 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def up(options: UpOptions, stderr: TextIO) -> None:
-    """Run until SIGTERM or SIGINT, then stop everything within 9 s after `drain_s`.
+    """Run until SIGTERM or SIGINT, then stop all processes within `drain_s` and 9 s.
 
     Must run in the main thread. Raises DataDirUnusable, PortOccupied, ChildFailed, StoreUnavailable and
-    StoreRefused, alone or in an ExceptionGroup, each with one clear line.
+    StoreRefused, alone or in an ExceptionGroup. The text of each error is one clear line.
     """
     with (
         data_dir.open_data_dir(options.data_dir) as directory,
@@ -72,7 +72,7 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
 
 @asynccontextmanager
 async def _store(options: UpOptions, directory: Path) -> AsyncIterator[str]:
-    """Yield the URL of the given Redis, or of a Valkey that we start and that ends after everything else."""
+    """Yield the URL of the given Redis, or start a Valkey that ends after all other processes."""
     if options.redis:
         yield options.redis
         return
@@ -82,7 +82,10 @@ async def _store(options: UpOptions, directory: Path) -> AsyncIterator[str]:
 
 
 async def _run(admin: Child, workers: list[Child], stop: Shutdown, announce: Callable[[], None]) -> None:
-    """Start all children and announce it. When asked, stop all gateways together and then admin."""
+    """Start all children and call `announce`.
+
+    At the request to stop, stop all gateways together and then admin.
+    """
     async with trio.open_nursery() as nursery:
         with stop.new_scope():
             async with trio.open_nursery() as starting:

@@ -1,4 +1,4 @@
-"""Commands to charge points. The names here describe routes that send one; the module `send` sends it."""
+"""Commands to charge points. The names here describe routes that send commands."""
 
 from admin.commands.answer import CommandAnswer
 from admin.commands.query import PROBLEMS, DeleteQuery, TimeoutQuery, WaitQuery

@@ -108,7 +108,7 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
         response = masker.mask_json(response)
     shown = None if error is None else msgspec.json.decode(masker.mask_json(error), type=CommandError | None)
     if shown is not None and _sets_secret(command):
-        # Charge points quote values that they refuse.
+        # The error may repeat the secret, because charge points quote values that they refuse.
         shown = CommandError(shown.code, MASK, MASK)
     return CommandAnswer(
         id=command.id,

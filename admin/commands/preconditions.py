@@ -1,4 +1,4 @@
-"""The few commands that are never sent, because the specification says that a central system SHALL NOT."""
+"""The few commands that csms never sends, because the specification says SHALL NOT."""
 
 from admin.http.problems import Problem
 from gateway.ocpp16.messages.types import Message
@@ -7,8 +7,9 @@ from state.charge_points import ChargePointRecord
 
 
 def check(action: str, request: Message, record: ChargePointRecord) -> None:
-    """Refuse a forbidden command. Raises Problem (409). Other doubtful commands are sent with a warning."""
-    # Before its first boot a charge point counts as what its boot will be answered, as for its own calls.
+    """Raise Problem (409) for a forbidden command. Other doubtful commands are sent with a warning."""
+    # Before the first BootNotification, the status with which csms will answer it counts, as for calls of the
+    # charge point.
     held = record.boot_status or record.registration
     if not may_send(action, held):
         answered = "would be" if record.boot_status is None else "was"

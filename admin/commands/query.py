@@ -1,4 +1,4 @@
-"""Parameters and problems that all routes share that send a command: how long to wait, what may go wrong."""
+"""Parameters and problems of all routes that send a command: how long to wait, and what may go wrong."""
 
 from typing import Annotated
 

@@ -28,9 +28,9 @@ from state.store import Store
 
 REREAD_S = 1.0
 REREAD_MAX_S = 5.0
-"""Seconds until a record is read again: first REREAD_S, later up to this, as wake-ups may be lost."""
+"""The longest pause before a record is read again, because wake-ups may be lost. The first is REREAD_S."""
 WAITING_MAX = 2_000
-"""Requests of this process that may wait at once (some 90 MB). A further one gets 202 without waiting."""
+"""The most requests that may wait at once (some 90 MB). A further request gets 202 without waiting."""
 _NO_ANSWER = (504, "deadline-passed", "The deadline passed without an answer; a late one shows under `id`.")
 _FAILURES = {
     "queued": _NO_ANSWER,
@@ -57,7 +57,7 @@ _FAILURES = {
         "Too many commands wait for this charge point, so nothing was sent; try again after Retry-After.",
     ),
 }
-"""The problem for each end without an answer: status, kind and detail."""
+"""The problem for each status in which a command ends without an answer: HTTP status, kind and detail."""
 
 # Charge points may write numbers that no float can hold.
 _read = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
@@ -66,9 +66,9 @@ type WaitFor = Literal["answer", "transaction"]
 
 
 class Sent(NamedTuple):
-    """How far the command had come when the wait ended.
+    """The state of a command when the wait for it ended.
 
-    `is_over` means that nothing is left to wait for. `is_overdue` means that the deadline has passed.
+    `is_over` means that there is nothing more to wait for. `is_overdue` means that the deadline has passed.
     """
 
     command: Command
@@ -78,7 +78,7 @@ class Sent(NamedTuple):
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """The payload of the CALLRESULT, or None if the charge point did not answer with a CALLRESULT."""
+        """The payload of the CALLRESULT, or None if there is no CALLRESULT."""
         response = self.command.response
         return None if response is None else _read(response)
 
@@ -94,18 +94,19 @@ async def send(
     wait_for: WaitFor = "answer",
     idempotency_key: str | None = None,
 ) -> Sent:
-    """Record a command and wait for its end, or for the transaction that it becomes.
+    """Record a command and wait for its end, or for the transaction that begins because of it.
 
-    The wait lasts `wait_s` at most, by default `timeout_s`. Raises Problem: 404 for the charge point, 409
-    for a command that must not be sent, 422 for a payload that is too large or an Idempotency-Key that
-    another command has used, 503.
+    The wait lasts `wait_s` at most, by default `timeout_s`. Raises Problem: 404 for an unknown charge point,
+    409 for a command that must not be sent, 422 for a payload that is too large or an Idempotency-Key that
+    another command has used, and 503 if the store does not answer.
     """
     store, action = services.store, actions.OF_REQUEST[type(request)].name
     record = await lookup.charge_point(store, tenant, charge_point)
     try:
         preconditions.check(action, request, record)
     except Problem:
-        # A repeat under the same key sends nothing, so it may ask what became of the command.
+        # A repeat under the same Idempotency-Key sends no command, so it may read the outcome of the first
+        # one.
         key = idempotency_key
         if key is None or await commands.under_key(store, tenant, charge_point, key) is None:
             raise
@@ -139,7 +140,7 @@ async def send(
 
 
 def is_finished(sent: Sent) -> bool:
-    """Return whether the charge point has answered. Raises Problem for an end without an answer."""
+    """Return whether the charge point has answered. Raises Problem if the command ended without an answer."""
     status = sent.command.status
     if status == "answered":
         return sent.is_over
@@ -149,7 +150,10 @@ def is_finished(sent: Sent) -> bool:
 
 
 def respond(sent: Sent) -> Response:
-    """Answer the request that sent the command: 200, or 202 for "not yet". Raises Problem."""
+    """Answer the API request with 200, or with 202 if the charge point has not answered yet.
+
+    Raises Problem.
+    """
     return bodies.answer(sent.answer, 200 if is_finished(sent) else 202)
 
 
@@ -164,9 +168,10 @@ def _encode(request: Message) -> bytes:
 async def _follow(
     services: Services, command: Command, wait_s: float, wait_for: WaitFor, *, to_the_end: bool
 ) -> Command:
-    """Wait until nothing is left to wait for, or `wait_s` have passed. Raises Problem (503).
+    """Wait until the command is over or `wait_s` seconds have passed. Raises Problem (503).
 
-    With `to_the_end` the wait lasts until the deadline by the clock of the store, not by our own.
+    With `to_the_end`, the wait lasts until the deadline by the clock of the store, not by the clock of this
+    process.
     """
     store, pause_s = services.store, REREAD_S
     until = trio.current_time() + wait_s
@@ -174,7 +179,8 @@ async def _follow(
         while True:
             now, away = trio.current_time(), False
             try:
-                # The answer may have come before we listened, and messages may be lost: the record decides.
+                # The answer may have come before this process listened, and messages may be lost, so only the
+                # record counts.
                 command = await commands.get(store, command.tenant, command.id) or command
             except StoreUnavailable:
                 away = True
@@ -207,8 +213,9 @@ def _is_over(command: Command, wait_for: WaitFor) -> bool:
 async def _wake_again(store: Store, command: Command) -> None:
     """Wake the session of a queued command again. Without a session, mark the command as offline.
 
-    A session that does not take a command for a second may have missed its wake-up or left, or its node died.
-    If other commands of the charge point are before this one, there is nobody to wake.
+    If a session does not send a queued command within a second, it may have missed its wake-up or may be
+    gone, or its node may have died. If other commands of the charge point are first in the queue, no session
+    is woken.
     """
     keys = ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.get_holding(store, command.tenant, command.charge_point)

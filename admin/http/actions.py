@@ -1,4 +1,4 @@
-"""The OCPP actions that an operator may send, and the check that a body is a request of its action."""
+"""The OCPP actions that an operator may send, and the check of the body against the action."""
 
 import re
 from typing import Any
@@ -18,7 +18,7 @@ _STEP = re.compile(r"[^.\[\]]+")
 
 
 def read(action: str, payload: bytes) -> Message:
-    """Read a payload as strictly as a charge point might.
+    """Read a payload as strictly as a strict charge point would.
 
     Raises Problem: 404 for an unknown action, 422 with all errors of the payload.
     """
@@ -36,7 +36,7 @@ def read(action: str, payload: bytes) -> Message:
 
 
 def request_body() -> dict[str, Any]:
-    """Describe the body for OpenAPI: the request of the action that the path names."""
+    """Describe the body for OpenAPI: the OCPP request of the action in the path."""
     references, _ = _schemas()
     return {
         "required": False,

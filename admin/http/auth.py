@@ -1,4 +1,4 @@
-"""Bearer API keys. Each request looks its key up, so a revoked key is refused from the next request on."""
+"""Check the API key of each request in the store, so that a revoked key fails at the next request."""
 
 from quart import g, request
 
@@ -14,7 +14,8 @@ _PUBLIC = frozenset({"openapi", "docs.docs", "docs.root"})
 async def authorise(services: Services) -> None:
     """Check the key before every route.
 
-    Raises Problem: 401 for the key, 404 for a tenant that does not exist or that the key may not see.
+    Raises Problem: 401 for a missing or invalid key, 404 for a tenant that does not exist or that the key may
+    not see.
     """
     if request.endpoint in _PUBLIC:
         return
@@ -40,7 +41,7 @@ def secret() -> str:
 
 
 async def verify(services: Services, given: str) -> ApiKey:
-    """Look the key up. Raises Problem (401)."""
+    """Read the record of the API key. Raises Problem (401)."""
     key = None
     if len(given) <= SECRET_BYTES and given.isascii():
         key = await api_keys.verify(services.store, services.pepper, given)

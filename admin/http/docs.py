@@ -1,6 +1,7 @@
-"""The pages for people: `/docs` shows the OpenAPI document, and `/` leads there.
+"""The pages for people: `/docs` shows the OpenAPI document, and `/` redirects to `/docs`.
 
-The page needs neither scripts nor another host, so it works offline and under a strict policy.
+The page needs neither scripts nor another host, so it works offline and under a strict
+Content-Security-Policy.
 """
 
 import base64
@@ -58,7 +59,7 @@ def _render_once(provider: OpenAPIProvider) -> str:
 
 
 def render(encoded: bytes) -> str:
-    """Write the page. The template escapes every text of the document."""
+    """Write the page `/docs`. The template escapes every text of the OpenAPI document."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"kind": describe_kind, "markdown": write_markdown}
     environment.globals |= {"curl": write_curl}
@@ -66,7 +67,7 @@ def render(encoded: bytes) -> str:
 
 
 def write_markdown(text: str) -> Markup:
-    """Write paragraphs, lists and code, which is all the Markdown that descriptions use."""
+    """Turn Markdown into HTML. Descriptions use only paragraphs, lists and code."""
     blocks = []
     for block in text.strip().split("\n\n"):
         words = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(block)))
@@ -92,7 +93,7 @@ def describe_kind(schema: dict[str, Any]) -> Markup:
 
 
 def write_curl(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
-    """Write a command line for an operation, with samples of all that it requires."""
+    """Write a curl command line for an operation, with a sample of each value that the operation requires."""
     for parameter in filter(itemgetter("required"), operation["parameters"]):
         value = quote(str(sample(parameter["schema"], schemas)), safe="")
         if parameter["in"] == "query":
@@ -108,7 +109,7 @@ def write_curl(method: str, path: str, operation: dict[str, Any], schemas: dict[
 
 
 def sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """Make a value that the schema allows: its first example, or the least that is required."""
+    """Make a value that the schema allows: the first example, or a value with only the required members."""
     if values := schema.get("examples") or schema.get("enum"):
         return values[0]
     if reference := schema.get("$ref"):

@@ -1,4 +1,4 @@
-"""The words for what msgspec finds wrong in a request: what was wrong, what would be right, and where."""
+"""Explain what msgspec finds wrong in a request: what is wrong, what would be right, and where."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from gateway.ocpp16.faults.reading import suggest
 from gateway.service.annotations import choices_of
 
 type Steps = tuple[str | int, ...]
-"""The way to a place in a request: names of members and indexes of entries."""
+"""The path to a place in a request: names of members and indexes of entries."""
 
 MOMENT = "must be a date and time with zone, such as 2026-01-31T12:00:00Z"
 
@@ -49,7 +49,7 @@ _OTHERS = {
 
 
 def explain(error: msgspec.ValidationError, *, in_query: bool = False) -> InputError:
-    """Explain the error at which the decoder stopped, with the place that its text names."""
+    """Explain the error at which the decoder stopped, with the place that the text of the error names."""
     match = _MESSAGE.match(str(error))
     steps = _STEP.findall(match["path"] or "") if match else ()
     places = tuple(int(index) if index.isdigit() else name or index for name, index in steps)
@@ -57,12 +57,12 @@ def explain(error: msgspec.ValidationError, *, in_query: bool = False) -> InputE
 
 
 def explain_value(error: msgspec.ValidationError, kind: Any, *, in_query: bool) -> str:
-    """Explain the error of one value that should have been a `kind`."""
+    """Explain why one value is not of the type `kind`."""
     return _reword(error, choices_of(kind), in_query=in_query)
 
 
 def explain_unknown(name: str, known: Iterable[str], *, in_query: bool) -> str:
-    """Explain a name that a body or a query must not have."""
+    """Explain that a body or a query has a name that is not allowed."""
     noun, right = ("parameter", "this route takes") if in_query else ("member", "known are")
     if near := suggest(name, known).strip():
         return f"unknown {noun}; {near}"
@@ -70,7 +70,7 @@ def explain_unknown(name: str, known: Iterable[str], *, in_query: bool) -> str:
 
 
 def locate(steps: Steps, text: str, *, in_query: bool) -> InputError:
-    """Say `text` of one place in a body or a query."""
+    """Make the error with the text `text` for one place in a body or a query."""
     where = "".join(
         f"[{step}]" if isinstance(step, int) else f".{shorten(step, _SHOWN)}" for step in steps
     ).removeprefix(".")
@@ -103,7 +103,7 @@ def _explain_choice(given: str, choices: tuple[str, ...]) -> str:
 def _explain_kind(found: re.Match[str], *, in_query: bool) -> str:
     """Say which type or bounds a value must have.
 
-    In a query all values are text and null cannot be written, so neither is mentioned.
+    For a query, neither text nor null is mentioned, because all values are text and null cannot be written.
     """
     wanted = [name for name in found["wanted"].split(" | ") if name != "null" or not in_query]
     if bounds := found["bounds"].strip():

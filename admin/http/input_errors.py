@@ -1,4 +1,4 @@
-"""All errors of a body or a query at once: the decoder stops at the first, so this module reads on."""
+"""Find all errors of a body or a query. The decoder stops at the first error, so this module continues."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -18,7 +18,10 @@ COUNTED_MAX = 1_000
 
 
 def summarise(found: Iterable[InputError], otherwise: InputError) -> tuple[str, tuple[InputError, ...]]:
-    """Return the detail of a problem and its errors, 50 at most; `otherwise` is used if none was found."""
+    """Return the detail of a problem and its errors, 50 at most.
+
+    If no error was found, `otherwise` is the error.
+    """
     rest = iter(found)
     listed = tuple(islice(rest, LISTED_MAX)) or (otherwise,)
     total = len(listed) + sum(1 for _ in islice(rest, COUNTED_MAX - LISTED_MAX))
@@ -36,14 +39,14 @@ def find_errors(
 ) -> Iterator[InputError]:
     """Find everything that keeps `value` from being a `model`.
 
-    In a query all values are text. With `formats` the formats of OCPP payloads are checked too.
+    In a query all values are text. With `formats`, the formats of OCPP payloads are checked too.
     """
     for steps, text in _Finder(in_query, formats).find(value, model, ()):
         yield locate(steps, text, in_query=in_query)
 
 
 def find_errors_in_json(body: bytes, model: Any, *, formats: bool = False) -> Iterator[InputError]:
-    """Find all errors of a body, or none if it cannot be read as a whole."""
+    """Find all errors of a body. If the body is not JSON, no error is found."""
     try:
         tree = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -104,7 +107,7 @@ class _Finder:
 
 
 def _check_format(value: Any, kind: Any) -> str | None:
-    """Check the formats that strict reading of OCPP payloads asks for beyond the type."""
+    """Check what strict reading of OCPP payloads requires in addition to the type."""
     kind = kind.__value__ if isinstance(kind, TypeAliasType) else kind
     for meta in getattr(kind, "__metadata__", ()):
         extra = meta.extra_json_schema or {}

@@ -23,7 +23,7 @@ async def charge_point_keys(store: Store, tenant: str, id_: str) -> ChargePointK
 
 
 def parse_number(text: str, what: str) -> int:
-    """Read a number that the path gives as the id of a `what`. Raises Problem (404)."""
+    """Read the number in the path that is the id of a `what`. Raises Problem (404)."""
     if not _NUMBER.fullmatch(text):
         raise not_found(what)
     return int(text)

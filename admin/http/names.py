@@ -1,4 +1,4 @@
-"""Names in paths: paths are cut at raw slashes, parts are decoded once, and bad names are refused."""
+"""Names in paths. A path is split at raw slashes, each part is decoded once, and bad names are refused."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -10,7 +10,7 @@ NAME_BYTES = 255
 
 
 class NameConverter(BaseConverter):
-    """Decode a name for the view; the router sees the raw path (see `admin.http.quart_app`)."""
+    """Decode a name in a path for the view. The router gets the raw path (see `admin.http.quart_app`)."""
 
     part_isolating = True
 
@@ -18,7 +18,8 @@ class NameConverter(BaseConverter):
         try:
             return decode(value)
         except Problem as problem:
-            raise ValidationError from problem  # Then `check_path` answers 400, before any view runs.
+            # No route matches after this error, and `check_path` answers 400.
+            raise ValidationError from problem
 
 
 def decode(encoded: str) -> str:

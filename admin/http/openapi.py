@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: that of quart-schema, with nested schemas, problems and descriptions added."""
+"""The OpenAPI 3.1 document: what quart-schema makes, with nested schemas, problems and descriptions added."""
 
 import re
 from collections.abc import Callable
@@ -73,8 +73,8 @@ def new_blueprint(name: str, tag: str) -> Blueprint:
 def describes[View: Callable[..., Any]](**extra: Any) -> Callable[[View], View]:
     """Add to the operation of a route what its signature does not say.
 
-    `parameters`, `requestBody`, `responses` and `schemas` are as in the document. `problems` maps a status
-    to its description.
+    `parameters`, `requestBody`, `responses` and `schemas` have the same form as in the OpenAPI document.
+    `problems` maps a status to its description.
     """
 
     def decorate(view: View) -> View:
@@ -149,13 +149,13 @@ class Document(OpenAPIProvider):
 
 
 def components(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a reference to the schema of the model, and all schemas that the reference leads to."""
+    """Return a reference to the schema of the model, and all schemas that the schema uses."""
     (reference,), schemas = msgspec.json.schema_components([model], ref_template=_REF)
     return reference, schemas
 
 
 def _drop_null_defaults(schemas: dict[str, Any]) -> None:
-    """Delete each default of null where null is refused, because the member can only be left out."""
+    """Delete a default of null if null is not allowed. Such a member can only be left out."""
     for schema in schemas.values():
         for member in schema.get("properties", {}).values():
             if member.get("default", ...) is None and not _allows_null(member):

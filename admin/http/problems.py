@@ -91,14 +91,14 @@ def not_found(what: str) -> Problem:
 
 
 def must_exist[Found](found: Found | None, what: str) -> Found:
-    """Raise Problem (404) for None, and for the False of a step that found nothing to delete."""
+    """Raise Problem (404) if `found` is None, or False because there was nothing to delete."""
     if found is None or found is False:
         raise not_found(what)
     return found
 
 
 def invalid(detail: str, *, pointer: str | None = None, parameter: str | None = None) -> Problem:
-    """Make the problem of a request that has one error, with its place."""
+    """Make the problem for a request with one error, and name the place of the error."""
     return Problem(422, "invalid-request", detail, errors=[InputError(detail, pointer, parameter)])
 
 
@@ -114,7 +114,7 @@ def store_away(**members: Any) -> Problem:
 
 @contextmanager
 def add_to_problem(**members: Any) -> Iterator[None]:
-    """Add members to any problem that ends the block, for example what was done before it."""
+    """Add members to a problem that ends the block, for example what was done before the problem."""
     try:
         yield
     except Problem as problem:
@@ -157,7 +157,7 @@ def _title(status: int) -> str:
     return http.HTTPStatus(status).phrase if status in http.HTTPStatus else "Error"
 
 
-_KINDS = {413: "body-too-large"}  # The phrase differs between Python releases.
+_KINDS = {413: "body-too-large"}  # The standard phrase of this status differs between Python releases.
 _DETAILS = {
     404: "The API has no such path; /docs lists all of them.",
     405: "The path does not take this method; the header Allow lists those that it takes.",

@@ -46,18 +46,18 @@ class BoundedRequest(TrioRequest):
 
 
 class RawPathConnection(TrioASGIHTTPConnection):
-    """A connection that routes by the path as it was sent: `%2F` stays part of a name, `%ff` stays `%ff`."""
+    """A connection that routes by the raw path: `%2F` stays a part of a name, and `%ff` stays `%ff`."""
 
     def __init__(self, app: Any, scope: HTTPScope) -> None:
         raw = scope["raw_path"].decode("ascii")
         try:
             path = raw if raw.startswith("/") else urlsplit(raw).path
         except ValueError:
-            path = f"/{raw}"  # Not a URL, for example `http://[/`: no route of ours.
+            path = f"/{raw}"  # The target is not a URL, for example `http://[/`, and matches no route.
         super().__init__(app, cast("HTTPScope", {**scope, "path": path or "/"}))
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Let Hypercorn finish each response: it closes the connection or starts the idle timeout.
+        """Let Hypercorn finish each response, that is, close the connection or start the idle timeout.
 
         Hypercorn first reports that the response is complete. quart-trio then cancels the task in which
         Hypercorn would finish, so that the connection would stay open for as long as the client likes.
@@ -75,7 +75,8 @@ class RawPathConnection(TrioASGIHTTPConnection):
                 await send(message)
                 return
             await send({**message, "more_body": True})
-            # If we closed while the client still sends, it would lose the answer.
+            # If the server closed the connection while the client still sends, the client would lose the
+            # answer.
             with trio.move_on_after(LINGER_S):
                 await received.wait()
             with trio.move_on_after(END_S, shield=True):
@@ -98,7 +99,7 @@ class QuartApp(QuartTrio):
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "websocket":
             await receive()
-            # A close before accept gives the client 403.
+            # If a websocket is closed before it is accepted, the client gets 403.
             await send({"type": "websocket.close", "code": 1000, "reason": None})
             return
         await super().__call__(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Make answers of the records of the store. Fields of the same name are copied, milliseconds become times."""
+"""Make answers from records of the store. Fields with the same name are copied; milliseconds become times."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,10 +10,10 @@ from state.paging import Page
 
 
 def convert[Answer: msgspec.Struct](record: object, model: type[Answer], **given: Any) -> Answer:
-    """Make a `model` of the given fields and, for the others, of the record.
+    """Make a `model` from the given fields, and take the other fields from the record.
 
-    A field `x_at` or `x` may come from the `x_ms` of the record. Nothing is validated, so that an answer
-    shows what a gateway of another version stored.
+    A field `x_at` or `x` may come from the field `x_ms` of the record. The values are not validated, so that
+    an answer also shows what a gateway of another version stored.
     """
     for name in model.__struct_fields__:
         if name not in given:

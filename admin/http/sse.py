@@ -41,7 +41,7 @@ def end(reason: bytes) -> bytes:
 
 
 def resume[Place](parse: Callable[[str], Place]) -> Place | None:
-    """Read the place from which the client resumes, or None. Raises Problem (422) for an unknown id."""
+    """Return the place after which the client resumes, or None for a new stream. Raises Problem (422)."""
     text = request.headers.get("Last-Event-ID", "").strip()
     try:
         return parse(text) if text else None
@@ -66,7 +66,10 @@ def response(blocks: AsyncGenerator[bytes] | bytes) -> Response:
 
 
 def watch_key(services: Services, tenant: str) -> Callable[[], Awaitable[bool]]:
-    """Return a check that the key still reaches the tenant. Streams live for days and repeat the check."""
+    """Return a check that the API key may still see the tenant.
+
+    A stream lasts for days and repeats the check.
+    """
     secret = auth.secret()
 
     async def stands() -> bool:
@@ -78,6 +81,7 @@ def watch_key(services: Services, tenant: str) -> Callable[[], Awaitable[bool]]:
                 and await tenants.get(services.store, tenant) is not None
             )
         except StateError:
-            return True  # Keep the stream: the key may be good, and the store sends nothing anyway.
+            # The stream continues, because the key may be valid and the store sends no events anyway.
+            return True
 
     return stands

@@ -25,7 +25,7 @@ _FIRST_MS, _LAST_MS = (
 
 
 def text(milliseconds: int) -> str:
-    """Write a moment. One that an offset moves out of the years 1 to 9999 becomes the first or the last."""
+    """Write a moment as text. A moment outside the years 1 to 9999 becomes the first or the last in them."""
     moment = _EPOCH + min(max(milliseconds, _FIRST_MS), _LAST_MS) * _MILLISECOND
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -35,10 +35,9 @@ def maybe_text(milliseconds: int | None) -> str | None:
 
 
 def normalise(sent: str) -> str | None:
-    """Write the moment that a charge point or an operator wrote, or None if the text cannot be read.
+    """Return a sent time in the form of `text`, or None if the time cannot be read.
 
-    The form is that of `text`. Digits below the milliseconds follow where they say more, so that no precision
-    is lost.
+    If the sent time has digits below the milliseconds, they are added, so that no precision is lost.
     """
     parsed_ms = timestamps.parse_ms(sent)
     if parsed_ms is None:
@@ -53,12 +52,12 @@ def maybe_normalise(sent: str | None) -> str | None:
 
 
 def sent_or(sent: str, milliseconds: int) -> str:
-    """Write the moment that a charge point sent, or `milliseconds` if its text cannot be read."""
+    """Return the time that a charge point sent, or `milliseconds` as text if that time cannot be read."""
     return normalise(sent) or text(milliseconds)
 
 
 def utc_text(moment: datetime, *where: str) -> str:
-    """Write a moment that the body has at `where`. Raises Problem (422) if UTC has no year for it."""
+    """Write the moment at `where` in the body, in UTC. Raises Problem (422) outside the years 1 to 9999."""
     timespec = "milliseconds" if moment.microsecond else "seconds"
     try:
         utc = moment.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Routes of certificates: those that a charge point reported, and the one that it wants signed."""
+"""Routes of the certificates that a charge point reported, and of its certificate signing request."""
 
 from typing import Annotated
 

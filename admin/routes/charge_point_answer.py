@@ -1,4 +1,4 @@
-"""A charge point as the API shows it: the operator's settings, its own messages, its connection."""
+"""A charge point as the API shows it: settings, last messages and connection."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any

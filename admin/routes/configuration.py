@@ -1,4 +1,4 @@
-"""Routes of configuration keys: what a charge point reported, refreshed on request, changed one by one."""
+"""Routes of configuration keys: read the reported values, ask for them again, and change keys."""
 
 from collections.abc import Iterable
 from itertools import batched
@@ -277,12 +277,12 @@ async def forget_configuration(tenant: str, charge_point: str) -> Response:
 
 
 def _split(keys: tuple[str, ...], most: int | None) -> Iterable[tuple[str, ...] | None]:
-    # The charge point may have reported any number.
+    # The charge point may have reported any number as GetConfigurationMaxKeys.
     return batched(keys, min(most or AT_ONCE, AT_ONCE), strict=False) if keys else (None,)
 
 
 async def _read_changes() -> dict[str, str]:
-    """Read the body as Changes. Raises Problem, with a pointer to the key that is wrong."""
+    """Read the body as Changes. Raises Problem with a pointer to the wrong key."""
     given: dict[str, Any] = await bodies.body(dict[str, Any])
     if not 1 <= len(given) <= AT_ONCE:
         raise invalid(f"The body has {len(given)} keys; give 1 to {AT_ONCE} with their values.", pointer="")

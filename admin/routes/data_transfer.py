@@ -24,7 +24,7 @@ from admin.services import current_store
 from state.features import data_transfer as transfers
 from state.features.data_transfer import VENDORS, Answer, Status, Vendor
 
-VENDOR_LENGTH = 255  # OCPP 1.6: CiString255Type, and of a message id CiString50Type.
+VENDOR_LENGTH = 255  # OCPP 1.6: a vendor id is a CiString255Type, and a message id is a CiString50Type.
 
 blueprint = new_blueprint("data_transfer", "Data transfer")
 

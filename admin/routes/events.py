@@ -23,7 +23,7 @@ from state.events.feed import Gap, Lagging, Subscription
 
 ID_EVERY_S = 1.0
 _TIMES = (b'"timestamp"', b'"expiry_date"', b'_ms"')
-"""Names in an event's data that begin or end so are times."""
+"""The values of members whose names begin or end in this way are times."""
 
 blueprint = new_blueprint("events", "Events")
 
@@ -100,10 +100,13 @@ async def stream_events(tenant: str) -> Response:
 async def _stream(
     services_: Services, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
-    """Yield the stream. An error of the store or the client ends the stream; the client then resumes it."""
+    """Yield the stream.
+
+    If the store fails or the client is too slow, the stream ends and the client can resume it.
+    """
     try:
         async with services_.feed.subscribe(tenant, cursor) as subscription:
-            # Clients that came at the same time all passed the check before the stream.
+            # Several clients may have passed the earlier check at the same time.
             if services_.feed.subscribers > services_.event_clients:
                 yield sse.end(sse.TOO_MANY)
                 return
@@ -134,13 +137,13 @@ async def _blocks(
         if event is not None:
             yield ids.write_if_due() + _block(event)
         elif ids.owed:
-            yield ids.write() + b"\n"  # An id without data: the client stores the id and sees no event.
+            yield ids.write() + b"\n"  # An id without data changes only the id that the client has stored.
         else:
             yield sse.STILL_HERE
 
 
 class _Ids:
-    """The `id:` lines of a stream after its first: at most one a second, each covers everything before it."""
+    """The `id:` lines after the first: at most one a second. Each line covers all events before it."""
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
@@ -170,9 +173,9 @@ def _block(event: Event | Gap) -> bytes:
 
 
 def _data(event: Event) -> msgspec.Raw | dict[str, Any]:
-    """Return the event's data with its times as `times.text` writes them, and `x_ms` as `x_at` or `x`.
+    """Return the event's data with times as `times.text` writes them, and `x_ms` renamed to `x_at` or `x`.
 
-    Stored data has the times as charge points sent them, and milliseconds.
+    In the stored data, times are milliseconds or texts that charge points sent.
     """
     encoded = bytes(event.data)
     if not any(part in encoded for part in _TIMES):

@@ -1,4 +1,4 @@
-"""Routes of the faults of a charge point: how often each was seen, and what it means."""
+"""Routes of the faults of a charge point: how often each fault was seen, and what the fault means."""
 
 from itertools import starmap
 from typing import Annotated

@@ -205,13 +205,13 @@ async def begin_job(tenant: str, charge_point: str) -> Response:
     await lookup.charge_point(store, tenant, charge_point)
     payload = wanted.payload
     if wanted.action in _NUMBERED and "requestId" not in payload:
-        # Checked before an id is chosen, so that a request that is refused uses up none.
+        # The payload is checked before an id is chosen, so that a refused request does not use up an id.
         _read(wanted.action, {**payload, "requestId": 0})
         chosen = await jobs.new_request_id(store, tenant, charge_point)
         payload = {
             **payload,
             "requestId": must_exist(chosen, "charge point"),
-        }  # It may have been deleted a moment ago.
+        }  # The charge point may have been deleted a moment ago.
     request = _read(wanted.action, payload)
     return send.respond(
         await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)

@@ -1,4 +1,4 @@
-"""Routes of reservations: those that a charge point accepted, made and cancelled by commands."""
+"""Routes of reservations, which are made and cancelled by commands to the charge point."""
 
 from datetime import datetime
 from typing import Annotated
@@ -246,7 +246,7 @@ async def delete_reservation(tenant: str, charge_point: str, reservation: str) -
 async def _send(
     services: Services, keys: ChargePointKeys, number: int, request: Message, asked: WaitQuery
 ) -> Response:
-    """Send the request and answer with the command and the reservation. Raises Problem."""
+    """Send the OCPP request. The answer has the command and the reservation. Raises Problem."""
     sent = await send.send(
         services, keys.tenant, keys.id, request, timeout_s=asked.timeout, wait_s=asked.wait
     )

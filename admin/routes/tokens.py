@@ -1,4 +1,4 @@
-"""Routes of tokens: secrets in the websocket path of charge points, shown once and stored as a hash."""
+"""Routes of tokens: secrets in the websocket paths of charge points, shown once and stored as hashes."""
 
 from typing import Annotated
 

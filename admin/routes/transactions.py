@@ -1,4 +1,4 @@
-"""Routes of transactions and their meter values. Only charge points write them; operators read them."""
+"""Routes of transactions and their meter values. Operators can only read this data."""
 
 from datetime import datetime
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Routes of data without a known transaction: orphaned stops, and stray meter values."""
+"""Routes of data that belongs to no known transaction: orphaned stops and stray meter values."""
 
 from typing import Annotated, Any
 

@@ -1,7 +1,8 @@
 """Warnings about doubtful commands, which are sent anyway. The answer shows the warnings beside the response.
 
-Almost nothing is refused: our view of a charge point may be old or wrong, and a tester may send wrong
-things on purpose. Each feature profile has a file, with its table at the foot.
+Almost no command is refused, because what csms knows of a charge point may be old or wrong, and a tester may
+send wrong commands on purpose. Each feature profile has a file; the table at its end has the function for
+each request.
 """
 
 import structlog
@@ -31,7 +32,7 @@ _log = structlog.get_logger("csms.admin")
 
 
 async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
-    """Return sentences for people, each with a doubt and why it may matter. Raises StoreUnavailable."""
+    """Return sentences for people. Each says what is doubtful about the command. Raises StoreUnavailable."""
     found = list(_check_registration(view))
     if (warner := _WARNERS.get(type(request))) is not None:
         try:

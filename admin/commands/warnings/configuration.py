@@ -1,4 +1,4 @@
-"""Core profile: configuration keys, compared with the charge point's reports and the specification."""
+"""Warnings of the Core profile: keys that do not fit the charge point's reports or the specification."""
 
 from admin.commands.warnings.view import View, Warner
 from admin.http import times

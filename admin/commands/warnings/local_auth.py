@@ -1,4 +1,4 @@
-"""LocalAuthListManagement profile: versions, lengths and entries that do not fit what the store knows."""
+"""Warnings of the LocalAuthListManagement profile: wrong versions, lengths and entries."""
 
 from collections import Counter
 

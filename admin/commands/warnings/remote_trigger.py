@@ -1,4 +1,4 @@
-"""RemoteTrigger profile: connectors that the message cannot be about, or that the store does not know."""
+"""Warnings of the RemoteTrigger profile: connectors that are unknown or do not fit the message."""
 
 from admin.commands.warnings.view import View, Warner, no_such_connector
 from gateway.ocpp16.messages import remote_trigger
@@ -12,7 +12,7 @@ async def trigger_message(request: remote_trigger.TriggerMessage, view: View) ->
 
 
 async def check_connector(requested_message: str, connector_id: int | None, view: View) -> list[str]:
-    """Check the connector of a trigger (section 5.17)."""
+    """Check the connectorId of a TriggerMessage (OCPP 1.6 section 5.17)."""
     if connector_id is None:
         return []
     if requested_message not in _OF_A_CONNECTOR:

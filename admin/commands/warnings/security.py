@@ -1,4 +1,4 @@
-"""The security extension: certificates, signatures and request ids that look wrong."""
+"""Warnings of the security extension: certificates, signatures and request ids that look wrong."""
 
 import time
 
@@ -14,7 +14,7 @@ from state.features.certificates import CertificateHash
 
 
 async def install_certificate(request: security.InstallCertificate, _view: View) -> list[str]:
-    """Warn of what a charge point may refuse (M05), and of PEM with CRLF, which some cannot read."""
+    """Warn of a certificate that a charge point may refuse (M05), and of PEM with CRLF."""
     found = _check_line_ends(request.certificate, "The certificate")
     try:
         [root, *more] = pem.read_all(request.certificate)
@@ -28,7 +28,7 @@ async def install_certificate(request: security.InstallCertificate, _view: View)
 
 
 async def delete_certificate(request: security.DeleteCertificate, view: View) -> list[str]:
-    """Warn of hash data that the charge point has not reported exactly so (M04.FR.07)."""
+    """Warn if the charge point has not reported exactly this hash data (M04.FR.07)."""
     known = await certificates.read(view.store, view.tenant, view.charge_point)
     asked = convert(request.certificate_hash_data, CertificateHash)
     reported = list(known.all_hashes())
@@ -71,7 +71,7 @@ async def certificate_signed(request: security.CertificateSigned, view: View) ->
 
 
 async def signed_update_firmware(request: security.SignedUpdateFirmware, view: View) -> list[str]:
-    """Check signature and certificate before the command is sent (A00.FR.706). It is sent anyway."""
+    """Warn of a wrong signature or signing certificate of firmware (A00.FR.706)."""
     firmware = request.firmware
     found = _check_line_ends(firmware.signing_certificate, "The signing certificate")
     try:

@@ -1,4 +1,4 @@
-"""SmartCharging profile: the rules of profiles, other profiles that are known, and running transactions."""
+"""Warnings of the SmartCharging profile: rules, other known profiles, and running transactions."""
 
 from collections.abc import Collection
 

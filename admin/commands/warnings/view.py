@@ -13,7 +13,7 @@ type Warner = Callable[[Any, View], Awaitable[list[str]]]
 
 
 class View(NamedTuple):
-    """The record of the charge point. All else is read on demand, because most commands do not need it."""
+    """The record of the charge point. Other data is read on demand, because most commands do not need it."""
 
     store: Store
     record: ChargePointRecord
@@ -40,7 +40,7 @@ class View(NamedTuple):
 
 
 def no_such_connector(connector_id: int, known: dict[int, Connector]) -> list[str]:
-    """Warn if the charge point has reported connectors, but not this one."""
+    """Warn if the charge point has reported connectors, but not the connector with this id."""
     if connector_id in known or not known:
         return []
     heard = ", ".join(map(str, sorted(known)))

@@ -1,4 +1,4 @@
-"""Routes of charging profiles: those that a charge point has as far as we know, corrected by hand."""
+"""Routes of the list of charging profiles that a charge point has, as far as csms knows."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""Routes of composite schedules: computed from the known profiles, and compared with the charge point's."""
+"""Routes that compute a composite schedule and compare it with the charge point's own schedule."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -238,7 +238,8 @@ async def compare_composite_schedule(tenant: str, charge_point: str) -> Response
     result = msgspec.convert(read.message, GetCompositeScheduleResult)
     theirs, start_ms = result.charging_schedule, sent.command.sent_ms or sent.command.created_ms
     start_ms = timestamps.parse_ms(result.schedule_start) or start_ms
-    if theirs is not None:  # Ours is converted to the unit of theirs, because theirs may not name its phases.
+    if theirs is not None:
+        # csms computes in the unit of the charge point, whose schedule may not name the number of phases.
         wanted = msgspec.structs.replace(wanted, charging_rate_unit=theirs.charging_rate_unit)
     ours, mirror = await _compute(
         current_store(), tenant, charge_point, wanted, start_ms=start_ms, voltage=asked.voltage
@@ -270,7 +271,7 @@ async def _compute(
 ) -> tuple[Composite, Mirror]:
     mirror = await charging_profiles.read(store, tenant, charge_point)
     transactions = await list_running(store, tenant, charge_point)
-    # In a thread, because hostile profiles take some tenths of a second.
+    # The computation runs in a thread, because hostile profiles take some tenths of a second.
     compute = partial(
         composite.compute,
         list(_read_profiles(mirror)),
@@ -278,7 +279,8 @@ async def _compute(
         start_ms=start_ms,
         duration=wanted.duration,
         running=[
-            # A clock that is not set does not say when the transaction began.
+            # If the clock of the charge point is not set, the time of receipt says when the transaction
+            # began.
             OpenTransaction(
                 one.connector_id,
                 one.id,

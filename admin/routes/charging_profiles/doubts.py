@@ -1,4 +1,4 @@
-"""Doubts: why a charge point may not have the charging profiles that it accepted."""
+"""Doubts: reasons why a charge point may not have the charging profiles that it accepted."""
 
 from typing import Annotated
 

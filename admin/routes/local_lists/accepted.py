@@ -1,4 +1,4 @@
-"""Routes of the local authorisation list that a charge point has, as far as we know."""
+"""Routes of the local authorisation list that a charge point has, as far as csms knows."""
 
 from typing import Annotated
 

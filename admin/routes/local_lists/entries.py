@@ -1,4 +1,4 @@
-"""Entries of a local list in answers, a page at a time."""
+"""Entries of a local list as the API shows them, in pages."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -44,7 +44,7 @@ class EntryAnswer(msgspec.Struct, frozen=True):
 
 
 def page_of(entries: Mapping[str, Entry], asked: Paging) -> Page[EntryAnswer]:
-    """Return a page of entries, by id tag without regard to case. Raises BadCursor."""
+    """Return a page of entries, sorted by id tag without regard to case. Raises BadCursor."""
     tags = sorted(entries)
     if asked.cursor is not None:
         try:

@@ -1,4 +1,4 @@
-"""Routes of the local authorisation list that a charge point should have. An edit sends nothing."""
+"""Routes of the local authorisation list that a charge point should have. An edit is not sent."""
 
 from datetime import datetime
 from typing import Annotated
@@ -195,7 +195,7 @@ async def copy_id_tags(tenant: str, charge_point: str) -> Response:
 
 
 def _read_entries(given: tuple[NewEntry, ...], field: str) -> Entries:
-    """Return the entries by folded id tag. Raises Problem (422) for a tag that is given twice."""
+    """Return the entries by id tag in one case. Raises Problem (422) for an id tag that is given twice."""
     found: Entries = {}
     for number, one in enumerate(given):
         folded = fold(one.id_tag)
@@ -212,7 +212,7 @@ def _read_entries(given: tuple[NewEntry, ...], field: str) -> Entries:
 
 
 def _respond(outcome: Desired | TooLong | None) -> Response:
-    stored = must_exist(outcome, "charge point")  # It may have been deleted a moment ago.
+    stored = must_exist(outcome, "charge point")  # The charge point may have been deleted a moment ago.
     if isinstance(stored, TooLong):
         detail = f"The list would have {stored.entries} entries; it may have {ENTRIES} at most."
         raise invalid(detail)

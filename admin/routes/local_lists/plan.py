@@ -1,7 +1,7 @@
 """Plan the SendLocalList messages that bring a charge point's list to the desired one. Pure.
 
-A Full list that does not fit into one message is sent as a Full message and Differentials after it. Until the
-last of them is accepted, the charge point has only a part of the list.
+A list that does not fit into one Full message is sent as a Full message and some Differentials. Until the
+last message is accepted, the charge point has only a part of the list.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,11 +21,11 @@ _AROUND = 200
 
 
 def plan(lists: Lists, kind: Kind, *, version: int, max_entries: int | None = None) -> list[SendLocalList]:
-    """Return the messages. Their versions count up from `version`.
+    """Return the messages. The first has the version `version`, and each later version is one higher.
 
-    There are no messages only if `auto` finds nothing to change. `auto` is a Differential from the list that
-    the charge point last accepted, if that list is known and the Differential is not longer, else Full. A
-    message has `max_entries` at most, and no more bytes than a command may have.
+    Without differences, `auto` returns no messages. If the list that the charge point last accepted is known
+    and a Differential from it is not longer than the Full list, `auto` returns the Differential, else the
+    Full list. A message has at most `max_entries` entries, and no more bytes than a command may have.
     """
     whole: list[Line] = [(entry.id_tag, entry) for _, entry in sorted(lists.desired.items())]
     changes = find_difference(lists.accepted, lists.desired)

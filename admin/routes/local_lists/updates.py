@@ -1,4 +1,4 @@
-"""Route that sends a charge point its desired local list, one SendLocalList after the other."""
+"""Route that sends a charge point the local list that it should have, one SendLocalList after the other."""
 
 from typing import Annotated, Literal
 
@@ -126,10 +126,10 @@ async def send_local_list(tenant: str, charge_point: str) -> Response:
 async def _send_list(
     services: Services, keys: ChargePointKeys, wanted: SendRequest, timeout_s: float
 ) -> SendAnswer:
-    """Send the planned messages, and a Full list once after Failed or VersionMismatch if so asked.
+    """Send the messages. With `full_on_failure`, send a Full list once after Failed or VersionMismatch.
 
-    Raises Problem: as commands do if a step gets no answer, with the steps before it; 409 if no list was ever
-    set, because an empty one would clear the list of the charge point.
+    Raises Problem like a command if a message gets no answer, with the messages before it. Raises Problem
+    (409) if no list was ever set, because an empty list would clear the list of the charge point.
     """
     store, max_entries = services.store, wanted.max_entries
     if max_entries is None:
@@ -161,7 +161,7 @@ async def _send_all(
     steps: list[Step],
     timeout_s: float,
 ) -> Outcome:
-    """Send the messages until one is not accepted. Return the outcome of the last."""
+    """Send the messages until one is not accepted. Return the outcome of the last sent message."""
     outcome: Outcome = "nothing_to_send"
     for message in messages:
         sent = await send.send(services, keys.tenant, keys.id, message, timeout_s=timeout_s)

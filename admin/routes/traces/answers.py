@@ -1,4 +1,4 @@
-"""A trace and its entries in answers."""
+"""A trace and its entries as the API shows them."""
 
 import re
 from typing import Annotated

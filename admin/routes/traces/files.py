@@ -1,4 +1,4 @@
-"""A trace as a file, as text or as lines of JSON. It is written page by page, as it is read from the store.
+"""A trace as a file of text or of JSON lines. The file is written page by page, as the trace is read.
 
 The first line names the trace. The last line says whether the file is complete.
 """
@@ -16,7 +16,7 @@ from state.traces import traces
 from state.traces.traces import Trace, TraceEntry
 
 _AT_ONCE = 500
-# Line breaks, and control characters that would act on a terminal.
+# Line breaks, and control characters that would change a terminal.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 

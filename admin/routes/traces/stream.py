@@ -19,7 +19,7 @@ from state.traces.traces import Trace, TraceEntry
 
 POLL_S = 0.25
 SETTLED_MS = 2_000
-"""Milliseconds after the end of a trace until its gateway has surely written the last entries."""
+"""Milliseconds after the end of a trace, after which its gateway has certainly written the last entries."""
 _AT_ONCE = 200
 
 blueprint = new_blueprint("trace_stream", "Traces")
@@ -76,7 +76,7 @@ class _Reading:
         self._store, self._tenant, self._charge_point = store, tenant, charge_point
         self._trace, self._place = trace, place
         self.over = b""
-        """Reason of the end of the stream; empty while it goes on."""
+        """Reason why the stream ends; empty while the stream continues."""
 
     async def read(self) -> list[bytes]:
         """Return the entries since the last call as blocks. Raises StoreUnavailable."""
@@ -103,10 +103,13 @@ class _Reading:
 async def _blocks(
     reading: _Reading, viewers: Viewers, most: int, key_stands: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
-    """Yield the stream. An error of the store ends it. The store is read less often if the client is slow."""
+    """Yield the stream.
+
+    If the store fails, the stream ends. If the client is slow, the store is read less often.
+    """
     viewers.count += 1
     try:
-        if viewers.count > most:  # Clients that came at the same time all passed the check before the stream.
+        if viewers.count > most:  # Several clients passed the earlier check at once.
             yield sse.end(sse.TOO_MANY)
             return
         yield sse.RETRY + b"\n"

@@ -199,6 +199,6 @@ def _file(store: Store, tenant: str, charge_point: str, trace: Trace, asked: Fra
         content_type=form.content_type,
     )
     response.timeout = (
-        None  # Quart's own timeout would cut the file. The kernel ends clients that do not read.
+        None  # The timeout of Quart would cut the file off. The kernel cuts off clients that do not read.
     )
     return response
