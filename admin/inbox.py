@@ -107,7 +107,7 @@ class Inbox:
 class Wake:
     """An event that can be awaited many times.
 
-    If it was set between two waits, the next wait ends at once.
+    If the event was set between two waits, the next wait ends at once.
     """
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class Wake:
         self._event.set()
 
     async def wait(self, at_most_s: float) -> bool:
-        """Wait until the event is set. Return False if `at_most_s` seconds passed without it."""
+        """Wait until the event is set. Return False if `at_most_s` seconds passed first."""
         with trio.move_on_after(at_most_s):
             await self._event.wait()
         woken, self._event = self._event.is_set(), trio.Event()

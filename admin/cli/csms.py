@@ -1,4 +1,4 @@
-"""The command `csms`. It starts the other packages as processes and does not import them."""
+"""The command `csms`, which starts the other packages as processes and does not import them."""
 
 import os
 import sys
@@ -69,11 +69,11 @@ def up_command(
     ----------
     data_dir
         The directory for all data. `csms up` makes the directory if it does not exist. Only one `csms up` at
-        a time can use it.
+        a time can use the directory.
     ports
-        The first port. The ports are consecutive, in this order: ws, wss, the admin API, then probes and
-        metrics of the admin process and of each worker. `0` means free ports. Without the option, the ports
-        are 8180 (ws), 8443 (wss), 8080 (admin API), and 9180 and up for probes and metrics.
+        The first port. With this option the ports are consecutive, in this order: ws, wss, the admin API,
+        then probes and metrics of the admin process and of each worker. `0` means free ports. Without the
+        option, the ports are 8180 (ws), 8443 (wss), 8080 (admin API), and 9180 and up for probes and metrics.
     workers
         The number of gateway processes, which share the charge points. Use one worker for each processor
         core.

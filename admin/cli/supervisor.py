@@ -26,7 +26,10 @@ class ChildFailed(Exception):  # noqa: N818  it is a sentence for a person
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """A program to run. It has `ready_s` seconds to start, and `stop_s` seconds from SIGTERM to SIGKILL."""
+    """A program to run.
+
+    The program has `ready_s` seconds to start, and `stop_s` seconds from SIGTERM to SIGKILL.
+    """
 
     name: str
     argv: Sequence[str]

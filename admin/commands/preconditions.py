@@ -8,8 +8,7 @@ from state.charge_points import ChargePointRecord
 
 def check(action: str, request: Message, record: ChargePointRecord) -> None:
     """Raise Problem (409) for a forbidden command. Other doubtful commands are sent with a warning."""
-    # Before the first BootNotification, the status with which csms will answer it counts, as for calls of the
-    # charge point.
+    # A charge point that has sent no BootNotification is treated as if csms had already answered one.
     held = record.boot_status or record.registration
     if not may_send(action, held):
         answered = "would be" if record.boot_status is None else "was"

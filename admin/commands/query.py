@@ -10,7 +10,7 @@ PROBLEMS = {
     429: "Too many commands wait for this charge point. csms sent nothing to the charge point. The header "
     "Retry-After says when to try again.",
     502: "The charge point answered with a CALLERROR, and the problem has its `code`, `description` and "
-    "`details`. If csms cannot read the answer, these three members say why.",
+    "`details`. If csms cannot read the answer, `code`, `description` and `details` say why.",
     504: "No answer came before the deadline. csms stores a late answer; to see it, read the command by its "
     "`id` later.",
 }

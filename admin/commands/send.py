@@ -105,8 +105,8 @@ async def send(
     try:
         preconditions.check(action, request, record)
     except Problem:
-        # A repeat under the same Idempotency-Key sends no command, so it may read the outcome of the first
-        # one.
+        # A repeat under the same Idempotency-Key sends no command, so the repeat may read the outcome of the
+        # first command.
         key = idempotency_key
         if key is None or await commands.under_key(store, tenant, charge_point, key) is None:
             raise
@@ -213,9 +213,9 @@ def _is_over(command: Command, wait_for: WaitFor) -> bool:
 async def _wake_again(store: Store, command: Command) -> None:
     """Wake the session of a queued command again. Without a session, mark the command as offline.
 
-    If a session does not send a queued command within a second, it may have missed its wake-up or may be
-    gone, or its node may have died. If other commands of the charge point are first in the queue, no session
-    is woken.
+    If a session does not send a queued command within a second, the session may have missed its wake-up or
+    may be gone, or its node may have died. If other commands of the charge point are first in the queue, no
+    session is woken.
     """
     keys = ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.get_holding(store, command.tenant, command.charge_point)

@@ -25,9 +25,10 @@ END_S = 2.0
 
 
 class BoundedBody(TrioBody):
-    """A body that is counted as it arrives.
+    """A body whose bytes are counted as they arrive.
 
-    Quart checks the length of a chunked body after it has kept all of it, which could fill the memory.
+    Quart checks the length of a chunked body only when the whole body is in memory, which could fill the
+    memory.
     """
 
     _kept = 0

@@ -25,7 +25,7 @@ _FIRST_MS, _LAST_MS = (
 
 
 def text(milliseconds: int) -> str:
-    """Write a moment as text. A moment outside the years 1 to 9999 becomes the first or the last in them."""
+    """Write a moment as text. A moment outside the years 1 to 9999 becomes the nearest moment in them."""
     moment = _EPOCH + min(max(milliseconds, _FIRST_MS), _LAST_MS) * _MILLISECOND
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

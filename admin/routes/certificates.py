@@ -101,7 +101,7 @@ class CertificateList(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         msgspec.Meta(
             description="Whether another certificate of this type was installed after the charge point "
-            "reported this list. If this is true, refresh the list."
+            "reported this list. If `out_of_date` is true, refresh the list."
         ),
     ]
     certificates: Annotated[
@@ -148,7 +148,10 @@ class CertificateRequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     csr: Annotated[
-        str, msgspec.Meta(description="Certificate signing request (PKCS#10) in PEM, as it was sent.")
+        str,
+        msgspec.Meta(
+            description="Certificate signing request (PKCS#10) in PEM, as the charge point sent it."
+        ),
     ]
     subject: Annotated[
         str, msgspec.Meta(description="Subject for which the request asks.", examples=["CN=CP-1,O=Example"])

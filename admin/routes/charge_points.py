@@ -160,7 +160,8 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     """
     store = current_store()
     must_exist(await charge_points.delete(store, tenant, charge_point), "charge point")
-    # Sent to all nodes, because a session on any of them may have claimed the charge point a moment ago.
+    # The message goes to all nodes, because a session on any node may have claimed the charge point a moment
+    # ago.
     gone = Disconnect(keys.join(tenant, charge_point), DisconnectReason.DELETED)
     await inbox.broadcast(store, gone)
     return bodies.no_content()
@@ -248,7 +249,7 @@ async def list_charge_points(tenant: str) -> Response:
 async def _announce_settings(store: Store, tenant: str, charge_point: str) -> None:
     """Announce changed settings to the open session.
 
-    If the message is lost, the settings apply from the next boot or claim.
+    If the message is lost, the settings apply from the next BootNotification or the next session.
     """
     holding = await leases.get_holding(store, tenant, charge_point)
     if holding is not None and holding.node is not None:

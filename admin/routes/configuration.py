@@ -135,7 +135,7 @@ class ConfigurationAnswer(msgspec.Struct, frozen=True, kw_only=True):
         Time | None,
         msgspec.Meta(
             description="When the charge point last reported all its keys. null means that the charge point "
-            "has never reported all of them."
+            "has never reported all its keys."
         ),
     ]
     reboot_required_since: Annotated[

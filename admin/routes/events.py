@@ -45,8 +45,8 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     data: Annotated[
         Any,
         msgspec.Meta(
-            description="Members that identify the object of the event. Read further details of the object "
-            "by its own path.",
+            description="Members that say what has changed. For more details of the changed object, read the "
+            "object by its own path.",
             extra_json_schema={"type": "object"},
         ),
     ]

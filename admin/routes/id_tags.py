@@ -47,8 +47,8 @@ class IdTagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expiry_date: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="From this time on, a tag with status Accepted is answered Expired. The time is RFC "
-            "3339 with a time zone. null means that the tag never expires.",
+            description="From this time on, a tag with status Accepted is answered Expired. Write the time "
+            "as RFC 3339 with a time zone. null means that the tag never expires.",
             examples=["2030-01-01T00:00:00Z"],
         ),
     ] = None

@@ -43,8 +43,8 @@ class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         datetime,
         msgspec.Meta(
             tz=True,
-            description="When the reservation ends if no transaction has used it. The time is RFC 3339 with "
-            "a time zone.",
+            description="When the reservation ends if no transaction has used it. Write the time as RFC 3339 "
+            "with a time zone.",
             examples=["2030-01-01T00:00:00Z"],
         ),
     ]
@@ -118,9 +118,9 @@ class ReservationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     made_at: Annotated[
         Time,
         msgspec.Meta(
-            description="When csms recorded that the charge point accepted the reservation. If csms did not "
-            "make the reservation, this is when csms recorded the StartTransaction that named the "
-            "reservation."
+            description="When csms recorded that the charge point accepted the reservation. For a "
+            "reservation that csms did not make, `made_at` is when csms recorded the StartTransaction that "
+            "named it."
         ),
     ]
     ended_at: Annotated[

@@ -32,8 +32,8 @@ class TransactionQuery(Paging, frozen=True, forbid_unknown_fields=True):
     since: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="List only transactions that started at or after this time. The time is RFC 3339 "
-            "with a time zone.",
+            description="List only transactions that started at or after this time. Write the time as RFC "
+            "3339 with a time zone.",
             examples=["2026-01-01T00:00:00Z"],
         ),
     ] = None

@@ -66,18 +66,18 @@ class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
     stale: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether the charge point may have other entries than these. The value is true after "
+            description="Whether the charge point may have other entries than these. `stale` is true after "
             "the charge point reported another version, answered an update with a failure, or did not answer "
-            "an update. The value is also true until the charge point accepts a first Full list. The value "
-            "becomes false when the charge point accepts a Full list."
+            "an update. `stale` is also true if the charge point has accepted only Differentials so far. "
+            "`stale` becomes false when the charge point accepts a Full list."
         ),
     ]
     as_desired: Annotated[
         bool,
         msgspec.Meta(
             description="Whether these entries are the same as those of the list that the charge point "
-            "should have. The value is also false if `stale` is true, or if the charge point has accepted no "
-            "list."
+            "should have. `as_desired` is also false if `stale` is true, or if the charge point has accepted "
+            "no list."
         ),
     ]
     update: Annotated[

@@ -66,7 +66,7 @@ class FramePage(msgspec.Struct, frozen=True):
 @describes(
     problems={
         429: "The tenant already has as many running traces as it may have. `charge_points` names the charge "
-        "points of these traces."
+        "points that have running traces."
     }
 )
 async def start_trace(tenant: str, charge_point: str) -> Response:
