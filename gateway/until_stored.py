@@ -10,7 +10,7 @@ RETRY_S = 1.0
 
 
 async def until_stored[**P, T](step: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run an idempotent step until the store answers. Any other error is raised at once."""
+    """Repeat an idempotent step while it raises StoreUnavailable. Any other error is raised at once."""
     while True:
         try:
             return await step(*args, **kwargs)

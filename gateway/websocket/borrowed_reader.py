@@ -51,13 +51,13 @@ class BorrowedReader(trio.abc.Stream):
         self.upgraded = False
         self.close_sent = False
         self.done = False
-        """Whether trio-websocket has ended and reads no more bytes."""
+        """True after trio-websocket has ended. It reads no more bytes."""
         self._head = head
         self._reader: Coroutine[Any, Any, None] | None = None
         self._pending: Callable[[], object] | None = None
 
     def start_soon(self, reader: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Keep the reader instead of starting it, when trio-websocket calls us. Raises NotARequest."""
+        """Keep the reader that trio-websocket wants to start as a task. Raises NotARequest."""
         self.websocket = reader.__self__  # type: ignore[attr-defined]  # it is a bound method
         coroutine_ = self._reader = reader()
         if not self._head:
@@ -89,10 +89,7 @@ class BorrowedReader(trio.abc.Stream):
         self.done = True
         if reader is None:
             return
-        with (
-            trio.CancelScope(shield=True),
-            contextlib.suppress(Exception),
-        ):  # The reader ends here, whatever it raises.
+        with trio.CancelScope(shield=True), contextlib.suppress(Exception):
             await self._drive(reader, lambda: reader.throw(trio.ClosedResourceError()))
 
     @coroutine
@@ -135,6 +132,6 @@ class BorrowedReader(trio.abc.Stream):
 
     @override
     async def aclose(self) -> None:
-        """Do nothing but note it; the connection closes the socket itself after its last bytes."""
+        """Note the end only. The connection closes the socket itself, after its last bytes."""
         self.done = True
         await trio.lowlevel.checkpoint()

@@ -20,9 +20,9 @@ from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls_stream import TlsStream
 
-# Most bytes of a refusal's body that are read.
+# A refusal is read up to this size.
 REFUSAL_BYTES = 65_536
-_NONSENSE = "the server's answer is no websocket upgrade"
+_NONSENSE = "the server did not answer with a websocket upgrade"
 
 
 class UpgradeRefused(Exception):  # noqa: N818  it says what happened

@@ -75,7 +75,7 @@ class Close(_Row, Enum):
     )
     NOT_TEXT = (
         1003,
-        "OCPP-J is sent in text frames",
+        "a binary frame came, but OCPP-J is sent in text frames",
         "A strict charge point sent a binary message, or a binary message is not UTF-8.",
         "Reconnect, and send JSON in text frames.",
     )
@@ -87,25 +87,25 @@ class Close(_Row, Enum):
     )
     TOO_BIG = (
         1009,
-        "message over {} bytes",
-        "A frame's header, or the sum of a message's frames, is over the limit.",
-        "Reconnect, and send less at once, for example fewer meter values.",
+        "a message has more than {} bytes",
+        "The length of a frame, or of all frames of a message, is over the limit.",
+        "Reconnect, and send shorter messages, for example with fewer meter values.",
     )
     TOO_FRAGMENTED = (
         1008,
-        "over {} frames in a message",
+        "a message has more than {} frames",
         "One message came in too many frames.",
         "Reconnect, and send each message in one frame.",
     )
     TOO_MANY_CONTROL_FRAMES = (
         1008,
-        "over {} control frames a second",
+        "more than {} control frames came within a second",
         "PING and PONG frames came too fast.",
         "Reconnect, and ping less often.",
     )
     UNFINISHED = (
         1008,
-        "a message was begun and not ended in time",
+        "a message was begun, but its rest did not come in time",
         "The rest of a message did not come within a minute.",
         "Reconnect, and send the message again.",
     )
@@ -141,7 +141,9 @@ class Close(_Row, Enum):
 
 class ConnectionClosed(Exception):  # noqa: N818  it says what happened
     def __init__(self, closed: Closed) -> None:
-        super().__init__(f"The connection was closed by {closed.by}: {closed.code} {closed.reason}".rstrip())
+        how = "lost" if closed.by == "lost" else f"closed by {closed.by}"
+        why = f"{closed.code} {closed.reason}".rstrip()
+        super().__init__(f"connection {how} ({why})")
         self.closed = closed
 
 
@@ -154,6 +156,6 @@ class Violation(Exception):  # noqa: N818  it says what happened
 
 
 def build_close_frame(closed: Closed) -> bytes:
-    """Make a server's CLOSE frame (unmasked). The reason is cut to the size of a control frame."""
+    """Make a server's CLOSE frame, unmasked. The reason is cut to the 123 bytes that it may have."""
     payload = closed.code.to_bytes(2) + closed.reason.encode()[:123].decode(errors="ignore").encode()
     return bytes((0x88, len(payload))) + payload

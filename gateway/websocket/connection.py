@@ -181,7 +181,7 @@ class Connection:
         return self.closed
 
     async def send(self, text: bytes) -> None:
-        """Send one text frame. Raises ConnectionClosed. A peer that takes nothing for `send_s` is cut off."""
+        """Send one text frame. Raises ConnectionClosed. A peer too slow for `send_s` is cut off."""
         if self.closed is not None or self._reader.close_sent:
             raise ConnectionClosed(self.closed or Close.CLOSING.record("us"))
         length = len(text)
@@ -218,7 +218,7 @@ class Connection:
             await self._finish()
 
     async def _finish(self) -> None:
-        """End at once after the peer's CLOSE, because nothing follows it."""
+        """End the stream. After the peer's CLOSE there is nothing to wait for."""
         await self._stream.finish(0 if self._frames.closed else self._limits.close_s)
 
     async def _read_out(self) -> None:
@@ -235,7 +235,7 @@ class Connection:
         del self._reader.websocket  # The two objects refer to each other.
 
     def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
-        """Return what the clock demands now, if anything (see sweeper.py)."""
+        """Return what must be done at the time `now`, or None (see sweeper.py)."""
         limits = self._limits
         since = self._frames.partial_since
         if since is not None and now - since > limits.partial_message_s:
@@ -252,7 +252,7 @@ class Connection:
         return self._ping if self._mute and now - self._pinged_at >= limits.ping_interval_s else None
 
     def _may_know_no_ping(self, now: float) -> bool:
-        """Return whether the peer may just not know PING: its TCP still acknowledges what we send."""
+        """Return whether a silent peer may not know PING. Its TCP must acknowledge what we send."""
         if self._report is None or self._mute is False or now - self.last_received > self._limits.mute_s:
             return False
         if self._pinged_at < self.last_received or now - self._pinged_at <= self._limits.pong_s:

@@ -6,7 +6,7 @@ import trio
 
 from gateway.websocket.socket_stream import SocketStream
 
-# At the limit, handshakes older than this are cut. They are checked at this interval.
+# At the limit, handshakes older than SPARED_S are cut, and then we wait ROOM_S for room.
 SPARED_S = 2.0
 ROOM_S = 0.1
 

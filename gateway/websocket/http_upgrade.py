@@ -22,8 +22,8 @@ _RAW_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
 _CONNECTION = re.compile(rb"^connection *:([^\n]*)\n", re.IGNORECASE | re.MULTILINE)
 _UPGRADE = re.compile(rb"^upgrade *: *websocket", re.IGNORECASE | re.MULTILINE)
 _NO_UPGRADE = (
-    "This is not a websocket upgrade: it needs GET, Host, Upgrade: websocket, Connection: Upgrade, "
-    "Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key."
+    "This request is not a websocket upgrade. Send a GET with Host, Upgrade: websocket, "
+    "Connection: Upgrade, Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key."
 )
 
 
@@ -51,7 +51,7 @@ class Upgrade:
         stats: Stats,
     ) -> None:
         self.path: str = request.path
-        """Target of the request as it came, percent-encoded. It may have a query or be an absolute URL."""
+        """Target of the request as it came, percent-encoded. It may have a query or be a whole URL."""
         self.subprotocols: tuple[str, ...] = request.proposed_subprotocols
         origins = (value for name, value in request.headers if name.lower() == b"origin")
         self.origin: str | None = next((value.decode("latin-1") for value in origins), None)
@@ -68,7 +68,7 @@ class Upgrade:
         self._stats = stats
 
     def has_hung_up(self) -> bool:
-        """Whether the peer has left by now."""
+        """Return whether the peer has hung up."""
         return self._reader.stream.has_hung_up()
 
     async def refuse(self, status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
@@ -114,11 +114,12 @@ async def read_head(stream: SocketStream, limit: int) -> tuple[bytes, bytes]:
     while True:
         data = await stream.receive_some(4_096)
         if not data:
-            raise BadUpgrade(0, "the peer left before its HTTP request was complete")
+            raise BadUpgrade(0, "the peer left before its HTTP head was complete")
         head = (head + data).lstrip(b"\r\n") if not head else head + data
         if head and not head[:1].isalpha():
             raise BadUpgrade(
-                400, "This port expects an HTTP request for a websocket. Use wss:// for TLS, or another port."
+                400,
+                "The first bytes are not HTTP. Connect with ws:// or wss://, as this port requires.",
             )
         end = _HEAD_END.search(head)
         if end is not None and end.end() <= limit:
@@ -149,7 +150,10 @@ def repair(head: bytes) -> tuple[bytes, list[HeadFault]]:
 async def receive_upgrade(
     stream: SocketStream, *, tls: TlsInfo | None, limits: Limits, stats: Stats
 ) -> tuple[Upgrade, BorrowedReader]:
-    """Read the request within its deadline; the caller finishes the reader. Raises BadUpgrade, unanswered."""
+    """Read the request within its deadline.
+
+    Raises BadUpgrade, which the caller answers. The caller must also finish the reader at the end.
+    """
     try:
         with trio.fail_after(limits.http_upgrade_s):
             head, early = await read_head(stream, limits.head_bytes)

@@ -26,4 +26,7 @@ class Limits:
     pong_s: float = 30.0
     """Further silence after which the connection is cut."""
     mute_s: float = 900.0
-    """The same for a peer that never answered a PING and is not strict: three usual heartbeat intervals."""
+    """Silence after which a peer that never answered a PING is cut, if it is not strict.
+
+    The default is three usual heartbeat intervals.
+    """

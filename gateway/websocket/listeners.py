@@ -17,7 +17,7 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            # Accepted sockets inherit this: an answer must not wait for the acknowledgement before it.
+            # Accepted sockets inherit this. No answer must wait until the one before is acknowledged.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -29,6 +29,6 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
         for sock in listeners:
             sock.close()
         why = error.strerror or str(error)
-        # The text is used without the error number.
+        # `error` itself would show its number before the words.
         raise OSError(f"cannot listen on {host or '*'} port {port}: {why}") from None
     return listeners

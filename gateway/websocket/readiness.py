@@ -21,7 +21,7 @@ class Watched(Protocol):
 
 
 class Readiness:
-    """The watcher of a Trio run. The first socket that needs it starts it."""
+    """The epoll of one Trio run, and the sockets that it watches."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()

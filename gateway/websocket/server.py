@@ -63,9 +63,8 @@ class Server:
                     async with trio.open_nursery() as acceptors:
                         for sock in self._sockets:
                             acceptors.start_soon(self._accept_all, sock, connections)
-                with contextlib.suppress(
-                    OSError
-                ):  # Closing a listener resets the connections that wait in its queue.
+                # Closing a listener resets the connections in its queue, so we accept those first.
+                with contextlib.suppress(OSError):
                     for sock in self._sockets:
                         while self._accept(sock, connections):
                             pass
@@ -93,7 +92,7 @@ class Server:
                 await trio.sleep(EXHAUSTED_S)
 
     def _accept(self, listener: socket.socket, connections: trio.Nursery) -> bool:
-        """Accept a connection; return whether there was one. Raises OSError if there is no room for it."""
+        """Accept a connection; return whether one waited. Raises OSError if no descriptor is left."""
         try:
             sock, address = listener.accept()
         except BlockingIOError:
@@ -159,7 +158,7 @@ class Server:
             if upgrade.connection is not None:
                 await upgrade.connection.close(Close.CRASHED)
             elif not upgrade.answered:
-                await upgrade.refuse(500, "The server failed to decide about this connection.")
+                await upgrade.refuse(500, "The server failed to process this request. Its log has the cause.")
             raise
         finally:
             with trio.CancelScope(shield=True):

@@ -123,13 +123,13 @@ class SocketStream:
             if not sent:  # The frame was cut in the middle, so the peer could not read anything after it.
                 self.abort()
         if not sent:
-            raise trio.BrokenResourceError(f"the peer took nothing more for {self._send_s} s")
+            raise trio.BrokenResourceError(f"the peer did not take all bytes within {self._send_s:g} s")
 
     def _explain(self, error: OSError) -> trio.BrokenResourceError | trio.ClosedResourceError:
         return trio.ClosedResourceError() if self._closed else trio.BrokenResourceError(str(error))
 
     def has_hung_up(self) -> bool:
-        """Whether the peer has left, even if some of its bytes are still unread."""
+        """Return whether the peer has hung up, even if some of its bytes are still unread."""
         if self._closed:
             return True
         poll = select.poll()
@@ -144,7 +144,7 @@ class SocketStream:
             return True
 
     def has_unacknowledged(self) -> bool:
-        """Whether the peer's TCP has not acknowledged everything that we sent."""
+        """Return whether the peer's TCP has yet to acknowledge something that we sent."""
         try:
             waiting = fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
         except OSError:
@@ -166,7 +166,7 @@ class SocketStream:
         self.close()
 
     async def _say_goodbye(self) -> None:
-        """Return the last bytes of TLS; plain TCP has none."""
+        """Send the last bytes of TLS. Plain TCP has none."""
 
     def close(self) -> None:
         if not self._closed:

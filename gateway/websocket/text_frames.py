@@ -26,7 +26,7 @@ class Rest:
 
 
 class TextFrames:
-    """One direction of a connection. `feed` bytes, then `cut` until it returns None. Raises Violation.
+    """The bytes that one side sends. Call `feed`, then `cut` until it returns None. Raises Violation.
 
     It buffers at most one frame within the limits, plus the bytes of one `feed`.
     """
@@ -88,8 +88,8 @@ class TextFrames:
             return None
         first, second = data[at], data[at + 1]
         if (second >= 128) is not self._masked:
-            wrong = "unmasked" if self._masked else "masked"
-            raise Violation(Close.PROTOCOL_ERROR, f"{wrong} frame")
+            wrong = "not masked, but a client must" if self._masked else "masked, but a server must not"
+            raise Violation(Close.PROTOCOL_ERROR, f"a frame is {wrong} mask its frames")
         fast = first == _WHOLE_TEXT and not self._fragments
         length = second & 127
         if not fast:
@@ -103,7 +103,7 @@ class TextFrames:
             least = 126 if length == 126 else 65_536
             length = int.from_bytes(data[at + 2 : start])
             if length < least:
-                raise Violation(Close.PROTOCOL_ERROR, "frame length not in its shortest form")
+                raise Violation(Close.PROTOCOL_ERROR, "the length of a frame is not in its shortest form")
         if length + self._size > self._limits.message_bytes:
             raise Violation(Close.TOO_BIG, self._limits.message_bytes)
         if self._masked:
@@ -125,16 +125,20 @@ class TextFrames:
         """Refuse a header that is wrong whatever bytes follow (RFC 6455 section 5)."""
         opcode = first & 0x0F
         if first & 0x70:
-            raise Violation(Close.PROTOCOL_ERROR, "reserved bit set without an extension")
+            raise Violation(Close.PROTOCOL_ERROR, "a reserved bit is set, but no extension was agreed")
         if opcode not in _KNOWN:
-            raise Violation(Close.PROTOCOL_ERROR, f"unknown opcode {opcode}")
+            raise Violation(Close.PROTOCOL_ERROR, f"the opcode {opcode} is reserved")
         if opcode >= CLOSE:
             if first < 0x80 or length > 125:
-                raise Violation(Close.PROTOCOL_ERROR, "fragmented or oversized control frame")
+                raise Violation(
+                    Close.PROTOCOL_ERROR, "a control frame is fragmented or longer than 125 bytes"
+                )
         elif opcode == BINARY and not self.binary:
             raise Violation(Close.NOT_TEXT)
         elif (opcode == CONTINUATION) is not bool(self._fragments):
-            raise Violation(Close.PROTOCOL_ERROR, "continuation without a start, or a start without an end")
+            raise Violation(
+                Close.PROTOCOL_ERROR, "a continuation without a message, or a message inside another one"
+            )
 
     def _cut_rest(self, first: int, data: bytes, length: int) -> Rest:
         opcode = first & 0x0F
@@ -176,4 +180,4 @@ def _check_utf8(text: bytes) -> None:
     try:
         text.decode()
     except UnicodeDecodeError:
-        raise Violation(Close.NOT_UTF8, "text is not valid UTF-8") from None
+        raise Violation(Close.NOT_UTF8, "the text is not valid UTF-8") from None

@@ -20,7 +20,7 @@ class TlsInfo:
     cipher: str
     sni: str | None
     peer_certificate: bytes | None
-    """Certificate of the client in DER, verified by the authorities of the context."""
+    """Certificate of the client in DER, verified by the authorities of the context. None means none came."""
 
 
 class NamedSSLObject(ssl.SSLObject):
@@ -120,8 +120,7 @@ class TlsStream(SocketStream):
     async def _say_goodbye(self) -> None:
         if self._failed:
             return
-        with contextlib.suppress(
-            ssl.SSLError
-        ):  # OpenSSL asks for the peer's close_notify, but we do not wait for it.
+        # `unwrap` raises because it wants the peer's close_notify, but we do not wait for that.
+        with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
         await self._flush()

@@ -17,11 +17,11 @@ async def test_a_command_is_claimed_once(
     claimed: list[str] = []
     claim = commands.claim
 
-    async def noted(store: Store, lease: Lease, id_: str, nonce: str) -> object:
+    async def claim_and_note(store: Store, lease: Lease, id_: str, nonce: str) -> object:
         claimed.append(id_)
         return await claim(store, lease, id_, nonce)
 
-    monkeypatch.setattr(commands, "claim", noted)
+    monkeypatch.setattr(commands, "claim", claim_and_note)
     with trio.fail_after(60):
         async with inner_gateway(store, redis_url) as gateway:
             await store.execute("XADD", keys.inbox(gateway.node.incarnation), "*", "begin", "")

@@ -59,7 +59,7 @@ async def around(store: Store) -> AsyncIterator[Around]:
             yield Around(store, nursery)
 
 
-async def started(store: Store, **over: int) -> RunningTrace:
+async def start_trace(store: Store, **over: int) -> RunningTrace:
     await charge_points.put(store, KEYS.tenant, KEYS.id, Settings())
     bounds = {"minutes": 10, "frames": 10_000, "size": traces.BYTES_MAX} | over
     found = await traces.start(
@@ -74,7 +74,7 @@ async def started(store: Store, **over: int) -> RunningTrace:
     return RunningTrace(found.id, found.until_ms)
 
 
-async def written(store: Store) -> list[TraceEntry]:
+async def read_entries(store: Store) -> list[TraceEntry]:
     _, found = await traces.read(store, KEYS.tenant, KEYS.id, after="", limit=20_000)
     return [entry for _, entry in found]
 
@@ -97,7 +97,7 @@ def test_an_entry_contains_no_secret(made: tuple[bytes, str]) -> None:
 
 
 async def test_entries_keep_the_order_of_the_socket_and_name_the_answered_action(store: Store) -> None:
-    running = await started(store)
+    running = await start_trace(store)
     async with around(store) as session:
         recorder = session.recorder(running)
         recorder.begin(session.link.attached, connected=True)
@@ -110,7 +110,7 @@ async def test_entries_keep_the_order_of_the_socket_and_name_the_answered_action
         recorder.record_received(b"\xff nonsense")
         recorder.record_received(b'[3,"1"')
         await recorder.finish(BYE)
-    found = await written(store)
+    found = await read_entries(store)
     assert [(one.what, one.message, one.id, one.action) for one in found] == [
         ("connected", None, None, None),
         ("in", 2, "1", "Authorize"),
@@ -134,13 +134,13 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
     secret = "y" * length
     frame = json.dumps([2, "1", "ChangeConfiguration", {"key": "AuthorizationKey", "value": secret}]).encode()
     long = json.dumps([2, "2", "DataTransfer", {"vendorId": "x", "data": "z" * length}]).encode()
-    running = await started(store)
+    running = await start_trace(store)
     async with around(store) as session:
         recorder = session.recorder(running)
         recorder.record_received(frame)
         recorder.record_received(long)
         await recorder.finish(BYE)
-    masked, cut, _ = await written(store)
+    masked, cut, _ = await read_entries(store)
     assert json.loads(masked.frame)[3]["value"] == "***"
     assert (masked.cut, masked.length) == (False, len(frame))
     assert cut.frame == long.decode()[: trace.SHOWN_MAX]
@@ -149,7 +149,7 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
 
 async def test_frames_without_room_show_as_a_gap(store: Store) -> None:
     """The queue overflows, by number and by bytes. Later frames are recorded again."""
-    running = await started(store)
+    running = await start_trace(store)
     async with around(store) as session:
         recorder = session.recorder(running)
         for number in range(trace.QUEUED_MAX + 7):
@@ -158,7 +158,7 @@ async def test_frames_without_room_show_as_a_gap(store: Store) -> None:
         recorder.record_received(b"x" * (trace.QUEUED_BYTES_MAX + 1))
         recorder.record_received(call(1))
         await recorder.finish(BYE)
-    found = await written(store)
+    found = await read_entries(store)
     gaps = [(place, one.note) for place, one in enumerate(found) if one.what == "gap"]
     assert gaps == [
         (1000, "8 frames passed that could not be written"),
@@ -171,19 +171,19 @@ async def test_frames_without_room_show_as_a_gap(store: Store) -> None:
 
 
 async def test_a_trace_ends_by_size_and_by_time(store: Store) -> None:
-    running = await started(store, frames=10)
+    running = await start_trace(store, frames=10)
     async with around(store) as session:
         recorder = session.recorder(running)
         for number in range(500):
             recorder.record_received(call(number))
         await recorder.finish(BYE)
         assert recorder.stopped
-        assert len(await written(store)) == 10
+        assert len(await read_entries(store)) == 10
 
-        recorder = session.recorder(RunningTrace((await started(store)).id, store.server_time_ms() - 1))
+        recorder = session.recorder(RunningTrace((await start_trace(store)).id, store.server_time_ms() - 1))
         recorder.record_received(call(1))
         assert recorder.stopped
-        assert await written(store) == []
+        assert await read_entries(store) == []
 
 
 class Watched(FrameMasker):
@@ -222,25 +222,25 @@ async def test_a_session_starts_and_stops_recording_with_its_trace(store: Store)
         link = session.link
         await link.follow_trace()
         assert link.recorder is None
-        first = await started(store)
+        first = await start_trace(store)
         await link.follow_trace()
         recorder = link.recorder
         assert recorder is not None
         recorder.record_received(call(1))
         await link.follow_trace()
         assert link.recorder is recorder
-        second = await started(store)
+        second = await start_trace(store)
         await link.follow_trace()
         assert link.recorder is not recorder
         assert (first.id, second.id) == (recorder.id, link.recorder and link.recorder.id)
         await traces.stop(store, KEYS.tenant, KEYS.id)
         await link.follow_trace()
         assert link.recorder is None
-    assert [one.what for one in await written(store)] == ["recording"]
+    assert [one.what for one in await read_entries(store)] == ["recording"]
 
 
 async def test_a_recorder_that_failed_is_replaced_while_its_trace_runs(store: Store) -> None:
-    await started(store)
+    await start_trace(store)
     async with around(store) as session:
         await session.link.follow_trace()
         failed = session.link.recorder

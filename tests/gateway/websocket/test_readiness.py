@@ -57,7 +57,7 @@ async def test_closing_wakes_the_reader_and_a_second_reader_is_refused() -> None
     ours, theirs = pair()
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(closed, ours)
+            nursery.start_soon(expect_closed, ours)
             await trio.testing.wait_all_tasks_blocked()
             with pytest.raises(trio.BusyResourceError):
                 await ours.receive_some(1)
@@ -97,6 +97,6 @@ async def receive_later(stream: SocketStream, then: Callable[[], object], size: 
     return got[0]
 
 
-async def closed(stream: SocketStream) -> None:
+async def expect_closed(stream: SocketStream) -> None:
     with pytest.raises(trio.ClosedResourceError):
         await stream.receive_some(1)

@@ -44,7 +44,7 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
-async def seen_by(server: Server, context: ssl.SSLContext, name: str = "cs.example") -> TlsInfo:
+async def describe_tls(server: Server, context: ssl.SSLContext, name: str = "cs.example") -> TlsInfo:
     url = f"wss://127.0.0.1:{server.ports[0]}/"
     async with connect(url, ssl_context=context, server_hostname=name) as client:
         replies = []
@@ -75,7 +75,7 @@ async def test_each_tls_1_2_suite_is_served(certificates: list[tuple[Path, Path]
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(suite)
     async with serving(Echo(), tls=server_context(certificates)) as server:
-        tls = await seen_by(server, context)
+        tls = await describe_tls(server, context)
     assert (tls.version, tls.cipher) == ("TLSv1.2", suite)
 
 
@@ -89,7 +89,7 @@ async def test_the_handler_learns_the_tls_version_and_the_server_name(
         await Echo()(upgrade)
 
     async with serving(handle, tls=server_context(certificates)) as server:
-        assert (await seen_by(server, client_context(), "any.wild.example")).version == "TLSv1.3"
+        assert (await describe_tls(server, client_context(), "any.wild.example")).version == "TLSv1.3"
     assert seen[0] is not None
     assert (seen[0].version, seen[0].sni, seen[0].peer_certificate) == ("TLSv1.3", "any.wild.example", None)
 
@@ -100,7 +100,7 @@ async def test_static_rsa_can_be_switched_off(certificates: list[tuple[Path, Pat
     context.set_ciphers("AES128-GCM-SHA256")
     async with serving(Echo(), tls=server_context(certificates, static_rsa=False)) as server:
         with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
-            await seen_by(server, context)
+            await describe_tls(server, context)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -113,7 +113,7 @@ async def test_a_wrong_or_missing_server_name_gets_an_alert(
     context.check_hostname = False
     async with serving(Echo(), tls=server_context(certificates)) as server:
         with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
-            await seen_by(server, context, name or "127.0.0.1")
+            await describe_tls(server, context, name or "127.0.0.1")
         assert sum(server.stats.handshake_failures.values()) == 1
 
 
@@ -121,7 +121,7 @@ async def test_server_names_are_not_required_if_switched_off(certificates: list[
     context = client_context()
     context.check_hostname = False
     async with serving(Echo(), tls=server_context(certificates, require_sni=False)) as server:
-        assert (await seen_by(server, context, "127.0.0.1")).version == "TLSv1.3"
+        assert (await describe_tls(server, context, "127.0.0.1")).version == "TLSv1.3"
 
 
 async def test_configured_names_replace_those_of_the_certificates(
@@ -131,9 +131,9 @@ async def test_configured_names_replace_those_of_the_certificates(
     context.check_hostname = False
     assert read_names(certificates[0][0]) == {"cs.example", "*.wild.example"}
     async with serving(Echo(), tls=server_context(certificates, server_names=["Given.example"])) as server:
-        await seen_by(server, context, "given.example")
+        await describe_tls(server, context, "given.example")
         with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
-            await seen_by(server, context, "cs.example")
+            await describe_tls(server, context, "cs.example")
 
 
 async def test_a_client_certificate_is_verified_and_its_absence_allowed(
@@ -148,15 +148,15 @@ async def test_a_client_certificate_is_verified_and_its_absence_allowed(
         await Echo()(upgrade)
 
     async with serving(handle, tls=tls) as server:
-        await seen_by(server, client_context())
+        await describe_tls(server, client_context())
         ours = client_context()
         CA.issue_cert("cp1.example").configure_cert(ours)
-        await seen_by(server, ours)
+        await describe_tls(server, ours)
         theirs = client_context()
         theirs.maximum_version = ssl.TLSVersion.TLSv1_2
         FOREIGN_CA.issue_cert("cp1.example").configure_cert(theirs)
         with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
-            await seen_by(server, theirs)
+            await describe_tls(server, theirs)
     assert seen[0] is None
     assert seen[1]
 
