@@ -92,7 +92,7 @@ class Link:
     # --- The lease ---------------------------------------------------------------------------------
 
     async def apply_fence(self, fence: leases.Fence) -> None:
-        """Close, or take the lease again, as the fence asks that a step or the node's audit found."""
+        """Act on the fence that a step or the node's audit returned: close, or take the lease again."""
         if fence == "newer":
             self.close_soon(Close.SUPERSEDED)
         elif fence == "lost":

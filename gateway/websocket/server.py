@@ -92,7 +92,10 @@ class Server:
                 await trio.sleep(EXHAUSTED_S)
 
     def _accept(self, listener: socket.socket, connections: trio.Nursery) -> bool:
-        """Accept a connection; return whether one waited. Raises OSError if no descriptor is left."""
+        """Accept a connection; return whether one waited.
+
+        Raises OSError if no descriptor or memory is left for it.
+        """
         try:
             sock, address = listener.accept()
         except BlockingIOError:

@@ -20,7 +20,7 @@ class TlsInfo:
     cipher: str
     sni: str | None
     peer_certificate: bytes | None
-    """Certificate of the client in DER, verified by the authorities of the context. None means none came."""
+    """Certificate of the client in DER, verified by the context's authorities. None if there is none."""
 
 
 class NamedSSLObject(ssl.SSLObject):
