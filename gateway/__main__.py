@@ -16,7 +16,10 @@ from gateway.service.config import ConfigError, load
 from state.errors import StateError
 
 _EXPECTED = (ConfigError, StateError, OSError)
-"""Errors that a person can correct. They are printed in one line; any other error keeps its traceback."""
+"""Errors that a person can correct.
+
+Such an error is printed in one line, and any other error with its traceback.
+"""
 
 
 def main() -> int:
@@ -31,7 +34,7 @@ def main() -> int:
         hangups.run(run, config)
     except _EXPECTED as error:
         return _report(error)
-    except BaseExceptionGroup as group:  # From a nursery, for example an occupied port for probes.
+    except BaseExceptionGroup as group:  # A nursery raises groups, for example if a port is occupied.
         expected, rest = group.split(_EXPECTED)
         if expected is None or rest is not None:
             raise

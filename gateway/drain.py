@@ -1,4 +1,7 @@
-"""Close all sessions before the process ends, spread over time so that they do not reconnect all at once."""
+"""Close all sessions before the process ends.
+
+The CLOSE frames are spread over time, so that the charge points do not reconnect all at once.
+"""
 
 from contextlib import suppress
 
@@ -14,15 +17,15 @@ from state.errors import StoreUnavailable
 log = structlog.get_logger()
 
 LAST_WORDS_S = 5.0
-"""Time for the writes that remain: answers to our calls, ends of sessions, faults."""
+"""Time for the last writes to the store: answers to our calls, ends of sessions, counts of faults."""
 CLOSE_S = 8.0
-"""Time for the last session to end: its current call, and the peer's CLOSE."""
+"""Time in which the last session answers its current call and waits for the peer's CLOSE."""
 
 
 async def drain(node: Node, hub: Hub, window_s: float) -> None:
-    """Send CLOSE 1012 to each session, evenly over `window_s` seconds. Those that charge are last.
+    """Send CLOSE 1012 to each session, evenly over `window_s` seconds. Sessions that charge are last.
 
-    Then write what the store does not have yet.
+    At the end, write what the store does not have yet.
     """
     node.draining = True
     links = sorted((session.link for session in hub), key=lambda link: link.memory.charging_at is not None)
@@ -33,7 +36,7 @@ async def drain(node: Node, hub: Hub, window_s: float) -> None:
             for number, link in enumerate(links):
                 await trio.sleep_until(began + window_s * number / len(links))
                 nursery.start_soon(_close, link)
-    # Sessions that were admitted during the drain.
+    # These sessions were admitted during the drain.
     with trio.move_on_after(CLOSE_S):
         async with trio.open_nursery() as nursery:
             for session in hub:
@@ -45,5 +48,5 @@ async def drain(node: Node, hub: Hub, window_s: float) -> None:
 
 
 async def _close(link: Link) -> None:
-    link.close_soon(Close.RESTARTING)  # In the background, so that an error ends no other session's drain.
+    link.close_soon(Close.RESTARTING)  # An error in the background ends no other drain.
     await link.ended.wait()

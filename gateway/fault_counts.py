@@ -1,6 +1,6 @@
 """Counts of charge points' faults, kept in memory until the store has them.
 
-So no message waits for a round trip because of a fault.
+Counting a fault therefore never makes a message wait for a round trip to the store.
 """
 
 import secrets
@@ -17,7 +17,10 @@ from state.keys import ChargePointKeys
 from state.store import Store
 
 MEMBERS = 20_000
-"""Charge points whose counts may wait for the store. Faults of others are counted in the metric only."""
+"""Most charge points whose counts may wait for the store.
+
+Faults of any further charge point are counted in the metric only.
+"""
 
 
 class _Gathered:
@@ -27,13 +30,14 @@ class _Gathered:
         self.keys = keys
         self.tallies: dict[str, Tally] = {}
         self.sent: FaultBatch | None = None
-        """The batch that was sent last. It is sent again, unchanged, until the store confirms it."""
+        """The batch that was sent last. The same batch is sent again until the store confirms it."""
 
 
 class FaultCounts:
     """Counts of faults by charge point. `note` is cheap and may be called from anywhere.
 
-    Housekeeping calls `write` every 10 s; a session that ends, or a refused handshake, calls `write_soon`.
+    Housekeeping calls `write` every 10 s. The end of a session and the refusal of a handshake call
+    `write_soon`.
     """
 
     def __init__(self, store: Store, background: Callable[..., None]) -> None:
@@ -57,13 +61,13 @@ class FaultCounts:
             gathered.tallies[name] = Tally(count if before is None else before.times + count, now)
 
     def write_soon(self) -> None:
-        """Write in the background. Further calls before that add no second write."""
+        """Write the counts in the background. Further calls before that write begins do nothing."""
         if self._gathered and not self._soon:
             self._soon = True
             self._background(self._write_once)
 
     async def write(self) -> None:
-        """Write all counts. Raises StoreUnavailable; the next call sends the same batches again."""
+        """Write all counts. Raises StoreUnavailable, and then the next call sends the same batches again."""
         async with self._writing:
             batches = [self._next_batch(gathered) for gathered in self._gathered.values()]
             await faults.count(self._store, batches)

@@ -1,4 +1,7 @@
-"""Periodic work of a node. A turn that fails, for example because the store is away, waits for the next."""
+"""Periodic work of a node.
+
+If one run fails, for example because the store is away, the next run tries again.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -54,7 +57,7 @@ async def _every[*Args](
 
 
 class Liveness:
-    """The heartbeat of this node, and its judgement of the other nodes.
+    """Sends the heartbeat of this node, and finds out which other nodes are dead.
 
     `gateways` lists the gateways that are alive, in the same order on every node.
     """
@@ -85,7 +88,7 @@ class Liveness:
 
 
 async def audit(node: Node, hub: Hub) -> None:
-    """Check the lease and the token of each session, because a session that never writes checks neither."""
+    """Check the lease and the token of each session, because a session that does not write checks neither."""
     links = [session.link for session in hub]
     fences = await leases.audit(
         node.store, [(link.lease, node.wall_ms(link.connection.last_received)) for link in links]
@@ -96,7 +99,8 @@ async def audit(node: Node, hub: Hub) -> None:
     of_token = {(link.lease.keys.tenant, link.attached.token_id) for link in links}
     existing = await tokens.find_existing(node.store, list(of_token))
     revoked = of_token - existing
-    # A tenant with charge points cannot be deleted. If it is gone with its tokens, the store was wiped.
+    # A tenant with charge points cannot be deleted. If a tenant with sessions is missing, the store was
+    # wiped.
     of_tenants = {tenant for tenant, _ in revoked}
     wiped = {tenant for tenant in of_tenants if await tenants.get(node.store, tenant) is None}
     for link in links:
@@ -106,7 +110,7 @@ async def audit(node: Node, hub: Hub) -> None:
 
 
 async def follow_traces(node: Node, hub: Hub) -> None:
-    """Recover lost wake-ups: one query for each tenant, then start or stop recorders."""
+    """Start or stop recorders whose wake-up message was lost, with one query for each tenant."""
     links = [session.link for session in hub]
     running = await traces.list_running(node.store, list({link.lease.keys.tenant for link in links}))
     for link in links:
@@ -126,11 +130,14 @@ async def wake_pending(node: Node, hub: Hub) -> None:
 
 
 async def sweep_share(node: Node, liveness: Liveness) -> None:
-    """End overdue commands in our share of the partitions. The gateways that are alive share all of them."""
+    """End overdue commands in our share of the partitions.
+
+    The living gateways divide all partitions evenly.
+    """
     gateways = liveness.gateways
     await sweep.sweep_overdue(node.store, range(gateways.index(node.incarnation), PARTITIONS, len(gateways)))
 
 
 async def prolong_holds(node: Node, hub: Hub) -> None:
-    """Prolong the hold of each open transaction, also of one that an earlier session began."""
+    """Prolong the hold on the id tag of each open transaction, even if an earlier session began it."""
     await transactions.prolong_holds(node.store, [session.link.lease for session in hub])

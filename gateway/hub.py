@@ -6,7 +6,7 @@ from gateway.session.session import Session
 
 
 class Hub:
-    """The sessions of one process. A charge point that reconnects may have two; `find` returns the newer."""
+    """The sessions of one process. `find` returns the newer one if a charge point has two."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
@@ -19,7 +19,9 @@ class Hub:
         return iter(tuple(self._holders.values()))
 
     def add(self, session: Session) -> None:
-        """Add a session. Two of one charge point may come in either order; the later claim wins.
+        """Add a session.
+
+        Two sessions of a charge point may be added in either order; `find` returns the later claim.
 
         The epoch alone does not show which claim is later, because epochs begin again after a wipe.
         """

@@ -1,4 +1,4 @@
-"""Messages from other processes to this node. Each is a wake-up: a lost one costs seconds, never a fact."""
+"""Messages from other processes to this node. The loss of a message costs seconds, but never a fact."""
 
 from typing import assert_never
 
@@ -38,7 +38,7 @@ async def read(node: Node, hub: Hub, takeovers: Takeovers) -> None:
 
 
 def deliver(node: Node, hub: Hub, takeovers: Takeovers, message: Message | None) -> None:
-    """Act on one message. None means a message that could not be decoded."""
+    """Act on one message. None stands for a message that could not be decoded."""
     match message:
         case inbox.CommandQueued() | inbox.Disconnect() | inbox.SettingsChanged() | inbox.TraceChanged():
             if (session := hub.find(message.member)) is not None:

@@ -83,7 +83,7 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
 
 
 def _faults(node: Node, stats: Stats) -> Iterator[Reading]:
-    """Yield the counts of all faults, also of `tls_version`.
+    """Yield the counts of all faults, including `tls_version`.
 
     A client whose TLS is too old is refused before it sends its id, so the transport counts that fault.
     """
@@ -106,7 +106,7 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
     )
     yield Reading(
         "csms_handshakes_in_flight",
-        "Connections whose upgrade request has not arrived completely.",
+        "Connections whose upgrade request has not arrived completely yet.",
         len(handshakes),
         "gauge",
     )
@@ -118,7 +118,7 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
     )
     yield Reading(
         "csms_connection_crashes",
-        "Connections ended by an unexpected error, which is a defect of csms. The log has it.",
+        "Connections ended by an unexpected error, which is a defect of csms. The log has the traceback.",
         stats.crashed,
     )
     yield Reading("csms_messages", "Websocket messages received from charge points.", stats.messages)
@@ -131,15 +131,18 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
     )
     yield Reading(
         "csms_closed",
-        "Websockets closed, by close code. 1006 means without a CLOSE frame. Codes outside 1000 to 1015 "
-        "are counted as other.",
+        "Websockets closed, by close code. 1006 means that no CLOSE frame came. Codes outside 1000 to "
+        "1015 are counted as other.",
         _by_code(stats),
         label="code",
     )
 
 
 def _by_code(stats: Stats) -> dict[str, int]:
-    """Count by code. Codes outside 1000 to 1015 are one row, because peers may send any number of them."""
+    """Count closed websockets by code.
+
+    Codes outside 1000 to 1015 share a row, because peers may send many of them.
+    """
     counts: Counter[str] = Counter()
     for code, count in stats.closed.items():
         counts[str(code) if 1000 <= code <= 1015 else "other"] += count

@@ -52,18 +52,21 @@ class Node:
         self._nursery.start_soon(self._run_contained, work, args)
 
     def see_through[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
-        """Like `background`, but a drain waits for the work, because the store must receive it."""
+        """Like `background`, but a drain waits for the work, because the store must get its result."""
         self._unfinished += 1
         self.background(self._see_through, work, args)
 
     def count_faults(self, keys: ChargePointKeys, names: Iterable[FaultName]) -> None:
-        """Count faults of a charge point: by name for the metric, by charge point for operators."""
+        """Count faults of a charge point, by name for the metric and by charge point for operators."""
         faults = Counter(names)
         self.fault_counts.note(keys, faults)
         self.telemetry.faults.update(faults)
 
     def release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:
-        """Give back the lease that `holder` may have, in the background until the store confirms it."""
+        """Give back the lease that `holder` may have.
+
+        The work is repeated in the background until it succeeds.
+        """
         self.see_through(self._release, keys, holder, reason)
 
     async def wait_until_seen_through(self) -> None:

@@ -44,7 +44,7 @@ LEAVE_S = 5.0
 async def run(config: GatewayConfig) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
-    Raises ConfigError, OSError, StoreUnavailable or StoreRefused, only while it starts.
+    Raises ConfigError, OSError, StoreUnavailable or StoreRefused, but only while the process starts.
     """
     _raise_file_limit()
     listen = config.listen
@@ -121,11 +121,11 @@ async def _serve(
             nursery.cancel_scope.cancel()
     with trio.move_on_after(LEAVE_S):
         try:
-            # Leases that the drain did not have the time to release.
+            # Release the leases that the drain had no time to release.
             await leases.reap(store, node.incarnation)
             await nodes.leave(store, node.incarnation)
         except StoreUnavailable as error:
-            log.info("node.leave_failed", error=str(error))  # Other nodes find out within seconds.
+            log.info("node.leave_failed", error=str(error))  # Other nodes notice it within seconds.
 
 
 async def _exit_on_next(signals: AsyncIterator[int]) -> None:

@@ -1,4 +1,4 @@
-"""Counts of this process, as plain integers: the hot path adds to them, and a scrape reads them."""
+"""Counts of this process, as plain integers that are cheap to increment and that a scrape reads."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -9,7 +9,10 @@ BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 
 class Latency:
-    """A histogram of seconds. `counts` has one number per bucket of BUCKETS_S, and a last one above all."""
+    """A histogram of seconds.
+
+    `counts` has one number for each bucket of BUCKETS_S, and a last one for longer times.
+    """
 
     __slots__ = ("counts", "total_s")
 
@@ -23,7 +26,7 @@ class Latency:
 
 
 class Telemetry:
-    """Counts without the id of any charge point. Faults are counted by name alone."""
+    """Counts that are not kept for each charge point. Faults are counted by name only."""
 
     def __init__(self) -> None:
         self.calls = defaultdict[str, Latency](Latency)

@@ -1,4 +1,4 @@
-"""Failed authentications per minute, counted by address, and by address with charge point id.
+"""Failed authentications per minute, for each address, and for each address with a charge point id.
 
 Only failures count, so a whole fleet may reconnect at once. Nothing is counted by charge point id alone,
 because anyone could then lock a charge point out by failing under its id.
@@ -11,9 +11,12 @@ REMEMBERED = 20_000
 
 
 class Attempts:
-    """Counts of failures, for the last 20,000 addresses and pairs that failed.
+    """Counts of failures.
 
-    `wait` returns for how many seconds an address must not try again with this charge point id, or 0.
+    The last 20,000 keys that failed are kept: addresses, and addresses with a charge point id.
+
+    `wait` returns the seconds for which an address must not try again with this charge point id. 0 means that
+    the address may try at once.
     """
 
     def __init__(self, *, per_address: int, per_charge_point: int) -> None:

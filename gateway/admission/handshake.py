@@ -1,10 +1,10 @@
 """The life of an upgrade request, which ends in a session or in a refusal.
 
-The transport reads the request, repairs two faults in its head and calls `handle`. The checks below follow in
-this order. The first one that fails is answered with its HTTP status and a sentence.
+The transport reads the request, repairs two faults in its head and calls `handle`. The checks below are made
+in this order. The first check that fails is answered with its HTTP status and a sentence.
 
     1. The path names a tenant, a token and a charge point (400).
-    2. The address, alone or with this charge point id, did not fail check 4 too often in a minute (429).
+    2. The address did not fail check 4 too often in a minute, alone or with this charge point id (429).
     3. The store is available, and this node is neither full nor draining (503).
     4. The tenant exists, and the token is one of its tokens (401).
     5. The charge point is registered, or its tenant registers new charge points (404).
@@ -13,9 +13,10 @@ this order. The first one that fails is answered with its HTTP status and a sent
     8. The request offers the subprotocol ocpp1.6 (400).
     9. The charge point gets its lease (404, 429, 503).
 
-A store that does not answer during check 4 or 5 gives 503 too. After check 5 csms knows the charge point and
-counts the faults of the request for it. After check 9 the charge point gets its 101, and `handle` runs the
-session until the connection ends. Then the node gives the lease back in the background (`Node.release`).
+If the store does not answer during check 4 or 5, the status is 503 too. After check 5 csms knows the charge
+point, and counts the faults of the request as faults of that charge point. After check 9 the charge point
+gets its 101, and `handle` runs the session until the connection ends. Then the node gives the lease back in
+the background (`Node.release`).
 """
 
 from collections import Counter
@@ -135,10 +136,10 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
 async def _find_by_spelling(
     node: Node, who: path.PathNames
 ) -> tuple[path.PathNames, ChargePointRecord | None]:
-    """Find the one registered charge point whose id differs from the requested id only in case.
+    """Find the one registered charge point whose id differs only in upper and lower case.
 
-    Some charge points change the case of their id. Call this only for a tenant that does not register new
-    charge points: for another tenant, an id in another case is a new charge point.
+    Some charge points change the case of their id. Call this function only for a tenant that does not
+    register new charge points. For any other tenant, an id in another case is the id of a new charge point.
     """
     spelt = await spellings.find_only(node.store, who.tenant, who.charge_point)
     if spelt is None:
@@ -148,7 +149,10 @@ async def _find_by_spelling(
 
 
 def _check(upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[FaultName]) -> None:
-    """Check origin, repairs and subprotocol. Raises Refusal, after adding a missing fault to `faults`."""
+    """Check the Origin header, the repairs and the subprotocol of the request.
+
+    Raises Refusal. A forbidden Origin header or a missing subprotocol is added to `faults` first.
+    """
     if upgrade.origin is not None and not (record is not None and record.origin_allowed):
         faults["origin"] += 1
         raise Refusal(
@@ -182,7 +186,7 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> 
         token_id=admitted.token_id,
     )
     holder = node.next_holder()
-    # A peer that is gone must not take the lease from the session that replaced it.
+    # If the peer has hung up, its charge point may have a newer session, which must keep the lease.
     if upgrade.has_hung_up():
         return
     claimed = await _claim(node, admitted, holder, attached)
@@ -234,7 +238,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
             node.count_faults(admitted.keys, ("flapping",))
             raise Refusal(
                 429,
-                "Connections of this charge point replaced each other too often; the open one stays. "
+                "Connections of this charge point replaced each other too often. The open connection stays. "
                 f"Try again in {claimed.retry_after_s} s.",
                 retry_after_s=claimed.retry_after_s,
             )

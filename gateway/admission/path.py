@@ -14,7 +14,7 @@ class BadPath(ValueError):  # noqa: N818  the name says it
 
 
 class PathNames(NamedTuple):
-    """The names in a path. `faults` lists its harmless faults by name."""
+    """The names in a path. `faults` are the names of the harmless faults of the path."""
 
     tenant: str
     token: str
@@ -25,8 +25,9 @@ class PathNames(NamedTuple):
 def parse(target: str) -> PathNames:
     """Return the names in a request's target. Raises BadPath if the target cannot be read.
 
-    These faults of real charge points are read and named: a whole URL as the target, too many slashes, and
-    the charge point id twice, because some charge points append it to a path that has it. A query is ignored.
+    Some faults of real charge points are accepted and listed in `faults`: a whole URL as the target, too many
+    slashes, or the charge point id twice. (Some charge points append their id to a path that already ends
+    with it.) A query is ignored.
     """
     path = target.partition("?")[0]
     faults: list[FaultName] = []
@@ -70,7 +71,7 @@ def _decode(encoded: str, what: str) -> str:
     if len(name.encode()) > ID_BYTES:
         raise BadPath(f"The {what} is longer than {ID_BYTES} bytes. Use a shorter one.")
     if not name.isprintable():
-        raise BadPath(f"The {what} has a control character or another unprintable one. Leave it out.")
+        raise BadPath(f"The {what} contains a character that cannot be printed. Remove that character.")
     if ":" in name or "/" in name:
         raise BadPath(f"The {what} must not contain ':' or '/'.")
     return name

@@ -1,8 +1,9 @@
 """A takeover: a newer session has claimed the lease of a charge point, so its predecessor is closed.
 
-The claim names the predecessor and its node. A predecessor on this node is closed directly. Another node gets
-the message `Evict`, closes the session (`evict`) and answers `Evicted` (`note_gone`). The new session sends
-commands after that, or after 2 s.
+The claim returns the holder and the node of the predecessor. A predecessor on this node is closed directly.
+If the predecessor is on another node, that node gets the message `Evict`, closes the session (`evict`) and
+answers with the message `Evicted` (`note_gone`). The new session sends commands when its predecessor has
+ended, or after 2 s.
 """
 
 from contextlib import suppress
@@ -24,10 +25,13 @@ class Takeovers:
         self._node = node
         self._hub = hub
         self._leaving: dict[str, trio.Event] = {}
-        """An event for each session of another node that a new session here waits for, by holder."""
+        """Holders of sessions on other nodes, each with an event that is set when the session has ended."""
 
     async def end_predecessor(self, claimed: leases.Claimed) -> None:
-        """Close the session that held the lease before this claim. Wait until it has ended, 2 s at most."""
+        """Close the session that held the lease before this claim.
+
+        Wait until that session has ended, 2 s at most.
+        """
         holder, node = claimed.previous_holder, claimed.previous_node
         if not holder or not node:
             return
@@ -43,7 +47,10 @@ class Takeovers:
                 self._leaving.pop(holder, None)
 
     async def evict(self, message: Evict) -> None:
-        """Close a session whose lease was claimed on another node. Report to that node when it has ended."""
+        """Close a session whose lease was claimed on another node.
+
+        Report to that node when the session has ended.
+        """
         await self._close(message.holder)
         await self._send(message.by_node, Evicted(message.holder))
 
@@ -59,7 +66,7 @@ class Takeovers:
             await session.link.ended.wait()
 
     async def _send(self, incarnation: str, message: inbox.Message) -> bool:
-        """Send a wake-up. Return False if the node is gone or the store is away."""
+        """Send a message to a node. Return False if the node is gone or the store does not answer."""
         with suppress(StoreUnavailable):
             return await inbox.send(self._node.store, incarnation, message)
         return False

@@ -1,4 +1,4 @@
-"""Authorize id tags: the idTagInfo of Authorize, StartTransaction and StopTransaction."""
+"""Authorize id tags: make the idTagInfo for Authorize, StartTransaction and StopTransaction."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.ocpp16.faults import timestamps
@@ -8,7 +8,7 @@ from state.tenants.id_tags import IdTag
 
 
 async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, IdTagInfo]:
-    """Return the tag, or None if the tenant has no such tag, and the idTagInfo that answers for it.
+    """Return the id tag, or None if the tenant has no such tag, and the idTagInfo for the answer.
 
     The status is Invalid if there is no such tag, and Expired also if the tag's expiry date has passed. The
     status is never ConcurrentTx, because only a start can exceed the limit.

@@ -1,4 +1,4 @@
-"""Certificates of a charge point: those that it reports, installs and deletes, and those it wants signed."""
+"""Certificates that a charge point reports, installs, deletes or asks to have signed."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.handlers.handler import Answered
@@ -13,12 +13,13 @@ async def sign_certificate(
 ) -> security.SignCertificateResult:
     """Keep the request for an operator, and answer at once (A02.FR.02).
 
-    Accepted means only that an operator can have the request signed. The operator checks the name in the
-    request. We do not, because charge points put identities, serial numbers or other text there.
+    Accepted means only that an operator can have the request signed. The operator has to check the subject
+    name in the request. csms does not check the name, because charge points put identities, serial numbers or
+    other text there.
     """
     keys = charge_point.lease.keys
     try:
-        # Reading takes at most 1 ms (certificate_requests.py), so it needs no thread.
+        # Reading a request takes at most 1 ms (certificate_requests.py), so no thread is needed.
         asked = certificate_requests.read(request.csr)
     except certificate_requests.RequestRefused as error:
         await certificates.report_refused_request(charge_point.store, keys, str(error))
@@ -33,7 +34,10 @@ async def sign_certificate(
 async def get_installed_certificate_ids(
     answered: Answered[security.GetInstalledCertificateIds, security.GetInstalledCertificateIdsResult],
 ) -> None:
-    """Store the list that the charge point reported. NotFound means that the list is empty."""
+    """Store the list of certificates that the charge point reported.
+
+    The status NotFound means an empty list.
+    """
     charge_point, result = answered.charge_point, answered.result
     found = (result.certificate_hash_data or ()) if result.status == "Accepted" else ()
     await certificates.record_list(
@@ -54,7 +58,7 @@ async def install_certificate(
     try:
         root = pem.read_all(request.certificate)[0]
     except pem.Unreadable:
-        root = None  # The charge point accepted it, even though we cannot read it.
+        root = None  # The charge point accepted a certificate that csms cannot read.
     new = certificates.InstalledCertificate(
         command=answered.command_id,
         certificate_type=request.certificate_type,
@@ -70,7 +74,10 @@ async def install_certificate(
 async def delete_certificate(
     answered: Answered[security.DeleteCertificate, security.DeleteCertificateResult],
 ) -> None:
-    """Forget the certificate that was deleted. Failed means that the certificate is in use and stays."""
+    """Remove the deleted certificate from the store.
+
+    Failed means that the certificate is in use and stays.
+    """
     if answered.result.status == "Failed":
         return
     charge_point = answered.charge_point

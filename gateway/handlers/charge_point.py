@@ -1,4 +1,4 @@
-"""The charge point as a handler sees it. A handler can store facts and answer, but it cannot call."""
+"""The charge point as a handler sees it. A handler can store facts and answer, but cannot send calls."""
 
 import dataclasses
 import time
@@ -23,7 +23,7 @@ def now_ms() -> int:
 def now_text() -> str:
     """Return the present time as OCPP writes it.
 
-    Every answer to a Heartbeat needs the time, so the text of a second is formatted only once.
+    Every answer to a Heartbeat needs the time, so the text up to the second is made only once a second.
     """
     global _second, _second_text
     second, ms = divmod(now_ms(), 1000)
@@ -37,16 +37,16 @@ _second, _second_text = 0, ""
 
 @dataclasses.dataclass(slots=True)
 class SessionMemory:
-    """The state that a session keeps of its charge point from one call to the next."""
+    """The state of the charge point that a session keeps from one call to the next."""
 
     heartbeat_interval_s: int
     registration: RegistrationStatus | None
-    """Answer to the last BootNotification. None means that we never saw one."""
+    """Answer to the last BootNotification. None means that csms never saw a BootNotification."""
     policy: RegistrationStatus = "Accepted"
     """Answer that a BootNotification would get now."""
     strict: bool = False
     triggered: set[str] = dataclasses.field(default_factory=set)
-    """Actions that we asked the charge point to send. It may send them even while Pending."""
+    """Actions that we asked the charge point to send. The charge point may send these even while Pending."""
     charging_at: int | None = None
     """Connector of the last message about a transaction.
 
@@ -58,14 +58,17 @@ class SessionMemory:
     ended: int | None = None
     """Id of the transaction that the charge point stopped last."""
     outcome_stored: trio.Event | None = None
-    """Event that is set when the last answer to a call of ours, and all earlier ones, are stored."""
+    """Event that is set when all answers to our calls that have come so far are stored."""
 
 
 class ChargePoint(msgspec.Struct, gc=False):
-    """The charge point that sent a call, or an answer to ours. Each message has its own object.
+    """The charge point that sent the current call, or the answer to our call.
 
-    `payload` is the JSON of the call. The handler leaves the faults and the fence of the last fact here, and
-    the session acts on them: `newer` ends the session, and `lost` makes it take its lease again.
+    Each message gets its own object.
+
+    `payload` is the JSON of the call. The handler notes the faults of the message here, and the fence that
+    the store returned for the last fact. The session acts on the fence: `newer` ends the session, and `lost`
+    makes the session take its lease again.
     """
 
     store: Store
@@ -87,7 +90,7 @@ class ChargePoint(msgspec.Struct, gc=False):
         self.faults.append(name)
 
     def read_time(self, text: str) -> int | None:
-        """Return the Unix milliseconds of a time, or None if it cannot be read, and count its faults."""
+        """Count the faults of a time. Return its Unix milliseconds, or None if the text cannot be read."""
         parsed = timestamps.parse(text)
         self.faults += parsed.faults
         if parsed.ms is not None and (fault := timestamps.find_fault(parsed.ms, now_ms())) is not None:
@@ -97,7 +100,7 @@ class ChargePoint(msgspec.Struct, gc=False):
     async def catch_up(self) -> None:
         """Wait until the charge point's earlier answers are stored, for 5 s at most.
 
-        The call that is being handled may refer to what they began.
+        The current call may refer to something that these answers began, such as a job.
         """
         stored = self.memory.outcome_stored
         if stored is not None and not stored.is_set():

@@ -17,18 +17,18 @@ from state.transactions import meter_values as values
 from state.transactions import remote_starts
 
 OFFLINE_AFTER_MS = 120_000
-"""A start that is older than this on arrival was made offline."""
+"""A start that is older than this when it arrives was made offline."""
 _UNLIMITED = 2**31 - 1
 
 
 async def boot_notification(
     _request: core.BootNotification, charge_point: ChargePoint
 ) -> core.BootNotificationResult:
-    """Answer by the operator's present policy.
+    """Answer as the operator's present policy says.
 
     Unless the answer is Accepted, `interval` says when the charge point shall send BootNotification again.
     """
-    await charge_point.catch_up()  # A change of the configuration may have waited for this reboot.
+    await charge_point.catch_up()  # First store which changes of keys wait for this reboot.
     booted = await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload)
     charge_point.memory.registration = charge_point.memory.policy = booted.status
     return core.BootNotificationResult(
@@ -87,7 +87,7 @@ async def start_transaction(
     else:
         charge_point.fault("repeated_start")
         note(outcome)
-    await charge_point.catch_up()  # This start may keep the promise of a remote start answered just before.
+    await charge_point.catch_up()  # A remote start may have been answered just before.
     await remote_starts.fulfil(store, lease.keys, start, outcome.id)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
     peculiarities.check_start(request, charge_point)
@@ -99,7 +99,7 @@ async def start_transaction(
 def _limit(tag: IdTag | None, info: IdTagInfo, start: transactions.Start) -> transactions.Limit | None:
     if tag is None or tag.max_active_transactions is None or info.status != "Accepted":
         return None
-    # A transaction that began offline takes a hold, but never gets ConcurrentTx, because it has begun.
+    # An offline transaction takes a hold on its id tag, but never gets ConcurrentTx, because it has begun.
     offline = start.received_ms - start.started_ms > OFFLINE_AFTER_MS
     refusal = msgspec.structs.replace(info, status="ConcurrentTx")
     return transactions.Limit(
@@ -110,7 +110,7 @@ def _limit(tag: IdTag | None, info: IdTagInfo, start: transactions.Start) -> tra
 async def stop_transaction(
     request: core.StopTransaction, charge_point: ChargePoint
 ) -> core.StopTransactionResult:
-    """Store the stop, which is never refused. A stop of no known transaction is kept as an orphan."""
+    """Store the stop, which is never refused. The stop of an unknown transaction is kept as an orphan."""
     received_ms = now_ms()
     stopped_ms = charge_point.read_time(request.timestamp)
     id_tag, info = request.id_tag, None
@@ -162,7 +162,8 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
 async def get_configuration(answered: Answered[core.GetConfiguration, core.GetConfigurationResult]) -> None:
     """Store the keys that the charge point reported.
 
-    The answer replaces all keys that we knew, if we requested all. Otherwise it replaces the requested keys.
+    If we requested all keys, the answer replaces all stored keys. Otherwise the answer replaces only the
+    requested keys.
     """
     charge_point, result = answered.charge_point, answered.result
     await configuration.learn(
@@ -182,7 +183,8 @@ async def change_configuration(
 ) -> None:
     """Store the change, unless it was Rejected.
 
-    Rejected does not show which value the key has: the value or the moment may have been wrong.
+    After Rejected csms does not know the value of the key, because either the new value or the moment may
+    have been wrong.
     """
     charge_point, request, outcome = answered.charge_point, answered.request, answered.result.status
     if outcome != "Rejected":
@@ -194,9 +196,10 @@ async def change_configuration(
 async def remote_start_transaction(
     answered: Answered[core.RemoteStartTransaction, core.RemoteStartTransactionResult],
 ) -> None:
-    """Store the promise of a remote start, because Accepted means only that the charge point will try.
+    """Store that a remote start was accepted.
 
-    The transaction that keeps the promise is then known to come from this command.
+    Accepted means only that the charge point will try to start. The stored promise lets csms find the
+    transaction that this command has started.
     """
     if answered.result.status == "Accepted":
         charge_point, request = answered.charge_point, answered.request
@@ -217,9 +220,9 @@ async def remote_start_transaction(
             id_tag=request.id_tag,
             connector_id=request.connector_id,
         )
-        if charge_point.memory.began is not None:  # Some charge points send the start before the answer.
+        if charge_point.memory.began is not None:  # Some charge points send StartTransaction first.
             start, transaction_id = charge_point.memory.began
-            start = msgspec.structs.replace(start, received_ms=now_ms())  # As if the start were repeated now.
+            start = msgspec.structs.replace(start, received_ms=now_ms())  # As if the start came now.
             await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
 
 

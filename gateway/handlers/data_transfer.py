@@ -1,4 +1,4 @@
-"""Keep and answer the DataTransfer of a charge point, for the vendors that the tenant knows (section 4.3)."""
+"""Store and answer a charge point's DataTransfer, if the tenant has configured its vendor (section 4.3)."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.ocpp16.messages import core
@@ -6,7 +6,7 @@ from state.features import data_transfer as transfers
 
 
 async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -> core.DataTransferResult:
-    """Store the transfer, then answer as the tenant set for the vendor.
+    """Store the transfer, then give the answer that the tenant has configured for the vendor.
 
     The answer has data only if its status is Accepted or Rejected.
     """

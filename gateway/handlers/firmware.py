@@ -22,7 +22,7 @@ async def firmware_status_notification(
 
 
 async def get_diagnostics(answered: Answered[firmware.GetDiagnostics, firmware.GetDiagnosticsResult]) -> None:
-    """Store the answer. Without a file name there is nothing to upload.
+    """Store the answer. An answer without a file name means that there is nothing to upload.
 
     If the charge point uploads something nevertheless, its status notifications show it.
     """

@@ -24,7 +24,7 @@ class Answered[Request, Result](NamedTuple):
 
 
 type Outcome = Callable[[Answered[Any, Any]], Awaitable[None]]
-"""Function that stores what an answer means, before its command is settled.
+"""Function that stores the effects of an answer, before the answered command is settled.
 
 The function must be idempotent, because it runs again after an outage of the store.
 """

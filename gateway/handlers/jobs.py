@@ -1,4 +1,4 @@
-"""Jobs, which are updates and uploads: store the charge point's answers and the statuses that follow."""
+"""Store the progress of jobs (updates and uploads) from the charge point's answers and notifications."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ from state.features.job_record import Kind, Message
 
 _NOT_KEPT = frozenset({"signature", "signingCertificate"})
 _TEXT_MAX = 512
-"""Characters kept of each text of the request. The security extension allows a location as many."""
+"""Most characters that are kept of a text in the request.
+
+The security extension allows a location this long.
+"""
 
 
 async def record_job(
@@ -55,7 +58,7 @@ async def record_status(
 
 
 def _short(value: Any) -> Any:
-    """Leave out long and secret parts: certificate, signature, and credentials in locations."""
+    """Leave out the certificate, the signature and the credentials in locations, and cut long texts."""
     if isinstance(value, dict):
         return {name: _short(part) for name, part in value.items() if name not in _NOT_KEPT}
     return mask_location(value)[:_TEXT_MAX] if isinstance(value, str) else value

@@ -1,6 +1,6 @@
 """Count the messages that the schema allows but that cannot be right, and serve them like any others.
 
-Nothing here changes what is stored or answered. A fact is kept as it was sent.
+This module does not change what is stored or answered. A fact is kept as it was sent.
 """
 
 from gateway.handlers.charge_point import ChargePoint
@@ -51,7 +51,7 @@ def check_stop(
 def check_meter_values(request: core.MeterValues, appended: Appended, charge_point: ChargePoint) -> None:
     """Count what is wrong with meter values.
 
-    This is on the hot path, so a good message costs only a few comparisons.
+    MeterValues are frequent, so the check of a good message costs only a few comparisons.
     """
     for value in request.meter_value:
         if not timestamps.is_usual(value.timestamp):

@@ -1,6 +1,6 @@
 """Reservation profile: store what a charge point reserved and cancelled (sections 5.2 and 5.13).
 
-The start that names a reservation uses it up, in the same step that stores the start
+A StartTransaction that names a reservation also ends that reservation: one Redis script stores both
 (state/transactions/facts.py).
 """
 
@@ -27,7 +27,7 @@ async def reserve_now(answered: Answered[reservation.ReserveNow, reservation.Res
             parent_id_tag=request.parent_id_tag,
             expiry_date=request.expiry_date,
         ),
-        expires_ms=expires_ms or 0,  # Never None: our requests are read strictly before they are sent.
+        expires_ms=expires_ms or 0,  # Never None, because we check our requests strictly.
     )
 
 

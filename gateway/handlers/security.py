@@ -17,7 +17,7 @@ from state.features import security_events
 async def security_event_notification(
     request: security.SecurityEventNotification, charge_point: ChargePoint
 ) -> security.SecurityEventNotificationResult:
-    """Store the event. Unknown types and wrong times are accepted too (A04)."""
+    """Store the event. An event of an unknown type or with a wrong time is accepted too (A04)."""
     event = security_events.SecurityEvent(
         type=request.type,
         timestamp=request.timestamp,

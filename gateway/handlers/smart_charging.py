@@ -1,4 +1,4 @@
-"""SmartCharging profile: keep the mirror of a charge point's profiles up to date with its answers."""
+"""SmartCharging profile: update the stored copy (mirror) of a charge point's charging profiles."""
 
 from gateway.handlers.handler import Answered, Outcome
 from gateway.ocpp16 import actions
@@ -28,9 +28,10 @@ async def set_charging_profile(
 async def clear_charging_profile(
     answered: Answered[smart_charging.ClearChargingProfile, smart_charging.ClearChargingProfileResult],
 ) -> None:
-    """Remove the profiles that were cleared from the mirror.
+    """Remove the cleared profiles from the stored copy (mirror).
 
-    Unknown means that no profile matched, so the profiles of the mirror that match are put in doubt.
+    The status Unknown means that no profile on the charge point matched. Profiles in the mirror that match
+    are then marked as doubtful.
     """
     charge_point, request = answered.charge_point, answered.request
     step = charging_profiles.clear if answered.result.status == "Accepted" else charging_profiles.doubt

@@ -104,12 +104,12 @@ OF_REQUEST: Final[dict[type[Message], Action]] = {action.request: action for act
 
 
 def actions_of(sender: Sender) -> dict[str, Action]:
-    """Return, by name, the actions that this sender may send."""
+    """Return the actions that this sender may send, by name."""
     return {name: action for name, action in ACTIONS.items() if action.sender in {sender, Sender.BOTH}}
 
 
 def find_action(name: str) -> Action:
-    """Return the action of this name. If there is none, raise PayloadInvalid with NotImplemented."""
+    """Return the action of this name. Raises PayloadInvalid (NotImplemented) if OCPP has no such action."""
     action = ACTIONS.get(name)
     if action is None:
         text = reading.not_one_of(name, tuple(ACTIONS), "not an action of OCPP 1.6")
@@ -118,9 +118,9 @@ def find_action(name: str) -> Action:
 
 
 def decode_request(action: str, payload: bytes) -> Message:
-    """Read a request strictly, formats included, because an operator or our own code wrote it.
+    """Read a request strictly, including formats, because an operator or our own code wrote the request.
 
-    Raises PayloadInvalid with the field's path.
+    Raises PayloadInvalid, which has the path of the wrong field.
     """
     return repairs.read_strictly(find_action(action).request, payload)
 

@@ -1,8 +1,8 @@
 """The configuration keys that the specification names (section 9, errata 2025-04, whitepaper section 7).
 
 All values are sent as text, and keys are compared without regard to upper and lower case. A charge point may
-know other keys, and may lack even required ones. So a value that breaks a rule of this module is warned about
-and never refused.
+know other keys, and may even lack required keys. Therefore csms only warns about a value that breaks a rule
+of this module, and never refuses the value.
 """
 
 import re
@@ -27,7 +27,7 @@ class ConfigurationKey(NamedTuple):
 
 
 def find(name: str) -> ConfigurationKey | None:
-    """Return the key of this name. None means that the specification does not name it."""
+    """Return the key of this name. None means that the specification has no such key."""
     return KEYS.get(name.strip().lower())
 
 

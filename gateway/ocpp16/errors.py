@@ -19,7 +19,7 @@ type ErrorCode = Literal[
 CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode.__value__))
 DESCRIPTION_LIMIT: Final = 255
 
-# Spellings of OCPP 2.0.1, or of a dictionary, that charge points send instead.
+# Codes that charge points send in the spelling of OCPP 2.0.1 or of a dictionary, and the codes of OCPP 1.6.
 _OTHER_SPELLINGS: Final = {
     "FormatViolation": "FormationViolation",
     "OccurrenceConstraintViolation": "OccurenceConstraintViolation",
@@ -29,7 +29,7 @@ _OTHER_SPELLINGS: Final = {
 
 
 def read_code(text: str) -> str:
-    """Return the peer's code in the spelling of OCPP 1.6. A code that no version defines stays as it came."""
+    """Return the peer's code in the spelling of OCPP 1.6. An unknown code is returned unchanged."""
     return _OTHER_SPELLINGS.get(text, text)
 
 
@@ -54,4 +54,4 @@ class PayloadInvalid(ValueError):  # noqa: N818  the name says it
 
 
 class CallOutstanding(RuntimeError):  # noqa: N818  the name says it
-    """Our own code made a CALL while another one still waits for its answer (OCPP-J 4.1.1)."""
+    """Our own code made a CALL while another CALL still waits for its answer (OCPP-J 4.1.1)."""

@@ -1,6 +1,7 @@
 """The three frames of OCPP-J section 4.2: CALL, CALLRESULT and CALLERROR.
 
-They are a tagged union of JSON arrays. The payload stays raw JSON until the action says which decoder to use.
+The three types form a tagged union of JSON arrays. The payload stays raw JSON until the action says which
+decoder to use.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,10 @@ from typing import Any, Final
 import msgspec
 
 type MessageId = str | int
-"""Text by the specification. Some charge points send numbers, and get the same number back."""
+"""A message id is text in the specification.
+
+Some charge points send a number, and get the same number back.
+"""
 
 MESSAGE_ID_LIMIT: Final = 36
 """In characters."""
@@ -31,7 +35,10 @@ class CallResult(msgspec.Struct, array_like=True, tag=3, gc=False, frozen=True):
 
 
 class CallError(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True):
-    """A CALLERROR that was received. Charge points omit parts, so each part except the id has a default."""
+    """A CALLERROR that was received.
+
+    Charge points omit parts of a CALLERROR, so each part except the id has a default.
+    """
 
     id: MessageId
     code: str = ""
@@ -60,7 +67,7 @@ class _CallError(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True):
 _encode = msgspec.json.Encoder().encode
 
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""Errors that a decoder raises if the bytes are not JSON, or not of its type."""
+"""Errors that a decoder raises if the bytes are not JSON or do not fit the type of the decoder."""
 
 decode: Callable[[bytes | str], Call | CallResult | CallError] = msgspec.json.Decoder(
     Call | CallResult | CallError

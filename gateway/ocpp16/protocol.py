@@ -1,25 +1,28 @@
 """The exchange of OCPP-J on one connection, without I/O: text frames in, events out.
 
 A Protocol holds the state of one connection: our call that waits for its answer, the last answers that we
-gave, and the faults of the peer. It has no socket, no clock and no source of ids. The session drives it in
-the central system's role, and the load test drives it in the charge point's role. The driver passes in each
-text frame, the time in seconds and the id of each call, and sends the frames that it gets back.
+gave, and the faults of the peer. A Protocol has no socket, no clock and no source of ids. The driver of a
+Protocol is the session in the central system's role, or the load test in the charge point's role. The driver
+passes in each text frame that was received, the time in seconds and the id of each call. The driver sends the
+frames that the Protocol returns.
 
 `receive` reads one frame and returns an event that says what the driver has to do.
 
-IncomingCall means that the peer calls us. The driver decides, then sends what `answer` or `refuse` makes.
-Reply is an answer that needs no decision, such as a CALLERROR for an unreadable payload. The driver sends it.
+IncomingCall means that the peer calls us. The driver makes the answer with `answer` or `refuse` and sends it.
+Reply is an answer that the driver only has to send, such as a CALLERROR for an unreadable payload.
 CallAnswered and CallRefused mean that our call has ended with a result, or with an error.
-Ignored means that there is nothing to send. Its `late` holds the answer to a call that had timed out before.
+Ignored means that there is nothing to send. Ignored.late is the answer to a call that has timed out before.
 
-`call` makes the frame of a call of ours. One call may wait for its answer at a time (OCPP-J 4.1.1), and a
-second one raises CallOutstanding. `tick` returns the call that has passed its deadline, and then the next
-call may be made. So each of our calls ends once: by CallAnswered, by CallRefused or by `tick`. The peer
-should also wait for our answer before its next call. A peer that does not wait is served call after call.
+`call` makes the frame of a call of ours. Only one call may wait for its answer at a time (OCPP-J 4.1.1), and
+a second call raises CallOutstanding. `tick` ends and returns a call that has passed its deadline, and then
+the next call may be made. Each of our calls ends exactly once, by CallAnswered, by CallRefused or by `tick`.
+The peer should also wait for our answer before its next call. If the peer does not wait, its calls are
+answered one after another.
 
-A mistake of the peer never raises. It is counted in `faults` by its name in faults/table.py, and the driver
-collects the counts with `take_faults`. In the central system's role, unless it is strict, a Protocol repairs
-a payload before it refuses the call (faults/repairs.py). Only a mistake of the driver raises.
+A mistake of the peer never raises an exception. `faults` counts each mistake under its name in
+faults/table.py, and the driver collects the counts with `take_faults`. In the central system's role, a
+Protocol that is not strict tries to repair a payload before it refuses the call (faults/repairs.py). Only a
+mistake of the driver raises an exception.
 """
 
 from collections import Counter
@@ -81,7 +84,7 @@ class CallRefused(msgspec.Struct, frozen=True, gc=False):
     """The peer answered our call with a CALLERROR, or with a CALLRESULT that cannot be read (`unreadable`).
 
     `code` is the code that the peer sent, which may be any text. If the result is `unreadable`, `code` is the
-    error code of what is wrong with it. `details` is JSON.
+    error code for the fault in the result. `details` is JSON.
     """
 
     call: OutgoingCall
@@ -98,7 +101,10 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ignored(msgspec.Struct, frozen=True, gc=False):
-    """A frame that needs no answer. `late` is the answer to one of our last four calls that timed out."""
+    """A frame that needs no answer.
+
+    `late` is a late answer to a call of ours (one of the last four) that timed out.
+    """
 
     reason: FaultName
     late: CallAnswered | CallRefused | None = None
@@ -240,7 +246,7 @@ class Protocol:
         return CallAnswered(call, result, payload)
 
     def _details(self, raw: msgspec.Raw) -> bytes:
-        """Return the details as JSON: `{}` if they are null or not valid JSON inside."""
+        """Return the details of a CALLERROR as JSON, or `{}` if they are null or not valid JSON."""
         details = bytes(raw)
         try:
             return b"{}" if msgspec.json.decode(details) is None else details
@@ -265,7 +271,7 @@ class Protocol:
             return decode(payload), payload
         except DECODE_ERRORS:
             if not self._repairs:
-                return repairs.read_strictly(kind, payload), payload  # Raises with the reason.
+                return repairs.read_strictly(kind, payload), payload  # This raises.
             read = repairs.read_and_repair(kind, payload)
         self.faults.update(read.repairs)
         return read.message, read.payload
@@ -282,7 +288,7 @@ class Protocol:
         """
         if self._outstanding is not None:
             raise CallOutstanding(
-                f"{self._outstanding.action} waits for its answer; make the next call after it"
+                f"{self._outstanding.action} waits for its answer; make the next call after that answer"
             )
         name = OF_REQUEST[type(request)].name
         deadline = now + (self.call_timeout if timeout is None else timeout)
@@ -293,7 +299,7 @@ class Protocol:
     def answer(self, call: IncomingCall, result: Message) -> bytes:
         """Make the CALLRESULT, and keep it as the answer to a repeat of the call.
 
-        Call this only when the answer may be sent, because a repeat gets it from then on.
+        Call this method only when the answer may be sent, because from then on a repeat gets the same answer.
         """
         frame = frames.result(call.id, result)
         self._repeats.keep(call.id, call.action, call.fingerprint, frame)
@@ -306,7 +312,7 @@ class Protocol:
         description: str = "",
         details: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Make the CALLERROR. It is not kept, so that a repeat of the call is tried again."""
+        """Make the CALLERROR. The CALLERROR is not kept, so that a repeat of the call is handled again."""
         return frames.error(call.id, code, shorten(description), details or {})
 
     # --- Time --------------------------------------------------------------------------------------
@@ -316,7 +322,7 @@ class Protocol:
         return self._outstanding
 
     def tick(self, now: float) -> OutgoingCall | None:
-        """Return our call and end it if its deadline has passed at `now`. Otherwise return None."""
+        """End and return our call if its deadline has passed at `now`. Otherwise return None."""
         call = self._outstanding
         if call is None or now < call.deadline:
             return None
@@ -326,6 +332,6 @@ class Protocol:
         return call
 
     def take_faults(self) -> Counter[FaultName]:
-        """Return the faults that were counted since the last call of this method, and start again at zero."""
+        """Return the faults counted since the last call of this method, and set the counts to zero."""
         taken, self.faults = self.faults, Counter()
         return taken

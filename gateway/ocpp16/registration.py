@@ -10,13 +10,13 @@
 | Rejected     | BootNotification                 | the same as in Pending                          |
 
 "None yet" means that we never saw a BootNotification of this charge point. Many charge points reconnect
-without one (Q17, Q18), so they are served if the operator's policy is to accept. If the policy answers a
-BootNotification with Pending or Rejected, a charge point that never sent one is treated as
-if it had got that answer.
+without one (Q17, Q18), so they are served if the operator's policy is Accepted. If the policy is Pending or
+Rejected, a charge point that never sent a BootNotification is treated as if csms had answered one with that
+status.
 
 A refused message gets the CALLERROR SecurityError. Facts are refused too, because the operator chose the
-policy; the charge point keeps its facts and sends them again. In Rejected neither side should call, so the
-API warns an operator who sends a command.
+policy; the charge point keeps its facts and sends them again. While the registration is Rejected, neither
+side should send calls, so the API warns an operator who sends a command.
 """
 
 from collections.abc import Collection
@@ -42,7 +42,7 @@ def may_receive(
     strict: bool = False,
     triggered: Collection[str] = (),
 ) -> Verdict:
-    """Judge a charge point's call by its registration, the answer to its last BootNotification.
+    """Judge a charge point's call by the registration, the status in the last answer to a BootNotification.
 
     `policy` is the answer that a BootNotification would get now. `triggered` names the actions that we asked
     the charge point to send. The verdict `no_boot` means that the call is served and counted as a fault.
@@ -56,7 +56,7 @@ def may_receive(
 
 
 def name_triggered(request: Message) -> frozenset[str]:
-    """Return the action that `request` asks the charge point to send. Empty means none."""
+    """Return the action that `request` asks the charge point to send, or an empty set."""
     match request:
         case TriggerMessage(requested_message=action):
             return frozenset({action})
@@ -71,5 +71,5 @@ def name_triggered(request: Message) -> frozenset[str]:
 
 
 def may_send(action: str, registration: RegistrationStatus | None) -> bool:
-    """Return whether we may send this call to the charge point (see the table)."""
+    """Return whether we may send this call to the charge point (see the table in the module's docstring)."""
     return registration in {None, "Accepted"} or action not in _NOT_BEFORE_ACCEPTED

@@ -1,10 +1,11 @@
-"""The last answers of a connection, because a charge point repeats a call that it thinks lost.
+"""The last answers of a connection, for calls that the charge point repeats because it thinks them lost.
 
-A repeat is the same frame, byte for byte. The message id alone is not a safe key, because some charge points
-restart their ids at each boot.
+A repeat is the same frame, byte for byte. The message id alone does not show a repeat, because some charge
+points restart their ids at each boot.
 
-The answers to Heartbeat and BootNotification are not kept, because they hold the present time. A repeat is
-handled like a new call. A CALLERROR is not kept either, so that the repeated call can succeed.
+The answers to Heartbeat and BootNotification are not kept, because they hold the present time. A repeated
+Heartbeat or BootNotification is handled like a new call. A CALLERROR is not kept either, so that the repeated
+call can succeed.
 
 A repeated BootNotification still counts as a repeat, because it shows that the charge point did not accept
 the answer. A repeated Heartbeat does not count, because Heartbeats repeat too often to show anything.
@@ -15,11 +16,14 @@ from typing import Final
 from gateway.ocpp16.frames import MessageId
 
 KEPT: Final = 4
-"""Answers kept per connection. Few suffice, because a charge point repeats the call that it waits for."""
+"""Answers kept for each connection.
+
+A few suffice, because a charge point repeats the call that it waits for.
+"""
 
 _KEPT_BYTES: Final = 2048
 AFRESH: Final = b""
-"""Kept in the place of an answer. It means that a repeat is handled like a new call."""
+"""Value that is kept instead of an answer. A repeat of the call is then handled like a new call."""
 
 
 class Repeats:
@@ -33,7 +37,7 @@ class Repeats:
         return self._answers.get((id_, fingerprint))
 
     def keep(self, id_: MessageId, action: str, fingerprint: int, answer: bytes) -> None:
-        """Keep the answer. `fingerprint` is a hash of the call's frame, of 64 bits and keyed per process."""
+        """Keep the answer. `fingerprint` is a 64-bit hash of the call's frame, with a key of this process."""
         if action == "Heartbeat" or len(answer) > _KEPT_BYTES:
             return
         if action == "BootNotification":

@@ -1,6 +1,6 @@
 """Our calls to one charge point: claim an operator's command, send it, and store its outcome.
 
-There is one call at a time (OCPP-J 4.1.1), in the order of the pending list. If the store does not confirm a
+Calls are sent one at a time (OCPP-J 4.1.1), in the order of the pending list. If the store does not confirm a
 claim, the claim is repeated with the same nonce. An answer after the deadline still settles its command.
 """
 
@@ -32,7 +32,10 @@ log = structlog.get_logger()
 
 
 class Calls:
-    """Commands of one session. A command's id is the message id of its call, so a late answer names it."""
+    """Commands of one session.
+
+    The id of a command is the message id of its call, so a late answer names the command.
+    """
 
     __slots__ = ("_due", "_link", "_nursery", "_outstanding", "_protocol", "_stored", "_working")
 
@@ -50,15 +53,15 @@ class Calls:
     ) -> None:
         """Begin to send commands.
 
-        `pending` are the commands that the claim found. `after` waits until the session that held the lease
-        before has ended.
+        `pending` are the commands that were pending when the lease was claimed. `after` waits until the
+        previous session of the charge point has ended.
         """
         self._nursery = nursery
         self._working = True
         nursery.start_soon(self._begin, pending, after)
 
     def end(self) -> None:
-        """Ignore wake-ups from now on. The nursery cancels the call that is under way."""
+        """Ignore wake-ups from now on. The caller cancels the nursery, and so the current call."""
         self._nursery = None
 
     def wake(self) -> None:
@@ -68,7 +71,7 @@ class Calls:
             self._nursery.start_soon(self._work)
 
     def store_outcome(self, outcome: CallAnswered | CallRefused) -> None:
-        """Store an answer, perhaps a late one, even if the connection ends right after it.
+        """Store the outcome of a call, even if it is late or the connection ends right after the answer.
 
         Outcomes are stored in the order of the answers, because a later one may undo an earlier one.
         """
@@ -89,14 +92,20 @@ class Calls:
         await self._work()
 
     async def _work(self) -> None:
-        """Run commands until there are none. A waiting task would cost each idle connection 2.4 KiB."""
+        """Run commands until none is left.
+
+        The task then ends, because a waiting task costs 2.4 KiB per connection.
+        """
         while self._due:
             self._due = False
             await self._run_fenced(self._run_pending)
         self._working = False
 
     async def _run_fenced(self, work: Callable[[], Awaitable[object]]) -> object:
-        """Repeat `work` until the store has done it. If another session holds the lease, close this one."""
+        """Repeat `work` until the store has done it.
+
+        If another session holds the lease, close this session.
+        """
         while True:
             try:
                 return await until_stored(work)
@@ -114,11 +123,11 @@ class Calls:
 
     async def _run_one(self, command_id: str) -> None:
         store, lease = self._link.node.store, self._link.lease
-        # The same nonce gets the same answer, so a claim may be repeated.
+        # A repeated claim with the same nonce gets the same answer.
         claimed = await until_stored(commands.claim, store, lease, command_id, secrets.token_hex(8))
-        if isinstance(claimed, commands.Go):  # Otherwise the command is late, taken or gone.
+        if isinstance(claimed, commands.Go):  # Otherwise it is too late, claimed before, or gone.
             await self._call(command_id, claimed)
-            self._due = True  # More may have arrived during the call.
+            self._due = True  # New commands may have arrived meanwhile.
 
     async def _call(self, command_id: str, go: commands.Go) -> None:
         deadline = trio.current_time() + go.left_ms / 1000
@@ -138,10 +147,10 @@ class Calls:
         try:
             await self._link.send(frame)
         except ConnectionClosed:
-            # The call may have arrived. The next session finds its command `sent` and marks it `unknown`.
+            # The call may have arrived. The next session finds the command `sent` and marks it `unknown`.
             await trio.sleep_forever()
-        # Wait until the outcome is stored. The command is in `pending` until then, so a list that was read
-        # earlier would offer it again.
+        # Wait until the outcome is stored. The command is in the pending list until then, so a list that is
+        # read earlier would contain the command again.
         with trio.move_on_at(deadline):
             await stored.wait()
             return
@@ -177,9 +186,10 @@ async def _store_outcome(
 
 
 async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAnswered) -> None:
-    """Store what follows from an answer.
+    """Store the effects of an answer.
 
-    The command is settled after that, so an operator who reads its outcome also finds what follows from it.
+    The command is settled after that, so an operator who reads the outcome of the command also finds these
+    effects.
     """
     remember = OUTCOMES.get(type(outcome.call.request))
     if remember is None:
@@ -187,7 +197,7 @@ async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAns
     answered = Answered(outcome.call.request, outcome.result, command_id, charge_point)
     try:
         await until_stored(remember, answered)
-    except Exception:  # A defect of ours must not leave the operator without the answer.
+    except Exception:  # After a defect too, the operator must get the answer.
         log.exception("outcome.store_failed", action=outcome.call.action)
 
 
@@ -200,7 +210,7 @@ async def _settle(
     response: bytes | None = None,
     error: bytes | None = None,
 ) -> None:
-    """Store the outcome of a command, however long that takes, and wake the request that waits for it."""
+    """Store the outcome of a command, however long that takes, and wake the API request that waits."""
     await until_stored(
         commands.settle, node.store, keys, command_id, status=status, response=response, error=error
     )

@@ -1,4 +1,4 @@
-"""One live socket as others see it: its lease, its outgoing frames, its trace and its end."""
+"""The part of a session that other modules use: lease, outgoing frames, trace and end."""
 
 from collections.abc import Awaitable, Iterable
 
@@ -19,7 +19,7 @@ FINISH_CALL_S = 5.0
 
 
 class Link:
-    """The part of a session that others use.
+    """The part of a session that other objects use.
 
     `Session` and `Calls` refer to the link, and the link refers to neither, so that an ended session is freed
     without the garbage collector.
@@ -59,10 +59,10 @@ class Link:
         self._closing = False
 
     def send(self, frame: bytes, faults: Iterable[str] = ()) -> Awaitable[None]:
-        """Send a frame, and record it if there is a trace. Raises ConnectionClosed.
+        """Send a frame, and record the frame if a trace runs. Raises ConnectionClosed.
 
-        `faults` are those of the frame that this one answers. The method returns a coroutine and is not one
-        itself, because one more costs 1 % of a Heartbeat.
+        `faults` are the faults of the frame that this frame answers. The method is no coroutine itself but
+        returns one, because each further coroutine costs 1 % of the time for a Heartbeat.
         """
         return self.connection.send(frame) if self.recorder is None else self._send_recorded(frame, faults)
 
@@ -74,15 +74,15 @@ class Link:
     # --- The end -----------------------------------------------------------------------------------
 
     async def close(self, closing: Close) -> None:
-        """Wait at most 5 s until the current call is answered, then close. A second call changes nothing."""
+        """Wait at most 5 s until the current call is answered, then close. To close again changes nothing."""
         if self._closing:
             return
         self._closing = True
         with trio.move_on_after(FINISH_CALL_S):
             if self.answering:
                 self.answered = trio.Event()
-                # The event is of this call alone. We do not wait for `answering` to be False, because the
-                # next call may follow at once.
+                # The event belongs to the current call only. It is no use to wait for `answering` to be
+                # False, because the next call may follow at once.
                 await self.answered.wait()
         await self.connection.close(closing)
 
@@ -92,7 +92,7 @@ class Link:
     # --- The lease ---------------------------------------------------------------------------------
 
     async def apply_fence(self, fence: leases.Fence) -> None:
-        """Act on the fence that a step or the node's audit returned: close, or take the lease again."""
+        """Act on a fence that the store returned: close the connection, or take the lease again."""
         if fence == "newer":
             self.close_soon(Close.SUPERSEDED)
         elif fence == "lost":
@@ -117,9 +117,9 @@ class Link:
     # --- Faults and traces -------------------------------------------------------------------------
 
     def repair_frames(self, *, strict: bool) -> None:
-        """Repair and count what is wrong below the messages.
+        """Repair and count faults of the websocket transport.
 
-        If the charge point is strict, let the fault end the connection instead.
+        If the charge point is strict, such a fault ends the connection instead.
         """
         self.connection.repair_faults(None if strict else self._note_repair)
 
@@ -129,12 +129,15 @@ class Link:
         self.node.count_faults(self.lease.keys, (fault,))
 
     def record(self, running: RunningTrace, *, connected: bool) -> None:
-        """Record from now on. `connected` means that the connection was just made."""
+        """Record frames from now on. `connected` means that the connection was just made."""
         self.recorder = Recorder(self.node, self.lease, running)
         self.recorder.begin(self.attached, connected=connected)
 
     async def follow_trace(self) -> None:
-        """Record the trace that the store says is running, or stop. Raises StoreUnavailable."""
+        """Record the trace that is running in the store, or record nothing if no trace is running.
+
+        Raises StoreUnavailable.
+        """
         store = self.node.store
         running = await traces.find_running(store, self.lease.keys)
         if running is None or self.ended.is_set() or running.until_ms < store.server_time_ms():

@@ -1,22 +1,24 @@
-"""The life of a session, which is one live socket of one charge point.
+"""The life of a session, which is one open connection of a charge point.
 
 `admission/handshake.py` claims the lease of the charge point, makes the session and runs it. Two tasks share
 the work.
 
-The read task takes one frame after another. It decodes a call, runs the handler and sends the answer before
-it reads on. It waits for the socket and for Redis only. Handlers cannot call the charge point, so the read
-task never waits for an answer that only the read task could receive.
+The read task takes one frame after another. For a call, the read task runs the handler and sends the answer
+before it reads the next frame. The read task waits only for the socket and for Redis. Handlers cannot call
+the charge point, so the read task never waits for an answer that only the read task could receive.
 
-The other task sends the commands of operators, one at a time (`calls.py`). It exists only while there are
-commands.
+The other task sends the commands of operators, one at a time (`calls.py`). This task exists only while there
+are commands.
 
 Steps in the store, and an audit every 10 s, show whether the session still has its lease. If a newer session
-has it, this session closes. If the store was rolled back or wiped, this session takes its lease again and
-stays open (`link.py`). Any other error of a handler ends in a CALLERROR, and the connection stays open.
+has the lease, this session closes. If the store was rolled back or wiped, this session takes its lease again
+and stays open (`link.py`). If a handler fails for another reason, the charge point gets a CALLERROR, and the
+connection stays open.
 
-The session ends when the charge point closes, vanishes or breaks the websocket protocol. The gateway closes
-it after a takeover, in a drain, and when an operator disconnects or deletes the charge point or revokes its
-token (`websocket/close_codes.py`). Then the last frames of its trace are written and its lease is given back.
+The session ends when the charge point closes, vanishes or breaks the websocket protocol. The gateway closes a
+session after a takeover, in a drain, and when an operator disconnects or deletes the charge point or revokes
+its token (`websocket/close_codes.py`). At its end, a session writes the last frames of its trace and gives
+its lease back.
 """
 
 import contextlib
@@ -65,8 +67,8 @@ class Session:
     async def run(self, pending: Sequence[str], after: Callable[[], Awaitable[None]]) -> Closed:
         """Serve until the connection ends.
 
-        `pending` are the commands that the claim found. `after` waits until the session that held the lease
-        before has ended.
+        `pending` are the commands that were pending when the lease was claimed. `after` waits until the
+        previous session of the charge point has ended.
         """
         link = self.link
         try:
@@ -89,7 +91,7 @@ class Session:
     async def reread_settings(self) -> None:
         """Read the charge point's settings again, after an operator changed them.
 
-        The registration stays as it is, because only a BootNotification changes it.
+        The registration does not change, because only a BootNotification changes the registration.
         """
         keys = self.link.lease.keys
         record = await charge_points.get(self.link.node.store, keys.tenant, keys.id)
@@ -101,7 +103,8 @@ class Session:
     def _receive(self, frame: bytes) -> Awaitable[None]:
         """Return the coroutine that serves a frame.
 
-        This method is not a coroutine itself, because each further one costs 1 % of a Heartbeat.
+        The method is no coroutine itself but returns one, because each further coroutine costs 1 % of the
+        time for a Heartbeat.
         """
         began = monotonic()
         link, protocol = self.link, self._protocol
@@ -125,7 +128,7 @@ class Session:
                     self.calls.store_outcome(received.late)
 
     async def _reply(self, frame: bytes, faults: Iterable[str] = ()) -> None:
-        with contextlib.suppress(ConnectionClosed):  # The read task is about to see the same end.
+        with contextlib.suppress(ConnectionClosed):  # The read task will notice it too.
             await self.link.send(frame, faults)
 
     async def _answer(self, call: IncomingCall, began: float) -> None:
@@ -176,10 +179,11 @@ class Session:
         return verdict != "refused"
 
     async def _rescue(self, call: IncomingCall, error: Exception, charge_point: ChargePoint) -> bytes:
-        """Return the answer to a call whose handler failed, or nothing if the session closes instead."""
+        """Return the answer to a call whose handler failed, or b"" if the session closes instead."""
         if isinstance(error, LeaseLost):
-            # The store was rolled back or wiped, so `leases.require` refused a step. The handler runs again,
-            # because handlers are idempotent. Facts are never refused: `_answer` applies their fence.
+            # The store was rolled back or wiped, so `leases.require` refused a step. The handler may run
+            # again, because handlers are idempotent. A step that stores a fact is never refused, but returns
+            # a fence, which `_answer` applies.
             try:
                 await self.link.readopt()
                 return self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
@@ -190,11 +194,12 @@ class Session:
             return b""
         self.link.node.telemetry.refused_calls[call.action] += 1
         if isinstance(error, StoreUnavailable):
-            # Without the write we must not acknowledge. OCPP lets the charge point repeat the call.
+            # csms must not acknowledge a call that is not stored. OCPP allows the charge point to repeat the
+            # call.
             return self._protocol.refuse(
                 call, "InternalError", "The store did not answer. Send the call again later."
             )
         log.error("handler.failed", action=call.action, charge_point=self.link.lease.keys.id, exc_info=error)
         return self._protocol.refuse(
-            call, "InternalError", "The central system failed to process this call. Its log has the cause."
+            call, "InternalError", "The central system failed to process this call. The log has the cause."
         )

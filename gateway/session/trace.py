@@ -1,7 +1,7 @@
 """The recorder of a trace: it queues the frames of a session, masks them and writes them in batches.
 
-The session does not wait for its recorder until its end. Frames for which the queue has no room, for example
-while the store is away, are counted and shown as a gap.
+The session waits for the recorder only at the end of the connection. Frames for which the queue has no room,
+for example while the store is away, are counted and shown as a gap.
 """
 
 import secrets
@@ -26,19 +26,19 @@ FLUSH_S = 2.0
 QUEUED_MAX = 1_000
 QUEUED_BYTES_MAX = 1 << 20
 SHOWN_MAX = 16_384
-"""Characters of a frame that are stored. The rest is cut off after masking."""
+"""Most characters of a frame that are stored. A longer frame is masked and then cut."""
 _BATCH_MAX = 64
 _BATCH_BYTES_MAX = 1 << 18
 _IN_A_THREAD_FROM = 2_048
-"""Bytes of a frame from which masking may take milliseconds, so that it is done in a thread."""
+"""Size in bytes from which a frame is masked in a thread, because that may take milliseconds."""
 _one_at_a_time = trio.CapacityLimiter(1)
-"""Only one thread masks, because each one keeps the interpreter from the sessions for milliseconds."""
+"""Only one thread masks at a time, because such a thread keeps the interpreter busy for milliseconds."""
 _HEAD_MAX = 64
 _CALLS_REMEMBERED = 64
 
 
 class _Passed(NamedTuple):
-    """An entry before masking. `frame` is as it passed the socket, with its secrets."""
+    """An entry before masking. `frame` is the frame that passed the socket, with its secrets."""
 
     what: Direction | Mark
     at_ms: int
@@ -49,7 +49,10 @@ class _Passed(NamedTuple):
 
 
 class Recorder:
-    """The recorder of one trace in one session. Its entries keep the order of the socket."""
+    """The recorder of one trace in one session.
+
+    The entries have the order in which the frames passed the socket.
+    """
 
     def __init__(self, node: Node, lease: Lease, running: RunningTrace) -> None:
         self.id = running.id
@@ -73,20 +76,20 @@ class Recorder:
         self._add("in", frame, tuple(faults))
 
     def record_sent(self, frame: bytes, faults: Iterable[str] = ()) -> None:
-        """Record a frame that we sent. `faults` are those of the frame that it answers."""
+        """Record a frame that we sent. `faults` are the faults of the frame that our frame answers."""
         self._add("out", frame, tuple(dict.fromkeys(faults)))
 
     def record_fault(self, fault: str) -> None:
-        """Mark a fault below the messages, such as a binary frame or a PING without a PONG."""
+        """Record a fault of the transport, such as a binary frame or a PING without a PONG."""
         self._add("fault", b"", (fault,), fault)
 
     def begin(self, attached: Attachment, *, connected: bool) -> None:
-        """Mark that the connection was made, or that the trace began on an open connection."""
+        """Record that the connection was made, or that the trace began on an open connection."""
         note = f"from {attached.address}, {attached.tls or 'not encrypted'}"
         self._add("connected" if connected else "recording", b"", (), note)
 
     async def finish(self, closed: Closed) -> None:
-        """Mark the end of the connection, and wait until everything is written, 2 s at most."""
+        """Record the end of the connection, and wait until all entries are written, 2 s at most."""
         self._add("disconnected", b"", (), f"{closed.code} {closed.reason}".strip() + f", by {closed.by}")
         self._hurry.set()
         with trio.move_on_after(FLUSH_S):
@@ -143,7 +146,7 @@ class Recorder:
         self._batch += 1
         entries = [await self._build_entry(passed) for passed in batch]
         dropped = sum(passed.dropped for passed in batch)
-        appended = await until_stored(  # The store takes a batch only once.
+        appended = await until_stored(  # The store ignores a batch that it already has.
             traces.append,
             self._store,
             self._lease.keys,
@@ -181,9 +184,11 @@ class Recorder:
         )
 
     def _read_head(self, what: str, text: str) -> tuple[int | None, str | None, str | None]:
-        """Return message type, id and action of a masked frame, all None if it is not an OCPP frame.
+        """Return the message type, id and action of a masked frame.
 
-        The action of an answer is that of its call, or None if the call is not remembered.
+        All three are None if it is not an OCPP frame.
+
+        The action of an answer is the action of its call, or None if the call is not remembered.
         """
         try:
             parts = msgspec.json.decode(text, type=list[msgspec.Raw])

@@ -1,17 +1,19 @@
 """Runs trio-websocket's reader inside the task that reads the socket.
 
 trio-websocket asks for a nursery and a stream. It starts a reader task in the nursery, and that task reads
-the stream to the end. Beside our own task, each connection would have a second one, a nursery, and a wake-up
-for each frame. The two tasks would also have no common order: a PONG might follow our CLOSE, and a fragmented
-message might reach the session after a later message that took the fast path.
+the stream to the end. Each connection would then have a second task beside our own task, a nursery, and
+another wake-up for each frame. The order of the two tasks would be undefined. For example, a PONG might
+follow our CLOSE, or a fragmented message might reach the session after a later message that took the fast
+path.
 
-Here one object stands for both. As the nursery it does not start the reader but keeps its coroutine. As the
-stream it suspends that coroutine whenever it asks for bytes. `feed` resumes it with bytes, in the caller's
-task, and returns when it asks for more. If the reader awaits anything else (a lock, a send), `feed` passes
-that on to Trio, so the caller is what waits and what is cancelled.
+Here trio-websocket gets one object, a BorrowedReader, as its nursery and as its stream. The nursery keeps the
+coroutine of the reader instead of starting it. The stream suspends that coroutine whenever the coroutine asks
+for bytes. `feed` resumes the coroutine with bytes, in the caller's task, and returns when the coroutine asks
+for more bytes. If the reader awaits anything else (a lock, a send), `feed` passes the wait on to Trio, so the
+caller waits and can be cancelled.
 
-It needs no more of trio-websocket than `wrap_server_stream`, `wrap_client_stream` and that each of them calls
-`nursery.start_soon` once.
+A BorrowedReader uses only `wrap_server_stream` and `wrap_client_stream` of trio-websocket, and relies on each
+of them to call `nursery.start_soon` once.
 """
 
 import contextlib
@@ -28,7 +30,7 @@ _HUNGRY: Final = object()
 
 
 class NotARequest(Exception):  # noqa: N818  it says what happened
-    """trio-websocket refuses the head of the request, because it does not ask for a websocket."""
+    """trio-websocket refuses the head of the request, because the head does not ask for a websocket."""
 
 
 @coroutine
@@ -39,8 +41,8 @@ def _ask() -> Generator[object, bytes, bytes]:
 class BorrowedReader(trio.abc.Stream):
     """A suspended reader of trio-websocket. Feed it from one task at a time, and call `finish` at the end.
 
-    A server gives the head of the request, because trio-websocket waits for the request once it has started
-    the reader.
+    A server passes in `head`, the head of the request, because trio-websocket waits for the request as soon
+    as it has started the reader.
     """
 
     __slots__ = ("_head", "_pending", "_reader", "close_sent", "done", "stream", "upgraded", "websocket")
@@ -51,7 +53,7 @@ class BorrowedReader(trio.abc.Stream):
         self.upgraded = False
         self.close_sent = False
         self.done = False
-        """True after trio-websocket has ended. It reads no more bytes."""
+        """True after trio-websocket has ended and reads no more bytes."""
         self._head = head
         self._reader: Coroutine[Any, Any, None] | None = None
         self._pending: Callable[[], object] | None = None
@@ -73,7 +75,10 @@ class BorrowedReader(trio.abc.Stream):
             raise NotARequest
 
     async def feed(self, data: bytes = b"") -> None:
-        """Run the reader until it needs more than `data`; b"" is the end. Raises what the reader raises."""
+        """Run the reader until it needs more bytes than `data`. b"" means the end of the stream.
+
+        Raises what the reader raises.
+        """
         reader = self._reader
         if reader is None:
             return
@@ -132,6 +137,9 @@ class BorrowedReader(trio.abc.Stream):
 
     @override
     async def aclose(self) -> None:
-        """Note the end only. The connection closes the socket itself, after its last bytes."""
+        """Only note that trio-websocket has ended.
+
+        The connection closes the socket itself, after the last bytes.
+        """
         self.done = True
         await trio.lowlevel.checkpoint()

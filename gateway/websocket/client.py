@@ -1,4 +1,4 @@
-"""The charge point's side of the same transport, for the load test."""
+"""The charge point's side of the websocket transport, for the load test."""
 
 import contextlib
 import socket
@@ -36,7 +36,7 @@ class UpgradeRefused(Exception):  # noqa: N818  it says what happened
 
 
 class _Started(Exception):  # noqa: N818  it says what happened
-    """trio-websocket has made its connection. It would now wait for bytes that only our code can feed."""
+    """trio-websocket has made its connection and would now wait for bytes that only our code can feed."""
 
 
 class _ClientReader(BorrowedReader):
@@ -60,15 +60,16 @@ async def connect(
     limits: Limits | None = None,
     stats: Stats | None = None,
 ) -> AsyncIterator[Connection]:
-    """Open a connection. The end of the block drops it without a CLOSE, unless it was closed before.
+    """Open a connection. If it is still open at the end of the block, it is dropped without a CLOSE.
 
-    Raises UpgradeRefused, OSError (TCP failed or was lost again), ssl.SSLError, trio.TooSlowError.
+    Raises UpgradeRefused, OSError (TCP failed or ended during the TLS handshake), ssl.SSLError or
+    trio.TooSlowError.
     """
     limits = limits or Limits()
     stats = stats or Stats()
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ValueError(f"{url} is not a websocket URL: it should begin with ws:// or wss:// and a host")
+        raise ValueError(f"{url} is not a websocket URL; use ws:// or wss:// with a host")
     stream: SocketStream | None = None
     reader: _ClientReader | None = None
     try:
@@ -183,5 +184,5 @@ async def _pass_on(reader: BorrowedReader, data: bytes) -> None:
         await reader.feed(data)
     except trio_websocket.ConnectionRejected:
         raise
-    except Exception as error:  # trio-websocket fails on some bad answers while it refuses them.
+    except Exception as error:  # Some bad answers make trio-websocket raise other errors.
         raise UpgradeRefused(0, _NONSENSE) from error

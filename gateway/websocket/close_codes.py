@@ -1,6 +1,6 @@
 """Every way in which we end a websocket, and what the charge point should do then (RFC 6455 section 7.4).
 
-The codes that a peer sends are recorded and counted. They have no other effect.
+The codes that a peer sends are recorded and counted, and have no other effect.
 """
 
 from enum import Enum
@@ -8,7 +8,10 @@ from typing import Literal, NamedTuple
 
 
 class Closed(NamedTuple):
-    """The end of a websocket. `by` names who closed; "lost" means that no CLOSE frame came (code 1006)."""
+    """The end of a websocket.
+
+    `by` is the side that closed; "lost" means that no CLOSE frame came (code 1006).
+    """
 
     code: int
     reason: str
@@ -25,7 +28,8 @@ class _Row(NamedTuple):
 class Close(_Row, Enum):
     """Code and reason of our CLOSE frame, when we send it, and what the charge point should do then.
 
-    `record` fills in values. Type checking ensures that no other CLOSE frame is sent.
+    `record` fills values into the reason. Type checking ensures that csms sends only the CLOSE frames of this
+    class.
     """
 
     # Reasons of the session.
@@ -33,7 +37,7 @@ class Close(_Row, Enum):
         1008,
         "another connection of this charge point took over",
         "A newer connection with the same id and a valid token was admitted.",
-        "Use the newer connection. If it made none, another device has its id and token.",
+        "Use the newer connection. If the charge point made none, another device has its id and token.",
     )
     DISCONNECTED = (
         1000,
@@ -44,34 +48,34 @@ class Close(_Row, Enum):
     REVOKED = (
         1008,
         "the token of this connection was revoked",
-        "An operator revoked the token in its URL.",
-        "Reconnect with another token; this one is answered with 401.",
+        "An operator revoked the token that the charge point has in its URL.",
+        "Reconnect with another token. A revoked token is answered with 401.",
     )
     DELETED = (
         1008,
         "this charge point was deleted",
         "An operator deleted the charge point.",
-        "Stay away; an unregistered charge point is answered with 404 unless its tenant registers new ones.",
+        "Do not reconnect. A deleted charge point gets 404, unless its tenant registers new charge points.",
     )
     RESTARTING = (
         1012,
         "service restart",
-        "The process drains, one connection after the other.",
-        "Reconnect at once: another process serves it, and the drain already spreads the fleet.",
+        "The gateway process stops, and closes one connection after the other.",
+        "Reconnect at once. Another process takes over, and the drain already spreads the fleet over time.",
     )
     LOAD_TEST_OVER = (
         1000,
         "load test over",
         "A simulated charge point has finished.",
-        "Nothing. The load test is the charge point here.",
+        "Nothing. In a load test csms itself plays the charge point.",
     )
 
-    # The peer broke a rule. The same bytes end the next connection in the same way.
+    # The peer broke a rule. The same bytes would end the next connection in the same way.
     PROTOCOL_ERROR = (
         1002,
         "{}",
-        "A frame breaks RFC 6455; the reason says how.",
-        "Reconnect. Its websocket library must be corrected.",
+        "A frame breaks a rule of RFC 6455. The reason names the rule.",
+        "Reconnect. The websocket library of the charge point must be corrected.",
     )
     NOT_TEXT = (
         1003,
@@ -106,7 +110,7 @@ class Close(_Row, Enum):
     UNFINISHED = (
         1008,
         "a message was begun, but its rest did not come in time",
-        "The rest of a message did not come within a minute.",
+        "A message was not complete a minute after its first byte.",
         "Reconnect, and send the message again.",
     )
 
@@ -114,15 +118,15 @@ class Close(_Row, Enum):
     CRASHED = (
         1011,
         "internal error",
-        "The session met a defect. The log has the traceback.",
+        "A defect of csms ended the session. The log has the traceback.",
         "Reconnect, and repeat the call that got no answer.",
     )
 
-    # These are only recorded. No CLOSE frame is sent, because the peer would not read it.
+    # These ends are only recorded. csms sends no CLOSE frame, because the peer would not read it.
     CLOSING = (
         1000,
         "closing",
-        "csms had more to send while it answered the charge point's CLOSE.",
+        "csms had another message to send while it answered the charge point's CLOSE.",
         "Nothing.",
     )
     SILENT = (1001, "silent for {:.0f} s", "The charge point sent nothing, even after a PING.", "Reconnect.")
@@ -130,7 +134,7 @@ class Close(_Row, Enum):
     BROKEN = (
         1006,
         "{}",
-        "The kernel or TLS reported an error, or the charge point did not read.",
+        "The kernel or TLS reported an error, or the charge point did not take bytes in time.",
         "Reconnect.",
     )
     DROPPED = (1006, "dropped", "The process stopped without a drain.", "Reconnect.")
@@ -156,6 +160,6 @@ class Violation(Exception):  # noqa: N818  it says what happened
 
 
 def build_close_frame(closed: Closed) -> bytes:
-    """Make a server's CLOSE frame, unmasked. The reason is cut to the 123 bytes that it may have."""
+    """Make a server's CLOSE frame, unmasked. The reason is cut to 123 bytes, as RFC 6455 requires."""
     payload = closed.code.to_bytes(2) + closed.reason.encode()[:123].decode(errors="ignore").encode()
     return bytes((0x88, len(payload))) + payload

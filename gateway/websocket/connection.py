@@ -1,4 +1,7 @@
-"""An open websocket of a server or a client. Text takes the fast path; trio-websocket handles the rest."""
+"""An open websocket of a server or a client.
+
+A text message in one frame takes the fast path. trio-websocket handles all other frames.
+"""
 
 import contextlib
 import os
@@ -19,7 +22,7 @@ from gateway.websocket.stats import Stats
 from gateway.websocket.text_frames import CLOSE, PING, PONG, Rest, TextFrames
 from gateway.websocket.tls_stream import TlsInfo
 
-# Messages of one peer that are handled before the others get their turn.
+# Messages of one peer that are handled before other tasks get their turn.
 BURST = 32
 
 type OnText = Callable[[bytes], Awaitable[None]]
@@ -81,7 +84,9 @@ class Connection:
         sweeper.watch(self)
 
     def repair_faults(self, report: Callable[[TransportFault], None] | None) -> None:
-        """Accept binary messages as text and peers that never answer PING. None turns this off.
+        """Accept binary messages as text, and peers that never answer a PING.
+
+        A `report` of None turns this off.
 
         `report` gets the name of the fault: "binary_frame" for each message, "no_pong" once per connection.
         """
@@ -89,7 +94,10 @@ class Connection:
         self._frames.binary = report is not None
 
     async def run(self, on_text: OnText) -> Closed:
-        """Await `on_text` with every text message in order, until the end. Its exceptions come out."""
+        """Await `on_text` for every text message, in order, until the connection ends.
+
+        Raises what `on_text` raises.
+        """
         self._pumping = trio.lowlevel.current_task()
         try:
             try:
@@ -127,12 +135,15 @@ class Connection:
             frames.feed(data, now)
 
     async def _pass_on(self, frame: Rest, on_text: OnText) -> None:
-        """Give trio-websocket a frame. A message that it completes is delivered before any later one."""
+        """Give trio-websocket a frame.
+
+        A message that the frame completes is delivered before any later message.
+        """
         reader, websocket = self._reader, self._reader.websocket
         if frame.opcode == PONG:
             self._mute = False
         if frame.opcode == PING and reader.close_sent:
-            return  # trio-websocket would raise: a PONG cannot follow our CLOSE (its issue 184).
+            return  # trio-websocket would try to send a PONG after our CLOSE (its issue 184).
         try:
             await reader.feed(frame.data)
         except LocalProtocolError as error:
@@ -140,9 +151,9 @@ class Connection:
         reason = websocket.closed
         if (
             reason is not None and not reader.close_sent
-        ):  # Neither end has closed: trio-websocket could not read the frame.
+        ):  # No side sent CLOSE, so trio-websocket could not read the frame.
             if reason.code == Close.BROKEN.code:
-                raise trio.BrokenResourceError("the peer took no PONG")
+                raise trio.BrokenResourceError("the peer did not take a PONG")
             not_utf8 = reason.code == Close.NOT_UTF8.code
             raise Violation(Close.NOT_UTF8 if not_utf8 else Close.PROTOCOL_ERROR, reason.reason)
         if frame.opcode == CLOSE:
@@ -181,7 +192,7 @@ class Connection:
         return self.closed
 
     async def send(self, text: bytes) -> None:
-        """Send one text frame. Raises ConnectionClosed. A peer too slow for `send_s` is cut off."""
+        """Send one text frame. Raises ConnectionClosed. A peer that is slower than `send_s` is cut off."""
         if self.closed is not None or self._reader.close_sent:
             raise ConnectionClosed(self.closed or Close.CLOSING.record("us"))
         length = len(text)
@@ -200,7 +211,7 @@ class Connection:
         await self._stream.send_all(_mask(frame) if self._masking else frame)
 
     async def close(self, close: Close) -> None:
-        """Send CLOSE, wait for the peer's CLOSE or the deadline, and end. Any task may call it."""
+        """Send CLOSE, wait for the peer's CLOSE or the deadline, and end. Any task may call this method."""
         if self.closed is not None:
             return
         self._end(close.record("us"))
@@ -214,11 +225,11 @@ class Connection:
                 await self._reader.websocket.aclose(close.code, close.reason)
         if deadline.cancelled_caught:
             self._stream.abort()
-        elif nobody_reads:  # Otherwise the reading task finishes as well.
+        elif nobody_reads:  # Otherwise the task in `run` ends the stream.
             await self._finish()
 
     async def _finish(self) -> None:
-        """End the stream. After the peer's CLOSE there is nothing to wait for."""
+        """End the stream, without waiting if the peer has sent CLOSE."""
         await self._stream.finish(0 if self._frames.closed else self._limits.close_s)
 
     async def _read_out(self) -> None:
@@ -232,10 +243,10 @@ class Connection:
         self._end(Close.DROPPED.record("us"))
         self._stream.close()
         await self._reader.finish()
-        del self._reader.websocket  # The two objects refer to each other.
+        del self._reader.websocket  # The reader and the websocket refer to each other.
 
     def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
-        """Return what must be done at the time `now`, or None (see sweeper.py)."""
+        """Return the action that is due at the time `now`, or None (see sweeper.py)."""
         limits = self._limits
         since = self._frames.partial_since
         if since is not None and now - since > limits.partial_message_s:
@@ -252,7 +263,10 @@ class Connection:
         return self._ping if self._mute and now - self._pinged_at >= limits.ping_interval_s else None
 
     def _may_know_no_ping(self, now: float) -> bool:
-        """Return whether a silent peer may not know PING. Its TCP must acknowledge what we send."""
+        """Return whether a silent peer may just not support PING.
+
+        Its TCP must still acknowledge what we send.
+        """
         if self._report is None or self._mute is False or now - self.last_received > self._limits.mute_s:
             return False
         if self._pinged_at < self.last_received or now - self._pinged_at <= self._limits.pong_s:
@@ -284,7 +298,7 @@ async def _discard(_text: bytes) -> None:
 
 
 def _mask(frame: bytes) -> bytes:
-    """Mask a frame, because a client must."""
+    """Mask a frame, as a client must."""
     header = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10
     mask = os.urandom(4)
     return bytes((frame[0], frame[1] | 0x80)) + frame[2:header] + mask + apply_mask(frame[header:], mask)

@@ -1,4 +1,4 @@
-"""The handshakes in flight of all servers that share one limit."""
+"""The unfinished handshakes of all servers that share one limit."""
 
 from collections import Counter
 
@@ -6,13 +6,13 @@ import trio
 
 from gateway.websocket.socket_stream import SocketStream
 
-# At the limit, handshakes older than SPARED_S are cut, and then we wait ROOM_S for room.
+# At the limit, handshakes older than SPARED_S are cut. Then the server waits ROOM_S for a handshake to end.
 SPARED_S = 2.0
 ROOM_S = 0.1
 
 
 class Handshake:
-    """A connection from its acceptance until its request is read. `stream` is set a moment later."""
+    """A connection that was accepted and whose request is not read yet. `stream` is set a moment later."""
 
     __slots__ = ("since", "stream")
 
@@ -41,7 +41,7 @@ class Handshakes:
             self._waiting.unpark_all()
 
     async def make_room(self, failures: Counter[str]) -> None:
-        """Cut slow handshakes: they must not starve connections in the accept queue. Then wait briefly."""
+        """Cut slow handshakes, which must not starve connections in the accept queue. Then wait briefly."""
         now = trio.current_time()
         for handshake in tuple(self._live):
             if now - handshake.since > SPARED_S and handshake.stream is not None:

@@ -37,7 +37,7 @@ class BadUpgrade(Exception):  # noqa: N818  it says what happened
 
 
 class Upgrade:
-    """A charge point's upgrade request. Answer it once, with `refuse` or `accept`."""
+    """A charge point's upgrade request. Answer the request once, with `refuse` or `accept`."""
 
     def __init__(
         self,
@@ -51,7 +51,10 @@ class Upgrade:
         stats: Stats,
     ) -> None:
         self.path: str = request.path
-        """Target of the request as it came, percent-encoded. It may have a query or be a whole URL."""
+        """Target of the request as it came, percent-encoded.
+
+        The target may have a query or be a whole URL.
+        """
         self.subprotocols: tuple[str, ...] = request.proposed_subprotocols
         origins = (value for name, value in request.headers if name.lower() == b"origin")
         self.origin: str | None = next((value.decode("latin-1") for value in origins), None)
@@ -72,16 +75,19 @@ class Upgrade:
         return self._reader.stream.has_hung_up()
 
     async def refuse(self, status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Send an HTTP answer instead of the upgrade, and end. A peer that has left raises nothing."""
+        """Send an HTTP answer instead of the upgrade, and end. No error is raised if the peer has left."""
         self.answered = True
         extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _complete(headers)]
         await self._request.reject(status, extra_headers=extra, body=text.encode() + b"\n")
         await self._reader.stream.finish(self._limits.close_s)
 
     async def accept(self, subprotocol: str) -> Connection:
-        """Send the 101. `subprotocol` must be a proposed one. Raises trio_websocket.ConnectionClosed."""
+        """Send the 101.
+
+        The client must have proposed `subprotocol`. Raises trio_websocket.ConnectionClosed.
+        """
         if subprotocol not in self.subprotocols:
-            raise ValueError(f"{subprotocol} was not proposed: {self.subprotocols}")
+            raise ValueError(f"the client proposed {self.subprotocols}, not {subprotocol}")
         self.answered = True
         await self._request.accept(subprotocol=subprotocol)
         self.connection = Connection(
@@ -101,7 +107,7 @@ def _complete(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def build_answer(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
-    """Make a whole HTTP answer, for requests that trio-websocket never sees."""
+    """Make a whole HTTP answer, for requests that trio-websocket does not answer."""
     body = text.encode() + b"\n"
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     lines += [f"{name}: {value}" for name, value in [*_complete(headers), ("Content-Length", str(len(body)))]]
@@ -109,7 +115,10 @@ def build_answer(status: int, text: str, headers: Iterable[tuple[str, str]] = ()
 
 
 async def read_head(stream: SocketStream, limit: int) -> tuple[bytes, bytes]:
-    """Read the head with its empty line; return it and the bytes after it. Raises BadUpgrade."""
+    """Read the head of the request.
+
+    Return it with its empty line, and the bytes after it. Raises BadUpgrade.
+    """
     head = b""
     while True:
         data = await stream.receive_some(4_096)
@@ -131,7 +140,7 @@ async def read_head(stream: SocketStream, limit: int) -> tuple[bytes, bytes]:
 
 
 def repair(head: bytes) -> tuple[bytes, list[HeadFault]]:
-    """Repair faults that trio-websocket refuses; return the head and the names of the faults."""
+    """Repair faults that trio-websocket refuses; return the new head and the names of the faults."""
     repairs: list[HeadFault] = []
     line, newline, rest = head.partition(b"\n")
     method, space, tail = line.rstrip(b"\r").partition(b" ")

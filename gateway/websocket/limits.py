@@ -16,15 +16,18 @@ class Limits:
     frames_per_message: int = 1_024
     control_frames_per_s: int = 20
     partial_message_s: float = 60.0
-    """Time from the first byte of a message to its last; 64 KiB at 9,600 bit/s take 55 s."""
+    """Time from the first byte of a message to its last byte. 64 KiB at 9,600 bit/s take 55 s."""
     receive_bytes: int = 16_384
-    """Size of the read buffer. It exists only during a read, so an idle connection does not pay for it."""
+    """Size of the read buffer, which exists only during a read, so that an idle connection has none."""
     send_s: float = 10.0
     close_s: float = 5.0
     ping_interval_s: float = 60.0
-    """Silence after which we send a PING; 0 sends none. Any frame ends the silence."""
+    """Silence after which we send a PING.
+
+    0 means that we send no PING. Any frame of the peer ends the silence.
+    """
     pong_s: float = 30.0
-    """Further silence after which the connection is cut."""
+    """Further silence after a PING until the connection is cut."""
     mute_s: float = 900.0
     """Silence after which a peer that never answered a PING is cut, if it is not strict.
 

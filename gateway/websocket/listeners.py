@@ -2,7 +2,7 @@
 
 import socket
 
-# The kernel limits it to net.core.somaxconn.
+# Length of the accept queue. The kernel limits this length to net.core.somaxconn.
 BACKLOG = 4_096
 
 
@@ -17,7 +17,8 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            # Accepted sockets inherit this. No answer must wait until the one before is acknowledged.
+            # Accepted sockets inherit this. An answer must not wait until the previous answer is
+            # acknowledged.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -29,6 +30,6 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
         for sock in listeners:
             sock.close()
         why = error.strerror or str(error)
-        # `error` itself would show its number before the words.
+        # The text of `error` itself would begin with the error number.
         raise OSError(f"cannot listen on {host or '*'} port {port}: {why}") from None
     return listeners

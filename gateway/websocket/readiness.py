@@ -2,8 +2,8 @@
 
 Trio registers a socket with its own epoll for every wait, which costs a system call and microseconds of
 Python. Here a socket is registered once, edge-triggered, with an epoll of our own. One task waits for that
-epoll through Trio and wakes the tasks whose sockets are readable. Measured: a quarter less CPU per message at
-200 connections.
+epoll through Trio and wakes the tasks whose sockets are readable. With 200 connections, this saves a quarter
+of the CPU time per message (measured).
 """
 
 import select
@@ -17,7 +17,10 @@ _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 class Watched(Protocol):
     def wake(self, *, ended: bool) -> None:
-        """Note that there is something to read; `ended` means an end of file or an error. Must not raise."""
+        """Note that there is something to read.
+
+        `ended` means an end of file or an error. This method must not raise.
+        """
 
 
 class Readiness:
@@ -28,12 +31,16 @@ class Readiness:
         self._watched: dict[int, Watched] = {}
 
     def add(self, descriptor: int, watched: Watched) -> None:
-        """Watch a socket. If it is readable already, that is reported as well."""
+        """Watch a socket. If the socket is readable already, that is reported too."""
         self._epoll.register(descriptor, _EVENTS)
         self._watched[descriptor] = watched
 
     def remove(self, descriptor: int) -> None:
-        """Stop watching, before the descriptor is closed: its number may soon belong to another socket."""
+        """Stop watching a socket.
+
+        The caller must do this before it closes the descriptor, because the number may soon belong to another
+        socket.
+        """
         if self._watched.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 

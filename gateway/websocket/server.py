@@ -1,4 +1,7 @@
-"""Accepts charge points. The accept loop never ends by itself, and no peer can end another's connection."""
+"""Accepts charge points.
+
+The accept loop never ends by itself, and no peer can end the connection of another.
+"""
 
 import contextlib
 import errno
@@ -19,7 +22,7 @@ from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls_stream import TlsInfo, TlsStream
 
-# Connections accepted per wake-up before other tasks get their turn.
+# Connections that are accepted in a row before other tasks get their turn.
 ACCEPT_BURST = 32
 # Errors of accept() that end once descriptors or memory are free again.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -31,7 +34,7 @@ type Handle = Callable[[Upgrade], Awaitable[None]]
 
 
 class Server:
-    """A listening server, which `serve` reports to its caller."""
+    """A listening server, which `serve` passes to its caller."""
 
     def __init__(
         self,
@@ -92,9 +95,9 @@ class Server:
                 await trio.sleep(EXHAUSTED_S)
 
     def _accept(self, listener: socket.socket, connections: trio.Nursery) -> bool:
-        """Accept a connection; return whether one waited.
+        """Accept a connection. Return whether there was one in the queue.
 
-        Raises OSError if no descriptor or memory is left for it.
+        Raises OSError if no descriptor or memory is left for the connection.
         """
         try:
             sock, address = listener.accept()
@@ -103,7 +106,7 @@ class Server:
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 raise
-            return True  # The peer left while it waited (ECONNABORTED and similar errors).
+            return True  # The peer left the queue (ECONNABORTED and similar errors).
         self.stats.accepted += 1
         if self.stats.open >= self._limits.connections:
             self.stats.over_limit += 1
@@ -161,7 +164,7 @@ class Server:
             if upgrade.connection is not None:
                 await upgrade.connection.close(Close.CRASHED)
             elif not upgrade.answered:
-                await upgrade.refuse(500, "The server failed to process this request. Its log has the cause.")
+                await upgrade.refuse(500, "The server failed to process this request. The log has the cause.")
             raise
         finally:
             with trio.CancelScope(shield=True):
@@ -196,13 +199,15 @@ async def serve(
     handshakes: Handshakes | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run `handle` for every charge point that asks for a websocket. Its return ends the connection.
+    """Run `handle` for every charge point that asks for a websocket.
 
-    Servers that are given the same `handshakes` share one limit on unfinished handshakes. `serve`
-    returns after `stop_accepting`, when the last connection has ended. Cancelling it ends all connections.
+    When `handle` returns, the connection ends.
+
+    Servers that are given the same `handshakes` share one limit on unfinished handshakes. `serve` returns
+    after `stop_accepting`, when the last connection has ended. To cancel `serve` ends all connections.
     """
-    readiness.get()  # Open the file of epoll now, while descriptors are left.
-    if handshakes is None:  # An empty registry is false as well.
+    readiness.get()  # Open the epoll descriptor now, while descriptors are left.
+    if handshakes is None:  # `or` would replace empty Handshakes too.
         handshakes = Handshakes()
     server = Server(
         sockets, handle, tls=tls, limits=limits or Limits(), stats=stats or Stats(), handshakes=handshakes

@@ -16,9 +16,12 @@ _PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
 class SocketStream:
-    """The bytes of one peer. Frames of several tasks never mix. A send that times out ends the stream.
+    """The bytes from and to one peer.
 
-    Raises trio.BrokenResourceError if the peer or the deadline ended it, trio.ClosedResourceError if we did.
+    If several tasks send frames, the bytes of the frames never mix. A send that times out ends the stream.
+
+    Methods raise trio.BrokenResourceError if the peer or the deadline ended the stream, and
+    trio.ClosedResourceError if we ended the stream.
     """
 
     __slots__ = (
@@ -71,7 +74,10 @@ class SocketStream:
             await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
 
     def wake(self, *, ended: bool) -> None:
-        """Note a report of readiness.py. After an end of file or an error a read always has a result."""
+        """Note that readiness.py has reported this socket.
+
+        After an end of file or an error, a read never waits.
+        """
         self._readable = True
         self._ended = self._ended or ended
         self._wake_reader()
@@ -102,7 +108,7 @@ class SocketStream:
             await self._push(memoryview(data)[taken:])
 
     def _seal(self, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
-        """Return the bytes on the wire for `data`; TLS makes records of it."""
+        """Return the bytes to send for `data`. TLS makes records of `data`."""
         return data
 
     async def _push(self, left: memoryview) -> None:
@@ -144,7 +150,7 @@ class SocketStream:
             return True
 
     def has_unacknowledged(self) -> bool:
-        """Return whether the peer's TCP has yet to acknowledge something that we sent."""
+        """Return whether we sent something that the peer's TCP has not acknowledged yet."""
         try:
             waiting = fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
         except OSError:
@@ -166,7 +172,7 @@ class SocketStream:
         self.close()
 
     async def _say_goodbye(self) -> None:
-        """Send the last bytes of TLS. Plain TCP has none."""
+        """Send the last bytes of TLS. Plain TCP has no last bytes."""
 
     def close(self) -> None:
         if not self._closed:
@@ -177,7 +183,7 @@ class SocketStream:
             self._wake_reader()
 
     def abort(self) -> None:
-        """Close at once by a reset, so that the kernel keeps nothing for a peer that does not read."""
+        """Close at once with a TCP reset, so that the kernel drops the bytes that the peer does not read."""
         if not self._closed:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")

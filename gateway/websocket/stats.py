@@ -1,4 +1,4 @@
-"""Plain counters of the transport of a process. The metrics export each of them."""
+"""Plain counters of the websocket transport of a process. The metrics export each counter."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Watches the clocks of all connections in one task per Trio run: silence, PONGs and unfinished messages."""
+"""Checks all connections for silence, missing PONGs and unfinished messages, in one task per Trio run."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -15,7 +15,7 @@ SLICE = 500
 
 class Swept(Protocol):
     def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
-        """Return what must be done now, or None. Must not raise."""
+        """Return the action that is due now, or None. This method must not raise."""
 
 
 _swept: trio.lowlevel.RunVar[set[Swept]] = trio.lowlevel.RunVar("swept")

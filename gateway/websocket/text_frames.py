@@ -1,7 +1,7 @@
 """Cuts a byte stream into websocket frames, and unmasks text messages that came in one frame.
 
-Every other frame is judged by its header and passed on unchanged for trio-websocket. The module has no I/O,
-and its caller gives the time.
+For every other frame, only the header is checked, and the frame is passed on unchanged for trio-websocket.
+The module does no I/O, and the caller passes in the time.
 """
 
 from websockets.speedups import apply_mask
@@ -15,7 +15,7 @@ _KNOWN = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
 
 class Rest:
-    """A whole frame as it came. `ends_message` is set for the last frame of a fragmented message."""
+    """A whole frame, unchanged. `ends_message` is set for the last frame of a fragmented message."""
 
     __slots__ = ("data", "ends_message", "opcode")
 
@@ -26,9 +26,9 @@ class Rest:
 
 
 class TextFrames:
-    """The bytes that one side sends. Call `feed`, then `cut` until it returns None. Raises Violation.
+    """Cuts the bytes that one side sends. Call `feed`, then `cut` until `cut` returns None. Raises Violation.
 
-    It buffers at most one frame within the limits, plus the bytes of one `feed`.
+    TextFrames buffers at most one frame within the limits, plus the bytes of one `feed`.
     """
 
     __slots__ = (
@@ -57,9 +57,9 @@ class TextFrames:
         self._control_frames = 0
         self._control_since = 0.0
         self.binary = False
-        """Whether binary messages are passed on as well."""
+        """True if binary messages are passed on too."""
         self.closed = False
-        """Whether a CLOSE frame was cut. Bytes after it are ignored."""
+        """True after a CLOSE frame. Bytes after that frame are ignored."""
         self.partial_since: float | None = None
         """Time at which the first byte of the unfinished frame or message came."""
 
@@ -137,7 +137,7 @@ class TextFrames:
             raise Violation(Close.NOT_TEXT)
         elif (opcode == CONTINUATION) is not bool(self._fragments):
             raise Violation(
-                Close.PROTOCOL_ERROR, "a continuation without a message, or a message inside another one"
+                Close.PROTOCOL_ERROR, "a continuation came without a message, or a message inside another one"
             )
 
     def _cut_rest(self, first: int, data: bytes, length: int) -> Rest:

@@ -1,4 +1,4 @@
-"""The server's TLS settings: two key types, TLS 1.2 and 1.3, explicit suites, names by SNI."""
+"""The server's TLS settings: two key types, TLS 1.2 and 1.3, explicit cipher suites, server names (SNI)."""
 
 import ssl
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from cryptography.x509.oid import NameOID
 
 from gateway.websocket.tls_stream import NamedSSLObject
 
-# The whitepaper (A00.FR.312 ff.) demands ECDSA and static RSA suites; Python leaves out the latter.
+# The whitepaper (A00.FR.312 ff.) demands ECDSA suites and static RSA suites. Python leaves out static RSA.
 _EPHEMERAL = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384"
@@ -27,11 +27,12 @@ def server_context(
 ) -> ssl.SSLContext:
     """Make the TLS context of a server. Raises OSError, ValueError, ssl.SSLError.
 
-    `certificates` are pairs of PEM files (chain, key), ECDSA and RSA. `require_sni` refuses clients that name
-    no server, or none of `server_names` (by default the names in the certificates), with the alert
-    unrecognized_name. `static_rsa` allows the whitepaper's suites without forward secrecy. With
-    `client_authorities`, clients are asked for a certificate that these authorities signed; the caller
-    decides about clients without one. To renew certificates, call `load_cert_chain` on the living context.
+    `certificates` are pairs of PEM files (chain, key), one pair for each kind of key (ECDSA, RSA). With
+    `require_sni`, a client that does not ask for one of `server_names` is refused with the alert
+    unrecognized_name. By default, `server_names` are the names in the certificates. `static_rsa` allows the
+    whitepaper's suites without forward secrecy. With `client_authorities`, clients are asked for a
+    certificate that these authorities signed. The caller decides whether a client without a certificate is
+    served. To renew certificates, call `load_cert_chain` on the context in use.
     """
     if not certificates:
         raise ValueError("TLS has no certificate; give at least one pair of chain file and key file")
@@ -39,7 +40,7 @@ def server_context(
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(f"{_EPHEMERAL}:{_STATIC_RSA}" if static_rsa else _EPHEMERAL)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    # Tickets would rarely be of use: processes do not share them, and restarts lose them.
+    # Session tickets would rarely be of use, because processes do not share tickets and a restart loses them.
     context.num_tickets = 0
     for chain, key in certificates:
         context.load_cert_chain(chain, key)
@@ -56,7 +57,7 @@ def server_context(
 
 
 def _check_name(tls: ssl.SSLSocket | ssl.SSLObject, name: str | None, names: set[str] | None) -> int | None:
-    """Return an alert for a wrong name, or None to go on."""
+    """Return the TLS alert for a wrong server name, or None if the name is right."""
     if isinstance(tls, NamedSSLObject):
         tls.asked_name = name
     if names is None or (name is not None and _matches(name.lower().rstrip("."), names)):

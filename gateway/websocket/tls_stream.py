@@ -1,4 +1,7 @@
-"""TLS over a SocketStream by memory BIOs. Unlike trio.SSLStream, it sends the alert of a failed handshake."""
+"""TLS over a SocketStream by memory BIOs.
+
+Unlike trio.SSLStream, TlsStream sends the alert of a failed handshake.
+"""
 
 import contextlib
 import socket
@@ -10,7 +13,7 @@ import trio
 
 from gateway.websocket.socket_stream import SocketStream
 
-# A memory BIO keeps the largest size it ever had. A small one saves memory in an idle fleet.
+# A memory BIO keeps the largest size that it ever had. Small reads save memory if most connections are idle.
 READ_BYTES = 4_096
 
 
@@ -20,11 +23,14 @@ class TlsInfo:
     cipher: str
     sni: str | None
     peer_certificate: bytes | None
-    """Certificate of the client in DER, verified by the context's authorities. None if there is none."""
+    """Certificate of the client in DER, verified by the context's authorities.
+
+    None means that the client sent no certificate.
+    """
 
 
 class NamedSSLObject(ssl.SSLObject):
-    """Remembers the server name that the client asked for. The SNI callback of the context stores it here."""
+    """A TLS connection and the server name that the client asked for, set by the SNI callback."""
 
     asked_name: str | None = None
 
@@ -53,7 +59,10 @@ class TlsStream(SocketStream):
         )
 
     async def handshake(self) -> None:
-        """Shake hands. Raises ssl.SSLError after the alert, trio.BrokenResourceError if the peer left."""
+        """Shake hands.
+
+        Raises ssl.SSLError after the alert was sent, and trio.BrokenResourceError if the peer left.
+        """
         while True:
             try:
                 self._tls.do_handshake()

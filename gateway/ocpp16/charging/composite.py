@@ -16,9 +16,9 @@ from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit, Cha
 PERIODS_MAX: Final = 1024
 """Most periods of a composite schedule."""
 LOOKS_MAX: Final = 200_000
-"""Most times that we look into a profile for one composite schedule, which takes about 0.3 s.
+"""Most look-ups in profiles for one composite schedule. So many look-ups take about 0.3 s.
 
-The time between two cuts counts as at least four looks.
+Each stretch of time between two cuts counts as at least four look-ups.
 """
 NOMINAL_VOLTAGE: Final = Decimal(230)
 
@@ -29,7 +29,8 @@ _STEP: Final = Decimal("0.1")
 class InstalledProfile(NamedTuple):
     """A profile that the charge point has.
 
-    `transaction_id` is the transaction of a TxProfile. None means the transaction on the connector.
+    `transaction_id` is the transaction of a TxProfile. If it is None, the transactionId in the profile
+    counts, and if that is absent too, the transaction on the connector.
     """
 
     connector_id: int
@@ -44,23 +45,26 @@ class OpenTransaction(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """A limit in the unit asked for: amperes of each phase, or watts of all phases together."""
+    """A limit in the requested unit: amperes for each phase, or watts for all phases together."""
 
     limit: Decimal
     number_phases: int
 
 
 class Period(NamedTuple):
-    """A part of the schedule, from second `start` on. `rate` None means that only the hardware limits it."""
+    """A part of the schedule that begins at second `start`.
+
+    `rate` None means that there is no limit but that of the hardware.
+    """
 
     start: int
     rate: Rate | None
 
 
 class Composite(NamedTuple):
-    """A composite schedule, as long as `duration` (in seconds).
+    """A composite schedule of `duration` seconds.
 
-    It is shorter than requested if PERIODS_MAX or LOOKS_MAX was reached.
+    The schedule is shorter than requested if PERIODS_MAX or LOOKS_MAX was reached.
     """
 
     start_ms: int
@@ -79,11 +83,11 @@ def compute(
     unit: ChargingRateUnit | None = None,
     voltage: Decimal = NOMINAL_VOLTAGE,
 ) -> Composite:
-    """Compute the limits from `start_ms` on, for `duration` seconds.
+    """Compute the limits for the `duration` seconds that begin at `start_ms`.
 
-    Connector 0 is the grid connection. Its limit is the sum over the transactions that are running. `unit`
-    None means A if all profiles that apply are in A, otherwise W. `voltage` is in volts, between a phase and
-    neutral.
+    Connector 0 is the grid connection, for which the limits of all running transactions are added. If `unit`
+    is None, the unit is A if all profiles that apply are in A, and W otherwise. `voltage` is the voltage
+    between a phase and neutral, in volts.
     """
     transactions = {one.connector_id: one for one in running}
     earliest_ms = min((one.started_ms for one in transactions.values()), default=start_ms)
@@ -110,7 +114,7 @@ def _walk(
     unit: ChargingRateUnit,
     voltage: Decimal,
 ) -> tuple[tuple[Period, ...], int]:
-    """Return the periods, equal neighbours merged, and the seconds for which they were computed."""
+    """Return the periods and how many seconds they cover. Neighbours with equal limits are merged."""
     slices = LOOKS_MAX // max(4, sum(map(len, stacks))) + 1
     found: list[Period] = []
     second = 0
@@ -134,7 +138,7 @@ def _walk(
 
 
 class _Prevailing(NamedTuple):
-    """The curve that prevails. `until_ms` is the next moment at which the curve may change, or None."""
+    """The curve that sets the limit. `until_ms` is the next moment at which the limit may change, or None."""
 
     curve: "_Curve | None"
     period: ChargingSchedulePeriod | None
@@ -158,9 +162,10 @@ class _Curve:
         self._starts_ms = [period.start_period * 1000 for period in self._periods]
 
     def at(self, ms: int) -> tuple[ChargingSchedulePeriod | None, int | None]:
-        """Return the period that applies at this time, and when that may change.
+        """Return the period that applies at this time, and the next time at which the period may change.
 
-        The period is None if the profile is not active. The time is None if nothing changes any more.
+        The period is None if the profile is not active. The next time is None if the period stays the same
+        for ever.
         """
         if self._to_ms is not None and ms >= self._to_ms:
             return None, None
@@ -174,7 +179,7 @@ class _Curve:
     def rate(self, period: ChargingSchedulePeriod, unit: ChargingRateUnit, voltage: Decimal) -> Rate:
         """Return the period's limit in `unit`.
 
-        A converted limit is rounded down to one decimal, because it must not grow.
+        A converted limit is rounded down to one decimal, because rounding must not raise the limit.
         """
         phases = period.number_phases if period.number_phases in {1, 2} else 3
         limit = Decimal(str(period.limit))
@@ -200,7 +205,10 @@ class _Curve:
 
 
 def _find_prevailing(stack: Sequence[_Curve], ms: int) -> _Prevailing:
-    """Return the first curve that is active, until its period ends or a curve before it becomes active."""
+    """Return the first active curve.
+
+    `until_ms` is when the period of this curve ends or an earlier curve may become active.
+    """
     soonest: int | None = None
     for curve in stack:
         period, until_ms = curve.at(ms)
@@ -214,7 +222,8 @@ def _find_prevailing(stack: Sequence[_Curve], ms: int) -> _Prevailing:
 def _build_stack(profiles: Iterable[InstalledProfile], since_ms: int) -> list[_Curve]:
     """Return the profiles as curves, the highest stack level first.
 
-    A charge point cannot have two profiles of one level. If we know two, the one accepted last comes first.
+    A charge point cannot have two profiles of one stack level. If csms knows two such profiles, the profile
+    that was accepted last comes first.
     """
     newest_first = reversed(list(profiles))
     by_level = sorted(newest_first, key=lambda one: one.profile.stack_level, reverse=True)
@@ -235,10 +244,10 @@ def _tx_profiles(
 
 
 def _tx_defaults(installed: Iterable[InstalledProfile], connector_id: int) -> list[InstalledProfile]:
-    """Return the connector's own profiles, and those of connector 0.
+    """Return the TxDefaultProfiles of the connector itself and of connector 0.
 
     A profile of connector 0 does not apply if the connector has a profile of its own on the same stack level,
-    because the connector's profile replaced the common one there.
+    because the connector's own profile replaced the common profile there.
     """
     defaults = [one for one in installed if _purpose(one) == "TxDefaultProfile"]
     own = [one for one in defaults if one.connector_id == connector_id]
@@ -262,5 +271,5 @@ def _add_rates(rates: Sequence[Rate | None]) -> Rate | None:
 
 
 def _choose_lesser(cap: Rate | None, rate: Rate | None) -> Rate | None:
-    """Return the lower limit. Of equal limits, return the one on fewer phases."""
+    """Return the lower limit. If both limits are equal, return the rate with fewer phases."""
     return min((one for one in (cap, rate) if one is not None), default=None)

@@ -10,15 +10,21 @@ from gateway.ocpp16.charging.composite import Composite
 from gateway.ocpp16.messages.types import ChargingSchedule
 
 SHORTEST: Final = 2
-"""Seconds that a difference must last. A shorter difference comes from rounding the borders of periods."""
+"""Shortest difference that is returned, in seconds.
+
+Shorter differences come from rounding the borders of periods.
+"""
 TOLERANCE: Final = Decimal("0.1")
-"""Difference of two limits that may come from converting units."""
+"""Difference of two limits that is ignored, because the conversion of units may cause it."""
 DIFFERENCES_MAX: Final = 256
 """Most differences that are returned."""
 
 
 class Difference(NamedTuple):
-    """Two limits that differ from second `start` to second `end`. None means no limit."""
+    """Two limits that differ from second `start` to second `end`.
+
+    A limit of None means that there is no limit.
+    """
 
     start: int
     end: int
@@ -29,7 +35,8 @@ class Difference(NamedTuple):
 def compare(ours: Composite, theirs: ChargingSchedule | None) -> tuple[Difference, ...]:
     """Return the differences of two schedules that have the same unit and start.
 
-    Where we know no limit, the charge point's limit is that of its hardware. That is not a difference.
+    Where csms knows no limit, the limit of the charge point is that of its hardware, which is not a
+    difference.
     """
     mine = [
         (period.start, None if period.rate is None else period.rate.limit)

@@ -1,7 +1,7 @@
 """Check a charging profile before it is sent (sections 3.13 and 7.8, errata 2025-04, 11 and 13).
 
-Each broken rule gives one sentence, however many periods break it. The profiles that the charge point already
-has are not considered here; state/features/charging_profiles.py mirrors them.
+Each broken rule gives one sentence, even if several periods break the rule. This module does not consider the
+profiles that the charge point already has (state/features/charging_profiles.py).
 """
 
 from collections.abc import Collection, Iterator
@@ -17,7 +17,7 @@ _RECURS_S: Final = {"Daily": 86_400, "Weekly": 604_800}
 
 
 class Abilities(NamedTuple):
-    """The charge point's configuration of smart charging (section 9.4). None means that it is not known."""
+    """The charge point's configuration of smart charging (section 9.4). A value of None is not known."""
 
     max_stack_level: int | None = None
     max_periods: int | None = None
@@ -30,12 +30,12 @@ class Abilities(NamedTuple):
 def check_profile(
     connector_id: int, profile: ChargingProfile, abilities: Abilities, now_ms: int
 ) -> list[str]:
-    """Return what is wrong with the profile of a SetChargingProfile."""
+    """Return a sentence for each rule that the profile of a SetChargingProfile breaks."""
     return [*_check_connector(connector_id, profile), *_check_profile(profile, abilities, now_ms)]
 
 
 def check_remote_start(profile: ChargingProfile, abilities: Abilities, now_ms: int) -> list[str]:
-    """Return what is wrong with the profile of a RemoteStartTransaction (section 5.11)."""
+    """Return a sentence for each rule that the profile of a RemoteStartTransaction breaks (section 5.11)."""
     found = []
     if profile.charging_profile_purpose != "TxProfile":
         found.append("A charging profile in a remote start must be a TxProfile (section 5.11).")

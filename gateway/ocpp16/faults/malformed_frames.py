@@ -13,15 +13,18 @@ from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
 
 ID_LIMIT: Final = 255
-"""Longest message id that we echo, in characters. Some charge points exceed the specification's 36."""
+"""Longest message id that we echo, in characters.
+
+Some charge points exceed the 36 characters of the specification.
+"""
 
 ID_RULE: Final = f"the message id is not valid; it must be text of at most {MESSAGE_ID_LIMIT} characters"
 FRAME_RULE: Final = "the action is absent or not text; a CALL is [2, id, action, payload]"
 _DEPTH_RULE: Final = "the frame is nested too deeply; 6 levels suffice for OCPP 1.6"
 
 _START = re.compile(r'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f]{0,36})"\s*,')
-# Text without a closing quote matches to the end of the frame. If the match failed there, each later quote
-# would start the search again.
+# A text without a closing quote matches to the end of the frame. Otherwise the search would begin again at
+# each later quote.
 _EMPTY_VALUE = re.compile(r'("(?:[^"\\]|\\.)*+"?)|:(\s*)(?=[,}])')
 _LARGEST: Final = 2**63
 
@@ -42,14 +45,14 @@ class Lost(NamedTuple):
 
 
 def may_be_id(id_: Any) -> bool:
-    """Return whether this is text up to the length that we echo, or an integer that fits into 64 bits."""
+    """Return whether `id_` is text of at most ID_LIMIT characters, or an integer that fits into 64 bits."""
     return (type(id_) is str and len(id_) <= ID_LIMIT) or (type(id_) is int and abs(id_) < _LARGEST)
 
 
 def salvage(frame: bytes | str, *, repair: bool) -> Salvaged | Lost:
     """Read as much as possible of a frame that did not decode. Never raises.
 
-    With `repair`, a value that was left out (`"transactionId":,`, Q32) reads as null.
+    With `repair`, a value that was left out is read as null, for example in `"transactionId":,` (Q32).
     """
     if not frame.strip():
         return Lost("empty_frame")

@@ -1,9 +1,9 @@
 """The slow reader of payloads that the fast decoder refused.
 
-It walks through a payload together with its message type. It finds the CALLERROR code, the path of the field
-and what would be right. With a RepairPolicy it repairs the payload where the policy allows that, instead of
-refusing it. Every good message is read by the decoder in C, so speed matters little here. But the size of the
-message must bound the work.
+The reader compares a payload with its message type, field by field. If a field is wrong, the reader finds the
+CALLERROR code, the path of the field and what would be right. With a RepairPolicy, the reader repairs a wrong
+field instead of refusing the payload, if the policy allows that. Speed matters little here, because the fast
+decoder reads every good message. But the work must be bounded by the size of the message.
 """
 
 import re
@@ -31,20 +31,20 @@ _DUE = {inspect.StrType: str, inspect.LiteralType: str, inspect.IntType: int, in
 
 @dataclass(frozen=True, slots=True)
 class RepairPolicy:
-    """The repairs that are allowed. A field is named by its struct and its attribute."""
+    """The repairs that are allowed. Each key names a field by its struct and its attribute."""
 
     instead: Mapping[tuple[type[Struct], str], str]
-    """Value to read where the field's value is not in its enumeration."""
+    """Value to use if the value of the field is not in the field's enumeration."""
     also_called: Mapping[tuple[type[Struct], str], Mapping[str, str]]
-    """Other names of a field's values, each with the right name."""
+    """Wrong names of a field's values, each with the right name."""
     rounded: frozenset[tuple[type[Struct], str]]
     """Integer fields whose fraction is rounded."""
     when_absent: Mapping[tuple[type[Struct], str], Any]
-    """Value to use where the required field is absent or null."""
+    """Value to use if the required field is absent or null."""
     left_out_of_lists: frozenset[type[Struct]]
-    """Structs that are left out of their list if they cannot be read."""
+    """Types of list entries that are left out of their list if they cannot be read."""
     any_json: frozenset[tuple[type[Struct], str]]
-    """Text fields that may also be an object, a list or a boolean, whose JSON becomes the text."""
+    """Text fields that may also be an object, a list or a boolean. The JSON of the value becomes the text."""
     characters_over: int
     """Characters by which a text may exceed its limit."""
 
@@ -77,16 +77,17 @@ def read(message: type[Message], payload: bytes, policy: RepairPolicy | None) ->
 
 
 def not_one_of(value: str, allowed: tuple[str, ...], problem: str = "not allowed") -> str:
-    """Say that the value has this problem and which values are allowed, the nearest first if one is near."""
+    """Return a text that names the problem, a similar value that may be meant, and the allowed values."""
     near = suggest(value, allowed)
     use = "Use" if near else "use"
     return f'"{shorten(value, 50)}" is {problem}; {near}{use} one of {", ".join(allowed)}'
 
 
 def suggest(value: str, known: Iterable[str]) -> str:
-    """Ask whether one of the known words was meant, if one is near; otherwise say nothing.
+    """Return the question whether a similar known word was meant, or "" if no known word is similar.
 
-    A word is near if few letters differ, or if it begins or ends with the four or more that were given.
+    A word is similar if few letters differ, or if it begins or ends with the given text of four letters or
+    more.
     """
     given = _fold(value[:50])
     spelt = {_fold(word): word for word in known}
@@ -129,8 +130,8 @@ class _PayloadReader:
     def __init__(self, policy: RepairPolicy | None) -> None:
         self.policy = policy
         self.repairs: list[Repair] = []
-        self.leaving_out = False  # Errors in a list entry are discarded, so skip building a helpful text.
-        self.reshaped = False  # If the tree was changed, the payload must be encoded again.
+        self.leaving_out = False  # True means that nobody will see the text of an error.
+        self.reshaped = False  # True means that the tree was changed and must be encoded again.
 
     def read_struct(self, info: inspect.StructType, tree: Any, path: str) -> Any:
         if not isinstance(tree, dict):
@@ -155,13 +156,12 @@ class _PayloadReader:
     def may_drop_fields_of(self, cls: type[Struct]) -> bool:
         """Return whether an unreadable optional field of this struct may be dropped.
 
-        A sampled value must not lose a field, because without its unit it would read as Wh. It is left out as
-        a whole.
+        A sampled value is left out as a whole instead, because a value without its unit would be read as Wh.
         """
         return self.policy is not None and cls not in self.policy.left_out_of_lists
 
     def check_properties(self, info: inspect.StructType, tree: dict[str, Any], path: str) -> None:
-        """Refuse or count unknown properties, and drop the optional ones that are null."""
+        """Refuse or count unknown properties, and drop optional fields that are null."""
         fields = {field.encode_name: field for field in info.fields}
         for name, value in tuple(tree.items()):
             if name not in fields:
@@ -176,14 +176,14 @@ class _PayloadReader:
                 del tree[name]
 
     def fill_absent(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
-        """Use the policy's value for a required field that is absent or null, or refuse the field."""
+        """Use the policy's value for a required field that is absent or null, or refuse the payload."""
         if self.policy and (cls, field.name) in self.policy.when_absent:
             self.repairs.append("required_absent")
             self.reshaped = True
             tree[field.encode_name] = self.policy.when_absent[cls, field.name]
             return tree[field.encode_name]
         if field.encode_name in tree:
-            return self.read_field(cls, field, tree, where)  # This refuses null as the wrong type.
+            return self.read_field(cls, field, tree, where)  # `read_field` refuses null as a wrong type.
         return self.refuse("OccurenceConstraintViolation", "required, but absent", where)
 
     def read_field(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
@@ -208,7 +208,7 @@ class _PayloadReader:
     def reshape_field(
         self, field: tuple[type[Struct], str], kind: inspect.Type, value: Any, policy: RepairPolicy
     ) -> Any:
-        """Apply the repairs for this one field, then those of `reshape`."""
+        """Apply the repair of the policy for this field, or else a general repair (`reshape`)."""
         match value:
             case dict() | list() | bool() if field in policy.any_json:
                 self.repairs.append("json_for_text")
@@ -266,7 +266,7 @@ class _PayloadReader:
                 if not isinstance(value, bool):
                     self.refuse_type("a boolean", value, where)
             case _:
-                raise TypeError(f"{where}: messages have no fields of {kind}")
+                raise TypeError(f"{where}: the reader does not know fields of the type {kind}")
         return value
 
     def read_list(self, kind: inspect.VarTupleType, value: Any, where: str) -> tuple[Any, ...]:
@@ -362,5 +362,5 @@ def _has_formats(kind: inspect.Type) -> bool:
 
 @cache
 def has_formats(message: type[Message]) -> bool:
-    """Return whether the message has formats, which the fast decoder alone does not check."""
+    """Return whether the message has fields with a format, which the fast decoder does not check."""
     return _has_formats(_info(message))

@@ -1,8 +1,9 @@
 """The faults of real charge points that are repaired in a payload.
 
-A payload that the fast decoder reads never gets here. `reading` reads any other payload again with the policy
-of this file, and names each repair (table.Repair). A repair never guesses. It either loses nothing, like the
-text "1" for the number 1, or it keeps the original in the payload and uses a harmless value in the message.
+A payload that the fast decoder can read is not repaired. `reading` reads any other payload a second time,
+with the policy of this file, and returns the name of each repair (table.Repair). A repair never guesses. A
+repair either loses nothing, for example if the text "1" is read as the number 1, or it keeps the original in
+the payload and uses a harmless value in the message.
 """
 
 from typing import Final
@@ -26,20 +27,21 @@ REPAIRS: Final = RepairPolicy(
         (security.LogStatusNotification, "status"): {"UploadFailed": "UploadFailure"},
         (firmware.DiagnosticsStatusNotification, "status"): {"UploadFailure": "UploadFailed"},
     },
-    # A start or stop is a fact and is never refused, not even if its meter counts fractions of a Wh.
+    # A start or stop is a fact and is never refused, not even if its meter value has a fraction.
     rounded=frozenset({(core.StartTransaction, "meter_start"), (core.StopTransaction, "meter_stop")}),
     when_absent={
         (core.KeyValue, "readonly"): False,
-        # A charge point repeats a refused BootNotification endlessly (Q19) and does not charge until then.
+        # If its BootNotification is refused, a charge point repeats it endlessly and does not charge (Q19).
         (core.BootNotification, "charge_point_vendor"): "",
         (core.BootNotification, "charge_point_model"): "",
-        # A fact without its time is still a fact. "" is not a time, so the time of receipt is used.
+        # A fact without its time is still a fact. The text "" cannot be read as a time, so csms uses the time
+        # of receipt.
         (core.StartTransaction, "timestamp"): "",
         (core.StopTransaction, "timestamp"): "",
         (types.MeterValue, "timestamp"): "",
     },
     left_out_of_lists=frozenset({types.SampledValue, types.MeterValue}),
-    # The vendors define the data, which would be lost if we did not keep it.
+    # The vendors define this data, which would be lost if csms refused the message.
     any_json=frozenset({(core.DataTransfer, "data"), (core.DataTransferResult, "data")}),
     characters_over=255,
 )
@@ -55,7 +57,7 @@ def read_strictly(message: type[Message], payload: bytes) -> Message:
     try:
         request = msgspec.json.decode(payload, type=message)
     except DECODE_ERRORS as error:
-        reading.read(message, payload, None)  # Raises with the path and what would be right.
+        reading.read(message, payload, None)  # This raises, with the path and what is right.
         raise PayloadInvalid("FormationViolation", str(error)) from None
     if reading.has_formats(message):
         reading.read(message, payload, None)

@@ -85,18 +85,18 @@ FAULTS: Final[dict[str, Fault]] = {
         nested_too_deeply="A frame was nested too deeply to be read. "
         "csms refused it with FormationViolation, or ignored it if its message id could not be read.",
         empty_value='A frame lacked a value ("transactionId":,). csms read the value as null.',
-        not_a_frame="A frame was valid JSON, but not an array, or an empty one. csms ignored it.",
-        not_a_call="A CALL had no action, or one that was not text. csms answered FormationViolation.",
+        not_a_frame="A frame was valid JSON, but was not an array, or was an empty array. csms ignored it.",
+        not_a_call="A CALL had no action, or its action was not text. csms answered FormationViolation.",
         message_type_unknown="A frame's message type was not 2 (CALL), 3 (CALLRESULT) or 4 (CALLERROR). "
         "csms ignored the frame.",
-        id_unreadable="A frame had no message id, or one that could not be read. "
-        "csms had no id to answer to and ignored the frame.",
+        id_unreadable="A frame had no message id that could be read. "
+        "csms cannot answer a frame without an id and ignored it.",
         id_not_text="A message id was a number instead of text. csms answered with the same number, "
         "or with FormationViolation if the charge point is strict.",
         id_too_long="A message id was longer than 36 characters. csms echoed it if it had at most 255 "
         "characters and the charge point is not strict. Otherwise csms answered FormationViolation.",
         error_misformed="A CALLERROR had a part of the wrong type. "
-        "csms used its message id, and its code if that was text, and dropped the rest.",
+        "csms used the message id, used the code if the code was text, and dropped the rest.",
     ),
     **_of(
         "exchange",
@@ -104,16 +104,17 @@ FAULTS: Final[dict[str, Fault]] = {
         action_from_wrong_side="A CALL named an action that only the central system may send. "
         "csms answered NotSupported.",
         repeated_call="The charge point sent a CALL again, byte for byte. "
-        "csms sent the same answer again, but answered a BootNotification afresh.",
+        "csms sent the same answer again, but handled a BootNotification like a new one.",
         no_boot="The charge point sent a message, but csms has never seen a BootNotification from it. "
         "csms served the message.",
         not_accepted="The charge point sent a message before a BootNotification was answered Accepted. "
         "csms answered SecurityError.",
         call_unanswered="The charge point did not answer a call from csms in time. "
-        "csms ended only that command, with the status timeout.",
+        "csms ended the command with the status timeout, and kept the connection.",
         late_answer="The charge point answered a call from csms after its deadline. "
         "csms still stored the answer with the command.",
-        unknown_answer="The charge point sent an answer to no call that csms remembers. csms ignored it.",
+        unknown_answer="The charge point sent an answer, but csms remembers no call with its message id. "
+        "csms ignored the answer.",
         answer_invalid="The charge point's answer to a call from csms could not be read. "
         "csms ended the command with an error that says why.",
         error_code_unknown="A CALLERROR had a code that OCPP 1.6 does not define. "
@@ -138,14 +139,14 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms read it as a list of that object.",
         overlong_text="A text was longer than its limit, by at most 255 characters. "
         "csms kept all of it, because a shortened id tag might match another one.",
-        other_name="A status had the name that another message uses for it: UploadFailed or UploadFailure. "
-        "csms read it as the name that this message uses.",
-        unknown_enum="An errorCode or a stop's reason was not in its enumeration. "
-        "csms read it as OtherError or Other.",
+        other_name="A status had the spelling of another message, UploadFailed instead of UploadFailure or "
+        "the reverse. csms read it as the status of this message.",
+        unknown_enum="The errorCode of a StatusNotification or the reason of a StopTransaction was not in "
+        "the enumeration. csms read the errorCode as OtherError, or the reason as Other.",
         item_left_out="A meter value or a sampled value could not be read. "
         "csms used the other values and kept the whole message as it was sent.",
         required_absent="A required field was absent or null. csms used a harmless value instead: "
-        "false for readonly, empty text for a vendor, a model or a timestamp.",
+        "false for readonly, and empty text for a vendor, a model or a timestamp.",
         payload_missing="A frame had no payload. "
         "csms read it as {}, or refused it with FormationViolation if the charge point is strict.",
         payload_invalid="The payload of a CALL could not be read, and csms had no repair for it. "
@@ -159,10 +160,10 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms used the time at which the message arrived.",
         time_before_2015="A time was before 2015, so the charge point's clock was not set. "
         "csms kept the time as sent.",
-        time_ahead="A time was more than five minutes in the future: the clock is wrong, or local time was "
-        "sent as UTC. csms kept the time as sent.",
-        clock_stuck="A StartTransaction was the same as that of a stopped transaction, but the charge "
-        "point's clock was not set. csms stored a new transaction.",
+        time_ahead="A time was more than five minutes in the future, because the clock was wrong or local "
+        "time was sent as UTC. csms kept the time as sent.",
+        clock_stuck="A StartTransaction was identical to the one of a stopped transaction, but the charge "
+        "point's clock was not set. csms took it as a new transaction, not as a repeat.",
     ),
     **_of(
         "charging",
@@ -170,22 +171,22 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms answered with the transaction that it had stored before.",
         repeated_stop="The charge point sent a StopTransaction again. "
         "csms answered as before and changed nothing.",
-        repeated_values="The charge point sent meter values again. csms kept them once.",
+        repeated_values="The charge point sent meter values again. csms stored them only once.",
         orphan_stop="A StopTransaction named a transaction that csms does not know. "
-        "csms kept it apart and assigned it to no transaction.",
+        "csms stored the stop as an orphan, without a transaction.",
         unknown_transaction="Meter values named a transaction that csms does not know. "
-        "csms kept them apart, by connector.",
+        "csms stored the values separately, under their connector.",
         values_after_stop="Meter values of a transaction came after its stop. "
         "csms kept them with the transaction.",
-        connector_zero="A message said of connector 0, which is the whole charge point, something that only "
-        "a connector can do. csms kept the message as sent.",
+        connector_zero="A message named connector 0, which is the whole charge point, for something that "
+        "only a real connector can do. csms kept the message as sent.",
         available_while_charging="A connector reported Available during its transaction. "
         "csms kept the transaction open.",
         meter_negative="A meterStart or meterStop was below zero. csms kept it as sent.",
         meter_backwards="The meterStop of a transaction was below its meterStart. csms kept both as sent.",
-        reservation_zero="A StartTransaction named the reservation 0. csms read it as no reservation.",
-        id_tag_odd="An unknown id tag had spaces or a semicolon. "
-        "csms compared all of it with the known tags and answered Invalid.",
+        reservation_zero="A StartTransaction named the reservation 0. csms handled the start like one without a reservation.",
+        id_tag_odd="An unknown id tag contained a space or a semicolon. "
+        "csms compared the whole text with the known id tags and answered Invalid.",
         id_tag_empty="The idTag of a StopTransaction was empty. csms read it as absent.",
     ),
 }

@@ -14,13 +14,13 @@ _READABLE = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST: Final = "2015"
-"""First plausible year, because OCPP 1.6 was published in it. A clock with an earlier time was not set.
+"""First plausible year, because OCPP 1.6 was published in 2015. A clock with an earlier time was not set.
 
 The year is text, so that it can be compared with the text of a time.
 """
 _EARLIEST_MS: Final = 1_420_070_400_000  # 2015-01-01
 AHEAD_MS: Final = 300_000
-"""Milliseconds by which a time may be ahead of ours.
+"""Milliseconds by which the time of a charge point may be ahead of our time.
 
 Charge points set their clocks from our answers. A clock that is further ahead is wrong, or the charge point
 sends local time as UTC.
@@ -31,7 +31,10 @@ _USUAL_LENGTHS: Final = frozenset({20, 24})
 
 
 class Parsed(NamedTuple):
-    """A time that was parsed. `ms` None means that the text could not be read. `faults` are to be counted."""
+    """A time that was parsed.
+
+    `ms` None means that the text could not be read. `faults` are the faults of the text.
+    """
 
     ms: int | None
     faults: tuple[FaultName, ...]
@@ -43,12 +46,12 @@ def is_strict(text: str) -> bool:
 
 
 def parse(text: str) -> Parsed:
-    """Return the Unix milliseconds of a time, cut to whole ones, and its faults. Never raises.
+    """Return the whole Unix milliseconds of a time, and the faults of its text. Never raises.
 
     The fault `time_no_zone` means that the time has no zone and is read as UTC. The fault `time_format` means
     that the offset has no minutes or no colon, the seconds are absent, a letter is lower-case, a space
     replaces the T, or a comma replaces the point. The fault `time_unreadable` means that the text cannot be
-    read. The caller then uses the time of receipt.
+    read and that the caller uses the time of receipt.
     """
     match = _READABLE.fullmatch(text) if len(text) <= 50 else None
     if match is None:
@@ -80,17 +83,17 @@ def format_ms(ms: int) -> str:
 
 
 def is_usual(text: str) -> bool:
-    """Return whether a time looks like nearly all times: in UTC, to the second or millisecond, since 2015.
+    """Return whether a time has the usual form: in UTC, with whole seconds or milliseconds, 2015 or later.
 
-    This is much cheaper than `parse`.
+    This check is much cheaper than `parse`.
     """
     return text[-1:] == "Z" and len(text) in _USUAL_LENGTHS and text[10] == "T" and text > EARLIEST
 
 
 def find_fault(ms: int, received_ms: int) -> FaultName | None:
-    """Return the fault of a time that can be read.
+    """Return the fault of a readable time, or None.
 
-    A time since 2015 that has passed is not a fault, because the charge point may have been offline.
+    A past time since 2015 is not a fault, because the charge point may have been offline.
     """
     if ms < _EARLIEST_MS:
         return "time_before_2015"
@@ -98,7 +101,7 @@ def find_fault(ms: int, received_ms: int) -> FaultName | None:
 
 
 def is_plausible(ms: int, now_ms: int) -> bool:
-    """Return whether the clock was set: the time is neither before 2015 nor more than a day ahead."""
+    """Return whether the clock was set, that is, the time is neither before 2015 nor over a day ahead."""
     return _EARLIEST_MS <= ms <= now_ms + _DAY_MS
 
 

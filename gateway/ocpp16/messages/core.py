@@ -131,7 +131,7 @@ class StartTransactionResult(Message):
 
 
 class MeterValues(Message):
-    """The list may be empty: the official schemas allow that, and charge points send empty lists."""
+    """`meter_value` may be empty. The official schemas allow that, and charge points send empty lists."""
 
     connector_id: int
     meter_value: tuple[MeterValue, ...]
@@ -160,7 +160,7 @@ type Reason = Literal[
 class StopTransaction(Message):
     """`meter_stop` is in Wh.
 
-    An absent reason means Local. An absent id tag means that the transaction stopped without one.
+    An absent reason means Local. An absent id tag means that the transaction was stopped without an id tag.
     """
 
     transaction_id: int

@@ -26,7 +26,7 @@ class AuthorizationData(Message):
 
 
 class SendLocalList(Message):
-    """A Full update with an absent or empty list clears the list. The version is never 0 or -1."""
+    """A Full update with an absent or empty list clears the list. `list_version` is never 0 or -1."""
 
     list_version: int
     update_type: UpdateType

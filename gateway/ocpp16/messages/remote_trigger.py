@@ -16,7 +16,7 @@ type TriggerMessageStatus = Literal["Accepted", "Rejected", "NotImplemented"]
 
 
 class TriggerMessage(Message):
-    """An absent connector requests the message for all connectors, if the message has a connector."""
+    """If the connector is absent, the message is requested for all connectors, unless it has no connector."""
 
     requested_message: MessageTrigger
     connector_id: Maybe[int] = None

@@ -8,7 +8,7 @@ type ReservationStatus = Literal["Accepted", "Faulted", "Occupied", "Rejected", 
 
 
 class ReserveNow(Message):
-    """Connector 0 reserves any connector. A reservation with the same id is replaced."""
+    """Connector 0 means any connector. The request replaces a reservation that has the same id."""
 
     connector_id: int
     expiry_date: DateTime

@@ -104,7 +104,7 @@ class SignedFirmwareStatusNotificationResult(Message):
 
 
 class ExtendedTriggerMessage(Message):
-    """A request for FirmwareStatusNotification means SignedFirmwareStatusNotification here."""
+    """Here FirmwareStatusNotification requests the message SignedFirmwareStatusNotification."""
 
     requested_message: Literal[
         "BootNotification",
@@ -140,16 +140,20 @@ class InstallCertificate(Message):
 
 
 class InstallCertificateResult(Message):
-    """The answer to InstallCertificate. Rejected: the certificate is invalid, or there is no room for it.
+    """The answer to InstallCertificate.
 
-    Failed: the certificate is valid, but could not be installed.
+    Rejected means that the certificate is invalid, or that the charge point has no room for another one.
+    Failed means that the certificate is valid, but could not be installed.
     """
 
     status: Literal["Accepted", "Failed", "Rejected"]
 
 
 class CertificateHashData(Message):
-    """Hashes and serial number are in hexadecimal. Compare them without regard to upper and lower case."""
+    """The hashes and the serial number are hexadecimal.
+
+    Upper and lower case make no difference in a comparison.
+    """
 
     hash_algorithm: Literal["SHA256", "SHA384", "SHA512"]
     issuer_name_hash: Text128
@@ -158,7 +162,7 @@ class CertificateHashData(Message):
 
 
 class DeleteCertificate(Message):
-    """The hash data must be as the charge point reported it (M04.FR.07)."""
+    """The hash data must be exactly what the charge point reported (M04.FR.07)."""
 
     certificate_hash_data: CertificateHashData
 
@@ -193,7 +197,7 @@ class GetLog(Message):
 
 
 class GetLogResult(Message):
-    """AcceptedCanceled means that the charge point cancelled an earlier upload for this one."""
+    """AcceptedCanceled means that the charge point cancelled an earlier upload and begins this upload."""
 
     status: Literal["Accepted", "Rejected", "AcceptedCanceled"]
     filename: Maybe[CiString255] = None
@@ -219,6 +223,6 @@ class SignedUpdateFirmware(Message):
 
 
 class SignedUpdateFirmwareResult(Message):
-    """AcceptedCanceled means that the charge point cancelled an earlier update for this one."""
+    """AcceptedCanceled means that the charge point cancelled an earlier update and begins this update."""
 
     status: Literal["Accepted", "Rejected", "AcceptedCanceled", "InvalidCertificate", "RevokedCertificate"]

@@ -1,4 +1,4 @@
-"""SmartCharging profile (sections 3.13, 5.5, 5.7 and 5.16); the profile itself is in types.py."""
+"""SmartCharging profile (sections 3.13, 5.5, 5.7 and 5.16). ChargingProfile is in types.py."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ from gateway.ocpp16.messages.types import (
 
 
 class SetChargingProfile(Message):
-    """Connector 0 means the whole charge point. For a TxDefaultProfile it means every connector."""
+    """Connector 0 means the whole charge point. Connector 0 of a TxDefaultProfile means every connector."""
 
     connector_id: int
     cs_charging_profiles: ChargingProfile
@@ -42,7 +42,10 @@ class ClearChargingProfileResult(Message):
 
 
 class GetCompositeSchedule(Message):
-    """`duration` is in seconds. Connector 0 requests what is expected at the grid connection."""
+    """`duration` is in seconds.
+
+    Connector 0 requests the schedule that is expected for the grid connection.
+    """
 
     connector_id: int
     duration: int

@@ -12,7 +12,8 @@ else:
         """A field that may be absent (None in the struct), but must not be null on the wire.
 
         The decoder sees the bare type and refuses null, as the schemas do. faults/reading.py then drops the
-        null and counts the fault. Because None is the default, `omit_defaults` never writes it.
+        null and counts the fault. Because None is the default, `omit_defaults` leaves out a field that is
+        None.
         """
 
         def __class_getitem__(cls, item: Any) -> Any:
@@ -38,12 +39,16 @@ type CiString500 = Annotated[str, Meta(max_length=500)]
 type IdToken = CiString20
 
 type DateTime = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-"""Text of a time, as it was sent. Only strict reading checks its format; `timestamps.parse` reads it."""
+"""Time, as the text that was sent.
+
+Only strict reading checks the format; `timestamps.parse` converts the text.
+"""
 
 type OneDecimal = Annotated[float, Meta(extra_json_schema={"multipleOf": 0.1})]
 """Number with at most one decimal.
 
-Only strict reading checks this, and it uses Decimal, because 16.1 is not a multiple of 0.1 as a float.
+Only strict reading checks the decimals. The check uses Decimal, because the float 16.1 is not a multiple of
+0.1.
 """
 
 type AcceptedOrRejected = Literal["Accepted", "Rejected"]
@@ -107,11 +112,11 @@ type UnitOfMeasure = Literal[
     "A",
     "V",
     "K",
-    "Celcius",  # the older schemas' spelling; errata 2025-04 allow both
+    "Celcius",  # The older schemas spell it so, and errata 2025-04 allow both spellings.
     "Celsius",
     "Fahrenheit",
     "Percent",
-    "Hertz",  # not in the official schemas, but many charge points send it
+    "Hertz",  # The official schemas lack this unit, but many charge points send it.
 ]
 
 
