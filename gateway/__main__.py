@@ -16,9 +16,7 @@ from gateway.service.config import ConfigError, load
 from state.errors import StateError
 
 _EXPECTED = (ConfigError, StateError, OSError)
-"""Errors that a person can correct.
-
-Such an error is printed in one line, and any other error with its traceback.
+"""Errors that a person can correct. These errors are printed in one line, without a traceback.
 """
 
 
@@ -34,7 +32,7 @@ def main() -> int:
         hangups.run(run, config)
     except _EXPECTED as error:
         return _report(error)
-    except BaseExceptionGroup as group:  # A nursery raises groups, for example if a port is occupied.
+    except BaseExceptionGroup as group:  # A nursery raises errors in a group.
         expected, rest = group.split(_EXPECTED)
         if expected is None or rest is not None:
             raise

@@ -23,7 +23,9 @@ CLOSE_S = 8.0
 
 
 async def drain(node: Node, hub: Hub, window_s: float) -> None:
-    """Send CLOSE 1012 to each session, evenly over `window_s` seconds. Sessions that charge are last.
+    """Send CLOSE 1012 to each session, evenly over `window_s` seconds.
+
+    Sessions of charge points that charge are closed last.
 
     At the end, write what the store does not have yet.
     """
@@ -36,7 +38,7 @@ async def drain(node: Node, hub: Hub, window_s: float) -> None:
             for number, link in enumerate(links):
                 await trio.sleep_until(began + window_s * number / len(links))
                 nursery.start_soon(_close, link)
-    # These sessions were admitted during the drain.
+    # Close the sessions that were admitted during the drain.
     with trio.move_on_after(CLOSE_S):
         async with trio.open_nursery() as nursery:
             for session in hub:
@@ -48,5 +50,5 @@ async def drain(node: Node, hub: Hub, window_s: float) -> None:
 
 
 async def _close(link: Link) -> None:
-    link.close_soon(Close.RESTARTING)  # An error in the background ends no other drain.
+    link.close_soon(Close.RESTARTING)  # In the background an error stops no other close.
     await link.ended.wait()

@@ -19,7 +19,7 @@ from state.store import Store
 MEMBERS = 20_000
 """Most charge points whose counts may wait for the store.
 
-Faults of any further charge point are counted in the metric only.
+If more charge points have faults, the faults of the others are counted in the metric only.
 """
 
 
@@ -85,5 +85,5 @@ class FaultCounts:
 
     async def _write_once(self) -> None:
         self._soon = False
-        with suppress(StoreUnavailable):  # Housekeeping tries again within 10 s.
+        with suppress(StoreUnavailable):  # Housekeeping writes again within 10 s.
             await self.write()

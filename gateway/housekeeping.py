@@ -88,7 +88,7 @@ class Liveness:
 
 
 async def audit(node: Node, hub: Hub) -> None:
-    """Check the lease and the token of each session, because a session that does not write checks neither."""
+    """Check the lease and the token of each session, because an idle session checks neither itself."""
     links = [session.link for session in hub]
     fences = await leases.audit(
         node.store, [(link.lease, node.wall_ms(link.connection.last_received)) for link in links]
@@ -132,12 +132,12 @@ async def wake_pending(node: Node, hub: Hub) -> None:
 async def sweep_share(node: Node, liveness: Liveness) -> None:
     """End overdue commands in our share of the partitions.
 
-    The living gateways divide all partitions evenly.
+    All partitions are divided evenly among the gateways that are alive.
     """
     gateways = liveness.gateways
     await sweep.sweep_overdue(node.store, range(gateways.index(node.incarnation), PARTITIONS, len(gateways)))
 
 
 async def prolong_holds(node: Node, hub: Hub) -> None:
-    """Prolong the hold on the id tag of each open transaction, even if an earlier session began it."""
+    """Prolong the hold on the id tag of each open transaction, even of one from an earlier session."""
     await transactions.prolong_holds(node.store, [session.link.lease for session in hub])

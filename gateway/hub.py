@@ -6,7 +6,7 @@ from gateway.session.session import Session
 
 
 class Hub:
-    """The sessions of one process. `find` returns the newer one if a charge point has two."""
+    """The sessions of one process. `find` returns the newer session if a charge point has two sessions."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
@@ -21,9 +21,11 @@ class Hub:
     def add(self, session: Session) -> None:
         """Add a session.
 
-        Two sessions of a charge point may be added in either order; `find` returns the later claim.
+        Two sessions of a charge point may be added in either order. `find` then returns the session with the
+        later claim.
 
-        The epoch alone does not show which claim is later, because epochs begin again after a wipe.
+        The epoch alone does not show which claim is later, because epochs begin again after the store was
+        wiped.
         """
         lease = session.link.lease
         self._holders[lease.holder] = session

@@ -1,4 +1,7 @@
-"""Messages from other processes to this node. The loss of a message costs seconds, but never a fact."""
+"""Messages from other processes to this node.
+
+If a message is lost, work is delayed by seconds, but no fact is lost.
+"""
 
 from typing import assert_never
 

@@ -141,7 +141,7 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
 def _by_code(stats: Stats) -> dict[str, int]:
     """Count closed websockets by code.
 
-    Codes outside 1000 to 1015 share a row, because peers may send many of them.
+    Codes outside 1000 to 1015 are counted together, because peers may send any number of different codes.
     """
     counts: Counter[str] = Counter()
     for code, count in stats.closed.items():

@@ -27,7 +27,7 @@ RELEASES = 200
 class Node:
     """One gateway process.
 
-    `background` runs work that must outlive the session that asked for it. An error in that work is logged.
+    `background` runs work that must outlive the session that started the work, and logs errors in it.
     """
 
     def __init__(self, config: GatewayConfig, store: Store, pepper: bytes, nursery: trio.Nursery) -> None:
@@ -52,7 +52,7 @@ class Node:
         self._nursery.start_soon(self._run_contained, work, args)
 
     def see_through[*Args](self, work: Callable[[*Args], Awaitable[Any]], *args: *Args) -> None:
-        """Like `background`, but a drain waits for the work, because the store must get its result."""
+        """Like `background`, but a drain waits for the work, because the store must get the result."""
         self._unfinished += 1
         self.background(self._see_through, work, args)
 
@@ -65,7 +65,7 @@ class Node:
     def release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:
         """Give back the lease that `holder` may have.
 
-        The work is repeated in the background until it succeeds.
+        The release is repeated in the background until the store confirms it.
         """
         self.see_through(self._release, keys, holder, reason)
 

@@ -125,7 +125,7 @@ async def _serve(
             await leases.reap(store, node.incarnation)
             await nodes.leave(store, node.incarnation)
         except StoreUnavailable as error:
-            log.info("node.leave_failed", error=str(error))  # Other nodes notice it within seconds.
+            log.info("node.leave_failed", error=str(error))  # Other nodes soon notice that we left.
 
 
 async def _exit_on_next(signals: AsyncIterator[int]) -> None:

@@ -11,7 +11,7 @@ BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 class Latency:
     """A histogram of seconds.
 
-    `counts` has one number for each bucket of BUCKETS_S, and a last one for longer times.
+    `counts` has one number for each bucket of BUCKETS_S, and a last number for longer times.
     """
 
     __slots__ = ("counts", "total_s")
@@ -26,7 +26,7 @@ class Latency:
 
 
 class Telemetry:
-    """Counts that are not kept for each charge point. Faults are counted by name only."""
+    """Counts of the whole process, without the ids of charge points. Faults are counted by name only."""
 
     def __init__(self) -> None:
         self.calls = defaultdict[str, Latency](Latency)

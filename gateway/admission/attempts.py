@@ -13,7 +13,7 @@ REMEMBERED = 20_000
 class Attempts:
     """Counts of failures.
 
-    The last 20,000 keys that failed are kept: addresses, and addresses with a charge point id.
+    The 20,000 keys that failed last are kept. A key is an address, or an address with a charge point id.
 
     `wait` returns the seconds for which an address must not try again with this charge point id. 0 means that
     the address may try at once.

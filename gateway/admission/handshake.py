@@ -1,10 +1,11 @@
 """The life of an upgrade request, which ends in a session or in a refusal.
 
-The transport reads the request, repairs two faults in its head and calls `handle`. The checks below are made
-in this order. The first check that fails is answered with its HTTP status and a sentence.
+The transport reads the request, repairs two faults in its head and calls `handle`. `handle` makes the checks
+below, from the first to the last. If a check fails, the answer is the HTTP status of the check and a
+sentence.
 
     1. The path names a tenant, a token and a charge point (400).
-    2. The address did not fail check 4 too often in a minute, alone or with this charge point id (429).
+    2. Check 4 did not fail too often in a minute for this address, or for this address with this id (429).
     3. The store is available, and this node is neither full nor draining (503).
     4. The tenant exists, and the token is one of its tokens (401).
     5. The charge point is registered, or its tenant registers new charge points (404).
@@ -15,8 +16,8 @@ in this order. The first check that fails is answered with its HTTP status and a
 
 If the store does not answer during check 4 or 5, the status is 503 too. After check 5 csms knows the charge
 point, and counts the faults of the request as faults of that charge point. After check 9 the charge point
-gets its 101, and `handle` runs the session until the connection ends. Then the node gives the lease back in
-the background (`Node.release`).
+gets its 101, and `handle` runs the session until the connection ends. After the session the node gives the
+lease back in the background (`Node.release`).
 """
 
 from collections import Counter
@@ -118,7 +119,7 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     except StoreUnavailable:
         raise _store_away() from None
     if record is None and not verified.tenant.auto_register:
-        raise Refusal(404, "This charge point is not registered. An operator must register it first.")
+        raise Refusal(404, "This charge point is not registered. Ask the operator to register it.")
     keys = ChargePointKeys(who.tenant, who.charge_point)
     faults: Counter[FaultName] = Counter((*upgrade.repairs, *who.faults))
     try:
@@ -139,7 +140,8 @@ async def _find_by_spelling(
     """Find the one registered charge point whose id differs only in upper and lower case.
 
     Some charge points change the case of their id. Call this function only for a tenant that does not
-    register new charge points. For any other tenant, an id in another case is the id of a new charge point.
+    register new charge points. If a tenant registers new charge points, an id in another case is the id of a
+    new charge point.
     """
     spelt = await spellings.find_only(node.store, who.tenant, who.charge_point)
     if spelt is None:
@@ -151,14 +153,15 @@ async def _find_by_spelling(
 def _check(upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[FaultName]) -> None:
     """Check the Origin header, the repairs and the subprotocol of the request.
 
-    Raises Refusal. A forbidden Origin header or a missing subprotocol is added to `faults` first.
+    Raises Refusal. If the Origin header is forbidden or the subprotocol is missing, this fault is added to
+    `faults`.
     """
     if upgrade.origin is not None and not (record is not None and record.origin_allowed):
         faults["origin"] += 1
         raise Refusal(
             403,
-            "The request has an Origin header, as browsers send it. Leave it out, or ask the operator to set "
-            "origin_allowed for this charge point.",
+            "The request has an Origin header, as browsers send it. Leave out the header, or ask the "
+            "operator to set origin_allowed for this charge point.",
         )
     if record is not None and record.strict and faults:
         wrong = " ".join(FAULTS[name].meaning for name in faults)
@@ -166,7 +169,7 @@ def _check(upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[F
     if SUBPROTOCOL not in upgrade.subprotocols:
         faults["no_subprotocol"] += 1
         raise Refusal(
-            400, "The request does not offer ocpp1.6. Offer it in the header Sec-WebSocket-Protocol."
+            400, "The request does not offer ocpp1.6. Send the header Sec-WebSocket-Protocol: ocpp1.6."
         )
 
 

@@ -10,7 +10,10 @@ _SHAPE = "The path must be /OCPP16/{tenant}/{token}/{charge point id}."
 
 
 class BadPath(ValueError):  # noqa: N818  the name says it
-    """The path cannot be used. The text says what is wrong and what would be right, without the token."""
+    """The path cannot be used.
+
+    The text of BadPath says what is wrong and what would be right, and never contains the token.
+    """
 
 
 class PathNames(NamedTuple):
@@ -26,8 +29,8 @@ def parse(target: str) -> PathNames:
     """Return the names in a request's target. Raises BadPath if the target cannot be read.
 
     Some faults of real charge points are accepted and listed in `faults`: a whole URL as the target, too many
-    slashes, or the charge point id twice. (Some charge points append their id to a path that already ends
-    with it.) A query is ignored.
+    slashes, or the charge point id twice. Some charge points append their id to a path that already ends with
+    it. A query is ignored.
     """
     path = target.partition("?")[0]
     faults: list[FaultName] = []
@@ -64,14 +67,14 @@ def _decode(encoded: str, what: str) -> str:
         name = unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:
         raise BadPath(
-            f"The {what} is not valid UTF-8 after percent-decoding. Percent-encode its UTF-8 bytes."
+            f"The {what} is not valid UTF-8 after percent-decoding. Percent-encode the {what} as UTF-8."
         ) from None
     if not name:
         raise BadPath(f"The {what} is empty.")
     if len(name.encode()) > ID_BYTES:
-        raise BadPath(f"The {what} is longer than {ID_BYTES} bytes. Use a shorter one.")
+        raise BadPath(f"The {what} is longer than {ID_BYTES} bytes. Use a shorter {what}.")
     if not name.isprintable():
-        raise BadPath(f"The {what} contains a character that cannot be printed. Remove that character.")
+        raise BadPath(f"The {what} contains a control character or another unprintable character.")
     if ":" in name or "/" in name:
         raise BadPath(f"The {what} must not contain ':' or '/'.")
     return name

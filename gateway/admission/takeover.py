@@ -25,12 +25,12 @@ class Takeovers:
         self._node = node
         self._hub = hub
         self._leaving: dict[str, trio.Event] = {}
-        """Holders of sessions on other nodes, each with an event that is set when the session has ended."""
+        """Holders of sessions on other nodes, each with an event that is set when that session has ended."""
 
     async def end_predecessor(self, claimed: leases.Claimed) -> None:
         """Close the session that held the lease before this claim.
 
-        Wait until that session has ended, 2 s at most.
+        Wait at most 2 s until the closed session has ended.
         """
         holder, node = claimed.previous_holder, claimed.previous_node
         if not holder or not node:
@@ -49,7 +49,7 @@ class Takeovers:
     async def evict(self, message: Evict) -> None:
         """Close a session whose lease was claimed on another node.
 
-        Report to that node when the session has ended.
+        When the session has ended, report that to the node of the claim.
         """
         await self._close(message.holder)
         await self._send(message.by_node, Evicted(message.holder))

@@ -1,7 +1,7 @@
 """The handlers of a charge point's calls and answers, one module per feature profile.
 
-Each module ends with its tables. HANDLERS answer the charge point's calls. OUTCOMES store the charge point's
-answers to our calls.
+Each module ends with the tables HANDLERS and OUTCOMES. HANDLERS answer the charge point's calls. OUTCOMES
+store the charge point's answers to our calls.
 """
 
 from gateway.handlers import core, firmware, local_auth, reservation, security, smart_charging

@@ -10,8 +10,8 @@ from state.tenants.id_tags import IdTag
 async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, IdTagInfo]:
     """Return the id tag, or None if the tenant has no such tag, and the idTagInfo for the answer.
 
-    The status is Invalid if there is no such tag, and Expired also if the tag's expiry date has passed. The
-    status is never ConcurrentTx, because only a start can exceed the limit.
+    The status is Invalid if there is no such tag. An Accepted tag whose expiry date has passed gets the
+    status Expired. The status is never ConcurrentTx, because only a start can exceed the limit.
     """
     tag = await id_tags.get(charge_point.store, charge_point.tenant, id_tag)
     if tag is None:

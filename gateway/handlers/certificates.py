@@ -11,11 +11,11 @@ from state.features import certificates
 async def sign_certificate(
     request: security.SignCertificate, charge_point: ChargePoint
 ) -> security.SignCertificateResult:
-    """Keep the request for an operator, and answer at once (A02.FR.02).
+    """Keep the signing request for an operator, and answer the charge point at once (A02.FR.02).
 
-    Accepted means only that an operator can have the request signed. The operator has to check the subject
-    name in the request. csms does not check the name, because charge points put identities, serial numbers or
-    other text there.
+    The status Accepted means only that an operator can have the request signed. The operator has to check the
+    subject name in the request. csms does not check the name, because charge points put identities, serial
+    numbers or other text there.
     """
     keys = charge_point.lease.keys
     try:
@@ -76,7 +76,7 @@ async def delete_certificate(
 ) -> None:
     """Remove the deleted certificate from the store.
 
-    Failed means that the certificate is in use and stays.
+    The status Failed means that the certificate is in use and stays installed.
     """
     if answered.result.status == "Failed":
         return

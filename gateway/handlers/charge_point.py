@@ -50,8 +50,8 @@ class SessionMemory:
     charging_at: int | None = None
     """Connector of the last message about a transaction.
 
-    None means that the message was a stop, or that there was no message. The value follows the order of the
-    messages and does not prove that the connector charges.
+    None means that the last such message was a stop, or that no such message has come yet. The value follows
+    the order of the messages and does not prove that the connector charges.
     """
     began: tuple[Start, int] | None = None
     """The last start that the charge point reported, and the id of its transaction."""
@@ -64,11 +64,11 @@ class SessionMemory:
 class ChargePoint(msgspec.Struct, gc=False):
     """The charge point that sent the current call, or the answer to our call.
 
-    Each message gets its own object.
+    Each message gets its own ChargePoint.
 
-    `payload` is the JSON of the call. The handler notes the faults of the message here, and the fence that
-    the store returned for the last fact. The session acts on the fence: `newer` ends the session, and `lost`
-    makes the session take its lease again.
+    `payload` is the JSON of the call. The handler adds the faults of the message to `faults`. `fence` is the
+    fence that the store returned for the last fact. The session acts on the fence: `newer` ends the session,
+    and `lost` makes the session take its lease again.
     """
 
     store: Store

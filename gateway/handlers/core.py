@@ -17,7 +17,7 @@ from state.transactions import meter_values as values
 from state.transactions import remote_starts
 
 OFFLINE_AFTER_MS = 120_000
-"""A start that is older than this when it arrives was made offline."""
+"""A StartTransaction whose time is further in the past than this was made offline."""
 _UNLIMITED = 2**31 - 1
 
 
@@ -28,7 +28,8 @@ async def boot_notification(
 
     Unless the answer is Accepted, `interval` says when the charge point shall send BootNotification again.
     """
-    await charge_point.catch_up()  # First store which changes of keys wait for this reboot.
+    # An answer to ChangeConfiguration may say that this reboot makes the change effective.
+    await charge_point.catch_up()
     booted = await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload)
     charge_point.memory.registration = charge_point.memory.policy = booted.status
     return core.BootNotificationResult(
@@ -87,7 +88,8 @@ async def start_transaction(
     else:
         charge_point.fault("repeated_start")
         note(outcome)
-    await charge_point.catch_up()  # A remote start may have been answered just before.
+    # The answer to the remote start that led to this transaction may not be stored yet.
+    await charge_point.catch_up()
     await remote_starts.fulfil(store, lease.keys, start, outcome.id)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
     peculiarities.check_start(request, charge_point)
@@ -99,7 +101,8 @@ async def start_transaction(
 def _limit(tag: IdTag | None, info: IdTagInfo, start: transactions.Start) -> transactions.Limit | None:
     if tag is None or tag.max_active_transactions is None or info.status != "Accepted":
         return None
-    # An offline transaction takes a hold on its id tag, but never gets ConcurrentTx, because it has begun.
+    # An offline transaction takes a hold on its id tag, but never gets ConcurrentTx, because it has already
+    # begun.
     offline = start.received_ms - start.started_ms > OFFLINE_AFTER_MS
     refusal = msgspec.structs.replace(info, status="ConcurrentTx")
     return transactions.Limit(
@@ -181,7 +184,7 @@ async def get_configuration(answered: Answered[core.GetConfiguration, core.GetCo
 async def change_configuration(
     answered: Answered[core.ChangeConfiguration, core.ChangeConfigurationResult],
 ) -> None:
-    """Store the change, unless it was Rejected.
+    """Store the new value of the key, unless the charge point answered Rejected.
 
     After Rejected csms does not know the value of the key, because either the new value or the moment may
     have been wrong.
@@ -220,9 +223,11 @@ async def remote_start_transaction(
             id_tag=request.id_tag,
             connector_id=request.connector_id,
         )
-        if charge_point.memory.began is not None:  # Some charge points send StartTransaction first.
+        # Some charge points send StartTransaction before they answer the remote start.
+        if charge_point.memory.began is not None:
             start, transaction_id = charge_point.memory.began
-            start = msgspec.structs.replace(start, received_ms=now_ms())  # As if the start came now.
+            # The start is handled as if it had just arrived.
+            start = msgspec.structs.replace(start, received_ms=now_ms())
             await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
 
 

@@ -1,4 +1,4 @@
-"""Store and answer a charge point's DataTransfer, if the tenant has configured its vendor (section 4.3)."""
+"""Store and answer a charge point's DataTransfer, if the tenant knows the vendor (section 4.3)."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.ocpp16.messages import core

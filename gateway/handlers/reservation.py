@@ -1,7 +1,7 @@
 """Reservation profile: store what a charge point reserved and cancelled (sections 5.2 and 5.13).
 
-A StartTransaction that names a reservation also ends that reservation: one Redis script stores both
-(state/transactions/facts.py).
+A StartTransaction that names a reservation also ends that reservation, in the Redis script that stores the
+start (state/transactions/facts.py).
 """
 
 from gateway.handlers.handler import Answered, Outcome
@@ -27,7 +27,8 @@ async def reserve_now(answered: Answered[reservation.ReserveNow, reservation.Res
             parent_id_tag=request.parent_id_tag,
             expiry_date=request.expiry_date,
         ),
-        expires_ms=expires_ms or 0,  # Never None, because we check our requests strictly.
+        # `expires_ms` is never None, because our requests are checked before they are sent.
+        expires_ms=expires_ms or 0,
     )
 
 

@@ -32,7 +32,7 @@ class Sender(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action of OCPP 1.6. `read_request` and `read_result` are its fast decoders."""
+    """One action of OCPP 1.6. `read_request` and `read_result` are the fast decoders of the action."""
 
     name: str
     request: type[Message]
@@ -126,7 +126,7 @@ def decode_request(action: str, payload: bytes) -> Message:
 
 
 def encode(message: Message) -> bytes:
-    """Write the payload of a request or a result. Absent fields are left out and never null."""
+    """Write the payload of a request or a result. Absent fields are left out and never written as null."""
     return _encode(message)
 
 

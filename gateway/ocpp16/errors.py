@@ -19,7 +19,7 @@ type ErrorCode = Literal[
 CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode.__value__))
 DESCRIPTION_LIMIT: Final = 255
 
-# Codes that charge points send in the spelling of OCPP 2.0.1 or of a dictionary, and the codes of OCPP 1.6.
+# Error codes as OCPP 2.0.1 or a dictionary spells them, each with the code of OCPP 1.6.
 _OTHER_SPELLINGS: Final = {
     "FormatViolation": "FormationViolation",
     "OccurrenceConstraintViolation": "OccurenceConstraintViolation",
@@ -39,7 +39,7 @@ def shorten(text: str, limit: int = DESCRIPTION_LIMIT) -> str:
 
 
 class PayloadInvalid(ValueError):  # noqa: N818  the name says it
-    """A payload is not what its action requires.
+    """A payload does not fit its action.
 
     `code` is the error code for the CALLERROR. `path` names the field, and "" means the payload itself.
     `text` says what was wrong, then what would be right, in at most 255 characters. The text quotes a

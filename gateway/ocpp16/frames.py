@@ -12,7 +12,7 @@ import msgspec
 type MessageId = str | int
 """A message id is text in the specification.
 
-Some charge points send a number, and get the same number back.
+Some charge points send a number instead, and get the same number back.
 """
 
 MESSAGE_ID_LIMIT: Final = 36

@@ -103,7 +103,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 class Ignored(msgspec.Struct, frozen=True, gc=False):
     """A frame that needs no answer.
 
-    `late` is a late answer to a call of ours (one of the last four) that timed out.
+    `late` is the late answer to a call that timed out. Only the last four such calls are remembered.
     """
 
     reason: FaultName

@@ -10,9 +10,9 @@
 | Rejected     | BootNotification                 | the same as in Pending                          |
 
 "None yet" means that we never saw a BootNotification of this charge point. Many charge points reconnect
-without one (Q17, Q18), so they are served if the operator's policy is Accepted. If the policy is Pending or
-Rejected, a charge point that never sent a BootNotification is treated as if csms had answered one with that
-status.
+without a BootNotification (Q17, Q18), so they are served if the operator's policy is Accepted. If the policy
+is Pending or Rejected, a charge point that never sent a BootNotification is treated as if csms had sent an
+answer with that status.
 
 A refused message gets the CALLERROR SecurityError. Facts are refused too, because the operator chose the
 policy; the charge point keeps its facts and sends them again. While the registration is Rejected, neither
@@ -42,7 +42,7 @@ def may_receive(
     strict: bool = False,
     triggered: Collection[str] = (),
 ) -> Verdict:
-    """Judge a charge point's call by the registration, the status in the last answer to a BootNotification.
+    """Judge a charge point's call by `registration`, the status in the last answer to a BootNotification.
 
     `policy` is the answer that a BootNotification would get now. `triggered` names the actions that we asked
     the charge point to send. The verdict `no_boot` means that the call is served and counted as a fault.

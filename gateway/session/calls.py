@@ -61,7 +61,7 @@ class Calls:
         nursery.start_soon(self._begin, pending, after)
 
     def end(self) -> None:
-        """Ignore wake-ups from now on. The caller cancels the nursery, and so the current call."""
+        """Ignore wake-ups from now on. The caller then cancels the nursery, and with it the current call."""
         self._nursery = None
 
     def wake(self) -> None:
@@ -71,7 +71,7 @@ class Calls:
             self._nursery.start_soon(self._work)
 
     def store_outcome(self, outcome: CallAnswered | CallRefused) -> None:
-        """Store the outcome of a call, even if it is late or the connection ends right after the answer.
+        """Store the outcome of a call, even if the answer is late or the connection then ends.
 
         Outcomes are stored in the order of the answers, because a later one may undo an earlier one.
         """
@@ -94,7 +94,7 @@ class Calls:
     async def _work(self) -> None:
         """Run commands until none is left.
 
-        The task then ends, because a waiting task costs 2.4 KiB per connection.
+        Then the task ends, because a waiting task costs 2.4 KiB per connection.
         """
         while self._due:
             self._due = False
@@ -125,9 +125,9 @@ class Calls:
         store, lease = self._link.node.store, self._link.lease
         # A repeated claim with the same nonce gets the same answer.
         claimed = await until_stored(commands.claim, store, lease, command_id, secrets.token_hex(8))
-        if isinstance(claimed, commands.Go):  # Otherwise it is too late, claimed before, or gone.
+        if isinstance(claimed, commands.Go):  # Otherwise the command can no longer be sent.
             await self._call(command_id, claimed)
-            self._due = True  # New commands may have arrived meanwhile.
+            self._due = True  # New commands may have arrived during the call.
 
     async def _call(self, command_id: str, go: commands.Go) -> None:
         deadline = trio.current_time() + go.left_ms / 1000
@@ -147,7 +147,8 @@ class Calls:
         try:
             await self._link.send(frame)
         except ConnectionClosed:
-            # The call may have arrived. The next session finds the command `sent` and marks it `unknown`.
+            # The charge point may have received the call. The next session finds the command `sent` and marks
+            # it `unknown`.
             await trio.sleep_forever()
         # Wait until the outcome is stored. The command is in the pending list until then, so a list that is
         # read earlier would contain the command again.
@@ -188,7 +189,7 @@ async def _store_outcome(
 async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAnswered) -> None:
     """Store the effects of an answer.
 
-    The command is settled after that, so an operator who reads the outcome of the command also finds these
+    The command is settled after its effects are stored, so an operator who reads the outcome also finds the
     effects.
     """
     remember = OUTCOMES.get(type(outcome.call.request))
@@ -197,7 +198,7 @@ async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAns
     answered = Answered(outcome.call.request, outcome.result, command_id, charge_point)
     try:
         await until_stored(remember, answered)
-    except Exception:  # After a defect too, the operator must get the answer.
+    except Exception:  # The operator gets the answer in spite of a defect.
         log.exception("outcome.store_failed", action=outcome.call.action)
 
 

@@ -61,8 +61,8 @@ class Link:
     def send(self, frame: bytes, faults: Iterable[str] = ()) -> Awaitable[None]:
         """Send a frame, and record the frame if a trace runs. Raises ConnectionClosed.
 
-        `faults` are the faults of the frame that this frame answers. The method is no coroutine itself but
-        returns one, because each further coroutine costs 1 % of the time for a Heartbeat.
+        `faults` are the faults of the received frame that `frame` answers. The method returns a coroutine
+        instead of being one, because each further coroutine costs 1 % of the time for a Heartbeat.
         """
         return self.connection.send(frame) if self.recorder is None else self._send_recorded(frame, faults)
 
@@ -74,15 +74,18 @@ class Link:
     # --- The end -----------------------------------------------------------------------------------
 
     async def close(self, closing: Close) -> None:
-        """Wait at most 5 s until the current call is answered, then close. To close again changes nothing."""
+        """Wait at most 5 s until the current call is answered, then close.
+
+        A second call of `close` changes nothing.
+        """
         if self._closing:
             return
         self._closing = True
         with trio.move_on_after(FINISH_CALL_S):
             if self.answering:
                 self.answered = trio.Event()
-                # The event belongs to the current call only. It is no use to wait for `answering` to be
-                # False, because the next call may follow at once.
+                # The event belongs to the current call only. Waiting for `answering` to be False would not
+                # work, because the next call may follow at once.
                 await self.answered.wait()
         await self.connection.close(closing)
 
@@ -101,12 +104,12 @@ class Link:
             except Superseded:
                 self.close_soon(Close.SUPERSEDED)
             except StoreUnavailable:
-                pass  # The next audit tries again.
+                pass  # The next audit will try this again.
 
     async def readopt(self) -> None:
         """Take the lease again, after the store was rolled back or wiped.
 
-        Raises Superseded if a newer session has the lease, and StoreUnavailable.
+        Raises StoreUnavailable, and Superseded if a newer session has the lease.
         """
         async with self.node.readoptions:
             if not await leases.readopt(
@@ -134,7 +137,7 @@ class Link:
         self.recorder.begin(self.attached, connected=connected)
 
     async def follow_trace(self) -> None:
-        """Record the trace that is running in the store, or record nothing if no trace is running.
+        """Record frames if a trace of this charge point is running. Otherwise stop recording.
 
         Raises StoreUnavailable.
         """

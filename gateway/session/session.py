@@ -1,24 +1,24 @@
 """The life of a session, which is one open connection of a charge point.
 
 `admission/handshake.py` claims the lease of the charge point, makes the session and runs it. Two tasks share
-the work.
+the work of a session.
 
 The read task takes one frame after another. For a call, the read task runs the handler and sends the answer
 before it reads the next frame. The read task waits only for the socket and for Redis. Handlers cannot call
 the charge point, so the read task never waits for an answer that only the read task could receive.
 
-The other task sends the commands of operators, one at a time (`calls.py`). This task exists only while there
-are commands.
+The command task sends the commands of operators, one at a time (`calls.py`). The command task exists only
+while there are commands.
 
 Steps in the store, and an audit every 10 s, show whether the session still has its lease. If a newer session
 has the lease, this session closes. If the store was rolled back or wiped, this session takes its lease again
 and stays open (`link.py`). If a handler fails for another reason, the charge point gets a CALLERROR, and the
 connection stays open.
 
-The session ends when the charge point closes, vanishes or breaks the websocket protocol. The gateway closes a
-session after a takeover, in a drain, and when an operator disconnects or deletes the charge point or revokes
-its token (`websocket/close_codes.py`). At its end, a session writes the last frames of its trace and gives
-its lease back.
+The session ends when the charge point closes the connection, vanishes or breaks the websocket protocol. The
+gateway closes a session after a takeover, in a drain, and when an operator disconnects or deletes the charge
+point or revokes its token (`websocket/close_codes.py`). At its end, a session writes the last frames of its
+trace and gives its lease back.
 """
 
 import contextlib
@@ -91,7 +91,7 @@ class Session:
     async def reread_settings(self) -> None:
         """Read the charge point's settings again, after an operator changed them.
 
-        The registration does not change, because only a BootNotification changes the registration.
+        Only a BootNotification changes the registration, so this method does not.
         """
         keys = self.link.lease.keys
         record = await charge_points.get(self.link.node.store, keys.tenant, keys.id)
@@ -103,7 +103,7 @@ class Session:
     def _receive(self, frame: bytes) -> Awaitable[None]:
         """Return the coroutine that serves a frame.
 
-        The method is no coroutine itself but returns one, because each further coroutine costs 1 % of the
+        The method returns a coroutine instead of being one, because each further coroutine costs 1 % of the
         time for a Heartbeat.
         """
         began = monotonic()
@@ -128,7 +128,7 @@ class Session:
                     self.calls.store_outcome(received.late)
 
     async def _reply(self, frame: bytes, faults: Iterable[str] = ()) -> None:
-        with contextlib.suppress(ConnectionClosed):  # The read task will notice it too.
+        with contextlib.suppress(ConnectionClosed):  # The read task notices the end too.
             await self.link.send(frame, faults)
 
     async def _answer(self, call: IncomingCall, began: float) -> None:

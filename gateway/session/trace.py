@@ -30,9 +30,9 @@ SHOWN_MAX = 16_384
 _BATCH_MAX = 64
 _BATCH_BYTES_MAX = 1 << 18
 _IN_A_THREAD_FROM = 2_048
-"""Size in bytes from which a frame is masked in a thread, because that may take milliseconds."""
+"""Size in bytes from which a frame is masked in a thread, because masking may take milliseconds."""
 _one_at_a_time = trio.CapacityLimiter(1)
-"""Only one thread masks at a time, because such a thread keeps the interpreter busy for milliseconds."""
+"""Only one thread masks frames at a time, because masking keeps the interpreter busy for milliseconds."""
 _HEAD_MAX = 64
 _CALLS_REMEMBERED = 64
 
@@ -186,7 +186,7 @@ class Recorder:
     def _read_head(self, what: str, text: str) -> tuple[int | None, str | None, str | None]:
         """Return the message type, id and action of a masked frame.
 
-        All three are None if it is not an OCPP frame.
+        All three values are None if the frame is not an OCPP frame.
 
         The action of an answer is the action of its call, or None if the call is not remembered.
         """

@@ -1,10 +1,10 @@
 """Runs trio-websocket's reader inside the task that reads the socket.
 
-trio-websocket asks for a nursery and a stream. It starts a reader task in the nursery, and that task reads
-the stream to the end. Each connection would then have a second task beside our own task, a nursery, and
-another wake-up for each frame. The order of the two tasks would be undefined. For example, a PONG might
-follow our CLOSE, or a fragmented message might reach the session after a later message that took the fast
-path.
+trio-websocket asks for a nursery and a stream. trio-websocket starts a reader task in the nursery, and that
+task reads the stream to the end. Each connection would then have a second task beside our own task, a
+nursery, and another wake-up for each frame. The order of the two tasks would be undefined. For example, a
+PONG might follow our CLOSE, or a fragmented message might reach the session after a later message that took
+the fast path.
 
 Here trio-websocket gets one object, a BorrowedReader, as its nursery and as its stream. The nursery keeps the
 coroutine of the reader instead of starting it. The stream suspends that coroutine whenever the coroutine asks
@@ -39,7 +39,9 @@ def _ask() -> Generator[object, bytes, bytes]:
 
 
 class BorrowedReader(trio.abc.Stream):
-    """A suspended reader of trio-websocket. Feed it from one task at a time, and call `finish` at the end.
+    """A suspended reader of trio-websocket.
+
+    Call `feed` from one task at a time, and call `finish` at the end.
 
     A server passes in `head`, the head of the request, because trio-websocket waits for the request as soon
     as it has started the reader.

@@ -20,7 +20,7 @@ from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls_stream import TlsStream
 
-# A refusal is read up to this size.
+# Most bytes of a refusal that are read.
 REFUSAL_BYTES = 65_536
 _NONSENSE = "the server did not answer with a websocket upgrade"
 
@@ -60,7 +60,7 @@ async def connect(
     limits: Limits | None = None,
     stats: Stats | None = None,
 ) -> AsyncIterator[Connection]:
-    """Open a connection. If it is still open at the end of the block, it is dropped without a CLOSE.
+    """Open a connection. A connection that is still open at the end of the block is dropped without a CLOSE.
 
     Raises UpgradeRefused, OSError (TCP failed or ended during the TLS handshake), ssl.SSLError or
     trio.TooSlowError.
@@ -148,7 +148,7 @@ async def _upgrade(
             extra_headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
         )
     try:
-        await reader.feed()  # This sends the request.
+        await reader.feed()  # The first `feed` sends the request.
         head, early = await read_head(reader.stream, limits.head_bytes)
         if b" 101 " in head.partition(b"\n")[0]:
             await _pass_on(reader, head)

@@ -32,7 +32,7 @@ class Close(_Row, Enum):
     class.
     """
 
-    # Reasons of the session.
+    # Reasons for which a session ends its connection.
     SUPERSEDED = (
         1008,
         "another connection of this charge point took over",
@@ -122,7 +122,7 @@ class Close(_Row, Enum):
         "Reconnect, and repeat the call that got no answer.",
     )
 
-    # These ends are only recorded. csms sends no CLOSE frame, because the peer would not read it.
+    # The ends below are only recorded. csms sends no CLOSE frame, because the peer would not read it.
     CLOSING = (
         1000,
         "closing",

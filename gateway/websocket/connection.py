@@ -86,7 +86,7 @@ class Connection:
     def repair_faults(self, report: Callable[[TransportFault], None] | None) -> None:
         """Accept binary messages as text, and peers that never answer a PING.
 
-        A `report` of None turns this off.
+        `report` None turns both repairs off.
 
         `report` gets the name of the fault: "binary_frame" for each message, "no_pong" once per connection.
         """
@@ -192,7 +192,7 @@ class Connection:
         return self.closed
 
     async def send(self, text: bytes) -> None:
-        """Send one text frame. Raises ConnectionClosed. A peer that is slower than `send_s` is cut off."""
+        """Send one text frame. Raises ConnectionClosed. A peer that needs longer than `send_s` is cut off."""
         if self.closed is not None or self._reader.close_sent:
             raise ConnectionClosed(self.closed or Close.CLOSING.record("us"))
         length = len(text)
@@ -211,7 +211,10 @@ class Connection:
         await self._stream.send_all(_mask(frame) if self._masking else frame)
 
     async def close(self, close: Close) -> None:
-        """Send CLOSE, wait for the peer's CLOSE or the deadline, and end. Any task may call this method."""
+        """Send CLOSE, wait for the peer's CLOSE or the deadline, and end the connection.
+
+        Any task may call this method.
+        """
         if self.closed is not None:
             return
         self._end(close.record("us"))
@@ -238,7 +241,7 @@ class Connection:
         await self._reader.finish()
 
     async def aclose(self) -> None:
-        """Free all resources. The owner of the connection calls this last."""
+        """Free all resources. The owner of the connection calls this method last."""
         sweeper.forget(self)
         self._end(Close.DROPPED.record("us"))
         self._stream.close()
@@ -265,7 +268,7 @@ class Connection:
     def _may_know_no_ping(self, now: float) -> bool:
         """Return whether a silent peer may just not support PING.
 
-        Its TCP must still acknowledge what we send.
+        The TCP of such a peer must still acknowledge what we send.
         """
         if self._report is None or self._mute is False or now - self.last_received > self._limits.mute_s:
             return False

@@ -12,7 +12,10 @@ ROOM_S = 0.1
 
 
 class Handshake:
-    """A connection that was accepted and whose request is not read yet. `stream` is set a moment later."""
+    """A connection that was accepted and whose request is not read yet.
+
+    `stream` is set shortly after the connection was accepted.
+    """
 
     __slots__ = ("since", "stream")
 
@@ -35,13 +38,16 @@ class Handshakes:
         return handshake
 
     def end(self, handshake: Handshake) -> None:
-        """Forget a handshake. A second call changes nothing."""
+        """Forget a handshake. A second call of `end` changes nothing."""
         if handshake in self._live:
             self._live.remove(handshake)
             self._waiting.unpark_all()
 
     async def make_room(self, failures: Counter[str]) -> None:
-        """Cut slow handshakes, which must not starve connections in the accept queue. Then wait briefly."""
+        """Cut slow handshakes, which must not starve connections in the accept queue.
+
+        Then wait briefly for a handshake to end.
+        """
         now = trio.current_time()
         for handshake in tuple(self._live):
             if now - handshake.since > SPARED_S and handshake.stream is not None:

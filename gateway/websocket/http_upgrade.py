@@ -51,7 +51,7 @@ class Upgrade:
         stats: Stats,
     ) -> None:
         self.path: str = request.path
-        """Target of the request as it came, percent-encoded.
+        """Target of the request, still percent-encoded.
 
         The target may have a query or be a whole URL.
         """
@@ -75,7 +75,10 @@ class Upgrade:
         return self._reader.stream.has_hung_up()
 
     async def refuse(self, status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Send an HTTP answer instead of the upgrade, and end. No error is raised if the peer has left."""
+        """Send an HTTP answer instead of the upgrade, and end the stream.
+
+        No error is raised if the peer has left.
+        """
         self.answered = True
         extra = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _complete(headers)]
         await self._request.reject(status, extra_headers=extra, body=text.encode() + b"\n")
@@ -87,7 +90,9 @@ class Upgrade:
         The client must have proposed `subprotocol`. Raises trio_websocket.ConnectionClosed.
         """
         if subprotocol not in self.subprotocols:
-            raise ValueError(f"the client proposed {self.subprotocols}, not {subprotocol}")
+            raise ValueError(
+                f"the subprotocol {subprotocol} was not proposed; use one of {self.subprotocols}"
+            )
         self.answered = True
         await self._request.accept(subprotocol=subprotocol)
         self.connection = Connection(
@@ -117,7 +122,7 @@ def build_answer(status: int, text: str, headers: Iterable[tuple[str, str]] = ()
 async def read_head(stream: SocketStream, limit: int) -> tuple[bytes, bytes]:
     """Read the head of the request.
 
-    Return it with its empty line, and the bytes after it. Raises BadUpgrade.
+    Return the head with its empty line, and the bytes after the head. Raises BadUpgrade.
     """
     head = b""
     while True:

@@ -29,7 +29,7 @@ class Limits:
     pong_s: float = 30.0
     """Further silence after a PING until the connection is cut."""
     mute_s: float = 900.0
-    """Silence after which a peer that never answered a PING is cut, if it is not strict.
+    """Silence after which a peer that never answered a PING is cut, if the peer is not strict.
 
     The default is three usual heartbeat intervals.
     """

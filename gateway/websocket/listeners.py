@@ -17,7 +17,7 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            # Accepted sockets inherit this. An answer must not wait until the previous answer is
+            # Accepted sockets inherit TCP_NODELAY. An answer must not wait until the previous answer is
             # acknowledged.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if family == socket.AF_INET6:

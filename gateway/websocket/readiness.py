@@ -38,8 +38,7 @@ class Readiness:
     def remove(self, descriptor: int) -> None:
         """Stop watching a socket.
 
-        The caller must do this before it closes the descriptor, because the number may soon belong to another
-        socket.
+        Call this before the descriptor is closed, because its number may soon belong to another socket.
         """
         if self._watched.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)

@@ -1,6 +1,6 @@
 """Accepts charge points.
 
-The accept loop never ends by itself, and no peer can end the connection of another.
+The accept loop never ends by itself, and no peer can end the connection of another peer.
 """
 
 import contextlib
@@ -95,7 +95,7 @@ class Server:
                 await trio.sleep(EXHAUSTED_S)
 
     def _accept(self, listener: socket.socket, connections: trio.Nursery) -> bool:
-        """Accept a connection. Return whether there was one in the queue.
+        """Accept a connection. Return whether there was a connection in the queue.
 
         Raises OSError if no descriptor or memory is left for the connection.
         """
@@ -117,7 +117,7 @@ class Server:
         return True
 
     async def _serve_socket(self, sock: socket.socket, remote: tuple[str, int], handshake: Handshake) -> None:
-        """Serve one connection. An error in here ends only this connection."""
+        """Serve one connection. An error ends only this connection."""
         try:
             stream = handshake.stream = self._open_stream(sock, remote)
             await self._serve_stream(stream, handshake)
@@ -204,10 +204,10 @@ async def serve(
     When `handle` returns, the connection ends.
 
     Servers that are given the same `handshakes` share one limit on unfinished handshakes. `serve` returns
-    after `stop_accepting`, when the last connection has ended. To cancel `serve` ends all connections.
+    after `stop_accepting`, when the last connection has ended. If `serve` is cancelled, all connections end.
     """
     readiness.get()  # Open the epoll descriptor now, while descriptors are left.
-    if handshakes is None:  # `or` would replace empty Handshakes too.
+    if handshakes is None:  # `or` would replace an empty Handshakes too.
         handshakes = Handshakes()
     server = Server(
         sockets, handle, tls=tls, limits=limits or Limits(), stats=stats or Stats(), handshakes=handshakes

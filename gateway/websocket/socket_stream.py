@@ -92,7 +92,7 @@ class SocketStream:
         return trio.lowlevel.Abort.SUCCEEDED
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send bytes. This is a checkpoint only if the kernel's buffer is full."""
+        """Send bytes. `send_all` is a Trio checkpoint only if the kernel's buffer is full."""
         while self._busy is not None:
             await self._busy.wait()
         if self._closed:
@@ -108,7 +108,7 @@ class SocketStream:
             await self._push(memoryview(data)[taken:])
 
     def _seal(self, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
-        """Return the bytes to send for `data`. TLS makes records of `data`."""
+        """Return the bytes to send for `data`. With TLS, these bytes are TLS records."""
         return data
 
     async def _push(self, left: memoryview) -> None:

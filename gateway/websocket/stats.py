@@ -10,7 +10,7 @@ class Stats:
     accepted: int = 0
     over_limit: int = 0
     crashed: int = 0
-    """Connections that ended by an unexpected exception. Each one is a defect and is logged."""
+    """Connections that ended by an unexpected exception. Each such exception is a defect and is logged."""
     messages: int = 0
     handshake_failures: Counter[str] = field(default_factory=Counter)
     closed: Counter[int] = field(default_factory=Counter)

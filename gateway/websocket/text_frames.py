@@ -26,7 +26,9 @@ class Rest:
 
 
 class TextFrames:
-    """Cuts the bytes that one side sends. Call `feed`, then `cut` until `cut` returns None. Raises Violation.
+    """Cuts the byte stream of one side into frames.
+
+    Call `feed`, then `cut` until `cut` returns None. Raises Violation.
 
     TextFrames buffers at most one frame within the limits, plus the bytes of one `feed`.
     """
@@ -59,7 +61,7 @@ class TextFrames:
         self.binary = False
         """True if binary messages are passed on too."""
         self.closed = False
-        """True after a CLOSE frame. Bytes after that frame are ignored."""
+        """True after a CLOSE frame. All bytes after a CLOSE frame are ignored."""
         self.partial_since: float | None = None
         """Time at which the first byte of the unfinished frame or message came."""
 
@@ -88,8 +90,9 @@ class TextFrames:
             return None
         first, second = data[at], data[at + 1]
         if (second >= 128) is not self._masked:
-            wrong = "not masked, but a client must" if self._masked else "masked, but a server must not"
-            raise Violation(Close.PROTOCOL_ERROR, f"a frame is {wrong} mask its frames")
+            unmasked = "a frame is not masked, but a client must mask its frames"
+            masked = "a frame is masked, but a server must not mask its frames"
+            raise Violation(Close.PROTOCOL_ERROR, unmasked if self._masked else masked)
         fast = first == _WHOLE_TEXT and not self._fragments
         length = second & 127
         if not fast:
@@ -122,7 +125,7 @@ class TextFrames:
         return self._cut_rest(first, bytes(data[at:end]), length)
 
     def _judge(self, first: int, length: int) -> None:
-        """Refuse a header that is wrong whatever bytes follow (RFC 6455 section 5)."""
+        """Refuse a header that is wrong, no matter which bytes follow (RFC 6455 section 5)."""
         opcode = first & 0x0F
         if first & 0x70:
             raise Violation(Close.PROTOCOL_ERROR, "a reserved bit is set, but no extension was agreed")
@@ -137,7 +140,8 @@ class TextFrames:
             raise Violation(Close.NOT_TEXT)
         elif (opcode == CONTINUATION) is not bool(self._fragments):
             raise Violation(
-                Close.PROTOCOL_ERROR, "a continuation came without a message, or a message inside another one"
+                Close.PROTOCOL_ERROR,
+                "a continuation frame came without a message, or a new message began inside another message",
             )
 
     def _cut_rest(self, first: int, data: bytes, length: int) -> Rest:

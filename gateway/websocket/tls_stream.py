@@ -23,7 +23,7 @@ class TlsInfo:
     cipher: str
     sni: str | None
     peer_certificate: bytes | None
-    """Certificate of the client in DER, verified by the context's authorities.
+    """Certificate of the client in DER, verified against the context's authorities.
 
     None means that the client sent no certificate.
     """

@@ -1,8 +1,8 @@
 """The composite schedule: the limits that all charging profiles together set on a connector (section 3.13).
 
-A second has one limit, which is the limit at its first instant. A change within a second counts from the next
-second on. The computation walks along the time line from cut to cut, where a cut is a second at which a limit
-may change.
+Each second has one limit, the limit at the beginning of the second. A change within a second takes effect at
+the next second. The computation walks along the time line from cut to cut, where a cut is a second at which a
+limit may change.
 """
 
 from bisect import bisect_right
@@ -16,7 +16,7 @@ from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit, Cha
 PERIODS_MAX: Final = 1024
 """Most periods of a composite schedule."""
 LOOKS_MAX: Final = 200_000
-"""Most look-ups in profiles for one composite schedule. So many look-ups take about 0.3 s.
+"""Most look-ups in profiles for one composite schedule. These 200,000 look-ups take about 0.3 s.
 
 Each stretch of time between two cuts counts as at least four look-ups.
 """
@@ -29,8 +29,8 @@ _STEP: Final = Decimal("0.1")
 class InstalledProfile(NamedTuple):
     """A profile that the charge point has.
 
-    `transaction_id` is the transaction of a TxProfile. If it is None, the transactionId in the profile
-    counts, and if that is absent too, the transaction on the connector.
+    `transaction_id` is the transaction of a TxProfile. If `transaction_id` is None, the transactionId in the
+    profile counts, or without one the transaction on the connector.
     """
 
     connector_id: int
@@ -114,7 +114,10 @@ def _walk(
     unit: ChargingRateUnit,
     voltage: Decimal,
 ) -> tuple[tuple[Period, ...], int]:
-    """Return the periods and how many seconds they cover. Neighbours with equal limits are merged."""
+    """Return the periods and how many seconds they cover.
+
+    Neighbouring periods with equal limits are merged.
+    """
     slices = LOOKS_MAX // max(4, sum(map(len, stacks))) + 1
     found: list[Period] = []
     second = 0
@@ -131,7 +134,7 @@ def _walk(
             if len(found) == PERIODS_MAX:
                 break
             found.append(Period(second, rate))
-        # The cuts are rounded up, because a change within a second counts from the next second on.
+        # The cuts are rounded up, because a change within a second takes effect at the next second.
         cuts = [-((start_ms - ms) // 1000) for ms in changes if ms is not None]
         second = max(second + 1, min(cuts, default=duration))
     return tuple(found), min(second, max(duration, 0))

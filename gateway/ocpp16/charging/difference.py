@@ -1,4 +1,4 @@
-"""Compare a charge point's composite schedule (GetCompositeSchedule) with the one that we computed."""
+"""Compare a charge point's composite schedule (GetCompositeSchedule) with our computed schedule."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ SHORTEST: Final = 2
 Shorter differences come from rounding the borders of periods.
 """
 TOLERANCE: Final = Decimal("0.1")
-"""Difference of two limits that is ignored, because the conversion of units may cause it."""
+"""Largest difference of two limits that is ignored, because the conversion of units may cause it."""
 DIFFERENCES_MAX: Final = 256
 """Most differences that are returned."""
 
@@ -35,8 +35,7 @@ class Difference(NamedTuple):
 def compare(ours: Composite, theirs: ChargingSchedule | None) -> tuple[Difference, ...]:
     """Return the differences of two schedules that have the same unit and start.
 
-    Where csms knows no limit, the limit of the charge point is that of its hardware, which is not a
-    difference.
+    Where csms knows no limit, the charge point reports the limit of its hardware, which is not a difference.
     """
     mine = [
         (period.start, None if period.rate is None else period.rate.limit)

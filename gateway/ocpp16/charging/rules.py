@@ -17,7 +17,10 @@ _RECURS_S: Final = {"Daily": 86_400, "Weekly": 604_800}
 
 
 class Abilities(NamedTuple):
-    """The charge point's configuration of smart charging (section 9.4). A value of None is not known."""
+    """The charge point's configuration of smart charging (section 9.4).
+
+    None means that csms does not know the value.
+    """
 
     max_stack_level: int | None = None
     max_periods: int | None = None

@@ -3,7 +3,7 @@
 The reader compares a payload with its message type, field by field. If a field is wrong, the reader finds the
 CALLERROR code, the path of the field and what would be right. With a RepairPolicy, the reader repairs a wrong
 field instead of refusing the payload, if the policy allows that. Speed matters little here, because the fast
-decoder reads every good message. But the work must be bounded by the size of the message.
+decoder reads every good message. The work must still be bounded by the size of the message.
 """
 
 import re
@@ -50,7 +50,7 @@ class RepairPolicy:
 
 
 class Read(NamedTuple):
-    """A payload that was read. `payload` is its JSON after the repairs."""
+    """A payload that was read. `payload` is the JSON after the repairs."""
 
     message: Message
     payload: bytes
@@ -130,7 +130,7 @@ class _PayloadReader:
     def __init__(self, policy: RepairPolicy | None) -> None:
         self.policy = policy
         self.repairs: list[Repair] = []
-        self.leaving_out = False  # True means that nobody will see the text of an error.
+        self.leaving_out = False  # True if errors are discarded, so that they need no helpful text.
         self.reshaped = False  # True means that the tree was changed and must be encoded again.
 
     def read_struct(self, info: inspect.StructType, tree: Any, path: str) -> Any:

@@ -31,7 +31,7 @@ REPAIRS: Final = RepairPolicy(
     rounded=frozenset({(core.StartTransaction, "meter_start"), (core.StopTransaction, "meter_stop")}),
     when_absent={
         (core.KeyValue, "readonly"): False,
-        # If its BootNotification is refused, a charge point repeats it endlessly and does not charge (Q19).
+        # A charge point repeats a refused BootNotification endlessly, and does not charge meanwhile (Q19).
         (core.BootNotification, "charge_point_vendor"): "",
         (core.BootNotification, "charge_point_model"): "",
         # A fact without its time is still a fact. The text "" cannot be read as a time, so csms uses the time
@@ -57,7 +57,7 @@ def read_strictly(message: type[Message], payload: bytes) -> Message:
     try:
         request = msgspec.json.decode(payload, type=message)
     except DECODE_ERRORS as error:
-        reading.read(message, payload, None)  # This raises, with the path and what is right.
+        reading.read(message, payload, None)  # This raises PayloadInvalid with the path of the field.
         raise PayloadInvalid("FormationViolation", str(error)) from None
     if reading.has_formats(message):
         reading.read(message, payload, None)

@@ -1,8 +1,8 @@
-"""THE table of charge points' faults: each name that csms may count, where it shows, and what it means.
+"""THE table of charge points' faults: each name that csms may count, where the fault occurs, and its meaning.
 
 The metric `csms_faults`, the admin API and the documents use these names. mypy finds a name that is not in
-`FaultName`, and a test finds a name that has no meaning in `FAULTS`. docs/known-faults.md lists what charge
-points in the field get wrong, and the names under which csms counts it.
+`FaultName`, and a test finds a name that has no meaning in `FAULTS`. docs/known-faults.md lists known faults
+of charge points in the field, with the names under which csms counts them.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -184,7 +184,8 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms kept the transaction open.",
         meter_negative="A meterStart or meterStop was below zero. csms kept it as sent.",
         meter_backwards="The meterStop of a transaction was below its meterStart. csms kept both as sent.",
-        reservation_zero="A StartTransaction named the reservation 0. csms handled the start like one without a reservation.",
+        reservation_zero="A StartTransaction named the reservation 0. "
+        "csms handled the start like one without a reservation.",
         id_tag_odd="An unknown id tag contained a space or a semicolon. "
         "csms compared the whole text with the known id tags and answered Invalid.",
         id_tag_empty="The idTag of a StopTransaction was empty. csms read it as absent.",

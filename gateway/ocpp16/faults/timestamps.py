@@ -14,7 +14,9 @@ _READABLE = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST: Final = "2015"
-"""First plausible year, because OCPP 1.6 was published in 2015. A clock with an earlier time was not set.
+"""The first plausible year is 2015, in which OCPP 1.6 was published.
+
+A clock with an earlier time was not set.
 
 The year is text, so that it can be compared with the text of a time.
 """

@@ -131,7 +131,10 @@ class StartTransactionResult(Message):
 
 
 class MeterValues(Message):
-    """`meter_value` may be empty. The official schemas allow that, and charge points send empty lists."""
+    """`meter_value` may be empty.
+
+    The official schemas allow an empty list, and charge points send empty lists.
+    """
 
     connector_id: int
     meter_value: tuple[MeterValue, ...]

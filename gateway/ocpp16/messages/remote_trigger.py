@@ -16,7 +16,7 @@ type TriggerMessageStatus = Literal["Accepted", "Rejected", "NotImplemented"]
 
 
 class TriggerMessage(Message):
-    """If the connector is absent, the message is requested for all connectors, unless it has no connector."""
+    """If the connector is absent, a message that has a connector is requested for all connectors."""
 
     requested_message: MessageTrigger
     connector_id: Maybe[int] = None

@@ -60,7 +60,7 @@ class SignCertificate(Message):
 class SignCertificateResult(Message):
     """Accepted means that the request goes to the certificate authority.
 
-    The certificate follows in a CertificateSigned.
+    The signed certificate follows later in a CertificateSigned.
     """
 
     status: AcceptedOrRejected
@@ -104,7 +104,7 @@ class SignedFirmwareStatusNotificationResult(Message):
 
 
 class ExtendedTriggerMessage(Message):
-    """Here FirmwareStatusNotification requests the message SignedFirmwareStatusNotification."""
+    """In this request, FirmwareStatusNotification asks for a SignedFirmwareStatusNotification."""
 
     requested_message: Literal[
         "BootNotification",
@@ -142,8 +142,8 @@ class InstallCertificate(Message):
 class InstallCertificateResult(Message):
     """The answer to InstallCertificate.
 
-    Rejected means that the certificate is invalid, or that the charge point has no room for another one.
-    Failed means that the certificate is valid, but could not be installed.
+    Rejected means that the certificate is invalid, or that the charge point has no room for another
+    certificate. Failed means that the certificate is valid, but could not be installed.
     """
 
     status: Literal["Accepted", "Failed", "Rejected"]

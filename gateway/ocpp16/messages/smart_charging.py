@@ -1,4 +1,4 @@
-"""SmartCharging profile (sections 3.13, 5.5, 5.7 and 5.16). ChargingProfile is in types.py."""
+"""SmartCharging profile (sections 3.13, 5.5, 5.7 and 5.16). The struct ChargingProfile is in types.py."""
 
 from typing import Literal
 
@@ -27,8 +27,8 @@ class SetChargingProfileResult(Message):
 class ClearChargingProfile(Message):
     """A request without fields clears all profiles.
 
-    A request with an id clears that profile, and the other fields are ignored. Any other request clears the
-    profiles that match all of its fields.
+    A request with an id clears the profile with this id, and the other fields are ignored. Any other request
+    clears the profiles that match all of its fields.
     """
 
     id: Maybe[int] = None

@@ -47,8 +47,8 @@ Only strict reading checks the format; `timestamps.parse` converts the text.
 type OneDecimal = Annotated[float, Meta(extra_json_schema={"multipleOf": 0.1})]
 """Number with at most one decimal.
 
-Only strict reading checks the decimals. The check uses Decimal, because the float 16.1 is not a multiple of
-0.1.
+Only strict reading checks the number of decimals. The check uses Decimal, because the float 16.1 is not a
+multiple of 0.1.
 """
 
 type AcceptedOrRejected = Literal["Accepted", "Rejected"]
