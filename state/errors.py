@@ -11,7 +11,7 @@ class StateError(Exception):
 class StoreUnavailable(StateError):  # noqa: N818  the name says what happened
     """The store did not answer in time, or cannot be used now.
 
-    `sent` means that it may have run the command.
+    `sent` means that the store may have run the command.
     """
 
     def __init__(self, why: str, *, sent: bool = False) -> None:
@@ -24,11 +24,17 @@ class StoreRefused(StateError):  # noqa: N818  the name says what happened
 
 
 class Superseded(StateError):  # noqa: N818  the name says what happened
-    """A newer session took the charge point's lease, or it was released or deleted: this session closes."""
+    """A newer session took the charge point's lease, or the lease was released or deleted.
+
+    This session must close.
+    """
 
 
 class LeaseLost(StateError):  # noqa: N818  the name says what happened
-    """The store was rolled back or wiped and has an older epoch or none: stay open and readopt the lease."""
+    """The store was rolled back or wiped and has an older epoch or none.
+
+    The session must stay open and take the lease again.
+    """
 
 
 class IdsExhausted(StateError):  # noqa: N818  the name says what happened

@@ -1,9 +1,10 @@
--- Change a record if nobody has changed it since the version that the change was decided on.
+-- Change a record if it still has the version on which the change was decided.
 -- KEYS record events charge_point lease | ARGV member version registered events_count gone_count rest...
 -- -> {'changed'} | {'again'} | {'gone'}
 -- WITH deletion
--- `rest` has the kind and data of each event, then the fields to delete, then the names and values to set. 'again': the
--- record has another version. If `registered` is '1', a charge point that was never registered is 'gone' too.
+-- `rest` has the kind and data of each event, then the fields to delete, then the names and values to set.
+-- 'again' means that the record has another version. If `registered` is '1', the step returns 'gone' for a
+-- charge point that was never registered too.
 if deleted(charge_point, lease) then return {'gone'} end
 if registered == '1' and redis.call('HEXISTS', charge_point, 'registered_ms') == 0 then return {'gone'} end
 if (redis.call('HGET', record, 'version') or '0') ~= version then return {'again'} end

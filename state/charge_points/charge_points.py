@@ -22,13 +22,19 @@ from state.store import Store
 from state.tenants import spellings
 
 TOMBSTONE_MS = 86_400_000
-"""How long the epoch of a deleted charge point fences its sessions. Audits come every 10 s."""
+"""How long the lease of a deleted charge point is kept, so that its sessions find a higher epoch and close.
+
+Each session compares the epoch at least every 10 s.
+"""
 
 _DELETED = json.encode("deleted")
 _AGAIN = 10
 _AT_ONCE = 500
 _STRAY_STREAMS = range(256)
-"""Numbers of the sets of stray meter values: one for each connector, the last for all higher connectors."""
+"""Numbers of the sets of stray meter values.
+
+Each connector up to 254 has its own set, and all higher connectors share the last set.
+"""
 
 
 class Booted(msgspec.Struct, frozen=True):
@@ -41,8 +47,8 @@ class Booted(msgspec.Struct, frozen=True):
 async def put(store: Store, tenant: str, charge_point: str, settings: Settings) -> bool:
     """Register a charge point or replace its settings, and return whether it is new."""
     keys = ChargePointKeys(tenant, charge_point)
-    # The spelling is stored first. A spelling without its charge point does no harm, but a charge point
-    # without its spelling cannot be found by it.
+    # The spelling of the id is stored before the charge point. A spelling without a charge point does no
+    # harm, but a charge point without a spelling cannot be found by an id in another case.
     await spellings.remember(store, tenant, charge_point)
     [word] = await store.step(
         "charge_points/put",
@@ -58,7 +64,10 @@ async def get(store: Store, tenant: str, charge_point: str) -> ChargePointRecord
 
 
 async def accept(store: Store, tenant: str, charge_point: str) -> bool:
-    """Set the answer to the charge point's next BootNotification to Accepted. False means not registered."""
+    """Set the answer to the charge point's next BootNotification to Accepted.
+
+    False means that the charge point is not registered.
+    """
     accepted: BootStatus = "Accepted"
     [word] = await store.step(
         "charge_points/accept", (ChargePointKeys(tenant, charge_point).record,), (accepted,)
@@ -95,7 +104,10 @@ async def list_(
     boot_status: BootStatus | None = None,
     prefix: str = "",
 ) -> Page[tuple[ChargePointRecord, Holding | None]]:
-    """List charge points by id. A filtered page may be short and still have a next one. Raises BadCursor."""
+    """List charge points by id.
+
+    A filtered page may have fewer than `limit` items although another page follows. Raises BadCursor.
+    """
     indexes = [key_names.charge_points(partition, tenant) for partition in range(key_names.PARTITIONS)]
 
     async def load(listed: Sequence[bytes]) -> list[tuple[bytes, tuple[ChargePointRecord, Holding | None]]]:
@@ -116,9 +128,10 @@ async def list_(
 async def delete(store: Store, tenant: str, charge_point: str) -> bool:
     """Delete everything that is stored about a charge point.
 
-    False means that it was not registered; remains of an earlier deletion are cleared in that case too. Its
-    session is fenced off at once, and the caller closes the socket. Transactions and meter values that arrive
-    before the socket is closed are stored, and the next deletion removes them.
+    False means that the charge point was not registered. What an interrupted deletion left behind is removed
+    in that case too. The session of the charge point loses its lease at once, and the caller must close the
+    socket. Transactions and meter values that arrive before the socket is closed are stored, and the next
+    deletion removes them.
     """
     keys = ChargePointKeys(tenant, charge_point)
     known = await _delete(store, keys)
@@ -149,4 +162,4 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool:
         if word != b"again":
             return bool(word == b"deleted")
         node = rest[0].decode()
-    raise StoreUnavailable("the charge point changes nodes faster than it can be deleted; try again")
+    raise StoreUnavailable("the charge point moved to another node at each attempt to delete it; try again")

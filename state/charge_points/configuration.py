@@ -1,7 +1,7 @@
 """A charge point's configuration keys, as it reported them or agreed to change them.
 
-Two hashes hold the keys by their folded names. One has the current values, the other the changes that take
-effect at the next boot, when boot.lua moves them to the first.
+Two hashes hold the keys by their folded names. The first hash has the current values. The second hash has the
+changes that take effect at the next boot, when boot.lua moves them to the first hash.
 """
 
 import re
@@ -15,10 +15,13 @@ from state.replies import read_fields
 from state.store import Store
 
 KEPT = 500
-"""Limit of a charge point's keys, including those that wait for a reboot. Further keys are not stored."""
+"""Most keys that are stored of a charge point, including keys that wait for a reboot."""
 NAME_LENGTH = 305
 VALUE_LENGTH = 755
-"""Longest name and value in characters; the rest is cut off. OCPP allows 50 and 500, repairs 255 more."""
+"""Longest name and longest value of a key in characters; longer ones are cut off.
+
+OCPP allows 50 and 500 characters, and the repair of long texts allows 255 more.
+"""
 MASK = "***"
 
 _JOINTS = re.compile(r"[\W_]+")
@@ -26,17 +29,17 @@ _SECRET_WORDS = (
     *("authorizationkey", "password", "passwd", "passphrase", "pwd", "secret", "credential", "cookie"),
     *("token", "apikey", "privatekey", "presharedkey", "basicauth", "pepper"),
 )
-"""The same words as in gateway/service/secrets.py, without spaces."""
+"""These are the words of gateway/service/secrets.py, without spaces."""
 
 _COMPLETE = ""
-"""The field that holds, in place of a key, when the charge point last reported all its keys."""
+"""Name of the field that holds the time at which the charge point last reported all its keys."""
 
 type Source = Literal["GetConfiguration", "ChangeConfiguration"]
 type Change = Literal["Accepted", "RebootRequired", "NotSupported"]
 
 
 class ReportedKey(msgspec.Struct, frozen=True):
-    """A key as a charge point reports it."""
+    """A configuration key as a charge point reports it."""
 
     key: str
     value: str | None
@@ -51,9 +54,10 @@ class PendingChange(msgspec.Struct, frozen=True):
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One key. `readonly` None means unknown. We learned the rest at `known_ms` from the command `source`.
+    """One configuration key. `readonly` is None if it is unknown.
 
-    The value of a secret is never stored; MASK is stored instead.
+    The stored values come from a command of the action `source`, which was answered at `known_ms`. The value
+    of a secret is never stored; MASK is stored instead.
     """
 
     key: str
@@ -66,7 +70,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """Everything known about a charge point's keys, sorted by folded name.
+    """All that is known about the configuration keys of a charge point, sorted by name in lower case.
 
     `complete_ms` is when the charge point last reported all its keys; None means never.
     """
@@ -92,7 +96,10 @@ class Configuration(msgspec.Struct, frozen=True):
         return {"true": True, "false": False}.get(self._text(key).lower())
 
     def items(self, key: str) -> tuple[str, ...] | None:
-        """Return the values of a key that lists several, separated by commas. None means that it has none."""
+        """Return the values of a key that lists several, separated by commas.
+
+        None means that the key has no value.
+        """
         text = self._text(key)
         return tuple(map(_bare, text.split(","))) if text else None
 
@@ -107,15 +114,15 @@ def _bare(value: str) -> str:
 
 
 def fold(key: str) -> str:
-    """Return the form by which keys are compared: without case (section 9) and surrounding blanks."""
+    """Return a key in the form that is compared: in lower case (section 9) and without surrounding blanks."""
     return key.strip().lower()[:NAME_LENGTH]
 
 
 def is_secret(key: str) -> bool:
     """Return whether a key's value is a secret.
 
-    AuthorizationKey is the charge point's password (OCPP-J 6). Vendors have other secrets, which traces mask
-    too.
+    AuthorizationKey is the charge point's password (OCPP-J 6). Vendors have keys with other secrets, which
+    traces mask too.
     """
     bare = _JOINTS.sub("", key).casefold()
     return any(word in bare for word in _SECRET_WORDS)
@@ -129,7 +136,10 @@ async def learn(
     *,
     complete: bool,
 ) -> None:
-    """Store the answer to a GetConfiguration. With `complete` it replaces all current values."""
+    """Store the answer to a GetConfiguration.
+
+    If `complete` is true, the answer replaces all current values.
+    """
     now_ms = store.server_time_ms()
     settings = [_setting(one.key, one.value, now_ms, readonly=one.readonly) for one in reported]
     settings += [_setting(key, None, now_ms, supported=False) for key in unknown]
@@ -142,7 +152,10 @@ async def learn(
 
 
 async def change(store: Store, keys: ChargePointKeys, key: str, value: str, outcome: Change) -> None:
-    """Store the outcome of a ChangeConfiguration. Rejected changes nothing, so it is not an outcome here."""
+    """Store the outcome of a ChangeConfiguration.
+
+    The outcome cannot be Rejected, because that changes nothing.
+    """
     if not (name := fold(key)):
         return
     # Use the charge point's own spelling of the key, if it is known.
@@ -166,7 +179,10 @@ async def change(store: Store, keys: ChargePointKeys, key: str, value: str, outc
 
 
 async def get(store: Store, tenant: str, charge_point: str) -> Configuration:
-    """Return the configuration. It is empty if nothing is known, also for an unknown charge point."""
+    """Return the configuration.
+
+    The configuration is empty if no key is known or the charge point is unknown.
+    """
     keys = ChargePointKeys(tenant, charge_point)
     replies = await store.pipeline([("HGETALL", keys.configuration), ("HGETALL", keys.configuration_pending)])
     current, pending = map(read_fields, replies)

@@ -1,6 +1,7 @@
 -- Store the configuration keys that the charge point reported.
 -- KEYS record configuration configuration_pending | ARGV replace limit fields... -> {'learned' | 'full' | 'gone'}
--- `replace` is '1' if the charge point reported all its keys. 'gone': the charge point was deleted in between.
+-- `replace` is '1' if the charge point reported all its keys. 'gone' means that the charge point was deleted
+-- in the meantime.
 if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'gone'} end
 if replace == '1' then redis.call('DEL', configuration) end
 local word = 'learned'

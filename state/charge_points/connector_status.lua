@@ -1,7 +1,8 @@
 -- Store a connector's last status, and emit an event if it has changed.
 -- KEYS lease held events connectors | ARGV epoch holder member connector what data limit
 -- -> {'ok' | 'newer' | 'lost' | 'full'}
--- A connector's record is `what` and, on the next line, `data`. Only a change of `what` is an event.
+-- A connector's record has `what` on its first line and `data` on its second line. An event is emitted only
+-- if `what` changes.
 local WHAT = '^[^\n]*'
 local f = fence(lease, held, events, epoch, holder, member)
 if f ~= 'ok' then return {f} end

@@ -10,7 +10,7 @@ from state.nodes.leases import Lease, require
 from state.store import Store
 
 CONNECTORS = 256
-"""Limit of a charge point's connectors. The status of further connectors is not stored."""
+"""Most connectors of a charge point whose status is stored."""
 
 
 class Connector(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +33,8 @@ _decode = msgspec.json.Decoder(Connector).decode
 async def record_status(store: Store, lease: Lease, connector: Connector) -> bool:
     """Store a status, and emit an event if the status or an error code has changed.
 
-    False means that the charge point has CONNECTORS others already, so nothing was stored. Raises Superseded,
-    LeaseLost.
+    False means that nothing was stored, because the status of CONNECTORS other connectors is stored already.
+    Raises Superseded, LeaseLost.
     """
     what = _encode((connector.status, connector.error_code, connector.vendor_error_code))
     [word] = await store.step(
@@ -47,7 +47,7 @@ async def record_status(store: Store, lease: Lease, connector: Connector) -> boo
 
 
 async def list_(store: Store, tenant: str, charge_point: str) -> list[Connector]:
-    """List all connectors that have reported a status, by number."""
+    """List the stored status of each connector, sorted by the connector's number."""
     reply = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).connectors)
     found = (_decode(value.partition(b"\n")[2]) for value in reply.values())
     return sorted(found, key=lambda connector: connector.connector_id)

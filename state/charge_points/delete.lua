@@ -1,8 +1,9 @@
 -- Delete a charge point with everything stored about it, and take the lease from its session.
 -- KEYS lease held events record charge_points history buried others...
 -- | ARGV node member id reason tombstone_ms -> {'deleted'} | {'unknown'} | {'again', node}
--- The lease stays for a while with the next epoch. So the fence of a session, or of a step on its way, is 'newer', and
--- the session closes. Transactions are moved to `buried`, so that a new charge point of this name may begin at once.
+-- The lease is kept for a while with the next epoch. So every later step of the old session returns 'newer',
+-- and the session closes. Transactions are moved to `buried`, so that a new charge point with this id may
+-- begin at once.
 local holder, holding_node = unpack(redis.call('HMGET', lease, 'holder', 'node'))
 if holder and holder ~= '' then
   if holding_node ~= node then return {'again', holding_node} end

@@ -1,6 +1,6 @@
 """The faults of each charge point: a count and the last time for each name of a fault.
 
-The names are those of gateway/ocpp16/faults/table.py. At most 128 are stored for each charge point.
+The names are those of gateway/ocpp16/faults/table.py. At most 128 names are stored for each charge point.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,15 @@ from state.replies import read_fields
 from state.store import Store
 
 NAMES = 128
-"""Limit of a charge point's faults. Names that appear after these are not stored."""
+"""Most names of faults that are stored of a charge point. Further names are ignored."""
 _AT_ONCE = 500
 
 
 class Tally(NamedTuple):
-    """How often a fault was seen. `last_ms` is the last time, in Unix milliseconds."""
+    """How often a fault was seen.
+
+    `last_ms` is the time at which the fault was last seen, in Unix milliseconds.
+    """
 
     times: int
     last_ms: int
@@ -37,8 +40,8 @@ class FaultBatch(NamedTuple):
 async def count(store: Store, batches: Sequence[FaultBatch]) -> None:
     """Add batches to the stored counts. A batch that is repeated after StoreUnavailable counts once.
 
-    Only another gateway's batch in between can make it count twice. Batches of a charge point that is not
-    registered are dropped.
+    A repeated batch counts twice only if another gateway stored a batch in between. Batches of a charge point
+    that is not registered are dropped.
     """
     for some in batched(batches, _AT_ONCE, strict=False):
         await store.steps("charge_points/faults_count", [_call(batch) for batch in some])
@@ -53,7 +56,10 @@ async def read(store: Store, tenant: str, charge_point: str) -> dict[str, Tally]
 
 
 async def forget(store: Store, tenant: str, charge_point: str) -> None:
-    """Delete the counts. Gateways may still add faults that they gathered before."""
+    """Delete the counts of a charge point's faults.
+
+    Gateways may still add faults that they gathered before the deletion.
+    """
     await store.execute("UNLINK", ChargePointKeys(tenant, charge_point).faults)
 
 

@@ -1,7 +1,7 @@
 -- Add a gateway's counts to a charge point's faults.
 -- KEYS faults record | ARGV limit batch counts... -> {'counted' | 'repeated' | 'unknown'}
--- `counts` has name, count and last time of each fault. The field '' holds the id of the last batch, so that a batch
--- which is repeated counts once.
+-- `counts` has name, count and last time of each fault. The field with the empty name holds the id of the
+-- last batch, so that a repeated batch counts once.
 local TALLY = '^(%d+) (%d+)$' -- How often a fault was seen, and the last time.
 if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'unknown'} end
 if redis.call('HGET', faults, '') == batch then return {'repeated'} end

@@ -1,7 +1,7 @@
 -- Give a queued command to a session, which may then send it.
 -- KEYS lease held events command pending overdue | ARGV epoch holder member id nonce moves
 -- -> {'go', action, payload, left_ms} | {'late'} | {'taken', status} | {'gone'} | {'newer'} | {'lost'}
--- The nonce that claimed the command gets 'go' again, so a claim whose reply was lost can safely be repeated.
+-- A second claim with the same nonce gets 'go' again, so a claim whose reply was lost can safely be repeated.
 local word = fence(lease, held, events, epoch, holder, member)
 if word ~= 'ok' then return {word} end
 local of, before, claimed_by, deadline_ms, action, payload = unpack(redis.call('HMGET', command,

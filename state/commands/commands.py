@@ -1,6 +1,7 @@
 """Commands that an operator sends to a charge point, from the record to the answer.
 
-The record in the charge point's partition is the truth. An inbox message is only a wake-up.
+The record of a command, in the charge point's partition, is the only state of the command. A message in a
+node's inbox only tells the node to read the record.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from state.nodes.leases import Lease, require
 from state.store import Store
 
 KEPT_MS = 24 * 3600 * 1000
-"""How long a settled command can be looked up, and its Idempotency-Key is remembered."""
+"""How long a command can be looked up after its end, and how long its Idempotency-Key is remembered."""
 TTL_MS_MAX = 24 * 3600 * 1000
 _PENDING_PER_ROUND = 1000
 
@@ -31,11 +32,17 @@ _ORPHANED = table.text(table.ORPHANED)
 _WATCHERS = (
     "SetChargingProfile=charging_profiles ClearChargingProfile=charging_profiles SendLocalList=local_list"
 )
-"""The actions that change data which we mirror, each with the part of settle.lua that watches its ends."""
+"""Actions that change data of which we keep a copy.
+
+Each action has the function of settle.lua that must see the ends of its commands.
+"""
 
 
 class Submitted(NamedTuple):
-    """The command is recorded; `fresh` means by this call. `node` is the node that was woken, or None."""
+    """The command is recorded. `fresh` means that this call recorded it.
+
+    `node` is the node that was woken, or None.
+    """
 
     command: Command
     node: str | None
@@ -49,7 +56,10 @@ class Conflict(NamedTuple):
 
 
 class Go(NamedTuple):
-    """The session may send the command within `left_ms`. If it is too late, it stores the end `expired`."""
+    """The session may send the command within `left_ms`.
+
+    If the session is too late, it must record the command as `expired`.
+    """
 
     action: str
     payload: bytes
@@ -93,8 +103,8 @@ async def submit(
     """Record a command and wake the charge point's node.
 
     The command is recorded as `offline` if no session holds the charge point or its node is gone, and as
-    `busy` if `limit` commands wait for it already. `ttl_ms` is from 1 ms to 24 h. `reply_to` is the node to
-    wake when the command ends. Raises ValueError, StoreUnavailable.
+    `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24 h. `reply_to` is the node
+    to wake when the command ends. Raises ValueError, StoreUnavailable.
     """
     body = digest(action, payload)
     if not 1 <= ttl_ms <= TTL_MS_MAX:
@@ -114,15 +124,18 @@ async def submit(
     node = reply[1].decode()
     if await inbox.wake(store, node, inbox.CommandQueued(keys.member)):
         return Submitted(command, node, fresh=True)
-    # The node is gone. Another node may have taken over the charge point, and the command, in between.
+    # The node that should be woken is gone. Another node may have taken over the charge point and its
+    # commands in the meantime.
     await settle(store, keys, id_, status="offline")
     return Submitted(await get(store, tenant, id_) or command, None, fresh=True)
 
 
 async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late | Taken | Gone:
-    """Take a queued command for this session. The same `nonce` may claim it again if the reply was lost.
+    """Take a queued command for this session.
 
-    A command that is late is recorded as `expired`. The step is fenced. Raises Superseded, LeaseLost.
+    If the reply was lost, the session may repeat the claim with the same `nonce`. A command whose deadline
+    has passed is recorded as `expired`. Only the session that holds the lease can take a command. Raises
+    Superseded, LeaseLost.
     """
     keys = lease.keys
     if not is_of(id_, keys):
@@ -159,8 +172,9 @@ async def settle(
 ) -> Settled | Taken | Gone:
     """Record the end of a command, and wake the process that waits for it.
 
-    The step is not fenced, because a result is a fact from any session. A move that table.py does not allow
-    returns Taken. Raises ValueError for `queued` and `sent`, StoreUnavailable.
+    The session need not hold the lease, because the result of a command is a fact. If table.py does not allow
+    the change of status, Taken is returned. Raises ValueError for the statuses `queued` and `sent`, and
+    StoreUnavailable.
     """
     if status not in _SETTLING:
         raise ValueError(f"a command cannot end as {status}; it may end as any status but queued and sent")
@@ -206,13 +220,16 @@ async def list_pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]
 
 
 async def is_next(store: Store, keys: ChargePointKeys, id_: str) -> bool:
-    """Return whether this is the first pending command of the charge point."""
+    """Return whether this command is the first pending command of the charge point."""
     first: bytes | None = await store.execute("LINDEX", keys.pending, 0)
     return first == id_.encode()
 
 
 async def get(store: Store, tenant: str, id_: str) -> Command | None:
-    """Return a command of this tenant, until 24 h after it was settled. None means that there is none."""
+    """Return a command of this tenant, until 24 h after it was settled.
+
+    None means that no such command is stored.
+    """
     if not is_id(id_):
         return None
     reply = await store.execute("HGETALL", key_names.command(id_))
@@ -239,7 +256,7 @@ def settle_call(
     error: bytes | None = None,
 ) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
     """Return the KEYS and ARGV of settle.lua."""
-    # The bytes come from a charge point, and may not be valid UTF-8.
+    # The bytes come from a charge point, and may be invalid UTF-8.
     texts = [(given or b"").decode(errors="replace") for given in (response, error)]
     return (
         (

@@ -1,4 +1,4 @@
-"""The record of a command: its id, the digest that makes two commands the same, and how to read it."""
+"""The record of a command, its id, and the digest that is equal for two equal commands."""
 
 import base64
 import re
@@ -26,8 +26,8 @@ class _Failure(msgspec.Struct):
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A recorded command. `response` is the CALLRESULT's payload.
 
-    `error` is an object of code, description and details. It also has `unreadable`, true, if the charge point
-    sent a CALLRESULT that cannot be read, and not a CALLERROR.
+    `error` is an object of code, description and details. If the charge point sent a CALLRESULT that cannot
+    be read, `error` also has the member `unreadable`, which is true.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     sent_ms: int | None = None
     settled_ms: int | None = None
     transaction: str | None = None
-    """Public id of the transaction that an accepted RemoteStartTransaction became."""
+    """Public id of the transaction that began because of this RemoteStartTransaction."""
 
     @property
     def unreadable(self) -> bool:
@@ -56,7 +56,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def command_id(partition: int, key: str | None = None) -> str:
-    """Make `<partition in 2 hexadecimal digits>.<22 characters>`, random or from an unambiguous `key`."""
+    """Make a command id of the form `<partition in 2 hexadecimal digits>.<22 characters>`.
+
+    The characters are random, or computed from `key` if it is given.
+    """
     raw = secrets.token_bytes(16) if key is None else sha256(key.encode()).digest()[:16]
     return f"{partition:02x}.{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"
 

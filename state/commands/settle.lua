@@ -3,8 +3,10 @@
 -- | ARGV member id moves watchers when response refusal kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
 -- WITH charging_profiles local_list deletion
--- `moves` is a part of the table in table.py. `watchers` maps an action to the function that must see its ends. `when`
--- is '' for always, 'overdue' for only after the deadline, or an epoch for only if the claim had an earlier epoch.
+-- `moves` has the allowed changes of status, from the table in table.py. `watchers` maps an action to the
+-- function that must see the ends of its commands. If `when` is empty, the end is always recorded. If `when`
+-- is 'overdue', the end is recorded only after the deadline. If `when` is an epoch, the end is recorded only
+-- if the claim of the command had an earlier epoch.
 local of, before, deadline_ms, claimed_epoch, action, reply_to = unpack(
   redis.call('HMGET', command, 'of', 'status', 'deadline_ms', 'epoch', 'action', 'reply_to'))
 local known, now = of == member, now_ms()

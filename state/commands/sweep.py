@@ -1,4 +1,7 @@
-"""The sweep of overdue commands that no session has settled: queued -> expired, sent -> timeout."""
+"""The sweep ends overdue commands that no session has ended.
+
+A queued command becomes `expired`, and a sent command becomes `timeout`.
+"""
 
 from collections.abc import Iterable
 
@@ -8,13 +11,13 @@ from state.keys import ChargePointKeys
 from state.store import Store
 
 BATCH = 16
-"""Limit of the commands of one partition in one sweep. The oldest come first."""
+"""Most commands of one partition that one sweep ends. The commands with the oldest deadlines come first."""
 
 _OVERDUE = table.text(table.OVERDUE)
 
 
 async def sweep_overdue(store: Store, partitions: Iterable[int] = range(keys.PARTITIONS)) -> int:
-    """Settle at most `BATCH` overdue commands of each of these partitions, and return how many were settled.
+    """End at most `BATCH` overdue commands of each of these partitions, and return how many were ended.
 
     This takes two round trips, or one if nothing is overdue. Several nodes may sweep the same partition. A
     process that waits for a command is not woken, because it reads the record at the deadline itself. Raises

@@ -1,34 +1,39 @@
 """The life of a command: every status, and every move between two of them.
 
-An operator's request becomes a record in the partition of its charge point. The record is the truth. A
-message to a node's inbox only says that there is something to read, so a lost message costs a second, never a
-command.
+An operator's request becomes a record in the partition of its charge point. The record is the only state of
+the command. A message to a node's inbox only says that a record can be read, so a lost message delays the
+command by a second and never loses it.
 
-Waiting. A command is `queued` until the session of its charge point claims it, and `sent` after that. While
-it waits, it is in `pending` (the order in which a session sends) and in `overdue` (the order of deadlines).
-After that it is in neither. A charge point that is offline or whose queue is full gets no command: the record
-begins and ends as `offline` or `busy`.
+Waiting. A command is `queued` until the session of its charge point claims it, and `sent` after that. A
+queued or sent command is in the sorted sets `pending` (the order in which a session sends) and `overdue` (the
+order of deadlines). A command that has ended is removed from both sets. If the charge point is offline or its
+queue is full, the command is never sent. Its record then has the status `offline` or `busy` from the
+beginning.
 
 Sent. A session claims a command right before it writes the call to its socket. The claim has a nonce. A
-second claim with the same nonce gets the same answer, so a lost reply does no harm. No other claim succeeds.
-`sent` means that the charge point may have received the call, not that it has.
+second claim with the same nonce gets the same answer, so a lost reply does no harm. A claim with another
+nonce fails. `sent` means that the charge point may have received the call. It does not mean that the charge
+point did.
 
 Moves, and the actor of each.
 
-from             to                how queued           sent              claim: a session of this charge
-point that holds the lease queued           expired           a session that came too late, or a gateway's
-sweep at the deadline queued           offline           the process that submitted it, or waits for it, found
-no session to wake sent             answered, error   the charge point answered with a CALLRESULT or a
-CALLERROR sent             expired           the session claimed it, and saw the deadline pass before it wrote
-sent             timeout           the session, or a gateway's sweep, after the deadline passed on the wire
-sent             unknown           the next session of the charge point, because the one before has ended
-timeout, unknown answered, error   the answer came late; it is stored nevertheless
+A queued command becomes sent when a session of the charge point that holds the lease claims it. A session
+that claims too late makes a queued command expired, and so does a gateway's sweep after the deadline. The
+process that submitted a command, or waits for it, makes it offline if no session can be woken.
 
-No other move exists. A caller gives a step the moves that it wants, as a text made from this table. The step
-does nothing and returns `taken` if the status has moved on: two callers may race, and the first one wins.
-Ends are not fenced, because an answer is a fact from any session.
+A sent command becomes answered or error when the charge point answers with a CALLRESULT or a CALLERROR. A
+sent command becomes expired if its session sees the deadline pass before it writes the call. A sent command
+becomes timeout if the deadline passes after the call was written; the session or a gateway's sweep records
+that. A sent command becomes unknown if its session ends; the next session of the charge point records that.
 
-We never repeat RemoteStart, RemoteStop, Reset, Unlock and reservations. After `unknown` an operator decides.
+A command that is timeout or unknown still becomes answered or error if the answer comes late.
+
+No other move exists. A caller gives a Lua step the moves that it wants, as a text made from this table. If
+none of these moves begins at the present status, the step does nothing and returns `taken`. So if two callers
+race, the first one wins. A session may record an end without holding the lease, because an answer is a fact.
+
+We never repeat RemoteStart, RemoteStop, Reset, Unlock and reservations. If one of these ends as `unknown`, an
+operator decides.
 
 A new status must also be described in admin/commands/answer.py. If it can be the end of a command without an
 answer, it needs an entry of `_FAILURES` in admin/commands/send.py too.
@@ -39,14 +44,16 @@ from typing import Final, Literal
 Status = Literal["queued", "sent", "answered", "error", "expired", "timeout", "offline", "busy", "unknown"]
 
 TABLE: Final[dict[Status, frozenset[Status]]] = {
-    # Waits for its session. `offline` means that the node to be woken is gone.
+    # A queued command waits for its session. It becomes `offline` if the node that should be woken is gone.
     "queued": frozenset({"sent", "expired", "offline"}),
-    # Claimed by a session. `expired` means that the deadline passed before the session wrote to the socket.
+    # A session claimed the command. It becomes `expired` if the deadline passed before the session wrote the
+    # call.
     "sent": frozenset({"answered", "error", "expired", "timeout", "unknown"}),
-    # The deadline passed on the wire, or the session ended. The answer may have been lost, or may still come.
+    # The deadline passed after the call was sent, or the session ended. The answer was lost or may still
+    # come.
     "timeout": frozenset({"answered", "error"}),
     "unknown": frozenset({"answered", "error"}),
-    # These are final.
+    # These statuses never change.
     "answered": frozenset(),
     "error": frozenset(),
     "expired": frozenset(),
@@ -55,19 +62,19 @@ TABLE: Final[dict[Status, frozenset[Status]]] = {
 }
 
 WAITING: Final[frozenset[Status]] = frozenset({"queued", "sent"})
-"""Commands with these are in `pending` and `overdue`.
+"""Commands with these statuses are in `pending` and `overdue`.
 
-Every other status is an end, but perhaps not the last.
+Every other status is an end, but `timeout` and `unknown` can still change.
 """
 
 OVERDUE: Final[dict[Status, Status]] = {"queued": "expired", "sent": "timeout"}
 """The moves that the sweep makes after the deadline of a command."""
 
 LATE: Final[dict[Status, Status]] = {"queued": "expired", "sent": "expired"}
-"""The moves of a session that claimed a command too late, and so never wrote the call."""
+"""The moves that a session makes if it claimed a command too late and therefore never wrote the call."""
 
 ORPHANED: Final[dict[Status, Status]] = {"sent": "unknown"}
-"""The moves of a new session, for the commands of earlier sessions."""
+"""The move that a new session makes for the commands of earlier sessions."""
 
 
 def moves_to(status: Status) -> dict[Status, Status]:
@@ -75,7 +82,7 @@ def moves_to(status: Status) -> dict[Status, Status]:
 
 
 def text(moves: dict[Status, Status]) -> str:
-    """Write moves as the Lua function `value_of` reads them.
+    """Write moves as a text that the Lua function `value_of` can read.
 
     Raises ValueError for a move outside the table.
     """

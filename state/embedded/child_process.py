@@ -1,4 +1,4 @@
-"""Child processes that die when we die, even by kill -9.
+"""Child processes that end when this process ends, even by kill -9.
 
 This works on Linux only (PR_SET_PDEATHSIG). Elsewhere a child outlives a parent that was killed. The signal
 is tied to the *thread* that forked, so children start from the main thread, which lives as long as the
@@ -51,7 +51,8 @@ def start(
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
-            "a child was started outside the main thread; start it there, because it dies with its thread"
+            "a child was started outside the main thread; "
+            "start it there, because a child dies with the thread that started it"
         )
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(int(dies_by))]
     return subprocess.Popen(  # noqa: S603  The caller's own program and arguments; no shell.
@@ -80,7 +81,7 @@ async def wait(child: subprocess.Popen[bytes]) -> int:
         finally:
             trio.lowlevel.notify_closing(pidfd)
             os.close(pidfd)
-    return child.wait()  # The child has ended, so this returns at once.
+    return child.wait()  # The child has ended, so the wait returns at once.
 
 
 def describe(status: int) -> str:
@@ -89,7 +90,10 @@ def describe(status: int) -> str:
 
 
 async def stop(child: subprocess.Popen[bytes], *, patience_s: float) -> None:
-    """Send SIGTERM, and SIGKILL after `patience_s`. Return when the child is gone, even if cancelled."""
+    """Send SIGTERM, and SIGKILL if the child still runs after `patience_s`.
+
+    Return when the child is gone, even if cancelled.
+    """
     with trio.CancelScope(shield=True):
         if child.poll() is None:
             child.terminate()

@@ -29,7 +29,7 @@ _RESTART_MAX_S = 1.5
 _ANSWER_S = 5.0
 _LOCK_S = 2.0
 _STOP_S = 20.0
-_SOCKET_PATH_MAX = 100  # The kernel takes 107 bytes, macOS 103.
+_SOCKET_PATH_MAX = 100  # Linux allows 107 bytes for the path of a unix socket, and macOS 103.
 _LOG_MAX = 1 << 20
 
 _log = structlog.get_logger()
@@ -74,9 +74,9 @@ async def run_embedded(
 ) -> None:
     """Run the server until cancelled, and report its URL to `task_status`. Call this in the main thread.
 
-    A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free, it refuses
-    all writes, because a full disk would make it exit. Raises StoreRefused if directory or server cannot be
-    used.
+    A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free, the server
+    refuses all writes, because it exits when the disk is full. Raises StoreRefused if the directory or the
+    server cannot be used.
     """
     with _open_directory(data_dir) as (directory, lock), _choose_socket_path(directory) as socket_path:
         await _lock_directory(lock, directory)
@@ -106,7 +106,7 @@ class _Server:
         if log.exists() and log.stat().st_size > _LOG_MAX:
             log.replace(self._directory / "valkey.log.1")
         self._refuses = self._disk_is_low()
-        # The child holds the lock too. If only our process is killed, the directory stays locked until the
+        # The child inherits the lock. If only our process is killed, the directory stays locked until the
         # child has died.
         self._child = child_process.start(
             [*server_arguments(str(self._address.path)), "--min-replicas-to-write", str(int(self._refuses))],
@@ -115,9 +115,9 @@ class _Server:
         )
 
     async def wait_answering(self) -> None:
-        """Wait until the server has read its file, without a limit.
+        """Wait without a time limit until the server has loaded its data file.
 
-        Raises StoreRefused if it ends instead.
+        Raises StoreRefused if the server ends before that.
         """
         assert self._child is not None  # noqa: S101  start() came first.
         while (status := self._child.poll()) is None:
@@ -189,7 +189,8 @@ class _Server:
 async def _lock_directory(lock: int, directory: Path) -> None:
     """Lock the directory for this process. Raises StoreRefused if another process keeps the lock.
 
-    A server whose parent was killed keeps the lock until it has died too, so this waits up to `_LOCK_S`.
+    A server whose parent was killed keeps the lock until the server has died too, so this function waits for
+    the lock up to `_LOCK_S`.
     """
     until = trio.current_time() + _LOCK_S
     while True:
@@ -215,7 +216,8 @@ def _open_directory(data_dir: Path) -> Iterator[tuple[Path, int]]:
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreRefused(
-            f"the data directory {directory} cannot be written: {error.strerror}; give one that can be"
+            f"the data directory {directory} cannot be written: {error.strerror}; "
+            "give a directory that can be written"
         ) from error
     try:
         yield directory, lock
@@ -229,7 +231,7 @@ def _choose_socket_path(directory: Path) -> Iterator[str]:
     if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:
         yield path
         return
-    # mkdtemp makes its directory with mode 0700. It is in /tmp, because the path in TMPDIR may be too long as
-    # well.
+    # mkdtemp makes a directory with mode 0700. The directory is in /tmp, because a path below TMPDIR may be
+    # too long as well.
     with tempfile.TemporaryDirectory(prefix="csms-", dir="/tmp", ignore_cleanup_errors=True) as short:
         yield f"{short}/valkey.sock"

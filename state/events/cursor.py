@@ -1,8 +1,8 @@
 """A place in a tenant's events: how far the stream of each partition was read.
 
 Partitions advance independently, each by the clock of its own server. So a cursor holds the last id that was
-read in each partition. It then skips no event that is appended in the same millisecond, or by a clock that
-lags.
+read in each partition. A reader with this cursor misses no event that is appended in the same millisecond, or
+by a server whose clock is behind.
 """
 
 import base64
@@ -17,7 +17,10 @@ Position = tuple[int, int]
 """The id of a stream's entry: Unix milliseconds and a number."""
 
 TEXT_MAX = 6000
-"""Longest cursor in characters. 256 busy partitions take about 1,000, a handful take 60."""
+"""Longest cursor in characters.
+
+A cursor for 256 busy partitions takes about 1,000 characters, and a cursor for a handful takes 60.
+"""
 _VERSION = 1
 _BITMAP = PARTITIONS // 8
 _MS_BITS, _NUMBER_BITS = 48, 64
@@ -26,21 +29,24 @@ _MS_BITS, _NUMBER_BITS = 48, 64
 class Cursor(NamedTuple):
     """All events up to `complete_ms` (server time) were read.
 
-    A partition without a position was empty then.
+    A partition without a position was empty at that time.
     """
 
     complete_ms: int
     positions: Mapping[int, Position]
 
     def encode(self) -> str:
-        """Write url-safe text: a base in milliseconds, and each partition's difference from it."""
+        """Write the cursor as url-safe text.
+
+        The text has a base time in milliseconds, and the difference of each partition from that base.
+        """
         base = max([self.complete_ms, *(ms for ms, _ in self.positions.values())])
         bitmap = bytearray(_BITMAP)
         deltas = bytearray()
         for partition in sorted(self.positions):
             ms, number = self.positions[partition]
             bitmap[partition // 8] |= 1 << partition % 8
-            # The number is nearly always 0, and then it takes no space.
+            # The number is nearly always 0, and a 0 takes no space.
             _write(deltas, (base - ms) << 1 | (number > 0))
             if number:
                 _write(deltas, number)
@@ -51,7 +57,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `encode` wrote. Raises ValueError for anything else."""
+        """Read a text that `encode` wrote. Raises ValueError for any other text."""
         if len(text) > TEXT_MAX:
             raise ValueError(f"the event cursor has {len(text)} characters; it may have at most {TEXT_MAX}")
         try:

@@ -1,7 +1,7 @@
 """The events of a tenant's charge points, read by merging the streams of its partitions.
 
-The step that changes a fact also appends its event (`emit` in lua/_prelude.lua). The events of one charge
-point are in order.
+The Lua step that changes stored data also appends the event (`emit` in lua/_prelude.lua). The events of one
+charge point are in order.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,17 @@ from state.store import Store
 
 KEPT = 10_000
 KEPT_MS = 6 * 3600 * 1000
-"""The same as in lua/_prelude.lua. A reader that is later than this may have missed events of a partition."""
+"""Both numbers are the same in lua/_prelude.lua.
+
+A reader that comes after a longer pause than KEPT_MS may have missed events.
+"""
 _MARGIN_MS = 60_000
-"""Largest difference between the clocks of primaries and our estimate that the check for gaps allows for."""
+"""Margin of the check for gaps, because our estimate of a server's clock may be wrong by this much."""
 NOTHING: Position = (0, 0)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """An event. Its `id` is unique in the tenant, so that clients can drop duplicates.
+    """An event. The `id` of an event is unique in the tenant, so that clients can drop duplicates.
 
     `data` is JSON with references, never payloads.
     """
@@ -37,9 +40,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventBatch(NamedTuple):
-    """Events from one read. `gap`: events before these may be missing, because they are no longer kept.
+    """Events from one read.
 
-    `complete` means that there were no more events.
+    `gap` means that events before these may be missing, because they are no longer kept. `complete` means
+    that there were no more events.
     """
 
     events: list[Event]
@@ -49,9 +53,9 @@ class EventBatch(NamedTuple):
 
 
 async def now_cursor(store: Store, tenant: str) -> Cursor:
-    """Return the cursor after all events that are recorded. It is exact, because each partition is read.
+    """Return the cursor after all events that are recorded.
 
-    Raises StoreUnavailable.
+    The cursor is exact, because each partition is read. Raises StoreUnavailable.
     """
     before = store.server_time_ms()
     replies = await store.pipeline(
@@ -63,8 +67,8 @@ async def now_cursor(store: Store, tenant: str) -> Cursor:
 async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBatch:
     """Read up to `limit` events after the cursor, merged by time, and the cursor after them.
 
-    This never waits for events. A gap may be reported again until its partition was read. Raises
-    StoreUnavailable.
+    This function never waits for events. A gap may be reported again until the partition with the gap was
+    read. Raises StoreUnavailable.
     """
     before = store.server_time_ms()
     positions = dict(cursor.positions)
@@ -84,10 +88,11 @@ async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBa
     positions |= {partition: position for position, partition, _ in merged[:limit]}
     complete = not full and len(merged) <= limit
     if complete:
-        # A stream without events for this long has expired, and a new one begins without a position.
+        # A stream that had no event since `oldest` has expired, so its position is no longer needed.
         oldest = before - 2 * KEPT_MS
         positions = {p: at for p, at in positions.items() if at[0] > oldest}
-    # After a gap everything up to here counts as read, so that a gap by age is reported once.
+    # After a gap, all events up to the time of this read count as read, so that a reader with an old cursor
+    # gets the gap only once.
     complete_ms = max(before, cursor.complete_ms) if complete or gap else cursor.complete_ms
     events = [_event(tenant, *found) for found in merged[:limit]]
     return EventBatch(events, Cursor(complete_ms, positions), gap, complete)
@@ -102,13 +107,14 @@ def place(event: Event) -> tuple[int, Position]:
 async def _has_dropped(store: Store, tenant: str, cursor: Cursor, full: Sequence[int]) -> bool:
     """Return whether these partitions dropped events after the cursor before they were read.
 
-    A stream keeps so many events that only partitions whose read came back full need this check.
+    Only partitions whose read returned as many events as it asked for need this check, because a stream keeps
+    far more events than one read returns.
     """
     try:
         replies = await store.pipeline([("XINFO", "STREAM", keys.events(p, tenant)) for p in full])
     except ResponseError as error:
         if "no such key" in str(error):
-            return True  # The stream has expired just now.
+            return True  # The stream expired after the read.
         raise
     for partition, info in zip(full, replies, strict=True):
         first = info[b"first-entry"]

@@ -22,7 +22,10 @@ _PAGE = 512
 _QUEUED_MAX = 2048
 """Limit of the events and gaps that wait for one subscriber."""
 _BUSY = 4
-"""After a long poll the pause is this many times as long, so that polling never fills the process."""
+"""After a slow poll the pause is this many times as long as the poll.
+
+So polling never takes all the time of the process.
+"""
 _PAUSE_MAX_S = 2.0
 _RETRY_S = 0.5
 
@@ -30,7 +33,7 @@ _RETRY_S = 0.5
 class Lagging(Exception):  # noqa: N818  It names what happened, as Superseded does.
     """A subscriber did not take its events in time and was dropped.
 
-    It may subscribe again with its cursor.
+    The subscriber may subscribe again with its cursor.
     """
 
 
@@ -41,7 +44,7 @@ class Gap(NamedTuple):
 class _Read(NamedTuple):
     """One item of a batch.
 
-    `cursor` is None, except in the last item: there it is the cursor after the batch.
+    `cursor` is the cursor after the batch in the last item, and None in all other items.
     """
 
     what: Event | Gap
@@ -49,7 +52,10 @@ class _Read(NamedTuple):
 
 
 class Feed:
-    """The pollers of a process. They run in the given nursery, and cancelling it ends them."""
+    """The pollers of a process.
+
+    The pollers run in the given nursery and end when the nursery is cancelled.
+    """
 
     def __init__(
         self, store: Store, nursery: trio.Nursery, *, poll_s: float = POLL_S, queued_max: int = _QUEUED_MAX
@@ -62,7 +68,10 @@ class Feed:
 
     @asynccontextmanager
     async def subscribe(self, tenant: str, cursor: Cursor | None = None) -> "AsyncIterator[Subscription]":
-        """Subscribe to the events after `cursor`, or after now if it is None. Raises StoreUnavailable."""
+        """Subscribe to the events after `cursor`, or to all events from now on if `cursor` is None.
+
+        Raises StoreUnavailable.
+        """
         if cursor is None:
             cursor = await events.now_cursor(self._store, tenant)
         poller = self._polled.get(tenant)
@@ -89,11 +98,12 @@ class Feed:
 
 
 class Subscription:
-    """The events of one subscriber, to iterate over in one task. Raises Lagging once it was dropped.
+    """The events of one subscriber, to iterate over in one task.
 
-    `cursor` is where to resume after the events that were taken. It is a new object after each event. A gap
-    that is followed by events does not change the cursor, so a client that resumes there gets the gap again.
-    `anext` may be cancelled without losing an event.
+    The iteration raises Lagging after the subscriber was dropped. `cursor` is where to resume after the
+    events that were taken. `cursor` is a new object after each event. A gap that is followed by events does
+    not change the cursor, so a client that resumes at the cursor gets the gap again. `anext` may be cancelled
+    without losing an event.
     """
 
     def __init__(self, store: Store, poller: "_Poller", cursor: Cursor, queued_max: int) -> None:
@@ -141,8 +151,8 @@ class Subscription:
             return
         self._caught_up = batch.cursor
         self._queue.extend(_with_cursor(batch))
-        # If the poller did not finish a poll since we began, we have read everything that it has read. It
-        # offers us the events that it reads from now on, because we join without waiting in between.
+        # If the poller finished no poll during our read, we have read all events that the poller has read. We
+        # join the poller without waiting in between, so it offers us every event that it reads from now on.
         if batch.complete and poller.cursor is polled:
             self.joined = True
             poller.joined.add(self)
@@ -212,7 +222,7 @@ def _with_cursor(batch: events.EventBatch) -> list[_Read]:
 async def _wait_available(store: Store) -> None:
     """Wait at least `_RETRY_S`, and until the store is available.
 
-    If only a single command failed, the store counts as available all the time.
+    The pause of `_RETRY_S` is needed, because the store stays available if only a single command failed.
     """
     await trio.sleep(_RETRY_S)
     await store.wait_available()

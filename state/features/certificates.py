@@ -1,7 +1,8 @@
-"""A charge point's certificates as it reported them, those that were installed, and its last request to sign.
+"""The certificates that a charge point reported, the installed certificates, and its last signing request.
 
-A list is the answer to GetInstalledCertificateIds. When another root is installed, the list is marked as out
-of date. Kept are 128 certificates of each type, the latest 32 installed ones and one request.
+The reported certificates of one type are a list, the answer to GetInstalledCertificateIds. When another root
+is installed, the list is marked as out of date. For each charge point at most 128 reported certificates of
+each type, the latest 32 installed certificates and one signing request are kept.
 """
 
 from collections.abc import Iterable
@@ -27,7 +28,10 @@ _encode = msgspec.json.encode
 
 
 class CertificateHash(msgspec.Struct, frozen=True, kw_only=True):
-    """CertificateHashDataType as the charge point spelled it. The values are hexadecimal, in any case."""
+    """CertificateHashDataType as the charge point spelled it.
+
+    The values are hexadecimal, in upper or lower case.
+    """
 
     hash_algorithm: HashAlgorithm
     issuer_name_hash: str
@@ -36,7 +40,10 @@ class CertificateHash(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Id of the certificate under this algorithm. Case makes no difference."""
+        """Id of the certificate, which differs for each hash algorithm.
+
+        The case of the values makes no difference.
+        """
         return ids.digest(_encode(self.folded))
 
     def is_same(self, other: "CertificateHash") -> bool:
@@ -49,9 +56,9 @@ class CertificateHash(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReportedCertificates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The list of one type. `read_ms` is None if the list was never read.
+    """The reported certificates of one type. `read_ms` is None if the list was never read.
 
-    `out_of_date` means that another certificate was installed since.
+    `out_of_date` means that another certificate was installed after the list was read.
     """
 
     hash_data: tuple[CertificateHash, ...] = ()
@@ -78,7 +85,10 @@ class InstalledCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defau
 
 
 class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A SignCertificate that was answered Accepted. `csr` is in PEM as sent. `key` is like `RSA 2048`."""
+    """A SignCertificate that was answered Accepted. `csr` is the request in PEM, as the charge point sent it.
+
+    `key` is the kind of the key and its size, such as `RSA 2048`.
+    """
 
     csr: str
     subject: str
@@ -87,7 +97,10 @@ class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Certificates(msgspec.Struct, frozen=True, kw_only=True):
-    """The certificates of a charge point. `installed` has the latest first."""
+    """The certificates of a charge point.
+
+    The certificate that was installed last is the first in `installed`.
+    """
 
     listings: dict[CertificateType, ReportedCertificates]
     installed: list[InstalledCertificate]
@@ -164,7 +177,10 @@ async def read(store: Store, tenant: str, charge_point: str) -> Certificates:
 
 
 async def record_request(store: Store, keys: ChargePointKeys, request: SigningRequest) -> None:
-    """Store a charge point's request in place of its previous one. A repeat changes nothing."""
+    """Store a charge point's signing request in place of its previous request.
+
+    A repeated request changes nothing.
+    """
 
     def decide(fields: Fields) -> Change | None:
         known = _request(fields)
@@ -177,20 +193,20 @@ async def record_request(store: Store, keys: ChargePointKeys, request: SigningRe
 
 
 async def report_refused_request(store: Store, keys: ChargePointKeys, why: str) -> None:
-    """Emit an event that a charge point's request was answered Rejected. The stored request stays."""
+    """Emit an event that a charge point's signing request was answered Rejected. The stored request stays."""
     change = Change({}, (), [("certificate_request.refused", _encode({"why": why}))])
     await versioned.change(store, keys, keys.certificates, lambda _: change)
 
 
 async def get_request(store: Store, tenant: str, charge_point: str) -> SigningRequest | None:
-    """Return the last request that was answered Accepted."""
+    """Return the last signing request that was answered Accepted."""
     return _request(await versioned.read(store, ChargePointKeys(tenant, charge_point).certificates))
 
 
 async def forget_request(store: Store, keys: ChargePointKeys) -> bool:
-    """Delete a request that an operator settled by hand. Returns False if there is none.
+    """Delete a signing request that an operator has dealt with. Returns False if no request is stored.
 
-    If the charge point sends the request again, it is a new one.
+    If the charge point sends the deleted request again, it is stored as a new request.
     """
 
     def decide(fields: Fields) -> Change | None:

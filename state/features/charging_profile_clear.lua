@@ -1,7 +1,8 @@
 -- Remove the profiles that match a ClearChargingProfile, or note that they are in doubt.
 -- KEYS profiles doubts events | ARGV member id connector purpose level body because -> {'cleared' | 'doubted', ids...}
 -- WITH charging_profiles
--- '' matches any value, and an id alone decides. `because` is the reason for a doubt: with it, the profiles stay.
+-- An empty argument matches any value. If an id is given, only the id is compared. If `because` is given, the
+-- profiles stay, and each gets a doubt with this reason.
 local found, all = {}, redis.call('HGETALL', profiles)
 local function admits(asked, actual) return asked == '' or asked == actual end
 for i = 1, #all, 2 do
@@ -18,7 +19,8 @@ for i = 1, #all, 2 do
   end
   if meant then found[#found + 1] = all[i] end
 end
--- The charge point cleared the matching profiles or found none, so earlier doubts about them are settled.
+-- The charge point cleared the matching profiles or found none. So earlier doubts about these profiles are
+-- settled.
 if id .. connector .. purpose .. level == '' then
   redis.call('DEL', doubts)
 else

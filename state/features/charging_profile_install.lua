@@ -1,4 +1,5 @@
--- Store a profile that the charge point accepted, once for each command, in place of those that it replaces.
+-- Store a profile that the charge point accepted, once for each command, in place of the profiles that it
+-- replaces.
 -- KEYS profiles doubts events open transaction charge_point lease
 -- | ARGV member id connector purpose level transaction_id command profile
 -- -> {'installed', replaced...} | {'known'} | {'ended'} | {'full'} | {'gone'}

@@ -1,9 +1,11 @@
-"""The mirror of a charge point's charging profiles: those that it accepted, except those replaced or cleared.
+"""The mirror: our copy of the charging profiles of a charge point.
 
-OCPP 1.6 has no way to read profiles back. The mirror therefore follows the same rules as the charge point,
-and holds a doubt where the charge point may have done something else. Profiles survive reboots (errata
-2025-04, 13). TxProfiles end with their transaction, in the step of its stop. Kept of each charge point are
-200 profiles, 32 doubts and 32 promises of remote starts.
+It has the profiles that the charge point accepted, except those that were replaced or cleared. OCPP 1.6 has
+no way to read profiles back. The mirror therefore replaces and removes profiles by the same rules as the
+charge point. If the charge point may have acted differently, the mirror notes a doubt. Profiles survive
+reboots (errata 2025-04, 13). The Lua step that stores the stop of a transaction also removes its TxProfiles.
+At most 200 profiles, 32 doubts and 32 promises (TxProfiles of remote starts whose transaction has not begun)
+are kept for each charge point.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,17 +22,21 @@ from state.transactions.remote_starts import LASTS_MS
 _PROMISES: Final = 32
 
 type Why = Literal["timeout", "unknown", "full", "not_found", "not_running"]
-"""Reason for a doubt. `timeout` and `unknown` are the ends of a command that may have been carried out.
-`full` means that the charge point accepted one profile more than we keep. `not_found` means that the charge
-point found nothing to clear where the mirror has a profile. `not_running` means that the transaction of a
-TxProfile does not run. Either another one began before it was stopped, or nobody knows it."""
+"""Reason for a doubt about the mirror.
+
+`timeout` and `unknown` are the ends of a command that the charge point may have carried out. `full` means
+that the charge point accepted one profile more than we keep. `not_found` means that the charge point found
+nothing to clear although the mirror has a matching profile. `not_running` means that the transaction of a
+TxProfile does not run. Either another transaction began on its connector without a stop, or csms does not
+know the transaction.
+"""
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
-    """A doubt about the mirror. `profile_id` None means that any profile may have changed.
+    """A doubt about the mirror. `profile_id` is None if any profile may have changed.
 
-    `command_id` is None if no single command is known. The doubts that are `full` share one entry, and so do
-    those beyond 32. Such an entry has only the latest doubt.
+    `command_id` is None if it is not known which command caused the doubt. All doubts with the reason `full`
+    share one entry, and all doubts beyond 32 share another entry. A shared entry has only the latest doubt.
     """
 
     profile_id: int | None
@@ -41,7 +47,10 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slot(NamedTuple):
-    """The place of a profile on its charge point. A place has one profile at a time."""
+    """Connector, purpose and stack level of a profile.
+
+    A charge point has at most one profile with the same three values.
+    """
 
     connector_id: int
     purpose: str
@@ -51,7 +60,7 @@ class Slot(NamedTuple):
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """A profile in the mirror. `payload` is csChargingProfiles, in JSON as it was sent.
 
-    `transaction_id` is the transaction of a TxProfile, if it is known.
+    `transaction_id` is the transaction of a TxProfile, if the transaction is known.
     """
 
     id: int
@@ -60,7 +69,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     stack_level: int
     transaction_id: int | None
     command_id: str | None
-    """Command that set the profile. None means that an operator entered it by hand."""
+    """Command that set the profile. None means that an operator entered the profile by hand."""
     accepted_ms: int
     doubt: Doubt | None
     payload: bytes
@@ -81,7 +90,10 @@ class Promise(NamedTuple):
 
 
 class Mirror(NamedTuple):
-    """All that we know of a charge point's profiles. `doubts` are about changes that we may have missed."""
+    """All that we know of a charge point's profiles.
+
+    `doubts` has the doubts about changes that we may have missed.
+    """
 
     profiles: tuple[Profile, ...]
     promises: tuple[Promise, ...]
@@ -89,15 +101,16 @@ class Mirror(NamedTuple):
 
     @property
     def all_doubts(self) -> tuple[Doubt, ...]:
-        """`doubts`, and the doubts of single profiles."""
+        """All doubts: the `doubts` of the mirror and the doubts of its single profiles."""
         own = (one.doubt for one in self.profiles if one.doubt is not None)
         return tuple(dict.fromkeys((*self.doubts, *own)))
 
 
 class Which(NamedTuple):
-    """The fields of a ClearChargingProfile, which select profiles.
+    """The fields of a ClearChargingProfile, by which profiles are selected.
 
-    If an id is given, it alone selects. Otherwise a profile must match every field that is given.
+    If an id is given, only the profile with that id is selected. Otherwise a profile must match every field
+    that is given.
     """
 
     id: int | None = None
@@ -112,7 +125,7 @@ class Which(NamedTuple):
 
 
 async def read(store: Store, tenant: str, charge_point: str) -> Mirror:
-    """Return the mirror, with profiles by id, and with promises and doubts oldest first.
+    """Return the mirror. The profiles are sorted by id, and the promises and doubts by age, oldest first.
 
     A doubt about the profile of a transaction is left out once the transaction has ended.
     """
@@ -150,10 +163,11 @@ async def install(
     transaction_id: int | None = None,
     command_id: str | None = None,
 ) -> tuple[int, ...] | None:
-    """Store a profile that the charge point accepted, once for each command. Returns the replaced ids.
+    """Store a profile that the charge point accepted, once for each command.
 
-    Returns None if the profile is not kept: there are 200 already, its transaction has ended, or the charge
-    point was deleted. A TxProfile without a transaction is for the one that is running on its connector.
+    Returns the ids of the replaced profiles. Returns None if the profile is not stored, because 200 profiles
+    are stored already, its transaction has ended, or the charge point was deleted. A TxProfile that names no
+    transaction belongs to the transaction that is running on its connector.
     """
     word, *replaced = await store.step(
         "features/charging_profile_install",
@@ -181,16 +195,19 @@ async def install(
 
 
 async def clear(store: Store, keys: ChargePointKeys, which: Which, *, asked: bytes = b"") -> tuple[int, ...]:
-    """Remove the profiles that the charge point has cleared. Returns their ids.
+    """Remove the profiles that the charge point has cleared, and return their ids.
 
-    `asked` is the payload of the request, in JSON. Doubts that the same request left before end too. An empty
-    `which` removes all profiles and all doubts.
+    `asked` is the payload of the request, in JSON. Doubts that an earlier command with the same payload left
+    are removed too. An empty `which` removes all profiles and all doubts.
     """
     return await _clear(store, keys, which, asked, "")
 
 
 async def doubt(store: Store, keys: ChargePointKeys, which: Which, *, asked: bytes) -> tuple[int, ...]:
-    """Note a doubt on each matching profile, because the charge point found none. Returns their ids."""
+    """Note a doubt on each matching profile, because the charge point found no matching profile.
+
+    Returns the ids of these profiles.
+    """
     return await _clear(store, keys, which, asked, "not_found")
 
 

@@ -1,7 +1,7 @@
-"""DataTransfer from charge points: the vendors that a tenant knows, and the transfers that came.
+"""DataTransfer from charge points: the vendors that an operator has configured, and the received transfers.
 
-A tenant has at most 200 vendors. The latest 100 transfers of a charge point are kept, each as long as a
-message may be. Vendor ids and message ids are CiStrings, which are compared with ASCII case folded.
+A tenant has at most 200 vendors. The latest 100 transfers of a charge point are kept, each in full length.
+Vendor ids and message ids are CiStrings, which are compared with ASCII case folded.
 """
 
 import re
@@ -27,7 +27,7 @@ _ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 class Vendor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the DataTransfers of a vendor are answered. `data` is the text of our answer.
 
-    `message_ids` None means that a message may have any id, or none.
+    If `message_ids` is None, a message may have any message id or none.
     """
 
     vendor_id: str
@@ -43,7 +43,10 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """A DataTransfer from a charge point, and the status of our answer. `data` is the text as sent."""
+    """A DataTransfer from a charge point, and the status of our answer.
+
+    `data` is the text that the charge point sent.
+    """
 
     vendor_id: str
     message_id: str | None
@@ -76,7 +79,7 @@ async def get_vendor(store: Store, tenant: str, vendor_id: str) -> Vendor | None
 
 
 async def delete_vendor(store: Store, tenant: str, vendor_id: str) -> bool:
-    """Delete a vendor. The transfers of this vendor stay. Returns False if there was no such vendor."""
+    """Delete a vendor. The stored transfers of the vendor stay. Returns False if there was no such vendor."""
     return bool(await store.execute("HDEL", key_names.data_transfer_vendors(tenant), fold(vendor_id)))
 
 
@@ -87,7 +90,10 @@ async def list_vendors(store: Store, tenant: str) -> list[Vendor]:
 
 
 async def keep(store: Store, keys: ChargePointKeys, transfer: Transfer) -> str | None:
-    """Store a transfer from any session. Returns its id, or None if the charge point was deleted."""
+    """Store a transfer, even from a session that has lost its lease.
+
+    Returns its id, or None if the charge point was deleted.
+    """
     event = _encode(
         {"vendor_id": transfer.vendor_id, "message_id": transfer.message_id, "status": transfer.status}
     )

@@ -1,4 +1,4 @@
--- Store a DataTransfer, and keep the latest `kept` of them.
+-- Store a DataTransfer, and keep only the latest `kept` transfers.
 -- KEYS data_transfers events charge_point lease | ARGV member record kept kind before after
 -- -> {'kept', id} | {'gone'}
 -- WITH deletion

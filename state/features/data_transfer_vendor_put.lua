@@ -1,4 +1,4 @@
--- Set how the DataTransfers of one vendor are answered.
+-- Store how the DataTransfers of one vendor are to be answered.
 -- KEYS vendors | ARGV folded record limit -> {'created' | 'changed' | 'full'}
 local known = redis.call('HEXISTS', vendors, folded) == 1
 if not known and redis.call('HLEN', vendors) >= tonumber(limit) then return {'full'} end

@@ -1,7 +1,8 @@
-"""A job: an update or an upload that a charge point was asked for, and its progress. This module is pure.
+"""A job: a firmware update or an upload that was requested from a charge point, and its progress.
 
-A status has no time of its own. Statuses come late, twice, and around a reboot in any order (whitepaper L01).
-Each is kept, and the last one that may count decides.
+All functions of this module are pure. A status message has no timestamp. Statuses come late, twice, and
+around a reboot in any order (whitepaper L01). Each status is kept. The last status that can still change the
+job decides its state.
 """
 
 from typing import Literal
@@ -25,10 +26,13 @@ KIND_OF: dict[Message, Kind] = {
 """The kind of job whose progress each message reports."""
 
 STATES_KEPT = 50
-"""States that are kept of one job: the answer that began it, and the latest ones."""
+"""Most states that are kept of one job: the answer to the request, and the latest later states."""
 
 _UNNUMBERED = frozenset({"GetDiagnostics", "UpdateFirmware"})
-"""Kinds without a request id. A status can only belong to the latest job of the kind."""
+"""Kinds of jobs that have no request id.
+
+A status of such a kind can only belong to the latest job of the kind.
+"""
 _NEVER_BEGUN = frozenset({"InvalidCertificate", "NoFile", "Rejected", "RevokedCertificate"})
 _FAILED = frozenset(
     {
@@ -56,9 +60,10 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job. `id` is the id of its command. `number` is higher for later jobs of the charge point.
 
-    `payload` is the request in short, in JSON. `status` is the charge point's word, or one of ours. NoFile
-    means that GetDiagnostics found nothing to upload. Canceled means that a later job was answered
-    AcceptedCanceled. Superseded means that further statuses will belong to a later job.
+    `payload` is a short form of the request, in JSON. `status` is a word of the charge point, or one of the
+    words NoFile, Canceled and Superseded, which csms sets. NoFile means that GetDiagnostics found nothing to
+    upload. Canceled means that a later job was answered AcceptedCanceled. Superseded means that further
+    statuses will belong to a later job.
     """
 
     id: str
@@ -84,7 +89,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A status that belongs to no job that we know. Idle never belongs to a job."""
+    """A status that belongs to no known job. The status Idle never belongs to a job."""
 
     message: Message
     request_id: int | None = None
@@ -102,7 +107,10 @@ def begin(
     payload: bytes,
     file_name: str | None,
 ) -> Job:
-    """Return a new job with the status that answered the request. It gets its number when it is stored."""
+    """Return a new job with the status that answered the request.
+
+    The job gets its number when it is stored.
+    """
     return Job(
         id=id_,
         number=0,
@@ -117,7 +125,7 @@ def begin(
 
 
 def replace(later: Job, earlier: Job) -> Job:
-    """Return the earlier job as it is after the later one began: Superseded, Canceled or unchanged."""
+    """Return the earlier job as it is after the later job began: Superseded, Canceled or unchanged."""
     if earlier.kind != later.kind or not earlier.running or not later.begun:
         return earlier
     if later.kind in _UNNUMBERED:
@@ -128,10 +136,10 @@ def replace(later: Job, earlier: Job) -> Job:
 
 
 def with_status(job: Job, status: str, received_ms: int) -> Job:
-    """Return the job with one more state, or the job itself if the status only repeats the last one.
+    """Return the job with one more state, or the unchanged job if the status only repeats its last status.
 
-    A status of progress does not restart a job that is done, canceled or superseded. It restarts a job that
-    failed, because the charge point tries again.
+    A status of progress does not restart a job that is done, canceled or superseded. A status of progress
+    restarts a job that failed, because the charge point tries again.
     """
     if job.history[-1].status == status:
         return job
@@ -153,7 +161,8 @@ def with_status(job: Job, status: str, received_ms: int) -> Job:
 def find_for(jobs: list[Job], message: Message, request_id: int | None) -> Job | None:
     """Return the job that a status belongs to, or None.
 
-    If several jobs have the request id, the status belongs to the latest that was begun.
+    If several jobs have the request id, the status belongs to the latest job that the charge point agreed to
+    do.
     """
     kind = KIND_OF[message]
     if kind in _UNNUMBERED:

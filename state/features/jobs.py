@@ -1,7 +1,8 @@
 """The latest 50 firmware updates and uploads of a charge point, each with the statuses that were reported.
 
-Statuses are facts. They are accepted from any session and never lost, and a repeat changes nothing. A status
-that fits no job is kept as a note (the latest 50), because we do not guess which job it belongs to.
+A status is a fact, so it is stored even if its session has lost the lease. A repeated status changes nothing.
+A status that fits no job is kept as a note, because we do not guess which job it belongs to. The latest 50
+notes are kept.
 """
 
 import msgspec
@@ -29,7 +30,7 @@ class Jobs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def record_answer(store: Store, keys: ChargePointKeys, job: Job) -> None:
-    """Store a job with the charge point's answer, once, and end the earlier jobs that it replaces."""
+    """Store a job once, with the charge point's answer, and end the earlier jobs that this job replaces."""
 
     def decide(fields: Fields) -> Change | None:
         known = _jobs(fields)
@@ -124,7 +125,7 @@ def _notes(fields: Fields) -> list[Note]:
 def _with_note(fields: Fields, note: Note) -> Change | None:
     notes = _notes(fields)
     if notes and msgspec.structs.replace(notes[-1], received_ms=note.received_ms) == note:
-        return None  # A repeat. The note keeps the time at which the status came first.
+        return None  # A repeat. The note keeps the time at which the status was first received.
     event = {"job": None, "message": note.message, "request_id": note.request_id, "status": note.status}
     return Change({_NOTES: _encode([*notes, note][-NOTES_KEPT:])}, (), [("job.status", _encode(event))])
 

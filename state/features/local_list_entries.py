@@ -11,13 +11,16 @@ from state.tenants.id_tags import fold
 type Status = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
 
 ENTRIES = 10_000
-"""How many entries one list may have."""
+"""Most entries that one list may have."""
 
 _LEVEL = 4
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An id tag as it is spelled, and its idTagInfo. `expiry_date` is the text as sent."""
+    """An id tag in its original spelling, and its idTagInfo.
+
+    `expiry_date` is the unchanged text of the request.
+    """
 
     id_tag: str
     status: Status = "Accepted"
@@ -33,7 +36,10 @@ type Entries = dict[str, Entry]
 """Entries by folded id tag, because a charge point compares without regard to case."""
 
 type Line = tuple[str, Entry | None]
-"""Line of an update: an id tag and its new entry. None takes the id tag off the list."""
+"""Line of an update: an id tag and its new entry.
+
+If the entry is None, the id tag is removed from the list.
+"""
 
 
 def apply(entries: Mapping[str, Entry], lines: Iterable[Line]) -> Entries:
@@ -48,9 +54,10 @@ def apply(entries: Mapping[str, Entry], lines: Iterable[Line]) -> Entries:
 
 
 def find_difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[Line]:
-    """Return the lines that turn one list into the other, with removals first, because they make room.
+    """Return the lines that turn the list `before` into the list `after`.
 
-    A tag in another spelling is the same tag. A removed tag is spelled as it is on the list `before`.
+    Removals come first, because they make room. A tag in another spelling is the same tag. A removed tag is
+    spelled as it is on the list `before`.
     """
     gone: list[Line] = [(entry.id_tag, None) for tag, entry in sorted(before.items()) if tag not in after]
     put: list[Line] = [
@@ -74,7 +81,7 @@ def pack(entries: Mapping[str, Entry]) -> bytes:
 
 
 def unpack(packed: bytes | None) -> Entries:
-    """Return the entries of a packed list. None is the empty list."""
+    """Return the entries of a packed list. None stands for the empty list."""
     if packed is None:
         return {}
     return {fold(entry.id_tag): entry for entry in _decode(zlib.decompress(packed))}

@@ -1,10 +1,10 @@
 """Local authorisation lists: the list that a charge point should have, and the list that we know it to have.
 
-Both are in one hash of the charge point. Each list is one packed field that is changed as a whole
-(versioned.py). We know what the charge point has from its answers to SendLocalList, no matter which operator
-sent the command. This knowledge is `stale` until the first Full list was accepted. It becomes stale again
-when the charge point reports something else than we know, and when an update was sent but no answer says
-whether it was made (`doubt`, lua/_local_list.lua).
+Both lists are in one hash of the charge point. Each list is one packed field that is changed as a whole
+(versioned.py). The list that the charge point has is computed from its answers to SendLocalList, no matter
+which operator sent the command. This list is `stale` until a Full list was accepted. It becomes stale again
+when the charge point contradicts it, or when an update was sent but no answer says whether the update was
+made (`doubt`, lua/_local_list.lua).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -47,7 +47,10 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reported(msgspec.Struct, frozen=True):
-    """An answer to GetLocalListVersion. 0 means that the list is empty, -1 that there are no local lists."""
+    """An answer to GetLocalListVersion.
+
+    Version 0 means that the list is empty, and -1 that the charge point has no local lists.
+    """
 
     list_version: int
     reported_ms: int
@@ -73,18 +76,21 @@ class Heads(msgspec.Struct, frozen=True):
 
     @property
     def known(self) -> bool:
-        """Whether we know what the charge point has, so that an update can be computed from it."""
+        """Whether the list on the charge point is known, so that an update can be computed from it."""
         return self.accepted is not None and not self.accepted.stale
 
     @property
     def last_version(self) -> int:
-        """Highest version that the charge point is known to have had, or 0 if none is known."""
+        """Highest version that the charge point is known to have had, or 0 if no version is known."""
         accepted = 0 if self.accepted is None else self.accepted.list_version
         return max(0, accepted, 0 if self.reported is None else self.reported.list_version)
 
     @property
     def next_version(self) -> int:
-        """Version for the next update, never 0 or -1 (errata 2025-04, 9). After the last number it is 1."""
+        """Version for the next update, never 0 or -1 (errata 2025-04, 9).
+
+        The version after the highest number is 1.
+        """
         return self.last_version + 1 if self.last_version < _VERSION_MAX else 1
 
 
@@ -95,7 +101,7 @@ class Lists(NamedTuple):
 
 
 class TooLong(NamedTuple):
-    """Nothing was changed, because the list would have this number of entries, which is more than ENTRIES."""
+    """Nothing was changed, because the list would have `entries` entries, which is more than ENTRIES."""
 
     entries: int
 
@@ -111,12 +117,18 @@ async def read(store: Store, keys: ChargePointKeys) -> Lists:
 
 
 async def replace(store: Store, keys: ChargePointKeys, entries: Entries) -> Desired | TooLong | None:
-    """Replace the entries that the charge point should have. Returns None if it is not registered."""
+    """Replace the entries that the charge point should have.
+
+    Returns None if the charge point is not registered.
+    """
     return await _desire(store, keys, lambda _: entries)
 
 
 async def edit(store: Store, keys: ChargePointKeys, lines: Iterable[Line]) -> Desired | TooLong | None:
-    """Change some of the entries that the charge point should have. Returns None if it is not registered."""
+    """Change some of the entries that the charge point should have.
+
+    Returns None if the charge point is not registered.
+    """
     kept = tuple(lines)
     return await _desire(store, keys, lambda fields: apply(unpack(fields.get("desired")), kept))
 
@@ -132,14 +144,14 @@ async def record_accepted(
 ) -> None:
     """Store an update that the charge point made, once for each command.
 
-    In a Full list, lines without an entry are ignored. Entries beyond ENTRIES are left out, and our knowledge
-    is then stale.
+    In a Full list, lines without an entry are ignored. Entries beyond the limit ENTRIES are left out, and the
+    stored list is then stale.
     """
     kept, now_ms = tuple(lines), store.server_time_ms()
 
     def decide(fields: Fields) -> Change | None:
         if fields.get("doubt") == command_id.encode():
-            del fields["doubt"]  # The doubt was that this command had no answer, and here is the answer.
+            del fields["doubt"]  # The doubt arose because this command had no answer. Now it has one.
         before = _heads(fields)
         if before.accepted is not None and before.accepted.command_id == command_id:
             return None
@@ -187,7 +199,7 @@ async def record_refused(
 
     After Failed, the charge point may have any entries (section 5.15 asks for a Full list then). If we sent a
     higher version than the last accepted one, VersionMismatch means that the charge point has a version that
-    we do not know. Both make our knowledge stale.
+    we do not know. In both cases the stored list becomes stale.
     """
     answer = Answer(
         status=status,
@@ -209,7 +221,10 @@ async def record_refused(
 
 
 async def record_reported(store: Store, keys: ChargePointKeys, list_version: int) -> None:
-    """Store an answer to GetLocalListVersion. The accepted list becomes stale if it has another version."""
+    """Store an answer to GetLocalListVersion.
+
+    The accepted list becomes stale if its version differs from the answer.
+    """
     now_ms = store.server_time_ms()
 
     def decide(fields: Fields) -> Change:
@@ -223,7 +238,10 @@ async def record_reported(store: Store, keys: ChargePointKeys, list_version: int
 
 
 async def forget(store: Store, keys: ChargePointKeys) -> None:
-    """Forget what the charge point has. The list that it should have stays. The next version is 1."""
+    """Forget the list that the charge point has. The list that the charge point should have stays.
+
+    The next version is 1.
+    """
     gone = ("accepted", "accepted_head", "reported", "answer", "doubt")
     await versioned.change(store, keys, keys.local_list, lambda _: Change({}, gone))
 

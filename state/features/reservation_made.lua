@@ -1,4 +1,5 @@
--- Store a reservation that the charge point accepted, once for each command, in place of one with the same id.
+-- Store a reservation that the charge point accepted, once for each command, in place of a reservation with
+-- the same id.
 -- KEYS reservations command events charge_point lease | ARGV member id command_id until_ms asked data
 -- -> {'made'} | {'used'} | {'again'} | {'gone'}
 -- WITH deletion reservations
@@ -16,7 +17,7 @@ end
 redis.call('HSET', reservations, id, write_reservation(new))
 emit(events, member, 'reservation.made', data)
 local word = new.state == 'used' and 'used' or 'made'
--- If there are too many, those that are over are removed first, then the oldest.
+-- If too many reservations are stored, the ones that are over are removed first, then the oldest.
 local over = redis.call('HLEN', reservations) - KEPT
 if over <= 0 then return {word} end
 local all, ranked = redis.call('HGETALL', reservations), {}

@@ -1,8 +1,9 @@
-"""Reservations that a charge point accepted. One is active until it is cancelled or a start names it.
+"""Reservations that a charge point accepted.
 
-Kept of each charge point are the latest 100; those that are over are removed first. Up to 28 more that starts
-named, but that we did not know, are kept until the next one is made. The step of the start itself uses the
-reservation (transactions/start.lua), so a repeated start does not use it twice.
+A reservation is active until it expires, is cancelled, or is named by a start. The latest 100 reservations of
+each charge point are kept. To make room, reservations that are over are removed first. If starts name unknown
+reservations, up to 28 of these are kept too, until the next reservation is stored. The Lua step that stores a
+start also marks its reservation as used (transactions/start.lua), so a repeated start does not use it twice.
 """
 
 from typing import Literal
@@ -20,7 +21,10 @@ _json = msgspec.json.encode
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a ReserveNow. `expiry_date` is the text as sent. Connector 0 means any connector."""
+    """The fields of a ReserveNow. `expiry_date` is the text of the request.
+
+    Connector 0 means any connector.
+    """
 
     connector_id: int
     id_tag: str
@@ -29,10 +33,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
-    """A reservation. `asked` and `command_id` are None if a start named one that nobody asked for here.
+    """A reservation.
 
-    The state `expired` is not stored; it is computed from the server's clock. `ended_ms` is the time at which
-    the reservation was used or cancelled. `transaction` is the public id of the transaction that used it.
+    `asked` and `command_id` are None if a start named a reservation that was not requested through csms. The
+    state `expired` is not stored; it is computed from the server's clock. `ended_ms` is the time at which the
+    reservation was used or cancelled. `transaction` is the public id of the transaction that used it.
     """
 
     reservation_id: int
@@ -55,8 +60,8 @@ async def record_made(
 ) -> None:
     """Store a reservation that the charge point accepted, once for each command.
 
-    It replaces a reservation with the same id. Nothing is stored if the charge point was deleted in the
-    meantime.
+    The reservation replaces a stored reservation with the same id. Nothing is stored if the charge point was
+    deleted in the meantime.
     """
     event = {
         "reservation_id": reservation_id,
@@ -73,7 +78,10 @@ async def record_made(
 
 
 async def record_cancelled(store: Store, keys: ChargePointKeys, command_id: str, reservation_id: int) -> None:
-    """Store that the charge point cancelled a reservation. Nothing changes if it is over or unknown."""
+    """Store that the charge point cancelled a reservation.
+
+    Nothing changes if the reservation is over or unknown.
+    """
     event = {"reservation_id": reservation_id, "command": command_id}
     await store.step(
         "features/reservation_cancelled",
@@ -105,7 +113,10 @@ async def list_(store: Store, keys: ChargePointKeys) -> list[Reservation]:
 
 
 async def forget(store: Store, keys: ChargePointKeys, reservation_id: int) -> bool:
-    """Delete a reservation here only; the charge point may still keep it. Returns False if there was none."""
+    """Delete a reservation from the store only; the charge point may still keep it.
+
+    Returns False if no such reservation is stored.
+    """
     return bool(await store.execute("HDEL", keys.reservations, reservation_id))
 
 

@@ -1,4 +1,4 @@
--- Store a security event once, and keep the latest `kept` of them.
+-- Store a security event once, and keep only the latest `kept` events.
 -- KEYS security_events evicted events charge_point lease | ARGV member event received_ms kept data
 -- -> {'kept' | 'again' | 'gone'}
 -- WITH deletion

@@ -1,7 +1,7 @@
-"""Security events that charge points report: facts from any session, each stored once.
+"""Security events that charge points report. Each event is a fact, and is stored once.
 
-The latest 500 of each charge point are kept. Those that were removed to make room are counted. Types that
-nobody knows are legal (A04).
+The latest 500 of each charge point are kept. Events that were removed to make room are counted. An event may
+have a type that OCPP does not define (A04).
 """
 
 import msgspec
@@ -27,7 +27,7 @@ CRITICAL = frozenset(
 
 
 class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A security event. `timestamp` is the text as sent."""
+    """A security event. `timestamp` is the text that the charge point sent."""
 
     type: str
     timestamp: str
@@ -45,14 +45,14 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecurityEvents(msgspec.Struct, frozen=True):
-    """A page of security events. `evicted` counts older ones that were removed to make room."""
+    """A page of security events. `evicted` counts older events that were removed to make room."""
 
     page: Page[SecurityEvent]
     evicted: int
 
 
 async def keep(store: Store, keys: ChargePointKeys, event: SecurityEvent) -> bool:
-    """Store an event. Returns False if it was stored before, or if the charge point was deleted."""
+    """Store an event. Returns False if the event was stored before, or if the charge point was deleted."""
     data = {"security_event": event.id, "type": event.type, "critical": event.critical}
     [word] = await store.step(
         "features/security_event_keep",
@@ -84,7 +84,7 @@ async def list_(
 async def forget(store: Store, tenant: str, charge_point: str, event_id: str) -> bool:
     """Delete an event that an operator has dealt with. Returns False if there is no such event.
 
-    If the charge point sends the event again, it is a new one.
+    If the charge point sends the deleted event again, it is stored as a new event.
     """
     key = ChargePointKeys(tenant, charge_point).security_events
     for what in await store.execute("ZRANGE", key, 0, -1):

@@ -1,5 +1,6 @@
--- A profile's record has three lines. The first is 'connector purpose level transaction command accepted_ms'. The
--- second is 'since_ms because' if the profile is in doubt, or else empty. The third is the profile's JSON.
+-- A profile's record has three lines. The first line is 'connector purpose level transaction command
+-- accepted_ms'. The second line is 'since_ms because' if the profile is in doubt, or else empty. The third
+-- line is the profile's JSON.
 local PROFILE_LINES = '^([^\n]*)\n([^\n]*)\n(.*)$'
 
 local function read_profile(record)
@@ -9,10 +10,11 @@ local function read_profile(record)
     command = command}
 end
 
--- A remote start's TxProfile that waits for its transaction: 'since_ms profile level', then a line with its JSON.
+-- The TxProfile of a remote start whose transaction has not begun: the line 'since_ms profile level', then
+-- the profile's JSON.
 local PROFILE_PROMISE = '^(%d+) (%S+) (%S+)\n(.*)$'
 
--- Note a command that may have changed the profiles without our knowledge, as
+-- Store a command that may have changed the profiles without our knowledge, in the form
 -- 'profile body since_ms status action transaction'.
 local function doubt_profiles(doubts, id, doubt)
   local PROFILE_DOUBTS_KEPT = 32
@@ -20,8 +22,8 @@ local function doubt_profiles(doubts, id, doubt)
   redis.call('HSET', doubts, id, doubt)
 end
 
--- Called whenever a command about profiles ends. The charge point may have carried out a command that ended as timeout
--- or unknown, so such an end leaves a doubt.
+-- This function is called whenever a command about profiles ends. The charge point may have carried out a
+-- command that ended as timeout or unknown, so such an end leaves a doubt.
 local function watch_profiles(doubts, command, id, action, status)
   redis.call('HDEL', doubts, id)
   if status ~= 'timeout' and status ~= 'unknown' then return end
@@ -32,7 +34,7 @@ local function watch_profiles(doubts, command, id, action, status)
     table.concat({profile, body, now_ms(), status, action, number('transactionId') or '-'}, ' '))
 end
 
--- Delete the doubts about this profile, and those of commands with the same action and payload (`body`).
+-- Delete the doubts about this profile, and the doubts of commands with the same action and payload (`body`).
 local function settle_profile_doubts(doubts, profile, body)
   local PROFILE_AND_BODY, all = '^(%S+) (%S+)', redis.call('HGETALL', doubts)
   for i = 1, #all, 2 do
@@ -41,7 +43,7 @@ local function settle_profile_doubts(doubts, profile, body)
   end
 end
 
--- Store a profile in place of those with the same id or the same slot (connector, purpose and level).
+-- Store a profile in place of the profiles with the same id or the same slot (connector, purpose and level).
 local function install_profile(profiles, doubts, events, member, new)
   local PROFILES_KEPT = 200
   local slot, replaced, kept, all = table.concat(new.slot, ' '), {}, 0, redis.call('HGETALL', profiles)
@@ -63,7 +65,8 @@ local function install_profile(profiles, doubts, events, member, new)
   return {'installed', unpack(replaced)}
 end
 
--- Delete the TxProfiles of a transaction that has stopped. Those without a transaction end with any on their connector.
+-- Delete the TxProfiles of a transaction that has stopped. TxProfiles without a transaction are deleted with
+-- any transaction on their connector.
 local function drop_tx_profiles(profiles, transaction, connector)
   local all = redis.call('HGETALL', profiles)
   for i = 1, #all, 2 do

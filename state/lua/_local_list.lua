@@ -1,6 +1,7 @@
--- Called whenever a SendLocalList ends. If the charge point may have carried the command out without our knowledge, the
--- list that we believe in becomes doubtful. The late answer to that command ends the doubt, unless another command
--- caused it too. An accepted Full list also ends it (state/features/local_lists.py).
+-- This function is called whenever a SendLocalList ends. If the charge point may have carried out the command
+-- without our knowledge, the stored copy of its list becomes doubtful. A late answer to the same command ends
+-- the doubt, unless another command caused a doubt too. An accepted Full list also ends the doubt
+-- (state/features/local_lists.py).
 local function watch_local_list(list, stream, member, id, status)
   local VERSION, STALE = '"list_version":(%-?%d+)', '"stale":true' -- In the JSON of `accepted_head`.
   local accepted, doubt = unpack(redis.call('HMGET', list, 'accepted_head', 'doubt'))

@@ -18,11 +18,12 @@ end
 -- A holder is '<node>/<number>'.
 local NODE_OF_HOLDER = '^[^/]*'
 
--- A step that takes lease, held and events asks first whether its session still holds the lease. A step that changes
--- state obeys; a step that stores a fact only returns the word (state/nodes/leases.py).
--- 'ok': this session holds the lease. 'newer': it no longer does. 'lost': the store knows an older epoch or none.
--- A session whose lease was reaped takes it back here. A session that released its lease does not take it back, because
--- a step that it sent before may still be on its way.
+-- A step with the keys lease, held and events first checks whether its session still holds the lease. If the
+-- session does not, a step that changes state does nothing. A step that stores a fact does so in any case,
+-- and returns the word (state/nodes/leases.py).
+-- 'ok': this session holds the lease. 'newer': this session no longer holds the lease. 'lost': the store
+-- knows an older epoch or none. A session whose lease was reaped takes the lease back here. A session that
+-- released its lease does not take it back, because the session may have sent this step before the release.
 local function fence(lease, held, events, epoch, holder, member)
   local l = redis.call('HMGET', lease, 'epoch', 'holder', 'reaped')
   local known, own = tonumber(l[1] or '0'), tonumber(epoch)
@@ -52,8 +53,8 @@ local function register(record, charge_points, events, member, id, automatic)
   emit(events, member, 'charge_point.registered', '{"auto_registered":' .. tostring(automatic) .. '}')
 end
 
--- The event refers to the command and never holds its payload. Neither value needs escaping, because the action has
--- letters only (commands/record.py) and the id is ours.
+-- The event names the command and never holds its payload. The action and the id need no escaping, because an
+-- action has only letters (commands/record.py) and csms makes the id.
 local function emit_command(stream, member, id, action, status)
   emit(stream, member, 'command.' .. status,
     '{"command":"' .. id .. '","action":"' .. action .. '","status":"' .. status .. '"}')
@@ -64,8 +65,8 @@ local function value_of(name, sent)
   return string.match(' ' .. sent, ' ' .. name .. '=(%S+)')
 end
 
--- Store meter values that belong to no known transaction, with the id that the charge point gave. The oldest are dropped
--- to make room. Returns 0 for a repeat.
+-- Store meter values that belong to no known transaction, with the transaction id that the charge point sent.
+-- The oldest values are dropped to make room. Returns 0 if the same values are stored already.
 local function keep_stray(key, transaction_id, compact, received_ms)
   local STRAYS_KEPT = 256
   local new = redis.call('ZADD', key, 'NX', received_ms, transaction_id .. '\n' .. compact)

@@ -1,5 +1,6 @@
 -- A reservation's record is 'state made_ms until_ms ended_ms transaction command', then a line with the JSON of the
--- request (`asked`). `ended_ms` is 0 until the reservation ends. `transaction` and `command` are '-' if there is none.
+-- request (`asked`). `ended_ms` is 0 until the reservation ends. `transaction` is '-' if no transaction used
+-- the reservation, and `command` is '-' if no command is known.
 local function read_reservation(record)
   local state, made_ms, until_ms, ended_ms, transaction, command, asked =
     string.match(record, '^(%a+) (%d+) (%d+) (%d+) (%S+) (%S+)\n(.*)$')

@@ -1,4 +1,5 @@
--- A value of the hash `starts`, whose fields are fingerprints: the transaction's id, with '!' once it has stopped.
+-- A value of the hash `starts` is a transaction's id, followed by '!' once the transaction has stopped. The
+-- fields are the fingerprints of the starts.
 local START, STOPPED = '^(%d+)(!?)$', '!'
--- A value of the hash `open`, whose fields are connectors: 'id fingerprint tag'.
+-- A value of the hash `open` is 'id fingerprint tag' of a transaction. The fields are the connectors.
 local OPEN_ID = '^%d+'

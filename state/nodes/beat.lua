@@ -1,6 +1,7 @@
 -- Extend the life of a node's inbox and record.
 -- KEYS inbox node | ARGV inbox_ms node_ms -> {'beaten'} | {'forgotten'}
--- An inbox that has expired is made again, empty. 'forgotten': the node's record is missing and must be stored.
+-- An expired inbox is created again without messages. 'forgotten' means that the record of the node is
+-- missing and must be stored again.
 if redis.call('PEXPIRE', inbox, inbox_ms) == 0 then
   redis.call('XADD', inbox, '*', 'm', '')
   redis.call('XTRIM', inbox, 'MAXLEN', 0)

@@ -2,8 +2,8 @@
 -- KEYS lease held events record charge_points previous_held
 -- | ARGV epoch holder member id previous_node connection claimed_ms last_transaction_id registration
 -- -> {'readopted', epoch} | {'ok'} | {'newer'} | {'again', node}
--- The stored holder may be an older session (after a rollback) or a newer one at a lower epoch (after a wipe).
--- `claimed_ms` shows which session is newer.
+-- The stored holder may be an older session (after a rollback), or a newer session with a lower epoch (after
+-- a wipe). `claimed_ms` shows which session is newer.
 local holding, node, other_claimed_ms = unpack(redis.call('HMGET', lease, 'holder', 'node', 'claimed_ms'))
 local f = fence(lease, held, events, epoch, holder, member)
 if f ~= 'lost' then return {f} end

@@ -1,4 +1,5 @@
--- Store the values of a MeterValues once, with their transaction or among the strays.
+-- Store the values of a MeterValues message once, with their transaction, or among the stray values if the
+-- transaction is unknown.
 -- KEYS lease held events transaction values stray | ARGV epoch holder member transaction_id data compact received_ms
 -- -> {'kept' | 'stray' | 'repeated', fence}
 -- The stored message is itself the field of the hash, so an exact repeat finds it, however late the repeat comes.

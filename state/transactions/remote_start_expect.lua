@@ -1,10 +1,11 @@
--- Remember an accepted remote start until its transaction begins; if there are too many, forget the oldest.
+-- Remember an accepted remote start until its transaction begins; if too many are remembered, forget the
+-- oldest.
 -- KEYS remote_starts command record lease | ARGV id expected limit lasts_ms -> {'expected' | 'known' | 'gone'}
 -- WITH deletion
 local SINCE_MS = '^%[(%d+),' -- The time is the first element of the JSON array `expected`.
 if redis.call('EXISTS', command) == 0 or deleted(record, lease) then return {'gone'} end
--- A command is remembered only once. When its answer is stored again, its transaction may have begun, or the start for
--- a newer command may have removed it.
+-- A command is remembered only once. When its answer is stored a second time, its transaction may have begun,
+-- or the start for a newer command may have removed the command.
 if redis.call('HSETNX', command, 'expected', 1) == 0 then return {'known'} end
 if redis.call('HLEN', remote_starts) >= tonumber(limit) then
   local all, oldest, since = redis.call('HGETALL', remote_starts), nil, math.huge

@@ -3,15 +3,16 @@
 -- | ARGV member public_id data received_ms connector number ids...
 -- -> {'fulfilled', reply_to} | {'again'} | {'older'}
 -- WITH charging_profiles
--- `ids` has the command that the start answers, then older commands that the start would answer too. All are removed,
--- so the older ones are never answered.
+-- `ids` has the command that the start answers, then older commands that the start would answer too. All
+-- these commands are removed, so the start answers the first command only and the older commands get no
+-- transaction.
 local command_id = ids[1]
 local first_received_ms, answered, stopped = unpack(
   redis.call('HMGET', transaction, 'received_ms', 'command', 'stop_answer'))
 local sent_ms, reply_to = unpack(redis.call('HMGET', command, 'sent_ms', 'reply_to'))
 local expected = redis.call('HEXISTS', remote_starts, command_id) == 1
 if answered or not (expected and first_received_ms and sent_ms) then return {'again'} end
--- This start repeats one that came before the command was sent.
+-- This start repeats a start that came before the command was sent.
 if now_ms() - (received_ms - first_received_ms) < tonumber(sent_ms) then return {'older'} end
 redis.call('HDEL', remote_starts, unpack(ids))
 redis.call('HSET', transaction, 'command', command_id)

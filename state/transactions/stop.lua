@@ -4,11 +4,13 @@
 -- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter}
 -- | {'orphaned', fence} | {'orphan_replayed', fence, orphan}
 -- WITH charging_profiles transactions
--- A stop ends only a transaction that exists. In 'replayed' the fingerprint is empty if a later start has the same one.
+-- A stop ends only a transaction that exists. In 'replayed' the fingerprint is empty if a later start has the
+-- same fingerprint.
 local f = fence(lease, held, events, epoch, holder, member)
 local connector, tag, fingerprint, answer, listed, meter = unpack(
   redis.call('HMGET', transaction, 'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter'))
--- Only the first stop drops profiles by connector too. At a repeat, those may be for a later transaction.
+-- Only the first stop also drops the TxProfiles of the connector that have no transaction. When a stop is
+-- repeated, these profiles may belong to a later transaction.
 drop_tx_profiles(profiles, id, not answer and connector)
 if not connector then
   local known = redis.call('HGET', orphans, digest)
@@ -26,7 +28,8 @@ end
 redis.call('HSET', transaction, unpack(fields))
 redis.call('HSET', starts, fingerprint, id .. STOPPED)
 redis.call('ZREM', open_transactions, listed)
--- A stale session's stop clears the pointer too, because a pointer to a stopped transaction is never right.
+-- A stop from a session without the lease also clears the pointer, because a pointer to a stopped transaction
+-- is never right.
 local pointer = redis.call('HGET', open, connector) or ''
 if string.match(pointer, OPEN_ID) == id then redis.call('HDEL', open, connector) end
 if compact ~= '' then redis.call('HSETNX', values, compact, received_ms) end
