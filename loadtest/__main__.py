@@ -49,15 +49,16 @@ def compare(
 ) -> int:
     """Run the same load without and with silent charge points, and compare the latencies of the others.
 
-    Needs --silent and --commands-per-second. The exit code is 0 if nothing failed, 1 if anything failed, 2
-    if an option is wrong, and 130 if a signal ended the run. It does not judge the ratios: a good ratio
-    depends on what else the machine does.
+    This command needs --silent and --commands-per-second. The exit code is 0 if nothing failed, 1 if anything
+    failed, 2
+    if an option is wrong, and 130 if a signal ended the run. The command does not judge the ratios, because a
+    good ratio depends on what else the machine does.
 
     Parameters
     ----------
     rounds
-        How often each of the two loads is run. Every second round swaps their order, because the speed of a
-        machine changes with time.
+        Number of times that each of the two loads is run. Every second round swaps the order of the loads,
+        because the speed of a machine changes with time.
     """
     if not options.silent or not options.commands_per_second:
         raise BadOptions("compare needs both --silent and --commands-per-second; give each a number above 0")

@@ -14,7 +14,7 @@ from loadtest.latency import Latencies
 CALL_S = 30.0
 
 type Serve = Callable[[IncomingCall], Message | None]
-"""Returns the result of a call; None leaves the call without an answer."""
+"""A function that returns the result of a call. The result None leaves the call without an answer."""
 
 
 class CallFailed(Exception):  # noqa: N818  it says what happened
@@ -48,8 +48,8 @@ class Caller:
     async def call(self, request: Message, *, due: float | None = None) -> Any:
         """Send a call and return its result.
 
-        `due` is the time at which the call should have been sent; the latency counts from it. None means now.
-        Raises CallFailed, ConnectionClosed.
+        `due` is the time at which the call should have been sent, and from which the latency counts. If `due`
+        is None, the call is due now. Raises CallFailed, ConnectionClosed.
         """
         action = type(request).__name__
         async with self._turn:

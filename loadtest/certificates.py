@@ -11,7 +11,7 @@ from gateway.ocpp16.messages.security import CertificateHashData
 
 
 def request_for(charge_point: str) -> str:
-    """Make a PKCS#10 request in PEM with a new key, which is thrown away."""
+    """Make a PKCS#10 certificate request in PEM with a new key. The key is not kept."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, charge_point[:64])])
     builder = x509.CertificateSigningRequestBuilder().subject_name(name)
     return builder.sign(ec.generate_private_key(ec.SECP256R1()), SHA256()).public_bytes(Encoding.PEM).decode()

@@ -1,4 +1,7 @@
-"""A simulated charge point: it boots, charges, sends meter values and stops, and obeys an operator."""
+"""A simulated charge point.
+
+It boots, charges, sends meter values and stops, and carries out the commands of an operator.
+"""
 
 import random
 from collections import Counter
@@ -22,7 +25,7 @@ HEARTBEAT_S = 30.0
 class SimulatedChargePoint:
     """A charge point that charges from its boot until `leave` is set.
 
-    If an operator stops its transaction, it waits for a remote start.
+    If an operator stops the transaction, the charge point waits for a remote start.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class SimulatedChargePoint:
         self._status: core.ChargePointStatus | None = None
         """Status of the connector during a transaction.
 
-        None means that no transaction runs. Then the status follows from what operators did.
+        None means that no transaction is running. The status then depends on what operators did.
         """
         self._changed = trio.Event()
 
@@ -145,7 +148,7 @@ class SimulatedChargePoint:
     def _sample(self) -> MeterValue:
         """Return energy, power, the current of three phases and a temperature.
 
-        Encoded they take about 700 bytes, like the meter values of many real charge points.
+        As JSON these values take about 700 bytes, like the meter values of many real charge points.
         """
         value = partial(SampledValue, context="Sample.Periodic", format="Raw", location="Outlet")
         watts = 3 * VOLTS * self._amperes

@@ -27,7 +27,7 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("GetLocalListVersion", {}),
 )
 IN_FLIGHT_MAX = 2_000
-CLIENTS = 16  # Each request looks through all connections of its client, so several clients share them.
+CLIENTS = 16  # Several clients, because a client searches all its connections at each request.
 GRACE_S = 10.0
 EARLY_S = 0.5
 
@@ -56,10 +56,11 @@ class SentCommand(NamedTuple):
 
 
 class CommandLoad:
-    """Sends commands and records their latencies.
+    """A sender of commands that records their latencies.
 
-    `healthy` has, by action, the seconds from the time a command was due to its answer. `silent` has, by
-    outcome, the seconds by which a command ended after its deadline, or the seconds until it was refused.
+    `healthy` has latencies by action, in seconds from the time a command was due to its answer. `silent` has
+    times by outcome, in seconds. If a command was refused, the time counts from when it was due, otherwise
+    from its deadline.
     """
 
     def __init__(self, target: CommandTarget, seed: str) -> None:
@@ -76,10 +77,10 @@ class CommandLoad:
 
     @property
     def unexpected(self) -> Counter[str]:
-        """Count the outcomes that no run should show.
+        """Count the outcomes that should not occur in a run.
 
-        A command to a healthy charge point is answered. A command to a silent one times out, or is refused
-        because too many wait for that charge point.
+        A command to a healthy charge point is answered. A command to a silent charge point times out, or is
+        refused because too many commands wait for that charge point.
         """
         return Counter(
             {
@@ -91,10 +92,10 @@ class CommandLoad:
         )
 
     async def run(self, kind: Kind, charge_points: Sequence[str], leave: trio.Event) -> None:
-        """Send `per_second` commands to random charge points until `leave` is set, and wait for their ends.
+        """Send `per_second` commands to random charge points until `leave` is set, and wait for the last end.
 
-        Among silent charge points every eighth gets half of the commands, so that some queues fill up and
-        others do not.
+        Half of the commands to silent charge points go to every eighth of these charge points, so that some
+        queues fill up and others do not.
         """
         crowded = charge_points[::8] if kind == "silent" else charge_points
         async with _clients(self._target) as clients, trio.open_nursery() as nursery:

@@ -30,7 +30,10 @@ class Side:
 
 
 class Ratio(msgspec.Struct, frozen=True):
-    """Latencies with silent charge points divided by those without; the rows are in milliseconds."""
+    """Latencies with silent charge points divided by the latencies without them.
+
+    The rows are in milliseconds.
+    """
 
     what: str
     without: Row
@@ -40,7 +43,7 @@ class Ratio(msgspec.Struct, frozen=True):
 
 
 def ratios(without: Side, with_silent: Side) -> list[Ratio]:
-    """Compare the calls of the healthy charge points, and the commands to them."""
+    """Compare the calls of the healthy charge points, and the commands to these charge points."""
     found = []
     for what, one, other in (
         ("calls of healthy charge points", without.calls, with_silent.calls),

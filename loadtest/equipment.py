@@ -95,7 +95,7 @@ class Profiles:
 
     @staticmethod
     def schedule(request: smart_charging.GetCompositeSchedule) -> smart_charging.GetCompositeScheduleResult:
-        """Answer with the limit of the hardware; the installed profiles are not considered."""
+        """Answer with the limit of the hardware. The installed charging profiles are ignored."""
         if request.connector_id not in {0, CONNECTOR} or request.duration <= 0:
             return smart_charging.GetCompositeScheduleResult(status="Rejected")
         unit = request.charging_rate_unit or "A"

@@ -1,4 +1,4 @@
-"""Runs many simulated charge points at once, for a bounded time."""
+"""A run of many simulated charge points at once, for a bounded time."""
 
 import random
 import ssl
@@ -31,8 +31,8 @@ _FAILURES = (UpgradeRefused, CallFailed, ConnectionClosed, OSError, ssl.SSLError
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of a load: rates per second, times in seconds.
 
-    `url` has `{id}` in the place of the charge point's id. `silent` counts charge points that never answer
-    a call; they are added to `charge_points`.
+    `url` has `{id}` in the place of the charge point's id. `silent` is the number of charge points that never
+    answer a call, in addition to `charge_points`.
     """
 
     url: str
@@ -50,8 +50,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Fleet:
     """A fleet whose `run` takes a bounded time.
 
-    Connecting takes the number of charge points divided by `connect_rate`. Then come `duration_s`, and at
-    most 30 s or the longest time that a command may take.
+    Connecting takes the number of charge points divided by `connect_rate`. The run then takes `duration_s`,
+    and after that at most 30 s or the longest time that a command may take.
     """
 
     def __init__(self, plan: Plan, tls: ssl.SSLContext | None, target: CommandTarget | None = None) -> None:
@@ -78,7 +78,7 @@ class Fleet:
             async with trio.open_nursery() as silent:
                 async with trio.open_nursery() as fleet:
                     began = trio.current_time()
-                    # The silent ones connect first, so that they are present the whole time.
+                    # The silent charge points connect first, so that they are connected during the whole run.
                     for index in range(plan.silent + plan.charge_points):
                         await trio.sleep_until(began + index / plan.connect_rate)
                         if index < plan.silent:
@@ -159,7 +159,7 @@ class Fleet:
         self._count()
 
     async def _time_leave(self, booted: trio.Event, leave: trio.Event) -> None:
-        """Set `leave` after `duration_s` from the boot of this charge point, so that stops are spread out."""
+        """Set `leave` when `duration_s` has passed since its own boot, so that stops are spread out."""
         await booted.wait()
         self.booted += 1
         self._count()
@@ -170,10 +170,11 @@ class Fleet:
         leave.set()
 
     def _count(self) -> None:
-        """Wake the waiting tasks after a boot or an end.
+        """Wake the waiting tasks after a charge point has booted or ended.
 
-        A charge point that ended before the others were ready will not come back, so nothing waits for a
-        complete fleet any longer. When all have ended, nothing waits for the first one to leave.
+        A charge point that ended before the other charge points were ready will not come back, so no task
+        waits for a complete fleet any longer. When all charge points have ended, no task waits for the first
+        charge point to leave.
         """
         if self.booted >= self.plan.charge_points or self.ended:
             self._all_here.set()
@@ -193,16 +194,16 @@ class Fleet:
 
     @property
     def late_p99_s(self) -> float:
-        """Return by how many seconds our event loop was late (p99).
+        """Return the delay of our own event loop in seconds (p99).
 
-        The generator adds this to the latencies that it measures.
+        This delay is part of the latencies that the load generator measures.
         """
         return self._lag.quantiles()["p99"]
 
 
 def _describe(error: BaseException) -> str:
     match error:
-        case UpgradeRefused(status=0):  # no HTTP status: the server hung up
+        case UpgradeRefused(status=0):  # The server closed the connection without an HTTP status.
             return f"refused: {error.text}"
         case UpgradeRefused() | CallFailed():
             return str(error).removesuffix(": ")

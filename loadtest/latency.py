@@ -26,7 +26,8 @@ class Row(msgspec.Struct, frozen=True):
 class Latencies:
     """Records of latencies, in seconds.
 
-    They count from the time a call was due, so that a server that delays its clients cannot hide the delay.
+    A latency counts from the time a call was due, so that a server that delays its clients cannot hide the
+    delay.
     """
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from loadtest.fleet import Fleet, Plan
 Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 
 SETTLE_S = 2.0
-"""Least number of seconds that a run with commands lasts after connecting, so that it sends some."""
+"""Shortest duration of a run with commands, in seconds after connecting, so that some commands are sent."""
 
 
 class BadOptions(Exception):  # noqa: N818  it says what happened
@@ -40,14 +40,14 @@ class Options:
     connect_rate
         Connections opened per second.
     ca_file
-        PEM file of the certificates to trust for wss. Without it the certificates of the system are used.
+        PEM file of the certificates to trust for wss. Without it the system's certificates are used.
     id_tag
         Id tag that the charge points charge with.
     prefix
         Beginning of the charge point ids; a number of five digits follows.
     source_addresses
         Number of addresses 127.0.0.x to connect from, needed for more than 28,000 connections to this
-        machine. 0 lets the system choose.
+        machine. With 0 the system chooses the address.
     seed
         Seed of all random choices. The same seed gives the same charge points.
     output
@@ -56,7 +56,7 @@ class Options:
         Number of additional charge points that boot and send heartbeats, but never answer a call.
     commands_per_second
         Harmless commands per second to random charge points, through the admin API of csms, while all are
-        connected. With --silent, as many more go to the silent charge points.
+        connected. With --silent, the silent charge points get the same number of commands in addition.
     command_timeout
         Seconds that a charge point has to answer a command.
     admin_url
@@ -119,7 +119,8 @@ class Options:
         least_s = (self.charge_points + self.silent) / self.connect_rate + SETTLE_S
         if self.duration < least_s:
             raise BadOptions(
-                f"--duration must be at least {least_s:.0f}: commands are sent only while all are connected"
+                f"--duration must be at least {least_s:.0f}: "
+                "commands are sent only while all charge points are connected"
             )
         try:
             api_key = self.api_key_file.read_text().strip()
@@ -148,5 +149,5 @@ def _is_url(url: str, schemes: set[str]) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # A bracket is not closed, or the port is not a number.
+    except ValueError:  # A bracket in the URL is not closed, or the port is not a number.
         return False

@@ -44,7 +44,7 @@ def show(fleet: Fleet) -> None:
             _show_commands(console, fleet.commands)
         console.print(f"The generator's own event loop was late by {fleet.late_p99_s * 1000:.1f} ms (p99).")
     for failure, count in fleet.failed.most_common(10):
-        # Text from the other side is not markup.
+        # Text from the central system may look like markup, but must be printed as it is.
         console.print(f"[red]{count} x[/red] {escape(failure)}", soft_wrap=True, highlight=False)
 
 

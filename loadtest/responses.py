@@ -36,10 +36,10 @@ class Day(Protocol):
     transaction_id: int | None
 
     def start(self, id_tag: str) -> bool:
-        """Begin to charge; return False if it charges already."""
+        """Begin to charge. Returns False if the charge point charges already."""
 
     def stop(self, reason: core.Reason) -> bool:
-        """Stop charging; return False if it does not charge."""
+        """Stop charging. Returns False if the charge point does not charge."""
 
     def reading(self) -> core.MeterValues: ...
 
@@ -77,7 +77,7 @@ class Responses:
         return held
 
     def use_reservation(self, id_tag: str) -> int | None:
-        """Use up the reservation of this id tag and return its id, or None if it has none."""
+        """Use up the reservation of this id tag and return its id, or None if the tag has no reservation."""
         held = self.held_reservation
         if held is None or held.id_tag.lower() != id_tag.lower():
             return None
@@ -85,7 +85,7 @@ class Responses:
         return held.reservation_id
 
     def _queue(self, *messages: Message) -> bool:
-        """Queue messages for later; return False if the queue has no room for them."""
+        """Queue messages for later. Returns False if the queue has no room for them."""
         if len(self.later) + len(messages) > LATER_MAX:
             return False
         self.later.extend(messages)
@@ -274,7 +274,7 @@ _SETTINGS: dict[str, tuple[str, bool]] = {
     ),
     "WebSocketPingInterval": ("0", False),
 }
-"""Value of each key, and whether it is read-only. The first key is never reported."""
+"""Value of each configuration key, and whether the key is read-only. The first key is never reported."""
 _NAMES = {name.lower(): name for name in _SETTINGS}
 _AT_BOOT = frozenset({"WebSocketPingInterval"})
 

@@ -1,7 +1,7 @@
 """Holds: an id tag has a maximum of simultaneous transactions, and each transaction takes one hold.
 
-The holds of a tag are one sorted set, with the time of expiry as the score. A hold that nobody releases
-expires by itself. A start that asks again gets its own hold again.
+The holds of an id tag are one sorted set, in which the score of a hold is its time of expiry. A hold that
+nobody releases expires by itself. A start that is repeated gets the same hold again.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from state.store import Store
 from state.tenants.id_tags import fold
 
 LASTS_MS = 3 * 3600 * 1000
-"""How long a hold lasts. It is prolonged every hour while its transaction is open."""
+"""How long a hold lasts. A hold is prolonged every hour while its transaction is open."""
 
 
 async def hold(store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str, maximum: int) -> bool:
     """Take one of the tag's `maximum` holds for LASTS_MS.
 
-    False means that other transactions have them all.
+    False means that other transactions have all these holds.
     """
     until_ms = store.server_time_ms() + LASTS_MS
     return await take(store, _slots(charge_point, tag), _member(charge_point, fingerprint), maximum, until_ms)
@@ -27,7 +27,7 @@ async def hold(store: Store, charge_point: ChargePointKeys, tag: str, fingerprin
 async def take(store: Store, key: str, member: str, maximum: int, until_ms: int) -> bool:
     """Take one of the `maximum` holds in the set `key` until `until_ms`.
 
-    False means that others have them all.
+    False means that other members have all these holds.
     """
     reply = await store.step("hold_take", [key], [member, maximum, until_ms])
     return bool(reply[0] == b"held")
@@ -47,7 +47,7 @@ async def prolong(store: Store, charge_point: ChargePointKeys, wanted: Sequence[
 
 
 async def release(store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str) -> bool:
-    """Release the hold. False means that there was none."""
+    """Release the hold of a transaction. False means that the transaction had no hold."""
     return bool(await store.execute("ZREM", _slots(charge_point, tag), _member(charge_point, fingerprint)))
 
 

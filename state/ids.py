@@ -1,4 +1,4 @@
-"""Ids that we make: digests of the content that they name, and numbers that are not reused after a wipe."""
+"""Ids that csms makes: digests of content, and numbers that are not used again after the store was wiped."""
 
 from base64 import urlsafe_b64encode
 from hashlib import blake2b
@@ -15,6 +15,6 @@ def digest(content: bytes) -> str:
 def least_number(server_time_ms: int) -> int:
     """Return the seconds since 2025-01-01, the least id to use now.
 
-    As long as at most one id a second is made, a store that was wiped never makes an id again.
+    As long as csms makes at most one id per second, no id is used again after the store was wiped.
     """
     return server_time_ms // 1000 - _EPOCH_S

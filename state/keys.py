@@ -1,8 +1,8 @@
-"""The one place that knows key names.
+"""The names of all keys. No other module knows how a key is named.
 
-Every key of a charge point carries the hash tag of its partition, so that one Lua step changes a fact, its
-index and its event together. Names from outside are percent-encoded before they are joined, so that no name
-can form the key of another.
+Every key of a charge point carries the hash tag of its partition, so that one Lua step can change a record,
+its index and its events together. Names from outside are percent-encoded before they are joined, so that no
+name can form the key of another.
 """
 
 from binascii import crc_hqx
@@ -30,7 +30,7 @@ def decode(encoded: str) -> str:
 
 
 def join(tenant: str, name: str) -> str:
-    """Return the `member` that names a tenant's charge point or id tag in an index, unambiguously."""
+    """Return the unambiguous name (`member`) of a tenant's charge point or id tag in an index."""
     return f"{encode(tenant)}/{encode(name)}"
 
 
@@ -44,9 +44,9 @@ def partition_of(tenant: str, charge_point: str) -> int:
 
 
 class _SeldomKey:
-    """A key that is seldom used, so it is built on each access.
+    """A key that is seldom used and therefore built on each access.
 
-    A session stores all other keys while it lives.
+    A session keeps all other keys as long as it lives.
     """
 
     def __init__(self, kind: str) -> None:
@@ -83,16 +83,16 @@ class ChargePointKeys:
     certificates = _SeldomKey("certificates")
     charging_profile_doubts = _SeldomKey("charging-profile-doubts")
     charging_profile_promises = _SeldomKey("charging-profile-promises")
-    """TxProfiles of remote starts that have not become transactions yet."""
+    """TxProfiles of remote starts whose transactions have not begun."""
     charging_profiles = _SeldomKey("charging-profiles")
     configuration = _SeldomKey("configuration")
     configuration_pending = _SeldomKey("configuration-pending")
-    """Changes that take effect at the next boot."""
+    """Changes of configuration keys that take effect at the next boot."""
     data_transfers = _SeldomKey("data-transfers")
     faults = _SeldomKey("faults")
     jobs = _SeldomKey("jobs")
     local_list = _SeldomKey("local-list")
-    """The local authorisation list that the charge point should have, and the one that we believe it has."""
+    """The local authorisation list that the charge point should have, and the list that we believe it has."""
     remote_starts = _SeldomKey("remote-starts")
     reservations = _SeldomKey("reservations")
     security_events = _SeldomKey("security-events")
@@ -116,7 +116,7 @@ class ChargePointKeys:
         self.buried = f"{{{tag}}}:buried:{member}"
         self.orphans = f"{{{tag}}}:orphans:{member}"
         self.pending = f"{{{tag}}}:pending:{member}"
-        # Keys of its partition, shared with the other charge points there.
+        # Keys of the partition, which all its charge points share.
         self.events = f"{{{tag}}}:events:{tenant_part}"
         self.charge_points = f"{{{tag}}}:charge-points:{tenant_part}"
         self.transactions = f"{{{tag}}}:transactions:{tenant_part}"
@@ -125,7 +125,7 @@ class ChargePointKeys:
 
     @property
     def deleted_with_it(self) -> tuple[str, ...]:
-        """Keys that are removed whole when the charge point is deleted, every `_SeldomKey` among them."""
+        """Keys that are deleted together with the charge point. Every `_SeldomKey` is one of these keys."""
         seldom = [key.kind for key in vars(ChargePointKeys).values() if isinstance(key, _SeldomKey)]
         return (self.connectors, self.open, self.starts, self.orphans, self.pending, *map(self.of, seldom))
 
@@ -140,7 +140,7 @@ class ChargePointKeys:
         return f"{{{TAGS[self.partition]}}}:values:{self.member}/{encode(str(transaction_id))}"
 
     def stray_values(self, connector_id: int) -> str:
-        """Return the key of meter values that came without a transaction, or with an unknown one."""
+        """Return the key of meter values that came without a transaction, or with an unknown transaction."""
         return f"{{{TAGS[self.partition]}}}:stray-values:{self.member}/{connector_id}"
 
     def command(self, command_id: str) -> str:
@@ -155,7 +155,7 @@ def tag(partition: int) -> str:
 
 
 def held(partition: int, incarnation: str) -> str:
-    """Return the key of the members whose leases this node incarnation holds in this partition."""
+    """Return the key of the set of all charge points in this partition whose leases this node holds."""
     return f"{tag(partition)}:held:{incarnation}"
 
 
@@ -189,11 +189,11 @@ def _of_tenant(kind: str, tenant: str) -> str:
 data_transfer_vendors = partial(_of_tenant, "data-transfer-vendors")
 """A tenant's vendors of DataTransfer, by folded vendor id."""
 id_tags = partial(_of_tenant, "id-tags")
-"""Index of a tenant's id tags, folded."""
+"""Index of a tenant's id tags, each with its case folded."""
 token_ids = partial(_of_tenant, "token-ids")
 """Index of a tenant's tokens."""
 tokens = partial(_of_tenant, "tokens")
-"""A tenant, and its tokens by id."""
+"""The hash of a tenant, which also has the tenant's tokens by id."""
 traces = partial(_of_tenant, "traces")
 """A tenant's charge points with a running trace, by the time at which the trace ends."""
 
@@ -205,7 +205,7 @@ def _of_name(kind: str, tenant: str, folded: str) -> str:
 holds = partial(_of_name, "holds")
 id_tag = partial(_of_name, "id-tag")
 spellings = partial(_of_name, "spellings")
-"""Charge point ids that operators registered, by the id with its case folded."""
+"""Charge point ids as operators registered them. The key has the id with its case folded."""
 
 
 def node(incarnation: str) -> str:

@@ -16,7 +16,7 @@ SCHEMA = 1
 
 
 async def check(ask: Ask) -> None:
-    """Create the record in an empty store, or compare the one there.
+    """Create the meta record in an empty store, or compare the stored meta record with this release.
 
     Raises StoreRefused or StoreUnavailable.
     """

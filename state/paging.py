@@ -1,7 +1,7 @@
 """Listings in pages, merged over the sorted sets of all partitions, mostly in one round trip.
 
 All members of a set have the same score, so the member is the sort key and the cursor. A page begins strictly
-after the last member of the page before, even if members were added or removed in between.
+after the last member of the previous page, even if members were added or removed in between.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -17,9 +17,9 @@ _ROUNDS = 5
 
 
 class Page[T](msgspec.Struct, frozen=True):
-    """One page. `next` is the cursor of the following page, None on the last page.
+    """One page. `next` is the cursor of the following page, or None on the last page.
 
-    A filtered page may have fewer items than were asked for and still have a next page.
+    A filtered page may have fewer items than the limit although another page follows.
     """
 
     items: tuple[T, ...]
@@ -35,7 +35,7 @@ def encode_cursor(member: bytes) -> str:
 
 
 def decode_cursor(cursor: str) -> bytes:
-    """Undo `encode_cursor`. Raises BadCursor."""
+    """Decode a cursor that `encode_cursor` made. Raises BadCursor."""
     try:
         member = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
     except ValueError:
@@ -55,20 +55,22 @@ async def list_members(
     floor: bytes = b"",
     descending: bool = False,
 ) -> Page[bytes]:
-    """List the members of all `keys` in one order: those that begin with `prefix`, from `floor` on.
+    """List the members of all `keys` in one common order.
 
-    Raises BadCursor.
+    Only members that begin with `prefix` and do not come before `floor` are listed. Raises BadCursor.
     """
     after = None if cursor is None else decode_cursor(cursor)
     if after is not None and not after.startswith(prefix):
-        raise BadCursor("the cursor is of a listing with another prefix; omit it to start at the first page")
+        raise BadCursor(
+            "the cursor comes from a listing with another prefix; omit it to start at the first page"
+        )
     low = b"[" + max(prefix, floor)
     high = b"(" + prefix_end(prefix) if prefix else b"+"
     sets = [_Set(key, low, high, descending=descending) for key in keys]
     if after is not None:
         for one in sets:
             one.resume(after)
-    wanted = limit + 1  # The one beyond the limit shows whether a page follows.
+    wanted = limit + 1  # The member beyond the limit shows whether another page follows.
     count = min(wanted, max(4, ceil(2 * wanted / max(1, len(sets)))))
     found: list[bytes] = []
     while asked := [one for one in sets if one.may_have_before(found, wanted)]:
@@ -90,10 +92,10 @@ async def list_filtered[T](
     cursor: str | None = None,
     **bounds: Any,
 ) -> Page[T]:
-    """List the items that `load` makes of the members, without the members that `load` leaves out.
+    """List the items that `load` makes of the members. The function `load` may leave out members.
 
     `bounds` are further arguments of `list_members`. At most `_ROUNDS` times `limit` members are read, so a
-    page may be short and still have a next page. Raises BadCursor.
+    page may have fewer than `limit` items although another page follows. Raises BadCursor.
     """
     found: list[T] = []
     for _ in range(_ROUNDS):
@@ -110,7 +112,10 @@ async def list_filtered[T](
 
 
 def prefix_end(prefix: bytes) -> bytes:
-    """Return the least name above all that begin with `prefix`. UTF-8 never ends in byte 255."""
+    """Return the least name that comes after all names with this prefix.
+
+    The last byte of UTF-8 text is never 255.
+    """
     return prefix[:-1] + bytes((prefix[-1] + 1,))
 
 
@@ -119,8 +124,8 @@ def cut_page[T](
 ) -> Page[T]:
     """Return a page of a short capped list, the highest `place` first.
 
-    `place` gives a number of at most 18 digits, such as a time, and a name; together they are unique. Raises
-    BadCursor.
+    `place` gives a number of at most 18 digits, such as a time, and a name. The pair of both must be unique.
+    Raises BadCursor.
     """
     ordered = sorted(items, key=place, reverse=True)
     if cursor is not None:
@@ -136,7 +141,7 @@ def _sort_key(place: tuple[int, str]) -> bytes:
 
 
 class _Set:
-    """One sorted set, which is read on from the end of the last reply."""
+    """One sorted set. Each read continues after the last member of the previous reply."""
 
     __slots__ = ("_descending", "_ended", "_high", "_key", "_last", "_low", "_taken")
 
@@ -153,7 +158,7 @@ class _Set:
             self._low = b"(" + after
 
     def may_have_before(self, found: list[bytes], wanted: int) -> bool:
-        """Return whether an unread member of this set may be among the first `wanted` of all."""
+        """Return whether an unread member of this set may be among the first `wanted` members of all sets."""
         if self._ended:
             return False
         if self._last is None or len(found) < wanted:
@@ -168,7 +173,8 @@ class _Set:
 
     def consume(self, reply: list[bytes], count: int, wanted: int) -> None:
         self._taken += len(reply)
-        # A member after the first `wanted` of one set cannot be among the first `wanted` of all.
+        # A member that is not among the first `wanted` members of its own set cannot be among the first
+        # `wanted` members of all sets.
         self._ended = len(reply) < count or self._taken >= wanted
         if reply:
             self._last = reply[-1]

@@ -13,15 +13,19 @@ from state.replies import read_fields
 type BootStatus = Literal["Accepted", "Pending", "Rejected"]
 
 REGISTRATION_INTERVAL_S = 60
-"""Time after which a charge point that was not accepted asks again, unless an operator sets another."""
+"""Time after which a charge point that was not accepted sends its next BootNotification.
+
+An operator can set another time.
+"""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that an operator makes for a charge point.
 
     `strict` turns repairs off. `origin_allowed` lets the charge point send an Origin header. `registration`
-    is the answer to its next BootNotification. The interval in that answer is `heartbeat_interval_s` if it is
-    Accepted (None stands for the gateway's own interval), or else `registration_interval_s`.
+    is the answer to the charge point's next BootNotification. If the answer is Accepted, its interval is
+    `heartbeat_interval_s` (None stands for the gateway's own interval). Otherwise its interval is
+    `registration_interval_s`.
     """
 
     description: str = ""
@@ -35,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class ChargePointRecord(Settings, frozen=True, kw_only=True):
     """A registered charge point.
 
-    `boot` is its last BootNotification, decoded; `boot_status` was our answer.
+    `boot` is the decoded payload of its last BootNotification, and `boot_status` is the status of our answer.
     """
 
     tenant: str
@@ -53,14 +57,14 @@ class ChargePointRecord(Settings, frozen=True, kw_only=True):
 
 
 class RunningTrace(msgspec.Struct, frozen=True):
-    """A charge point's trace, as far as its session needs it to record. `until_ms` may be in the past."""
+    """A charge point's trace, with only what its session needs to record. `until_ms` may be in the past."""
 
     id: str
     until_ms: int
 
 
 def settings_fields(settings: Settings) -> list[str | int]:
-    """Return names and values in alternation, as HSET takes them."""
+    """Return the names and values of the settings as arguments of HSET."""
     heartbeat_interval_s = settings.heartbeat_interval_s
     return [
         *("description", settings.description),
@@ -77,9 +81,10 @@ def read_charge_point(
 ) -> ChargePointRecord | None:
     """Read a record. None means that the charge point is not registered.
 
-    A late fact of a deleted charge point may leave a field or two, which make no record.
+    A fact that arrives after its charge point was deleted may leave a few fields. Such fields are not a
+    record.
     """
-    # An empty field counts as one that was never written.
+    # An empty field counts as a field that was never written.
     found = {name: text for name, text in read_fields(reply).items() if text}
     if "registered_ms" not in found:
         return None
@@ -89,7 +94,7 @@ def read_charge_point(
 
 
 def read_running_trace(stored: str | None) -> RunningTrace | None:
-    """Read the field `trace`, which the start of a trace sets and its end clears."""
+    """Read the field `trace`, which is set at the start of a trace and removed at its end."""
     if stored is None:
         return None
     id_, _, until_ms = stored.partition(" ")

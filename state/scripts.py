@@ -1,6 +1,7 @@
-"""The Lua steps. Each is one file beside the function that calls it, and the server knows it by its SHA-1.
+"""The Lua steps. Each step is one file beside the function that calls the step.
 
-A step's name is its path: "transactions/stop" is state/transactions/stop.lua.
+The server knows a step by its SHA-1. A step's name is its path: "transactions/stop" is
+state/transactions/stop.lua.
 """
 
 import re
@@ -23,7 +24,10 @@ _ROOM = Path(__file__).parent
 
 
 class Names(msgspec.Struct, frozen=True):
-    """The names of keys or arguments in a header. A last name with `...` stands for any number of them."""
+    """The names of keys or arguments in a header.
+
+    If the last name ends in `...`, it stands for any number of keys or arguments.
+    """
 
     names: tuple[str, ...]
 
@@ -49,7 +53,7 @@ class Script(msgspec.Struct, frozen=True, eq=False):
     args: Names
 
     def check(self, keys: int, args: int) -> None:
-        """Raise ValueError for a number of keys or arguments that the header does not name."""
+        """Raise ValueError if the number of keys or arguments is not the number in the header."""
         if not (self.keys.admits(keys) and self.args.admits(args)):
             raise ValueError(
                 f"{self.name}: {keys} keys and {args} arguments were given, but its header names"
@@ -63,8 +67,9 @@ def _read(file: Path) -> Script:
     keys, args = read_header(name, body)
     parts = ("prelude", *_parts(body))
     shared = "\n".join((_ROOM / f"lua/_{part}.lua").read_text("utf-8") for part in parts)
-    # The head goes onto the body's first line, so that it moves no line of the body. It goes after the shared
-    # functions, because a function pays for each outer name that it uses: 6 % of a fenced step.
+    # The head goes onto the body's first line, so that the line numbers of the body stay the same. The head
+    # comes after the shared functions, because each outer name that a function uses costs time: 6 % of a step
+    # that compares the fence.
     source = f"{shared}\n{head(name, keys, args, shared)} {body}"
     # EVALSHA names a script by its SHA-1; no secret depends on it.
     sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
@@ -72,7 +77,7 @@ def _read(file: Path) -> Script:
 
 
 def _parts(body: str) -> list[str]:
-    """Return the parts that the step includes: files `lua/_<part>.lua`, which only a few steps use.
+    """Return the parts that the step includes. A part is a file `lua/_<part>.lua` that only a few steps use.
 
     The server creates every included function each time a step runs, which takes 0.1 us per function.
     """
@@ -81,10 +86,11 @@ def _parts(body: str) -> list[str]:
 
 
 def head(name: str, keys: Names, args: Names, shared: str) -> str:
-    """Write the line of Lua that names the keys and arguments as the header does; `x...` names a table.
+    """Write the line of Lua that gives the keys and arguments the names in the header.
 
-    Raises ValueError for a name that would hide a word of Lua or a function of `shared`. Lua allows a script
-    200 locals, of which a function may use 60; the server refuses a script that has more.
+    A name with `...` becomes a table. Raises ValueError for a name that would hide a word of Lua or a
+    function of `shared`. A Lua script may have 200 local variables, and one function may use 60 of them. The
+    server refuses a script that has more.
     """
     taken = {*_LUA.split(), *_FUNCTION.findall(shared)}.intersection(keys.bare + args.bare)
     if taken:

@@ -48,7 +48,12 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "fsync"
     connections: Annotated[
         int,
-        Meta(ge=1, le=64, description="Connections that all tasks share. csms opens one more, for listings."),
+        Meta(
+            ge=1,
+            le=64,
+            description="Number of connections that all tasks share. "
+            "csms opens one more connection for listings.",
+        ),
     ] = 4
     blocking_connections: Annotated[
         int,
@@ -121,7 +126,7 @@ class Store:
     def server_time_ms(self) -> int:
         """Estimate the server's clock in Unix ms, at most half a round trip off.
 
-        It is corrected every 10 s.
+        The estimate is corrected every 10 s.
         """
         return int(monotonic() * 1000 + self._clock_offset_ms)
 
@@ -131,7 +136,7 @@ class Store:
         return self._step(keys[0], script, _evalsha(script, keys, args))
 
     def step_prepared(self, prepared: Prepared, rest: Sequence[bytes]) -> Coroutine[None, None, list[Any]]:
-        """Run one Lua step, most of which is packed already. `rest` are its last arguments."""
+        """Run one Lua step, most of which is packed already. `rest` has the last arguments of the step."""
         return self._step(prepared.key, prepared.script, prepared.pack(rest))
 
     async def _step(self, key: str, script: Script, packed: bytes) -> list[Any]:
@@ -156,13 +161,16 @@ class Store:
         return reply
 
     async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
-        """Run commands in one round trip. An error of one is raised, although the others were executed."""
+        """Run commands in one round trip.
+
+        If a command fails, its error is raised, although the other commands were executed.
+        """
         return self._check_replies(await self._ask_many([pack(command) for command in commands]))
 
     async def steps(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]) -> list[Any]:
         """Run one Lua step many times in one round trip.
 
-        An error of one is raised, although the others were executed.
+        If a step fails, its error is raised, although the other steps were executed.
         """
         script = SCRIPTS[name]
         packed = [_evalsha(script, keys, args) for keys, args in calls]
@@ -202,7 +210,7 @@ class Store:
     # --- The methods below are for open_store. ---
 
     async def run(self) -> None:
-        """Hold the connections until cancelled."""
+        """Keep the connections open until cancelled."""
         async with trio.open_nursery() as nursery:
             for lane in (*self._lanes, self._listing):
                 nursery.start_soon(lane.run)
@@ -216,7 +224,7 @@ class Store:
                 self._blocking.close()
 
     def trouble(self) -> StoreRefused | StoreUnavailable | None:
-        """Return why the store is not available: a refusal first, because that does not pass by itself."""
+        """Return why the store is not available. A refusal comes first, because it does not end by itself."""
         troubles = [lane.trouble for lane in (*self._lanes, self._listing) if lane.trouble is not None]
         return next((t for t in troubles if isinstance(t, StoreRefused)), troubles[0] if troubles else None)
 
@@ -256,12 +264,12 @@ class Store:
             self._lost_at = None
         self.available = trouble is None
         if not self.available:
-            self._blocking.close()  # Idle blocking connections most likely broke as well.
+            self._blocking.close()  # Idle blocking connections are most likely broken too.
         changed, self._changed = self._changed, trio.Event()
         changed.set()
 
     async def _check(self, lane: Lane) -> None:
-        """Repeat the checks of the start on a live connection, because settings and roles change."""
+        """Repeat the checks on a live connection, because the server's settings and role may have changed."""
         if lane.connection is None:
             return
 
@@ -271,7 +279,7 @@ class Store:
         try:
             server = await checks.check(ask, self._config.durability)
         except StoreUnavailable:
-            return  # The lane's own watch handles this.
+            return  # The lane itself handles a server that does not answer.
         except StoreRefused as error:
             lane.end(str(error))
             return
@@ -281,7 +289,7 @@ class Store:
     async def _ask_many(self, packed: Sequence[bytes]) -> list[Any]:
         """Run packed commands on the listing connection.
 
-        An error is returned as a ResponseError in its place.
+        The reply to a command that failed is a ResponseError.
         """
         if not packed:
             await trio.lowlevel.checkpoint()

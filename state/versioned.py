@@ -1,7 +1,7 @@
-"""Changes of small hashes that are decided in Python: read the hash, decide, and write if it is unchanged.
+"""Changes of small hashes, decided in Python: read the hash, decide, and write if the hash is unchanged.
 
-This is for messages that come seldom and need a longer decision, such as which job a status belongs to. The
-decision is then a pure function, and not Lua.
+This is for rare messages that need a longer decision, such as the choice of the job to which a status
+belongs. The decision is a pure Python function instead of Lua.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,10 @@ from state.store import Store
 
 _VERSION = b"version"
 _TRIES = 20
-"""A try fails only if somebody else changed the hash. Few callers could do that for one charge point."""
+"""A try fails only if another caller changed the hash in the meantime.
+
+Only few callers change the hash of one charge point.
+"""
 
 type Fields = dict[str, bytes]
 type Outcome = Literal["changed", "unneeded", "gone"]
@@ -43,8 +46,9 @@ async def change(
 ) -> Outcome:
     """Make the change that `decide` returns; None means that no change is needed.
 
-    `decide` may be called more than once. `key` is one of `keys`. With `registered`, a charge point that was
-    never registered is `gone` too; changes by operators must set it. Raises StoreUnavailable.
+    `decide` may be called more than once. `key` is one of `keys`. If `registered` is true, the outcome is
+    `gone` also for a charge point that was never registered. Changes by operators must set `registered`.
+    Raises StoreUnavailable.
     """
     for _ in range(_TRIES):
         version, fields = _split(await store.execute("HGETALL", key))
@@ -63,7 +67,7 @@ async def change(
         )
         if word != b"again":
             return "changed" if word == b"changed" else "gone"
-    raise StoreUnavailable("others kept changing this record of the charge point; try again")
+    raise StoreUnavailable("other callers changed this record of the charge point at each attempt; try again")
 
 
 def _split(reply: Mapping[bytes, bytes]) -> tuple[bytes, Fields]:

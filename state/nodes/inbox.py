@@ -1,7 +1,6 @@
 """A node's inbox: a stream of wake-ups from other processes. A lost wake-up costs seconds, never a fact.
 
-The stream is bounded, and the node renews its expiry with each heartbeat. If a node has no stream, it is
-gone.
+The stream is bounded, and the node renews its expiry with each heartbeat. A node without a stream is gone.
 
 During a rolling deploy two versions read each other's messages. So a message keeps its `kind` and the names
 of its fields, and a field that is added has a default.
@@ -22,7 +21,10 @@ READ_AT_ONCE = 500
 
 
 class _OfChargePoint(msgspec.Struct, frozen=True, tag_field="kind"):
-    """A message to the session of one charge point. `member` is that of its `ChargePointKeys`."""
+    """A message to the session of one charge point.
+
+    `member` is the attribute `member` of its `ChargePointKeys`.
+    """
 
     member: str
 
@@ -55,7 +57,8 @@ class Disconnect(_OfChargePoint, frozen=True, tag="disconnect"):
 class Evict(msgspec.Struct, frozen=True, tag_field="kind", tag="evicted"):
     """Close the session `holder`, because a session of the node `by_node` took its lease.
 
-    Then send `Evicted` to that node. The tags of both messages are old names that other versions read.
+    The receiver then sends `Evicted` to the node `by_node`. The tags of both messages are old names, because
+    other versions of csms read them.
     """
 
     holder: str
@@ -63,7 +66,7 @@ class Evict(msgspec.Struct, frozen=True, tag_field="kind", tag="evicted"):
 
 
 class Evicted(msgspec.Struct, frozen=True, tag_field="kind", tag="evicted_done"):
-    """The session `holder` is gone. A session of the receiving node has taken its lease."""
+    """The session `holder` is gone. A session of the receiving node has taken the lease from it."""
 
     holder: str
 
@@ -76,7 +79,7 @@ class TokenRevoked(msgspec.Struct, frozen=True, tag_field="kind", tag="token_rev
 
 
 class CommandChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"):
-    """The record of a command changed. The receiver is the admin process that submitted it."""
+    """The record of a command changed. The receiver is the admin process that submitted the command."""
 
     command: str
 
@@ -93,7 +96,7 @@ async def send(store: Store, incarnation: str, message: Message) -> bool:
 
 
 async def wake(store: Store, incarnation: str, message: Message) -> bool:
-    """Send a message, but return True if the store is away.
+    """Send a message, but return True if the store is not available.
 
     Nodes look for changes themselves within seconds.
     """
@@ -110,9 +113,10 @@ async def broadcast(store: Store, message: Message) -> None:
 
 
 async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, Message | None]]:
-    """Read the messages after the id `after`, or all if it is "0". Waits up to `block_ms` for the first.
+    """Read the messages after the id `after`, or all if it is "0".
 
-    A message that cannot be read is returned as None with its id, so that the reader gets past it.
+    Waits up to `block_ms` for the first message. A message that cannot be read is returned as None with its
+    id, so that the reader can skip it.
     """
     key = keys.inbox(incarnation)
     reply = await store.blocking(

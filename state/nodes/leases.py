@@ -1,64 +1,68 @@
 """Which session owns a charge point: the lease, its epoch and its fence.
 
 A charge point often connects again, perhaps to another gateway, before anybody knows that its old socket is
-dead. Both sessions then believe that they own the charge point, and the lease decides. It is one hash per
-charge point. Only the Lua steps below, `charge_points/delete` and the fence at the head of other steps change
-it.
+dead. Both sessions then believe that they own the charge point, and the lease decides. The lease is one hash
+for each charge point. Only the Lua steps below, `charge_points/delete` and the function `fence` at the head
+of other steps change the lease.
 
-Holder. The session that owns the charge point. A session is named `<node incarnation>/<n>`: a random word for
-its process and a number for its connection. No name is used twice, so the holder alone shows whose lease this
-is.
+Holder. The session that owns the charge point. The name of a session is `<node incarnation>/<n>`: a random
+word for its process and a number for its connection. No name is used twice, so the holder alone shows which
+session has the lease.
 
-Epoch. A number that each claim, readoption and deletion raises by one. It falls only if the store is rolled
-back or wiped.
+Epoch. The number of the lease. Each claim, readoption and deletion raises the epoch by one. The epoch falls
+only if the store is rolled back or wiped.
 
-States. Released, reaped and deleted all mean offline. They differ in the sessions that may hold the lease
-next.
+States. A lease is in one of five states. The charge point is online only if its lease is held.
 
-    none      The store has no lease: the charge point has never connected, or the store was wiped.
-    held      `holder` is a session, and the set `held` of its node lists the charge point.
-    released  `holder` is empty. The session has ended.
-    reaped    `holder` is empty, and `reaped` is the holder before. Its node was judged dead.
-    deleted   As released, one epoch higher and without an attachment. The server drops it after a day.
+    none: The store has no lease, because the charge point has never connected or the store was wiped.
+    held: `holder` is a session, and the set `held` of its node lists the charge point.
+    released: `holder` is empty, because the session has ended.
+    reaped: `holder` is empty, because its node was judged dead. `reaped` is the last holder.
+    deleted: Like released, but with the next epoch and without an attachment. The server drops the lease
+        after a day.
 
-    from           step      taken by                                           to
-    any            claim     a new connection, during its handshake             held, epoch + 1
-    held           release   the node of the holder, after the session ended    released
-    held           reap      a gateway that judged the node of the holder dead  reaped
-    reaped         any       the session that was reaped                        held, same epoch
-    none or older  readopt   a session whose own epoch is higher                held, its own epoch + 1
-    any but none   delete    an operator                                        deleted, epoch + 1
+Steps. These steps change the state.
+
+    claim: A new connection takes the lease during its handshake. Any state becomes held, with the next epoch.
+    release: The node of the holder gives up the lease after the session has ended. Held becomes released.
+    reap: A gateway that judged the node of the holder dead takes the lease away. Held becomes reaped.
+    Any other step: A session whose lease was reaped takes the lease back. Reaped becomes held, with the same
+        epoch.
+    readopt: A session whose own epoch is higher than the stored epoch takes the lease back. The lease becomes
+        held, with the epoch after the session's own epoch.
+    delete: An operator deletes the charge point. Any state but none becomes deleted, with the next epoch.
 
 The newest authenticated connection wins: its claim takes the lease from any holder. A claim after its
 `not_after_ms` changes nothing, because its connection may be gone by then. A claim that is repeated gets the
-first answer and changes nothing. A claim without an answer may have succeeded, so its node releases the
-lease.
+first answer and changes nothing. If a node gets no answer to a claim, it releases the lease, because the
+claim may have succeeded.
 
-A node that is judged dead may only have been paused. Its sessions are still connected, so the next step or
-audit of each takes its lease back. A released lease is never taken back, because a step that was still on its
-way would leave a charge point online without a session. A node that leaves reaps the leases that it could not
-release.
+A node that is judged dead may only have been paused. Its sessions are then still connected, so the next step
+or audit of each session takes the lease back. A released lease is never taken back. Otherwise a step that was
+sent before the release could leave a charge point online without a session. A node that leaves reaps the
+leases that it could not release.
 
-Fence. The epoch and the holder of a session. Its steps carry them, and the store compares them with the
-lease.
+Fence. The fence of a session is its epoch and its name. Each step of the session carries the fence, and the
+store compares the fence with the lease. The result is one of three words.
 
-    ok     Both are ours, or the epoch is ours and we were reaped. The session goes on.
-    newer  The epoch is higher, or it is ours and the holder is not. Another session holds the lease, or ours
-           was released or deleted. The session closes.
-    lost   The epoch is lower, or there is no lease: the store was rolled back or wiped. The session stays
-           open and readopts the lease, a few sessions of a node at a time.
+    ok: Epoch and holder are those of the session, or the epoch is and the session was reaped. The session
+        goes on.
+    newer: The stored epoch is higher, or only the holder is different. Another session holds the lease, or
+        the lease was released or deleted. The session closes.
+    lost: The stored epoch is lower or missing, because the store was rolled back or wiped. The session stays
+        open and readopts the lease. A node readopts only a few leases at a time.
 
-A step that changes state does nothing unless the fence is `ok`: `require` raises Superseded or LeaseLost. A
-step that stores a fact always does so, and returns the fence beside its outcome. Each node audits all its
-leases every 10 s, so a session that never writes learns its fence too.
+A step that changes state does nothing unless the fence is `ok`. `require` then raises Superseded or
+LeaseLost. A step that stores a fact always stores it, and returns the fence beside its outcome. Each node
+audits all its leases every 10 s, so even a session that never writes learns its fence.
 
 After a wipe epochs begin at 1 again, so the session that claimed later may have the lower epoch. `readopt`
 therefore compares `claimed_ms`, the server's time of the claim, and leaves the lease to a holder that claimed
 later.
 
 Flapping. A takeover is a claim while another session holds the lease. Five takeovers within a minute are
-allowed. After that the holder stays until the minute is over, because two devices with the same name would
-otherwise disconnect each other for ever.
+allowed. After that the holder keeps the lease until the minute is over, because two devices with the same
+name would otherwise disconnect each other for ever.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,9 +83,9 @@ from state.replies import read_fields
 from state.store import Store
 
 _AGAIN = 4
-"""Attempts at a lease whose node changes between them."""
+"""Attempts to take a lease if another node gets it between the attempts."""
 _AT_ONCE = 500
-"""Steps in one pipeline. They take both processes some milliseconds."""
+"""Most steps in one pipeline. So many steps take this process and the server some milliseconds."""
 
 Fence = Literal["ok", "newer", "lost"]
 
@@ -90,9 +94,10 @@ _FENCES: dict[bytes, Fence] = {b"ok": "ok", b"newer": "newer", b"lost": "lost"}
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """A session's lease. Every fenced step of its charge point begins with it.
+    """A session's lease.
 
-    `holder` is `<node incarnation>/<n>`. `claimed_ms` is server time.
+    Every step that compares the fence begins with the keys and arguments of this object. `holder` is `<node
+    incarnation>/<n>`. `claimed_ms` is server time.
     """
 
     keys: ChargePointKeys
@@ -101,7 +106,7 @@ class Lease:
     last_transaction_id: int = 0
     claimed_ms: int = 0
     appends: dict[tuple[int, int, str | None], Prepared] = field(default_factory=dict)
-    """Steps that meter_values.py has packed, for reuse."""
+    """Steps that meter_values.py has packed and uses again."""
 
     @property
     def node(self) -> str:
@@ -133,7 +138,10 @@ def require(word: bytes) -> None:
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
-    """The connection that a lease was claimed for, as operators see it. `tls` is its version and cipher."""
+    """The connection that a lease was claimed for, as operators see it.
+
+    `tls` is the TLS version and the cipher.
+    """
 
     address: str
     tls: str | None
@@ -168,14 +176,14 @@ class Flapping(msgspec.Struct, frozen=True):
 
 
 class UnknownChargePoint(msgspec.Struct, frozen=True):
-    """The charge point is not registered, and the claim was not to register it."""
+    """The charge point is not registered, and the claim did not allow to register it."""
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """A charge point's lease, as operators see it.
 
-    `attachment` is the last one if the charge point is offline; it ended at `until_ms`. `last_seen_ms` is
-    Unix time, exact to 10 s.
+    If the charge point is offline, `attachment` is its last connection, which ended at `until_ms`.
+    `last_seen_ms` is Unix time, exact to 10 s.
     """
 
     online: bool
@@ -198,9 +206,9 @@ async def claim(
 ) -> Claimed | LateClaim | Flapping | UnknownChargePoint:
     """Take the lease for the session `holder`; the newest authenticated connection wins.
 
-    `not_after_ms` is server time. With `register` an unknown charge point is registered under the policy
-    `registration`. After StoreUnavailable or a cancellation the outcome is unknown: call `release_if_holder`
-    until it returns.
+    `not_after_ms` is server time. If `register` is true, an unknown charge point is registered under the
+    policy `registration`. After StoreUnavailable or a cancellation the outcome is unknown, so the caller must
+    repeat `release_if_holder` until it returns.
     """
     own = holder.partition("/")[0]
     details = msgspec.json.encode(attachment)
@@ -228,9 +236,9 @@ async def claim(
 
 
 async def release_if_holder(store: Store, keys: ChargePointKeys, holder: str, reason: str) -> bool:
-    """Release a lease, also one that a claim without an answer may have taken.
+    """Release a lease, even if the claim of the lease got no answer.
 
-    False means that the store knows another holder, or none. `reason` goes into the event.
+    False means that the lease has another holder or no holder. `reason` goes into the event.
     """
     node = holder.partition("/")[0]
     [word] = await store.step(
@@ -258,8 +266,8 @@ async def readopt(
 ) -> bool:
     """Take a `lost` lease again at the next epoch, and change `lease` in place.
 
-    False means that a newer session holds it. `registration` is the policy that the session knows. It is
-    stored if the store has lost the charge point too.
+    False means that a newer session holds the lease. If the store has lost the charge point too, it is
+    registered again under the policy `registration`.
     """
     keys = lease.keys
     own = keys.held(lease.node)
@@ -311,7 +319,7 @@ async def reap(store: Store, incarnation: str) -> int:
 
 
 async def get_holding(store: Store, tenant: str, charge_point: str) -> Holding | None:
-    """Return a charge point's lease. None means that it has never connected."""
+    """Return a charge point's lease. None means that the charge point has never connected."""
     return (await list_holdings(store, [ChargePointKeys(tenant, charge_point)]))[0]
 
 
@@ -324,7 +332,7 @@ def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Cl
     epoch, claimed_ms, previous, pending, reply = rest
     record = read_charge_point(keys.tenant, keys.id, reply)
     if record is None:
-        raise AssertionError("a claim registers, or finds a registered charge point")
+        raise AssertionError("the claim returned no registered charge point; it must have one")
     found = read_fields(reply)
     last = found.get("last_transaction_id", "0")
     previous_holder = previous.decode() or None

@@ -1,7 +1,7 @@
-"""The judgement that another node is dead, made by our own clock alone.
+"""The judgement that another node is dead. A process judges by its own clock alone.
 
-A wrong judgement marks the charge points of a whole node offline. So every doubt starts the wait of
-PATIENCE_S again: a read that failed, the store's return, or a pause of our own process. After a pause our
+A wrong judgement marks the charge points of a whole node offline. So the wait of PATIENCE_S begins again
+after a failed read, after the return of the store, and after a pause of our own process. After a pause our
 counters are as old as the pause was long.
 """
 
@@ -20,9 +20,10 @@ class _Seen:
 
 
 class Watch:
-    """The counters as one process observed them. Pure: the caller gives the time.
+    """The counters of all nodes, as one process observed them.
 
-    `now` is the process's monotonic time in seconds at which the reply came.
+    The caller gives the time, so this class is pure. `now` is the process's monotonic time in seconds at
+    which the reply came.
     """
 
     def __init__(self) -> None:
@@ -32,8 +33,8 @@ class Watch:
     def observe(self, counters: Mapping[str, int], now: float, *, read_ok: bool) -> set[str]:
         """Note the counters of all nodes and return the dead nodes.
 
-        A dead node is returned each time until its counter changes or it is forgotten. If `read_ok` is false,
-        the counters are ignored and no node is judged.
+        A dead node is returned by each call until its counter changes or the node is forgotten. If `read_ok`
+        is false, the counters are ignored and no node is judged.
         """
         if not read_ok:
             self._last = None

@@ -2,8 +2,8 @@
 
 All nodes raise their counters in one hash without expiry. A reader of the hash sees all nodes at once and
 judges by its own clock (`liveness.py`). A node's record expires after FORGOTTEN_MS of silence, and only then
-a reaper forgets the node. A node that was only paused may wake, take leases back and die, and must then be
-found dead again.
+another node forgets it. Until then a node that was only paused may continue, take leases back and die, and
+the others must notice that it is dead again.
 """
 
 import secrets
@@ -16,7 +16,7 @@ from state.replies import read_fields
 from state.store import Store
 
 INBOX_MS = 9_000
-"""Expiry of an inbox: three beats, less than the 10 s after which a node is judged dead."""
+"""Expiry of an inbox. It is three heartbeats, and less than the 10 s after which a node is judged dead."""
 FORGOTTEN_MS = 600_000
 
 Kind = Literal["gateway", "admin"]
@@ -30,7 +30,7 @@ class NodeRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True):
-    """A node as it is listed.
+    """A node in the list of nodes.
 
     `node` is None after FORGOTTEN_MS of silence, or if the store has lost the record.
     """
@@ -62,7 +62,10 @@ async def beat(store: Store, incarnation: str, node: NodeRecord) -> None:
 
 
 async def leave(store: Store, incarnation: str) -> None:
-    """Forget a node that has released its leases. If some may be left, call `leases.reap` first."""
+    """Forget a node that has released its leases.
+
+    If the node may still have leases, call `leases.reap` first.
+    """
     await store.execute("DEL", keys.inbox(incarnation), keys.node(incarnation))
     await store.execute("HDEL", keys.NODES, incarnation)
 
@@ -70,7 +73,7 @@ async def leave(store: Store, incarnation: str) -> None:
 async def forget_silent(store: Store, incarnation: str) -> None:
     """Forget a dead node if it has been silent for FORGOTTEN_MS.
 
-    Its next beat, if any, registers it again.
+    If the node sends another heartbeat, it is registered again.
     """
     if not await store.execute("EXISTS", keys.node(incarnation)):
         await store.execute("HDEL", keys.NODES, incarnation)

@@ -1,4 +1,7 @@
-"""Connections for commands that wait. Each connection belongs to one task while its command runs."""
+"""Connections for commands that wait in the server.
+
+Each connection belongs to one task while its command runs.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +14,7 @@ from state.redis.connection import BROKEN, Arg, RedisConnection
 
 
 class BlockingConnections:
-    """At most `limit` connections at a time. Idle ones stay open."""
+    """At most `limit` blocking connections at a time. Idle connections stay open."""
 
     def __init__(self, target: Target, limit: int) -> None:
         self.in_use = 0
@@ -22,7 +25,7 @@ class BlockingConnections:
     async def ask(self, command: Sequence[Arg], timeout_s: float) -> Any:
         """Return the reply or a ResponseError.
 
-        Raises StoreUnavailable, also if all connections are in use.
+        Raises StoreUnavailable, for example if all connections are in use.
         """
         if self.in_use >= self._limit:
             await trio.lowlevel.checkpoint()
@@ -48,7 +51,7 @@ class BlockingConnections:
         except BROKEN as error:
             raise StoreUnavailable(f"the connection to the store broke: {error}", sent=True) from error
         finally:
-            # A connection that was left before its reply came would give that reply to the next task.
+            # If a task left its connection before the reply came, the next task would get that reply.
             if whole:
                 self._idle.append(connection)
             else:

@@ -1,8 +1,8 @@
 """Checks whether a server may be our store: it must be a primary that can give the promised durability.
 
-The checks run on every connect and every few seconds after. Durability `memory` means that a write was
-executed before its reply leaves, and `fsync` that it is on disk. `fsync` needs appendfsync always, because
-WAITAOF under everysec acknowledged writes that no fsync had seen.
+The checks run on every connect and every few seconds after. With durability `memory`, a write is executed
+before its reply is sent. With durability `fsync`, the write is on disk before that. `fsync` needs the setting
+appendfsync always, because with everysec WAITAOF acknowledged writes that were not on disk.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ QUESTIONS: Sequence[Sequence[Arg]] = (
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The server. `run_id` changes with every start.
+    """A server. `run_id` changes with every start of the server.
 
     The server's Unix time is our monotonic time plus `clock_offset_ms`.
     """
@@ -46,7 +46,8 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
 async def greet(ask: Ask, address: Address) -> int:
     """Log in, choose protocol and database, and return the server's id of the connection.
 
-    Raises StoreUnavailable while the server starts, StoreRefused if it refuses the login or the database.
+    Raises StoreUnavailable while the server starts, and StoreRefused if the server refuses the login or the
+    database.
     """
     login: tuple[Arg, ...] = ()
     if address.password is not None:
@@ -70,14 +71,17 @@ async def greet(ask: Ask, address: Address) -> int:
 
 
 async def check(ask: Ask, durability: Durability) -> ServerInfo:
-    """Raise StoreUnavailable while the server starts, StoreRefused if its settings or role are wrong."""
+    """Raise StoreUnavailable while the server starts, and StoreRefused if its settings or role are wrong."""
     asked = monotonic()
     replies = await ask(QUESTIONS)
     return judge(replies, durability, (asked + monotonic()) / 2)
 
 
 def judge(replies: Sequence[Any], durability: Durability, at: float) -> ServerInfo:
-    """Judge the replies to QUESTIONS, which came at `at` (our monotonic time). Raises what `check` raises."""
+    """Judge the replies to QUESTIONS, which came at `at` (our monotonic time).
+
+    Raises the same errors as `check`.
+    """
     for reply in replies:
         if isinstance(reply, ResponseError):
             _raise_if_passing(reply)

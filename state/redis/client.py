@@ -1,6 +1,6 @@
-"""Lanes to one server.
+"""Lanes: shared connections to one server. All tasks share a lane.
 
-All tasks share a lane. It reconnects for ever, and checks each server that it reaches.
+A lane reconnects for ever, and checks each server that it reaches.
 """
 
 import random
@@ -22,7 +22,7 @@ _BACKOFF_MAX_S = 2.0  # Work must resume within 5 s of the server's return.
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything needed to open a connection. `prepare` runs on each connection before it gets traffic."""
+    """Everything needed to open a connection. `prepare` runs on each connection before other commands do."""
 
     address: Address
     durability: checks.Durability
@@ -31,7 +31,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectionIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection as the server knows it."""
+    """The server of a connection, and the id by which the server knows the connection."""
 
     client_id: int
     server: checks.ServerInfo
@@ -40,10 +40,11 @@ class ConnectionIdentity(msgspec.Struct, frozen=True, kw_only=True):
 async def open_connection(
     target: Target, before: ConnectionIdentity | None = None
 ) -> tuple[RedisConnection, ConnectionIdentity]:
-    """Connect, log in, check, prepare. Raises StoreUnavailable or StoreRefused, in at most timeout_s.
+    """Connect, log in, check the server and prepare the connection, in at most timeout_s.
 
-    `before` is the connection that the new one replaces. The server is asked to kill it first, so that
-    commands still waiting in its socket cannot be executed after those that we send now.
+    Raises StoreUnavailable or StoreRefused. `before` is the connection that the new connection replaces. The
+    server must kill the old connection first, so that commands in its socket cannot be executed after later
+    commands on the new connection.
     """
     try:
         with trio.fail_after(target.timeout_s):
@@ -65,7 +66,10 @@ async def open_connection(
 
 
 class Lane:
-    """A connection that is replaced when it ends. `pending` takes commands at any time; `run` sends them."""
+    """A connection that is replaced when it ends.
+
+    `pending` accepts commands at any time, and `run` sends them.
+    """
 
     def __init__(self, target: Target, pending: PendingReplies, changed: Callable[[], None]) -> None:
         self.pending = pending
@@ -87,7 +91,7 @@ class Lane:
             self.pending.close("the store is closed")
 
     def end(self, why: str) -> None:
-        """End the connection, if there is one; `run` then makes and checks a new one."""
+        """End the current connection, if any. `run` then makes and checks a new connection."""
         if self.connection is not None:
             self.connection.end(why)
 
@@ -127,14 +131,14 @@ class Lane:
         self.pending.fail_flight(why)
 
     async def _watch(self) -> None:
-        """Time out all commands of the lane with a single timer, which follows the oldest command."""
+        """Time out all commands of the lane with a single timer, which is set for the oldest command."""
         pending, timeout_s = self.pending, self.pending.timeout_s
         while True:
             oldest, now = pending.oldest(), monotonic()
             if oldest is None or oldest.at + timeout_s > now:
                 await trio.sleep(timeout_s if oldest is None else oldest.at + timeout_s - now)
                 continue
-            # Our process may have been asleep while the reply came: let the reader look at the socket first.
+            # Our process may have been paused while the reply came, so let the reader read the socket first.
             await trio.sleep(0.02)
             if pending.oldest() is oldest and pending.flight:
                 self.end(f"the store did not answer within {timeout_s:g} s")

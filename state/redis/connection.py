@@ -1,4 +1,7 @@
-"""One multiplexed connection: a writer that sends whole batches, a reader that gives out replies in order."""
+"""One connection that many tasks share.
+
+A writer sends whole batches of commands, and a reader gives out the replies in order.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -13,7 +16,7 @@ from state.redis.transport import Transport
 type Arg = str | bytes | int
 type Ask = Callable[[Sequence[Sequence[Arg]]], Awaitable[list[Any]]]
 
-# Errors that a connection may end with without a mistake of ours.
+# Errors with which a connection may end although csms made no mistake.
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, hiredis.ProtocolError)
 
 
@@ -35,7 +38,7 @@ class RedisConnection:
     async def ask(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
         """Send commands and return all replies, an error reply as a ResponseError.
 
-        Raises one of BROKEN. There is no deadline.
+        Raises one of the errors in BROKEN. The call has no deadline.
         """
         replies: list[Any] = []
         await self._transport.send(b"".join(map(pack, commands)))

@@ -1,7 +1,8 @@
-"""The commands of one lane that wait for a reply: those not yet sent, and those in flight.
+"""The commands of one lane that wait for a reply. A command is either not sent yet, or in flight.
 
-There is no I/O here. A task that gives up leaves its place empty. An empty place that was not sent is
-dropped. An empty place in flight is skipped when its reply comes, because the command may have been executed.
+This module does no I/O. A task that gives up leaves its place empty. If its command was not sent, the empty
+place is dropped. If its command is in flight, the place stays until the reply comes, and the reply is
+dropped.
 """
 
 from collections import deque
@@ -15,13 +16,13 @@ from trio.lowlevel import Abort, Task, checkpoint, current_task, reschedule, wai
 
 from state.errors import StoreUnavailable
 
-NOTHING = object()  # The parser returns this when it needs more bytes, because None and False are replies.
+NOTHING = object()  # The parser returns this object if it needs more bytes. None and False are replies.
 
 
 class Waiter:
     """A task that waits for one reply or several.
 
-    It is also the Outcome that Trio wakes the task with. Trio only calls `unwrap`, and making an
+    A Waiter is also the Outcome with which Trio wakes the task. Trio only calls `unwrap`, and making an
     outcome.Value would take 0.4 us.
     """
 
@@ -50,9 +51,7 @@ class Waiter:
         try:
             raise failure
         finally:
-            del (
-                failure
-            )  # Its traceback refers to this frame, so keeping it would be a cycle for the collector.
+            del failure  # The traceback of the error refers to this frame, so the error must not stay in it.
 
     def give_up(self, _raise_cancel: object) -> Abort:
         self.task = None
@@ -81,16 +80,20 @@ class PendingReplies:
         self._writer: Task | None = None
         self._closed = ""
         self.send_now: Callable[[bytes], int] | None = None
-        """Sends without waiting and returns how many bytes the kernel took. None means no connection."""
+        """This function sends without waiting, and returns how many bytes the kernel took.
+
+        The attribute is None while no connection exists.
+        """
         self._left = b""
         self._calm = True
 
     def call(self, data: bytes, due: int = 1) -> Awaitable[Any]:
-        """Queue a packed command, or `due` of them. Awaiting the result gives the reply or a list of them.
+        """Queue one packed command, or `due` packed commands.
 
-        The caller must await at once. This is a plain function because one coroutine less saves 3 % of a
-        command. Awaiting raises StoreUnavailable, with `sent` if the command may have been executed. Error
-        replies are returned.
+        Awaiting the result gives the reply or a list of replies. The caller must await the result at once.
+        This is a plain function, because one coroutine less saves 3 % of the time of a command. Awaiting
+        raises StoreUnavailable, with `sent` if the command may have been executed. Error replies are
+        returned, not raised.
         """
         if (
             self._closed
@@ -100,8 +103,8 @@ class PendingReplies:
             return self._refuse()
         waiter = Waiter(current_task(), data, due)
         self.bytes += waiter.size
-        # If others were in flight a moment ago, the writer's batch is cheaper than a system call for each
-        # command.
+        # If other commands were in flight a moment ago, the writer's batch is cheaper than a system call for
+        # each command.
         if not (self._calm and not self.flight and not self.unsent and self._send_at_once(waiter)):
             self.unsent.append(waiter)
             self._wake_writer()
@@ -136,7 +139,7 @@ class PendingReplies:
             self._writer = None
 
     async def wait_queued(self) -> None:
-        """Park the writer until there is something to send."""
+        """Let the writer wait until commands or bytes must be sent."""
         if self.unsent or self._left:
             return
         self._writer = current_task()
@@ -147,7 +150,7 @@ class PendingReplies:
         return Abort.SUCCEEDED
 
     def take(self) -> bytes:
-        """Return everything that is queued, as one batch that counts as in flight from now on."""
+        """Return all queued commands as one batch. These commands count as in flight from now on."""
         unsent, flight, batch = self.unsent, self.flight, [self._left]
         self._left = b""
         while unsent:
@@ -163,7 +166,7 @@ class PendingReplies:
     def deliver(self, gets: Callable[[], Any]) -> None:
         """Hand the parser's replies to the waiters in order.
 
-        Raises ProtocolError for a reply to no command.
+        Raises ProtocolError for a reply that belongs to no command.
         """
         flight = self.flight
         self._calm = len(flight) == 1
@@ -171,7 +174,7 @@ class PendingReplies:
             if type(reply) is PushNotification:
                 continue
             if not flight:
-                raise ProtocolError("a reply that no command asked for")
+                raise ProtocolError("the server sent a reply to no command")
             waiter = flight[0]
             if waiter.replies is not None:
                 waiter.replies.append(reply)
@@ -193,7 +196,10 @@ class PendingReplies:
             waiter.fail(f"there was no connection to the store for {self.timeout_s:g} s", sent=False)
 
     def fail_flight(self, why: str) -> None:
-        """Fail the commands in flight, whose outcome is unknown. The others wait for a new connection."""
+        """Fail the commands in flight, whose outcome is unknown.
+
+        Commands that were not sent wait for a new connection.
+        """
         self._left = b""
         while self.flight:
             waiter = self.flight.popleft()

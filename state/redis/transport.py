@@ -1,6 +1,6 @@
 """Bytes to and from a server: plain sockets without trio's extra wake-ups, TLS through trio's stream.
 
-Both kinds raise OSError or trio.BrokenResourceError once the connection is broken.
+Both kinds of transport raise OSError or trio.BrokenResourceError once the connection is broken.
 """
 
 import socket
@@ -17,7 +17,7 @@ class PlainTransport:
         self._socket = sock
 
     async def send(self, data: bytes) -> None:
-        # The kernel nearly always takes all the bytes at once. Then there is no checkpoint.
+        # The kernel nearly always takes all the bytes at once. In that case the function has no checkpoint.
         try:
             done = self._socket.send(data)
         except BlockingIOError:
@@ -33,7 +33,7 @@ class PlainTransport:
                 continue
 
     def send_now(self, data: bytes) -> int:
-        """Send without waiting and return how many bytes were taken: 0 if the connection is broken.
+        """Send without waiting, and return how many bytes were sent, which is 0 if the connection is broken.
 
         Never raises.
         """
@@ -43,7 +43,7 @@ class PlainTransport:
             return 0
 
     async def receive(self) -> bytes:
-        """Wait for bytes. No bytes mean the end of the stream."""
+        """Wait for bytes. An empty result means the end of the stream."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
             try:
@@ -85,7 +85,7 @@ async def connect(address: Address) -> Transport:
     try:
         stream = await trio.open_tcp_stream(address.host, address.port)
     except OSError as error:
-        # Trio's error says only that all attempts failed. The reason is in its cause.
+        # Trio's error says only that all attempts failed. The reason is in the cause of that error.
         why: BaseException | None = error.__cause__
         while isinstance(why, BaseExceptionGroup):
             why = why.exceptions[0]
@@ -103,5 +103,5 @@ async def connect(address: Address) -> Transport:
 
 
 def _detach(stream: trio.SocketStream) -> socket.socket:
-    # Trio's stream has found the address and set TCP_NODELAY. We keep only its socket.
+    # Trio's stream has found the address and set TCP_NODELAY. We keep only the socket of that stream.
     return socket.socket(fileno=stream.socket.detach())

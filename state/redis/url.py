@@ -14,7 +14,7 @@ _KNOWN = {"db", *_TLS_OPTIONS}
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a store is: `path` of a unix socket, or host and port. `tls` stands for rediss://."""
+    """Where a store is: `path` of a unix socket, or host and port. `tls` is true for rediss:// URLs."""
 
     path: str | None = None
     host: str = "localhost"
@@ -113,8 +113,8 @@ def _address(scheme: str, found: dict[str, object]) -> Address:
 
 
 def _reason(error: ValueError) -> str:
-    # The errors of urllib quote the text that they cannot read, which may be a password. Those about ports
-    # and options are safe.
+    # The errors of urllib quote the text that they cannot read, which may be a password. The errors about
+    # ports and options may be shown.
     text = str(error)
     return (
         text

@@ -1,4 +1,7 @@
-"""API keys of people and programs, `csms_<id>_<random>`. All are in one hash, because there are few."""
+"""API keys of people and programs, `csms_<id>_<random>`.
+
+All API keys are in one hash, because only few exist.
+"""
 
 import re
 
@@ -14,7 +17,10 @@ _SECRET = re.compile(r"csms_([A-Za-z0-9]{8})_[A-Za-z0-9]{32}")
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key without its secret. `tenants` None means all tenants, and also what concerns no tenant."""
+    """An API key without its secret.
+
+    If `tenants` is None, the key is for all tenants, and for requests that concern no tenant.
+    """
 
     id: str
     name: str
@@ -48,7 +54,7 @@ async def create(store: Store, pepper: bytes, name: str, tenants: list[str] | No
 async def verify(store: Store, pepper: bytes, secret: str) -> ApiKey | None:
     """Return the API key with this secret, or None. The check takes one round trip.
 
-    A text that cannot be a key is not looked up. This gives nothing away, because the form is not a secret.
+    A text that does not have the form of a key is not looked up. The form is not a secret.
     """
     match = _SECRET.fullmatch(secret)
     if match is None:
@@ -61,7 +67,7 @@ async def verify(store: Store, pepper: bytes, secret: str) -> ApiKey | None:
 
 
 async def revoke(store: Store, key_id: str) -> bool:
-    """Delete a key. The next request with it is refused. Returns False if there is no such key."""
+    """Delete a key. The next request with this key is refused. Returns False if there is no such key."""
     return bool(await store.execute("HDEL", keys.API_KEYS, key_id))
 
 

@@ -1,7 +1,8 @@
-"""Secrets that we create and show once. We keep an id to look a secret up by, and its keyed hash to compare.
+"""Secrets that we create and show once.
 
-The secrets are random (190 bits), so a fast hash is enough. With a slow hash, a fleet that reconnects would
-load us like an attack.
+We store an id to find a secret, and the keyed hash of the secret to compare it. The secrets are random (190
+bits), so a fast hash is enough. With a slow hash, the reconnection of a fleet would load csms as much as an
+attack.
 """
 
 import hmac
@@ -18,7 +19,7 @@ _NOBODYS = bytes(32)
 
 
 class NewSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A new secret. Its text is kept nowhere else."""
+    """A new secret. The text of the secret is kept nowhere else."""
 
     id: str
     secret: str
@@ -38,7 +39,10 @@ def digest(pepper: bytes, secret: str) -> bytes:
 
 
 def matches(pepper: bytes, secret: str, stored: bytes | None) -> bool:
-    """Compare a secret with a stored digest in constant time. It is as much work if nothing is stored."""
+    """Compare a secret with a stored digest in constant time.
+
+    The comparison takes the same time if no digest is stored.
+    """
     return hmac.compare_digest(digest(pepper, secret), stored or _NOBODYS) and stored is not None
 
 

@@ -1,4 +1,4 @@
-"""Id tags of a tenant. They keep their spelling and are compared with ASCII case folded (CiString20)."""
+"""Id tags of a tenant. Id tags keep their spelling and are compared with ASCII case folded (CiString20)."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Status = Literal["Accepted", "Blocked", "Expired", "Invalid"]
 
 
 class IdTag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An id tag. `expiry_date` is in RFC 3339. `max_active_transactions` None means no limit."""
+    """An id tag. `expiry_date` is in RFC 3339. `max_active_transactions` is None if the tag has no limit."""
 
     tag: str
     status: Status = "Accepted"
@@ -26,14 +26,18 @@ _decode = msgspec.json.Decoder(IdTag).decode
 
 
 def fold(tag: str) -> str:
-    """Return the tag with only A to Z in lower case, because programs fold other letters differently."""
+    """Return the tag with A to Z in lower case.
+
+    Other letters stay, because programs fold them differently.
+    """
     return tag.lower() if tag.isascii() else tag.encode().lower().decode()
 
 
 async def put(store: Store, tenant: str, tag: IdTag) -> bool:
     """Create or replace a tag. Returns True if the tag is new."""
     folded = fold(tag.tag)
-    # The index comes first. Listings skip a name without a record, but never find a record without a name.
+    # The index is written first. Listings skip an indexed name that has no record, but they never find a
+    # record whose name is not indexed.
     await store.execute("ZADD", keys.id_tags(tenant), 0, folded)
     before = await store.execute("SET", keys.id_tag(tenant, folded), msgspec.json.encode(tag), "GET")
     return before is None
@@ -45,7 +49,7 @@ async def get(store: Store, tenant: str, tag: str) -> IdTag | None:
 
 
 async def delete(store: Store, tenant: str, tag: str) -> bool:
-    """Delete a tag. Its holds expire by themselves. Returns False if there was no such tag."""
+    """Delete a tag. The holds of the tag expire by themselves. Returns False if there was no such tag."""
     folded = fold(tag)
     deleted = await store.execute("DEL", keys.id_tag(tenant, folded))
     await store.execute("ZREM", keys.id_tags(tenant), folded)
@@ -61,7 +65,10 @@ async def delete_all(store: Store, tenant: str) -> None:
 
 
 async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: int = 100) -> Page[IdTag]:
-    """List tags by folded spelling. A page may be short and still have a next one. Raises BadCursor."""
+    """List tags by folded spelling. A page may have fewer than `limit` tags although another page follows.
+
+    Raises BadCursor.
+    """
     page = await list_members(store, [keys.id_tags(tenant)], limit=limit, cursor=cursor)
     replies = await store.pipeline([("GET", keys.id_tag(tenant, folded.decode())) for folded in page.items])
     return Page(tuple(_decode(record) for record in replies if record is not None), page.next)

@@ -1,7 +1,7 @@
-"""The ids of charge points as operators spelled them, to be found in any case.
+"""The ids of charge points as operators spelled them, so that an id can be found in any case.
 
 OCPP 1.6 ids are compared letter for letter, but some charge points change the case of the id that they were
-given. The id is unambiguous only if exactly one spelling was registered.
+given. An id in another case is unambiguous only if exactly one spelling of the id was registered.
 """
 
 from state import keys
@@ -18,9 +18,9 @@ async def forget(store: Store, tenant: str, charge_point: str) -> None:
 
 
 async def find_only(store: Store, tenant: str, charge_point: str) -> str | None:
-    """Return the one registered id that differs from this in the case of A to Z at most, or None.
+    """Return the registered id that is equal to this id, or differs only in the case of A to Z.
 
-    None means that there is no such id, or more than one.
+    None means that no such id is registered, or more than one.
     """
     found = await store.execute("SMEMBERS", keys.spellings(tenant, fold(charge_point)))
     return found.pop().decode() if len(found) == 1 else None

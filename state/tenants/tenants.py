@@ -1,6 +1,6 @@
-"""Tenants. Each has one hash, which also holds its tokens, so that a handshake reads both at once.
+"""Tenants. Each tenant has one hash.
 
-An index lists all tenants.
+The hash also has the tenant's tokens, so that a handshake reads both at once. An index lists all tenants.
 """
 
 from typing import Literal
@@ -21,7 +21,8 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """A tenant.
 
     `auto_register` means that a charge point with a valid token and an unknown id is registered when it
-    connects. `registration` is the policy under which it is registered, so that newcomers can be held back.
+    connects. `registration` is the policy for such a charge point, so that an operator can hold back new
+    charge points.
     """
 
     id: str
@@ -35,7 +36,8 @@ async def put(
     store: Store, tenant: str, *, name: str, auto_register: bool, registration: BootStatus = "Accepted"
 ) -> bool:
     """Create a tenant or change it. Returns True if the tenant is new."""
-    # The index comes first. Listings skip a name without a tenant, but never find a tenant without a name.
+    # The index is written first. Listings skip an indexed name that has no tenant, but they never find a
+    # tenant whose name is not indexed.
     await store.execute("ZADD", keys.TENANTS, 0, tenant)
     fields = ("name", name, "auto_register", int(auto_register), "registration", registration)
     [word] = await store.step("tenants/put", (keys.tokens(tenant),), fields)
@@ -58,8 +60,8 @@ async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) ->
 async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in_use"]:
     """Delete a tenant with its id tags, tokens and DataTransfer vendors, unless it still has charge points.
 
-    `in_use` means that it has, and that nothing was deleted. The id tags are deleted first, so that after an
-    interruption the tenant is still there to be deleted.
+    `in_use` means that the tenant still has charge points, so nothing was deleted. The id tags are deleted
+    first, so that after an interruption the tenant is still there to be deleted.
     """
     indexes = [keys.charge_points(partition, tenant) for partition in range(keys.PARTITIONS)]
     if (await list_members(store, indexes, limit=1)).items:
@@ -73,7 +75,7 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
 
 
 def read_tenant(tenant: str, values: list[bytes | None]) -> Tenant | None:
-    """Make a tenant from the values of FIELDS. Returns None if the store has none."""
+    """Make a tenant from the values of FIELDS. Returns None if the store has no values."""
     if values[0] is None:
         return None
     stored = {name.encode(): value for name, value in zip(FIELDS, values, strict=True) if value is not None}

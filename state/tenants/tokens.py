@@ -1,6 +1,7 @@
 """Tokens: the secrets in the paths of a tenant's charge points. Several may be valid at once, for rotation.
 
-A secret is `<id><random>`. The store keeps its keyed hash, the time of its creation and a label under the id.
+A secret is `<id><random>`. Under the id, the store keeps the keyed hash of the secret, the time of its
+creation and a label.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ _AT_ONCE = 1000
 
 
 class UnknownTenant(StateError):  # noqa: N818  As its neighbours in errors.py.
-    """A token was asked for a tenant that does not exist."""
+    """A token was to be created for a tenant that does not exist."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ async def create(store: Store, pepper: bytes, tenant: str, label: str = "") -> N
 async def verify(store: Store, pepper: bytes, tenant: str, secret: str) -> Verified | None:
     """Return the token's tenant and id, or None if the token is not valid. The check takes one round trip.
 
-    An unknown tenant is as much work as a wrong token.
+    The check takes as long for an unknown tenant as for a wrong token.
     """
     token_id = secret[: credentials.ID_LENGTH]
     stored, *values = await store.execute("HMGET", keys.tokens(tenant), _field(token_id), *FIELDS)
@@ -78,7 +79,7 @@ async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: 
 
 
 async def find_existing(store: Store, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return those of the given (tenant, token id) pairs that still exist."""
+    """Return the given pairs (tenant, token id) whose tokens still exist."""
     found: set[tuple[str, str]] = set()
     for some in batched(wanted, _AT_ONCE, strict=False):
         replies = await store.pipeline(

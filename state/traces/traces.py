@@ -1,7 +1,7 @@
-"""Traces: the frames of one charge point as they passed, with a bounded time and size.
+"""Traces. A trace records the frames of one charge point, for a bounded time and up to a bounded size.
 
 A charge point has at most one trace, and a new trace replaces it. The gateway with the session of the charge
-point appends entries that are masked already. A trace is kept for 24 h after its end.
+point masks secrets in each entry before it appends the entry. A trace is kept for 24 h after its end.
 """
 
 import secrets
@@ -39,9 +39,9 @@ class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
 
     `connection` is the same for all entries of one socket. `frame` is masked. `cut` means that only the
     beginning of the frame is kept, and `length` is the frame's length on the wire, in bytes.
-    `message`, `id` and `action` are None where they could not be read. The action of an answer is that of
-    its call. `faults` names the faults of the frame; a sent frame has the faults of the frame that it
-    answers. `note` explains a mark.
+    `message`, `id` and `action` are None if they could not be read in the frame. The action of an answer is
+    the action of its call. `faults` names the faults of the frame; a sent frame has the faults of the frame
+    that it answers. `note` explains a mark.
     """
 
     what: Direction | Mark
@@ -72,9 +72,9 @@ class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """A trace without its entries.
 
-    `whole` and `cut` count the frames that are kept, and `marks` counts the other entries. `dropped` counts
-    the frames that passed but are missing, because the gateway could not write fast enough. The names in
-    `field` are those of the stored hash.
+    `whole` counts the kept frames that are complete, `cut` the kept frames that were cut, and `marks` the
+    other entries. `dropped` counts the frames that passed but are missing, because the gateway could not
+    write fast enough. The names given to `field` are the names in the stored hash.
     """
 
     id: str
@@ -99,7 +99,10 @@ _FIELDS = Trace.__struct_encode_fields__
 
 
 class TooMany(NamedTuple):
-    """The tenant has as many running traces as are allowed. They are traces of these charge points."""
+    """The tenant has as many running traces as are allowed.
+
+    The running traces are traces of these charge points.
+    """
 
     charge_points: list[str]
 
@@ -159,14 +162,15 @@ async def get(store: Store, tenant: str, charge_point: str) -> Trace | None:
 async def read(
     store: Store, tenant: str, charge_point: str, *, after: str, limit: int
 ) -> tuple[Trace | None, list[tuple[str, TraceEntry]]]:
-    """Return a trace and up to `limit` of its entries after the place `after`; "" is before the first entry.
+    """Return a trace and up to `limit` of its entries after the place `after`.
 
-    Each entry comes with its place, `<milliseconds>-<number>`. Places grow in the order of the entries.
+    An empty `after` is the place before the first entry. Each entry comes with its place,
+    `<milliseconds>-<number>`. Places grow in the order of the entries.
     """
     keys = ChargePointKeys(tenant, charge_point)
     behind = f"({after}" if after else "-"
-    # The trace is read after the entries. If the caller sees the trace that it asked for, the entries are
-    # of that trace too.
+    # The trace is read after the entries. If the trace is the trace that the caller wanted, the entries
+    # belong to it too.
     entries, of_trace = await store.pipeline(
         [
             ("XRANGE", keys.trace_frames, behind, "+", "COUNT", limit),
@@ -205,11 +209,12 @@ async def append(
     batch: int,
     dropped: int = 0,
 ) -> Appended:
-    """Append a batch of entries to a trace. A writer numbers its batches from 1. A repeat changes nothing.
+    """Append a batch of entries to a trace. A writer numbers its batches from 1.
 
-    `dropped` counts the frames that were not recorded since the previous batch. The outcome `recording` means
-    that the trace goes on. `ended` means that only entries from before its end are still accepted. `full` and
-    `gone` mean that no more entries are accepted.
+    A repeated batch changes nothing. `dropped` counts the frames that were not recorded since the previous
+    batch. The outcome `recording` means that the trace goes on. The outcome `ended` means that only entries
+    from before the end of the trace are still accepted. The outcomes `full` and `gone` mean that no more
+    entries are accepted.
     """
     packed = [argument for entry in entries for argument in _pack(entry)]
     [word] = await store.step(

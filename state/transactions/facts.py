@@ -1,7 +1,8 @@
-"""The two facts of a transaction, start and stop. Each is written once, with the answer that it was given.
+"""The two facts of a transaction, start and stop.
 
-A fact is never refused because its session is stale. It is stored like any other, and `fence` in the outcome
-says that the session is stale.
+Each fact is stored once, with the answer that the charge point got. A fact is stored even if its session is
+stale, which means that the session has lost the lease. `fence` in the outcome shows whether the session is
+stale.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,10 +29,10 @@ type _Fields = dict[str, str | bytes | int | None]
 class Start(msgspec.Struct, frozen=True, kw_only=True):
     """A StartTransaction, as it is stored.
 
-    `timestamp` is the text as sent, and `started_ms` is the time as we understood it. `plausible` means that
-    the charge point's clock was set. `fingerprint` is computed from the connector, the folded id tag, the
-    timestamp and the meter value. It identifies the start among those of the same charge point, in 16
-    characters that are safe in keys.
+    `timestamp` is the text that the charge point sent, and `started_ms` is that time as csms understood it.
+    `plausible` means that the charge point's clock was set. `fingerprint` is computed from the connector, the
+    folded id tag, the timestamp and the meter value. The fingerprint identifies the start among all starts of
+    the same charge point. The fingerprint has 16 characters that are safe in keys.
     """
 
     connector_id: int
@@ -50,7 +51,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limit(NamedTuple):
-    """A driver's limit: `slots` transactions at once, and the `answer` to a start beyond them."""
+    """A driver's limit: `slots` transactions at once, and the `answer` to a start beyond that number."""
 
     slots: int
     answer: bytes
@@ -59,8 +60,8 @@ class Limit(NamedTuple):
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
     """A StopTransaction, as it is stored.
 
-    `transaction_id` is the id as sent; it is never read as a number. `data` is the transactionData array, in
-    JSON as received.
+    `transaction_id` is the id as the charge point sent it, and is never read as a number. `data` is the
+    transactionData array, in JSON as received.
     """
 
     transaction_id: str
@@ -74,7 +75,10 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hold(NamedTuple):
-    """The id tag and the fingerprint. Together with the charge point they name the hold of a transaction."""
+    """The id tag and the fingerprint of a start.
+
+    Together with the charge point they name the hold of a transaction.
+    """
 
     id_tag: str
     fingerprint: str
@@ -85,7 +89,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
     `clock_fault` means that a transaction with the same start was stopped before, and that the charge
     point's clock is not set. `superseded` is the hold of the transaction that was open on this connector
-    until now. That transaction stays open. None means that there was none, or that the session is stale.
+    until now. That transaction stays open. `superseded` is None if no transaction was open on this connector,
+    or if the session is stale.
     """
 
     id: int
@@ -106,7 +111,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a stop that was stored with its transaction.
 
-    `id_tag`, `fingerprint`, `connector_id` and `meter_start` are those of the transaction's start.
+    `id_tag`, `fingerprint`, `connector_id` and `meter_start` are the values of the transaction's start.
     """
 
     answer: bytes
@@ -118,16 +123,17 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StopReplayed(Stopped, frozen=True, kw_only=True):
-    """Outcome of a stop of a transaction that was stopped before, with this answer. That stop stays as it is.
+    """Outcome of a stop of a transaction that was stopped before, with this answer.
 
-    `fingerprint` is empty if a later start has the same one, because the hold now belongs to that start.
+    The stored stop is not changed. `fingerprint` is empty if a later start has the same fingerprint, because
+    the hold now belongs to that start.
     """
 
 
 class Orphaned(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a stop of an unknown transaction, which is kept among the orphans.
 
-    `replayed` means that the same stop was there before, with this answer.
+    `replayed` means that the same stop was stored before, with this answer.
     """
 
     answer: bytes
@@ -140,13 +146,13 @@ type StopOutcome = Stopped | StopReplayed | Orphaned
 
 
 def _ignore(_outcome: object) -> None:
-    """Do nothing, for callers that do not need the outcome before the driver's slot is released."""
+    """Do nothing, for callers that do not need the outcome before the driver's hold is released."""
 
 
 async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | None:
     """Return the stored answer to this start, or None if the start is new.
 
-    Call this before `start` with a limit, because a repeated start must not take a slot.
+    Call this before `start` with a limit, because a repeated start must not take another hold.
     """
     known: bytes | None = await store.execute("HGET", lease.keys.starts, start.fingerprint)
     if known is None or (known.endswith(b"!") and not start.plausible):
@@ -165,7 +171,7 @@ async def start(
 ) -> StartOutcome:
     """Store a start with its answer under a new id, or return the stored answer of a repeated start.
 
-    With a limit, the start takes one of the driver's slots. If no slot is left, the start is stored with the
+    With a limit, the start takes one of the driver's holds. If no hold is left, the start is stored with the
     limit's answer. `note` is called with the outcome as soon as the start is stored, because the release of
     the superseded hold may still fail. Raises IdsExhausted if no id below 2^31 is left, and StateError if no
     id was accepted in several attempts.
@@ -177,13 +183,14 @@ async def start(
     try:
         outcome = await _store_start(store, lease, start, answer)
     except StateError as error:
-        # A start that may have been stored keeps its hold. Its repeat will be a replay, which takes none.
+        # A start that may have been stored keeps its hold. If the start is repeated, it is a replay, which
+        # takes no hold.
         if held and not (isinstance(error, StoreUnavailable) and error.sent):
             await holds.release(store, lease.keys, start.id_tag, start.fingerprint)
         raise
     note(outcome)
-    # If the store fails here, the repeat is a replay. The stop of the other transaction still releases the
-    # hold, or the hold expires.
+    # If the store fails here, a repeated start is a replay and does not release the hold. The hold is then
+    # released by the stop of the superseded transaction, or it expires.
     if isinstance(outcome, Started) and (void := outcome.superseded) is not None:
         await holds.release(store, lease.keys, void.id_tag, void.fingerprint)
     return outcome
@@ -192,7 +199,8 @@ async def start(
 async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) -> StartOutcome:
     proposed = max(lease.last_transaction_id + 1, ids.least_number(store.server_time_ms()))
     for _ in range(_ATTEMPTS):
-        # When no id is left, the step still finds a replay. It never accepts the id 0.
+        # If no id is left, the id 0 is proposed. The step never accepts the id 0, but it still finds a
+        # replay.
         reply = await _propose(store, lease, start, answer, proposed if proposed <= _LAST_ID else 0)
         fence = fence_of(reply[1])
         match reply[0]:
@@ -218,9 +226,10 @@ async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) 
 async def stop(
     store: Store, lease: Lease, stop: Stop, answer: bytes, *, note: Callable[[StopOutcome], None] = _ignore
 ) -> StopOutcome:
-    """Store a stop with its answer, once, and release the driver's slot. A repeat releases the slot again.
+    """Store a stop with its answer once, and release the driver's hold.
 
-    `note` is called with the outcome as soon as the stop is stored, because the release may still fail.
+    A repeated stop releases the hold again. `note` is called with the outcome as soon as the stop is stored,
+    because the release may still fail.
     """
     outcome = await _store_stop(store, lease, stop, answer)
     note(outcome)
@@ -351,8 +360,8 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
 def _reservation(start: Start) -> str:
     """Return the id of the reservation that the start uses, or an empty text.
 
-    0 counts as none, because many charge points send 0 for none. Nobody reserves under an id of more than 64
-    bits.
+    The id 0 counts as no reservation, because many charge points send 0 if they have none. No reservation has
+    an id of more than 64 bits.
     """
     named = start.reservation_id or 0
     return str(named) if named and -(2**63) <= named < 2**63 else ""
@@ -368,7 +377,10 @@ async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed |
 
 
 async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
-    """Prolong the holds of the open transactions of these charge points. Only limited drivers have holds."""
+    """Prolong the holds of the open transactions of these charge points.
+
+    Only drivers with a limit have holds.
+    """
     pointers = await store.pipeline([("HVALS", lease.keys.open) for lease in leases])
     for lease, of_one in zip(leases, pointers, strict=True):
         open_holds = [hold for pointer in of_one if (hold := _pointer_hold(pointer))]

@@ -28,8 +28,9 @@ _STORED = {
 class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
     """A stored transaction; the fields of the stop are None until the stop is known.
 
-    Fields with `_at` hold times as the charge point sent them, and fields with `_ms` as we understood them.
-    Meter values are in Wh. `id_tag` is the id tag of the start, and `stop_id_tag` that of the stop.
+    Fields with `_at` are times as the charge point sent them. Fields with `_ms` are the same times as csms
+    understood them. Meter values are in Wh. `id_tag` is the id tag of the start, and `stop_id_tag` is the id
+    tag of the stop.
     """
 
     charge_point: str
@@ -48,7 +49,10 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
 
     @property
     def energy_wh(self) -> int | None:
-        """Energy in Wh as the meter values give it, which may be below zero. None until the stop is known."""
+        """Difference of the two meter readings in Wh, which may be below zero.
+
+        The difference is None until the stop is known.
+        """
         return None if self.meter_stop is None else self.meter_stop - self.meter_start
 
 
@@ -68,7 +72,10 @@ def parse_public_id(public_id: str) -> tuple[str, int]:
 
 
 def index_name(charge_point: str, started_ms: int, transaction_id: int) -> str:
-    """Return a transaction's name in the indexes. The time comes first, because indexes are read by name."""
+    """Return a transaction's name in the indexes.
+
+    The time comes first, because an index is sorted by name.
+    """
     return f"{_moment(started_ms)}/{keys.encode(charge_point)}/{transaction_id}"
 
 
@@ -121,7 +128,7 @@ def _sets(tenant: str, charge_point: str | None, *, open_: bool | None) -> list[
 
 
 def _moment(ms: int) -> str:
-    """Return text that sorts as the number does, from 1970 to far beyond any clock."""
+    """Return a text that sorts like the number, from 1970 to far beyond any clock."""
     return f"{min(max(ms, 0), 0xFFFF_FFFF_FFFF):012x}"
 
 

@@ -1,6 +1,6 @@
 """Meter values, stored compactly with their transaction, or among the strays if their transaction is unknown.
 
-`append` is the hot path of the whole system. It is one step, and it does no work that is not needed.
+`append` is the hot path of the whole system. `append` is one Lua step that does only necessary work.
 """
 
 from typing import Literal, NamedTuple, get_args
@@ -16,7 +16,10 @@ from state.store import Store
 _STOP = b"stop"
 _LAST_STREAM = 255
 _REMEMBERED = 4
-"""Prepared appends that a lease keeps, one for each connector that charges. One more clears them all."""
+"""Most prepared appends that a lease keeps, one for each connector that charges.
+
+One more append removes them all.
+"""
 _json = msgspec.json.encode
 
 
@@ -39,7 +42,8 @@ class Appended(NamedTuple):
     """Outcome of an append.
 
     `kept` means that the values are stored with their transaction. `stray` means that they are stored among
-    the strays, because they belong to no known transaction. `repeated` means that nothing was changed.
+    the strays, because they belong to no known transaction. `repeated` means that the values were stored
+    before, so nothing was changed.
     """
 
     outcome: Outcome
@@ -68,9 +72,9 @@ async def append(
     payload: bytes,
     received_ms: int,
 ) -> Appended:
-    """Store a message's meterValue array (raw JSON). A repeat is not stored again.
+    """Store a message's meterValue array (raw JSON). A repeated message is not stored again.
 
-    The values of a stale session are stored too.
+    The values are stored even if the session has lost the lease.
     """
     appends, name = lease.appends, (lease.epoch, connector_id, transaction_id)
     prepared = appends.get(name)
@@ -84,7 +88,7 @@ async def append(
 
 
 def _prepare(lease: Lease, connector_id: int, transaction_id: str | None) -> Prepared:
-    """Prepare all of an append but the message. The result is the same as long as the transaction lasts."""
+    """Prepare an append without its message. The result can be used as long as the transaction lasts."""
     keys, transaction, reference = lease.keys, "", "null"
     if transaction_id is not None:
         transaction, reference = transaction_id, _json(f"{keys.id}.{transaction_id}").decode()
@@ -106,7 +110,10 @@ def _prepare(lease: Lease, connector_id: int, transaction_id: str | None) -> Pre
 
 
 async def read(store: Store, tenant: str, charge_point: str, transaction_id: int | str) -> list[StoredValues]:
-    """Return all meter values of a known transaction in the order of arrival, with those of the stop last."""
+    """Return all meter values of a known transaction in the order of arrival.
+
+    The values of the stop come last.
+    """
     key = ChargePointKeys(tenant, charge_point).values(transaction_id)
     stored: dict[bytes, bytes] = await store.execute("HGETALL", key)
     found = [_unpack(record, int(received), str(transaction_id)) for record, received in stored.items()]
@@ -117,7 +124,8 @@ async def read(store: Store, tenant: str, charge_point: str, transaction_id: int
 async def read_strays(store: Store, tenant: str, charge_point: str, connector_id: int) -> list[StoredValues]:
     """Return the latest 256 strays of a connector: meter values that belong to no known transaction.
 
-    The transactionData of orphaned stops is at connector 0. All connectors above 254 or below 0 share 256.
+    The transactionData of orphaned stops is at connector 0. All connectors above 254 or below 0 share one set
+    of 256 values.
     """
     key = ChargePointKeys(tenant, charge_point).stray_values(_stream(connector_id))
     found = []
@@ -130,7 +138,8 @@ async def read_strays(store: Store, tenant: str, charge_point: str, connector_id
 def _stream(connector_id: int) -> int:
     """Return the number in the key of a connector's strays.
 
-    Numbers that no real connector has share one key, so that a charge point cannot create keys without end.
+    All numbers that no real connector has share one key, so that a charge point cannot create keys without
+    end.
     """
     return connector_id if 0 <= connector_id < _LAST_STREAM else _LAST_STREAM
 

@@ -1,6 +1,6 @@
 """Orphans: stops of transactions that this store does not know, kept for operators to look at.
 
-The latest 200 of each charge point are kept. Those that were removed to make room are counted. We do not
+The latest 200 of each charge point are kept. Orphans that were removed to make room are counted. We do not
 guess which transaction an orphan belongs to.
 """
 
@@ -14,7 +14,7 @@ _EVICTED = b"evicted"
 
 
 class Orphan(msgspec.Struct, frozen=True, kw_only=True):
-    """A stop of an unknown transaction. `transaction_id` is the id as sent.
+    """A stop of an unknown transaction. `transaction_id` is the id that the charge point sent.
 
     The transactionData of the stop is among the stray meter values of connector 0.
     """
@@ -38,21 +38,27 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Orphans(msgspec.Struct, frozen=True, kw_only=True):
-    """A charge point's orphans in the order of arrival. `evicted` counts those removed to make room."""
+    """A charge point's orphans in the order of arrival.
+
+    `evicted` counts the orphans that were removed to make room.
+    """
 
     items: list[Orphan]
     evicted: int
 
 
 def unpack(stored: bytes) -> Orphan:
-    """Decode a stored orphan. The step reads the time of receipt in front of it, to remove the oldest."""
+    """Decode a stored orphan.
+
+    The Lua step reads the time of receipt in front of each orphan, to remove the oldest orphan.
+    """
     return msgspec.msgpack.decode(stored.partition(b" ")[2], type=Orphan)
 
 
 async def forget(store: Store, tenant: str, charge_point: str, digest: str) -> bool:
-    """Delete an orphan that an operator settled by hand. Returns False if there is no such orphan.
+    """Delete an orphan that an operator has dealt with. Returns False if there is no such orphan.
 
-    If the charge point sends the stop again, it is a new orphan.
+    If the charge point sends the stop again, it is stored as a new orphan.
     """
     if digest.encode() == _EVICTED:
         return False

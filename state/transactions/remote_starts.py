@@ -1,7 +1,7 @@
 """Remote starts that a charge point accepted and whose transaction has not begun.
 
 RemoteStartTransaction.conf says only that the charge point will try (errata 2025-04, 12). The start that
-follows names no command. It is recognised by its id tag and connector, within `LASTS_MS`.
+follows names no command, so csms recognises the start by its id tag and connector, within `LASTS_MS`.
 """
 
 from typing import NamedTuple
@@ -17,13 +17,21 @@ from state.transactions.facts import Start
 from state.transactions.listing import public_id
 
 LASTS_MS = 600_000
-"""How long a start is expected: longer than drivers take to plug in, and shorter than the time until the same
-id tag starts a transaction without a command."""
+"""How long a start is expected after its command.
+
+The time is long enough for a driver to plug in, and too short for the same id tag to start another
+transaction without a command.
+"""
 SKEW_MS = 60_000
-"""How far a charge point's clock may be behind. A start with an earlier time was made offline, before the
-charge point was asked."""
+"""How far a charge point's clock may be behind.
+
+A start with an earlier time was made offline, before the command was sent.
+"""
 AT_ONCE = 32
-"""Commands that are remembered. The oldest makes room, because the newest is the likeliest to be answered."""
+"""Most commands that are remembered.
+
+The oldest command is removed to make room, because the newest is the most likely to lead to a transaction.
+"""
 
 
 class Expected(NamedTuple):
@@ -42,7 +50,10 @@ class Expected(NamedTuple):
 async def expect(
     store: Store, keys: ChargePointKeys, command_id: str, *, id_tag: str, connector_id: int | None
 ) -> None:
-    """Remember that this command was accepted. A repeat changes nothing, even after the transaction began."""
+    """Remember that this command was accepted.
+
+    A repeated call changes nothing, even after the transaction began.
+    """
     expected = Expected(store.server_time_ms(), connector_id, fold(id_tag))
     await store.step(
         "transactions/remote_start_expect",
@@ -52,11 +63,12 @@ async def expect(
 
 
 async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_id: int) -> str | None:
-    """Return the id of the command that this start answers, the newest if the start could answer several.
+    """Return the id of the command that this start answers.
 
-    Returns None if no command asked for this start, or if the start is a repeat. A transaction answers one
-    command only. The command's record then names the transaction, the TxProfile of the command becomes the
-    transaction's, and the request that waits for the command is woken.
+    If the start could answer several commands, the newest is chosen. Returns None if no command asked for
+    this start, or if the start is a repeat. A transaction answers one command only. The command's record then
+    names the transaction, the TxProfile of the command belongs to the transaction, and the request that waits
+    for the command is woken.
     """
     expectations = read_fields(await store.execute("HGETALL", keys.remote_starts))
     if not expectations:

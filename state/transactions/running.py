@@ -9,7 +9,7 @@ from state.store import Store
 class RunningTransaction(NamedTuple):
     """An open transaction.
 
-    `started_ms` is by the charge point's clock, as we understood it, and `received_ms` by our clock.
+    `started_ms` is the time by the charge point's clock, and `received_ms` is the time by our clock.
     """
 
     connector_id: int
@@ -19,7 +19,10 @@ class RunningTransaction(NamedTuple):
 
 
 async def list_running(store: Store, tenant: str, charge_point: str) -> list[RunningTransaction]:
-    """Return at most one transaction for each connector: the last that began there, unless it has ended."""
+    """Return the running transactions, at most one for each connector.
+
+    The running transaction of a connector is the last that began there, unless that transaction has ended.
+    """
     keys = ChargePointKeys(tenant, charge_point)
     pointers = await store.execute("HGETALL", keys.open)
     ids = {int(connector): int(pointer.split(b" ", 1)[0]) for connector, pointer in pointers.items()}
