@@ -47,12 +47,11 @@ def run(options: Options) -> int:
 def compare(
     options: Options, *, rounds: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 1
 ) -> int:
-    """Run the same load without and with silent charge points, and compare the latencies of the others.
+    """Run the same load without and with silent charge points, and compare the latencies of healthy ones.
 
     This command needs --silent and --commands-per-second. The exit code is 0 if nothing failed, 1 if anything
-    failed, 2
-    if an option is wrong, and 130 if a signal ended the run. The command does not judge the ratios, because a
-    good ratio depends on what else the machine does.
+    failed, 2 if an option is wrong, and 130 if a signal ended the run. The command does not judge the ratios,
+    because a good ratio depends on what else the machine does.
 
     Parameters
     ----------

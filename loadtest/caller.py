@@ -18,7 +18,7 @@ type Serve = Callable[[IncomingCall], Message | None]
 
 
 class CallFailed(Exception):  # noqa: N818  it says what happened
-    """The central system answered with a CALLERROR, or not within 30 s."""
+    """The central system answered with a CALLERROR, or did not answer within 30 s."""
 
 
 class Caller:

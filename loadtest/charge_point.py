@@ -1,6 +1,6 @@
 """A simulated charge point.
 
-It boots, charges, sends meter values and stops, and carries out the commands of an operator.
+The charge point boots, charges, sends meter values and stops, and carries out the commands of an operator.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Simulated operators: harmless commands through the admin API, at a given rate, to random charge points.
 
-The rate of commands to healthy charge points does not depend on the silent ones, so that two runs can be
-compared.
+The rate of commands to healthy charge points does not depend on the number of silent charge points, so that
+two runs can be compared.
 """
 
 import itertools

@@ -11,7 +11,7 @@ LIST_MAX, PROFILES_MAX, CERTIFICATES_MAX = 100, 16, 8
 
 
 class LocalList:
-    """Entries by id tag in lower case."""
+    """Entries of the local list, by id tag in lower case."""
 
     def __init__(self) -> None:
         self._entries: dict[str, local_auth.AuthorizationData] = {}

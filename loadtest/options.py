@@ -31,36 +31,51 @@ class Options:
     url
         Address to connect to, with {id} in place of the charge point's id. It may be any OCPP 1.6-J central
         system.
+
     charge_points
         Number of charge points.
+
     duration
         Seconds that each charge point charges, counted from its own boot.
+
     interval
         Seconds between a charge point's meter values.
+
     connect_rate
         Connections opened per second.
+
     ca_file
         PEM file of the certificates to trust for wss. Without it the system's certificates are used.
+
     id_tag
         Id tag that the charge points charge with.
+
     prefix
         Beginning of the charge point ids; a number of five digits follows.
+
     source_addresses
         Number of addresses 127.0.0.x to connect from, needed for more than 28,000 connections to this
         machine. With 0 the system chooses the address.
+
     seed
         Seed of all random choices. The same seed gives the same charge points.
+
     output
         File that also receives the result, as JSON.
+
     silent
         Number of additional charge points that boot and send heartbeats, but never answer a call.
+
     commands_per_second
         Harmless commands per second to random charge points, through the admin API of csms, while all are
         connected. With --silent, the silent charge points get the same number of commands in addition.
+
     command_timeout
         Seconds that a charge point has to answer a command.
+
     admin_url
         Address of the admin API, such as http://127.0.0.1:8080.
+
     api_key_file
         File that holds an API key for the admin API.
     """

@@ -1,7 +1,7 @@
 """Answers of a simulated charge point to the 26 calls that a central system may make, and their effects.
 
-It behaves like a real charge point with one connector: a reserved connector refuses other id tags, a changed
-configuration key is reported with its new value, and a triggered message is sent.
+The simulated charge point behaves like a real charge point with one connector. For example, a reserved
+connector refuses other id tags, and a changed configuration key is reported with its new value.
 """
 
 from collections.abc import Callable

@@ -106,7 +106,7 @@ class ChargePointKeys:
         self.member = join(tenant, charge_point)
         self.partition = partition_of(tenant, charge_point)
         tag, member, tenant_part = TAGS[self.partition], self.member, encode(tenant)
-        # Keys of the charge point alone.
+        # Keys that belong to this charge point alone.
         self.record = f"{{{tag}}}:charge-point:{member}"
         self.lease = f"{{{tag}}}:lease:{member}"
         self.connectors = f"{{{tag}}}:connectors:{member}"

@@ -94,7 +94,7 @@ async def list_filtered[T](
 ) -> Page[T]:
     """List the items that `load` makes of the members. The function `load` may leave out members.
 
-    `bounds` are further arguments of `list_members`. At most `_ROUNDS` times `limit` members are read, so a
+    `bounds` has further arguments of `list_members`. At most `_ROUNDS` times `limit` members are read, so a
     page may have fewer than `limit` items although another page follows. Raises BadCursor.
     """
     found: list[T] = []
@@ -122,7 +122,7 @@ def prefix_end(prefix: bytes) -> bytes:
 def cut_page[T](
     items: Sequence[T], place: Callable[[T], tuple[int, str]], *, cursor: str | None, limit: int
 ) -> Page[T]:
-    """Return a page of a short capped list, the highest `place` first.
+    """Return a page of a short list, sorted by `place` with the highest first.
 
     `place` gives a number of at most 18 digits, such as a time, and a name. The pair of both must be unique.
     Raises BadCursor.

@@ -1,8 +1,8 @@
 """Steps that run many times with the same keys and first arguments.
 
-These keys and arguments are packed only once. This is for the hot path alone. Building and packing the keys
-and first arguments of `transactions/meter_values_append` takes 4.0 us, and packing the arguments that change
-takes 0.5 us.
+These keys and arguments are packed only once. This module is for the hot path only. Building and packing the
+keys and first arguments of `transactions/meter_values_append` takes 4.0 us, and packing the arguments that
+change takes 0.5 us.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from state.scripts import SCRIPTS
 class Prepared:
     """A packed step. `open_args` is the number of last arguments, which `pack` adds.
 
-    Raises ValueError if the numbers of keys and arguments are not those of the script.
+    Raises ValueError if the script has another number of keys or arguments.
     """
 
     __slots__ = ("_head", "key", "script")

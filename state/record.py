@@ -52,7 +52,7 @@ class ChargePointRecord(Settings, frozen=True, kw_only=True):
 
     @property
     def awaiting_release(self) -> bool:
-        """Whether the charge point is not accepted now, and will not be at its next boot either."""
+        """Whether the charge point is not accepted now, and will not be accepted at its next boot."""
         return self.registration != "Accepted" and self.boot_status != "Accepted"
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 
 def read_fields(reply: Mapping[bytes, bytes] | list[bytes]) -> dict[str, str]:
-    """Read a hash. It is a map if the server returned it, and a flat list if a Lua step did."""
+    """Read a hash. The server returns a hash as a map, and a Lua step returns a hash as a flat list."""
     items = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
     return {name.decode(): value.decode() for name, value in items}
 

@@ -129,7 +129,7 @@ def read_header(name: str, body: str) -> tuple[Names, Names]:
                 )
     if len(set(keys.bare + args.bare)) < len(keys.names + args.names):
         raise ValueError(
-            f"{name}.lua: the header uses a name twice; it must give each key and argument its own"
+            f"{name}.lua: the header uses a name twice; it must give each key and argument its own name"
         )
     return keys, args
 

@@ -94,7 +94,7 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Store:
-    """The store; `open_store` makes it.
+    """A connected store, which `open_store` makes.
 
     Methods that run commands raise StoreUnavailable, or ResponseError if the server refuses a command.
     """
@@ -185,7 +185,8 @@ class Store:
     async def blocking(self, *command: Arg, timeout_s: float) -> Any:
         """Run a command that waits (XREAD BLOCK) on a connection of its own.
 
-        `timeout_s` is the time that the command itself may wait. The store's own timeout is added to it.
+        `timeout_s` is the time that the command itself may wait. The store's own timeout is added to
+        `timeout_s`.
         """
         reply = await self._blocking.ask(command, timeout_s)
         if isinstance(reply, ResponseError):
@@ -248,7 +249,7 @@ class Store:
         start = key.find("{") + 1
         if start and (end := key.find("}", start)) > start:
             key = key[start:end]
-        # The lowest six bits are the same in the tags of all partitions (state/partition_tags.py).
+        # The lowest six bits of the hash slot are the same for all partitions (state/partition_tags.py).
         return self._lanes[(crc_hqx(key.encode(), 0) >> 6) % len(self._lanes)]
 
     def _lane_changed(self) -> None:

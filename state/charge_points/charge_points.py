@@ -1,4 +1,7 @@
-"""Charge points: an operator registers them, or they register themselves; they can be listed and deleted."""
+"""Charge points. An operator registers a charge point, or it registers itself.
+
+Operators can list and delete charge points.
+"""
 
 from collections.abc import Sequence
 
@@ -38,7 +41,10 @@ Each connector up to 254 has its own set, and all higher connectors share the la
 
 
 class Booted(msgspec.Struct, frozen=True):
-    """The answer to a BootNotification. `interval_s` None stands for the gateway's own heartbeat interval."""
+    """The answer to a BootNotification.
+
+    If `interval_s` is None, the gateway's own heartbeat interval applies.
+    """
 
     status: BootStatus
     interval_s: int | None
@@ -78,7 +84,7 @@ async def accept(store: Store, tenant: str, charge_point: str) -> bool:
 async def boot(store: Store, lease: Lease, payload: bytes) -> Booted:
     """Store a BootNotification (JSON), and return the answer that the current policy gives.
 
-    Configuration changes that waited for a reboot take effect. Raises Superseded, LeaseLost.
+    Configuration changes that waited for a reboot become current values. Raises Superseded, LeaseLost.
     """
     keys = lease.keys
     word, *rest = await store.step(

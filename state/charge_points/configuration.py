@@ -72,7 +72,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Configuration(msgspec.Struct, frozen=True):
     """All that is known about the configuration keys of a charge point, sorted by name in lower case.
 
-    `complete_ms` is when the charge point last reported all its keys; None means never.
+    `complete_ms` is the time at which the charge point last reported all its keys, or None if it never did.
     """
 
     settings: tuple[Setting, ...]
@@ -96,7 +96,7 @@ class Configuration(msgspec.Struct, frozen=True):
         return {"true": True, "false": False}.get(self._text(key).lower())
 
     def items(self, key: str) -> tuple[str, ...] | None:
-        """Return the values of a key that lists several, separated by commas.
+        """Return the values of a key whose value is a list, separated by commas.
 
         None means that the key has no value.
         """

@@ -1,6 +1,7 @@
 """The faults of each charge point: a count and the last time for each name of a fault.
 
-The names are those of gateway/ocpp16/faults/table.py. At most 128 names are stored for each charge point.
+The names of faults come from gateway/ocpp16/faults/table.py. At most 128 names are stored for each charge
+point.
 """
 
 from collections.abc import Mapping, Sequence

@@ -71,7 +71,7 @@ class Go(NamedTuple):
 
 
 class Late(msgspec.Struct, frozen=True):
-    """The command's deadline has passed, and it was recorded as `expired`."""
+    """The command was recorded as `expired`, because its deadline has passed."""
 
 
 class Taken(NamedTuple):
@@ -158,7 +158,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
             return Late()
         case [word, *_]:
             require(word)
-    raise AssertionError(f"commands/claim answered {reply[0]!r}")
+    raise AssertionError(f"the step commands/claim returned the unknown word {reply[0]!r}")
 
 
 async def settle(
@@ -193,10 +193,10 @@ async def settle(
 
 
 async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str]) -> list[str]:
-    """Record as `unknown` the commands that earlier sessions sent but did not settle, and return their ids.
+    """Record the end `unknown` for each command that an earlier session left as `sent`, and return the ids.
 
-    Call this after a claim of the lease, before the pending commands are read. `waiting` are the pending
-    commands that the claim returned.
+    Call this after a claim of the lease, before the pending commands are read. `waiting` has the pending
+    commands that the claim of the lease returned.
     """
     keys = lease.keys
     ids = [id_ for id_ in waiting if is_of(id_, keys)]

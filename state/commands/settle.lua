@@ -1,4 +1,4 @@
--- Record the end of a command, if its present status allows that move.
+-- Record the end of a command, if its present status allows that end.
 -- KEYS command pending overdue events profile_doubts local_list record lease
 -- | ARGV member id moves watchers when response refusal kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}

@@ -7,15 +7,14 @@ command by a second and never loses it.
 Waiting. A command is `queued` until the session of its charge point claims it, and `sent` after that. A
 queued or sent command is in the sorted sets `pending` (the order in which a session sends) and `overdue` (the
 order of deadlines). A command that has ended is removed from both sets. If the charge point is offline or its
-queue is full, the command is never sent. Its record then has the status `offline` or `busy` from the
-beginning.
+queue is full, the command is never sent. The record of such a command has the status `offline` or `busy` from
+the beginning.
 
-Sent. A session claims a command right before it writes the call to its socket. The claim has a nonce. A
-second claim with the same nonce gets the same answer, so a lost reply does no harm. A claim with another
-nonce fails. `sent` means that the charge point may have received the call. It does not mean that the charge
-point did.
+Sent. A session claims a command right before it writes the call to its socket. The claim of a command has a
+nonce. A second claim with the same nonce gets the same answer, so a lost reply does no harm. A claim with
+another nonce fails. `sent` means only that the charge point may have received the call.
 
-Moves, and the actor of each.
+These are the moves between the statuses, each with its actor.
 
 A queued command becomes sent when a session of the charge point that holds the lease claims it. A session
 that claims too late makes a queued command expired, and so does a gateway's sweep after the deadline. The
@@ -28,15 +27,16 @@ that. A sent command becomes unknown if its session ends; the next session of th
 
 A command that is timeout or unknown still becomes answered or error if the answer comes late.
 
-No other move exists. A caller gives a Lua step the moves that it wants, as a text made from this table. If
-none of these moves begins at the present status, the step does nothing and returns `taken`. So if two callers
-race, the first one wins. A session may record an end without holding the lease, because an answer is a fact.
+No other move between two statuses exists. A caller gives a Lua step the moves that it wants, as a text made
+from this table. If none of these moves begins at the present status, the step does nothing and returns
+`taken`. So if two callers race, the first one wins. A session may record an end without holding the lease,
+because an answer is a fact.
 
-We never repeat RemoteStart, RemoteStop, Reset, Unlock and reservations. If one of these ends as `unknown`, an
-operator decides.
+csms never repeats a RemoteStart, RemoteStop, Reset, Unlock or reservation. If one of these commands ends as
+`unknown`, an operator must decide what to do.
 
-A new status must also be described in admin/commands/answer.py. If it can be the end of a command without an
-answer, it needs an entry of `_FAILURES` in admin/commands/send.py too.
+A new status must also be described in admin/commands/answer.py. If the new status can be the end of a command
+without an answer, `_FAILURES` in admin/commands/send.py needs an entry for it too.
 """
 
 from typing import Final, Literal
@@ -44,10 +44,11 @@ from typing import Final, Literal
 Status = Literal["queued", "sent", "answered", "error", "expired", "timeout", "offline", "busy", "unknown"]
 
 TABLE: Final[dict[Status, frozenset[Status]]] = {
-    # A queued command waits for its session. It becomes `offline` if the node that should be woken is gone.
+    # A queued command waits for its session. A queued command becomes `offline` if the node that should be
+    # woken is gone.
     "queued": frozenset({"sent", "expired", "offline"}),
-    # A session claimed the command. It becomes `expired` if the deadline passed before the session wrote the
-    # call.
+    # A session claimed the command. A sent command becomes `expired` if the deadline passed before the
+    # session wrote the call.
     "sent": frozenset({"answered", "error", "expired", "timeout", "unknown"}),
     # The deadline passed after the call was sent, or the session ended. The answer was lost or may still
     # come.

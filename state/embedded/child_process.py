@@ -1,8 +1,8 @@
 """Child processes that end when this process ends, even by kill -9.
 
-This works on Linux only (PR_SET_PDEATHSIG). Elsewhere a child outlives a parent that was killed. The signal
-is tied to the *thread* that forked, so children start from the main thread, which lives as long as the
-process.
+Children end in this way on Linux only (PR_SET_PDEATHSIG). On other systems a child outlives a parent that was
+killed. The signal is tied to the *thread* that forked, so children start from the main thread, which lives as
+long as the process.
 """
 
 import os
@@ -68,7 +68,7 @@ def start(
 
 
 async def wait(child: subprocess.Popen[bytes]) -> int:
-    """Wait until the child has ended and return its exit status, negative for a signal.
+    """Wait until the child has ended, and return its exit status, which is negative for a signal.
 
     Cancelling leaves the child running.
     """
@@ -92,7 +92,7 @@ def describe(status: int) -> str:
 async def stop(child: subprocess.Popen[bytes], *, patience_s: float) -> None:
     """Send SIGTERM, and SIGKILL if the child still runs after `patience_s`.
 
-    Return when the child is gone, even if cancelled.
+    The function returns only when the child is gone, even if the function is cancelled.
     """
     with trio.CancelScope(shield=True):
         if child.poll() is None:

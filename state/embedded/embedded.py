@@ -159,7 +159,7 @@ class _Server:
             try:
                 reply = await self._ask("CONFIG", "SET", "min-replicas-to-write", int(low))
             except BROKEN:
-                continue  # The server is being started again, and start() looks at the disk too.
+                continue  # The server is being started again, and start() checks the disk too.
             if reply == b"OK":
                 self._refuses = low
                 _log.warning("valkey.writes_stopped" if low else "valkey.writes_resumed")

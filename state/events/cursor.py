@@ -1,6 +1,6 @@
 """A place in a tenant's events: how far the stream of each partition was read.
 
-Partitions advance independently, each by the clock of its own server. So a cursor holds the last id that was
+Each partition advances independently, by the clock of its own server. So a cursor holds the last id that was
 read in each partition. A reader with this cursor misses no event that is appended in the same millisecond, or
 by a server whose clock is behind.
 """

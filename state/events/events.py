@@ -16,7 +16,7 @@ from state.store import Store
 
 KEPT = 10_000
 KEPT_MS = 6 * 3600 * 1000
-"""Both numbers are the same in lua/_prelude.lua.
+"""KEPT and KEPT_MS must have the same values in lua/_prelude.lua.
 
 A reader that comes after a longer pause than KEPT_MS may have missed events.
 """

@@ -1,11 +1,11 @@
 """The mirror: our copy of the charging profiles of a charge point.
 
-It has the profiles that the charge point accepted, except those that were replaced or cleared. OCPP 1.6 has
-no way to read profiles back. The mirror therefore replaces and removes profiles by the same rules as the
-charge point. If the charge point may have acted differently, the mirror notes a doubt. Profiles survive
-reboots (errata 2025-04, 13). The Lua step that stores the stop of a transaction also removes its TxProfiles.
-At most 200 profiles, 32 doubts and 32 promises (TxProfiles of remote starts whose transaction has not begun)
-are kept for each charge point.
+The mirror has the profiles that the charge point accepted, except the profiles that were replaced or cleared.
+OCPP 1.6 has no way to read profiles back. The mirror therefore replaces and removes profiles by the same
+rules as the charge point. If the charge point may have acted differently, the mirror notes a doubt. Profiles
+survive reboots (errata 2025-04, 13). The Lua step that stores the stop of a transaction also removes its
+TxProfiles. At most 200 profiles, 32 doubts and 32 promises (TxProfiles of remote starts whose transaction has
+not begun) are kept for each charge point.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,8 +27,7 @@ type Why = Literal["timeout", "unknown", "full", "not_found", "not_running"]
 `timeout` and `unknown` are the ends of a command that the charge point may have carried out. `full` means
 that the charge point accepted one profile more than we keep. `not_found` means that the charge point found
 nothing to clear although the mirror has a matching profile. `not_running` means that the transaction of a
-TxProfile does not run. Either another transaction began on its connector without a stop, or csms does not
-know the transaction.
+TxProfile is not running: another transaction began on its connector, or csms does not know the transaction.
 """
 
 

@@ -25,7 +25,7 @@ _ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How the DataTransfers of a vendor are answered. `data` is the text of our answer.
+    """The answer to the DataTransfers of a vendor. `data` is the text of our answer.
 
     If `message_ids` is None, a message may have any message id or none.
     """

@@ -43,7 +43,7 @@ If the entry is None, the id tag is removed from the list.
 
 
 def apply(entries: Mapping[str, Entry], lines: Iterable[Line]) -> Entries:
-    """Return the list after a Differential update. If two lines have the same tag, the later one counts."""
+    """Return the list after a Differential update. If two lines have the same tag, the later line counts."""
     found = dict(entries)
     for id_tag, entry in lines:
         if entry is None:
@@ -56,8 +56,8 @@ def apply(entries: Mapping[str, Entry], lines: Iterable[Line]) -> Entries:
 def find_difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[Line]:
     """Return the lines that turn the list `before` into the list `after`.
 
-    Removals come first, because they make room. A tag in another spelling is the same tag. A removed tag is
-    spelled as it is on the list `before`.
+    Removals come first, because they make room. Two spellings of a tag count as the same tag. A removed tag
+    has the spelling of the list `before`.
     """
     gone: list[Line] = [(entry.id_tag, None) for tag, entry in sorted(before.items()) if tag not in after]
     put: list[Line] = [

@@ -1,10 +1,10 @@
-"""Local authorisation lists: the list that a charge point should have, and the list that we know it to have.
+"""Local authorisation lists: the list that a charge point should have, and the list that it has.
 
 Both lists are in one hash of the charge point. Each list is one packed field that is changed as a whole
 (versioned.py). The list that the charge point has is computed from its answers to SendLocalList, no matter
-which operator sent the command. This list is `stale` until a Full list was accepted. It becomes stale again
-when the charge point contradicts it, or when an update was sent but no answer says whether the update was
-made (`doubt`, lua/_local_list.lua).
+which operator sent the command. The computed list is `stale` until a Full list was accepted. It becomes stale
+again when an answer of the charge point contradicts the list, or when an update was sent but no answer says
+whether the update was made (`doubt`, lua/_local_list.lua).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -240,7 +240,7 @@ async def record_reported(store: Store, keys: ChargePointKeys, list_version: int
 async def forget(store: Store, keys: ChargePointKeys) -> None:
     """Forget the list that the charge point has. The list that the charge point should have stays.
 
-    The next version is 1.
+    The version of the next update is then 1.
     """
     gone = ("accepted", "accepted_head", "reported", "answer", "doubt")
     await versioned.change(store, keys, keys.local_list, lambda _: Change({}, gone))

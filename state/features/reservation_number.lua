@@ -1,6 +1,7 @@
--- Return a reservation id that was never given for this charge point.
+-- Return a reservation id that was never used for this charge point.
 -- KEYS record reservations -> {'free', id} | {'gone'}
--- Ids follow the clock, as transaction ids do, so a wiped store gives no id that the charge point may still hold.
+-- Ids follow the clock, as transaction ids do, so a wiped store returns no id that the charge point may still
+-- have.
 if redis.call('HEXISTS', record, 'registered_ms') == 0 then return {'gone'} end
 local FIRST_SECOND = 1735689600 -- 2025-01-01
 local last = tonumber(redis.call('HGET', record, 'last_reservation_id') or '0')

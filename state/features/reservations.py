@@ -91,7 +91,7 @@ async def record_cancelled(store: Store, keys: ChargePointKeys, command_id: str,
 
 
 async def find_free_id(store: Store, keys: ChargePointKeys) -> int | None:
-    """Return a positive id that no reservation of this charge point has, and that was never returned for it.
+    """Return a positive id that no reservation of this charge point has, and that was never returned before.
 
     Returns None if the charge point is not registered.
     """

@@ -1,7 +1,7 @@
 """Security events that charge points report. Each event is a fact, and is stored once.
 
-The latest 500 of each charge point are kept. Events that were removed to make room are counted. An event may
-have a type that OCPP does not define (A04).
+The latest 500 events of each charge point are kept. Events that were removed to make room are counted. An
+event may have a type that OCPP does not define (A04).
 """
 
 import msgspec

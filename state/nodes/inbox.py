@@ -1,9 +1,10 @@
-"""A node's inbox: a stream of wake-ups from other processes. A lost wake-up costs seconds, never a fact.
+"""A node's inbox: a stream of wake-ups from other processes.
 
-The stream is bounded, and the node renews its expiry with each heartbeat. A node without a stream is gone.
+If a wake-up is lost, the work is delayed by seconds, and no fact is lost. The stream is bounded, and the node
+renews its expiry with each heartbeat. A node without a stream is gone.
 
-During a rolling deploy two versions read each other's messages. So a message keeps its `kind` and the names
-of its fields, and a field that is added has a default.
+During a rolling deploy two versions read each other's messages. So the `kind` and the field names of a
+message never change, and a new field has a default.
 """
 
 from enum import Enum
@@ -42,7 +43,7 @@ class TraceChanged(_OfChargePoint, frozen=True, tag="trace"):
 
 
 class DisconnectReason(Enum):
-    """Why a connection is closed. The values are the words in the message."""
+    """Why a connection is closed. The values are the words that the message contains."""
 
     OPERATOR = "disconnected by an operator"
     DELETED = "charge point deleted"
@@ -98,7 +99,7 @@ async def send(store: Store, incarnation: str, message: Message) -> bool:
 async def wake(store: Store, incarnation: str, message: Message) -> bool:
     """Send a message, but return True if the store is not available.
 
-    Nodes look for changes themselves within seconds.
+    That is safe, because nodes look for changes themselves within seconds.
     """
     try:
         return await send(store, incarnation, message)
@@ -113,7 +114,7 @@ async def broadcast(store: Store, message: Message) -> None:
 
 
 async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, Message | None]]:
-    """Read the messages after the id `after`, or all if it is "0".
+    """Read the messages after the id `after`, or all messages if `after` is "0".
 
     Waits up to `block_ms` for the first message. A message that cannot be read is returned as None with its
     id, so that the reader can skip it.

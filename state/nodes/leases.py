@@ -14,23 +14,26 @@ only if the store is rolled back or wiped.
 
 States. A lease is in one of five states. The charge point is online only if its lease is held.
 
-    none: The store has no lease, because the charge point has never connected or the store was wiped.
-    held: `holder` is a session, and the set `held` of its node lists the charge point.
-    released: `holder` is empty, because the session has ended.
-    reaped: `holder` is empty, because its node was judged dead. `reaped` is the last holder.
-    deleted: Like released, but with the next epoch and without an attachment. The server drops the lease
-        after a day.
+    State none: the store has no lease, because the charge point has never connected or the store was wiped.
+    State held: `holder` is a session, and the set `held` of the holder's node lists the charge point.
+    State released: `holder` is empty, because the session has ended.
+    State reaped: `holder` is empty, because the holder's node was judged dead, and `reaped` is the last
+        holder.
+    State deleted: like released, but with the next epoch and without an attachment. The server drops a
+        deleted lease after a day.
 
-Steps. These steps change the state.
+Steps. These steps change the state of a lease.
 
-    claim: A new connection takes the lease during its handshake. Any state becomes held, with the next epoch.
-    release: The node of the holder gives up the lease after the session has ended. Held becomes released.
-    reap: A gateway that judged the node of the holder dead takes the lease away. Held becomes reaped.
-    Any other step: A session whose lease was reaped takes the lease back. Reaped becomes held, with the same
+    Step claim: a new connection takes the lease during its handshake. Any state becomes held, with the next
         epoch.
-    readopt: A session whose own epoch is higher than the stored epoch takes the lease back. The lease becomes
-        held, with the epoch after the session's own epoch.
-    delete: An operator deletes the charge point. Any state but none becomes deleted, with the next epoch.
+    Step release: the node of the holder gives up the lease after the session has ended. Held becomes
+        released.
+    Step reap: a gateway takes leases from a node that it judged dead. Held becomes reaped.
+    Step readopt: a session takes its lease back if its own epoch is higher than the stored epoch. The lease
+        becomes held, with the epoch after the session's own epoch.
+    Step delete: an operator deletes the charge point. Any state but none becomes deleted, with the next
+        epoch.
+    Any other step of a reaped session takes the lease back. Reaped becomes held, with the same epoch.
 
 The newest authenticated connection wins: its claim takes the lease from any holder. A claim after its
 `not_after_ms` changes nothing, because its connection may be gone by then. A claim that is repeated gets the
@@ -45,12 +48,12 @@ leases that it could not release.
 Fence. The fence of a session is its epoch and its name. Each step of the session carries the fence, and the
 store compares the fence with the lease. The result is one of three words.
 
-    ok: Epoch and holder are those of the session, or the epoch is and the session was reaped. The session
-        goes on.
-    newer: The stored epoch is higher, or only the holder is different. Another session holds the lease, or
-        the lease was released or deleted. The session closes.
-    lost: The stored epoch is lower or missing, because the store was rolled back or wiped. The session stays
-        open and readopts the lease. A node readopts only a few leases at a time.
+    Word ok: the epoch and the holder are those of the session, or the epoch is and the session was reaped.
+        The session goes on.
+    Word newer: the stored epoch is higher, or only the holder is different. Another session holds the lease,
+        or the lease was released or deleted. The session closes.
+    Word lost: the stored epoch is lower or missing, because the store was rolled back or wiped. The session
+        stays open and readopts the lease. A node readopts only a few leases at a time.
 
 A step that changes state does nothing unless the fence is `ok`. `require` then raises Superseded or
 LeaseLost. A step that stores a fact always stores it, and returns the fence beside its outcome. Each node
@@ -129,7 +132,7 @@ def fence_of(word: bytes) -> Fence:
 def require(word: bytes) -> None:
     """Raise Superseded for the word `newer` and LeaseLost for `lost`.
 
-    This is for steps that do nothing without the lease.
+    Steps that do nothing without the lease need this function.
     """
     if word == b"newer":
         raise Superseded("this session no longer holds the lease")
@@ -138,7 +141,7 @@ def require(word: bytes) -> None:
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
-    """The connection that a lease was claimed for, as operators see it.
+    """The connection for which a lease was claimed, as operators see it.
 
     `tls` is the TLS version and the cipher.
     """
@@ -153,8 +156,8 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     """The lease was taken. `pending` has the ids of the waiting commands, the oldest first.
 
-    `previous_holder` and `previous_node` are None if no session held the lease. `trace` is the trace to
-    record.
+    `previous_holder` and `previous_node` are None if no session held the lease. `trace` is the trace that the
+    session must record, or None.
     """
 
     lease: Lease
@@ -252,7 +255,7 @@ async def release_if_holder(store: Store, keys: ChargePointKeys, holder: str, re
 async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence]:
     """Return the fence of each lease, and store when each charge point was last seen (Unix ms).
 
-    Many leases take one round trip.
+    One round trip serves many leases.
     """
     fences: list[Fence] = []
     for some in batched(leases, _AT_ONCE, strict=False):
@@ -298,10 +301,11 @@ async def readopt(
 
 
 async def reap(store: Store, incarnation: str) -> int:
-    """Mark the charge points of a dead node offline, and return how many there were. Epochs stay as they are.
+    """Mark the charge points of a dead node offline, and return how many there were.
 
-    If the node was only paused, each session's next step or audit takes its lease back. The node itself is
-    forgotten when it has nothing left to reap and has been silent for `nodes.FORGOTTEN_MS`.
+    The epochs do not change. If the node was only paused, each session's next step or audit takes its lease
+    back. The node itself is forgotten when it has nothing left to reap and has been silent for
+    `nodes.FORGOTTEN_MS`.
     """
     sets = [("SMEMBERS", key_names.held(partition, incarnation)) for partition in range(key_names.PARTITIONS)]
     members = [member.decode() for some in await store.pipeline(sets) for member in some]

@@ -16,7 +16,7 @@ from state.replies import read_fields
 from state.store import Store
 
 INBOX_MS = 9_000
-"""Expiry of an inbox. It is three heartbeats, and less than the 10 s after which a node is judged dead."""
+"""Expiry of an inbox: three heartbeats, which is less than the 10 s after which a node is judged dead."""
 FORGOTTEN_MS = 600_000
 
 Kind = Literal["gateway", "admin"]

@@ -1,4 +1,4 @@
--- Give a lease back to a session that the store has lost, at the next epoch.
+-- Give a session its lease back at the next epoch, after the store has lost the lease.
 -- KEYS lease held events record charge_points previous_held
 -- | ARGV epoch holder member id previous_node connection claimed_ms last_transaction_id registration
 -- -> {'readopted', epoch} | {'ok'} | {'newer'} | {'again', node}

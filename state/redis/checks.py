@@ -1,6 +1,6 @@
 """Checks whether a server may be our store: it must be a primary that can give the promised durability.
 
-The checks run on every connect and every few seconds after. With durability `memory`, a write is executed
+The checks run at every connect, and then every few seconds. With durability `memory`, a write is executed
 before its reply is sent. With durability `fsync`, the write is on disk before that. `fsync` needs the setting
 appendfsync always, because with everysec WAITAOF acknowledged writes that were not on disk.
 """
@@ -65,7 +65,7 @@ async def greet(ask: Ask, address: Address) -> int:
         [selected] = await ask([("SELECT", address.db)])
         if isinstance(selected, ResponseError):
             raise StoreRefused(
-                f"{address} has no database {address.db}: {selected}; name another one in the store's URL"
+                f"{address} has no database {address.db}: {selected}; name another database in the store's URL"
             )
     return int(hello[b"id"])
 

@@ -36,7 +36,7 @@ class RedisConnection:
         self._why = ""
 
     async def ask(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
-        """Send commands and return all replies, an error reply as a ResponseError.
+        """Send commands and return all replies. An error reply is returned as a ResponseError.
 
         Raises one of the errors in BROKEN. The call has no deadline.
         """

@@ -1,7 +1,7 @@
 """The commands of one lane that wait for a reply. A command is either not sent yet, or in flight.
 
-This module does no I/O. A task that gives up leaves its place empty. If its command was not sent, the empty
-place is dropped. If its command is in flight, the place stays until the reply comes, and the reply is
+This module does no I/O. A task that gives up leaves its place empty. An empty place is dropped if its command
+was not sent. If the command is in flight, the empty place stays until the reply comes, and the reply is
 dropped.
 """
 

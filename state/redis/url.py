@@ -14,7 +14,7 @@ _KNOWN = {"db", *_TLS_OPTIONS}
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a store is: `path` of a unix socket, or host and port. `tls` is true for rediss:// URLs."""
+    """The address of a store: `path` of a unix socket, or host and port. `tls` is true for rediss:// URLs."""
 
     path: str | None = None
     host: str = "localhost"

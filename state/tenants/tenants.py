@@ -61,7 +61,7 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
     """Delete a tenant with its id tags, tokens and DataTransfer vendors, unless it still has charge points.
 
     `in_use` means that the tenant still has charge points, so nothing was deleted. The id tags are deleted
-    first, so that after an interruption the tenant is still there to be deleted.
+    first, so that after an interruption the tenant still exists and can be deleted again.
     """
     indexes = [keys.charge_points(partition, tenant) for partition in range(keys.PARTITIONS)]
     if (await list_members(store, indexes, limit=1)).items:

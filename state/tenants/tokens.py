@@ -1,7 +1,8 @@
-"""Tokens: the secrets in the paths of a tenant's charge points. Several may be valid at once, for rotation.
+"""Tokens: the secrets in the paths of a tenant's charge points.
 
-A secret is `<id><random>`. Under the id, the store keeps the keyed hash of the secret, the time of its
-creation and a label.
+A tenant may have several valid tokens at once, so that an operator can rotate them. A secret is
+`<id><random>`. Under the id, the store keeps the keyed hash of the secret, the time of its creation and a
+label.
 """
 
 from collections.abc import Iterable

@@ -24,7 +24,7 @@ BYTES_MAX = 10 << 20
 """Size of the kept entries before compression, in bytes."""
 KEPT_MS = 24 * 3600 * 1000
 RUNNING_MAX = 100
-"""Traces of one tenant that run at the same time."""
+"""Most traces of one tenant that may run at the same time."""
 _SLOT_MARGIN_MS = 5_000
 
 
@@ -35,10 +35,11 @@ type Appended = Literal["recording", "ended", "full", "gone"]
 
 
 class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
-    """A frame or a mark. `what` is `in` for a received frame, `out` for a sent one, or the name of the mark.
+    """A frame or a mark.
 
-    `connection` is the same for all entries of one socket. `frame` is masked. `cut` means that only the
-    beginning of the frame is kept, and `length` is the frame's length on the wire, in bytes.
+    `what` is `in` for a received frame, `out` for a sent frame, or the name of the mark. `connection` is the
+    same for all entries of one socket. `frame` is masked. `cut` means that only the beginning of the frame is
+    kept, and `length` is the frame's length on the wire, in bytes.
     `message`, `id` and `action` are None if they could not be read in the frame. The action of an answer is
     the action of its call. `faults` names the faults of the frame; a sent frame has the faults of the frame
     that it answers. `note` explains a mark.
@@ -110,7 +111,7 @@ class TooMany(NamedTuple):
 async def start(
     store: Store, tenant: str, charge_point: str, *, minutes: int, frames: int, size: int
 ) -> Trace | TooMany | None:
-    """Start a trace in place of the previous one, and wake the session. `size` is in bytes.
+    """Start a trace in place of the previous trace, and wake the charge point's session. `size` is in bytes.
 
     Returns None if there is no such charge point, and TooMany if the tenant already has RUNNING_MAX traces.
     Raises ValueError if an argument is beyond the bounds of this module.
@@ -140,7 +141,10 @@ async def start(
 
 
 async def stop(store: Store, tenant: str, charge_point: str) -> bool:
-    """End a trace before its time, and wake the session. Returns False if no trace is running."""
+    """End a trace before its time, and wake the charge point's session.
+
+    Returns False if no trace is running.
+    """
     keys = ChargePointKeys(tenant, charge_point)
     word, *node = await store.step(
         "traces/end",
@@ -154,7 +158,7 @@ async def stop(store: Store, tenant: str, charge_point: str) -> bool:
 
 
 async def get(store: Store, tenant: str, charge_point: str) -> Trace | None:
-    """Return the trace, or None if there was none or it is no longer kept."""
+    """Return the trace, or None if the charge point had no trace or the trace is no longer kept."""
     keys = ChargePointKeys(tenant, charge_point)
     return _read_trace(store, await store.execute("HMGET", keys.trace, *_FIELDS))
 

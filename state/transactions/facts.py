@@ -89,8 +89,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
     `clock_fault` means that a transaction with the same start was stopped before, and that the charge
     point's clock is not set. `superseded` is the hold of the transaction that was open on this connector
-    until now. That transaction stays open. `superseded` is None if no transaction was open on this connector,
-    or if the session is stale.
+    until now. The superseded transaction stays open. `superseded` is None if no transaction was open on this
+    connector, or if the session is stale.
     """
 
     id: int
@@ -101,7 +101,10 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """Outcome of a start that was stored before, with this id and this answer. Nothing was changed."""
+    """Outcome of a start that was stored before, with this id and this answer.
+
+    The stored start was not changed.
+    """
 
     id: int
     answer: bytes

@@ -41,9 +41,9 @@ Outcome = Literal["kept", "stray", "repeated"]
 class Appended(NamedTuple):
     """Outcome of an append.
 
-    `kept` means that the values are stored with their transaction. `stray` means that they are stored among
-    the strays, because they belong to no known transaction. `repeated` means that the values were stored
-    before, so nothing was changed.
+    `kept` means that the values are stored with their transaction. `stray` means that the values are stored
+    among the strays, because they belong to no known transaction. `repeated` means that the values were
+    stored before, so nothing was changed.
     """
 
     outcome: Outcome

@@ -1,7 +1,7 @@
 """Orphans: stops of transactions that this store does not know, kept for operators to look at.
 
-The latest 200 of each charge point are kept. Orphans that were removed to make room are counted. We do not
-guess which transaction an orphan belongs to.
+The latest 200 orphans of each charge point are kept. Orphans that were removed to make room are counted. We
+do not guess which transaction an orphan belongs to.
 """
 
 import msgspec
