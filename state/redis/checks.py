@@ -65,7 +65,8 @@ async def greet(ask: Ask, address: Address) -> int:
         [selected] = await ask([("SELECT", address.db)])
         if isinstance(selected, ResponseError):
             raise StoreRefused(
-                f"{address} has no database {address.db}: {selected}; name another database in the store's URL"
+                f"{address} has no database {address.db}: {selected}; "
+                "name another database in the store's URL"
             )
     return int(hello[b"id"])
 

@@ -3,8 +3,7 @@
 -- | ARGV epoch holder member id fingerprint plausible connector pointer listed event reservation fields...
 -- -> {'started', fence, clock_fault, superseded} | {'seen', fence, id} | {'again', fence, id}
 -- WITH reservations transactions
--- The caller proposes the id, because the transaction's key must be declared. 'again' comes with the id that
--- the caller must propose next.
+-- The caller proposes the id, because its key must be declared. 'again' comes with the next id to propose.
 local FIRST_SECOND, TOLERANCE_S, RESERVATIONS_KEPT = 1735689600, 60, 128 -- FIRST_SECOND is 2025-01-01.
 local f, proposed = fence(lease, held, events, epoch, holder, member), tonumber(id)
 local seen, stopped = string.match(redis.call('HGET', starts, fingerprint) or '', START)
@@ -28,8 +27,7 @@ if f == 'ok' then
   redis.call('HSET', open, connector, pointer)
 end
 emit(events, member, 'transaction.started', event)
--- A start uses the reservation that it names, whatever the state of the reservation. An unknown reservation
--- is noted for features/reservation_made.lua.
+-- A start uses the reservation that it names, in any state. An unknown id is noted for reservation_made.lua.
 if reservation ~= '' then
   local now, known = now_ms(), redis.call('HGET', reservations, reservation)
   local r = known and read_reservation(known) or {made_ms = now, until_ms = 0, command = '-', asked = ''}
