@@ -179,7 +179,7 @@ class Flapping(msgspec.Struct, frozen=True):
 
 
 class UnknownChargePoint(msgspec.Struct, frozen=True):
-    """The charge point is not registered, and the claim did not allow to register it."""
+    """The charge point is not registered, and the claim did not allow its registration."""
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
