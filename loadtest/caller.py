@@ -49,7 +49,7 @@ class Caller:
         """Send a call and return its result.
 
         `due` is the time at which the call should have been sent, and from which the latency counts. If `due`
-        is None, the call is due now. Raises CallFailed, ConnectionClosed.
+        is None, the call is due now. Raises CallFailed or ConnectionClosed.
         """
         action = type(request).__name__
         async with self._turn:

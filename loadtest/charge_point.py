@@ -60,7 +60,7 @@ class SimulatedChargePoint:
         self._changed = trio.Event()
 
     async def run(self, *, booted: trio.Event, leave: trio.Event) -> None:
-        """Run until `leave` is set, then stop charging. Raises CallFailed, ConnectionClosed."""
+        """Run until `leave` is set, then stop charging. Raises CallFailed or ConnectionClosed."""
         async with trio.open_nursery() as self._nursery:
             nursery = self._nursery
             nursery.start_soon(self._caller.run)

@@ -92,7 +92,7 @@ class CommandLoad:
         )
 
     async def run(self, kind: Kind, charge_points: Sequence[str], leave: trio.Event) -> None:
-        """Send `per_second` commands to random charge points until `leave` is set, and wait for the last end.
+        """Send `per_second` commands to random charge points until `leave` is set, then await all ends.
 
         Half of the commands to silent charge points go to every eighth of these charge points, so that some
         queues fill up and others do not.

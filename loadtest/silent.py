@@ -17,7 +17,7 @@ class SilentChargePoint:
         self._caller = Caller(connection, latencies, lambda _call: None)
 
     async def run(self) -> Never:
-        """Run until cancelled. Raises CallFailed, ConnectionClosed."""
+        """Run until cancelled. Raises CallFailed or ConnectionClosed."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._caller.run)
             await self._caller.call(

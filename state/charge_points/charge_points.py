@@ -84,7 +84,7 @@ async def accept(store: Store, tenant: str, charge_point: str) -> bool:
 async def boot(store: Store, lease: Lease, payload: bytes) -> Booted:
     """Store a BootNotification (JSON), and return the answer that the current policy gives.
 
-    Configuration changes that waited for a reboot become current values. Raises Superseded, LeaseLost.
+    Configuration changes that waited for a reboot become current values. Raises Superseded or LeaseLost.
     """
     keys = lease.keys
     word, *rest = await store.step(
@@ -134,10 +134,10 @@ async def list_(
 async def delete(store: Store, tenant: str, charge_point: str) -> bool:
     """Delete everything that is stored about a charge point.
 
-    False means that the charge point was not registered. What an interrupted deletion left behind is removed
-    in that case too. The session of the charge point loses its lease at once, and the caller must close the
-    socket. Transactions and meter values that arrive before the socket is closed are stored, and the next
-    deletion removes them.
+    False means that the charge point was not registered. The remains of an interrupted deletion are removed
+    even then. The session of the charge point loses its lease at once, and the caller must close the socket.
+    Transactions and meter values that arrive before the socket is closed are stored, and the next deletion
+    removes them.
     """
     keys = ChargePointKeys(tenant, charge_point)
     known = await _delete(store, keys)

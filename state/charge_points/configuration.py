@@ -15,10 +15,10 @@ from state.replies import read_fields
 from state.store import Store
 
 KEPT = 500
-"""Most keys that are stored of a charge point, including keys that wait for a reboot."""
+"""Greatest number of keys that are stored for a charge point, including keys that wait for a reboot."""
 NAME_LENGTH = 305
 VALUE_LENGTH = 755
-"""Longest name and longest value of a key in characters; longer ones are cut off.
+"""Greatest length of a key's name and of its value in characters. Longer texts are cut off.
 
 OCPP allows 50 and 500 characters, and the repair of long texts allows 255 more.
 """

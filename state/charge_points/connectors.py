@@ -10,7 +10,7 @@ from state.nodes.leases import Lease, require
 from state.store import Store
 
 CONNECTORS = 256
-"""Most connectors of a charge point whose status is stored."""
+"""Greatest number of connectors of one charge point whose status is stored."""
 
 
 class Connector(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ async def record_status(store: Store, lease: Lease, connector: Connector) -> boo
     """Store a status, and emit an event if the status or an error code has changed.
 
     False means that nothing was stored, because the status of CONNECTORS other connectors is stored already.
-    Raises Superseded, LeaseLost.
+    Raises Superseded or LeaseLost.
     """
     what = _encode((connector.status, connector.error_code, connector.vendor_error_code))
     [word] = await store.step(

@@ -104,7 +104,7 @@ async def submit(
 
     The command is recorded as `offline` if no session holds the charge point or its node is gone, and as
     `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24 h. `reply_to` is the node
-    to wake when the command ends. Raises ValueError, StoreUnavailable.
+    to wake when the command ends. Raises ValueError or StoreUnavailable.
     """
     body = digest(action, payload)
     if not 1 <= ttl_ms <= TTL_MS_MAX:
@@ -135,7 +135,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
 
     If the reply was lost, the session may repeat the claim with the same `nonce`. A command whose deadline
     has passed is recorded as `expired`. Only the session that holds the lease can take a command. Raises
-    Superseded, LeaseLost.
+    Superseded or LeaseLost.
     """
     keys = lease.keys
     if not is_of(id_, keys):

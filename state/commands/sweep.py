@@ -11,7 +11,10 @@ from state.keys import ChargePointKeys
 from state.store import Store
 
 BATCH = 16
-"""Most commands of one partition that one sweep ends. The commands with the oldest deadlines come first."""
+"""Greatest number of commands of one partition that one sweep ends.
+
+The commands with the oldest deadlines come first.
+"""
 
 _OVERDUE = table.text(table.OVERDUE)
 

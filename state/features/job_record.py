@@ -26,7 +26,7 @@ KIND_OF: dict[Message, Kind] = {
 """The kind of job whose progress each message reports."""
 
 STATES_KEPT = 50
-"""Most states that are kept of one job: the answer to the request, and the latest later states."""
+"""Greatest number of states that are kept for one job: the answer to the request, and the latest states."""
 
 _UNNUMBERED = frozenset({"GetDiagnostics", "UpdateFirmware"})
 """Kinds of jobs that have no request id.

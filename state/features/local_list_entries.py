@@ -11,7 +11,7 @@ from state.tenants.id_tags import fold
 type Status = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
 
 ENTRIES = 10_000
-"""Most entries that one list may have."""
+"""Greatest number of entries that one list may have."""
 
 _LEVEL = 4
 

@@ -151,7 +151,7 @@ async def record_accepted(
 
     def decide(fields: Fields) -> Change | None:
         if fields.get("doubt") == command_id.encode():
-            del fields["doubt"]  # The doubt arose because this command had no answer, and now the answer has come.
+            del fields["doubt"]  # The missing answer that caused the doubt has come.
         before = _heads(fields)
         if before.accepted is not None and before.accepted.command_id == command_id:
             return None

@@ -88,7 +88,10 @@ from state.store import Store
 _AGAIN = 4
 """Attempts to take a lease if another node gets it between the attempts."""
 _AT_ONCE = 500
-"""Most steps in one pipeline. So many steps take this process and the server some milliseconds."""
+"""Greatest number of steps in one pipeline.
+
+So many steps take this process and the server some milliseconds.
+"""
 
 Fence = Literal["ok", "newer", "lost"]
 

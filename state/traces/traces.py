@@ -24,7 +24,7 @@ BYTES_MAX = 10 << 20
 """Size of the kept entries before compression, in bytes."""
 KEPT_MS = 24 * 3600 * 1000
 RUNNING_MAX = 100
-"""Most traces of one tenant that may run at the same time."""
+"""Greatest number of traces of one tenant that may run at the same time."""
 _SLOT_MARGIN_MS = 5_000
 
 

@@ -16,7 +16,7 @@ from state.store import Store
 _STOP = b"stop"
 _LAST_STREAM = 255
 _REMEMBERED = 4
-"""Most prepared appends that a lease keeps, one for each connector that charges.
+"""Greatest number of prepared appends that a lease keeps, one for each connector that charges.
 
 One more append removes them all.
 """

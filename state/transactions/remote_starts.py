@@ -28,7 +28,7 @@ SKEW_MS = 60_000
 A start with an earlier time was made offline, before the command was sent.
 """
 AT_ONCE = 32
-"""Most commands that are remembered.
+"""Greatest number of commands that are remembered.
 
 The oldest command is removed to make room, because the newest is the most likely to lead to a transaction.
 """
