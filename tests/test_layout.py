@@ -20,7 +20,7 @@ def imports() -> grimp.ImportGraph:
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
-def test_a_test_is_named_after_a_module_or_says_what_it_tests(file: Path) -> None:
+def test_a_test_module_is_named_after_a_product_module_or_says_what_it_tests(file: Path) -> None:
     """Allowed names: a module of the mirrored package, the package itself, or either with words appended."""
     folder, name = ROOT / file.parent.relative_to(ROOT / "tests"), file.stem.removeprefix("test_")
     assert (folder / "__init__.py").exists()
@@ -32,13 +32,13 @@ def test_a_test_is_named_after_a_module_or_says_what_it_tests(file: Path) -> Non
         assert [place for place in places if not (ROOT / place).exists()] == []
 
 
-def test_no_test_imports_another_one(imports: grimp.ImportGraph) -> None:
+def test_no_test_module_imports_another_test_module(imports: grimp.ImportGraph) -> None:
     tests = {name for name in imports.modules if name.rpartition(".")[2].startswith("test_")}
     assert {name: found for name in tests if (found := imports.find_modules_that_directly_import(name))} == {}
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-def test_the_judge_of_the_certification_cases_shares_nothing_with_the_judged(
+def test_the_helpers_that_judge_certification_cases_share_no_code_with_the_product(
     imports: grimp.ImportGraph, judge: str
 ) -> None:
     shared = imports.find_upstream_modules(f"tests.conformance.{judge}")

@@ -48,7 +48,9 @@ async def test_an_idle_connection_is_closed(store: Store) -> None:
                 await read_to_end(stream)
 
 
-async def test_a_client_that_stops_within_a_large_body_is_answered_413_and_closed(api: Api) -> None:
+async def test_a_client_that_stops_sending_within_a_large_body_is_answered_413_and_disconnected(
+    api: Api,
+) -> None:
     stream = await trio.open_tcp_stream("127.0.0.1", api.port)
     async with stream:
         head = request(api, "PUT", "Content-Type: application/json", "Content-Length: 1000000")
@@ -59,7 +61,7 @@ async def test_a_client_that_stops_within_a_large_body_is_answered_413_and_close
         assert b"body-too-large" in answer
 
 
-async def test_a_connection_still_serves_after_a_large_body(api: Api) -> None:
+async def test_a_connection_can_be_used_for_further_requests_after_a_large_body(api: Api) -> None:
     for _ in range(20):
         with trio.fail_after(60):
             large = await api.client.put(

@@ -53,7 +53,7 @@ class Running:
         self.gone.set()
 
 
-async def test_the_process_serves_requests_and_probes_and_removes_its_node_at_the_end(
+async def test_the_admin_process_serves_requests_and_probes_and_removes_its_node_at_the_end(
     store: Store, redis_url: str
 ) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
@@ -77,7 +77,7 @@ async def test_the_process_serves_requests_and_probes_and_removes_its_node_at_th
     assert await nodes.list_nodes(store) == []
 
 
-async def test_a_client_that_reads_nothing_does_not_keep_the_process_alive(
+async def test_a_client_that_reads_nothing_does_not_keep_the_admin_process_alive(
     store: Store, redis_url: str
 ) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
@@ -129,7 +129,7 @@ async def test_requests_get_503_while_the_store_is_away_and_succeed_afterwards(
         running.stop.set()
 
 
-def test_an_occupied_port_is_refused_in_one_line() -> None:
+def test_the_admin_process_reports_an_occupied_port_in_one_line() -> None:
     with (
         listen("127.0.0.1", 0, unacknowledged_s=5) as first,
         pytest.raises(

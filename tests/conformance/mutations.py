@@ -167,7 +167,7 @@ MUTATIONS: Final = (
         "a trigger for a certificate has a connectorId",
         '"requestedMessage":"SignChargePointCertificate"',
         '"requestedMessage":"SignChargePointCertificate","connectorId":1',
-        "test_a_new_certificate_is_asked_for_without_a_connector",
+        "test_an_extended_trigger_for_a_new_certificate_is_sent_without_a_connector",
     ),
     _call("ReserveNow has lost its parentIdTag", ',"parentIdTag":"OCTT-PARENT"', "", "TC_053"),
     _call(
@@ -224,13 +224,13 @@ MUTATIONS: Final = (
         "gateway/ocpp16/registration.py",
         'held == "Pending" and action in triggered',
         'held == "Pending"',
-        ("test_pending_first",),
+        ("test_a_charge_point_is_pending_at_first_and_served_after_it_is_accepted",),
     ),
     Mutation(
         "the static RSA suites are off",
         "gateway/websocket/tls.py",
         "static_rsa: bool = True,",
         "static_rsa: bool = False,",
-        ("test_tls_has_both_kinds_of_certificates_and_all_four_suites",),
+        ("test_the_server_has_certificates_of_both_kinds_and_all_four_required_cipher_suites",),
     ),
 )

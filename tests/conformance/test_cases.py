@@ -20,28 +20,28 @@ REFERENCE = """
 """
 
 
-def test_the_table_has_the_77_cases_of_the_reference() -> None:
+def test_the_table_of_certification_cases_has_the_77_cases_of_the_reference() -> None:
     reference = [f"TC_{number}" for number in REFERENCE.split()]
     assert len(reference) == len(set(reference)) == 77
     assert Counter(case.id for case in cases.CASES) == Counter(reference)
 
 
-def test_each_case_has_one_test() -> None:
+def test_each_certification_case_has_exactly_one_test() -> None:
     named = [case.id for name in playing.tests() if (case := cases.case_of(name)) is not None]
     assert Counter(named) == Counter(cases.BY_ID.keys())
 
 
-def test_no_test_has_the_id_of_an_unknown_case() -> None:
+def test_no_test_is_named_after_an_unknown_certification_case() -> None:
     like_a_case = [name for name in playing.tests() if re.match(r"test_tc_\d", name)]
     assert [name for name in like_a_case if cases.case_of(name) is None] == []
 
 
-def test_skipped_cases_name_the_missing_feature() -> None:
+def test_only_certification_cases_that_need_a_missing_feature_are_skipped() -> None:
     waiting = {case.id for case in cases.CASES if case.awaits is not None}
     assert waiting <= {f"TC_{number}" for number in ("073", "074", "077", "083", "085", "086", "087")}
 
 
-def test_features_are_proved_by_tests_that_exist() -> None:
+def test_each_feature_names_only_tests_that_exist() -> None:
     assert set(features.tests_named()) <= playing.tests().keys()
 
 

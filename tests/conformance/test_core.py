@@ -13,7 +13,7 @@ ACCEPTED = {"status": "Accepted"}
 REJECTED = {"status": "Rejected"}
 
 
-async def test_tc_001_cold_boot(lab: Laboratory) -> None:
+async def test_tc_001_a_cold_boot_is_accepted_and_the_connectors_become_available(lab: Laboratory) -> None:
     async with lab.connected() as cp:
         booted = await cp.boot()
         assert booted["interval"] == BootConfig().heartbeat_interval_s
@@ -30,7 +30,7 @@ async def test_tc_001_cold_boot(lab: Laboratory) -> None:
 # --- Charging ---
 
 
-async def test_tc_003_plug_in_first(lab: Laboratory) -> None:
+async def test_tc_003_a_driver_plugs_in_first_and_then_starts_a_transaction(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.status(1, "Preparing")
         await cp.authorize(VALID)
@@ -41,7 +41,9 @@ async def test_tc_003_plug_in_first(lab: Laboratory) -> None:
         assert kept["stopped_at"] is None
 
 
-async def test_tc_004_1_identification_first(lab: Laboratory) -> None:
+async def test_tc_004_1_a_driver_presents_the_id_tag_first_and_then_starts_a_transaction(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         first = await cp.charge(VALID)
         await cp.end(first, "Local", tag=VALID)
@@ -51,7 +53,9 @@ async def test_tc_004_1_identification_first(lab: Laboratory) -> None:
         assert (await lab.transaction(second))["stopped_at"] is None
 
 
-async def test_tc_004_2_connection_time_out(lab: Laboratory) -> None:
+async def test_tc_004_2_no_transaction_starts_if_the_cable_is_not_plugged_in_before_the_time_out(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await cp.authorize(VALID)
         await cp.status(1, "Preparing")
@@ -59,7 +63,7 @@ async def test_tc_004_2_connection_time_out(lab: Laboratory) -> None:
         assert await lab.transactions() == []
 
 
-async def test_tc_005_1_ev_side_disconnect(lab: Laboratory) -> None:
+async def test_tc_005_1_a_disconnected_cable_at_the_car_ends_the_transaction(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         transaction = await cp.charge(VALID)
         await cp.status(1, "SuspendedEV")
@@ -69,7 +73,9 @@ async def test_tc_005_1_ev_side_disconnect(lab: Laboratory) -> None:
         assert await lab.status(1) == "Available"
 
 
-async def test_tc_007_cached_id(lab: Laboratory) -> None:
+async def test_tc_007_a_transaction_starts_with_an_id_tag_from_the_cache_of_the_charge_point(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await cp.status(1, "Preparing")
         await cp.start(VALID)
@@ -79,7 +85,9 @@ async def test_tc_007_cached_id(lab: Laboratory) -> None:
 # --- Remote start and stop ---
 
 
-async def test_tc_010_remote_start_cable_first(lab: Laboratory) -> None:
+async def test_tc_010_a_remote_start_with_the_cable_plugged_in_first_starts_a_transaction(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await cp.status(1, "Preparing")
         asked = {"idTag": VALID, "connectorId": 1}
@@ -91,13 +99,17 @@ async def test_tc_010_remote_start_cable_first(lab: Laboratory) -> None:
         assert became == f"{lab.id}.{started['transactionId']}"
 
 
-async def test_tc_011_1_remote_start_first(lab: Laboratory) -> None:
+async def test_tc_011_1_a_remote_start_before_the_cable_is_plugged_in_starts_a_transaction(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "RemoteStartTransaction", {"idTag": VALID}, ACCEPTED)
         await cp.charge(VALID)
 
 
-async def test_tc_011_2_remote_start_time_out(lab: Laboratory) -> None:
+async def test_tc_011_2_a_remote_start_without_a_plugged_in_cable_ends_without_a_transaction(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "RemoteStartTransaction", {"idTag": VALID, "connectorId": 1}, ACCEPTED)
         await cp.authorize(VALID)
@@ -106,7 +118,7 @@ async def test_tc_011_2_remote_start_time_out(lab: Laboratory) -> None:
         assert await lab.transactions() == []
 
 
-async def test_tc_012_remote_stop(lab: Laboratory) -> None:
+async def test_tc_012_a_remote_stop_ends_the_transaction(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         transaction = await cp.charge(VALID)
         await lab.command(cp, "RemoteStopTransaction", {"transactionId": transaction}, ACCEPTED)
@@ -116,12 +128,12 @@ async def test_tc_012_remote_stop(lab: Laboratory) -> None:
         assert kept["stopped_at"] is not None
 
 
-async def test_tc_026_remote_start_rejected(lab: Laboratory) -> None:
+async def test_tc_026_the_charge_point_rejects_a_remote_start(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "RemoteStartTransaction", {"idTag": VALID, "connectorId": 1}, REJECTED)
 
 
-async def test_tc_028_remote_stop_rejected(lab: Laboratory) -> None:
+async def test_tc_028_the_charge_point_rejects_a_remote_stop(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         transaction = await cp.charge(VALID)
         for asked in (transaction + 1, transaction, -1, 0, 2**31 - 1):
@@ -140,25 +152,27 @@ async def _reset(lab: Laboratory, kind: str) -> None:
         assert (await lab.read())["boot"]["status"] == "Accepted"
 
 
-async def test_tc_013_hard_reset(lab: Laboratory) -> None:
+async def test_tc_013_a_hard_reset_restarts_the_charge_point(lab: Laboratory) -> None:
     await _reset(lab, "Hard")
 
 
-async def test_tc_014_soft_reset(lab: Laboratory) -> None:
+async def test_tc_014_a_soft_reset_restarts_the_charge_point(lab: Laboratory) -> None:
     await _reset(lab, "Soft")
 
 
-async def test_tc_017_1_unlock_detachable_cable(lab: Laboratory) -> None:
+async def test_tc_017_1_the_charge_point_unlocks_a_connector_with_a_detachable_cable(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "Unlocked"})
 
 
-async def test_tc_017_2_unlock_fixed_cable(lab: Laboratory) -> None:
+async def test_tc_017_2_the_charge_point_answers_unlock_of_a_fixed_cable_with_not_supported(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "NotSupported"})
 
 
-async def test_tc_018_1_unlock_with_a_session(lab: Laboratory) -> None:
+async def test_tc_018_1_the_charge_point_unlocks_a_connector_during_a_transaction(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         transaction = await cp.charge(VALID)
         await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "Unlocked"})
@@ -168,12 +182,14 @@ async def test_tc_018_1_unlock_with_a_session(lab: Laboratory) -> None:
         assert (await lab.transaction(transaction))["reason"] == "UnlockCommand"
 
 
-async def test_tc_030_unlock_failure(lab: Laboratory) -> None:
+async def test_tc_030_the_charge_point_fails_to_unlock_a_connector(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "UnlockFailed"})
 
 
-async def test_tc_031_unlock_unknown_connector(lab: Laboratory) -> None:
+async def test_tc_031_the_charge_point_answers_unlock_of_an_unknown_connector_with_not_supported(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UnlockConnector", {"connectorId": 99}, {"status": "NotSupported"})
 
@@ -185,7 +201,7 @@ def _setting(key: str, value: str, *, readonly: bool = False) -> Json:
     return {"key": key, "readonly": readonly, "value": value}
 
 
-async def test_tc_019_1_all_configuration_keys(lab: Laboratory) -> None:
+async def test_tc_019_1_the_operator_gets_all_configuration_keys(lab: Laboratory) -> None:
     settings = [
         _setting("HeartbeatInterval", "300"),
         _setting("NumberOfConnectors", "2", readonly=True),
@@ -200,7 +216,7 @@ async def test_tc_019_1_all_configuration_keys(lab: Laboratory) -> None:
         assert known == {each["key"]: each["value"] for each in settings}
 
 
-async def test_tc_019_2_one_configuration_key(lab: Laboratory) -> None:
+async def test_tc_019_2_the_operator_gets_one_configuration_key(lab: Laboratory) -> None:
     asked = {"key": ["SupportedFeatureProfiles"]}
     answer = {"configurationKey": [_setting("SupportedFeatureProfiles", "Core", readonly=True)]}
     async with lab.booted() as cp:
@@ -208,7 +224,7 @@ async def test_tc_019_2_one_configuration_key(lab: Laboratory) -> None:
         assert done.heard.payload == asked
 
 
-async def test_tc_021_change_configuration(lab: Laboratory) -> None:
+async def test_tc_021_the_operator_changes_a_configuration_key(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         asked = {"key": "MeterValueSampleInterval", "value": "60"}
         done = await lab.command(cp, "ChangeConfiguration", asked, ACCEPTED)
@@ -217,7 +233,9 @@ async def test_tc_021_change_configuration(lab: Laboratory) -> None:
         assert (known["key"], known["value"]) == ("MeterValueSampleInterval", "60")
 
 
-async def test_tc_040_1_key_not_supported(lab: Laboratory) -> None:
+async def test_tc_040_1_a_change_of_an_unknown_configuration_key_is_answered_not_supported(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         asked = {"key": "NoSuchKeyAnywhere", "value": "1"}
         await lab.command(cp, "ChangeConfiguration", asked, {"status": "NotSupported"})
@@ -226,13 +244,13 @@ async def test_tc_040_1_key_not_supported(lab: Laboratory) -> None:
 
 
 @pytest.mark.parametrize("value", ["-1", "often", ""])
-async def test_tc_040_2_invalid_value(lab: Laboratory, value: str) -> None:
+async def test_tc_040_2_a_change_to_an_invalid_value_is_rejected(lab: Laboratory, value: str) -> None:
     async with lab.booted() as cp:
         asked = {"key": "MeterValueSampleInterval", "value": value}
         await lab.command(cp, "ChangeConfiguration", asked, REJECTED)
 
 
-async def test_tc_061_clear_cache(lab: Laboratory) -> None:
+async def test_tc_061_the_operator_clears_the_cache_of_the_charge_point(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         done = await lab.command(cp, "ClearCache", {}, ACCEPTED)
         assert done.heard.payload == {}
@@ -241,23 +259,23 @@ async def test_tc_061_clear_cache(lab: Laboratory) -> None:
 # --- Tags ---
 
 
-async def test_tc_023_1_authorize_invalid(lab: Laboratory) -> None:
+async def test_tc_023_1_an_unknown_id_tag_is_answered_invalid(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.authorize(UNKNOWN, "Invalid")
 
 
-async def test_tc_023_2_authorize_expired(lab: Laboratory) -> None:
+async def test_tc_023_2_an_expired_id_tag_is_answered_expired(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.authorize(EXPIRED, "Expired")
         await cp.authorize(PAST, "Expired")
 
 
-async def test_tc_023_3_authorize_blocked(lab: Laboratory) -> None:
+async def test_tc_023_3_a_blocked_id_tag_is_answered_blocked(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.authorize(BLOCKED, "Blocked")
 
 
-async def test_tc_024_lock_failure(lab: Laboratory) -> None:
+async def test_tc_024_a_failure_of_the_connector_lock_is_shown_to_the_operator(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.authorize(VALID)
         await cp.status(1, "Preparing")
@@ -269,7 +287,7 @@ async def test_tc_024_lock_failure(lab: Laboratory) -> None:
 # --- Power failure and offline ---
 
 
-async def test_tc_032_1_power_failure(lab: Laboratory) -> None:
+async def test_tc_032_1_a_transaction_is_stopped_after_a_power_failure(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         transaction = await cp.charge(VALID)
         await cp.drop()
@@ -286,7 +304,9 @@ async def test_tc_032_1_power_failure(lab: Laboratory) -> None:
         assert (kept["meter_stop"], kept["energy_wh"]) == (4321, 3321)
 
 
-async def test_tc_037_1_offline_start_valid_id(lab: Laboratory) -> None:
+async def test_tc_037_1_a_transaction_that_started_offline_with_a_valid_id_tag_is_stored(
+    lab: Laboratory,
+) -> None:
     async with lab.booted():
         pass
     began = now(minutes=-5)
@@ -300,7 +320,9 @@ async def test_tc_037_1_offline_start_valid_id(lab: Laboratory) -> None:
         assert len(await lab.transactions()) == 1
 
 
-async def test_tc_037_3_offline_start_invalid_id(lab: Laboratory) -> None:
+async def test_tc_037_3_a_transaction_that_started_offline_with_an_invalid_id_tag_is_answered_invalid(
+    lab: Laboratory,
+) -> None:
     async with lab.booted():
         pass
     async with lab.connected() as cp:
@@ -312,7 +334,7 @@ async def test_tc_037_3_offline_start_invalid_id(lab: Laboratory) -> None:
         assert (kept["id_tag"], kept["reason"]) == (UNKNOWN, "DeAuthorized")
 
 
-async def test_tc_039_offline_transaction(lab: Laboratory) -> None:
+async def test_tc_039_a_transaction_that_started_and_stopped_offline_is_stored(lab: Laboratory) -> None:
     async with lab.booted():
         pass
     began, ended = now(minutes=-50), now(minutes=-10)
@@ -340,7 +362,9 @@ async def test_a_stop_of_an_unknown_transaction_is_answered(lab: Laboratory) -> 
 # --- Data transfer ---
 
 
-async def test_tc_064_data_transfer(lab: Laboratory) -> None:
+async def test_tc_064_a_data_transfer_of_an_unknown_vendor_is_answered_with_unknown_vendor_id(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         asked = {"vendorId": "org.octt.unknown", "messageId": "m", "data": "säß"}
         assert await cp.call("DataTransfer", asked) == {"status": "UnknownVendorId"}

@@ -11,7 +11,7 @@ UPDATE: Json = {"location": "ftp://octt.example/firmware.bin", "retrieveDate": "
 DIAGNOSTICS: Json = {"location": "ftp://octt.example/uploads"}
 
 
-async def test_tc_044_1_download_and_install(lab: Laboratory) -> None:
+async def test_tc_044_1_a_firmware_update_is_downloaded_and_installed(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UpdateFirmware", UPDATE, {})
         await cp.report("FirmwareStatusNotification", "Downloading", "Downloaded")
@@ -23,14 +23,14 @@ async def test_tc_044_1_download_and_install(lab: Laboratory) -> None:
         await lab.check_job("UpdateFirmware", "Downloading", "Downloaded", "Installing", "Installed")
 
 
-async def test_tc_044_2_download_failed(lab: Laboratory) -> None:
+async def test_tc_044_2_a_firmware_update_fails_in_the_download(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UpdateFirmware", UPDATE, {})
         await cp.report("FirmwareStatusNotification", "Downloading", "DownloadFailed")
         await lab.check_job("UpdateFirmware", "Downloading", "DownloadFailed")
 
 
-async def test_tc_044_3_installation_failed(lab: Laboratory) -> None:
+async def test_tc_044_3_a_firmware_update_fails_in_the_installation(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "UpdateFirmware", UPDATE | {"retries": 0, "retryInterval": 0}, {})
         await cp.report("FirmwareStatusNotification", "Downloading", "Downloaded")
@@ -43,14 +43,14 @@ async def test_tc_044_3_installation_failed(lab: Laboratory) -> None:
         await lab.check_job("UpdateFirmware", *statuses)
 
 
-async def test_tc_045_1_get_diagnostics(lab: Laboratory) -> None:
+async def test_tc_045_1_the_charge_point_uploads_its_diagnostics(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "GetDiagnostics", DIAGNOSTICS, {"fileName": "octt.log"})
         await cp.report("DiagnosticsStatusNotification", "Uploading", "Uploaded")
         await lab.check_job("GetDiagnostics", "Uploading", "Uploaded")
 
 
-async def test_tc_045_2_upload_failed(lab: Laboratory) -> None:
+async def test_tc_045_2_the_charge_point_fails_to_upload_its_diagnostics(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "GetDiagnostics", DIAGNOSTICS, {"fileName": "octt.log"})
         await cp.report("DiagnosticsStatusNotification", "Uploading", "UploadFailed")
@@ -65,7 +65,7 @@ def meter_values(connector: int) -> Json:
     return {"connectorId": connector, "meterValue": [{"timestamp": now(), "sampledValue": [value]}]}
 
 
-async def test_tc_054_trigger_message(lab: Laboratory) -> None:
+async def test_tc_054_the_charge_point_sends_each_message_that_a_trigger_requests(lab: Laboratory) -> None:
     async with lab.booted() as cp:
 
         async def trigger(message: str, answer: Json = ACCEPTED, **more: Any) -> None:
@@ -87,7 +87,7 @@ async def test_tc_054_trigger_message(lab: Laboratory) -> None:
         await cp.report("FirmwareStatusNotification", "Idle")
 
 
-async def test_tc_055_trigger_message_rejected(lab: Laboratory) -> None:
+async def test_tc_055_the_charge_point_rejects_a_trigger_for_an_unknown_connector(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         asked = {"requestedMessage": "MeterValues", "connectorId": CONNECTORS + 1}
         await lab.command(cp, "TriggerMessage", asked, {"status": "Rejected"})

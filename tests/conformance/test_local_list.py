@@ -26,32 +26,40 @@ async def send(lab: Laboratory, cp: ChargePoint, asked: Json, status: str) -> Do
     return await lab.command(cp, "SendLocalList", asked, {"status": status})
 
 
-async def test_tc_042_1_version_not_supported(lab: Laboratory) -> None:
+async def test_tc_042_1_a_charge_point_without_local_lists_reports_the_list_version_minus_one(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         done = await lab.command(cp, "GetLocalListVersion", {}, {"listVersion": -1})
         assert done.heard.payload == {}
         assert (await lab.read("/local-list/accepted"))["reported"]["list_version"] == -1
 
 
-async def test_tc_042_2_version_empty(lab: Laboratory) -> None:
+async def test_tc_042_2_a_charge_point_with_an_empty_local_list_reports_the_list_version_zero(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "GetLocalListVersion", {}, {"listVersion": 0})
         assert (await lab.read("/local-list/accepted"))["reported"]["list_version"] == 0
 
 
-async def test_tc_043_1_not_supported(lab: Laboratory) -> None:
+async def test_tc_043_1_a_charge_point_answers_an_update_of_its_local_list_with_not_supported(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await send(lab, cp, FULL, "NotSupported")
         assert await accepted(lab) == (None, [])
 
 
-async def test_tc_043_3_failed(lab: Laboratory) -> None:
+async def test_tc_043_3_a_charge_point_answers_an_update_of_its_local_list_with_failed(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await send(lab, cp, FULL, "Failed")
         assert await accepted(lab) == (None, [])
 
 
-async def test_tc_043_4_full(lab: Laboratory) -> None:
+async def test_tc_043_4_a_full_update_replaces_the_local_list(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         done = await send(lab, cp, FULL, "Accepted")
         entries = {each["idTag"]: each for each in done.heard.payload["localAuthorizationList"]}
@@ -60,7 +68,7 @@ async def test_tc_043_4_full(lab: Laboratory) -> None:
         assert await accepted(lab) == (1, [VALID])
 
 
-async def test_tc_043_5_differential(lab: Laboratory) -> None:
+async def test_tc_043_5_a_differential_update_changes_the_local_list(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await send(lab, cp, FULL, "Accepted")
         await lab.command(cp, "GetLocalListVersion", {}, {"listVersion": 1})
@@ -74,7 +82,7 @@ async def test_tc_043_5_differential(lab: Laboratory) -> None:
         assert await accepted(lab) == (2, [SECOND, VALID])
 
 
-async def test_a_differential_list_has_only_the_new_tag(lab: Laboratory) -> None:
+async def test_a_differential_update_of_the_local_list_has_only_the_new_id_tag(lab: Laboratory) -> None:
     """Part of TC_043_5: the central system computes the difference."""
     path = f"/charge-points/{lab.id}/local-list"
     status = {"status": "Accepted"}

@@ -22,7 +22,7 @@ async def release(lab: Laboratory) -> None:
     assert done.status_code == 200, done.text
 
 
-async def test_pending_first(lab: Laboratory) -> None:
+async def test_a_charge_point_is_pending_at_first_and_served_after_it_is_accepted(lab: Laboratory) -> None:
     await lab.settings(registration="Pending", registration_interval_s=17)
     async with lab.connected() as cp:
         assert (await cp.boot("Pending"))["interval"] == 17
@@ -45,7 +45,7 @@ async def test_pending_first(lab: Laboratory) -> None:
         await cp.charge(VALID)
 
 
-async def test_rejected_first(lab: Laboratory) -> None:
+async def test_a_charge_point_is_rejected_at_first_and_served_after_it_is_accepted(lab: Laboratory) -> None:
     await lab.settings(registration="Rejected", registration_interval_s=3600)
     async with lab.connected() as cp:
         assert (await cp.boot("Rejected"))["interval"] == 3600
@@ -58,7 +58,7 @@ async def test_rejected_first(lab: Laboratory) -> None:
         await cp.charge(VALID)
 
 
-async def test_accepted_survives_a_reconnection(lab: Laboratory) -> None:
+async def test_a_charge_point_that_was_accepted_once_is_served_after_a_reconnection(lab: Laboratory) -> None:
     await lab.settings(registration="Pending")
     async with lab.connected() as cp:
         await cp.boot("Pending")

@@ -39,14 +39,14 @@ async def charge_with_it(lab: Laboratory, cp: ChargePoint, connector: int) -> No
     assert (used["state"], used["transaction_id"]) == ("used", f"{lab.id}.{transaction}")
 
 
-async def test_tc_046_transaction(lab: Laboratory) -> None:
+async def test_tc_046_a_transaction_uses_the_reservation_of_its_connector(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await reserve(lab, cp)
         await cp.status(1, "Reserved")
         await charge_with_it(lab, cp, 1)
 
 
-async def test_tc_047_expired(lab: Laboratory) -> None:
+async def test_tc_047_a_reservation_of_a_connector_expires(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         expiry = now(seconds=0.4)
         await reserve(lab, cp, asked=reservation(expiryDate=expiry))
@@ -60,20 +60,20 @@ async def test_tc_047_expired(lab: Laboratory) -> None:
         await cp.status(1, "Available")
 
 
-async def test_tc_048_1_faulted(lab: Laboratory) -> None:
+async def test_tc_048_1_a_faulted_charge_point_refuses_a_reservation(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await reserve(lab, cp, "Faulted")
         assert await state(lab) is None
 
 
-async def test_tc_048_2_occupied(lab: Laboratory) -> None:
+async def test_tc_048_2_an_occupied_connector_refuses_a_reservation(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.status(1, "Preparing")
         await reserve(lab, cp, "Occupied")
         assert await state(lab) is None
 
 
-async def test_tc_048_3_unavailable(lab: Laboratory) -> None:
+async def test_tc_048_3_an_unavailable_connector_refuses_a_reservation(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         asked = {"connectorId": 1, "type": "Inoperative"}
         await lab.command(cp, "ChangeAvailability", asked, {"status": "Accepted"})
@@ -82,13 +82,13 @@ async def test_tc_048_3_unavailable(lab: Laboratory) -> None:
         assert await state(lab) is None
 
 
-async def test_tc_048_4_rejected(lab: Laboratory) -> None:
+async def test_tc_048_4_a_charge_point_rejects_a_reservation(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await reserve(lab, cp, "Rejected")
         assert await state(lab) is None
 
 
-async def test_tc_049_charge_point_transaction(lab: Laboratory) -> None:
+async def test_tc_049_a_transaction_uses_a_reservation_of_the_whole_charge_point(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         asked = reservation(0)
         heard = await reserve(lab, cp, asked=asked)
@@ -97,7 +97,7 @@ async def test_tc_049_charge_point_transaction(lab: Laboratory) -> None:
         await charge_with_it(lab, cp, 2)
 
 
-async def test_tc_051_cancel(lab: Laboratory) -> None:
+async def test_tc_051_the_operator_cancels_a_reservation(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await reserve(lab, cp)
         await cp.status(1, "Reserved")
@@ -106,7 +106,7 @@ async def test_tc_051_cancel(lab: Laboratory) -> None:
         assert await state(lab) == "cancelled"
 
 
-async def test_tc_052_cancel_rejected(lab: Laboratory) -> None:
+async def test_tc_052_the_charge_point_rejects_the_cancellation_of_a_reservation(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await reserve(lab, cp)
         for asked in (ID + 1, ID):
@@ -114,7 +114,7 @@ async def test_tc_052_cancel_rejected(lab: Laboratory) -> None:
         assert await state(lab) == "active"
 
 
-async def test_tc_053_parent_id_tag(lab: Laboratory) -> None:
+async def test_tc_053_a_transaction_with_the_same_parent_id_tag_uses_the_reservation(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         heard = await reserve(lab, cp, asked=reservation(parentIdTag=PARENT))
         assert heard["parentIdTag"] == PARENT

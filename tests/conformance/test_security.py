@@ -28,16 +28,20 @@ async def _install_and_list(lab: Laboratory, use: str) -> None:
         await installed(lab, cp, use, keys.hash_data(keys.root(SECOND_ROOT), "SHA256"))
 
 
-async def test_tc_075_1_manufacturer_root(lab: Laboratory) -> None:
+async def test_tc_075_1_the_operator_installs_a_root_certificate_of_the_manufacturer(lab: Laboratory) -> None:
     await _install_and_list(lab, "ManufacturerRootCertificate")
 
 
-async def test_tc_075_2_central_system_root(lab: Laboratory) -> None:
+async def test_tc_075_2_the_operator_installs_a_root_certificate_of_the_central_system(
+    lab: Laboratory,
+) -> None:
     await _install_and_list(lab, "CentralSystemRootCertificate")
 
 
 @pytest.mark.parametrize("algorithm", list(keys.HASHES))
-async def test_tc_076_delete_certificate(lab: Laboratory, algorithm: str) -> None:
+async def test_tc_076_the_operator_deletes_a_certificate_from_the_charge_point(
+    lab: Laboratory, algorithm: str
+) -> None:
     use = "CentralSystemRootCertificate"
     reported = keys.hash_data(keys.root(SECOND_ROOT), algorithm)
     async with lab.booted() as cp:
@@ -53,7 +57,9 @@ async def test_tc_076_delete_certificate(lab: Laboratory, algorithm: str) -> Non
         assert listing["certificates"] == []
 
 
-async def test_tc_078_invalid_central_system_root(lab: Laboratory) -> None:
+async def test_tc_078_the_charge_point_rejects_an_invalid_root_certificate_of_the_central_system(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         await lab.install_root(cp, "CentralSystemRootCertificate", "Rejected")
         await lab.report_security_event(cp, "InvalidCentralSystemCertificate")
@@ -62,7 +68,7 @@ async def test_tc_078_invalid_central_system_root(lab: Laboratory) -> None:
 # --- Logs ---
 
 
-async def test_tc_079_security_log(lab: Laboratory) -> None:
+async def test_tc_079_the_charge_point_uploads_its_security_log(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         asked = {
             "log": {"remoteLocation": "https://octt.example/logs"},
@@ -89,7 +95,7 @@ def update(signature: str) -> Json:
     }
 
 
-async def test_tc_080_secure_firmware_update(lab: Laboratory) -> None:
+async def test_tc_080_a_signed_firmware_update_is_installed(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "SignedUpdateFirmware", update(keys.signature(b"firmware")), ACCEPTED)
         await cp.report("SignedFirmwareStatusNotification", "Downloading", requestId=REQUEST)
@@ -104,7 +110,7 @@ async def test_tc_080_secure_firmware_update(lab: Laboratory) -> None:
         await lab.check_job("SignedUpdateFirmware", "Downloading", *more, "Installed")
 
 
-async def test_tc_081_invalid_signature(lab: Laboratory) -> None:
+async def test_tc_081_a_firmware_update_with_an_invalid_signature_is_not_installed(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await lab.command(cp, "SignedUpdateFirmware", update("bm8gc2lnbmF0dXJl"), ACCEPTED)
         statuses = "Downloading", "Downloaded", "InvalidSignature"
@@ -116,7 +122,9 @@ async def test_tc_081_invalid_signature(lab: Laboratory) -> None:
 # --- Subprotocol ---
 
 
-async def test_tc_088_subprotocol(lab: Laboratory) -> None:
+async def test_tc_088_the_subprotocol_ocpp_1_6_is_chosen_and_an_unknown_subprotocol_is_refused(
+    lab: Laboratory,
+) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with lab.connected(subprotocols=("ocpp0.1",)):
             pass

@@ -72,7 +72,9 @@ async def refused(lab: Laboratory, **options: Any) -> int:
 
 
 @pytest.mark.parametrize("profile", [1, 2])
-async def test_tc_073_update_of_the_password(lab: Laboratory, profile: Profile) -> None:
+async def test_tc_073_the_charge_point_connects_with_its_new_password_only(
+    lab: Laboratory, profile: Profile
+) -> None:
     old, new = new_key(), secrets.token_hex(16)
     await secured(lab, profile, old)
     async with lab.connected(**basic(lab, profile, old)) as cp:
@@ -85,7 +87,9 @@ async def test_tc_073_update_of_the_password(lab: Laboratory, profile: Profile) 
 
 
 @pytest.mark.parametrize("profile", [1, 2])
-async def test_tc_085_basic_authentication(lab: Laboratory, profile: Profile) -> None:
+async def test_tc_085_the_charge_point_connects_with_the_right_password_only(
+    lab: Laboratory, profile: Profile
+) -> None:
     key = new_key()
     await secured(lab, profile, key)
     assert await refused(lab, **(basic(lab, profile, key) | {"headers": None})) == 401
@@ -94,7 +98,7 @@ async def test_tc_085_basic_authentication(lab: Laboratory, profile: Profile) ->
         await cp.cold_boot()
 
 
-async def test_a_new_password_is_sent_as_given_and_shown_to_nobody(lab: Laboratory) -> None:
+async def test_a_new_password_is_sent_unchanged_and_never_shown_to_the_operator(lab: Laboratory) -> None:
     """Part of TC_073."""
     key = new_key()
     async with lab.booted() as cp:
@@ -165,7 +169,9 @@ async def with_certificate(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_tc_074_update_of_the_certificate(lab: Laboratory, family: Family, tmp_path: Path) -> None:
+async def test_tc_074_the_charge_point_connects_with_its_new_certificate(
+    lab: Laboratory, family: Family, tmp_path: Path
+) -> None:
     async with with_certificate(lab, family, tmp_path) as (cp, _):
         chain = await renewed(lab, cp, family, "second")
     private = keys.private_key(family, "second")
@@ -174,7 +180,9 @@ async def test_tc_074_update_of_the_certificate(lab: Laboratory, family: Family,
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_tc_077_invalid_certificate(lab: Laboratory, family: Family, tmp_path: Path) -> None:
+async def test_tc_077_the_charge_point_rejects_an_invalid_certificate_and_keeps_the_old_one(
+    lab: Laboratory, family: Family, tmp_path: Path
+) -> None:
     async with with_certificate(lab, family, tmp_path) as (cp, shown):
         await renewed(lab, cp, family, "second", "Rejected")
         await lab.report_security_event(cp, "InvalidChargePointCertificate")
@@ -183,13 +191,15 @@ async def test_tc_077_invalid_certificate(lab: Laboratory, family: Family, tmp_p
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_tc_087_client_certificate(lab: Laboratory, family: Family, tmp_path: Path) -> None:
+async def test_tc_087_a_charge_point_without_a_client_certificate_is_refused(
+    lab: Laboratory, family: Family, tmp_path: Path
+) -> None:
     async with with_certificate(lab, family, tmp_path):
         pass
     assert await refused(lab) in {0, 401, 403}
 
 
-async def test_a_new_certificate_is_asked_for_without_a_connector(lab: Laboratory) -> None:
+async def test_an_extended_trigger_for_a_new_certificate_is_sent_without_a_connector(lab: Laboratory) -> None:
     """Part of TC_074."""
     async with lab.booted() as cp:
         answer = {"status": "NotImplemented"}
@@ -197,7 +207,7 @@ async def test_a_new_certificate_is_asked_for_without_a_connector(lab: Laborator
         assert done.heard.payload == RENEW
 
 
-async def test_a_rejected_certificate_is_an_event(lab: Laboratory) -> None:
+async def test_the_report_of_an_invalid_charge_point_certificate_is_a_security_event(lab: Laboratory) -> None:
     """Part of TC_077."""
     async with lab.booted() as cp:
         await lab.report_security_event(cp, "InvalidChargePointCertificate")
@@ -215,7 +225,9 @@ async def raise_profile(lab: Laboratory, cp: ChargePoint, profile: Profile) -> N
 
 
 @pytest.mark.parametrize("profile", [1, 2])
-async def test_tc_083_upgrade_of_the_profile(lab: Laboratory, profile: Profile, tmp_path: Path) -> None:
+async def test_tc_083_the_charge_point_connects_with_a_higher_security_profile(
+    lab: Laboratory, profile: Profile, tmp_path: Path
+) -> None:
     key = new_key()
     old: Json = basic(lab, profile, key)
     await secured(lab, profile, key)
@@ -237,7 +249,7 @@ async def test_tc_083_upgrade_of_the_profile(lab: Laboratory, profile: Profile, 
         await cp.quiet()
 
 
-async def test_the_connection_survives_a_new_profile(lab: Laboratory) -> None:
+async def test_a_charge_point_can_connect_after_a_change_of_its_security_profile(lab: Laboratory) -> None:
     """Part of TC_083."""
     async with lab.booted() as cp:
         await raise_profile(lab, cp, 2)
@@ -286,7 +298,7 @@ def _shake_hands(lab: Laboratory, context: ssl.SSLContext) -> bytes:
         return wrapped.getpeercert(binary_form=True) or b""
 
 
-async def test_tc_086_server_certificate(lab: Laboratory) -> None:
+async def test_tc_086_a_charge_point_verifies_the_server_certificate_and_connects(lab: Laboratory) -> None:
     await trio.to_thread.run_sync(check_tls, lab)
     key = new_key()
     await secured(lab, 2, key)
@@ -294,6 +306,8 @@ async def test_tc_086_server_certificate(lab: Laboratory) -> None:
         await cp.cold_boot()
 
 
-async def test_tls_has_both_kinds_of_certificates_and_all_four_suites(lab: Laboratory) -> None:
+async def test_the_server_has_certificates_of_both_kinds_and_all_four_required_cipher_suites(
+    lab: Laboratory,
+) -> None:
     """Part of TC_086."""
     await trio.to_thread.run_sync(check_tls, lab)

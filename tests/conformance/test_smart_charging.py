@@ -46,7 +46,7 @@ async def installed(lab: Laboratory) -> dict[int, Json]:
     return {each["charging_profile_id"]: each for each in items}
 
 
-async def test_tc_056_tx_default_profile(lab: Laboratory) -> None:
+async def test_tc_056_a_tx_default_profile_is_sent_with_the_required_fields(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         sent = await set_profile(lab, cp, 1, profile("TxDefaultProfile"))
         assert (sent["chargingProfilePurpose"], sent["chargingProfileKind"]) == (
@@ -70,7 +70,9 @@ async def test_tc_056_tx_default_profile(lab: Laboratory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Absolute", "Relative"])
-async def test_tc_057_tx_profile(lab: Laboratory, kind: str) -> None:
+async def test_tc_057_a_tx_profile_is_sent_with_the_required_fields_during_a_transaction(
+    lab: Laboratory, kind: str
+) -> None:
     async with lab.booted() as cp:
         transaction = await cp.charge(VALID)
         wanted = profile("TxProfile", kind=kind, transactionId=transaction)
@@ -86,7 +88,7 @@ async def test_tc_057_tx_profile(lab: Laboratory, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Relative", "Absolute"])
-async def test_tc_059_remote_start_with_profile(lab: Laboratory, kind: str) -> None:
+async def test_tc_059_a_remote_start_is_sent_with_a_charging_profile(lab: Laboratory, kind: str) -> None:
     async with lab.booted() as cp:
         asked = {"idTag": VALID, "connectorId": 1, "chargingProfile": profile("TxProfile", kind=kind)}
         done = await lab.command(cp, "RemoteStartTransaction", asked, ACCEPTED)
@@ -99,7 +101,7 @@ async def test_tc_059_remote_start_with_profile(lab: Laboratory, kind: str) -> N
         assert (await installed(lab))[1]["transaction_id"] == f"{lab.id}.{transaction}"
 
 
-async def test_tc_066_get_composite_schedule(lab: Laboratory) -> None:
+async def test_tc_066_the_charge_point_reports_its_composite_schedule(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         asked = {"connectorId": 1, "duration": DURATION, "chargingRateUnit": "A"}
         schedule = {
@@ -125,7 +127,7 @@ async def _clear(lab: Laboratory, cp: ChargePoint, ids: tuple[int, int, int], st
         assert (await installed(lab)).keys() == left
 
 
-async def test_tc_067_clear_charging_profile(lab: Laboratory) -> None:
+async def test_tc_067_the_operator_clears_charging_profiles(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         # Edition 2024-04: three default profiles of different levels.
         for level in range(3):

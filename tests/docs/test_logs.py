@@ -61,7 +61,7 @@ def _rows() -> dict[str, tuple[set[str], set[str]]]:
     }
 
 
-def test_every_log_event_is_listed_with_its_levels_and_fields() -> None:
+def test_the_page_of_log_events_lists_every_log_event_with_its_levels_and_fields() -> None:
     found: dict[str, tuple[set[str], set[str]]] = {}
     for name, level, fields in _calls():
         levels, all_fields = found.setdefault(name, (set(), set()))
@@ -70,12 +70,12 @@ def test_every_log_event_is_listed_with_its_levels_and_fields() -> None:
     assert _rows() == found
 
 
-def test_every_log_event_is_a_noun_and_a_verb() -> None:
+def test_the_name_of_every_log_event_is_a_noun_and_a_verb() -> None:
     assert [name for name, _, _ in _calls() if not _NAME.fullmatch(name)] == []
     assert len(set(_rows())) > 30
 
 
-def test_no_field_of_a_log_event_is_masked_for_its_name() -> None:
+def test_no_field_of_a_log_event_has_a_name_that_makes_the_masking_hide_its_value() -> None:
     for name, (_, fields) in _rows().items():
         line = dict.fromkeys(fields, "Ftxqj7qs")
         assert mask(None, "info", dict(line)) == line, name

@@ -199,7 +199,7 @@ def ports_of_processes(ports: range) -> dict[str, str]:
     return {port: str(free) for port, free in zip(usual, ports, strict=True)}
 
 
-def test_the_commands_of_the_recipes_for_operators_work(tmp_path: Path) -> None:
+def test_the_commands_in_the_recipes_for_operators_work(tmp_path: Path) -> None:
     replacements = ports_of_up(choose_ports(5)[0])
     blocks = [
         block
@@ -211,14 +211,14 @@ def test_the_commands_of_the_recipes_for_operators_work(tmp_path: Path) -> None:
         follow(shell, blocks)
 
 
-def test_the_recipes_for_production_do_what_they_say(tmp_path: Path) -> None:
+def test_the_commands_in_the_recipes_for_production_work(tmp_path: Path) -> None:
     start, address, *_ = read_blocks("docs/operations.md", "Before you begin")
     path = Block(start.tag, start.commands.partition("\n")[0], None)
     with open_shell(tmp_path / "my checkout", ports_of_processes(choose_ports(7))) as shell:
         follow(shell, [path, address, *read_blocks("docs/operations.md", *PRODUCTION)])
 
 
-def test_the_commands_of_the_readme_and_of_the_page_for_technicians_work(tmp_path: Path) -> None:
+def test_the_commands_in_the_readme_and_in_the_page_for_technicians_work(tmp_path: Path) -> None:
     replacements = ports_of_up(choose_ports(5)[0])
     start = read_blocks("docs/operations.md", "Before you begin")[0]
     # A person is slower than the charge point that these blocks start.
@@ -233,7 +233,7 @@ def test_the_commands_of_the_readme_and_of_the_page_for_technicians_work(tmp_pat
         assert word in output, output
 
 
-def test_each_block_that_is_not_run_has_a_reason() -> None:
+def test_a_reason_is_given_for_each_command_block_that_is_not_run() -> None:
     blocks = [block for page in PAGES for block in read_blocks(page)]
     assert {block.name for block in blocks if block.tag == "sh norun"} == set(NOT_RUN)
     assert {block.tag for block in blocks} <= {"sh", "sh norun", "sh background"}

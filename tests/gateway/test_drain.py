@@ -48,7 +48,7 @@ class Fleet(list[SimpleNamespace]):
         assert self.written
 
 
-async def test_close_frames_are_spread_evenly_and_charging_sessions_come_last(
+async def test_close_frames_are_spread_evenly_and_charging_sessions_are_closed_last(
     autojump_clock: MockClock,
 ) -> None:
     fleet = Fleet()
@@ -61,7 +61,7 @@ async def test_close_frames_are_spread_evenly_and_charging_sessions_come_last(
     assert trio.current_time() < began + WINDOW_S
 
 
-async def test_a_session_that_does_not_end_delays_no_other(autojump_clock: MockClock) -> None:
+async def test_a_session_that_does_not_end_delays_no_other_session(autojump_clock: MockClock) -> None:
     fleet = Fleet()
     fleet.add("mute", mute=True)
     fleet.add("other")
@@ -73,7 +73,7 @@ async def test_a_session_that_does_not_end_delays_no_other(autojump_clock: MockC
     assert trio.current_time() == pytest.approx(began + WINDOW_S + 2 * CLOSE_S)
 
 
-async def test_a_session_admitted_during_the_drain_is_closed_too(autojump_clock: MockClock) -> None:
+async def test_a_session_that_begins_during_the_drain_is_closed_too(autojump_clock: MockClock) -> None:
     fleet = Fleet()
     fleet.add("first")
     fleet.add("second")

@@ -36,7 +36,7 @@ async def counts(store: Store) -> dict[str, int]:
     return {name: tally.times for name, tally in (await faults.read(store, "demo", "CP")).items()}
 
 
-async def test_counted_faults_are_written_once(store: Store) -> None:
+async def test_each_counted_fault_is_written_once(store: Store) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
     book = FaultCounts(store, nobody)
     book.write_soon()  # No faults are waiting.
@@ -49,7 +49,7 @@ async def test_counted_faults_are_written_once(store: Store) -> None:
     book.write_soon()
 
 
-async def test_sessions_that_end_together_cause_one_write(store: Store) -> None:
+async def test_sessions_that_end_together_cause_one_write_of_fault_counts(store: Store) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
     asked: list[Callable[[], Awaitable[None]]] = []
     book = FaultCounts(store, asked.append)
@@ -64,7 +64,7 @@ async def test_sessions_that_end_together_cause_one_write(store: Store) -> None:
     assert len(asked) == 2
 
 
-async def test_an_outage_of_the_store_neither_loses_nor_doubles_counts(
+async def test_an_outage_of_the_store_neither_loses_nor_doubles_fault_counts(
     valkey: ValkeyServer, store: Store
 ) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
@@ -87,7 +87,7 @@ async def test_an_outage_of_the_store_neither_loses_nor_doubles_counts(
                 assert await counts(store) == {"not_json": 3}
 
 
-async def test_the_number_of_waiting_fault_counts_is_bounded(
+async def test_the_number_of_fault_counts_that_wait_for_the_store_is_bounded(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fault_counts, "MEMBERS", 1)

@@ -93,7 +93,7 @@ class Held:
         (None, []),
     ],
 )
-def test_a_message_reaches_its_session(message: Message | None, done: list[object]) -> None:
+def test_a_message_in_the_inbox_reaches_its_session(message: Message | None, done: list[object]) -> None:
     assert Gateway().deliver(message) == done
 
 
@@ -102,7 +102,7 @@ def test_a_message_for_an_ended_session_does_nothing(kind: Callable[[str], Messa
     assert Gateway().deliver(kind(ChargePointKeys("t", "gone").member)) == []
 
 
-async def test_an_evicted_session_is_closed_and_its_end_reported() -> None:
+async def test_an_evicted_session_is_closed_and_its_end_is_reported() -> None:
     gateway = Gateway()
     gateway.deliver(Evict("a/1", "b"))
     with trio.fail_after(60):
@@ -114,14 +114,14 @@ async def test_an_evicted_session_is_closed_and_its_end_reported() -> None:
     assert gateway.done[2:] == [("b", Evicted("a/1"))]
 
 
-async def test_the_end_of_an_already_ended_session_is_reported_at_once() -> None:
+async def test_the_end_of_a_session_that_has_already_ended_is_reported_at_once() -> None:
     gateway = Gateway()
     gateway.deliver(Evict("a/7", "b"))
     await gateway.work()
     assert gateway.done == ["evict", ("b", Evicted("a/7"))]
 
 
-async def test_a_new_session_waits_for_the_end_of_its_predecessor() -> None:
+async def test_a_new_session_waits_for_the_end_of_the_previous_session() -> None:
     gateway = Gateway()
     claimed = SimpleNamespace(previous_holder="z/1", previous_node="z")
     with trio.fail_after(60):
@@ -135,7 +135,9 @@ async def test_a_new_session_waits_for_the_end_of_its_predecessor() -> None:
             gateway.deliver(Evicted("z/1"))
 
 
-async def test_a_new_session_waits_for_a_limited_time(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_new_session_waits_for_the_previous_session_only_for_a_limited_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     began = autojump_clock.current_time()
     claimed = SimpleNamespace(previous_holder="z/1", previous_node="z")
     await Gateway().takeovers.end_predecessor(cast("Claimed", claimed))

@@ -5,7 +5,7 @@ from gateway.ocpp16.faults import timestamps
 from gateway.telemetry import BUCKETS_S, Latency
 
 
-def test_every_latency_falls_into_the_bucket_that_bounds_it() -> None:
+def test_every_latency_falls_into_the_histogram_bucket_that_bounds_it() -> None:
     latency = Latency()
     for bound in BUCKETS_S:
         latency.observe(bound)
@@ -14,7 +14,7 @@ def test_every_latency_falls_into_the_bucket_that_bounds_it() -> None:
     assert latency.total_s == pytest.approx(sum(BUCKETS_S) + BUCKETS_S[-1] * 2)
 
 
-def test_a_time_is_written_as_gateway_ocpp16_writes_it() -> None:
+def test_the_current_time_is_written_in_the_strict_ocpp_form() -> None:
     before = now_ms()
     texts = [now_text() for _ in range(2000)]
     after = now_ms()

@@ -20,13 +20,13 @@ class Step:
         return given * (1 + twice)
 
 
-async def test_a_step_is_repeated_until_the_store_is_back(autojump_clock: MockClock) -> None:
+async def test_a_step_is_repeated_until_the_store_is_available_again(autojump_clock: MockClock) -> None:
     began = autojump_clock.current_time()
     assert await until_stored(Step(StoreUnavailable("away"), StoreUnavailable("away")), 3, twice=True) == 6
     assert trio.current_time() - began == pytest.approx(2)
 
 
-async def test_any_other_failure_is_raised() -> None:
+async def test_any_other_failure_of_a_step_is_raised() -> None:
     step = Step(LeaseLost("lost"), StoreUnavailable("away"))
     with pytest.raises(LeaseLost):
         await until_stored(step, 1)

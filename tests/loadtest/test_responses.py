@@ -89,13 +89,13 @@ def followed(ours: Responses) -> list[tuple[str, Any]]:
     ]
 
 
-def test_each_of_the_26_calls_has_an_answer() -> None:
+def test_the_simulated_charge_point_answers_each_of_the_26_calls() -> None:
     assert {OF_REQUEST[request].name for request in responses._TABLE} == ASKED.keys()
     assert len(ASKED) == 26
 
 
 @pytest.mark.parametrize("action", ASKED)
-def test_every_answer_is_valid_by_its_schema(action: str, ours: Responses) -> None:
+def test_every_answer_of_the_simulated_charge_point_fits_its_schema(action: str, ours: Responses) -> None:
     rng, node = random.Random(action), schema(action)
     for round_ in range(60):
         payload = to_json(generate(node, rng, full=round_ % 3 == 0))
@@ -126,7 +126,7 @@ def test_a_changed_configuration_key_is_reported_with_its_new_value(ours: Respon
     }
 
 
-def test_an_operator_starts_and_stops_charging(ours: Responses, day: Idle) -> None:
+def test_an_operator_can_start_and_stop_the_charging(ours: Responses, day: Idle) -> None:
     start = {"idTag": "TAG", "connectorId": 1}
     assert ask(ours, "RemoteStartTransaction", **start | {"connectorId": 2}) == {"status": "Rejected"}
     assert ask(ours, "RemoteStartTransaction", **start) == {"status": "Accepted"}
@@ -156,7 +156,7 @@ def test_an_inoperative_connector_does_not_charge(ours: Responses, day: Idle) ->
     assert ask(ours, "ChangeAvailability", **change | {"connectorId": 5}) == {"status": "Rejected"}
 
 
-def test_a_reserved_connector_refuses_other_tags(ours: Responses, day: Idle) -> None:
+def test_a_reserved_connector_refuses_other_id_tags(ours: Responses, day: Idle) -> None:
     reserve = {"connectorId": 1, "expiryDate": FAR, "idTag": "Tag", "reservationId": 1}
     assert ask(ours, "ReserveNow", **reserve) == {"status": "Accepted"}
     assert [action for action, _ in followed(ours)] == ["StatusNotification"]
@@ -176,7 +176,7 @@ def test_a_reserved_connector_refuses_other_tags(ours: Responses, day: Idle) -> 
     assert ask(ours, "ReserveNow", **reserve) == {"status": "Occupied"}
 
 
-def test_a_local_list_is_updated_by_version(ours: Responses) -> None:
+def test_a_local_list_is_updated_according_to_its_version(ours: Responses) -> None:
     def send(version: int, kind: str, *tags: str, taken_off: tuple[str, ...] = ()) -> str:
         entries: list[dict[str, Any]] = [{"idTag": tag, "idTagInfo": {"status": "Accepted"}} for tag in tags]
         entries += [{"idTag": tag} for tag in taken_off]
@@ -223,7 +223,7 @@ def test_a_triggered_message_is_sent(ours: Responses) -> None:
     assert ask(ours, "TriggerMessage", **only | {"connectorId": 2}) == {"status": "Rejected"}
 
 
-def test_a_full_queue_refuses_further_jobs(ours: Responses) -> None:
+def test_a_full_queue_of_messages_refuses_further_jobs(ours: Responses) -> None:
     statuses = [ask(ours, "TriggerMessage", requestedMessage="Heartbeat")["status"] for _ in range(40)]
     assert statuses == ["Accepted"] * LATER_MAX + ["Rejected"] * (40 - LATER_MAX)
     log = {"log": {"remoteLocation": "x"}, "logType": "SecurityLog", "requestId": 1}
@@ -232,7 +232,7 @@ def test_a_full_queue_refuses_further_jobs(ours: Responses) -> None:
     assert len(ours.later) == LATER_MAX
 
 
-def test_jobs_report_each_status_to_their_end(ours: Responses, root: str) -> None:
+def test_a_job_reports_each_status_up_to_its_end(ours: Responses, root: str) -> None:
     assert ask(ours, "UpdateFirmware", location="ftp://x", retrieveDate=TIME) == {}
     assert [status for _, status in followed(ours)] == [
         *("Downloading", "Downloaded", "Installing", "Installed")
@@ -269,7 +269,7 @@ PROFILE: dict[str, Any] = {
 }
 
 
-def test_charging_profiles_are_bounded_and_replace_each_other(ours: Responses, day: Idle) -> None:
+def test_charging_profiles_are_limited_in_number_and_replace_each_other(ours: Responses, day: Idle) -> None:
     def put(connector: int, **changes: Any) -> str:
         sent = {"connectorId": connector, "csChargingProfiles": PROFILE | changes}
         return str(ask(ours, "SetChargingProfile", **sent)["status"])
@@ -298,7 +298,7 @@ def test_charging_profiles_are_bounded_and_replace_each_other(ours: Responses, d
     assert clear() == "Unknown"
 
 
-def test_a_composite_schedule_is_the_limit_of_the_hardware(ours: Responses) -> None:
+def test_a_composite_schedule_has_the_limit_of_the_hardware(ours: Responses) -> None:
     found = ask(ours, "GetCompositeSchedule", connectorId=1, duration=60, chargingRateUnit="W")
     assert found["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 22080}]
     assert ask(ours, "GetCompositeSchedule", connectorId=4, duration=60) == {"status": "Rejected"}
@@ -309,7 +309,7 @@ def root() -> str:
     return trustme.CA().cert_pem.bytes().decode()
 
 
-def test_certificates_are_named_by_their_hashes(ours: Responses, root: str) -> None:
+def test_a_certificate_is_identified_by_its_hashes(ours: Responses, root: str) -> None:
     use = {"certificateType": "ManufacturerRootCertificate"}
     assert ask(ours, "GetInstalledCertificateIds", **use) == {"status": "NotFound"}
     assert ask(ours, "InstallCertificate", **use, certificate="none") == {"status": "Rejected"}

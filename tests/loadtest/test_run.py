@@ -20,7 +20,9 @@ def loadtest(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_a_small_fleet_charges_without_an_error(running: Running, tmp_path: Path, pace: Pace) -> None:
+def test_a_small_fleet_of_charge_points_charges_without_an_error(
+    running: Running, tmp_path: Path, pace: Pace
+) -> None:
     output = tmp_path / "result.json"
     done = loadtest(
         *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--charge-points", "5"),
@@ -39,7 +41,7 @@ def test_a_small_fleet_charges_without_an_error(running: Running, tmp_path: Path
     assert stored[0]["energy_wh"] > 0
 
 
-def test_a_refused_fleet_is_a_failure_that_names_its_cause(running: Running) -> None:
+def test_a_load_test_whose_charge_points_are_refused_fails_and_names_the_cause(running: Running) -> None:
     done = loadtest(
         *("--url", running.url("{id}", token="wrong"), "--ca-file", running.ca_file),
         *("--charge-points", "2", "--duration", "1"),
@@ -48,7 +50,7 @@ def test_a_refused_fleet_is_a_failure_that_names_its_cause(running: Running) -> 
     assert "refused with 401" in done.stdout
 
 
-def test_a_refused_id_tag_fails_the_run(running: Running) -> None:
+def test_a_refused_id_tag_makes_the_load_test_fail(running: Running) -> None:
     done = loadtest(
         *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--id-tag", "DEMO-BLOCKED"),
         *("--charge-points", "1", "--duration", "2", "--prefix", "blocked-"),
@@ -58,14 +60,14 @@ def test_a_refused_id_tag_fails_the_run(running: Running) -> None:
     assert "StartTransaction" not in done.stdout
 
 
-def test_an_untrusted_certificate_is_one_line_that_says_what_helps(running: Running) -> None:
+def test_the_error_for_an_untrusted_certificate_is_one_line_that_says_what_helps(running: Running) -> None:
     done = loadtest("--url", running.url("{id}"), "--charge-points", "1", "--duration", "1")
     assert done.returncode == 1
     assert "--ca-file" in done.stdout
     assert len((done.stdout + done.stderr).strip().splitlines()) == 1
 
 
-def test_an_interrupt_shows_what_there_is_so_far(running: Running) -> None:
+def test_an_interrupted_load_test_prints_the_results_so_far(running: Running) -> None:
     argv = [
         sys.executable,
         "-m",
@@ -105,7 +107,7 @@ def operators(running: Running, directory: Path) -> tuple[str, ...]:
     return ("--admin-url", running.admin, "--api-key-file", str(key))
 
 
-def test_operators_command_healthy_and_silent_charge_points(
+def test_operators_send_commands_to_healthy_and_silent_charge_points(
     running: Running, tmp_path: Path, pace: Pace
 ) -> None:
     output = tmp_path / "result.json"
@@ -132,7 +134,7 @@ def test_operators_command_healthy_and_silent_charge_points(
         assert secret not in output.read_text() + done.stdout + done.stderr
 
 
-def test_no_commands_are_sent_to_a_refused_fleet(running: Running, tmp_path: Path) -> None:
+def test_no_commands_are_sent_if_all_charge_points_are_refused(running: Running, tmp_path: Path) -> None:
     """The run ends when no charge point is left, and not at its planned end."""
     done = loadtest(
         *("--url", running.url("{id}", token="wrong"), "--ca-file", running.ca_file),
@@ -144,7 +146,7 @@ def test_no_commands_are_sent_to_a_refused_fleet(running: Running, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_compare_shows_the_ratios_of_two_runs(running: Running, tmp_path: Path) -> None:
+def test_the_command_compare_shows_the_ratios_of_two_runs(running: Running, tmp_path: Path) -> None:
     output = tmp_path / "result.json"
     argv = [sys.executable, "-m", "loadtest", "compare", "--url", running.url("{id}")]
     argv += ["--ca-file", running.ca_file, "--prefix", "compared-", "--output", str(output)]
@@ -160,7 +162,9 @@ def test_compare_shows_the_ratios_of_two_runs(running: Running, tmp_path: Path) 
     assert "ratio" in done.stdout
 
 
-def test_wrong_options_for_commands_are_explained_in_one_line(running: Running, tmp_path: Path) -> None:
+def test_wrong_options_for_sending_commands_are_explained_in_one_line(
+    running: Running, tmp_path: Path
+) -> None:
     url, rate = ("--url", running.url("{id}")), ("--commands-per-second", "1")
     where = operators(running, tmp_path)
     for arguments, says in (
@@ -180,7 +184,7 @@ def test_wrong_options_for_commands_are_explained_in_one_line(running: Running, 
     assert "--silent" in alone.stderr
 
 
-def test_wrong_options_of_a_run_are_explained_in_one_line(running: Running) -> None:
+def test_wrong_options_of_a_load_test_are_explained_in_one_line(running: Running) -> None:
     for arguments, says in (
         (("--url", "wss://localhost:1/x"), "{id}"),
         (("--url", "http://localhost/{id}"), "ws://"),

@@ -20,7 +20,7 @@ STORED_BY_THE_FIRST_PROGRAM = (
 
 
 @given(st.binary(max_size=2000))
-def test_unpacking_gives_the_packed_text_back_and_packing_is_deterministic(text: bytes) -> None:
+def test_packing_the_same_text_twice_gives_the_same_bytes_and_unpacking_gives_the_text(text: bytes) -> None:
     assert compact.unpack(compact.pack(text)) == text
     assert compact.pack(text) == compact.pack(text)
 
@@ -30,17 +30,17 @@ def test_the_largest_message_can_be_packed_and_unpacked() -> None:
     assert compact.unpack(compact.pack(text)) == text
 
 
-def test_packing_shrinks_a_usual_message_to_a_seventh_at_most() -> None:
+def test_packing_shrinks_a_usual_message_to_a_seventh_of_its_size_or_less() -> None:
     assert len(compact.pack(MESSAGE)) <= len(MESSAGE) / 7
 
 
-def test_meter_values_stored_by_version_1_stay_readable() -> None:
+def test_meter_values_that_version_1_stored_stay_readable() -> None:
     stored = bytes.fromhex(STORED_BY_THE_FIRST_PROGRAM)
     assert compact.unpack(stored) == MESSAGE
 
 
 @given(st.binary(max_size=200))
-def test_damaged_bytes_are_unpacked_or_raise_an_error_that_says_damaged(stored: bytes) -> None:
+def test_damaged_bytes_are_unpacked_or_raise_an_error_with_the_word_damaged(stored: bytes) -> None:
     why = "damaged"
     try:
         compact.unpack(b"\x01" + stored)
@@ -50,7 +50,7 @@ def test_damaged_bytes_are_unpacked_or_raise_an_error_that_says_damaged(stored: 
 
 
 @pytest.mark.parametrize("stored", [b"", b"\x00abc", b"\x02abc", b"[]"])
-def test_unpacking_an_unknown_version_raises_an_error_that_says_version(stored: bytes) -> None:
+def test_unpacking_an_unknown_version_raises_an_error_with_the_word_version(stored: bytes) -> None:
     with pytest.raises(ValueError, match="version"):
         compact.unpack(stored)
 

@@ -18,7 +18,7 @@ async def hold(
     return await holds.take(store, keys.holds("demo", fold(tag)), f"CP.1/{member}", maximum, until_ms)
 
 
-async def test_an_id_tag_has_as_many_holds_as_its_maximum(store: Store) -> None:
+async def test_an_id_tag_has_at_most_as_many_holds_as_its_maximum(store: Store) -> None:
     assert await hold(store, "a")
     assert await hold(store, "b", tag="tAG")
     assert not await hold(store, "c")
@@ -27,7 +27,7 @@ async def test_an_id_tag_has_as_many_holds_as_its_maximum(store: Store) -> None:
     assert await hold(store, "c")
 
 
-async def test_a_member_that_asks_again_keeps_its_one_hold(store: Store) -> None:
+async def test_a_start_that_asks_again_for_a_hold_keeps_its_one_hold(store: Store) -> None:
     assert await hold(store, "a", maximum=1)
     assert await hold(store, "a", maximum=1)
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 1
@@ -37,7 +37,7 @@ async def test_a_maximum_of_zero_allows_no_hold(store: Store) -> None:
     assert not await hold(store, "a", maximum=0)
 
 
-async def test_an_expired_hold_makes_room_for_a_new_one(store: Store) -> None:
+async def test_an_expired_hold_makes_room_for_a_new_hold(store: Store) -> None:
     assert await hold(store, "long", maximum=2)
     key = keys.holds("demo", "tag")
     await store.execute("ZADD", key, store.server_time_ms() - 1, "expired")
@@ -45,7 +45,7 @@ async def test_an_expired_hold_makes_room_for_a_new_one(store: Store) -> None:
     assert await store.execute("ZRANGE", key, 0, -1) == [b"CP.1/long", b"CP.1/new"]
 
 
-async def test_the_key_of_holds_expires_with_its_longest_hold(store: Store) -> None:
+async def test_the_key_of_the_holds_expires_with_the_longest_hold(store: Store) -> None:
     key = keys.holds("demo", "tag")
     assert await hold(store, "long", after_ms=100_000)
     assert await hold(store, "short", after_ms=1_000)
@@ -55,7 +55,7 @@ async def test_the_key_of_holds_expires_with_its_longest_hold(store: Store) -> N
     assert await store.execute("ZSCORE", key, "CP.1/long") > store.server_time_ms() + 90_000
 
 
-async def test_prolonging_extends_a_hold_but_does_not_restore_a_released_one(store: Store) -> None:
+async def test_prolonging_extends_a_hold_but_does_not_restore_a_released_hold(store: Store) -> None:
     key = keys.holds("demo", "tag")
     assert await hold(store, "a", maximum=1, after_ms=1_000)
     until_ms = store.server_time_ms() + holds.LASTS_MS
@@ -78,7 +78,7 @@ async def test_tenants_do_not_share_the_holds_of_an_id_tag(store: Store) -> None
     assert await holds.hold(store, ChargePointKeys("two", "CP.1"), TAG, "a", 1)
 
 
-async def test_holds_of_two_charge_points_are_different_members(store: Store) -> None:
+async def test_two_charge_points_have_separate_holds_of_one_id_tag(store: Store) -> None:
     assert await holds.hold(store, ChargePointKeys("demo", "a/b"), TAG, "c", 2)
     assert await holds.hold(store, ChargePointKeys("demo", "a"), TAG, "b/c", 2)
     found = await store.execute("ZRANGE", keys.holds("demo", "tag"), 0, -1)
@@ -101,7 +101,7 @@ async def test_only_the_holds_of_open_transactions_are_prolonged(store: Store) -
     assert await store.execute("ZCARD", keys.holds("demo", fold(first.id_tag))) == 0
 
 
-async def test_a_start_beyond_the_limit_gets_the_limits_answer_until_a_stop_releases_a_hold(
+async def test_a_start_over_the_limit_is_answered_concurrent_tx_until_a_stop_releases_a_hold(
     store: Store,
 ) -> None:
     limit = transactions.Limit(1, b'{"status":"ConcurrentTx"}')
@@ -123,7 +123,7 @@ async def test_a_start_that_fails_releases_its_hold(store: Store) -> None:
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 0
 
 
-async def test_a_new_start_on_a_connector_releases_the_hold_of_the_start_before(store: Store) -> None:
+async def test_a_new_start_on_a_connector_releases_the_hold_of_the_previous_start(store: Store) -> None:
     limit = transactions.Limit(1, b"{}")
     lease = await claimed(store)
     await transactions.start(store, lease, a_start(), ANSWER, limit=limit)

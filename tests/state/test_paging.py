@@ -40,7 +40,7 @@ async def walk(
 
 @settings(max_examples=60)
 @given(st.data())
-def test_the_pages_together_list_all_members_in_order(valkey: ValkeyServer, data: st.DataObject) -> None:
+def test_all_pages_together_list_all_members_in_order(valkey: ValkeyServer, data: st.DataObject) -> None:
     # Hypothesis prefers small collections, so it draws the shape, and a seeded generator fills it.
     chance = random.Random(data.draw(st.integers(0, 1 << 32)))
     length = data.draw(st.sampled_from([0, 1, 50, 150, 300]))
@@ -65,7 +65,9 @@ def test_the_pages_together_list_all_members_in_order(valkey: ValkeyServer, data
     trio.run(run)
 
 
-async def test_members_added_or_removed_between_pages_do_not_disturb_the_others(store: Store) -> None:
+async def test_members_added_or_removed_between_two_pages_do_not_disturb_the_other_members(
+    store: Store,
+) -> None:
     keys = await fill(store, [{b"a", b"c", b"e"}, {b"b", b"d", b"f"}])
     page = await list_members(store, keys, limit=3)
     assert page.items == (b"a", b"b", b"c")
@@ -77,7 +79,7 @@ async def test_members_added_or_removed_between_pages_do_not_disturb_the_others(
     assert rest.next is None
 
 
-async def test_a_listing_with_evenly_spread_members_takes_one_round_trip(
+async def test_a_listing_of_evenly_spread_members_takes_one_round_trip_to_the_store(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = await fill(store, [{b"%04d" % (number * 64 + own) for number in range(20)} for own in range(64)])
@@ -95,7 +97,7 @@ async def test_a_listing_with_evenly_spread_members_takes_one_round_trip(
 
 
 @given(st.binary(min_size=1))
-def test_decoding_a_cursor_gives_its_member_back(member: bytes) -> None:
+def test_decoding_a_cursor_gives_the_encoded_member(member: bytes) -> None:
     assert decode_cursor(encode_cursor(member)) == member
 
 
@@ -111,7 +113,7 @@ async def test_a_cursor_of_a_listing_with_another_prefix_is_refused(store: Store
 
 
 @given(st.text(min_size=1), st.text())
-def test_the_end_of_a_prefix_is_above_all_names_with_that_prefix(prefix: str, more: str) -> None:
+def test_the_end_of_a_prefix_sorts_after_all_names_with_that_prefix(prefix: str, more: str) -> None:
     name = prefix.encode()
     assert name + more.encode() < prefix_end(name)
     assert not prefix_end(name).startswith(name)

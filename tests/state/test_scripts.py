@@ -51,7 +51,7 @@ def test_every_lua_step_is_run_by_a_module_beside_it_and_every_step_that_is_run_
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_uses_every_name_of_its_header_and_declares_none_of_them_again(name: str) -> None:
+def test_a_lua_step_uses_every_name_of_its_header_and_declares_none_of_them_again(name: str) -> None:
     body = code(name)
     keys, args = read_header(name, (ROOM / f"{name}.lua").read_text())
     names = {*keys.bare, *args.bare}
@@ -61,26 +61,26 @@ def test_a_step_uses_every_name_of_its_header_and_declares_none_of_them_again(na
 
 
 @pytest.mark.parametrize("name", [*STEPS, *PARTS])
-def test_a_step_uses_its_keys_and_arguments_by_name_only(name: str) -> None:
+def test_a_lua_step_uses_its_keys_and_arguments_by_name_only(name: str) -> None:
     assert not words(code(name)) & {"KEYS", "ARGV"}
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_begins_with_a_sentence_of_purpose(name: str) -> None:
+def test_a_lua_step_begins_with_a_sentence_of_purpose(name: str) -> None:
     assert re.match(r"-- [A-Z][^|>]+\.\n-- KEYS ", (ROOM / f"{name}.lua").read_text())
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_has_at_most_40_lines(name: str) -> None:
+def test_a_lua_step_has_at_most_40_lines(name: str) -> None:
     assert len((ROOM / f"{name}.lua").read_text().splitlines()) <= 40
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_does_not_call_os_time(name: str) -> None:
+def test_a_lua_step_does_not_call_os_time(name: str) -> None:
     assert "os.time" not in (ROOM / f"{name}.lua").read_text()
 
 
-def test_a_header_may_name_keys_and_arguments_over_several_lines() -> None:
+def test_the_header_of_a_lua_step_may_list_names_on_several_lines() -> None:
     keys, args = read_header(
         "x", "-- Do it.\n-- KEYS lease held\n--   events... | ARGV epoch\n-- -> {'ok'}\nreturn {'ok'}"
     )
@@ -115,7 +115,7 @@ def test_a_header_that_uses_a_name_twice_is_refused(header: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["type", "error", "redis", "end", "fence", "now_ms"])
-def test_a_header_that_hides_a_word_of_lua_or_a_shared_function_is_refused(name: str) -> None:
+def test_a_header_with_the_name_of_a_lua_keyword_or_a_shared_function_is_refused(name: str) -> None:
     for keys, args in ((Names((name,)), Names(())), (Names(("a",)), Names(("b", f"{name}...")))):
         with pytest.raises(ValueError, match=rf"x\.lua: the header must not use {name}"):
             head("x", keys, args, PRELUDE)
@@ -129,7 +129,7 @@ def test_the_head_of_a_script_declares_the_names_of_its_header() -> None:
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_the_head_of_a_script_moves_no_line_of_its_body(name: str) -> None:
+def test_the_head_of_a_script_does_not_change_the_line_numbers_of_the_body(name: str) -> None:
     before, _, _ = SCRIPTS[name].source.rpartition((ROOM / f"{name}.lua").read_text())
     assert before.splitlines()[-1].startswith("local ")
     assert before.endswith(" ")

@@ -35,7 +35,7 @@ async def test_large_commands_that_a_socket_takes_in_parts_arrive_in_order(store
         assert store.stats()["bytes"] == 0
 
 
-async def test_a_step_runs_even_if_the_server_does_not_have_its_script(store: Store) -> None:
+async def test_a_lua_step_runs_even_if_the_server_does_not_have_its_script(store: Store) -> None:
     await store.execute("SCRIPT", "FLUSH")
     assert await store.step("count", ["n"], [2]) == [b"ok", 2]
     await store.execute("SCRIPT", "FLUSH")
@@ -63,7 +63,7 @@ async def test_commands_of_one_hash_tag_keep_their_order(store: Store) -> None:
     assert got == [str(value).encode() for value in range(500)]
 
 
-def test_partitions_are_spread_evenly_over_all_connections() -> None:
+def test_partitions_are_spread_evenly_over_all_connections_to_the_store() -> None:
     store = Store(StoreConfig(url="unix:///nowhere", connections=4))
     lanes = [store._lane_of(keys.charge_points(partition, "t")) for partition in range(keys.PARTITIONS)]
     assert [sum(lane is each for lane in lanes) for each in store._lanes] == [64] * 4
@@ -82,12 +82,12 @@ async def test_a_pipeline_executes_all_commands_before_it_raises_an_error(store:
     assert await store.pipeline([]) == await store.steps("count", []) == []
 
 
-async def test_the_estimate_of_the_server_clock_is_within_200_ms(store: Store) -> None:
+async def test_the_estimate_of_the_server_clock_is_wrong_by_less_than_200_ms(store: Store) -> None:
     seconds, microseconds = await store.execute("TIME")
     assert abs(store.server_time_ms() - (int(seconds) * 1000 + int(microseconds) // 1000)) < 200
 
 
-async def test_a_write_that_the_server_refuses_for_now_raises_store_unavailable_as_not_sent(
+async def test_a_write_that_the_server_refuses_for_now_fails_as_not_sent(
     store: Store,
 ) -> None:
     await store.execute("CONFIG", "SET", "min-replicas-to-write", 1)
@@ -127,7 +127,9 @@ async def test_a_server_setting_that_breaks_durability_is_refused_by_name(
             await store.wait_available()
 
 
-async def test_durability_memory_accepts_a_server_without_appendonly(private_valkey: ValkeyServer) -> None:
+async def test_the_setting_durability_memory_accepts_a_server_without_appendonly(
+    private_valkey: ValkeyServer,
+) -> None:
     private_valkey.ask(b"CONFIG SET appendonly no")
     with pytest.raises(StoreRefused, match="it must be appendonly yes"):
         async with open_store(StoreConfig(url=private_valkey.url)):
@@ -136,7 +138,9 @@ async def test_durability_memory_accepts_a_server_without_appendonly(private_val
         assert await store.execute("SET", "k", "v") == b"OK"
 
 
-async def test_the_store_is_unavailable_while_its_primary_is_a_replica(private_valkey: ValkeyServer) -> None:
+async def test_the_store_is_unavailable_while_its_primary_server_is_a_replica(
+    private_valkey: ValkeyServer,
+) -> None:
     config = StoreConfig(url=private_valkey.url)
     with trio.fail_after(60):
         async with open_store(config) as store:
@@ -152,7 +156,7 @@ async def test_the_store_is_unavailable_while_its_primary_is_a_replica(private_v
             await store.wait_available()
 
 
-async def test_the_refusal_of_a_user_without_config_get_says_what_to_allow(
+async def test_the_error_for_a_user_without_the_right_to_config_get_says_what_to_allow(
     private_valkey: ValkeyServer,
 ) -> None:
     private_valkey.ask(b"ACL SETUSER limited on >pass@word ~* +@all -config")
@@ -169,7 +173,7 @@ async def test_the_refusal_of_a_user_without_config_get_says_what_to_allow(
     assert "s3cret" not in str(caught.value)
 
 
-async def test_durability_replicated_is_refused_as_not_supported_yet() -> None:
+async def test_the_setting_durability_replicated_is_refused_as_not_supported_yet() -> None:
     with pytest.raises(StoreRefused, match="replicated is not supported yet"):
         async with open_store(StoreConfig(url="unix:///nowhere", durability="replicated")):
             pass
@@ -189,13 +193,13 @@ async def test_a_store_with_another_number_of_partitions_is_refused(store: Store
             pass
 
 
-async def test_the_databases_of_one_server_do_not_share_keys(store: Store, redis_url: str) -> None:
+async def test_two_databases_of_one_server_do_not_share_keys(store: Store, redis_url: str) -> None:
     await store.execute("SET", "k", "zero")
     async with open_store(StoreConfig(url=f"{redis_url}?db=3")) as other:
         assert await other.execute("GET", "k") is None
 
 
-async def test_open_store_raises_an_error_of_its_block_unchanged(redis_url: str) -> None:
+async def test_an_error_inside_the_open_store_block_is_raised_unchanged(redis_url: str) -> None:
     with pytest.raises(KeyError):
         async with open_store(StoreConfig(url=redis_url)):
             raise KeyError

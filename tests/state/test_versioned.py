@@ -26,14 +26,14 @@ async def test_a_change_sets_and_deletes_fields_and_emits_its_events(store: Stor
     assert await events(store) == [("first", {"x": 1}), ("second", {"x": 1})]
 
 
-async def test_deciding_on_no_change_writes_nothing(store: Store) -> None:
+async def test_a_decision_for_no_change_writes_nothing(store: Store) -> None:
     seen: list[Fields] = []
     await versioned.change(store, KEYS, KEYS.jobs, seen.append)  # `append` returns None: no change.
     assert seen == [{}]
     assert await store.execute("EXISTS", KEYS.jobs) == 0
 
 
-async def test_concurrent_changes_of_a_record_are_all_made(store: Store) -> None:
+async def test_concurrent_changes_of_one_record_are_all_stored(store: Store) -> None:
     def count(fields: Fields) -> Change:
         return Change({"n": b"%d" % (int(fields.get("n", 0)) + 1)})
 
@@ -45,7 +45,7 @@ async def test_concurrent_changes_of_a_record_are_all_made(store: Store) -> None
 
 
 @pytest.mark.parametrize("others", [1, 19, 20])
-async def test_a_change_is_decided_up_to_20_times_if_others_change_the_record(
+async def test_a_change_is_tried_up_to_20_times_if_others_change_the_record(
     store: Store, redis_url: str, others: int
 ) -> None:
     """`others` says how often somebody else changes the record between our read and our write."""

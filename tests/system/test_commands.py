@@ -125,7 +125,9 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(bounded())
 
 
-def test_every_core_action_reaches_the_charge_point_and_its_answer_the_operator(running: Running) -> None:
+def test_every_core_action_reaches_the_charge_point_and_the_operator_gets_the_answer(
+    running: Running,
+) -> None:
     async def work() -> None:
         async with charge_point(running, "obeys", Obedient) as cp:
             for action, payload, heard, response in CORE:
@@ -153,7 +155,7 @@ def get(running: Running, path: str) -> Any:
     return found.json()
 
 
-def test_a_call_error_is_answered_502_with_its_code(running: Running) -> None:
+def test_a_command_is_answered_502_with_the_code_of_the_callerror(running: Running) -> None:
     async def work() -> None:
         async with charge_point(running, "errs", Obedient):
             answer = await asyncio.to_thread(
@@ -169,7 +171,7 @@ def test_a_call_error_is_answered_502_with_its_code(running: Running) -> None:
     run(work())
 
 
-async def test_an_unreadable_answer_is_told_from_a_callerror_of_the_charge_point(
+async def test_an_unreadable_answer_is_distinguished_from_a_callerror_of_the_charge_point(
     central: Central, gateways: Gateways
 ) -> None:
     """The problem says so, even if the charge point's own CALLERROR quotes our words."""
@@ -190,7 +192,7 @@ async def test_an_unreadable_answer_is_told_from_a_callerror_of_the_charge_point
     assert refused["description"] == words
 
 
-async def test_an_answer_after_the_deadline_shows_in_the_command(
+async def test_an_answer_after_the_deadline_is_shown_in_the_command(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -219,7 +221,9 @@ async def test_an_answer_after_the_deadline_shows_in_the_command(
             assert second.status_code == 202
 
 
-async def test_a_command_goes_on_after_the_wait_has_passed(central: Central, gateways: Gateways) -> None:
+async def test_a_command_goes_on_after_the_wait_of_its_request_has_ended(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -268,7 +272,7 @@ async def test_commands_to_offline_charge_points_and_bad_payloads_are_refused(
 
 
 @pytest.mark.parametrize("goodbye", ["close", "drop"])
-async def test_a_reset_is_accepted_even_if_the_connection_ends_with_the_answer(
+async def test_a_reset_is_accepted_even_if_the_connection_ends_right_after_the_answer(
     central: Central, gateways: Gateways, goodbye: str
 ) -> None:
     """The answer and the end of the connection arrive together."""
@@ -297,7 +301,9 @@ async def test_a_reset_is_accepted_even_if_the_connection_ends_with_the_answer(
     assert answer.json()["response"] == {"status": "Accepted"}
 
 
-async def test_commands_are_sent_one_at_a_time_in_order(central: Central, gateways: Gateways) -> None:
+async def test_commands_to_a_charge_point_are_sent_one_at_a_time_in_order(
+    central: Central, gateways: Gateways
+) -> None:
     """Calls are sent one at a time, in the order of the requests."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -311,7 +317,7 @@ async def test_commands_are_sent_one_at_a_time_in_order(central: Central, gatewa
             assert [id_ for id_, _, _ in cp.asked] == ids
 
 
-async def test_an_answer_is_kept_while_the_store_is_away(central: Central) -> None:
+async def test_an_answer_to_a_command_is_kept_while_the_store_is_away(central: Central) -> None:
     """The gateway keeps the outcome until the store takes it."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -340,7 +346,7 @@ async def test_an_answer_is_kept_while_the_store_is_away(central: Central) -> No
             assert len(cp.asked) == 1
 
 
-async def test_a_command_is_sent_once_when_the_reply_to_its_claim_is_lost(central: Central) -> None:
+async def test_a_command_is_sent_once_even_if_the_reply_to_its_claim_is_lost(central: Central) -> None:
     """The store claims the command, but its reply is lost. The command is still sent, and only once."""
     tenant = central.tenant()
     with trio.fail_after(120):

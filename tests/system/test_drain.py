@@ -31,7 +31,7 @@ async def online(api: httpx.AsyncClient) -> list[str]:
     return [item["id"] for item in found.json()["items"]]
 
 
-async def test_running_calls_are_answered_before_the_close(central: Central) -> None:
+async def test_running_calls_are_answered_before_a_drain_closes_the_connection(central: Central) -> None:
     """The store answers only after the signal."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -77,7 +77,7 @@ async def test_running_calls_are_answered_before_the_close(central: Central) -> 
             assert len(stored) == FLEET
 
 
-async def test_close_frames_are_spread_over_the_window(central: Central, pace: Pace) -> None:
+async def test_a_drain_spreads_its_close_frames_over_the_window(central: Central, pace: Pace) -> None:
     """The CLOSE frames are spread evenly, charging sessions last. An unanswered CLOSE delays no other."""
     tenant, window_s = central.tenant(), 3.0
     with trio.fail_after(120):
@@ -121,7 +121,7 @@ async def test_close_frames_are_spread_over_the_window(central: Central, pace: P
                 assert min(charging) > max(others)
 
 
-async def test_a_drain_waits_until_answers_are_stored(central: Central) -> None:
+async def test_a_drain_waits_until_answers_to_commands_are_stored(central: Central) -> None:
     """The outcome of an answered command stays known, even if its gateway stops at that moment."""
     tenant = central.tenant()
     commands = "/charge-points/cp/commands"
@@ -148,7 +148,7 @@ async def test_a_drain_waits_until_answers_are_stored(central: Central) -> None:
 
 
 @pytest.mark.slow  # The gateway waits twice 5 s for the store.
-async def test_a_drain_ends_without_a_store(central: Central) -> None:
+async def test_a_drain_ends_even_without_a_store(central: Central) -> None:
     """The gateway cannot report its end to an absent store, and does not wait for it."""
     tenant = central.tenant()
     with trio.fail_after(120):

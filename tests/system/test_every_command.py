@@ -16,7 +16,7 @@ type Gateways = tuple[Process, Process]
 
 
 @pytest.mark.parametrize("kind", ["bare", "whole"])
-async def test_a_command_is_sent_exactly_as_it_was_given(
+async def test_a_command_is_sent_exactly_as_the_operator_gave_it(
     central: Central, gateways: Gateways, kind: str
 ) -> None:
     tenant = central.tenant()

@@ -19,7 +19,7 @@ async def boots_oddly(peer: Peer) -> None:
     assert (await peer.call("BootNotification", boot))["status"] == "Accepted"
 
 
-async def test_a_stopping_gateway_stores_its_faults_first(central: Central) -> None:
+async def test_a_stopping_gateway_stores_its_fault_counts_first(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -35,7 +35,7 @@ async def test_a_stopping_gateway_stores_its_faults_first(central: Central) -> N
 
 
 @pytest.mark.slow
-async def test_faults_show_while_the_charge_point_is_connected(
+async def test_faults_are_shown_while_the_charge_point_is_connected(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant = central.tenant()

@@ -63,7 +63,7 @@ def test_a_client_with_our_server_name_gets_the_certificate_of_its_kind(
     assert "Verification: OK" in found.stderr
 
 
-def test_tls_older_than_1_2_is_refused(running: Running) -> None:
+def test_tls_versions_older_than_1_2_are_refused(running: Running) -> None:
     found = _s_client(running, "-servername", "localhost", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
     assert "SSL alert number 70" in found.stderr, found.stderr  # protocol_version
 
@@ -71,7 +71,7 @@ def test_tls_older_than_1_2_is_refused(running: Running) -> None:
 # --- Subprotocol ---
 
 
-def test_an_offer_without_ocpp_1_6_is_refused(tenant: Tenant, gateways: Gateways) -> None:
+def test_a_handshake_that_does_not_offer_ocpp_1_6_is_refused(tenant: Tenant, gateways: Gateways) -> None:
     url = tenant.url(gateways[0], "version")
     for offered in ("ocpp0.1", "ocpp2.0.1, ocpp1.5", "OCPP1.6", None):
         answer = upgrade(url, protocols=offered)
@@ -106,7 +106,7 @@ def test_compression_is_never_negotiated(tenant: Tenant, gateways: Gateways) -> 
 # --- Tokens and names ---
 
 
-def test_wrong_token_and_unknown_tenant_look_alike(
+def test_a_wrong_token_and_an_unknown_tenant_get_the_same_answer(
     central: Central, tenant: Tenant, gateways: Gateways
 ) -> None:
     url = tenant.url(gateways[0], "cp")
@@ -153,7 +153,7 @@ def test_a_bad_charge_point_id_is_refused(tenant: Tenant, gateways: Gateways, id
 @pytest.mark.parametrize(
     "path", ["/", "/OCPP16", "/OCPP16/{t}/{k}", "/ocpp16/{t}/{k}/cp", "//{t}/{k}/cp", "/OCPP16//{k}/cp"]
 )
-def test_a_bad_path_is_refused(tenant: Tenant, gateways: Gateways, path: str) -> None:
+def test_a_handshake_with_a_bad_path_is_refused(tenant: Tenant, gateways: Gateways, path: str) -> None:
     path = path.format(t=tenant.id, k=tenant.token)
     answer = upgrade(tenant.url(gateways[0], ""), path=path)
     assert answer.status == 400
@@ -174,7 +174,9 @@ def test_a_bad_path_is_refused(tenant: Tenant, gateways: Gateways, path: str) ->
         "é" * 127,
     ],
 )
-async def test_ids_are_percent_decoded_once(tenant: Tenant, gateways: Gateways, id_: str) -> None:
+async def test_charge_point_ids_are_percent_decoded_once(
+    tenant: Tenant, gateways: Gateways, id_: str
+) -> None:
     async with tenant.api() as api, charge_point(tenant.url(gateways[0], id_)):
         found = await api.get(f"/charge-points/{quote(id_, safe='')}")
         assert found.status_code == 200
@@ -182,7 +184,7 @@ async def test_ids_are_percent_decoded_once(tenant: Tenant, gateways: Gateways, 
         assert found.json()["connection"]["online"] is True
 
 
-def test_an_id_of_dots_is_not_resolved_as_a_path(tenant: Tenant, gateways: Gateways) -> None:
+def test_a_charge_point_id_of_dots_is_not_resolved_as_a_path(tenant: Tenant, gateways: Gateways) -> None:
     """An id of two dots is not taken for a parent directory."""
     answer = upgrade(tenant.url(gateways[0], ""), path=f"/OCPP16/{tenant.id}/{tenant.token}/%2e%2e")
     assert answer.status == 101
@@ -191,7 +193,7 @@ def test_an_id_of_dots_is_not_resolved_as_a_path(tenant: Tenant, gateways: Gatew
 # --- Known charge points ---
 
 
-async def test_unknown_charge_points_are_refused_and_registered_ones_admitted(
+async def test_unknown_charge_points_are_refused_and_registered_charge_points_are_admitted(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant(auto_register=False)
@@ -204,7 +206,9 @@ async def test_unknown_charge_points_are_refused_and_registered_ones_admitted(
             assert (await cp.call("BootNotification", boot))["status"] == "Accepted"
 
 
-async def test_an_origin_header_is_refused_unless_it_is_allowed(central: Central, gateways: Gateways) -> None:
+async def test_a_handshake_with_an_origin_header_is_refused_unless_the_charge_point_may_send_one(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     url, origin = tenant.url(gateways[0], "web"), ["Origin: https://page.example"]
     assert (await ask(url, origin)).status == 403
@@ -223,7 +227,9 @@ async def ask(url: str, headers: list[str] | None = None) -> Answer:
 # --- Too many, too early, too late ---
 
 
-def test_failures_are_bounded_by_address_and_id(central: Central, gateways: Gateways) -> None:
+def test_failed_handshakes_are_limited_by_address_and_by_charge_point_id(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     wrong = f"/OCPP16/{tenant.id}/{'x' * 43}/guessed"
     url = tenant.url(gateways[0], "guessed")
@@ -235,7 +241,7 @@ def test_failures_are_bounded_by_address_and_id(central: Central, gateways: Gate
     assert upgrade(tenant.url(gateways[0], "other")).status == 101
 
 
-async def test_a_handshake_without_a_store_is_answered_503(central: Central) -> None:
+async def test_a_handshake_while_the_store_is_away_is_answered_503(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -289,7 +295,7 @@ async def refused_for_now(url: str) -> bool:
     return answer.status == 503 and int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_full_node_refuses_connections(central: Central) -> None:
+async def test_a_full_gateway_refuses_connections(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -311,7 +317,7 @@ async def said_goodbye(*peers: Peer) -> bool:
     return any(peer.closed for peer in peers)
 
 
-async def test_a_draining_node_refuses_connections(central: Central) -> None:
+async def test_a_draining_gateway_refuses_connections(central: Central) -> None:
     """A connection without an upgrade request is refused once the drain has begun."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -330,7 +336,9 @@ async def test_a_draining_node_refuses_connections(central: Central) -> None:
             assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_refused_connection_registers_nobody(central: Central, gateways: Gateways) -> None:
+async def test_a_refused_connection_does_not_register_its_charge_point(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     url = tenant.url(gateways[0], "ghost")
     paths = f"/OCPP16/{tenant.id}/{'x' * 43}/ghost", f"/OCPP16/{tenant.id}/{tenant.token}/gh%2Fost"

@@ -121,7 +121,7 @@ async def kill_at_random(up: Running, seed: int, end: trio.Event) -> Counter[str
 
 
 @pytest.mark.slow
-async def test_each_acknowledged_fact_is_stored_once(up: Running) -> None:
+async def test_each_acknowledged_message_is_stored_exactly_once(up: Running) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")  # noqa: T201  pytest shows it when the test fails
     url = up.url("", scheme="ws").replace("localhost", "127.0.0.1")

@@ -53,7 +53,7 @@ async def test_an_unreadable_inbox_message_is_skipped(central: Central) -> None:
             assert gateway.child.poll() is None
 
 
-async def test_a_close_waits_only_for_the_running_call(central: Central, pace: Pace) -> None:
+async def test_closing_a_session_waits_only_for_the_running_call(central: Central, pace: Pace) -> None:
     """The charge point has sent many more calls, and the store is slow."""
     tenant = central.tenant()
     with trio.fail_after(120):

@@ -63,7 +63,7 @@ async def at(tenant: Tenant, gateway: Process) -> AsyncIterator[Peer]:
         yield cp
 
 
-async def test_a_signed_update_goes_on_over_a_reboot_and_another_gateway(
+async def test_a_signed_firmware_update_continues_after_a_reboot_and_on_another_gateway(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -89,7 +89,7 @@ async def test_a_signed_update_goes_on_over_a_reboot_and_another_gateway(
             assert (note["status"], note["request_id"]) == ("Idle", None)
 
 
-async def test_a_status_right_after_the_answer_belongs_to_the_new_job(
+async def test_a_status_right_after_the_answer_to_a_command_belongs_to_the_new_job(
     central: Central, gateways: Gateways
 ) -> None:
     """Answer and status arrive together, and the older job of the same kind must not get the status."""
@@ -117,7 +117,7 @@ async def _begin_into(answers: list[dict[str, Any]], api: httpx.AsyncClient) -> 
     answers.append(await begin(api, "UpdateFirmware", PLAIN))
 
 
-async def test_statuses_keep_their_order_with_a_slow_store(central: Central) -> None:
+async def test_statuses_keep_their_order_even_if_the_store_is_slow(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -138,7 +138,9 @@ async def test_statuses_keep_their_order_with_a_slow_store(central: Central) -> 
             assert await statuses(api, id_) == ["Uploading", "Uploaded"]
 
 
-async def test_a_later_log_request_replaces_the_earlier_one(central: Central, gateways: Gateways) -> None:
+async def test_a_later_log_request_replaces_the_earlier_log_request(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     words = iter(["Accepted", "AcceptedCanceled", "Rejected"])
     with trio.fail_after(120):
@@ -166,7 +168,7 @@ async def test_a_late_answer_still_creates_the_job(central: Central, gateways: G
             assert await statuses(api, id_) == ["Installed"]
 
 
-async def test_each_step_of_a_job_is_an_event(central: Central, gateways: Gateways) -> None:
+async def test_each_status_of_a_job_is_an_event(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     seen: Counter[str] = Counter()
     with trio.fail_after(120):

@@ -46,7 +46,9 @@ def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.mark.parametrize("mode", ["lenient", "strict"])
 @pytest.mark.parametrize("row", ROWS, ids=str)
-async def test_a_known_fault_is_handled_as_its_row_says(site: Site, row: Quirk, mode: str) -> None:
+async def test_each_known_fault_of_charge_points_is_handled_as_its_table_row_says(
+    site: Site, row: Quirk, mode: str
+) -> None:
     with trio.fail_after(120):
         async with site.tenant.api() as api:
             await _play(Scene(site, row, api, strict=mode == "strict"))
@@ -63,11 +65,11 @@ async def _play(scene: Scene) -> None:
     await scene.check_counts()
 
 
-def test_there_are_51_rows() -> None:
+def test_the_table_of_known_charge_point_faults_has_51_rows() -> None:
     assert sorted(QUIRKS) == list(range(1, 52))
 
 
-def test_the_page_of_known_faults_says_what_the_tests_prove() -> None:
+def test_the_page_of_known_charge_point_faults_agrees_with_the_tests() -> None:
     cell = r"([^|\n]*)"
     rows = re.findall(rf"^\| Q(\d+) \|{cell}\|{cell}\|{cell}\|{cell}\|$", PAGE.read_text(), re.MULTILINE)
     said = {

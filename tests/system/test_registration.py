@@ -44,7 +44,7 @@ def kind(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].rpartition(":")[2]
 
 
-async def test_a_charge_point_is_pending_until_released_and_then_accepted_over_reconnects(
+async def test_a_charge_point_is_pending_until_an_operator_accepts_it_and_then_stays_accepted(
     central: Central,
 ) -> None:
     tenant = central.tenant()
@@ -106,7 +106,7 @@ async def test_a_charge_point_is_pending_until_released_and_then_accepted_over_r
                 assert await refused(peer, "Heartbeat", {})
 
 
-async def test_a_rejected_charge_point_must_boot_again_and_a_strict_one_must_boot_first(
+async def test_a_rejected_charge_point_must_boot_again_and_a_strict_charge_point_must_boot_first(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -131,7 +131,7 @@ async def test_a_rejected_charge_point_must_boot_again_and_a_strict_one_must_boo
                 assert "currentTime" in await peer.call("Heartbeat", {})
 
 
-async def test_new_charge_points_get_the_registration_of_their_tenant(
+async def test_new_charge_points_get_the_registration_policy_of_their_tenant(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -159,7 +159,7 @@ async def test_new_charge_points_get_the_registration_of_their_tenant(
 
 
 @pytest.mark.parametrize("settings", [{"strict": True}, {"registration": "Pending"}])
-async def test_a_changed_registration_reaches_a_connected_charge_point_that_never_booted(
+async def test_a_changed_registration_policy_reaches_a_connected_charge_point_that_never_booted(
     central: Central, gateways: Gateways, settings: dict[str, Any]
 ) -> None:
     tenant = central.tenant()

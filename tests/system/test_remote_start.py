@@ -57,7 +57,7 @@ async def becomes(api: httpx.AsyncClient, command: str, wanted: str) -> None:
     await until(is_so)
 
 
-async def test_the_operator_gets_the_transaction_of_a_remote_start(
+async def test_the_operator_gets_the_transaction_id_of_a_remote_start(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -78,7 +78,7 @@ async def test_the_operator_gets_the_transaction_of_a_remote_start(
             assert shown.json()["id_tag"] == "tag"
 
 
-async def test_a_start_right_after_the_answer_fulfils_the_command(
+async def test_a_start_right_after_the_answer_to_a_remote_start_belongs_to_the_command(
     central: Central, gateways: Gateways
 ) -> None:
     """Answer and start arrive together, several times. The start finds the promise of the answer."""
@@ -100,7 +100,9 @@ async def test_a_start_right_after_the_answer_fulfils_the_command(
 
 
 @pytest.mark.parametrize("how", ["kill", pytest.param("stop", marks=pytest.mark.slow)])
-async def test_a_start_over_another_gateway_fulfils_the_command(central: Central, how: str) -> None:
+async def test_a_start_that_arrives_at_another_gateway_belongs_to_the_remote_start(
+    central: Central, how: str
+) -> None:
     """The promise is in the store, so another gateway assigns the transaction to its command."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -148,7 +150,9 @@ async def test_a_remote_start_is_unknown_if_the_gateway_dies_before_the_answer(c
             assert (await status(api, cp.asked[0][0]))["transaction_id"] is None
 
 
-async def test_a_late_answer_is_still_remembered(central: Central, gateways: Gateways) -> None:
+async def test_a_remote_start_that_is_answered_late_still_gets_its_transaction(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
@@ -163,7 +167,9 @@ async def test_a_late_answer_is_still_remembered(central: Central, gateways: Gat
             assert (await status(api, command))["transaction_id"] == f"cp.{started['transactionId']}"
 
 
-async def test_outcomes_are_stored_in_the_order_of_the_answers(central: Central, gateways: Gateways) -> None:
+async def test_the_outcomes_of_commands_are_stored_in_the_order_of_the_answers(
+    central: Central, gateways: Gateways
+) -> None:
     """A late answer and the next one arrive together. A later outcome may undo an earlier one."""
     tenant = central.tenant()
     keys = ChargePointKeys(tenant.id, "cp")
@@ -213,7 +219,9 @@ async def test_a_start_waits_for_earlier_answers_that_are_still_being_stored(
             assert response.json()["transaction_id"] == f"cp.{transaction_id}"
 
 
-async def test_a_start_before_the_answer_fulfils_the_command(central: Central, gateways: Gateways) -> None:
+async def test_a_start_that_arrives_before_the_answer_to_a_remote_start_belongs_to_the_command(
+    central: Central, gateways: Gateways
+) -> None:
     """A transaction that began before the command does not answer it."""
     tenant = central.tenant()
     with trio.fail_after(120):

@@ -65,7 +65,9 @@ async def test_a_stop_repeated_on_another_connection_is_stored_once(
     assert (found["transaction_id"], found["meter_stop"]) == (number, 900)
 
 
-async def test_a_fact_is_stored_once_if_the_gateway_dies_before_the_answer(central: Central) -> None:
+async def test_a_start_or_stop_is_stored_once_even_if_the_gateway_dies_before_the_answer(
+    central: Central,
+) -> None:
     """The proxy swallows the store's replies, so only the store knows that the write has happened."""
     tenant, start_at, stop_at = central.tenant(), now(), now()
     with trio.fail_after(120):
@@ -115,7 +117,7 @@ async def until_transactions(tenant: Tenant, *, stopped: bool) -> None:
     await until(there)
 
 
-async def test_starts_of_a_clock_stuck_in_1970_are_separate_transactions(
+async def test_starts_with_a_clock_that_stands_still_in_1970_are_separate_transactions(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant = central.tenant()
@@ -193,7 +195,7 @@ async def test_stops_of_unknown_transactions_are_all_kept(
     assert await transactions(tenant, "cp") == []
 
 
-async def test_each_id_tag_gets_the_answer_of_its_state(
+async def test_each_id_tag_gets_the_answer_for_its_status(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant = central.tenant()
@@ -213,7 +215,7 @@ async def test_each_id_tag_gets_the_answer_of_its_state(
     assert len(await transactions(tenant, "cp")) == 4
 
 
-async def test_a_driver_with_one_slot_gets_one_transaction_at_a_time(
+async def test_an_id_tag_limited_to_one_transaction_gets_one_transaction_at_a_time(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant, at = central.tenant(), now()
@@ -240,7 +242,7 @@ async def test_a_driver_with_one_slot_gets_one_transaction_at_a_time(
         assert (await two.start(tag="ONCE", connector=4))["idTagInfo"]["status"] == "Accepted"
 
 
-async def test_a_start_keeps_its_slot_when_the_reply_is_lost(
+async def test_a_start_keeps_its_one_permitted_transaction_when_the_reply_of_the_store_is_lost(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     """The start was stored, but the store's reply was lost. The repeated start lets the driver charge."""
@@ -268,7 +270,7 @@ async def test_a_start_keeps_its_slot_when_the_reply_is_lost(
             assert (await two.start(tag="TAG", connector=3))["idTagInfo"]["status"] == "Accepted"
 
 
-async def test_a_start_on_two_connections_at_once_is_one_transaction(
+async def test_a_start_sent_on_two_connections_at_once_is_one_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     """The evicted session's call is under way while the new one repeats it."""

@@ -17,7 +17,7 @@ type Gateways = tuple[Process, Process]
 EVENT = {"type": "FirmwareUpdated", "timestamp": "2026-01-01T00:00:00.123+01:00", "techInfo": "1.2 -> 1.3"}
 
 
-async def test_a_security_event_of_any_kind_is_kept_once(central: Central, gateways: Gateways) -> None:
+async def test_a_security_event_of_any_type_is_stored_once(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     sent: list[dict[str, Any]] = [
         EVENT,
@@ -45,7 +45,7 @@ async def test_a_security_event_of_any_kind_is_kept_once(central: Central, gatew
             assert [one["critical"] for one in found["items"]] == [True, False, True]
 
 
-async def test_an_event_is_acknowledged_only_when_it_is_stored(central: Central) -> None:
+async def test_a_security_event_is_acknowledged_only_when_it_is_stored(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with fault_proxy(central.valkey.path) as proxy:
@@ -69,7 +69,7 @@ async def test_an_event_is_acknowledged_only_when_it_is_stored(central: Central)
                 assert len(found) == 1
 
 
-async def test_a_certificate_request_is_answered_at_once_and_kept(
+async def test_a_certificate_signing_request_is_answered_at_once_and_stored(
     central: Central, gateways: Gateways
 ) -> None:
     tenant, csr = central.tenant(), request(common_name="Serial 7")
@@ -92,7 +92,7 @@ async def test_a_certificate_request_is_answered_at_once_and_kept(
             assert cp.asked[0][1:] == ("CertificateSigned", chain)
 
 
-async def test_a_flood_of_certificate_requests_delays_no_other_charge_point(
+async def test_a_flood_of_certificate_signing_requests_delays_no_other_charge_point(
     central: Central, gateways: Gateways, pace: Pace
 ) -> None:
     tenant, csr = central.tenant(), request()
@@ -113,7 +113,9 @@ async def test_a_flood_of_certificate_requests_delays_no_other_charge_point(
                     await honest.call("Heartbeat", {})
 
 
-async def test_data_transfer_is_answered_and_kept_by_vendor(central: Central, gateways: Gateways) -> None:
+async def test_a_data_transfer_is_stored_and_answered_as_its_vendor_is_set_up(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     transfer = {"vendorId": "Org.Example", "messageId": "Ping", "data": json.dumps({"säß": ["\u2028", 1]})}
     with trio.fail_after(120):

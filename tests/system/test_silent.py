@@ -19,7 +19,7 @@ QUEUE = 32
 LONG_S, SHORT_S = 300, 4
 
 
-async def test_full_queues_of_silent_charge_points_delay_no_other(central: Central) -> None:
+async def test_full_queues_of_silent_charge_points_delay_no_other_charge_point(central: Central) -> None:
     tenant, crowd = central.tenant(), Crowd()
     with trio.fail_after(120):
         async with (

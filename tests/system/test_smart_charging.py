@@ -110,7 +110,9 @@ async def end(cp: Peer, smart: SmartCharging, number: int, connector: int = 1) -
     smart.ended(connector)
 
 
-async def test_profiles_are_set_replaced_and_cleared(central: Central, gateways: Gateways) -> None:
+async def test_charging_profiles_are_set_and_replaced_and_cleared(
+    central: Central, gateways: Gateways
+) -> None:
     with trio.fail_after(120):
         async with at_work(central, gateways[0]) as (operator, _, _):
             assert await operator.agree(1) == [None]
@@ -142,7 +144,7 @@ async def test_profiles_are_set_replaced_and_cleared(central: Central, gateways:
             assert await operator.mirror() == []
 
 
-async def test_a_tx_profile_lives_with_its_transaction(central: Central, gateways: Gateways) -> None:
+async def test_a_tx_profile_is_removed_with_its_transaction(central: Central, gateways: Gateways) -> None:
     with trio.fail_after(120):
         async with at_work(central, gateways[0]) as (operator, cp, smart):
             await operator.set(1, (0, 16.0))
@@ -161,7 +163,7 @@ async def test_a_tx_profile_lives_with_its_transaction(central: Central, gateway
             assert await operator.mirror() == [1]
 
 
-async def test_the_profile_of_a_remote_start_belongs_to_its_transaction(
+async def test_the_charging_profile_of_a_remote_start_belongs_to_its_transaction(
     central: Central, gateways: Gateways
 ) -> None:
     with trio.fail_after(120):
@@ -185,7 +187,9 @@ async def test_the_profile_of_a_remote_start_belongs_to_its_transaction(
             assert await operator.mirror() == []
 
 
-async def test_a_late_answer_ends_the_doubt(central: Central, gateways: Gateways) -> None:
+async def test_a_late_answer_ends_the_doubt_about_a_charging_profile(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:

@@ -87,7 +87,9 @@ def nobody_was_thrown_out(up: Running, fleet: list[Busy], before: dict[int, str]
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:3000]
 
 
-async def test_a_store_killed_under_load_loses_no_acknowledged_fact(up: Running, pace: Pace) -> None:
+async def test_no_acknowledged_message_is_lost_if_the_store_is_killed_under_load(
+    up: Running, pace: Pace
+) -> None:
     before = processes(up)
     assert len([line for line in before.values() if GATEWAY in line]) == 2
     with trio.fail_after(240):
@@ -110,7 +112,7 @@ async def another(up: Running, killed: int) -> bool:
 
 
 @pytest.mark.parametrize("seconds", [12, pytest.param(30, marks=pytest.mark.slow)])
-async def test_a_paused_store_ends_no_session(up: Running, seconds: int) -> None:
+async def test_a_pause_of_the_store_ends_no_session(up: Running, seconds: int) -> None:
     """The pause is longer than the 10 s after which a silent node counts as dead, and than every time-out."""
     before = processes(up)
     valkey = process_tree.child(up.pid, VALKEY)

@@ -28,7 +28,7 @@ SAME_AND_OTHER = pytest.mark.parametrize("other", [0, 1], ids=["one process", "t
 
 
 @SAME_AND_OTHER
-async def test_the_newest_connection_wins(
+async def test_the_newest_connection_of_a_charge_point_wins(
     central: Central, gateways: Gateways, other: int, pace: Pace
 ) -> None:
     tenant = central.tenant()
@@ -86,7 +86,9 @@ async def has_status(api: httpx.AsyncClient, command: str, status: str) -> bool:
     return bool((await api.get(f"/commands/{command}")).json()["status"] == status)
 
 
-async def test_a_race_of_connections_has_one_winner(central: Central, gateways: Gateways) -> None:
+async def test_exactly_one_of_several_connections_at_once_stays_open(
+    central: Central, gateways: Gateways
+) -> None:
     """Four connections of each charge point at once, over two processes."""
     tenant = central.tenant()
     ids = [f"cp-{number}" for number in range(10)]
@@ -120,7 +122,7 @@ async def test_a_race_of_connections_has_one_winner(central: Central, gateways: 
 
 
 @pytest.mark.slow  # An audit comes every 10 s.
-async def test_the_audit_finds_what_a_lost_inbox_message_reported(
+async def test_the_audit_of_leases_finds_a_change_whose_inbox_message_was_lost(
     central: Central, gateways: Gateways
 ) -> None:
     """A takeover and a revoked token whose inbox messages are lost."""
@@ -152,7 +154,9 @@ async def test_the_audit_finds_what_a_lost_inbox_message_reported(
                 assert await revoked.wait_closed() == (POLICY, "peer")
 
 
-async def test_flapping_is_refused(central: Central, gateways: Gateways) -> None:
+async def test_a_charge_point_that_reconnects_too_often_is_refused(
+    central: Central, gateways: Gateways
+) -> None:
     """After five takeovers within a minute the present connection stays."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -170,7 +174,9 @@ async def test_flapping_is_refused(central: Central, gateways: Gateways) -> None
                 assert await old.wait_closed() == (POLICY, "peer")
 
 
-async def test_an_operator_ends_connections(central: Central, gateways: Gateways) -> None:
+async def test_an_operator_can_end_the_connections_of_charge_points(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -196,7 +202,7 @@ async def test_an_operator_ends_connections(central: Central, gateways: Gateways
             assert refused.value.status == 401
 
 
-async def test_a_tenant_with_charge_points_stays(central: Central, gateways: Gateways) -> None:
+async def test_a_tenant_that_has_charge_points_is_not_deleted(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
@@ -241,7 +247,7 @@ async def refuses_commands(api: httpx.AsyncClient) -> bool:
 
 
 @SAME_AND_OTHER
-async def test_a_dead_socket_delays_its_successor_by_two_seconds_at_most(
+async def test_a_dead_socket_delays_the_next_connection_by_two_seconds_at_most(
     central: Central, gateways: Gateways, other: int, pace: Pace
 ) -> None:
     """A charge point that lost its network reconnects. Its dead socket delays it by at most 2 s."""
@@ -259,7 +265,7 @@ async def test_a_dead_socket_delays_its_successor_by_two_seconds_at_most(
 
 
 @pytest.mark.slow
-async def test_sessions_of_a_paused_gateway_survive(central: Central, gateways: Gateways) -> None:
+async def test_sessions_survive_a_pause_of_their_gateway(central: Central, gateways: Gateways) -> None:
     """Others took the paused gateway for dead. Its sessions take their leases back, and none ends."""
     tenant = central.tenant()
     with trio.fail_after(120):

@@ -60,7 +60,7 @@ async def recording(api: httpx.AsyncClient, **settings: int) -> None:
     await wait_for(api, "recording")
 
 
-async def test_calls_refused_before_acceptance_show_their_reason(
+async def test_the_trace_shows_why_a_call_before_acceptance_was_refused(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -81,7 +81,9 @@ async def test_calls_refused_before_acceptance_show_their_reason(
             await until(counted)
 
 
-async def test_a_trace_has_both_directions_in_order(central: Central, gateways: Gateways) -> None:
+async def test_a_trace_has_the_frames_of_both_directions_in_order(
+    central: Central, gateways: Gateways
+) -> None:
     """A trace of a connected charge point has its calls, the operator's commands and the faults."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -148,7 +150,7 @@ async def test_a_trace_follows_its_charge_point_to_another_gateway(
             assert one[0]["note"] == "from 127.0.0.1, not encrypted"
 
 
-async def test_the_trace_of_a_killed_gateway_keeps_what_was_written(
+async def test_a_trace_keeps_what_a_gateway_wrote_before_it_was_killed(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -183,7 +185,9 @@ async def test_a_drained_gateway_writes_its_trace_to_the_end(central: Central) -
             ]
 
 
-async def test_a_trace_of_a_flood_stays_within_its_bounds(central: Central, gateways: Gateways) -> None:
+async def test_a_trace_of_a_flood_of_frames_stays_within_its_bounds(
+    central: Central, gateways: Gateways
+) -> None:
     """The charge point sends more frames than the trace holds, and larger ones than it shows."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -213,7 +217,7 @@ async def has_ended(api: httpx.AsyncClient, why: str) -> bool:
     return bool((await state(api))["ended"] == why)
 
 
-async def test_frames_that_cannot_be_written_show_as_a_gap(central: Central) -> None:
+async def test_frames_that_cannot_be_written_show_as_a_gap_in_the_trace(central: Central) -> None:
     """While the store is away, more frames pass than are buffered. The session is not disturbed."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -259,7 +263,7 @@ async def viewer(api: httpx.AsyncClient, last_id: str = "") -> AsyncIterator[Eve
         yield stream
 
 
-async def test_two_clients_follow_a_trace_live(central: Central, gateways: Gateways) -> None:
+async def test_two_clients_can_follow_a_trace_live(central: Central, gateways: Gateways) -> None:
     """One client reconnects in between. Both see every frame once, up to the end."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -286,7 +290,7 @@ async def test_two_clients_follow_a_trace_live(central: Central, gateways: Gatew
 
 
 @pytest.mark.slow  # The audit asks every 10 s.
-async def test_a_lost_wake_up_delays_a_trace_by_seconds(central: Central) -> None:
+async def test_a_lost_wake_up_message_delays_a_trace_by_some_seconds(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

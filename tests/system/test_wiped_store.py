@@ -27,7 +27,7 @@ def doomed() -> Iterator[Central]:
 
 
 @pytest.mark.slow  # An audit comes every 10 s.
-async def test_sessions_survive_a_wiped_store(doomed: Central) -> None:
+async def test_sessions_survive_a_wipe_of_the_store(doomed: Central) -> None:
     tenant = doomed.tenant()
     with trio.fail_after(120):
         async with (
@@ -63,7 +63,7 @@ async def test_sessions_survive_a_wiped_store(doomed: Central) -> None:
             assert (talks.closed, silent.closed) == (None, None)
 
 
-async def test_a_pending_charge_point_stays_pending_over_a_wiped_store(doomed: Central) -> None:
+async def test_a_pending_charge_point_stays_pending_after_a_wipe_of_the_store(doomed: Central) -> None:
     """The registration is lost with the store, but the session still knows it."""
     tenant = doomed.tenant()
     boot = {"chargePointVendor": "v", "chargePointModel": "m"}

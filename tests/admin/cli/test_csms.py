@@ -15,14 +15,14 @@ def config(tmp_path: Path, redis_url: str) -> Path:
 
 
 @pytest.mark.parametrize("command", [[], ["up"], ["gateway"], ["admin"], ["api-key"], ["api-key", "create"]])
-def test_every_command_has_help(command: list[str]) -> None:
+def test_every_command_of_csms_has_a_help_text(command: list[str]) -> None:
     done = csms(*command, "--help")
     assert done.returncode == 0
     assert "Usage: csms" in done.stdout
     assert done.stderr == ""
 
 
-def test_the_option_version_prints_the_version() -> None:
+def test_the_version_option_prints_the_version_of_csms() -> None:
     assert csms("--version").stdout.startswith("csms ")
 
 
@@ -34,7 +34,9 @@ def test_a_missing_store_url_is_reported_in_one_line(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_an_unknown_setting_is_named_with_the_nearest_one(command: str, config: Path) -> None:
+def test_the_error_for_an_unknown_setting_suggests_the_setting_with_the_nearest_name(
+    command: str, config: Path
+) -> None:
     config.write_text(config.read_text() + "[listen]\nhots = 'x'\n")
     said = one_line(csms(command, "--config", str(config)))
     assert "unknown key listen.hots; did you mean listen.host?" in said
@@ -42,7 +44,7 @@ def test_an_unknown_setting_is_named_with_the_nearest_one(command: str, config: 
 
 @pytest.mark.slow  # Both commands wait 10 s, because in production the store may start later.
 @pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_an_absent_redis_ends_the_start_with_one_line(command: str, config: Path) -> None:
+def test_a_start_without_a_redis_server_ends_with_an_error_of_one_line(command: str, config: Path) -> None:
     env = {"CSMS__STORE__URL": "unix:///does/not/exist.sock"}
     if command == "gateway":
         env["CSMS__LISTEN__WS_PORT"] = "0"
@@ -50,7 +52,7 @@ def test_an_absent_redis_ends_the_start_with_one_line(command: str, config: Path
     assert "/does/not/exist.sock" in said
 
 
-def test_an_unknown_option_is_answered_without_a_traceback() -> None:
+def test_an_unknown_command_line_option_is_refused_without_a_traceback() -> None:
     done = csms("up", "--prots", "0")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr + done.stdout
@@ -58,14 +60,14 @@ def test_an_unknown_option_is_answered_without_a_traceback() -> None:
 
 
 @pytest.mark.parametrize("ports", ["1,2", "a", "65469", "-1"])
-def test_impossible_ports_are_refused_with_the_name_of_the_option(ports: str) -> None:
+def test_the_error_for_an_impossible_port_number_names_the_command_line_option(ports: str) -> None:
     done = csms("up", f"--ports={ports}")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr + done.stdout
     assert "--ports" in done.stderr + done.stdout
 
 
-def test_an_api_key_is_made_listed_and_revoked(config: Path) -> None:
+def test_the_command_line_can_make_and_list_and_revoke_an_api_key(config: Path) -> None:
     made = csms("api-key", "create", "for tests", "--tenant", "demo", "--config", str(config))
     assert made.returncode == 0, made.stderr
     secret = made.stdout.strip()

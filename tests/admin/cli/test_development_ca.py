@@ -29,7 +29,9 @@ def serials(authority: DevelopmentCa) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
-async def test_a_strict_client_accepts_the_server_certificates(authority: DevelopmentCa, kind: str) -> None:
+async def test_a_strict_tls_client_accepts_the_server_certificates(
+    authority: DevelopmentCa, kind: str
+) -> None:
     chain, key = getattr(authority, kind)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain, key)
@@ -49,7 +51,7 @@ async def test_a_strict_client_accepts_the_server_certificates(authority: Develo
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
-def test_server_certificates_have_the_fields_that_the_whitepaper_asks_for(
+def test_server_certificates_have_the_fields_that_the_ocpp_security_whitepaper_requires(
     authority: DevelopmentCa, kind: str
 ) -> None:
     found = certificate(getattr(authority, kind)[0])
@@ -64,17 +66,19 @@ def test_server_certificates_have_the_fields_that_the_whitepaper_asks_for(
     assert len(set(serials(authority))) == 3
 
 
-def test_only_the_owner_may_read_the_files_of_the_authority(authority: DevelopmentCa) -> None:
+def test_only_the_owner_may_read_the_files_of_the_development_ca(authority: DevelopmentCa) -> None:
     for path in authority.ca_file.parent.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_next_start_uses_the_same_certificates(tmp_path: Path) -> None:
+def test_the_next_start_of_csms_up_uses_the_same_certificates(tmp_path: Path) -> None:
     first = serials(ensure_development_ca(tmp_path))
     assert serials(ensure_development_ca(tmp_path)) == first
 
 
-def test_server_certificates_are_renewed_before_they_expire_and_the_root_later(tmp_path: Path) -> None:
+def test_server_certificates_are_renewed_before_they_expire_and_the_root_certificate_much_later(
+    tmp_path: Path,
+) -> None:
     now = datetime.now(UTC)
     first = serials(ensure_development_ca(tmp_path, now))
     later = serials(ensure_development_ca(tmp_path, now + timedelta(days=340)))
@@ -85,7 +89,7 @@ def test_server_certificates_are_renewed_before_they_expire_and_the_root_later(t
 
 
 @pytest.mark.parametrize("name", ["ecdsa.pem", "ecdsa.key", "root.pem", "root.key", "rsa.key"])
-def test_a_damaged_certificate_or_key_is_replaced(tmp_path: Path, name: str) -> None:
+def test_a_damaged_certificate_or_private_key_is_replaced(tmp_path: Path, name: str) -> None:
     first = serials(ensure_development_ca(tmp_path))
     (tmp_path / name).write_text("damaged")
     renewed = ensure_development_ca(tmp_path)
@@ -99,12 +103,14 @@ def test_a_damaged_certificate_or_key_is_replaced(tmp_path: Path, name: str) -> 
     assert serials(ensure_development_ca(tmp_path)) == serials(renewed)
 
 
-def test_a_key_of_another_certificate_is_refused(authority: DevelopmentCa) -> None:
+def test_a_private_key_that_belongs_to_another_certificate_is_refused(authority: DevelopmentCa) -> None:
     with pytest.raises(ConfigError, match=r"rsa\.key is not the key of .*ecdsa\.pem|cannot be used with"):
         read_server_names([(authority.ecdsa[0], authority.rsa[1])])
 
 
-def test_unusable_certificate_files_are_named_in_the_error(authority: DevelopmentCa, tmp_path: Path) -> None:
+def test_the_error_for_an_unusable_certificate_file_names_the_file(
+    authority: DevelopmentCa, tmp_path: Path
+) -> None:
     chain, key = authority.rsa
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
@@ -119,7 +125,7 @@ def test_unusable_certificate_files_are_named_in_the_error(authority: Developmen
         read_server_names([authority.rsa], datetime.now(UTC) + timedelta(days=400))
 
 
-def test_an_encrypted_key_is_refused_as_encrypted(tmp_path: Path) -> None:
+def test_the_error_for_an_encrypted_private_key_says_that_the_key_is_encrypted(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  for this test alone
 
     issued = trustme.CA().issue_cert("localhost")

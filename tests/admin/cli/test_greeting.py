@@ -49,7 +49,7 @@ def test_the_readme_has_the_command_lines_that_csms_up_prints(
 
 
 @pytest.mark.parametrize("lines", [greeting.charging_lines, greeting.operator_lines])
-def test_the_printed_command_lines_are_valid_shell_without_secrets(
+def test_the_printed_command_lines_are_valid_shell_code_and_contain_no_secrets(
     where: tuple[Addresses, Demo], lines: object
 ) -> None:
     assert callable(lines)

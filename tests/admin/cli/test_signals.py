@@ -64,7 +64,9 @@ def interrupt(process: Started) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("library", ["", "/bin/python", "msgspec", "cryptography"])
-def test_an_interrupt_during_the_imports_is_silent(command: str, library: str, tmp_path: Path) -> None:
+def test_an_interrupt_while_python_imports_the_modules_prints_nothing(
+    command: str, library: str, tmp_path: Path
+) -> None:
     with csms(command, tmp_path) as process:
         wait_until(lambda: library in Path(f"/proc/{process.pid}/maps").read_text())
         interrupt(process)
@@ -72,14 +74,14 @@ def test_an_interrupt_during_the_imports_is_silent(command: str, library: str, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_interrupt_at_any_moment_of_a_start_is_silent(command: str, tmp_path: Path) -> None:
+def test_an_interrupt_at_any_moment_of_a_start_prints_nothing(command: str, tmp_path: Path) -> None:
     for _ in range(30):
         with csms(command, tmp_path) as process:
             time.sleep(random.uniform(0, 1.5))
             interrupt(process)
 
 
-def test_admin_stops_while_it_waits_for_the_store(tmp_path: Path) -> None:
+def test_the_admin_process_can_be_stopped_while_it_waits_for_the_store(tmp_path: Path) -> None:
     with csms("admin", tmp_path) as process:
         wait_until(lambda: handles(process.pid, signal.SIGHUP) and handles(process.pid, signal.SIGINT))
         assert "cannot be reached" not in interrupt(process)
@@ -87,7 +89,7 @@ def test_admin_stops_while_it_waits_for_the_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_a_hangup_is_logged_and_ignored_even_without_a_store(command: str, tmp_path: Path) -> None:
+def test_a_hangup_signal_is_logged_and_ignored_even_without_a_store(command: str, tmp_path: Path) -> None:
     with csms(command, tmp_path) as process:
         wait_until(lambda: handles(process.pid, signal.SIGHUP))
         assert process.stderr is not None

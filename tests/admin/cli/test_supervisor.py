@@ -68,7 +68,7 @@ async def wait_for_restart(child: Child, after: int | None) -> int:
     return child.pid
 
 
-async def test_a_start_returns_the_ready_line_of_the_child(program: Write) -> None:
+async def test_starting_a_child_process_returns_its_ready_line(program: Write) -> None:
     child = new_child(program(STEADY))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -118,24 +118,28 @@ async def test_a_child_that_keeps_dying_is_restarted_after_longer_and_longer_pau
     assert capfd.readouterr().err.count("the disk is on fire") >= 5
 
 
-async def test_a_failed_first_start_raises_with_the_last_line_of_the_child(program: Write) -> None:
+async def test_a_failed_first_start_raises_an_error_with_the_last_line_of_the_child(program: Write) -> None:
     child = new_child(program('print("no such port"); sys.exit(3)', "gateway-1"))
     with trio.fail_after(60), pytest.raises(ChildFailed, match="gateway-1 did not start: no such port"):
         await child.keep_running()
 
 
-async def test_a_failed_first_start_without_output_raises_with_the_status(program: Write) -> None:
+async def test_a_failed_first_start_without_output_raises_an_error_with_the_exit_status(
+    program: Write,
+) -> None:
     with trio.fail_after(60), pytest.raises(ChildFailed, match="status 3 and wrote nothing"):
         await new_child(program("sys.exit(3)")).keep_running()
 
 
-async def test_the_last_line_of_a_killed_child_is_not_given_as_the_reason(program: Write) -> None:
+async def test_the_last_output_line_of_a_killed_child_is_not_reported_as_the_reason(program: Write) -> None:
     child = new_child(program('print("all is well", flush=True); os.kill(os.getpid(), signal.SIGKILL)'))
     with trio.fail_after(60), pytest.raises(ChildFailed, match=r"did not start: it was killed by SIGKILL$"):
         await child.keep_running()
 
 
-async def test_a_late_restart_is_logged_with_its_reason(program: Write, tmp_path: Path) -> None:
+async def test_a_restart_that_is_not_ready_in_time_is_logged_with_the_reason(
+    program: Write, tmp_path: Path
+) -> None:
     first = tmp_path / "first"
     child = new_child(
         program(

@@ -54,7 +54,7 @@ async def test_remote_start_and_stop_are_refused_before_the_boot_is_accepted(api
         await send_all(api, session, BOOT, *OTHERS)
 
 
-async def test_an_accepted_charge_point_is_not_asked_for_a_boot_notification(api: Api) -> None:
+async def test_a_trigger_of_a_boot_notification_is_refused_if_the_charge_point_is_accepted(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await set_boot_status(api, "Accepted")
         is_problem(await api.client.post(f"{PATH}/{BOOT[0]}", json=BOOT[1]), 409, "already-accepted")
@@ -94,7 +94,9 @@ async def test_a_refused_command_does_not_use_up_its_idempotency_key(api: Api) -
         assert session.claimed == [taken.json()["id"]]
 
 
-async def test_a_repeat_under_the_idempotency_key_returns_the_command_after_a_rejected_boot(api: Api) -> None:
+async def test_a_request_repeated_under_its_idempotency_key_returns_the_command_even_after_a_rejected_boot(
+    api: Api,
+) -> None:
     """The repeat sends nothing, so nothing is refused: the operator learns what became of the command."""
     key = {"Idempotency-Key": "once"}
     async with connected(api.store, TENANT, "CP-1") as session:

@@ -68,7 +68,7 @@ async def read(api: Api, command: str) -> dict[str, Any]:
     return found
 
 
-async def test_waiting_for_the_transaction_answers_with_its_id(
+async def test_a_request_that_waits_for_the_transaction_is_answered_with_its_id(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send, "REREAD_S", 3600)  # So only a wake-up can end the wait.
@@ -90,7 +90,9 @@ async def test_waiting_for_the_transaction_answers_with_its_id(
         assert await read(api, command) == answer | {"warnings": []}
 
 
-async def test_a_transaction_that_begins_before_the_answer_is_found(api: Api) -> None:
+async def test_a_waiting_request_finds_a_transaction_that_began_before_the_answer_of_the_charge_point(
+    api: Api,
+) -> None:
     async def starts(session: FakeSession, command: str, go: Go) -> None:
         await promises(session, command, go)
         await begin(session)
@@ -102,7 +104,9 @@ async def test_a_transaction_that_begins_before_the_answer_is_found(api: Api) ->
         assert response.json()["transaction_id"]
 
 
-async def test_a_transaction_that_has_not_begun_within_wait_is_answered_202(api: Api) -> None:
+async def test_a_request_is_answered_202_if_the_transaction_has_not_begun_within_the_wait_time(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}?wait_for=transaction&wait=0.3", json=ASKED)
@@ -114,21 +118,23 @@ async def test_a_transaction_that_has_not_begun_within_wait_is_answered_202(api:
         assert (await read(api, answer["id"]))["transaction_id"] == transaction
 
 
-async def test_waiting_for_the_answer_does_not_wait_for_the_transaction(api: Api) -> None:
+async def test_a_request_that_waits_only_for_the_answer_does_not_wait_for_the_transaction(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", promises):
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}?{LONG}", json=ASKED)
         assert (response.status_code, response.json()["transaction_id"]) == (200, None)
 
 
-async def test_a_rejected_remote_start_is_answered_at_once(api: Api) -> None:
+async def test_a_rejected_remote_start_ends_the_wait_for_a_transaction_at_once(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", rejects):
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}?wait_for=transaction&{LONG}", json=ASKED)
         assert (response.status_code, response.json()["response"]) == (200, {"status": "Rejected"})
 
 
-async def test_the_api_answers_at_once_after_a_callerror_or_if_the_charge_point_is_offline(api: Api) -> None:
+async def test_a_callerror_or_an_offline_charge_point_ends_the_wait_for_a_transaction_at_once(
+    api: Api,
+) -> None:
     url = f"{PATH}?wait_for=transaction&{LONG}"
     async with connected(api.store, TENANT, "CP-1", refuses) as session:
         with trio.fail_after(60):
@@ -137,14 +143,14 @@ async def test_the_api_answers_at_once_after_a_callerror_or_if_the_charge_point_
             is_problem(await api.client.post(url, json=ASKED), 409, "offline")
 
 
-async def test_a_silent_charge_point_is_answered_504_at_the_deadline(api: Api) -> None:
+async def test_a_request_to_a_silent_charge_point_is_answered_504_at_the_deadline(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}?wait_for=transaction&wait=60&timeout=1", json=ASKED)
         is_problem(response, 504, "deadline-passed")
 
 
-async def test_the_deadline_does_not_end_the_wait_for_the_driver(api: Api) -> None:
+async def test_the_deadline_of_the_command_does_not_end_the_wait_for_the_transaction(api: Api) -> None:
     answers: list[httpx.Response] = []
     async with connected(api.store, TENANT, "CP-1", promises) as session, trio.open_nursery() as nursery:
         nursery.start_soon(post, api, f"wait_for=transaction&{LONG}", answers)
@@ -155,7 +161,9 @@ async def test_the_deadline_does_not_end_the_wait_for_the_driver(api: Api) -> No
 
 
 @pytest.mark.parametrize("action", [name for name in COMMANDS if name != "RemoteStartTransaction"])
-async def test_other_actions_refuse_to_wait_for_a_transaction(api: Api, action: str) -> None:
+async def test_actions_other_than_remote_start_refuse_to_wait_for_a_transaction(
+    api: Api, action: str
+) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         response = await api.client.post(f"{COMMANDS_PATH}/{action}?wait_for=transaction", json={})
         document = is_problem(response, 422, "invalid-request")
@@ -163,7 +171,7 @@ async def test_other_actions_refuse_to_wait_for_a_transaction(api: Api, action: 
         assert session.claimed == []
 
 
-async def test_repeats_under_an_idempotency_key_wait_for_the_same_transaction(api: Api) -> None:
+async def test_requests_repeated_under_one_idempotency_key_wait_for_the_same_transaction(api: Api) -> None:
     key, answers = {"Idempotency-Key": "start-1"}, list[httpx.Response]()
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         async with trio.open_nursery() as nursery:
@@ -177,7 +185,9 @@ async def test_repeats_under_an_idempotency_key_wait_for_the_same_transaction(ap
         assert len(session.claimed) == 1
 
 
-async def test_a_lost_wake_up_only_delays_the_answer(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lost_wake_up_message_only_delays_the_answer_to_a_waiting_request(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(send, "REREAD_S", 0.2)
     answers: list[httpx.Response] = []
     async with connected(api.store, TENANT, "CP-1", promises) as session:
@@ -190,7 +200,7 @@ async def test_a_lost_wake_up_only_delays_the_answer(api: Api, monkeypatch: pyte
         assert answers[0].status_code == 200
 
 
-async def test_five_hundred_waiting_requests_do_not_delay_others(api: Api, pace: Pace) -> None:
+async def test_five_hundred_waiting_requests_do_not_delay_other_requests(api: Api, pace: Pace) -> None:
     key, answers = {"Idempotency-Key": "start-500"}, list[httpx.Response]()
     wide = httpx.Limits(max_connections=None)
     # Open connections would cost the pool of the client time by the square of their number.
@@ -217,7 +227,7 @@ async def test_five_hundred_waiting_requests_do_not_delay_others(api: Api, pace:
     assert api.services.inbox.waiting == 0
 
 
-async def test_a_request_beyond_the_limit_of_waiting_ones_is_answered_202_at_once(
+async def test_a_request_beyond_the_limit_of_waiting_requests_is_answered_202_at_once(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send, "WAITING_MAX", 2)
@@ -233,7 +243,7 @@ async def test_a_request_beyond_the_limit_of_waiting_ones_is_answered_202_at_onc
         nursery.cancel_scope.cancel()
 
 
-async def test_a_client_that_hangs_up_is_not_waited_for(api: Api) -> None:
+async def test_a_request_stops_waiting_when_its_client_hangs_up(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         async with trio.open_nursery() as nursery:
             for _ in range(5):

@@ -51,7 +51,7 @@ async def put_tag(api: Api, tag: str, **settings: Any) -> None:
     await id_tags.put(api.store, TENANT, IdTag(tag=tag, **settings))
 
 
-async def test_sound_commands_have_no_warnings(api: Api) -> None:
+async def test_correct_commands_have_no_warnings(api: Api) -> None:
     await put_tag(api, "GOOD")
     async with connected(api.store, TENANT, "CP-1") as session:
         await report_statuses(
@@ -71,7 +71,7 @@ async def test_sound_commands_have_no_warnings(api: Api) -> None:
             assert await read_warnings(api, action, body) == []
 
 
-async def test_an_id_tag_that_will_not_be_accepted_is_warned_of(api: Api) -> None:
+async def test_a_remote_start_with_an_id_tag_that_will_not_be_accepted_has_a_warning(api: Api) -> None:
     await put_tag(api, "BLOCKED", status="Blocked")
     await put_tag(api, "OLD", expiry_date="2020-01-01T00:00:00Z")
     await put_tag(api, "NEW", expiry_date="2120-01-01T00:00:00Z")
@@ -91,7 +91,7 @@ async def test_an_id_tag_that_will_not_be_accepted_is_warned_of(api: Api) -> Non
             assert await read_warnings(api, START, {"idTag": tag, "connectorId": 1}) == says
 
 
-async def test_a_remote_start_without_a_connector_is_warned_of(api: Api) -> None:
+async def test_a_remote_start_without_a_connector_has_a_warning(api: Api) -> None:
     await put_tag(api, "GOOD")
     async with connected(api.store, TENANT, "CP-1"):
         assert await read_warnings(api, START, {"idTag": "GOOD"}) == [
@@ -103,7 +103,7 @@ async def test_a_remote_start_without_a_connector_is_warned_of(api: Api) -> None
 
 
 @pytest.mark.parametrize("action", ["TriggerMessage", "ExtendedTriggerMessage"])
-async def test_a_trigger_with_a_wrong_connector_is_warned_of(api: Api, action: str) -> None:
+async def test_a_trigger_message_for_a_wrong_connector_has_a_warning(api: Api, action: str) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await report_statuses(api, session.lease, "Available", "Available")
         for body, says in (
@@ -126,7 +126,7 @@ async def test_a_trigger_with_a_wrong_connector_is_warned_of(api: Api, action: s
 
 
 @pytest.mark.parametrize("status", ["Charging", "SuspendedEV", "SuspendedEVSE", "Unavailable", "Faulted"])
-async def test_a_remote_start_on_a_busy_connector_is_warned_of(api: Api, status: str) -> None:
+async def test_a_remote_start_on_a_busy_connector_has_a_warning(api: Api, status: str) -> None:
     await put_tag(api, "GOOD")
     async with connected(api.store, TENANT, "CP-1") as session:
         await report_statuses(api, session.lease, "Available", status)
@@ -135,7 +135,9 @@ async def test_a_remote_start_on_a_busy_connector_is_warned_of(api: Api, status:
         ]
 
 
-async def test_a_connector_that_was_never_reported_is_warned_of_if_others_were(api: Api) -> None:
+async def test_a_connector_that_was_never_reported_has_a_warning_if_other_connectors_were_reported(
+    api: Api,
+) -> None:
     await put_tag(api, "GOOD")
     bodies = [
         (START, {"idTag": "GOOD", "connectorId": 7}),
@@ -150,14 +152,14 @@ async def test_a_connector_that_was_never_reported_is_warned_of_if_others_were(a
         assert [await read_warnings(api, action, body) for action, body in bodies] == [says, says, says]
 
 
-async def test_unlocking_connector_0_is_warned_of(api: Api) -> None:
+async def test_unlocking_connector_0_has_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         assert await read_warnings(api, "UnlockConnector", {"connectorId": 0}) == [
             "Connector 0 means the whole charge point, which has no lock."
         ]
 
 
-async def test_a_charging_profile_that_no_remote_start_may_have_is_warned_of(api: Api) -> None:
+async def test_a_remote_start_with_a_charging_profile_of_a_forbidden_kind_has_a_warning(api: Api) -> None:
     await put_tag(api, "GOOD")
     purpose = "A charging profile in a remote start must be a TxProfile (section 5.11)."
     transaction = "A charging profile in a remote start must not name a transaction (errata 11)."
@@ -174,7 +176,7 @@ async def test_a_charging_profile_that_no_remote_start_may_have_is_warned_of(api
             assert await read_warnings(api, START, body) == says
 
 
-async def test_stopping_an_unknown_or_stopped_transaction_is_warned_of(api: Api) -> None:
+async def test_a_remote_stop_of_an_unknown_or_already_stopped_transaction_has_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         assert await read_warnings(api, STOP, {"transactionId": 7}) == [
             "csms knows no transaction 7 of this charge point."
@@ -190,7 +192,7 @@ async def test_stopping_an_unknown_or_stopped_transaction_is_warned_of(api: Api)
         ]
 
 
-async def test_a_command_to_a_rejected_charge_point_is_warned_of(api: Api) -> None:
+async def test_a_command_to_a_rejected_charge_point_has_a_warning(api: Api) -> None:
     says = ["The charge point was answered Rejected: neither side should call until it boots again."]
     async with connected(api.store, TENANT, "CP-1"):
         await api.store.execute("HSET", KEYS.record, "boot_status", "Rejected")
@@ -199,7 +201,9 @@ async def test_a_command_to_a_rejected_charge_point_is_warned_of(api: Api) -> No
         assert await read_warnings(api, "ClearCache", {}) == []
 
 
-async def test_the_answer_to_the_post_has_the_warnings_and_a_later_read_has_none(api: Api) -> None:
+async def test_warnings_are_in_the_answer_to_the_post_and_not_in_a_later_read_of_the_command(
+    api: Api,
+) -> None:
     """Warnings are about the moment at which the command was sent."""
     says = ["Connector 0 means the whole charge point, which has no lock."]
 
@@ -222,7 +226,7 @@ async def _started(session: FakeSession) -> int:
     return outcome.id
 
 
-async def test_a_bug_in_a_warning_does_not_hold_the_command_back(
+async def test_a_command_is_sent_even_if_a_bug_breaks_its_warnings(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with connected(api.store, TENANT, "CP-1"):

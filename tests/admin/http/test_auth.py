@@ -82,7 +82,7 @@ ROUTES = [
 ]
 
 
-async def test_every_route_needs_a_key_and_the_document_does_not(api: Api) -> None:
+async def test_every_route_needs_an_api_key_and_the_openapi_document_needs_none(api: Api) -> None:
     async with httpx.AsyncClient(base_url=api.url) as stranger:
         for method, path in [("GET", "/v1/tenants"), *ROUTES]:
             response = await stranger.request(method, path.format(tenant=TENANT))
@@ -102,13 +102,13 @@ async def test_every_route_needs_a_key_and_the_document_does_not(api: Api) -> No
         "Bearer csms_é_x",
     ],
 )
-async def test_a_wrong_key_is_answered_401(api: Api, given: str) -> None:
+async def test_a_request_with_a_wrong_api_key_is_answered_401(api: Api, given: str) -> None:
     headers = {b"Authorization": given.encode("latin-1")}
     async with httpx.AsyncClient(base_url=api.url) as stranger:
         is_problem(await stranger.get("/v1/tenants", headers=headers), 401, "unauthorised")
 
 
-async def test_a_revoked_key_is_answered_401_at_the_next_request(api: Api) -> None:
+async def test_the_next_request_with_a_revoked_api_key_is_answered_401(api: Api) -> None:
     made = await api_keys.create(api.store, PEPPER, "soon gone", None)
     headers = {"Authorization": f"Bearer {made.secret}"}
     assert (await api.client.get("/v1/tenants", headers=headers)).status_code == 200
@@ -116,7 +116,9 @@ async def test_a_revoked_key_is_answered_401_at_the_next_request(api: Api) -> No
     is_problem(await api.client.get("/v1/tenants", headers=headers), 401, "unauthorised")
 
 
-async def test_a_limited_key_gets_the_same_404_for_a_foreign_tenant_as_for_an_absent_one(api: Api) -> None:
+async def test_an_api_key_of_one_tenant_gets_the_same_404_for_a_foreign_tenant_as_for_an_absent_one(
+    api: Api,
+) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
     limited = await api.as_key([TENANT])
     for method, path in ROUTES:
@@ -132,7 +134,7 @@ async def test_a_limited_key_gets_the_same_404_for_a_foreign_tenant_as_for_an_ab
     assert other.name == "Other"
 
 
-async def test_a_limited_key_works_in_its_own_tenant(api: Api) -> None:
+async def test_an_api_key_of_one_tenant_works_for_that_tenant(api: Api) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
     limited = await api.as_key([TENANT])
     assert (await api.client.get(f"/v1/tenants/{TENANT}", headers=limited)).status_code == 200
@@ -143,7 +145,7 @@ async def test_a_limited_key_works_in_its_own_tenant(api: Api) -> None:
     assert [tenant["id"] for tenant in listed["items"]] == [TENANT]
 
 
-async def test_a_command_cannot_be_read_through_another_tenant(api: Api) -> None:
+async def test_a_command_cannot_be_read_under_the_path_of_another_tenant(api: Api) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
     await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={})
     sent = await api.client.post(f"/v1/tenants/{TENANT}/charge-points/CP-1/commands/ClearCache")

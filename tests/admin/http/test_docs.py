@@ -62,7 +62,9 @@ async def document(api: Api) -> dict[str, Any]:
     return found
 
 
-async def test_the_root_says_what_this_is_and_leads_to_the_documentation_without_a_key(api: Api) -> None:
+async def test_the_root_page_says_what_csms_is_and_links_the_documentation_without_an_api_key(
+    api: Api,
+) -> None:
     async with httpx.AsyncClient(base_url=api.url) as client:
         response = await client.get("/")
         assert response.status_code == 307
@@ -71,7 +73,9 @@ async def test_the_root_says_what_this_is_and_leads_to_the_documentation_without
         is_problem(await client.post("/"), 405, "method-not-allowed")
 
 
-async def test_the_page_needs_no_key_no_script_and_no_other_host(stranger: httpx.Response) -> None:
+async def test_the_documentation_page_needs_no_api_key_and_no_script_and_no_other_host(
+    stranger: httpx.Response,
+) -> None:
     assert stranger.status_code == 200
     assert stranger.headers["content-type"] == "text/html; charset=utf-8"
     page = Page(stranger.text)
@@ -81,7 +85,9 @@ async def test_the_page_needs_no_key_no_script_and_no_other_host(stranger: httpx
     assert "@import" not in stranger.text
 
 
-async def test_the_policy_of_the_page_allows_its_own_style_and_nothing_else(stranger: httpx.Response) -> None:
+async def test_the_content_security_policy_of_the_documentation_page_allows_only_the_style_of_the_page(
+    stranger: httpx.Response,
+) -> None:
     (style,) = re.findall(r"<style>(.*?)</style>", stranger.text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     rules = dict(rule.split(" ", 1) for rule in stranger.headers["content-security-policy"].split("; "))
@@ -90,7 +96,7 @@ async def test_the_policy_of_the_page_allows_its_own_style_and_nothing_else(stra
     assert set(rules.values()) == {"'none'"}
 
 
-async def test_the_page_shows_every_operation_parameter_answer_and_member(
+async def test_the_documentation_page_shows_all_operations_and_parameters_and_answers_and_members(
     stranger: httpx.Response, document: dict[str, Any]
 ) -> None:
     page = Page(stranger.text)
@@ -142,7 +148,9 @@ async def test_the_example_of_a_command_is_a_payload_of_its_action(
     jsonschema.Draft202012Validator(schema).validate(json.loads(words[-1]))
 
 
-async def test_every_text_of_the_document_is_escaped(document: dict[str, Any]) -> None:
+async def test_the_documentation_page_escapes_every_text_of_the_openapi_document(
+    document: dict[str, Any],
+) -> None:
     def spoil(value: Any) -> Any:
         match value:
             case dict():

@@ -76,13 +76,13 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
         ),
     ],
 )
-def test_an_error_of_a_body_has_its_place_and_what_would_be_right(
+def test_an_error_in_a_body_has_its_place_and_says_what_would_be_right(
     body: str, detail: str, pointer: str
 ) -> None:
     assert list(find_errors_in_json(body.encode(), Model)) == [InputError(detail=detail, pointer=pointer)]
 
 
-def test_the_error_at_which_the_decoder_stops_is_explained_with_its_place() -> None:
+def test_the_error_at_which_the_json_decoder_stops_is_explained_with_its_place() -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode('{"count": 1, "entries": [{"status": "Blocked"}, 1e999]}', type=Model)
     detail = "entries[1]: must be a smaller number."
@@ -99,14 +99,14 @@ def test_the_error_at_which_the_decoder_stops_is_explained_with_its_place() -> N
         ({"page": "1"}, Nothing, "page: unknown parameter; this route takes none."),
     ],
 )
-def test_an_error_of_a_query_names_the_parameter_and_what_would_be_right(
+def test_an_error_in_a_query_names_the_parameter_and_says_what_would_be_right(
     query: dict[str, str], model: Any, detail: str
 ) -> None:
     name = detail.partition(":")[0]
     assert list(find_errors(query, model, in_query=True)) == [InputError(detail=detail, parameter=name)]
 
 
-def test_an_unknown_name_of_any_length_is_repeated_in_part_only() -> None:
+def test_an_error_quotes_only_the_beginning_of_a_long_unknown_name() -> None:
     (found,) = find_errors({"x" * 10_000: 1}, Nothing)
     assert len(found.detail) < 100
 
@@ -127,7 +127,11 @@ def test_an_unknown_name_of_any_length_is_repeated_in_part_only() -> None:
         ("tag", "voltage", False),
     ],
 )
-def test_a_known_name_is_suggested_only_if_it_is_near(given: str, known: str, suggested: bool) -> None:  # noqa: FBT001
+def test_a_known_name_is_suggested_only_if_the_unknown_name_is_similar_to_it(
+    given: str,
+    known: str,
+    suggested: bool,  # noqa: FBT001
+) -> None:
     text = explain_unknown(given, [known], in_query=False)
     wanted = f"did you mean {known}?" if suggested else f"known are {known}"
     assert text == f"unknown member; {wanted}"

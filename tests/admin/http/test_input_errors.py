@@ -109,7 +109,9 @@ def test_at_most_fifty_errors_are_listed_and_the_detail_says_how_many_there_are(
         (b'{"type": "Soft", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}", "/x"),
     ],
 )
-def test_a_payload_that_cannot_be_read_on_is_still_refused_with_one_error(payload: bytes, path: str) -> None:
+def test_a_payload_that_is_not_readable_json_is_refused_with_exactly_one_error(
+    payload: bytes, path: str
+) -> None:
     with pytest.raises(Problem) as refused:
         read("Reset", payload)
     assert len(refused.value.errors) == 1
@@ -117,7 +119,7 @@ def test_a_payload_that_cannot_be_read_on_is_still_refused_with_one_error(payloa
 
 
 @pytest.mark.parametrize("action", COMMANDS)
-def test_the_first_error_is_the_one_that_path_and_code_are_about(action: str) -> None:
+def test_the_path_and_the_code_of_a_problem_describe_its_first_error(action: str) -> None:
     for payload in (
         {"nonsense": 1},
         {"type": 1, "vendorId": 1, "key": [1], "connectorId": "x", "nonsense": 1},
@@ -128,7 +130,7 @@ def test_the_first_error_is_the_one_that_path_and_code_are_about(action: str) ->
 
 
 @pytest.mark.parametrize("last", [{}, {"idTag": 7}])
-def test_a_large_body_is_searched_in_the_time_of_a_few_thousand_entries(last: Any) -> None:
+def test_errors_in_a_large_body_are_found_in_less_than_five_seconds(last: Any) -> None:
     entries = [*({"idTag": "x"} for _ in range(16_000)), last]
     body = json.dumps({"listVersion": 1, "updateType": "Full", "localAuthorizationList": entries}).encode()
     began = time.process_time()

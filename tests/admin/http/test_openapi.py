@@ -82,12 +82,12 @@ async def document(api: Api) -> dict[str, Any]:
     return found
 
 
-async def test_the_document_lists_every_route_and_no_other(document: dict[str, Any]) -> None:
+async def test_the_openapi_document_lists_all_routes_and_nothing_else(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     assert {path: set(methods) for path, methods in document["paths"].items()} == METHODS
 
 
-async def test_every_reference_resolves(document: dict[str, Any]) -> None:
+async def test_every_reference_in_the_openapi_document_resolves(document: dict[str, Any]) -> None:
     references = [value for key, value in _members(document) if key == "$ref"]
     assert references
     for reference in references:
@@ -97,12 +97,12 @@ async def test_every_reference_resolves(document: dict[str, Any]) -> None:
         assert found
 
 
-async def test_every_schema_is_valid_json_schema(document: dict[str, Any]) -> None:
+async def test_every_schema_in_the_openapi_document_is_valid_json_schema(document: dict[str, Any]) -> None:
     for schema in document["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-async def test_every_operation_has_a_summary_a_tag_security_and_described_errors(
+async def test_every_operation_has_a_summary_and_a_tag_and_a_security_rule_and_described_errors(
     document: dict[str, Any],
 ) -> None:
     assert document["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
@@ -122,7 +122,7 @@ async def test_every_operation_has_a_summary_a_tag_security_and_described_errors
     assert len(ids) == len(set(ids))
 
 
-async def test_every_schema_member_and_parameter_has_a_description(document: dict[str, Any]) -> None:
+async def test_every_schema_and_member_and_parameter_has_a_description(document: dict[str, Any]) -> None:
     undescribed = [
         name for name, schema in document["components"]["schemas"].items() if not _has_description(schema)
     ]
@@ -135,7 +135,7 @@ async def test_every_schema_member_and_parameter_has_a_description(document: dic
     assert undescribed == []
 
 
-async def test_every_time_has_the_format_date_time(document: dict[str, Any]) -> None:
+async def test_every_member_that_is_a_time_has_the_format_date_time(document: dict[str, Any]) -> None:
     members = [*_properties(document)]
     members += [(parameter["name"], parameter["schema"]) for _, parameter in _parameters(document)]
     times = [(place, member) for place, member in members if TIME_NAMES.fullmatch(place.rpartition(".")[2])]
@@ -145,7 +145,7 @@ async def test_every_time_has_the_format_date_time(document: dict[str, Any]) -> 
     assert [place for place in others if not TIME_NAMES.fullmatch(place.rpartition(".")[2])] == []
 
 
-async def test_every_action_has_a_schema_of_its_name(document: dict[str, Any]) -> None:
+async def test_every_ocpp_action_has_a_schema_with_its_name(document: dict[str, Any]) -> None:
     assert set(COMMANDS) <= set(document["components"]["schemas"])
     operation = document["paths"]["/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}"][
         "post"
@@ -177,7 +177,7 @@ async def test_a_body_is_required_if_it_has_a_required_member(document: dict[str
         assert operation["requestBody"]["required"] is required, path
 
 
-async def test_answers_fit_the_document(api: Api, document: dict[str, Any]) -> None:
+async def test_the_answers_of_the_api_fit_the_openapi_document(api: Api, document: dict[str, Any]) -> None:
     await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={"description": "x"})
     await api.client.put(f"/v1/tenants/{TENANT}/id-tags/x", json={})
     for path, concrete in (
@@ -197,7 +197,9 @@ async def test_answers_fit_the_document(api: Api, document: dict[str, Any]) -> N
 
 
 @pytest.mark.slow
-async def test_generated_requests_get_documented_answers(api: Api, document: dict[str, Any]) -> None:
+async def test_random_requests_get_only_answers_that_the_openapi_document_describes(
+    api: Api, document: dict[str, Any]
+) -> None:
     """Any request gets an answer that the document describes, and never a 500."""
     document["paths"].pop("/v1/tenants/{tenant}/events")  # The stream does not end.
     document["paths"].pop("/v1/tenants/{tenant}/charge-points/{charge_point}/trace/stream")

@@ -10,7 +10,7 @@ async def test_openapi_spec_validator_accepts_the_document(api: Api) -> None:
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
-async def test_null_is_a_default_only_where_null_is_allowed(api: Api) -> None:
+async def test_a_member_has_the_default_null_only_if_its_schema_allows_null(api: Api) -> None:
     schemas = (await api.client.get("/openapi.json")).json()["components"]["schemas"]
     assert "default" not in schemas["ReserveNow"]["properties"]["parentIdTag"]
     assert schemas["NewReservation"]["properties"]["parent_id_tag"]["default"] is None

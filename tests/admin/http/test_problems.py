@@ -22,7 +22,7 @@ async def test_an_unknown_path_is_answered_404_with_and_without_a_key(api: Api) 
         is_problem(await stranger.get(f"{api.url}/nowhere"), 404, "not-found")
 
 
-async def test_a_wrong_method_is_answered_405_with_the_right_ones(api: Api) -> None:
+async def test_a_wrong_method_is_answered_405_with_the_allowed_methods(api: Api) -> None:
     response = await api.client.post("/v1/tenants/acme")
     is_problem(response, 405, "method-not-allowed")
     assert {"GET", "PUT", "DELETE"} <= {method.strip() for method in response.headers["allow"].split(",")}
@@ -50,7 +50,9 @@ async def test_a_body_that_is_not_json_is_answered_400(api: Api) -> None:
         ([], ""),
     ],
 )
-async def test_invalid_content_is_answered_422_with_its_place(api: Api, body: object, pointer: str) -> None:
+async def test_a_body_with_invalid_content_is_answered_422_with_the_place_of_the_error(
+    api: Api, body: object, pointer: str
+) -> None:
     document = is_problem(await api.client.put("/v1/tenants/acme", json=body), 422, "invalid-request")
     assert [fault["pointer"] for fault in document["errors"]] == [pointer]
 
@@ -65,7 +67,7 @@ async def test_invalid_content_is_answered_422_with_its_place(api: Api, body: ob
         ("cursor=%21", "cursor"),
     ],
 )
-async def test_an_invalid_query_is_answered_422_with_the_parameter(
+async def test_an_invalid_query_is_answered_422_with_the_name_of_the_parameter(
     api: Api, query: str, parameter: str
 ) -> None:
     for path in ("/v1/tenants", "/v1/tenants/acme/charge-points", "/v1/tenants/acme/transactions"):
@@ -74,7 +76,7 @@ async def test_an_invalid_query_is_answered_422_with_the_parameter(
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-async def test_a_large_body_is_answered_413_before_it_is_kept(api: Api, chunked: bool) -> None:  # noqa: FBT001
+async def test_a_body_that_is_too_large_is_answered_413(api: Api, chunked: bool) -> None:  # noqa: FBT001
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(64):
             yield b" " * 8192
@@ -118,7 +120,7 @@ async def test_a_path_with_an_impossible_name_is_answered_400(api: Api, path: st
     is_problem(await api.client.get(path), 400, "bad-path")
 
 
-async def test_names_are_decoded_exactly_once_and_keep_their_slashes(api: Api) -> None:
+async def test_the_names_in_a_path_are_decoded_exactly_once_and_keep_their_escaped_slashes(api: Api) -> None:
     for name, encoded in (("a/b", "a%2Fb"), ("a%2Fb", "a%252Fb"), ("ä b?#", "%C3%A4%20b%3F%23"), ("+", "+")):
         response = await api.client.put(f"/v1/tenants/acme/id-tags/{encoded}", json={})
         assert response.status_code == 201, response.text
@@ -142,7 +144,7 @@ async def test_a_deeply_nested_body_is_answered_400_or_422(api: Api, content: by
         assert response.status_code in {400, 422}, response.text
 
 
-async def test_a_target_that_is_not_a_url_is_answered_404(api: Api) -> None:
+async def test_a_request_target_that_is_not_a_url_is_answered_404(api: Api) -> None:
     stream = await trio.open_tcp_stream("127.0.0.1", api.port)
     async with stream:
         await stream.send_all(b"GET http://[/v1/tenants HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -168,7 +170,7 @@ MALFORMED = (
 )
 
 
-async def test_malformed_requests_do_not_restart_the_server(
+async def test_malformed_requests_do_not_make_the_server_restart(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for request in MALFORMED:
@@ -184,7 +186,7 @@ async def test_malformed_requests_do_not_restart_the_server(
     assert "server.restarted" not in capsys.readouterr().out
 
 
-async def test_a_bug_is_answered_500_without_internal_details(
+async def test_a_bug_in_a_route_is_answered_500_without_internal_details(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object, **__: object) -> None:
@@ -196,14 +198,14 @@ async def test_a_bug_is_answered_500_without_internal_details(
     assert "machine room" not in response.text
 
 
-async def test_a_request_id_is_kept_only_if_it_looks_like_one(api: Api) -> None:
+async def test_a_request_id_from_the_client_is_kept_only_if_it_has_the_right_form(api: Api) -> None:
     response = await api.client.get("/v1/tenants", headers={"X-Request-Id": "mine-1"})
     assert response.headers["x-request-id"] == "mine-1"
     response = await api.client.get("/v1/tenants", headers={"X-Request-Id": "<script>"})
     assert response.headers["x-request-id"] != "<script>"
 
 
-async def test_a_lost_store_is_answered_503_with_what_was_done_before() -> None:
+async def test_the_503_for_a_lost_store_lists_the_steps_that_were_done_before() -> None:
     async with Quart("test").app_context():
         with pytest.raises(Problem) as raised, add_to_problem(steps=[1]):
             raise StoreUnavailable("for a test")

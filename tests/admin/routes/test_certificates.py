@@ -72,7 +72,7 @@ async def install(api: Api, certificate: str, certificate_type: str = CENTRAL) -
 
 
 @pytest.mark.parametrize("algorithm", ["SHA256", "SHA384", "SHA512"])
-async def test_a_certificate_is_installed_reported_and_deleted(api: Api, algorithm: str) -> None:
+async def test_a_certificate_can_be_installed_and_reported_and_deleted(api: Api, algorithm: str) -> None:
     answers = Store()
     answers.algorithm = algorithm
     answering, asked = remembering(answers)
@@ -101,7 +101,9 @@ async def test_a_certificate_is_installed_reported_and_deleted(api: Api, algorit
         is_problem(await api.client.delete(f"{PATH}/{shown['id']}"), 404, "not-found")
 
 
-async def test_a_certificate_stays_listed_unless_it_was_deleted_or_not_found(api: Api) -> None:
+async def test_a_certificate_stays_listed_until_the_charge_point_deletes_it_or_does_not_find_it(
+    api: Api,
+) -> None:
     answers = Store()
     answering, _ = remembering(answers)
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -116,7 +118,7 @@ async def test_a_certificate_stays_listed_unless_it_was_deleted_or_not_found(api
             assert len(listing["certificates"]) == left
 
 
-async def test_a_root_that_is_not_installed_changes_nothing(api: Api) -> None:
+async def test_a_root_certificate_that_the_charge_point_refuses_does_not_change_the_list(api: Api) -> None:
     answers = Store()
     answering, _ = remembering(answers)
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -127,7 +129,7 @@ async def test_a_root_that_is_not_installed_changes_nothing(api: Api) -> None:
         assert (found["items"], found["installed"]) == ([], [])
 
 
-async def test_a_refresh_without_a_type_is_answered_422(api: Api) -> None:
+async def test_a_refresh_of_certificates_without_a_type_is_answered_422(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         for query in ("", "?type=V2GRootCertificate"):
             document = is_problem(await api.client.post(f"{PATH}/refresh{query}"), 422, "invalid-request")
@@ -140,7 +142,9 @@ async def ask_to_sign(session: FakeSession, csr: str) -> str:
     return (await sign_certificate(security.SignCertificate(csr=csr), charge_point)).status
 
 
-async def test_a_certificate_request_is_shown_and_its_answer_compared(api: Api) -> None:
+async def test_a_certificate_signing_request_is_shown_and_compared_with_the_certificate_sent_for_it(
+    api: Api,
+) -> None:
     key = ec_key()
     csr = request(key, "Serial 7")
     async with connected(api.store, TENANT, "CP-1") as session:
@@ -192,7 +196,7 @@ async def test_a_doubtful_root_certificate_is_sent_with_a_warning(api: Api) -> N
             assert_warned(await command(api, "InstallCertificate", body), expected)
 
 
-async def test_deleting_hash_data_that_was_not_reported_has_a_warning(api: Api) -> None:
+async def test_deleting_a_certificate_that_was_never_reported_has_a_warning(api: Api) -> None:
     answering, _ = remembering(Store())
     async with connected(api.store, TENANT, "CP-1", answering):
         await install(api, ROOT.pem)
@@ -209,7 +213,7 @@ async def test_deleting_hash_data_that_was_not_reported_has_a_warning(api: Api) 
             assert_warned(await command(api, "DeleteCertificate", {"certificateHashData": asked}), expected)
 
 
-async def test_a_trigger_with_a_needless_connector_has_a_warning(api: Api) -> None:
+async def test_a_trigger_that_names_a_connector_needlessly_has_a_warning(api: Api) -> None:
     sign = {"requestedMessage": "SignChargePointCertificate"}
     async with connected(api.store, TENANT, "CP-1"):
         for payload, expected in (
@@ -220,7 +224,7 @@ async def test_a_trigger_with_a_needless_connector_has_a_warning(api: Api) -> No
             assert_warned(await command(api, "ExtendedTriggerMessage", payload), expected)
 
 
-async def test_doubtful_signed_firmware_is_sent_with_a_warning(api: Api) -> None:
+async def test_a_doubtful_signed_firmware_update_is_sent_with_a_warning(api: Api) -> None:
     firmware = {
         "location": "https://firmware.example/1.bin",
         "retrieveDateTime": "2026-01-01T00:00:00Z",
@@ -241,7 +245,7 @@ async def test_doubtful_signed_firmware_is_sent_with_a_warning(api: Api) -> None
             assert_warned(await command(api, "SignedUpdateFirmware", payload), expected)
 
 
-async def test_a_reused_request_id_of_a_log_has_a_warning(api: Api) -> None:
+async def test_a_get_log_command_that_reuses_a_request_id_has_a_warning(api: Api) -> None:
     answering, _ = remembering(lambda *_: {"status": "Accepted"})
     log = {"logType": "DiagnosticsLog", "log": {"remoteLocation": "https://x/"}, "requestId": 1}
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -264,12 +268,12 @@ async def test_a_doubtful_certificate_chain_is_sent_with_a_warning(api: Api) -> 
             assert_warned(await command(api, "CertificateSigned", {"certificateChain": chain}), expected)
 
 
-async def test_an_unknown_charge_point_is_answered_404(api: Api) -> None:
+async def test_a_request_for_certificates_of_an_unknown_charge_point_is_answered_404(api: Api) -> None:
     for method, path in (("GET", PATH), ("POST", f"{PATH}/refresh?type={CENTRAL}"), ("DELETE", f"{PATH}/x")):
         is_problem(await api.client.request(method, path), 404, "not-found")
 
 
-async def test_only_here_removes_a_certificate_from_the_list_without_a_call(api: Api) -> None:
+async def test_the_option_only_here_removes_a_certificate_from_the_list_without_a_call(api: Api) -> None:
     answering, asked = remembering(Store())
     async with connected(api.store, TENANT, "CP-1", answering):
         await install(api, ROOT.pem)

@@ -14,12 +14,12 @@ BASE = f"/v1/tenants/{TENANT}"
 
 
 @pytest.mark.parametrize("name", ["a%2Fb", "a:b", "%2E%2E"])
-async def test_a_name_that_could_not_connect_is_answered_422(api: Api, name: str) -> None:
+async def test_a_charge_point_id_that_could_never_connect_is_answered_422(api: Api, name: str) -> None:
     is_problem(await api.client.put(f"{BASE}/charge-points/{name}", json={}), 422, "invalid-request")
     is_problem(await api.client.put(f"/v1/tenants/{name}", json={}), 422, "invalid-request")
 
 
-async def test_a_charge_point_is_registered_before_it_connects(api: Api) -> None:
+async def test_an_operator_can_register_a_charge_point_before_it_connects(api: Api) -> None:
     settings = {"description": "Bay 7", "strict": True, "origin_allowed": True}
     created = await api.client.put(f"{BASE}/charge-points/CP-1", json=settings)
     assert created.status_code == 201
@@ -34,7 +34,9 @@ async def test_a_charge_point_is_registered_before_it_connects(api: Api) -> None
     assert replaced.json()["registered_at"] == found["registered_at"]
 
 
-async def test_a_connected_charge_point_shows_its_boot_connectors_and_connection(api: Api) -> None:
+async def test_a_connected_charge_point_is_shown_with_its_boot_data_and_connectors_and_connection(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         boot = b'{"chargePointVendor":"Acme","chargePointModel":"Bolt 22"}'
         await charge_points.boot(api.store, session.lease, boot)
@@ -64,7 +66,7 @@ async def test_a_connected_charge_point_shows_its_boot_connectors_and_connection
         assert connection["since"].endswith("Z")
 
 
-async def test_charge_points_are_listed_by_id_and_filtered(api: Api) -> None:
+async def test_charge_points_are_listed_in_the_order_of_their_ids_and_can_be_filtered(api: Api) -> None:
     for name in ("A-1", "A-2", "B-1"):
         await api.client.put(f"{BASE}/charge-points/{name}", json={})
     async with connected(api.store, TENANT, "A-3"):
@@ -77,7 +79,7 @@ async def test_charge_points_are_listed_by_id_and_filtered(api: Api) -> None:
         assert online[0]["connection"]["address"] == "192.0.2.7:49152"
 
 
-async def test_disconnecting_and_deleting_notify_the_session(api: Api) -> None:
+async def test_disconnecting_or_deleting_a_charge_point_notifies_its_session(api: Api) -> None:
     async with connected(api.store, TENANT, "CP/ä") as session:
         response = await api.client.post(f"{BASE}/charge-points/CP%2F%C3%A4/disconnect")
         assert response.status_code == 202, response.text
@@ -93,7 +95,9 @@ async def test_disconnecting_and_deleting_notify_the_session(api: Api) -> None:
     is_problem(await api.client.delete(f"{BASE}/charge-points/CP%2F%C3%A4"), 404, "not-found")
 
 
-async def test_disconnecting_is_answered_404_if_unknown_and_409_if_offline(api: Api) -> None:
+async def test_disconnecting_a_charge_point_is_answered_404_if_it_is_unknown_and_409_if_it_is_offline(
+    api: Api,
+) -> None:
     is_problem(await api.client.post(f"{BASE}/charge-points/CP-1/disconnect"), 404, "not-found")
     await api.client.put(f"{BASE}/charge-points/CP-1", json={})
     is_problem(await api.client.post(f"{BASE}/charge-points/CP-1/disconnect"), 409, "offline")

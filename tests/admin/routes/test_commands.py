@@ -22,7 +22,9 @@ STOP = {"transactionId": 7}
 LONG = "wait=300&timeout=300"
 
 
-async def test_an_answer_wakes_the_waiting_request(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_answer_of_a_charge_point_wakes_the_waiting_request(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(send, "REREAD_S", 3600)
     async with connected(api.store, TENANT, "CP-1") as session:
         with trio.fail_after(60):
@@ -41,14 +43,16 @@ async def test_an_answer_wakes_the_waiting_request(api: Api, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("body", [None, b"", b"{}"])
-async def test_an_action_without_fields_needs_no_body(api: Api, body: bytes | None) -> None:
+async def test_a_command_whose_action_has_no_fields_needs_no_body(api: Api, body: bytes | None) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         headers = {"Content-Type": "application/json"} if body else {}
         response = await api.client.post(f"{PATH}/ClearCache", content=body, headers=headers)
         assert response.status_code == 200, response.text
 
 
-async def test_a_request_whose_wait_passes_is_answered_202_and_the_outcome_is_read_later(api: Api) -> None:
+async def test_a_request_is_answered_202_after_its_wait_time_and_the_outcome_can_be_read_later(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}/Reset?wait=0.3", json={"type": "Soft"})
@@ -62,7 +66,7 @@ async def test_a_request_whose_wait_passes_is_answered_202_and_the_outcome_is_re
         assert late["settled_at"] >= late["created_at"]
 
 
-async def test_a_passed_deadline_is_answered_504(api: Api) -> None:
+async def test_a_request_is_answered_504_when_the_deadline_of_its_command_has_passed(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}/Reset?wait=60&timeout=1", json={"type": "Hard"})
@@ -72,7 +76,7 @@ async def test_a_passed_deadline_is_answered_504(api: Api) -> None:
         assert late.json()["status"] == "answered"
 
 
-async def test_a_request_that_waits_until_the_deadline_gets_the_end_and_never_202(api: Api) -> None:
+async def test_a_request_that_waits_until_the_deadline_is_answered_504_and_never_202(api: Api) -> None:
     """A difference between the two clocks does not cause a 202 a moment before the deadline."""
     async with connected(api.store, TENANT, "CP-1", is_silent):
         api.store._clock_offset_ms -= 400
@@ -80,7 +84,7 @@ async def test_a_request_that_waits_until_the_deadline_gets_the_end_and_never_20
             is_problem(await api.client.post(f"{PATH}/ClearCache?timeout=1"), 504, "deadline-passed")
 
 
-async def test_a_repeated_request_waits_for_its_own_time(api: Api) -> None:
+async def test_a_repeated_request_waits_as_long_as_it_asks_and_not_as_long_as_the_first_one(api: Api) -> None:
     key = {"Idempotency-Key": "long"}
     async with connected(api.store, TENANT, "CP-1", is_silent):
         first = await api.client.post(f"{PATH}/ClearCache?timeout=600&wait=0", headers=key)
@@ -89,7 +93,7 @@ async def test_a_repeated_request_waits_for_its_own_time(api: Api) -> None:
         assert (first.status_code, again.status_code) == (202, 202)
 
 
-async def test_a_callerror_is_answered_502_with_its_code(api: Api) -> None:
+async def test_a_request_is_answered_502_with_the_code_of_the_callerror(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         response = await api.client.post(f"{PATH}/UnlockConnector", json={"connectorId": 1})
         document = is_problem(response, 502, "call-error")
@@ -100,7 +104,7 @@ async def test_a_callerror_is_answered_502_with_its_code(api: Api) -> None:
         assert read["error"] == {"code": "NotSupported", "description": "not here", "details": {}}
 
 
-async def test_an_offline_charge_point_is_answered_409(api: Api) -> None:
+async def test_a_command_to_an_offline_charge_point_is_answered_409(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     with trio.fail_after(60):
         document = is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
@@ -109,7 +113,7 @@ async def test_an_offline_charge_point_is_answered_409(api: Api) -> None:
     ] == "offline"
 
 
-async def test_a_charge_point_of_a_dead_node_is_answered_409(api: Api) -> None:
+async def test_a_command_to_a_charge_point_on_a_dead_node_is_answered_409(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await nodes.leave(api.store, session.incarnation)
         with trio.fail_after(60):
@@ -140,7 +144,7 @@ async def test_the_end_of_the_session_ends_a_waiting_request(api: Api) -> None:
             is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
-async def test_a_command_too_many_for_a_charge_point_is_answered_429(api: Api) -> None:
+async def test_a_command_beyond_the_limit_of_a_charge_point_is_answered_429(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         for _ in range(32):
             assert (await api.client.post(f"{PATH}/ClearCache?wait=0")).status_code == 202
@@ -160,7 +164,7 @@ async def test_a_command_too_many_for_a_charge_point_is_answered_429(api: Api) -
         ("GetConfiguration", {"key": ["a", 7]}, "/key/1"),
     ],
 )
-async def test_an_invalid_payload_is_answered_422_with_a_pointer(
+async def test_an_invalid_command_payload_is_answered_422_with_a_json_pointer(
     api: Api, action: str, body: object, pointer: str
 ) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
@@ -169,7 +173,7 @@ async def test_an_invalid_payload_is_answered_422_with_a_pointer(
         assert session.claimed == []
 
 
-async def test_unknown_actions_charge_points_and_commands_are_answered_404(api: Api) -> None:
+async def test_an_unknown_action_or_charge_point_or_command_is_answered_404(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         for action in ("BootNotification", "Nonsense", "NoSuchAction"):
             is_problem(await api.client.post(f"{PATH}/{action}"), 404, "unknown-action")
@@ -181,7 +185,7 @@ async def test_unknown_actions_charge_points_and_commands_are_answered_404(api: 
         is_problem(await api.client.get(f"/v1/tenants/{TENANT}/commands/{command}"), 404, "not-found")
 
 
-async def test_the_same_idempotency_key_sends_the_command_once(api: Api) -> None:
+async def test_requests_with_the_same_idempotency_key_send_the_command_once(api: Api) -> None:
     key = {"Idempotency-Key": "again-1"}
     async with connected(api.store, TENANT, "CP-1") as session:
         answers: list[dict[str, object]] = []
@@ -205,7 +209,7 @@ async def _post(api: Api, answers: list[dict[str, object]], key: dict[str, str])
     answers.append(response.json())
 
 
-async def test_an_authorization_key_is_not_read_back(api: Api) -> None:
+async def test_the_value_of_an_authorization_key_cannot_be_read_back(api: Api) -> None:
     body = {"key": "AuthorizationKey", "value": "0123456789abcdef0123"}
     async with connected(api.store, TENANT, "CP-1"):
         response = await api.client.post(f"{PATH}/ChangeConfiguration", json=body)
@@ -215,7 +219,7 @@ async def test_an_authorization_key_is_not_read_back(api: Api) -> None:
         assert "0123456789abcdef" not in read.text
 
 
-async def test_an_authorization_key_in_an_answer_is_masked(api: Api) -> None:
+async def test_an_authorization_key_in_an_answer_of_a_charge_point_is_masked(api: Api) -> None:
     key = "0123456789abcdef0123"
 
     async def tells(session: FakeSession, command: str, go: Go) -> None:
@@ -238,7 +242,7 @@ async def test_an_authorization_key_in_an_answer_is_masked(api: Api) -> None:
             assert key not in response.text + read.text
 
 
-async def test_a_lost_wake_up_delays_the_answer_by_about_a_second(api: Api) -> None:
+async def test_a_lost_wake_up_message_delays_the_answer_by_about_a_second(api: Api) -> None:
     assert send.REREAD_S == 1
 
     async def answers_quietly(session: FakeSession, command: str, _: object) -> None:
@@ -252,7 +256,7 @@ async def test_a_lost_wake_up_delays_the_answer_by_about_a_second(api: Api) -> N
             assert (await api.client.post(f"{PATH}/ClearCache?{LONG}")).status_code == 200
 
 
-async def test_of_several_pending_commands_only_the_first_repeats_its_wake_up(api: Api) -> None:
+async def test_only_the_first_of_several_pending_commands_repeats_its_wake_up_message(api: Api) -> None:
     """A silent charge point must not cost its gateway a message a second for each waiting command."""
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
 

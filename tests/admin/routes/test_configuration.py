@@ -45,7 +45,7 @@ def changing(**statuses: str) -> Station:
     return Station(lambda _, asked: {"status": statuses.get(asked.get("key", ""), "Accepted")})
 
 
-async def test_the_known_configuration_is_read_and_forgotten(api: Api) -> None:
+async def test_the_stored_configuration_of_a_charge_point_can_be_read_and_deleted(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     nothing: dict[str, Any] = {"keys": [], "complete_at": None, "reboot_required_since": None}
     assert (await api.client.get(PATH)).json() == nothing
@@ -72,14 +72,14 @@ async def test_the_known_configuration_is_read_and_forgotten(api: Api) -> None:
     assert (await api.client.get(PATH)).json() == nothing
 
 
-async def test_an_unknown_charge_point_is_answered_404(api: Api) -> None:
+async def test_a_request_for_the_configuration_of_an_unknown_charge_point_is_answered_404(api: Api) -> None:
     is_problem(await api.client.get(PATH), 404, "not-found")
     is_problem(await api.client.patch(PATH, json={"A": "1"}), 404, "not-found")
     is_problem(await api.client.delete(PATH), 404, "not-found")
     is_problem(await api.client.post(f"{PATH}/refresh"), 404, "not-found")
 
 
-async def test_all_keys_are_refreshed_with_one_command(api: Api) -> None:
+async def test_all_configuration_keys_are_refreshed_with_one_command(api: Api) -> None:
     station = Station(lambda *_: {"configurationKey": []})
     async with connected(api.store, TENANT, "CP-1", station):
         response = await api.client.post(f"{PATH}/refresh")
@@ -90,7 +90,7 @@ async def test_all_keys_are_refreshed_with_one_command(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("most", "parts"), [("2", [2, 2, 1]), ('"5"', [5]), ("many", [5]), ("0", [5])])
-async def test_more_keys_than_the_charge_point_takes_are_refreshed_in_parts(
+async def test_more_keys_than_the_charge_point_returns_at_once_are_refreshed_in_parts(
     api: Api, most: str, parts: list[int]
 ) -> None:
     station = Station(lambda *_: {"unknownKey": []})
@@ -107,7 +107,7 @@ async def test_more_keys_than_the_charge_point_takes_are_refreshed_in_parts(
         assert station.at_once == 1
 
 
-async def test_a_failed_refresh_is_answered_with_its_reason(api: Api) -> None:
+async def test_a_refresh_that_fails_is_answered_with_the_reason(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         document = is_problem(await api.client.post(f"{PATH}/refresh"), 502, "call-error")
         assert document["code"] == "NotSupported"
@@ -120,7 +120,7 @@ async def test_a_failed_refresh_is_answered_with_its_reason(api: Api) -> None:
     is_problem(await api.client.post(f"{PATH.replace('CP-1', 'CP-3')}/refresh"), 409, "offline")
 
 
-async def test_changes_are_sent_one_at_a_time_in_their_order(api: Api) -> None:
+async def test_configuration_changes_are_sent_one_at_a_time_in_their_order(api: Api) -> None:
     station = changing(B="RebootRequired")
     values = {"Z": "1", "B": "", "A": "3"}
     async with connected(api.store, TENANT, "CP-1", station) as session:
@@ -139,7 +139,7 @@ async def test_changes_are_sent_one_at_a_time_in_their_order(api: Api) -> None:
         assert [one["command"] for one in changes] == session.claimed
 
 
-async def test_the_first_refused_change_ends_the_series(api: Api) -> None:
+async def test_the_first_refused_change_ends_the_series_of_changes(api: Api) -> None:
     station = changing(B="Rejected")
     values = {"A": "1", "B": "2", "C": "3"}
     async with connected(api.store, TENANT, "CP-1", station):
@@ -160,7 +160,7 @@ async def test_the_first_refused_change_ends_the_series(api: Api) -> None:
         ]
 
 
-async def test_a_callerror_is_a_refusal_and_no_answer_always_ends_the_series(api: Api) -> None:
+async def test_a_callerror_counts_as_a_refusal_and_a_missing_answer_always_ends_the_series(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         response = await api.client.patch(f"{PATH}?continue=true", json={"A": "1", "B": "2"})
         assert [one["status"] for one in response.json()["changes"]] == ["error", "error"]
@@ -180,7 +180,7 @@ async def test_a_callerror_is_a_refusal_and_no_answer_always_ends_the_series(api
     assert [one["status"] for one in response.json()["changes"]] == ["offline", "not_sent"]
 
 
-async def test_new_values_of_secrets_are_not_shown_in_answers_or_warnings(api: Api) -> None:
+async def test_new_values_of_secret_keys_are_not_shown_in_answers_or_warnings(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", changing()):
         response = await api.client.patch(
             PATH, json={"AuthorizationKey": SECRET, "authorizationkey": "short"}
@@ -205,7 +205,9 @@ async def test_new_values_of_secrets_are_not_shown_in_answers_or_warnings(api: A
         ([], ""),
     ],
 )
-async def test_an_invalid_change_is_answered_422_with_a_pointer(api: Api, body: object, pointer: str) -> None:
+async def test_an_invalid_configuration_change_is_answered_422_with_a_json_pointer(
+    api: Api, body: object, pointer: str
+) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     document = is_problem(await api.client.patch(PATH, json=body), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == pointer
@@ -219,7 +221,7 @@ async def test_the_error_for_a_value_that_is_not_text_shows_a_valid_body(api: Ap
     assert '{"HeartbeatInterval": "60"}' in document["detail"]
 
 
-async def test_no_change_follows_after_the_client_disconnects(api: Api) -> None:
+async def test_no_further_change_is_sent_after_the_client_disconnects(api: Api) -> None:
     station = changing()
     values = {f"K{number}": "1" for number in range(100)}
     async with connected(api.store, TENANT, "CP-1", station):
@@ -239,7 +241,9 @@ async def test_no_change_follows_after_the_client_disconnects(api: Api) -> None:
 
 
 @pytest.mark.parametrize("most", ["0", "1000", "9" * 30, "9" * 700])
-async def test_any_reported_maximum_of_keys_can_be_used(api: Api, most: str) -> None:
+async def test_any_number_that_a_charge_point_reports_as_its_maximum_of_keys_can_be_used(
+    api: Api, most: str
+) -> None:
     station = Station(lambda _, asked: {"unknownKey": asked["key"]})
     async with connected(api.store, TENANT, "CP-1", station):
         await configuration.learn(
@@ -250,7 +254,7 @@ async def test_any_reported_maximum_of_keys_can_be_used(api: Api, most: str) -> 
     assert [asked for _, asked in station.asked] == [{"key": ["One", "Two"]}]
 
 
-async def test_a_series_that_fails_answers_with_the_changes_so_far(api: Api) -> None:
+async def test_the_answer_to_a_series_of_changes_that_fails_lists_the_changes_so_far(api: Api) -> None:
     async def is_deleted_after_one(session: FakeSession, command: str, _: Go) -> None:
         await api.store.execute("DEL", KEYS.record)
         await session.answer(command, b'{"status":"Accepted"}')

@@ -15,7 +15,7 @@ PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/data-transfers"
 DEFAULTS: dict[str, Any] = {"message_ids": None, "status": "Accepted", "data": None}
 
 
-async def test_a_vendor_is_put_read_listed_and_deleted(api: Api) -> None:
+async def test_a_vendor_can_be_put_and_read_and_listed_and_deleted(api: Api) -> None:
     settings = {"message_ids": ["ping"], "status": "Rejected", "data": '{"not": "now"}'}
     created = await api.client.put(f"{VENDORS_PATH}/Org.Example", json=settings)
     assert (created.status_code, created.json()) == (201, {"vendor_id": "Org.Example"} | settings)
@@ -39,20 +39,20 @@ BAD: list[tuple[Any, str]] = [
 ]
 
 
-async def test_an_invalid_vendor_is_answered_422_with_a_pointer(api: Api) -> None:
+async def test_an_invalid_vendor_is_answered_422_with_a_json_pointer(api: Api) -> None:
     for body, pointer in BAD:
         document = is_problem(await api.client.put(f"{VENDORS_PATH}/v", json=body), 422, "invalid-request")
         assert document["errors"][0]["pointer"].startswith(pointer)
     assert (await api.client.get(VENDORS_PATH)).json()["items"] == []
 
 
-async def test_one_vendor_too_many_is_answered_409(api: Api) -> None:
+async def test_a_vendor_beyond_the_limit_is_answered_409(api: Api) -> None:
     for n in range(VENDORS):
         await data_transfer.put_vendor(api.store, TENANT, Vendor(vendor_id=f"v{n}"))
     is_problem(await api.client.put(f"{VENDORS_PATH}/one-more", json={}), 409, "too-many-vendors")
 
 
-async def test_received_transfers_are_listed_newest_first(api: Api) -> None:
+async def test_received_data_transfers_are_listed_newest_first(api: Api) -> None:
     is_problem(await api.client.get(PATH), 404, "not-found")
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     for n in range(3):
@@ -66,7 +66,7 @@ async def test_received_transfers_are_listed_newest_first(api: Api) -> None:
     assert document["errors"][0]["parameter"] == "cursor"
 
 
-async def test_a_received_transfer_can_be_deleted(api: Api) -> None:
+async def test_a_received_data_transfer_can_be_deleted(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     for n in range(3):
         transfer = Transfer(vendor_id="v", message_id=None, data=str(n), status="Accepted", received_ms=n)

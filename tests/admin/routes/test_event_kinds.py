@@ -12,7 +12,7 @@ EMITTED = re.compile(r"""emit\([^'\n]*'([a-z_.]+)'""")
 NAMED = re.compile(r'"(?!valkey\.|store\.)([a-z_]+\.[a-z_]+)"')
 
 
-def test_the_described_kinds_are_exactly_those_that_steps_emit() -> None:
+def test_the_documented_kinds_of_events_are_exactly_those_that_the_lua_steps_emit() -> None:
     found: set[str] = set()
     for file in chain(STATE.rglob("*.py"), STATE.rglob("*.lua")):
         text = file.read_text()

@@ -36,7 +36,7 @@ async def put(api: Api, name: str) -> None:
     assert response.status_code == 201
 
 
-async def test_an_event_arrives_with_an_id(api: Api) -> None:
+async def test_a_client_of_the_event_stream_gets_an_event_with_an_id(api: Api) -> None:
     with trio.fail_after(60):
         async with stream(api) as listening:
             await put(api, "CP-1")
@@ -79,7 +79,7 @@ async def test_a_client_that_resumes_with_the_last_id_misses_no_event(api: Api) 
     assert set(seen) == set(names)
 
 
-async def test_ids_come_at_most_once_a_second_and_the_last_is_not_withheld(
+async def test_the_event_stream_sends_an_id_at_most_once_a_second_and_does_not_omit_the_last_id(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
@@ -98,7 +98,9 @@ async def test_ids_come_at_most_once_a_second_and_the_last_is_not_withheld(
             assert (await again.next())[1]["charge_point"] == "CP-9"
 
 
-async def test_a_comment_is_sent_if_nothing_happens(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_event_stream_sends_a_comment_if_no_event_happens(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert sse.HEARTBEAT_S <= 15
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
     with trio.fail_after(60):
@@ -107,7 +109,9 @@ async def test_a_comment_is_sent_if_nothing_happens(api: Api, monkeypatch: pytes
                 pass
 
 
-async def test_a_stream_ends_when_its_key_is_revoked(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_event_stream_ends_when_its_api_key_is_revoked(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
     made = await api_keys.create(api.store, PEPPER, "soon gone", [TENANT])
     with trio.fail_after(60):
@@ -117,7 +121,7 @@ async def test_a_stream_ends_when_its_key_is_revoked(api: Api, monkeypatch: pyte
             assert (kind, data) == ("end", {"reason": "the API key or the tenant is gone"})
 
 
-async def test_a_cursor_older_than_the_kept_events_gets_a_gap(api: Api) -> None:
+async def test_a_client_with_a_cursor_older_than_the_kept_events_gets_a_gap(api: Api) -> None:
     old = Cursor(api.store.server_time_ms() - events.KEPT_MS - 60_000, {})
     await put(api, "CP-1")
     with trio.fail_after(60):
@@ -127,13 +131,15 @@ async def test_a_cursor_older_than_the_kept_events_gets_a_gap(api: Api) -> None:
 
 
 @pytest.mark.parametrize("last_id", ["nonsense", "a" * 9000, "1-1"])
-async def test_an_unknown_last_event_id_is_answered_422(api: Api, last_id: str) -> None:
+async def test_a_request_for_the_event_stream_with_an_unknown_last_event_id_is_answered_422(
+    api: Api, last_id: str
+) -> None:
     response = await api.client.get(PATH, headers={"Last-Event-ID": last_id})
     document = is_problem(response, 422, "invalid-request")
     assert document["errors"][0]["parameter"] == "Last-Event-ID"
 
 
-async def test_line_breaks_in_the_data_do_not_end_the_event(api: Api) -> None:
+async def test_line_breaks_in_the_data_of_an_event_do_not_end_the_event(api: Api) -> None:
     stream_key = keys.events(keys.partition_of(TENANT, "CP-1"), TENANT)
     data = '{\n\n"a":\r\n1}\n\n'
     with trio.fail_after(60):
@@ -144,12 +150,12 @@ async def test_line_breaks_in_the_data_do_not_end_the_event(api: Api) -> None:
             assert (kind, event["data"]) == ("test", {"a": 1})
 
 
-async def test_a_head_request_is_answered(api: Api) -> None:
+async def test_a_head_request_for_the_event_stream_is_answered(api: Api) -> None:
     with trio.fail_after(60):
         assert (await api.client.head(PATH)).status_code == 200
 
 
-async def test_one_client_too_many_is_answered_503(store: Store) -> None:
+async def test_a_client_beyond_the_limit_of_event_streams_is_answered_503(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(event_clients=1)) as api:
         with trio.fail_after(60):
@@ -161,7 +167,9 @@ async def test_one_client_too_many_is_answered_503(store: Store) -> None:
                 assert response.headers["retry-after"]
 
 
-async def test_clients_that_come_at_once_do_not_exceed_the_limit(store: Store) -> None:
+async def test_clients_that_connect_at_the_same_time_do_not_exceed_the_limit_of_event_streams(
+    store: Store,
+) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(event_clients=2)) as api:
         key = api.client.headers["Authorization"]
@@ -187,7 +195,7 @@ async def test_clients_that_come_at_once_do_not_exceed_the_limit(store: Store) -
         assert heard.count("retry: ") == 2
 
 
-async def test_a_client_that_does_not_read_does_not_stop_the_others(store: Store) -> None:
+async def test_a_client_that_does_not_read_its_stream_does_not_stop_other_clients(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(unacknowledged_s=1, graceful_s=0.5)) as api:
         stalled = await trio.open_tcp_stream("127.0.0.1", api.port)

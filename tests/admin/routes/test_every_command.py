@@ -28,12 +28,14 @@ def payloads(name: str) -> list[Any]:
     return [required_only(node, whole), whole, *(generate(node, rng) for _ in range(MESSAGES))]
 
 
-def test_a_central_system_may_send_26_actions() -> None:
+def test_the_api_has_the_26_actions_that_a_central_system_may_send() -> None:
     assert len(ACTIONS) == 26
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_the_session_gets_each_payload_as_it_was_given(api: Api, action: str) -> None:
+async def test_the_session_of_a_charge_point_gets_the_payload_of_each_command_unchanged(
+    api: Api, action: str
+) -> None:
     arrived: list[Go] = []
 
     async def notes(session: FakeSession, command: str, go: Go) -> None:

@@ -20,7 +20,9 @@ CP = f"{BASE}/charge-points/CP-1"
 
 
 @pytest.mark.parametrize("expiry", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-async def test_a_time_outside_the_years_of_utc_is_answered_422(api: Api, expiry: str) -> None:
+async def test_a_request_with_a_time_outside_the_years_1_to_9999_is_answered_422(
+    api: Api, expiry: str
+) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     reservation = {"connector_id": 1, "id_tag": "TAG", "expiry_date": expiry}
     entry = {"id_tag": "TAG", "expiry_date": expiry}
@@ -40,7 +42,7 @@ async def test_a_time_outside_the_years_of_utc_is_answered_422(api: Api, expiry:
 
 
 @pytest.mark.parametrize("text", ["a" * 65_600, "\N{LATIN SMALL LETTER E WITH ACUTE}" * 33_000])
-async def test_a_payload_over_the_size_limit_is_answered_422(api: Api, text: str) -> None:
+async def test_a_command_payload_over_the_size_limit_is_answered_422(api: Api, text: str) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         for path, body in (
             ("commands/DataTransfer", {"vendorId": "v", "data": text}),
@@ -63,7 +65,7 @@ def answering(response: bytes) -> Answering:
     return answer
 
 
-async def test_an_answer_with_a_number_too_large_for_a_float_is_returned(api: Api) -> None:
+async def test_an_answer_with_a_number_too_large_for_a_float_is_returned_to_the_operator(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", answering(b'{"status":"Accepted","of":1e999}')):
         await api.client.put(f"{CP}/local-list", json={"entries": []})
         changed = await api.client.patch(f"{CP}/configuration", json={"HeartbeatInterval": "60"})
@@ -84,7 +86,7 @@ async def test_an_answer_with_a_number_too_large_for_a_float_is_returned(api: Ap
         ("X", {}, "The charge point answered with the error X."),
     ],
 )
-async def test_an_error_of_a_charge_point_is_answered_502_with_a_sentence(
+async def test_a_callerror_of_the_charge_point_is_answered_502_with_an_explanation(
     api: Api, code: str, more: dict[str, bool], says: str
 ) -> None:
     async def refuses(session: FakeSession, command: str, _: Go) -> None:
@@ -101,7 +103,9 @@ async def test_an_error_of_a_charge_point_is_answered_502_with_a_sentence(
     }
 
 
-async def test_a_charge_point_deleted_between_two_messages_is_answered_404_with_the_steps(api: Api) -> None:
+async def test_the_404_for_a_charge_point_deleted_between_two_messages_lists_the_steps_so_far(
+    api: Api,
+) -> None:
     async def is_deleted_after_one(session: FakeSession, command: str, _: Go) -> None:
         await api.store.execute("DEL", ChargePointKeys(TENANT, "CP-1").record)
         await session.answer(command, b'{"status":"Accepted"}')

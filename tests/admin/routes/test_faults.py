@@ -9,7 +9,7 @@ from tests.admin.api import TENANT, Api
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP%7C1"
 
 
-async def test_faults_are_listed_with_their_meaning_and_deleted(api: Api) -> None:
+async def test_faults_of_a_charge_point_are_listed_with_their_meaning_and_can_be_deleted(api: Api) -> None:
     await api.client.put(PATH, json={})
     assert (await api.client.get(f"{PATH}/faults")).json() == {"items": [], "next": None}
     tallies = {"number_for_text": Tally(3, 1_767_225_600_000), "of_tomorrow": Tally(1, 1_767_225_600_001)}
@@ -31,6 +31,6 @@ async def test_faults_are_listed_with_their_meaning_and_deleted(api: Api) -> Non
     assert (await api.client.get(f"{PATH}/faults")).json()["items"] == []
 
 
-async def test_an_unknown_charge_point_is_answered_404(api: Api) -> None:
+async def test_a_request_for_the_faults_of_an_unknown_charge_point_is_answered_404(api: Api) -> None:
     for method in ("GET", "DELETE"):
         assert (await api.client.request(method, f"{PATH}/faults")).status_code == 404

@@ -6,7 +6,7 @@ from tests.admin.problem import is_problem
 BASE = f"/v1/tenants/{TENANT}"
 
 
-async def test_an_id_tag_is_created_replaced_read_listed_and_deleted(api: Api) -> None:
+async def test_an_id_tag_can_be_created_and_replaced_and_read_and_listed_and_deleted(api: Api) -> None:
     settings = {
         "status": "Blocked",
         "expiry_date": "2030-01-01T00:00:00Z",
@@ -45,7 +45,9 @@ async def test_an_id_tag_is_created_replaced_read_listed_and_deleted(api: Api) -
         ({"max_active_transactions": -1}, "/max_active_transactions"),
     ],
 )
-async def test_an_invalid_id_tag_is_answered_422_with_a_pointer(api: Api, body: object, pointer: str) -> None:
+async def test_an_invalid_id_tag_is_answered_422_with_a_json_pointer(
+    api: Api, body: object, pointer: str
+) -> None:
     document = is_problem(await api.client.put(f"{BASE}/id-tags/x", json=body), 422, "invalid-request")
     assert [fault["pointer"] for fault in document["errors"]] == [pointer]
     is_problem(await api.client.put(f"{BASE}/id-tags/{'x' * 21}", json={}), 422, "invalid-request")

@@ -55,7 +55,7 @@ async def read_jobs(api: Api, query: str = "") -> dict[str, Any]:
     return found
 
 
-async def test_a_log_without_a_request_id_gets_a_free_one(api: Api) -> None:
+async def test_a_get_log_request_without_a_request_id_gets_a_free_request_id(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         first, second = await begin(api, "GetLog", LOG), await begin(api, "GetLog", LOG)
@@ -86,7 +86,7 @@ async def test_a_log_without_a_request_id_gets_a_free_one(api: Api) -> None:
         assert everything["next"] is None
 
 
-async def test_a_request_id_in_the_payload_is_sent_and_its_reuse_has_a_warning(api: Api) -> None:
+async def test_a_request_id_in_the_payload_is_sent_unchanged_and_its_reuse_has_a_warning(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         for warnings in (0, 1):
@@ -95,7 +95,7 @@ async def test_a_request_id_in_the_payload_is_sent_and_its_reuse_has_a_warning(a
             assert len(sent["warnings"]) == warnings
 
 
-async def test_jobs_are_filtered_by_kind_and_by_running(api: Api) -> None:
+async def test_jobs_can_be_filtered_by_their_kind_and_by_whether_they_are_running(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         begun = {
@@ -126,7 +126,7 @@ async def test_jobs_are_filtered_by_kind_and_by_running(api: Api) -> None:
         assert document["errors"][0]["parameter"] == "kind"
 
 
-async def test_a_refused_request_is_a_job_that_has_ended(api: Api) -> None:
+async def test_a_request_that_the_charge_point_refuses_is_stored_as_a_job_that_has_ended(api: Api) -> None:
     words = iter(["Rejected", "InvalidCertificate", "RevokedCertificate"])
     answering, _ = remembering(lambda *_: {"status": next(words)})
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -137,7 +137,7 @@ async def test_a_refused_request_is_a_job_that_has_ended(api: Api) -> None:
     assert not any(job["running"] for job in found)
 
 
-async def test_diagnostics_without_a_file_end_with_the_status_nofile(api: Api) -> None:
+async def test_a_diagnostics_job_without_a_file_ends_with_the_status_nofile(api: Api) -> None:
     answering, _ = remembering(lambda *_: {})
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await begin(api, "GetDiagnostics", {"location": LOCATION})
@@ -147,7 +147,7 @@ async def test_diagnostics_without_a_file_end_with_the_status_nofile(api: Api) -
         assert (await read_jobs(api))["items"][0]["running"]
 
 
-async def test_a_request_answered_with_a_callerror_is_not_a_job(api: Api) -> None:
+async def test_a_request_that_is_answered_with_a_callerror_does_not_make_a_job(api: Api) -> None:
     refused = msgspec.json.encode(
         {"code": "NotSupported", "description": f"not from {LOCATION}", "details": {"location": LOCATION}}
     )
@@ -160,7 +160,7 @@ async def test_a_request_answered_with_a_callerror_is_not_a_job(api: Api) -> Non
     assert (await read_jobs(api))["items"] == []
 
 
-async def test_credentials_in_a_location_are_masked_everywhere(api: Api) -> None:
+async def test_the_credentials_in_a_location_url_are_masked_everywhere(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         for action, payload in (
@@ -186,7 +186,7 @@ async def test_credentials_that_a_charge_point_quotes_are_masked(api: Api) -> No
         assert sent.json()["response"] == {"status": "Rejected", "filename": MASKED}
 
 
-async def test_statuses_of_a_deleted_job_become_notes(api: Api) -> None:
+async def test_later_statuses_of_a_deleted_job_are_stored_as_notes(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         id_ = (await begin(api, "UpdateFirmware", PLAIN))["id"]
@@ -204,7 +204,7 @@ async def test_statuses_of_a_deleted_job_become_notes(api: Api) -> None:
     )
 
 
-async def test_a_job_exists_only_after_the_charge_point_answers(api: Api) -> None:
+async def test_a_job_exists_only_after_the_charge_point_has_answered_the_request(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         body = {"action": "GetLog", "payload": LOG}
         response = await api.client.post(f"{PATH}?wait=0", json=body)
@@ -225,7 +225,7 @@ BAD: list[tuple[Any, str]] = [
 ]
 
 
-async def test_an_invalid_job_is_answered_422_with_a_pointer(api: Api) -> None:
+async def test_an_invalid_job_is_answered_422_with_a_json_pointer(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         for body, pointer in BAD:
             response = await api.client.post(PATH, json=body)
@@ -234,7 +234,7 @@ async def test_an_invalid_job_is_answered_422_with_a_pointer(api: Api) -> None:
         assert session.claimed == []
 
 
-async def test_an_unknown_charge_point_is_answered_404(api: Api) -> None:
+async def test_a_request_for_jobs_of_an_unknown_charge_point_is_answered_404(api: Api) -> None:
     for method, path in (("GET", ""), ("POST", ""), ("GET", "/x"), ("DELETE", "/x")):
         body = {"action": "GetLog", "payload": LOG}
         response = await api.client.request(method, PATH + path, json=body if method == "POST" else None)

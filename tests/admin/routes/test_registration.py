@@ -21,7 +21,7 @@ PATH = f"{BASE}/charge-points/CP-1"
 POLICY = {"registration": "Pending", "registration_interval_s": 600, "heartbeat_interval_s": 900}
 
 
-async def test_the_registration_of_a_charge_point_is_put_and_read(api: Api) -> None:
+async def test_the_registration_policy_of_a_charge_point_can_be_put_and_read(api: Api) -> None:
     defaults = {"registration": "Accepted", "registration_interval_s": 60, "heartbeat_interval_s": None}
     created = (await api.client.put(PATH, json={})).json()
     assert {name: created[name] for name in defaults} == defaults
@@ -43,14 +43,14 @@ async def test_the_registration_of_a_charge_point_is_put_and_read(api: Api) -> N
         ({"heartbeat_interval_s": "60"}, "/heartbeat_interval_s"),
     ],
 )
-async def test_an_invalid_registration_is_answered_422_with_a_pointer(
+async def test_an_invalid_registration_policy_is_answered_422_with_a_json_pointer(
     api: Api, body: object, pointer: str
 ) -> None:
     document = is_problem(await api.client.put(PATH, json=body), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == pointer
 
 
-async def test_the_registration_of_a_tenant_is_put_and_read(api: Api) -> None:
+async def test_the_registration_policy_of_a_tenant_can_be_put_and_read(api: Api) -> None:
     put = await api.client.put(BASE, json={"auto_register": True, "registration": "Rejected"})
     assert put.json()["registration"] == "Rejected"
     found = await tenants.get(api.store, TENANT)
@@ -80,7 +80,7 @@ async def test_charge_points_are_listed_by_boot_status(api: Api) -> None:
     is_problem(await api.client.get(f"{BASE}/charge-points?boot_status=x"), 422, "invalid-request")
 
 
-async def test_changed_settings_are_announced_to_the_session(api: Api) -> None:
+async def test_changed_settings_of_a_charge_point_are_announced_to_its_session(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await api.client.put(PATH, json=POLICY)
         assert await session.hear(SettingsChanged) == SettingsChanged(session.lease.keys.member)
@@ -108,7 +108,9 @@ async def test_accepting_a_charge_point_keeps_its_other_settings_and_sends_nothi
         assert (await api.client.post(f"{PATH}/accept")).status_code == 200
 
 
-async def test_accepting_with_trigger_asks_for_the_boot(api: Api) -> None:
+async def test_accepting_a_charge_point_with_the_option_trigger_requests_a_boot_notification(
+    api: Api,
+) -> None:
     await api.client.put(PATH, json=POLICY)
     async with connected(api.store, TENANT, "CP-1") as session:
         await charge_points.boot(api.store, session.lease, b"{}")
@@ -122,7 +124,7 @@ async def test_accepting_with_trigger_asks_for_the_boot(api: Api) -> None:
         assert (command["status"], session.claimed) == ("answered", [command["id"]])
 
 
-async def test_accepting_an_accepted_charge_point_with_trigger_is_answered_409(api: Api) -> None:
+async def test_accepting_an_accepted_charge_point_with_the_option_trigger_is_answered_409(api: Api) -> None:
     await api.client.put(PATH, json={})
     async with connected(api.store, TENANT, "CP-1") as session:
         await charge_points.boot(api.store, session.lease, b"{}")
@@ -132,7 +134,9 @@ async def test_accepting_an_accepted_charge_point_with_trigger_is_answered_409(a
         assert session.claimed == []
 
 
-async def test_an_offline_charge_point_is_accepted_and_answered_409(api: Api) -> None:
+async def test_an_offline_charge_point_is_accepted_even_though_the_option_trigger_is_answered_409(
+    api: Api,
+) -> None:
     is_problem(await api.client.post(f"{PATH}/accept"), 404, "not-found")
     is_problem(await api.client.post(f"{PATH}/accept?trigger=true"), 404, "not-found")
     await charge_points.put(api.store, TENANT, "CP-1", Settings(registration="Rejected"))

@@ -44,7 +44,7 @@ async def read_warnings(api: Api, action: str, payload: dict[str, Any]) -> list[
     return found
 
 
-async def test_a_reservation_is_made_read_and_cancelled(api: Api) -> None:
+async def test_a_reservation_can_be_made_and_read_and_cancelled(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         made = await api.client.post(PATH, json=WANTED | {"parent_id_tag": "Fleet"})
@@ -77,7 +77,7 @@ async def test_a_reservation_is_made_read_and_cancelled(api: Api) -> None:
         assert item["ended_at"] is not None
 
 
-async def test_answers_fit_the_openapi_document(api: Api) -> None:
+async def test_the_answers_of_the_reservation_routes_fit_the_openapi_document(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await transactions.start(api.store, session.lease, a_start(reservation_id=5), ANSWER)
@@ -89,7 +89,7 @@ async def test_answers_fit_the_openapi_document(api: Api) -> None:
         await is_documented(api, "reservations/{reservation}", await api.client.get(f"{PATH}/5"))
 
 
-async def test_without_an_id_a_new_free_one_is_chosen_each_time(api: Api) -> None:
+async def test_a_reservation_without_an_id_gets_a_new_free_id_each_time(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         numbers = [
@@ -100,7 +100,9 @@ async def test_without_an_id_a_new_free_one_is_chosen_each_time(api: Api) -> Non
 
 
 @pytest.mark.parametrize("status", ["Faulted", "Occupied", "Rejected", "Unavailable"])
-async def test_a_reservation_that_was_not_accepted_is_not_listed(api: Api, status: str) -> None:
+async def test_a_reservation_that_the_charge_point_did_not_accept_is_not_listed(
+    api: Api, status: str
+) -> None:
     answering, _ = remembering(lambda _action, _payload: {"status": status})
     async with connected(api.store, TENANT, "CP-1", answering):
         answer = await api.client.post(PATH, json=WANTED | {"reservation_id": 7})
@@ -110,7 +112,7 @@ async def test_a_reservation_that_was_not_accepted_is_not_listed(api: Api, statu
         assert (await api.client.get(PATH)).json()["items"] == []
 
 
-async def test_an_unknown_reservation_is_still_cancelled_at_the_charge_point(api: Api) -> None:
+async def test_the_cancellation_of_an_unknown_reservation_is_still_sent_to_the_charge_point(api: Api) -> None:
     answering, asked = remembering(lambda _action, _payload: {"status": "Rejected"})
     async with connected(api.store, TENANT, "CP-1", answering):
         answer = await api.client.delete(f"{PATH}/-12")
@@ -142,7 +144,7 @@ async def test_a_reservation_is_used_by_the_transaction_that_names_it(api: Api) 
         assert gone.json()["reservation"]["state"] == "used"
 
 
-async def test_only_here_forgets_a_reservation_without_a_call(api: Api) -> None:
+async def test_the_option_only_here_removes_a_reservation_from_the_list_without_a_call(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         await api.client.post(PATH, json=WANTED | {"reservation_id": 7})
@@ -151,7 +153,7 @@ async def test_only_here_forgets_a_reservation_without_a_call(api: Api) -> None:
     assert len(asked) == 1
 
 
-async def test_a_reservation_without_an_answer_is_a_problem_or_a_202(api: Api) -> None:
+async def test_a_reservation_request_that_gets_no_answer_ends_with_a_problem_or_with_a_202(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         later = await api.client.post(PATH, json=WANTED, params={"wait": 0})
         assert later.status_code == 202, later.text
@@ -162,7 +164,7 @@ async def test_a_reservation_without_an_answer_is_a_problem_or_a_202(api: Api) -
         is_problem(await api.client.post(PATH, json=WANTED), 502, "call-error")
 
 
-async def test_an_invalid_reservation_is_answered_422_with_a_pointer(api: Api) -> None:
+async def test_an_invalid_reservation_is_answered_422_with_a_json_pointer(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         for change, pointer in (
             ({"expiry_date": "2030-01-01T00:00:00"}, "/expiry_date"),
@@ -227,7 +229,7 @@ async def test_a_doubtful_reservation_is_sent_with_a_warning(
 @pytest.mark.parametrize(
     ("value", "warnings"), [("true", 0), (" TRUE", 0), ("'true'", 0), ("false", 1), (None, 1)]
 )
-async def test_connector_zero_has_a_warning_unless_it_is_supported(
+async def test_a_reservation_of_connector_0_has_a_warning_unless_the_charge_point_supports_it(
     api: Api, value: str | None, warnings: int
 ) -> None:
     await id_tags.put(api.store, TENANT, IdTag(tag="Tag"))

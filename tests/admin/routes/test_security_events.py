@@ -34,7 +34,7 @@ async def test_security_events_are_listed_newest_first_in_pages(api: Api) -> Non
     assert [event["type"] for event in critical["items"]] == ["MemoryExhaustion", "FirmwareUpdated"]
 
 
-async def test_an_invalid_query_or_unknown_charge_point_is_refused(api: Api) -> None:
+async def test_a_request_with_an_invalid_query_or_an_unknown_charge_point_is_refused(api: Api) -> None:
     is_problem(await api.client.get(PATH), 404, "not-found")
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     assert (await api.client.get(PATH)).json() == {"items": [], "next": None, "evicted": 0}
@@ -42,7 +42,9 @@ async def test_an_invalid_query_or_unknown_charge_point_is_refused(api: Api) -> 
     assert document["errors"][0]["parameter"] == "cursor"
 
 
-async def test_a_security_event_can_be_deleted_and_is_listed_again_if_repeated(api: Api) -> None:
+async def test_a_security_event_can_be_deleted_and_is_listed_again_if_the_charge_point_repeats_it(
+    api: Api,
+) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     for at, type_ in enumerate(("FirmwareUpdated", "Made up"), 1):
         await keep(api, type_, at)

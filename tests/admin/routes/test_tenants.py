@@ -2,7 +2,7 @@ from tests.admin.api import TENANT, Api
 from tests.admin.problem import is_problem
 
 
-async def test_a_tenant_is_created_replaced_read_listed_and_deleted(api: Api) -> None:
+async def test_a_tenant_can_be_created_and_replaced_and_read_and_listed_and_deleted(api: Api) -> None:
     created = await api.client.put("/v1/tenants/b%C3%A9", json={"name": "B", "auto_register": True})
     assert created.status_code == 201
     assert created.json()["id"] == "bé"

@@ -44,7 +44,7 @@ async def stop(store: Store, session: FakeSession, transaction_id: int, data: by
     await transactions.stop(store, session.lease, fact, b"{}")
 
 
-async def test_a_transaction_is_shown_while_open_and_after_its_stop(api: Api) -> None:
+async def test_a_transaction_is_shown_while_it_is_open_and_after_it_has_stopped(api: Api) -> None:
     async with connected(api.store, TENANT, "CP.1") as session:
         number = await start(api.store, session, 5)
         expected = {
@@ -76,7 +76,7 @@ async def test_a_transaction_is_shown_while_open_and_after_its_stop(api: Api) ->
         assert await api.read_all(PATH) == [expected]
 
 
-async def test_transactions_are_listed_newest_first_and_filtered(api: Api) -> None:
+async def test_transactions_are_listed_newest_first_and_can_be_filtered(api: Api) -> None:
     async with connected(api.store, TENANT, "A") as a, connected(api.store, TENANT, "B") as b:
         of_a = [await start(api.store, a, minute, connector_id=minute) for minute in (1, 3)]
         of_b = [await start(api.store, b, minute, connector_id=minute) for minute in (2, 4)]
@@ -95,7 +95,7 @@ async def test_transactions_are_listed_newest_first_and_filtered(api: Api) -> No
         assert await ids(since="2026-01-01T02:03:00+02:00", charge_point="B") == newest_first[:1]
 
 
-async def test_meter_values_are_listed_in_order_with_those_of_the_stop_last(api: Api) -> None:
+async def test_meter_values_are_listed_in_order_and_those_of_the_stop_come_last(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         number = await start(api.store, session, 1)
         now = api.store.server_time_ms()
@@ -131,7 +131,7 @@ async def test_meter_values_are_listed_in_order_with_those_of_the_stop_last(api:
         ("9999-12-31T23:59:59-14:00", 253_402_351_199_000, "9999-12-31T23:59:59.999Z"),
     ],
 )
-async def test_a_start_time_outside_the_years_of_utc_is_shown_as_the_nearest_one(
+async def test_a_start_time_outside_the_years_1_to_9999_is_shown_as_the_nearest_valid_time(
     api: Api, at: str, ms: int, told: str
 ) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
@@ -151,11 +151,11 @@ async def test_a_start_time_outside_the_years_of_utc_is_shown_as_the_nearest_one
 @pytest.mark.parametrize(
     "name", ["CP-1.1", "CP-1", ".1", "CP-1.", "CP-1.x", "CP-1.99999999999999999999", "CP-1.%D9%A1"]
 )
-async def test_an_unknown_transaction_is_answered_404(api: Api, name: str) -> None:
+async def test_a_request_for_an_unknown_transaction_is_answered_404(api: Api, name: str) -> None:
     is_problem(await api.client.get(f"{PATH}/{name}"), 404, "not-found")
     is_problem(await api.client.get(f"{PATH}/{name}/meter-values"), 404, "not-found")
 
 
 @pytest.mark.parametrize("query", ["since=yesterday", "since=2026-01-01T00:00:00", "open=maybe"])
-async def test_an_invalid_filter_is_answered_422(api: Api, query: str) -> None:
+async def test_a_query_with_an_invalid_filter_is_answered_422(api: Api, query: str) -> None:
     is_problem(await api.client.get(f"{PATH}?{query}"), 422, "invalid-request")

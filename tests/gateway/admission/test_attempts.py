@@ -1,7 +1,7 @@
 from gateway.admission.attempts import REMEMBERED, WINDOW_S, Attempts
 
 
-def test_an_address_with_too_many_failures_waits_for_the_rest_of_its_minute() -> None:
+def test_an_address_with_too_many_failed_handshakes_is_refused_until_its_minute_ends() -> None:
     attempts = Attempts(per_address=100, per_charge_point=3)
     for second in range(3):
         assert attempts.wait("a", "CP", second) == 0
@@ -10,7 +10,7 @@ def test_an_address_with_too_many_failures_waits_for_the_rest_of_its_minute() ->
     assert attempts.wait("a", "CP", WINDOW_S) == 0
 
 
-def test_failures_lock_out_no_other_address_and_no_other_charge_point() -> None:
+def test_failed_handshakes_lock_out_no_other_address_and_no_other_charge_point() -> None:
     attempts = Attempts(per_address=100, per_charge_point=1)
     attempts.record_failure("attacker", "CP", 0)
     assert attempts.wait("attacker", "CP", 1) > 0
@@ -18,7 +18,7 @@ def test_failures_lock_out_no_other_address_and_no_other_charge_point() -> None:
     assert attempts.wait("attacker", "CP 2", 1) == 0
 
 
-def test_an_address_is_limited_over_all_its_charge_point_ids() -> None:
+def test_the_failures_of_an_address_count_over_all_its_charge_point_ids() -> None:
     attempts = Attempts(per_address=5, per_charge_point=100)
     for number in range(5):
         attempts.record_failure("a", f"CP {number}", 0)

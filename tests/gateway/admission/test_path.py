@@ -13,13 +13,15 @@ names = st.text(min_size=1, max_size=60).filter(
 
 
 @given(names, names, names)
-def test_every_printable_name_survives_one_decoding(tenant: str, token: str, charge_point: str) -> None:
+def test_every_printable_name_survives_one_percent_decoding(
+    tenant: str, token: str, charge_point: str
+) -> None:
     path = "/OCPP16/" + "/".join(quote(name, safe="") for name in (tenant, token, charge_point))
     assert parse(path) == PathNames(tenant, token, charge_point)
 
 
 @given(st.text(max_size=300))
-def test_any_target_is_read_or_raises_bad_path(target: str) -> None:
+def test_parsing_any_request_target_returns_names_or_raises_bad_path(target: str) -> None:
     try:
         found = parse(target)
     except BadPath:
@@ -52,7 +54,7 @@ def test_a_path_is_percent_decoded_exactly_once(target: str, charge_point: str) 
         ("wss://csms.example/OCPP16/t/k/CP", "CP", ["absolute_target"]),
     ],
 )
-def test_harmless_faults_of_a_path_are_repaired_and_named(
+def test_harmless_faults_of_a_path_are_repaired_and_reported_by_name(
     target: str, charge_point: str, faults: list[FaultName]
 ) -> None:
     assert parse(target) == PathNames("t", "k", charge_point, tuple(faults))
@@ -78,7 +80,7 @@ def test_harmless_faults_of_a_path_are_repaired_and_named(
         ("/OCPP16/t/k/" + "%C3%A9" * 128, "255 bytes"),
     ],
 )
-def test_the_error_for_a_bad_path_says_why_and_hides_the_token(target: str, says: str) -> None:
+def test_the_error_for_a_bad_path_gives_the_reason_and_hides_the_token(target: str, says: str) -> None:
     with pytest.raises(BadPath, match=says) as raised:
         parse(target.replace("/k/", "/s3cret/"))
     assert "s3cret" not in str(raised.value)

@@ -79,7 +79,7 @@ async def answer(protocol: Protocol, charge_point: ChargePoint, frame: bytes) ->
 
 
 @pytest.mark.parametrize("action", SPOKEN)
-async def test_every_answer_fits_its_schema(store: Store, action: str) -> None:
+async def test_every_answer_to_a_charge_point_fits_the_official_schema(store: Store, action: str) -> None:
     rng, protocol = random.Random(action), Protocol(Role.CENTRAL_SYSTEM)
     charge_point = await a_charge_point(store, rng.choice(["Accepted", "Pending", "Rejected"]))
     for number, payload in enumerate(payloads(action, rng)):
@@ -113,7 +113,9 @@ async def test_every_answer_to_a_broken_message_is_valid_ocpp(
             assert 0 < len(description) <= 255
 
 
-async def test_each_registration_status_is_answered_with_an_interval(store: Store) -> None:
+async def test_a_boot_notification_with_any_registration_status_is_answered_with_an_interval(
+    store: Store,
+) -> None:
     protocol, seen = Protocol(Role.CENTRAL_SYSTEM), set()
     boot = {"chargePointVendor": "Acme", "chargePointModel": "Bolt"}
     charge_point = await a_charge_point(store, "Accepted")
@@ -127,7 +129,7 @@ async def test_each_registration_status_is_answered_with_an_interval(store: Stor
     assert seen == {"Accepted", "Pending", "Rejected"}
 
 
-async def test_each_kind_of_id_tag_is_answered_with_its_status(store: Store) -> None:
+async def test_each_kind_of_id_tag_is_answered_with_the_right_status(store: Store) -> None:
     protocol, charge_point = Protocol(Role.CENTRAL_SYSTEM), await a_charge_point(store, "Accepted")
     statuses = {}
     for tag in (*TAGS, IdTag(tag="NOBODY")):
@@ -145,5 +147,5 @@ async def test_each_kind_of_id_tag_is_answered_with_its_status(store: Store) -> 
     }
 
 
-def test_every_action_of_a_charge_point_is_tested_here() -> None:
+def test_this_module_tests_every_action_of_a_charge_point() -> None:
     assert set(SPOKEN) == set(HANDLERS) < set(ACTIONS)

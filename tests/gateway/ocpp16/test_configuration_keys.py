@@ -9,7 +9,7 @@ from gateway.ocpp16.configuration_keys import KEYS, check_value, find, length_ke
 SECRET = st.binary(min_size=16, max_size=20).map(bytes.hex)
 
 
-def test_the_table_has_the_keys_of_the_specification() -> None:
+def test_the_table_of_configuration_keys_has_the_keys_of_the_specification() -> None:
     assert len(KEYS) == 52
     heartbeat = find(" heartbeatinterval")
     assert heartbeat is not None
@@ -34,7 +34,7 @@ def test_the_table_has_the_keys_of_the_specification() -> None:
         ("Vendor.Key", "any text"),
     ],
 )
-def test_a_value_of_the_right_kind_is_accepted(key: str, value: str) -> None:
+def test_a_configuration_value_of_the_right_kind_is_accepted(key: str, value: str) -> None:
     assert check_value(key, value) is None
 
 
@@ -55,7 +55,9 @@ def test_a_value_of_the_right_kind_is_accepted(key: str, value: str) -> None:
         ("AuthorizationKey", "a plain password here it is ....", "32 to 40 digits"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_explained_without_quoting_it(key: str, value: str, rule: str) -> None:
+def test_the_error_for_a_configuration_value_of_the_wrong_kind_does_not_quote_the_value(
+    key: str, value: str, rule: str
+) -> None:
     said = check_value(key, value)
     assert said is not None
     assert rule in said
@@ -68,12 +70,12 @@ def test_an_authorization_key_of_16_to_20_bytes_is_accepted(secret: str, case: t
 
 
 @given(st.text(max_size=50), st.text(max_size=500))
-def test_any_key_and_value_can_be_checked(key: str, value: str) -> None:
+def test_the_check_of_any_key_and_value_raises_no_error(key: str, value: str) -> None:
     said = check_value(key, value)
     assert said is None or said.startswith("must ")
 
 
-def test_each_writable_list_has_a_key_that_bounds_its_length() -> None:
+def test_each_writable_list_key_has_a_key_that_bounds_its_length() -> None:
     assert length_key("metervaluessampleddata") == "MeterValuesSampledDataMaxLength"
     assert length_key("HeartbeatInterval") is None
     bounded = {key.name for key in KEYS.values() if key.kind == "list" and key.access == "RW"}

@@ -23,7 +23,7 @@ from tests.support.playbook import Answer, Call, Like, Playbook, Refuse, central
 TIME = "2026-01-31T12:00:00.000Z"
 
 
-def test_a_call_is_read_and_answered() -> None:
+def test_a_call_from_a_charge_point_is_read_and_answered() -> None:
     assert (
         central()
         >> b'[2,"a","Heartbeat",{}]'
@@ -43,11 +43,11 @@ def test_a_frame_may_be_text_or_bytes() -> None:
     )
 
 
-def test_a_null_payload_is_read_as_empty_even_strictly() -> None:
+def test_a_null_payload_is_read_as_empty_even_in_strict_mode() -> None:
     assert central(strict=True) >> b'[2,"a","Heartbeat",null]' << Like(IncomingCall, id="a", payload=b"{}")
 
 
-def test_a_missing_payload_is_repaired_or_refused_if_strict() -> None:
+def test_a_missing_payload_is_repaired_or_in_strict_mode_refused() -> None:
     frame = b'[2,"a","Heartbeat"]'
     assert central() >> frame << Like(IncomingCall, request=core.Heartbeat()) << {"payload_missing": 1}
     assert (
@@ -58,7 +58,7 @@ def test_a_missing_payload_is_repaired_or_refused_if_strict() -> None:
     )
 
 
-def test_the_description_of_a_refusal_is_cut_to_255_characters() -> None:
+def test_the_description_of_a_callerror_is_cut_to_255_characters() -> None:
     assert (
         central()
         >> b'[2,"a","Heartbeat",{}]'
@@ -93,14 +93,16 @@ def test_the_description_of_a_refusal_is_cut_to_255_characters() -> None:
     ],
 )
 @pytest.mark.parametrize("strict", [False, True], ids=["repairing", "strict"])
-def test_each_fault_gets_its_error_code(*, strict: bool, frame: str, code: str, fault: FaultName) -> None:
+def test_each_fault_is_answered_with_its_error_code(
+    *, strict: bool, frame: str, code: str, fault: FaultName
+) -> None:
     playbook = central(strict=strict) >> frame << refused("a", code) << {fault: 1}
     # Text with a lone surrogate is not read as JSON at all. As bytes, the surrogate breaks only the payload.
     in_bytes = "payload_invalid" if "\ud800" in frame else fault
     assert playbook >> frame.encode(errors="surrogatepass") << refused("a", code) << {in_bytes: 1}
 
 
-def test_a_strict_protocol_refuses_what_another_repairs() -> None:
+def test_a_strict_protocol_refuses_what_another_protocol_repairs() -> None:
     frame = b'[2,"a","Authorize",{"idTag":"x","more":1}]'
     text = "more: unknown property; this object may have idTag"
     assert (
@@ -114,7 +116,7 @@ def test_a_strict_protocol_refuses_what_another_repairs() -> None:
     )
 
 
-def test_the_charge_point_role_never_repairs() -> None:
+def test_a_protocol_in_the_charge_point_role_never_repairs_a_payload() -> None:
     assert (
         Playbook(Protocol(Role.CHARGE_POINT))
         >> b'[2,"a","UnlockConnector",{"connectorId":"1"}]'
@@ -123,7 +125,7 @@ def test_the_charge_point_role_never_repairs() -> None:
     )
 
 
-def test_the_charge_point_role_checks_formats_only_if_it_is_strict() -> None:
+def test_a_protocol_in_the_charge_point_role_checks_formats_only_in_strict_mode() -> None:
     heartbeat, answer = Call(core.Heartbeat(), "a"), b'[3,"a",{"currentTime":"noon"}]'
     frame = b'[2,"a","Heartbeat",{}]'
     assert Playbook(Protocol(Role.CHARGE_POINT)) >> heartbeat << frame >> answer << Like(CallAnswered)
@@ -137,7 +139,7 @@ def test_the_charge_point_role_checks_formats_only_if_it_is_strict() -> None:
     )
 
 
-def test_only_strict_reading_checks_times() -> None:
+def test_only_strict_reading_checks_the_formats_of_times() -> None:
     frame = b'[2,"a","StartTransaction",{"connectorId":1,"idTag":"x","meterStart":0,"timestamp":"now"}]'
     assert central() >> frame << Like(IncomingCall)
     assert (
@@ -166,7 +168,9 @@ def test_only_strict_reading_checks_times() -> None:
         (b'[4,"nobody","GenericError","",{}]', "unknown_answer"),
     ],
 )
-def test_a_frame_that_cannot_be_answered_is_ignored_and_counted(frame: bytes, reason: FaultName) -> None:
+def test_a_frame_that_cannot_be_answered_is_ignored_and_counted_as_a_fault(
+    frame: bytes, reason: FaultName
+) -> None:
     assert central() >> frame << Ignored(reason) << {reason: 1}
 
 
@@ -178,7 +182,7 @@ def test_a_frame_that_cannot_be_answered_is_ignored_and_counted(frame: bytes, re
         (b'[2,"a","x', "not_json"),
     ],
 )
-def test_an_unreadable_frame_with_a_readable_id_is_answered(frame: bytes, fault: FaultName) -> None:
+def test_an_unreadable_frame_with_a_readable_message_id_is_answered(frame: bytes, fault: FaultName) -> None:
     assert central() >> frame << refused("a", "FormationViolation") << {fault: 1}
 
 
@@ -193,7 +197,7 @@ def test_an_omitted_value_is_read_as_null() -> None:
     assert central(strict=True) >> frame << refused("a", "FormationViolation") << {"not_json": 1}
 
 
-def test_a_frame_of_unclosed_quotes_takes_little_time() -> None:
+def test_a_frame_of_unclosed_quotes_is_read_in_little_time() -> None:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
     began = process_time()
     for end in (b'"', b'\\"', b'"\\', b':"', b": "):
@@ -202,7 +206,7 @@ def test_a_frame_of_unclosed_quotes_takes_little_time() -> None:
     assert process_time() - began < 2
 
 
-def test_a_numeric_message_id_is_echoed_as_a_number() -> None:
+def test_an_answer_repeats_a_numeric_message_id_as_a_number() -> None:
     frame = b'[2,17,"Heartbeat",{}]'
     assert (
         central()
@@ -215,7 +219,7 @@ def test_a_numeric_message_id_is_echoed_as_a_number() -> None:
     assert central(strict=True) >> frame << refused(17, "FormationViolation") << {"id_not_text": 1}
 
 
-def test_a_message_id_over_36_characters_is_echoed_up_to_255() -> None:
+def test_an_answer_repeats_a_too_long_message_id_up_to_255_characters() -> None:
     long, longer = "x" * 37, "x" * 256
     assert (
         central()

@@ -22,7 +22,7 @@ UNLOCK_FRAME = b'[2,"a","UnlockConnector",{"connectorId":1}]'
 UNLOCKED = core.UnlockConnectorResult(status="Unlocked")
 
 
-def test_our_call_ends_with_its_answer() -> None:
+def test_a_call_that_we_send_ends_with_its_answer() -> None:
     call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=40.0)
     assert (
         central()
@@ -35,7 +35,7 @@ def test_our_call_ends_with_its_answer() -> None:
     )
 
 
-def test_an_absent_field_is_not_written() -> None:
+def test_an_absent_field_is_not_written_to_the_frame() -> None:
     assert (
         central()
         >> Call(core.RemoteStartTransaction(id_tag="x"), "a")
@@ -43,7 +43,7 @@ def test_an_absent_field_is_not_written() -> None:
     )
 
 
-def test_a_second_call_raises_an_error_until_the_first_is_answered() -> None:
+def test_a_second_call_raises_an_error_until_the_first_call_is_answered() -> None:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
     protocol.call(UNLOCK, "a", 0)
     with pytest.raises(CallOutstanding, match="UnlockConnector"):
@@ -83,7 +83,7 @@ def test_a_call_times_out_once_and_its_late_answer_is_still_returned() -> None:
     )
 
 
-def test_only_the_last_four_timed_out_calls_are_remembered() -> None:
+def test_only_the_last_four_calls_that_timed_out_are_remembered() -> None:
     playbook = central()
     for number in range(5):
         playbook = playbook >> Call(UNLOCK, str(number), timeout=1) << Like(bytes)
@@ -147,7 +147,7 @@ def test_an_unreadable_answer_ends_the_call(frame: bytes) -> None:
     assert protocol.outstanding is None
 
 
-def test_an_answer_is_repaired() -> None:
+def test_a_faulty_answer_to_our_call_is_repaired() -> None:
     assert (
         central()
         >> Call(UNLOCK, "7")

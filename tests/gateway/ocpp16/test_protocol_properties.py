@@ -100,7 +100,7 @@ STEP = st.tuples(
 
 @settings(max_examples=150)
 @given(st.lists(STEP, max_size=120))
-def test_each_call_over_a_bad_link_ends_once(  # noqa: C901  one case per verb
+def test_each_call_over_a_bad_connection_ends_exactly_once(  # noqa: C901  one case per verb
     steps: list[tuple[str, bool, int, bytes]],
 ) -> None:
     parties = Party(Role.CENTRAL_SYSTEM), Party(Role.CHARGE_POINT)
@@ -183,19 +183,19 @@ ROLE = st.sampled_from(Role)
 
 @settings(max_examples=300)
 @given(st.binary() | st.text(), st.booleans(), ROLE)
-def test_no_bytes_received_raise_an_error(frame: bytes | str, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
+def test_receiving_any_bytes_raises_no_error(frame: bytes | str, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
     ends_well(frame, strict=strict, role=role)
 
 
 @settings(max_examples=300)
 @given(st.lists(JSON, max_size=6) | JSON, st.booleans(), ROLE)
-def test_no_json_received_raises_an_error(tree: Any, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
+def test_receiving_any_json_raises_no_error(tree: Any, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
     ends_well(json.dumps(tree), strict=strict, role=role)
 
 
 @settings(max_examples=500)
 @given(st.sampled_from([2, 3, 4]), st.sampled_from(["1", 1, "x"]), ACTION, TREE, st.booleans(), ROLE)
-def test_no_message_received_raises_an_error(
+def test_receiving_any_ocpp_message_raises_no_error(
     kind: int,
     id_: str | int,
     action: str,
@@ -210,7 +210,11 @@ def test_no_message_received_raises_an_error(
 
 @settings(max_examples=200)
 @given(st.data(), st.booleans(), ROLE)
-def test_a_message_with_flipped_bytes_raises_no_error(data: st.DataObject, strict: bool, role: Role) -> None:  # noqa: FBT001  drawn
+def test_receiving_a_message_with_flipped_bytes_raises_no_error(
+    data: st.DataObject,
+    strict: bool,  # noqa: FBT001  drawn
+    role: Role,
+) -> None:
     good = (
         b'[2,"a","MeterValues",{"connectorId":1,"meterValue":[{"timestamp":"2026-01-31T12:00:00Z",'
         b'"sampledValue":[{"value":"1.5","unit":"Wh"}]}]}]'
@@ -241,7 +245,7 @@ HUGE = [
 ]
 
 
-def test_huge_and_hostile_frames_raise_no_error() -> None:
+def test_receiving_huge_and_hostile_frames_raises_no_error() -> None:
     for frame in HUGE:
         for role in Role:
             ends_well(frame, strict=False, role=role)

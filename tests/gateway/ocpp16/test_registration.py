@@ -11,13 +11,15 @@ FROM_US = sorted(actions_of(Sender.CENTRAL_SYSTEM))
 
 
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
-def test_an_accepted_charge_point_may_send_everything(action: str) -> None:
+def test_an_accepted_charge_point_may_send_every_action(action: str) -> None:
     assert may_receive(action, "Accepted") == "served"
     assert may_receive(action, "Accepted", policy="Rejected") == "served"
 
 
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
-def test_without_a_boot_everything_is_served_and_counted_unless_strict(action: str) -> None:
+def test_every_action_before_the_first_boot_is_served_and_counted_or_in_strict_mode_refused(
+    action: str,
+) -> None:
     expected = "served" if action == "BootNotification" else "no_boot"
     assert may_receive(action, None) == expected
     assert may_receive(action, None, strict=True) == ("served" if expected == "served" else "refused")
@@ -26,14 +28,14 @@ def test_without_a_boot_everything_is_served_and_counted_unless_strict(action: s
 @pytest.mark.parametrize("policy", ["Pending", "Rejected"])
 @pytest.mark.parametrize("registration", [None, "Pending", "Rejected"])
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
-def test_only_a_boot_is_served_while_pending_or_rejected(
+def test_only_a_boot_notification_is_served_while_the_charge_point_is_pending_or_rejected(
     action: str, registration: None, policy: str
 ) -> None:
     verdict = may_receive(action, registration, policy=policy)  # type: ignore[arg-type]
     assert verdict == ("served" if action == "BootNotification" else "refused")
 
 
-def test_a_triggered_message_is_served_only_while_pending() -> None:
+def test_a_triggered_message_is_served_only_while_the_charge_point_is_pending() -> None:
     triggered = {"StatusNotification"}
     assert may_receive("StatusNotification", "Pending", triggered=triggered) == "served"
     assert may_receive("Heartbeat", "Pending", triggered=triggered) == "refused"
@@ -41,7 +43,9 @@ def test_a_triggered_message_is_served_only_while_pending() -> None:
 
 
 @pytest.mark.parametrize("action", FROM_US)
-def test_remote_start_and_stop_are_not_sent_while_pending_or_rejected(action: str) -> None:
+def test_remote_start_and_stop_are_not_sent_while_the_charge_point_is_pending_or_rejected(
+    action: str,
+) -> None:
     assert may_send(action, "Accepted")
     assert may_send(action, None)
     forbidden = action in {"RemoteStartTransaction", "RemoteStopTransaction"}
@@ -49,7 +53,7 @@ def test_remote_start_and_stop_are_not_sent_while_pending_or_rejected(action: st
     assert may_send(action, "Rejected") == (not forbidden)
 
 
-def test_a_trigger_allows_the_message_that_it_requests() -> None:
+def test_a_trigger_permits_the_message_that_it_requests() -> None:
     assert name_triggered(TriggerMessage(requested_message="Heartbeat")) == {"Heartbeat"}
     extended = {
         "FirmwareStatusNotification": "SignedFirmwareStatusNotification",

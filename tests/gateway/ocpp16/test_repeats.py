@@ -41,7 +41,7 @@ def test_a_repeated_call_gets_the_stored_answer() -> None:
         b'[2,"a","DataTransfer",{"vendorId":"x"}]',
     ],
 )
-def test_the_same_id_alone_is_not_a_repeat(other: bytes) -> None:
+def test_a_call_with_the_same_message_id_and_another_payload_is_not_a_repeat(other: bytes) -> None:
     assert (
         central()
         >> AUTHORIZE
@@ -53,7 +53,7 @@ def test_the_same_id_alone_is_not_a_repeat(other: bytes) -> None:
     )
 
 
-def test_a_repeat_of_a_refused_call_is_tried_again() -> None:
+def test_a_call_that_is_repeated_after_a_refusal_is_handled_again() -> None:
     assert (
         central()
         >> AUTHORIZE
@@ -65,7 +65,7 @@ def test_a_repeat_of_a_refused_call_is_tried_again() -> None:
     )
 
 
-def test_a_repeat_before_the_answer_is_handled_as_a_new_call() -> None:
+def test_a_call_that_is_repeated_before_its_answer_is_handled_as_a_new_call() -> None:
     assert central() >> AUTHORIZE << Like(IncomingCall) >> AUTHORIZE << Like(IncomingCall)
 
 
@@ -80,7 +80,7 @@ def test_a_repeat_before_the_answer_is_handled_as_a_new_call() -> None:
         ),
     ],
 )
-def test_a_repeated_heartbeat_or_boot_runs_again(
+def test_a_repeated_heartbeat_or_boot_notification_is_handled_again(
     frame: bytes, result: Message, repeated: dict[FaultName, int]
 ) -> None:
     playbook = central() >> frame << Like(IncomingCall) >> Answer(result) << Like(bytes)

@@ -35,14 +35,14 @@ def pem(der: bytes) -> str:
     ],
     ids=["RSA 2048", "RSA 3072", "P-224", "P-521", "brainpool"],
 )
-def test_a_valid_request_is_read(key: Key, described: str) -> None:
+def test_a_valid_certificate_signing_request_is_read(key: Key, described: str) -> None:
     found = read(request(key, "Serial 7"))
     assert (found.subject, found.key) == ("CN=Serial 7", described)
     assert found.public_key == key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 @pytest.mark.parametrize("changed", [GOOD.replace("\n", "\r\n"), f"junk\n{GOOD}\nmore junk\n", GOOD.rstrip()])
-def test_text_around_a_request_is_ignored(changed: str) -> None:
+def test_text_around_a_certificate_signing_request_is_ignored(changed: str) -> None:
     assert read(changed) == read(GOOD)
 
 
@@ -94,23 +94,25 @@ def large_exponent() -> str:
         (pem(DER[:-1] + bytes([DER[-1] ^ 1])), "not signed with its own key"),
     ],
 )
-def test_a_bad_request_is_refused_with_its_reason(csr: str, why: str) -> None:
+def test_a_bad_certificate_signing_request_is_refused_with_the_reason(csr: str, why: str) -> None:
     with pytest.raises(RequestRefused, match=why):
         read(csr)
 
 
-def test_a_weak_curve_is_refused() -> None:
+def test_a_certificate_signing_request_with_a_weak_curve_is_refused() -> None:
     with pytest.raises(RequestRefused, match=r"192 bits|must be PKCS#10"):
         read(weak_curve())
 
 
-def test_a_key_that_is_slow_to_verify_is_refused_before_verification() -> None:
+def test_a_key_that_is_slow_to_verify_is_refused_before_its_verification() -> None:
     with pytest.raises(RequestRefused, match="exponent has more than 32 bits"):
         read(large_exponent())
 
 
 @given(st.data())
-def test_a_damaged_request_is_read_or_refused(data: st.DataObject) -> None:
+def test_a_damaged_certificate_signing_request_is_read_or_refused_without_another_error(
+    data: st.DataObject,
+) -> None:
     der = bytearray(DER)
     for at in data.draw(st.lists(st.integers(0, len(der) - 1), min_size=1, max_size=4)):
         der[at] = data.draw(st.integers(0, 255))
@@ -119,7 +121,7 @@ def test_a_damaged_request_is_read_or_refused(data: st.DataObject) -> None:
             assert read(pem(bytes(der))).key == "EC secp256r1"
 
 
-def test_the_slowest_allowed_request_is_judged_quickly() -> None:
+def test_the_slowest_certificate_signing_request_that_is_allowed_is_verified_quickly() -> None:
     """This takes the best of many measurements of the slowest key, so that a busy machine does not matter."""
     csr, best = request(ec.generate_private_key(ec.BrainpoolP512R1())), 9.0
     for _ in range(50):

@@ -68,13 +68,13 @@ def test_a_variable_wins_over_the_configuration_file(tmp_path: Path) -> None:
     )
 
 
-def test_a_list_of_sections_may_be_given_as_json() -> None:
+def test_a_list_of_sections_may_be_given_as_json_in_a_variable() -> None:
     files = '[{"chain_file": "a", "key_file": "b"}]'
     config = load(Config, None, URL | {"CSMS__LISTEN__CERTIFICATES": files})
     assert config.listen.certificates == (Files("a", "b"),)
 
 
-def test_a_variable_can_unset_an_optional_setting(tmp_path: Path) -> None:
+def test_an_environment_variable_can_unset_an_optional_setting(tmp_path: Path) -> None:
     path = toml(tmp_path, "[listen]\nws_port = 80\n")
     assert load(Config, path, URL | {"CSMS__LISTEN__WS_PORT": "null"}).listen.ws_port is None
 
@@ -115,7 +115,9 @@ def test_a_secret_is_read_from_the_file_that_its_setting_names(tmp_path: Path) -
         ("[store", ["not valid TOML"]),
     ],
 )
-def test_an_error_in_the_file_is_explained_in_one_line(tmp_path: Path, text: str, needles: list[str]) -> None:
+def test_an_error_in_the_configuration_file_is_explained_in_one_line(
+    tmp_path: Path, text: str, needles: list[str]
+) -> None:
     message = explain_refusal(toml(tmp_path, text), URL)
     for needle in needles:
         assert needle in message
@@ -158,7 +160,7 @@ def test_an_error_of_the_variables_names_the_wrong_or_missing_one(
 @pytest.mark.parametrize(
     "text", ['[store]\nurl = "redis://:hunter2@host"', '[security]\npepper = "hunter2hunter2"']
 )
-def test_secrets_in_toml_are_refused_and_not_repeated(tmp_path: Path, text: str) -> None:
+def test_secrets_in_the_configuration_file_are_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
     message = explain_refusal(toml(tmp_path, text), {})
     assert "_file" in message
     assert "hunter2" not in message
@@ -199,7 +201,7 @@ def test_a_line_break_in_a_file_name_is_escaped() -> None:
         max_size=4,
     )
 )
-def test_any_environment_gives_a_configuration_or_one_line_that_explains_why_not(
+def test_any_environment_gives_a_configuration_or_an_error_of_one_line(
     environ: dict[str, str],
 ) -> None:
     try:

@@ -24,7 +24,7 @@ def test_a_masked_frame_has_no_secret_and_is_still_json(made: tuple[bytes, str])
 
 
 @given(frames(), st.sampled_from(["value {} is too short", "{}", "<{}>"]))
-def test_a_secret_is_hidden_in_all_later_frames(made: tuple[bytes, str], quote: str) -> None:
+def test_a_secret_of_one_frame_is_hidden_in_all_later_frames(made: tuple[bytes, str], quote: str) -> None:
     frame, secret = made
     masker = FrameMasker()
     masker.mask(
@@ -37,14 +37,14 @@ def test_a_secret_is_hidden_in_all_later_frames(made: tuple[bytes, str], quote: 
 
 
 @given(NAMES, ANY, st.integers(1, 60), st.booleans())
-def test_no_secret_is_left_in_a_cut_frame(name: str, secret: str, less: int, ascii_: bool) -> None:  # noqa: FBT001
+def test_a_frame_that_was_cut_off_shows_no_secret(name: str, secret: str, less: int, ascii_: bool) -> None:  # noqa: FBT001
     whole = json.dumps([2, "1", "ChangeConfiguration", {"key": name, "value": secret}], ensure_ascii=ascii_)
     less = min(less, len(whole) - whole.index("value") - 5)
     assert is_hidden(FrameMasker().mask(whole[:-less].encode()))
 
 
 @given(NAMES, PLAIN)
-def test_no_secret_is_left_in_malformed_json(name: str, secret: str) -> None:
+def test_malformed_json_shows_no_secret(name: str, secret: str) -> None:
     for frame in (
         repr([2, "1", "ChangeConfiguration", {"key": name, "value": secret}]),
         f"[2,1,ChangeConfiguration,{{key:{name.replace('[', '(').replace(']', ')')},value:{secret}}}]",
@@ -71,7 +71,7 @@ def test_no_secret_is_left_in_malformed_json(name: str, secret: str) -> None:
         "",
     ],
 )
-def test_the_rest_of_a_frame_stays_byte_for_byte(frame: str) -> None:
+def test_the_rest_of_a_masked_frame_stays_byte_for_byte(frame: str) -> None:
     assert FrameMasker().mask(frame.encode()) == frame
 
 
@@ -83,13 +83,13 @@ _JSON = st.recursive(
 
 
 @given(_JSON)
-def test_any_json_without_secrets_stays_unchanged(payload: Any) -> None:
+def test_a_json_frame_without_secrets_stays_unchanged(payload: Any) -> None:
     frame = json.dumps([2, "1", "DataTransfer", payload])
     assert FrameMasker().mask(frame.encode()) == frame
 
 
 @given(st.binary(max_size=300))
-def test_bytes_of_any_kind_are_shown_as_text(frame: bytes) -> None:
+def test_bytes_that_are_not_utf8_are_shown_as_text(frame: bytes) -> None:
     FrameMasker().mask(frame).encode()
 
 
@@ -106,7 +106,7 @@ def test_a_hostile_frame_is_masked_quickly(piece: str) -> None:
     ("head", "piece"),
     [("OCPP16", "/"), ("OCPP16", "%2F"), ("OCPP16/", "%"), ("://", ":"), ("token", " "), ("cookie:", "\\")],
 )
-def test_a_run_of_one_character_is_masked_quickly(head: str, piece: str) -> None:
+def test_a_long_run_of_one_character_is_masked_quickly(head: str, piece: str) -> None:
     """A bad pattern would take half a minute, during which no other session is served."""
     began = time.process_time()
     FrameMasker().mask((head + piece * 65_536)[:65_536].encode())
@@ -114,7 +114,7 @@ def test_a_run_of_one_character_is_masked_quickly(head: str, piece: str) -> None
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_each_secret_word_contains_a_hint(word: str) -> None:
+def test_each_secret_word_contains_one_of_the_hints_of_the_quick_search(word: str) -> None:
     """The quick search for hints must find everything that the thorough one finds."""
     for spelt in (word, word.replace(" ", ""), word.replace(" ", "_").upper()):
         frame = json.dumps({spelt: "hidden-value"})
@@ -123,7 +123,7 @@ def test_each_secret_word_contains_a_hint(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_a_secret_of_nested_json_is_hidden_in_a_quotation(word: str) -> None:
+def test_a_secret_of_nested_json_is_hidden_where_it_is_quoted(word: str) -> None:
     """The charge point quotes the refused text in its error, and beside the nested text itself."""
     masker, secret = FrameMasker(), "Hunter2-Secret9"
     data = json.dumps({word.replace(" ", "_"): secret})
@@ -133,7 +133,7 @@ def test_a_secret_of_nested_json_is_hidden_in_a_quotation(word: str) -> None:
     assert secret not in masker.mask(json.dumps(answer).encode())
 
 
-def test_a_secret_that_contains_another_is_hidden_whole() -> None:
+def test_a_secret_that_contains_another_secret_is_hidden_whole() -> None:
     masker = FrameMasker()
     frame = json.dumps([{"password": "secret1"}, {"token": "secret1-and-more"}, "is secret1-and-more here"])
     masked = masker.mask(frame.encode())

@@ -49,7 +49,7 @@ async def ask(port: int, path: str, method: str = "GET") -> httpx.Response:
         return await client.request(method, f"http://127.0.0.1:{port}{path}")
 
 
-async def test_readiness_changes_with_the_process_and_liveness_does_not() -> None:
+async def test_readiness_follows_the_state_of_the_process_and_liveness_does_not() -> None:
     ready = [True]
     async with serving(is_ready=ready) as port:
         assert (await ask(port, "/readyz")).status_code == 200
@@ -58,7 +58,7 @@ async def test_readiness_changes_with_the_process_and_liveness_does_not() -> Non
         assert (await ask(port, "/livez?verbose")).status_code == 200
 
 
-async def test_metrics_are_read_at_the_scrape() -> None:
+async def test_metrics_are_computed_when_they_are_scraped() -> None:
     lag = LoopLag()
     async with serving(new_registry(counted, lag.readings)) as port, trio.open_nursery() as nursery:
         nursery.start_soon(lag.watch)
@@ -76,7 +76,7 @@ async def test_metrics_are_read_at_the_scrape() -> None:
     assert float(beats.split()[1]) >= 3
 
 
-async def test_other_paths_and_methods_are_refused() -> None:
+async def test_other_paths_and_methods_are_refused_at_the_health_port() -> None:
     async with serving() as port:
         assert (await ask(port, "/")).status_code == 404
         assert (await ask(port, "/livez", "POST")).status_code == 400
@@ -85,7 +85,7 @@ async def test_other_paths_and_methods_are_refused() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET", b"\r\n\r\n", b"\0" * 20_000, b"GET  HTTP/1.1\r\n\r\n"])
-async def test_junk_ends_only_its_own_connection(sent: bytes) -> None:
+async def test_junk_on_one_connection_leaves_the_health_port_usable(sent: bytes) -> None:
     async with serving() as port:
         stream = await trio.open_tcp_stream("127.0.0.1", port)
         async with stream:
@@ -98,7 +98,7 @@ async def test_junk_ends_only_its_own_connection(sent: bytes) -> None:
         assert (await ask(port, "/livez")).status_code == 200
 
 
-async def test_a_failing_metric_ends_only_its_own_scrape() -> None:
+async def test_a_metric_that_raises_an_error_fails_only_its_own_scrape() -> None:
     registry = CollectorRegistry()
     registry.register(Broken())  # type: ignore[arg-type]  # It fails before it yields anything.
     async with serving(registry) as port:
@@ -107,7 +107,9 @@ async def test_a_failing_metric_ends_only_its_own_scrape() -> None:
         assert (await ask(port, "/livez")).status_code == 200
 
 
-async def test_silent_clients_are_limited_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_clients_of_the_health_port_are_limited_in_number_and_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(health, "_DEADLINE_S", 0.5)
     async with serving() as port:
         silent = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(40)]
@@ -119,7 +121,7 @@ async def test_silent_clients_are_limited_in_number_and_time(monkeypatch: pytest
         assert (await ask(port, "/livez")).status_code == 200
 
 
-async def test_an_occupied_port_is_explained_in_one_clear_line() -> None:
+async def test_an_occupied_health_port_is_reported_in_one_clear_line() -> None:
     async with serving() as port:
         with pytest.raises(
             OSError, match=rf"^cannot listen for probes on 127\.0\.0\.1:{port}: .*in use; choose"

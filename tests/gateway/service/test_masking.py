@@ -56,7 +56,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_no_secret_is_left_in_a_text(text: str) -> None:
+def test_no_secret_is_left_in_a_masked_text(text: str) -> None:
     masked = mask_text(text)
     assert SECRET not in masked
     assert "***" in masked
@@ -75,7 +75,7 @@ def test_no_secret_is_left_in_a_text(text: str) -> None:
         "/OCPP16/",
     ],
 )
-def test_harmless_text_stays_unchanged(text: str) -> None:
+def test_text_without_secrets_is_not_changed_by_the_masking(text: str) -> None:
     assert mask_text(text) == text
 
 
@@ -124,7 +124,7 @@ def test_no_secret_is_logged_with_an_exception(form: logs.Format) -> None:
     assert text.count("ExceptionGroup") >= 2
 
 
-def test_a_json_line_has_level_time_event_and_context() -> None:
+def test_a_json_log_line_has_a_level_and_a_time_and_an_event_and_the_context() -> None:
     stream = io.StringIO()
     logs.configure("info", "auto", stream)
     with structlog.contextvars.bound_contextvars(tenant="demo"):
@@ -174,12 +174,14 @@ class Unprintable:
         raise RuntimeError("no")
 
 
-def test_a_broken_repr_does_not_stop_logging() -> None:
+def test_a_repr_that_raises_an_error_does_not_stop_the_logging() -> None:
     assert "Unprintable" in mask(None, "info", {"event": "x", "it": Unprintable()})["it"]
 
 
 @given(st.text(max_size=300), st.text("abcdefgh0123456789-_", min_size=20, max_size=43), st.text(max_size=50))
-def test_a_token_in_a_path_is_masked_in_any_surroundings(before: str, token: str, after: str) -> None:
+def test_a_token_in_a_path_is_masked_between_any_other_characters(
+    before: str, token: str, after: str
+) -> None:
     masked = mask_text(f"{before}/OCPP16/demo/{token}/{after}")
     if token not in before + after:
         assert token not in masked
@@ -201,16 +203,16 @@ def test_a_token_in_a_path_is_masked_in_any_surroundings(before: str, token: str
         ("", ""),
     ],
 )
-def test_only_the_credentials_of_a_link_are_masked(location: str, shown: str) -> None:
+def test_only_the_credentials_of_a_url_are_masked(location: str, shown: str) -> None:
     assert mask_location(location) == shown
 
 
 @given(st.text(max_size=200))
-def test_json_with_a_masked_link_is_still_json(location: str) -> None:
+def test_json_with_a_masked_url_is_still_json(location: str) -> None:
     assert json.loads(mask_location(json.dumps({"x": f"ftp://a:b@{location}?c"}))).keys() == {"x"}
 
 
-def test_a_hostile_link_is_masked_quickly() -> None:
+def test_a_hostile_url_is_masked_quickly() -> None:
     for piece in ("://", "://@", "?", "://?", "@", "://a?b"):
         began = time.process_time()
         mask_location(piece * 20_000)

@@ -43,7 +43,9 @@ async def nobody_before() -> None:
     pass
 
 
-async def test_a_wake_up_during_the_last_writes_of_a_session_is_ignored(store: Store, redis_url: str) -> None:
+async def test_a_wake_up_message_during_the_last_writes_of_a_session_is_ignored(
+    store: Store, redis_url: str
+) -> None:
     config = msgspec.convert({"store": {"url": redis_url}, "security": {"pepper": "p" * 32}}, GatewayConfig)
     claimed = await leases.claimed(store, "a/1")
     async with trio.open_nursery() as nursery:

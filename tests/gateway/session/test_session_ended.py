@@ -15,7 +15,9 @@ from tests.support.waiting import until
 SESSIONS = 5
 
 
-async def test_an_ended_session_is_freed_with_its_connection(store: Store, redis_url: str) -> None:
+async def test_an_ended_session_and_its_connection_are_freed_without_the_garbage_collector(
+    store: Store, redis_url: str
+) -> None:
     seen: list[weakref.ref[Session | WebSocketConnection]] = []
 
     def gone() -> bool:

@@ -88,7 +88,7 @@ def result(number: int) -> bytes:
 
 
 @given(frames())
-def test_an_entry_contains_no_secret(made: tuple[bytes, str]) -> None:
+def test_a_trace_entry_contains_no_secret(made: tuple[bytes, str]) -> None:
     frame, _ = made
     recorder = Around(None).recorder(RunningTrace("x", 0))
     entry = trio.run(recorder._build_entry, _Passed("in", 1, frame, ()))
@@ -96,7 +96,7 @@ def test_an_entry_contains_no_secret(made: tuple[bytes, str]) -> None:
     assert entry.length == len(frame)
 
 
-async def test_entries_keep_the_order_of_the_socket_and_name_the_answered_action(store: Store) -> None:
+async def test_trace_entries_keep_the_order_of_the_socket_and_name_the_answered_action(store: Store) -> None:
     running = await start_trace(store)
     async with around(store) as session:
         recorder = session.recorder(running)
@@ -147,7 +147,7 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
     assert (cut.cut, cut.length) == (len(long) > trace.SHOWN_MAX, len(long))
 
 
-async def test_frames_without_room_show_as_a_gap(store: Store) -> None:
+async def test_frames_that_do_not_fit_in_the_queue_of_a_trace_show_as_a_gap(store: Store) -> None:
     """The queue overflows, by number and by bytes. Later frames are recorded again."""
     running = await start_trace(store)
     async with around(store) as session:
@@ -170,7 +170,7 @@ async def test_frames_without_room_show_as_a_gap(store: Store) -> None:
     assert (kept.frames, kept.marks, kept.dropped) == (1001, 3, 9)
 
 
-async def test_a_trace_ends_by_size_and_by_time(store: Store) -> None:
+async def test_a_trace_ends_by_its_size_and_by_its_time(store: Store) -> None:
     running = await start_trace(store, frames=10)
     async with around(store) as session:
         recorder = session.recorder(running)
@@ -239,7 +239,7 @@ async def test_a_session_starts_and_stops_recording_with_its_trace(store: Store)
     assert [one.what for one in await read_entries(store)] == ["recording"]
 
 
-async def test_a_recorder_that_failed_is_replaced_while_its_trace_runs(store: Store) -> None:
+async def test_a_recorder_that_failed_is_replaced_while_its_trace_is_running(store: Store) -> None:
     await start_trace(store)
     async with around(store) as session:
         await session.link.follow_trace()

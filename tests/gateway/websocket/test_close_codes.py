@@ -9,14 +9,14 @@ from gateway.websocket.close_codes import Close, Violation
 from gateway.websocket.connection import Connection
 
 
-def test_only_rows_of_the_table_can_be_sent() -> None:
+def test_only_the_close_codes_in_the_table_can_be_sent() -> None:
     """With these annotations the type checker refuses any other code or reason."""
     for function in (Connection.close, Violation.__init__):
         assert get_type_hints(function)["close"] is Close
 
 
 @pytest.mark.parametrize("close", Close)
-def test_each_row_fits_a_close_frame_and_says_what_to_do(close: Close) -> None:
+def test_each_close_code_fits_a_close_frame_and_its_texts_are_sentences(close: Close) -> None:
     reason = close.record("us", 2**31).reason
     assert len(reason.encode()) <= 123
     assert close.when.endswith(".")

@@ -34,7 +34,7 @@ class Closing:
         self.ended.set()
 
 
-async def test_a_ping_that_crosses_our_close_ends_only_its_connection() -> None:
+async def test_a_ping_that_crosses_our_close_frame_ends_only_its_own_connection() -> None:
     """The peer's PING crosses our CLOSE, which ends a trio-websocket server (its issue 184)."""
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as bystander, raw_peer(server) as peer:
@@ -51,7 +51,9 @@ async def test_a_ping_that_crosses_our_close_ends_only_its_connection() -> None:
         assert await bystander.read(7) == plain(0x8A, b"alive")
 
 
-async def test_a_peer_that_never_answers_close_is_cut_after_close_s(mock_clock: MockClock) -> None:
+async def test_a_peer_that_never_answers_our_close_frame_is_cut_off_after_close_s(
+    mock_clock: MockClock,
+) -> None:
     handle = Closing()
     async with serving(handle, limits=Limits(close_s=5)) as server, raw_peer(server) as peer:
         connection = await handle.connections.receive()
@@ -66,7 +68,7 @@ async def test_a_peer_that_never_answers_close_is_cut_after_close_s(mock_clock: 
         await handle.ended.wait()
 
 
-async def test_a_message_callback_may_close_the_connection() -> None:
+async def test_the_callback_for_messages_may_close_the_connection() -> None:
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as peer:
         await peer.send(text("close me"))
@@ -77,7 +79,7 @@ async def test_a_message_callback_may_close_the_connection() -> None:
     assert handle.ends == [(1012, "service restart", "us")]
 
 
-async def test_sending_after_the_end_raises_connection_closed() -> None:
+async def test_sending_after_the_end_of_a_connection_raises_connection_closed() -> None:
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as peer:
         connection = await handle.connections.receive()
@@ -93,7 +95,7 @@ async def _send_for_ever(connection: Connection) -> None:
         await connection.send(b"x" * 60_000)
 
 
-async def test_a_peer_that_does_not_read_is_cut_after_send_s(mock_clock: MockClock) -> None:
+async def test_a_peer_that_does_not_read_is_cut_off_after_send_s(mock_clock: MockClock) -> None:
     async def send(connection: Connection) -> None:
         with pytest.raises(ConnectionClosed) as cut:
             await _send_for_ever(connection)
@@ -112,7 +114,7 @@ async def test_a_peer_that_does_not_read_is_cut_after_send_s(mock_clock: MockClo
         await handle.ended.wait()
 
 
-async def test_frames_of_two_tasks_never_mix() -> None:
+async def test_frames_that_two_tasks_send_at_once_never_mix() -> None:
     async def talk(connection: Connection, letter: bytes) -> None:
         for _ in range(40):
             await connection.send(letter * 60_000)
@@ -129,7 +131,7 @@ async def test_frames_of_two_tasks_never_mix() -> None:
                 assert payload in {b"a" * 60_000, b"b" * 60_000}
 
 
-async def test_a_silent_peer_gets_a_ping_and_any_frame_answers_it(mock_clock: MockClock) -> None:
+async def test_a_silent_peer_gets_a_ping_and_any_frame_counts_as_the_answer(mock_clock: MockClock) -> None:
     echo = Echo()
     async with (
         serving(echo, limits=Limits(ping_interval_s=60, pong_s=30)) as server,
@@ -150,7 +152,7 @@ async def test_a_silent_peer_gets_a_ping_and_any_frame_answers_it(mock_clock: Mo
         assert echo.ends == [(1001, "silent for 91 s", "us")]
 
 
-async def test_a_handler_that_fails_closes_with_1011() -> None:
+async def test_a_message_handler_that_fails_closes_the_connection_with_code_1011() -> None:
     async def handle(upgrade: Upgrade) -> None:
         connection = await upgrade.accept("ocpp1.6")
 

@@ -64,7 +64,9 @@ LONG = "x" * 70_000
         pytest.param(frame(0x8A) * 10_000, Close.TOO_MANY_CONTROL_FRAMES, id="10,000 pongs"),
     ],
 )
-async def test_a_violation_gets_its_close_code_and_ends_only_its_connection(sent: bytes, row: Close) -> None:
+async def test_a_protocol_violation_gets_its_close_code_and_ends_only_its_own_connection(
+    sent: bytes, row: Close
+) -> None:
     echo = Echo()
     async with serving(echo) as server, raw_peer(server) as bystander:
         async with raw_peer(server) as peer:
@@ -89,7 +91,7 @@ async def _send_what_is_taken(peer: RawPeer, data: bytes) -> None:
         await peer.send(data)
 
 
-async def test_frames_may_arrive_in_any_pieces() -> None:
+async def test_a_frame_may_arrive_in_pieces_of_any_size() -> None:
     sent = text("") + text("ä" * 60) + text("y" * 200) + text("z" * 65_536) + frame(0x8A, b"unasked")
     echo = Echo()
     async with serving(echo) as server, raw_peer(server) as peer:
@@ -124,7 +126,7 @@ async def test_bytes_after_a_close_frame_are_ignored() -> None:
     assert echo.ends == [(1000, "bye", "peer")]
 
 
-async def test_a_peer_that_vanishes_counts_as_lost() -> None:
+async def test_a_peer_that_vanishes_counts_as_a_lost_connection() -> None:
     echo = Echo()
     async with serving(echo) as server:
         async with raw_peer(server) as peer:
@@ -134,7 +136,7 @@ async def test_a_peer_that_vanishes_counts_as_lost() -> None:
     assert echo.received == []
 
 
-async def test_a_message_that_is_never_finished_is_cut(mock_clock: MockClock) -> None:
+async def test_a_message_that_is_never_finished_is_cut_off(mock_clock: MockClock) -> None:
     echo = Echo()
     async with serving(echo, limits=Limits(partial_message_s=60)) as server, raw_peer(server) as peer:
         await peer.send(frame(0x01, b"begun") + frame(0x89))

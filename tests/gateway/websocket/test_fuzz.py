@@ -11,11 +11,11 @@ from tests.gateway.websocket import fuzz
 
 
 @pytest.mark.parametrize("streams", [1_500, pytest.param(100_000, marks=pytest.mark.slow)])
-async def test_streams_are_read_as_by_an_independent_parser(streams: int) -> None:
+async def test_our_parser_reads_random_streams_like_an_independent_parser(streams: int) -> None:
     assert await fuzz.compare(range(streams)) is None
 
 
-async def test_the_fuzz_reaches_messages_and_refusals() -> None:
+async def test_the_random_streams_contain_both_valid_messages_and_violations() -> None:
     seen = [await fuzz.ours(fuzz.make_stream(random.Random(seed))) for seed in range(200)]
     assert sum(len(messages) for messages, _ in seen) > 100
     assert 50 < sum(closed.by != "lost" for _, closed in seen) < 150

@@ -42,7 +42,7 @@ async def test_slow_handshakes_make_room_for_connections_that_wait(mock_clock: M
         await until(lambda: not server.stats.open)
 
 
-async def test_slow_handshakes_at_one_port_do_not_starve_another(mock_clock: MockClock) -> None:
+async def test_slow_handshakes_at_one_port_do_not_block_another_port(mock_clock: MockClock) -> None:
     """Two servers share the limit, like the plain port and the TLS port of a gateway."""
     limits, stats, handshakes = Limits(handshakes_in_flight=100, http_upgrade_s=30), Stats(), Handshakes()
     async with patience(), trio.open_nursery() as nursery, AsyncExitStack() as slow:

@@ -25,7 +25,7 @@ OCPP = Subprotocol("ocpp1.6")
 MESSAGES = ["", "a", "ä€😀" * 50, "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536]
 
 
-async def test_the_websockets_client_works_with_our_server() -> None:
+async def test_the_client_of_the_websockets_package_works_with_our_server() -> None:
     def talk(port: int) -> None:
         with websockets.sync.client.connect(f"ws://127.0.0.1:{port}/a/b", subprotocols=[OCPP]) as client:
             assert client.subprotocol == OCPP
@@ -43,7 +43,7 @@ async def test_the_websockets_client_works_with_our_server() -> None:
     assert echo.ends == [(1000, "", "peer")]
 
 
-async def test_the_websockets_client_is_refused_without_our_subprotocol() -> None:
+async def test_the_client_of_the_websockets_package_is_refused_without_our_subprotocol() -> None:
     def talk(port: int) -> int:
         with pytest.raises(InvalidStatus) as refused:
             websockets.sync.client.connect(f"ws://127.0.0.1:{port}/")
@@ -81,7 +81,7 @@ def _their_server() -> Iterator[int]:
             thread.join(60)
 
 
-async def test_our_client_works_with_the_websockets_server() -> None:
+async def test_our_client_works_with_the_server_of_the_websockets_package() -> None:
     received: list[str] = []
     with _their_server() as port, trio.fail_after(60):
         async with connect(f"ws://127.0.0.1:{port}/x?y=z") as client:
@@ -97,7 +97,7 @@ async def test_our_client_works_with_the_websockets_server() -> None:
     assert received == [*MESSAGES, "answered"]
 
 
-async def test_our_client_closes_as_rfc_6455_demands() -> None:
+async def test_our_client_closes_a_connection_as_rfc_6455_requires() -> None:
     with _their_server() as port, trio.fail_after(60):
         async with connect(f"ws://127.0.0.1:{port}/") as client:
             await client.close(Close.LOAD_TEST_OVER)
@@ -122,7 +122,7 @@ async def test_our_client_raises_upgrade_refused_for_a_nonsense_answer(answer: b
                     pass
 
 
-async def test_many_clients_connect_at_once_from_another_address() -> None:
+async def test_many_clients_can_connect_at_once_from_another_address() -> None:
     async def talk(port: int) -> None:
         async with connect(f"ws://127.0.0.1:{port}/", source_address="127.0.0.9", limits=Limits()) as client:
 

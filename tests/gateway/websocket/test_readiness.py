@@ -15,7 +15,7 @@ def pair() -> tuple[SocketStream, socket.socket]:
     return SocketStream(ours, ("peer", 0), send_s=5), theirs
 
 
-async def test_an_end_of_file_with_the_last_bytes_is_noticed() -> None:
+async def test_an_end_of_file_together_with_the_last_bytes_is_noticed() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         assert await receive_later(ours, lambda: say_last(theirs)) == b"last"
@@ -32,7 +32,7 @@ async def test_an_end_of_file_after_a_short_read_is_noticed() -> None:
     ours.close()
 
 
-async def test_bytes_beyond_one_read_are_read_by_the_next() -> None:
+async def test_bytes_that_do_not_fit_in_one_read_are_returned_by_the_next_read() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         assert await receive_later(ours, lambda: theirs.send(b"x" * 250), 100) == b"x" * 100
@@ -42,7 +42,7 @@ async def test_bytes_beyond_one_read_are_read_by_the_next() -> None:
     theirs.close()
 
 
-async def test_bytes_that_arrive_after_a_cancelled_wait_are_read() -> None:
+async def test_bytes_that_arrive_after_a_cancelled_read_are_returned_by_the_next_read() -> None:
     ours, theirs = pair()
     with trio.move_on_after(0.05):
         await ours.receive_some(100)
@@ -53,7 +53,7 @@ async def test_bytes_that_arrive_after_a_cancelled_wait_are_read() -> None:
     theirs.close()
 
 
-async def test_closing_wakes_the_reader_and_a_second_reader_is_refused() -> None:
+async def test_closing_a_socket_wakes_its_reader_and_a_second_reader_is_refused() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -65,7 +65,7 @@ async def test_closing_wakes_the_reader_and_a_second_reader_is_refused() -> None
     theirs.close()
 
 
-async def test_a_reused_descriptor_belongs_to_its_new_socket() -> None:
+async def test_a_socket_that_reuses_a_file_descriptor_gets_only_its_own_bytes() -> None:
     with trio.fail_after(60):
         for _ in range(100):
             ours, theirs = pair()

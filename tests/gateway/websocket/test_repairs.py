@@ -51,7 +51,7 @@ async def repairing_peer(limits: Limits | None = None) -> AsyncIterator[tuple[Re
         yield handle, peer
 
 
-async def test_binary_messages_are_read_as_text_whole_or_in_fragments() -> None:
+async def test_a_binary_message_is_read_as_text_whether_whole_or_in_fragments() -> None:
     async with repairing_peer() as (handle, peer):
         sent = frame(0x82, b"one") + text("two") + frame(0x02, b"th") + frame(0x89) + frame(0x80, b"ree")
         await peer.send(sent)
@@ -68,7 +68,7 @@ async def test_binary_messages_are_read_as_text_whole_or_in_fragments() -> None:
         (frame(0x82, b"x" * 65_537), 1009),
     ],
 )
-async def test_binary_messages_obey_the_same_limits(sent: bytes, code: int) -> None:
+async def test_the_limits_of_text_messages_apply_to_binary_messages_too(sent: bytes, code: int) -> None:
     async with repairing_peer() as (handle, peer):
         await peer.send(sent)
         assert (await peer.read_all())[2:4] == code.to_bytes(2)
@@ -76,7 +76,7 @@ async def test_binary_messages_obey_the_same_limits(sent: bytes, code: int) -> N
         assert handle.reported == []
 
 
-async def test_repairs_can_be_turned_off_while_connected() -> None:
+async def test_repairs_can_be_turned_off_during_a_connection() -> None:
     async with repairing_peer() as (handle, peer):
         await peer.send(frame(0x82, b"one"))
         assert await peer.read(5) == plain(0x81, b"one")
@@ -95,7 +95,7 @@ async def _pass_silently(handle: Repairing, clock: MockClock, seconds: float) ->
     await settle()
 
 
-async def test_a_peer_that_does_not_know_ping_stays_connected(mock_clock: MockClock) -> None:
+async def test_a_peer_that_does_not_know_ping_frames_stays_connected(mock_clock: MockClock) -> None:
     async with repairing_peer() as (handle, peer):
         for _ in range(2):
             mock_clock.jump(1)
@@ -107,7 +107,7 @@ async def test_a_peer_that_does_not_know_ping_stays_connected(mock_clock: MockCl
             assert handle.reported == ["no_pong"]
 
 
-async def test_a_peer_that_never_answers_ping_is_cut_after_mute_s(mock_clock: MockClock) -> None:
+async def test_a_peer_that_never_answers_ping_frames_is_cut_off_after_mute_s(mock_clock: MockClock) -> None:
     async with repairing_peer(Limits(mute_s=900)) as (handle, peer):
         mock_clock.jump(1)
         await peer.send(text("x"))
@@ -120,7 +120,7 @@ async def test_a_peer_that_never_answers_ping_is_cut_after_mute_s(mock_clock: Mo
         assert handle.reported == ["no_pong"]
 
 
-async def test_a_peer_that_answered_one_ping_must_answer_the_next(mock_clock: MockClock) -> None:
+async def test_a_peer_that_answered_one_ping_frame_must_answer_the_next(mock_clock: MockClock) -> None:
     async with repairing_peer() as (handle, peer):
         for answer in (text("x"), frame(0x8A) + text("x")):
             mock_clock.jump(1)
@@ -134,7 +134,7 @@ async def test_a_peer_that_answered_one_ping_must_answer_the_next(mock_clock: Mo
         assert handle.reported == []
 
 
-async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut(mock_clock: MockClock) -> None:
+async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut_off(mock_clock: MockClock) -> None:
     """The window of the peer is full, so our bytes stay in our buffer."""
 
     async def fill(connection: Connection) -> None:
@@ -156,7 +156,7 @@ async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut(mock_clock: MockCloc
         assert handle.reported == []
 
 
-def test_a_connection_header_without_upgrade_is_replaced() -> None:
+def test_a_connection_header_without_the_word_upgrade_is_replaced() -> None:
     head = b"GET /x HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: keep-alive\r\n\r\n"
     mended, repairs = repair(head)
     assert mended == b"GET /x HTTP/1.1\r\nConnection: Upgrade\r\nHost: a\r\nUpgrade: WebSocket\r\n\r\n"

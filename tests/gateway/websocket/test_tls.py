@@ -70,7 +70,7 @@ async def describe_tls(server: Server, context: ssl.SSLContext, name: str = "cs.
         "ECDHE-RSA-AES256-GCM-SHA384",
     ],
 )
-async def test_each_tls_1_2_suite_is_served(certificates: list[tuple[Path, Path]], suite: str) -> None:
+async def test_each_tls_1_2_cipher_suite_is_served(certificates: list[tuple[Path, Path]], suite: str) -> None:
     context = client_context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(suite)
@@ -79,7 +79,7 @@ async def test_each_tls_1_2_suite_is_served(certificates: list[tuple[Path, Path]
     assert (tls.version, tls.cipher) == ("TLSv1.2", suite)
 
 
-async def test_the_handler_learns_the_tls_version_and_the_server_name(
+async def test_the_handler_gets_the_tls_version_and_the_server_name(
     certificates: list[tuple[Path, Path]],
 ) -> None:
     seen = []
@@ -94,7 +94,9 @@ async def test_the_handler_learns_the_tls_version_and_the_server_name(
     assert (seen[0].version, seen[0].sni, seen[0].peer_certificate) == ("TLSv1.3", "any.wild.example", None)
 
 
-async def test_static_rsa_can_be_switched_off(certificates: list[tuple[Path, Path]]) -> None:
+async def test_cipher_suites_with_static_rsa_can_be_switched_off(
+    certificates: list[tuple[Path, Path]],
+) -> None:
     context = client_context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("AES128-GCM-SHA256")
@@ -105,7 +107,7 @@ async def test_static_rsa_can_be_switched_off(certificates: list[tuple[Path, Pat
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("name", ["other.example", "a.b.wild.example", None])
-async def test_a_wrong_or_missing_server_name_gets_an_alert(
+async def test_a_wrong_or_missing_server_name_gets_a_tls_alert(
     certificates: list[tuple[Path, Path]], name: str | None, version: ssl.TLSVersion
 ) -> None:
     context = client_context()
@@ -117,14 +119,16 @@ async def test_a_wrong_or_missing_server_name_gets_an_alert(
         assert sum(server.stats.handshake_failures.values()) == 1
 
 
-async def test_server_names_are_not_required_if_switched_off(certificates: list[tuple[Path, Path]]) -> None:
+async def test_a_server_name_is_not_required_if_the_check_is_switched_off(
+    certificates: list[tuple[Path, Path]],
+) -> None:
     context = client_context()
     context.check_hostname = False
     async with serving(Echo(), tls=server_context(certificates, require_sni=False)) as server:
         assert (await describe_tls(server, context, "127.0.0.1")).version == "TLSv1.3"
 
 
-async def test_configured_names_replace_those_of_the_certificates(
+async def test_configured_server_names_replace_those_of_the_certificates(
     certificates: list[tuple[Path, Path]],
 ) -> None:
     context = client_context()
@@ -136,7 +140,7 @@ async def test_configured_names_replace_those_of_the_certificates(
             await describe_tls(server, context, "cs.example")
 
 
-async def test_a_client_certificate_is_verified_and_its_absence_allowed(
+async def test_a_client_certificate_is_verified_but_may_be_absent(
     certificates: list[tuple[Path, Path]],
 ) -> None:
     tls = server_context(certificates, client_authorities=certificates[0][0].with_name("ca.pem"))
@@ -186,7 +190,7 @@ async def _openssl(server: Server, typed: bytes, *options: str) -> str:
     return (done.stdout + done.stderr).decode(errors="replace")
 
 
-async def test_a_handshake_that_never_ends_is_cut(
+async def test_a_tls_handshake_that_never_ends_is_cut_off(
     certificates: list[tuple[Path, Path]], mock_clock: MockClock
 ) -> None:
     limits = Limits(tls_handshake_s=10)
@@ -215,7 +219,7 @@ async def test_plain_http_and_garbage_on_the_tls_port_are_refused(
         assert sum(server.stats.handshake_failures.values()) == 2
 
 
-async def test_a_failed_handshake_does_not_disturb_other_connections(
+async def test_a_failed_tls_handshake_does_not_disturb_other_connections(
     certificates: list[tuple[Path, Path]],
 ) -> None:
     context = client_context()

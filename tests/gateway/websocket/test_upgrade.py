@@ -38,7 +38,7 @@ from tests.support.websocket_frames import REQUEST, plain, text
         (b"", 408),
     ],
 )
-async def test_a_request_that_is_not_an_upgrade_is_answered_and_ended(
+async def test_a_request_that_is_not_an_upgrade_is_answered_and_its_connection_closed(
     request_: bytes, status: int, mock_clock: MockClock
 ) -> None:
     async with (
@@ -65,7 +65,7 @@ async def test_a_request_that_is_not_an_upgrade_is_answered_and_ended(
         ("/OCPP16/a/b/Säule".encode(), "/OCPP16/a/b/S%C3%A4ule"),
     ],
 )
-async def test_the_request_target_is_passed_on_undecoded(target: bytes, path: str) -> None:
+async def test_the_request_target_is_passed_on_without_decoding(target: bytes, path: str) -> None:
     seen = []
 
     async def handle(upgrade: Upgrade) -> None:
@@ -78,7 +78,7 @@ async def test_the_request_target_is_passed_on_undecoded(target: bytes, path: st
     assert seen == [path]
 
 
-async def test_split_headers_and_a_missing_connection_header_are_accepted() -> None:
+async def test_headers_on_several_lines_and_a_missing_connection_header_are_accepted() -> None:
     seen: list[Upgrade] = []
 
     async def handle(upgrade: Upgrade) -> None:
@@ -101,7 +101,7 @@ async def test_split_headers_and_a_missing_connection_header_are_accepted() -> N
     assert seen[0].origin == "http://x"
 
 
-async def test_a_refusal_has_status_text_and_headers() -> None:
+async def test_the_refusal_of_an_upgrade_has_a_status_and_a_text_and_headers() -> None:
     async def handle(upgrade: Upgrade) -> None:
         await upgrade.refuse(503, "come back later", [("Retry-After", "7")])
 
@@ -113,7 +113,7 @@ async def test_a_refusal_has_status_text_and_headers() -> None:
         assert ("retry-after", "7") in refused.value.headers
 
 
-async def test_a_handler_that_fails_or_does_not_decide_is_answered_500() -> None:
+async def test_an_upgrade_handler_that_fails_or_does_not_decide_is_answered_500() -> None:
     async def handle(upgrade: Upgrade) -> None:
         if upgrade.path == "/raise":
             raise ValueError("as planned")
@@ -127,7 +127,7 @@ async def test_a_handler_that_fails_or_does_not_decide_is_answered_500() -> None
         await until(lambda: not server.stats.open)
 
 
-async def test_a_handler_notices_that_the_peer_hung_up() -> None:
+async def test_an_upgrade_handler_can_see_that_the_peer_hung_up() -> None:
     gone, look = trio.Event(), trio.Event()
     seen = []
 
@@ -152,7 +152,7 @@ def _open_files() -> list[int]:
     return sorted(int(each.name) for each in Path("/proc/self/fd").iterdir())[:-1]  # without its own
 
 
-async def test_peers_that_connect_and_leave_leak_nothing() -> None:
+async def test_peers_that_connect_and_leave_do_not_leak_file_descriptors() -> None:
     async with serving(Echo()) as server:
         await settle()
         files = _open_files()
@@ -165,7 +165,9 @@ async def test_peers_that_connect_and_leave_leak_nothing() -> None:
         assert _open_files() == files
 
 
-async def test_a_request_of_one_byte_a_second_is_cut_at_the_deadline(mock_clock: MockClock) -> None:
+async def test_a_request_that_arrives_one_byte_a_second_is_cut_off_at_the_deadline(
+    mock_clock: MockClock,
+) -> None:
     async def dribble(peer: RawPeer) -> None:
         for at in range(len(REQUEST)):
             await peer.send(REQUEST[at : at + 1])
@@ -181,7 +183,7 @@ async def test_a_request_of_one_byte_a_second_is_cut_at_the_deadline(mock_clock:
         assert 10 <= trio.current_time() <= 17
 
 
-async def test_connections_and_handshakes_are_limited(mock_clock: MockClock) -> None:
+async def test_the_numbers_of_connections_and_handshakes_are_limited(mock_clock: MockClock) -> None:
     limits = Limits(connections=4, handshakes_in_flight=2, http_upgrade_s=1, close_s=1)
     async with serving(Echo(), limits=limits) as server, raw_peer(server) as first:
         async with (
@@ -205,7 +207,7 @@ async def test_connections_and_handshakes_are_limited(mock_clock: MockClock) -> 
         assert await first.read(7) == plain(0x81, b"still")
 
 
-async def test_the_accept_loop_survives_a_lack_of_descriptors() -> None:
+async def test_the_accept_loop_survives_a_lack_of_file_descriptors() -> None:
     async with serving(Echo()) as server, raw_peer(server) as first:
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         used = _open_files()[-1] + 1
@@ -228,7 +230,7 @@ async def test_the_accept_loop_survives_a_lack_of_descriptors() -> None:
         sock.close()
 
 
-async def test_stop_accepting_keeps_open_connections() -> None:
+async def test_open_connections_survive_when_the_server_stops_accepting() -> None:
     async with serving(Echo()) as server, raw_peer(server) as peer:
         server.stop_accepting()
         await settle()
@@ -238,7 +240,7 @@ async def test_stop_accepting_keeps_open_connections() -> None:
         assert await peer.read(4) == plain(0x81, b"on")
 
 
-def test_an_occupied_port_is_explained_in_one_clear_line() -> None:
+def test_an_occupied_websocket_port_is_reported_in_one_clear_line() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

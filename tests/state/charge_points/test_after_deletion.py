@@ -91,7 +91,9 @@ async def test_a_late_report_of_a_deleted_charge_point_stores_nothing(store: Sto
 
 
 @pytest.mark.parametrize("what", sorted(set(REPORTS) - {"cancelled"}))
-async def test_a_report_after_the_store_was_wiped_is_stored(store: Store, what: str) -> None:
+async def test_a_report_of_a_charge_point_is_stored_even_after_the_store_was_wiped(
+    store: Store, what: str
+) -> None:
     """The session of the charge point takes its lease back a moment later."""
     sent = await commands.submit(store, *NAME, action="Reset", payload=b"{}", ttl_ms=9_000, reply_to="")
     assert isinstance(sent, commands.Submitted)

@@ -33,7 +33,7 @@ async def record(store: Store) -> charge_points.ChargePointRecord:
         ),
     ],
 )
-async def test_the_registration_policy_answers_a_boot_notification(
+async def test_the_registration_policy_decides_the_answer_to_a_boot_notification(
     store: Store, settings: Settings, booted: Booted
 ) -> None:
     await charge_points.put(store, *NAME, settings)
@@ -62,7 +62,9 @@ async def test_a_changed_registration_policy_takes_effect_at_the_next_boot(store
     assert (again.record.boot_status, again.record.registration) == ("Accepted", "Rejected")
 
 
-async def test_accepting_a_charge_point_keeps_its_settings_and_registers_none(store: Store) -> None:
+async def test_accepting_a_charge_point_keeps_its_settings_and_does_not_register_an_unknown_one(
+    store: Store,
+) -> None:
     settings = Settings(description="Bay 7", strict=True, registration="Rejected", heartbeat_interval_s=60)
     assert not await charge_points.accept(store, *NAME)
     assert await charge_points.get(store, *NAME) is None
@@ -95,7 +97,7 @@ async def test_the_policy_of_a_tenant_does_not_change_a_registered_charge_point(
     assert (await claimed(store, "a/2", registration="Pending")).record.registration == "Accepted"
 
 
-async def test_records_of_an_older_release_count_as_accepted(store: Store) -> None:
+async def test_records_that_an_older_release_wrote_count_as_accepted(store: Store) -> None:
     await store.execute("HSET", KEYS.record, "registered_ms", 1, "description", "old")
     found = await record(store)
     assert (found.registration, found.registration_interval_s, found.heartbeat_interval_s) == (

@@ -37,7 +37,9 @@ async def test_the_configuration_of_a_charge_point_is_empty_at_first(store: Stor
     assert await configuration.get(store, *NAME) == Configuration((), None)
 
 
-async def test_a_full_report_replaces_all_keys_and_a_partial_report_only_its_own(store: Store) -> None:
+async def test_a_full_report_replaces_all_keys_and_a_partial_report_only_the_reported_keys(
+    store: Store,
+) -> None:
     reported = [
         ReportedKey("HeartbeatInterval", "300", readonly=False),
         ReportedKey("NumberOfConnectors", "2", readonly=True),
@@ -62,7 +64,7 @@ async def test_a_full_report_replaces_all_keys_and_a_partial_report_only_its_own
     assert complete_ms == pytest.approx(store.server_time_ms(), abs=5_000)
 
 
-async def test_an_accepted_change_takes_effect_at_once_in_the_spelling_of_the_charge_point(
+async def test_an_accepted_change_takes_effect_at_once_in_the_spelling_that_the_charge_point_uses(
     store: Store,
 ) -> None:
     await configuration.learn(store, KEYS, [ReportedKey("HeartbeatInterval", "300", None)], [], complete=True)
@@ -100,7 +102,7 @@ async def test_a_change_that_needs_a_reboot_takes_effect_at_the_next_boot(store:
 
 
 @pytest.mark.parametrize("then", ["Accepted", "NotSupported"])
-async def test_a_later_change_of_a_key_ends_its_wait_for_a_reboot(
+async def test_a_later_change_of_a_key_replaces_the_change_that_waits_for_a_reboot(
     store: Store, then: configuration.Change
 ) -> None:
     await configuration.change(store, KEYS, "A", "1", "RebootRequired")
@@ -125,7 +127,7 @@ async def test_the_value_of_a_secret_key_is_never_stored(store: Store, key: str)
     assert (await find(store, key)).value == MASK
 
 
-async def test_keys_beyond_the_limit_are_dropped_and_long_values_are_cut(store: Store) -> None:
+async def test_keys_beyond_the_limit_are_dropped_and_long_values_are_cut_off(store: Store) -> None:
     many = [ReportedKey(f"K{number}", "v" * 2_000, None) for number in range(KEPT + 50)]
     await configuration.learn(store, KEYS, many[:400], [], complete=False)
     await configuration.learn(store, KEYS, many[300:], ["Unknown"], complete=False)
@@ -146,7 +148,7 @@ async def test_keys_beyond_the_limit_are_dropped_and_long_values_are_cut(store: 
     ]
 
 
-async def test_changes_that_wait_for_a_boot_stay_within_the_limit_of_keys(store: Store) -> None:
+async def test_changes_that_wait_for_a_boot_count_towards_the_limit_of_keys(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     reported = [ReportedKey(f"K{number}", "", None) for number in range(KEPT - 2)]
     await configuration.learn(store, KEYS, reported, [], complete=False)
@@ -156,7 +158,7 @@ async def test_changes_that_wait_for_a_boot_stay_within_the_limit_of_keys(store:
     assert len((await configuration.get(store, *NAME)).settings) == KEPT
 
 
-async def test_the_configuration_can_be_forgotten_and_is_deleted_with_the_charge_point(store: Store) -> None:
+async def test_the_configuration_can_be_deleted_alone_or_together_with_the_charge_point(store: Store) -> None:
     await configuration.learn(store, KEYS, [ReportedKey("A", "1", None)], [], complete=True)
     await configuration.change(store, KEYS, "B", "1", "RebootRequired")
     await configuration.forget(store, *NAME)
@@ -173,7 +175,9 @@ async def test_the_configuration_can_be_forgotten_and_is_deleted_with_the_charge
     ("value", "number"),
     [("50", 50), (' "50" ', 50), ("'7'", 7), ("", None), ("-1", None), ("5.0", None), (None, None)],
 )
-def test_a_number_is_read_despite_quotes_and_spaces(value: str | None, number: int | None) -> None:
+def test_a_configuration_number_is_read_despite_quotes_and_spaces(
+    value: str | None, number: int | None
+) -> None:
     setting = Setting(key="GetConfigurationMaxKeys", value=value, known_ms=1, source="GetConfiguration")
     assert Configuration((setting,), None).number("getconfigurationmaxkeys") == number
     assert Configuration((), None).number("GetConfigurationMaxKeys") is None
@@ -200,7 +204,7 @@ def test_a_configuration_value_is_read_as_a_flag_or_a_list(
 
 
 @given(st.text(), st.sampled_from([str.upper, str.lower, str.title]))
-def test_authorization_key_is_a_secret_in_any_case(around: str, case: object) -> None:
+def test_authorization_key_is_a_secret_key_in_upper_and_lower_case(around: str, case: object) -> None:
     assert callable(case)
     assert configuration.is_secret(f"{around}{case('AuthorizationKey')}{around}")
 
@@ -218,11 +222,11 @@ def test_authorization_key_is_a_secret_in_any_case(around: str, case: object) ->
         ("ConnectionTimeOut", False),
     ],
 )
-def test_configuration_and_traces_agree_on_the_secret_keys(key: str, *, secret: bool) -> None:
+def test_the_configuration_and_the_traces_treat_the_same_keys_as_secret(key: str, *, secret: bool) -> None:
     assert configuration.is_secret(key) == names_secret(key) == secret
 
 
-def test_state_and_gateway_use_the_same_words_for_secrets() -> None:
+def test_the_state_and_gateway_packages_use_the_same_words_for_secrets() -> None:
     assert tuple(word.replace(" ", "") for word in WORDS) == configuration._SECRET_WORDS
 
 

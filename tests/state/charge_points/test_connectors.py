@@ -20,7 +20,9 @@ async def statuses(store: Store) -> list[tuple[str, str]]:
     ]
 
 
-async def test_the_last_status_of_a_connector_is_stored_and_only_a_change_is_an_event(store: Store) -> None:
+async def test_the_last_status_of_a_connector_is_stored_and_only_a_changed_status_is_an_event(
+    store: Store,
+) -> None:
     lease = (await claimed(store, "a/1")).lease
     assert await connectors.list_(store, "acme", "CP-1") == []
     repeated = msgspec.structs.replace(AVAILABLE, info="line\nbreak", timestamp="2026-01-01T00:00:00Z")
@@ -38,7 +40,7 @@ async def test_the_last_status_of_a_connector_is_stored_and_only_a_change_is_an_
     assert await connectors.list_(store, "acme", "CP-1") == [repeated]
 
 
-async def test_connectors_are_listed_by_number(store: Store) -> None:
+async def test_connectors_are_listed_in_the_order_of_their_numbers(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     for number in (10, 2, 0):
         await connectors.record_status(store, lease, msgspec.structs.replace(AVAILABLE, connector_id=number))

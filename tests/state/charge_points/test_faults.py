@@ -14,7 +14,7 @@ async def register(store: Store) -> None:
     await charge_points.put(store, "demo", "CP|1", Settings())
 
 
-async def test_fault_counts_add_up_and_the_latest_fault_comes_first(store: Store) -> None:
+async def test_fault_counts_add_up_and_the_latest_fault_is_listed_first(store: Store) -> None:
     await register(store)
     await count(store, [FaultBatch(KEYS, "a", {"not_json": Tally(2, 50), "no_boot": Tally(1, 60)})])
     await count(store, [FaultBatch(KEYS, "b", {"not_json": Tally(3, 70), "no_boot": Tally(1, 10)})])
@@ -22,7 +22,7 @@ async def test_fault_counts_add_up_and_the_latest_fault_comes_first(store: Store
     assert list(await read(store, "demo", "CP|1")) == ["not_json", "no_boot"]
 
 
-async def test_a_repeated_batch_of_faults_counts_once(store: Store) -> None:
+async def test_a_repeated_batch_of_faults_is_counted_once(store: Store) -> None:
     await register(store)
     batch = FaultBatch(KEYS, "a", {"not_json": Tally(2, 50)})
     for _ in range(3):
@@ -40,7 +40,7 @@ async def test_faults_are_counted_only_for_registered_charge_points(store: Store
     assert known == names[::400]  # Nothing is stored for the others.
 
 
-async def test_the_fault_names_of_a_charge_point_are_bounded(store: Store) -> None:
+async def test_the_number_of_fault_names_of_a_charge_point_is_bounded(store: Store) -> None:
     await register(store)
     for turn in range(2):
         tallies = {f"fault_{number}": Tally(1, number) for number in range(faults.NAMES + 10)}
@@ -50,7 +50,7 @@ async def test_the_fault_names_of_a_charge_point_are_bounded(store: Store) -> No
     assert set(found.values()) == {Tally(2, number) for number in range(faults.NAMES)}
 
 
-async def test_faults_can_be_forgotten_and_are_deleted_with_the_charge_point(store: Store) -> None:
+async def test_faults_can_be_deleted_alone_or_together_with_the_charge_point(store: Store) -> None:
     await register(store)
     await count(store, [FaultBatch(KEYS, "a", {"not_json": Tally(2, 50)})])
     await forget(store, "demo", "CP|1")
@@ -62,7 +62,9 @@ async def test_faults_can_be_forgotten_and_are_deleted_with_the_charge_point(sto
     assert await store.execute("EXISTS", KEYS.faults) == 0
 
 
-async def test_a_charge_point_id_is_found_in_another_case_if_only_one_fits(store: Store) -> None:
+async def test_a_charge_point_id_in_the_wrong_case_is_found_if_only_one_charge_point_matches(
+    store: Store,
+) -> None:
     for name in ("Depot-1", "depot-2", "DEPOT-2"):
         await charge_points.put(store, "demo", name, Settings())
     assert await spellings.find_only(store, "demo", "DEPOT-1") == "Depot-1"

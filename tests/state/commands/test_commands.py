@@ -28,7 +28,7 @@ from tests.support.commands import (
 )
 
 
-async def test_a_command_goes_from_queued_to_sent_to_answered(store: Store) -> None:
+async def test_the_status_of_a_command_goes_from_queued_to_sent_to_answered(store: Store) -> None:
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     lease = await seat(store)
@@ -67,7 +67,7 @@ async def test_a_command_goes_from_queued_to_sent_to_answered(store: Store) -> N
     assert await told(store) == [(command.id, status) for status in ("queued", "sent", "answered")]
 
 
-async def test_a_call_error_is_stored_with_its_code(store: Store) -> None:
+async def test_a_command_that_is_answered_with_a_callerror_has_the_error_code(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -80,7 +80,7 @@ async def test_a_call_error_is_stored_with_its_code(store: Store) -> None:
     assert found.response is None
 
 
-async def test_an_answer_that_is_not_utf8_stays_readable(store: Store) -> None:
+async def test_an_answer_that_is_not_utf8_is_stored_in_readable_form(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -91,7 +91,7 @@ async def test_an_answer_that_is_not_utf8_stays_readable(store: Store) -> None:
     assert msgspec.json.decode(found.response) == {"info": "\ufffd"}
 
 
-async def test_a_command_to_an_offline_or_busy_charge_point_is_recorded_as_such(store: Store) -> None:
+async def test_a_command_to_an_offline_or_busy_charge_point_is_stored_with_that_status(store: Store) -> None:
     unheld = await submitted(store)
     assert unheld.status == "offline"
     await open_inbox(store)
@@ -110,7 +110,9 @@ async def test_a_command_to_an_offline_or_busy_charge_point_is_recorded_as_such(
     assert (await submitted(store)).status == "offline"
 
 
-async def test_a_command_is_offline_if_the_node_of_the_holder_is_gone(store: Store) -> None:
+async def test_a_command_gets_the_status_offline_if_the_node_of_the_lease_holder_is_gone(
+    store: Store,
+) -> None:
     await seat(store)
     command = await submitted(store)
     assert command.status == "offline"
@@ -128,7 +130,7 @@ async def test_a_sent_command_can_be_claimed_again_only_with_the_same_nonce(stor
     assert [status for _, status in await told(store)] == ["queued", "sent"]
 
 
-async def test_a_command_claimed_after_its_deadline_is_expired(store: Store) -> None:
+async def test_a_command_that_is_claimed_after_its_deadline_gets_the_status_expired(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store, ttl_ms=1)
@@ -139,7 +141,7 @@ async def test_a_command_claimed_after_its_deadline_is_expired(store: Store) -> 
     assert await waiting(store) == ([], set())
 
 
-async def test_a_claim_repeated_after_the_deadline_expires_the_command(store: Store) -> None:
+async def test_a_second_claim_after_the_deadline_gives_the_command_the_status_expired(store: Store) -> None:
     """A session that repeats its claim has not sent the command."""
     await open_inbox(store)
     lease = await seat(store)
@@ -151,7 +153,9 @@ async def test_a_claim_repeated_after_the_deadline_expires_the_command(store: St
     assert (await current(store, command)).status == "expired"
 
 
-async def test_claims_of_commands_are_fenced_and_results_are_not(store: Store) -> None:
+async def test_only_the_lease_holder_can_claim_a_command_but_any_session_may_store_a_result(
+    store: Store,
+) -> None:
     await open_inbox(store)
     old = await seat(store)
     sent, queued = await submitted(store), await submitted(store)
@@ -167,7 +171,7 @@ async def test_claims_of_commands_are_fenced_and_results_are_not(store: Store) -
 
 @pytest.mark.parametrize("waited", ["timeout", "unknown"])
 @pytest.mark.parametrize("result", ["answered", "error"])
-async def test_a_late_result_replaces_timeout_or_unknown_and_is_final(
+async def test_a_late_answer_replaces_the_status_timeout_or_unknown_and_is_final(
     store: Store, waited: Status, result: Status
 ) -> None:
     await open_inbox(store)
@@ -181,7 +185,7 @@ async def test_a_late_result_replaces_timeout_or_unknown_and_is_final(
     assert (await current(store, command)).status == result
 
 
-async def test_marking_a_command_unknown_wakes_the_process_that_waits(store: Store) -> None:
+async def test_setting_a_command_to_unknown_wakes_the_process_that_waits_for_it(store: Store) -> None:
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     old = await seat(store)
@@ -195,7 +199,9 @@ async def test_marking_a_command_unknown_wakes_the_process_that_waits(store: Sto
     assert await commands.mark_unknown(store, new, [sent.id, queued.id]) == []
 
 
-async def test_an_idempotency_key_returns_the_first_command_or_a_conflict(store: Store) -> None:
+async def test_a_request_with_a_used_idempotency_key_returns_the_first_command_or_a_conflict(
+    store: Store,
+) -> None:
     await open_inbox(store)
     await seat(store)
     first = await commands.submit(
@@ -237,7 +243,7 @@ async def test_an_idempotency_key_returns_the_first_command_or_a_conflict(store:
     assert (await submitted(store)).id != (await submitted(store)).id
 
 
-async def test_a_settled_command_is_kept_for_a_day(store: Store) -> None:
+async def test_the_record_of_a_settled_command_is_kept_for_a_day(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store, ttl_ms=60_000)

@@ -42,7 +42,7 @@ async def send(store: Store, lease: Lease, command_id: str) -> None:
     assert isinstance(await commands.claim(store, lease, command_id, "nonce"), Go)
 
 
-async def test_a_takeover_marks_sent_commands_unknown_and_passes_queued_ones_on(store: Store) -> None:
+async def test_a_takeover_sets_sent_commands_to_unknown_and_passes_on_queued_commands(store: Store) -> None:
     for node, what in (("a", GATEWAY), ("b", GATEWAY), ("admin", ADMIN)):
         await nodes.beat(store, node, what)
     first = await connect(store, "a")
@@ -60,7 +60,9 @@ async def test_a_takeover_marks_sent_commands_unknown_and_passes_queued_ones_on(
     assert await commands.settle(store, KEYS, sent.id, status="answered", response=b"{}") == Settled()
 
 
-async def test_a_command_is_offline_after_a_release_or_a_reaping(store: Store) -> None:
+async def test_a_queued_command_gets_the_status_offline_when_the_lease_is_released_or_reaped(
+    store: Store,
+) -> None:
     await nodes.beat(store, "a", GATEWAY)
     session = await connect(store, "a")
     assert (await submit(store, "")).command.status == "queued"

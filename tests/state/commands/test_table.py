@@ -41,14 +41,14 @@ async def check(store: Store, id_: str, before: Status, after: Status) -> None:
     assert await told(store) == ([] if before == after else [(id_, after)])
 
 
-def test_the_table_has_every_status_and_no_end_returns_to_pending() -> None:
+def test_the_table_has_every_status_and_no_final_status_returns_to_a_pending_status() -> None:
     assert set(TABLE) == set(STATUSES)
     assert not FIRST & {after for moves in TABLE.values() for after in moves} - {"offline"}
     # A command that has left `pending` never returns there.
     assert all(not TABLE[status] & WAITING for status in TABLE if status not in WAITING)
 
 
-def test_a_part_of_the_table_allows_no_other_moves() -> None:
+def test_a_part_of_the_status_table_allows_only_the_moves_of_the_whole_table() -> None:
     with pytest.raises(ValueError, match="never goes from answered to timeout"):
         table.text({"answered": "timeout"})
     for before in STATUSES:
@@ -57,7 +57,9 @@ def test_a_part_of_the_table_allows_no_other_moves() -> None:
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_settling_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
+async def test_settling_a_command_changes_its_status_only_as_the_table_allows(
+    store: Store, before: Status
+) -> None:
     for after in STATUSES:
         await store.execute("FLUSHALL")
         _, id_ = await command_that_is(store, before)
@@ -75,7 +77,9 @@ async def test_settling_makes_only_the_moves_of_the_table(store: Store, before: 
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_claiming_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
+async def test_claiming_a_command_changes_its_status_only_as_the_table_allows(
+    store: Store, before: Status
+) -> None:
     lease, id_ = await command_that_is(store, before)
     outcome = await commands.claim(store, lease, id_, "second")
     if "sent" in TABLE[before]:
@@ -87,7 +91,9 @@ async def test_claiming_makes_only_the_moves_of_the_table(store: Store, before: 
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_a_late_claim_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
+async def test_a_claim_after_the_deadline_changes_the_status_only_as_the_table_allows(
+    store: Store, before: Status
+) -> None:
     lease, id_ = await command_that_is(store, before)
     await make_overdue(store, id_)
     outcome = await commands.claim(store, lease, id_, "first")
@@ -97,7 +103,9 @@ async def test_a_late_claim_makes_only_the_moves_of_the_table(store: Store, befo
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_the_sweep_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
+async def test_the_sweep_changes_the_status_of_a_command_only_as_the_table_allows(
+    store: Store, before: Status
+) -> None:
     _, id_ = await command_that_is(store, before)
     assert await sweep.sweep_overdue(store) == 0
     await check(store, id_, before, before)
@@ -108,7 +116,9 @@ async def test_the_sweep_makes_only_the_moves_of_the_table(store: Store, before:
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_a_new_session_makes_only_the_moves_of_the_table(store: Store, before: Status) -> None:
+async def test_a_new_session_changes_the_status_of_a_command_only_as_the_table_allows(
+    store: Store, before: Status
+) -> None:
     lease, id_ = await command_that_is(store, before)
     assert await commands.mark_unknown(store, lease, [id_]) == []
     await check(store, id_, before, before)

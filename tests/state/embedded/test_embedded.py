@@ -63,7 +63,7 @@ async def test_a_killed_embedded_server_is_back_within_2_s_with_its_data(directo
             nursery.cancel_scope.cancel()
 
 
-async def test_writes_are_refused_while_free_disk_is_below_the_floor(
+async def test_writes_are_refused_while_the_free_disk_space_is_below_the_limit(
     directory: Path,
 ) -> None:
     free = 1000
@@ -115,7 +115,7 @@ async def test_a_server_that_is_killed_before_it_answers_is_not_explained_by_its
         await run_embedded(directory)
 
 
-async def test_a_data_directory_in_use_is_refused(directory: Path) -> None:
+async def test_a_data_directory_that_another_server_uses_is_refused(directory: Path) -> None:
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             await nursery.start(run_embedded, directory)
@@ -138,7 +138,9 @@ async def test_damaged_data_is_refused_with_a_line_from_the_log_of_the_server(di
         await run_embedded(directory)
 
 
-async def test_a_data_directory_too_long_for_a_socket_path_still_works(directory: Path) -> None:
+async def test_the_server_starts_even_if_the_path_of_the_data_directory_is_too_long_for_a_socket(
+    directory: Path,
+) -> None:
     deep = directory / ("d" * 100)
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -162,7 +164,9 @@ trio.run(main)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-async def test_kill_9_of_the_parent_ends_the_embedded_server_and_frees_the_directory(directory: Path) -> None:
+async def test_kill_9_of_the_parent_ends_the_embedded_server_and_unlocks_the_data_directory(
+    directory: Path,
+) -> None:
     with trio.fail_after(60):
         parent = subprocess.Popen(  # noqa: ASYNC220  Its only line of output is read below.
             [sys.executable, "-c", PARENT, str(directory)], stdout=subprocess.PIPE
@@ -178,7 +182,7 @@ async def test_kill_9_of_the_parent_ends_the_embedded_server_and_frees_the_direc
             nursery.cancel_scope.cancel()
 
 
-async def test_a_start_waits_for_an_earlier_server_that_is_still_ending(directory: Path) -> None:
+async def test_a_start_waits_for_a_previous_server_that_is_still_ending(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  A single call on a local directory.
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)

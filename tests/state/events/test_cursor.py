@@ -12,7 +12,7 @@ POSITIONS = st.dictionaries(st.integers(0, PARTITIONS - 1), st.tuples(MS, st.int
 
 
 @given(MS, POSITIONS)
-def test_an_event_cursor_survives_encoding_and_parsing(
+def test_parsing_an_encoded_event_cursor_gives_the_same_cursor(
     complete_ms: int, positions: dict[int, tuple[int, int]]
 ) -> None:
     cursor = Cursor(complete_ms, positions)
@@ -22,7 +22,7 @@ def test_an_event_cursor_survives_encoding_and_parsing(
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-def test_event_cursors_stay_within_their_lengths() -> None:
+def test_each_form_of_an_event_cursor_has_at_most_its_maximum_length() -> None:
     now = 1_800_000_000_000
     widest = Cursor(0, {p: (2**48 - 1 - p, 2**64 - 1) for p in range(PARTITIONS - 1)} | {255: (0, 2**64 - 1)})
     assert len(widest.encode()) <= TEXT_MAX
@@ -41,7 +41,7 @@ def test_a_text_that_is_not_an_event_cursor_is_refused(text: str) -> None:
         assert Cursor.parse(cursor.encode()) == cursor
 
 
-def test_a_cut_or_extended_event_cursor_is_refused() -> None:
+def test_an_event_cursor_with_characters_removed_or_added_is_refused() -> None:
     text = Cursor(1_800_000_000_000, {3: (1_799_999_999_000, 7), 200: (5, 0)}).encode()
     for end in range(len(text)):
         with pytest.raises(ValueError, match="event cursor"):

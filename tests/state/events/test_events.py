@@ -37,7 +37,7 @@ def numbers(found: list[Event]) -> dict[str, list[int]]:
     return by_charge_point
 
 
-async def test_an_event_is_read_as_it_was_appended(store: Store) -> None:
+async def test_an_event_is_read_with_the_data_with_which_it_was_appended(store: Store) -> None:
     keys = ChargePointKeys(TENANT, "CP/ü")
     cursor = await events.now_cursor(store, TENANT)
     await emit(store, keys, 7)
@@ -48,7 +48,7 @@ async def test_an_event_is_read_as_it_was_appended(store: Store) -> None:
     assert events.place(event)[0] == keys.partition
 
 
-async def test_pages_of_events_lose_nothing_and_repeat_nothing(store: Store) -> None:
+async def test_the_pages_of_events_omit_no_event_and_repeat_no_event(store: Store) -> None:
     charge_points = some_charge_points(TENANT, 40)
     await emit(store, charge_points[0], 1, 30)
     cursor = await events.now_cursor(store, TENANT)
@@ -65,7 +65,7 @@ async def test_pages_of_events_lose_nothing_and_repeat_nothing(store: Store) -> 
     assert (again, later.positions) == ([], cursor.positions)
 
 
-async def test_no_event_is_lost_while_others_are_appended(store: Store) -> None:
+async def test_a_reader_misses_no_event_while_other_events_are_appended(store: Store) -> None:
     charge_points = some_charge_points(TENANT, 12)
     cursor = await events.now_cursor(store, TENANT)
     done = False
@@ -95,13 +95,15 @@ async def test_no_event_is_lost_while_others_are_appended(store: Store) -> None:
     assert numbers(found) == {keys.id: list(range(60)) for keys in charge_points}
 
 
-async def test_a_tenant_does_not_see_the_events_of_another(store: Store) -> None:
+async def test_a_tenant_does_not_see_the_events_of_another_tenant(store: Store) -> None:
     cursor = await events.now_cursor(store, TENANT)
     await emit(store, ChargePointKeys("other", "CP 1"), 1)
     assert (await events.read(store, TENANT, cursor, 10)).events == []
 
 
-async def test_a_full_stream_is_a_gap_only_for_a_cursor_before_the_dropped_events(store: Store) -> None:
+async def test_a_full_stream_reports_a_gap_only_to_cursors_older_than_the_dropped_events(
+    store: Store,
+) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     before = await events.now_cursor(store, TENANT)
     await emit(store, keys, 1, 9_900)
@@ -127,7 +129,9 @@ async def test_a_cursor_that_is_too_old_reports_a_gap_once(store: Store) -> None
     assert not (await events.read(store, TENANT, young, 10)).gap
 
 
-async def test_a_cursors_complete_ms_stays_while_there_is_more_to_read(store: Store) -> None:
+async def test_the_complete_time_of_a_cursor_does_not_advance_while_there_is_more_to_read(
+    store: Store,
+) -> None:
 
     (keys,) = some_charge_points(TENANT, 1)
     cursor = await events.now_cursor(store, TENANT)
@@ -137,7 +141,7 @@ async def test_a_cursors_complete_ms_stays_while_there_is_more_to_read(store: St
     assert batch.cursor.complete_ms == cursor.complete_ms
 
 
-async def test_old_events_are_trimmed_and_a_stream_without_events_expires(store: Store) -> None:
+async def test_old_events_are_removed_and_a_stream_without_new_events_expires(store: Store) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     long_ago = store.server_time_ms() - events.KEPT_MS - 60_000
     for n in range(250):
@@ -158,7 +162,7 @@ async def test_old_events_are_trimmed_and_a_stream_without_events_expires(store:
     assert await store.execute("PTTL", keys.events) > events.KEPT_MS + 5_000_000
 
 
-async def test_positions_of_expired_streams_are_dropped_from_the_cursor(store: Store) -> None:
+async def test_a_cursor_drops_its_positions_in_expired_streams(store: Store) -> None:
     now = store.server_time_ms()
     recent, gone = (now - 1000, 3), (now - 2 * events.KEPT_MS - 1000, 0)
     batch = await events.read(store, TENANT, Cursor(now, {1: recent, 2: gone}), 10)

@@ -49,7 +49,7 @@ async def nobody_polls(polling: trio.Nursery) -> None:
     await until(lambda: not polling.child_tasks)  # A poller ends some time after its last subscriber.
 
 
-async def test_every_subscriber_gets_the_events_from_now_on(
+async def test_every_subscriber_gets_the_events_that_are_appended_after_it_subscribed(
     store: Store, polling: trio.Nursery, feed: Feed
 ) -> None:
     one, two = some_charge_points(TENANT, 2)
@@ -64,7 +64,7 @@ async def test_every_subscriber_gets_the_events_from_now_on(
     assert feed.subscribers == 0
 
 
-async def test_a_subscriber_resumes_after_its_cursor(store: Store, feed: Feed) -> None:
+async def test_a_subscriber_can_resume_after_its_cursor(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as subscription:
         await emit(store, keys, 1, 3)
@@ -83,7 +83,9 @@ async def test_a_subscriber_resumes_after_its_cursor(store: Store, feed: Feed) -
         assert await take(subscription, 2) == {keys.id: [0, 1]}
 
 
-async def test_subscribers_that_join_while_events_are_written_lose_none(store: Store, feed: Feed) -> None:
+async def test_subscribers_that_join_while_events_are_appended_miss_no_event(
+    store: Store, feed: Feed
+) -> None:
     """A subscriber that joins the shared poller neither loses nor repeats an event, nor swaps two."""
     charge_points = some_charge_points(TENANT, 4)
     count = 60
@@ -126,7 +128,9 @@ async def test_cancelling_a_read_of_the_feed_loses_no_event(store: Store, feed: 
     assert found == list(range(200))
 
 
-async def test_only_a_slow_subscriber_is_dropped(store: Store, feed: Feed) -> None:
+async def test_a_subscriber_that_reads_too_slowly_is_dropped_and_the_others_are_not(
+    store: Store, feed: Feed
+) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as slow, feed.subscribe(TENANT) as quick:
         await emit(store, keys, 0)
@@ -149,7 +153,7 @@ async def join(store: Store, keys: ChargePointKeys, *subscriptions: Subscription
             await take(subscription, 1)
 
 
-async def test_a_subscriber_gets_a_gap_before_the_next_event(store: Store, feed: Feed) -> None:
+async def test_a_subscriber_is_told_of_a_gap_before_it_gets_the_next_event(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     await emit(store, keys, 1)
     async with feed.subscribe(TENANT, Cursor(0, {})) as subscription:
@@ -160,7 +164,7 @@ async def test_a_subscriber_gets_a_gap_before_the_next_event(store: Store, feed:
         assert subscription.cursor is not begin
 
 
-async def test_the_feed_does_not_poll_without_subscribers(
+async def test_the_feed_does_not_poll_the_store_while_it_has_no_subscribers(
     store: Store, polling: trio.Nursery, feed: Feed
 ) -> None:
     async with feed.subscribe(TENANT), feed.subscribe("other"):
@@ -203,7 +207,7 @@ async def test_the_feed_continues_after_the_store_was_killed(
             assert await take(polled, 39) == {keys.id: list(range(2, 41))}
 
 
-async def test_a_subscriber_joins_the_poller_only_once_it_has_read_as_far(
+async def test_a_subscriber_joins_the_shared_poller_only_after_it_has_read_as_far_as_the_poller(
     store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An event is not lost if the poller reads it while a subscriber catches up but has not read as far."""

@@ -39,7 +39,7 @@ async def read_all(store: Store) -> certificates.Certificates:
     return await certificates.read(store, "acme", "CP-1")
 
 
-async def test_a_list_of_certificates_is_kept_as_it_was_reported(store: Store) -> None:
+async def test_a_list_of_certificates_is_stored_as_the_charge_point_reported_it(store: Store) -> None:
     assert await read_all(store) == certificates.Certificates(listings={}, installed=[])
     upper = hash_data(issuer_name_hash="AB1")
     await certificates.record_list(store, KEYS, CENTRAL, [upper, hash_data(2)], 5)
@@ -55,7 +55,7 @@ async def test_a_list_of_certificates_is_kept_as_it_was_reported(store: Store) -
     assert (await read_all(store)).listings[CENTRAL] == ReportedCertificates(read_ms=7)
 
 
-async def test_an_installation_makes_the_list_of_its_type_out_of_date_until_the_list_is_read(
+async def test_an_installation_makes_a_certificate_list_out_of_date_until_the_list_is_reported_again(
     store: Store,
 ) -> None:
     await certificates.record_list(store, KEYS, CENTRAL, [hash_data()], 1)
@@ -72,12 +72,16 @@ async def test_an_installation_makes_the_list_of_its_type_out_of_date_until_the_
     assert kinds == [*["certificates.read"] * 2, "certificates.installed", "certificates.read"]
 
 
-async def test_a_list_that_was_never_read_is_out_of_date_after_an_installation(store: Store) -> None:
+async def test_a_certificate_list_that_was_never_reported_is_out_of_date_after_an_installation(
+    store: Store,
+) -> None:
     await certificates.record_installed(store, KEYS, an_installation("c1"))
     assert (await read_all(store)).listings == {CENTRAL: ReportedCertificates(out_of_date=True)}
 
 
-async def test_a_deleted_certificate_is_removed_from_every_list_in_any_case(store: Store) -> None:
+async def test_a_deleted_certificate_is_removed_from_every_list_whatever_the_case_of_its_hash(
+    store: Store,
+) -> None:
     for certificate_type in certificates.TYPES:
         await certificates.record_list(store, KEYS, certificate_type, [hash_data(), hash_data(2)], 1)
     await certificates.record_installed(store, KEYS, an_installation("c1", hash_data(), hash_data(3)))
@@ -103,7 +107,9 @@ async def test_at_most_128_listed_and_32_installed_certificates_are_kept(store: 
     assert [one.command for one in found.installed] == [f"c{n}" for n in range(INSTALLED + 2, 2, -1)]
 
 
-async def test_the_last_signing_request_is_kept_and_a_repeat_changes_nothing(store: Store) -> None:
+async def test_the_last_certificate_signing_request_is_kept_and_a_repeat_changes_nothing(
+    store: Store,
+) -> None:
     assert await certificates.get_request(store, "acme", "CP-1") is None
     first = SigningRequest(csr="one", subject="CN=1", key="RSA 2048", received_ms=1)
     second = SigningRequest(csr="two", subject="CN=1", key="EC secp256r1", received_ms=2)

@@ -45,7 +45,7 @@ async def start(store: Store, lease: Lease, **changes: Any) -> int:
     return started.id
 
 
-async def test_an_accepted_profile_is_kept_as_it_was_sent(store: Store) -> None:
+async def test_an_accepted_charging_profile_is_stored_as_it_was_sent(store: Store) -> None:
     assert await read(store) == Mirror((), (), ())
     before_ms = store.server_time_ms() - 100
     assert await install(store, -7, 2, MAX, 3, command_id=COMMAND) == ()
@@ -57,14 +57,16 @@ async def test_an_accepted_profile_is_kept_as_it_was_sent(store: Store) -> None:
     assert profile.doubt is None
 
 
-async def test_a_profile_replaces_one_with_the_same_id_on_any_connector(store: Store) -> None:
+async def test_a_charging_profile_replaces_the_profile_with_the_same_id_on_any_connector(
+    store: Store,
+) -> None:
     await install(store, 1, 1, DEFAULT, 0)
     assert await install(store, 1, 0, MAX, 5) == ()
     [profile] = (await read(store)).profiles
     assert profile.slot == (0, MAX, 5)
 
 
-async def test_a_profile_replaces_one_of_the_same_purpose_and_level_only_on_its_connector(
+async def test_a_charging_profile_replaces_one_of_the_same_purpose_and_level_only_on_its_own_connector(
     store: Store,
 ) -> None:
     for id_, slot in enumerate(
@@ -77,7 +79,7 @@ async def test_a_profile_replaces_one_of_the_same_purpose_and_level_only_on_its_
     assert await ids(store) == [1, 3, 4, 8, 9]
 
 
-async def test_a_profile_may_replace_one_with_its_id_and_another_with_its_purpose_and_level(
+async def test_one_charging_profile_may_replace_two_others_by_its_id_and_by_its_purpose_and_level(
     store: Store,
 ) -> None:
     await install(store, 1, 1, DEFAULT, 0)
@@ -86,7 +88,7 @@ async def test_a_profile_may_replace_one_with_its_id_and_another_with_its_purpos
     assert await ids(store) == [1]
 
 
-async def test_a_profile_that_is_stored_again_for_the_same_command_changes_nothing(store: Store) -> None:
+async def test_storing_a_charging_profile_again_for_the_same_command_changes_nothing(store: Store) -> None:
     lease = await claimed(store)
     await install(store, 1, command_id=COMMAND)
     first = await read(store)
@@ -110,7 +112,7 @@ async def test_a_profile_that_is_stored_again_for_the_same_command_changes_nothi
         ({"connector_id": 1, "purpose": MAX}, []),
     ],
 )
-async def test_clear_removes_the_profile_with_the_id_or_else_all_that_match_every_given_field(
+async def test_clear_removes_the_profile_with_the_given_id_or_all_profiles_that_match_the_other_fields(
     store: Store, which: dict[str, Any], gone: list[int]
 ) -> None:
     for id_, slot in enumerate([(0, MAX, 0), (0, DEFAULT, 0), (1, DEFAULT, 0), (1, DEFAULT, 1)], 1):
@@ -122,7 +124,7 @@ async def test_clear_removes_the_profile_with_the_id_or_else_all_that_match_ever
     assert [sorted(one["charging_profile_ids"]) for one in told] == ([gone] if gone else [])
 
 
-async def test_a_tx_profile_ends_with_its_transaction(store: Store) -> None:
+async def test_a_tx_profile_is_removed_when_its_transaction_ends(store: Store) -> None:
     lease = await claimed(store)
     one, two = await start(store, lease), await start(store, lease, connector_id=2)
     await install(store, 1, 1, TX, transaction_id=one)
@@ -136,7 +138,7 @@ async def test_a_tx_profile_ends_with_its_transaction(store: Store) -> None:
     assert await ids(store) == [4]
 
 
-async def test_a_tx_profile_of_an_ended_transaction_is_not_kept(store: Store) -> None:
+async def test_a_tx_profile_of_an_ended_transaction_is_not_stored(store: Store) -> None:
     lease = await claimed(store)
     ended = await start(store, lease)
     await transactions.stop(store, lease, a_stop(ended), b"")
@@ -144,7 +146,9 @@ async def test_a_tx_profile_of_an_ended_transaction_is_not_kept(store: Store) ->
     assert await ids(store) == []
 
 
-async def test_a_tx_profile_of_no_known_transaction_ends_with_the_next_on_its_connector(store: Store) -> None:
+async def test_a_tx_profile_without_a_known_transaction_ends_with_the_next_transaction_on_its_connector(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await install(store, 1, 1, TX)
     await install(store, 2, 2, TX)
@@ -156,7 +160,9 @@ async def test_a_tx_profile_of_no_known_transaction_ends_with_the_next_on_its_co
     assert await ids(store) == [2, 3]
 
 
-async def test_a_tx_profile_is_in_doubt_while_its_transaction_is_not_known_to_run(store: Store) -> None:
+async def test_a_tx_profile_is_doubtful_while_its_transaction_is_not_known_to_be_running(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     first = await start(store, lease)
     await install(store, 1, purpose=TX, transaction_id=first)
@@ -175,7 +181,7 @@ async def test_a_tx_profile_is_in_doubt_while_its_transaction_is_not_known_to_ru
     assert await ids(store) == [3, 4]
 
 
-async def test_a_stop_of_an_unknown_transaction_ends_the_tx_profile_that_names_it(store: Store) -> None:
+async def test_a_stop_of_an_unknown_transaction_removes_the_tx_profile_that_names_it(store: Store) -> None:
     lease = await claimed(store)
     await install(store, 1, 1, TX, transaction_id=77)
     await install(store, 2, 1, TX, 1)
@@ -183,7 +189,9 @@ async def test_a_stop_of_an_unknown_transaction_ends_the_tx_profile_that_names_i
     assert await ids(store) == [2]
 
 
-async def test_at_most_200_profiles_are_kept_and_one_more_leaves_a_doubt(store: Store) -> None:
+async def test_at_most_200_charging_profiles_are_stored_and_a_further_profile_leaves_a_doubt(
+    store: Store,
+) -> None:
     for id_ in range(200):
         assert await install(store, id_, level=id_) == ()
     assert await install(store, 200, level=200) is None
@@ -219,7 +227,7 @@ def setting(id_: int) -> Any:
 
 
 @pytest.mark.parametrize("status", ["timeout", "unknown"])
-async def test_a_command_that_may_have_been_carried_out_leaves_a_doubt_until_its_answer(
+async def test_a_profile_command_that_was_perhaps_carried_out_leaves_a_doubt_until_its_answer(
     store: Store, status: Any
 ) -> None:
     lease = await claimed(store)
@@ -235,7 +243,9 @@ async def test_a_command_that_may_have_been_carried_out_leaves_a_doubt_until_its
     assert (await read(store)).doubts == ()
 
 
-async def test_a_doubt_ends_when_the_same_request_is_sent_again_and_answered(store: Store) -> None:
+async def test_a_doubt_about_a_profile_ends_when_the_same_request_is_sent_again_and_answered(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     some = {"connectorId": 1, "stackLevel": 0}
     for action, payload in (
@@ -257,7 +267,7 @@ async def test_a_doubt_ends_when_the_same_request_is_sent_again_and_answered(sto
     assert (await read(store)).doubts == ()
 
 
-async def test_a_doubt_about_the_profile_of_a_transaction_ends_with_the_transaction(store: Store) -> None:
+async def test_a_doubt_about_a_tx_profile_ends_with_the_transaction(store: Store) -> None:
     lease = await claimed(store)
     transaction = await start(store, lease)
     payload = setting(1)
@@ -269,7 +279,7 @@ async def test_a_doubt_about_the_profile_of_a_transaction_ends_with_the_transact
     assert (await read(store)).doubts == ()
 
 
-async def test_a_command_that_the_sweep_settles_leaves_a_doubt(store: Store) -> None:
+async def test_a_profile_command_that_the_sweep_settles_leaves_a_doubt(store: Store) -> None:
     lease = await claimed(store)
     id_ = await send(store, lease, "SetChargingProfile", setting(1))
     await store.execute("HSET", KEYS.command(id_), "deadline_ms", 1)
@@ -278,7 +288,7 @@ async def test_a_command_that_the_sweep_settles_leaves_a_doubt(store: Store) -> 
     assert [one.command_id for one in (await read(store)).doubts] == [id_]
 
 
-async def test_only_commands_about_profiles_leave_doubts_and_those_beyond_32_share_one_entry(
+async def test_only_profile_commands_leave_doubts_and_all_doubts_beyond_32_share_one_entry(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -292,7 +302,9 @@ async def test_only_commands_about_profiles_leave_doubts_and_those_beyond_32_sha
     assert [one.profile_id for one in doubts if one.command_id is None] == [39]
 
 
-async def test_a_clear_that_found_nothing_leaves_a_doubt_on_each_matching_profile(store: Store) -> None:
+async def test_a_clear_command_that_found_nothing_leaves_a_doubt_on_each_matching_profile(
+    store: Store,
+) -> None:
     await install(store, 1, 1, DEFAULT, 0)
     await install(store, 2, 1, DEFAULT, 1)
     which = Which(connector_id=1, stack_level=1)
@@ -318,7 +330,7 @@ async def accept_start(store: Store, lease: Lease, tag: str = "Tag", key: str = 
     return id_
 
 
-async def test_the_tx_profile_of_a_remote_start_waits_for_its_transaction(store: Store) -> None:
+async def test_the_tx_profile_of_a_remote_start_waits_for_the_transaction(store: Store) -> None:
     lease = await claimed(store)
     await install(store, 3, 1, TX, 2)
     id_ = await accept_start(store, lease)
@@ -339,7 +351,7 @@ async def test_the_tx_profile_of_a_remote_start_waits_for_its_transaction(store:
     assert await ids(store) == []
 
 
-async def test_a_start_also_removes_older_promises_that_it_matches(store: Store) -> None:
+async def test_a_start_also_removes_older_remote_start_profiles_that_match_it(store: Store) -> None:
     lease = await claimed(store)
     for key in ("a", "b"):
         await accept_start(store, lease, key=key)
@@ -354,7 +366,7 @@ async def test_a_start_also_removes_older_promises_that_it_matches(store: Store)
     assert profile.payload in {b'{"of":"a"}', b'{"of":"b"}'}
 
 
-async def test_promises_of_remote_starts_expire_and_at_most_32_are_kept(store: Store) -> None:
+async def test_profiles_of_remote_starts_expire_and_at_most_32_of_them_are_kept(store: Store) -> None:
     lease = await claimed(store)
     long_ago_ms = store.server_time_ms() - remote_starts.LASTS_MS - 1
     for n in range(32):
@@ -381,7 +393,7 @@ async def test_list_running_returns_the_open_transaction_of_each_connector(store
     assert [found.id for found in await running.list_running(store, "demo", "CP.1")] == [two]
 
 
-async def test_profiles_doubts_and_promises_are_deleted_with_the_charge_point() -> None:
+async def test_the_profiles_and_doubts_of_a_charge_point_are_deleted_with_it() -> None:
     assert {KEYS.charging_profiles, KEYS.charging_profile_doubts, KEYS.charging_profile_promises} < set(
         KEYS.deleted_with_it
     )

@@ -28,14 +28,16 @@ def a_transfer(data: str | None = "x", status: Status = "Accepted") -> Transfer:
         (("Ping", "pong"), None, "UnknownMessageId"),
     ],
 )
-def test_a_vendor_with_message_ids_answers_any_other_with_unknown_message_id(
+def test_a_vendor_with_message_ids_answers_other_ids_with_unknown_message_id(
     message_ids: tuple[str, ...] | None, message_id: str | None, judgement: str
 ) -> None:
     vendor = Vendor(vendor_id="v", message_ids=message_ids, status="Rejected")
     assert vendor.judge(message_id) == judgement
 
 
-async def test_vendors_are_stored_read_listed_and_deleted_by_id_in_any_case(store: Store) -> None:
+async def test_vendors_are_stored_and_read_and_listed_and_deleted_whatever_the_case_of_the_id(
+    store: Store,
+) -> None:
     first = Vendor(vendor_id="Org.Example", message_ids=("a",), data="{}")
     assert await data_transfer.put_vendor(store, "acme", first) == "created"
     second = Vendor(vendor_id="ORG.example", status="Rejected")
@@ -57,7 +59,7 @@ async def test_a_tenant_has_at_most_200_vendors(store: Store) -> None:
     assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id="V7")) == "changed"
 
 
-async def test_transfers_are_listed_in_pages_newest_first(store: Store) -> None:
+async def test_data_transfers_are_listed_newest_first_and_in_pages(store: Store) -> None:
     ids = [await data_transfer.keep(store, KEYS, a_transfer(str(n))) for n in range(10)]
     seen: list[str | None] = []
     cursor = None
@@ -79,7 +81,7 @@ async def test_transfers_are_listed_in_pages_newest_first(store: Store) -> None:
     }
 
 
-async def test_only_the_latest_100_transfers_are_kept(store: Store) -> None:
+async def test_only_the_latest_100_data_transfers_are_kept(store: Store) -> None:
     for n in range(KEPT + 3):
         await data_transfer.keep(store, KEYS, a_transfer(str(n)))
     page = await data_transfer.list_(store, "acme", "CP-1", limit=1000)
@@ -89,7 +91,7 @@ async def test_only_the_latest_100_transfers_are_kept(store: Store) -> None:
 @pytest.mark.parametrize(
     "cursor", ["!", encode_cursor(b"7"), encode_cursor(b"x-1"), encode_cursor(b"1-" + b"9" * 20)]
 )
-async def test_a_cursor_that_no_page_returned_is_refused(store: Store, cursor: str) -> None:
+async def test_a_cursor_that_does_not_come_from_a_page_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(BadCursor):
         await data_transfer.list_(store, "acme", "CP-1", cursor=cursor)
 

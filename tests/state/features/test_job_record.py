@@ -53,7 +53,7 @@ def after(job: Job, *statuses: str) -> Job:
     return job
 
 
-def test_an_update_runs_until_it_is_installed() -> None:
+def test_a_firmware_update_is_running_until_it_is_installed() -> None:
     job = after(a_job(), "Downloading", "Downloaded", "SignatureVerified", "Installing", "InstallRebooting")
     assert (job.status, job.running, job.ended_ms) == ("InstallRebooting", True, None)
     job = after(job, "Installed")
@@ -61,7 +61,7 @@ def test_an_update_runs_until_it_is_installed() -> None:
     assert [state.status for state in job.history][0::6] == ["Accepted", "Installed"]
 
 
-def test_a_late_status_of_progress_does_not_restart_a_job_that_is_done() -> None:
+def test_a_late_status_of_progress_does_not_restart_a_job_that_is_finished() -> None:
     job = after(a_job(), "Downloading", "Installed", "InstallRebooting")
     assert (job.status, job.running, job.ended_ms) == ("Installed", False, 3)
     assert job.history[-1] == State("InstallRebooting", 4)
@@ -81,7 +81,7 @@ def test_a_refused_job_has_ended_but_a_later_status_restarts_it() -> None:
     assert after(a_job("Rejected"), "Downloading").running
 
 
-def test_a_later_job_that_was_begun_replaces_only_a_running_job_of_its_kind() -> None:
+def test_a_later_job_ends_only_a_running_job_of_the_same_kind_that_was_begun_before() -> None:
     running, ended = after(a_job(), "Downloading"), after(a_job(), "Installed")
     assert replace(a_job("AcceptedCanceled"), running).status == "Canceled"
     assert replace(a_job("Accepted"), running) is running
@@ -94,13 +94,13 @@ def test_a_later_job_that_was_begun_replaces_only_a_running_job_of_its_kind() ->
     assert replace(a_job("NoFile", kind="GetDiagnostics"), uploads) is uploads
 
 
-def test_a_canceled_job_does_not_run_again() -> None:
+def test_a_job_with_the_status_canceled_does_not_run_again() -> None:
     job = after(replace(a_job("AcceptedCanceled"), a_job()), "Downloading")
     assert (job.status, job.running) == ("Canceled", False)
     assert after(job, "DownloadFailed").status == "DownloadFailed"
 
 
-def test_a_status_belongs_only_to_the_job_with_its_request_id() -> None:
+def test_a_status_with_a_request_id_belongs_to_the_job_with_that_request_id() -> None:
     seven = a_job(number=1)
     eight = a_job(number=2, request_id=8, id="d")
     jobs = [seven, eight]
@@ -113,7 +113,7 @@ def test_a_status_belongs_only_to_the_job_with_its_request_id() -> None:
     assert find_for(jobs, "FirmwareStatusNotification", None) is None
 
 
-def test_a_status_belongs_to_the_latest_begun_job_if_two_have_its_request_id() -> None:
+def test_a_status_belongs_to_the_latest_begun_job_if_two_jobs_have_its_request_id() -> None:
     first, second, refused = (
         a_job(number=1, id="a"),
         a_job(number=2, id="b"),
@@ -129,7 +129,7 @@ def test_a_status_without_a_request_id_belongs_to_the_latest_job_of_its_kind() -
 
 
 @given(st.lists(st.sampled_from(STATUSES), max_size=3 * STATES_KEPT))
-def test_statuses_in_any_order_are_kept_up_to_a_bound_and_decide_whether_the_job_runs(
+def test_at_most_a_fixed_number_of_statuses_is_kept_and_the_last_decides_whether_a_job_runs(
     statuses: list[str],
 ) -> None:
     job = after(a_job(), *statuses)

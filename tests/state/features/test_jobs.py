@@ -54,7 +54,7 @@ async def read_all(store: Store) -> jobs.Jobs:
     return await jobs.read(store, "acme", "CP-1")
 
 
-async def test_a_job_is_stored_once_and_follows_its_statuses(store: Store) -> None:
+async def test_a_job_is_stored_once_and_gets_the_statuses_that_are_reported_for_it(store: Store) -> None:
     assert await read_all(store) == jobs.Jobs(items=[], notes=[])
     for _ in range(2):  # An outage repeats the outcome.
         await jobs.record_answer(store, KEYS, a_job("a"))
@@ -77,7 +77,7 @@ async def test_a_job_is_stored_once_and_follows_its_statuses(store: Store) -> No
     assert await jobs.get(store, "acme", "CP-1", "b") is None
 
 
-async def test_a_later_job_ends_an_earlier_one_in_the_same_step(store: Store) -> None:
+async def test_storing_a_later_job_ends_the_earlier_job_in_the_same_step(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     await jobs.record_answer(store, KEYS, a_job("b", status="AcceptedCanceled", request_id=8))
     await jobs.record_answer(store, KEYS, a_job("c", "GetLog", request_id=8))
@@ -119,7 +119,7 @@ async def test_a_status_that_fits_no_job_is_kept_as_a_note(store: Store) -> None
     }
 
 
-async def test_idle_is_kept_as_a_note_and_changes_no_job(store: Store) -> None:
+async def test_the_status_idle_is_kept_as_a_note_and_changes_no_job(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     await jobs.record_answer(store, KEYS, a_job("b", "UpdateFirmware", request_id=None))
     await report(store, SIGNED, "Idle", 7)
@@ -140,7 +140,7 @@ async def test_only_the_latest_50_jobs_and_50_notes_are_kept(store: Store) -> No
     assert [note.request_id for note in found.notes] == [4, *range(1_054, 1_005, -1)]
 
 
-async def test_later_statuses_of_a_deleted_job_become_notes(store: Store) -> None:
+async def test_later_statuses_of_a_deleted_job_are_kept_as_notes(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     assert not await jobs.delete(store, "acme", "CP-1", "notes")
     assert await jobs.delete(store, "acme", "CP-1", "a")
@@ -150,7 +150,7 @@ async def test_later_statuses_of_a_deleted_job_become_notes(store: Store) -> Non
     assert (found.items, [note.status for note in found.notes]) == ([], ["Installed"])
 
 
-async def test_a_new_request_id_was_never_given_and_is_in_no_job_or_note(store: Store) -> None:
+async def test_a_new_request_id_was_never_used_before_and_is_in_no_job_or_note(store: Store) -> None:
     await store.execute("HSET", KEYS.record, "registered_ms", 1)
     first = await jobs.new_request_id(store, "acme", "CP-1")
     assert first is not None
@@ -163,7 +163,7 @@ async def test_a_new_request_id_was_never_given_and_is_in_no_job_or_note(store: 
     assert not {first + 1, first + 2} & set(given)
 
 
-async def test_jobs_and_statuses_that_come_at_the_same_time_are_all_stored(store: Store) -> None:
+async def test_jobs_and_statuses_that_arrive_at_the_same_time_are_all_stored(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:

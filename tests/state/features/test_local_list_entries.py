@@ -34,7 +34,9 @@ def infos(entries: Entries) -> dict[str, tuple[str, str | None, str | None]]:
 
 
 @given(before=LISTS, after=LISTS)
-def test_applying_the_difference_of_two_lists_to_one_gives_the_other(before: Entries, after: Entries) -> None:
+def test_applying_the_difference_of_two_local_lists_to_one_gives_the_other(
+    before: Entries, after: Entries
+) -> None:
     lines = find_difference(before, after)
     made = apply(before, lines)
     assert infos(made) == infos(after)
@@ -51,7 +53,7 @@ def test_applying_the_difference_of_two_lists_to_one_gives_the_other(before: Ent
 
 
 @given(before=LISTS, after=LISTS, size=st.integers(1, 5))
-def test_the_difference_of_two_lists_can_be_applied_in_pieces(
+def test_the_difference_of_two_local_lists_can_be_applied_in_pieces(
     before: Entries, after: Entries, size: int
 ) -> None:
     lines, made = find_difference(before, after), before
@@ -61,7 +63,7 @@ def test_the_difference_of_two_lists_can_be_applied_in_pieces(
 
 
 @given(before=LISTS, lines=st.lists(st.tuples(TAGS, st.none() | ENTRY), max_size=20))
-def test_a_differential_update_changes_a_list_like_a_dict(before: Entries, lines: list[Line]) -> None:
+def test_a_differential_update_changes_a_local_list_like_a_dict(before: Entries, lines: list[Line]) -> None:
     model = dict(before)
     told = [(tag, None if entry is None else Entry(tag, *entry.info)) for tag, entry in lines]  # type: ignore[arg-type]  # info is of the fields' types
     for tag, entry in told:
@@ -73,16 +75,16 @@ def test_a_differential_update_changes_a_list_like_a_dict(before: Entries, lines
 
 
 @given(entries=LISTS)
-def test_a_packed_list_is_unpacked_to_the_same_list(entries: Entries) -> None:
+def test_unpacking_a_packed_local_list_gives_the_same_list(entries: Entries) -> None:
     assert unpack(pack(entries)) == entries
 
 
-def test_a_list_that_was_never_stored_is_empty() -> None:
+def test_a_local_list_that_was_never_stored_is_empty() -> None:
     assert unpack(None) == {} == unpack(pack({}))
 
 
 @pytest.mark.parametrize(("one", "other", "alike"), [("ab", "AB", True), ("é", "É", False)])
-def test_entries_are_the_same_if_their_tags_differ_only_in_the_case_of_ascii_letters(
+def test_entries_are_equal_if_their_tags_differ_only_in_the_case_of_ascii_letters(
     one: str, other: str, *, alike: bool
 ) -> None:
     assert are_same({fold(one): Entry(one)}, {fold(other): Entry(other)}) is alike

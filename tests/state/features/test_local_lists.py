@@ -66,14 +66,14 @@ async def is_stale(store: Store) -> bool:
     return found.stale
 
 
-async def test_nothing_is_known_of_a_list_at_first(store: Store) -> None:
+async def test_nothing_is_known_of_the_local_list_of_a_new_charge_point(store: Store) -> None:
     found = await local_lists.read(store, KEYS)
     assert (found.desired, found.accepted) == ({}, {})
     assert found.heads == local_lists.Heads()
     assert (found.heads.known, found.heads.last_version, found.heads.next_version) == (False, 0, 1)
 
 
-async def test_each_edit_of_the_desired_list_raises_its_revision(store: Store) -> None:
+async def test_each_edit_of_the_desired_local_list_raises_its_revision(store: Store) -> None:
     first = await local_lists.replace(store, KEYS, a_list(A, B))
     assert isinstance(first, Desired)
     assert (first.revision, first.count) == (1, 2)
@@ -87,7 +87,7 @@ async def test_each_edit_of_the_desired_list_raises_its_revision(store: Store) -
     assert await event_kinds(store) == []
 
 
-async def test_edits_at_the_same_time_are_all_made(store: Store) -> None:
+async def test_edits_of_a_local_list_at_the_same_time_are_all_stored(store: Store) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(8):
             nursery.start_soon(local_lists.edit, store, KEYS, lines(Entry(f"tag {number}")))
@@ -95,7 +95,7 @@ async def test_edits_at_the_same_time_are_all_made(store: Store) -> None:
     assert (len(found.desired), found.heads.desired.revision) == (8, 8)
 
 
-async def test_a_list_has_at_most_10_000_entries(store: Store) -> None:
+async def test_a_local_list_has_at_most_10_000_entries(store: Store) -> None:
     many = a_list(*(Entry(f"tag {number}") for number in range(10_000)))
     assert await local_lists.replace(store, KEYS, many | a_list(A)) == TooLong(10_001)
     assert (await local_lists.read_heads(store, KEYS)).desired == Desired()
@@ -104,7 +104,9 @@ async def test_a_list_has_at_most_10_000_entries(store: Store) -> None:
     assert isinstance(await local_lists.edit(store, KEYS, [("TAG 1", None), *lines(A)]), Desired)
 
 
-async def test_a_full_update_replaces_the_list_and_a_differential_changes_it(store: Store) -> None:
+async def test_a_full_update_replaces_the_local_list_and_a_differential_update_changes_it(
+    store: Store,
+) -> None:
     await accept(store, "00.1", 1, *lines(A, B), full=True)
     await accept(store, "00.2", 2, ("AA", None), *lines(C))
     found = await local_lists.read(store, KEYS)
@@ -123,14 +125,16 @@ async def test_a_full_update_replaces_the_list_and_a_differential_changes_it(sto
     assert data == {"command": "00.2", "update_type": "Differential", "list_version": 2, "entries": 2}
 
 
-async def test_an_accepted_update_counts_once(store: Store) -> None:
+async def test_an_accepted_local_list_update_counts_once(store: Store) -> None:
     await accept(store, "00.1", 1, *lines(A), full=True)
     for _ in range(2):
         await accept(store, "00.2", 2, *lines(B))
     assert await event_kinds(store) == ["local_list.accepted"] * 2
 
 
-async def test_a_differential_to_an_unknown_list_leaves_it_stale_until_a_full_one(store: Store) -> None:
+async def test_a_differential_update_of_an_unknown_list_leaves_it_stale_until_a_full_update(
+    store: Store,
+) -> None:
     await accept(store, "00.1", 5, *lines(A))
     assert await is_stale(store)
     await local_lists.record_reported(store, KEYS, 5)
@@ -144,7 +148,7 @@ async def test_an_id_tag_without_info_in_a_full_list_is_ignored(store: Store) ->
     assert (await local_lists.read(store, KEYS)).accepted == a_list(B)
 
 
-async def test_an_accepted_list_of_more_than_10_000_entries_is_cut_and_stale(store: Store) -> None:
+async def test_an_accepted_local_list_of_more_than_10_000_entries_is_cut_and_stale(store: Store) -> None:
     many = lines(*(Entry(f"{number:05}") for number in range(9_999)))
     await accept(store, "00.1", 1, *many, full=True)
     await accept(store, "00.2", 2, *lines(A, B))
@@ -162,7 +166,7 @@ async def test_an_accepted_list_of_more_than_10_000_entries_is_cut_and_stale(sto
         ("NotSupported", 6, False),
     ],
 )
-async def test_a_refused_update_is_remembered_and_may_make_the_list_stale(
+async def test_a_refused_local_list_update_is_remembered_and_may_make_the_list_stale(
     store: Store, status: str, version: int, *, stale: bool
 ) -> None:
     await accept(store, "00.1", 5, *lines(A), full=True)
@@ -176,7 +180,7 @@ async def test_a_refused_update_is_remembered_and_may_make_the_list_stale(
     assert await event_kinds(store) == ["local_list.accepted", *(["local_list.stale"] if stale else [])]
 
 
-async def test_a_reported_version_other_than_ours_makes_the_list_stale(store: Store) -> None:
+async def test_a_reported_list_version_other_than_ours_makes_the_list_stale(store: Store) -> None:
     await local_lists.record_reported(store, KEYS, -1)
     found = await local_lists.read_heads(store, KEYS)
     assert found.reported is not None
@@ -192,12 +196,14 @@ async def test_a_reported_version_other_than_ours_makes_the_list_stale(store: St
     assert kinds[-1] == ("local_list.stale", {"list_version": 5, "reported_version": 9})
 
 
-async def test_the_version_after_the_highest_number_is_1(store: Store) -> None:
+async def test_the_list_version_after_the_highest_number_is_1(store: Store) -> None:
     await local_lists.record_reported(store, KEYS, 2**31 - 1)
     assert (await local_lists.read_heads(store, KEYS)).next_version == 1
 
 
-async def test_both_lists_are_deleted_with_the_charge_point(store: Store) -> None:
+async def test_the_desired_and_the_accepted_local_list_are_deleted_with_the_charge_point(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await local_lists.replace(store, KEYS, a_list(A))
     await accept(store, "00.1", 1, *lines(A), full=True)

@@ -50,7 +50,7 @@ async def store(store: Store) -> Store:
 
 
 @pytest.mark.parametrize("status", ["timeout", "unknown", "error"])
-async def test_an_update_without_a_known_end_makes_the_list_stale_until_a_full_one(
+async def test_a_local_list_update_with_an_unknown_result_makes_the_list_stale_until_a_full_update(
     store: Store, status: Status
 ) -> None:
     id_ = await send(store, status)
@@ -66,7 +66,7 @@ async def test_an_update_without_a_known_end_makes_the_list_stale_until_a_full_o
     assert await is_known(store)
 
 
-async def test_the_late_answer_to_an_update_ends_the_doubt(store: Store) -> None:
+async def test_a_late_answer_to_a_local_list_update_ends_the_doubt_about_the_list(store: Store) -> None:
     id_ = await send(store, "timeout")
     await accept(store, id_, 2, B, full=False)
     assert await is_known(store)
@@ -76,7 +76,9 @@ async def test_the_late_answer_to_an_update_ends_the_doubt(store: Store) -> None
     assert await is_known(store)
 
 
-async def test_late_answers_to_two_updates_do_not_end_the_doubt_about_the_list(store: Store) -> None:
+async def test_late_answers_to_two_local_list_updates_do_not_end_the_doubt_about_the_list(
+    store: Store,
+) -> None:
     first, second = await send(store, "timeout"), await send(store, "unknown")
     for late in (first, second):
         await commands.settle(store, KEYS, late, status="answered", response=b"{}")
@@ -85,7 +87,9 @@ async def test_late_answers_to_two_updates_do_not_end_the_doubt_about_the_list(s
     assert [data["command"] for data in stale] == [first]
 
 
-async def test_no_doubt_is_left_by_other_commands_or_for_a_deleted_charge_point(store: Store) -> None:
+async def test_other_commands_and_deleted_charge_points_leave_no_doubt_about_a_local_list(
+    store: Store,
+) -> None:
     await send(store, "timeout", "GetLocalListVersion")
     assert await is_known(store)
     id_ = await send(store, "timeout")

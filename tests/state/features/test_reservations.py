@@ -70,7 +70,7 @@ async def test_a_start_uses_the_reservation_that_it_names_in_the_same_step(store
     assert (data["reservation_id"], data["transaction_id"]) == (7, f"CP.1.{outcome.id}")
 
 
-async def test_a_resent_start_does_not_use_a_reservation_made_since(store: Store) -> None:
+async def test_a_repeated_start_does_not_use_a_reservation_that_was_made_after_it(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     first = await begin(store, lease, 7)
@@ -83,7 +83,7 @@ async def test_a_resent_start_does_not_use_a_reservation_made_since(store: Store
 
 
 @pytest.mark.parametrize("named", [None, 0, 8, 10**30])
-async def test_a_start_that_does_not_name_a_reservation_does_not_use_it(
+async def test_a_start_that_does_not_name_a_reservation_does_not_use_one(
     store: Store, named: int | None
 ) -> None:
     lease = await claimed(store)
@@ -93,14 +93,14 @@ async def test_a_start_that_does_not_name_a_reservation_does_not_use_it(
     assert await reservations.get(store, lease.keys, 0) is None
 
 
-async def test_no_start_uses_the_reservation_0_even_if_it_exists(store: Store) -> None:
+async def test_no_start_uses_a_reservation_with_the_id_0(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease, 0)
     await begin(store, lease, 0)
     assert (await read_one(store, lease, 0)).state == "active"
 
 
-async def test_a_second_start_does_not_use_a_reservation_again(store: Store) -> None:
+async def test_a_used_reservation_is_not_used_again_by_a_second_start(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     first = await begin(store, lease, 7)
@@ -109,7 +109,7 @@ async def test_a_second_start_does_not_use_a_reservation_again(store: Store) -> 
     assert (await event_kinds(store, lease)).count("reservation.used") == 1
 
 
-async def test_a_reservation_that_a_start_names_is_kept_even_if_nobody_here_asked_for_it(
+async def test_a_reservation_that_a_start_names_is_stored_even_if_csms_did_not_request_it(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -119,7 +119,9 @@ async def test_a_reservation_that_a_start_names_is_kept_even_if_nobody_here_aske
     assert found.transaction == f"CP.1.{outcome.id}"
 
 
-async def test_a_start_that_overtakes_the_answer_to_reserve_now_uses_the_reservation(store: Store) -> None:
+async def test_a_start_that_arrives_before_the_answer_to_reserve_now_uses_the_reservation(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     sent_ms = store.server_time_ms() - 1000
     await store.execute("HSET", lease.keys.command(COMMAND), "sent_ms", sent_ms)
@@ -140,7 +142,7 @@ async def test_a_start_before_reserve_now_was_sent_does_not_use_the_reservation(
     assert (await read_one(store, lease)).state == "active"
 
 
-async def test_a_reservation_replaces_one_with_the_same_id(store: Store) -> None:
+async def test_a_reservation_replaces_the_reservation_with_the_same_id(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     other = Asked(connector_id=2, id_tag="Other", expiry_date="2101-01-01T00:00:00Z")
@@ -149,7 +151,7 @@ async def test_a_reservation_replaces_one_with_the_same_id(store: Store) -> None
     assert len(await reservations.list_(store, lease.keys)) == 1
 
 
-async def test_a_reservation_is_cancelled_once(store: Store) -> None:
+async def test_cancelling_a_reservation_twice_has_one_effect(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     for _ in range(2):
@@ -163,7 +165,7 @@ async def test_a_reservation_is_cancelled_once(store: Store) -> None:
     ]
 
 
-async def test_cancelling_does_not_change_a_used_or_unknown_reservation(store: Store) -> None:
+async def test_cancelling_a_used_or_unknown_reservation_changes_nothing(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     await begin(store, lease, 7)
@@ -190,7 +192,7 @@ async def numbers(store: Store, lease: Lease) -> set[int]:
     return {one.reservation_id for one in await reservations.list_(store, lease.keys)}
 
 
-async def test_beyond_100_reservations_those_that_are_over_are_removed_first_then_the_oldest(
+async def test_beyond_100_reservations_the_ended_ones_are_removed_first_and_then_the_oldest(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -204,7 +206,7 @@ async def test_beyond_100_reservations_those_that_are_over_are_removed_first_the
     assert await numbers(store, lease) == {*range(2, 101), 1001, 1002} - {50}
 
 
-async def test_at_most_28_unknown_reservations_of_starts_are_kept_until_the_next_is_made(
+async def test_at_most_28_unknown_reservations_are_kept_and_the_next_reservation_removes_them(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -228,7 +230,7 @@ async def test_reservations_are_listed_latest_first(store: Store) -> None:
     assert {number for _, number in made} == {3, 7, 9}
 
 
-async def test_free_reservation_ids_are_never_given_twice_and_skip_known_ones(store: Store) -> None:
+async def test_free_reservation_ids_are_never_given_twice_and_are_not_in_use(store: Store) -> None:
     keys = ChargePointKeys("demo", "CP.1")
     lease = await claimed(store)
     await store.execute("HSET", keys.record, "registered_ms", 1)
@@ -241,7 +243,7 @@ async def test_free_reservation_ids_are_never_given_twice_and_skip_known_ones(st
     assert 0 < first < second < 2**31
 
 
-async def test_a_reservation_can_be_forgotten_and_is_deleted_with_its_charge_point(store: Store) -> None:
+async def test_a_reservation_can_be_deleted_alone_or_together_with_its_charge_point(store: Store) -> None:
     lease = await claimed(store)
     for number in (7, 8):
         await reserve(store, lease, number, f"00.{number}")
@@ -252,7 +254,7 @@ async def test_a_reservation_can_be_forgotten_and_is_deleted_with_its_charge_poi
     assert await reservations.list_(store, lease.keys) == []
 
 
-async def test_a_start_after_a_real_claim_of_reserve_now_uses_the_reservation(store: Store) -> None:
+async def test_a_start_after_reserve_now_was_claimed_and_sent_uses_the_reservation(store: Store) -> None:
     """The step must read `sent_ms` from the field that a claim writes."""
     lease = await claimed(store)
     await store.execute("HSET", lease.keys.lease, "node", "node")

@@ -21,7 +21,9 @@ def an_event(
     return SecurityEvent(type=type_, timestamp=timestamp, tech_info=tech_info, received_ms=at)
 
 
-async def test_a_security_event_is_kept_once_unless_type_timestamp_or_tech_info_differ(store: Store) -> None:
+async def test_a_security_event_is_stored_once_unless_its_type_or_timestamp_or_tech_info_differs(
+    store: Store,
+) -> None:
     first = an_event()
     assert await security_events.keep(store, KEYS, first)
     assert not await security_events.keep(store, KEYS, an_event(at=9))
@@ -50,7 +52,7 @@ async def test_critical_security_events_can_be_listed_alone(store: Store) -> Non
         assert [event.type for event in found.page.items] == types
 
 
-async def test_a_page_continues_where_the_previous_one_ended_despite_new_events(store: Store) -> None:
+async def test_new_security_events_do_not_disturb_the_next_page(store: Store) -> None:
     sent = [an_event(tech_info=str(n), at=n // 3) for n in range(20)]  # Several in one millisecond.
     for one in sent:
         await security_events.keep(store, KEYS, one)
@@ -75,7 +77,7 @@ async def test_security_events_of_one_millisecond_keep_their_order(store: Store)
     assert found.page.items == tuple(sent[::-1])
 
 
-async def test_security_events_beyond_500_are_removed_oldest_first_and_counted(store: Store) -> None:
+async def test_the_oldest_security_events_beyond_500_are_removed_and_counted(store: Store) -> None:
     for n in range(KEPT + 3):
         await security_events.keep(store, KEYS, an_event(tech_info=str(n), at=n))
     found = await security_events.list_(store, "acme", "CP-1", limit=1000)
@@ -83,7 +85,9 @@ async def test_security_events_beyond_500_are_removed_oldest_first_and_counted(s
     assert found.evicted == 3
 
 
-async def test_an_unreadable_cursor_is_refused_and_an_unknown_one_gives_an_empty_page(store: Store) -> None:
+async def test_an_unreadable_cursor_is_refused_and_an_unknown_cursor_gives_an_empty_page(
+    store: Store,
+) -> None:
     with pytest.raises(BadCursor):
         await security_events.list_(store, "acme", "CP-1", cursor="!")
     assert (

@@ -46,7 +46,9 @@ WIRE: dict[str, tuple[Message, str]] = {
 
 
 @pytest.mark.parametrize("kind", WIRE)
-async def test_an_inbox_message_has_the_form_that_every_version_reads(store: Store, kind: str) -> None:
+async def test_an_inbox_message_has_a_form_that_newer_and_older_versions_can_read(
+    store: Store, kind: str
+) -> None:
     message, wire = WIRE[kind]
     assert msgspec.json.encode(message).decode() == wire
     await nodes.beat(store, "a", GATEWAY)
@@ -60,7 +62,7 @@ async def test_an_inbox_message_has_the_form_that_every_version_reads(store: Sto
     "text",
     [b"", b"[1]", b"no JSON", b"\xff", b"{}", b'{"kind":5}', b'{"kind":"later"}', b'{"kind":"command"}'],
 )
-async def test_an_unreadable_inbox_message_does_not_block_the_next_one(store: Store, text: bytes) -> None:
+async def test_an_unreadable_inbox_message_does_not_block_the_next_message(store: Store, text: bytes) -> None:
     await nodes.beat(store, "a", GATEWAY)
     await add(store, "a", text)
     await inbox.send(store, "a", Evicted("a/1"))
@@ -71,7 +73,7 @@ async def add(store: Store, incarnation: str, text: bytes) -> None:
     await store.execute("XADD", keys.inbox(incarnation), "*", "m", text)
 
 
-async def test_inbox_messages_arrive_in_order_and_once(store: Store) -> None:
+async def test_inbox_messages_arrive_in_order_and_only_once(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     assert await inbox.read(store, "a", "0", 1) == []
     sent = [CommandChanged(f"{number} \n€") for number in range(3)]
@@ -98,7 +100,7 @@ async def test_a_message_wakes_the_reader_of_an_inbox(store: Store) -> None:
     assert len(read) == 1
 
 
-async def test_a_beat_makes_an_expired_inbox_again(store: Store) -> None:
+async def test_a_beat_of_a_node_makes_its_expired_inbox_again(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
     await store.execute("UNLINK", keys.inbox("a"))
@@ -110,7 +112,9 @@ async def test_a_beat_makes_an_expired_inbox_again(store: Store) -> None:
     assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
 
 
-async def test_an_unread_inbox_stays_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_unread_inbox_messages_stays_bounded(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inbox, "KEPT", 100)
     await nodes.beat(store, "a", GATEWAY)
     for _ in range(1000):

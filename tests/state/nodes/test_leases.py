@@ -29,7 +29,9 @@ async def test_the_newest_claim_of_a_lease_wins_and_returns_the_previous_holder(
     assert await audit(store, second.lease) == "ok"
 
 
-async def test_a_takeover_on_the_same_node_keeps_its_held_set(store: Store) -> None:
+async def test_after_a_takeover_on_the_same_node_the_charge_point_is_still_in_the_held_set_of_the_node(
+    store: Store,
+) -> None:
     await claimed(store, "a/1")
     second = await claimed(store, "a/2")
     assert (second.lease.epoch, second.previous_node) == (2, "a")
@@ -46,7 +48,7 @@ async def test_a_repeated_claim_of_a_lease_changes_nothing_and_gets_the_first_an
     assert await kinds(store) == ["registered", "connected", "connected"]
 
 
-async def test_a_late_claim_of_a_lease_changes_nothing(store: Store) -> None:
+async def test_a_claim_of_a_lease_that_arrives_late_changes_nothing(store: Store) -> None:
     assert await claim(store, "a/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
     assert await store.execute("DBSIZE") == 1  # The store's own record.
     await claimed(store, "a/1")
@@ -56,7 +58,9 @@ async def test_a_late_claim_of_a_lease_changes_nothing(store: Store) -> None:
     assert await held_by(store, "a") == {KEYS.member}
 
 
-async def test_a_claim_registers_an_unknown_charge_point_only_if_it_is_asked_to(store: Store) -> None:
+async def test_a_claim_registers_an_unknown_charge_point_only_if_it_has_the_option_register(
+    store: Store,
+) -> None:
     assert await claim(store, "a/1", register=False) == UnknownChargePoint()
     assert await store.execute("EXISTS", KEYS.lease, KEYS.record, KEYS.charge_points) == 0
     got = await claimed(store, "a/1", register=True)
@@ -67,7 +71,9 @@ async def test_a_claim_registers_an_unknown_charge_point_only_if_it_is_asked_to(
     assert isinstance(await claim(store, "a/2", register=False), Claimed)
 
 
-async def test_a_claim_returns_the_last_transaction_id_and_the_pending_commands(store: Store) -> None:
+async def test_a_claim_of_a_lease_returns_the_last_transaction_id_and_the_pending_commands(
+    store: Store,
+) -> None:
     await claimed(store, "a/1")
     await store.execute("HSET", KEYS.record, "last_transaction_id", 41)
     await store.execute("RPUSH", KEYS.pending, "00.first", "00.second")
@@ -76,7 +82,7 @@ async def test_a_claim_returns_the_last_transaction_id_and_the_pending_commands(
     assert got.pending == ("00.first", "00.second")
 
 
-async def test_more_than_five_takeovers_a_minute_leave_the_holder_in_place(store: Store) -> None:
+async def test_a_takeover_beyond_five_in_one_minute_leaves_the_present_holder_in_place(store: Store) -> None:
     got = [await claimed(store, f"n{number % 2}/{number}") for number in range(6)][-1]
     refused = await claim(store, "n9/9")
     assert isinstance(refused, Flapping)
@@ -88,7 +94,7 @@ async def test_more_than_five_takeovers_a_minute_leave_the_holder_in_place(store
     assert (await claimed(store, "n9/10")).lease.epoch == got.lease.epoch + 1
 
 
-async def test_of_many_concurrent_claims_exactly_one_holds_the_lease(store: Store) -> None:
+async def test_exactly_one_of_many_concurrent_claims_holds_the_lease(store: Store) -> None:
     got: dict[str, object] = {}
 
     async def race(holder: str) -> None:
@@ -133,7 +139,7 @@ async def test_releasing_a_lease_keeps_its_epoch_and_emits_an_event(store: Store
     assert len(await events(store)) == 3
 
 
-async def test_a_late_step_does_not_take_a_released_lease_back(store: Store) -> None:
+async def test_a_late_step_of_the_former_holder_does_not_take_back_a_released_lease(store: Store) -> None:
     got = await claimed(store, "a/1")
     await leases.release_if_holder(store, got.lease.keys, got.lease.holder, "1000")
     assert await audit(store, got.lease) == "newer"
@@ -151,7 +157,7 @@ async def test_a_lease_is_released_only_by_its_holder(store: Store) -> None:
     assert await held_by(store, "b") == set()
 
 
-async def test_reaping_marks_a_charge_point_offline_and_its_next_step_takes_the_lease_back(
+async def test_a_charge_point_whose_lease_was_reaped_is_offline_until_its_next_step_restores_the_lease(
     store: Store,
 ) -> None:
     others = [ChargePointKeys("acme", f"CP-{number}") for number in range(2, 40)]
@@ -175,7 +181,9 @@ async def test_reaping_marks_a_charge_point_offline_and_its_next_step_takes_the_
     assert await kinds(store) == ["registered", "connected", "disconnected", "connected"]
 
 
-async def test_a_reaped_session_does_not_take_the_lease_from_a_newer_one(store: Store) -> None:
+async def test_a_session_whose_lease_was_reaped_does_not_take_the_lease_from_a_newer_session(
+    store: Store,
+) -> None:
     got = await claimed(store, "a/1")
     await leases.reap(store, "a")
     newer = await claimed(store, "b/1")
@@ -185,7 +193,7 @@ async def test_a_reaped_session_does_not_take_the_lease_from_a_newer_one(store: 
     assert await audit(store, got.lease) == "newer"
 
 
-async def test_an_audit_stores_when_the_charge_point_was_last_seen(store: Store) -> None:
+async def test_an_audit_of_leases_stores_when_the_charge_point_was_last_seen(store: Store) -> None:
     mine = await claimed(store, "a/1")
     lost = await claimed(store, "a/2", ChargePointKeys("acme", "CP-2"))
     taken = await claimed(store, "a/3", ChargePointKeys("acme", "CP-3"))
@@ -202,7 +210,7 @@ async def test_an_audit_stores_when_the_charge_point_was_last_seen(store: Store)
     assert await leases.audit(store, []) == []
 
 
-async def test_a_session_readopts_its_lease_in_a_wiped_store(store: Store) -> None:
+async def test_a_session_restores_its_lease_in_a_store_that_was_wiped(store: Store) -> None:
     got = [await claimed(store, f"a/{number}") for number in range(3)][-1]
     got.lease.last_transaction_id = 99
     await store.execute("FLUSHALL")
@@ -215,7 +223,7 @@ async def test_a_session_readopts_its_lease_in_a_wiped_store(store: Store) -> No
     assert await kinds(store) == ["registered", "connected", "connected"]
 
 
-async def test_readopting_in_a_wiped_store_restores_the_registration_policy(store: Store) -> None:
+async def test_restoring_a_lease_in_a_wiped_store_restores_the_registration_policy_too(store: Store) -> None:
     got = await claimed(store, "a/1")
     await store.execute("FLUSHALL")
     assert await leases.readopt(store, got.lease, attachment("a/1"), registration="Rejected")
@@ -224,7 +232,7 @@ async def test_readopting_in_a_wiped_store_restores_the_registration_policy(stor
     assert record.registration == "Rejected"
 
 
-async def test_readopting_twice_raises_the_epoch_once(store: Store) -> None:
+async def test_restoring_a_lease_twice_raises_the_epoch_once(store: Store) -> None:
     got = await claimed(store, "a/1")
     await store.execute("FLUSHALL")
     twin = Lease(KEYS, "a/1", got.lease.epoch, 0, got.lease.claimed_ms)
@@ -235,7 +243,9 @@ async def test_readopting_twice_raises_the_epoch_once(store: Store) -> None:
     assert await audit(store, twin) == "newer"
 
 
-async def test_after_a_rollback_the_newer_session_takes_the_lease_from_the_older_holder(store: Store) -> None:
+async def test_the_newer_session_takes_the_lease_from_the_older_holder_after_a_rollback_of_the_store(
+    store: Store,
+) -> None:
     await claimed(store, "a/1")
     old = await store.execute("DUMP", KEYS.lease)
     newest = await claimed(store, "b/1")
@@ -249,7 +259,7 @@ async def test_after_a_rollback_the_newer_session_takes_the_lease_from_the_older
     assert await held_by(store, "b") == {KEYS.member}
 
 
-async def test_after_a_wipe_a_newer_session_keeps_the_lease_that_it_claimed_at_a_lower_epoch(
+async def test_a_newer_session_keeps_its_lease_of_a_lower_epoch_after_the_store_was_wiped(
     store: Store,
 ) -> None:
     old = [await claimed(store, f"a/{number}") for number in range(3)][-1]
@@ -262,7 +272,9 @@ async def test_after_a_wipe_a_newer_session_keeps_the_lease_that_it_claimed_at_a
     assert await audit(store, newer.lease) == "ok"
 
 
-async def test_require_raises_superseded_for_newer_and_lease_lost_for_lost(store: Store) -> None:
+async def test_require_raises_superseded_for_the_word_newer_and_lease_lost_for_the_word_lost(
+    store: Store,
+) -> None:
     assert [leases.fence_of(word) for word in (b"ok", b"newer", b"lost")] == ["ok", "newer", "lost"]
     with pytest.raises(KeyError):
         leases.fence_of(b"late")

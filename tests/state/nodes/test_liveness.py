@@ -53,12 +53,12 @@ def observe_every_3_s(watch: Watch, start: float, counts: list[int], *, read_ok:
     ]
 
 
-def test_a_node_is_dead_ten_seconds_after_its_last_beat_and_until_its_next() -> None:
+def test_a_node_is_dead_from_ten_seconds_after_its_last_beat_until_its_next_beat() -> None:
     dead = observe_every_3_s(Watch(), 0, [7, 7, 7, 7, 7, 7, 8, 8])
     assert dead == [False, False, False, False, True, True, False, False]
 
 
-def test_a_node_whose_counter_fell_is_alive() -> None:
+def test_a_node_whose_counter_went_down_is_alive() -> None:
     """Counters begin at 1 again in a wiped store."""
     assert not any(observe_every_3_s(Watch(), 0, [7, 7, 7, 1, 2, 3, 4, 5]))
 
@@ -70,7 +70,7 @@ def test_no_node_is_judged_dead_within_ten_seconds_of_the_return_of_the_store() 
     assert observe_every_3_s(watch, 39, [7] * 5) == [False, False, False, False, True]
 
 
-def test_an_observer_judges_no_node_dead_right_after_its_own_pause() -> None:
+def test_an_observer_that_paused_does_not_judge_a_node_dead_right_after_its_pause() -> None:
     watch = Watch()
     observe_every_3_s(watch, 0, [7] * 3)
     assert observe_every_3_s(watch, 60, [7] * 5) == [False, False, False, False, True]

@@ -10,7 +10,7 @@ GATEWAY = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
 ADMIN = NodeRecord(kind="admin", host="two", pid=12, started_ms=2)
 
 
-def test_incarnations_of_nodes_are_unique_and_alphanumeric() -> None:
+def test_the_incarnations_of_nodes_are_unique_and_alphanumeric() -> None:
     found = {nodes.new_incarnation() for _ in range(100)}
     assert len(found) == 100
     assert all(one.isalnum() for one in found)
@@ -32,7 +32,7 @@ async def test_a_node_is_listed_from_its_first_beat_until_it_leaves(store: Store
     assert not await inbox.send(store, "a", inbox.CommandChanged("c"))
 
 
-async def test_a_beat_registers_a_node_again_in_a_wiped_store(store: Store) -> None:
+async def test_a_beat_registers_a_node_again_after_the_store_was_wiped(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     await nodes.beat(store, "a", GATEWAY)
     await store.execute("FLUSHALL")
@@ -51,7 +51,7 @@ async def test_a_node_of_an_unknown_kind_gets_broadcasts(store: Store) -> None:
     assert len(await inbox.read(store, "a", "0", 1)) == 1
 
 
-async def test_a_dead_node_is_forgotten_once_its_record_has_expired_and_no_lease_is_left(
+async def test_a_dead_node_is_forgotten_when_its_record_has_expired_and_no_lease_is_left(
     store: Store,
 ) -> None:
     await nodes.beat(store, "a", GATEWAY)

@@ -49,14 +49,16 @@ async def echo_storm(store: Store, seed: int, tasks: int, *, faults: bool = Fals
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_tasks_that_give_up_never_shift_the_replies_of_others(store: Store, seed: int) -> None:
+async def test_tasks_that_are_cancelled_never_shift_the_replies_of_other_tasks(
+    store: Store, seed: int
+) -> None:
     with trio.fail_after(60):
         assert await echo_storm(store, seed, tasks=200) > 500
         await until(lambda: store.stats()["bytes"] == 0)  # Replies to tasks that gave up may still come.
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_a_connection_cut_inside_a_reply_gives_no_task_a_wrong_reply(
+async def test_a_connection_that_is_cut_within_a_reply_gives_no_task_a_wrong_reply(
     valkey: ValkeyServer, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -79,7 +81,7 @@ async def cut_soon(proxy: FaultProxy, reply_bytes: int) -> None:
     await until(lambda: proxy.accepted > accepted)
 
 
-async def test_a_command_without_a_reply_times_out_as_sent_and_a_new_connection_serves(
+async def test_a_command_without_a_reply_times_out_as_sent_and_a_new_connection_works(
     valkey: ValkeyServer,
 ) -> None:
     with trio.fail_after(60):
@@ -99,7 +101,7 @@ async def test_a_command_without_a_reply_times_out_as_sent_and_a_new_connection_
                 assert await store.execute("GET", "swallowed") == b"1"
 
 
-async def test_a_command_that_was_not_sent_waits_for_the_next_connection(valkey: ValkeyServer) -> None:
+async def test_a_store_command_that_was_not_sent_waits_for_the_next_connection(valkey: ValkeyServer) -> None:
     with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
@@ -115,7 +117,7 @@ async def test_a_command_that_was_not_sent_waits_for_the_next_connection(valkey:
                 assert await store.execute("GET", "patient") == b"1"
 
 
-async def test_a_command_that_was_never_sent_fails_as_not_sent(valkey: ValkeyServer) -> None:
+async def test_a_store_command_that_was_never_sent_fails_as_not_sent(valkey: ValkeyServer) -> None:
     with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
@@ -132,7 +134,9 @@ async def test_a_command_that_was_never_sent_fails_as_not_sent(valkey: ValkeySer
                 assert await store.execute("EXISTS", "never") == 0
 
 
-async def test_a_full_queue_of_store_commands_refuses_more_at_once(private_valkey: ValkeyServer) -> None:
+async def test_a_full_queue_of_store_commands_refuses_further_commands_at_once(
+    private_valkey: ValkeyServer,
+) -> None:
     config = StoreConfig(url=private_valkey.url, connections=1, timeout_s=1, max_commands=1000)
     refused = 0
 
@@ -155,7 +159,7 @@ async def test_a_full_queue_of_store_commands_refuses_more_at_once(private_valke
             assert await store.execute("PING", key="k") == b"PONG"
 
 
-async def test_commands_to_a_paused_server_fail_in_time_and_it_serves_again_within_5_s(
+async def test_commands_to_a_paused_server_fail_in_time_and_it_works_again_within_5_s(
     private_valkey: ValkeyServer, pace: Pace
 ) -> None:
     with trio.fail_after(90):
@@ -172,7 +176,7 @@ async def test_commands_to_a_paused_server_fail_in_time_and_it_serves_again_with
             assert await echo_storm(store, 1, tasks=20) > 0
 
 
-async def test_an_outage_and_the_return_of_the_store_are_each_logged_once(
+async def test_the_loss_and_the_return_of_the_store_are_each_logged_once(
     private_valkey: ValkeyServer,
 ) -> None:
     with trio.fail_after(90), capture_logs() as logs:
@@ -189,7 +193,7 @@ async def test_an_outage_and_the_return_of_the_store_are_each_logged_once(
     assert logs[1]["away_s"] >= 0
 
 
-async def test_commands_left_in_an_old_connection_are_not_executed_after_those_of_a_new_one(
+async def test_commands_left_in_an_old_connection_are_not_executed_after_newer_commands(
     valkey: ValkeyServer,
 ) -> None:
     """A write that the network still held when we gave up must not overwrite a later one."""
@@ -209,7 +213,7 @@ async def test_commands_left_in_an_old_connection_are_not_executed_after_those_o
                 assert await store.execute("GET", "k") == b"new"
 
 
-async def test_no_acknowledged_write_is_missing_after_kill_9_of_the_store(
+async def test_each_acknowledged_write_survives_kill_9_of_the_store(
     private_valkey: ValkeyServer, pace: Pace
 ) -> None:
     acknowledged: set[str] = set()

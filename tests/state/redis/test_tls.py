@@ -16,7 +16,9 @@ from tests.support.fault_proxy import fault_proxy
 from tests.support.valkey_server import ValkeyServer
 
 
-async def test_a_rediss_url_uses_tls_and_checks_the_certificate(valkey: ValkeyServer, tmp_path: Path) -> None:
+async def test_a_rediss_url_uses_tls_and_the_certificate_of_the_server_is_verified(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)

@@ -15,7 +15,7 @@ from state.redis.url import Address, parse
         ("unix:///run/a%20b.sock?db=2", Address(path="/run/a b.sock", db=2)),
     ],
 )
-def test_a_store_url_is_read_into_an_address(url: str, address: Address) -> None:
+def test_parsing_a_store_url_gives_the_address(url: str, address: Address) -> None:
     assert parse(url) == address
 
 
@@ -35,7 +35,7 @@ def test_a_store_url_is_read_into_an_address(url: str, address: Address) -> None
         ("unix://", "must name a socket"),
     ],
 )
-def test_a_wrong_store_url_is_refused_without_showing_its_password(url: str, says: str) -> None:
+def test_the_error_for_a_wrong_store_url_does_not_show_the_password(url: str, says: str) -> None:
     with pytest.raises(StoreRefused, match=says.replace("+", r"\+")) as caught:
         parse(url)
     assert "s3cret" not in str(caught.value)

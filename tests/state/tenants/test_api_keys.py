@@ -24,7 +24,7 @@ async def test_an_api_key_is_valid_until_it_is_revoked(store: Store) -> None:
     assert [key.name for key in await api_keys.list_(store)] == ["operations"]
 
 
-async def test_only_the_exact_secret_of_an_api_key_is_valid(store: Store) -> None:
+async def test_an_api_key_is_valid_only_with_its_exact_secret(store: Store) -> None:
     made = await api_keys.create(store, PEPPER, "operations", None)
     other = "a" if made.secret[-1] != "a" else "b"
     wrong = [

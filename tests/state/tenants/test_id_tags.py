@@ -27,7 +27,7 @@ async def test_an_id_tag_is_found_in_any_case_and_keeps_its_spelling(store: Stor
     assert await id_tags.get(store, "demo", "abc 1;2") is None
 
 
-async def test_only_ascii_letters_of_an_id_tag_are_folded(store: Store) -> None:
+async def test_only_the_ascii_letters_of_an_id_tag_are_compared_without_case(store: Store) -> None:
     await id_tags.put(store, "demo", IdTag(tag="É"))
     assert await id_tags.get(store, "demo", "é") is None
     assert await id_tags.get(store, "demo", "É") is not None
@@ -38,7 +38,7 @@ def test_folding_changes_only_the_letters_a_to_z(tag: str) -> None:
     assert fold(tag) == "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in tag)
 
 
-async def test_id_tags_are_listed_in_pages_by_folded_spelling(store: Store) -> None:
+async def test_id_tags_are_listed_in_pages_in_the_order_of_their_lower_case_spelling(store: Store) -> None:
     names = ["d", "B", "a", "C", "e"]
     for name in names:
         await id_tags.put(store, "demo", IdTag(tag=name))

@@ -20,7 +20,7 @@ async def test_put_creates_a_tenant_or_changes_it(store: Store) -> None:
     assert (changed.name, changed.auto_register, changed.created_ms) == ("", False, found.created_ms)
 
 
-async def test_tenants_are_listed_by_id(store: Store) -> None:
+async def test_tenants_are_listed_in_the_order_of_their_ids(store: Store) -> None:
     names = ["acme", "b{c}", "z z", "über"]
     for name in reversed(names):
         await tenants.put(store, name, name=name.upper(), auto_register=False)
@@ -31,7 +31,7 @@ async def test_tenants_are_listed_by_id(store: Store) -> None:
     assert rest.next is None
 
 
-async def test_a_tenant_without_charge_points_is_deleted_with_its_tokens(store: Store) -> None:
+async def test_deleting_a_tenant_without_charge_points_deletes_its_tokens_too(store: Store) -> None:
     assert await tenants.delete(store, "acme") == "unknown"
     await tenants.put(store, "acme", name="", auto_register=False)
     await charge_points.put(store, "acme", "CP-1", Settings())
@@ -47,7 +47,7 @@ async def test_a_tenant_without_charge_points_is_deleted_with_its_tokens(store: 
     assert (await tokens.list_(store, "acme")).items == ()
 
 
-async def test_a_deleted_tenant_leaves_nothing_to_a_new_one_of_the_same_name(store: Store) -> None:
+async def test_a_deleted_tenant_leaves_nothing_to_a_new_tenant_of_the_same_name(store: Store) -> None:
     """Above all, the id tags of the old tenant's drivers must be gone."""
     for tenant in ("acme", "acme2"):
         await tenants.put(store, tenant, name="", auto_register=False)

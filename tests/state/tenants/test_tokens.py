@@ -19,7 +19,7 @@ async def acme(store: Store) -> Store:
     return store
 
 
-async def test_a_token_opens_its_own_tenant_only(acme: Store) -> None:
+async def test_a_token_is_valid_only_for_its_own_tenant(acme: Store) -> None:
     made = await tokens.create(acme, PEPPER, "acme", "depot")
     assert len(made.secret) >= 32
     assert quote(made.secret, safe="") == made.secret
@@ -32,7 +32,7 @@ async def test_a_token_opens_its_own_tenant_only(acme: Store) -> None:
     assert await tokens.verify(acme, b"another pepper", "acme", made.secret) is None
 
 
-async def test_only_the_exact_secret_of_a_token_opens_its_tenant(acme: Store) -> None:
+async def test_a_token_is_valid_only_with_its_exact_secret(acme: Store) -> None:
     made = await tokens.create(acme, PEPPER, "acme", "")
     last = made.secret[-1]
     wrong = [
@@ -43,7 +43,7 @@ async def test_only_the_exact_secret_of_a_token_opens_its_tenant(acme: Store) ->
         assert await tokens.verify(acme, PEPPER, "acme", secret) is None
 
 
-async def test_an_old_and_a_new_token_are_both_valid_until_the_old_one_is_revoked(acme: Store) -> None:
+async def test_an_old_and_a_new_token_are_both_valid_until_the_old_token_is_revoked(acme: Store) -> None:
     old = await tokens.create(acme, PEPPER, "acme", "old")
     new = await tokens.create(acme, PEPPER, "acme", "new\n€ 1")
     for made in (old, new):
@@ -57,7 +57,9 @@ async def test_an_old_and_a_new_token_are_both_valid_until_the_old_one_is_revoke
     assert await tokens.verify(acme, PEPPER, "acme", new.secret) is not None
 
 
-async def test_verifying_a_token_takes_one_command(acme: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_verifying_a_token_takes_one_store_command(
+    acme: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = await tokens.create(acme, PEPPER, "acme", "")
     execute, commands = acme.execute, []
 
@@ -95,7 +97,7 @@ async def test_find_existing_returns_only_the_tokens_that_still_exist(acme: Stor
     assert await tokens.find_existing(acme, []) == set()
 
 
-async def test_an_unknown_tenant_gets_no_token(acme: Store) -> None:
+async def test_a_token_cannot_be_made_for_an_unknown_tenant(acme: Store) -> None:
     with pytest.raises(UnknownTenant):
         await tokens.create(acme, PEPPER, "nobody", "")
     assert await acme.execute("EXISTS", keys.tokens("nobody"), keys.token_ids("nobody")) == 0

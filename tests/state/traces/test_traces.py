@@ -52,7 +52,7 @@ async def read_frames(store: Store) -> list[str]:
     return [found.frame for _, found in entries]
 
 
-async def test_appended_entries_are_read_in_order(store: Store) -> None:
+async def test_trace_entries_are_read_in_the_order_in_which_they_were_appended(store: Store) -> None:
     trace = await start_trace(store)
     given = [
         entry(store, n, message=2, id=f"{n}", action="Heartbeat", faults=("x",), length=3) for n in range(7)
@@ -73,7 +73,7 @@ async def test_an_unknown_charge_point_has_no_trace(store: Store) -> None:
     assert not await traces.stop(store, *WHO)
 
 
-async def test_a_repeated_batch_is_not_appended_twice(store: Store) -> None:
+async def test_a_repeated_batch_of_trace_entries_is_not_appended_twice(store: Store) -> None:
     trace = await start_trace(store)
     for _ in range(3):
         assert await append(store, trace, [entry(store, 1)], batch=1, dropped=5) == "recording"
@@ -84,7 +84,7 @@ async def test_a_repeated_batch_is_not_appended_twice(store: Store) -> None:
     assert found.dropped == 5
 
 
-async def test_a_trace_ends_at_its_number_of_entries(store: Store) -> None:
+async def test_a_trace_ends_when_it_has_its_maximum_number_of_entries(store: Store) -> None:
     trace = await start_trace(store, frames=5)
     marks = [entry(store, what="gap", frame=""), entry(store, 1, cut=True)]
     assert await append(store, trace, marks, batch=1) == "recording"
@@ -99,7 +99,7 @@ async def test_a_trace_ends_at_its_number_of_entries(store: Store) -> None:
     assert await kinds(store) == ["registered", "trace.started", "trace.ended"]
 
 
-async def test_a_trace_ends_at_its_size_in_bytes(store: Store) -> None:
+async def test_a_trace_ends_when_it_has_its_maximum_size_in_bytes(store: Store) -> None:
     trace = await start_trace(store, size=5_000)
     big = [entry(store, frame="x" * 1000) for _ in range(9)]
     assert await append(store, trace, big, batch=1) == "full"
@@ -109,7 +109,7 @@ async def test_a_trace_ends_at_its_size_in_bytes(store: Store) -> None:
     assert 4_000 < found.bytes <= 5_000
 
 
-async def test_a_trace_ends_at_its_time_without_a_step_in_the_store(store: Store) -> None:
+async def test_a_trace_ends_at_its_end_time_without_a_step_in_the_store(store: Store) -> None:
     trace = await start_trace(store, minutes=1)
     await append(store, trace, [entry(store, 1)], batch=1)
     past = store.server_time_ms() - 1000
@@ -123,7 +123,9 @@ async def test_a_trace_ends_at_its_time_without_a_step_in_the_store(store: Store
     assert not await traces.stop(store, *WHO)
 
 
-async def test_entries_from_before_the_stop_of_a_trace_are_kept_and_later_ones_are_not(store: Store) -> None:
+async def test_trace_entries_from_before_the_stop_of_a_trace_are_kept_and_later_entries_are_not(
+    store: Store,
+) -> None:
     trace = await start_trace(store)
     before = entry(store, 1)
     assert await traces.stop(store, *WHO)
@@ -139,7 +141,7 @@ async def test_entries_from_before_the_stop_of_a_trace_are_kept_and_later_ones_a
         assert 0 < await store.execute("PTTL", key) <= traces.KEPT_MS
 
 
-async def test_a_new_trace_replaces_the_previous_one(store: Store) -> None:
+async def test_a_new_trace_of_a_charge_point_replaces_the_previous_trace(store: Store) -> None:
     first = await start_trace(store)
     await append(store, first, [entry(store, 1)], batch=1)
     second = await start_trace(store, frames=7)
@@ -151,7 +153,7 @@ async def test_a_new_trace_replaces_the_previous_one(store: Store) -> None:
     assert await store.execute("PTTL", KEYS.trace_frames) > traces.KEPT_MS
 
 
-async def test_a_session_learns_of_a_trace_by_its_claim_a_wake_up_or_the_list_of_running_ones(
+async def test_a_session_learns_of_a_trace_from_its_claim_or_a_message_or_the_list_of_running_traces(
     store: Store,
 ) -> None:
     node = nodes.new_incarnation()
@@ -192,6 +194,6 @@ async def test_a_tenant_has_at_most_100_running_traces(store: Store) -> None:
 
 
 @pytest.mark.parametrize("over", [{"minutes": 61}, {"frames": 0}, {"size": traces.BYTES_MAX + 1}])
-async def test_a_trace_beyond_the_bounds_is_refused(store: Store, over: dict[str, int]) -> None:
+async def test_a_trace_with_settings_out_of_bounds_is_refused(store: Store, over: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="out of bounds"):
         await start_trace(store, **over)

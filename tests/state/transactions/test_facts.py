@@ -34,7 +34,7 @@ async def stop_one(store: Store, lease: Lease, transaction_id: int, **changes: o
     return outcome
 
 
-async def test_the_first_transaction_id_is_the_seconds_since_2025_and_the_next_is_one_higher(
+async def test_the_first_transaction_id_is_the_seconds_since_2025_and_the_next_id_is_one_higher(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -58,7 +58,7 @@ async def test_a_start_adds_an_open_transaction_and_an_event(store: Store) -> No
     assert data["transaction_id"] == f"CP.1.{outcome.id}"
 
 
-async def test_a_session_with_an_old_last_id_still_gets_a_new_id(store: Store) -> None:
+async def test_a_session_that_knows_only_an_old_transaction_id_still_gets_a_new_id(store: Store) -> None:
     lease, other = await claimed(store), await claimed(store)
     first = await start_one(store, lease)
     assert (await start_one(store, other, connector_id=2)).id == first.id + 1
@@ -72,21 +72,23 @@ async def test_ids_continue_after_the_last_id_of_the_session_if_the_store_was_wi
     assert (outcome.id, outcome.fence) == (1_500_000_001, "lost")
 
 
-async def test_ids_continue_after_a_stored_last_id_that_is_ahead_of_the_clock(store: Store) -> None:
+async def test_ids_continue_after_a_stored_last_id_even_if_it_is_ahead_of_the_clock(store: Store) -> None:
     lease = await claimed(store)
     await store.execute("HSET", lease.keys.record, "last_transaction_id", 1_500_000_000)
     lease.last_transaction_id = 1_499_999_999
     assert (await start_one(store, lease)).id == 1_500_000_001
 
 
-async def test_an_id_proposed_by_a_slow_clock_is_corrected_by_the_store(store: Store) -> None:
+async def test_the_store_corrects_a_transaction_id_that_a_slow_clock_proposed(store: Store) -> None:
     lease = await claimed(store)
     right = seconds_since_2025(store)
     store._clock_offset_ms -= 3_600_000
     assert right <= (await start_one(store, lease)).id <= right + 5
 
 
-async def test_a_stop_of_a_superseded_transaction_keeps_the_pointer_to_the_later_one(store: Store) -> None:
+async def test_stopping_a_superseded_transaction_does_not_change_the_open_transaction_of_the_connector(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     first, second = await start_one(store, lease, id_tag="one"), await start_one(store, lease, id_tag="two")
     await stop_one(store, lease, first.id)
@@ -95,7 +97,7 @@ async def test_a_stop_of_a_superseded_transaction_keeps_the_pointer_to_the_later
     assert second.id < third.id
 
 
-async def test_the_id_of_a_stored_transaction_is_not_given_again(store: Store) -> None:
+async def test_the_id_of_a_stored_transaction_is_never_given_again(store: Store) -> None:
     lease = await claimed(store)
     first = await start_one(store, lease)
     await store.execute("DEL", lease.keys.record)
@@ -103,7 +105,9 @@ async def test_the_id_of_a_stored_transaction_is_not_given_again(store: Store) -
     assert (await start_one(store, lease, connector_id=2)).id == first.id + 1
 
 
-async def test_beyond_int32_a_new_start_fails_but_a_repeated_start_gets_its_answer(store: Store) -> None:
+async def test_a_new_start_with_an_id_beyond_int32_fails_but_a_repeated_start_gets_its_answer(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     lease.last_transaction_id = 2**31 - 2
     last = await start_one(store, lease)
@@ -116,7 +120,7 @@ async def test_beyond_int32_a_new_start_fails_but_a_repeated_start_gets_its_answ
         await start(store, await claimed(store), a_start(connector_id=2), ANSWER)
 
 
-async def test_a_resent_start_gets_the_stored_answer(store: Store) -> None:
+async def test_a_repeated_start_gets_the_stored_answer(store: Store) -> None:
     lease = await claimed(store)
     assert await find_start(store, lease, a_start()) is None
     first = await start_one(store, lease)
@@ -129,7 +133,7 @@ async def test_a_resent_start_gets_the_stored_answer(store: Store) -> None:
     assert len(await events(store, lease)) == 2
 
 
-async def test_connector_tag_timestamp_and_meter_value_each_change_the_fingerprint() -> None:
+async def test_another_connector_or_id_tag_or_time_or_meter_value_gives_another_fingerprint() -> None:
     base = a_start()
     changes: list[dict[str, object]] = [
         {"connector_id": 2},
@@ -141,7 +145,9 @@ async def test_connector_tag_timestamp_and_meter_value_each_change_the_fingerpri
     assert a_start(received_ms=5, plausible=False, reservation_id=3).fingerprint == base.fingerprint
 
 
-async def test_three_charges_under_a_stuck_clock_are_three_transactions(store: Store) -> None:
+async def test_three_transactions_started_by_a_charge_point_whose_clock_stands_still_are_all_stored(
+    store: Store,
+) -> None:
     lease, stuck = await claimed(store), a_start(timestamp="1970-01-01T00:00:00Z", plausible=False)
     ids, faults = [], []
     for _ in range(3):
@@ -156,7 +162,7 @@ async def test_three_charges_under_a_stuck_clock_are_three_transactions(store: S
     assert faults == [False, True, True]
 
 
-async def test_a_resent_stop_does_not_release_the_hold_of_a_later_start_with_the_same_fingerprint(
+async def test_a_repeated_stop_does_not_release_the_hold_of_a_later_start_with_the_same_fingerprint(
     store: Store,
 ) -> None:
     lease, stuck = await claimed(store), a_start(plausible=False)
@@ -169,7 +175,9 @@ async def test_a_resent_stop_does_not_release_the_hold_of_a_later_start_with_the
     assert again.fingerprint == ""
 
 
-async def test_a_new_start_supersedes_the_hold_of_the_open_transaction_which_stays_open(store: Store) -> None:
+async def test_a_new_start_on_a_connector_releases_the_hold_of_the_open_transaction_but_does_not_stop_it(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     first = await start_one(store, lease, id_tag="one tag")
     second = await start_one(store, lease, id_tag="another")
@@ -204,7 +212,7 @@ async def test_a_second_stop_of_a_transaction_changes_nothing(store: Store) -> N
     assert [kind for kind, _ in await events(store, lease)] == ["transaction.started", "transaction.stopped"]
 
 
-async def test_energy_below_zero_is_reported_as_it_is(store: Store) -> None:
+async def test_an_energy_below_zero_is_reported_unchanged(store: Store) -> None:
     lease = await claimed(store)
     first = await start_one(store, lease, meter_start=100)
     await stop_one(store, lease, first.id, meter_stop=-1)
@@ -214,7 +222,7 @@ async def test_energy_below_zero_is_reported_as_it_is(store: Store) -> None:
 
 
 @pytest.mark.parametrize("wire_id", ["-1", "0", "9223372036854775807", "007", "nonsense{}/:", ""])
-async def test_a_stop_of_an_unknown_id_is_an_orphan_and_does_not_change_the_next_id(
+async def test_a_stop_of_an_unknown_transaction_is_an_orphan_and_does_not_change_the_next_id(
     store: Store, wire_id: str
 ) -> None:
     lease = await claimed(store)
@@ -246,7 +254,7 @@ async def test_two_different_stops_with_the_same_unknown_id_are_both_kept(store:
 
 
 @pytest.mark.parametrize(("epoch", "fence"), [(1, "newer"), (9, "lost")])
-async def test_a_stale_session_stores_its_start_and_stop_but_sets_no_pointer(
+async def test_a_superseded_session_stores_its_start_and_stop_but_not_the_open_transaction(
     store: Store, epoch: int, fence: str
 ) -> None:
     lease = await claimed(store, epoch=2)
@@ -263,7 +271,7 @@ async def test_a_stale_session_stores_its_start_and_stop_but_sets_no_pointer(
     assert await store.execute("HGETALL", lease.keys.open) == {}
 
 
-async def test_separators_in_names_do_not_lead_to_another_charge_point(store: Store) -> None:
+async def test_separators_in_a_charge_point_id_do_not_lead_to_another_charge_point(store: Store) -> None:
     lease = Lease(ChargePointKeys("a/b", "c{}:d/1"), "node/1", 1)
     outcome = await start_one(store, lease)
     assert await get(store, "a/b", f"c{{}}:d/1.{outcome.id}") is not None
@@ -271,7 +279,7 @@ async def test_separators_in_names_do_not_lead_to_another_charge_point(store: St
     assert await store.execute("ZCARD", keys.transactions(lease.keys.partition, "a/b")) == 1
 
 
-async def test_acknowledged_facts_do_not_expire_by_themselves(store: Store) -> None:
+async def test_the_records_of_acknowledged_transactions_never_expire(store: Store) -> None:
     lease = await claimed(store)
     outcome = await start_one(store, lease)
     await stop_one(store, lease, outcome.id, data=b"[]")

@@ -54,7 +54,7 @@ async def test_transactions_of_all_partitions_are_listed_newest_first(store: Sto
     assert await list_all(store, limit=1) == everything
 
 
-async def test_transactions_are_filtered_by_charge_point_start_and_whether_they_are_open(
+async def test_transactions_can_be_filtered_by_charge_point_and_by_start_and_by_whether_they_are_open(
     store: Store,
 ) -> None:
     await store_fleet(store)
@@ -69,7 +69,7 @@ async def test_transactions_are_filtered_by_charge_point_start_and_whether_they_
     assert await list_all(store, charge_point="CP") == []
 
 
-async def test_a_filter_by_charge_point_leaves_out_others_of_the_same_partition(store: Store) -> None:
+async def test_a_filter_by_charge_point_omits_other_charge_points_of_the_same_partition(store: Store) -> None:
     mine = await claimed(store, "CP.1")
     n = 0
     while (theirs := await claimed(store, f"neighbour-{n}")).keys.partition != mine.keys.partition:
@@ -88,7 +88,7 @@ async def test_the_next_page_continues_after_the_last_item_despite_new_transacti
     assert [t.started_ms - BASE_MS for t in following.items] == [24, 23, 22, 21, 20]
 
 
-async def test_transactions_with_times_before_1970_or_far_ahead_are_listed(store: Store) -> None:
+async def test_transactions_with_times_before_1970_or_far_in_the_future_are_listed(store: Store) -> None:
     lease = await claimed(store)
     for at in (-BASE_MS - 5, 0, 2**60):
         await charge(store, lease, at, ended=True)
@@ -97,26 +97,26 @@ async def test_transactions_with_times_before_1970_or_far_ahead_are_listed(store
     assert len(await list_all(store, limit=1)) == 3
 
 
-async def test_a_cursor_that_no_page_gave_is_refused(store: Store) -> None:
+async def test_a_cursor_that_does_not_come_from_a_page_is_refused(store: Store) -> None:
     with pytest.raises(BadCursor):
         await list_(store, "demo", cursor="!")
 
 
 @given(st.text(min_size=1), st.integers(1, 2**31 - 1))
-def test_a_public_id_is_split_at_its_last_dot(charge_point: str, number: int) -> None:
+def test_a_public_transaction_id_is_split_at_its_last_dot(charge_point: str, number: int) -> None:
     assert parse_public_id(public_id(charge_point, number)) == (charge_point, number)
 
 
 @pytest.mark.parametrize(
     "wrong", ["", "5", ".5", "CP.", "CP.-1", "CP.05", "CP.0", "CP.x", "CP.²", "CP.99999999999"]
 )
-def test_the_error_for_a_wrong_public_id_shows_the_right_form(wrong: str) -> None:
+def test_the_error_for_a_wrong_public_transaction_id_shows_the_right_form(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"<charge point>\.<number>"):
         parse_public_id(wrong)
 
 
 @given(st.integers(0, 2**47), st.integers(0, 2**47))
-def test_index_entries_sort_by_time(one: int, other: int) -> None:
+def test_index_entries_of_transactions_sort_by_time(one: int, other: int) -> None:
     assert (index_name("CP", one, 1) < index_name("CP", other, 1)) == (one < other)
 
 

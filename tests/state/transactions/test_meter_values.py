@@ -28,7 +28,7 @@ async def append(
     return appended.fence
 
 
-async def test_meter_values_are_read_as_they_were_sent_in_the_order_of_arrival(store: Store) -> None:
+async def test_meter_values_are_read_in_the_order_of_arrival_and_as_they_were_sent(store: Store) -> None:
     lease = await claimed(store)
     transaction_id = await start_charging(store, lease)
     for n in (3, 1, 2):
@@ -42,7 +42,9 @@ async def test_meter_values_are_read_as_they_were_sent_in_the_order_of_arrival(s
     assert await meter_values.read(store, "demo", "CP.1", 1) == []
 
 
-async def test_an_exact_repeat_of_meter_values_is_stored_once_however_late_it_comes(store: Store) -> None:
+async def test_meter_values_that_are_repeated_exactly_are_stored_once_however_late_they_come(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     for transaction_id in (await start_charging(store, lease), "-1", None):
         before = len(await events(store, lease))
@@ -55,7 +57,9 @@ async def test_an_exact_repeat_of_meter_values_is_stored_once_however_late_it_co
     assert sorted(m.received_ms for m in strays) == [1, 1, 3, 3]
 
 
-async def test_main_meter_values_that_name_a_transaction_belong_to_it(store: Store) -> None:
+async def test_meter_values_of_connector_0_that_name_a_transaction_belong_to_that_transaction(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     transaction_id = await start_charging(store, lease)
     for connector_id in (0, 1):
@@ -64,7 +68,7 @@ async def test_main_meter_values_that_name_a_transaction_belong_to_it(store: Sto
     assert {m.connector_id for m in stored} == {0, 1}
 
 
-async def test_the_data_of_a_stop_is_kept_apart_from_equal_meter_values(store: Store) -> None:
+async def test_the_transaction_data_of_a_stop_is_stored_apart_from_equal_meter_values(store: Store) -> None:
     lease = await claimed(store)
     transaction_id = await start_charging(store, lease)
     await append(store, lease, transaction_id, 1)
@@ -93,7 +97,7 @@ async def test_an_event_refers_to_meter_values_without_copying_them(store: Store
 
 
 @pytest.mark.parametrize("transaction_id", [None, "-1", "0", "a\nb", "é", "9223372036854775807"])
-async def test_the_latest_256_strays_are_kept_with_the_id_they_came_with(
+async def test_the_latest_256_stray_meter_values_are_kept_with_the_transaction_ids_that_they_named(
     store: Store, transaction_id: str | None
 ) -> None:
     lease = await claimed(store)
@@ -105,7 +109,7 @@ async def test_the_latest_256_strays_are_kept_with_the_id_they_came_with(
     assert await meter_values.read_strays(store, "demo", "CP.1", 2) == []
 
 
-async def test_strays_of_connectors_above_254_or_below_0_share_one_key(store: Store) -> None:
+async def test_stray_meter_values_of_connectors_above_254_or_below_0_share_one_key(store: Store) -> None:
     lease = await claimed(store)
     for connector_id in (*range(250, 270), -1, 2**31 - 1):
         await append(store, lease, None, 1, connector_id=connector_id)
@@ -114,7 +118,7 @@ async def test_strays_of_connectors_above_254_or_below_0_share_one_key(store: St
     assert {m.connector_id for m in shared} == {*range(255, 270), -1, 2**31 - 1}
 
 
-async def test_the_meter_values_of_a_stale_session_are_kept(store: Store) -> None:
+async def test_the_meter_values_of_a_superseded_session_are_stored(store: Store) -> None:
     lease = await claimed(store, epoch=2)
     transaction_id = await start_charging(store, lease)
     for epoch, fence in ((1, "newer"), (3, "lost")):
@@ -123,7 +127,7 @@ async def test_the_meter_values_of_a_stale_session_are_kept(store: Store) -> Non
     assert len(await meter_values.read(store, "demo", "CP.1", transaction_id)) == 2
 
 
-async def test_a_long_message_is_read_back_whole(store: Store) -> None:
+async def test_a_long_meter_values_message_is_read_whole(store: Store) -> None:
     lease = await claimed(store)
     transaction_id = await start_charging(store, lease)
     payload = msgspec.json.encode([{"timestamp": str(n)} for n in range(3000)])
@@ -134,7 +138,7 @@ async def test_a_long_message_is_read_back_whole(store: Store) -> None:
     assert stored.payload == payload
 
 
-async def test_prepared_appends_do_not_mix_up_connectors_or_epochs(store: Store) -> None:
+async def test_cached_steps_for_meter_values_do_not_mix_up_connectors_or_epochs(store: Store) -> None:
     lease = await claimed(store)
     transaction_id = await start_charging(store, lease)
     for at_ms in range(1, 4):

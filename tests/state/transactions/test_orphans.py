@@ -6,7 +6,7 @@ from state.transactions.orphans import Orphan
 from tests.support.transactions import ANSWER, a_stop, claimed
 
 
-async def test_an_orphan_is_kept_with_all_fields_of_its_stop(store: Store) -> None:
+async def test_an_orphaned_stop_is_stored_with_all_its_fields(store: Store) -> None:
     lease = await claimed(store)
     sent = a_stop(-1, reason="PowerLoss", id_tag="Tag", data=b'[{"n":1}]', received_ms=5)
     await stop(store, lease, sent, ANSWER)
@@ -26,7 +26,7 @@ async def test_stops_that_differ_in_one_field_are_separate_orphans(store: Store)
     assert len((await orphans.read(store, "demo", "CP.1")).items) == 5
 
 
-async def test_orphans_beyond_200_are_removed_oldest_first_and_counted(store: Store) -> None:
+async def test_the_oldest_orphaned_stops_beyond_200_are_removed_and_counted(store: Store) -> None:
     lease = await claimed(store)
     for n in range(205):
         await stop(store, lease, a_stop(-1, meter_stop=n, received_ms=1_000 + n), ANSWER)

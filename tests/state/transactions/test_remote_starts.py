@@ -57,7 +57,7 @@ async def list_named(store: Store) -> list[dict[str, Any]]:
     return [msgspec.json.decode(one[b"data"]) for one in read if one[b"kind"] == b"command.transaction"]
 
 
-async def test_a_start_is_named_in_the_command_that_it_answers_and_wakes_the_waiting_request(
+async def test_the_command_of_a_remote_start_gets_the_id_of_the_transaction_and_wakes_the_waiting_request(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease, connector=1)
@@ -71,14 +71,16 @@ async def test_a_start_is_named_in_the_command_that_it_answers_and_wakes_the_wai
     assert await list_expected(store) == set()
 
 
-async def test_a_start_without_a_remote_start_answers_no_command(store: Store, lease: Lease) -> None:
+async def test_a_start_without_a_remote_start_does_not_belong_to_any_command(
+    store: Store, lease: Lease
+) -> None:
     _, answers = await begin(store, lease, now_start(store))
     assert answers is None
     assert await list_named(store) == []
 
 
 @pytest.mark.parametrize("asked", ["Tag", "TAG", "tag"])
-async def test_a_start_answers_a_remote_start_with_its_tag_in_any_case(
+async def test_a_start_matches_a_remote_start_whatever_the_case_of_the_id_tag(
     store: Store, lease: Lease, asked: str
 ) -> None:
     command = await accept(store, lease, tag=asked)
@@ -88,7 +90,7 @@ async def test_a_start_answers_a_remote_start_with_its_tag_in_any_case(
 @pytest.mark.parametrize(
     ("asked", "began", "meets"), [(None, 2, True), (2, 2, True), (1, 2, False)], ids=["any", "that", "other"]
 )
-async def test_a_remote_start_for_one_connector_is_answered_only_by_a_start_there(
+async def test_a_remote_start_for_one_connector_matches_only_a_start_on_that_connector(
     store: Store, lease: Lease, asked: int | None, began: int, *, meets: bool
 ) -> None:
     command = await accept(store, lease, connector=asked)
@@ -97,13 +99,13 @@ async def test_a_remote_start_for_one_connector_is_answered_only_by_a_start_ther
     assert await list_expected(store) == (set() if meets else {command.id})
 
 
-async def test_a_start_with_another_tag_does_not_answer_a_remote_start(store: Store, lease: Lease) -> None:
+async def test_a_start_with_another_id_tag_does_not_match_a_remote_start(store: Store, lease: Lease) -> None:
     command = await accept(store, lease)
     assert (await begin(store, lease, now_start(store, id_tag="Other")))[1] is None
     assert await list_expected(store) == {command.id}
 
 
-async def test_a_start_answers_the_newest_of_several_remote_starts_and_removes_the_older(
+async def test_a_start_matches_the_newest_of_several_remote_starts_and_removes_the_older_ones(
     store: Store, lease: Lease
 ) -> None:
     first, second = await accept(store, lease), await accept(store, lease)
@@ -119,7 +121,7 @@ async def test_a_start_answers_the_newest_of_several_remote_starts_and_removes_t
     assert [one["transaction_id"] for one in await list_named(store)] == [f"{KEYS.id}.{transaction_id}"]
 
 
-async def test_a_start_up_to_a_minute_before_the_remote_start_answers_it_but_an_earlier_one_does_not(
+async def test_a_start_matches_a_remote_start_up_to_a_minute_later_but_not_more(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease)
@@ -129,13 +131,15 @@ async def test_a_start_up_to_a_minute_before_the_remote_start_answers_it_but_an_
     assert (await begin(store, lease, behind))[1] == command.id
 
 
-async def test_the_time_of_a_start_is_ignored_if_the_clock_was_never_set(store: Store, lease: Lease) -> None:
+async def test_the_time_of_a_start_is_ignored_if_the_clock_of_the_charge_point_was_never_set(
+    store: Store, lease: Lease
+) -> None:
     command = await accept(store, lease)
     start = now_start(store, started_ms=0, plausible=False, timestamp="1970-01-01T00:00:00Z")
     assert (await begin(store, lease, start))[1] == command.id
 
 
-async def test_a_start_does_not_answer_a_remote_start_that_has_expired(store: Store, lease: Lease) -> None:
+async def test_a_start_does_not_match_a_remote_start_that_has_expired(store: Store, lease: Lease) -> None:
     command = await accept(store, lease)
     assert 0 < await store.execute("PTTL", KEYS.remote_starts) <= LASTS_MS
     await _since(store, command, store.server_time_ms() - LASTS_MS - 1000)
@@ -143,7 +147,7 @@ async def test_a_start_does_not_answer_a_remote_start_that_has_expired(store: St
     assert (await current(store, command)).transaction is None
 
 
-def test_an_expected_start_matches_up_to_the_bounds_of_age_and_skew() -> None:
+def test_a_start_matches_a_remote_start_up_to_the_bounds_of_its_age_and_of_the_clock_skew() -> None:
     one = Expected(since_ms=1_000_000, connector_id=1, id_tag="tag")
     start = a_start(id_tag="TAG", connector_id=1, started_ms=1_000_000)
     assert one.matches(start, 1_000_000 + LASTS_MS)
@@ -153,7 +157,7 @@ def test_an_expected_start_matches_up_to_the_bounds_of_age_and_skew() -> None:
     assert not one.matches(msgspec.structs.replace(early, started_ms=early.started_ms - 1), 1_000_000)
 
 
-async def test_a_repeated_start_does_not_answer_a_later_remote_start(store: Store, lease: Lease) -> None:
+async def test_a_repeated_start_does_not_match_a_later_remote_start(store: Store, lease: Lease) -> None:
     first = await accept(store, lease)
     start = now_start(store)
     transaction_id, answers = await begin(store, lease, start)
@@ -168,7 +172,7 @@ async def test_a_repeated_start_does_not_answer_a_later_remote_start(store: Stor
     assert len(await list_named(store)) == 1
 
 
-async def test_a_repeated_start_does_not_answer_a_remote_start_that_was_sent_after_it(
+async def test_a_repeated_start_does_not_match_a_remote_start_that_was_sent_after_it(
     store: Store, lease: Lease
 ) -> None:
     start = now_start(store, ago_ms=0)
@@ -183,7 +187,7 @@ async def test_a_repeated_start_does_not_answer_a_remote_start_that_was_sent_aft
     assert (await begin(store, lease, later))[1] == command.id
 
 
-async def test_expect_and_fulfil_change_nothing_when_they_are_repeated(store: Store, lease: Lease) -> None:
+async def test_repeating_expect_or_fulfil_changes_nothing(store: Store, lease: Lease) -> None:
     command = await accept(store, lease)
     await remote_starts.expect(store, KEYS, command.id, id_tag="Tag", connector_id=None)
     assert await list_expected(store) == {command.id}
@@ -197,7 +201,7 @@ async def test_expect_and_fulfil_change_nothing_when_they_are_repeated(store: St
     assert len(await list_named(store)) == 1
 
 
-async def test_a_command_whose_record_is_gone_is_not_expected(store: Store, lease: Lease) -> None:
+async def test_a_command_whose_record_is_gone_does_not_expect_a_start(store: Store, lease: Lease) -> None:
     command = await accept(store, lease)
     await store.execute("UNLINK", KEYS.command(command.id))
     assert (await begin(store, lease, now_start(store)))[1] is None
@@ -219,7 +223,7 @@ async def test_the_oldest_of_too_many_remote_starts_is_forgotten(store: Store, l
     assert (await begin(store, lease, last))[1] == asked[-1].id
 
 
-async def test_a_start_answers_its_remote_start_even_if_the_inbox_is_lost(store: Store, lease: Lease) -> None:
+async def test_a_start_matches_its_remote_start_even_if_the_inbox_is_lost(store: Store, lease: Lease) -> None:
     command = await accept(store, lease)
     await store.execute("UNLINK", f"csms:inbox:{{{ADMIN}}}")
     assert (await begin(store, lease, now_start(store)))[1] == command.id

@@ -231,7 +231,7 @@ class Url:
 
 @settings(max_examples=300)
 @given(STORIES)
-def test_the_steps_of_transactions_agree_with_the_model_in_every_story(
+def test_transaction_steps_in_any_order_have_the_results_of_a_simple_model(
     steps: list[tuple[object, ...]],
 ) -> None:
     async def run() -> None:

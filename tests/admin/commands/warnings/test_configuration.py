@@ -38,7 +38,7 @@ async def change(api: Api, key: str, value: str) -> list[str]:
         ("NumberOfConnectors", "3", "The specification says that NumberOfConnectors is read-only"),
     ],
 )
-async def test_a_change_is_checked_against_the_specification_if_nothing_was_reported(
+async def test_a_configuration_change_is_checked_against_the_specification_if_no_keys_were_reported(
     api: Api, key: str, value: str, said: str | None
 ) -> None:
     async with connected(api.store, TENANT, "CP-1"):
@@ -48,7 +48,9 @@ async def test_a_change_is_checked_against_the_specification_if_nothing_was_repo
         assert value == "" or value not in "".join(found)
 
 
-async def test_a_change_is_checked_against_the_reported_keys(api: Api) -> None:
+async def test_a_configuration_change_is_checked_against_the_keys_that_the_charge_point_reported(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         told = [
             ReportedKey("HeartbeatInterval", "60", readonly=True),
@@ -72,7 +74,7 @@ async def test_a_change_is_checked_against_the_reported_keys(api: Api) -> None:
         assert "MeterValuesSampledDataMaxLength" in many
 
 
-async def test_earlier_changes_that_wait_for_a_reboot_are_warned_of(api: Api) -> None:
+async def test_a_configuration_change_has_a_warning_if_earlier_changes_wait_for_a_reboot(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await configuration.change(api.store, KEYS, "ConnectionTimeOut", "60", "RebootRequired")
         await configuration.change(api.store, KEYS, "Vendor.Key", "60", "RebootRequired")
@@ -81,7 +83,7 @@ async def test_earlier_changes_that_wait_for_a_reboot_are_warned_of(api: Api) ->
         ]
 
 
-async def test_more_keys_than_the_charge_point_takes_at_once_are_warned_of(api: Api) -> None:
+async def test_a_request_for_more_keys_than_the_charge_point_returns_at_once_has_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         three = {"key": ["A", "B", "C"]}
         assert await read_warnings(api, "GetConfiguration", three) == []

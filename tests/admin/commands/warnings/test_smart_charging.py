@@ -53,7 +53,7 @@ def tx(**changes: Any) -> dict[str, Any]:
     return payload
 
 
-async def test_sound_profiles_have_no_warnings(api: Api) -> None:
+async def test_correct_charging_profiles_have_no_warnings(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await report_two_connectors(api, session.lease)
         await report_keys(
@@ -70,14 +70,16 @@ async def test_sound_profiles_have_no_warnings(api: Api) -> None:
             assert await read_warnings(api, CLEAR, body) == []
 
 
-async def test_a_profile_that_breaks_a_rule_is_warned_of(api: Api) -> None:
+async def test_a_charging_profile_that_breaks_a_rule_has_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         assert await read_warnings(
             api, SET, a_profile(1, chargingProfilePurpose="ChargePointMaxProfile")
         ) == ["A ChargePointMaxProfile must be for connector 0."]
 
 
-async def test_a_profile_beyond_the_reported_configuration_is_warned_of(api: Api) -> None:
+async def test_a_charging_profile_beyond_the_limits_in_the_reported_configuration_has_a_warning(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await report_keys(
             api,
@@ -106,7 +108,7 @@ async def test_a_profile_beyond_the_reported_configuration_is_warned_of(api: Api
 
 
 @pytest.mark.parametrize("value", ["'Current,Power'", "A, W", " current ,POWER", '"W","A"'])
-async def test_allowed_units_are_understood_in_every_known_spelling(api: Api, value: str) -> None:
+async def test_the_allowed_charging_rate_units_are_read_in_every_known_spelling(api: Api, value: str) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await report_keys(api, ChargingScheduleAllowedChargingRateUnit=value)
         for unit in ("A", "W"):
@@ -114,7 +116,7 @@ async def test_allowed_units_are_understood_in_every_known_spelling(api: Api, va
             assert await read_warnings(api, COMPOSITE, asked) == []
 
 
-async def test_a_tx_profile_without_a_matching_transaction_is_warned_of(api: Api) -> None:
+async def test_a_tx_profile_without_a_matching_transaction_has_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         [sentence] = await read_warnings(api, SET, tx())
         assert "No known transaction runs on connector 1" in sentence
@@ -127,7 +129,7 @@ async def test_a_tx_profile_without_a_matching_transaction_is_warned_of(api: Api
         assert "began offline" in found[1]
 
 
-async def test_profiles_that_would_be_replaced_or_hidden_are_named(api: Api) -> None:
+async def test_a_warning_names_the_profiles_that_a_new_profile_would_replace_or_hide(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await install(api, 1, connector=0)
         await install(api, 2)
@@ -142,7 +144,7 @@ async def test_profiles_that_would_be_replaced_or_hidden_are_named(api: Api) -> 
         assert await read_warnings(api, SET, ending) == []
 
 
-async def test_unknown_connectors_and_empty_durations_are_warned_of(api: Api) -> None:
+async def test_an_unknown_connector_or_a_duration_of_zero_has_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await report_two_connectors(api, session.lease)
         for action, body in (
@@ -158,7 +160,7 @@ async def test_unknown_connectors_and_empty_durations_are_warned_of(api: Api) ->
         ]
 
 
-async def test_clearing_profiles_that_are_not_known_is_warned_of(api: Api) -> None:
+async def test_clearing_charging_profiles_that_are_not_known_has_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         nothing = "No known profile of the charge point matches, so it may answer Unknown."
         assert await read_warnings(api, CLEAR, {}) == [nothing]
@@ -169,7 +171,7 @@ async def test_clearing_profiles_that_are_not_known_is_warned_of(api: Api) -> No
         ]
 
 
-async def test_the_profile_in_a_remote_start_is_judged_by_the_same_rules(api: Api) -> None:
+async def test_the_charging_profile_in_a_remote_start_is_checked_by_the_same_rules(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await report_keys(api, ChargeProfileMaxStackLevel="1")
         profile = tx(stackLevel=2)["csChargingProfiles"]

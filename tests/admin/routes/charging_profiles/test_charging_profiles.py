@@ -41,7 +41,7 @@ async def ids(api: Api, **query: Any) -> list[int]:
     return [one["charging_profile_id"] for one in (await page(api, **query))["items"]]
 
 
-async def test_only_accepted_profiles_are_listed(api: Api) -> None:
+async def test_only_the_charging_profiles_that_the_charge_point_accepted_are_listed(api: Api) -> None:
     answers = {1: "Accepted", 2: "Rejected", 3: "NotSupported"}
 
     def serve(_action: str, payload: Any) -> Any:
@@ -71,7 +71,7 @@ async def test_only_accepted_profiles_are_listed(api: Api) -> None:
         is_problem(await api.client.get(f"{PATH}/2"), 404, "not-found")
 
 
-async def test_profiles_are_filtered_and_cleared_profiles_are_removed(api: Api) -> None:
+async def test_charging_profiles_can_be_filtered_and_cleared_profiles_are_no_longer_listed(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         maximum = {"chargingProfilePurpose": "ChargePointMaxProfile"}
@@ -99,7 +99,7 @@ async def test_profiles_are_filtered_and_cleared_profiles_are_removed(api: Api) 
         is_problem(await api.client.get(PATH, params={"purpose": "Mine"}), 422, "invalid-request")
 
 
-async def test_a_profile_that_the_charge_point_did_not_find_is_in_doubt(api: Api) -> None:
+async def test_a_listed_profile_becomes_doubtful_if_the_charge_point_finds_nothing_to_clear(api: Api) -> None:
     answering, _ = remembering(lambda action, _: {"status": "Unknown" if action[0] == "C" else "Accepted"})
     async with connected(api.store, TENANT, "CP-1", answering):
         await command(api, "SetChargingProfile", a_profile(1))
@@ -112,7 +112,9 @@ async def test_a_profile_that_the_charge_point_did_not_find_is_in_doubt(api: Api
         assert (await page(api))["items"][0]["doubt"] is None
 
 
-async def test_an_unanswered_command_leaves_a_doubt_about_its_profile(api: Api) -> None:
+async def test_a_set_charging_profile_command_without_an_answer_leaves_a_doubt_about_its_profile(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         sent = await api.client.post(f"{BASE}/commands/SetChargingProfile?wait=0", json=a_profile(7))
         id_ = sent.json()["id"]
@@ -129,7 +131,7 @@ async def test_an_unanswered_command_leaves_a_doubt_about_its_profile(api: Api) 
         is_problem(await api.client.delete(f"{PATH}/7"), 404, "not-found")
 
 
-async def test_an_operator_can_correct_the_list_of_profiles(api: Api) -> None:
+async def test_an_operator_can_correct_the_list_of_charging_profiles(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         entered = await api.client.put(f"{PATH}/5", json=a_profile(5, (0, 6.1)))
         assert entered.status_code == 200, entered.text
@@ -159,7 +161,7 @@ async def test_an_operator_can_correct_the_list_of_profiles(api: Api) -> None:
         ("five", a_profile(5), "/csChargingProfiles/chargingProfileId"),
     ],
 )
-async def test_an_invalid_profile_is_answered_422_with_a_pointer(
+async def test_an_invalid_charging_profile_is_answered_422_with_a_json_pointer(
     api: Api, id_: str, body: Any, pointer: str
 ) -> None:
     async with connected(api.store, TENANT, "CP-1"):
@@ -169,7 +171,7 @@ async def test_an_invalid_profile_is_answered_422_with_a_pointer(
         assert document["errors"][0]["pointer"] == pointer
 
 
-async def test_unknown_charge_points_and_profiles_are_answered_404(api: Api) -> None:
+async def test_requests_for_an_unknown_charge_point_or_charging_profile_are_answered_404(api: Api) -> None:
     for path in (PATH, f"{PATH}/1", f"{COMPOSITE}?connector_id=1"):
         is_problem(await api.client.get(path), 404, "not-found")
     is_problem(await api.client.put(f"{PATH}/1", json=a_profile(1)), 404, "not-found")
@@ -181,7 +183,7 @@ async def test_unknown_charge_points_and_profiles_are_answered_404(api: Api) -> 
             is_problem(await api.client.delete(f"{PATH}/{id_}"), 404, "not-found")
 
 
-async def test_a_tx_profile_of_an_ended_transaction_cannot_be_entered(api: Api) -> None:
+async def test_an_operator_cannot_enter_a_tx_profile_of_an_ended_transaction(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         started = await transactions.start(api.store, session.lease, a_start(), ANSWER)
         tx = a_profile(1, chargingProfilePurpose="TxProfile", transactionId=started.id)
@@ -192,7 +194,7 @@ async def test_a_tx_profile_of_an_ended_transaction_cannot_be_entered(api: Api) 
         is_problem(await api.client.put(f"{PATH}/1", json=tx), 422, "invalid-request")
 
 
-async def test_the_profile_of_an_accepted_remote_start_awaits_its_transaction(api: Api) -> None:
+async def test_the_charging_profile_of_an_accepted_remote_start_waits_for_the_transaction(api: Api) -> None:
     answering, _ = remembering(accepting)
     tx = a_profile(3, chargingProfilePurpose="TxProfile")["csChargingProfiles"]
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -214,7 +216,7 @@ async def composite(api: Api, **query: Any) -> dict[str, Any]:
     return found
 
 
-async def test_the_composite_schedule_is_computed_from_all_profiles(api: Api) -> None:
+async def test_the_composite_schedule_is_computed_from_all_charging_profiles(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await api.client.put(f"{PATH}/1", json=a_profile(1, (0, 16.1), (3600, 6.0)))
         maximum = a_profile(2, (0, 10.0), connector=0, chargingProfilePurpose="ChargePointMaxProfile")
@@ -250,7 +252,7 @@ async def test_the_composite_schedule_is_computed_from_all_profiles(api: Api) ->
 
 
 @pytest.mark.parametrize(("timestamp_ms", "limit"), [(-1800, 6.0), (None, 16.0)])
-async def test_relative_profiles_count_from_the_transaction(
+async def test_a_relative_charging_profile_counts_from_the_start_of_its_transaction(
     api: Api, timestamp_ms: int | None, limit: float
 ) -> None:
     """Without a set clock, the profile counts from the time at which the start was received."""
@@ -280,7 +282,9 @@ def answer_with(**schedule: Any) -> Any:
     return serve
 
 
-async def test_a_comparison_lists_the_spans_in_which_the_limits_differ(api: Api) -> None:
+async def test_a_comparison_of_composite_schedules_lists_the_spans_in_which_the_limits_differ(
+    api: Api,
+) -> None:
     steps = [{"startPeriod": 0, "limit": 16.0}, {"startPeriod": 1800, "limit": 8.0}]
     answering, asked = remembering(answer_with(chargingSchedulePeriod=steps, duration=3600))
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -304,7 +308,9 @@ async def test_a_comparison_lists_the_spans_in_which_the_limits_differ(api: Api)
         assert (answer.json()["agrees"], answer.json()["differences"]) == (True, [])
 
 
-async def test_a_comparison_with_a_rejected_request_has_null_for_agrees(api: Api) -> None:
+async def test_the_member_agrees_is_null_if_the_charge_point_rejected_get_composite_schedule(
+    api: Api,
+) -> None:
     told = {"status": "Rejected"}
     answering, asked = remembering(lambda action, _: told if action[0] == "G" else {"status": "Accepted"})
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -318,7 +324,7 @@ async def test_a_comparison_with_a_rejected_request_has_null_for_agrees(api: Api
         assert found["differences"] == [{"start": 0, "end": 60, "ours": 16.0, "theirs": None}]
 
 
-async def test_a_charge_point_without_smart_charging_is_answered_502(api: Api) -> None:
+async def test_a_comparison_with_a_charge_point_without_smart_charging_is_answered_502(api: Api) -> None:
     error = b'{"code":"NotSupported","description":"","details":{}}'
     answering, _ = remembering(lambda *_: error)
     async with connected(api.store, TENANT, "CP-1", answering):

@@ -13,7 +13,7 @@ from tests.admin.problem import is_problem
 from tests.admin.remembering import remembering
 
 
-async def test_the_desired_list_is_put_changed_and_read(api: Api) -> None:
+async def test_an_operator_can_put_and_change_and_read_the_desired_local_list(api: Api) -> None:
     await api.client.put(BASE, json={})
     assert (await api.client.get(PATH)).json() == {
         "revision": 0,
@@ -42,7 +42,7 @@ async def test_the_desired_list_is_put_changed_and_read(api: Api) -> None:
     assert found["edited_at"] == changed.json()["edited_at"]
 
 
-async def test_both_lists_are_read_in_pages(api: Api) -> None:
+async def test_the_desired_list_and_the_accepted_list_are_read_in_pages(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, *"abcde")
@@ -59,7 +59,7 @@ async def test_both_lists_are_read_in_pages(api: Api) -> None:
             is_problem(await api.client.get(path, params={"cursor": "_"}), 422, "invalid-request")
 
 
-async def test_the_id_tags_of_the_tenant_are_copied_to_the_desired_list(
+async def test_the_id_tags_of_a_tenant_can_be_copied_to_the_desired_list(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await api.client.put(BASE, json={})
@@ -84,7 +84,7 @@ async def test_the_id_tags_of_the_tenant_are_copied_to_the_desired_list(
     is_problem(await api.client.post(f"{PATH}/from-id-tags"), 409, "too-many-id-tags")
 
 
-async def test_an_invalid_list_is_answered_422_with_a_pointer(api: Api) -> None:
+async def test_an_invalid_local_list_is_answered_422_with_a_json_pointer(api: Api) -> None:
     await api.client.put(BASE, json={})
     for method, body, pointer in (
         ("PUT", {"entries": entries("Aa", "bb", "AA")}, "/entries/2/id_tag"),
@@ -100,7 +100,7 @@ async def test_an_invalid_list_is_answered_422_with_a_pointer(api: Api) -> None:
     is_problem(await api.client.get(PATH.replace("CP-1", "CP-2")), 404, "not-found")
 
 
-async def test_a_list_that_grows_beyond_the_bound_is_refused(api: Api) -> None:
+async def test_a_change_that_makes_the_desired_list_too_long_is_refused(api: Api) -> None:
     await api.client.put(BASE, json={})
     for first in range(0, ENTRIES, 2_500):
         some = entries(*(f"{number}" for number in range(first, first + 2_500)))
@@ -110,7 +110,7 @@ async def test_a_list_that_grows_beyond_the_bound_is_refused(api: Api) -> None:
     assert (await api.client.get(PATH, params={"limit": 1})).json()["count"] == ENTRIES
 
 
-async def test_the_accepted_list_can_be_forgotten(api: Api) -> None:
+async def test_an_operator_can_delete_the_stored_copy_of_the_accepted_list(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         nothing = await accepted(api)

@@ -61,7 +61,7 @@ def infos(entries: Entries) -> dict[str, object]:
     kind=KINDS,
     most=st.none() | st.integers(1, 5),
 )
-def test_the_planned_messages_turn_the_accepted_list_into_the_desired_one(
+def test_the_planned_messages_turn_the_accepted_list_into_the_desired_list(
     desired: Entries, accepted: Entries, *, stale: bool | None, kind: Kind, most: int | None
 ) -> None:
     messages = plan(lists(desired, accepted, stale=stale), kind, version=5, max_entries=most)
@@ -85,7 +85,7 @@ def test_the_planned_messages_turn_the_accepted_list_into_the_desired_one(
             assert bool(types) is not (stale is False and infos(desired) == infos(accepted))
 
 
-def test_a_list_is_split_so_that_each_message_stays_within_the_byte_limit() -> None:
+def test_a_local_list_is_split_so_that_each_message_stays_within_the_byte_limit() -> None:
     desired = {
         f"{number:020}": Entry(f"{number:020}", "ConcurrentTx", "2030-01-01T00:00:00.000Z", "é" * 20)
         for number in range(2_000)
@@ -98,13 +98,13 @@ def test_a_list_is_split_so_that_each_message_stays_within_the_byte_limit() -> N
     assert min(sizes[:-1]) > PAYLOAD_BYTES_MAX - 500
 
 
-def test_auto_sends_a_full_list_if_a_differential_would_be_longer() -> None:
+def test_the_type_auto_sends_a_full_list_if_a_differential_update_would_be_longer() -> None:
     accepted = {tag: Entry(tag) for tag in "abcd"}
     [message] = plan(lists({"e": Entry("e")}, accepted, stale=False), "auto", version=5)
     assert (message.update_type, len(message.local_authorization_list or ())) == ("Full", 1)
 
 
-def test_one_new_tag_is_sent_as_a_differential_with_one_entry() -> None:
+def test_one_new_id_tag_is_sent_as_a_differential_update_with_one_entry() -> None:
     accepted = {"a": Entry("A")}
     [message] = plan(lists(accepted | {"b": Entry("B")}, accepted, stale=False), "auto", version=5)
     assert message.update_type == "Differential"

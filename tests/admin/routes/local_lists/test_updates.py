@@ -15,7 +15,9 @@ from tests.admin.remembering import remembering
 from tests.support.waiting import until
 
 
-async def test_the_first_update_is_full_then_differential_then_nothing(api: Api) -> None:
+async def test_the_first_update_is_full_and_the_second_is_differential_and_the_third_sends_nothing(
+    api: Api,
+) -> None:
     cp = Listing()
     answering, asked = remembering(cp)
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -46,7 +48,7 @@ async def test_the_first_update_is_full_then_differential_then_nothing(api: Api)
         assert sent(await send(api, type="full")) == [("Full", 4, 3)]
 
 
-async def test_answers_fit_the_openapi_document(api: Api) -> None:
+async def test_the_answers_of_the_local_list_routes_fit_the_openapi_document(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         for method, part, body in (
@@ -68,7 +70,7 @@ async def test_answers_fit_the_openapi_document(api: Api) -> None:
             await is_documented(api, "local-list" + part, answer)
 
 
-async def test_a_list_longer_than_a_message_is_sent_in_several(api: Api) -> None:
+async def test_a_local_list_too_long_for_one_message_is_sent_in_several_messages(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         told = [configuration.ReportedKey("SendLocalListMaxLength", "3", True)]
@@ -84,7 +86,7 @@ async def test_a_list_longer_than_a_message_is_sent_in_several(api: Api) -> None
         assert (await accepted(api))["stale"]
 
 
-async def test_a_full_list_follows_a_version_mismatch_only_if_asked_for(api: Api) -> None:
+async def test_a_full_list_is_sent_after_a_version_mismatch_only_if_the_request_asks_for_it(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -101,7 +103,7 @@ async def test_a_full_list_follows_a_version_mismatch_only_if_asked_for(api: Api
         assert (found["list_version"], found["stale"], found["as_desired"]) == (3, False, True)
 
 
-async def test_a_failed_full_list_is_repeated_only_once(api: Api) -> None:
+async def test_a_full_list_that_the_charge_point_answers_failed_is_sent_only_once_more(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -112,7 +114,7 @@ async def test_a_failed_full_list_is_repeated_only_once(api: Api) -> None:
         assert cp.answers == []
 
 
-async def test_no_message_follows_not_supported(api: Api) -> None:
+async def test_no_further_message_is_sent_after_the_answer_not_supported(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -124,7 +126,7 @@ async def test_no_message_follows_not_supported(api: Api) -> None:
         assert found["last_answer"]["status"] == "NotSupported"
 
 
-async def test_a_failed_message_is_a_problem_with_the_steps_before_it(api: Api) -> None:
+async def test_the_problem_for_a_failed_message_lists_the_steps_before_it(api: Api) -> None:
     cp = Listing()
     await api.client.put(BASE, json={})
     await put(api, *"abcd")
@@ -142,7 +144,7 @@ async def test_a_failed_message_is_a_problem_with_the_steps_before_it(api: Api) 
         is_problem(late, 504, "deadline-passed")
 
 
-async def test_no_message_follows_after_the_client_disconnects(api: Api) -> None:
+async def test_no_further_message_is_sent_after_the_client_disconnects(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         await put(api, *"abcd")
         with pytest.raises(httpx.ReadTimeout):
@@ -154,7 +156,7 @@ async def test_no_message_follows_after_the_client_disconnects(api: Api) -> None
         assert len(session.claimed) == 2
 
 
-async def test_a_version_in_the_request_is_sent_as_it_is(api: Api) -> None:
+async def test_a_list_version_in_the_request_is_sent_unchanged(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -166,7 +168,7 @@ async def test_a_version_in_the_request_is_sent_as_it_is(api: Api) -> None:
         assert sent(await send(api, type="full")) == [("Full", 41, 1)]
 
 
-async def test_the_reported_version_is_remembered(api: Api) -> None:
+async def test_the_list_version_that_the_charge_point_reports_is_stored(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -192,7 +194,7 @@ async def test_a_send_local_list_command_updates_the_accepted_list(api: Api) -> 
         assert (found["list_version"], [item["id_tag"] for item in found["items"]]) == (3, ["Raw"])
 
 
-async def test_without_a_desired_list_nothing_is_sent(api: Api) -> None:
+async def test_no_message_is_sent_if_there_is_no_desired_list(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         is_problem(await api.client.post(f"{PATH}/send", json={}), 409, "no-desired-list")
         assert session.claimed == []
@@ -217,7 +219,7 @@ async def test_without_a_desired_list_nothing_is_sent(api: Api) -> None:
         ),
     ],
 )
-async def test_a_doubtful_send_local_list_is_sent_with_a_warning(
+async def test_a_doubtful_send_local_list_command_is_sent_with_a_warning(
     api: Api, body: dict[str, Any], part: str
 ) -> None:
     cp = Listing()
@@ -238,7 +240,7 @@ async def test_a_doubtful_send_local_list_is_sent_with_a_warning(
         assert asked[-1] == ("SendLocalList", payload)
 
 
-async def test_a_differential_to_a_stale_list_is_sent_with_a_warning(api: Api) -> None:
+async def test_a_differential_update_to_a_stale_list_is_sent_with_a_warning(api: Api) -> None:
     cp = Listing()
     cp.answers = ["Accepted"] * 2
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):

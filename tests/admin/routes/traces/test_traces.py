@@ -62,7 +62,7 @@ async def read_all(api: Api, **query: str | int) -> list[dict[str, Any]]:
         cursor = {"cursor": response.json()["next"]}
 
 
-async def test_a_trace_from_its_start_to_its_stop(api: Api) -> None:
+async def test_a_trace_can_be_started_and_read_and_stopped(api: Api) -> None:
     begun = await start(api, minutes=5, frames=100, bytes=4096)
     assert begun["limits"] == {"minutes": 5, "frames": 100, "bytes": 4096}
     assert (begun["ended"], begun["ended_at"], begun["frames"]) == (None, None, 0)
@@ -75,7 +75,7 @@ async def test_a_trace_from_its_start_to_its_stop(api: Api) -> None:
     assert len(await read_all(api)) == 1
 
 
-async def test_a_charge_point_without_a_trace_is_answered_404(api: Api) -> None:
+async def test_a_request_for_a_trace_that_does_not_exist_is_answered_404(api: Api) -> None:
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/frames"), ("GET", "/stream"), ("PUT", "")):
         document = is_problem(await api.client.request(method, TRACE + path), 404, "not-found")
         assert "charge point" in document["detail"]
@@ -84,13 +84,13 @@ async def test_a_charge_point_without_a_trace_is_answered_404(api: Api) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"minutes": 61}, {"frames": 10_001}, {"bytes": 1}, {"hours": 1}])
-async def test_settings_out_of_bounds_are_answered_422(api: Api, settings: dict[str, int]) -> None:
+async def test_trace_settings_out_of_bounds_are_answered_422(api: Api, settings: dict[str, int]) -> None:
     await api.client.put(CHARGE_POINT, json={})
     document = is_problem(await api.client.put(TRACE, json=settings), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == f"/{next(iter(settings))}"
 
 
-async def test_the_refusal_of_one_trace_too_many_names_the_running_ones(api: Api) -> None:
+async def test_the_refusal_of_a_trace_beyond_the_limit_names_the_running_traces(api: Api) -> None:
     until = api.store.server_time_ms() + 60_000
     for number in range(traces.RUNNING_MAX):
         await api.store.execute("ZADD", keys.traces(TENANT), until, f"other-{number}")
@@ -99,7 +99,7 @@ async def test_the_refusal_of_one_trace_too_many_names_the_running_ones(api: Api
     assert "other-7" in document["charge_points"]
 
 
-async def test_frames_are_listed_in_pages_and_filtered(api: Api) -> None:
+async def test_the_frames_of_a_trace_are_listed_in_pages_and_can_be_filtered(api: Api) -> None:
     trace = (await start(api))["id"]
     for batch in range(13):
         kinds: list[dict[str, Any]] = [
@@ -131,7 +131,7 @@ async def test_frames_are_listed_in_pages_and_filtered(api: Api) -> None:
     assert (gap["direction"], gap["mark"], gap["frame"], gap["note"]) == (None, "gap", None, "2 frames")
 
 
-async def test_a_cursor_belongs_to_its_trace(api: Api) -> None:
+async def test_a_cursor_of_one_trace_is_refused_for_another_trace(api: Api) -> None:
     trace = (await start(api))["id"]
     await write(api, trace, [frame(api, n) for n in range(3)])
     cursor = (await api.client.get(f"{TRACE}/frames?limit=1")).json()["next"]
@@ -141,7 +141,7 @@ async def test_a_cursor_belongs_to_its_trace(api: Api) -> None:
         assert is_problem(response, 422, "invalid-request")["errors"][0]["parameter"] == "cursor"
 
 
-async def test_the_text_file_has_a_line_for_each_frame(api: Api) -> None:
+async def test_the_text_file_of_a_trace_has_a_line_for_each_frame(api: Api) -> None:
     trace = (await start(api))["id"]
     nasty = '[2,\r\n"2","DataTransfer",{"data":"\x1b[2J\u2028é"}]'
     await write(api, trace, [frame(api, 1), frame(api, 2, what="out", frame=nasty, cut=True, length=99_999)])
@@ -159,7 +159,7 @@ async def test_the_text_file_has_a_line_for_each_frame(api: Api) -> None:
     ]
 
 
-async def test_the_jsonl_file_has_an_answer_on_each_line(api: Api) -> None:
+async def test_each_frame_in_the_jsonl_file_of_a_trace_is_as_in_the_answer_of_the_api(api: Api) -> None:
     trace = (await start(api, frames=2000))["id"]
     for batch in range(20):
         await write(api, trace, [frame(api, batch * 60 + n) for n in range(60)], batch + 1)
@@ -182,7 +182,7 @@ async def follow(api: Api, last_id: str = "") -> AsyncIterator[EventStream]:
         yield stream
 
 
-async def test_the_stream_sends_every_entry_and_ends_with_the_trace(api: Api) -> None:
+async def test_the_stream_of_a_trace_sends_every_entry_and_ends_with_the_trace(api: Api) -> None:
     trace = (await start(api))["id"]
     await write(api, trace, [frame(api, 1)])
     with trio.fail_after(60):
@@ -205,7 +205,9 @@ async def test_the_stream_sends_every_entry_and_ends_with_the_trace(api: Api) ->
         assert (response.status_code, response.content) == (204, b"")
 
 
-async def test_a_new_trace_ends_the_stream_and_is_sent_from_its_start_on_resume(api: Api) -> None:
+async def test_a_new_trace_ends_the_stream_and_a_client_that_resumes_gets_the_new_trace_from_its_start(
+    api: Api,
+) -> None:
     first = (await start(api))["id"]
     await write(api, first, [frame(api, 1)])
     with trio.fail_after(60):
@@ -219,7 +221,7 @@ async def test_a_new_trace_ends_the_stream_and_is_sent_from_its_start_on_resume(
         await api.client.delete(CHARGE_POINT)
 
 
-async def test_a_stream_ends_when_the_trace_is_deleted(api: Api) -> None:
+async def test_the_stream_of_a_trace_ends_when_the_trace_is_deleted(api: Api) -> None:
     await start(api)
     with trio.fail_after(60):
         async with follow(api) as stream:
@@ -227,7 +229,7 @@ async def test_a_stream_ends_when_the_trace_is_deleted(api: Api) -> None:
             assert await stream.next() == ("end", {"reason": "the trace is no longer kept"})
 
 
-async def test_the_stream_sends_comments_and_ends_when_its_key_is_revoked(
+async def test_the_stream_of_a_trace_sends_comments_and_ends_when_the_api_key_is_revoked(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
@@ -242,14 +244,14 @@ async def test_the_stream_sends_comments_and_ends_when_its_key_is_revoked(
             assert await stream.next() == ("end", {"reason": "the API key or the tenant is gone"})
 
 
-async def test_an_unknown_last_event_id_is_answered_422(api: Api) -> None:
+async def test_a_request_for_a_trace_stream_with_an_unknown_last_event_id_is_answered_422(api: Api) -> None:
     await start(api)
     response = await api.client.get(f"{TRACE}/stream", headers={"Last-Event-ID": "nonsense"})
     assert is_problem(response, 422, "invalid-request")["errors"][0]["parameter"] == "Last-Event-ID"
     assert (await api.client.head(f"{TRACE}/stream")).status_code == 200
 
 
-async def test_one_follower_too_many_is_answered_503(store: Store) -> None:
+async def test_a_client_beyond_the_limit_of_trace_streams_is_answered_503(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(event_clients=1)) as api:
         trace = (await start(api))["id"]

@@ -34,18 +34,18 @@ def steps(found: Composite) -> list[tuple[int, float | None]]:
 CHARGING = (OpenTransaction(1, 7, X - 60_000),)
 
 
-def test_without_profiles_nothing_limits() -> None:
+def test_the_composite_schedule_has_no_limit_if_there_are_no_profiles() -> None:
     assert limits() == Composite(X, 100, "A", (Period(0, None),))
     assert limits(duration=0).periods == ()
 
 
-def test_periods_are_relative_to_the_window_and_the_first_is_0() -> None:
+def test_periods_are_relative_to_the_requested_window_and_the_first_period_begins_at_0() -> None:
     found = limits(a_profile([(0, 10), (30, 20), (80, 6)], start=-10))
     assert steps(found) == [(0, 10), (20, 20), (70, 6)]
     assert (found.start_ms, found.duration, found.unit) == (X, 100, "A")
 
 
-def test_equal_neighbouring_periods_are_merged_even_across_profiles() -> None:
+def test_equal_neighbouring_periods_are_merged_even_if_they_come_from_different_profiles() -> None:
     assert steps(limits(a_profile([(0, 10), (20, 10)]))) == [(0, 10)]
     assert steps(limits(a_profile(10, level=1, duration=50), a_profile([(0, 6), (50, 10)]))) == [(0, 10)]
     found = limits(a_profile([(0, 10, 3), (20, 10, 1)]))
@@ -55,19 +55,19 @@ def test_equal_neighbouring_periods_are_merged_even_across_profiles() -> None:
     ]
 
 
-def test_periods_beyond_the_window_are_cut_off() -> None:
+def test_periods_beyond_the_requested_window_are_cut_off() -> None:
     assert steps(limits(a_profile([(0, 10), (100, 20)]), duration=100)) == [(0, 10)]
     assert steps(limits(a_profile([(0, 10), (99, 20)]), duration=100)) == [(0, 10), (99, 20)]
 
 
-def test_the_highest_level_prevails_and_its_end_uncovers_the_next() -> None:
+def test_the_profile_of_the_highest_stack_level_applies_until_its_end_and_then_the_next_level() -> None:
     found = limits(
         a_profile(6, level=0), a_profile(16, level=2, duration=20), a_profile(10, level=1, duration=40)
     )
     assert steps(found) == [(0, 16), (20, 10), (40, 6)]
 
 
-def test_a_higher_level_without_duration_hides_the_lower_ones() -> None:
+def test_a_profile_of_a_higher_level_without_a_duration_hides_the_lower_levels() -> None:
     assert steps(limits(a_profile(32, level=5), a_profile(6))) == [(0, 32)]
 
 
@@ -79,7 +79,7 @@ def test_valid_from_is_inclusive_and_valid_to_is_exclusive() -> None:
     assert steps(limits(a_profile(16, validFrom=at(100)))) == [(0, None)]
 
 
-def test_validity_ends_a_schedule_but_does_not_start_it() -> None:
+def test_valid_to_ends_a_schedule_early_and_valid_from_does_not_shift_its_start() -> None:
     assert steps(limits(a_profile([(0, 10), (50, 20)], validTo=at(20), duration=90))) == [
         (0, 10),
         (20, None),
@@ -91,17 +91,17 @@ def test_validity_ends_a_schedule_but_does_not_start_it() -> None:
     ]
 
 
-def test_a_schedule_that_starts_in_the_future_leaves_a_gap() -> None:
+def test_a_schedule_that_starts_in_the_future_leaves_a_gap_before_it() -> None:
     assert steps(limits(a_profile(16, start=30))) == [(0, None), (30, 16)]
     assert steps(limits(a_profile(16, level=1, start=30), a_profile(6, start=-5))) == [(0, 6), (30, 16)]
 
 
-def test_periods_beyond_the_duration_are_never_executed() -> None:
+def test_periods_that_begin_after_the_duration_never_apply() -> None:
     assert steps(limits(a_profile([(0, 10), (50, 20)], duration=50))) == [(0, 10), (50, None)]
     assert steps(limits(a_profile(10, duration=0), a_profile(10, level=1, duration=-5))) == [(0, None)]
 
 
-def test_a_first_period_that_is_not_at_0_leaves_a_gap() -> None:
+def test_a_first_period_that_does_not_begin_at_0_leaves_a_gap() -> None:
     assert steps(limits(a_profile([(10, 16)], level=1), a_profile(6))) == [(0, 6), (10, 16)]
 
 
@@ -116,17 +116,17 @@ def test_a_profile_without_a_start_begins_with_the_transaction() -> None:
         assert steps(found) == [(0, 10), (20, 20)]
 
 
-def test_a_start_in_a_relative_profile_is_ignored() -> None:
+def test_the_start_schedule_of_a_relative_profile_is_ignored() -> None:
     profile = a_profile([(0, 10), (80, 20)], kind="Absolute", start=5)
     relative = msgspec.structs.replace(profile, charging_profile_kind="Relative")
     assert steps(limits(relative, running=CHARGING)) == [(0, 10), (20, 20)]
 
 
-def test_relative_defaults_without_a_transaction_count_from_the_window() -> None:
+def test_a_relative_default_profile_without_a_transaction_counts_from_the_start_of_the_window() -> None:
     assert steps(limits(a_profile([(0, 10), (80, 20)], kind="Relative"))) == [(0, 10), (80, 20)]
 
 
-def test_daily_and_weekly_recur_in_steps_of_utc() -> None:
+def test_daily_and_weekly_profiles_recur_at_the_same_time_in_utc() -> None:
     found = limits(daily([(0, 10), (30, 20)], start=-DAY * 3 - 10), duration=60)
     assert steps(found) == [(0, 10), (20, 20)]
     weekly = a_profile([(0, 10), (30, 20)], kind="Recurring", recurrencyKind="Weekly", start=-7 * DAY - 10)
@@ -142,12 +142,12 @@ def test_daily_and_weekly_recur_in_steps_of_utc() -> None:
     assert steps(long) == [(0, 10), (DAY // 2, 20), (DAY, 10), (3 * DAY // 2, 20)]
 
 
-def test_between_two_recurrences_the_next_level_applies() -> None:
+def test_the_next_level_applies_between_two_recurrences_of_a_profile() -> None:
     found = limits(daily(16, level=1, duration=3600), a_profile(6), duration=DAY + 7200)
     assert steps(found) == [(0, 16), (3600, 6), (DAY, 16), (DAY + 3600, 6)]
 
 
-def test_periods_beyond_the_recurrence_are_not_executed() -> None:
+def test_periods_after_the_end_of_a_recurrence_do_not_apply() -> None:
     found = limits(
         daily([(0, 10), (DAY - 50, 20), (DAY + 10, 32)], start=-100, duration=2 * DAY), duration=DAY
     )
@@ -158,17 +158,17 @@ def test_a_recurring_profile_is_not_active_before_its_start() -> None:
     assert steps(limits(daily(16, start=30))) == [(0, None), (30, 16)]
 
 
-def test_a_recurring_profile_without_a_recurrency_kind_does_not_recur() -> None:
+def test_a_profile_recurs_only_if_it_has_both_the_recurring_kind_and_a_recurrency_kind() -> None:
     assert steps(limits(a_profile(16, kind="Recurring", start=-DAY, duration=DAY))) == [(0, None)]
     absolute = a_profile(16, recurrencyKind="Daily", start=-DAY, duration=DAY)
     assert steps(limits(absolute)) == [(0, None)]
 
 
-def test_a_tx_profile_overrules_a_default_of_a_higher_level() -> None:
+def test_a_tx_profile_takes_precedence_over_a_default_profile_of_a_higher_level() -> None:
     assert steps(limits(tx(10), a_profile(6, level=9), running=CHARGING)) == [(0, 10)]
 
 
-def test_the_default_applies_in_a_gap_of_the_tx_profile() -> None:
+def test_the_default_profile_applies_in_a_gap_of_the_tx_profile() -> None:
     assert steps(limits(tx(10, duration=40), a_profile(6), running=CHARGING)) == [(0, 10), (40, 6)]
 
 
@@ -192,22 +192,22 @@ def test_the_default_of_a_connector_replaces_the_common_default_of_the_same_leve
     assert steps(limits(InstalledProfile(0, a_profile(16, level=2)), own)) == [(0, 16)]
 
 
-def test_the_maximum_of_the_charge_point_caps_every_connector() -> None:
+def test_the_maximum_profile_of_the_charge_point_caps_every_connector() -> None:
     found = limits(a_profile([(0, 10), (30, 32)]), cap([(0, 16), (60, 0)]))
     assert steps(found) == [(0, 10), (30, 16), (60, 0)]
     assert steps(limits(cap(16), duration=10)) == [(0, 16)]
     assert steps(limits(InstalledProfile(1, cap(16).profile))) == [(0, None)]
 
 
-def test_when_a_maximum_ends_the_one_of_the_next_level_applies() -> None:
+def test_the_maximum_profile_of_the_next_level_applies_when_a_maximum_profile_ends() -> None:
     assert steps(limits(cap(16, level=1, duration=50), cap(20))) == [(0, 16), (50, 20)]
 
 
-def test_zero_is_a_limit() -> None:
+def test_a_limit_of_zero_is_a_limit() -> None:
     assert steps(limits(a_profile(0), cap(16))) == [(0, 0)]
 
 
-def test_connector_0_is_the_sum_of_the_running_transactions() -> None:
+def test_the_limit_of_connector_0_is_the_sum_over_the_running_transactions() -> None:
     both = (OpenTransaction(1, 7, X), OpenTransaction(2, 8, X))
     installed = (
         InstalledProfile(0, a_profile(16.1)),
@@ -221,7 +221,7 @@ def test_connector_0_is_the_sum_of_the_running_transactions() -> None:
     assert steps(limits(*installed, cap(25), connector=0)) == [(0, 25)]
 
 
-def test_units_are_converted_by_voltage_and_phases() -> None:
+def test_limits_are_converted_between_units_by_voltage_and_phases() -> None:
     in_w = limits(a_profile([(0, 16), (20, 16, 1), (40, 6.1, 2)]), unit="W")
     assert steps(in_w) == [(0, 11040), (20, 3680), (40, 2806)]
     assert in_w.unit == "W"
@@ -230,20 +230,20 @@ def test_units_are_converted_by_voltage_and_phases() -> None:
     assert steps(limits(a_profile(10), unit="W", voltage=Decimal(110))) == [(0, 3300)]
 
 
-def test_the_lower_limit_is_chosen_in_the_requested_unit() -> None:
+def test_the_lower_of_two_limits_is_chosen_after_conversion_to_the_requested_unit() -> None:
     installed = (a_profile(10, unit="A"), cap([(0, 5000), (50, 9000)], unit="W"))
     assert steps(limits(*installed, unit="A")) == [(0, 7.2), (50, 10)]
     assert steps(limits(*installed, unit="W")) == [(0, 5000), (50, 6900)]
 
 
-def test_the_default_unit_is_that_of_the_profiles() -> None:
+def test_the_schedule_has_the_unit_of_the_profiles_if_no_unit_is_requested() -> None:
     assert limits(a_profile(10)).unit == "A"
     assert limits(a_profile(10, unit="W")).unit == "W"
     assert limits(a_profile(10), cap(5000, unit="W")).unit == "W"
     assert limits(a_profile(10), InstalledProfile(2, a_profile(10, unit="W"))).unit == "A"
 
 
-def test_limits_keep_their_tenths_exactly() -> None:
+def test_limits_with_one_decimal_place_are_kept_exactly() -> None:
     for tenths in range(1, 400):
         found = limits(a_profile(tenths / 10, unit="A")).periods[0].rate
         assert found is not None
@@ -261,7 +261,7 @@ def test_limits_keep_their_tenths_exactly() -> None:
     assert found == Rate(Decimal(1), 3)
 
 
-def test_a_change_within_a_second_counts_from_the_next_second() -> None:
+def test_a_change_in_the_middle_of_a_second_applies_from_the_next_second() -> None:
     found = limits(a_profile(16, level=1, start=10.25, duration=5), a_profile(6))
     assert steps(found) == [(0, 6), (11, 16), (16, 6)]
     flicker = limits(a_profile(16, level=1, validFrom=at(10.25), validTo=at(10.75)), a_profile(6))
@@ -272,12 +272,12 @@ def test_a_time_that_cannot_be_read_counts_as_absent() -> None:
     assert steps(limits(a_profile(16, validFrom="soon"))) == [(0, 16)]
 
 
-def test_an_impossible_number_of_phases_counts_as_three() -> None:
+def test_an_impossible_number_of_phases_counts_as_three_phases() -> None:
     for phases in (0, -1, 4, 10**12):
         assert steps(limits(a_profile([(0, 10, phases)]), unit="W")) == [(0, 6900)]
 
 
-def test_hostile_profiles_take_little_time_and_shorten_the_duration() -> None:
+def test_a_schedule_of_too_many_periods_is_computed_quickly_with_a_shorter_duration() -> None:
     many = [
         InstalledProfile(1, daily([(n, n % 2) for n in range(2000)], level=n, start=-n)) for n in range(200)
     ]
@@ -291,7 +291,7 @@ def test_hostile_profiles_take_little_time_and_shorten_the_duration() -> None:
     assert short.duration == short.periods[-1].start + (DAY - 1 if short.periods[-1].rate is None else 1)
 
 
-def test_huge_numbers_are_computed_exactly() -> None:
+def test_the_composite_schedule_is_exact_for_huge_numbers() -> None:
     huge = a_profile([(0, 999_999_999_999_999.9), (10**17, 1)], duration=10**18, level=2**62)
     assert limits(huge).periods == (Period(0, Rate(Decimal("999999999999999.9"), 3)),)
     assert limits(huge, unit="W").periods[0].rate == Rate(Decimal(689_999_999_999_999_931), 3)

@@ -38,7 +38,7 @@ def test_equal_schedules_have_no_differences() -> None:
     assert differences(ours(STEPS), theirs((50, 20), (0, 10), duration=500)) == []
 
 
-def test_rounding_is_not_a_difference() -> None:
+def test_a_difference_within_the_rounding_is_not_reported() -> None:
     assert differences(ours([(0, 10.1), (50, 20)]), theirs((0, 10.2), (51, 20))) == []
     more = theirs((0, 10.3), (50, 20))
     assert differences(ours([(0, 10.1), (50, 20)]), more) == [(0, 50, Decimal("10.1"), Decimal("10.3"))]
@@ -51,7 +51,7 @@ def test_equal_neighbouring_differences_are_merged() -> None:
     ]
 
 
-def test_a_missing_part_of_their_schedule_is_a_difference() -> None:
+def test_a_missing_part_in_the_schedule_of_the_charge_point_is_a_difference() -> None:
     assert differences(ours(STEPS), None) == [(0, 50, 10, None), (50, 100, 20, None)]
     assert differences(ours(STEPS), theirs((20, 10), (50, 20), duration=80)) == [
         (0, 20, 10, None),
@@ -60,11 +60,11 @@ def test_a_missing_part_of_their_schedule_is_a_difference() -> None:
     assert differences(ours(10), theirs((0, 10), duration=-5)) == [(0, 100, 10, None)]
 
 
-def test_their_limit_is_not_a_difference_where_we_know_none() -> None:
+def test_a_limit_of_the_charge_point_is_not_a_difference_where_we_know_no_limit() -> None:
     assert differences(ours(10, start=50), theirs((0, 32), (50, 10))) == []
     assert differences(ours(10, start=50), None) == [(50, 100, 10, None)]
 
 
-def test_the_number_of_differences_is_bounded() -> None:
+def test_the_number_of_reported_differences_is_bounded() -> None:
     many = theirs(*((n, 16 + n % 2) for n in range(0, 3000, 3)))
     assert len(compare(ours(10, duration=3000), many)) == DIFFERENCES_MAX

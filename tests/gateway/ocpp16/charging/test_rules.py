@@ -33,7 +33,7 @@ def check(profile: ChargingProfile, connector: int = 1, abilities: Abilities = K
         (daily([(0, 6), (86_399, 16)], duration=86_400), 1),
     ],
 )
-def test_a_good_profile_breaks_no_rule(profile: ChargingProfile, connector: int) -> None:
+def test_a_correct_charging_profile_breaks_no_rule(profile: ChargingProfile, connector: int) -> None:
     assert check(profile, connector) == []
 
 
@@ -78,13 +78,15 @@ def relative_with_start() -> ChargingProfile:
         (daily(duration=86_401), 1, "beyond a Daily recurrence"),
     ],
 )
-def test_each_broken_rule_is_one_sentence(profile: ChargingProfile, connector: int, word: str) -> None:
+def test_each_broken_rule_is_explained_in_one_sentence(
+    profile: ChargingProfile, connector: int, word: str
+) -> None:
     [sentence] = check(profile, connector)
     assert word in sentence
     assert sentence.endswith(".")
 
 
-def test_the_min_charging_rate_is_checked() -> None:
+def test_the_minimum_charging_rate_of_a_profile_is_checked() -> None:
     schedule = msgspec.structs.replace(a_profile().charging_schedule, min_charging_rate=-0.25)
     profile = msgspec.structs.replace(a_profile(), charging_schedule=schedule)
     assert check(profile) == [
@@ -93,16 +95,16 @@ def test_the_min_charging_rate_is_checked() -> None:
     ]
 
 
-def test_a_rule_that_many_periods_break_is_one_sentence() -> None:
+def test_a_rule_that_many_periods_break_is_explained_in_one_sentence() -> None:
     assert len(check(a_profile([(n, -1) for n in range(4)]))) == 1
 
 
-def test_unknown_abilities_break_no_rule() -> None:
+def test_no_rule_is_broken_if_the_abilities_of_the_charge_point_are_unknown() -> None:
     profile = a_profile([(n, 6, 1 + 2 * (n % 2)) for n in range(50)], level=99, unit="W")
     assert check(profile, abilities=Abilities()) == []
 
 
-def test_the_profile_of_a_remote_start_must_be_a_tx_profile_without_a_transaction() -> None:
+def test_the_profile_of_a_remote_start_must_be_a_tx_profile_without_a_transaction_id() -> None:
     def check(profile: ChargingProfile) -> list[str]:
         return rules.check_remote_start(profile, KNOWN, X)
 

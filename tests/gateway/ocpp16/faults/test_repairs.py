@@ -35,7 +35,7 @@ def test_null_for_an_optional_field_is_read_as_absent() -> None:
 
 
 @pytest.mark.parametrize(("sent", "spelt"), [("21.50", "21.50"), ("-3", "-3"), ("0.10", "0.10")])
-def test_a_value_sent_as_a_number_keeps_its_spelling(sent: str, spelt: str) -> None:
+def test_a_value_that_is_sent_as_a_number_is_read_as_text_with_the_same_digits(sent: str, spelt: str) -> None:
     payload = b'{"connectorId":1,"meterValue":[{"timestamp":"%b","sampledValue":[{"value":%b}]}]}' % (
         TIME.encode(),
         sent.encode(),
@@ -47,7 +47,7 @@ def test_a_value_sent_as_a_number_keeps_its_spelling(sent: str, spelt: str) -> N
     assert found.repairs == ("number_for_text",)
 
 
-def test_one_bad_sample_does_not_drop_the_others_and_stays_in_the_payload() -> None:
+def test_one_bad_sample_does_not_drop_the_other_samples_and_stays_in_the_payload() -> None:
     bad = {"value": "50", "unit": "Hz"}
     message, payload, repairs = meter(GOOD_SAMPLE, bad, {"value": None}, {"value": "2", "unit": "W"})
     assert isinstance(message, core.MeterValues)
@@ -61,14 +61,14 @@ def test_one_bad_sample_does_not_drop_the_others_and_stays_in_the_payload() -> N
 
 
 @pytest.mark.parametrize("field", ["context", "format", "measurand", "phase", "location", "unit"])
-def test_a_sample_with_an_unknown_value_is_left_out_instead_of_taking_the_default(field: str) -> None:
+def test_a_sample_with_an_unknown_unit_or_measurand_is_left_out_and_not_given_the_default(field: str) -> None:
     message, _, repairs = meter({"value": "1", field: "Foo"})
     assert isinstance(message, core.MeterValues)
     assert message.meter_value == (MeterValue(timestamp=TIME, sampled_value=()),)
     assert repairs == ("item_left_out",)
 
 
-def test_an_object_in_place_of_a_list_is_read_as_a_list_of_one() -> None:
+def test_an_object_where_a_list_is_expected_is_read_as_a_list_of_one_object() -> None:
     message, payload, repairs = read(
         core.MeterValues, connectorId=1, meterValue={"timestamp": TIME, "sampledValue": GOOD_SAMPLE}
     )
@@ -79,7 +79,7 @@ def test_an_object_in_place_of_a_list_is_read_as_a_list_of_one() -> None:
 
 
 @pytest.mark.parametrize("value", ["7", " 7 ", "7.0", 7.0])
-def test_an_integer_may_be_text_or_have_a_zero_fraction(value: object) -> None:
+def test_an_integer_may_be_sent_as_text_or_with_a_zero_fraction(value: object) -> None:
     message, payload, repairs = read(core.UnlockConnector, connectorId=value)
     assert message == core.UnlockConnector(connector_id=7)
     assert payload == {"connectorId": 7}
@@ -99,7 +99,7 @@ def test_an_integer_of_64_bits_is_accepted(value: int) -> None:
     assert read(core.RemoteStopTransaction, transactionId=value)[2] == ()
 
 
-def test_overlong_text_is_kept_whole() -> None:
+def test_text_that_is_too_long_is_kept_whole() -> None:
     tag = "A" * 21
     message, payload, repairs = read(core.Authorize, idTag=tag)
     assert message == core.Authorize(id_tag=tag)
@@ -118,7 +118,7 @@ def test_an_unknown_error_code_is_read_as_other_error() -> None:
     assert repairs == ("unknown_enum",)
 
 
-def test_a_status_that_belongs_to_another_message_is_renamed() -> None:
+def test_a_status_that_belongs_to_another_message_type_is_renamed() -> None:
     message, payload, repairs = read(security.LogStatusNotification, status="UploadFailed", requestId=7)
     assert message == security.LogStatusNotification(status="UploadFailure", request_id=7)
     assert payload == {"status": "UploadFailure", "requestId": 7}
@@ -129,7 +129,7 @@ def test_a_status_that_belongs_to_another_message_is_renamed() -> None:
 
 
 @pytest.mark.parametrize(("told", "taken"), [(1234.6, 1235), (-0.4, 0), (0.5, 0), (1.5, 2)])
-def test_a_fraction_in_a_meter_stop_is_rounded(told: float, taken: int) -> None:
+def test_a_meter_stop_with_a_fraction_is_rounded(told: float, taken: int) -> None:
     message, _, repairs = read(
         core.StopTransaction, transactionId=5, meterStop=told, timestamp="2026-01-31T12:00:00Z"
     )
@@ -141,7 +141,7 @@ def test_a_fraction_in_a_meter_stop_is_rounded(told: float, taken: int) -> None:
         read(core.MeterValues, connectorId=told, meterValue=[])
 
 
-def test_a_stop_with_several_faults_is_read() -> None:
+def test_a_stop_transaction_with_several_faults_is_read() -> None:
     message, _, repairs = read(
         core.StopTransaction,
         transactionId=5,
@@ -158,7 +158,7 @@ def test_a_stop_with_several_faults_is_read() -> None:
 
 
 @pytest.mark.parametrize("time", [{}, {"timestamp": None}])
-def test_facts_without_a_time_are_read(time: dict[str, None]) -> None:
+def test_start_and_stop_transactions_without_a_timestamp_are_read(time: dict[str, None]) -> None:
     start = {"connectorId": 1, "idTag": "x", "meterStart": 0}
     message, payload, repairs = read(core.StartTransaction, **start, **time)
     assert message == core.StartTransaction(connector_id=1, id_tag="x", meter_start=0, timestamp="")
@@ -172,7 +172,7 @@ def test_facts_without_a_time_are_read(time: dict[str, None]) -> None:
     )
 
 
-def test_a_boot_without_vendor_or_model_is_read() -> None:
+def test_a_boot_notification_without_a_vendor_or_a_model_is_read() -> None:
     message, payload, repairs = read(core.BootNotification, chargePointVendor=None, firmwareVersion="1")
     assert message == core.BootNotification(
         charge_point_vendor="", charge_point_model="", firmware_version="1"
@@ -181,7 +181,7 @@ def test_a_boot_without_vendor_or_model_is_read() -> None:
     assert repairs == ("required_absent", "required_absent")
 
 
-def test_configuration_keys_without_readonly_are_read_as_writable() -> None:
+def test_configuration_keys_without_the_field_readonly_are_read_as_writable() -> None:
     message, _, repairs = read(
         core.GetConfigurationResult, configurationKey=[{"key": "A"}, {"key": "B", "readonly": "True"}]
     )
@@ -195,7 +195,7 @@ def test_configuration_keys_without_readonly_are_read_as_writable() -> None:
     ("data", "text"),
     [({"a": [1.50, "\N{EURO SIGN}"]}, '{"a":[1.5,"\N{EURO SIGN}"]}'), ([], "[]"), (False, "false")],
 )
-def test_json_as_the_data_of_a_data_transfer_becomes_text(data: object, text: str) -> None:
+def test_a_json_value_as_the_data_of_a_data_transfer_is_read_as_text(data: object, text: str) -> None:
     message, payload, repairs = read(core.DataTransfer, vendorId="v", data=data)
     assert message == core.DataTransfer(vendor_id="v", data=text)
     assert payload == {"vendorId": "v", "data": text}
@@ -204,7 +204,7 @@ def test_json_as_the_data_of_a_data_transfer_becomes_text(data: object, text: st
     assert (message, repairs) == (core.DataTransfer(vendor_id="v"), ("unreadable_optional",))
 
 
-def test_only_a_word_that_is_near_is_suggested() -> None:
+def test_only_a_similar_word_is_suggested() -> None:
     assert suggest("MeterValue", ACTIONS) == "did you mean MeterValues? "
     assert suggest("TransactionEvent", ACTIONS) == ""
     with pytest.raises(PayloadInvalid) as caught:
@@ -212,7 +212,7 @@ def test_only_a_word_that_is_near_is_suggested() -> None:
     assert caught.value.text.startswith('status: "Gone" is not allowed; use one of Available, ')
 
 
-def test_an_error_names_the_field_and_what_would_be_right() -> None:
+def test_the_error_for_a_bad_field_names_the_field_and_says_what_would_be_right() -> None:
     with pytest.raises(PayloadInvalid) as caught:
         read(core.StatusNotification, connectorId=1, errorCode="NoError", status="Availible")
     assert caught.value.text.startswith(
@@ -231,6 +231,6 @@ def test_an_error_names_the_field_and_what_would_be_right() -> None:
     assert caught.value.text == "meterValue[0].sampledValue[0].value: must be text, not an integer"
 
 
-def test_absent_transaction_data_is_none() -> None:
+def test_transaction_data_that_is_absent_is_none_in_python() -> None:
     assert core.raw_transaction_data(b'{"transactionId":1}') is None
     assert core.raw_transaction_data(b'{"transactionData":[ ],"x":1}') == b"[ ]"

@@ -8,18 +8,18 @@ from gateway.ocpp16.faults.table import FAULTS, FaultName
 TABLE = Path("gateway/ocpp16/faults/table.py")
 
 
-def test_each_fault_has_a_meaning() -> None:
+def test_each_fault_of_the_table_has_a_meaning() -> None:
     repairs, others = get_args(FaultName.__value__)
     assert set(FAULTS) == {*get_args(repairs.__value__), *get_args(others)}
 
 
-def test_each_fault_is_counted_somewhere() -> None:
+def test_each_fault_of_the_table_is_counted_somewhere_in_the_code() -> None:
     """Search the source text, because no type checker finds a literal that is not used."""
     source = "".join(path.read_text() for path in Path("gateway").rglob("*.py") if path != TABLE)
     assert [name for name in FAULTS if f'"{name}"' not in source] == []
 
 
-def test_the_meaning_of_a_fault_is_a_sentence() -> None:
+def test_the_meaning_of_each_fault_is_a_sentence() -> None:
     for name, fault in FAULTS.items():
         assert fault.meaning.endswith("."), name
         assert "|" not in fault.meaning, name
