@@ -1,4 +1,7 @@
-"""One private Valkey and one `csms up` per run; every test that asks for `store` gets it empty."""
+"""One private Valkey and one `csms up` for each test run.
+
+Each test with the fixture `store` gets an empty store.
+"""
 
 import shutil
 import tempfile
@@ -33,7 +36,7 @@ def valkey() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def private_valkey() -> Iterator[ValkeyServer]:
-    """A server of one test's own, which the test may pause or kill."""
+    """A Valkey for one test alone, which the test may pause or kill."""
     with _server() as server:
         yield server
 
@@ -52,7 +55,7 @@ def _server() -> Iterator[ValkeyServer]:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Running]:
-    """A running `csms up` that all tests share that do not harm it."""
+    """A running `csms up` that is shared by all tests that do not harm it."""
     directory = Path(tempfile.mkdtemp(prefix="csms-up-"))
     try:
         with csms_up(directory / "data", "--drain-seconds", "1") as found:

@@ -38,7 +38,7 @@ class Api:
         return {"Authorization": f"Bearer {made.secret}"}
 
     async def read_all(self, path: str, **query: Any) -> list[dict[str, Any]]:
-        """Read a listing to its end, page by page."""
+        """Read all pages of a listing."""
         found: list[dict[str, Any]] = []
         while True:
             response = await self.client.get(path, params=query)

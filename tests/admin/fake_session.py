@@ -1,4 +1,4 @@
-"""A gateway with one charge point in a few lines. The state is real, and the test decides on the answers."""
+"""A stand-in for a gateway with one charge point. The store is real, and the test chooses the answers."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

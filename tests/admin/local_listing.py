@@ -12,7 +12,10 @@ KEYS = ChargePointKeys(TENANT, "CP-1")
 
 
 class Listing:
-    """The local list in a charge point. Each of `answers` replaces the answer to one update, in order."""
+    """The local list in a charge point.
+
+    Each item of `answers` replaces the answer to one update, in the order of the updates.
+    """
 
     def __init__(self) -> None:
         self.version = 0

@@ -20,7 +20,7 @@ class Asked(list[tuple[str, Any]]):
 
 
 def remembering(serve: Serve) -> tuple[Answering, Asked]:
-    """Return an answering that asks `serve`, and the list of calls.
+    """Return a function that answers calls by `serve`, and the list of the calls.
 
     `serve` makes the payload of a CALLRESULT, or the JSON of a CALLERROR as bytes.
     """

@@ -43,7 +43,7 @@ def _frame(action: str, payload: bytes) -> bytes:
 
 def _exchange(frame: bytes, result: Message) -> Callable[[], bytes]:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
-    # As on a socket, there are more ids than kept answers, and the hash of new bytes is not cached yet.
+    # As on a socket, there are more message ids than stored answers. The hash of new bytes is not cached yet.
     following = cycle([frame % number for number in range(64)]).__next__
 
     def exchange() -> bytes:

@@ -1,8 +1,8 @@
 """Measure CPU per message and memory per idle connection of the transport alone.
 
-Run it with `python -m tests.bench.websocket`. A server process on one core answers each message
-with one as long as a Heartbeat's answer. On another core, a client on raw sockets keeps one request in flight
-per connection.
+Run it with `python -m tests.bench.websocket`. A server process on one core answers each message with a
+message as long as the answer to a Heartbeat. On another core, a client on raw sockets keeps one request in
+flight per connection.
 """
 
 # ruff: noqa: T201  its results are what it prints

@@ -1,7 +1,7 @@
 """The 77 cases that test a central system: id, name, group, and the missing feature if one is missing.
 
-Ids and names are those of the OCA's test case document for OCPP 1.6, where each id has the suffix _CSMS;
-the grouping of the security cases into profiles follows Part 5 of OCPP 2.0.1.
+Ids and names are those of the OCA's test case document for OCPP 1.6, in which each id has the suffix _CSMS.
+The security cases are grouped into profiles as in Part 5 of OCPP 2.0.1.
 """
 
 import re
@@ -22,7 +22,10 @@ CLIENT: Final = "client certificates are not built yet"
 
 
 class Case(NamedTuple):
-    """`awaits` names a feature that does not exist yet. The case is skipped and gives it as the reason."""
+    """`awaits` names a feature that does not exist yet.
+
+    A case that awaits a feature is skipped with the feature as the reason.
+    """
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""Actions of a case's charge point, in the words of the step lists."""
+"""The actions of the charge point in a case, named after the step lists of the cases."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -150,7 +150,7 @@ async def connected(
 ) -> AsyncIterator[ChargePoint]:
     """Connect a charge point until the block ends; no message may be pending then.
 
-    Raises websockets' InvalidStatus if the connection is refused, and Violation.
+    Raises the exception InvalidStatus of `websockets` if the connection is refused, and Violation.
     """
     failure: Exception | None = None
     async with (

@@ -41,7 +41,9 @@ FEATURES: Final = (
 
 
 def judge(feature: Feature, recorder: Recorder) -> Outcome:
-    """Return the worst outcome among the proofs, with the proofs that have it and their reasons."""
+    """Return the worst outcome among the proofs, with the names and reasons of the proofs that have this
+    outcome.
+    """
     found = {name: _of(name, recorder) for name in feature.proof}
     word = worst(found.values()).word
     reasons: dict[str, list[str]] = {}

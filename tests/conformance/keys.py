@@ -26,7 +26,7 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
 
 @cache
 def private_key(family: Family, purpose: str) -> PrivateKey:
-    """Return the key of this kind and purpose; it is made once for the whole run."""
+    """Return the key of this kind and purpose. Each key is made once for the whole run."""
     assert purpose
     if family == "RSA":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -81,7 +81,8 @@ class Laboratory:
     ) -> AsyncIterator[ChargePoint]:
         """Connect the charge point, whose serial number is its id.
 
-        Raises websockets' InvalidStatus if the connection is refused, and Violation."""
+        Raises the exception InvalidStatus of `websockets` if the connection is refused, and Violation.
+        """
         async with connected(
             self.running.url(self.id, scheme=scheme),
             (tls or self.tls) if scheme == "wss" else None,
@@ -100,7 +101,9 @@ class Laboratory:
     # --- The operator ---
 
     async def command(self, cp: ChargePoint, action: str, payload: Json, answer: Json) -> Done:
-        """Send a command with exactly this payload, and return what both ends saw of it."""
+        """Send a command with exactly this payload, and return what the charge point and the operator saw of
+        it.
+        """
         path = self._path(f"/commands/{action}")
         heard, posted = await self.operate(cp, "POST", path, action, payload, answer, body=payload)
         command: Json = posted.json()
@@ -141,7 +144,7 @@ class Laboratory:
         if failure is not None:
             raise failure
         if heard is None or posted[0].status_code != 200:
-            raise Violation(f"{action}: the operator was answered {posted[0].status_code} {posted[0].text}")
+            raise Violation(f"{action}: the API answered {posted[0].status_code} {posted[0].text}")
         return heard, posted[0]
 
     async def install_root(self, cp: ChargePoint, use: str, status: str = "Accepted") -> None:
@@ -168,7 +171,7 @@ class Laboratory:
         assert done.status_code in {200, 201}, done.text
 
     async def read(self, below: str = "") -> Json:
-        """Return what the API answers below the charge point's path."""
+        """Return the answer of the API at a path below that of the charge point."""
         return await self.get(self._path(below))
 
     async def status(self, connector: int) -> str:
@@ -196,6 +199,6 @@ class Laboratory:
 async def _obey(cp: ChargePoint, action: str, payload: Json, answer: Json) -> Call:
     heard = await cp.expected()
     if heard.payload != official_schemas.read(json.dumps(payload)):
-        raise Violation(f"{action} was asked as {payload} and sent as {heard.payload}")
+        raise Violation(f"{action} was requested as {payload} but sent as {heard.payload}")
     await cp.answer(heard, answer)
     return heard

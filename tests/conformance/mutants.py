@@ -86,7 +86,10 @@ class Tree:
         return {name: found.get(name, Outcome("skipped", "was not played")) for name in names}
 
     def _write(self, name: str, text: str) -> None:
-        """Write a file with a new modification time; Python takes the same time and size for no change."""
+        """Write a file with a new modification time.
+
+        Python takes a file of the same time and size as unchanged.
+        """
         file = self.directory / name
         file.write_text(text, "utf-8")
         at = file.stat().st_mtime + 2 * next(self._writes)

@@ -1,14 +1,14 @@
 """Ways to break the product, each with the cases that must notice.
 
-Each replaces a text that is found exactly once in its file. When the product changes and a text is no longer
-found, the test of this table fails. Then put the break where the behaviour is now.
+Each replaces a text that is found exactly once in its file. If a change of the product removes such a text,
+the test of this table fails. Then move the break to the place where the behaviour is now.
 """
 
 from typing import Final, NamedTuple
 
 
 class Mutation(NamedTuple):
-    """`caught_by` holds ids of cases, or names of other tests. Every one of them must fail."""
+    """`caught_by` holds ids of cases, or names of other tests. Every case and test in it must fail."""
 
     breaks: str
     file: str

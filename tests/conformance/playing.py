@@ -1,6 +1,6 @@
-"""Finds the test of each case, and runs pytest over some of them.
+"""Finds the test of each case, and runs pytest on chosen tests.
 
-`python -m tests.conformance.playing FILE TEST...` writes their outcomes to a file, as JSON.
+`python -m tests.conformance.playing FILE TEST...` writes the outcomes of these tests to a file, as JSON.
 """
 
 import ast

@@ -1,8 +1,8 @@
 """The charge point of the test tool: it sends the messages of the step list and judges each received frame.
 
-It uses the `websockets` package, and none of the transport under test. A frame that is not OCPP, that does
-not fit its official schema, or that no step expects breaks the station. From then on each of its methods
-raises Violation.
+The charge point uses the `websockets` package and no code of the transport under test. A frame that is not
+OCPP, that does not fit its official schema, or that no step expects breaks the station. A broken station
+raises Violation in each of its methods.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from tests.support import official_schemas
 ANSWER_S = 20.0
 QUIET_S = 0.05
 
-# The error codes of OCPP-J 1.6 table 7, spelt as there.
+# The error codes of OCPP-J 1.6, spelled as in its table 7.
 CODES = frozenset(
     {
         "NotImplemented",
@@ -160,7 +160,7 @@ class Station:
 
     def _asked(self, id_: str) -> str:
         if self._outstanding is None or self._outstanding[0] != id_:
-            raise Violation(f"an answer to {id_}, which nobody asked")
+            raise Violation(f"an answer came to {id_}, which is not the id of an open call")
         action, self._outstanding = self._outstanding[1], None
         return action
 

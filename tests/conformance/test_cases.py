@@ -1,4 +1,4 @@
-"""The table of cases, the reference and the tests name the same 77."""
+"""The table of cases, the reference and the tests name the same 77 cases."""
 
 import re
 from collections import Counter
@@ -47,7 +47,7 @@ def test_each_feature_names_only_tests_that_exist() -> None:
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.breaks.replace(" ", "-"))
 def test_each_mutation_fits_the_code_and_names_tests_that_run(mutation: Mutation) -> None:
-    """If this fails for a mutation, put its break where the behaviour is now."""
+    """If this test fails for a mutation, move the break to the place where the behaviour is now."""
     assert (ROOT / mutation.file).read_text("utf-8").count(mutation.old) == 1
     for name in mutation.caught_by:
         case = cases.BY_ID.get(name)

@@ -1,6 +1,7 @@
 """Question AQ-10: a boot is answered Pending or Rejected until an operator accepts the charge point.
 
-The OCPP 1.6 document has no case for it; these follow TC_B_02, 03, 30 and 31 of OCPP 2.0.1 (Part 5).
+The test case document of OCPP 1.6 has no case for this question. These tests follow TC_B_02, 03, 30 and 31 of
+OCPP 2.0.1 (Part 5).
 """
 
 from tests.conformance.charge_point import ChargePoint
@@ -28,7 +29,8 @@ async def test_a_charge_point_is_pending_at_first_and_served_after_it_is_accepte
         assert (await cp.boot("Pending"))["interval"] == 17
         await refused(cp, "Heartbeat", HEARTBEAT)
         await refused(cp, "Authorize", {"idTag": VALID})
-        # A pending charge point may be read, set and triggered, but not made to charge.
+        # An operator may read and change the keys of a pending charge point and send triggers, but no remote
+        # start.
         known = {"configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "60"}]}
         await lab.command(cp, "GetConfiguration", {}, known)
         setting = {"key": "HeartbeatInterval", "value": "30"}

@@ -1,4 +1,5 @@
-"""Security profiles: 1 Basic authentication without TLS, 2 with it, 3 client certificates.
+"""Security profiles: 1 is Basic authentication without TLS, 2 is Basic authentication with TLS, and 3 is
+client certificates.
 
 The cases need features that do not exist yet (see `cases.py`). The parts that can be tested today follow each
 case. Only `secured` knows how an operator sets a profile and a password.

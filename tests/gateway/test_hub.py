@@ -1,4 +1,4 @@
-"""The hub finds the right one of a charge point's sessions."""
+"""The hub finds the right session of a charge point that has several sessions."""
 
 from types import SimpleNamespace
 from typing import cast

@@ -58,7 +58,7 @@ class NotedTakeovers(Takeovers):
 
 
 class Held:
-    """A stand-in for a session that is its own `link` and its own `calls`."""
+    """A stand-in for a session, whose members `link` and `calls` are the stand-in itself."""
 
     def __init__(self, node: Gateway, keys: ChargePointKeys, holder: str) -> None:
         self.node, self.link, self.calls = node, self, self

@@ -281,7 +281,8 @@ def test_charging_profiles_are_limited_in_number_and_replace_each_other(ours: Re
     assert put(1, chargingProfilePurpose="ChargePointMaxProfile") == "Rejected"
     assert put(0, chargingProfileId=9, chargingProfilePurpose="ChargePointMaxProfile") == "Accepted"
     assert put(1) == "Accepted"
-    assert put(1, chargingProfileId=2) == "Accepted"  # It replaces profile 1, which has the same level.
+    # Profile 2 replaces profile 1, which has the same level.
+    assert put(1, chargingProfileId=2) == "Accepted"
     assert clear(id=1) == "Unknown"
     assert clear(connectorId=1, chargingProfilePurpose="TxDefaultProfile", stackLevel=0) == "Accepted"
     assert clear(id=9) == "Accepted"

@@ -24,10 +24,17 @@ def main() -> None:
         drawing.add_argument(
             "--seed", type=int, required=True, help="The same seed draws the same sentences."
         )
-        drawing.add_argument("--count", type=int, default=count, help=f"How many; {count} if not given.")
+        drawing.add_argument(
+            "--count",
+            type=int,
+            default=count,
+            help=f"Number of sentences; the default is {count}.",
+        )
     about = "Count the sentences that hold a tell-tale word, by tell-tale and by room."
     counting = commands.add_parser("telltales", help=about, description=about)
-    counting.add_argument("--show", metavar="PREFIX", help="Also list those whose place begins like this.")
+    counting.add_argument(
+        "--show", metavar="PREFIX", help="Also list the sentences whose place begins with this text."
+    )
     given = parser.parse_args()
     if given.command == "telltales":
         _count(given.show)

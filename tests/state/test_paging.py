@@ -41,7 +41,7 @@ async def walk(
 @settings(max_examples=60)
 @given(st.data())
 def test_all_pages_together_list_all_members_in_order(valkey: ValkeyServer, data: st.DataObject) -> None:
-    # Hypothesis prefers small collections, so it draws the shape, and a seeded generator fills it.
+    # Hypothesis prefers small collections, so it draws only sizes, and a seeded generator makes the members.
     chance = random.Random(data.draw(st.integers(0, 1 << 32)))
     length = data.draw(st.sampled_from([0, 1, 50, 150, 300]))
     names = {"".join(chance.choices("abé0", k=chance.randint(1, 5))).encode() for _ in range(length)}

@@ -28,7 +28,8 @@ async def test_a_change_sets_and_deletes_fields_and_emits_its_events(store: Stor
 
 async def test_a_decision_for_no_change_writes_nothing(store: Store) -> None:
     seen: list[Fields] = []
-    await versioned.change(store, KEYS, KEYS.jobs, seen.append)  # `append` returns None: no change.
+    # `append` returns None, which means no change.
+    await versioned.change(store, KEYS, KEYS.jobs, seen.append)
     assert seen == [{}]
     assert await store.execute("EXISTS", KEYS.jobs) == 0
 

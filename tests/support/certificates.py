@@ -41,7 +41,7 @@ def certificate(
     ends: datetime = NOW + DAY,
     serial: int = 0xABC,
 ) -> Made:
-    """Make a certificate. Without an issuer it is self-signed."""
+    """Make a certificate. Without an issuer the certificate is self-signed."""
     key = key or ec_key()
     made = (
         x509.CertificateBuilder()

@@ -105,7 +105,7 @@ class Peer:
                     await self._heard.wait()
 
     async def wait_closed(self) -> tuple[int, str]:
-        """Return the close code and the end that closed."""
+        """Return the close code, and which end closed the connection."""
         with trio.fail_after(GENEROUS_S):
             await self.ended.wait()
         assert self.closed is not None

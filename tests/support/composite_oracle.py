@@ -118,7 +118,10 @@ class _Moment:
         return None
 
     def bases(self, profile: ChargingProfile, since: datetime) -> Iterator[datetime]:
-        """Return every start of the schedule up to now; of a recurring one only the latest can be running."""
+        """Return every start of the schedule up to now.
+
+        Only the latest start of a recurring schedule can be running.
+        """
         starts = profile.charging_schedule.start_schedule
         base = since if starts is None or profile.charging_profile_kind == "Relative" else _time(starts)
         every = EVERY.get(profile.recurrency_kind or "")

@@ -44,7 +44,7 @@ class Running(msgspec.Struct, frozen=True):
 
 @contextmanager
 def csms_up(data_dir: Path, *options: str, environ: dict[str, str] | None = None) -> Iterator[Running]:
-    """Run `csms up` until the block ends. Then SIGTERM must end it."""
+    """Run `csms up` until the block ends. After the block, SIGTERM must end the process."""
     argv = [sys.executable, "-m", "admin", "up", "--json", "--ports", "0", "--data-dir", str(data_dir)]
     with (data_dir.parent / f"{data_dir.name}.log").open("ab") as log:
         process = subprocess.Popen(

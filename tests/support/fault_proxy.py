@@ -18,7 +18,7 @@ class FaultProxy:
         self.delay_s = 0.0
         self.swallow_replies = False
         self.swallow_from: bytes | None = None
-        """Swallow all replies after a request with this text, which itself passes."""
+        """Swallow all replies after a request with this text. The request itself reaches the server."""
         self.refuse = False
         self.cut_after_reply_bytes: int | None = None
         self.accepted = 0

@@ -23,7 +23,7 @@ PEPPER = "pepper" * 8
 
 
 class InnerGateway(NamedTuple):
-    """`url` ends where the charge point's id belongs. Its tenant `t` registers every id."""
+    """The id of a charge point is appended to `url`. The tenant `t` registers every charge point id."""
 
     node: Node
     hub: Hub

@@ -32,12 +32,12 @@ def read(frame: str | bytes) -> Any:
 
 
 def check(name: str, payload: Any) -> None:
-    """Raise ValidationError if the schema refuses it; times may be of any form."""
+    """Raise ValidationError if the schema refuses the payload. Times may have any form."""
     Draft4Validator(load(name)).validate(payload)
 
 
 def faults(name: str, payload: Any) -> list[str]:
-    """Return what the schema `<action>` or `<action>Response` finds wrong, with its path; "" if valid."""
+    """Return each error that the schema `<action>` or `<action>Response` finds, with its path."""
     errors = sorted(_validator(name).iter_errors(payload), key=lambda error: error.json_path)
     return [f"{error.json_path}: {error.message}" for error in errors]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pace:
-    """Judge speed alone. Every wait needs a generous deadline of its own."""
+    """A judge of speed only. Every wait needs a generous deadline of its own."""
 
     judged: bool
 

@@ -9,10 +9,10 @@
         << b'[3,"a",{"currentTime":"now"}]'
     )
 
-`>>` adds a step: a frame from the peer, or one of the steps below. Each `<<` after it adds an expected
-outcome of that step: a frame to send (bytes as they are, or a list as JSON), the value that `receive` or
-`tick` returned, or the counted faults. The outcomes must be complete and in this order. A playbook
-that is not asserted fails its test.
+`>>` adds a step: a frame from the peer, or an object of one of the step classes below. Each `<<` after it
+adds an expected outcome of that step: a frame to send (bytes as they are, or a list as JSON), the value that
+`receive` or `tick` returned, or the counted faults. The outcomes must be complete and in this order. A
+playbook that is not asserted fails its test.
 """
 
 import json

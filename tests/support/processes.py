@@ -11,6 +11,9 @@ def gone(pid: int) -> bool:
 
 
 def handles(pid: int, number: Signals) -> bool:
-    """Return whether the process has a handler for the signal; Python's own for SIGINT counts."""
+    """Return whether the process has a handler for the signal.
+
+    The handler that Python sets for SIGINT counts.
+    """
     status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return bool(int(status["SigCgt"], 16) >> number - 1 & 1)

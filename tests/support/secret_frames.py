@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-# Each secret begins and ends with one of these, so that a part of a secret that is left is found.
+# Each secret begins and ends with one of these texts, so that the test finds a part of a secret too.
 FIRST, LAST = "K7qX", "Z9wV"
 
 ANY = st.text(max_size=20).map(lambda text: FIRST + text + LAST)

@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A setting with a bound: the last value that is accepted, and the first one that is refused.
+    """A setting with a bound: the last value that is accepted, and the first value that is refused.
 
     `words` is how an error names the bound.
     """

@@ -1,6 +1,7 @@
 """Smart charging of a well-behaved charge point, which keeps profiles and answers by its own rules.
 
-It shares only the message types with the product. Its composite schedule comes from the test oracle.
+This module shares only the message types with the product. The composite schedule comes from the oracle of
+the tests.
 """
 
 import time

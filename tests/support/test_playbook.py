@@ -1,4 +1,4 @@
-"""Tests of what a playbook notices, and of the words in which it reports it."""
+"""Tests of the differences that a playbook notices, and of the texts of its errors."""
 
 import sys
 

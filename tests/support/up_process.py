@@ -41,7 +41,7 @@ class UpProcess:
         return self._stderr.read().decode()
 
     def children(self) -> dict[str, int]:
-        """Return its children by name: valkey, gateway-1, admin and so on."""
+        """Return the children of the process by name: valkey, gateway-1, admin and so on."""
         found = {}
         with suppress(FileNotFoundError):
             for pid in map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()):

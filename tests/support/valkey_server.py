@@ -1,4 +1,7 @@
-"""A private Valkey on a unix socket, set up like the embedded one; a test may stop, pause or kill it."""
+"""A private Valkey on a unix socket with the settings of the embedded server.
+
+A test may stop, pause or kill it.
+"""
 
 import os
 import signal

@@ -48,7 +48,10 @@ class Process:
         return self.child.pid
 
     def wait_ready(self) -> None:
-        """Block until the process is ready. Raises AssertionError if it ends, or is not ready in time."""
+        """Block until the process is ready.
+
+        Raises AssertionError if the process ends, or is not ready in time.
+        """
         line, until = b"", time.monotonic() + GENEROUS_S
         while b"\n" not in line:
             readable, _, _ = select.select([self._out], [], [], max(0.0, until - time.monotonic()))
@@ -132,7 +135,10 @@ class Central:
         return Tenant(name, token.json()["secret"], token.json()["id"], self.admin, self._api_key)
 
     def start_gateway(self, *, store_url: str | None = None, **settings: Any) -> Process:
-        """Start a gateway without waiting until it is ready. `settings` are given as `drain__window_s=1`."""
+        """Start a gateway without waiting until it is ready.
+
+        `settings` are keywords such as `drain__window_s=1`.
+        """
         over = {f"CSMS__{name.upper()}": str(value) for name, value in settings.items()}
         log = self.directory / "gateways.log"
         return Process(

@@ -76,7 +76,7 @@ class Obedient(Independent):
         return call_result.Reset(status="Accepted")
 
 
-# Action, payload sent, payload received by the charge point, its answer.
+# Each row has the action, the payload to send, the payload that arrives, and the answer to it.
 CORE: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (
         "ChangeAvailability",
@@ -174,7 +174,9 @@ def test_a_command_is_answered_502_with_the_code_of_the_callerror(running: Runni
 async def test_an_unreadable_answer_is_distinguished_from_a_callerror_of_the_charge_point(
     central: Central, gateways: Gateways
 ) -> None:
-    """The problem says so, even if the charge point's own CALLERROR quotes our words."""
+    """The problem distinguishes an unreadable answer from a CALLERROR, even if the CALLERROR quotes our
+    words.
+    """
     tenant = central.tenant()
     words = "the answer cannot be read: status: no"
     answers: list[Any] = [{"status": 7}, ["PropertyConstraintViolation", words, {}]]
@@ -268,7 +270,7 @@ async def test_commands_to_offline_charge_points_and_bad_payloads_are_refused(
                 unknown = await api.post("/charge-points/cp/commands/Heartbeat", json={})
                 assert unknown.status_code == 404
                 await cp.call("Heartbeat", {})
-                assert cp.asked == []  # None of it reached the charge point.
+                assert cp.asked == []  # None of these commands reached the charge point.
 
 
 @pytest.mark.parametrize("goodbye", ["close", "drop"])
@@ -335,7 +337,7 @@ async def test_an_answer_to_a_command_is_kept_while_the_store_is_away(central: C
             await cp.send([3, command, {"status": "Accepted"}])
             refused = await cp.exchange(
                 "Authorize", {"idTag": "X"}
-            )  # By now the answer has been read as well.
+            )  # The gateway has read the answer to the command by now.
             assert refused[2] == "InternalError"
             proxy.refuse = False
 

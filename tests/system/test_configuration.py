@@ -91,7 +91,7 @@ async def test_the_stored_configuration_follows_the_reports_and_changes_until_th
             assert await known() == after
             assert SECRET not in changed.text + (await api.get(PATH)).text
             assert (await api.get(PATH)).json()["reboot_required_since"] is not None
-            # The plain command does the same.
+            # The plain GetConfiguration command updates the stored keys too.
             asked = await api.post(
                 "/charge-points/cp/commands/GetConfiguration", json={"key": ["HeartbeatInterval", "Other"]}
             )

@@ -78,7 +78,10 @@ async def test_running_calls_are_answered_before_a_drain_closes_the_connection(c
 
 
 async def test_a_drain_spreads_its_close_frames_over_the_window(central: Central, pace: Pace) -> None:
-    """The CLOSE frames are spread evenly, charging sessions last. An unanswered CLOSE delays no other."""
+    """The CLOSE frames are spread evenly, charging sessions last.
+
+    An unanswered CLOSE delays no other CLOSE.
+    """
     tenant, window_s = central.tenant(), 3.0
     with trio.fail_after(120):
         async with (
@@ -178,7 +181,7 @@ async def test_a_second_signal_ends_a_drain_at_once(central: Central) -> None:
             async def one_has_left() -> bool:
                 return first.ended.is_set() or second.ended.is_set()
 
-            await until(one_has_left)  # The turn of the other charge point would come after half a minute.
+            await until(one_has_left)  # The other charge point would be closed half a minute later.
             gateway.terminate()
             assert await exit_code(gateway) == 1
             closed = {await first.wait_closed(), await second.wait_closed()}

@@ -256,14 +256,18 @@ async def test_a_handshake_while_the_store_is_away_is_answered_503(central: Cent
             proxy.refuse = False
             await until(lambda: admitted(url))
             proxy.swallow_replies = (
-                True  # The store is silent, not gone, and the time-out of its client notices that.
+                # The store is silent but still connected, so only the time-out of its client notices it.
+                True
             )
             assert await refused_for_now(url)
             proxy.swallow_replies = False
 
 
 async def test_a_lease_is_released_when_the_reply_to_its_claim_is_lost(central: Central) -> None:
-    """The lease was claimed, but the reply was lost. It is released, so that no charge point looks online."""
+    """The lease was claimed, but the reply was lost.
+
+    The lease is released, so that the charge point does not look online.
+    """
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -17,12 +17,15 @@ from tests.system.quirks.table import QUIRKS, Quirk
 PAGE = Path("docs/known-faults.md")
 ROWS = sorted(QUIRKS.values(), key=lambda row: row.number)
 PARTS = (handshake, exchange, times, payload, charging)
-"""Imported for the rows that they register."""
+"""These modules are imported because they register the rows."""
 
 
 @pytest.fixture(scope="module")
 def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One gateway for all rows. It sends PINGs soon, and an intermediate CA signed its certificate."""
+    """One gateway for all rows.
+
+    The gateway sends PINGs soon, and an intermediate CA signed its certificate.
+    """
     directory = tmp_path_factory.mktemp("tls")
     root = trustme.CA()
     leaf = root.create_child_ca().issue_cert("localhost")

@@ -52,7 +52,7 @@ async def test_a_charge_point_is_pending_until_an_operator_accepts_it_and_then_s
         async with tenant.api() as api, central.gateway() as gateway:
             await set_up(api, registration="Pending", registration_interval_s=17)
             async with charge_point(tenant.url(gateway, "cp")) as peer:
-                # Before any boot the status is the one that the policy would answer.
+                # Before the first boot, the charge point has the status that the policy would answer.
                 assert await refused(peer, "Heartbeat", {})
                 assert await boot(peer) == ("Pending", 17)
                 assert await refused(peer, "Heartbeat", {})
@@ -65,7 +65,7 @@ async def test_a_charge_point_is_pending_until_an_operator_accepts_it_and_then_s
                 )
                 assert kind(start) == (409, "not-accepted")
                 assert peer.asked == []
-                # It may send only what we ask for.
+                # A pending charge point may send only the messages that csms requests.
                 asked = await api.post(TRIGGER, json={"requestedMessage": "StatusNotification"})
                 assert asked.status_code == 200, asked.text
                 status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
@@ -82,17 +82,17 @@ async def test_a_charge_point_is_pending_until_an_operator_accepts_it_and_then_s
                 assert [payload for _, _, payload in peer.asked][-1] == {
                     "requestedMessage": "BootNotification"
                 }
-                # After the release, only the next boot makes it accepted.
+                # After the operator accepts the charge point, only its next boot is answered Accepted.
                 assert await refused(peer, "Heartbeat", {})
                 assert await boot(peer) == ("Accepted", 300)
                 assert "currentTime" in await peer.call("Heartbeat", {})
-                # The charge point repeats the refused fact, and nothing of it is lost.
+                # The charge point repeats the refused StartTransaction, and none of its data is lost.
                 begun = await peer.call("StartTransaction", fact)
                 stored = (await api.get(f"/transactions/cp.{begun['transactionId']}")).json()
                 assert stored["meter_start"] == 100
                 again = await api.post("/charge-points/cp/accept", params={"trigger": "true"})
                 assert kind(again) == (409, "already-accepted")
-            # It stays accepted, although the policy will answer Pending at its next boot.
+            # The charge point stays accepted, although the policy will answer Pending at its next boot.
             await set_up(api, registration="Rejected")
             async with charge_point(tenant.url(gateway, "cp")) as peer:
                 assert "currentTime" in await peer.call("Heartbeat", {})

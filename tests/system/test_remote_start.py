@@ -81,7 +81,10 @@ async def test_the_operator_gets_the_transaction_id_of_a_remote_start(
 async def test_a_start_right_after_the_answer_to_a_remote_start_belongs_to_the_command(
     central: Central, gateways: Gateways
 ) -> None:
-    """Answer and start arrive together, several times. The start finds the promise of the answer."""
+    """Answer and start arrive together, several times.
+
+    The start finds the expected transaction that the answer stored.
+    """
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
@@ -103,7 +106,7 @@ async def test_a_start_right_after_the_answer_to_a_remote_start_belongs_to_the_c
 async def test_a_start_that_arrives_at_another_gateway_belongs_to_the_remote_start(
     central: Central, how: str
 ) -> None:
-    """The promise is in the store, so another gateway assigns the transaction to its command."""
+    """The expected start is in the store, so another gateway can assign the transaction to its command."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as second:
@@ -126,7 +129,7 @@ async def test_a_start_that_arrives_at_another_gateway_belongs_to_the_remote_sta
 
 
 async def test_a_remote_start_is_unknown_if_the_gateway_dies_before_the_answer(central: Central) -> None:
-    """The charge point's answer is unknown. The operator gets that, and nothing is guessed."""
+    """The charge point's answer is unknown. The operator gets the status unknown, and csms does not guess."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as second:
@@ -200,7 +203,7 @@ async def test_the_outcomes_of_commands_are_stored_in_the_order_of_the_answers(
 async def test_a_start_waits_for_earlier_answers_that_are_still_being_stored(
     central: Central, gateways: Gateways
 ) -> None:
-    """Four late answers, the answer that promises the start, and the start itself arrive together."""
+    """Four late answers, the answer to the remote start, and the start itself arrive together."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:
@@ -222,7 +225,7 @@ async def test_a_start_waits_for_earlier_answers_that_are_still_being_stored(
 async def test_a_start_that_arrives_before_the_answer_to_a_remote_start_belongs_to_the_command(
     central: Central, gateways: Gateways
 ) -> None:
-    """A transaction that began before the command does not answer it."""
+    """A transaction that began before the command does not belong to the command."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:

@@ -143,7 +143,7 @@ async def test_only_the_same_message_with_the_same_id_is_a_repeat(
         first = await cp.call("Authorize", {"idTag": "LATER"}, id_="1")
         assert first == {"idTagInfo": {"status": "Invalid"}}
         await tag(api, "LATER")
-        assert await cp.call("Authorize", {"idTag": "LATER"}, id_="1") == first  # The stored answer.
+        assert await cp.call("Authorize", {"idTag": "LATER"}, id_="1") == first  # This is the stored answer.
         # The same id with another payload, and the same payload with another id, are new calls.
         assert (await cp.call("Authorize", {"idTag": "later"}, id_="1"))["idTagInfo"]["status"] == "Accepted"
         assert (await cp.call("Authorize", {"idTag": "LATER"}, id_="2"))["idTagInfo"]["status"] == "Accepted"
@@ -175,7 +175,7 @@ async def test_a_repeated_call_is_tried_again_after_a_refusal(central: Central) 
             assert refused[:3] == [4, "same", "InternalError"]
             proxy.refuse = False
             answer = await cp.exchange("StartTransaction", start_payload(at), id_="same")
-            while answer[0] == 4:  # Until it has connected again.
+            while answer[0] == 4:  # Repeat the start until the gateway is connected to the store again.
                 answer = await cp.exchange("StartTransaction", start_payload(at), id_="same")
             assert answer[2]["transactionId"] > 0
     assert len(await transactions(tenant, "cp")) == 1
@@ -231,7 +231,7 @@ async def test_an_id_tag_limited_to_one_transaction_gets_one_transaction_at_a_ti
         assert refused["idTagInfo"]["status"] == "ConcurrentTx"
         assert refused["transactionId"] > 0
         assert (await two.call("Authorize", {"idTag": "ONCE"}))["idTagInfo"]["status"] == "Accepted"
-        assert await one.start(tag="once", timestamp=at) == first  # A repeat takes no second hold.
+        assert await one.start(tag="once", timestamp=at) == first  # A repeated start takes no second hold.
         offline = await two.start(tag="ONCE", timestamp="2026-01-01T00:00:00Z", connector=2)
         assert offline["idTagInfo"]["status"] == "Accepted"
         stopped = await two.stop(refused["transactionId"], tag="ONCE")

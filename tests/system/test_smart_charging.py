@@ -125,7 +125,8 @@ async def test_charging_profiles_are_set_and_replaced_and_cleared(
             assert await operator.agree(2, "W") == [8000.0, 4140.0]
             assert await operator.agree(0, "W") == [8000.0]
             assert await operator.mirror() == [1, 2, 3]
-            # The same purpose and level on the same connector, and the same id elsewhere.
+            # Profile 4 replaces the profile of the same purpose and level on its connector. The new profile 3
+            # replaces the profile with its id on another connector.
             assert await operator.set(4, (0, 12.0), connector=1) == "Accepted"
             assert await operator.mirror() == [1, 3, 4]
             assert await operator.set(3, (0, 20.0), connector=1, level=1, validTo=ago(-60)) == "Accepted"

@@ -89,7 +89,7 @@ async def has_status(api: httpx.AsyncClient, command: str, status: str) -> bool:
 async def test_exactly_one_of_several_connections_at_once_stays_open(
     central: Central, gateways: Gateways
 ) -> None:
-    """Four connections of each charge point at once, over two processes."""
+    """Each charge point opens four connections at once, over two processes."""
     tenant = central.tenant()
     ids = [f"cp-{number}" for number in range(10)]
     peers: dict[str, list[Peer]] = {id_: [] for id_ in ids}
@@ -250,7 +250,10 @@ async def refuses_commands(api: httpx.AsyncClient) -> bool:
 async def test_a_dead_socket_delays_the_next_connection_by_two_seconds_at_most(
     central: Central, gateways: Gateways, other: int, pace: Pace
 ) -> None:
-    """A charge point that lost its network reconnects. Its dead socket delays it by at most 2 s."""
+    """A charge point that lost its network reconnects.
+
+    The dead socket delays the new connection by at most 2 s.
+    """
     tenant = central.tenant()
     with trio.fail_after(120):
         url = tenant.url(gateways[0], "cp")
@@ -266,7 +269,10 @@ async def test_a_dead_socket_delays_the_next_connection_by_two_seconds_at_most(
 
 @pytest.mark.slow
 async def test_sessions_survive_a_pause_of_their_gateway(central: Central, gateways: Gateways) -> None:
-    """Others took the paused gateway for dead. Its sessions take their leases back, and none ends."""
+    """Other processes took the paused gateway for dead.
+
+    Its sessions take their leases back, and no session ends.
+    """
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -284,8 +290,8 @@ async def test_sessions_survive_a_pause_of_their_gateway(central: Central, gatew
             finally:
                 os.kill(paused.pid, signal.SIGCONT)
             await talks.stop(number)
-            assert not await is_offline(api, "talks")  # Its step took the lease back.
-            await until(lambda: is_online(api, "silent"))  # The node's audit did.
+            assert not await is_offline(api, "talks")  # The step of the stop took the lease back.
+            await until(lambda: is_online(api, "silent"))  # The audit of the node took this lease back.
             for id_ in ("talks", "silent", "bystander"):
 
                 async def answers(id_: str = id_) -> bool:

@@ -188,7 +188,7 @@ async def test_a_drained_gateway_writes_its_trace_to_the_end(central: Central) -
 async def test_a_trace_of_a_flood_of_frames_stays_within_its_bounds(
     central: Central, gateways: Gateways
 ) -> None:
-    """The charge point sends more frames than the trace holds, and larger ones than it shows."""
+    """The charge point sends more frames than the trace holds, and larger frames than the trace shows."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
@@ -264,7 +264,7 @@ async def viewer(api: httpx.AsyncClient, last_id: str = "") -> AsyncIterator[Eve
 
 
 async def test_two_clients_can_follow_a_trace_live(central: Central, gateways: Gateways) -> None:
-    """One client reconnects in between. Both see every frame once, up to the end."""
+    """One client reconnects in between. Both clients see every frame once, up to the end."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
@@ -289,7 +289,7 @@ async def test_two_clients_can_follow_a_trace_live(central: Central, gateways: G
             assert seen[0] == seen[1] == [f"h{number}" for number in range(5) for _ in range(2)]
 
 
-@pytest.mark.slow  # The audit asks every 10 s.
+@pytest.mark.slow  # The audit looks for running traces every 10 s.
 async def test_a_lost_wake_up_message_delays_a_trace_by_some_seconds(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):

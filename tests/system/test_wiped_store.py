@@ -58,7 +58,7 @@ async def test_sessions_survive_a_wipe_of_the_store(doomed: Central) -> None:
                 return holding is not None and holding.online
 
             await until(audited)
-            await trio.sleep(11)  # Wait for another audit, which does not find their token.
+            await trio.sleep(11)  # Wait for another audit, which does not find the token of the sessions.
             await silent.call("Heartbeat", {})
             assert (talks.closed, silent.closed) == (None, None)
 

@@ -109,7 +109,7 @@ def test_the_ports_held_so_far_are_released_if_another_port_is_occupied(
 
 
 async def test_a_trio_listener_for_health_probes_can_listen_on_a_held_port() -> None:
-    """gateway.service.health listens with the listeners of trio."""
+    """The module gateway.service.health listens with Trio's own listeners."""
     with closing(HeldPort("127.0.0.1", 0, "probes")) as held:
         listeners = await trio.open_tcp_listeners(held.port, host="127.0.0.1")
         for each in listeners:

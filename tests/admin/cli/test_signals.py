@@ -1,4 +1,4 @@
-"""Ctrl-C ends a process that does not serve yet without output, and SIGHUP ends no process.
+"""Ctrl-C ends a process that is still starting, and the process prints nothing. SIGHUP ends no process.
 
 These tests cover admin/cli/csms.sh, gateway/service/interrupts.py and gateway/service/hangups.py.
 """
@@ -34,10 +34,11 @@ type Started = subprocess.Popen[str]
 
 @contextmanager
 def csms(command: str, directory: Path) -> Iterator[Started]:
-    """Start one of `COMMANDS` as a shell would. `up` gets its own Valkey."""
+    """Start one of `COMMANDS` as a shell would. The command `up` starts a Valkey of its own."""
     options = ["--ports", "0", "--data-dir", str(directory / "data")] if command == "up" else []
     settings = SETTINGS | PORTS[command] if command in PORTS else {}
-    # A background job may ignore SIGINT, and its children inherit that. Restore what a terminal would give.
+    # A background job may ignore SIGINT, and its children inherit that. Restore the handling of SIGINT that a
+    # process has in a terminal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [CSMS, command, *options],

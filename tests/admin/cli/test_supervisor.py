@@ -184,7 +184,10 @@ async def test_a_child_that_ignores_sigterm_is_killed_after_its_stop_time(progra
 async def test_all_output_of_a_stopping_child_is_read(
     program: Write, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The output is more than a pipe holds. If nobody read it, the child would block and be killed."""
+    """The output is more than a pipe holds.
+
+    If the supervisor did not read the output, the child would block and be killed.
+    """
     child = new_child(program(CHATTY))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -223,7 +226,7 @@ async def test_a_stderr_that_nobody_reads_does_not_block_the_supervisor(program:
             async with trio.open_nursery() as nursery:
                 await nursery.start(child.keep_running)
                 await child.stop()
-        child.words.add("and a last word")  # Nobody has read yet, so this line is dropped too.
+        child.words.add("and a last word")  # The test has not read the pipe yet, so this line is dropped too.
         first = os.read(pipe.fileno(), 1 << 20)
         child.words.add("now somebody reads")
         second = os.read(pipe.fileno(), 1 << 20)

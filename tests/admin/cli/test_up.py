@@ -34,7 +34,7 @@ def api(started: UpProcess, path: str, method: str = "GET", **body: object) -> h
 
 
 def read_status_line_over_tls(started: UpProcess) -> str:
-    """Handshake as a charge point would, and return the status line of the answer."""
+    """Send the handshake of a charge point, and return the status line of the answer."""
     context = ssl.create_default_context(cafile=started.said["ca_file"])
     port = int(started.said["wss"].rpartition(":")[2])
     with (
@@ -187,7 +187,7 @@ def test_a_stop_during_the_start_leaves_no_process_running(tmp_path: Path, pace:
 
 
 def test_a_start_with_an_unwritable_data_directory_ends_with_an_error_of_one_line(tmp_path: Path) -> None:
-    # A mode would not do, because root may write anyway.
+    # A read-only mode would not prevent writing, because root may write anyway.
     (tmp_path / "file").write_text("")
     done = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "file" / "data"))
     assert "data directory" in one_line(done)
@@ -195,7 +195,7 @@ def test_a_start_with_an_unwritable_data_directory_ends_with_an_error_of_one_lin
 
 @pytest.mark.parametrize("content", [b"", b"short\n", b"\xff" * 40])
 def test_a_damaged_pepper_file_is_not_replaced_by_a_new_one(tmp_path: Path, content: bytes) -> None:
-    """All tokens and keys of the store were made with the pepper that was there."""
+    """The tokens and API keys in the store are valid only with the pepper with which they were made."""
     pepper = tmp_path / "data" / "pepper"
     pepper.parent.mkdir()
     pepper.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The three commands that are refused, and those that are sent."""
+"""The three commands that csms may refuse to send, and the commands that csms always sends."""
 
 import pytest
 
@@ -25,7 +25,10 @@ OTHERS: tuple[tuple[str, object], ...] = (
 
 
 async def set_boot_status(api: Api, status: str | None) -> None:
-    """Set the status that the charge point's BootNotification got. None: it never sent one."""
+    """Set the status that the charge point's BootNotification got.
+
+    The status None means that the charge point never sent a BootNotification.
+    """
     if status is None:
         await api.store.execute("HDEL", KEYS.record, "boot_status")
     else:
@@ -50,7 +53,7 @@ async def test_remote_start_and_stop_are_refused_before_the_boot_is_accepted(api
             assert status in document["detail"]
             assert action in document["detail"]
         assert session.claimed == []
-        # A charge point that waits for its release may be configured and asked to boot.
+        # A charge point that waits to be accepted may be configured and asked to boot.
         await send_all(api, session, BOOT, *OTHERS)
 
 
@@ -75,13 +78,13 @@ async def test_remote_start_and_stop_are_refused_if_the_first_boot_will_be_answe
             refused = await api.client.post(f"{PATH}/{action}", json=body)
             assert "would be answered Pending" in is_problem(refused, 409, "not-accepted")["detail"]
         await send_all(api, session, BOOT, *OTHERS)
-        # The charge point was released and has not booted again.
+        # The charge point is accepted now and has not booted again.
         await set_boot_status(api, "Accepted")
         await send_all(api, session, START)
 
 
 async def test_a_refused_command_does_not_use_up_its_idempotency_key(api: Api) -> None:
-    """The command was never recorded, so it may be sent again after the charge point is released."""
+    """The refused command was never stored, so it may be sent again after the charge point is accepted."""
     key = {"Idempotency-Key": "release-me"}
     async with connected(api.store, TENANT, "CP-1") as session:
         await set_boot_status(api, "Pending")
@@ -97,7 +100,7 @@ async def test_a_refused_command_does_not_use_up_its_idempotency_key(api: Api) -
 async def test_a_request_repeated_under_its_idempotency_key_returns_the_command_even_after_a_rejected_boot(
     api: Api,
 ) -> None:
-    """The repeat sends nothing, so nothing is refused: the operator learns what became of the command."""
+    """The repeated request is not refused, because it sends no command and returns the first command."""
     key = {"Idempotency-Key": "once"}
     async with connected(api.store, TENANT, "CP-1") as session:
         await set_boot_status(api, "Accepted")

@@ -29,7 +29,7 @@ LONG = "wait=300&timeout=300"
 
 
 async def promises(session: FakeSession, command: str, _: Go) -> None:
-    """Answer Accepted, and remember the promise as the gateway does."""
+    """Answer Accepted, and store the expected transaction as the gateway does."""
     await remote_starts.expect(session.store, session.lease.keys, command, id_tag="Tag", connector_id=1)
     await session.answer(command, b'{"status":"Accepted"}')
 
@@ -71,7 +71,7 @@ async def read(api: Api, command: str) -> dict[str, Any]:
 async def test_a_request_that_waits_for_the_transaction_is_answered_with_its_id(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(send, "REREAD_S", 3600)  # So only a wake-up can end the wait.
+    monkeypatch.setattr(send, "REREAD_S", 3600)  # With this value only a wake-up message can end the wait.
     answers: list[httpx.Response] = []
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         with trio.fail_after(60):
@@ -203,7 +203,7 @@ async def test_a_lost_wake_up_message_only_delays_the_answer_to_a_waiting_reques
 async def test_five_hundred_waiting_requests_do_not_delay_other_requests(api: Api, pace: Pace) -> None:
     key, answers = {"Idempotency-Key": "start-500"}, list[httpx.Response]()
     wide = httpx.Limits(max_connections=None)
-    # Open connections would cost the pool of the client time by the square of their number.
+    # The connection pool of the client needs time in proportion to the square of the open connections.
     headers = dict(api.client.headers) | key | {"Connection": "close"}
     async with (
         connected(api.store, TENANT, "CP-1", promises) as session,

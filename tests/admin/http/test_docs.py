@@ -1,4 +1,7 @@
-"""The page at `/docs` shows the whole OpenAPI document, asks no other host, and `/` leads there."""
+"""The page at `/docs` shows the whole OpenAPI document and loads nothing from other hosts.
+
+The page at `/` has a link to `/docs`.
+"""
 
 import base64
 import hashlib

@@ -70,7 +70,7 @@ TIME_NAMES = re.compile(
     r"at|from|last_seen|since|timestamp|until|not_(before|after)|schedule_start|expiry.*|valid(From|To)"
     r"|(?!out_of).*(_at|_since|_date|Date|DateTime|Timestamp)|st(art|op)Time|startSchedule"
 )
-"""Names of members that are times, in the API's own spelling and in that of OCPP."""
+"""Names of members that are times: the names of the API and the names of OCPP."""
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ async def test_random_requests_get_only_answers_that_the_openapi_document_descri
     api: Api, document: dict[str, Any]
 ) -> None:
     """Any request gets an answer that the document describes, and never a 500."""
-    document["paths"].pop("/v1/tenants/{tenant}/events")  # The stream does not end.
+    document["paths"].pop("/v1/tenants/{tenant}/events")  # The event stream never ends, so it is left out.
     document["paths"].pop("/v1/tenants/{tenant}/charge-points/{charge_point}/trace/stream")
     schema = schemathesis_openapi.from_dict(document)
     checks.load_all_checks()
@@ -242,7 +242,7 @@ def _has_description(node: dict[str, Any]) -> bool:
 
 
 def _properties(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each property of each schema with its place, also of schemas inside of others."""
+    """Yield each property of each schema and of each nested schema, with the place of the property."""
 
     def walk(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if isinstance(node, list):

@@ -126,7 +126,7 @@ async def test_the_names_in_a_path_are_decoded_exactly_once_and_keep_their_escap
         assert response.status_code == 201, response.text
         assert response.json()["tag"] == name
         assert (await api.client.get(f"/v1/tenants/acme/id-tags/{encoded}")).json()["tag"] == name
-    # A raw slash separates two parts, and there is no empty name between two of them.
+    # A raw slash separates two parts of a path, and a part must not be empty.
     is_problem(await api.client.get("/v1/tenants/acme/id-tags/a/b"), 404, "not-found")
     is_problem(await api.client.get("/v1/tenants/acme//id-tags"), 404, "not-found")
 

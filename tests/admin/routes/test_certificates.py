@@ -25,7 +25,7 @@ OTHER = certificate("Root 2")
 
 
 def hash_data(of: str, algorithm: str = "SHA256") -> dict[str, str]:
-    """Return the hash data as a charge point reports it: in capitals."""
+    """Return the hash data in capital letters, as the charge point reports it."""
     [root] = pem.read_all(of)
     [one] = [one for one in root.hash_data if one.hash_algorithm == algorithm]
     return {

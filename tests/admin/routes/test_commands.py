@@ -257,7 +257,7 @@ async def test_a_lost_wake_up_message_delays_the_answer_by_about_a_second(api: A
 
 
 async def test_only_the_first_of_several_pending_commands_repeats_its_wake_up_message(api: Api) -> None:
-    """A silent charge point must not cost its gateway a message a second for each waiting command."""
+    """The commands to a silent charge point must not each cost the gateway a message every second."""
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
 
         async def wake_ups() -> int:
@@ -270,6 +270,7 @@ async def test_only_the_first_of_several_pending_commands_repeats_its_wake_up_me
                 nursery.start_soon(partial(api.client.post, f"{PATH}/ClearCache?timeout=2"))
                 with trio.fail_after(60):
                     await until(lambda before=waiting: api.services.inbox.waiting > before)  # type: ignore[misc]
-        # Both commands sent a wake-up. Only the first repeats it: after 1 s, and perhaps at its deadline.
+        # Both commands sent a wake-up. Only the first command repeats its wake-up: after 1 s, and perhaps at
+        # its deadline.
         assert len(await api.store.execute("LRANGE", ChargePointKeys(TENANT, "CP-1").pending, 0, -1)) == 2
         assert before + 3 <= await wake_ups() <= before + 4

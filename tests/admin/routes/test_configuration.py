@@ -24,7 +24,7 @@ SECRET = "00112233445566778899AABBCCDDEEFF"
 
 
 class Station:
-    """A charge point that records its calls, and how many commands waited at once."""
+    """A charge point that records its calls and the highest number of commands that waited at once."""
 
     def __init__(self, answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -232,7 +232,7 @@ async def test_no_further_change_is_sent_after_the_client_disconnects(api: Api) 
         with trio.fail_after(60):
             while changes != counted:
                 counted = changes
-                # While the series goes on, each Reset is queued between two changes.
+                # During the series of changes, each Reset is queued between two changes.
                 for _ in range(2):
                     response = await api.client.post(f"{COMMANDS}/Reset", json={"type": "Soft"})
                     assert response.status_code == 200, response.text

@@ -8,7 +8,7 @@ from admin.routes.event_kinds import KINDS, MEMBERS
 
 STATE = Path(__file__).parents[3] / "state"
 EMITTED = re.compile(r"""emit\([^'\n]*'([a-z_.]+)'""")
-# Names of the server's files and of log events look the same.
+# Names that begin with `valkey.` or `store.` are names of files and log events, not kinds.
 NAMED = re.compile(r'"(?!valkey\.|store\.)([a-z_]+\.[a-z_]+)"')
 
 

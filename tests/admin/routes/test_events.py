@@ -1,4 +1,4 @@
-"""The event feed over HTTP: a client resumes without loss, and the stream ends for a reason."""
+"""The event feed over HTTP: clients that resume miss no event, and the limits of a stream."""
 
 import re
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ async def stream(api: Api, last_id: str | None = None, **headers: str) -> AsyncI
 
 
 async def put(api: Api, name: str) -> None:
-    """Register a charge point, which is an event."""
+    """Register a charge point, which adds an event to the stream."""
     response = await api.client.put(f"/v1/tenants/{TENANT}/charge-points/{name}", json={})
     assert response.status_code == 201
 
@@ -92,7 +92,7 @@ async def test_the_event_stream_sends_an_id_at_most_once_a_second_and_does_not_o
             # The first id comes before all events.
             assert len(listening.ids) - 1 <= 1 + trio.current_time() - began
             while not (await listening.line()).startswith(":"):
-                pass  # The comment comes when no id is owed.
+                pass  # The server sends a comment only when it has no id left to send.
         async with stream(api, listening.last_id) as again:
             await put(api, "CP-9")
             assert (await again.next())[1]["charge_point"] == "CP-9"

@@ -1,4 +1,4 @@
-"""Values of the right type at the end of their range: routes refuse them with a pointer, or handle them.
+"""Routes handle extreme values of the right type, or refuse them with a JSON pointer.
 
 These tests cover admin/routes.
 """

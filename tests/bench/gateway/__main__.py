@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.gateway", description=__doc__)
     parser.add_argument("--connections", type=int, nargs="+", default=[200, 2000])
     parser.add_argument("--idle", type=int, default=3000, help="connections for the memory measurement")
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each measurement")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds for each measurement")
     parser.add_argument("--transport", choices=("plain", "tls"), nargs="+", default=["plain", "tls"])
     arguments = parser.parse_args()
     for transport in arguments.transport:

@@ -88,7 +88,10 @@ def pin_to(core: int) -> None:
 
 
 def _masked(payload: bytes) -> bytes:
-    """Make a text frame. Its mask of four zeros costs the client nothing, and the server as much as any."""
+    """Make a text frame.
+
+    A mask of four zeros costs the client nothing and the server as much as any other mask.
+    """
     length = len(payload)
     if length < 126:
         return b"\x81" + bytes((0x80 | length, 0, 0, 0, 0)) + payload

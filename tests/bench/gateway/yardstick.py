@@ -1,6 +1,7 @@
 """A yardstick for the speed of this machine: a bare Trio task per connection that only receives and sends.
 
-It has no websocket, no OCPP and no store. Quote the other numbers of a run as multiples of this one.
+The task has no websocket, no OCPP and no store. Quote the other numbers of a run as multiples of the
+yardstick's number.
 """
 
 import os

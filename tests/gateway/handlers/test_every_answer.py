@@ -54,7 +54,7 @@ async def a_charge_point(store: Store, registration: charge_points.BootStatus) -
 
 
 def payloads(action: str, rng: random.Random) -> Iterator[Any]:
-    """Yield random payloads, some with all fields. Half of them use names that the tenant knows."""
+    """Yield random payloads, some with all fields. Half of the payloads use names that the tenant knows."""
     node = schema(action)
     for number in range(MESSAGES):
         payload = generate(node, rng, full=number % 4 == 0)

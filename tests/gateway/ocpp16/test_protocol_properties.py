@@ -1,4 +1,4 @@
-"""Each of our calls ends once and nothing raises, even with a bad link and a hostile peer."""
+"""Each of our calls ends exactly once and raises no error, even with a bad link and a hostile peer."""
 
 import json
 from collections import Counter, deque

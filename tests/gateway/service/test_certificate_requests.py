@@ -1,4 +1,4 @@
-"""Certificate requests of hostile charge points are judged by form, key and signature, and quickly."""
+"""Certificate requests of hostile charge points are judged quickly by their form, key and signature."""
 
 import base64
 import math

@@ -43,7 +43,7 @@ def test_a_certificate_with_another_issuer_has_no_hash_data() -> None:
     [leaf] = read_all(certificate("leaf", issuer=root).pem)
     assert (leaf.self_signed, leaf.hash_data) == (False, ())
     [impostor] = read_all(certificate("root", issuer=root, key=ec_key()).pem)
-    assert not impostor.self_signed  # The name is that of the issuer, but the key is not.
+    assert not impostor.self_signed  # The issuer has the same name but another key.
 
 
 def test_a_certificate_chain_is_read_in_order_with_any_line_ends() -> None:

@@ -115,7 +115,7 @@ def test_a_long_run_of_one_character_is_masked_quickly(head: str, piece: str) ->
 
 @pytest.mark.parametrize("word", WORDS)
 def test_each_secret_word_contains_one_of_the_hints_of_the_quick_search(word: str) -> None:
-    """The quick search for hints must find everything that the thorough one finds."""
+    """The quick search for hints must find everything that the thorough search finds."""
     for spelt in (word, word.replace(" ", ""), word.replace(" ", "_").upper()):
         frame = json.dumps({spelt: "hidden-value"})
         assert any(hint in frame.lower() for hint in HINTS)
@@ -124,7 +124,7 @@ def test_each_secret_word_contains_one_of_the_hints_of_the_quick_search(word: st
 
 @pytest.mark.parametrize("word", WORDS)
 def test_a_secret_of_nested_json_is_hidden_where_it_is_quoted(word: str) -> None:
-    """The charge point quotes the refused text in its error, and beside the nested text itself."""
+    """A secret of nested JSON is also hidden elsewhere in the same frame and in the error that quotes it."""
     masker, secret = FrameMasker(), "Hunter2-Secret9"
     data = json.dumps({word.replace(" ", "_"): secret})
     call = [2, "1", "DataTransfer", {"vendorId": f"not {secret}", "messageId": "x", "data": data}]

@@ -113,7 +113,7 @@ async def test_silent_clients_of_the_health_port_are_limited_in_number_and_time(
     monkeypatch.setattr(health, "_DEADLINE_S", 0.5)
     async with serving() as port:
         silent = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(40)]
-        # Connections beyond the limit are closed at once, and the others when their time is over.
+        # Connections beyond the limit are closed at once, and the other connections when their time is over.
         for stream in silent:
             with suppress(trio.BrokenResourceError):
                 assert await stream.receive_some(1) == b""

@@ -29,7 +29,7 @@ class Ended:
 
 
 class WritesItsLastFrames:
-    """A recorder during whose last write a command is submitted, which wakes the ending session."""
+    """A recorder that submits a command during its last write, which wakes the ending session."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

@@ -1,4 +1,6 @@
-"""An ended session is freed at once, because the garbage collector runs over old objects once in days."""
+"""An ended session is freed at once, because the garbage collector visits old objects only once in several
+days.
+"""
 
 import gc
 import weakref

@@ -34,7 +34,7 @@ BYE = Closed(1000, "bye", "peer")
 
 
 class Around:
-    """Make a link whose node has only a real store and a real background."""
+    """Make a link whose node has only a real store and a real nursery for background tasks."""
 
     def __init__(self, store: Any, nursery: trio.Nursery | None = None) -> None:
         self.store = store

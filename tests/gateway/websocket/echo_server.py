@@ -1,7 +1,7 @@
 """A server of ours on a loopback port, and a peer that can send any bytes.
 
 Tests of deadlines freeze Trio's clock (the fixture `mock_clock`) and move it themselves, so a busy machine
-cannot change what they see. Sockets are not affected.
+cannot change the results. The frozen clock does not affect the sockets.
 """
 
 import ssl
@@ -92,7 +92,7 @@ async def patience(seconds: float = 60) -> AsyncIterator[None]:
 
 
 async def settle() -> None:
-    """Wait until all that has arrived is handled."""
+    """Wait until the server has handled all bytes that have arrived."""
     await trio.testing.wait_all_tasks_blocked(0.02)
 
 

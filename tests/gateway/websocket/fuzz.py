@@ -1,7 +1,7 @@
 """Feeds the same random bytes to our connection and to the parser of `websockets`, and compares.
 
-`python -m tests.gateway.websocket.fuzz --streams 100000` prints the seed of the first stream that they read
-differently.
+`python -m tests.gateway.websocket.fuzz --streams 100000` prints the seed of the first stream that the two
+read differently.
 """
 
 # ruff: noqa: T201  its result is what it prints
@@ -32,7 +32,7 @@ LIMITS = Limits(
 
 
 class Pieces:
-    """A stream that acts as a socket on which these pieces arrive."""
+    """A stream that acts like a socket on which the given pieces of bytes arrive."""
 
     remote = ("fuzz", 0)
 
@@ -122,7 +122,7 @@ async def ours(pieces: list[bytes]) -> tuple[list[bytes], Closed]:
 
 
 def theirs(pieces: list[bytes]) -> tuple[list[bytes], bool, bool]:
-    """Return the messages, whether it closed, and whether it still waits for the rest of a frame."""
+    """Return the messages, whether the parser closed, and whether it still waits for the rest of a frame."""
     protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=LIMITS.message_bytes)
     messages: list[bytes] = []
     whole = b""
@@ -156,7 +156,7 @@ def theirs(pieces: list[bytes]) -> tuple[list[bytes], bool, bool]:
 
 
 async def compare(seeds: range) -> int | None:
-    """Return the first seed whose stream the two read differently."""
+    """Return the first seed whose stream the two parsers read differently."""
     for seed in seeds:
         if seed % 200 == 0:
             await trio.lowlevel.checkpoint()
@@ -165,9 +165,11 @@ async def compare(seeds: range) -> int | None:
         expected, expected_closed, waiting = theirs(pieces)
         refused = closed.by != "lost"
         if refused and closed.reason == "the length of a frame is not in its shortest form":
-            expected = expected[: len(messages)]  # The reference does not check this MUST of RFC 6455 5.2.
+            # The parser of `websockets` does not check this MUST of RFC 6455 5.2.
+            expected = expected[: len(messages)]
             expected_closed = True
-        # We judge a header as soon as it has arrived; the reference sometimes waits for the whole frame.
+        # We judge a header as soon as it has arrived. The parser of `websockets` sometimes waits for the
+        # whole frame.
         if messages != expected or (refused != expected_closed and not (refused and waiting)):
             return seed
     return None

@@ -1,4 +1,4 @@
-"""The table of close codes: complete by types, and each row fits a CLOSE frame."""
+"""The types allow only close codes of the table, and each row of the table fits a CLOSE frame."""
 
 from typing import get_type_hints
 

@@ -35,7 +35,7 @@ class Closing:
 
 
 async def test_a_ping_that_crosses_our_close_frame_ends_only_its_own_connection() -> None:
-    """The peer's PING crosses our CLOSE, which ends a trio-websocket server (its issue 184)."""
+    """A PING that crosses our CLOSE ends the whole server in trio-websocket (issue 184 of that project)."""
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as bystander, raw_peer(server) as peer:
         await handle.connections.receive()

@@ -1,6 +1,6 @@
-"""Frames are read as by an independent parser.
+"""Our connection reads the same frames as an independent parser.
 
-These tests cover gateway/websocket/connection.py and all that it reads with.
+These tests cover gateway/websocket/connection.py and the modules that it uses for reading.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Slow handshakes make room for waiting connections, also of another server with the same limit."""
+"""Slow handshakes make room for waiting connections, also for those of another server with the same limit."""
 
 from contextlib import AsyncExitStack
 from functools import partial
@@ -16,7 +16,7 @@ from tests.support.websocket_frames import REQUEST, plain, text
 
 
 async def _count_rounds(server: Server, clock: MockClock) -> int:
-    """Count how often room is made until another peer is served."""
+    """Count how many rounds of slow handshakes are ended until another peer is served."""
     rounds = 0
     async with raw_peer(server, upgrade=False) as peer, trio.open_nursery() as nursery:
         await peer.send(REQUEST + text("in"))
@@ -63,10 +63,11 @@ async def test_slow_handshakes_at_one_port_do_not_block_another_port(mock_clock:
             await slow.enter_async_context(raw_peer(first, upgrade=False))
         await until(
             lambda: len(handshakes) == 99
-        )  # There is room for one more, so the first server waits for it.
+        )  # There is room for one more handshake, and the first server waits for that handshake.
         for _ in range(160):
             await slow.enter_async_context(raw_peer(second, upgrade=False))
-        # One round would mean separate limits; five, that the first server's handshakes stayed.
+        # One round would mean that the limits are separate. Five rounds would mean that the first server
+        # ended no handshakes.
         assert await _count_rounds(second, mock_clock) == 2
         nursery.cancel_scope.cancel()
     assert (stats.open, len(handshakes)) == (0, 0)

@@ -84,7 +84,7 @@ def say_last(peer: socket.socket) -> None:
 
 
 async def receive_later(stream: SocketStream, then: Callable[[], object], size: int = 100) -> bytes:
-    """Begin to wait first, so that the edge wakes the task."""
+    """Begin to wait before the bytes are sent, so that their arrival wakes the task."""
     got: list[bytes] = []
 
     async def receive() -> None:

@@ -135,7 +135,7 @@ async def test_a_peer_that_answered_one_ping_frame_must_answer_the_next(mock_clo
 
 
 async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut_off(mock_clock: MockClock) -> None:
-    """The window of the peer is full, so our bytes stay in our buffer."""
+    """The TCP window of the peer is full, so our bytes stay in our buffer."""
 
     async def fill(connection: Connection) -> None:
         with suppress(ConnectionClosed):

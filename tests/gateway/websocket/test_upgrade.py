@@ -149,7 +149,8 @@ async def test_an_upgrade_handler_can_see_that_the_peer_hung_up() -> None:
 
 
 def _open_files() -> list[int]:
-    return sorted(int(each.name) for each in Path("/proc/self/fd").iterdir())[:-1]  # without its own
+    # without the descriptor of this listing
+    return sorted(int(each.name) for each in Path("/proc/self/fd").iterdir())[:-1]
 
 
 async def test_peers_that_connect_and_leave_do_not_leak_file_descriptors() -> None:
@@ -193,7 +194,7 @@ async def test_the_numbers_of_connections_and_handshakes_are_limited(mock_clock:
         ):
             await late.send(REQUEST + text("in"))
             await settle()
-            assert server.stats.open == 3  # It waits until one of the two is cut.
+            assert server.stats.open == 3  # The third connection waits until one of the two slow ones is cut.
             mock_clock.jump(1.1)
             assert (await slow.read_all()).startswith(b"HTTP/1.1 408")
             await late.read_head()

@@ -73,7 +73,7 @@ REPORTS: dict[str, Callable[[Store, str], Awaitable[object]]] = {
 
 
 async def list_keys(store: Store) -> list[str]:
-    """List the keys of the charge point, but not the lease, whose epoch fences its sessions."""
+    """List the keys of the charge point except the lease, whose epoch must stay to refuse old sessions."""
     found = await store.execute("KEYS", f"*{KEYS.member}*")
     return sorted(key.decode() for key in found if key.decode() != KEYS.lease)
 

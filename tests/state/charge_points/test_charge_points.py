@@ -166,7 +166,7 @@ async def test_a_second_deletion_removes_what_an_interrupted_deletion_left(store
     await store.execute("RENAME", KEYS.history, KEYS.buried)
     await add_transaction(store, KEYS, 2)
     await store.execute("UNLINK", KEYS.record)
-    # A fact that came after the deletion left a field, but no charge point.
+    # A start that came after the deletion left a field in the record but registered no charge point.
     await store.execute("HSET", KEYS.record, "last_transaction_id", 2)
     assert await charge_points.get(store, "acme", "CP-1") is None
     assert not await charge_points.delete(store, "acme", "CP-1")

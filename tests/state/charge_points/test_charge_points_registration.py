@@ -1,4 +1,4 @@
-"""The operator's policy decides the answer to a boot. It does not affect a charge point accepted before."""
+"""The operator's policy decides the answer to a boot, but a charge point accepted before stays accepted."""
 
 import pytest
 

@@ -37,7 +37,7 @@ async def test_faults_are_counted_only_for_registered_charge_points(store: Store
     tallies = {"not_json": Tally(1, 1)}
     await count(store, [FaultBatch(ChargePointKeys("demo", name), "a", tallies) for name in names])
     known = [name for name in names if await read(store, "demo", name)]
-    assert known == names[::400]  # Nothing is stored for the others.
+    assert known == names[::400]  # Nothing is stored for charge points that are not registered.
 
 
 async def test_the_number_of_fault_names_of_a_charge_point_is_bounded(store: Store) -> None:

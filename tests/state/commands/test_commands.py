@@ -134,7 +134,7 @@ async def test_a_command_that_is_claimed_after_its_deadline_gets_the_status_expi
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store, ttl_ms=1)
-    # The deadline itself must pass.
+    # The test waits until the real deadline has passed.
     await trio.sleep((command.deadline_ms - store.server_time_ms()) / 1000 + 0.1)
     assert await commands.claim(store, lease, command.id, "nonce") == Late()
     assert (await current(store, command)).status == "expired"
@@ -255,7 +255,7 @@ async def test_the_record_of_a_settled_command_is_kept_for_a_day(store: Store) -
     refused = await submitted(store, limit=1, idempotency_key="x")
     await store.execute("DEL", KEYS.command(refused.id))
     assert await commands.get(store, TENANT, refused.id) is None
-    # The next claim removes the rest of the command.
+    # The next claim removes the command from the lists in which it still is.
     assert await commands.claim(store, lease, refused.id, "nonce") == Gone()
     assert await waiting(store) == ([], set())
 

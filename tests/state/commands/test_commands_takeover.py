@@ -56,7 +56,7 @@ async def test_a_takeover_sets_sent_commands_to_unknown_and_passes_on_queued_com
     assert await messages(store, "admin") == [inbox.CommandChanged(sent.id)]
     await send(store, second.lease, waiting.id)
     assert (await submit(store, "admin")).node == "b"
-    # The first session received its answer nevertheless.
+    # The first session received the answer to the command nevertheless.
     assert await commands.settle(store, KEYS, sent.id, status="answered", response=b"{}") == Settled()
 
 

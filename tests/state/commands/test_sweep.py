@@ -25,7 +25,7 @@ async def test_the_sweep_settles_commands_whose_deadline_has_passed(store: Store
     sent, queued, later = [await submitted(store, ttl_ms=ttl) for ttl in (1200, 1201, 60_000)]
     await commands.claim(store, lease, sent.id, "nonce")
     assert await sweep.sweep_overdue(store) == 0
-    # The deadline itself must pass.
+    # The test waits until the real deadline has passed.
     await trio.sleep((queued.deadline_ms - store.server_time_ms()) / 1000 + 0.1)
     assert await sweep.sweep_overdue(store) == 2
     assert (await current(store, sent)).status == "timeout"

@@ -1,4 +1,7 @@
-"""Every subscriber of the feed gets every event after its cursor, in order. Only a slow one is dropped."""
+"""Every subscriber of the feed gets every event after its cursor, in order.
+
+Only a slow subscriber is dropped.
+"""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -86,7 +89,7 @@ async def test_a_subscriber_can_resume_after_its_cursor(store: Store, feed: Feed
 async def test_subscribers_that_join_while_events_are_appended_miss_no_event(
     store: Store, feed: Feed
 ) -> None:
-    """A subscriber that joins the shared poller neither loses nor repeats an event, nor swaps two."""
+    """A subscriber that joins the shared poller gets each event once and in order."""
     charge_points = some_charge_points(TENANT, 4)
     count = 60
 
@@ -201,7 +204,8 @@ async def test_the_feed_continues_after_the_store_was_killed(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(catch_up)
-            await trio.sleep(POLL_S * 5)  # Both must have sent a read, because a read in flight fails.
+            # Both tasks must have sent a read by then, because only a read in flight fails.
+            await trio.sleep(POLL_S * 5)
             valkey.kill()
             valkey.start()
             assert await take(polled, 39) == {keys.id: list(range(2, 41))}

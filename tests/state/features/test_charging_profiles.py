@@ -1,4 +1,4 @@
-"""The mirror of charging profiles: which profiles are replaced, cleared, ended or in doubt."""
+"""The stored charging profiles (the mirror): which profiles are replaced, cleared, ended or in doubt."""
 
 from typing import Any
 
@@ -214,7 +214,8 @@ async def send(store: Store, lease: Lease, action: str, payload: Any, key: str |
         idempotency_key=key,
     )
     assert isinstance(submitted, commands.Submitted)
-    # There is no node, so the command is `offline`. We set the status that a session would have given it.
+    # There is no node, so the command is `offline`. The test sets the status that a session would have given
+    # to the command.
     keys = lease.keys
     await store.execute(
         "HSET", keys.command(submitted.command.id), "status", "sent", "sent_ms", 1, "epoch", 1

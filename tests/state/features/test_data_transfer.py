@@ -1,4 +1,4 @@
-"""DataTransfer: the vendors of a tenant by folded id, and the latest 100 transfers of a charge point."""
+"""DataTransfer: the vendors of a tenant by id in any case, and the latest 100 transfers of a charge point."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The state of a job that counts, in any order of statuses, and the job that a status belongs to."""
+"""The state of a job after statuses in any order, and the job to which a status belongs."""
 
 import msgspec
 from hypothesis import given

@@ -56,7 +56,7 @@ async def read_all(store: Store) -> jobs.Jobs:
 
 async def test_a_job_is_stored_once_and_gets_the_statuses_that_are_reported_for_it(store: Store) -> None:
     assert await read_all(store) == jobs.Jobs(items=[], notes=[])
-    for _ in range(2):  # An outage repeats the outcome.
+    for _ in range(2):  # After an outage the outcome is stored again.
         await jobs.record_answer(store, KEYS, a_job("a"))
     await report(store, SIGNED, "Downloading", 7)
     await report(store, SIGNED, "Downloading", 7)
@@ -134,7 +134,7 @@ async def test_only_the_latest_50_jobs_and_50_notes_are_kept(store: Store) -> No
         await jobs.record_answer(store, KEYS, a_job(f"j{n}", request_id=n))
     for n in range(NOTES_KEPT + 5):
         await report(store, SIGNED, "Downloading", 1_000 + n)
-    await report(store, SIGNED, "Downloading", 4)  # Its job was removed to make room.
+    await report(store, SIGNED, "Downloading", 4)  # The job with this request id was removed to make room.
     found = await read_all(store)
     assert [job.id for job in found.items] == [f"j{n}" for n in range(KEPT + 4, 4, -1)]
     assert [note.request_id for note in found.notes] == [4, *range(1_054, 1_005, -1)]

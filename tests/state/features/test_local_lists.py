@@ -1,4 +1,4 @@
-"""The list that a charge point should have, and the list that it has by its answers, which may be stale."""
+"""The local list that a charge point should have, and the list that it confirmed, which may be stale."""
 
 import pytest
 import trio

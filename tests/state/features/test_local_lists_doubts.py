@@ -1,4 +1,4 @@
-"""After an update without a known end, the list is in doubt until the late answer or a Full list."""
+"""After an update with an unknown result, the list is in doubt until the late answer or a Full list."""
 
 import pytest
 
@@ -26,7 +26,7 @@ async def accept(store: Store, command: str, version: int, *entries: Entry, full
 
 
 async def send(store: Store, status: Status, action: str = "SendLocalList") -> str:
-    """Send a command that ends with this status. Returns its id."""
+    """Send a command that ends with this status. Returns the id of the command."""
     lease = (await claimed(store, "a/1")).lease  # The same claim again gets the same lease.
     made = await commands.submit(store, *NAME, action=action, payload=b"{}", ttl_ms=9_000, reply_to="")
     assert isinstance(made, commands.Submitted)

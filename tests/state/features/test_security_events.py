@@ -53,7 +53,8 @@ async def test_critical_security_events_can_be_listed_alone(store: Store) -> Non
 
 
 async def test_new_security_events_do_not_disturb_the_next_page(store: Store) -> None:
-    sent = [an_event(tech_info=str(n), at=n // 3) for n in range(20)]  # Several in one millisecond.
+    # Several events have the same millisecond.
+    sent = [an_event(tech_info=str(n), at=n // 3) for n in range(20)]
     for one in sent:
         await security_events.keep(store, KEYS, one)
     seen: list[SecurityEvent] = []

@@ -1,4 +1,4 @@
-"""A node's inbox: messages in order, bounded, and readable by the version before."""
+"""A node's inbox: messages in order, bounded, and readable by the previous version."""
 
 import msgspec
 import pytest

@@ -50,7 +50,7 @@ async def test_a_repeated_claim_of_a_lease_changes_nothing_and_gets_the_first_an
 
 async def test_a_claim_of_a_lease_that_arrives_late_changes_nothing(store: Store) -> None:
     assert await claim(store, "a/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
-    assert await store.execute("DBSIZE") == 1  # The store's own record.
+    assert await store.execute("DBSIZE") == 1  # The only key is the record of the store itself.
     await claimed(store, "a/1")
     before = await store.execute("DUMP", KEYS.lease)
     assert await claim(store, "b/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
@@ -105,7 +105,7 @@ async def test_exactly_one_of_many_concurrent_claims_holds_the_lease(store: Stor
             for number in range(40):
                 nursery.start_soon(race, f"n{number % 4}/{number}")
     won = [one for one in got.values() if isinstance(one, Claimed)]
-    # There are at most five takeovers. A claim that finds another node four times gives up too.
+    # There are at most five takeovers. A claim that finds another holder at four attempts gives up too.
     assert 1 <= len(won) <= 6
     assert sorted(one.lease.epoch for one in won) == list(range(1, len(won) + 1))
     assert sum(isinstance(one, Flapping) for one in got.values()) == 40 - len(won)

@@ -20,7 +20,7 @@ CHARGE_POINTS = tuple(ChargePointKeys("acme", name) for name in ("CP-1", "CP-2")
 PARTITIONS = [keys.partition for keys in CHARGE_POINTS]
 
 POINT = st.integers(0, len(CHARGE_POINTS) - 1)
-SESSION = st.integers(0, 4)  # A session that was claimed before, counted from the latest.
+SESSION = st.integers(0, 4)  # An earlier session, by its distance from the latest session.
 OPERATIONS = st.lists(
     st.one_of(
         *[st.tuples(st.just("claim"), POINT, st.sampled_from(NODES))] * 3,
@@ -126,7 +126,7 @@ class Model:
         self.saved[keys.id] = await self.store.execute("DUMP", keys.lease), copy(self.stored[keys.id])
 
     async def roll_back(self, point: int) -> None:
-        """Restore the lease that was saved, or delete it if none was."""
+        """Restore the saved lease, or delete the lease if none was saved."""
         keys = CHARGE_POINTS[point]
         dump, saved = self.saved.get(keys.id, (None, Stored()))
         if holder := self.stored[keys.id].holder:
@@ -160,7 +160,10 @@ class Model:
         return self.sessions[-1 - number] if number < len(self.sessions) else None
 
     def _fence(self, lease: Lease) -> str:
-        """Return the fence that a step of this session gets; a reaped lease is taken back, as by the step."""
+        """Return the fence that a step of this session gets.
+
+        The model takes back a reaped lease as the step does.
+        """
         known = self.stored[lease.keys.id]
         if known.epoch != lease.epoch:
             return "lost" if known.epoch < lease.epoch else "newer"

@@ -1,4 +1,6 @@
-"""A token opens one tenant, a tenant may have several tokens, and only their keyed hashes are stored."""
+"""A token is valid for one tenant, a tenant may have several tokens, and only keyed hashes of tokens are
+stored.
+"""
 
 from urllib.parse import quote
 

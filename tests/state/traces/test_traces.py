@@ -1,4 +1,4 @@
-"""A trace is bounded in every way, and each gateway that has the charge point appends to it."""
+"""A trace has a limit of time, entries and bytes, and each gateway of the charge point appends to it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -190,7 +190,7 @@ async def test_a_tenant_has_at_most_100_running_traces(store: Store) -> None:
     assert len(refused.charge_points) == traces.RUNNING_MAX
     await store.execute("ZADD", keys.traces("acme"), 1, "other-7")  # The time of this trace has passed.
     await start_trace(store)
-    await start_trace(store)  # A charge point replaces its own trace.
+    await start_trace(store)  # A new trace replaces the trace of the same charge point.
 
 
 @pytest.mark.parametrize("over", [{"minutes": 61}, {"frames": 0}, {"size": traces.BYTES_MAX + 1}])

@@ -116,7 +116,7 @@ async def test_a_new_start_with_an_id_beyond_int32_fails_but_a_repeated_start_ge
         await start(store, lease, a_start(connector_id=2), ANSWER)
     replayed = await start(store, lease, a_start(), b"other")
     assert replayed == Replayed(id=last.id, answer=ANSWER, fence="ok")
-    with pytest.raises(IdsExhausted):  # A session without a last id learns from the store that none is left.
+    with pytest.raises(IdsExhausted):  # A session without a last id learns from the store that no id is left.
         await start(store, await claimed(store), a_start(connector_id=2), ANSWER)
 
 

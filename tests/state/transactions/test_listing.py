@@ -39,7 +39,7 @@ async def list_all(store: Store, *, limit: int = 3, **filters: object) -> list[i
 
 
 async def store_fleet(store: Store) -> None:
-    """Store thirty transactions of five charge points. One of every three is open."""
+    """Store thirty transactions of five charge points. One of every three transactions is open."""
     leases = [await claimed(store, f"CP.{n}") for n in range(5)]
     for at in (7, 3, *range(8, 30), 0, 1, 2, 4, 5, 6):
         await charge(store, leases[at % 5], at, ended=at % 3 != 0)

@@ -35,13 +35,13 @@ async def accept(store: Store, lease: Lease, *, tag: str = "Tag", connector: int
 
 
 def now_start(store: Store, *, ago_ms: int = 0, **changes: Any) -> Start:
-    """Return a start that has just come, and that began `ago_ms` ago."""
+    """Return a start that has just arrived, with a time that is `ago_ms` milliseconds ago."""
     now = store.server_time_ms()
     return a_start(**({"started_ms": now - ago_ms, "received_ms": now} | changes))
 
 
 async def begin(store: Store, lease: Lease, start: Start) -> tuple[int, str | None]:
-    """Do as the gateway does with a StartTransaction. Returns the ids of transaction and command."""
+    """Store a StartTransaction as the gateway does. Returns the ids of transaction and command."""
     outcome = await transactions.start(store, lease, start, ANSWER)
     return outcome.id, await remote_starts.fulfil(store, KEYS, start, outcome.id)
 

@@ -1,4 +1,4 @@
-"""The Lua steps of transactions are compared with a plain model of their promises, in generated stories."""
+"""The Lua steps of transactions are compared with a plain model of their rules, in generated stories."""
 
 from dataclasses import dataclass, field
 
@@ -62,7 +62,8 @@ class Model:
 STARTS = st.tuples(st.integers(1, 2), st.sampled_from(["TAG", "tag", "other"]), st.booleans())
 STORIES = st.lists(
     st.one_of(
-        # Starts and stops are here twice and share few ids, so that most stories are about charging.
+        # Starts and stops appear twice in this list and use only a few ids, so that most stories are about
+        # charging.
         st.tuples(st.just("start"), STARTS, st.booleans()),
         st.tuples(st.just("start"), STARTS, st.just(value=False)),
         st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 1), st.booleans()),

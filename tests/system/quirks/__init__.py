@@ -1,1 +1,1 @@
-"""The 51 known faults of real charge points: a row for each, and a charge point that behaves like that."""
+"""The 51 known faults of real charge points: a row and a simulated charge point for each fault."""

@@ -32,7 +32,10 @@ async def known_tag(scene: Scene, tag: str) -> None:
     strict_faults=("id_tag_odd",),
 )
 async def decorated_tags(scene: Scene) -> None:
-    """Id tags are compared unchanged: a cut tag might be another driver's. An empty tag counts as absent."""
+    """Id tags are compared unchanged, because a cut tag might be the tag of another driver.
+
+    An empty tag counts as absent.
+    """
     await known_tag(scene, "F6CA0CC5")
     async with scene.station() as station:
         for tag in ("term;F6CA0CC5", " F6 CA 0C C5", " F6CA0CC5"):
@@ -59,7 +62,9 @@ async def overlong_tag(scene: Scene) -> None:
 
 
 async def of_an_unknown_transaction(scene: Scene, number: int) -> None:
-    """Stops and values are kept apart, although a transaction is open on the same connector."""
+    """Stops and meter values with an unknown id are stored apart, even if a transaction is open on the
+    connector.
+    """
     async with scene.station() as station:
         began = await station.call("StartTransaction", start())
         await station.odd("MeterValues", meter(SAMPLE, transactionId=number))
@@ -102,7 +107,7 @@ async def reservation_zero(scene: Scene) -> None:
 
 @quirk(49, "tolerated", "values_after_stop", "connector_zero")
 async def values_of_an_ended_transaction(scene: Scene) -> None:
-    """The values are kept with their ended transaction, not with the next one on the connector."""
+    """Meter values are stored with the ended transaction, not with the next one on the connector."""
     async with scene.station() as station:
         one = (await station.call("StartTransaction", start()))["transactionId"]
         await station.odd("MeterValues", meter(SAMPLE, connectorId=0, transactionId=one))
@@ -126,7 +131,9 @@ async def meters_that_fall(scene: Scene) -> None:
 
 @quirk(51, "tolerated", "repeated_call", "repeated_start", "repeated_stop", "repeated_values", "orphan_stop")
 async def replays(scene: Scene) -> None:
-    """At each connection it sends its whole history under new message ids, and one stop repeatedly."""
+    """At each connection the charge point sends all past messages under new message ids, and one stop
+    repeatedly.
+    """
     at = before(hours=20)
     began, ended = start(timestamp=at), before(hours=19)
     numbers: list[int] = []

@@ -31,7 +31,9 @@ async def speaks_before_its_boot(scene: Scene) -> None:
     strict_faults=("payload_invalid", "not_accepted"),
 )
 async def boots_over_and_over(scene: Scene) -> None:
-    """After a CALLERROR the charge point keeps its message id, so a boot is refused as rarely as possible."""
+    """After a CALLERROR the charge point uses the message id again, so a boot is refused as rarely as
+    possible.
+    """
     async with scene.station(boot=False) as station:
         for _ in range(3):
             answer = await station.odd("BootNotification", {"chargePointVendor": "Metron"}, id_="1000001")
@@ -96,7 +98,7 @@ async def finishing_with_an_error(scene: Scene) -> None:
 
 @quirk(24, "tolerated", "connector_zero")
 async def connector_zero(scene: Scene) -> None:
-    """The status of the whole station hides the status of no connector."""
+    """The status of the whole charge point does not hide the status of a connector."""
     async with scene.station() as station:
         await station.call("StatusNotification", status(status="Charging", timestamp=now()))
         await station.odd("StatusNotification", status(connectorId=0, status="Faulted"))

@@ -69,7 +69,7 @@ async def id_twice(scene: Scene) -> None:
 
 @quirk(6, "repaired", "raw_target", strict="400")
 async def special_characters(scene: Scene) -> None:
-    """Percent-encoded characters are right. Raw bytes are repaired."""
+    """Percent-encoded characters are correct, and raw bytes are repaired."""
     plain = scene.name
     for scene.name in (f"{plain}.a|b é", f"{plain} raw"):
         await scene.register()
@@ -116,7 +116,7 @@ async def old_tls(scene: Scene) -> None:
 
 @quirk(9, "not detectable")
 async def own_root_store(scene: Scene) -> None:
-    """Whether the charge point knows the root is not visible; we send the whole chain below it."""
+    """csms cannot see whether the charge point knows the root, so it sends the whole chain below the root."""
     site = scene.site
     url = scene.url.replace("ws://", "wss://").replace(
         str(site.gateway.ports["ws"]), str(site.gateway.ports["wss"])
@@ -132,7 +132,10 @@ async def own_root_store(scene: Scene) -> None:
 
 @quirk(10, "tolerated", "no_pong", strict="cut off", strict_faults=())
 async def no_pong(scene: Scene) -> None:
-    """This gateway waits 2.5 s for a PONG. A second PING proves that it does not insist on one."""
+    """This gateway waits 2.5 s for a PONG.
+
+    A second PING proves that the gateway does not insist on a PONG.
+    """
     async with scene.upgraded() as socket:
         try:
             while socket.pings < 2:
@@ -169,7 +172,10 @@ async def redials_whatever_it_is_told(scene: Scene) -> None:
 
 @quirk(13, "refused", "flapping")
 async def replaces_its_own_connection(scene: Scene) -> None:
-    """The newest connection wins five times a minute. Then the present one stays, and the next gets 429."""
+    """The newest connection wins five times a minute.
+
+    After that the present connection stays, and the next connection gets 429.
+    """
     async with AsyncExitStack() as stack:
         present = [await stack.enter_async_context(charge_point(scene.url)) for _ in range(6)][-1]
         with pytest.raises(UpgradeRefused) as refused:
@@ -181,7 +187,7 @@ async def replaces_its_own_connection(scene: Scene) -> None:
 
 @quirk(14, "tolerated")
 async def several_subprotocols(scene: Scene) -> None:
-    """The server chooses ocpp1.6 from the offered subprotocols. Q1 covers an offer without it."""
+    """The server chooses ocpp1.6 from the offered subprotocols. Row Q1 covers an offer without ocpp1.6."""
     async with connect(scene.url, subprotocols=("ocpp2.0.1", "ocpp1.6", "ocpp1.5")) as connection:
         assert connection.subprotocol == "ocpp1.6"
         assert (await scene.ask("GET")).json()["connection"]["online"]

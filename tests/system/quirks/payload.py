@@ -19,7 +19,7 @@ async def charging(station: Station) -> int:
 
 
 async def kept(scene: Scene, number: int, *samples: list[Any]) -> bool:
-    """Compare without order, because messages of the same millisecond have none."""
+    """Compare without order, because messages of the same millisecond have no order."""
     found = [one["sampledValue"] for one in await scene.values(number)]
     return sorted(found, key=json.dumps) == sorted(samples, key=json.dumps)
 
@@ -154,7 +154,7 @@ async def configuration_values(scene: Scene) -> None:
 
 @quirk(41, "tolerated", "not_json", "answer_invalid")
 async def answers_no_json(scene: Scene) -> None:
-    """Only that command fails, and it fails at once."""
+    """Only the command with the unreadable answer fails, and it fails at once."""
     async with scene.station(lambda _action, _payload: None) as station:
         answers: list[Any] = []
 
@@ -173,7 +173,7 @@ async def answers_no_json(scene: Scene) -> None:
 
 @quirk(42, "not detectable")
 async def reboots_when_asked(scene: Scene) -> None:
-    """Such a charge point is asked for its configuration only if an operator asks."""
+    """csms requests the configuration of such a charge point only if an operator asks for it."""
     async with scene.station() as station:
         await station.call("BootNotification", BOOT)
         number = await charging(station)

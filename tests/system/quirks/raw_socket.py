@@ -12,7 +12,10 @@ from tests.support.websocket_frames import frame
 
 
 class RawSocket:
-    """A connection. `status` is that of the upgrade, 0 after a hang-up. `pings` counts unanswered PINGs."""
+    """A connection.
+
+    `status` is the HTTP status of the upgrade, or 0 if the server hung up. `pings` counts unanswered PINGs.
+    """
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
@@ -44,7 +47,7 @@ class RawSocket:
                 return json.loads(answer)
 
     async def read(self) -> tuple[int, bytes]:
-        """Return opcode and content of the next frame. Raises EOFError at the end."""
+        """Return opcode and content of the next frame. Raises EOFError at the end of the connection."""
         await self._have(2)
         length, start = self._data[1], 2
         if length == 126:

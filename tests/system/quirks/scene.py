@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from tests.system.quirks.table import Quirk
 
 MARKER = "Marker"
-"""An unknown action. Once its fault (`action_unknown`) can be read, all earlier faults can be read too."""
+"""An unknown action. When the fault `action_unknown` can be read, all earlier faults can be read too."""
 BOOT = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
 
 
 class AsItShould(Exception):  # noqa: N818  it says what happened
-    """A strict charge point was refused as its row says. The rest applies to lenient ones only."""
+    """A strict charge point was refused as its row says.
+
+    The rest of the scene applies to lenient charge points only.
+    """
 
 
 class Site:
@@ -39,7 +42,10 @@ class Site:
 
 
 class Station:
-    """A connected charge point. `odd` sends the faulty message of its row, which may be refused if strict."""
+    """A connected charge point.
+
+    `odd` sends the faulty message of the row, which may be refused in strict mode.
+    """
 
     def __init__(self, peer: Peer, refusal: str | None) -> None:
         self.peer = peer

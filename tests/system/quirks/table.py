@@ -1,4 +1,4 @@
-"""The rows of docs/known-faults.md: number, word, the faults that are counted, what strict mode does."""
+"""The rows of docs/known-faults.md: number, word, counted faults and the effect of strict mode."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

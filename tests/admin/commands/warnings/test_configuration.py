@@ -63,7 +63,7 @@ async def test_a_configuration_change_is_checked_against_the_keys_that_the_charg
         (readonly,) = await change(api, "heartbeatinterval", "60")
         assert readonly.startswith("The charge point said on 2")
         assert readonly.endswith("that heartbeatinterval is read-only.")
-        # The report of the charge point counts more than the specification.
+        # The report of the charge point takes precedence over the specification.
         assert await change(api, "NumberOfConnectors", "2") == []
         assert "has no key CpoName" in (await change(api, "CpoName", "x"))[0]
         assert "The list of all keys" in (await change(api, "ResetRetries", "1"))[0]

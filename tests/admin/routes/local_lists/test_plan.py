@@ -23,7 +23,7 @@ KINDS: st.SearchStrategy[Kind] = st.sampled_from(("full", "differential", "auto"
 
 
 def lists(desired: Entries, accepted: Entries, *, stale: bool | None) -> Lists:
-    """Return both lists. `stale` None means that no update was ever accepted."""
+    """Return both lists. If `stale` is None, the charge point never accepted an update."""
     if stale is None:
         return Lists(Heads(), desired, accepted)
     head = Accepted(

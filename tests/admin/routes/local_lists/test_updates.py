@@ -91,7 +91,7 @@ async def test_a_full_list_is_sent_after_a_version_mismatch_only_if_the_request_
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
         await send(api)
-        cp.version = 50  # Another system has changed the list.
+        cp.version = 50  # Another system has changed the local list of the charge point.
         await put(api, "Aa", "Bb")
         first = await send(api, type="differential")
         assert (first["outcome"], sent(first)) == ("version_mismatch", [("Differential", 2, 1)])
