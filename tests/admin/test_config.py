@@ -11,11 +11,13 @@ BOUNDS = list(list_bounds(AdminConfig))
 
 
 @pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: f"{bound.section}.{bound.name} {bound.words}")
-def test_a_value_beyond_a_bound_is_refused_with_setting_bound_and_value(bound: Bound, tmp_path: Path) -> None:
+def test_the_error_for_a_value_beyond_its_bound_names_the_setting_and_the_bound_and_the_value(
+    bound: Bound, tmp_path: Path
+) -> None:
     check_bound(AdminConfig, bound, tmp_path)
 
 
-def test_each_number_has_a_lower_and_an_upper_bound() -> None:
+def test_each_setting_that_is_a_number_has_a_lower_and_an_upper_bound() -> None:
     for section, name, metas, kinds in list_settings(AdminConfig):
         if kinds & {int, float}:
             bounded = [meta for meta in metas if meta.ge is not None or meta.gt is not None]

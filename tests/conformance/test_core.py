@@ -165,7 +165,7 @@ async def test_tc_017_1_the_charge_point_unlocks_a_connector_with_a_detachable_c
         await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "Unlocked"})
 
 
-async def test_tc_017_2_the_charge_point_answers_unlock_of_a_fixed_cable_with_not_supported(
+async def test_tc_017_2_the_charge_point_refuses_to_unlock_a_fixed_cable_as_not_supported(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:
@@ -187,7 +187,7 @@ async def test_tc_030_the_charge_point_fails_to_unlock_a_connector(lab: Laborato
         await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "UnlockFailed"})
 
 
-async def test_tc_031_the_charge_point_answers_unlock_of_an_unknown_connector_with_not_supported(
+async def test_tc_031_the_charge_point_refuses_to_unlock_an_unknown_connector_as_not_supported(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:
@@ -233,7 +233,7 @@ async def test_tc_021_the_operator_changes_a_configuration_key(lab: Laboratory) 
         assert (known["key"], known["value"]) == ("MeterValueSampleInterval", "60")
 
 
-async def test_tc_040_1_a_change_of_an_unknown_configuration_key_is_answered_not_supported(
+async def test_tc_040_1_a_change_of_an_unknown_configuration_key_is_refused_as_not_supported(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:
@@ -259,18 +259,18 @@ async def test_tc_061_the_operator_clears_the_cache_of_the_charge_point(lab: Lab
 # --- Tags ---
 
 
-async def test_tc_023_1_an_unknown_id_tag_is_answered_invalid(lab: Laboratory) -> None:
+async def test_tc_023_1_an_unknown_id_tag_is_answered_with_the_status_invalid(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.authorize(UNKNOWN, "Invalid")
 
 
-async def test_tc_023_2_an_expired_id_tag_is_answered_expired(lab: Laboratory) -> None:
+async def test_tc_023_2_an_expired_id_tag_is_answered_with_the_status_expired(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.authorize(EXPIRED, "Expired")
         await cp.authorize(PAST, "Expired")
 
 
-async def test_tc_023_3_a_blocked_id_tag_is_answered_blocked(lab: Laboratory) -> None:
+async def test_tc_023_3_a_blocked_id_tag_is_answered_with_the_status_blocked(lab: Laboratory) -> None:
     async with lab.booted() as cp:
         await cp.authorize(BLOCKED, "Blocked")
 
@@ -320,7 +320,7 @@ async def test_tc_037_1_a_transaction_that_started_offline_with_a_valid_id_tag_i
         assert len(await lab.transactions()) == 1
 
 
-async def test_tc_037_3_a_transaction_that_started_offline_with_an_invalid_id_tag_is_answered_invalid(
+async def test_tc_037_3_a_transaction_that_started_offline_with_an_invalid_id_tag_is_stored_and_then_stopped(
     lab: Laboratory,
 ) -> None:
     async with lab.booted():

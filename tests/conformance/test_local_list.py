@@ -43,7 +43,7 @@ async def test_tc_042_2_a_charge_point_with_an_empty_local_list_reports_the_list
         assert (await lab.read("/local-list/accepted"))["reported"]["list_version"] == 0
 
 
-async def test_tc_043_1_a_charge_point_answers_an_update_of_its_local_list_with_not_supported(
+async def test_tc_043_1_the_charge_point_refuses_a_local_list_update_as_not_supported(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:
@@ -51,7 +51,7 @@ async def test_tc_043_1_a_charge_point_answers_an_update_of_its_local_list_with_
         assert await accepted(lab) == (None, [])
 
 
-async def test_tc_043_3_a_charge_point_answers_an_update_of_its_local_list_with_failed(
+async def test_tc_043_3_the_charge_point_answers_a_local_list_update_with_the_status_failed(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:

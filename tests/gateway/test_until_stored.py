@@ -26,7 +26,7 @@ async def test_a_step_is_repeated_until_the_store_is_available_again(autojump_cl
     assert trio.current_time() - began == pytest.approx(2)
 
 
-async def test_any_other_failure_of_a_step_is_raised() -> None:
+async def test_a_failure_of_a_step_is_raised_if_the_store_is_available() -> None:
     step = Step(LeaseLost("lost"), StoreUnavailable("away"))
     with pytest.raises(LeaseLost):
         await until_stored(step, 1)

@@ -34,7 +34,7 @@ def test_packing_shrinks_a_usual_message_to_a_seventh_of_its_size_or_less() -> N
     assert len(compact.pack(MESSAGE)) <= len(MESSAGE) / 7
 
 
-def test_meter_values_that_version_1_stored_stay_readable() -> None:
+def test_meter_values_in_the_format_of_version_1_stay_readable() -> None:
     stored = bytes.fromhex(STORED_BY_THE_FIRST_PROGRAM)
     assert compact.unpack(stored) == MESSAGE
 

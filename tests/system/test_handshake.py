@@ -54,7 +54,7 @@ def test_a_client_without_our_server_name_gets_the_alert_unrecognized_name(
 
 
 @pytest.mark.parametrize("algorithm", ["ECDSA", "RSA"])
-def test_a_client_with_our_server_name_gets_the_certificate_of_its_kind(
+def test_a_client_with_our_server_name_gets_a_certificate_of_the_key_type_that_it_supports(
     running: Running, algorithm: str
 ) -> None:
     suite = f"ECDHE-{algorithm}-AES128-GCM-SHA256" if algorithm == "ECDSA" else "AES128-GCM-SHA256"

@@ -52,7 +52,7 @@ async def test_a_start_that_names_a_reservation_uses_it(central: Central, gatewa
             assert cp.asked[-1][1:] == ("CancelReservation", {"reservationId": number})
 
 
-async def test_a_start_right_after_the_answer_to_reserve_now_uses_the_reservation(
+async def test_a_start_right_after_the_answer_to_a_reserve_now_call_uses_the_reservation(
     central: Central, gateways: Gateways
 ) -> None:
     """The start may be handled before the answer to ReserveNow is stored."""

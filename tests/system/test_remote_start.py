@@ -153,7 +153,7 @@ async def test_a_remote_start_is_unknown_if_the_gateway_dies_before_the_answer(c
             assert (await status(api, cp.asked[0][0]))["transaction_id"] is None
 
 
-async def test_a_remote_start_that_is_answered_late_still_gets_its_transaction(
+async def test_a_remote_start_that_is_answered_late_still_gets_the_transaction(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

@@ -242,7 +242,7 @@ async def test_an_id_tag_limited_to_one_transaction_gets_one_transaction_at_a_ti
         assert (await two.start(tag="ONCE", connector=4))["idTagInfo"]["status"] == "Accepted"
 
 
-async def test_a_start_keeps_its_one_permitted_transaction_when_the_reply_of_the_store_is_lost(
+async def test_a_start_that_is_repeated_after_a_lost_reply_keeps_the_only_permitted_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     """The start was stored, but the store's reply was lost. The repeated start lets the driver charge."""

@@ -113,7 +113,7 @@ async def test_a_flood_of_certificate_signing_requests_delays_no_other_charge_po
                     await honest.call("Heartbeat", {})
 
 
-async def test_a_data_transfer_is_stored_and_answered_as_its_vendor_is_set_up(
+async def test_a_data_transfer_is_stored_and_answered_as_the_settings_of_its_vendor_say(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

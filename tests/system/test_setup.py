@@ -85,7 +85,7 @@ def clone(tmp_path: Path) -> Clone:
     return Clone(tmp_path)
 
 
-def test_two_runs_of_setup_at_once_run_one_after_the_other(clone: Clone) -> None:
+def test_two_runs_of_the_setup_at_once_run_one_after_the_other(clone: Clone) -> None:
     clone.write(clone.bin / "python3.13", PYTHON)
     with clone.start() as first:
         wait_until(lambda: "pip" in clone.steps())
@@ -98,7 +98,7 @@ def test_two_runs_of_setup_at_once_run_one_after_the_other(clone: Clone) -> None
     assert clone.steps() == ["venv", "pip", "pip"]
 
 
-def test_a_second_run_of_setup_does_nothing(clone: Clone) -> None:
+def test_a_second_run_of_the_setup_does_nothing(clone: Clone) -> None:
     clone.write(clone.bin / "python3.13", PYTHON)
     assert clone.run()[0] == 0
     assert clone.run() == (0, "")
@@ -117,7 +117,7 @@ def test_an_interrupted_setup_can_be_started_again(clone: Clone) -> None:
     assert clone.steps() == ["venv", "pip", "venv", "pip", "pip"]
 
 
-def test_setup_lets_uv_fetch_a_python(clone: Clone) -> None:
+def test_the_setup_lets_uv_download_a_python(clone: Clone) -> None:
     clone.write(clone.bin / "uv", UV)
     clone.write(clone.root / "its-python", PYTHON)
     code, said = clone.run()
@@ -126,7 +126,7 @@ def test_setup_lets_uv_fetch_a_python(clone: Clone) -> None:
     assert clone.steps() == ["venv", "pip", "pip"]
 
 
-def test_setup_installs_uv_with_a_python_that_is_too_old_for_csms(clone: Clone) -> None:
+def test_the_setup_installs_uv_with_a_python_that_is_too_old_for_csms(clone: Clone) -> None:
     clone.write(clone.bin / "python3", OLD_PYTHON)
     clone.write(clone.root / "its-uv", UV)
     clone.write(clone.root / "its-python", PYTHON)
@@ -136,7 +136,7 @@ def test_setup_installs_uv_with_a_python_that_is_too_old_for_csms(clone: Clone) 
     assert clone.steps() == ["venv", "pip", "pip"]
 
 
-def test_the_setup_asks_for_a_python_that_uv_cannot_fetch(clone: Clone) -> None:
+def test_the_setup_asks_the_user_for_a_python_if_uv_cannot_download_one(clone: Clone) -> None:
     clone.write(clone.bin / "uv", UV_WITHOUT_NETWORK)
     code, said = clone.run()
     assert code == 1

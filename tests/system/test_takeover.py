@@ -174,7 +174,7 @@ async def test_a_charge_point_that_reconnects_too_often_is_refused(
                 assert await old.wait_closed() == (POLICY, "peer")
 
 
-async def test_an_operator_can_end_the_connections_of_charge_points(
+async def test_disconnecting_or_deleting_a_charge_point_or_its_token_ends_the_connection(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

@@ -65,7 +65,7 @@ def interrupt(process: Started) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("library", ["", "/bin/python", "msgspec", "cryptography"])
-def test_an_interrupt_while_python_imports_the_modules_prints_nothing(
+def test_csms_prints_nothing_if_it_is_interrupted_while_python_imports_the_modules(
     command: str, library: str, tmp_path: Path
 ) -> None:
     with csms(command, tmp_path) as process:
@@ -75,7 +75,9 @@ def test_an_interrupt_while_python_imports_the_modules_prints_nothing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_interrupt_at_any_moment_of_a_start_prints_nothing(command: str, tmp_path: Path) -> None:
+def test_csms_prints_nothing_if_it_is_interrupted_at_any_moment_of_a_start(
+    command: str, tmp_path: Path
+) -> None:
     for _ in range(30):
         with csms(command, tmp_path) as process:
             time.sleep(random.uniform(0, 1.5))

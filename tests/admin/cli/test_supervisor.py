@@ -131,7 +131,9 @@ async def test_a_failed_first_start_without_output_raises_an_error_with_the_exit
         await new_child(program("sys.exit(3)")).keep_running()
 
 
-async def test_the_last_output_line_of_a_killed_child_is_not_reported_as_the_reason(program: Write) -> None:
+async def test_the_last_output_line_of_a_killed_child_is_not_given_as_the_reason_of_the_failed_start(
+    program: Write,
+) -> None:
     child = new_child(program('print("all is well", flush=True); os.kill(os.getpid(), signal.SIGKILL)'))
     with trio.fail_after(60), pytest.raises(ChildFailed, match=r"did not start: it was killed by SIGKILL$"):
         await child.keep_running()

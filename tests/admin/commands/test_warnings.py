@@ -135,7 +135,7 @@ async def test_a_remote_start_on_a_busy_connector_has_a_warning(api: Api, status
         ]
 
 
-async def test_a_connector_that_was_never_reported_has_a_warning_if_other_connectors_were_reported(
+async def test_a_command_for_an_unreported_connector_has_a_warning_if_other_connectors_were_reported(
     api: Api,
 ) -> None:
     await put_tag(api, "GOOD")
@@ -226,7 +226,7 @@ async def _started(session: FakeSession) -> int:
     return outcome.id
 
 
-async def test_a_command_is_sent_even_if_a_bug_breaks_its_warnings(
+async def test_a_command_is_sent_even_if_the_code_for_its_warnings_has_a_bug(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with connected(api.store, TENANT, "CP-1"):

@@ -273,7 +273,7 @@ async def test_a_request_for_certificates_of_an_unknown_charge_point_is_answered
         is_problem(await api.client.request(method, path), 404, "not-found")
 
 
-async def test_the_option_only_here_removes_a_certificate_from_the_list_without_a_call(api: Api) -> None:
+async def test_the_only_here_option_removes_a_certificate_from_the_list_without_a_call(api: Api) -> None:
     answering, asked = remembering(Store())
     async with connected(api.store, TENANT, "CP-1", answering):
         await install(api, ROOT.pem)
@@ -287,7 +287,7 @@ async def test_the_option_only_here_removes_a_certificate_from_the_list_without_
     assert len(asked) == before
 
 
-async def test_a_certificate_request_can_be_deleted(api: Api) -> None:
+async def test_a_certificate_signing_request_can_be_deleted(api: Api) -> None:
     wanted, path = security.SignCertificate(csr=request()), f"{BASE}/certificate-request"
     async with connected(api.store, TENANT, "CP-1") as session:
         is_problem(await api.client.delete(path), 404, "not-found")

@@ -28,6 +28,6 @@ def test_the_documented_kinds_of_events_are_exactly_those_that_the_lua_steps_emi
         assert any(kind.startswith(beginning) for kind in KINDS), beginning
 
 
-def test_each_kind_has_its_members_listed() -> None:
+def test_the_members_of_each_kind_of_event_are_listed() -> None:
     """The fixture `store` compares them with the events of every test that uses it."""
     assert MEMBERS.keys() == KINDS.keys()

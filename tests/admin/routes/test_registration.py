@@ -108,7 +108,7 @@ async def test_accepting_a_charge_point_keeps_its_other_settings_and_sends_nothi
         assert (await api.client.post(f"{PATH}/accept")).status_code == 200
 
 
-async def test_accepting_a_charge_point_with_the_option_trigger_requests_a_boot_notification(
+async def test_accepting_a_charge_point_with_the_trigger_option_requests_a_boot_notification(
     api: Api,
 ) -> None:
     await api.client.put(PATH, json=POLICY)
@@ -124,7 +124,7 @@ async def test_accepting_a_charge_point_with_the_option_trigger_requests_a_boot_
         assert (command["status"], session.claimed) == ("answered", [command["id"]])
 
 
-async def test_accepting_an_accepted_charge_point_with_the_option_trigger_is_answered_409(api: Api) -> None:
+async def test_accepting_an_accepted_charge_point_with_the_trigger_option_is_answered_409(api: Api) -> None:
     await api.client.put(PATH, json={})
     async with connected(api.store, TENANT, "CP-1") as session:
         await charge_points.boot(api.store, session.lease, b"{}")
@@ -134,7 +134,7 @@ async def test_accepting_an_accepted_charge_point_with_the_option_trigger_is_ans
         assert session.claimed == []
 
 
-async def test_an_offline_charge_point_is_accepted_even_though_the_option_trigger_is_answered_409(
+async def test_an_offline_charge_point_is_accepted_even_though_the_trigger_option_is_answered_409(
     api: Api,
 ) -> None:
     is_problem(await api.client.post(f"{PATH}/accept"), 404, "not-found")

@@ -144,7 +144,7 @@ async def test_a_reservation_is_used_by_the_transaction_that_names_it(api: Api) 
         assert gone.json()["reservation"]["state"] == "used"
 
 
-async def test_the_option_only_here_removes_a_reservation_from_the_list_without_a_call(api: Api) -> None:
+async def test_the_only_here_option_removes_a_reservation_from_the_list_without_a_call(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         await api.client.post(PATH, json=WANTED | {"reservation_id": 7})

@@ -47,7 +47,7 @@ def test_a_null_payload_is_read_as_empty_even_in_strict_mode() -> None:
     assert central(strict=True) >> b'[2,"a","Heartbeat",null]' << Like(IncomingCall, id="a", payload=b"{}")
 
 
-def test_a_missing_payload_is_repaired_or_in_strict_mode_refused() -> None:
+def test_a_missing_payload_is_repaired_but_refused_in_strict_mode() -> None:
     frame = b'[2,"a","Heartbeat"]'
     assert central() >> frame << Like(IncomingCall, request=core.Heartbeat()) << {"payload_missing": 1}
     assert (

@@ -17,7 +17,7 @@ def test_an_accepted_charge_point_may_send_every_action(action: str) -> None:
 
 
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
-def test_every_action_before_the_first_boot_is_served_and_counted_or_in_strict_mode_refused(
+def test_every_action_before_the_first_boot_is_served_and_counted_but_refused_in_strict_mode(
     action: str,
 ) -> None:
     expected = "served" if action == "BootNotification" else "no_boot"

@@ -62,7 +62,7 @@ def test_a_text_that_is_not_a_certificate_is_refused(text: str) -> None:
         read_all(text)
 
 
-def test_errors_for_unreadable_certificates_have_no_advice_of_the_library() -> None:
+def test_errors_for_unreadable_certificates_leave_out_the_advice_of_the_library() -> None:
     framed = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"
     for text, reason in (
         ("nonsense", "which begins with -----BEGIN CERTIFICATE-----"),

@@ -56,7 +56,7 @@ def explain_refusal(path: Path | None, environ: dict[str, str]) -> str:
     return text
 
 
-def test_a_variable_wins_over_the_configuration_file(tmp_path: Path) -> None:
+def test_an_environment_variable_takes_precedence_over_the_configuration_file(tmp_path: Path) -> None:
     path = toml(tmp_path, '[store]\nurl = "redis://a"\ntimeout_s = 2\n[listen]\nws_port = 80\n')
     config = load(
         Config,
@@ -79,7 +79,7 @@ def test_an_environment_variable_can_unset_an_optional_setting(tmp_path: Path) -
     assert load(Config, path, URL | {"CSMS__LISTEN__WS_PORT": "null"}).listen.ws_port is None
 
 
-def test_variables_that_are_not_settings_are_ignored() -> None:
+def test_environment_variables_that_are_not_settings_are_ignored() -> None:
     noise = {"CSMS__READY_FD": "5", "CSMS_OTHER": "x", "PATH": "/"}
     assert load(Config, None, URL | noise) == load(Config, None, URL)
 
@@ -151,7 +151,7 @@ def test_an_error_in_the_configuration_file_is_explained_in_one_line(
         ),
     ],
 )
-def test_an_error_of_the_variables_names_the_wrong_or_missing_one(
+def test_the_error_for_a_wrong_or_missing_variable_names_the_variable(
     environ: dict[str, str], needle: str
 ) -> None:
     assert needle in explain_refusal(None, environ)
@@ -166,7 +166,7 @@ def test_secrets_in_the_configuration_file_are_refused_and_not_quoted(tmp_path: 
     assert "hunter2" not in message
 
 
-def test_an_unreadable_configuration_file_is_explain_refusal(tmp_path: Path) -> None:
+def test_an_unreadable_configuration_file_is_refused_with_the_reason(tmp_path: Path) -> None:
     assert "cannot read the configuration" in explain_refusal(tmp_path / "absent.toml", URL)
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe")
@@ -176,7 +176,7 @@ def test_an_unreadable_configuration_file_is_explain_refusal(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "why"), [(b"", "empty"), (b"x" * 70_000, "too long"), (b"\xff", "UTF-8")]
 )
-def test_a_bad_secret_file_is_explain_refusal(tmp_path: Path, content: bytes, why: str) -> None:
+def test_a_bad_secret_file_is_refused_with_the_reason(tmp_path: Path, content: bytes, why: str) -> None:
     path = tmp_path / "secret"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=why):

@@ -51,7 +51,7 @@ async def test_a_ping_that_crosses_our_close_frame_ends_only_its_own_connection(
         assert await bystander.read(7) == plain(0x8A, b"alive")
 
 
-async def test_a_peer_that_never_answers_our_close_frame_is_cut_off_after_close_s(
+async def test_a_peer_that_never_answers_our_close_frame_is_cut_off_after_the_close_timeout(
     mock_clock: MockClock,
 ) -> None:
     handle = Closing()
@@ -95,7 +95,7 @@ async def _send_for_ever(connection: Connection) -> None:
         await connection.send(b"x" * 60_000)
 
 
-async def test_a_peer_that_does_not_read_is_cut_off_after_send_s(mock_clock: MockClock) -> None:
+async def test_a_peer_that_does_not_read_is_cut_off_after_the_send_timeout(mock_clock: MockClock) -> None:
     async def send(connection: Connection) -> None:
         with pytest.raises(ConnectionClosed) as cut:
             await _send_for_ever(connection)

@@ -107,7 +107,9 @@ async def test_a_peer_that_does_not_know_ping_frames_stays_connected(mock_clock:
             assert handle.reported == ["no_pong"]
 
 
-async def test_a_peer_that_never_answers_ping_frames_is_cut_off_after_mute_s(mock_clock: MockClock) -> None:
+async def test_a_peer_that_never_answers_ping_frames_is_cut_off_after_the_mute_timeout(
+    mock_clock: MockClock,
+) -> None:
     async with repairing_peer(Limits(mute_s=900)) as (handle, peer):
         mock_clock.jump(1)
         await peer.send(text("x"))

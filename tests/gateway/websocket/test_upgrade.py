@@ -78,7 +78,7 @@ async def test_the_request_target_is_passed_on_without_decoding(target: bytes, p
     assert seen == [path]
 
 
-async def test_headers_on_several_lines_and_a_missing_connection_header_are_accepted() -> None:
+async def test_a_header_on_several_lines_and_a_missing_connection_header_are_accepted() -> None:
     seen: list[Upgrade] = []
 
     async def handle(upgrade: Upgrade) -> None:

@@ -119,7 +119,7 @@ async def test_a_command_that_times_out_after_a_deletion_leaves_no_key_of_the_ch
 
 
 @pytest.mark.parametrize("connected", [True, False])
-async def test_a_change_by_an_operator_after_a_deletion_stores_nothing(
+async def test_a_change_by_an_operator_after_the_deletion_of_the_charge_point_stores_nothing(
     store: Store, *, connected: bool
 ) -> None:
     if connected:

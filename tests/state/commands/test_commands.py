@@ -185,7 +185,9 @@ async def test_a_late_answer_replaces_the_status_timeout_or_unknown_and_is_final
     assert (await current(store, command)).status == result
 
 
-async def test_setting_a_command_to_unknown_wakes_the_process_that_waits_for_it(store: Store) -> None:
+async def test_setting_the_status_of_a_command_to_unknown_wakes_the_process_that_waits_for_it(
+    store: Store,
+) -> None:
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     old = await seat(store)

@@ -42,7 +42,9 @@ async def send(store: Store, lease: Lease, command_id: str) -> None:
     assert isinstance(await commands.claim(store, lease, command_id, "nonce"), Go)
 
 
-async def test_a_takeover_sets_sent_commands_to_unknown_and_passes_on_queued_commands(store: Store) -> None:
+async def test_a_takeover_sets_sent_commands_to_the_status_unknown_and_passes_on_queued_commands(
+    store: Store,
+) -> None:
     for node, what in (("a", GATEWAY), ("b", GATEWAY), ("admin", ADMIN)):
         await nodes.beat(store, node, what)
     first = await connect(store, "a")

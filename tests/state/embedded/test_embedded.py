@@ -101,7 +101,7 @@ async def test_writes_are_refused_while_the_free_disk_space_is_below_the_limit(
             nursery.cancel_scope.cancel()
 
 
-async def test_a_server_that_is_killed_before_it_answers_is_not_explained_by_its_last_words(
+async def test_the_last_log_line_of_a_killed_server_is_not_given_as_the_reason_of_its_end(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await trio.Path(directory).mkdir()

@@ -112,7 +112,7 @@ async def test_storing_a_charging_profile_again_for_the_same_command_changes_not
         ({"connector_id": 1, "purpose": MAX}, []),
     ],
 )
-async def test_clear_removes_the_profile_with_the_given_id_or_all_profiles_that_match_the_other_fields(
+async def test_the_clear_command_removes_the_profile_with_the_id_or_all_profiles_that_match_the_other_fields(
     store: Store, which: dict[str, Any], gone: list[int]
 ) -> None:
     for id_, slot in enumerate([(0, MAX, 0), (0, DEFAULT, 0), (1, DEFAULT, 0), (1, DEFAULT, 1)], 1):
@@ -380,7 +380,7 @@ async def test_profiles_of_remote_starts_expire_and_at_most_32_of_them_are_kept(
     assert len((await read(store)).promises) == 32
 
 
-async def test_list_running_returns_the_open_transaction_of_each_connector(store: Store) -> None:
+async def test_the_function_list_running_returns_the_open_transaction_of_each_connector(store: Store) -> None:
     lease = await claimed(store)
     assert await running.list_running(store, "demo", "CP.1") == []
     one, two = await start(store, lease), await start(store, lease, connector_id=2)

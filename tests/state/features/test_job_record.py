@@ -81,7 +81,7 @@ def test_a_refused_job_has_ended_but_a_later_status_restarts_it() -> None:
     assert after(a_job("Rejected"), "Downloading").running
 
 
-def test_a_later_job_ends_only_a_running_job_of_the_same_kind_that_was_begun_before() -> None:
+def test_a_later_job_that_was_begun_ends_an_earlier_running_job_of_the_same_kind() -> None:
     running, ended = after(a_job(), "Downloading"), after(a_job(), "Installed")
     assert replace(a_job("AcceptedCanceled"), running).status == "Canceled"
     assert replace(a_job("Accepted"), running) is running

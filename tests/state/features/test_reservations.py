@@ -119,7 +119,7 @@ async def test_a_reservation_that_a_start_names_is_stored_even_if_csms_did_not_r
     assert found.transaction == f"CP.1.{outcome.id}"
 
 
-async def test_a_start_that_arrives_before_the_answer_to_reserve_now_uses_the_reservation(
+async def test_a_start_that_arrives_before_the_answer_to_a_reserve_now_call_uses_the_reservation(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -133,7 +133,9 @@ async def test_a_start_that_arrives_before_the_answer_to_reserve_now_uses_the_re
     assert await event_kinds(store, lease) == ["reservation.used", "reservation.made"]
 
 
-async def test_a_start_before_reserve_now_was_sent_does_not_use_the_reservation(store: Store) -> None:
+async def test_a_start_that_happened_before_the_reserve_now_call_was_sent_does_not_use_the_reservation(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await begin(store, lease, 7)
     sent_ms = store.server_time_ms() + 1000
@@ -254,7 +256,9 @@ async def test_a_reservation_can_be_deleted_alone_or_together_with_its_charge_po
     assert await reservations.list_(store, lease.keys) == []
 
 
-async def test_a_start_after_reserve_now_was_claimed_and_sent_uses_the_reservation(store: Store) -> None:
+async def test_a_start_that_arrives_after_the_reserve_now_command_was_claimed_uses_the_reservation(
+    store: Store,
+) -> None:
     """The step must read `sent_ms` from the field that a claim writes."""
     lease = await claimed(store)
     await store.execute("HSET", lease.keys.lease, "node", "node")

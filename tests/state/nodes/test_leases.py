@@ -58,7 +58,7 @@ async def test_a_claim_of_a_lease_that_arrives_late_changes_nothing(store: Store
     assert await held_by(store, "a") == {KEYS.member}
 
 
-async def test_a_claim_registers_an_unknown_charge_point_only_if_it_has_the_option_register(
+async def test_a_claim_registers_an_unknown_charge_point_only_with_the_register_option(
     store: Store,
 ) -> None:
     assert await claim(store, "a/1", register=False) == UnknownChargePoint()
@@ -272,7 +272,7 @@ async def test_a_newer_session_keeps_its_lease_of_a_lower_epoch_after_the_store_
     assert await audit(store, newer.lease) == "ok"
 
 
-async def test_require_raises_superseded_for_the_word_newer_and_lease_lost_for_the_word_lost(
+async def test_the_function_require_raises_superseded_for_newer_and_lease_lost_for_lost(
     store: Store,
 ) -> None:
     assert [leases.fence_of(word) for word in (b"ok", b"newer", b"lost")] == ["ok", "newer", "lost"]

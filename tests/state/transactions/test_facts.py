@@ -175,7 +175,7 @@ async def test_a_repeated_stop_does_not_release_the_hold_of_a_later_start_with_t
     assert again.fingerprint == ""
 
 
-async def test_a_new_start_on_a_connector_releases_the_hold_of_the_open_transaction_but_does_not_stop_it(
+async def test_a_new_start_on_a_connector_returns_the_hold_of_the_open_transaction_and_does_not_stop_it(
     store: Store,
 ) -> None:
     lease = await claimed(store)

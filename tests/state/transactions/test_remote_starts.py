@@ -121,7 +121,7 @@ async def test_a_start_matches_the_newest_of_several_remote_starts_and_removes_t
     assert [one["transaction_id"] for one in await list_named(store)] == [f"{KEYS.id}.{transaction_id}"]
 
 
-async def test_a_start_matches_a_remote_start_up_to_a_minute_later_but_not_more(
+async def test_a_start_matches_a_remote_start_only_if_its_time_is_at_most_a_minute_earlier(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease)
@@ -157,7 +157,9 @@ def test_a_start_matches_a_remote_start_up_to_the_bounds_of_its_age_and_of_the_c
     assert not one.matches(msgspec.structs.replace(early, started_ms=early.started_ms - 1), 1_000_000)
 
 
-async def test_a_repeated_start_does_not_match_a_later_remote_start(store: Store, lease: Lease) -> None:
+async def test_a_start_that_matched_one_remote_start_does_not_match_the_next_one_when_it_is_repeated(
+    store: Store, lease: Lease
+) -> None:
     first = await accept(store, lease)
     start = now_start(store)
     transaction_id, answers = await begin(store, lease, start)

@@ -308,7 +308,7 @@ async def test_a_comparison_of_composite_schedules_lists_the_spans_in_which_the_
         assert (answer.json()["agrees"], answer.json()["differences"]) == (True, [])
 
 
-async def test_the_member_agrees_is_null_if_the_charge_point_rejected_get_composite_schedule(
+async def test_the_agrees_member_of_a_comparison_is_null_if_the_charge_point_rejects_the_request(
     api: Api,
 ) -> None:
     told = {"status": "Rejected"}

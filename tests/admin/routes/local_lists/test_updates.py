@@ -103,7 +103,7 @@ async def test_a_full_list_is_sent_after_a_version_mismatch_only_if_the_request_
         assert (found["list_version"], found["stale"], found["as_desired"]) == (3, False, True)
 
 
-async def test_a_full_list_that_the_charge_point_answers_failed_is_sent_only_once_more(api: Api) -> None:
+async def test_a_full_list_that_fails_at_the_charge_point_is_sent_only_once_more(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")

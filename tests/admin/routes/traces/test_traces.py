@@ -159,7 +159,7 @@ async def test_the_text_file_of_a_trace_has_a_line_for_each_frame(api: Api) -> N
     ]
 
 
-async def test_each_frame_in_the_jsonl_file_of_a_trace_is_as_in_the_answer_of_the_api(api: Api) -> None:
+async def test_the_jsonl_file_of_a_trace_has_the_same_frames_as_the_api(api: Api) -> None:
     trace = (await start(api, frames=2000))["id"]
     for batch in range(20):
         await write(api, trace, [frame(api, batch * 60 + n) for n in range(60)], batch + 1)

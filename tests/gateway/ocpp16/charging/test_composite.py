@@ -60,7 +60,9 @@ def test_periods_beyond_the_requested_window_are_cut_off() -> None:
     assert steps(limits(a_profile([(0, 10), (99, 20)]), duration=100)) == [(0, 10), (99, 20)]
 
 
-def test_the_profile_of_the_highest_stack_level_applies_until_its_end_and_then_the_next_level() -> None:
+def test_the_profile_of_the_highest_stack_level_applies_until_it_ends_and_then_the_next_level_applies() -> (
+    None
+):
     found = limits(
         a_profile(6, level=0), a_profile(16, level=2, duration=20), a_profile(10, level=1, duration=40)
     )
