@@ -21,7 +21,9 @@ def imports() -> grimp.ImportGraph:
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
 def test_a_test_module_is_named_after_a_product_module_or_says_what_it_tests(file: Path) -> None:
-    """Allowed names: a module of the mirrored package, the package itself, or either with words appended."""
+    """Allowed names are those of a module of the mirrored package and of the package itself, also with words
+    appended.
+    """
     folder, name = ROOT / file.parent.relative_to(ROOT / "tests"), file.stem.removeprefix("test_")
     assert (folder / "__init__.py").exists()
     subjects = [folder.name, *(entry.stem for entry in folder.iterdir())]

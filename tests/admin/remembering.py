@@ -1,4 +1,4 @@
-"""A fake session that also stores what follows from its answers, as a gateway does."""
+"""A fake session that also stores the effects of its answers, as a gateway does."""
 
 from collections.abc import Callable
 from typing import Any

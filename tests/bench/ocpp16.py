@@ -1,6 +1,6 @@
 """Measure the language: `python -m tests.bench.ocpp16` prints microseconds per message.
 
-It takes a few seconds. Each figure is the best of several rounds, because the machine is shared.
+The program takes a few seconds. Each figure is the best of several rounds, because the machine is shared.
 """
 
 import sys

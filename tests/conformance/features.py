@@ -1,4 +1,4 @@
-"""Features that the certificate lists with yes or no, each with the cases and tests that prove it."""
+"""Features that the certificate lists with yes or no, each with the cases and tests that prove its yes."""
 
 from typing import Final, NamedTuple
 

@@ -1,6 +1,7 @@
 """Break a copy of the product in many ways, and play the cases that must notice (`make conformance-mutants`).
 
-The exit code is 1 if a mutant survives, if its text is not found exactly once, or if the unbroken copy fails.
+The exit code is 1 if a mutant survives, if the text to break is not found exactly once, or if the unbroken
+copy fails.
 """
 
 import itertools

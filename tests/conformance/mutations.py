@@ -1,14 +1,17 @@
 """Ways to break the product, each with the cases that must notice.
 
-Each replaces a text that is found exactly once in its file. If a change of the product removes such a text,
-the test of this table fails. Then move the break to the place where the behaviour is now.
+Each mutation replaces a text that is found exactly once in its file. If a change of the product removes such
+a text, the test of this table fails. Then move the break to the place where the behaviour is now.
 """
 
 from typing import Final, NamedTuple
 
 
 class Mutation(NamedTuple):
-    """`caught_by` holds ids of cases, or names of other tests. Every case and test in it must fail."""
+    """`caught_by` holds ids of cases, or names of other tests.
+
+    Every case and test in `caught_by` must fail.
+    """
 
     breaks: str
     file: str
@@ -25,12 +28,12 @@ _RESULT = "return _encode(_CallResult(id_, payload))"
 
 
 def _call(breaks: str, old: str, new: str, *caught_by: str) -> Mutation:
-    """Break what the product writes to the wire in its calls."""
+    """Break the calls that the product sends."""
     return Mutation(breaks, _FRAMES, _CALL, f"{_CALL}.replace({old.encode()!r}, {new.encode()!r})", caught_by)
 
 
 def _result(breaks: str, old: str, new: str, *caught_by: str) -> Mutation:
-    """Break what the product writes to the wire in its answers."""
+    """Break the answers that the product sends."""
     return Mutation(
         breaks, _FRAMES, _RESULT, f"{_RESULT}.replace({old.encode()!r}, {new.encode()!r})", caught_by
     )

@@ -352,7 +352,7 @@ def _same_moment(one: str, other: str) -> bool:
 
 
 async def test_a_stop_of_an_unknown_transaction_is_answered(lab: Laboratory) -> None:
-    """This is not one of the 77 cases, but a rule: a stop cannot be refused (4.10, errata on -1)."""
+    """This rule is not one of the 77 cases: a stop cannot be refused (section 4.10, errata on the id -1)."""
     async with lab.booted() as cp:
         for unknown in (-1, 0, 4711):
             assert await cp.stop(unknown, "PowerLoss", meter=unknown + 100) == {}

@@ -1,4 +1,4 @@
-"""Fault counts wait for the store and are written once, even over outages."""
+"""Fault counts wait for the store and are written exactly once, even if the store fails in between."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -45,7 +45,7 @@ class Gateway:
 
 
 class NotedTakeovers(Takeovers):
-    """Takeovers that record their messages instead of sending them."""
+    """A subclass of Takeovers that records messages instead of sending them."""
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(cast("Node", gateway), gateway.hub)

@@ -19,7 +19,7 @@ ID = "handled-00000"
 
 
 def commands(root: str, transaction_id: int) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """The calls in a sensible order, each with a part of its answer."""
+    """The calls in a sensible order, each with a part of the expected answer."""
     profile = {
         "chargingProfileId": 1,
         "stackLevel": 0,

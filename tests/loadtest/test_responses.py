@@ -60,7 +60,7 @@ def ours(day: Idle) -> Responses:
 
 
 def ask(ours: Responses, action: str, /, **payload: Any) -> dict[str, Any]:
-    """Return the payload of the CALLRESULT, after checking the messages that follow it."""
+    """Return the payload of the CALLRESULT, and check the messages that follow the CALLRESULT."""
     request = repairs.read_strictly(ACTIONS[action].request, msgspec.json.encode(payload))
     result = told(ours.answer(request), "Response")
     for message in ours.later:

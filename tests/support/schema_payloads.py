@@ -107,7 +107,10 @@ _WRONG_TYPE: dict[str, list[Any]] = {
 
 
 def broken(node: Json, tree: Any, rng: random.Random) -> tuple[str, Any] | None:
-    """Break the tree in one place; return it with the kind of break, or None if it cannot be broken."""
+    """Break the tree in one place and return it with the kind of break.
+
+    Return None if the tree cannot be broken.
+    """
     holder = [tree]
     part, value, put = rng.choice(list(_places(node, tree, lambda new: holder.__setitem__(0, new))))
     way = rng.choice(["missing", "type", "long", "enum", "extra", "decimals"])

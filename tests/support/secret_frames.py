@@ -1,4 +1,4 @@
-"""Frames that contain a secret, in every place where a frame can have one."""
+"""Frames with a secret in each place where a frame can have a secret."""
 
 import json
 import string

@@ -1,4 +1,4 @@
-"""Websocket frames, and the request before them, byte by byte."""
+"""Websocket frames and the upgrade request before them, byte by byte."""
 
 REQUEST = (
     b"GET /OCPP16/tenant/token/CP%201 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"

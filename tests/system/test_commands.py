@@ -349,7 +349,10 @@ async def test_an_answer_to_a_command_is_kept_while_the_store_is_away(central: C
 
 
 async def test_a_command_is_sent_once_even_if_the_reply_to_its_claim_is_lost(central: Central) -> None:
-    """The store claims the command, but its reply is lost. The command is still sent, and only once."""
+    """The store claims the command, but the reply of the store is lost.
+
+    The command is still sent, and only once.
+    """
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

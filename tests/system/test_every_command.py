@@ -20,7 +20,8 @@ async def test_a_command_is_sent_exactly_as_the_operator_gave_it(
     central: Central, gateways: Gateways, kind: str
 ) -> None:
     tenant = central.tenant()
-    refusal = ["NotSupported", "not by this one", {}]  # Any answer will do; this test is about the request.
+    # The answer does not matter, because this test is about the request.
+    refusal = ["NotSupported", "not by this one", {}]
     with trio.fail_after(120):
         async with (
             tenant.api() as api,

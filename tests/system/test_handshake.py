@@ -48,7 +48,7 @@ def test_a_client_without_our_server_name_gets_the_alert_unrecognized_name(
     running: Running, version: str, options: tuple[str, ...]
 ) -> None:
     found = _s_client(running, version, *options)
-    # 112 is unrecognized_name (RFC 6066); OpenSSL's text for it varies.
+    # Alert 112 is unrecognized_name (RFC 6066). The text of OpenSSL for this alert varies.
     assert "SSL alert number 112" in found.stderr, found.stderr
     assert "BEGIN CERTIFICATE" not in found.stdout
 

@@ -45,8 +45,8 @@ def up() -> Iterator[Running]:
 class Charging:
     """A charge point that charges again and again, and repeats each message until it is acknowledged.
 
-    `starts` has the transaction id of each acknowledged start by its meter. `stops` has the meter of each
-    acknowledged stop by its transaction id.
+    `starts` maps the meter value of each acknowledged start to its transaction id. `stops` maps the
+    transaction id of each acknowledged stop to its meter value.
     """
 
     def __init__(self, url: str, id_: str, seed: int) -> None:
@@ -146,7 +146,7 @@ async def test_each_acknowledged_message_is_stored_exactly_once(up: Running) -> 
 
 
 async def stored(up: Running, charge_point: str) -> dict[int, tuple[int, int | None]]:
-    """Return the meters of each transaction by id. Fails if a start was stored twice."""
+    """Return the meter values of each transaction by its id. Fails if a start was stored twice."""
     found: dict[int, tuple[int, int | None]] = {}
     headers = {"Authorization": f"Bearer {up.api_key}"}
     base = f"{up.admin}/v1/tenants/{up.tenant}"

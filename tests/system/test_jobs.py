@@ -81,7 +81,7 @@ async def test_a_signed_firmware_update_continues_after_a_reboot_and_on_another_
                 await tell(cp, SIGNED_STATUS, "Installed", requestId=number)
                 await tell(cp, SIGNED_STATUS, "Installed", requestId=number)
                 await tell(cp, SIGNED_STATUS, "Idle")
-                assert cp.asked == []  # The central system asks nothing that no operator asked for.
+                assert cp.asked == []  # The central system sends no call that no operator requested.
             found = await job(api, begun["id"])
             assert (found["status"], found["running"], found["request_id"]) == ("Installed", False, number)
             assert await statuses(api, begun["id"]) == [*told, "Installed"]
@@ -92,7 +92,7 @@ async def test_a_signed_firmware_update_continues_after_a_reboot_and_on_another_
 async def test_a_status_right_after_the_answer_to_a_command_belongs_to_the_new_job(
     central: Central, gateways: Gateways
 ) -> None:
-    """Answer and status arrive together, and the older job of the same kind must not get the status."""
+    """The answer and a status arrive together. The older job of the same kind must not get the status."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:

@@ -35,7 +35,10 @@ async def refused(peer: Peer, action: str, payload: dict[str, Any]) -> bool:
 
 
 async def boot(peer: Peer) -> tuple[str, int]:
-    """Boot with always the same message id, like some charge points (Q19). Each boot gets a fresh answer."""
+    """Send each BootNotification with the same message id, like some charge points (Q19).
+
+    Each boot gets a fresh answer.
+    """
     answer = await peer.call("BootNotification", BOOT, id_="1000001")
     return answer["status"], answer["interval"]
 

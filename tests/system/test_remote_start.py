@@ -122,7 +122,9 @@ async def test_a_start_that_arrives_at_another_gateway_belongs_to_the_remote_sta
                 assert answers == []
                 async with charge_point(tenant.url(second, "cp"), accepts) as again:
                     started = await again.start()
-                    assert again.asked == []  # The charge point has agreed already and is not asked again.
+                    # The charge point has accepted the start already, so csms does not send the command
+                    # again.
+                    assert again.asked == []
             [response] = answers
             assert response.status_code == 200, response.text
             assert response.json()["transaction_id"] == f"cp.{started['transactionId']}"
@@ -173,7 +175,7 @@ async def test_a_remote_start_that_is_answered_late_still_gets_the_transaction(
 async def test_the_outcomes_of_commands_are_stored_in_the_order_of_the_answers(
     central: Central, gateways: Gateways
 ) -> None:
-    """A late answer and the next one arrive together. A later outcome may undo an earlier one."""
+    """A late answer and the next answer arrive together. A later outcome may undo an earlier one."""
     tenant = central.tenant()
     keys = ChargePointKeys(tenant.id, "cp")
     with trio.fail_after(120):

@@ -160,7 +160,7 @@ async def test_only_the_same_message_with_the_same_id_is_a_repeat(
 
 
 async def test_a_repeated_call_is_tried_again_after_a_refusal(central: Central) -> None:
-    """A start that the store did not take is repeated under the same id, and then accepted."""
+    """A start that the store could not store is repeated under the same message id and then accepted."""
     tenant, at = central.tenant(), now()
     with trio.fail_after(120):
         async with (
@@ -184,7 +184,10 @@ async def test_a_repeated_call_is_tried_again_after_a_refusal(central: Central) 
 async def test_stops_of_unknown_transactions_are_all_kept(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
-    """Many charge points use the id -1 for a stop whose start was never answered. Each such stop is kept."""
+    """Many charge points use the id -1 for a stop whose start was never answered.
+
+    Each stop with the id -1 is kept.
+    """
     tenant = central.tenant()
     async with charge_point(tenant.url(gateways[0], "cp")) as cp:
         for meter in (111, 222, 222):
@@ -262,7 +265,7 @@ async def test_a_start_that_is_repeated_after_a_lost_reply_keeps_the_only_permit
             assert (await two.start(tag="TAG"))["idTagInfo"]["status"] == "ConcurrentTx"
             proxy.swallow_replies = False
             again = await one.exchange("StartTransaction", start_payload(at))
-            while again[0] == 4:  # Until it has connected again.
+            while again[0] == 4:  # Repeat the start until the gateway is connected to the store again.
                 again = await one.exchange("StartTransaction", start_payload(at))
             assert again[2]["idTagInfo"]["status"] == "Accepted"
             assert (await two.start(tag="TAG", connector=2))["idTagInfo"]["status"] == "ConcurrentTx"
@@ -273,7 +276,7 @@ async def test_a_start_that_is_repeated_after_a_lost_reply_keeps_the_only_permit
 async def test_a_start_sent_on_two_connections_at_once_is_one_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
-    """The evicted session's call is under way while the new one repeats it."""
+    """The call of the evicted session is under way while the new session repeats the call."""
     tenant = central.tenant()
     for number in range(10):
         at, id_ = now(), f"cp-{number}"

@@ -83,7 +83,7 @@ async def test_a_certificate_signing_request_is_answered_at_once_and_stored(
                 ({"csr": "-----BEGIN CERTIFICATE REQUEST-----\n" * 150}, "Rejected"),
             ):
                 assert await cp.call("SignCertificate", payload) == {"status": status}
-            assert cp.asked == []  # The certificate comes only when an operator sends it.
+            assert cp.asked == []  # The charge point gets a certificate only when an operator sends it.
             shown = (await api.get("/charge-points/cp/certificate-request")).json()
             assert (shown["csr"], shown["subject"]) == (csr.replace("\n", "\r\n"), "CN=Serial 7")
             chain = {"certificateChain": certificate("Serial 7").pem}

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("bash", "cat", "chmod", "cksum", "cp", "dirname", "env", "flock", "mkdir", "rm", "sleep", "true")
 MESSAGE = "csms needs Python 3.13 or newer, and none was found on PATH, in pyenv or in uv."
 
-# The fake Python makes a .venv of itself. Where pip would run, it waits for the test, at most a minute.
+# The fake Python makes a .venv of itself. Instead of running pip, the fake Python waits for the test, but at
+# most a minute.
 PYTHON = """\
 case "$*" in
     *_base_executable*) echo "$0" ;;

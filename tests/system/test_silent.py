@@ -51,7 +51,7 @@ async def test_full_queues_of_silent_charge_points_delay_no_other_charge_point(c
             assert "currentTime" in await crowd.peers["silent-0"].call("Heartbeat", {})
 
             ends = await _ends(api, await _fill(api, "overdue", SHORT_S))
-            # The next command is sent if some of its time is left.
+            # The next command is sent if its deadline has not passed.
             assert ends.keys() <= {"timeout", "expired"}
             assert ends["timeout"] >= SILENT
             assert ends.total() == QUEUE * SILENT
@@ -80,7 +80,7 @@ class Crowd:
 
 
 async def _fill(api: httpx.AsyncClient, kind: str, timeout_s: int) -> list[str]:
-    """Send as many commands as each queue takes, and leave them waiting."""
+    """Send as many commands as each queue can hold, and leave the commands waiting."""
     query = f"wait=0&timeout={timeout_s}"
     taken: list[httpx.Response] = []
     for _ in range(QUEUE):

@@ -178,7 +178,8 @@ async def test_the_charging_profile_of_a_remote_start_belongs_to_its_transaction
             assert (found["status"], found["connector_id"]) == ("installed", 1)
             assert (found["transaction_id"], found["command"]) == (f"cp.{number}", waiting["command"])
             assert await operator.agree(1) == [9.0]
-            # Errata 11: a profile of the same level replaces it, and one of another level is stacked.
+            # Errata 11: a profile of the same level replaces the first profile, and a profile of another
+            # level is stacked.
             await operator.set(8, (0, 11.0), purpose=TX, level=1, transactionId=number, validTo=ago(-60))
             assert await operator.agree(1) == [11.0, 9.0]
             await operator.set(9, (0, 13.0), purpose=TX, transactionId=number)

@@ -26,7 +26,7 @@ GATEWAY = " gateway "
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Running]:
-    """Run two workers, which could take each other for dead."""
+    """Run two gateway workers, because each of them could take the other for dead."""
     directory = Path(tempfile.mkdtemp(prefix="csms-hurt-"))
     try:
         with csms_up(directory / "data", "--drain-seconds", "1", "--workers", "2") as found:
@@ -145,7 +145,8 @@ async def test_a_pause_of_the_store_ends_no_session(up: Running, seconds: int) -
             ]
             assert false == []
             refused = [sent for busy in fleet for sent, _, taken in busy.answers if not taken]
-            assert len(refused) >= FLEET  # The charge points got errors, and did not only wait.
+            # The charge points got errors in the pause, and did not only wait.
+            assert len(refused) >= FLEET
             nobody_was_thrown_out(up, fleet, before)
             await all_there(up, fleet)
 

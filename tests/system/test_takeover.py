@@ -36,7 +36,8 @@ async def test_the_newest_connection_of_a_charge_point_wins(
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as old:
             await old.call("Heartbeat", {})
             async with charge_point(tenant.url(gateways[other], "cp")) as new:
-                # Without the other node's report that the old session has ended, this would take 2 s.
+                # If the other node did not report the end of the old session, the new session would wait for
+                # 2 s.
                 with pace.within(1.5):
                     assert await old.wait_closed() == (POLICY, "peer")
                     await new.call("Heartbeat", {})
@@ -71,7 +72,7 @@ async def test_the_new_session_sends_a_queued_command_once(
             async with charge_point(tenant.url(gateways[other], "cp")) as new:
                 await until(lambda: has_status(api, second, "answered"))
                 assert [id_ for id_, _, _ in new.asked] == [second]
-                # The outcome of the first command is unknown, and it is not repeated.
+                # The outcome of the first command is unknown, so csms does not send it again.
                 assert await has_status(api, first, "unknown")
             assert [id_ for id_, _, _ in old.asked] == [first]
 
@@ -215,7 +216,10 @@ async def test_a_tenant_that_has_charge_points_is_not_deleted(central: Central, 
 async def test_charge_points_of_a_dead_gateway_go_offline_and_come_back(
     central: Central, gateways: Gateways, pace: Pace
 ) -> None:
-    """Commands get 409 within 10 s, the charge points are marked offline, and those that live reconnect."""
+    """Within 10 s commands are answered 409 and the charge points are marked offline.
+
+    Living charge points reconnect.
+    """
     tenant = central.tenant()
     with trio.fail_after(180):
         async with (
@@ -271,7 +275,7 @@ async def test_a_dead_socket_delays_the_next_connection_by_two_seconds_at_most(
 async def test_sessions_survive_a_pause_of_their_gateway(central: Central, gateways: Gateways) -> None:
     """Other processes took the paused gateway for dead.
 
-    Its sessions take their leases back, and no session ends.
+    The sessions of the paused gateway take their leases back, and no session ends.
     """
     tenant = central.tenant()
     with trio.fail_after(120):

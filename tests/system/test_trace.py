@@ -45,7 +45,7 @@ def short(found: list[Frame]) -> list[str]:
 
 
 async def wait_for(api: httpx.AsyncClient, last: str, *, times: int = 1) -> list[Frame]:
-    """Wait until the last entry is the expected one and that many of its kind were recorded."""
+    """Wait until the last entry is `last` and at least `times` of these entries were recorded."""
 
     async def come() -> bool:
         found = short(await entries(api))
@@ -141,7 +141,7 @@ async def test_a_trace_follows_its_charge_point_to_another_gateway(
             by_connection: dict[str, list[Frame]] = {}
             for entry in found:
                 by_connection.setdefault(entry["connection"], []).append(entry)
-            # Two gateways write, and either batch may come first.
+            # Two gateways write, and the batch of either gateway may come first.
             one, two = sorted(by_connection.values(), key=lambda entries: entries[-1]["note"], reverse=True)
             expected = ["connected", "in 2 Heartbeat", "out 3 Heartbeat", "disconnected"]
             assert short(one) == short(two) == expected
@@ -264,7 +264,7 @@ async def viewer(api: httpx.AsyncClient, last_id: str = "") -> AsyncIterator[Eve
 
 
 async def test_two_clients_can_follow_a_trace_live(central: Central, gateways: Gateways) -> None:
-    """One client reconnects in between. Both clients see every frame once, up to the end."""
+    """One of the two clients reconnects in between. Both clients see every frame once, up to the end."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:

@@ -1,4 +1,4 @@
-"""The wheel as users get it: installed beside the pinned packages, and run outside the checkout."""
+"""The wheel is installed beside the pinned packages, as users install it, and run outside the checkout."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The store has lost all its data. Sessions go on, and facts are stored."""
+"""The store loses all data while charge points are connected. Sessions go on, and facts are stored."""
 
 import shutil
 import tempfile
@@ -64,7 +64,7 @@ async def test_sessions_survive_a_wipe_of_the_store(doomed: Central) -> None:
 
 
 async def test_a_pending_charge_point_stays_pending_after_a_wipe_of_the_store(doomed: Central) -> None:
-    """The registration is lost with the store, but the session still knows it."""
+    """The store has lost the registration policy, but the session still knows the policy."""
     tenant = doomed.tenant()
     boot = {"chargePointVendor": "v", "chargePointModel": "m"}
     with trio.fail_after(120):

@@ -1,4 +1,4 @@
-"""A doubtful command is sent anyway, and the answer warns of each doubt in one sentence."""
+"""csms sends a doubtful command anyway, and the answer has a warning of one sentence for each doubt."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The answer to a wrong body or query says what would be right, in words that name no library."""
+"""The answer to a wrong body or query says what would be right, and names no library."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Certificates over HTTP: installed, listed as the charge point reports them, and deleted."""
+"""Certificates over HTTP: how they are installed, listed as the charge point reports them, and deleted."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Charge points over HTTP: registered, listed, disconnected and deleted."""
+"""Charge points over HTTP: how they are registered, listed, disconnected and deleted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Configuration keys over HTTP: read, refreshed in parts, changed one at a time, forgotten."""
+"""Configuration keys over HTTP: how they are read, refreshed in parts, changed one at a time, and deleted."""
 
 from collections.abc import Callable
 from typing import Any

@@ -29,5 +29,5 @@ def test_the_documented_kinds_of_events_are_exactly_those_that_the_lua_steps_emi
 
 
 def test_the_members_of_each_kind_of_event_are_listed() -> None:
-    """The fixture `store` compares them with the events of every test that uses it."""
+    """The fixture `store` compares these members with the events of each test."""
     assert MEMBERS.keys() == KINDS.keys()

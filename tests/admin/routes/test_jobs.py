@@ -1,4 +1,4 @@
-"""Jobs over HTTP: begun with or without a request id, read, filtered and deleted."""
+"""Jobs over HTTP: how they are begun with or without a request id, read, filtered and deleted."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ async def test_a_get_log_request_without_a_request_id_gets_a_free_request_id(api
         assert asked == [
             ("GetLog", LOG),
             ("GetLog", LOG),
-        ]  # The charge point gets the location with its credentials.
+        ]  # The charge point gets the location with the credentials unmasked.
         assert ids[1] > ids[0] > 0
         assert first["warnings"] == []
         await tell(session, "LogStatusNotification", "Uploading", ids[0])

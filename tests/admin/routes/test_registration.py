@@ -1,4 +1,5 @@
-"""Registration over HTTP: the policy of a charge point and of a tenant, and how an operator accepts one.
+"""Registration over HTTP: the policies of charge points and tenants, and how an operator accepts a charge
+point.
 
 These tests cover admin/routes/charge_points.py and admin/routes/tenants.py.
 """

@@ -1,6 +1,6 @@
 """Many charge points in one thread, on raw sockets with prepared frames, so that the client is cheap.
 
-Each connection has one call in flight and sends the next as soon as that is answered.
+Each connection has one call in flight and sends the next call as soon as the answer has arrived.
 """
 
 import os
@@ -19,7 +19,7 @@ _ANSWER_S = 10.0
 class RawChargePoint:
     def __init__(self, url: str, tls: ssl.SSLContext | None, number: int) -> None:
         parts = urlsplit(url)
-        # One source address has about 28,000 ports.
+        # One source address has about 28,000 ports, so the connections use several addresses.
         source = (f"127.0.0.{2 + number % 50}", 0)
         address = ("127.0.0.1", parts.port or 0)
         self.socket: socket.socket = socket.create_connection(address, _ANSWER_S, source)

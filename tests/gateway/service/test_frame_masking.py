@@ -1,4 +1,4 @@
-"""A trace shows no secret, wherever a frame has it, and the rest of the frame stays unchanged."""
+"""A trace never shows a secret of a frame, and the rest of the frame stays unchanged."""
 
 import json
 import time

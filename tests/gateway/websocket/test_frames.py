@@ -1,4 +1,4 @@
-"""Frames that a peer may and may not send, byte by byte.
+"""Frames that a peer may send and frames that it must not send, byte by byte.
 
 These tests cover gateway/websocket/text_frames.py and gateway/websocket/borrowed_reader.py.
 """

@@ -1,4 +1,4 @@
-"""A report that arrives after its charge point was deleted brings none of its keys back.
+"""A report that arrives after the deletion of its charge point does not make any of the deleted keys again.
 
 These tests cover state/charge_points, state/features and state/transactions.
 """

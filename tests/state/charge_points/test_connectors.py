@@ -1,4 +1,7 @@
-"""The last status of each connector is stored, up to a number of connectors; only a change is an event."""
+"""The last status of each connector is stored up to a number of connectors.
+
+Only a changed status is an event.
+"""
 
 import msgspec
 import pytest

@@ -142,7 +142,7 @@ async def test_a_command_that_is_claimed_after_its_deadline_gets_the_status_expi
 
 
 async def test_a_second_claim_after_the_deadline_gives_the_command_the_status_expired(store: Store) -> None:
-    """A session that repeats its claim has not sent the command."""
+    """If a session repeats its claim, it has not sent the command before."""
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)

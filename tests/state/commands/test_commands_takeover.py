@@ -72,7 +72,7 @@ async def test_a_queued_command_gets_the_status_offline_when_the_lease_is_releas
     assert (await submit(store, "")).command.status == "offline"
     await connect(store, "a")
     await nodes.leave(store, "a")
-    # The node is gone, but its leases are not reaped yet.
+    # The node is gone, but no other node has reaped its leases yet.
     assert (await submit(store, "")).command.status == "offline"
     assert await leases.reap(store, "a") == 1
     assert (await submit(store, "")).command.status == "offline"

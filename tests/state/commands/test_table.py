@@ -17,7 +17,7 @@ FIRST: frozenset[Status] = frozenset({"queued", "offline", "busy"})
 
 
 async def command_that_is(store: Store, status: Status) -> tuple[Lease, str]:
-    """Put a command into this status, as if claimed with the nonce "first"."""
+    """Put a command into this status, as if a session had claimed the command with the nonce "first"."""
     await open_inbox(store)
     lease = await seat(store)
     id_ = (await submitted(store)).id
@@ -44,7 +44,7 @@ async def check(store: Store, id_: str, before: Status, after: Status) -> None:
 def test_the_table_has_every_status_and_no_final_status_returns_to_a_pending_status() -> None:
     assert set(TABLE) == set(STATUSES)
     assert not FIRST & {after for moves in TABLE.values() for after in moves} - {"offline"}
-    # A command that has left `pending` never returns there.
+    # A command that has left the list `pending` never returns to it.
     assert all(not TABLE[status] & WAITING for status in TABLE if status not in WAITING)
 
 

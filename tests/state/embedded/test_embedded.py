@@ -88,7 +88,8 @@ async def test_writes_are_refused_while_the_free_disk_space_is_below_the_limit(
 
                 assert await can_write()
                 free = 499
-                await until(cannot_write, every_s=0.05)  # The free disk is checked once a second.
+                # The server's free disk space is checked once a second.
+                await until(cannot_write, every_s=0.05)
                 # A server that is started with too little free disk refuses writes from its start.
                 os.kill(await server_pid(url), signal.SIGKILL)
                 while store.available:

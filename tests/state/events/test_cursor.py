@@ -1,4 +1,4 @@
-"""Every cursor that was written can be read, and no other text can."""
+"""Every cursor that was encoded can be parsed, and any other text is refused."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ def test_each_form_of_an_event_cursor_has_at_most_its_maximum_length() -> None:
     now = 1_800_000_000_000
     widest = Cursor(0, {p: (2**48 - 1 - p, 2**64 - 1) for p in range(PARTITIONS - 1)} | {255: (0, 2**64 - 1)})
     assert len(widest.encode()) <= TEXT_MAX
-    # A busy tenant on all partitions, and one with a handful of charge points.
+    # One cursor is for a busy tenant on all partitions, and one for a tenant with a handful of charge points.
     assert len(Cursor(now, {p: (now - 41 * p, p % 3) for p in range(PARTITIONS)}).encode()) < 1100
     assert len(Cursor(now, {p: (now - 60_000 * p, 0) for p in range(8)}).encode()) < 96
 

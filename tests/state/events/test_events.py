@@ -1,4 +1,4 @@
-"""No event is lost, those of a charge point are in order, streams are bounded, and a gap is reported."""
+"""No event is lost, the events of a charge point are in order, streams are bounded, and a gap is reported."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,6 @@
-"""After any steps, the mirror has the same profiles as a simulated charge point with its own code."""
+"""After any steps, the stored profiles (the mirror) are those of a simulated charge point with code of its
+own.
+"""
 
 from typing import Any
 
@@ -32,7 +34,9 @@ STOPS = st.tuples(st.just("stop"), st.integers(1, 2))
 
 
 class Run:
-    """Runs each step in the charge point and, if the charge point accepts it, in the mirror."""
+    """Runs each step in the charge point and, if the charge point accepts the step, in the stored copy (the
+    mirror).
+    """
 
     def __init__(self, store: Store, lease: Lease) -> None:
         self.store, self.lease = store, lease

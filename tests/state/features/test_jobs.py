@@ -1,4 +1,6 @@
-"""Jobs in the store are bounded, stored once, and changed only by statuses that surely belong to them."""
+"""Jobs in the store are limited in number, stored once, and changed only by statuses that certainly belong to
+them.
+"""
 
 from typing import Any
 

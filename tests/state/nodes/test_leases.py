@@ -249,7 +249,7 @@ async def test_the_newer_session_takes_the_lease_from_the_older_holder_after_a_r
     await claimed(store, "a/1")
     old = await store.execute("DUMP", KEYS.lease)
     newest = await claimed(store, "b/1")
-    # The store comes back as it was before: node a holds the lease at epoch 1.
+    # The store comes back with old data, in which node a holds the lease at epoch 1.
     await store.execute("RESTORE", KEYS.lease, 0, old, "REPLACE")
     await store.execute("SMOVE", KEYS.held("b"), KEYS.held("a"), KEYS.member)
     assert await audit(store, newest.lease) == "lost"
@@ -266,7 +266,7 @@ async def test_a_newer_session_keeps_its_lease_of_a_lower_epoch_after_the_store_
     await store.execute("FLUSHALL")
     newer = await claimed(store, "b/1")
     assert newer.lease.epoch < old.lease.epoch
-    # Claims within one millisecond have no order, and need none.
+    # Claims within one millisecond have no order, so the test makes the second claim later.
     await store.execute("HINCRBY", KEYS.lease, "claimed_ms", 1)
     assert not await leases.readopt(store, old.lease, attachment("a/2"))
     assert await audit(store, newer.lease) == "ok"

@@ -48,7 +48,7 @@ async def test_deleting_a_tenant_without_charge_points_deletes_its_tokens_too(st
 
 
 async def test_a_deleted_tenant_leaves_nothing_to_a_new_tenant_of_the_same_name(store: Store) -> None:
-    """Above all, the id tags of the old tenant's drivers must be gone."""
+    """It is most important that the id tags of the old tenant are gone."""
     for tenant in ("acme", "acme2"):
         await tenants.put(store, tenant, name="", auto_register=False)
         for number in range(501):

@@ -20,7 +20,7 @@ from tests.system.quirks.table import quirk
 
 @quirk(1, "refused", "no_subprotocol", "origin")
 async def no_subprotocol(scene: Scene) -> None:
-    """This covers TinyWebsockets as well, which sends an Origin of its own."""
+    """This row also covers the client TinyWebsockets, which sends an Origin header of its own."""
     bare = request(scene.path, without="Sec-WebSocket-Protocol")
     origin = request(scene.path, headers=("Origin: https://github.com/",))
     for asking, status, says in ((bare, 400, "ocpp1.6"), (origin, 403, "Origin")):
@@ -94,7 +94,8 @@ async def id_in_another_case(scene: Scene) -> None:
     plain, scene.name = scene.name, scene.name.upper()
     await scene.register()
     async with scene.upgraded(request(f"{ahead}/{plain.lower()}")) as socket:
-        assert socket.status == 404  # Two registered ids differ in case only, so either could be meant.
+        # Two registered ids differ in case only, so csms cannot know which of them is meant.
+        assert socket.status == 404
     scene.name = plain
 
 

@@ -1,4 +1,4 @@
-"""A charge point with a hand-written websocket: it never answers a PING, and may send any frame."""
+"""A charge point with a hand-written websocket that never answers a PING and may send any frame."""
 
 import json
 from collections.abc import AsyncIterator

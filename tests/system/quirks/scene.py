@@ -157,7 +157,7 @@ class Scene:
         return await self.ask("POST", f"/commands/{action}", json=payload, params=query)
 
     async def check_counts(self) -> None:
-        """Check that exactly the faults of the row were counted, for this charge point and in the metric."""
+        """Check that exactly the faults of the row were counted for this charge point and in the metric."""
         expected = set(self.row.strict_faults if self.strict else self.row.faults)
         found: dict[str, int] = {}
         with trio.move_on_after(GENEROUS_S):

@@ -16,7 +16,10 @@ QUIRKS: dict[int, "Quirk"] = {}
 
 @dataclass(frozen=True)
 class Quirk:
-    """A row. `faults` are counted for a lenient charge point, and for a strict one that is served the same.
+    """A row.
+
+    `faults` are counted for a lenient charge point, and for a strict charge point that is served like a
+    lenient one.
 
     `nobodys` is counted in the metric only, because the charge point is not known.
     """

@@ -1,4 +1,4 @@
-"""A doubtful change of a configuration key is sent anyway, and the answer warns of it."""
+"""csms sends a doubtful change of a configuration key anyway, and the answer has a warning."""
 
 from typing import Any
 

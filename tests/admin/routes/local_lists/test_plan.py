@@ -1,4 +1,4 @@
-"""For any two lists, the planned messages turn one into the other, within every bound."""
+"""For any two lists, the planned messages turn the first into the second, within every limit."""
 
 from hypothesis import given
 from hypothesis import strategies as st
