@@ -133,7 +133,7 @@ class ChargePoint(Station):
 
     @staticmethod
     def check_time(told: str) -> None:
-        """Set the charge point's clock by the central system."""
+        """Check the time of the central system, by which the charge point sets its clock."""
         away = abs(datetime.fromisoformat(told) - datetime.now(UTC))
         if away > timedelta(seconds=30):
             raise Violation(f"currentTime is {told}, which is wrong by {away}")

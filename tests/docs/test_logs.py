@@ -17,7 +17,8 @@ _ROW = re.compile(r"^\| `([a-z_.]+)` \| ([a-z, ]+) \|(.*?)\|", re.MULTILINE)
 def _calls() -> Iterator[tuple[str, str, set[str]]]:
     """Yield name, level and fields of each log event; `**ports` is the field `the ports`."""
     for call, level in _log_calls():
-        [name] = call.args  # A second argument would be put into the name: it must be a field.
+        # A second positional argument would become a part of the name. Such a value must be a field.
+        [name] = call.args
         fields = {word.arg or "the ports" for word in call.keywords}
         traced = level == "exception"
         for one in _names(name):

@@ -150,7 +150,7 @@ async def test_a_drain_waits_until_answers_to_commands_are_stored(central: Centr
             assert found == ["answered"] * 3
 
 
-@pytest.mark.slow  # The gateway waits twice 5 s for the store.
+@pytest.mark.slow  # The gateway waits two times, each time 5 s, for the store.
 async def test_a_drain_ends_even_without_a_store(central: Central) -> None:
     """The gateway cannot report its end to an absent store, and does not wait for it."""
     tenant = central.tenant()

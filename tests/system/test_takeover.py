@@ -294,7 +294,7 @@ async def test_sessions_survive_a_pause_of_their_gateway(central: Central, gatew
             finally:
                 os.kill(paused.pid, signal.SIGCONT)
             await talks.stop(number)
-            assert not await is_offline(api, "talks")  # The step of the stop took the lease back.
+            assert not await is_offline(api, "talks")  # The step that stored the stop took the lease back.
             await until(lambda: is_online(api, "silent"))  # The audit of the node took this lease back.
             for id_ in ("talks", "silent", "bystander"):
 

@@ -16,7 +16,7 @@ from tests.support.websocket_frames import REQUEST, plain, text
 
 
 async def _count_rounds(server: Server, clock: MockClock) -> int:
-    """Count how many rounds of slow handshakes are ended until another peer is served."""
+    """Count in how many rounds the servers end slow handshakes until another peer is served."""
     rounds = 0
     async with raw_peer(server, upgrade=False) as peer, trio.open_nursery() as nursery:
         await peer.send(REQUEST + text("in"))

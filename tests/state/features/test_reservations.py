@@ -129,7 +129,7 @@ async def test_a_start_that_arrives_before_the_answer_to_a_reserve_now_call_uses
     await reserve(store, lease)
     found = await read_one(store, lease)
     assert (found.state, found.transaction, found.asked) == ("used", f"CP.1.{outcome.id}", ASKED)
-    await reserve(store, lease)  # An outage may repeat the answer.
+    await reserve(store, lease)  # After an outage the answer may be stored again.
     assert await event_kinds(store, lease) == ["reservation.used", "reservation.made"]
 
 

@@ -20,7 +20,10 @@ from tests.support.waiting import until
 
 
 async def echo_storm(store: Store, seed: int, tasks: int, *, faults: bool = False) -> int:
-    """Let every task ask for its own values and sometimes give up, and return how many were answered."""
+    """Let every task request values of its own and sometimes give up.
+
+    Return the number of answered requests.
+    """
     chance = random.Random(seed)
     answered = 0
 
@@ -54,7 +57,7 @@ async def test_tasks_that_are_cancelled_never_shift_the_replies_of_other_tasks(
 ) -> None:
     with trio.fail_after(60):
         assert await echo_storm(store, seed, tasks=200) > 500
-        await until(lambda: store.stats()["bytes"] == 0)  # Replies to tasks that gave up may still come.
+        await until(lambda: store.stats()["bytes"] == 0)  # Replies for cancelled tasks may still arrive.
 
 
 @pytest.mark.parametrize("seed", range(3))
