@@ -86,7 +86,7 @@ async def special_characters(scene: Scene) -> None:
 
 @quirk(7, "repaired", "id_case", strict="400")
 async def id_in_another_case(scene: Scene) -> None:
-    """The letter case is repaired only if one spelling is registered and unknown charge points are refused."""
+    """The letter case is repaired only if one spelling is registered and unknown ones are refused."""
     ahead = scene.path.rpartition("/")[0]
     async with scene.upgraded(request(f"{ahead}/{scene.name.lower()}")) as socket:
         assert socket.status == 101
