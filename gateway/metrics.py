@@ -111,7 +111,7 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
         "gauge",
     )
     yield Reading(
-        "csms_accepted", "TCP connections accepted, including those of csms_over_limit.", stats.accepted
+        "csms_accepted", "TCP connections accepted, including those of csms_over_limit_total.", stats.accepted
     )
     yield Reading(
         "csms_over_limit", "Connections closed at once because too many were open.", stats.over_limit

@@ -64,7 +64,7 @@ def query[T](model: type[T]) -> T:
     try:
         return msgspec.convert(values, model, strict=False)
     except msgspec.ValidationError as error:
-        raise _refuse(find_errors(values, model, in_query=True), explain(error, in_query=True)) from None
+        raise refuse(find_errors(values, model, in_query=True), explain(error, in_query=True)) from None
 
 
 def answer(content: Any, status: int = 200, **headers: str) -> Response:
@@ -77,13 +77,14 @@ def no_content() -> Response:
     return response
 
 
-def _invalid(error: msgspec.ValidationError, model: Any, raw: bytes) -> Problem:
-    return _refuse(find_errors_in_json(raw, model), explain(error))
-
-
-def _refuse(found: Iterable[InputError], otherwise: InputError) -> Problem:
+def refuse(found: Iterable[InputError], otherwise: InputError) -> Problem:
+    """Make the problem for a request with all these errors, or with `otherwise` if there are none."""
     detail, errors = summarise(found, otherwise)
     return Problem(422, "invalid-request", detail, errors=errors)
+
+
+def _invalid(error: msgspec.ValidationError, model: Any, raw: bytes) -> Problem:
+    return refuse(find_errors_in_json(raw, model), explain(error))
 
 
 def _not_json(error: Exception) -> Problem:

@@ -130,9 +130,9 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     address: Annotated[
         str | None,
         Meta(
-            description="Network address and port from which the charge point connects. null means that the "
+            description="Network address from which the charge point connects. null means that the "
             "charge point has never connected.",
-            examples=["192.0.2.7:49152"],
+            examples=["192.0.2.7"],
         ),
     ]
     tls: Annotated[

@@ -1,6 +1,6 @@
 """Routes of configuration keys: read the reported values, ask for them again, and change keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import batched
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from quart_schema import document_querystring, document_request, document_respon
 from admin.commands import PROBLEMS, CommandAnswer, TimeoutQuery, send
 from admin.commands.send import Sent
 from admin.http import (
+    InputError,
     add_to_problem,
     bodies,
     convert,
@@ -282,23 +283,26 @@ def _split(keys: tuple[str, ...], most: int | None) -> Iterable[tuple[str, ...] 
 
 
 async def _read_changes() -> dict[str, str]:
-    """Read the body as Changes. Raises Problem with a pointer to the wrong key."""
+    """Read the body as Changes. Raises Problem with a pointer to each wrong key."""
     given: dict[str, Any] = await bodies.body(dict[str, Any])
     if not 1 <= len(given) <= AT_ONCE:
         raise invalid(f"The body has {len(given)} keys; give 1 to {AT_ONCE} with their values.", pointer="")
-    for key, value in given.items():
-        if not 1 <= len(key) <= KEY_LENGTH:
-            raise invalid(
-                f"The key has {len(key)} characters; OCPP 1.6 allows 1 to {KEY_LENGTH}.",
-                pointer=pointer([key]),
-            )
-        if not isinstance(value, str) or len(value) > VALUE_LENGTH:
-            raise invalid(
-                f"{key}: the value must be text of at most {VALUE_LENGTH} characters, also for a number; "
-                'a body looks like {"HeartbeatInterval": "60"}.',
-                pointer=pointer([key]),
-            )
+    if errors := list(_find_errors(given)):
+        raise bodies.refuse(errors, errors[0])
     return given
+
+
+def _find_errors(changes: dict[str, Any]) -> Iterator[InputError]:
+    for key, value in changes.items():
+        if not 1 <= len(key) <= KEY_LENGTH:
+            text = f"The key has {len(key)} characters; OCPP 1.6 allows 1 to {KEY_LENGTH}."
+            yield InputError(text, pointer([key]))
+        if not isinstance(value, str) or len(value) > VALUE_LENGTH:
+            text = (
+                f"{key}: the value must be text of at most {VALUE_LENGTH} characters, also for a number; "
+                'a body looks like {"HeartbeatInterval": "60"}.'
+            )
+            yield InputError(text, pointer([key]))
 
 
 def _status(sent: Sent) -> str:

@@ -99,7 +99,7 @@ _BEGUN: Final = {
     "reservation_id": Member("whole number or null", "Id of the reservation that the charge point named."),
 }
 _CONNECTION: Final = {
-    "address": Member("text", "Address and port of the charge point."),
+    "address": Member("text", "Network address of the charge point."),
     "tls": Member(
         "text or null", "Version and cipher of TLS. Null means that the connection does not use TLS."
     ),

@@ -87,7 +87,7 @@ async def connected(
     now = store.server_time_ms()
     await nodes.beat(store, incarnation, NodeRecord(kind="gateway", host="test", pid=1, started_ms=now))
     attached = Attachment(
-        address="192.0.2.7:49152", tls="TLSv1.3", since_ms=now, node=incarnation, token_id=token_id
+        address="192.0.2.7", tls="TLSv1.3", since_ms=now, node=incarnation, token_id=token_id
     )
     claimed = await leases.claim(
         store,

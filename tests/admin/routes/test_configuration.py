@@ -213,6 +213,13 @@ async def test_an_invalid_configuration_change_is_answered_422_with_a_json_point
     assert document["errors"][0]["pointer"] == pointer
 
 
+async def test_all_errors_of_a_configuration_change_are_listed_together(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    body = {"HeartbeatInterval": 60, "k" * 51: "1", "WebSocketPingInterval": "1"}
+    document = is_problem(await api.client.patch(PATH, json=body), 422, "invalid-request")
+    assert [error["pointer"] for error in document["errors"]] == ["/HeartbeatInterval", f"/{'k' * 51}"]
+
+
 async def test_the_error_for_a_value_that_is_not_text_shows_a_valid_body(api: Api) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     body = {"changes": [{"key": "HeartbeatInterval", "value": "60"}]}
