@@ -30,7 +30,7 @@ async def test_an_occupied_port_for_probes_stops_the_gateway_with_one_clear_line
     said = [line for line in log.read_bytes()[before:].decode().splitlines() if not line.startswith("{")]
     wanted = (
         f"csms gateway: cannot listen for probes on 127.0.0.1:{port}: Address already in use; "
-        "choose another with listen.health_port"
+        "choose another port with listen.health_port"
     )
     assert said == [wanted]
 
