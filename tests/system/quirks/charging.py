@@ -28,7 +28,7 @@ async def known_tag(scene: Scene, tag: str) -> None:
     "tolerated",
     "id_tag_odd",
     "id_tag_empty",
-    strict="an empty id tag is judged as any other",
+    strict="an empty id tag is judged like any other id tag",
     strict_faults=("id_tag_odd",),
 )
 async def decorated_tags(scene: Scene) -> None:

@@ -199,7 +199,7 @@ async def several_subprotocols(scene: Scene) -> None:
     "repaired",
     "empty_frame",
     "binary_frame",
-    strict="a binary frame is CLOSE 1003",
+    strict="a binary frame gets CLOSE 1003",
     strict_faults=("empty_frame",),
 )
 async def empty_and_binary_frames(scene: Scene) -> None:
