@@ -17,15 +17,15 @@ from state.errors import StoreUnavailable
 log = structlog.get_logger()
 
 LAST_WORDS_S = 5.0
-"""Time for the last writes to the store: answers to our calls, ends of sessions, counts of faults."""
+"""Time for writing the last answers to our calls, ends of sessions and counts of faults to the store."""
 CLOSE_S = 8.0
-"""Time in which the last session answers its current call and waits for the peer's CLOSE."""
+"""Time that the last session has to answer its current call and to wait for the peer's CLOSE."""
 
 
 async def drain(node: Node, hub: Hub, window_s: float) -> None:
     """Send CLOSE 1012 to each session, evenly over `window_s` seconds.
 
-    Sessions of charge points that charge are closed last.
+    Sessions whose charge point last reported a running transaction are closed last.
 
     At the end, write what the store does not have yet.
     """
@@ -50,5 +50,5 @@ async def drain(node: Node, hub: Hub, window_s: float) -> None:
 
 
 async def _close(link: Link) -> None:
-    link.close_soon(Close.RESTARTING)  # In the background an error stops no other close.
+    link.close_soon(Close.RESTARTING)  # In the background, an error does not stop the other closes.
     await link.ended.wait()

@@ -17,7 +17,7 @@ from state.keys import ChargePointKeys
 from state.store import Store
 
 MEMBERS = 20_000
-"""Most charge points whose counts may wait for the store.
+"""Greatest number of charge points whose counts are kept until the store has them.
 
 If more charge points have faults, the faults of the others are counted in the metric only.
 """
@@ -61,13 +61,16 @@ class FaultCounts:
             gathered.tallies[name] = Tally(count if before is None else before.times + count, now)
 
     def write_soon(self) -> None:
-        """Write the counts in the background. Further calls before that write begins do nothing."""
+        """Write the counts in the background.
+
+        Until this write begins, further calls of `write_soon` do nothing.
+        """
         if self._gathered and not self._soon:
             self._soon = True
             self._background(self._write_once)
 
     async def write(self) -> None:
-        """Write all counts. Raises StoreUnavailable, and then the next call sends the same batches again."""
+        """Write all counts. If this raises StoreUnavailable, the next call sends the same batches again."""
         async with self._writing:
             batches = [self._next_batch(gathered) for gathered in self._gathered.values()]
             await faults.count(self._store, batches)

@@ -1,6 +1,6 @@
 """Periodic work of a node.
 
-If one run fails, for example because the store is away, the next run tries again.
+If a run fails, for example because the store is unavailable, the next run tries again.
 """
 
 from collections.abc import Awaitable, Callable
@@ -110,7 +110,10 @@ async def audit(node: Node, hub: Hub) -> None:
 
 
 async def follow_traces(node: Node, hub: Hub) -> None:
-    """Start or stop recorders whose wake-up message was lost, with one query for each tenant."""
+    """Start or stop the trace recorder of each session that missed its wake-up message.
+
+    One query per tenant suffices.
+    """
     links = [session.link for session in hub]
     running = await traces.list_running(node.store, list({link.lease.keys.tenant for link in links}))
     for link in links:
@@ -130,7 +133,7 @@ async def wake_pending(node: Node, hub: Hub) -> None:
 
 
 async def sweep_share(node: Node, liveness: Liveness) -> None:
-    """End overdue commands in our share of the partitions.
+    """End the overdue commands in this node's share of the command partitions.
 
     All partitions are divided evenly among the gateways that are alive.
     """
@@ -139,5 +142,8 @@ async def sweep_share(node: Node, liveness: Liveness) -> None:
 
 
 async def prolong_holds(node: Node, hub: Hub) -> None:
-    """Prolong the hold on the id tag of each open transaction, even of one from an earlier session."""
+    """Prolong the time for which open transactions occupy a slot of their id tag.
+
+    This includes transactions that an earlier session began.
+    """
     await transactions.prolong_holds(node.store, [session.link.lease for session in hub])

@@ -1,4 +1,4 @@
-"""The sessions of this node, by charge point and by holder."""
+"""The sessions of this node. They are found by charge point, or by the name of the session (holder)."""
 
 from collections.abc import Iterator
 

@@ -27,7 +27,7 @@ RELEASES = 200
 class Node:
     """One gateway process.
 
-    `background` runs work that must outlive the session that started the work, and logs errors in it.
+    `background` runs work that must go on after the end of the session that started it, and logs its errors.
     """
 
     def __init__(self, config: GatewayConfig, store: Store, pepper: bytes, nursery: trio.Nursery) -> None:
@@ -57,7 +57,7 @@ class Node:
         self.background(self._see_through, work, args)
 
     def count_faults(self, keys: ChargePointKeys, names: Iterable[FaultName]) -> None:
-        """Count faults of a charge point, by name for the metric and by charge point for operators."""
+        """Count faults, both for the metric of the process and for operators who look at the charge point."""
         faults = Counter(names)
         self.fault_counts.note(keys, faults)
         self.telemetry.faults.update(faults)

@@ -1,18 +1,20 @@
 """The life of an upgrade request, which ends in a session or in a refusal.
 
-The transport reads the request, repairs two faults in its head and calls `handle`. `handle` makes the checks
-below, from the first to the last. If a check fails, the answer is the HTTP status of the check and a
-sentence.
+The transport reads the request, repairs two kinds of faults in its head (`http_upgrade.repair`) and calls
+`handle`. `handle` makes the nine checks below in this order. If a check fails, the charge point gets an HTTP
+answer with the status in parentheses and a text that says why.
 
     1. The path names a tenant, a token and a charge point (400).
-    2. Check 4 did not fail too often in a minute for this address, or for this address with this id (429).
+    2. The address has not exceeded its limit of failures of check 4 per minute, and neither has the address
+       together with this charge point id (429).
     3. The store is available, and this node is neither full nor draining (503).
     4. The tenant exists, and the token is one of its tokens (401).
     5. The charge point is registered, or its tenant registers new charge points (404).
     6. The request has no Origin header, or the charge point may send one (403).
-    7. Nothing in the request had to be repaired, if the charge point is strict (400).
+    7. If the charge point is set to strict, nothing in the request had to be repaired (400).
     8. The request offers the subprotocol ocpp1.6 (400).
-    9. The charge point gets its lease (404, 429, 503).
+    9. The session gets the lease of the charge point. The status is 404 if the charge point was just deleted,
+       429 if its connections replaced each other too often, and 503 if the store answered too late.
 
 If the store does not answer during check 4 or 5, the status is 503 too. After check 5 csms knows the charge
 point, and counts the faults of the request as faults of that charge point. After check 9 the charge point
@@ -60,7 +62,7 @@ class Admitted(NamedTuple):
     token_id: str
     register: bool
     registration: BootStatus
-    """The tenant's registration policy, for a charge point that this handshake registers."""
+    """Registration status that the tenant gives to a charge point if this handshake registers it."""
 
 
 class Admission(NamedTuple):
@@ -160,8 +162,8 @@ def _check(upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[F
         faults["origin"] += 1
         raise Refusal(
             403,
-            "The request has an Origin header, as browsers send it. Leave out the header, or ask the "
-            "operator to set origin_allowed for this charge point.",
+            "The request has an Origin header, which normally only browsers send. Leave out the header, or "
+            "ask the operator to set origin_allowed for this charge point.",
         )
     if record is not None and record.strict and faults:
         wrong = " ".join(FAULTS[name].meaning for name in faults)
@@ -225,7 +227,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
     except StoreUnavailable:
         raise _store_away() from None
     finally:
-        if not confirmed:  # The claim may have succeeded in spite of the error or the cancellation.
+        if not confirmed:  # The store may have granted the lease, although this task failed or was cancelled.
             node.release(admitted.keys, holder, "claim not confirmed")
     match claimed:
         case leases.Claimed():

@@ -2,8 +2,8 @@
 
 The claim returns the holder and the node of the predecessor. A predecessor on this node is closed directly.
 If the predecessor is on another node, that node gets the message `Evict`, closes the session (`evict`) and
-answers with the message `Evicted` (`note_gone`). The new session sends commands when its predecessor has
-ended, or after 2 s.
+answers with the message `Evicted` (`note_gone`). The new session begins to send commands when its predecessor
+has ended, but at the latest after 2 s.
 """
 
 from contextlib import suppress
@@ -25,7 +25,10 @@ class Takeovers:
         self._node = node
         self._hub = hub
         self._leaving: dict[str, trio.Event] = {}
-        """Holders of sessions on other nodes, each with an event that is set when that session has ended."""
+        """Names of sessions on other nodes (holders).
+
+        Each name has an event that is set when its session has ended.
+        """
 
     async def end_predecessor(self, claimed: leases.Claimed) -> None:
         """Close the session that held the lease before this claim.
@@ -49,7 +52,7 @@ class Takeovers:
     async def evict(self, message: Evict) -> None:
         """Close a session whose lease was claimed on another node.
 
-        When the session has ended, report that to the node of the claim.
+        When the session has ended, report this to the node that claimed the lease.
         """
         await self._close(message.holder)
         await self._send(message.by_node, Evicted(message.holder))

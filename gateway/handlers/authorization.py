@@ -1,4 +1,4 @@
-"""Authorize id tags: make the idTagInfo for Authorize, StartTransaction and StopTransaction."""
+"""Authorization of id tags, which gives the idTagInfo for Authorize, StartTransaction and StopTransaction."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.ocpp16.faults import timestamps
@@ -8,7 +8,7 @@ from state.tenants.id_tags import IdTag
 
 
 async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, IdTagInfo]:
-    """Return the id tag, or None if the tenant has no such tag, and the idTagInfo for the answer.
+    """Return the stored id tag (None if the tenant has no such tag) and the idTagInfo for the answer.
 
     The status is Invalid if there is no such tag. An Accepted tag whose expiry date has passed gets the
     status Expired. The status is never ConcurrentTx, because only a start can exceed the limit.

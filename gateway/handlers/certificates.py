@@ -36,7 +36,7 @@ async def get_installed_certificate_ids(
 ) -> None:
     """Store the list of certificates that the charge point reported.
 
-    The status NotFound means an empty list.
+    If the charge point answered NotFound, the stored list is empty.
     """
     charge_point, result = answered.charge_point, answered.result
     found = (result.certificate_hash_data or ()) if result.status == "Accepted" else ()

@@ -23,7 +23,8 @@ def now_ms() -> int:
 def now_text() -> str:
     """Return the present time as OCPP writes it.
 
-    Every answer to a Heartbeat needs the time, so the text up to the second is made only once a second.
+    Every answer to a Heartbeat needs this text, so the part without the milliseconds is made only once a
+    second.
     """
     global _second, _second_text
     second, ms = divmod(now_ms(), 1000)
@@ -46,29 +47,32 @@ class SessionMemory:
     """Answer that a BootNotification would get now."""
     strict: bool = False
     triggered: set[str] = dataclasses.field(default_factory=set)
-    """Actions that we asked the charge point to send. The charge point may send these even while Pending."""
+    """Actions that we asked the charge point to send.
+
+    These are allowed even while the registration is Pending.
+    """
     charging_at: int | None = None
     """Connector of the last message about a transaction.
 
     None means that the last such message was a stop, or that no such message has come yet. The value follows
-    the order of the messages and does not prove that the connector charges.
+    the order of the messages and does not prove that a transaction is running there.
     """
     began: tuple[Start, int] | None = None
     """The last start that the charge point reported, and the id of its transaction."""
     ended: int | None = None
     """Id of the transaction that the charge point stopped last."""
     outcome_stored: trio.Event | None = None
-    """Event that is set when all answers to our calls that have come so far are stored."""
+    """Event that is set when each answer to our calls that has already arrived is stored."""
 
 
 class ChargePoint(msgspec.Struct, gc=False):
-    """The charge point that sent the current call, or the answer to our call.
+    """The charge point whose message is handled, which is a call, or an answer to our call.
 
     Each message gets its own ChargePoint.
 
     `payload` is the JSON of the call. The handler adds the faults of the message to `faults`. `fence` is the
-    fence that the store returned for the last fact. The session acts on the fence: `newer` ends the session,
-    and `lost` makes the session take its lease again.
+    state of the session's lease that the store last returned when a fact was stored. If `fence` is `newer`,
+    the session ends. If it is `lost`, the session takes its lease again.
     """
 
     store: Store
@@ -90,7 +94,7 @@ class ChargePoint(msgspec.Struct, gc=False):
         self.faults.append(name)
 
     def read_time(self, text: str) -> int | None:
-        """Count the faults of a time. Return its Unix milliseconds, or None if the text cannot be read."""
+        """Count the faults of a timestamp. Return its Unix milliseconds, or None if the text cannot be read."""
         parsed = timestamps.parse(text)
         self.faults += parsed.faults
         if parsed.ms is not None and (fault := timestamps.find_fault(parsed.ms, now_ms())) is not None:
@@ -100,7 +104,7 @@ class ChargePoint(msgspec.Struct, gc=False):
     async def catch_up(self) -> None:
         """Wait until the charge point's earlier answers are stored, for 5 s at most.
 
-        The current call may refer to something that these answers began, such as a job.
+        The current call may refer to something that is stored with such an answer, for example a job.
         """
         stored = self.memory.outcome_stored
         if stored is not None and not stored.is_set():

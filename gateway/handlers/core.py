@@ -17,18 +17,19 @@ from state.transactions import meter_values as values
 from state.transactions import remote_starts
 
 OFFLINE_AFTER_MS = 120_000
-"""A StartTransaction whose time is further in the past than this was made offline."""
+"""Age above which a StartTransaction counts as one that the charge point made while it was offline."""
 _UNLIMITED = 2**31 - 1
 
 
 async def boot_notification(
     _request: core.BootNotification, charge_point: ChargePoint
 ) -> core.BootNotificationResult:
-    """Answer as the operator's present policy says.
+    """Answer with the registration status that the operator has set now.
 
     Unless the answer is Accepted, `interval` says when the charge point shall send BootNotification again.
     """
-    # An answer to ChangeConfiguration may say that this reboot makes the change effective.
+    # This reboot may make a configuration change effective. The answer to that ChangeConfiguration must be
+    # stored first.
     await charge_point.catch_up()
     booted = await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload)
     charge_point.memory.registration = charge_point.memory.policy = booted.status
@@ -88,7 +89,7 @@ async def start_transaction(
     else:
         charge_point.fault("repeated_start")
         note(outcome)
-    # The answer to the remote start that led to this transaction may not be stored yet.
+    # A remote start may have led to this transaction. The answer to that remote start must be stored first.
     await charge_point.catch_up()
     await remote_starts.fulfil(store, lease.keys, start, outcome.id)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
@@ -101,8 +102,8 @@ async def start_transaction(
 def _limit(tag: IdTag | None, info: IdTagInfo, start: transactions.Start) -> transactions.Limit | None:
     if tag is None or tag.max_active_transactions is None or info.status != "Accepted":
         return None
-    # An offline transaction takes a hold on its id tag, but never gets ConcurrentTx, because it has already
-    # begun.
+    # An offline transaction counts towards the limit of its id tag, but never gets ConcurrentTx, because it
+    # has already begun.
     offline = start.received_ms - start.started_ms > OFFLINE_AFTER_MS
     refusal = msgspec.structs.replace(info, status="ConcurrentTx")
     return transactions.Limit(
@@ -186,8 +187,8 @@ async def change_configuration(
 ) -> None:
     """Store the new value of the key, unless the charge point answered Rejected.
 
-    After Rejected csms does not know the value of the key, because either the new value or the moment may
-    have been wrong.
+    Rejected does not show which value the key has now. The charge point may have refused the new value, or
+    only the moment of the change.
     """
     charge_point, request, outcome = answered.charge_point, answered.request, answered.result.status
     if outcome != "Rejected":
@@ -201,8 +202,8 @@ async def remote_start_transaction(
 ) -> None:
     """Store that a remote start was accepted.
 
-    Accepted means only that the charge point will try to start. The stored promise lets csms find the
-    transaction that this command has started.
+    Accepted means only that the charge point will try to start. csms stores what it expects, so that it can
+    later find the transaction that this command has started.
     """
     if answered.result.status == "Accepted":
         charge_point, request = answered.charge_point, answered.request
@@ -226,7 +227,7 @@ async def remote_start_transaction(
         # Some charge points send StartTransaction before they answer the remote start.
         if charge_point.memory.began is not None:
             start, transaction_id = charge_point.memory.began
-            # The start is handled as if it had just arrived.
+            # Match that StartTransaction with the remote start as if it had just arrived.
             start = msgspec.structs.replace(start, received_ms=now_ms())
             await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
 

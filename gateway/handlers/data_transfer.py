@@ -1,4 +1,4 @@
-"""Store and answer a charge point's DataTransfer, if the tenant knows the vendor (section 4.3)."""
+"""Store and answer the DataTransfers of the vendors that the tenant has configured (section 4.3)."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.ocpp16.messages import core
@@ -6,7 +6,7 @@ from state.features import data_transfer as transfers
 
 
 async def data_transfer(request: core.DataTransfer, charge_point: ChargePoint) -> core.DataTransferResult:
-    """Store the transfer, then give the answer that the tenant has configured for the vendor.
+    """Store the transfer, and return the answer that the tenant has configured for the vendor.
 
     The answer has data only if its status is Accepted or Rejected.
     """

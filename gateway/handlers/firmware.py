@@ -24,7 +24,7 @@ async def firmware_status_notification(
 async def get_diagnostics(answered: Answered[firmware.GetDiagnostics, firmware.GetDiagnosticsResult]) -> None:
     """Store the answer. An answer without a file name means that there is nothing to upload.
 
-    If the charge point uploads something nevertheless, its status notifications show it.
+    If the charge point uploads a file nevertheless, its status notifications report the upload.
     """
     file_name = answered.result.file_name
     await jobs.record_job(

@@ -13,9 +13,9 @@ from state.features.job_record import Kind, Message
 
 _NOT_KEPT = frozenset({"signature", "signingCertificate"})
 _TEXT_MAX = 512
-"""Most characters that are kept of a text in the request.
+"""Number of characters after which a text of the request is cut.
 
-The security extension allows a location this long.
+The security extension allows locations of this length.
 """
 
 
@@ -44,7 +44,7 @@ async def record_job(
 async def record_status(
     charge_point: ChargePoint, message: Message, status: str, request_id: int | None = None
 ) -> None:
-    """Store the progress of a job. The status is never refused, not even if no job is known for it."""
+    """Store the progress of a job. A status is never refused, not even if csms does not know the job."""
     received_ms = now_ms()
     await charge_point.catch_up()
     await jobs.record_status(

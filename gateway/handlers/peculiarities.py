@@ -38,7 +38,7 @@ def check_stop(
 ) -> None:
     if request.meter_stop < 0:
         charge_point.fault("meter_negative")
-    match outcome:  # StopReplayed must come before Stopped, because it is a subclass of Stopped.
+    match outcome:  # StopReplayed must come before Stopped, because StopReplayed is a subclass of Stopped.
         case transactions.StopReplayed():
             charge_point.fault("repeated_stop")
         case transactions.Stopped():

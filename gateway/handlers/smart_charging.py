@@ -31,7 +31,7 @@ async def clear_charging_profile(
     """Remove the cleared profiles from the stored copy (mirror).
 
     The status Unknown means that no profile on the charge point matched. If profiles in the mirror match,
-    csms then marks these profiles as doubtful.
+    csms marks these profiles as doubtful.
     """
     charge_point, request = answered.charge_point, answered.request
     step = charging_profiles.clear if answered.result.status == "Accepted" else charging_profiles.doubt

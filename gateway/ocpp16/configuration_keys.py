@@ -54,7 +54,7 @@ def check_value(name: str, value: str) -> str | None:
 
 
 def length_key(name: str) -> str | None:
-    """Return the name of the key that says how many items the value of the key `name` may have."""
+    """Return the key that limits the number of items in the value of the key `name`: `{name}MaxLength`."""
     key = find(f"{name.strip()}MaxLength")
     return None if key is None else key.name
 

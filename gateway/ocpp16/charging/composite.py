@@ -14,11 +14,12 @@ from gateway.ocpp16.faults.timestamps import parse_ms
 from gateway.ocpp16.messages.types import ChargingProfile, ChargingRateUnit, ChargingSchedulePeriod
 
 PERIODS_MAX: Final = 1024
-"""Most periods of a composite schedule."""
+"""Greatest number of periods in a composite schedule."""
 LOOKS_MAX: Final = 200_000
-"""Most look-ups in profiles for one composite schedule. These 200,000 look-ups take about 0.3 s.
+"""Greatest number of look-ups in profiles for one composite schedule.
 
-Each stretch of time between two cuts counts as at least four look-ups.
+These 200,000 look-ups take about 0.3 s. Each stretch of time between two cuts counts as at least four
+look-ups.
 """
 NOMINAL_VOLTAGE: Final = Decimal(230)
 
@@ -29,8 +30,9 @@ _STEP: Final = Decimal("0.1")
 class InstalledProfile(NamedTuple):
     """A profile that the charge point has.
 
-    `transaction_id` is the transaction of a TxProfile. If `transaction_id` is None, the transactionId in the
-    profile counts, or without one the transaction on the connector.
+    `transaction_id` is the transaction of a TxProfile. If `transaction_id` is None, a TxProfile belongs to
+    the transaction that the profile names. If the profile names none, the TxProfile belongs to the
+    transaction on the connector.
     """
 
     connector_id: int
@@ -54,7 +56,7 @@ class Rate(NamedTuple):
 class Period(NamedTuple):
     """A part of the schedule that begins at second `start`.
 
-    `rate` None means that there is no limit but that of the hardware.
+    `rate` None means that no profile sets a limit, so only the limit of the hardware applies.
     """
 
     start: int
@@ -85,9 +87,9 @@ def compute(
 ) -> Composite:
     """Compute the limits for the `duration` seconds that begin at `start_ms`.
 
-    Connector 0 is the grid connection, for which the limits of all running transactions are added. If `unit`
-    is None, the unit is A if all profiles that apply are in A, and W otherwise. `voltage` is the voltage
-    between a phase and neutral, in volts.
+    Connector 0 is the grid connection, for which the limits of all running transactions are added up. If
+    `unit` is None, the unit is A if all profiles that apply are in A, and W otherwise. `voltage` is the
+    voltage between a phase and neutral, in volts.
     """
     transactions = {one.connector_id: one for one in running}
     earliest_ms = min((one.started_ms for one in transactions.values()), default=start_ms)
@@ -250,7 +252,7 @@ def _tx_defaults(installed: Iterable[InstalledProfile], connector_id: int) -> li
     """Return the TxDefaultProfiles of the connector itself and of connector 0.
 
     A profile of connector 0 does not apply if the connector has a profile of its own on the same stack level,
-    because the connector's own profile replaced the common profile there.
+    because the connector's own profile replaces the common profile on that level.
     """
     defaults = [one for one in installed if _purpose(one) == "TxDefaultProfile"]
     own = [one for one in defaults if one.connector_id == connector_id]

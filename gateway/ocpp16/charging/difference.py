@@ -12,16 +12,16 @@ from gateway.ocpp16.messages.types import ChargingSchedule
 SHORTEST: Final = 2
 """Shortest difference that is returned, in seconds.
 
-Shorter differences come from rounding the borders of periods.
+Shorter differences arise when the borders of periods are rounded.
 """
 TOLERANCE: Final = Decimal("0.1")
-"""Largest difference of two limits that is ignored, because the conversion of units may cause it."""
+"""Two limits that differ by no more than this count as equal, because the conversion of units is inexact."""
 DIFFERENCES_MAX: Final = 256
-"""Most differences that are returned."""
+"""Greatest number of differences that are returned."""
 
 
 class Difference(NamedTuple):
-    """Two limits that differ from second `start` to second `end`.
+    """A difference of the two limits, which lasts from second `start` to second `end`.
 
     A limit of None means that there is no limit.
     """
@@ -33,7 +33,7 @@ class Difference(NamedTuple):
 
 
 def compare(ours: Composite, theirs: ChargingSchedule | None) -> tuple[Difference, ...]:
-    """Return the differences of two schedules that have the same unit and start.
+    """Return the differences between two schedules that have the same unit and the same start.
 
     Where csms knows no limit, the charge point reports the limit of its hardware, which is not a difference.
     """

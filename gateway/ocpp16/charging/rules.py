@@ -1,4 +1,4 @@
-"""Check a charging profile before it is sent (sections 3.13 and 7.8, errata 2025-04, 11 and 13).
+"""Check a charging profile before it is sent (sections 3.13 and 7.8; items 11 and 13 of errata 2025-04).
 
 Each broken rule gives one sentence, even if several periods break the rule. This module does not consider the
 profiles that the charge point already has (state/features/charging_profiles.py).
