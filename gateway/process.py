@@ -138,7 +138,7 @@ async def _exit_on_next(signals: AsyncIterator[int]) -> None:
 def _limits(config: GatewayConfig) -> Limits:
     limits = config.limits
     return Limits(
-        # If the node is full, a charge point gets an HTTP answer, and the answer needs a connection.
+        # A full node must still accept connections, because it refuses a charge point with an HTTP answer.
         connections=limits.connections + limits.handshakes_in_flight,
         handshakes_in_flight=limits.handshakes_in_flight,
         message_bytes=limits.message_bytes,

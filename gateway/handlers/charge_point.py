@@ -94,7 +94,7 @@ class ChargePoint(msgspec.Struct, gc=False):
         self.faults.append(name)
 
     def read_time(self, text: str) -> int | None:
-        """Count the faults of a timestamp. Return its Unix milliseconds, or None if the text cannot be read."""
+        """Count the faults of a timestamp. Return its Unix milliseconds, or None if it cannot be read."""
         parsed = timestamps.parse(text)
         self.faults += parsed.faults
         if parsed.ms is not None and (fault := timestamps.find_fault(parsed.ms, now_ms())) is not None:

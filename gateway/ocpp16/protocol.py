@@ -1,10 +1,10 @@
 """The exchange of OCPP-J on one connection, without I/O: text frames in, events out.
 
 A Protocol holds the state of one connection: our call that waits for its answer, the last answers that we
-gave, and the faults of the peer. A Protocol has no socket, no clock and no source of ids. The driver of a
-Protocol is the session in the central system's role, or the load test in the charge point's role. The driver
-passes in each text frame that was received, the time in seconds and the id of each call. The driver sends the
-frames that the Protocol returns.
+gave, and the faults of the peer. A Protocol has no socket, no clock and no source of ids. A Protocol is
+driven by a session if its role is the central system, and by the load test if its role is the charge point.
+This driver passes in each text frame that was received, the time in seconds and the id of each call. The
+driver sends the frames that the Protocol returns.
 
 `receive` reads one frame and returns an event that says what the driver has to do.
 
@@ -42,7 +42,7 @@ from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.repeats import AFRESH, Repeats
 
 UNREADABLE: Final = "the answer cannot be read: "
-"""Beginning of the description of a CallRefused that is `unreadable`."""
+"""First words of the description in a CallRefused that is `unreadable`."""
 
 
 class Role(Enum):

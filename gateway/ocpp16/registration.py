@@ -14,9 +14,10 @@ without a BootNotification (Q17, Q18), so they are served if the operator's poli
 is Pending or Rejected, a charge point that never sent a BootNotification is treated as if csms had sent an
 answer with that status.
 
-A refused message gets the CALLERROR SecurityError. Facts are refused too, because the operator chose the
-policy; the charge point keeps its facts and sends them again. While the registration is Rejected, neither
-side should send calls, so the API warns an operator who sends a command.
+A refused message gets the CALLERROR SecurityError. Messages that report facts, such as a stop, are refused
+too, because the operator chose the policy. The charge point keeps these messages and sends them again. While
+the registration is Rejected, neither side should send calls, so the API warns an operator who sends a
+command.
 """
 
 from collections.abc import Collection

@@ -16,9 +16,9 @@ from typing import Final
 from gateway.ocpp16.frames import MessageId
 
 KEPT: Final = 4
-"""Answers kept for each connection.
+"""Number of answers that are kept for each connection.
 
-A few suffice, because a charge point repeats the call that it waits for.
+A few suffice, because a charge point repeats only the call whose answer it still awaits.
 """
 
 _KEPT_BYTES: Final = 2048

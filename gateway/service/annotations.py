@@ -1,4 +1,4 @@
-"""Reads type annotations: the alternatives of a union, and the metadata on the way to them."""
+"""Reads type annotations. Finds the alternatives of a union, and the metadata of Annotated."""
 
 from collections.abc import Iterator
 from types import UnionType
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAliasType, Union, get_args, get_
 
 
 def alternatives(kind: Any) -> tuple[Any, ...]:
-    """Return the types that a value may have, without their names and metadata."""
+    """Return the types that a value may have. Type aliases are resolved, and metadata is left out."""
     return tuple(one for one, _ in _unwrap(kind, ()))
 
 
@@ -16,7 +16,7 @@ def metadata_of(kind: Any) -> tuple[Any, ...]:
 
 
 def choices_of(kind: Any) -> tuple[str, ...]:
-    """Return the words that a value may be, or nothing if it is not a choice of words."""
+    """Return the words of a Literal, or an empty tuple if the annotation has no Literal."""
     return tuple(
         str(word) for one in alternatives(kind) if get_origin(one) is Literal for word in get_args(one)
     )

@@ -42,7 +42,7 @@ def read(csr: str) -> CertificateRequest:
         request = x509.load_pem_x509_csr(csr.encode())
         public = request.public_key()
         key = _judge_key(public)
-        with warnings.catch_warnings(action="ignore"):  # The library warns of strange names.
+        with warnings.catch_warnings(action="ignore"):  # The library warns if a name is unusual.
             subject = spell_name(request.subject)
         own = request.is_signature_valid
         der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

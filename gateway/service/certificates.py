@@ -52,7 +52,7 @@ class Certificate(msgspec.Struct, frozen=True):
 def read_all(pem: str) -> list[Certificate]:
     """Read a chain of at least one certificate. Raises Unreadable."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # Strange names warn.
+        with warnings.catch_warnings(action="ignore"):  # The library warns if a name is unusual.
             return [_read(one) for one in x509.load_pem_x509_certificates(pem.encode())]
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Unreadable(f"It is not a certificate in PEM ({_reason(error)}).") from None

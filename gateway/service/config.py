@@ -33,11 +33,11 @@ class ConfigError(Exception):
 def load[T: msgspec.Struct](
     kind: type[T], path: Path | None, environ: Mapping[str, str], prefix: str = PREFIX
 ) -> T:
-    """Read the settings from `path` (if given) and from variables, which win, and convert them to `kind`.
+    """Read the settings from the file `path` and from environment variables, and convert them to `kind`.
 
-    A text setting `x` may be given as `x_file`, the name of a file that contains the text. In the TOML file a
-    secret must be given in this form. A variable holds a list separated by commas or as JSON. Raises
-    ConfigError.
+    A variable replaces the setting of the file. `path` None means that there is no file. A text setting `x`
+    may be given as `x_file`, the name of a file that contains the text. In the TOML file a secret must be
+    given in this form. A variable holds a list separated by commas or as JSON. Raises ConfigError.
     """
     source = str(path) if path else "configuration"
     tree = _read_toml(path) if path else {}
@@ -169,7 +169,7 @@ def _read_files(kind: Struct, tree: Any, above: Name) -> None:
 
 
 def read_secret(setting: str, path: Path) -> bytes:
-    """Return the content of a secret's file without the line end; at most 64 KiB of UTF-8.
+    """Return the content of a secret's file without the line end. The file has at most 64 KiB of UTF-8.
 
     An error names the file and `setting`. Raises ConfigError.
     """
@@ -219,7 +219,7 @@ def _list_names(kind: Struct, above: Name = ()) -> Iterator[Name]:
 
 
 def _suggest(kind: Struct, wrong: Name, spell: Callable[[Name], str]) -> str:
-    """Return the end of an error: the nearest existing setting, or the settings of the same section."""
+    """Return the last part of an error text, which names a similar setting or the settings of the section."""
     known = {".".join(name): name for name in _list_names(kind)}
     by_last = {name[-1]: name for name in known.values()}
     for text, names, cutoff in ((".".join(wrong), known, 0.8), (wrong[-1], by_last, 0.75)):

@@ -26,7 +26,8 @@ HINTS = (
     *("key", "auth", "pass", "pwd", "secret", "credential", "cookie", "token", "pepper", "bearer", "basic "),
     *("://", "%2f", "ocpp16", "csms_", "\\"),
 )
-# Members that name the setting of the other members: {"key": "AuthorizationKey", "value": ...}.
+# Members whose value names a setting, so that the other members hold its value, as "key" in {"key":
+# "AuthorizationKey", "value": ...}.
 _NAMING = frozenset({"key", "messageid", "name", "variable", "parameter"})
 _HARMLESS = frozenset({"readonly", "vendorid", "status"})
 _NO_VALUE = frozenset("]},:")
@@ -35,7 +36,7 @@ _REMEMBERED_MAX = 32
 _REMEMBERED_LENGTH_MIN = 6
 """Least length of a secret that is remembered. A shorter secret would also hide harmless text."""
 _REMEMBERED_LENGTH_MAX = 512
-_decode = msgspec.json.Decoder(float_hook=str).decode  # A number of any size is valid.
+_decode = msgspec.json.Decoder(float_hook=str).decode  # `float_hook` lets numbers of any size pass.
 _LITERAL_MAX = 256
 """Only this many characters of a text are checked as a name, so that a hostile frame stays cheap."""
 
@@ -66,9 +67,10 @@ class _Open:
 
 
 class FrameMasker:
-    """Masks the frames of one trace or command. It hides a secret that it has seen also in later texts.
+    """Masks the frames of one trace or command.
 
-    With `locations`, links also lose their query, because a query may contain a signature.
+    A secret that the masker has seen once is also hidden in all later texts. With `locations`, links also lose their
+    query, because a query may contain a signature.
     """
 
     def __init__(self, *, locations: bool = True) -> None:
@@ -119,13 +121,13 @@ class FrameMasker:
         parts: list[str] = []
         at = 0
         for start, end, new in sorted(changes, key=lambda change: (change[0], -change[1])):
-            if start >= at:  # Otherwise the change lies in a part that is hidden already.
+            if start >= at:  # Skip a change inside a part that is hidden already.
                 parts += text[at:start], new
                 at = end
         return "".join((*parts, text[at:]))
 
     def _mask_literal(self, literal: str, depth: int) -> str:
-        """Mask a string that contains URLs, headers or JSON; empty if nothing must be hidden."""
+        """Mask a string that contains URLs, headers or JSON. Return "" if nothing must be hidden."""
         content = _unquote(literal)
         if len(content) < _REMEMBERED_LENGTH_MIN or not self._may_hold_secrets(content):
             return ""
@@ -149,7 +151,7 @@ class FrameMasker:
 
 
 def _find_secrets(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:
-    """Yield the places of values that must be hidden. An object that is not closed ends with the text."""
+    """Yield the places of values that must be hidden. An unclosed object counts as closed at the end."""
     stack: list[_Open] = []
     end = 0
     for token in tokens:

@@ -23,7 +23,7 @@ async def serve_health(
     registry: CollectorRegistry,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until cancelled. Report the port as started (0 lets the system choose). Raises OSError.
+    """Serve until cancelled. Report the chosen port to `task_status`. Raises OSError.
 
     An answer of /livez only means that the event loop runs, because a process must not be killed while the
     store is absent. At most 32 connections are open at once, for at most 5 s each.

@@ -67,7 +67,7 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
-    # httpx logs every request with its address at this level.
+    # At INFO, httpx logs every request with its URL.
     logging.getLogger("httpx").setLevel(max(number, logging.WARNING))
 
 

@@ -27,7 +27,7 @@ class Readings(Collector):
         self._read = read
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that registration does not call `read`: the counted objects may not exist."""
+        """Return nothing, so that registration does not call `read` before the counted objects exist."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -55,7 +55,10 @@ def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry
 
 
 class LoopLag:
-    """Time by which the event loop runs a due task too late. Above a few milliseconds, charge points wait."""
+    """Delay with which the event loop runs a due task.
+
+    If it exceeds a few milliseconds, charge points wait.
+    """
 
     def __init__(self, *, every_s: float = 0.1, kept: int = 600) -> None:
         self.beats = 0

@@ -59,8 +59,8 @@ def is_text(kind: Any) -> bool:
 def explain(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
     """Put an error into words, such as `limits.send_s: expected a number above 0, got -1`.
 
-    `kind` and `value` are the annotation and the value of the whole that was converted. The value of a text
-    setting is not quoted, because it may be a secret.
+    `kind` is the annotation that was given to `msgspec.convert`, and `value` is the whole value that was
+    given. The value of a text setting is not quoted, because it may be a secret.
     """
     text = str(error)
     place = _PLACE.search(text)
@@ -103,9 +103,10 @@ def _at(place: re.Match[str] | None, text: str) -> str:
 
 
 def _find(kind: Any, value: Any, names: list[str]) -> tuple[Any, Any]:
-    """Return the annotation and the value at a place: follow its names from section to section.
+    """Return the annotation and the value of the setting at a place.
 
-    Both are None for a place inside a list.
+    `names` are the names of the sections on the way to the setting, and of the setting itself.
+    Both results are None for a place inside a list.
     """
     for name in names:
         section = struct_of(kind)

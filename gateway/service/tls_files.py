@@ -13,9 +13,9 @@ from gateway.service.config import ConfigError
 def read_server_names(
     files: Sequence[tuple[str | Path, str | Path]], now: datetime | None = None
 ) -> tuple[str, ...]:
-    """Check that each pair of chain and key is readable, matches and is valid now. Return their DNS names.
+    """Check that each pair of chain and key is readable, matches and is valid now.
 
-    Raises ConfigError with one line that names the file.
+    Return the DNS names in the certificates. Raises ConfigError with one line that names the file.
     """
     found = [_read_names(Path(chain), Path(key), now or datetime.now(UTC)) for chain, key in files]
     return tuple(dict.fromkeys(name for names in found for name in names))

@@ -1,7 +1,8 @@
 """Our calls to one charge point: claim an operator's command, send it, and store its outcome.
 
 Calls are sent one at a time (OCPP-J 4.1.1), in the order of the pending list. If the store does not confirm a
-claim, the claim is repeated with the same nonce. An answer after the deadline still settles its command.
+claim, the claim is repeated with the same nonce. If an answer comes after the deadline, it still becomes the
+outcome of its command.
 """
 
 import secrets
@@ -198,7 +199,7 @@ async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAns
     answered = Answered(outcome.call.request, outcome.result, command_id, charge_point)
     try:
         await until_stored(remember, answered)
-    except Exception:  # The operator gets the answer in spite of a defect.
+    except Exception:  # If storing the effects fails because of a defect, the operator still gets the answer.
         log.exception("outcome.store_failed", action=outcome.call.action)
 
 

@@ -95,7 +95,7 @@ class Link:
     # --- The lease ---------------------------------------------------------------------------------
 
     async def apply_fence(self, fence: leases.Fence) -> None:
-        """Act on a fence that the store returned: close the connection, or take the lease again."""
+        """Close the connection or take the lease again, if the store returned a fence that requires it."""
         if fence == "newer":
             self.close_soon(Close.SUPERSEDED)
         elif fence == "lost":

@@ -10,10 +10,10 @@ the charge point, so the read task never waits for an answer that only the read 
 The command task sends the commands of operators, one at a time (`calls.py`). The command task exists only
 while there are commands.
 
-Steps in the store, and an audit every 10 s, show whether the session still has its lease. If a newer session
-has the lease, this session closes. If the store was rolled back or wiped, this session takes its lease again
-and stays open (`link.py`). If a handler fails for another reason, the charge point gets a CALLERROR, and the
-connection stays open.
+Each Redis script that the session runs, and an audit every 10 s, show whether the session still has its
+lease. If a newer session has the lease, this session closes. If the store was rolled back or wiped, this
+session takes its lease again and stays open (`link.py`). If a handler fails for another reason, the charge
+point gets a CALLERROR, and the connection stays open.
 
 The session ends when the charge point closes the connection, vanishes or breaks the websocket protocol. The
 gateway closes a session after a takeover, in a drain, and when an operator disconnects or deletes the charge
@@ -181,9 +181,9 @@ class Session:
     async def _rescue(self, call: IncomingCall, error: Exception, charge_point: ChargePoint) -> bytes:
         """Return the answer to a call whose handler failed, or b"" if the session closes instead."""
         if isinstance(error, LeaseLost):
-            # The store was rolled back or wiped, so `leases.require` refused a step. The handler may run
-            # again, because handlers are idempotent. A step that stores a fact is never refused, but returns
-            # a fence, which `_answer` applies.
+            # The store was rolled back or wiped, so `leases.require` raised LeaseLost. The handler may run
+            # again, because handlers are idempotent. A script that stores a fact does not raise LeaseLost. It
+            # returns a fence, on which `_answer` acts.
             try:
                 await self.link.readopt()
                 return self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))

@@ -1,7 +1,7 @@
 """The recorder of a trace: it queues the frames of a session, masks them and writes them in batches.
 
-The session waits for the recorder only at the end of the connection. Frames for which the queue has no room,
-for example while the store is away, are counted and shown as a gap.
+The session waits for the recorder only at the end of the connection. If the queue has no room, for example
+while the store is away, further frames are only counted. The trace shows them as a gap.
 """
 
 import secrets
@@ -26,7 +26,7 @@ FLUSH_S = 2.0
 QUEUED_MAX = 1_000
 QUEUED_BYTES_MAX = 1 << 20
 SHOWN_MAX = 16_384
-"""Most characters of a frame that are stored. A longer frame is masked and then cut."""
+"""Greatest number of characters that are stored of a frame. A longer frame is masked and then cut."""
 _BATCH_MAX = 64
 _BATCH_BYTES_MAX = 1 << 18
 _IN_A_THREAD_FROM = 2_048

@@ -139,7 +139,7 @@ class BorrowedReader(trio.abc.Stream):
 
     @override
     async def aclose(self) -> None:
-        """Only note that trio-websocket has ended.
+        """Mark the reader as ended, but do not close the socket.
 
         The connection closes the socket itself, after the last bytes.
         """

@@ -20,7 +20,7 @@ from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls_stream import TlsStream
 
-# Most bytes of a refusal that are read.
+# Greatest number of bytes that are read of a refusal.
 REFUSAL_BYTES = 65_536
 _NONSENSE = "the server did not answer with a websocket upgrade"
 

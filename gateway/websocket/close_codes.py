@@ -37,7 +37,7 @@ class Close(_Row, Enum):
         1008,
         "another connection of this charge point took over",
         "A newer connection with the same id and a valid token was admitted.",
-        "Use the newer connection. If the charge point made none, another device has its id and token.",
+        "Use the newer connection. If the charge point did not open it, another device has its id and token.",
     )
     DISCONNECTED = (
         1000,
@@ -49,7 +49,7 @@ class Close(_Row, Enum):
         1008,
         "the token of this connection was revoked",
         "An operator revoked the token that the charge point has in its URL.",
-        "Reconnect with another token. A revoked token is answered with 401.",
+        "Reconnect with another token. csms answers a revoked token with 401.",
     )
     DELETED = (
         1008,
@@ -61,7 +61,7 @@ class Close(_Row, Enum):
         1012,
         "service restart",
         "The gateway process stops, and closes one connection after the other.",
-        "Reconnect at once. Another process takes over, and the drain already spreads the fleet over time.",
+        "Reconnect at once. Another process takes over. The drain already spreads the reconnects over time.",
     )
     LOAD_TEST_OVER = (
         1000,

@@ -22,7 +22,7 @@ from gateway.websocket.stats import Stats
 from gateway.websocket.text_frames import CLOSE, PING, PONG, Rest, TextFrames
 from gateway.websocket.tls_stream import TlsInfo
 
-# Messages of one peer that are handled before other tasks get their turn.
+# Number of messages of one peer that are handled in a row before other tasks get their turn.
 BURST = 32
 
 type OnText = Callable[[bytes], Awaitable[None]]
@@ -266,9 +266,9 @@ class Connection:
         return self._ping if self._mute and now - self._pinged_at >= limits.ping_interval_s else None
 
     def _may_know_no_ping(self, now: float) -> bool:
-        """Return whether a silent peer may just not support PING.
+        """Return whether the silence may only mean that the peer does not support PING.
 
-        The TCP of such a peer must still acknowledge what we send.
+        The result is False if the peer's TCP does not acknowledge what we send.
         """
         if self._report is None or self._mute is False or now - self.last_received > self._limits.mute_s:
             return False

@@ -44,7 +44,7 @@ class Handshakes:
             self._waiting.unpark_all()
 
     async def make_room(self, failures: Counter[str]) -> None:
-        """Cut slow handshakes, which must not starve connections in the accept queue.
+        """Cut slow handshakes, so that they do not starve connections in the accept queue.
 
         Then wait briefly for a handshake to end.
         """

@@ -17,7 +17,7 @@ _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 class Watched(Protocol):
     def wake(self, *, ended: bool) -> None:
-        """Note that there is something to read.
+        """The readiness task calls this method when the socket has something to read.
 
         `ended` means an end of file or an error. This method must not raise.
         """

@@ -22,7 +22,7 @@ from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls_stream import TlsInfo, TlsStream
 
-# Connections that are accepted in a row before other tasks get their turn.
+# Number of connections that are accepted in a row before other tasks get their turn.
 ACCEPT_BURST = 32
 # Errors of accept() that end once descriptors or memory are free again.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -207,7 +207,7 @@ async def serve(
     after `stop_accepting`, when the last connection has ended. If `serve` is cancelled, all connections end.
     """
     readiness.get()  # Open the epoll descriptor now, while descriptors are left.
-    if handshakes is None:  # `or` would replace an empty Handshakes too.
+    if handshakes is None:  # An empty Handshakes is false, so `or` would replace it.
         handshakes = Handshakes()
     server = Server(
         sockets, handle, tls=tls, limits=limits or Limits(), stats=stats or Stats(), handshakes=handshakes

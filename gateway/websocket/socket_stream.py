@@ -74,7 +74,7 @@ class SocketStream:
             await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
 
     def wake(self, *, ended: bool) -> None:
-        """Note that readiness.py has reported this socket.
+        """Mark the socket as readable and wake its reader.
 
         After an end of file or an error, a read never waits.
         """

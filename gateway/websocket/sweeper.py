@@ -9,7 +9,7 @@ import trio
 _log = structlog.get_logger()
 
 SWEEP_S = 1.0
-# Connections that are checked before other tasks get their turn.
+# Number of connections that are checked in a row before other tasks get their turn.
 SLICE = 500
 
 

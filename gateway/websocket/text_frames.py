@@ -125,7 +125,7 @@ class TextFrames:
         return self._cut_rest(first, bytes(data[at:end]), length)
 
     def _judge(self, first: int, length: int) -> None:
-        """Refuse a header that is wrong, no matter which bytes follow (RFC 6455 section 5)."""
+        """Refuse a frame whose header alone already breaks RFC 6455 (section 5)."""
         opcode = first & 0x0F
         if first & 0x70:
             raise Violation(Close.PROTOCOL_ERROR, "a reserved bit is set, but no extension was agreed")

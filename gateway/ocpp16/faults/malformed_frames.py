@@ -24,7 +24,7 @@ _DEPTH_RULE: Final = "the frame is nested too deeply; 6 levels suffice for OCPP 
 
 _START = re.compile(r'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f]{0,36})"\s*,')
 # A text without a closing quote matches to the end of the frame. If such a text did not match, the search
-# would begin again at each later quote.
+# would begin again at each later quote, which is slow in a hostile frame.
 _EMPTY_VALUE = re.compile(r'("(?:[^"\\]|\\.)*+"?)|:(\s*)(?=[,}])')
 _LARGEST: Final = 2**63
 
@@ -95,7 +95,7 @@ def _salvage_start(text: str, fault: FaultName, problem: str) -> Salvaged | Lost
     kind, id_ = start.groups()
     if kind == "2":
         return Lost(fault, id_, problem)
-    # An answer that cannot be read ends our call now, because the call would otherwise wait for its time-out.
+    # An unreadable answer ends our call at once. Otherwise the call would wait until it times out.
     return Salvaged(frames.CallResult(id_, msgspec.Raw(b"?")), fault)
 
 

@@ -36,7 +36,7 @@ class RepairPolicy:
     instead: Mapping[tuple[type[Struct], str], str]
     """Value to use if the value of the field is not in the field's enumeration."""
     also_called: Mapping[tuple[type[Struct], str], Mapping[str, str]]
-    """Wrong names of a field's values, each with the right name."""
+    """Wrong spellings of an enumeration's values, each with the right spelling."""
     rounded: frozenset[tuple[type[Struct], str]]
     """Integer fields whose fraction is rounded."""
     when_absent: Mapping[tuple[type[Struct], str], Any]
@@ -84,10 +84,10 @@ def not_one_of(value: str, allowed: tuple[str, ...], problem: str = "not allowed
 
 
 def suggest(value: str, known: Iterable[str]) -> str:
-    """Return the question whether a similar known word was meant, or "" if no known word is similar.
+    """Return a question that suggests a similar known word, or "" if no known word is similar.
 
-    A word is similar if few letters differ, or if it begins or ends with the given text of four letters or
-    more.
+    A known word is similar if it differs from `value` in few letters. It is also similar if it begins or ends
+    with `value`, and `value` has at least four letters.
     """
     given = _fold(value[:50])
     spelt = {_fold(word): word for word in known}
@@ -130,7 +130,7 @@ class _PayloadReader:
     def __init__(self, policy: RepairPolicy | None) -> None:
         self.policy = policy
         self.repairs: list[Repair] = []
-        self.leaving_out = False  # True if errors are discarded, so that they need no helpful text.
+        self.leaving_out = False  # True means that errors are discarded, so their texts need not be helpful.
         self.reshaped = False  # True means that the tree was changed and must be encoded again.
 
     def read_struct(self, info: inspect.StructType, tree: Any, path: str) -> Any:

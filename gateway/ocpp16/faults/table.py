@@ -111,7 +111,7 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms answered SecurityError.",
         call_unanswered="The charge point did not answer a call from csms in time. "
         "csms ended the command with the status timeout, and kept the connection.",
-        late_answer="The charge point answered a call from csms after its deadline. "
+        late_answer="The charge point answered a call from csms after the deadline of the call. "
         "csms still stored the answer with the command.",
         unknown_answer="The charge point sent an answer, but csms remembers no call with its message id. "
         "csms ignored the answer.",
@@ -139,8 +139,9 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms read it as a list of that object.",
         overlong_text="A text was longer than its limit, by at most 255 characters. "
         "csms kept all of it, because a shortened id tag might match another one.",
-        other_name="A status had the spelling of another message, UploadFailed instead of UploadFailure or "
-        "the reverse. csms read it as the status of this message.",
+        other_name="A LogStatusNotification had the status UploadFailed instead of UploadFailure, or a "
+        "DiagnosticsStatusNotification had UploadFailure instead of UploadFailed. "
+        "csms read the status with the right spelling.",
         unknown_enum="The errorCode of a StatusNotification or the reason of a StopTransaction was not in "
         "the enumeration. csms read the errorCode as OtherError, or the reason as Other.",
         item_left_out="A meter value or a sampled value could not be read. "
@@ -162,8 +163,8 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms kept the time as sent.",
         time_ahead="A time was more than five minutes in the future, because the clock was wrong or local "
         "time was sent as UTC. csms kept the time as sent.",
-        clock_stuck="A StartTransaction was identical to the one of a stopped transaction, but the charge "
-        "point's clock was not set. csms took it as a new transaction, not as a repeat.",
+        clock_stuck="A StartTransaction was identical to the StartTransaction of a stopped transaction, but "
+        "the charge point's clock was not set. csms stored it as a new transaction, not as a repeat.",
     ),
     **_of(
         "charging",

@@ -16,7 +16,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST: Final = "2015"
 """The first plausible year is 2015, in which OCPP 1.6 was published.
 
-A clock with an earlier time was not set.
+If a time is earlier, the clock of the charge point was not set.
 
 The year is text, so that it can be compared with the text of a time.
 """
@@ -24,8 +24,8 @@ _EARLIEST_MS: Final = 1_420_070_400_000  # 2015-01-01
 AHEAD_MS: Final = 300_000
 """Milliseconds by which the time of a charge point may be ahead of our time.
 
-Charge points set their clocks from our answers. A clock that is further ahead is wrong, or the charge point
-sends local time as UTC.
+Charge points set their clocks from our answers. If a time is further ahead, the clock is wrong, or the charge
+point sends local time as UTC.
 """
 _DAY_MS: Final = 86_400_000
 _MILLISECOND: Final = timedelta(milliseconds=1)

@@ -16,7 +16,7 @@ type TriggerMessageStatus = Literal["Accepted", "Rejected", "NotImplemented"]
 
 
 class TriggerMessage(Message):
-    """If the connector is absent, a message that has a connector is requested for all connectors."""
+    """If `connector_id` is absent, a message that names a connector is requested from every connector."""
 
     requested_message: MessageTrigger
     connector_id: Maybe[int] = None

@@ -112,7 +112,7 @@ type UnitOfMeasure = Literal[
     "A",
     "V",
     "K",
-    "Celcius",  # The older schemas spell it so, and errata 2025-04 allow both spellings.
+    "Celcius",  # The older schemas have this spelling, and errata 2025-04 allow both spellings.
     "Celsius",
     "Fahrenheit",
     "Percent",
