@@ -124,7 +124,7 @@ async def follow_traces(node: Node, hub: Hub) -> None:
 
 
 async def wake_pending(node: Node, hub: Hub) -> None:
-    """Wake each session that has pending commands, in case its inbox message was lost."""
+    """Wake each session that has pending commands, because the message about a command may have been lost."""
     sessions = list(hub)
     waiting = await commands.list_pending(node.store, [session.link.lease for session in sessions])
     for session, ids in zip(sessions, waiting, strict=True):

@@ -1,7 +1,7 @@
 """Failed authentications per minute, for each address, and for each address with a charge point id.
 
-Only failures count, so a whole fleet may reconnect at once. Nothing is counted by charge point id alone,
-because anyone could then lock a charge point out by failing under its id.
+Only failures count, so this limit does not hinder a fleet that reconnects all at once. Nothing is counted by
+charge point id alone, because anyone could then lock a charge point out by failing under its id.
 """
 
 from collections import OrderedDict

@@ -11,7 +11,8 @@ async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, I
     """Return the stored id tag (None if the tenant has no such tag) and the idTagInfo for the answer.
 
     The status is Invalid if there is no such tag. An Accepted tag whose expiry date has passed gets the
-    status Expired. The status is never ConcurrentTx, because only a start can exceed the limit.
+    status Expired. The status is never ConcurrentTx, because only a start can exceed the tag's limit of
+    transactions.
     """
     tag = await id_tags.get(charge_point.store, charge_point.tenant, id_tag)
     if tag is None:

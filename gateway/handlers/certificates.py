@@ -13,7 +13,7 @@ async def sign_certificate(
 ) -> security.SignCertificateResult:
     """Keep the signing request for an operator, and answer the charge point at once (A02.FR.02).
 
-    The status Accepted means only that an operator can have the request signed. The operator has to check the
+    The status Accepted means only that an operator can have the request signed. The operator must check the
     subject name in the request. csms does not check the name, because charge points put identities, serial
     numbers or other text there.
     """

@@ -58,7 +58,7 @@ async def record_status(
 
 
 def _short(value: Any) -> Any:
-    """Leave out the certificate, the signature and the credentials in locations, and cut long texts."""
+    """Remove the certificate, the signature, and any credentials in URLs. Also cut long texts."""
     if isinstance(value, dict):
         return {name: _short(part) for name, part in value.items() if name not in _NOT_KEPT}
     return mask_location(value)[:_TEXT_MAX] if isinstance(value, str) else value

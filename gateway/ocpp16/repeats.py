@@ -1,4 +1,4 @@
-"""The last answers of a connection, for calls that the charge point repeats because it thinks them lost.
+"""The last answers on a connection. A charge point that believes a call was lost repeats the call.
 
 A repeat is the same frame, byte for byte. The message id alone does not show a repeat, because some charge
 points restart their ids at each boot.

@@ -37,7 +37,7 @@ def load[T: msgspec.Struct](
 
     A variable replaces the setting of the file. `path` None means that there is no file. A text setting `x`
     may be given as `x_file`, the name of a file that contains the text. In the TOML file a secret must be
-    given in this form. A variable holds a list separated by commas or as JSON. Raises ConfigError.
+    given in this form. A list in a variable is separated by commas or written as JSON. Raises ConfigError.
     """
     source = str(path) if path else "configuration"
     tree = _read_toml(path) if path else {}
@@ -83,7 +83,7 @@ def _settings(kind: Struct) -> dict[str, tuple[FieldInfo, bool]]:
 
 def _find_unknown(kind: Struct, tree: Any, above: Name = ()) -> Iterator[Name]:
     if not isinstance(tree, dict):
-        return  # `msgspec.convert` reports the wrong type.
+        return  # `msgspec.convert` will report the wrong type.
     settings = _settings(kind)
     for key, value in tree.items():
         if key not in settings:
@@ -202,7 +202,7 @@ def _find_missing(kind: Struct, tree: Any, above: Name) -> Iterator[Name]:
 
 
 def _key_in_file(name: Name) -> str:
-    """Return the key for the TOML file, which may hold a secret only as the name of its file."""
+    """Return the key to use in the TOML file. For a secret this is the key with `_file` at its end."""
     return ".".join(name) + ("_file" if _is_secret(name[-1]) else "")
 
 

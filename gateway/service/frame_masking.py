@@ -69,8 +69,8 @@ class _Open:
 class FrameMasker:
     """Masks the frames of one trace or command.
 
-    A secret that the masker has seen once is also hidden in all later texts. With `locations`, links also lose their
-    query, because a query may contain a signature.
+    A secret that the masker has seen once is also hidden in all later texts. With `locations`, links also
+    lose their query, because a query may contain a signature.
     """
 
     def __init__(self, *, locations: bool = True) -> None:
@@ -94,7 +94,8 @@ class FrameMasker:
     def _mask_whole(self, frame: bytes, text: str) -> str:
         known = self._seen
         masked = self._mask(text, _NESTED_MAX)
-        if self._seen is not known:  # The text before a secret may quote the secret.
+        # An earlier part of the text may contain a secret that was recognised later.
+        if self._seen is not known:
             masked = self._mask(masked, _NESTED_MAX)
         return masked if _is_json(frame) else self._hide_seen(self._hide_credentials(masked))
 
@@ -145,7 +146,8 @@ class FrameMasker:
             self._seen = [*self._seen[-_REMEMBERED_MAX + 1 :], secret]
 
     def _hide_seen(self, text: str) -> str:
-        for secret in sorted(self._seen, key=len, reverse=True):  # One secret may contain another.
+        # Replace the longest secret first, because one secret may be a part of another.
+        for secret in sorted(self._seen, key=len, reverse=True):
             text = text.replace(secret, MASK)
         return text
 

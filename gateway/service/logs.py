@@ -36,7 +36,7 @@ def configure(
     format: Format = "auto",  # noqa: A002  This is the setting's name.
     stream: TextIO | None = None,
 ) -> None:
-    """Send the records of structlog and of the standard library to `stream`, masked.
+    """Write the records of structlog and of the standard library to `stream`, without credentials.
 
     The default stream is stderr. Call this once, before anything logs.
     """

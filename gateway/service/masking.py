@@ -45,7 +45,7 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         rf"\1{MASK}",
     ),
     (re.compile(r"""\b(Basic|Bearer)\s+(?!auth)[A-Za-z0-9+/=_.~-]{6,}"""), rf"\1 {MASK}"),
-    # The token in a charge point's address, also if its slashes are percent-encoded.
+    # The token in a charge point's URL, even if the slashes of the URL are percent-encoded.
     (
         re.compile(
             # Possessive (++), because otherwise thousands of slashes could be divided in millions of ways.

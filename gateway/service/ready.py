@@ -1,4 +1,4 @@
-"""Reports to the parent process that this process serves.
+"""Reports to the parent process that this process is ready to serve.
 
 The report is one line of JSON in the pipe whose descriptor is in CSMS__READY_FD.
 """

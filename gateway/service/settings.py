@@ -73,7 +73,7 @@ def explain(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
         return _at(place, f"{found[2]} is missing" if "missing" in found[1] else f"unknown key {found[2]}")
     if found := _EXPECTED.match(text):
         expected, bounds, got, rest = found.groups()
-        # TOML has no null: a setting that may be null is left out instead.
+        # TOML has no null. A setting that may be null is left out of the file instead.
         names = [name for name in expected.split(" | ") if name != "null"]
         wanted = " or ".join(_NAMES.get(name, name) for name in names)
         return _at(place, f"expected {wanted}{bounds}, got {given or _NAMES.get(got, got) + rest}")

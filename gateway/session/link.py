@@ -84,8 +84,8 @@ class Link:
         with trio.move_on_after(FINISH_CALL_S):
             if self.answering:
                 self.answered = trio.Event()
-                # The event belongs to the current call only. Waiting for `answering` to be False would not
-                # work, because the next call may follow at once.
+                # The event is for the current call only. It would not work to wait until `answering` is
+                # False, because the next call may follow at once.
                 await self.answered.wait()
         await self.connection.close(closing)
 

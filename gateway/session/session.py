@@ -128,7 +128,8 @@ class Session:
                     self.calls.store_outcome(received.late)
 
     async def _reply(self, frame: bytes, faults: Iterable[str] = ()) -> None:
-        with contextlib.suppress(ConnectionClosed):  # The read task notices the end too.
+        # The read task also notices that the connection has ended.
+        with contextlib.suppress(ConnectionClosed):
             await self.link.send(frame, faults)
 
     async def _answer(self, call: IncomingCall, began: float) -> None:

@@ -151,7 +151,7 @@ class Connection:
         reason = websocket.closed
         if (
             reason is not None and not reader.close_sent
-        ):  # No side sent CLOSE, so trio-websocket could not read the frame.
+        ):  # Neither side sent CLOSE, so trio-websocket could not read the frame.
             if reason.code == Close.BROKEN.code:
                 raise trio.BrokenResourceError("the peer did not take a PONG")
             not_utf8 = reason.code == Close.NOT_UTF8.code
@@ -246,7 +246,8 @@ class Connection:
         self._end(Close.DROPPED.record("us"))
         self._stream.close()
         await self._reader.finish()
-        del self._reader.websocket  # The reader and the websocket refer to each other.
+        # The reader and the websocket refer to each other. This line ends the cycle.
+        del self._reader.websocket
 
     def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
         """Return the action that is due at the time `now`, or None (see sweeper.py)."""

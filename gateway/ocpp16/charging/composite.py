@@ -1,8 +1,8 @@
 """The composite schedule: the limits that all charging profiles together set on a connector (section 3.13).
 
-Each second has one limit, the limit at the beginning of the second. A change within a second takes effect at
-the next second. The computation walks along the time line from cut to cut, where a cut is a second at which a
-limit may change.
+Within a second, the limit is the one that applies when the second begins. A change within a second takes
+effect at the next second. The computation walks along the time line from cut to cut, where a cut is a second
+at which a limit may change.
 """
 
 from bisect import bisect_right
@@ -276,5 +276,5 @@ def _add_rates(rates: Sequence[Rate | None]) -> Rate | None:
 
 
 def _choose_lesser(cap: Rate | None, rate: Rate | None) -> Rate | None:
-    """Return the lower limit. If both limits are equal, return the rate with fewer phases."""
+    """Return the rate with the lower limit. If both limits are equal, return the rate with fewer phases."""
     return min((one for one in (cap, rate) if one is not None), default=None)

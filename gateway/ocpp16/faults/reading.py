@@ -31,7 +31,7 @@ _DUE = {inspect.StrType: str, inspect.LiteralType: str, inspect.IntType: int, in
 
 @dataclass(frozen=True, slots=True)
 class RepairPolicy:
-    """The repairs that are allowed. Each key names a field by its struct and its attribute."""
+    """The repairs that are allowed. A field is named by its struct and its attribute."""
 
     instead: Mapping[tuple[type[Struct], str], str]
     """Value to use if the value of the field is not in the field's enumeration."""

@@ -1,7 +1,7 @@
 """The faults of real charge points that are repaired in a payload.
 
 A payload that the fast decoder can read is not repaired. `reading` reads any other payload a second time,
-with the policy of this file, and returns the name of each repair (table.Repair). A repair never guesses. A
+with the policy of this module, and returns the name of each repair (table.Repair). A repair never guesses. A
 repair either loses nothing, for example if the text "1" is read as the number 1, or it keeps the original in
 the payload and uses a harmless value in the message.
 """
