@@ -1,4 +1,4 @@
-"""Authorization of id tags, which gives the idTagInfo for Authorize, StartTransaction and StopTransaction."""
+"""Look up an id tag, and make the idTagInfo for Authorize, StartTransaction and StopTransaction."""
 
 from gateway.handlers.charge_point import ChargePoint, now_ms
 from gateway.ocpp16.faults import timestamps

@@ -49,7 +49,7 @@ class SessionMemory:
     triggered: set[str] = dataclasses.field(default_factory=set)
     """Actions that we asked the charge point to send.
 
-    These are allowed even while the registration is Pending.
+    These actions are allowed even while the registration is Pending.
     """
     charging_at: int | None = None
     """Connector of the last message about a transaction.
@@ -62,7 +62,7 @@ class SessionMemory:
     ended: int | None = None
     """Id of the transaction that the charge point stopped last."""
     outcome_stored: trio.Event | None = None
-    """Event that is set when each answer to our calls that has already arrived is stored."""
+    """Event that is set when all answers to our calls that arrived so far are stored."""
 
 
 class ChargePoint(msgspec.Struct, gc=False):

@@ -24,7 +24,7 @@ _UNLIMITED = 2**31 - 1
 async def boot_notification(
     _request: core.BootNotification, charge_point: ChargePoint
 ) -> core.BootNotificationResult:
-    """Answer with the registration status that the operator has set now.
+    """Answer with the registration status that the operator has set for the charge point.
 
     Unless the answer is Accepted, `interval` says when the charge point shall send BootNotification again.
     """

@@ -35,8 +35,8 @@ def load[T: msgspec.Struct](
 ) -> T:
     """Read the settings from the file `path` and from environment variables, and convert them to `kind`.
 
-    A variable replaces the setting of the file. `path` None means that there is no file. A text setting `x`
-    may be given as `x_file`, the name of a file that contains the text. In the TOML file a secret must be
+    A variable overrides the same setting in the file. `path` None means that there is no file. A text setting
+    `x` may be given as `x_file`, the name of a file that contains the text. In the TOML file a secret must be
     given in this form. A list in a variable is separated by commas or written as JSON. Raises ConfigError.
     """
     source = str(path) if path else "configuration"

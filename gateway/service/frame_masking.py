@@ -26,8 +26,8 @@ HINTS = (
     *("key", "auth", "pass", "pwd", "secret", "credential", "cookie", "token", "pepper", "bearer", "basic "),
     *("://", "%2f", "ocpp16", "csms_", "\\"),
 )
-# Members whose value names a setting, so that the other members hold its value, as "key" in {"key":
-# "AuthorizationKey", "value": ...}.
+# Members whose value is the name of a setting. The other members then hold the value of this setting. An
+# example is {"key": "AuthorizationKey", "value": ...}.
 _NAMING = frozenset({"key", "messageid", "name", "variable", "parameter"})
 _HARMLESS = frozenset({"readonly", "vendorid", "status"})
 _NO_VALUE = frozenset("]},:")
@@ -153,7 +153,7 @@ class FrameMasker:
 
 
 def _find_secrets(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:
-    """Yield the places of values that must be hidden. An unclosed object counts as closed at the end."""
+    """Yield the places of values that must be hidden. An unclosed object extends to the end of the text."""
     stack: list[_Open] = []
     end = 0
     for token in tokens:

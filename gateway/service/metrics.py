@@ -57,7 +57,7 @@ def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry
 class LoopLag:
     """Delay with which the event loop runs a due task.
 
-    If it exceeds a few milliseconds, charge points wait.
+    If this delay exceeds a few milliseconds, charge points have to wait for their answers.
     """
 
     def __init__(self, *, every_s: float = 0.1, kept: int = 600) -> None:
