@@ -5,7 +5,7 @@ The transport reads the request, repairs two kinds of faults in its head (`http_
 answer with the status in parentheses and a text that says why.
 
     1. The path names a tenant, a token and a charge point (400).
-    2. Neither the address, nor the address with this charge point id, has failed check 4 too often in the last
+    2. Neither the address, nor the address with this charge point id, has failed check 4 too often within a
        minute (429).
     3. The store is available, and this node is neither full nor draining (503).
     4. The tenant exists, and the token is one of its tokens (401).
