@@ -31,7 +31,7 @@ class Superseded(StateError):  # noqa: N818  the name says what happened
 
 
 class LeaseLost(StateError):  # noqa: N818  the name says what happened
-    """The store was rolled back or wiped and has an older epoch or none.
+    """The store was rolled back or wiped, and has an older epoch of the lease or no epoch.
 
     The session must stay open and take the lease again.
     """

@@ -1,4 +1,4 @@
--- Take one of the `maximum` holds of an id tag, or extend the hold that `member` already has.
+-- Take one of the `maximum` holds of an id tag, or prolong the hold that `member` already has.
 -- KEYS holds | ARGV member maximum until_ms -> {'held'} | {'full'}
 redis.call('ZREMRANGEBYSCORE', holds, '-inf', now_ms())
 local again = redis.call('ZSCORE', holds, member)

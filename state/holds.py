@@ -1,7 +1,10 @@
-"""Holds: an id tag has a maximum of simultaneous transactions, and each transaction takes one hold.
+"""Holds. A hold is one of the places that an id tag has for simultaneous transactions.
+
+An id tag may have a maximum of simultaneous transactions. The id tag then has as many holds as this maximum,
+and each transaction takes one of them.
 
 The holds of an id tag are one sorted set, in which the score of a hold is its time of expiry. A hold that
-nobody releases expires by itself. A start that is repeated gets the same hold again.
+nobody releases expires by itself. If a StartTransaction is repeated, it gets the hold that it has already.
 """
 
 from collections.abc import Sequence
@@ -18,7 +21,7 @@ LASTS_MS = 3 * 3600 * 1000
 async def hold(store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str, maximum: int) -> bool:
     """Take one of the tag's `maximum` holds for LASTS_MS.
 
-    False means that other transactions have all these holds.
+    False means that other transactions have taken all these holds.
     """
     until_ms = store.server_time_ms() + LASTS_MS
     return await take(store, _slots(charge_point, tag), _member(charge_point, fingerprint), maximum, until_ms)
@@ -27,7 +30,7 @@ async def hold(store: Store, charge_point: ChargePointKeys, tag: str, fingerprin
 async def take(store: Store, key: str, member: str, maximum: int, until_ms: int) -> bool:
     """Take one of the `maximum` holds in the set `key` until `until_ms`.
 
-    False means that other members have all these holds.
+    False means that other members have taken all these holds.
     """
     reply = await store.step("hold_take", [key], [member, maximum, until_ms])
     return bool(reply[0] == b"held")

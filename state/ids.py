@@ -1,4 +1,4 @@
-"""Ids that csms makes: digests of content, and numbers that are not used again after the store was wiped."""
+"""Ids that csms makes: digests of content, and numbers that stay unique even if the store is wiped."""
 
 from base64 import urlsafe_b64encode
 from hashlib import blake2b
@@ -13,8 +13,8 @@ def digest(content: bytes) -> str:
 
 
 def least_number(server_time_ms: int) -> int:
-    """Return the seconds since 2025-01-01, the least id to use now.
+    """Return the least number that may be used as an id now: the seconds since 2025-01-01.
 
-    As long as csms makes at most one id per second, no id is used again after the store was wiped.
+    If csms makes at most one id per second, no id is used again, even after a wipe of the store.
     """
     return server_time_ms // 1000 - _EPOCH_S

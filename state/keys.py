@@ -1,8 +1,8 @@
 """The names of all keys. No other module knows how a key is named.
 
 Every key of a charge point carries the hash tag of its partition, so that one Lua step can change a record,
-its index and its events together. Names from outside are percent-encoded before they are joined, so that no
-name can form the key of another.
+its index and its events together. Names from outside are percent-encoded before they are joined, so that two
+different names never give the same key.
 """
 
 from binascii import crc_hqx
@@ -187,7 +187,7 @@ def _of_tenant(kind: str, tenant: str) -> str:
 
 
 data_transfer_vendors = partial(_of_tenant, "data-transfer-vendors")
-"""A tenant's vendors of DataTransfer, by folded vendor id."""
+"""The DataTransfer vendors of a tenant, by folded vendor id."""
 id_tags = partial(_of_tenant, "id-tags")
 """Index of a tenant's id tags, each with its case folded."""
 token_ids = partial(_of_tenant, "token-ids")

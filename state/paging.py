@@ -19,7 +19,7 @@ _ROUNDS = 5
 class Page[T](msgspec.Struct, frozen=True):
     """One page. `next` is the cursor of the following page, or None on the last page.
 
-    A filtered page may have fewer items than the limit although another page follows.
+    A page of a filtered list may have fewer items than the limit although another page follows.
     """
 
     items: tuple[T, ...]
@@ -70,7 +70,7 @@ async def list_members(
     if after is not None:
         for one in sets:
             one.resume(after)
-    wanted = limit + 1  # The member beyond the limit shows whether another page follows.
+    wanted = limit + 1  # One member more than the limit is read, to find out whether another page follows.
     count = min(wanted, max(4, ceil(2 * wanted / max(1, len(sets)))))
     found: list[bytes] = []
     while asked := [one for one in sets if one.may_have_before(found, wanted)]:
@@ -124,8 +124,8 @@ def cut_page[T](
 ) -> Page[T]:
     """Return a page of a short list, sorted by `place` with the highest first.
 
-    `place` gives a number of at most 18 digits, such as a time, and a name. The pair of both must be unique.
-    Raises BadCursor.
+    `place` gives a number of at most 18 digits, such as a time, and a name. The pair of number and name must
+    be unique. Raises BadCursor.
     """
     ordered = sorted(items, key=place, reverse=True)
     if cursor is not None:

@@ -1,7 +1,7 @@
 """The hash tag of each partition. Tag p lies in hash slot 64p + 32.
 
-So if the 16,384 slots are divided into contiguous shares, each primary gets an even share of the partitions.
-Never change a tag, because the keys of every store carry it.
+So if each primary has a contiguous share of the 16,384 slots, it has the same share of the partitions. Never
+change a tag, because the keys of every store carry it.
 """
 
 TAGS = tuple(

@@ -12,9 +12,9 @@ from state.scripts import SCRIPTS
 
 
 class Prepared:
-    """A packed step. `open_args` is the number of last arguments, which `pack` adds.
+    """A packed step. `pack` adds the last `open_args` arguments to it.
 
-    Raises ValueError if the script has another number of keys or arguments.
+    Raises ValueError if the script needs a different number of keys or arguments.
     """
 
     __slots__ = ("_head", "key", "script")

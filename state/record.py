@@ -57,7 +57,10 @@ class ChargePointRecord(Settings, frozen=True, kw_only=True):
 
 
 class RunningTrace(msgspec.Struct, frozen=True):
-    """A charge point's trace, with only what its session needs to record. `until_ms` may be in the past."""
+    """Id and end of a charge point's trace, for the session that records it.
+
+    `until_ms` may be in the past.
+    """
 
     id: str
     until_ms: int

@@ -12,7 +12,7 @@ def read_fields(reply: Mapping[bytes, bytes] | list[bytes]) -> dict[str, str]:
 
 
 def read_record[T](kind: type[T], reply: Mapping[bytes, bytes] | list[bytes], **known: object) -> T:
-    """Read a hash into a Struct with the same fields. `known` gives the fields that are not stored.
+    """Read a hash into a Struct with the same fields. `known` has the fields that are not in the hash.
 
     Raises msgspec.ValidationError.
     """

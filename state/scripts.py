@@ -68,8 +68,8 @@ def _read(file: Path) -> Script:
     parts = ("prelude", *_parts(body))
     shared = "\n".join((_ROOM / f"lua/_{part}.lua").read_text("utf-8") for part in parts)
     # The head goes onto the body's first line, so that the line numbers of the body stay the same. The head
-    # comes after the shared functions, because each outer name that a function uses costs time: 6 % of a step
-    # that compares the fence.
+    # comes after the shared functions, so that these cannot use its names. Each outer name that a function
+    # uses costs time: a step that compares the fence would take 6 % longer.
     source = f"{shared}\n{head(name, keys, args, shared)} {body}"
     # EVALSHA names a script by its SHA-1; no secret depends on it.
     sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
@@ -77,7 +77,9 @@ def _read(file: Path) -> Script:
 
 
 def _parts(body: str) -> list[str]:
-    """Return the parts that the step includes. A part is a file `lua/_<part>.lua` that only a few steps use.
+    """Return the parts that the step includes.
+
+    A part is a file `lua/_<part>.lua` with functions that only a few steps use.
 
     The server creates every included function each time a step runs, which takes 0.1 us per function.
     """
@@ -95,7 +97,8 @@ def head(name: str, keys: Names, args: Names, shared: str) -> str:
     taken = {*_LUA.split(), *_FUNCTION.findall(shared)}.intersection(keys.bare + args.bare)
     if taken:
         raise ValueError(
-            f"{name}.lua: the header must not use {', '.join(sorted(taken))}; Lua or state/lua defines it"
+            f"{name}.lua: the header must not use {', '.join(sorted(taken))};"
+            " Lua or state/lua defines this name"
         )
     return " ".join(_locals(table, names) for table, names in (("KEYS", keys), ("ARGV", args)) if names.names)
 

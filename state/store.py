@@ -136,7 +136,10 @@ class Store:
         return self._step(keys[0], script, _evalsha(script, keys, args))
 
     def step_prepared(self, prepared: Prepared, rest: Sequence[bytes]) -> Coroutine[None, None, list[Any]]:
-        """Run one Lua step, most of which is packed already. `rest` has the last arguments of the step."""
+        """Run one Lua step whose keys and first arguments are packed already.
+
+        `rest` has the last arguments of the step.
+        """
         return self._step(prepared.key, prepared.script, prepared.pack(rest))
 
     async def _step(self, key: str, script: Script, packed: bytes) -> list[Any]:
@@ -163,14 +166,14 @@ class Store:
     async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
         """Run commands in one round trip.
 
-        If a command fails, its error is raised, although the other commands were executed.
+        If a command fails, its error is raised, but all the other commands are executed.
         """
         return self._check_replies(await self._ask_many([pack(command) for command in commands]))
 
     async def steps(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]) -> list[Any]:
         """Run one Lua step many times in one round trip.
 
-        If a step fails, its error is raised, although the other steps were executed.
+        If a step fails, its error is raised, but all the other steps are executed.
         """
         script = SCRIPTS[name]
         packed = [_evalsha(script, keys, args) for keys, args in calls]
@@ -225,7 +228,10 @@ class Store:
                 self._blocking.close()
 
     def trouble(self) -> StoreRefused | StoreUnavailable | None:
-        """Return why the store is not available. A refusal comes first, because it does not end by itself."""
+        """Return why the store is not available.
+
+        A refusal is returned before any other reason, because a refusal does not end by itself.
+        """
         troubles = [lane.trouble for lane in (*self._lanes, self._listing) if lane.trouble is not None]
         return next((t for t in troubles if isinstance(t, StoreRefused)), troubles[0] if troubles else None)
 
@@ -249,7 +255,7 @@ class Store:
         start = key.find("{") + 1
         if start and (end := key.find("}", start)) > start:
             key = key[start:end]
-        # The lowest six bits of the hash slot are the same for all partitions (state/partition_tags.py).
+        # The lowest six bits of the hash slot are left out, because they are the same for all partitions.
         return self._lanes[(crc_hqx(key.encode(), 0) >> 6) % len(self._lanes)]
 
     def _lane_changed(self) -> None:
@@ -280,7 +286,7 @@ class Store:
         try:
             server = await checks.check(ask, self._config.durability)
         except StoreUnavailable:
-            return  # The lane itself handles a server that does not answer.
+            return  # If the server does not answer, the lane itself reconnects.
         except StoreRefused as error:
             lane.end(str(error))
             return

@@ -1,4 +1,4 @@
-"""Changes of small hashes, decided in Python: read the hash, decide, and write if the hash is unchanged.
+"""Changes of small hashes that Python decides: read the hash, decide, and write if the hash is unchanged.
 
 This is for rare messages that need a longer decision, such as the choice of the job to which a status
 belongs. The decision is a pure Python function instead of Lua.
@@ -13,9 +13,9 @@ from state.store import Store
 
 _VERSION = b"version"
 _TRIES = 20
-"""A try fails only if another caller changed the hash in the meantime.
+"""Greatest number of tries. A try fails only if another caller changed the hash in the meantime.
 
-Only few callers change the hash of one charge point.
+Few callers change the hash of one charge point at the same time.
 """
 
 type Fields = dict[str, bytes]
@@ -47,8 +47,8 @@ async def change(
     """Make the change that `decide` returns; None means that no change is needed.
 
     `decide` may be called more than once. `key` is one of `keys`. If `registered` is true, the outcome is
-    `gone` also for a charge point that was never registered. Changes by operators must set `registered`.
-    Raises StoreUnavailable.
+    also `gone` if the charge point was never registered. Changes by operators must set `registered`. Raises
+    StoreUnavailable.
     """
     for _ in range(_TRIES):
         version, fields = _split(await store.execute("HGETALL", key))

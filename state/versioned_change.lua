@@ -3,8 +3,8 @@
 -- -> {'changed'} | {'again'} | {'gone'}
 -- WITH deletion
 -- `rest` has the kind and data of each event, then the fields to delete, then the names and values to set.
--- 'again' means that the record has another version. If `registered` is '1', the step returns 'gone' for a
--- charge point that was never registered too.
+-- 'again' means that the record has another version. If `registered` is '1', the step also returns 'gone' if
+-- the charge point was never registered.
 if deleted(charge_point, lease) then return {'gone'} end
 if registered == '1' and redis.call('HEXISTS', charge_point, 'registered_ms') == 0 then return {'gone'} end
 if (redis.call('HGET', record, 'version') or '0') ~= version then return {'again'} end

@@ -1,7 +1,8 @@
 -- Store a BootNotification and return the answer to it.
 -- KEYS lease held events record configuration configuration_pending | ARGV epoch holder member boot
 -- -> {'ok', status, registration_interval_s, heartbeat_interval_s} | {'newer'} | {'lost'}
--- The answer follows the policy that is stored now. The interval is empty if no operator has set it.
+-- The answer follows from the policy `registration` that is stored now. The interval is empty if no operator
+-- has set it.
 local f = fence(lease, held, events, epoch, holder, member)
 if f ~= 'ok' then return {f} end
 local registration, registration_interval_s, heartbeat_interval_s = unpack(

@@ -25,18 +25,19 @@ from state.store import Store
 from state.tenants import spellings
 
 TOMBSTONE_MS = 86_400_000
-"""How long the lease of a deleted charge point is kept, so that its sessions find a higher epoch and close.
+"""How long the lease of a deleted charge point is kept.
 
-Each session compares the epoch at least every 10 s.
+The kept lease has a higher epoch. Each session compares its own epoch with the lease at least every 10 s, so
+a session of the deleted charge point finds the higher epoch and closes.
 """
 
 _DELETED = json.encode("deleted")
 _AGAIN = 10
 _AT_ONCE = 500
 _STRAY_STREAMS = range(256)
-"""Numbers of the sets of stray meter values.
+"""The numbers that name the sets of stray meter values of a charge point.
 
-Each connector up to 254 has its own set, and all higher connectors share the last set.
+The set of each connector from 0 to 254 has the connector's number. All other connectors share set 255.
 """
 
 
@@ -70,7 +71,7 @@ async def get(store: Store, tenant: str, charge_point: str) -> ChargePointRecord
 
 
 async def accept(store: Store, tenant: str, charge_point: str) -> bool:
-    """Set the answer to the charge point's next BootNotification to Accepted.
+    """Answer the charge point's next BootNotification with Accepted.
 
     False means that the charge point is not registered.
     """
@@ -82,9 +83,10 @@ async def accept(store: Store, tenant: str, charge_point: str) -> bool:
 
 
 async def boot(store: Store, lease: Lease, payload: bytes) -> Booted:
-    """Store a BootNotification (JSON), and return the answer that the current policy gives.
+    """Store a BootNotification (JSON), and return the answer that the stored policy `registration` gives.
 
-    Configuration changes that waited for a reboot become current values. Raises Superseded or LeaseLost.
+    Changes of the configuration that waited for a reboot become current values. Raises Superseded or
+    LeaseLost.
     """
     keys = lease.keys
     word, *rest = await store.step(
@@ -135,7 +137,7 @@ async def delete(store: Store, tenant: str, charge_point: str) -> bool:
     """Delete everything that is stored about a charge point.
 
     False means that the charge point was not registered. The remains of an interrupted deletion are removed
-    even then. The session of the charge point loses its lease at once, and the caller must close the socket.
+    even then. The session of the charge point loses the lease at once, but the caller must close the socket.
     Transactions and meter values that arrive before the socket is closed are stored, and the next deletion
     removes them.
     """

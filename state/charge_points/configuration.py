@@ -15,12 +15,12 @@ from state.replies import read_fields
 from state.store import Store
 
 KEPT = 500
-"""Greatest number of keys that are stored for a charge point, including keys that wait for a reboot."""
+"""Greatest number of keys that are stored for a charge point, including changes that wait for a reboot."""
 NAME_LENGTH = 305
 VALUE_LENGTH = 755
 """Greatest length of a key's name and of its value in characters. Longer texts are cut off.
 
-OCPP allows 50 and 500 characters, and the repair of long texts allows 255 more.
+OCPP allows 50 and 500 characters. csms accepts texts that are up to 255 characters longer, as a repair.
 """
 MASK = "***"
 
@@ -29,7 +29,10 @@ _SECRET_WORDS = (
     *("authorizationkey", "password", "passwd", "passphrase", "pwd", "secret", "credential", "cookie"),
     *("token", "apikey", "privatekey", "presharedkey", "basicauth", "pepper"),
 )
-"""These are the words of gateway/service/secrets.py, without spaces."""
+"""A key whose name contains one of these words is a secret.
+
+gateway/service/secrets.py has the same words, some of them with spaces.
+"""
 
 _COMPLETE = ""
 """Name of the field that holds the time at which the charge point last reported all its keys."""
@@ -56,7 +59,7 @@ class PendingChange(msgspec.Struct, frozen=True):
 class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One configuration key. `readonly` is None if it is unknown.
 
-    The stored values come from a command of the action `source`, which was answered at `known_ms`. The value
+    The values come from a command with the action `source`. The command was answered at `known_ms`. The value
     of a secret is never stored; MASK is stored instead.
     """
 
@@ -114,15 +117,15 @@ def _bare(value: str) -> str:
 
 
 def fold(key: str) -> str:
-    """Return a key in the form that is compared: in lower case (section 9) and without surrounding blanks."""
+    """Return a key as it is compared: in lower case (OCPP 1.6, section 9) and without surrounding blanks."""
     return key.strip().lower()[:NAME_LENGTH]
 
 
 def is_secret(key: str) -> bool:
     """Return whether a key's value is a secret.
 
-    AuthorizationKey is the charge point's password (OCPP-J 6). Vendors have keys with other secrets, which
-    traces mask too.
+    AuthorizationKey is the charge point's password (OCPP-J 6). Vendors define keys that hold other secrets.
+    Traces mask these secrets too.
     """
     bare = _JOINTS.sub("", key).casefold()
     return any(word in bare for word in _SECRET_WORDS)
@@ -154,7 +157,7 @@ async def learn(
 async def change(store: Store, keys: ChargePointKeys, key: str, value: str, outcome: Change) -> None:
     """Store the outcome of a ChangeConfiguration.
 
-    The outcome cannot be Rejected, because that changes nothing.
+    Do not call this for the outcome Rejected, after which the charge point has its old value.
     """
     if not (name := fold(key)):
         return

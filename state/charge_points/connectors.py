@@ -33,8 +33,8 @@ _decode = msgspec.json.Decoder(Connector).decode
 async def record_status(store: Store, lease: Lease, connector: Connector) -> bool:
     """Store a status, and emit an event if the status or an error code has changed.
 
-    False means that nothing was stored, because the status of CONNECTORS other connectors is stored already.
-    Raises Superseded or LeaseLost.
+    False means that nothing was stored, because as many other connectors as CONNECTORS allows have a stored
+    status. Raises Superseded or LeaseLost.
     """
     what = _encode((connector.status, connector.error_code, connector.vendor_error_code))
     [word] = await store.step(

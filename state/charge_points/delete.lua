@@ -2,8 +2,8 @@
 -- KEYS lease held events record charge_points history buried others...
 -- | ARGV node member id reason tombstone_ms -> {'deleted'} | {'unknown'} | {'again', node}
 -- The lease is kept for a while with the next epoch. So every later step of the old session returns 'newer',
--- and the session closes. Transactions are moved to `buried`, so that a new charge point with this id may
--- begin at once.
+-- and the session closes. Transactions are moved to `buried`, so that a new charge point with this id can be
+-- registered at once.
 local holder, holding_node = unpack(redis.call('HMGET', lease, 'holder', 'node'))
 if holder and holder ~= '' then
   if holding_node ~= node then return {'again', holding_node} end

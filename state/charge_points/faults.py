@@ -1,4 +1,4 @@
-"""The faults of each charge point: a count and the last time for each name of a fault.
+"""The faults of each charge point. Each fault has a name, a count and the time when it was last seen.
 
 The names of faults come from gateway/ocpp16/faults/table.py. At most 128 names are stored for each charge
 point.
@@ -28,9 +28,9 @@ class Tally(NamedTuple):
 
 
 class FaultBatch(NamedTuple):
-    """The faults of a charge point that a gateway has gathered.
+    """Counts of the faults of one charge point, gathered by one gateway.
 
-    A batch that is repeated has the same `id`.
+    A batch that is sent again keeps its `id`.
     """
 
     keys: ChargePointKeys

@@ -1,4 +1,4 @@
-"""Commands that an operator sends to a charge point, from the record to the answer.
+"""Commands that an operator sends to a charge point: how they are recorded, claimed by a session, and ended.
 
 The record of a command, in the charge point's partition, is the only state of the command. A message in a
 node's inbox only tells the node to read the record.
@@ -32,9 +32,9 @@ _ORPHANED = table.text(table.ORPHANED)
 _WATCHERS = (
     "SetChargingProfile=charging_profiles ClearChargingProfile=charging_profiles SendLocalList=local_list"
 )
-"""Actions that change data of which we keep a copy.
+"""Actions that change data on the charge point of which csms keeps a copy.
 
-Each action has the function of settle.lua that must see the ends of its commands.
+The word after `=` names the function that settle.lua calls when a command with this action ends.
 """
 
 
@@ -75,13 +75,13 @@ class Late(msgspec.Struct, frozen=True):
 
 
 class Taken(NamedTuple):
-    """The command has a status that does not allow this step."""
+    """The present status of the command does not allow the requested change."""
 
     status: Status
 
 
 class Gone(msgspec.Struct, frozen=True):
-    """The charge point has no such command, or no longer has it."""
+    """No command with this id is stored for the charge point, or the command is no longer stored."""
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -102,9 +102,9 @@ async def submit(
 ) -> Submitted | Conflict:
     """Record a command and wake the charge point's node.
 
-    The command is recorded as `offline` if no session holds the charge point or its node is gone, and as
-    `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24 h. `reply_to` is the node
-    to wake when the command ends. Raises ValueError or StoreUnavailable.
+    The command is recorded as `offline` if no session holds the lease of the charge point or the node of that
+    session is gone, and as `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24
+    h. `reply_to` is the node to wake when the command ends. Raises ValueError or StoreUnavailable.
     """
     body = digest(action, payload)
     if not 1 <= ttl_ms <= TTL_MS_MAX:
@@ -195,8 +195,8 @@ async def settle(
 async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str]) -> list[str]:
     """Record the end `unknown` for each command that an earlier session left as `sent`, and return the ids.
 
-    Call this after a claim of the lease, before the pending commands are read. `waiting` has the pending
-    commands that the claim of the lease returned.
+    Call this after the session has claimed the lease, and before it reads the pending commands. `waiting` has
+    the pending commands that the claim of the lease returned.
     """
     keys = lease.keys
     ids = [id_ for id_ in waiting if is_of(id_, keys)]

@@ -1,4 +1,4 @@
-"""The record of a command, its id, and the digest that is equal for two equal commands."""
+"""The record of a command, the id of a command, and a digest by which equal commands are recognised."""
 
 import base64
 import re

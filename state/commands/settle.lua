@@ -4,9 +4,9 @@
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
 -- WITH charging_profiles local_list deletion
 -- `moves` has the allowed changes of status, from the table in table.py. `watchers` maps an action to the
--- function that must see the ends of its commands. If `when` is empty, the end is always recorded. If `when`
--- is 'overdue', the end is recorded only after the deadline. If `when` is an epoch, the end is recorded only
--- if the claim of the command had an earlier epoch.
+-- function that is called when a command with this action ends. If `when` is empty, the end is always
+-- recorded. If `when` is 'overdue', the end is recorded only after the deadline. If `when` is an epoch, the
+-- end is recorded only if the session that claimed the command had an earlier epoch.
 local of, before, deadline_ms, claimed_epoch, action, reply_to = unpack(
   redis.call('HMGET', command, 'of', 'status', 'deadline_ms', 'epoch', 'action', 'reply_to'))
 local known, now = of == member, now_ms()

@@ -1,4 +1,4 @@
-"""The sweep ends overdue commands that no session has ended.
+"""The sweep ends overdue commands that no session has ended in time.
 
 A queued command becomes `expired`, and a sent command becomes `timeout`.
 """
@@ -23,8 +23,8 @@ async def sweep_overdue(store: Store, partitions: Iterable[int] = range(keys.PAR
     """End at most `BATCH` overdue commands of each of these partitions, and return how many were ended.
 
     This takes two round trips, or one if nothing is overdue. Several nodes may sweep the same partition. A
-    process that waits for a command is not woken, because it reads the record at the deadline itself. Raises
-    StoreUnavailable.
+    process that waits for a command is not woken, because that process itself reads the record at the
+    deadline. Raises StoreUnavailable.
     """
     now = store.server_time_ms()
     found = await store.pipeline(

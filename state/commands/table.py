@@ -1,8 +1,8 @@
 """The life of a command: every status, and every move between two of them.
 
 An operator's request becomes a record in the partition of its charge point. The record is the only state of
-the command. A message to a node's inbox only says that a record can be read, so a lost message delays the
-command by a second and never loses it.
+the command. A message to a node's inbox only says that a record can be read, so if the message is lost, the
+command is a second late, but it is not lost.
 
 Waiting. A command is `queued` until the session of its charge point claims it, and `sent` after that. A
 queued or sent command is in the sorted sets `pending` (the order in which a session sends) and `overdue` (the
@@ -16,27 +16,30 @@ another nonce fails. `sent` means only that the charge point may have received t
 
 These are the moves between the statuses, each with its actor.
 
-A queued command becomes sent when a session of the charge point that holds the lease claims it. A session
-that claims too late makes a queued command expired, and so does a gateway's sweep after the deadline. The
-process that submitted a command, or waits for it, makes it offline if no session can be woken.
+A queued command becomes sent when the session that holds the lease of the charge point claims it. A queued
+command becomes expired if a session claims it after the deadline, or if the sweep of a gateway finds it after
+the deadline. A queued command becomes offline if no session can be woken. The process that submitted the
+command or waits for it records that.
 
 A sent command becomes answered or error when the charge point answers with a CALLRESULT or a CALLERROR. A
-sent command becomes expired if its session sees the deadline pass before it writes the call. A sent command
-becomes timeout if the deadline passes after the call was written; the session or a gateway's sweep records
-that. A sent command becomes unknown if its session ends; the next session of the charge point records that.
+sent command becomes expired if the deadline passes before its session has written the call; the session
+records that. A sent command becomes timeout if the deadline passes after the call was written; the session or
+a gateway's sweep records that. A sent command becomes unknown if its session ends; the next session of the
+charge point records that.
 
-A command that is timeout or unknown still becomes answered or error if the answer comes late.
+A command with the status timeout or unknown becomes answered or error if the charge point's answer still
+comes.
 
-No other move between two statuses exists. A caller gives a Lua step the moves that it wants, as a text made
-from this table. If none of these moves begins at the present status, the step does nothing and returns
-`taken`. So if two callers race, the first one wins. A session may record an end without holding the lease,
-because an answer is a fact.
+No other move between two statuses exists. A caller passes to a Lua step the moves that the step may make, as
+a text made from this table. If none of these moves begins at the present status, the step does nothing and
+returns `taken`. So if two callers race, the first one wins. A session may record an end without holding the
+lease, because an answer is a fact.
 
 csms never repeats a RemoteStart, RemoteStop, Reset, Unlock or reservation. If one of these commands ends as
 `unknown`, an operator must decide what to do.
 
-A new status must also be described in admin/commands/answer.py. If the new status can be the end of a command
-without an answer, `_FAILURES` in admin/commands/send.py needs an entry for it too.
+A new status must also be described in admin/commands/answer.py. If a command can end with the new status
+although no answer came, the status also needs an entry in `_FAILURES` in admin/commands/send.py.
 """
 
 from typing import Final, Literal

@@ -1,4 +1,4 @@
-"""Child processes that end when this process ends, even by kill -9.
+"""Child processes that end when this process ends, even if this process is killed with SIGKILL.
 
 Children end in this way on Linux only (PR_SET_PDEATHSIG). On other systems a child outlives a parent that was
 killed. The signal is tied to the *thread* that forked, so children start from the main thread, which lives as
@@ -43,11 +43,11 @@ def start(
     pass_fds: Sequence[int] = (),
     dies_by: Signals = SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start a child that gets the signal `dies_by` when this process ends, even by kill -9.
+    """Start a child that gets the signal `dies_by` when this process ends, even if SIGKILL ends this process.
 
-    The child has a process group of its own, so that Ctrl-C reaches it only through us. Raises RuntimeError
-    outside the main thread, and OSError if the system cannot make a process. If the program is missing, the
-    child ends with exit status 1.
+    The child has a process group of its own, so that Ctrl-C in the terminal does not interrupt the child.
+    Raises RuntimeError outside the main thread, and OSError if the system cannot make a process. If the
+    program is missing, the child ends with exit status 1.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
@@ -68,9 +68,9 @@ def start(
 
 
 async def wait(child: subprocess.Popen[bytes]) -> int:
-    """Wait until the child has ended, and return its exit status, which is negative for a signal.
+    """Wait until the child has ended, and return its exit status, which is negative if a signal ended it.
 
-    Cancelling leaves the child running.
+    If the wait is cancelled, the child runs on.
     """
     if sys.platform != "linux":
         return await trio.to_thread.run_sync(child.wait, abandon_on_cancel=True)

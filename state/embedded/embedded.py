@@ -36,7 +36,9 @@ _log = structlog.get_logger()
 
 
 def server_arguments(socket_path: str) -> list[str]:
-    """Return Valkey's command line for durability `fsync`, to run in its data directory.
+    """Return the command line of a Valkey server with durability `fsync`.
+
+    The command must be run in the data directory of the server.
 
     Raises StoreRefused.
     """
@@ -75,8 +77,8 @@ async def run_embedded(
     """Run the server until cancelled, and report its URL to `task_status`. Call this in the main thread.
 
     A server that ends is started again within 2 s. While less than `floor_bytes` of disk are free, the server
-    refuses all writes, because it exits when the disk is full. Raises StoreRefused if the directory or the
-    server cannot be used.
+    refuses all writes, because the server would exit if the disk were full. Raises StoreRefused if the
+    directory or the server cannot be used.
     """
     with _open_directory(data_dir) as (directory, lock), _choose_socket_path(directory) as socket_path:
         await _lock_directory(lock, directory)
@@ -150,7 +152,7 @@ class _Server:
             self.start()
 
     async def keep_floor(self) -> None:
-        """Make the server itself refuse writes (NOREPLICAS) while little disk is free."""
+        """Set up the server so that it refuses writes (NOREPLICAS) while little disk is free."""
         while True:
             await trio.sleep(_DISK_EVERY_S)
             low = self._disk_is_low()

@@ -1,8 +1,8 @@
 """A place in a tenant's events: how far the stream of each partition was read.
 
 Each partition advances independently, by the clock of its own server. So a cursor holds the last id that was
-read in each partition. A reader with this cursor misses no event that is appended in the same millisecond, or
-by a server whose clock is behind.
+read in each partition. A reader with this cursor misses no event, even if the event is appended in the
+millisecond of the last event that was read, or by a server whose clock is behind.
 """
 
 import base64
@@ -19,7 +19,8 @@ Position = tuple[int, int]
 TEXT_MAX = 6000
 """Longest cursor in characters.
 
-A cursor for 256 busy partitions takes about 1,000 characters, and a cursor for a handful takes 60.
+A cursor for 256 busy partitions takes about 1,000 characters, and a cursor for a handful of partitions takes
+about 60.
 """
 _VERSION = 1
 _BITMAP = PARTITIONS // 8

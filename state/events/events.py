@@ -16,12 +16,12 @@ from state.store import Store
 
 KEPT = 10_000
 KEPT_MS = 6 * 3600 * 1000
-"""KEPT and KEPT_MS must have the same values in lua/_prelude.lua.
+"""EVENTS_KEPT and EVENTS_KEPT_MS in lua/_prelude.lua must have the same values as KEPT and KEPT_MS.
 
-A reader that comes after a longer pause than KEPT_MS may have missed events.
+A reader that pauses for longer than KEPT_MS may miss events.
 """
 _MARGIN_MS = 60_000
-"""Margin of the check for gaps, because our estimate of a server's clock may be wrong by this much."""
+"""Greatest error of our estimate of a server's clock. The check for gaps allows for it."""
 NOTHING: Position = (0, 0)
 
 
@@ -65,10 +65,10 @@ async def now_cursor(store: Store, tenant: str) -> Cursor:
 
 
 async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBatch:
-    """Read up to `limit` events after the cursor, merged by time, and the cursor after them.
+    """Return up to `limit` events after the cursor, merged by time, and the cursor that comes after them.
 
-    This function never waits for events. A gap may be reported again until the partition with the gap was
-    read. Raises StoreUnavailable.
+    This function never waits for events. A gap may be reported again until events that come after the gap
+    were read. Raises StoreUnavailable.
     """
     before = store.server_time_ms()
     positions = dict(cursor.positions)
@@ -105,10 +105,10 @@ def place(event: Event) -> tuple[int, Position]:
 
 
 async def _has_dropped(store: Store, tenant: str, cursor: Cursor, full: Sequence[int]) -> bool:
-    """Return whether these partitions dropped events after the cursor before they were read.
+    """Return whether one of these partitions dropped events that come after the cursor and were never read.
 
-    Only partitions whose read returned as many events as it asked for need this check, because a stream keeps
-    far more events than one read returns.
+    This check is needed only for a partition whose read returned the greatest number of events. A stream that
+    dropped events still has far more events than one read returns.
     """
     try:
         replies = await store.pipeline([("XINFO", "STREAM", keys.events(p, tenant)) for p in full])

@@ -20,11 +20,11 @@ from state.store import Store
 POLL_S = 0.25
 _PAGE = 512
 _QUEUED_MAX = 2048
-"""Limit of the events and gaps that wait for one subscriber."""
+"""Greatest number of events and gaps that may wait for one subscriber."""
 _BUSY = 4
-"""After a slow poll the pause is this many times as long as the poll.
+"""After a slow poll, the poller pauses for this many times the duration of the poll.
 
-So polling never takes all the time of the process.
+So polls never take all the time of the process.
 """
 _PAUSE_MAX_S = 2.0
 _RETRY_S = 0.5
@@ -44,7 +44,8 @@ class Gap(NamedTuple):
 class _Read(NamedTuple):
     """One item of a batch.
 
-    `cursor` is the cursor after the batch in the last item, and None in all other items.
+    In the last item of the batch, `cursor` is the cursor after the batch. In all other items, `cursor` is
+    None.
     """
 
     what: Event | Gap
@@ -100,10 +101,10 @@ class Feed:
 class Subscription:
     """The events of one subscriber, to iterate over in one task.
 
-    The iteration raises Lagging after the subscriber was dropped. `cursor` is where to resume after the
-    events that were taken. `cursor` is a new object after each event. A gap that is followed by events does
-    not change the cursor, so a client that resumes at the cursor gets the gap again. `anext` may be cancelled
-    without losing an event.
+    The iteration raises Lagging after the subscriber was dropped. `cursor` is the place at which to resume
+    after the events that the subscriber has taken. `cursor` is a new object after each event. A gap that is
+    followed by events does not change the cursor, so a client that resumes at the cursor gets the gap again.
+    `anext` may be cancelled without losing an event.
     """
 
     def __init__(self, store: Store, poller: "_Poller", cursor: Cursor, queued_max: int) -> None:
@@ -220,9 +221,9 @@ def _with_cursor(batch: events.EventBatch) -> list[_Read]:
 
 
 async def _wait_available(store: Store) -> None:
-    """Wait at least `_RETRY_S`, and until the store is available.
+    """Wait for `_RETRY_S`, and then until the store is available.
 
-    The pause of `_RETRY_S` is needed, because the store stays available if only a single command failed.
+    If only a single command failed, the store is still available. The pause then prevents an immediate retry.
     """
     await trio.sleep(_RETRY_S)
     await store.wait_available()

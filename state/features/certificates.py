@@ -1,8 +1,9 @@
-"""The certificates that a charge point reported, the installed certificates, and its last signing request.
+"""The certificates that a charge point reported or installed, and the last signing request that it sent.
 
-The reported certificates of one type are a list, the answer to GetInstalledCertificateIds. When another root
-is installed, the list is marked as out of date. For each charge point at most 128 reported certificates of
-each type, the latest 32 installed certificates and one signing request are kept.
+For each type of certificate, csms keeps the list from the charge point's last answer to
+GetInstalledCertificateIds. When a certificate of this type is installed later, the list is marked as out of
+date. For each charge point at most 128 reported certificates of each type, the latest 32 installed
+certificates and one signing request are kept.
 """
 
 from collections.abc import Iterable
@@ -67,7 +68,7 @@ class ReportedCertificates(msgspec.Struct, frozen=True, kw_only=True, omit_defau
 
 
 class InstalledCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The certificate of an InstallCertificate that was Accepted, as far as we could read it.
+    """A certificate that the charge point accepted for installation, as far as csms could read it.
 
     `hash_data` has a hash for each algorithm that the charge point may choose.
     """
@@ -85,7 +86,9 @@ class InstalledCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defau
 
 
 class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A SignCertificate that was answered Accepted. `csr` is the request in PEM, as the charge point sent it.
+    """A SignCertificate that csms answered with Accepted.
+
+    `csr` is the request in PEM, as the charge point sent it.
 
     `key` is the kind of the key and its size, such as `RSA 2048`.
     """
@@ -193,13 +196,16 @@ async def record_request(store: Store, keys: ChargePointKeys, request: SigningRe
 
 
 async def report_refused_request(store: Store, keys: ChargePointKeys, why: str) -> None:
-    """Emit an event that a charge point's signing request was answered Rejected. The stored request stays."""
+    """Emit an event which says that a charge point's signing request was rejected.
+
+    The stored request stays.
+    """
     change = Change({}, (), [("certificate_request.refused", _encode({"why": why}))])
     await versioned.change(store, keys, keys.certificates, lambda _: change)
 
 
 async def get_request(store: Store, tenant: str, charge_point: str) -> SigningRequest | None:
-    """Return the last signing request that was answered Accepted."""
+    """Return the last signing request that was answered with Accepted."""
     return _request(await versioned.read(store, ChargePointKeys(tenant, charge_point).certificates))
 
 

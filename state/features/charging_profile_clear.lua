@@ -1,4 +1,4 @@
--- Remove the profiles that match a ClearChargingProfile, or note that they are in doubt.
+-- Remove the profiles that match a ClearChargingProfile, or store a doubt about each of them.
 -- KEYS profiles doubts events | ARGV member id connector purpose level body because -> {'cleared' | 'doubted', ids...}
 -- WITH charging_profiles
 -- An empty argument matches any value. If an id is given, only the id is compared. If `because` is given, the

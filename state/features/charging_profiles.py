@@ -2,10 +2,10 @@
 
 The mirror has the profiles that the charge point accepted, except the profiles that were replaced or cleared.
 OCPP 1.6 has no way to read profiles back. The mirror therefore replaces and removes profiles by the same
-rules as the charge point. If the charge point may have acted differently, the mirror notes a doubt. Profiles
-survive reboots (errata 2025-04, 13). The Lua step that stores the stop of a transaction also removes its
-TxProfiles. At most 200 profiles, 32 doubts and 32 promises (TxProfiles of remote starts whose transaction has
-not begun) are kept for each charge point.
+rules as the charge point. If the charge point may have acted differently, a doubt is stored in the mirror.
+Profiles survive reboots (errata 2025-04, 13). The Lua step that stores the stop of a transaction also removes
+its TxProfiles. At most 200 profiles, 32 doubts and 32 promises (TxProfiles of remote starts whose transaction
+has not begun) are kept for each charge point.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,14 +25,15 @@ type Why = Literal["timeout", "unknown", "full", "not_found", "not_running"]
 """Reason for a doubt about the mirror.
 
 `timeout` and `unknown` are the ends of a command that the charge point may have carried out. `full` means
-that the charge point accepted one profile more than we keep. `not_found` means that the charge point found
-nothing to clear although the mirror has a matching profile. `not_running` means that the transaction of a
-TxProfile is not running: another transaction began on its connector, or csms does not know the transaction.
+that the charge point accepted a profile when the mirror already had 200 profiles. `not_found` means that the
+charge point found nothing to clear although the mirror has a matching profile. `not_running` means that the
+transaction of a TxProfile is not running. Either another transaction began on its connector, or csms does not
+know the transaction.
 """
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
-    """A doubt about the mirror. `profile_id` is None if any profile may have changed.
+    """A doubt about the mirror. `profile_id` is None if the doubt is about all profiles.
 
     `command_id` is None if it is not known which command caused the doubt. All doubts with the reason `full`
     share one entry, and all doubts beyond 32 share another entry. A shared entry has only the latest doubt.
@@ -48,7 +49,7 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 class Slot(NamedTuple):
     """Connector, purpose and stack level of a profile.
 
-    A charge point has at most one profile with the same three values.
+    A charge point has at most one profile for each combination of these three values.
     """
 
     connector_id: int
@@ -164,9 +165,10 @@ async def install(
 ) -> tuple[int, ...] | None:
     """Store a profile that the charge point accepted, once for each command.
 
-    Returns the ids of the replaced profiles. Returns None if the profile is not stored, because 200 profiles
-    are stored already, its transaction has ended, or the charge point was deleted. A TxProfile that names no
-    transaction belongs to the transaction that is running on its connector.
+    Returns the ids of the replaced profiles. Returns None if the profile is not stored. The reasons for that
+    are: 200 profiles are stored already, the profile's transaction has ended, or the charge point was
+    deleted. A TxProfile that names no transaction belongs to the transaction that is running on its
+    connector.
     """
     word, *replaced = await store.step(
         "features/charging_profile_install",
@@ -196,14 +198,14 @@ async def install(
 async def clear(store: Store, keys: ChargePointKeys, which: Which, *, asked: bytes = b"") -> tuple[int, ...]:
     """Remove the profiles that the charge point has cleared, and return their ids.
 
-    `asked` is the payload of the request, in JSON. Doubts that an earlier command with the same payload left
-    are removed too. An empty `which` removes all profiles and all doubts.
+    `asked` is the payload of the request, in JSON. Doubts about earlier commands with the same payload are
+    removed too. An empty `which` removes all profiles and all doubts.
     """
     return await _clear(store, keys, which, asked, "")
 
 
 async def doubt(store: Store, keys: ChargePointKeys, which: Which, *, asked: bytes) -> tuple[int, ...]:
-    """Note a doubt on each matching profile, because the charge point found no matching profile.
+    """Store a doubt about each matching profile of the mirror, because the charge point found none.
 
     Returns the ids of these profiles.
     """
@@ -219,7 +221,7 @@ async def promise(
     stack_level: int,
     payload: bytes,
 ) -> None:
-    """Keep the TxProfile of an accepted remote start until `remote_starts.fulfil` finds its transaction."""
+    """Keep the TxProfile of an accepted remote start until `remote_starts.fulfil` has the transaction."""
     await store.step(
         "features/charging_profile_promise",
         (keys.charging_profile_promises, keys.command(command_id), keys.record, keys.lease),

@@ -1,8 +1,8 @@
 """A job: a firmware update or an upload that was requested from a charge point, and its progress.
 
-All functions of this module are pure. A status message has no timestamp. Statuses come late, twice, and
-around a reboot in any order (whitepaper L01). Each status is kept. The last status that can still change the
-job decides its state.
+All functions of this module are pure. A status message has no timestamp. A status may come late or twice, and
+statuses that are sent around a reboot may come in any order (whitepaper L01). Each status is kept. The job's
+state is the last status that was allowed to change it (`with_status`).
 """
 
 from typing import Literal
@@ -23,7 +23,7 @@ KIND_OF: dict[Message, Kind] = {
     "LogStatusNotification": "GetLog",
     "SignedFirmwareStatusNotification": "SignedUpdateFirmware",
 }
-"""The kind of job whose progress each message reports."""
+"""For each status message, the kind of job that the message reports on."""
 
 STATES_KEPT = 50
 """Greatest number of states that are kept for one job: the answer to the request, and the latest states."""
@@ -58,12 +58,12 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A job. `id` is the id of its command. `number` is higher for later jobs of the charge point.
+    """A job. `id` is the id of the command that requested it. A later job has a higher `number`.
 
     `payload` is a short form of the request, in JSON. `status` is a word of the charge point, or one of the
     words NoFile, Canceled and Superseded, which csms sets. NoFile means that GetDiagnostics found nothing to
-    upload. Canceled means that a later job was answered AcceptedCanceled. Superseded means that further
-    statuses will belong to a later job.
+    upload. Canceled means that the charge point answered the request for a later job with AcceptedCanceled.
+    Superseded means that further statuses will belong to a later job.
     """
 
     id: str
@@ -138,8 +138,8 @@ def replace(later: Job, earlier: Job) -> Job:
 def with_status(job: Job, status: str, received_ms: int) -> Job:
     """Return the job with one more state, or the unchanged job if the status only repeats its last status.
 
-    A status of progress does not restart a job that is done, canceled or superseded. A status of progress
-    restarts a job that failed, because the charge point tries again.
+    A status that reports progress does not restart a job that is done, canceled or superseded. A status that
+    reports progress does restart a job that failed, because the charge point tries again.
     """
     if job.history[-1].status == status:
         return job

@@ -94,7 +94,7 @@ async def delete(store: Store, tenant: str, charge_point: str, job_id: str) -> b
 
 
 async def new_request_id(store: Store, tenant: str, charge_point: str) -> int | None:
-    """Choose a request id that we never gave this charge point and that no kept job or note has.
+    """Choose a request id that csms never used for this charge point, and that no stored job or note has.
 
     Returns None if the charge point is not registered.
     """
@@ -125,7 +125,7 @@ def _notes(fields: Fields) -> list[Note]:
 def _with_note(fields: Fields, note: Note) -> Change | None:
     notes = _notes(fields)
     if notes and msgspec.structs.replace(notes[-1], received_ms=note.received_ms) == note:
-        return None  # A repeat. The note keeps the time at which the status was first received.
+        return None  # The status is a repeat. The note keeps the time of the first receipt.
     event = {"job": None, "message": note.message, "request_id": note.request_id, "status": note.status}
     return Change({_NOTES: _encode([*notes, note][-NOTES_KEPT:])}, (), [("job.status", _encode(event))])
 

@@ -33,7 +33,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 type Entries = dict[str, Entry]
-"""Entries by folded id tag, because a charge point compares without regard to case."""
+"""Entries by folded id tag, because a charge point compares id tags without regard to case."""
 
 type Line = tuple[str, Entry | None]
 """Line of an update: an id tag and its new entry.
@@ -75,13 +75,13 @@ def are_same(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> bool:
 def pack(entries: Mapping[str, Entry]) -> bytes:
     """Pack a list for the store, in a tenth of the memory that a hash would take.
 
-    Memory matters, because a fleet has the same thousand entries many times.
+    Memory matters, because each charge point of a fleet may have the same thousand entries.
     """
     return zlib.compress(msgspec.msgpack.encode([entries[tag] for tag in sorted(entries)]), _LEVEL)
 
 
 def unpack(packed: bytes | None) -> Entries:
-    """Return the entries of a packed list. None stands for the empty list."""
+    """Return the entries of a packed list. `packed` is None if the list is empty."""
     if packed is None:
         return {}
     return {fold(entry.id_tag): entry for entry in _decode(zlib.decompress(packed))}

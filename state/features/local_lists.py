@@ -36,7 +36,10 @@ class Desired(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The last update that was Accepted. `stale` means that the charge point may have other entries."""
+    """The last update that was Accepted.
+
+    `stale` means that the charge point may now have entries that differ from the stored ones.
+    """
 
     list_version: int
     update_type: UpdateType
@@ -89,7 +92,7 @@ class Heads(msgspec.Struct, frozen=True):
     def next_version(self) -> int:
         """Version for the next update, never 0 or -1 (errata 2025-04, 9).
 
-        The version after the highest number is 1.
+        After the greatest possible version, the next version is 1.
         """
         return self.last_version + 1 if self.last_version < _VERSION_MAX else 1
 
@@ -151,7 +154,7 @@ async def record_accepted(
 
     def decide(fields: Fields) -> Change | None:
         if fields.get("doubt") == command_id.encode():
-            del fields["doubt"]  # The missing answer that caused the doubt has come.
+            del fields["doubt"]  # The doubt was caused by a missing answer, and this is that answer.
         before = _heads(fields)
         if before.accepted is not None and before.accepted.command_id == command_id:
             return None
@@ -195,7 +198,7 @@ async def record_refused(
     update_type: UpdateType,
     list_version: int,
 ) -> None:
-    """Store that the charge point did not make an update.
+    """Record that the charge point did not make an update.
 
     After Failed, the charge point may have any entries (section 5.15 asks for a Full list then). If we sent a
     higher version than the last accepted one, VersionMismatch means that the charge point has a version that
@@ -223,7 +226,7 @@ async def record_refused(
 async def record_reported(store: Store, keys: ChargePointKeys, list_version: int) -> None:
     """Store an answer to GetLocalListVersion.
 
-    The accepted list becomes stale if its version differs from the answer.
+    The accepted list becomes stale if its version differs from the version in the answer.
     """
     now_ms = store.server_time_ms()
 

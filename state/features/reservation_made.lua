@@ -3,7 +3,8 @@
 -- KEYS reservations command events charge_point lease | ARGV member id command_id until_ms asked data
 -- -> {'made'} | {'used'} | {'again'} | {'gone'}
 -- WITH deletion reservations
--- A start may name the reservation before the charge point's answer is stored. The reservation is then stored as used.
+-- A StartTransaction may name the reservation before the charge point's answer is stored. The reservation is
+-- then stored as used.
 if deleted(charge_point, lease) then return {'gone'} end
 local KEPT = 100
 local known, now = read_reservation(redis.call('HGET', reservations, id) or ''), now_ms()

@@ -1,9 +1,10 @@
 """Reservations that a charge point accepted.
 
-A reservation is active until it expires, is cancelled, or is named by a start. The latest 100 reservations of
-each charge point are kept. To make room, reservations that are over are removed first. If starts name unknown
-reservations, up to 28 of these are kept too, until the next reservation is stored. The Lua step that stores a
-start also marks its reservation as used (transactions/start.lua), so a repeated start does not use it twice.
+A reservation is active until it expires, until it is cancelled, or until a StartTransaction names it. The
+latest 100 reservations of each charge point are kept. To make room, reservations that are over are removed
+first. A StartTransaction may name a reservation that csms does not know. Up to 28 such reservations are kept
+too, until the next reservation is stored. The Lua step that stores a start also marks its reservation as used
+(transactions/start.lua), so a repeated start does not use it twice.
 """
 
 from typing import Literal
@@ -78,7 +79,7 @@ async def record_made(
 
 
 async def record_cancelled(store: Store, keys: ChargePointKeys, command_id: str, reservation_id: int) -> None:
-    """Store that the charge point cancelled a reservation.
+    """Record that the charge point cancelled a reservation.
 
     Nothing changes if the reservation is over or unknown.
     """

@@ -14,8 +14,8 @@ end
 -- the profile's JSON.
 local PROFILE_PROMISE = '^(%d+) (%S+) (%S+)\n(.*)$'
 
--- Store a command that may have changed the profiles without our knowledge, in the form
--- 'profile body since_ms status action transaction'.
+-- Store a doubt about a command that may have changed the profiles without our knowledge. The form of a doubt
+-- is 'profile body since_ms status action transaction'.
 local function doubt_profiles(doubts, id, doubt)
   local PROFILE_DOUBTS_KEPT = 32
   if redis.call('HLEN', doubts) >= PROFILE_DOUBTS_KEPT then id = 'more' end
@@ -23,7 +23,7 @@ local function doubt_profiles(doubts, id, doubt)
 end
 
 -- This function is called whenever a command about profiles ends. The charge point may have carried out a
--- command that ended as timeout or unknown, so such an end leaves a doubt.
+-- command that ended as timeout or unknown, so a doubt is stored for such a command.
 local function watch_profiles(doubts, command, id, action, status)
   redis.call('HDEL', doubts, id)
   if status ~= 'timeout' and status ~= 'unknown' then return end
@@ -65,8 +65,8 @@ local function install_profile(profiles, doubts, events, member, new)
   return {'installed', unpack(replaced)}
 end
 
--- Delete the TxProfiles of a transaction that has stopped. TxProfiles without a transaction are deleted with
--- any transaction on their connector.
+-- Delete the TxProfiles of a transaction that has stopped. A TxProfile without a transaction is deleted as
+-- soon as any transaction on its connector stops.
 local function drop_tx_profiles(profiles, transaction, connector)
   local all = redis.call('HGETALL', profiles)
   for i = 1, #all, 2 do

@@ -1,7 +1,7 @@
--- Extend the life of a node's inbox and record.
+-- Prolong the inbox and the record of a node at its heartbeat.
 -- KEYS inbox node | ARGV inbox_ms node_ms -> {'beaten'} | {'forgotten'}
--- An expired inbox is created again without messages. 'forgotten' means that the record of the node is
--- missing and must be stored again.
+-- If the inbox has expired, it is created again without messages. 'forgotten' means that the record of the
+-- node is missing and must be stored again.
 if redis.call('PEXPIRE', inbox, inbox_ms) == 0 then
   redis.call('XADD', inbox, '*', 'm', '')
   redis.call('XTRIM', inbox, 'MAXLEN', 0)

@@ -4,8 +4,8 @@
 -- -> {'claimed', epoch, claimed_ms, previous_holder, {pending, ...}, {field, value, ...}}
 -- | {'again', node} | {'late'} | {'flapping', wait_ms} | {'unknown'}
 -- `registration` is the policy under which an unknown charge point is registered. If `registration` is empty,
--- an unknown charge point is not registered. 'again' means that nothing was changed, because `node` holds the
--- lease and not `previous_node`, to which the key `previous_held` belongs.
+-- an unknown charge point is not registered. `previous_held` is the set `held` of `previous_node`. 'again'
+-- means that nothing was changed, because another node, which is `node`, holds the lease.
 local TAKEOVERS, WINDOW_MS = 5, 60000
 local now, new = now_ms(), redis.call('HEXISTS', record, 'registered_ms') == 0
 if now > tonumber(not_after_ms) then return {'late'} end

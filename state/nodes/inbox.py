@@ -24,7 +24,7 @@ READ_AT_ONCE = 500
 class _OfChargePoint(msgspec.Struct, frozen=True, tag_field="kind"):
     """A message to the session of one charge point.
 
-    `member` is the attribute `member` of its `ChargePointKeys`.
+    `member` is the attribute `member` of the charge point's `ChargePointKeys`.
     """
 
     member: str
@@ -43,7 +43,7 @@ class TraceChanged(_OfChargePoint, frozen=True, tag="trace"):
 
 
 class DisconnectReason(Enum):
-    """Why a connection is closed. The values are the words that the message contains."""
+    """Why a connection is closed. A message contains one of these values as a word."""
 
     OPERATOR = "disconnected by an operator"
     DELETED = "charge point deleted"
@@ -56,10 +56,10 @@ class Disconnect(_OfChargePoint, frozen=True, tag="disconnect"):
 
 
 class Evict(msgspec.Struct, frozen=True, tag_field="kind", tag="evicted"):
-    """Close the session `holder`, because a session of the node `by_node` took its lease.
+    """Close the session `holder`, because a session of the node `by_node` has taken the lease from it.
 
-    The receiver then sends `Evicted` to the node `by_node`. The tags of both messages are old names, because
-    other versions of csms read them.
+    The receiver then sends `Evicted` to the node `by_node`. Both messages keep an old name as their tag,
+    because other versions of csms read them.
     """
 
     holder: str
@@ -99,7 +99,7 @@ async def send(store: Store, incarnation: str, message: Message) -> bool:
 async def wake(store: Store, incarnation: str, message: Message) -> bool:
     """Send a message, but return True if the store is not available.
 
-    That is safe, because nodes look for changes themselves within seconds.
+    That is safe, because nodes find changes within seconds even without a message.
     """
     try:
         return await send(store, incarnation, message)

@@ -9,8 +9,8 @@ Holder. The session that owns the charge point. The name of a session is `<node 
 word for its process and a number for its connection. No name is used twice, so the holder alone shows which
 session has the lease.
 
-Epoch. The number of the lease. Each claim, readoption and deletion raises the epoch by one. The epoch falls
-only if the store is rolled back or wiped.
+Epoch. A number in the lease. Each claim, readoption and deletion raises it by one. The epoch falls only if
+the store is rolled back or wiped.
 
 States. A lease is in one of five states. The charge point is online only if its lease is held.
 
@@ -19,8 +19,8 @@ States. A lease is in one of five states. The charge point is online only if its
     State released: `holder` is empty, because the session has ended.
     State reaped: `holder` is empty, because the holder's node was judged dead, and `reaped` is the last
         holder.
-    State deleted: like released, but with the next epoch and without an attachment. The server drops a
-        deleted lease after a day.
+    State deleted: like released, but with the next epoch and without the data of the last connection. A
+        deleted lease expires after a day.
 
 Steps. These steps change the state of a lease.
 
@@ -42,24 +42,24 @@ claim may have succeeded.
 
 A node that is judged dead may only have been paused. Its sessions are then still connected, so the next step
 or audit of each session takes the lease back. A released lease is never taken back. Otherwise a step that was
-sent before the release could leave a charge point online without a session. A node that leaves reaps the
-leases that it could not release.
+sent before the release could leave a charge point online without a session. A node that shuts down reaps
+the leases that it could not release.
 
 Fence. The fence of a session is its epoch and its name. Each step of the session carries the fence, and the
 store compares the fence with the lease. The result is one of three words.
 
-    Word ok: the epoch and the holder are those of the session, or the epoch is and the session was reaped.
-        The session goes on.
-    Word newer: the stored epoch is higher, or only the holder is different. Another session holds the lease,
-        or the lease was released or deleted. The session closes.
+    Word ok: the stored epoch and holder are those of the session, or the stored epoch is that of the session
+        and the lease was reaped from the session. The session goes on.
+    Word newer: the stored epoch is higher, or the epoch is the same but the holder is different. Another
+        session holds the lease, or the lease was released or deleted. The session closes.
     Word lost: the stored epoch is lower or missing, because the store was rolled back or wiped. The session
         stays open and readopts the lease. A node readopts only a few leases at a time.
 
-A step that changes state does nothing unless the fence is `ok`. `require` then raises Superseded or
+A step that changes state does nothing if the fence is not `ok`, and `require` then raises Superseded or
 LeaseLost. A step that stores a fact always stores it, and returns the fence beside its outcome. Each node
-audits all its leases every 10 s, so even a session that never writes learns its fence.
+audits all its leases every 10 s, so even a session that never writes finds out that it has lost its lease.
 
-After a wipe epochs begin at 1 again, so the session that claimed later may have the lower epoch. `readopt`
+After a wipe, epochs begin at 1 again, so the session that claimed later may have the lower epoch. `readopt`
 therefore compares `claimed_ms`, the server's time of the claim, and leaves the lease to a holder that claimed
 later.
 
@@ -86,11 +86,14 @@ from state.replies import read_fields
 from state.store import Store
 
 _AGAIN = 4
-"""Attempts to take a lease if another node gets it between the attempts."""
+"""Greatest number of attempts to take a lease.
+
+An attempt fails if another node holds the lease than the attempt expected.
+"""
 _AT_ONCE = 500
 """Greatest number of steps in one pipeline.
 
-So many steps take this process and the server some milliseconds.
+A pipeline of this size takes this process and the server some milliseconds.
 """
 
 Fence = Literal["ok", "newer", "lost"]
@@ -128,14 +131,14 @@ class Lease:
 
 
 def fence_of(word: bytes) -> Fence:
-    """Read the word that a step's fence returned. Raises KeyError for any other word."""
+    """Read the word that a step returned for the fence. Raises KeyError for an unknown word."""
     return _FENCES[word]
 
 
 def require(word: bytes) -> None:
     """Raise Superseded for the word `newer` and LeaseLost for `lost`.
 
-    Steps that do nothing without the lease need this function.
+    Call this with the word that a step returned, if the step does nothing without the lease.
     """
     if word == b"newer":
         raise Superseded("this session no longer holds the lease")
@@ -172,7 +175,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LateClaim(msgspec.Struct, frozen=True):
-    """The claim came after its `not_after_ms`, and nothing was changed."""
+    """The claim came after its `not_after_ms`, so nothing was changed."""
 
 
 class Flapping(msgspec.Struct, frozen=True):
@@ -182,7 +185,7 @@ class Flapping(msgspec.Struct, frozen=True):
 
 
 class UnknownChargePoint(msgspec.Struct, frozen=True):
-    """The charge point is not registered, and the claim did not allow its registration."""
+    """The charge point is not registered, and the claim did not allow csms to register it."""
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,7 +259,7 @@ async def release_if_holder(store: Store, keys: ChargePointKeys, holder: str, re
 
 
 async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence]:
-    """Return the fence of each lease, and store when each charge point was last seen (Unix ms).
+    """Return the fence of each lease, and store the time at which each charge point was last seen (Unix ms).
 
     One round trip serves many leases.
     """
@@ -339,7 +342,7 @@ def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Cl
     epoch, claimed_ms, previous, pending, reply = rest
     record = read_charge_point(keys.tenant, keys.id, reply)
     if record is None:
-        raise AssertionError("the claim returned no registered charge point; it must have one")
+        raise AssertionError("the claim returned no record of the charge point; each claim must return it")
     found = read_fields(reply)
     last = found.get("last_transaction_id", "0")
     previous_holder = previous.decode() or None

@@ -1,8 +1,8 @@
 """The judgement that another node is dead. A process judges by its own clock alone.
 
 A wrong judgement marks the charge points of a whole node offline. So the wait of PATIENCE_S begins again
-after a failed read, after the return of the store, and after a pause of our own process. After a pause our
-counters are as old as the pause was long.
+after a failed read, after the return of the store, and after a pause of our own process. After a pause, the
+counters that this process read last are as old as the pause was long.
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,10 @@
 """Nodes: gateway and admin processes, each with an inbox, a record and a heartbeat.
 
-All nodes raise their counters in one hash without expiry. A reader of the hash sees all nodes at once and
-judges by its own clock (`liveness.py`). A node's record expires after FORGOTTEN_MS of silence, and only then
-another node forgets it. Until then a node that was only paused may continue, take leases back and die, and
-the others must notice that it is dead again.
+One hash, which never expires, has a counter for each node, and each heartbeat raises the counter of its node.
+A process that reads the hash sees all nodes at once, and judges by its own clock which nodes are dead
+(`liveness.py`). A node's record expires after FORGOTTEN_MS of silence, and other nodes forget the node only
+after that. Until then a node that was only paused may continue, take leases back and die, and the others must
+notice that it is dead again.
 """
 
 import secrets

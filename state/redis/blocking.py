@@ -14,7 +14,7 @@ from state.redis.connection import BROKEN, Arg, RedisConnection
 
 
 class BlockingConnections:
-    """At most `limit` blocking connections at a time. Idle connections stay open."""
+    """The blocking connections, of which at most `limit` are in use at a time. Idle connections stay open."""
 
     def __init__(self, target: Target, limit: int) -> None:
         self.in_use = 0
@@ -51,7 +51,8 @@ class BlockingConnections:
         except BROKEN as error:
             raise StoreUnavailable(f"the connection to the store broke: {error}", sent=True) from error
         finally:
-            # If a task left its connection before the reply came, the next task would get that reply.
+            # A connection on which a reply is still due is closed, because the next task would get that
+            # reply.
             if whole:
                 self._idle.append(connection)
             else:

@@ -1,8 +1,9 @@
 """Checks whether a server may be our store: it must be a primary that can give the promised durability.
 
 The checks run at every connect, and then every few seconds. With durability `memory`, a write is executed
-before its reply is sent. With durability `fsync`, the write is on disk before that. `fsync` needs the setting
-appendfsync always, because with everysec WAITAOF acknowledged writes that were not on disk.
+before its reply is sent. With durability `fsync`, the write is also on disk before its reply is sent. `fsync`
+needs the setting appendfsync always, because with appendfsync everysec, the command WAITAOF acknowledged
+writes that were not yet on disk.
 """
 
 from collections.abc import Sequence

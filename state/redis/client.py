@@ -1,4 +1,4 @@
-"""Lanes: shared connections to one server. All tasks share a lane.
+"""Lanes. A lane is a connection to one server that many tasks share.
 
 A lane reconnects for ever, and checks each server that it reaches.
 """
@@ -18,7 +18,7 @@ from state.redis.transport import connect
 from state.redis.url import Address
 
 _BACKOFF_FIRST_S = 0.05
-_BACKOFF_MAX_S = 2.0  # Work must resume within 5 s of the server's return.
+_BACKOFF_MAX_S = 2.0  # Work must resume within 5 s after the server has come back.
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +138,8 @@ class Lane:
             if oldest is None or oldest.at + timeout_s > now:
                 await trio.sleep(timeout_s if oldest is None else oldest.at + timeout_s - now)
                 continue
-            # Our process may have been paused while the reply came, so let the reader read the socket first.
+            # Our process may have been paused while the reply came, so let the reader read the socket before
+            # commands time out.
             await trio.sleep(0.02)
             if pending.oldest() is oldest and pending.flight:
                 self.end(f"the store did not answer within {timeout_s:g} s")

@@ -1,6 +1,6 @@
 """One connection that many tasks share.
 
-A writer sends whole batches of commands, and a reader gives out the replies in order.
+A writer sends whole batches of commands, and a reader hands the replies to the tasks in order.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,7 +16,7 @@ from state.redis.transport import Transport
 type Arg = str | bytes | int
 type Ask = Callable[[Sequence[Sequence[Arg]]], Awaitable[list[Any]]]
 
-# Errors with which a connection may end although csms made no mistake.
+# Errors that may end a connection although csms made no mistake.
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, hiredis.ProtocolError)
 
 

@@ -19,7 +19,7 @@ _SECRET = re.compile(r"csms_([A-Za-z0-9]{8})_[A-Za-z0-9]{32}")
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """An API key without its secret.
 
-    If `tenants` is None, the key is for all tenants, and for requests that concern no tenant.
+    If `tenants` is None, the key is valid for all tenants, and for requests that concern no tenant.
     """
 
     id: str

@@ -1,8 +1,8 @@
 """Secrets that we create and show once.
 
-We store an id to find a secret, and the keyed hash of the secret to compare it. The secrets are random (190
-bits), so a fast hash is enough. With a slow hash, the reconnection of a fleet would load csms as much as an
-attack.
+The store has an id by which a secret is found, and the keyed hash with which the secret is compared. The
+secrets are random (190 bits), so a fast hash is enough. With a slow hash, the reconnection of a fleet would
+load csms as much as an attack.
 """
 
 import hmac
@@ -19,7 +19,7 @@ _NOBODYS = bytes(32)
 
 
 class NewSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A new secret. The text of the secret is kept nowhere else."""
+    """A new secret. The text of the secret is not stored anywhere."""
 
     id: str
     secret: str

@@ -20,7 +20,7 @@ async def forget(store: Store, tenant: str, charge_point: str) -> None:
 async def find_only(store: Store, tenant: str, charge_point: str) -> str | None:
     """Return the registered id that is equal to this id, or differs only in the case of A to Z.
 
-    None means that no such id is registered, or more than one.
+    None means that no such id is registered, or that more than one is registered.
     """
     found = await store.execute("SMEMBERS", keys.spellings(tenant, fold(charge_point)))
     return found.pop().decode() if len(found) == 1 else None

@@ -21,8 +21,8 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """A tenant.
 
     `auto_register` means that a charge point with a valid token and an unknown id is registered when it
-    connects. `registration` is the policy for such a charge point, so that an operator can hold back new
-    charge points.
+    connects. `registration` is the policy for such a charge point, so an operator can keep new charge points
+    out until they are accepted.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Tokens: the secrets in the paths of a tenant's charge points.
+"""Tokens: the secrets in the URL paths with which a tenant's charge points connect.
 
 A tenant may have several valid tokens at once, so that an operator can rotate them. A secret is
 `<id><random>`. Under the id, the store keeps the keyed hash of the secret, the time of its creation and a
@@ -23,7 +23,7 @@ _AT_ONCE = 1000
 
 
 class UnknownTenant(StateError):  # noqa: N818  As its neighbours in errors.py.
-    """A token was to be created for a tenant that does not exist."""
+    """The token cannot be created, because its tenant does not exist."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: 
 
 
 async def find_existing(store: Store, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return the given pairs (tenant, token id) whose tokens still exist."""
+    """Return those of the given pairs (tenant, token id) whose tokens still exist."""
     found: set[tuple[str, str]] = set()
     for some in batched(wanted, _AT_ONCE, strict=False):
         replies = await store.pipeline(

@@ -1,9 +1,9 @@
 -- Append a batch of entries to a trace, and end the trace when it is full.
 -- KEYS record trace frames events | ARGV id writer batch dropped kept_ms member entries...
 -- -> {'recording'} | {'ended'} | {'full'} | {'gone'}
--- An entry is four arguments: its time, its size, 'frame' | 'cut' | 'mark', and the packed entry. After the
--- end of the trace, an entry from before its end is still accepted. A writer numbers its batches, so that a
--- repeated batch is not appended twice.
+-- An entry is four arguments: its time, its size, 'frame' | 'cut' | 'mark', and the packed entry. After a
+-- trace has ended, an entry is still accepted if its time is before that end. A writer numbers its batches,
+-- so that a repeated batch is not appended twice.
 local of, until_ms, frames_most, bytes_most, taken, size, ended, ended_ms, last_batch = unpack(redis.call('HMGET',
   trace, 'id', 'until_ms', 'frames_most', 'bytes_most', 'entries', 'bytes', 'ended', 'ended_ms', 'writer/' .. writer))
 if of ~= id then return {'gone'} end

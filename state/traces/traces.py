@@ -1,7 +1,7 @@
 """Traces. A trace records the frames of one charge point, for a bounded time and up to a bounded size.
 
-A charge point has at most one trace, and a new trace replaces it. The gateway with the session of the charge
-point masks secrets in each entry before it appends the entry. A trace is kept for 24 h after its end.
+A charge point has at most one trace, and a new trace replaces it. The gateway that has the charge point's
+session masks the secrets in each entry before it appends the entry. A trace is kept for 24 h after its end.
 """
 
 import secrets
@@ -21,7 +21,7 @@ from state.store import Store
 MINUTES_MAX = 60
 FRAMES_MAX = 10_000
 BYTES_MAX = 10 << 20
-"""Size of the kept entries before compression, in bytes."""
+"""Greatest size in bytes of all entries of a trace, before compression."""
 KEPT_MS = 24 * 3600 * 1000
 RUNNING_MAX = 100
 """Greatest number of traces of one tenant that may run at the same time."""
@@ -35,7 +35,7 @@ type Appended = Literal["recording", "ended", "full", "gone"]
 
 
 class TraceEntry(msgspec.Struct, frozen=True, array_like=True):
-    """A frame or a mark.
+    """An entry of a trace: a frame, or a mark that notes another event, such as a disconnection.
 
     `what` is `in` for a received frame, `out` for a sent frame, or the name of the mark. `connection` is the
     same for all entries of one socket. `frame` is masked. `cut` means that only the beginning of the frame is
@@ -74,8 +74,9 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """A trace without its entries.
 
     `whole` counts the kept frames that are complete, `cut` the kept frames that were cut, and `marks` the
-    other entries. `dropped` counts the frames that passed but are missing, because the gateway could not
-    write fast enough. The names given to `field` are the names in the stored hash.
+    other entries. `dropped` counts the frames that were sent or received but are missing in the trace,
+    because the gateway could not write fast enough. If a `field` has a `name`, that is its name in the stored
+    hash.
     """
 
     id: str
@@ -100,9 +101,9 @@ _FIELDS = Trace.__struct_encode_fields__
 
 
 class TooMany(NamedTuple):
-    """The tenant has as many running traces as are allowed.
+    """The tenant already has the greatest number of running traces.
 
-    The running traces are traces of these charge points.
+    `charge_points` are the charge points of these traces.
     """
 
     charge_points: list[str]
@@ -191,7 +192,7 @@ async def find_running(store: Store, keys: ChargePointKeys) -> RunningTrace | No
 
 
 async def list_running(store: Store, tenants: Sequence[str]) -> set[tuple[str, str]]:
-    """Return the charge points that may have a running trace, each with its tenant."""
+    """Return each charge point that may have a running trace, together with its tenant."""
     now = store.server_time_ms()
     replies = await store.pipeline(
         [("ZRANGE", key_names.traces(tenant), now, "+inf", "BYSCORE") for tenant in tenants]

@@ -77,7 +77,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
 class Hold(NamedTuple):
     """The id tag and the fingerprint of a start.
 
-    Together with the charge point they name the hold of a transaction.
+    Together with the charge point, these two values identify the hold of a transaction.
     """
 
     id_tag: str
@@ -101,7 +101,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """Outcome of a start that was stored before, with this id and this answer.
+    """Outcome of a repeated start. `id` and `answer` are those of the stored start.
 
     The stored start was not changed.
     """
@@ -126,7 +126,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StopReplayed(Stopped, frozen=True, kw_only=True):
-    """Outcome of a stop of a transaction that was stopped before, with this answer.
+    """Outcome of a stop whose transaction was stopped before. `answer` is the answer to the stored stop.
 
     The stored stop is not changed. `fingerprint` is empty if a later start has the same fingerprint, because
     the hold now belongs to that start.
@@ -134,9 +134,9 @@ class StopReplayed(Stopped, frozen=True, kw_only=True):
 
 
 class Orphaned(msgspec.Struct, frozen=True, kw_only=True):
-    """Outcome of a stop of an unknown transaction, which is kept among the orphans.
+    """Outcome of a stop whose transaction is unknown. The stop is kept among the orphans.
 
-    `replayed` means that the same stop was stored before, with this answer.
+    `replayed` means that the same stop was stored before, and that `answer` is its stored answer.
     """
 
     answer: bytes
@@ -149,13 +149,14 @@ type StopOutcome = Stopped | StopReplayed | Orphaned
 
 
 def _ignore(_outcome: object) -> None:
-    """Do nothing, for callers that do not need the outcome before the driver's hold is released."""
+    """Ignore the outcome, because the caller needs it only after the driver's hold was released."""
 
 
 async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | None:
     """Return the stored answer to this start, or None if the start is new.
 
-    Call this before `start` with a limit, because a repeated start must not take another hold.
+    If `start` will be called with a limit, call this first, because a repeated start must not take another
+    hold.
     """
     known: bytes | None = await store.execute("HGET", lease.keys.starts, start.fingerprint)
     if known is None or (known.endswith(b"!") and not start.plausible):
@@ -231,8 +232,8 @@ async def stop(
 ) -> StopOutcome:
     """Store a stop with its answer once, and release the driver's hold.
 
-    A repeated stop releases the hold again. `note` is called with the outcome as soon as the stop is stored,
-    because the release may still fail.
+    A repeated stop also releases the hold, in case the first release failed. `note` is called with the
+    outcome as soon as the stop is stored, because the release may still fail.
     """
     outcome = await _store_stop(store, lease, stop, answer)
     note(outcome)

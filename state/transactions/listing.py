@@ -123,7 +123,7 @@ def _sets(tenant: str, charge_point: str | None, *, open_: bool | None) -> list[
         index = keys.open_transactions if open_ else keys.transactions
         return [index(partition, tenant) for partition in range(keys.PARTITIONS)]
     own = ChargePointKeys(tenant, charge_point)
-    # A partition has few open transactions, but the history of a charge point may be long.
+    # The open transactions of a partition are few, but the history of a charge point may be long.
     return [own.open_transactions if open_ else own.history]
 
 

@@ -1,6 +1,6 @@
 """Meter values, stored compactly with their transaction, or among the strays if their transaction is unknown.
 
-`append` is the hot path of the whole system. `append` is one Lua step that does only necessary work.
+`append` is the hot path of the whole system. It is one Lua step, which does only what is necessary.
 """
 
 from typing import Literal, NamedTuple, get_args
@@ -18,7 +18,7 @@ _LAST_STREAM = 255
 _REMEMBERED = 4
 """Greatest number of prepared appends that a lease keeps, one for each connector that charges.
 
-One more append removes them all.
+If one more append is prepared, all kept appends are removed first.
 """
 _json = msgspec.json.encode
 
@@ -88,7 +88,10 @@ async def append(
 
 
 def _prepare(lease: Lease, connector_id: int, transaction_id: str | None) -> Prepared:
-    """Prepare an append without its message. The result can be used as long as the transaction lasts."""
+    """Prepare an append, to which the message is added later.
+
+    The result can be used as long as the transaction lasts.
+    """
     keys, transaction, reference = lease.keys, "", "null"
     if transaction_id is not None:
         transaction, reference = transaction_id, _json(f"{keys.id}.{transaction_id}").decode()
@@ -124,8 +127,8 @@ async def read(store: Store, tenant: str, charge_point: str, transaction_id: int
 async def read_strays(store: Store, tenant: str, charge_point: str, connector_id: int) -> list[StoredValues]:
     """Return the latest 256 strays of a connector: meter values that belong to no known transaction.
 
-    The transactionData of orphaned stops is at connector 0. All connectors above 254 or below 0 share one set
-    of 256 values.
+    The transactionData of orphaned stops is stored under connector 0. All connectors above 254 or below 0
+    share one set of at most 256 values.
     """
     key = ChargePointKeys(tenant, charge_point).stray_values(_stream(connector_id))
     found = []
@@ -136,7 +139,7 @@ async def read_strays(store: Store, tenant: str, charge_point: str, connector_id
 
 
 def _stream(connector_id: int) -> int:
-    """Return the number in the key of a connector's strays.
+    """Return the number that the key of a connector's strays contains.
 
     All numbers that no real connector has share one key, so that a charge point cannot create keys without
     end.

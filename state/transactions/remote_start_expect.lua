@@ -5,7 +5,7 @@
 local SINCE_MS = '^%[(%d+),' -- The time is the first element of the JSON array `expected`.
 if redis.call('EXISTS', command) == 0 or deleted(record, lease) then return {'gone'} end
 -- A command is remembered only once. When its answer is stored a second time, its transaction may have begun,
--- or the start for a newer command may have removed the command.
+-- or the StartTransaction for a newer command may have removed this one.
 if redis.call('HSETNX', command, 'expected', 1) == 0 then return {'known'} end
 if redis.call('HLEN', remote_starts) >= tonumber(limit) then
   local all, oldest, since = redis.call('HGETALL', remote_starts), nil, math.huge

@@ -17,7 +17,7 @@ from state.transactions.facts import Start
 from state.transactions.listing import public_id
 
 LASTS_MS = 600_000
-"""How long a start is expected after its command.
+"""How long after a remote start its StartTransaction is expected.
 
 The time is long enough for a driver to plug in, and too short for the same id tag to start another
 transaction without a command.
@@ -25,7 +25,7 @@ transaction without a command.
 SKEW_MS = 60_000
 """How far a charge point's clock may be behind.
 
-A start with an earlier time was made offline, before the command was sent.
+A start with an earlier time happened offline, before the command was sent.
 """
 AT_ONCE = 32
 """Greatest number of commands that are remembered.

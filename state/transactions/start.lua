@@ -27,7 +27,7 @@ if f == 'ok' then
   redis.call('HSET', open, connector, pointer)
 end
 emit(events, member, 'transaction.started', event)
--- A start uses the reservation that it names, in any state. An unknown id is noted for reservation_made.lua.
+-- The named reservation becomes used, even if it is over. An unknown id is stored for reservation_made.lua.
 if reservation ~= '' then
   local now, known = now_ms(), redis.call('HGET', reservations, reservation)
   local r = known and read_reservation(known) or {made_ms = now, until_ms = 0, command = '-', asked = ''}

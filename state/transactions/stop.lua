@@ -9,7 +9,7 @@
 local f = fence(lease, held, events, epoch, holder, member)
 local connector, tag, fingerprint, answer, listed, meter = unpack(
   redis.call('HMGET', transaction, 'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter'))
--- Only the first stop also drops the TxProfiles of the connector that have no transaction. When a stop is
+-- Only the first stop also drops those TxProfiles of the connector that name no transaction. When a stop is
 -- repeated, these profiles may belong to a later transaction.
 drop_tx_profiles(profiles, id, not answer and connector)
 if not connector then
@@ -28,8 +28,8 @@ end
 redis.call('HSET', transaction, unpack(fields))
 redis.call('HSET', starts, fingerprint, id .. STOPPED)
 redis.call('ZREM', open_transactions, listed)
--- A stop from a session without the lease also clears the pointer, because a pointer to a stopped transaction
--- is never right.
+-- Even a stop from a session without the lease clears the pointer, because a pointer to a stopped transaction
+-- is always wrong.
 local pointer = redis.call('HGET', open, connector) or ''
 if string.match(pointer, OPEN_ID) == id then redis.call('HDEL', open, connector) end
 if compact ~= '' then redis.call('HSETNX', values, compact, received_ms) end
