@@ -355,7 +355,7 @@ async def _prepare(ask: Ask) -> None:
     for reply in await ask([("SCRIPT", "LOAD", script.source) for script in SCRIPTS.values()]):
         if isinstance(reply, ResponseError):
             raise StoreRefused(
-                f"the store refused to load our scripts ({reply}); allow this user SCRIPT LOAD"
+                f"the store refused to load our scripts ({reply}); allow this user the command SCRIPT LOAD"
             )
 
 

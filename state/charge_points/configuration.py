@@ -201,7 +201,7 @@ async def get(store: Store, tenant: str, charge_point: str) -> Configuration:
 
 
 async def forget(store: Store, tenant: str, charge_point: str) -> None:
-    """Forget all keys, and the changes that wait for a reboot."""
+    """Delete all stored keys, and the stored changes that wait for a reboot."""
     keys = ChargePointKeys(tenant, charge_point)
     await store.execute("UNLINK", keys.configuration, keys.configuration_pending)
 

@@ -13,7 +13,7 @@ from state.replies import read_fields
 from state.store import Store
 
 NAMES = 128
-"""Greatest number of names of faults that are stored for a charge point. Further names are ignored."""
+"""Greatest number of different faults that are stored for a charge point. Further faults are ignored."""
 _AT_ONCE = 500
 
 

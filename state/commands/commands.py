@@ -100,7 +100,7 @@ async def submit(
     idempotency_key: str | None = None,
     limit: int = 32,
 ) -> Submitted | Conflict:
-    """Record a command and wake the charge point's node.
+    """Record a command, and wake the node that has the charge point's session.
 
     The command is recorded as `offline` if no session holds the lease of the charge point or the node of that
     session is gone, and as `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24
@@ -226,7 +226,9 @@ async def is_next(store: Store, keys: ChargePointKeys, id_: str) -> bool:
 
 
 async def get(store: Store, tenant: str, id_: str) -> Command | None:
-    """Return a command of this tenant, until 24 h after it was settled.
+    """Return a command of this tenant.
+
+    A command is stored until 24 h after its end.
 
     None means that no such command is stored.
     """

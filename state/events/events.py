@@ -43,7 +43,7 @@ class EventBatch(NamedTuple):
     """Events from one read.
 
     `gap` means that events before these may be missing, because they are no longer kept. `complete` means
-    that there were no more events.
+    that the read returned all events.
     """
 
     events: list[Event]

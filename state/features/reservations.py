@@ -4,7 +4,7 @@ A reservation is active until it expires, until it is cancelled, or until a Star
 latest 100 reservations of each charge point are kept. To make room, reservations that are over are removed
 first. A StartTransaction may name a reservation that csms does not know. Up to 28 such reservations are kept
 too, until the next reservation is stored. The Lua step that stores a start also marks its reservation as used
-(transactions/start.lua), so a repeated start does not use it twice.
+(transactions/start.lua), so a repeated start does not use the reservation twice.
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
 """A node's inbox: a stream of wake-ups from other processes.
 
-If a wake-up is lost, the work is delayed by seconds, and no fact is lost. The stream is bounded, and the node
-renews its expiry with each heartbeat. A node without a stream is gone.
+If a wake-up is lost, the work is delayed by seconds, and no fact is lost. The stream is bounded, and each
+heartbeat of the node renews the expiry of the stream. A node without a stream is gone.
 
 During a rolling deploy two versions read each other's messages. So the `kind` and the field names of a
 message never change, and a new field has a default.

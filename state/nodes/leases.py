@@ -310,7 +310,7 @@ async def reap(store: Store, incarnation: str) -> int:
     """Mark the charge points of a dead node offline, and return how many there were.
 
     The epochs do not change. If the node was only paused, each session's next step or audit takes its lease
-    back. The node itself is forgotten when it has nothing left to reap and has been silent for
+    back. The node itself is forgotten as soon as it has no more leases and has been silent for
     `nodes.FORGOTTEN_MS`.
     """
     sets = [("SMEMBERS", key_names.held(partition, incarnation)) for partition in range(key_names.PARTITIONS)]

@@ -89,9 +89,11 @@ def judge(replies: Sequence[Any], durability: Durability, at: float) -> ServerIn
             _raise_if_passing(reply)
     info_reply, time, *settings = replies
     if isinstance(info_reply, ResponseError):
-        raise StoreRefused(f"the store's role cannot be checked ({info_reply}); allow this user INFO")
+        raise StoreRefused(
+            f"the store's role cannot be checked ({info_reply}); allow this user the command INFO"
+        )
     if isinstance(time, ResponseError):
-        raise StoreRefused(f"the store's clock cannot be read ({time}); allow this user TIME")
+        raise StoreRefused(f"the store's clock cannot be read ({time}); allow this user the command TIME")
     info = _read_info(info_reply)
     if info.get("role") != "master":
         raise StoreRefused(
@@ -117,7 +119,7 @@ def _judge_settings(info: dict[str, str], settings: Sequence[Any], durability: D
         if not value:
             raise StoreRefused(
                 f"the store does not report its setting {name}, which must be {right}"
-                f" (CONFIG GET: {refusal or 'empty'}); allow this user CONFIG GET and INFO,"
+                f" (CONFIG GET: {refusal or 'empty'}); allow this user the commands CONFIG GET and INFO,"
                 " or choose durability memory if losing the last writes is acceptable"
             )
         if value != right:

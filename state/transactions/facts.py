@@ -87,10 +87,10 @@ class Hold(NamedTuple):
 class Started(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a start that was stored as a new transaction.
 
-    `clock_fault` means that a transaction with the same start was stopped before, and that the charge
-    point's clock is not set. `superseded` is the hold of the transaction that was open on this connector
-    until now. The superseded transaction stays open. `superseded` is None if no transaction was open on this
-    connector, or if the session is stale.
+    `clock_fault` means that a transaction with the same start was stopped before. The charge point's clock is
+    not set then. `superseded` is the hold of the transaction that was open on this connector until now. The
+    superseded transaction stays open. `superseded` is None if no transaction was open on this connector, or
+    if the session is stale.
     """
 
     id: int

@@ -100,7 +100,7 @@ async def list_(
 ) -> Page[Transaction]:
     """List transactions by the time of their start, newest first.
 
-    A page with fewer than `limit` items may have a next page. Raises BadCursor.
+    A page may have fewer than `limit` items although another page follows. Raises BadCursor.
     """
 
     async def load(listed: Sequence[bytes]) -> list[tuple[bytes, Transaction]]:

@@ -2,7 +2,8 @@
 -- transaction is unknown.
 -- KEYS lease held events transaction values stray | ARGV epoch holder member transaction_id data compact received_ms
 -- -> {'kept' | 'stray' | 'repeated', fence}
--- The stored message is itself the field of the hash, so an exact repeat finds it, however late the repeat comes.
+-- The message itself is the name of a field of the hash, so an exact repeat finds that field, however late it
+-- comes.
 local f, outcome, new = fence(lease, held, events, epoch, holder, member), 'kept', nil
 if redis.call('EXISTS', transaction) == 1 then
   new = redis.call('HSETNX', values, compact, received_ms)

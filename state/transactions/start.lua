@@ -3,7 +3,7 @@
 -- | ARGV epoch holder member id fingerprint plausible connector pointer listed event reservation fields...
 -- -> {'started', fence, clock_fault, superseded} | {'seen', fence, id} | {'again', fence, id}
 -- WITH reservations transactions
--- The caller proposes the id, because its key must be declared. 'again' comes with the next id to propose.
+-- The caller proposes the id, because KEYS must contain its key. 'again' comes with the next id to propose.
 local FIRST_SECOND, TOLERANCE_S, RESERVATIONS_KEPT = 1735689600, 60, 128 -- FIRST_SECOND is 2025-01-01.
 local f, proposed = fence(lease, held, events, epoch, holder, member), tonumber(id)
 local seen, stopped = string.match(redis.call('HGET', starts, fingerprint) or '', START)

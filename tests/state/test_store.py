@@ -161,7 +161,7 @@ async def test_the_error_for_a_user_without_the_right_to_config_get_says_what_to
 ) -> None:
     private_valkey.ask(b"ACL SETUSER limited on >pass@word ~* +@all -config")
     url = f"unix://limited:pass%40word@{private_valkey.path}"
-    said = r"does not report its setting appendonly.*allow this user CONFIG GET"
+    said = r"does not report its setting appendonly.*allow this user the commands CONFIG GET"
     with pytest.raises(StoreRefused, match=said):
         async with open_store(StoreConfig(url=url)):
             pass
