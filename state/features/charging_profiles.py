@@ -221,7 +221,7 @@ async def promise(
     stack_level: int,
     payload: bytes,
 ) -> None:
-    """Keep the TxProfile of an accepted remote start until its transaction begins (see `fulfil`)."""
+    """Keep the TxProfile of an accepted remote start until `remote_starts.fulfil` records its start."""
     await store.step(
         "features/charging_profile_promise",
         (keys.charging_profile_promises, keys.command(command_id), keys.record, keys.lease),
