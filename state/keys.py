@@ -195,7 +195,7 @@ token_ids = partial(_of_tenant, "token-ids")
 tokens = partial(_of_tenant, "tokens")
 """The hash of a tenant, which also has the tenant's tokens by id."""
 traces = partial(_of_tenant, "traces")
-"""A tenant's charge points with a running trace, by the time at which the trace ends."""
+"""A tenant's charge points with a running trace, sorted by the time at which the trace ends."""
 
 
 def _of_name(kind: str, tenant: str, folded: str) -> str:

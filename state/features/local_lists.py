@@ -70,7 +70,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heads(msgspec.Struct, frozen=True):
-    """All that is known of both lists, without their entries."""
+    """Everything that is known about both lists, except their entries."""
 
     desired: Desired = Desired()
     accepted: Accepted | None = None
@@ -241,7 +241,7 @@ async def record_reported(store: Store, keys: ChargePointKeys, list_version: int
 
 
 async def forget(store: Store, keys: ChargePointKeys) -> None:
-    """Forget the list that the charge point has. The list that the charge point should have stays.
+    """Delete the stored list that the charge point has, but not the list that it should have.
 
     The version of the next update is then 1.
     """

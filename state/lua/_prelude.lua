@@ -38,8 +38,8 @@ local function fence(lease, held, events, epoch, holder, member)
   return 'ok'
 end
 
--- Remove the holder of a lease, but not the epoch. The event's data is the connection's JSON with `reason` (also JSON)
--- as its first member.
+-- Remove the holder of a lease, but keep the epoch. The event's data is the connection's JSON with `reason`
+-- (also JSON) as its first member.
 local function vacate(lease, held, events, member, reason)
   local connection = redis.call('HGET', lease, 'connection')
   redis.call('HSET', lease, 'holder', '', 'node', '', 'until_ms', now_ms())

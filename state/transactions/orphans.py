@@ -50,7 +50,7 @@ class Orphans(msgspec.Struct, frozen=True, kw_only=True):
 def unpack(stored: bytes) -> Orphan:
     """Decode a stored orphan.
 
-    The Lua step reads the time of receipt in front of each orphan, to remove the oldest orphan.
+    The stored form begins with the time of receipt, by which a Lua step finds the oldest orphan to remove.
     """
     return msgspec.msgpack.decode(stored.partition(b" ")[2], type=Orphan)
 
