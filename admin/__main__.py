@@ -1,4 +1,4 @@
-"""`python -m admin` is the command `csms`."""
+"""`python -m admin` runs the command `csms`."""
 
 from gateway.service import interrupts
 

@@ -1,4 +1,7 @@
-"""The app of the admin API: all routes, and the checks that run before each of them in the same order."""
+"""The app of the admin API with all its routes.
+
+Before each route, the same checks run in one fixed order.
+"""
 
 import re
 import secrets
@@ -94,7 +97,8 @@ def create_app(services: Services, limits: AdminLimits | None = None) -> QuartAp
     QuartSchema(
         app,
         openapi_path="/openapi.json",
-        # The pages of quart-schema load scripts from other hosts; `http/docs.py` has a page without scripts.
+        # The documentation pages of quart-schema are off, because they load scripts from other hosts.
+        # `http/docs.py` has a page without scripts.
         redoc_ui_path=None,
         scalar_ui_path=None,
         swagger_ui_path=None,
@@ -133,14 +137,13 @@ async def _begin() -> None:
 
 
 async def _check(services: Services) -> None:
-    if request.http_version.startswith(
-        "2"
-    ):  # Hypercorn accepts HTTP/2 in clear text whatever the settings say.
+    # Hypercorn accepts HTTP/2 in clear text, and no setting turns this off.
+    if request.http_version.startswith("2"):
         raise Problem(505, "http-version-not-supported", "This API does not speak HTTP/2; use HTTP/1.1.")
     names.check_path(request.path)
-    if (
-        request.routing_exception is None
-    ):  # If no route matches, the 404 or 405 needs no API key, because the list of routes is public.
+    # A request that matches no route gets 404 or 405 even without an API key, because the list of routes is
+    # public.
+    if request.routing_exception is None:
         await auth.authorise(services)
 
 

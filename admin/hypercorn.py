@@ -77,7 +77,7 @@ async def _serve_once(
     *,
     task_status: trio.TaskStatus[list[str]],
 ) -> None:
-    with listener.dup() as own:  # Hypercorn closes the copy, and the original stays open.
+    with listener.dup() as own:  # Hypercorn closes this copy; `listener` stays open.
         await hypercorn_serve(
             app,
             _settings(own, limits),

@@ -45,7 +45,7 @@ class Inbox:
                 try:
                     await nodes.leave(self._store, self.incarnation)
                 except StateError as error:
-                    # Other nodes see that this node's counter no longer changes, and remove the node.
+                    # Other nodes will remove this node when they see that its counter no longer changes.
                     _log.info("node.leave_failed", error=str(error))
 
     @property

@@ -85,7 +85,8 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
                 async for number in signals:
                     _log.info("signal.received", signal=signal.Signals(number).name)
                     stop.set()
-                    # The start may still wait for the store, and no request runs yet that would be cut off.
+                    # Until the API serves, the start may still wait for the store. Cancelling it cuts off no
+                    # request.
                     if not serving.is_set():
                         nursery.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""The objects that all routes share. A process has each object once; `create_app` adds them to the app."""
+"""The objects that all routes share. `create_app` adds them to the app, once in each process."""
 
 from dataclasses import dataclass, field
 
@@ -27,7 +27,7 @@ class Services:
 
 
 def services() -> Services:
-    """Return the services of the current app. Only views call this; other functions get an argument."""
+    """Return the services of the current app. Only views call this function; others get an argument."""
     found = current_app.extensions["csms"]
     assert isinstance(found, Services)  # noqa: S101  create_app put it there
     return found

@@ -14,7 +14,7 @@ from loadtest.latency import Latencies
 CALL_S = 30.0
 
 type Serve = Callable[[IncomingCall], Message | None]
-"""A function that returns the result of a call. The result None leaves the call without an answer."""
+"""A function that returns the result of a call. If it returns None, the call gets no answer."""
 
 
 class CallFailed(Exception):  # noqa: N818  it says what happened
@@ -48,7 +48,7 @@ class Caller:
     async def call(self, request: Message, *, due: float | None = None) -> Any:
         """Send a call and return its result.
 
-        `due` is the time at which the call should have been sent, and from which the latency counts. If `due`
+        `due` is the time at which the call should have been sent. The latency counts from that time. If `due`
         is None, the call is due now. Raises CallFailed or ConnectionClosed.
         """
         action = type(request).__name__

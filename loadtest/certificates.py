@@ -1,4 +1,4 @@
-"""A simulated charge point's certificate request, and the hashes by which it names an installed root."""
+"""Certificate request of a simulated charge point, and the hashes that identify an installed root."""
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec

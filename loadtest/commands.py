@@ -27,13 +27,13 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("GetLocalListVersion", {}),
 )
 IN_FLIGHT_MAX = 2_000
-CLIENTS = 16  # Several clients, because a client searches all its connections at each request.
+CLIENTS = 16  # One client would be slow, because it searches all its connections at each request.
 GRACE_S = 10.0
 EARLY_S = 0.5
 
 
 class CommandTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """The admin API that receives the commands. `timeout_s` is the time a charge point has for its answer."""
+    """The admin API that receives the commands. A charge point must answer within `timeout_s`."""
 
     admin_url: str
     tenant: str
@@ -58,9 +58,9 @@ class SentCommand(NamedTuple):
 class CommandLoad:
     """A sender of commands that records their latencies.
 
-    `healthy` has latencies by action, in seconds from the time a command was due to its answer. `silent` has
-    times by outcome, in seconds. If a command was refused, the time counts from when it was due, otherwise
-    from its deadline.
+    `healthy` has latencies by action, in seconds. A latency begins when the command was due, and ends when
+    its answer came. `silent` has times by outcome, in seconds. The time of a refused command counts from when
+    the command was due; the time of any other command counts from its deadline.
     """
 
     def __init__(self, target: CommandTarget, seed: str) -> None:
@@ -79,8 +79,8 @@ class CommandLoad:
     def unexpected(self) -> Counter[str]:
         """Count the outcomes that should not occur in a run.
 
-        A command to a healthy charge point is answered. A command to a silent charge point times out, or is
-        refused because too many commands wait for that charge point.
+        A command to a healthy charge point should be answered. A command to a silent charge point should time
+        out, or be refused because too many commands wait for that charge point.
         """
         return Counter(
             {
@@ -92,7 +92,7 @@ class CommandLoad:
         )
 
     async def run(self, kind: Kind, charge_points: Sequence[str], leave: trio.Event) -> None:
-        """Send `per_second` commands to random charge points until `leave` is set, then await all ends.
+        """Send `per_second` commands to random charge points until `leave` is set. Then wait for all.
 
         Half of the commands to silent charge points go to every eighth of these charge points, so that some
         queues fill up and others do not.

@@ -23,7 +23,10 @@ from loadtest.silent import SilentChargePoint
 
 LEAVE_S = 30.0
 WIND_DOWN_S = 2.0
-"""Seconds between the last command and the first charge point that leaves."""
+"""Seconds from the last command until the first charge point leaves.
+
+In a short run, a quarter of `duration_s` is used instead.
+"""
 
 _FAILURES = (UpgradeRefused, CallFailed, ConnectionClosed, OSError, ssl.SSLError, trio.TooSlowError)
 
@@ -50,8 +53,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Fleet:
     """A fleet whose `run` takes a bounded time.
 
-    Connecting takes the number of charge points divided by `connect_rate`. The run then takes `duration_s`,
-    and after that at most 30 s or the longest time that a command may take.
+    Connecting takes the number of charge points divided by `connect_rate`. The run then takes `duration_s`.
+    After that, the charge points have 30 s to end, or the longest time that a command may take if that is
+    longer. Finally, the silent charge points have 30 s to end.
     """
 
     def __init__(self, plan: Plan, tls: ssl.SSLContext | None, target: CommandTarget | None = None) -> None:
@@ -159,7 +163,10 @@ class Fleet:
         self._count()
 
     async def _time_leave(self, booted: trio.Event, leave: trio.Event) -> None:
-        """Set `leave` when `duration_s` has passed since its own boot, so that stops are spread out."""
+        """Set `leave` when `duration_s` has passed since the boot of this charge point.
+
+        Because each charge point has its own boot, the stops of the fleet are spread out.
+        """
         await booted.wait()
         self.booted += 1
         self._count()
@@ -189,7 +196,7 @@ class Fleet:
 
     @property
     def failed(self) -> Counter[str]:
-        """Count the failures of the run by description."""
+        """Return how often each failure of the run happened, by its description."""
         return self.failures + (Counter() if self.commands is None else self.commands.unexpected)
 
     @property

@@ -1,4 +1,4 @@
-"""Latencies by action, from the time a call was due to its answer."""
+"""Latencies by action. A latency begins when a call was due, and ends when its answer came."""
 
 from collections import Counter, defaultdict
 from functools import partial

@@ -29,8 +29,8 @@ class Options:
     Parameters
     ----------
     url
-        Address to connect to, with {id} in place of the charge point's id. It may be any OCPP 1.6-J central
-        system.
+        Address to connect to, with {id} in place of the charge point's id. The address may belong to any
+        OCPP 1.6-J central system.
 
     charge_points
         Number of charge points.
@@ -54,8 +54,8 @@ class Options:
         Beginning of the charge point ids; a number of five digits follows.
 
     source_addresses
-        Number of addresses 127.0.0.x to connect from, needed for more than 28,000 connections to this
-        machine. With 0 the system chooses the address.
+        Number of addresses 127.0.0.x to connect from. More than one address is needed for more than 28,000
+        connections to this machine. If the number is 0, the system chooses the address.
 
     seed
         Seed of all random choices. The same seed gives the same charge points.
@@ -67,8 +67,9 @@ class Options:
         Number of additional charge points that boot and send heartbeats, but never answer a call.
 
     commands_per_second
-        Harmless commands per second to random charge points, through the admin API of csms, while all are
-        connected. With --silent, the silent charge points get the same number of commands in addition.
+        Number of harmless commands per second to random charge points, through the admin API of csms. The
+        commands are sent while all charge points are connected. With --silent, the silent charge points get
+        the same number of commands in addition.
 
     command_timeout
         Seconds that a charge point has to answer a command.
@@ -134,8 +135,8 @@ class Options:
         least_s = (self.charge_points + self.silent) / self.connect_rate + SETTLE_S
         if self.duration < least_s:
             raise BadOptions(
-                f"--duration must be at least {least_s:.0f}: "
-                "commands are sent only while all charge points are connected"
+                f"--duration must be at least {least_s:.0f} for this number of charge points, because "
+                "commands are sent only while all of them are connected"
             )
         try:
             api_key = self.api_key_file.read_text().strip()

@@ -1,4 +1,4 @@
-"""`csms api-key` makes, lists and revokes API keys in the store itself."""
+"""`csms api-key` makes, lists and revokes API keys directly in the store."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Pass on the output of a child process line by line, and keep the last lines as the reason of its end."""
+"""Pass on the output of a child process line by line, and keep its last lines to explain why it ended."""
 
 from collections import deque
 from typing import TextIO
@@ -15,7 +15,7 @@ _LINE_MAX = 4_000
 class ChildOutput:
     """The output of one child.
 
-    On a terminal, each line begins with `name`. Writes to `stderr` must not block.
+    If `stderr` is a terminal, each line begins with `name`. Writes to `stderr` must not block.
     """
 
     def __init__(self, name: str, stderr: TextIO) -> None:
@@ -35,8 +35,8 @@ class ChildOutput:
     def reason(self, status: int) -> str:
         """Return the likely reason why the child ended.
 
-        For a child that ended by itself, the reason is its last line with a word, without the borders of a
-        box.
+        If a signal ended the child, the reason names the signal. Otherwise the reason is the last line that
+        has more than the characters ` |+-`, which frame a traceback, without this frame.
         """
         if status < 0:
             return f"it was {child_process.describe(status)}"
@@ -47,7 +47,7 @@ class ChildOutput:
         return f"it ended with status {status} and wrote nothing"
 
     async def listen(self, pipe: trio.lowlevel.FdStream, scope: trio.CancelScope) -> None:
-        """Read until the child closes its end of the pipe or `scope` is cancelled."""
+        """Read until the child closes its end of the pipe, or until `scope` is cancelled."""
         rest = b""
         self._lines.clear()
         with scope:

@@ -24,7 +24,9 @@ class HeldPorts:
     """All ports of one `csms up`, reserved until `close`."""
 
     def __init__(self, first: int | None, workers: int) -> None:
-        """Reserve port `first` and the ports after it. 0 means free ports, None means the default ports.
+        """Reserve port `first` and the ports after it.
+
+        If `first` is 0, reserve any free ports. If `first` is None, reserve the default ports.
 
         Raises PortOccupied if another process listens on one of the ports.
         """
@@ -56,7 +58,10 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def programs(site: Site, store_url: str) -> tuple[list[Program], Program]:
-    """Write the configuration files and return the gateways and the admin process. Raises DataDirUnusable."""
+    """Write the configuration files of the children, and return the programs to run.
+
+    The programs are the gateways and the admin process. Raises DataDirUnusable.
+    """
     # The URL may contain a password, so it is put into the environment and not into a file.
     env = environment(os.environ, {"CSMS__STORE__URL": store_url})
     gateways = []

@@ -61,9 +61,9 @@ def up_command(
     """Run everything on this machine until Ctrl-C, and say what to do next.
 
     `csms up` starts a Valkey server, gateway workers and the admin API, all on loopback only. The command
-    makes a certificate authority for `localhost` and a tenant `demo`, in which each new charge point is
-    registered automatically. A process that dies is started again. All data is kept in the data directory for
-    the next start.
+    makes a tenant `demo`, which registers each new charge point automatically. It also makes a certificate
+    authority for `localhost`. A process that dies is started again. All data is kept in the data directory
+    for the next start.
 
     Parameters
     ----------
@@ -82,11 +82,11 @@ def up_command(
         Put a URL with a password into the variable CSMS__STORE__URL, because other users of the machine can
         see the command line.
     drain_seconds
-        Seconds over which the gateways spread the closing of connections when they stop. All processes have
-        stopped 9 s after these seconds.
+        When the gateways stop, they close their connections one after the other over this number of seconds.
+        At most 9 s later, all processes have stopped.
     json
-        For programs: print exactly one line of JSON when all processes are ready, with every address and
-        credential.
+        Print exactly one line of JSON, for programs, when all processes are ready. The line has every address
+        and credential.
     log_level
         The lowest level of log lines that the processes write to stderr.
     """
@@ -107,23 +107,23 @@ def up_command(
 
 @app.command
 def gateway(*, config: Config = None) -> None:
-    """Serve charge points: one process, for one processor core.
+    """Serve charge points with one process, which uses one processor core.
 
     The gateway listens for `ws://` and `wss://` on the ports of the configuration. The gateway needs the URL
     of a store (`store.url`, or the variable CSMS__STORE__URL) and the pepper with which tokens are hashed
-    (`security.pepper_file`). After SIGTERM, the gateway closes its connections with 1012 (service restart),
-    spread over `drain.window_s`, and ends.
+    (`security.pepper_file`). After SIGTERM, the gateway closes its connections with the close code 1012
+    (service restart), spread over `drain.window_s` seconds. Then the process ends.
     """
     become("gateway", *_config_arguments(config))
 
 
 @app.command(name=["admin", "serve"])
 def admin(*, config: Config = None) -> None:
-    """Serve operators: the admin API.
+    """Serve the admin API to operators.
 
     The API listens on `listen.port` in plain HTTP, so put a proxy in front of it that terminates TLS. The
-    process needs the same store and pepper as the gateways: `store.url` and `security.pepper_file`, or their
-    CSMS__ variables.
+    process needs the same store and pepper as the gateways. Set `store.url` and `security.pepper_file`, or
+    the CSMS__ variables of these two settings.
     """
     with report_failures("csms admin"):
         # These imports take half a second, so they are not at the top, where every command would wait for
@@ -145,5 +145,5 @@ def _config_arguments(config: Path | None) -> list[str]:
 
 
 def main() -> None:
-    """Run the command line. The exit code is 0, or 1 after one clear line on stderr."""
+    """Run the command line. The exit code is 0 after success, and 1 after one clear line on stderr."""
     app(sys.argv[1:])

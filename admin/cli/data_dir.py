@@ -28,7 +28,8 @@ def open_data_dir(path: Path) -> Iterator[Path]:
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except (FileExistsError, NotADirectoryError):
         raise DataDirUnusable(
-            f"the data directory {path} cannot be made because a file is in the way; give another --data-dir"
+            f"the data directory {path} cannot be made because a part of the path is a file; "
+            "give another --data-dir"
         ) from None
     except OSError as error:
         raise DataDirUnusable(
@@ -84,7 +85,7 @@ def write_secret(path: Path, secret: str) -> None:
 
 
 def write_config(path: Path, sections: Mapping[str, Mapping[str, Any]]) -> Path:
-    """Write a TOML file of sections. A value may be a plain value, a list or a list of tables."""
+    """Write a TOML file with these sections. A setting may be a plain value, a list or a list of tables."""
     lines: list[str] = ["# csms up writes this file at every start; changes here are lost."]
     for section, settings in sections.items():
         lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in settings.items())]

@@ -30,8 +30,8 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
 async def ensure_demo(store: Store, pepper: bytes, data_dir: Path) -> Demo:
     """Make the demo data that is missing.
 
-    If the store does not accept the credentials in the files, for instance because it is another store, new
-    credentials replace them. Raises DataDirUnusable, StoreUnavailable.
+    If the store does not accept the credentials in the files, new credentials replace them. This happens, for
+    instance, if the last start used another store. Raises DataDirUnusable, StoreUnavailable.
     """
     if await tenants.get(store, TENANT) is None:
         await tenants.put(store, TENANT, name="Demo", auto_register=True)

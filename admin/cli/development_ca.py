@@ -41,8 +41,8 @@ def ensure_development_ca(
 ) -> DevelopmentCa:
     """Return the files of the certificates in `directory`.
 
-    A certificate is made anew if it is missing, damaged, for another name or close to its expiry. Raises
-    OSError if the directory cannot be written.
+    A certificate that is missing is made. A certificate that is damaged, made for another name or close to
+    its expiry is replaced. Raises OSError if the directory cannot be written.
     """
     now = now or datetime.now(UTC)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

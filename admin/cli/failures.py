@@ -1,4 +1,7 @@
-"""End a command with one line if a person can fix the failure. Other failures are bugs with a traceback."""
+"""End a command with one line on stderr if a person can fix the cause of its failure.
+
+Any other failure is a bug and ends the command with a traceback.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -24,7 +27,7 @@ _EXPECTED = (CommandRefused, ConfigError, DataDirUnusable, PortOccupied, ChildFa
 
 @contextmanager
 def report_failures(command: str) -> Iterator[None]:
-    """If a person can fix the failure of the block, end the process with status 1 and one line on stderr."""
+    """If the block raises an error that a person can fix, write one line to stderr and exit with status 1."""
     try:
         yield
     except _EXPECTED as error:

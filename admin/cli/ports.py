@@ -24,7 +24,7 @@ class HeldPort:
         try:
             if port:
                 _refuse_listener(host, port)
-            # SO_REUSEADDR is set as well, because some children set only SO_REUSEADDR.
+            # Some children set only SO_REUSEADDR. They can bind the port only if this socket sets it too.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             self._socket.bind((host, port))
@@ -42,9 +42,9 @@ class HeldPort:
 
 
 def _refuse_listener(host: str, port: int) -> None:
-    """Raise EADDRINUSE if another process listens.
+    """Raise EADDRINUSE if another process listens on the port.
 
-    Without this check, SO_REUSEPORT would silently share the port.
+    Without this check, csms could silently share the port with that process because of SO_REUSEPORT.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # Ignore connections in TIME_WAIT.

@@ -11,12 +11,18 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def arguments(room: str, *args: str) -> list[str]:
-    """Return the command line of `python -m room args`. -P ignores packages of the current directory."""
+    """Return the command line of `python -m room args`.
+
+    The option -P keeps Python from importing packages from the current directory.
+    """
     return [sys.executable, "-P", "-m", room, *args]
 
 
 def environment(base: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment with the path of csms and with only `settings` as CSMS__ variables."""
+    """Return `base` with the packages of csms in PYTHONPATH.
+
+    `settings` replaces all CSMS__ variables of `base`.
+    """
     env = {name: value for name, value in base.items() if not name.startswith("CSMS__")}
     return {**env, **python_path(base), **settings}
 

@@ -1,4 +1,4 @@
-"""How `csms up` stops: in order after the first signal, at once after the second."""
+"""How `csms up` stops: after the first signal in a fixed order, after the second signal at once."""
 
 import os
 import signal
@@ -33,9 +33,10 @@ class Shutdown:
 
 @asynccontextmanager
 async def bound_shutdown(within_s: float) -> AsyncIterator[Shutdown]:
-    """Yield a Shutdown that SIGINT or SIGTERM triggers. The block then has `within_s` seconds to end.
+    """Yield a Shutdown that SIGINT or SIGTERM triggers. After the signal, the block has `within_s` to end.
 
-    After that time, or at the next signal, this process ends with status 1, and SIGKILL ends its children.
+    After these seconds, or at the next signal, this process ends with status 1, and SIGKILL ends its
+    children.
     """
     stop = Shutdown()
     previous = signal.signal(signal.SIGALRM, _kill_all)

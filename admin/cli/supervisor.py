@@ -28,7 +28,8 @@ class ChildFailed(Exception):  # noqa: N818  it is a sentence for a person
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """A program to run.
 
-    The program has `ready_s` seconds to start, and `stop_s` seconds from SIGTERM to SIGKILL.
+    The program has `ready_s` seconds to become ready. After SIGTERM it has `stop_s` seconds to end before
+    SIGKILL.
     """
 
     name: str
@@ -41,8 +42,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 class Child:
     """One program that runs or is about to run again.
 
-    The program gets the variable CSMS__READY_FD, which names a pipe for one line of JSON. The output of the
-    program goes to `stderr`, which must not block.
+    The variable CSMS__READY_FD gives the program the descriptor of a pipe. When the program is ready, it
+    writes one line of JSON to the pipe. The output of the program goes to `stderr`, which must not block.
     """
 
     def __init__(self, program: Program, stderr: TextIO) -> None:
@@ -57,10 +58,11 @@ class Child:
     async def keep_running(
         self, *, task_status: trio.TaskStatus[dict[str, Any]] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Run the child until `stop` or cancellation. `task_status` gets the line of the child that is ready.
+        """Run the child until `stop` is called or this task is cancelled.
 
-        Must be called in the main thread. Raises ChildFailed if the first start fails. If a later start
-        fails, it is repeated for ever, with longer and longer pauses.
+        When the child is ready, `task_status` gets its line of JSON. Must be called in the main thread.
+        Raises ChildFailed if the first start fails. If a later start fails, the start is repeated for ever,
+        with longer and longer pauses.
         """
         pause = 0.0
         try:
@@ -89,7 +91,7 @@ class Child:
             self._gone.set()
 
     async def stop(self) -> None:
-        """Send SIGTERM, and SIGKILL after `stop_s`.
+        """Send SIGTERM, and after `stop_s` seconds SIGKILL.
 
         Return when the child has ended. The child is not restarted.
         """
@@ -133,7 +135,8 @@ class Child:
             else:
                 _log.info("child.restarted", child=self.program.name, pid=process.pid)
 
-        # The scope is shielded, because a draining child still writes and would block on a full pipe.
+        # The output is read in a shielded scope, because a child that drains still writes. If nobody read the
+        # pipe, the child would block when the pipe is full.
         listening = trio.CancelScope(shield=True)
         async with (
             trio.lowlevel.FdStream(ready_out) as ready,

@@ -19,9 +19,9 @@ from admin.cli.supervisor import Child
 from state.embedded.embedded import run_embedded
 from state.store import StoreConfig, open_store
 
-# Seconds after the drain in which the admin process and Valkey must end, or be killed.
+# The admin process and Valkey have this number of seconds after the drain to end. Then they are killed.
 _STOP_S = 8.5
-# The wait for the store is short, because a person waits and may have mistyped the URL.
+# Seconds to wait for the store. The time is short, because a person waits and may have mistyped the URL.
 _STORE_WAIT_S = 3.0
 
 
@@ -36,7 +36,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def up(options: UpOptions, stderr: TextIO) -> None:
-    """Run until SIGTERM or SIGINT, then stop all processes within `drain_s` and 9 s.
+    """Run until SIGTERM or SIGINT, then stop all processes within `drain_s` + 9 seconds.
 
     Must run in the main thread. Raises DataDirUnusable, PortOccupied, ChildFailed, StoreUnavailable and
     StoreRefused, alone or in an ExceptionGroup. The text of each error is one clear line.
@@ -82,9 +82,9 @@ async def _store(options: UpOptions, directory: Path) -> AsyncIterator[str]:
 
 
 async def _run(admin: Child, workers: list[Child], stop: Shutdown, announce: Callable[[], None]) -> None:
-    """Start all children and call `announce`.
+    """Start all children, and call `announce` when they are ready.
 
-    At the request to stop, stop all gateways together and then admin.
+    After a request to stop, stop all gateways at the same time, and then the admin process.
     """
     async with trio.open_nursery() as nursery:
         with stop.new_scope():

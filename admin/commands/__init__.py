@@ -1,4 +1,4 @@
-"""Commands to charge points. The names here describe routes that send commands."""
+"""Commands to charge points. This file exports the types and texts that describe routes with commands."""
 
 from admin.commands.answer import CommandAnswer
 from admin.commands.query import PROBLEMS, DeleteQuery, TimeoutQuery, WaitQuery

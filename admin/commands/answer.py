@@ -128,7 +128,7 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
 
 
 def _sets_secret(command: Command) -> bool:
-    """Return whether the command sets a secret, such as the password AuthorizationKey (OCPP-J 1.6 6)."""
+    """Return whether the command sets a secret, such as the AuthorizationKey of OCPP-J 1.6 section 6."""
     if command.action != "ChangeConfiguration":
         return False
     key = msgspec.json.decode(command.payload, type=dict[str, Any]).get("key")

@@ -7,22 +7,22 @@ from state.charge_points import ChargePointRecord
 
 
 def check(action: str, request: Message, record: ChargePointRecord) -> None:
-    """Raise Problem (409) for a forbidden command. Other doubtful commands are sent with a warning."""
+    """Raise Problem (409) for a forbidden command. A command that is only doubtful is sent with a warning."""
     # A charge point that has sent no BootNotification is treated as if csms had already answered one.
     held = record.boot_status or record.registration
     if not may_send(action, held):
-        answered = "would be" if record.boot_status is None else "was"
+        answered = "would answer" if record.boot_status is None else "answered"
         raise Problem(
             409,
             "not-accepted",
-            f"{action} must not be sent to a charge point whose BootNotification {answered} answered "
-            f"{held} (OCPP 1.6 section 4.2); release the charge point first.",
+            f"{action} must not be sent to this charge point, because csms {answered} its BootNotification "
+            f"with {held} (OCPP 1.6 section 4.2); release the charge point first.",
         )
     asks_to_boot = action == "TriggerMessage" and "BootNotification" in name_triggered(request)
     if asks_to_boot and record.boot_status == "Accepted":
         raise Problem(
             409,
             "already-accepted",
-            "The BootNotification of the charge point was answered Accepted, so it must not be asked for "
-            "another one (errata 3.40); send Reset to make it boot.",
+            "csms answered the BootNotification of the charge point with Accepted, and must not request "
+            "another one after that (errata 3.40); send Reset to make the charge point boot.",
         )

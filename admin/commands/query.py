@@ -1,4 +1,4 @@
-"""Parameters and problems of all routes that send a command: how long to wait, and what may go wrong."""
+"""Parameters and problems of all routes that send a command, for instance how long to wait for the answer."""
 
 from typing import Annotated
 

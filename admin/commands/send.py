@@ -28,9 +28,15 @@ from state.store import Store
 
 REREAD_S = 1.0
 REREAD_MAX_S = 5.0
-"""The longest pause before a record is read again, because wake-ups may be lost. The first is REREAD_S."""
+"""Longest pause, in seconds, before a request that waits reads the record of its command again.
+
+The first pause is REREAD_S. Reading again is necessary because wake-ups may be lost.
+"""
 WAITING_MAX = 2_000
-"""The most requests that may wait at once (some 90 MB). A further request gets 202 without waiting."""
+"""Greatest number of API requests that may wait at the same time. Together they need about 90 MB.
+
+A further request gets 202 without waiting.
+"""
 _NO_ANSWER = (504, "deadline-passed", "The deadline passed without an answer; a late one shows under `id`.")
 _FAILURES = {
     "queued": _NO_ANSWER,
@@ -57,7 +63,7 @@ _FAILURES = {
         "Too many commands wait for this charge point, so nothing was sent; try again after Retry-After.",
     ),
 }
-"""The problem for each status in which a command ends without an answer: HTTP status, kind and detail."""
+"""HTTP status, kind and detail of the problem, by the status of the command that got no answer."""
 
 # Charge points may write numbers that no float can hold.
 _read = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
@@ -66,7 +72,7 @@ type WaitFor = Literal["answer", "transaction"]
 
 
 class Sent(NamedTuple):
-    """The state of a command when the wait for it ended.
+    """The state of a command at the moment when the API request stops waiting for it.
 
     `is_over` means that there is nothing more to wait for. `is_overdue` means that the deadline has passed.
     """
@@ -105,8 +111,8 @@ async def send(
     try:
         preconditions.check(action, request, record)
     except Problem:
-        # A repeat under the same Idempotency-Key sends no command, so the repeat may read the outcome of the
-        # first command.
+        # A request that repeats an Idempotency-Key sends no command. It is not refused here, so that it can
+        # read the outcome of the first command.
         key = idempotency_key
         if key is None or await commands.under_key(store, tenant, charge_point, key) is None:
             raise
@@ -179,8 +185,8 @@ async def _follow(
         while True:
             now, away = trio.current_time(), False
             try:
-                # The answer may have come before this process listened, and messages may be lost, so only the
-                # record counts.
+                # Only the record says whether the answer has come. The answer may have come before this
+                # process listened, and messages may be lost.
                 command = await commands.get(store, command.tenant, command.id) or command
             except StoreUnavailable:
                 away = True
@@ -211,11 +217,11 @@ def _is_over(command: Command, wait_for: WaitFor) -> bool:
 
 
 async def _wake_again(store: Store, command: Command) -> None:
-    """Wake the session of a queued command again. Without a session, mark the command as offline.
+    """Wake the session of a queued command again. If there is no session, mark the command as offline.
 
     If a session does not send a queued command within a second, the session may have missed its wake-up or
-    may be gone, or its node may have died. If other commands of the charge point are first in the queue, no
-    session is woken.
+    may be gone, or its node may have died. If another command of the charge point is first in the queue, the
+    session is not woken.
     """
     keys = ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.get_holding(store, command.tenant, command.charge_point)
@@ -242,7 +248,7 @@ def _call_error(sent: Sent) -> Problem:
 
 
 def _explain(error: CommandError, *, unreadable: bool) -> str:
-    """Explain the error in one sentence. A charge point may send no code, or a very long one."""
+    """Explain the error in one sentence. The code of the error may be empty or very long."""
     if unreadable:
         return f"The charge point's answer cannot be read: {error.description.removeprefix(UNREADABLE)}."
     if not error.code.strip():

@@ -49,7 +49,7 @@ _OTHERS = {
 
 
 def explain(error: msgspec.ValidationError, *, in_query: bool = False) -> InputError:
-    """Explain the error at which the decoder stopped, with the place that the text of the error names."""
+    """Explain the error at which the decoder stopped. The text of `error` names the place of the error."""
     match = _MESSAGE.match(str(error))
     steps = _STEP.findall(match["path"] or "") if match else ()
     places = tuple(int(index) if index.isdigit() else name or index for name, index in steps)
@@ -57,7 +57,7 @@ def explain(error: msgspec.ValidationError, *, in_query: bool = False) -> InputE
 
 
 def explain_value(error: msgspec.ValidationError, kind: Any, *, in_query: bool) -> str:
-    """Explain why one value is not of the type `kind`."""
+    """Explain why one value does not have the type `kind`."""
     return _reword(error, choices_of(kind), in_query=in_query)
 
 

@@ -1,4 +1,4 @@
-"""Find the things that a path names, or answer 404."""
+"""Find the charge point or other object that a path names, or answer 404."""
 
 import re
 
@@ -23,7 +23,7 @@ async def charge_point_keys(store: Store, tenant: str, id_: str) -> ChargePointK
 
 
 def parse_number(text: str, what: str) -> int:
-    """Read the number in the path that is the id of a `what`. Raises Problem (404)."""
+    """Read an id in the path that is a number. `what` is the noun for the 404. Raises Problem (404)."""
     if not _NUMBER.fullmatch(text):
         raise not_found(what)
     return int(text)

@@ -31,10 +31,10 @@ def decode(encoded: str) -> str:
             "A part of the path is not valid UTF-8 after percent-decoding; percent-encode names as UTF-8."
         ) from None
     if len(name.encode()) > NAME_BYTES:
-        raise _bad_path(f"A part of the path has more than {NAME_BYTES} bytes; a name may have {NAME_BYTES}.")
+        raise _bad_path(f"A part of the path has more than {NAME_BYTES} bytes; use at most {NAME_BYTES}.")
     if not name.isprintable():
         raise _bad_path(
-            "A part of the path has a character that cannot be printed; names have printable ones only."
+            "A part of the path has a character that cannot be printed; use printable characters only."
         )
     return name
 

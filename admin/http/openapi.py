@@ -71,7 +71,7 @@ def new_blueprint(name: str, tag: str) -> Blueprint:
 
 
 def describes[View: Callable[..., Any]](**extra: Any) -> Callable[[View], View]:
-    """Add to the operation of a route what its signature does not say.
+    """Add to the OpenAPI operation of a route what the signature of the route does not say.
 
     `parameters`, `requestBody`, `responses` and `schemas` have the same form as in the OpenAPI document.
     `problems` maps a status to its description.
@@ -89,7 +89,7 @@ class Document(OpenAPIProvider):
     _schema: dict[str, Any] | None = None
 
     def schema(self) -> dict[str, Any]:
-        if self._schema is None:  # The routes never change after the app is made.
+        if self._schema is None:  # Made once, because the routes never change after the app is made.
             schema = super().schema()
             _, schemas = components(ProblemDocument)
             schema["components"]["schemas"].update(schemas)

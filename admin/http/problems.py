@@ -69,7 +69,10 @@ class ProblemDocument(msgspec.Struct, frozen=True):
 
 
 class Problem(Exception):  # noqa: N818  RFC 9457 calls it a problem
-    """An error that any code below a route may raise. `members` become further members of the document."""
+    """An error that a route and all functions below it may raise, and that becomes a problem document.
+
+    The document also has all `members`.
+    """
 
     def __init__(
         self,
@@ -114,7 +117,7 @@ def store_away(**members: Any) -> Problem:
 
 @contextmanager
 def add_to_problem(**members: Any) -> Iterator[None]:
-    """Add members to a problem that ends the block, for example what was done before the problem."""
+    """If the block raises a Problem, add `members` to it, for example what was done before the Problem."""
     try:
         yield
     except Problem as problem:
@@ -157,7 +160,7 @@ def _title(status: int) -> str:
     return http.HTTPStatus(status).phrase if status in http.HTTPStatus else "Error"
 
 
-_KINDS = {413: "body-too-large"}  # The standard phrase of this status differs between Python releases.
+_KINDS = {413: "body-too-large"}  # The standard phrase of 413 differs between Python releases.
 _DETAILS = {
     404: "The API has no such path; /docs lists all of them.",
     405: "The path does not take this method; the header Allow lists those that it takes.",

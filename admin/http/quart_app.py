@@ -54,7 +54,8 @@ class RawPathConnection(TrioASGIHTTPConnection):
         try:
             path = raw if raw.startswith("/") else urlsplit(raw).path
         except ValueError:
-            path = f"/{raw}"  # The target is not a URL, for example `http://[/`, and matches no route.
+            # The request target is not a URL, for example `http://[/`. As a path it matches no route.
+            path = f"/{raw}"
         super().__init__(app, cast("HTTPScope", {**scope, "path": path or "/"}))
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -76,8 +77,8 @@ class RawPathConnection(TrioASGIHTTPConnection):
                 await send(message)
                 return
             await send({**message, "more_body": True})
-            # If the server closed the connection while the client still sends, the client would lose the
-            # answer.
+            # Wait for the whole request. If the server closed the connection while the client still sends,
+            # the client would lose the answer.
             with trio.move_on_after(LINGER_S):
                 await received.wait()
             with trio.move_on_after(END_S, shield=True):

@@ -41,7 +41,7 @@ def end(reason: bytes) -> bytes:
 
 
 def resume[Place](parse: Callable[[str], Place]) -> Place | None:
-    """Return the place after which the client resumes, or None for a new stream. Raises Problem (422)."""
+    """Return the place after which the stream resumes, or None for a new stream. Raises Problem (422)."""
     text = request.headers.get("Last-Event-ID", "").strip()
     try:
         return parse(text) if text else None
@@ -61,14 +61,14 @@ def too_many_clients() -> Problem:
 def response(blocks: AsyncGenerator[bytes] | bytes) -> Response:
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     made = Response(blocks, 200, headers, content_type="text/event-stream")
-    made.timeout = None  # The timeout of Quart would cut the stream.
+    made.timeout = None  # The timeout of Quart would end the stream.
     return made
 
 
 def watch_key(services: Services, tenant: str) -> Callable[[], Awaitable[bool]]:
     """Return a check that the API key may still see the tenant.
 
-    A stream lasts for days and repeats the check.
+    A stream may last for days, so it repeats the check.
     """
     secret = auth.secret()
 
@@ -81,7 +81,8 @@ def watch_key(services: Services, tenant: str) -> Callable[[], Awaitable[bool]]:
                 and await tenants.get(services.store, tenant) is not None
             )
         except StateError:
-            # The stream continues, because the key may be valid and the store sends no events anyway.
+            # Without the store the key cannot be checked. The stream continues, because the key may still be
+            # valid, and because no events come while the store is away.
             return True
 
     return stands

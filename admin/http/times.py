@@ -35,9 +35,9 @@ def maybe_text(milliseconds: int | None) -> str | None:
 
 
 def normalise(sent: str) -> str | None:
-    """Return a sent time in the form of `text`, or None if the time cannot be read.
+    """Return the time `sent` in the form that `text` writes, or None if `sent` cannot be read.
 
-    If the sent time has digits below the milliseconds, they are added, so that no precision is lost.
+    Digits of `sent` below the milliseconds are kept, so that no precision is lost.
     """
     parsed_ms = timestamps.parse_ms(sent)
     if parsed_ms is None:
@@ -52,12 +52,12 @@ def maybe_normalise(sent: str | None) -> str | None:
 
 
 def sent_or(sent: str, milliseconds: int) -> str:
-    """Return the time that a charge point sent, or `milliseconds` as text if that time cannot be read."""
+    """Return the time that a charge point sent. If it cannot be read, return `milliseconds` as text."""
     return normalise(sent) or text(milliseconds)
 
 
 def utc_text(moment: datetime, *where: str) -> str:
-    """Write the moment at `where` in the body, in UTC. Raises Problem (422) outside the years 1 to 9999."""
+    """Write a moment from the body in UTC. Raises Problem (422) at `where` outside the years 1 to 9999."""
     timespec = "milliseconds" if moment.microsecond else "seconds"
     try:
         utc = moment.astimezone(UTC)

@@ -63,7 +63,7 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
     asked = bodies.query(CommandQuery)
     if asked.wait_for == "transaction" and action != "RemoteStartTransaction":
         raise invalid(
-            f"A {action} does not become a transaction; wait_for=transaction needs RemoteStartTransaction.",
+            f"The action {action} starts no transaction; wait_for=transaction needs RemoteStartTransaction.",
             parameter="wait_for",
         )
     sent = await send.send(

@@ -77,7 +77,7 @@ DESCRIPTION: Final = "\n".join(
         *(f"- `{kind}`: {what}" for kind, what in KINDS.items()),
     )
 )
-"""Markdown, for the OpenAPI document."""
+"""Text in Markdown, for the OpenAPI document."""
 
 _COMMAND: Final = Member("text", "Id of the command.")
 _CONNECTOR: Final = Member("whole number", "Number of the connector.")

@@ -23,7 +23,7 @@ from state.events.feed import Gap, Lagging, Subscription
 
 ID_EVERY_S = 1.0
 _TIMES = (b'"timestamp"', b'"expiry_date"', b'_ms"')
-"""The values of members whose names begin or end in this way are times."""
+"""Names, or ends of names, of the members whose values are times, as they are written in JSON."""
 
 blueprint = new_blueprint("events", "Events")
 
@@ -106,7 +106,7 @@ async def _stream(
     """
     try:
         async with services_.feed.subscribe(tenant, cursor) as subscription:
-            # Several clients may have passed the earlier check at the same time.
+            # Several clients may have passed the earlier check of their number at the same time.
             if services_.feed.subscribers > services_.event_clients:
                 yield sse.end(sse.TOO_MANY)
                 return
@@ -143,7 +143,10 @@ async def _blocks(
 
 
 class _Ids:
-    """The `id:` lines after the first: at most one a second. Each line covers all events before it."""
+    """Writes the `id:` lines after the first, at most one line each second.
+
+    A line covers all events before it.
+    """
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription

@@ -1,8 +1,8 @@
-"""Warnings about doubtful commands, which are sent anyway. The answer shows the warnings beside the response.
+"""Warnings about doubtful commands. The commands are sent, and the API shows the warnings in its answer.
 
 Almost no command is refused, because what csms knows of a charge point may be old or wrong, and a tester may
-send wrong commands on purpose. Each feature profile has a file; the table at its end has the function for
-each request.
+send wrong commands on purpose. Each feature profile has a file. The table at the end of each file has the
+function that checks each request.
 """
 
 import structlog
@@ -32,7 +32,7 @@ _log = structlog.get_logger("csms.admin")
 
 
 async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
-    """Return sentences for people. Each says what is doubtful about the command. Raises StoreUnavailable."""
+    """Return sentences, each of which says what is doubtful about the command. Raises StoreUnavailable."""
     found = list(_check_registration(view))
     if (warner := _WARNERS.get(type(request))) is not None:
         try:

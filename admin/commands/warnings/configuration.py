@@ -1,4 +1,4 @@
-"""Warnings of the Core profile: keys that do not fit the charge point's reports or the specification."""
+"""Warnings of the Core profile: keys that contradict the specification or what was reported."""
 
 from admin.commands.warnings.view import View, Warner
 from admin.http import times

@@ -1,4 +1,4 @@
-"""Warnings of the SmartCharging profile: rules, other known profiles, and running transactions."""
+"""Warnings of the SmartCharging profile: broken rules, and conflicts with what csms knows."""
 
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ from state.transactions.running import RunningTransaction, list_running
 
 _REPORTED_LATE_MS = 120_000
 _UNITS = {"current": "Current", "a": "Current", "power": "Power", "w": "Power"}
-"""Some charge points report the unit, A or W, instead of Current or Power (Q40)."""
+"""Some charge points report the units as A and W instead of Current and Power (Q40)."""
 
 
 async def set_charging_profile(request: smart_charging.SetChargingProfile, view: View) -> list[str]:
@@ -54,7 +54,7 @@ async def get_composite_schedule(request: smart_charging.GetCompositeSchedule, v
 
 
 async def abilities(view: View) -> Abilities:
-    """Return what the reported configuration says about profiles."""
+    """Return the limits for charging profiles that the charge point reported in its configuration."""
     known = await view.configuration()
     units = known.items("ChargingScheduleAllowedChargingRateUnit")
     return Abilities(

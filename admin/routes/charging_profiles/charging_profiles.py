@@ -228,8 +228,8 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
         )
     if not await _install(current_store(), keys, request.connector_id, profile):
         raise invalid(
-            "The charge point cannot have this profile: its transaction has ended, or 200 other profiles are "
-            "listed; delete those that it does not have.",
+            "The profile cannot be listed: the transaction of the profile has ended, or the list has 200 "
+            "other profiles already; delete listed profiles that the charge point does not have.",
             pointer="/csChargingProfiles",
         )
     return bodies.answer(await _get(current_store(), tenant, charge_point, profile.charging_profile_id))

@@ -239,7 +239,8 @@ async def compare_composite_schedule(tenant: str, charge_point: str) -> Response
     theirs, start_ms = result.charging_schedule, sent.command.sent_ms or sent.command.created_ms
     start_ms = timestamps.parse_ms(result.schedule_start) or start_ms
     if theirs is not None:
-        # csms computes in the unit of the charge point, whose schedule may not name the number of phases.
+        # csms computes in the unit of the charge point's schedule. That schedule cannot be converted if it
+        # does not give the number of phases.
         wanted = msgspec.structs.replace(wanted, charging_rate_unit=theirs.charging_rate_unit)
     ours, mirror = await _compute(
         current_store(), tenant, charge_point, wanted, start_ms=start_ms, voltage=asked.voltage
@@ -279,8 +280,8 @@ async def _compute(
         start_ms=start_ms,
         duration=wanted.duration,
         running=[
-            # If the clock of the charge point is not set, the time of receipt says when the transaction
-            # began.
+            # If the clock of the charge point is not set, the transaction counts as begun when csms received
+            # its StartTransaction.
             OpenTransaction(
                 one.connector_id,
                 one.id,

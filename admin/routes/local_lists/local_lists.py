@@ -1,4 +1,4 @@
-"""Routes of the local authorisation list that a charge point should have. An edit is not sent."""
+"""Routes of the local authorisation list that a charge point should have. Edits are not sent to it."""
 
 from datetime import datetime
 from typing import Annotated
@@ -195,13 +195,13 @@ async def copy_id_tags(tenant: str, charge_point: str) -> Response:
 
 
 def _read_entries(given: tuple[NewEntry, ...], field: str) -> Entries:
-    """Return the entries by id tag in one case. Raises Problem (422) for an id tag that is given twice."""
+    """Return the entries by id tag in lower case. Raises Problem (422) if an id tag is given twice."""
     found: Entries = {}
     for number, one in enumerate(given):
         folded = fold(one.id_tag)
         if folded in found:
             raise invalid(
-                f"{one.id_tag} is given twice, because letters compare without regard to case; give it once.",
+                f"{one.id_tag} is given twice; upper and lower case make no difference, so give it once.",
                 pointer=pointer([field, str(number), "id_tag"]),
             )
         expiry = None

@@ -1,4 +1,4 @@
-"""Plan the SendLocalList messages that bring a charge point's list to the desired one. Pure.
+"""Plan the SendLocalList messages that bring a charge point's list to the desired one, without sending them.
 
 A list that does not fit into one Full message is sent as a Full message and some Differentials. Until the
 last message is accepted, the charge point has only a part of the list.
@@ -17,15 +17,16 @@ from state.features.local_lists import Lists
 type Kind = Literal["full", "differential", "auto"]
 
 _AROUND = 200
-"""Upper bound of the bytes of a message without its entries."""
+"""The greatest number of bytes that a message has in addition to its entries."""
 
 
 def plan(lists: Lists, kind: Kind, *, version: int, max_entries: int | None = None) -> list[SendLocalList]:
-    """Return the messages. The first has the version `version`, and each later version is one higher.
+    """Return the messages. The first message has the version `version`; each further one adds 1.
 
-    Without differences, `auto` returns no messages. If the list that the charge point last accepted is known
-    and a Differential from it is not longer than the Full list, `auto` returns the Differential, else the
-    Full list. A message has at most `max_entries` entries, and no more bytes than a command may have.
+    With the kind `auto`, the messages depend on the list that the charge point last accepted. If that list is
+    known and equals the desired list, there are no messages. If it is known and a Differential does not have
+    more entries than a Full list, the messages are a Differential. Otherwise they are a Full list. A message
+    has at most `max_entries` entries, and no more bytes than a command may have.
     """
     whole: list[Line] = [(entry.id_tag, entry) for _, entry in sorted(lists.desired.items())]
     changes = find_difference(lists.accepted, lists.desired)

@@ -128,8 +128,9 @@ async def _send_list(
 ) -> SendAnswer:
     """Send the messages. With `full_on_failure`, send a Full list once after Failed or VersionMismatch.
 
-    Raises Problem like a command if a message gets no answer, with the messages before it. Raises Problem
-    (409) if no list was ever set, because an empty list would clear the list of the charge point.
+    If a message gets no answer, raises the same Problem as a single command, with the messages before that
+    message in `steps`. Raises Problem (409) if no list was ever set, because then an empty list would be sent
+    and would clear the list of the charge point.
     """
     store, max_entries = services.store, wanted.max_entries
     if max_entries is None:
@@ -139,7 +140,8 @@ async def _send_list(
         raise Problem(
             409,
             "no-desired-list",
-            "No local list was ever set for this charge point: PUT one first, an empty one to clear it.",
+            "No local list was ever set for this charge point; PUT a list first. "
+            "To clear the list of the charge point, PUT an empty one.",
         )
     first = lists.heads.next_version if wanted.version is None else wanted.version
     messages = plan(lists, wanted.type, version=first, max_entries=max_entries)

@@ -16,7 +16,7 @@ from state.traces import traces
 from state.traces.traces import Trace, TraceEntry
 
 _AT_ONCE = 500
-# Line breaks, and control characters that would change a terminal.
+# Line breaks, and control characters that would act on a terminal.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -31,7 +31,7 @@ class Text:
         )
 
     def line(self, place: str, entry: TraceEntry) -> str:  # noqa: ARG002  the other form shows it
-        """Return time, direction (`--` for a mark) and frame."""
+        """Return a line with time, direction and frame. For a mark, `--` replaces the direction."""
         if entry.mark:
             return f"{times.text(entry.at_ms)} --  {escape(f'{entry.what}: {entry.note}')}"
         rest = f" ... ({entry.length} bytes in all)" if entry.cut else ""

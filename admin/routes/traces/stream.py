@@ -19,7 +19,7 @@ from state.traces.traces import Trace, TraceEntry
 
 POLL_S = 0.25
 SETTLED_MS = 2_000
-"""Milliseconds after the end of a trace, after which its gateway has certainly written the last entries."""
+"""Milliseconds that the gateway has after the end of a trace to write the last entries."""
 _AT_ONCE = 200
 
 blueprint = new_blueprint("trace_stream", "Traces")
@@ -79,7 +79,7 @@ class _Reading:
         """Reason why the stream ends; empty while the stream continues."""
 
     async def read(self) -> list[bytes]:
-        """Return the entries since the last call as blocks. Raises StoreUnavailable."""
+        """Return the entries since the last call, each as a server-sent event. Raises StoreUnavailable."""
         trace, entries = await traces.read(
             self._store, self._tenant, self._charge_point, after=self._place, limit=_AT_ONCE
         )
@@ -109,7 +109,7 @@ async def _blocks(
     """
     viewers.count += 1
     try:
-        if viewers.count > most:  # Several clients passed the earlier check at once.
+        if viewers.count > most:  # Several clients passed the earlier check together.
             yield sse.end(sse.TOO_MANY)
             return
         yield sse.RETRY + b"\n"
