@@ -27,7 +27,10 @@ class Services:
 
 
 def services() -> Services:
-    """Return the services of the current app. Only views call this function; others get an argument."""
+    """Return the services of the current app. Only views call this function.
+
+    Other functions get the services as an argument.
+    """
     found = current_app.extensions["csms"]
     assert isinstance(found, Services)  # noqa: S101  create_app put it there
     return found

@@ -92,7 +92,9 @@ class CommandLoad:
         )
 
     async def run(self, kind: Kind, charge_points: Sequence[str], leave: trio.Event) -> None:
-        """Send `per_second` commands to random charge points until `leave` is set. Then wait for all.
+        """Send `per_second` commands to random charge points until `leave` is set.
+
+        Then wait until all commands have ended.
 
         Half of the commands to silent charge points go to every eighth of these charge points, so that some
         queues fill up and others do not.

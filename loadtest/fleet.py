@@ -25,7 +25,7 @@ LEAVE_S = 30.0
 WIND_DOWN_S = 2.0
 """Seconds from the last command until the first charge point leaves.
 
-In a short run, a quarter of `duration_s` is used instead.
+If a quarter of `duration_s` is shorter, that is used instead.
 """
 
 _FAILURES = (UpgradeRefused, CallFailed, ConnectionClosed, OSError, ssl.SSLError, trio.TooSlowError)
@@ -196,7 +196,7 @@ class Fleet:
 
     @property
     def failed(self) -> Counter[str]:
-        """Return how often each failure of the run happened, by its description."""
+        """Return the number of failures of the run, by description of the failure."""
         return self.failures + (Counter() if self.commands is None else self.commands.unexpected)
 
     @property

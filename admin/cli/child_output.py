@@ -35,8 +35,8 @@ class ChildOutput:
     def reason(self, status: int) -> str:
         """Return the likely reason why the child ended.
 
-        If a signal ended the child, the reason names the signal. Otherwise the reason is the last line that
-        has more than the characters ` |+-`, which frame a traceback, without this frame.
+        If a signal ended the child, the reason names the signal. Otherwise the reason is the last line with
+        text. If the line comes from a framed traceback, the characters ` |+-` of the frame are removed.
         """
         if status < 0:
             return f"it was {child_process.describe(status)}"

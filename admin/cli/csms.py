@@ -82,8 +82,8 @@ def up_command(
         Put a URL with a password into the variable CSMS__STORE__URL, because other users of the machine can
         see the command line.
     drain_seconds
-        When the gateways stop, they close their connections one after the other over this number of seconds.
-        At most 9 s later, all processes have stopped.
+        When the gateways stop, they spread the closing of their connections over this number of seconds. At
+        most 9 s later, all processes have stopped.
     json
         Print exactly one line of JSON, for programs, when all processes are ready. The line has every address
         and credential.

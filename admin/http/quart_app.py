@@ -54,7 +54,7 @@ class RawPathConnection(TrioASGIHTTPConnection):
         try:
             path = raw if raw.startswith("/") else urlsplit(raw).path
         except ValueError:
-            # The request target is not a URL, for example `http://[/`. As a path it matches no route.
+            # The request target is not a URL, for example `http://[/`. The path made of it matches no route.
             path = f"/{raw}"
         super().__init__(app, cast("HTTPScope", {**scope, "path": path or "/"}))
 

@@ -57,7 +57,10 @@ def sent_or(sent: str, milliseconds: int) -> str:
 
 
 def utc_text(moment: datetime, *where: str) -> str:
-    """Write a moment from the body in UTC. Raises Problem (422) at `where` outside the years 1 to 9999."""
+    """Write a moment of a request as text in UTC. Raises Problem (422) outside the years 1 to 9999.
+
+    `where` is the place of the moment in the body.
+    """
     timespec = "milliseconds" if moment.microsecond else "seconds"
     try:
         utc = moment.astimezone(UTC)

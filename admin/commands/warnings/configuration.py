@@ -1,4 +1,4 @@
-"""Warnings of the Core profile: keys that contradict the specification or what was reported."""
+"""Warnings of the Core profile: keys that contradict the specification or the charge point's reports."""
 
 from admin.commands.warnings.view import View, Warner
 from admin.http import times

@@ -1,4 +1,7 @@
-"""Routes of the local authorisation list that a charge point should have. Edits are not sent to it."""
+"""Routes of the local authorisation list that a charge point should have.
+
+These routes send nothing to the charge point. The route `local-list/send` sends the list.
+"""
 
 from datetime import datetime
 from typing import Annotated

@@ -21,7 +21,9 @@ _AROUND = 200
 
 
 def plan(lists: Lists, kind: Kind, *, version: int, max_entries: int | None = None) -> list[SendLocalList]:
-    """Return the messages. The first message has the version `version`; each further one adds 1.
+    """Return the messages that bring the list of the charge point to the desired list.
+
+    The first message has the version `version`. The version of each later message is one higher.
 
     With the kind `auto`, the messages depend on the list that the charge point last accepted. If that list is
     known and equals the desired list, there are no messages. If it is known and a Differential does not have

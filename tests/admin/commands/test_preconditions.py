@@ -76,7 +76,7 @@ async def test_remote_start_and_stop_are_refused_if_the_first_boot_will_be_answe
     async with connected(api.store, TENANT, "CP-1") as session:
         for action, body in (START, STOP):
             refused = await api.client.post(f"{PATH}/{action}", json=body)
-            assert "would be answered Pending" in is_problem(refused, 409, "not-accepted")["detail"]
+            assert "would answer its BootNotification" in is_problem(refused, 409, "not-accepted")["detail"]
         await send_all(api, session, BOOT, *OTHERS)
         # The charge point is accepted now and has not booted again.
         await set_boot_status(api, "Accepted")
