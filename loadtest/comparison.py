@@ -32,7 +32,7 @@ class Side:
 class Ratio(msgspec.Struct, frozen=True):
     """Latencies with silent charge points divided by the latencies without them.
 
-    The rows are in milliseconds.
+    The latencies in `without` and `with_silent` are in milliseconds.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""The demo data of `csms up`: a tenant, a token, id tags and an API key, which the next start uses again."""
+"""The demo data of `csms up`: a tenant, a token, id tags and an API key. The next start uses it again."""
 
 from pathlib import Path
 

@@ -89,7 +89,7 @@ def _is_from(root: x509.Certificate, server: x509.Certificate, name: str) -> boo
 
 def _save(files: tuple[Path, Path], certificate: x509.Certificate, key: PrivateKey) -> None:
     # The key is written first. A crash between the two writes leaves a key and a certificate that do not
-    # match, which the next start replaces.
+    # match. The next start replaces such a pair.
     write_private(
         files[1],
         key.private_bytes(

@@ -40,7 +40,10 @@ def become(room: str, *args: str) -> None:
 
 
 def csms_command() -> str:
-    """Return the command that a person types to run `csms` again, as a relative path if there is one."""
+    """Return the command that a person types to run `csms` again.
+
+    The command is a relative path if `csms` is below the current directory.
+    """
     beside = Path(sys.executable).with_name("csms")
     if not beside.exists():
         return f"{sys.executable} -m admin"

@@ -1,4 +1,4 @@
-"""Find all errors of a body or a query. The decoder stops at the first error, so this module continues."""
+"""Find all errors of a body or a query, because the decoder stops at the first error."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -60,7 +60,7 @@ class _Finder:
         self._formats = formats
 
     def find(self, value: Any, kind: Any, steps: Steps) -> Iterator[tuple[Steps, str]]:
-        """Find the errors inside `value`, or else the error of `value` itself."""
+        """Find the errors inside `value`, or, if there are none, the error of `value` itself."""
         error = self._convert(value, kind)
         if error is None and not self._formats:
             return

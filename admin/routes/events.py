@@ -122,7 +122,7 @@ async def _stream(
 async def _blocks(
     subscription: Subscription, key_stands: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
-    # The first id comes at once, so that a client that disconnects before the first event misses none.
+    # The first id is sent at once. A client that disconnects before the first event can resume from this id.
     yield sse.RETRY + _id(subscription.cursor) + b"\n"
     ids, checked = _Ids(subscription), trio.current_time()
     while True:

@@ -1,4 +1,4 @@
-"""Warnings of the Core profile: transactions, connectors and id tags that do not fit what the store knows."""
+"""Warnings of the Core profile: transactions, connectors and id tags that contradict what the store knows."""
 
 from admin.commands.warnings import smart_charging
 from admin.commands.warnings.id_tags import check_tag

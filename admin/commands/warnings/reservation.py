@@ -1,4 +1,4 @@
-"""Warnings of the Reservation profile: connectors, id tags and reservations that do not fit the store."""
+"""Warnings of the Reservation profile: connectors, id tags and reservations that contradict the store."""
 
 from admin.commands.warnings.id_tags import check_tag
 from admin.commands.warnings.view import View, Warner, no_such_connector
