@@ -66,7 +66,8 @@ def split(text: str) -> list[str]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text)]
+    """Return the paragraphs of a text. Each item of a Markdown list is a paragraph of its own."""
+    return [" ".join(block.split()) for block in re.split(r"\n\s*\n|(?:^|\n)\s*- ", text)]
 
 
 def _files(room: str, pattern: str) -> list[Path]:
