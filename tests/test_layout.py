@@ -20,7 +20,9 @@ def imports() -> grimp.ImportGraph:
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
-def test_a_test_module_is_named_after_a_product_module_or_says_what_it_tests(file: Path) -> None:
+def test_a_test_module_has_the_name_of_a_product_module_or_names_in_its_docstring_what_it_tests(
+    file: Path,
+) -> None:
     """Allowed names are those of a module of the mirrored package and of the package itself, also with words
     appended.
     """

@@ -23,7 +23,9 @@ async def read_to_end(stream: trio.SocketStream) -> bytes:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_connection_is_closed_at_once_if_the_client_asks_for_it(store: Store, method: str) -> None:
+async def test_a_connection_is_closed_at_once_if_the_client_asks_for_the_close(
+    store: Store, method: str
+) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(idle_connection_s=3600)) as api:
         stream = await trio.open_tcp_stream("127.0.0.1", api.port)

@@ -53,7 +53,7 @@ class Running:
         self.gone.set()
 
 
-async def test_the_admin_process_serves_requests_and_probes_and_removes_its_node_at_the_end(
+async def test_the_admin_process_answers_requests_and_probes_and_removes_its_node_record_when_it_ends(
     store: Store, redis_url: str
 ) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
@@ -77,7 +77,7 @@ async def test_the_admin_process_serves_requests_and_probes_and_removes_its_node
     assert await nodes.list_nodes(store) == []
 
 
-async def test_a_client_that_reads_nothing_does_not_keep_the_admin_process_alive(
+async def test_the_admin_process_can_stop_even_if_a_client_reads_nothing(
     store: Store, redis_url: str
 ) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
@@ -102,7 +102,7 @@ async def test_a_client_that_reads_nothing_does_not_keep_the_admin_process_alive
         stalled.close()
 
 
-async def test_requests_get_503_while_the_store_is_away_and_succeed_afterwards(
+async def test_requests_are_answered_503_while_the_store_is_away_and_succeed_after_its_return(
     valkey: ValkeyServer, store: Store
 ) -> None:
     made = await api_keys.create(store, PEPPER, "test", None)

@@ -32,9 +32,9 @@ FEATURES: Final = (
         "AQ-10: Can your CSMS be configured to first respond to a BootNotificationRequest with status "
         "Pending or Rejected?",
         (
-            "test_a_charge_point_is_pending_at_first_and_served_after_it_is_accepted",
-            "test_a_charge_point_is_rejected_at_first_and_served_after_it_is_accepted",
-            "test_a_charge_point_that_was_accepted_once_is_served_after_a_reconnection",
+            "test_a_charge_point_is_pending_at_first_and_is_served_after_an_operator_accepts_it",
+            "test_a_charge_point_is_rejected_at_first_and_is_served_after_an_operator_accepts_it",
+            "test_a_charge_point_that_was_accepted_once_is_served_again_after_it_reconnects",
         ),
     ),
 )

@@ -137,7 +137,7 @@ MUTATIONS: Final = (
         _CORE,
         "peculiarities.check_stop(request, outcome, charge_point)",
         "assert not isinstance(outcome, transactions.Orphaned)",
-        ("test_a_stop_of_an_unknown_transaction_is_answered",),
+        ("test_a_stop_transaction_request_for_an_unknown_transaction_is_answered",),
     ),
     Mutation(
         "the reservation of a start is forgotten",
@@ -227,13 +227,13 @@ MUTATIONS: Final = (
         "gateway/ocpp16/registration.py",
         'held == "Pending" and action in triggered',
         'held == "Pending"',
-        ("test_a_charge_point_is_pending_at_first_and_served_after_it_is_accepted",),
+        ("test_a_charge_point_is_pending_at_first_and_is_served_after_an_operator_accepts_it",),
     ),
     Mutation(
         "the static RSA suites are off",
         "gateway/websocket/tls.py",
         "static_rsa: bool = True,",
         "static_rsa: bool = False,",
-        ("test_the_server_has_certificates_of_both_kinds_and_all_four_required_cipher_suites",),
+        ("test_the_server_has_certificates_with_both_key_types_and_all_four_required_cipher_suites",),
     ),
 )

@@ -36,7 +36,7 @@ def test_no_test_is_named_after_an_unknown_certification_case() -> None:
     assert [name for name in like_a_case if cases.case_of(name) is None] == []
 
 
-def test_only_certification_cases_that_need_a_missing_feature_are_skipped() -> None:
+def test_a_certification_case_is_skipped_only_if_it_needs_a_feature_that_is_missing() -> None:
     waiting = {case.id for case in cases.CASES if case.awaits is not None}
     assert waiting <= {f"TC_{number}" for number in ("073", "074", "077", "083", "085", "086", "087")}
 
@@ -46,7 +46,9 @@ def test_each_feature_names_only_tests_that_exist() -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.breaks.replace(" ", "-"))
-def test_each_mutation_fits_the_code_and_names_tests_that_run(mutation: Mutation) -> None:
+def test_the_text_that_each_mutation_replaces_occurs_in_the_code_and_its_tests_are_run(
+    mutation: Mutation,
+) -> None:
     """If this test fails for a mutation, move the break to the place where the behaviour is now."""
     assert (ROOT / mutation.file).read_text("utf-8").count(mutation.old) == 1
     for name in mutation.caught_by:

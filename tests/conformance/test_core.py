@@ -351,7 +351,7 @@ def _same_moment(one: str, other: str) -> bool:
     return abs(datetime.fromisoformat(one) - datetime.fromisoformat(other)) < timedelta(milliseconds=1)
 
 
-async def test_a_stop_of_an_unknown_transaction_is_answered(lab: Laboratory) -> None:
+async def test_a_stop_transaction_request_for_an_unknown_transaction_is_answered(lab: Laboratory) -> None:
     """This rule is not one of the 77 cases: a stop cannot be refused (section 4.10, errata on the id -1)."""
     async with lab.booted() as cp:
         for unknown in (-1, 0, 4711):

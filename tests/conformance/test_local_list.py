@@ -82,7 +82,7 @@ async def test_tc_043_5_a_differential_update_changes_the_local_list(lab: Labora
         assert await accepted(lab) == (2, [SECOND, VALID])
 
 
-async def test_a_differential_update_of_the_local_list_has_only_the_new_id_tag(lab: Laboratory) -> None:
+async def test_a_differential_update_of_the_local_list_contains_only_the_new_id_tag(lab: Laboratory) -> None:
     """This is a part of TC_043_5: the central system computes the difference of the lists."""
     path = f"/charge-points/{lab.id}/local-list"
     status = {"status": "Accepted"}

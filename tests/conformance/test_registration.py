@@ -23,7 +23,9 @@ async def release(lab: Laboratory) -> None:
     assert done.status_code == 200, done.text
 
 
-async def test_a_charge_point_is_pending_at_first_and_served_after_it_is_accepted(lab: Laboratory) -> None:
+async def test_a_charge_point_is_pending_at_first_and_is_served_after_an_operator_accepts_it(
+    lab: Laboratory,
+) -> None:
     await lab.settings(registration="Pending", registration_interval_s=17)
     async with lab.connected() as cp:
         assert (await cp.boot("Pending"))["interval"] == 17
@@ -47,7 +49,9 @@ async def test_a_charge_point_is_pending_at_first_and_served_after_it_is_accepte
         await cp.charge(VALID)
 
 
-async def test_a_charge_point_is_rejected_at_first_and_served_after_it_is_accepted(lab: Laboratory) -> None:
+async def test_a_charge_point_is_rejected_at_first_and_is_served_after_an_operator_accepts_it(
+    lab: Laboratory,
+) -> None:
     await lab.settings(registration="Rejected", registration_interval_s=3600)
     async with lab.connected() as cp:
         assert (await cp.boot("Rejected"))["interval"] == 3600
@@ -60,7 +64,9 @@ async def test_a_charge_point_is_rejected_at_first_and_served_after_it_is_accept
         await cp.charge(VALID)
 
 
-async def test_a_charge_point_that_was_accepted_once_is_served_after_a_reconnection(lab: Laboratory) -> None:
+async def test_a_charge_point_that_was_accepted_once_is_served_again_after_it_reconnects(
+    lab: Laboratory,
+) -> None:
     await lab.settings(registration="Pending")
     async with lab.connected() as cp:
         await cp.boot("Pending")

@@ -73,7 +73,7 @@ async def refused(lab: Laboratory, **options: Any) -> int:
 
 
 @pytest.mark.parametrize("profile", [1, 2])
-async def test_tc_073_the_charge_point_connects_with_its_new_password_only(
+async def test_tc_073_the_charge_point_can_connect_only_with_its_new_password(
     lab: Laboratory, profile: Profile
 ) -> None:
     old, new = new_key(), secrets.token_hex(16)
@@ -88,7 +88,7 @@ async def test_tc_073_the_charge_point_connects_with_its_new_password_only(
 
 
 @pytest.mark.parametrize("profile", [1, 2])
-async def test_tc_085_the_charge_point_connects_with_the_right_password_only(
+async def test_tc_085_the_charge_point_can_connect_only_with_the_right_password(
     lab: Laboratory, profile: Profile
 ) -> None:
     key = new_key()
@@ -208,7 +208,9 @@ async def test_an_extended_trigger_for_a_new_certificate_is_sent_without_a_conne
         assert done.heard.payload == RENEW
 
 
-async def test_the_report_of_an_invalid_charge_point_certificate_is_a_security_event(lab: Laboratory) -> None:
+async def test_the_report_of_an_invalid_charge_point_certificate_is_stored_as_a_security_event(
+    lab: Laboratory,
+) -> None:
     """Part of TC_077."""
     async with lab.booted() as cp:
         await lab.report_security_event(cp, "InvalidChargePointCertificate")
@@ -307,7 +309,7 @@ async def test_tc_086_a_charge_point_verifies_the_server_certificate_and_connect
         await cp.cold_boot()
 
 
-async def test_the_server_has_certificates_of_both_kinds_and_all_four_required_cipher_suites(
+async def test_the_server_has_certificates_with_both_key_types_and_all_four_required_cipher_suites(
     lab: Laboratory,
 ) -> None:
     """Part of TC_086."""

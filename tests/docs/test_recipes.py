@@ -233,7 +233,7 @@ def test_the_commands_in_the_readme_and_in_the_page_for_technicians_work(tmp_pat
         assert word in output, output
 
 
-def test_a_reason_is_given_for_each_command_block_that_is_not_run() -> None:
+def test_each_command_block_that_the_tests_do_not_run_has_a_reason() -> None:
     blocks = [block for page in PAGES for block in read_blocks(page)]
     assert {block.name for block in blocks if block.tag == "sh norun"} == set(NOT_RUN)
     assert {block.tag for block in blocks} <= {"sh", "sh norun", "sh background"}

@@ -48,7 +48,7 @@ class Fleet(list[SimpleNamespace]):
         assert self.written
 
 
-async def test_close_frames_are_spread_evenly_and_charging_sessions_are_closed_last(
+async def test_the_drain_spreads_its_close_frames_evenly_and_closes_charging_sessions_last(
     autojump_clock: MockClock,
 ) -> None:
     fleet = Fleet()
@@ -61,7 +61,9 @@ async def test_close_frames_are_spread_evenly_and_charging_sessions_are_closed_l
     assert trio.current_time() < began + WINDOW_S
 
 
-async def test_a_session_that_does_not_end_delays_no_other_session(autojump_clock: MockClock) -> None:
+async def test_a_session_that_does_not_end_does_not_delay_the_drain_of_the_other_sessions(
+    autojump_clock: MockClock,
+) -> None:
     fleet = Fleet()
     fleet.add("mute", mute=True)
     fleet.add("other")

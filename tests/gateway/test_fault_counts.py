@@ -36,7 +36,7 @@ async def counts(store: Store) -> dict[str, int]:
     return {name: tally.times for name, tally in (await faults.read(store, "demo", "CP")).items()}
 
 
-async def test_each_counted_fault_is_written_once(store: Store) -> None:
+async def test_each_counted_fault_is_written_to_the_store_once(store: Store) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
     book = FaultCounts(store, nobody)
     book.write_soon()  # No faults are waiting.
@@ -49,7 +49,7 @@ async def test_each_counted_fault_is_written_once(store: Store) -> None:
     book.write_soon()
 
 
-async def test_sessions_that_end_together_cause_one_write_of_fault_counts(store: Store) -> None:
+async def test_the_fault_counts_of_sessions_that_end_together_are_stored_in_one_write(store: Store) -> None:
     await charge_points.put(store, "demo", "CP", Settings())
     asked: list[Callable[[], Awaitable[None]]] = []
     book = FaultCounts(store, asked.append)

@@ -27,7 +27,7 @@ def session(number: int, *, epoch: int, claimed_ms: int) -> Session:
     ],
 )
 @pytest.mark.parametrize("newer_first", [False, True])
-def test_the_hub_finds_the_session_with_the_newer_claim(
+def test_the_hub_finds_the_newer_of_two_sessions_of_a_charge_point(
     older: Session, newer: Session, *, newer_first: bool
 ) -> None:
     hub = Hub()

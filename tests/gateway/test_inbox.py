@@ -93,16 +93,18 @@ class Held:
         (None, []),
     ],
 )
-def test_a_message_in_the_inbox_reaches_its_session(message: Message | None, done: list[object]) -> None:
+def test_a_message_in_the_inbox_of_a_gateway_reaches_the_right_session(
+    message: Message | None, done: list[object]
+) -> None:
     assert Gateway().deliver(message) == done
 
 
 @pytest.mark.parametrize("kind", [inbox.CommandQueued, inbox.SettingsChanged, inbox.TraceChanged])
-def test_a_message_for_an_ended_session_does_nothing(kind: Callable[[str], Message]) -> None:
+def test_a_message_for_a_session_that_has_ended_does_nothing(kind: Callable[[str], Message]) -> None:
     assert Gateway().deliver(kind(ChargePointKeys("t", "gone").member)) == []
 
 
-async def test_an_evicted_session_is_closed_and_its_end_is_reported() -> None:
+async def test_a_session_that_is_evicted_is_closed_and_its_end_is_reported() -> None:
     gateway = Gateway()
     gateway.deliver(Evict("a/1", "b"))
     with trio.fail_after(60):

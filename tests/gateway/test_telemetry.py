@@ -5,7 +5,7 @@ from gateway.ocpp16.faults import timestamps
 from gateway.telemetry import BUCKETS_S, Latency
 
 
-def test_every_latency_falls_into_the_histogram_bucket_that_bounds_it() -> None:
+def test_every_latency_is_counted_in_the_first_histogram_bucket_that_is_large_enough() -> None:
     latency = Latency()
     for bound in BUCKETS_S:
         latency.observe(bound)

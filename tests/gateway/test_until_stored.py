@@ -20,13 +20,15 @@ class Step:
         return given * (1 + twice)
 
 
-async def test_a_step_is_repeated_until_the_store_is_available_again(autojump_clock: MockClock) -> None:
+async def test_a_lua_step_that_fails_is_repeated_until_the_store_is_available_again(
+    autojump_clock: MockClock,
+) -> None:
     began = autojump_clock.current_time()
     assert await until_stored(Step(StoreUnavailable("away"), StoreUnavailable("away")), 3, twice=True) == 6
     assert trio.current_time() - began == pytest.approx(2)
 
 
-async def test_a_failure_of_a_step_is_raised_if_the_store_is_available() -> None:
+async def test_a_lua_step_that_fails_while_the_store_is_available_raises_its_error() -> None:
     step = Step(LeaseLost("lost"), StoreUnavailable("away"))
     with pytest.raises(LeaseLost):
         await until_stored(step, 1)

@@ -70,7 +70,9 @@ def commands(root: str, transaction_id: int) -> list[tuple[str, dict[str, Any], 
 
 
 @pytest.mark.slow
-def test_a_simulated_charge_point_obeys_each_of_the_26_calls(running: Running, tmp_path: Path) -> None:
+def test_a_simulated_charge_point_acts_on_each_of_the_26_calls_of_a_central_system(
+    running: Running, tmp_path: Path
+) -> None:
     output = tmp_path / "result.json"
     argv = [sys.executable, "-m", "loadtest", "run", "--url", running.url("{id}"), "--charge-points", "1"]
     argv += ["--ca-file", running.ca_file, "--prefix", ID[:-5], "--duration", "9", "--output", str(output)]

@@ -13,7 +13,7 @@ def latencies(*milliseconds: float) -> Latencies:
     return made
 
 
-def test_the_rounds_of_one_side_of_a_comparison_are_merged() -> None:
+def test_the_latencies_of_several_rounds_are_merged() -> None:
     total = latencies(1, 2)
     total.add(latencies(3))
     other = latencies(4)
@@ -26,7 +26,7 @@ def test_the_rounds_of_one_side_of_a_comparison_are_merged() -> None:
     assert rows["all"].maximum == pytest.approx(5, rel=0.01)
 
 
-def test_the_ratios_of_a_comparison_are_those_of_means_and_percentiles() -> None:
+def test_a_comparison_computes_the_ratios_of_the_means_and_of_the_percentiles() -> None:
     without, with_silent = Side("without"), Side("with")
     without.calls.add(latencies(*[1.0] * 99, 10))
     with_silent.calls.add(latencies(*[2.0] * 99, 10))

@@ -7,7 +7,7 @@ from loadtest.latency import Latencies
 
 
 @given(st.lists(st.floats(min_value=1e-5, max_value=100), min_size=1, max_size=200))
-def test_the_percentiles_are_those_of_the_recorded_durations(seconds: list[float]) -> None:
+def test_the_percentiles_are_computed_from_the_recorded_durations(seconds: list[float]) -> None:
     latencies = Latencies()
     for each in seconds:
         latencies.record("Heartbeat", each)
@@ -21,7 +21,7 @@ def test_the_percentiles_are_those_of_the_recorded_durations(seconds: list[float
     assert row.maximum == pytest.approx(ordered[-1] * 1000, rel=0.002, abs=0.002)
 
 
-def test_an_action_that_only_failed_has_a_row_of_its_own() -> None:
+def test_an_action_of_which_every_call_failed_has_a_row_of_its_own() -> None:
     latencies = Latencies()
     latencies.record_error("StopTransaction")
     row, total = latencies.rows()

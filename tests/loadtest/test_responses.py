@@ -89,7 +89,7 @@ def followed(ours: Responses) -> list[tuple[str, Any]]:
     ]
 
 
-def test_the_simulated_charge_point_answers_each_of_the_26_calls() -> None:
+def test_the_simulated_charge_point_answers_each_of_the_26_calls_of_a_central_system() -> None:
     assert {OF_REQUEST[request].name for request in responses._TABLE} == ASKED.keys()
     assert len(ASKED) == 26
 
@@ -126,7 +126,9 @@ def test_a_changed_configuration_key_is_reported_with_its_new_value(ours: Respon
     }
 
 
-def test_an_operator_can_start_and_stop_the_charging(ours: Responses, day: Idle) -> None:
+def test_an_operator_can_start_and_stop_a_transaction_of_the_simulated_charge_point(
+    ours: Responses, day: Idle
+) -> None:
     start = {"idTag": "TAG", "connectorId": 1}
     assert ask(ours, "RemoteStartTransaction", **start | {"connectorId": 2}) == {"status": "Rejected"}
     assert ask(ours, "RemoteStartTransaction", **start) == {"status": "Accepted"}
@@ -199,7 +201,7 @@ def test_a_local_list_is_updated_according_to_its_version(ours: Responses) -> No
     assert version() == 0
 
 
-def test_a_triggered_message_is_sent(ours: Responses) -> None:
+def test_the_simulated_charge_point_sends_the_message_that_a_trigger_requests(ours: Responses) -> None:
     for action, wanted, follows in (
         ("TriggerMessage", "BootNotification", [("BootNotification", None)]),
         ("TriggerMessage", "Heartbeat", [("Heartbeat", None)]),
@@ -223,7 +225,7 @@ def test_a_triggered_message_is_sent(ours: Responses) -> None:
     assert ask(ours, "TriggerMessage", **only | {"connectorId": 2}) == {"status": "Rejected"}
 
 
-def test_a_full_queue_of_messages_refuses_further_jobs(ours: Responses) -> None:
+def test_a_charge_point_whose_queue_of_messages_is_full_rejects_further_jobs(ours: Responses) -> None:
     statuses = [ask(ours, "TriggerMessage", requestedMessage="Heartbeat")["status"] for _ in range(40)]
     assert statuses == ["Accepted"] * LATER_MAX + ["Rejected"] * (40 - LATER_MAX)
     log = {"log": {"remoteLocation": "x"}, "logType": "SecurityLog", "requestId": 1}
@@ -232,7 +234,9 @@ def test_a_full_queue_of_messages_refuses_further_jobs(ours: Responses) -> None:
     assert len(ours.later) == LATER_MAX
 
 
-def test_a_job_reports_each_status_up_to_its_end(ours: Responses, root: str) -> None:
+def test_a_job_of_the_simulated_charge_point_reports_each_status_up_to_the_last(
+    ours: Responses, root: str
+) -> None:
     assert ask(ours, "UpdateFirmware", location="ftp://x", retrieveDate=TIME) == {}
     assert [status for _, status in followed(ours)] == [
         *("Downloading", "Downloaded", "Installing", "Installed")
@@ -269,7 +273,9 @@ PROFILE: dict[str, Any] = {
 }
 
 
-def test_charging_profiles_are_limited_in_number_and_replace_each_other(ours: Responses, day: Idle) -> None:
+def test_the_simulated_charge_point_limits_the_number_of_profiles_and_replaces_matching_profiles(
+    ours: Responses, day: Idle
+) -> None:
     def put(connector: int, **changes: Any) -> str:
         sent = {"connectorId": connector, "csChargingProfiles": PROFILE | changes}
         return str(ask(ours, "SetChargingProfile", **sent)["status"])
@@ -299,7 +305,7 @@ def test_charging_profiles_are_limited_in_number_and_replace_each_other(ours: Re
     assert clear() == "Unknown"
 
 
-def test_a_composite_schedule_has_the_limit_of_the_hardware(ours: Responses) -> None:
+def test_a_composite_schedule_is_capped_at_the_limit_of_the_hardware(ours: Responses) -> None:
     found = ask(ours, "GetCompositeSchedule", connectorId=1, duration=60, chargingRateUnit="W")
     assert found["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 22080}]
     assert ask(ours, "GetCompositeSchedule", connectorId=4, duration=60) == {"status": "Rejected"}
@@ -310,7 +316,9 @@ def root() -> str:
     return trustme.CA().cert_pem.bytes().decode()
 
 
-def test_a_certificate_is_identified_by_its_hashes(ours: Responses, root: str) -> None:
+def test_the_simulated_charge_point_identifies_a_certificate_by_its_hashes(
+    ours: Responses, root: str
+) -> None:
     use = {"certificateType": "ManufacturerRootCertificate"}
     assert ask(ours, "GetInstalledCertificateIds", **use) == {"status": "NotFound"}
     assert ask(ours, "InstallCertificate", **use, certificate="none") == {"status": "Rejected"}

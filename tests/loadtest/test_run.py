@@ -20,9 +20,7 @@ def loadtest(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_a_small_fleet_of_charge_points_charges_without_an_error(
-    running: Running, tmp_path: Path, pace: Pace
-) -> None:
+def test_a_small_load_test_ends_without_an_error(running: Running, tmp_path: Path, pace: Pace) -> None:
     output = tmp_path / "result.json"
     done = loadtest(
         *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--charge-points", "5"),
@@ -41,7 +39,7 @@ def test_a_small_fleet_of_charge_points_charges_without_an_error(
     assert stored[0]["energy_wh"] > 0
 
 
-def test_a_load_test_whose_charge_points_are_refused_fails_and_names_the_cause(running: Running) -> None:
+def test_a_load_test_fails_and_names_the_cause_if_its_charge_points_are_refused(running: Running) -> None:
     done = loadtest(
         *("--url", running.url("{id}", token="wrong"), "--ca-file", running.ca_file),
         *("--charge-points", "2", "--duration", "1"),
@@ -50,7 +48,7 @@ def test_a_load_test_whose_charge_points_are_refused_fails_and_names_the_cause(r
     assert "refused with 401" in done.stdout
 
 
-def test_a_refused_id_tag_makes_the_load_test_fail(running: Running) -> None:
+def test_the_load_test_fails_if_an_id_tag_is_refused(running: Running) -> None:
     done = loadtest(
         *("--url", running.url("{id}"), "--ca-file", running.ca_file, "--id-tag", "DEMO-BLOCKED"),
         *("--charge-points", "1", "--duration", "2", "--prefix", "blocked-"),
@@ -60,7 +58,7 @@ def test_a_refused_id_tag_makes_the_load_test_fail(running: Running) -> None:
     assert "StartTransaction" not in done.stdout
 
 
-def test_the_error_for_an_untrusted_certificate_is_one_line_that_says_what_helps(running: Running) -> None:
+def test_the_error_for_an_untrusted_certificate_is_one_line_that_names_a_remedy(running: Running) -> None:
     done = loadtest("--url", running.url("{id}"), "--charge-points", "1", "--duration", "1")
     assert done.returncode == 1
     assert "--ca-file" in done.stdout
@@ -107,7 +105,7 @@ def operators(running: Running, directory: Path) -> tuple[str, ...]:
     return ("--admin-url", running.admin, "--api-key-file", str(key))
 
 
-def test_operators_send_commands_to_healthy_and_silent_charge_points(
+def test_the_simulated_operators_send_commands_to_healthy_and_to_silent_charge_points(
     running: Running, tmp_path: Path, pace: Pace
 ) -> None:
     output = tmp_path / "result.json"
@@ -146,7 +144,9 @@ def test_no_commands_are_sent_if_all_charge_points_are_refused(running: Running,
 
 
 @pytest.mark.slow
-def test_the_command_compare_shows_the_ratios_of_two_runs(running: Running, tmp_path: Path) -> None:
+def test_the_command_compare_prints_the_ratios_between_two_load_tests(
+    running: Running, tmp_path: Path
+) -> None:
     output = tmp_path / "result.json"
     argv = [sys.executable, "-m", "loadtest", "compare", "--url", running.url("{id}")]
     argv += ["--ca-file", running.ca_file, "--prefix", "compared-", "--output", str(output)]

@@ -20,7 +20,7 @@ STORED_BY_THE_FIRST_PROGRAM = (
 
 
 @given(st.binary(max_size=2000))
-def test_packing_the_same_text_twice_gives_the_same_bytes_and_unpacking_gives_the_text(text: bytes) -> None:
+def test_a_packed_text_always_has_the_same_bytes_and_is_the_same_text_after_unpacking(text: bytes) -> None:
     assert compact.unpack(compact.pack(text)) == text
     assert compact.pack(text) == compact.pack(text)
 
@@ -30,17 +30,17 @@ def test_the_largest_message_can_be_packed_and_unpacked() -> None:
     assert compact.unpack(compact.pack(text)) == text
 
 
-def test_packing_shrinks_a_usual_message_to_a_seventh_of_its_size_or_less() -> None:
+def test_a_usual_message_has_at_most_a_seventh_of_its_size_after_packing() -> None:
     assert len(compact.pack(MESSAGE)) <= len(MESSAGE) / 7
 
 
-def test_meter_values_in_the_format_of_version_1_stay_readable() -> None:
+def test_packed_meter_values_in_the_format_of_version_1_can_still_be_read() -> None:
     stored = bytes.fromhex(STORED_BY_THE_FIRST_PROGRAM)
     assert compact.unpack(stored) == MESSAGE
 
 
 @given(st.binary(max_size=200))
-def test_damaged_bytes_are_unpacked_or_raise_an_error_with_the_word_damaged(stored: bytes) -> None:
+def test_damaged_bytes_can_either_be_unpacked_or_raise_an_error_with_the_word_damaged(stored: bytes) -> None:
     why = "damaged"
     try:
         compact.unpack(b"\x01" + stored)

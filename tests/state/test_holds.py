@@ -18,7 +18,7 @@ async def hold(
     return await holds.take(store, keys.holds("demo", fold(tag)), f"CP.1/{member}", maximum, until_ms)
 
 
-async def test_an_id_tag_has_at_most_as_many_holds_as_its_maximum(store: Store) -> None:
+async def test_an_id_tag_occupies_at_most_as_many_slots_as_its_maximum_of_transactions(store: Store) -> None:
     assert await hold(store, "a")
     assert await hold(store, "b", tag="tAG")
     assert not await hold(store, "c")
@@ -27,17 +27,17 @@ async def test_an_id_tag_has_at_most_as_many_holds_as_its_maximum(store: Store) 
     assert await hold(store, "c")
 
 
-async def test_a_start_that_asks_again_for_a_hold_keeps_its_one_hold(store: Store) -> None:
+async def test_a_start_that_asks_twice_for_a_slot_of_the_id_tag_still_has_only_one_slot(store: Store) -> None:
     assert await hold(store, "a", maximum=1)
     assert await hold(store, "a", maximum=1)
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 1
 
 
-async def test_a_maximum_of_zero_allows_no_hold(store: Store) -> None:
+async def test_an_id_tag_whose_maximum_is_zero_has_no_slot_to_give(store: Store) -> None:
     assert not await hold(store, "a", maximum=0)
 
 
-async def test_an_expired_hold_makes_room_for_a_new_hold(store: Store) -> None:
+async def test_a_slot_of_an_id_tag_is_free_again_when_it_expires(store: Store) -> None:
     assert await hold(store, "long", maximum=2)
     key = keys.holds("demo", "tag")
     await store.execute("ZADD", key, store.server_time_ms() - 1, "expired")
@@ -45,7 +45,9 @@ async def test_an_expired_hold_makes_room_for_a_new_hold(store: Store) -> None:
     assert await store.execute("ZRANGE", key, 0, -1) == [b"CP.1/long", b"CP.1/new"]
 
 
-async def test_the_key_of_the_holds_expires_with_the_longest_hold(store: Store) -> None:
+async def test_the_key_with_the_slots_of_an_id_tag_expires_together_with_the_slot_that_lasts_longest(
+    store: Store,
+) -> None:
     key = keys.holds("demo", "tag")
     assert await hold(store, "long", after_ms=100_000)
     assert await hold(store, "short", after_ms=1_000)
@@ -55,7 +57,7 @@ async def test_the_key_of_the_holds_expires_with_the_longest_hold(store: Store) 
     assert await store.execute("ZSCORE", key, "CP.1/long") > store.server_time_ms() + 90_000
 
 
-async def test_prolonging_extends_a_hold_but_does_not_restore_a_released_hold(store: Store) -> None:
+async def test_a_slot_of_an_id_tag_can_be_prolonged_but_not_after_it_was_released(store: Store) -> None:
     key = keys.holds("demo", "tag")
     assert await hold(store, "a", maximum=1, after_ms=1_000)
     until_ms = store.server_time_ms() + holds.LASTS_MS
@@ -65,7 +67,7 @@ async def test_prolonging_extends_a_hold_but_does_not_restore_a_released_hold(st
     assert await store.execute("PTTL", key) > holds.LASTS_MS - 100_000
 
 
-async def test_prolonging_a_hold_never_shortens_it(store: Store) -> None:
+async def test_a_slot_of_an_id_tag_is_never_shortened_when_it_is_prolonged(store: Store) -> None:
     key = keys.holds("demo", "tag")
     assert await hold(store, "a", after_ms=2 * holds.LASTS_MS)
     until_ms = await store.execute("ZSCORE", key, "CP.1/a")
@@ -73,19 +75,19 @@ async def test_prolonging_a_hold_never_shortens_it(store: Store) -> None:
     assert await store.execute("ZSCORE", key, "CP.1/a") == until_ms
 
 
-async def test_tenants_do_not_share_the_holds_of_an_id_tag(store: Store) -> None:
+async def test_the_same_id_tag_has_separate_slots_in_each_tenant(store: Store) -> None:
     assert await holds.hold(store, ChargePointKeys("one", "CP.1"), TAG, "a", 1)
     assert await holds.hold(store, ChargePointKeys("two", "CP.1"), TAG, "a", 1)
 
 
-async def test_two_charge_points_have_separate_holds_of_one_id_tag(store: Store) -> None:
+async def test_two_charge_points_occupy_separate_slots_of_the_same_id_tag(store: Store) -> None:
     assert await holds.hold(store, ChargePointKeys("demo", "a/b"), TAG, "c", 2)
     assert await holds.hold(store, ChargePointKeys("demo", "a"), TAG, "b/c", 2)
     found = await store.execute("ZRANGE", keys.holds("demo", "tag"), 0, -1)
     assert sorted(found) == [b"a%2Fb/c", b"a/b/c"]
 
 
-async def test_only_the_holds_of_open_transactions_are_prolonged(store: Store) -> None:
+async def test_the_slots_of_id_tags_are_prolonged_only_for_open_transactions(store: Store) -> None:
     lease, other = await claimed(store), await claimed(store, "CP.2")
     first, second = a_start(connector_id=1), a_start(connector_id=2, id_tag="With space")
     limit = transactions.Limit(1, b"{}")
@@ -101,7 +103,7 @@ async def test_only_the_holds_of_open_transactions_are_prolonged(store: Store) -
     assert await store.execute("ZCARD", keys.holds("demo", fold(first.id_tag))) == 0
 
 
-async def test_a_start_over_the_limit_is_answered_concurrent_tx_until_a_stop_releases_a_hold(
+async def test_a_start_over_the_limit_of_an_id_tag_is_answered_concurrent_tx_until_a_stop_releases_a_slot(
     store: Store,
 ) -> None:
     limit = transactions.Limit(1, b'{"status":"ConcurrentTx"}')
@@ -114,7 +116,7 @@ async def test_a_start_over_the_limit_is_answered_concurrent_tx_until_a_stop_rel
     assert third.answer == ANSWER
 
 
-async def test_a_start_that_fails_releases_its_hold(store: Store) -> None:
+async def test_a_start_that_fails_releases_its_slot_of_the_id_tag(store: Store) -> None:
     limit = transactions.Limit(1, b"{}")
     lease = await claimed(store)
     lease.last_transaction_id = 2**31
@@ -123,7 +125,9 @@ async def test_a_start_that_fails_releases_its_hold(store: Store) -> None:
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 0
 
 
-async def test_a_new_start_on_a_connector_releases_the_hold_of_the_previous_start(store: Store) -> None:
+async def test_a_new_start_on_a_connector_releases_the_slot_of_the_id_tag_of_the_previous_start(
+    store: Store,
+) -> None:
     limit = transactions.Limit(1, b"{}")
     lease = await claimed(store)
     await transactions.start(store, lease, a_start(), ANSWER, limit=limit)
@@ -132,7 +136,7 @@ async def test_a_new_start_on_a_connector_releases_the_hold_of_the_previous_star
     assert await store.execute("ZCARD", keys.holds("demo", "other")) == 1
 
 
-async def test_the_outcome_of_a_start_or_stop_is_noted_before_a_hold_is_released(
+async def test_the_outcome_of_a_start_or_stop_is_noted_before_a_slot_of_the_id_tag_is_released(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fact is stored by then, so its outcome must not be lost if the store goes away."""

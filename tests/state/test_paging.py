@@ -40,7 +40,9 @@ async def walk(
 
 @settings(max_examples=60)
 @given(st.data())
-def test_all_pages_together_list_all_members_in_order(valkey: ValkeyServer, data: st.DataObject) -> None:
+def test_all_pages_of_a_listing_together_contain_all_members_in_order(
+    valkey: ValkeyServer, data: st.DataObject
+) -> None:
     # Hypothesis prefers small collections, so it draws only sizes, and a seeded generator makes the members.
     chance = random.Random(data.draw(st.integers(0, 1 << 32)))
     length = data.draw(st.sampled_from([0, 1, 50, 150, 300]))
@@ -65,7 +67,7 @@ def test_all_pages_together_list_all_members_in_order(valkey: ValkeyServer, data
     trio.run(run)
 
 
-async def test_members_added_or_removed_between_two_pages_do_not_disturb_the_other_members(
+async def test_a_listing_returns_the_other_members_even_if_some_are_added_or_removed_between_two_pages(
     store: Store,
 ) -> None:
     keys = await fill(store, [{b"a", b"c", b"e"}, {b"b", b"d", b"f"}])
@@ -79,7 +81,7 @@ async def test_members_added_or_removed_between_two_pages_do_not_disturb_the_oth
     assert rest.next is None
 
 
-async def test_a_listing_of_evenly_spread_members_takes_one_round_trip_to_the_store(
+async def test_one_round_trip_to_the_store_lists_members_that_are_spread_evenly_over_the_partitions(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = await fill(store, [{b"%04d" % (number * 64 + own) for number in range(20)} for own in range(64)])
@@ -97,12 +99,12 @@ async def test_a_listing_of_evenly_spread_members_takes_one_round_trip_to_the_st
 
 
 @given(st.binary(min_size=1))
-def test_decoding_a_cursor_gives_the_encoded_member(member: bytes) -> None:
+def test_a_member_is_the_same_after_it_is_encoded_as_a_cursor_and_decoded(member: bytes) -> None:
     assert decode_cursor(encode_cursor(member)) == member
 
 
 @pytest.mark.parametrize("cursor", ["", "a", "é", "a b", "YQ==", "YR", "!!!!", "YQ\n"])
-def test_decoding_a_text_that_is_not_a_cursor_raises_bad_cursor(cursor: str) -> None:
+def test_a_text_that_is_not_a_cursor_raises_the_error_bad_cursor_when_it_is_decoded(cursor: str) -> None:
     with pytest.raises(BadCursor):
         decode_cursor(cursor)
 
@@ -113,7 +115,7 @@ async def test_a_cursor_of_a_listing_with_another_prefix_is_refused(store: Store
 
 
 @given(st.text(min_size=1), st.text())
-def test_the_end_of_a_prefix_sorts_after_all_names_with_that_prefix(prefix: str, more: str) -> None:
+def test_the_upper_bound_of_a_prefix_sorts_after_all_names_with_the_prefix(prefix: str, more: str) -> None:
     name = prefix.encode()
     assert name + more.encode() < prefix_end(name)
     assert not prefix_end(name).startswith(name)

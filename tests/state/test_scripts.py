@@ -43,7 +43,7 @@ def find_steps(file: Path) -> set[str]:
     }
 
 
-def test_every_lua_step_is_run_by_a_module_beside_it_and_every_step_that_is_run_has_a_file() -> None:
+def test_every_lua_step_is_run_by_a_module_in_its_folder_and_every_step_that_is_run_has_a_file() -> None:
     assert sorted(SCRIPTS) == STEPS
     assert {name for file in ROOM.rglob("*.py") for name in find_steps(file)} == set(STEPS)
     for name in STEPS:
@@ -51,7 +51,9 @@ def test_every_lua_step_is_run_by_a_module_beside_it_and_every_step_that_is_run_
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_lua_step_uses_every_name_of_its_header_and_declares_none_of_them_again(name: str) -> None:
+def test_a_lua_step_uses_every_name_in_the_header_of_its_file_and_declares_no_such_name_again(
+    name: str,
+) -> None:
     body = code(name)
     keys, args = read_header(name, (ROOM / f"{name}.lua").read_text())
     names = {*keys.bare, *args.bare}
@@ -61,12 +63,12 @@ def test_a_lua_step_uses_every_name_of_its_header_and_declares_none_of_them_agai
 
 
 @pytest.mark.parametrize("name", [*STEPS, *PARTS])
-def test_a_lua_step_uses_its_keys_and_arguments_by_name_only(name: str) -> None:
+def test_a_lua_step_uses_its_keys_and_arguments_only_by_their_names(name: str) -> None:
     assert not words(code(name)) & {"KEYS", "ARGV"}
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_lua_step_begins_with_a_sentence_of_purpose(name: str) -> None:
+def test_a_lua_step_begins_with_a_sentence_about_its_purpose(name: str) -> None:
     assert re.match(r"-- [A-Z][^|>]+\.\n-- KEYS ", (ROOM / f"{name}.lua").read_text())
 
 
@@ -76,7 +78,7 @@ def test_a_lua_step_has_at_most_40_lines(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_lua_step_does_not_call_os_time(name: str) -> None:
+def test_a_lua_step_does_not_call_the_function_os_time(name: str) -> None:
     assert "os.time" not in (ROOM / f"{name}.lua").read_text()
 
 
@@ -101,7 +103,7 @@ def test_the_header_of_a_lua_step_may_list_names_on_several_lines() -> None:
         "-- KEYS A -> {}",
     ],
 )
-def test_the_error_for_an_unreadable_header_names_the_file(body: str) -> None:
+def test_the_error_for_an_unreadable_header_of_a_lua_step_names_the_file(body: str) -> None:
     with pytest.raises(ValueError, match=r"x\.lua"):
         read_header("x", body)
 
@@ -121,7 +123,7 @@ def test_a_header_with_the_name_of_a_lua_keyword_or_a_shared_function_is_refused
             head("x", keys, args, PRELUDE)
 
 
-def test_the_head_of_a_script_declares_the_names_of_its_header() -> None:
+def test_the_generated_first_line_of_a_script_declares_the_names_in_the_header_of_the_script() -> None:
     assert head("x", Names(("a", "b")), Names(("c", "rest...")), PRELUDE) == (
         "local a, b = KEYS[1], KEYS[2] local c, rest = ARGV[1], {unpack(ARGV, 2)}"
     )
@@ -129,7 +131,7 @@ def test_the_head_of_a_script_declares_the_names_of_its_header() -> None:
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_the_head_of_a_script_does_not_change_the_line_numbers_of_the_body(name: str) -> None:
+def test_the_generated_first_line_of_a_script_does_not_change_the_line_numbers_after_it(name: str) -> None:
     before, _, _ = SCRIPTS[name].source.rpartition((ROOM / f"{name}.lua").read_text())
     assert before.splitlines()[-1].startswith("local ")
     assert before.endswith(" ")

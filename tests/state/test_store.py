@@ -23,7 +23,7 @@ async def test_the_store_returns_values_as_bytes(store: Store) -> None:
     assert store.available
 
 
-async def test_large_commands_that_a_socket_takes_in_parts_arrive_in_order(store: Store) -> None:
+async def test_large_store_commands_that_a_socket_takes_in_parts_arrive_in_order(store: Store) -> None:
     large = bytes(range(256)) * 40_000
     with trio.fail_after(60):
         assert await store.execute("SET", "k", large) == b"OK"
@@ -44,14 +44,16 @@ async def test_a_lua_step_runs_even_if_the_server_does_not_have_its_script(store
     assert await store.steps("count", [(["n"], [1])] * 3) == [[b"ok", 5], [b"ok", 6], [b"ok", 7]]
 
 
-async def test_a_step_with_the_wrong_number_of_keys_or_arguments_raises_value_error(store: Store) -> None:
+async def test_a_lua_step_that_is_called_with_too_few_or_too_many_keys_or_arguments_raises_value_error(
+    store: Store,
+) -> None:
     with pytest.raises(ValueError, match="count: 2 keys and 1 arguments"):
         await store.step("count", ["n", "m"], [2])
     with pytest.raises(ValueError, match="count: 1 keys and 0 arguments"):
         await store.step("count", ["n"], [])
 
 
-async def test_commands_of_one_hash_tag_keep_their_order(store: Store) -> None:
+async def test_store_commands_with_the_same_hash_tag_are_executed_in_order(store: Store) -> None:
     async def push(value: int) -> None:
         await store.execute("RPUSH", "{tag}:list", value, key=f"{{tag}}:{value}")
 
@@ -82,12 +84,14 @@ async def test_a_pipeline_executes_all_commands_before_it_raises_an_error(store:
     assert await store.pipeline([]) == await store.steps("count", []) == []
 
 
-async def test_the_estimate_of_the_server_clock_is_wrong_by_less_than_200_ms(store: Store) -> None:
+async def test_the_estimate_of_the_time_on_the_store_server_is_wrong_by_less_than_200_ms(
+    store: Store,
+) -> None:
     seconds, microseconds = await store.execute("TIME")
     assert abs(store.server_time_ms() - (int(seconds) * 1000 + int(microseconds) // 1000)) < 200
 
 
-async def test_a_write_that_the_server_refuses_for_now_fails_as_not_sent(
+async def test_the_error_for_a_write_that_the_server_refuses_temporarily_says_that_it_was_not_sent(
     store: Store,
 ) -> None:
     await store.execute("CONFIG", "SET", "min-replicas-to-write", 1)
@@ -108,7 +112,7 @@ async def test_a_write_that_the_server_refuses_for_now_fails_as_not_sent(
         ("maxmemory-policy", "allkeys-lru", "noeviction"),
     ],
 )
-async def test_a_server_setting_that_breaks_durability_is_refused_by_name(
+async def test_the_error_for_a_server_setting_that_breaks_durability_names_the_setting(
     private_valkey: ValkeyServer, setting: str, wrong: str, right: str
 ) -> None:
     config = StoreConfig(url=private_valkey.url)
@@ -127,7 +131,7 @@ async def test_a_server_setting_that_breaks_durability_is_refused_by_name(
             await store.wait_available()
 
 
-async def test_the_setting_durability_memory_accepts_a_server_without_appendonly(
+async def test_the_value_memory_of_the_setting_durability_allows_a_server_without_appendonly(
     private_valkey: ValkeyServer,
 ) -> None:
     private_valkey.ask(b"CONFIG SET appendonly no")
@@ -156,7 +160,7 @@ async def test_the_store_is_unavailable_while_its_primary_server_is_a_replica(
             await store.wait_available()
 
 
-async def test_the_error_for_a_user_without_the_right_to_config_get_says_what_to_allow(
+async def test_the_error_for_a_store_user_that_may_not_run_config_get_says_what_to_allow(
     private_valkey: ValkeyServer,
 ) -> None:
     private_valkey.ask(b"ACL SETUSER limited on >pass@word ~* +@all -config")
@@ -173,7 +177,7 @@ async def test_the_error_for_a_user_without_the_right_to_config_get_says_what_to
     assert "s3cret" not in str(caught.value)
 
 
-async def test_the_setting_durability_replicated_is_refused_as_not_supported_yet() -> None:
+async def test_the_value_replicated_of_the_setting_durability_is_refused_as_not_supported_yet() -> None:
     with pytest.raises(StoreRefused, match="replicated is not supported yet"):
         async with open_store(StoreConfig(url="unix:///nowhere", durability="replicated")):
             pass
@@ -199,7 +203,9 @@ async def test_two_databases_of_one_server_do_not_share_keys(store: Store, redis
         assert await other.execute("GET", "k") is None
 
 
-async def test_an_error_inside_the_open_store_block_is_raised_unchanged(redis_url: str) -> None:
+async def test_an_error_that_is_raised_inside_an_open_store_block_is_not_changed_by_the_block(
+    redis_url: str,
+) -> None:
     with pytest.raises(KeyError):
         async with open_store(StoreConfig(url=redis_url)):
             raise KeyError

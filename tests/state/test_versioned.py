@@ -19,14 +19,14 @@ async def change(store: Store, put: dict[str, bytes], *gone: str, kinds: tuple[s
     await versioned.change(store, KEYS, KEYS.jobs, lambda _: wanted)
 
 
-async def test_a_change_sets_and_deletes_fields_and_emits_its_events(store: Store) -> None:
+async def test_a_change_of_a_versioned_record_sets_and_deletes_fields_and_emits_events(store: Store) -> None:
     await change(store, {"a": b"1", "b": b"\xff\n"}, kinds=("first", "second"))
     await change(store, {"c": b"3"}, "a", "never there")
     assert await versioned.read(store, KEYS.jobs) == {"b": b"\xff\n", "c": b"3"}
     assert await events(store) == [("first", {"x": 1}), ("second", {"x": 1})]
 
 
-async def test_a_decision_for_no_change_writes_nothing(store: Store) -> None:
+async def test_nothing_is_written_if_the_decision_is_to_change_nothing(store: Store) -> None:
     seen: list[Fields] = []
     # `append` returns None, which means no change.
     await versioned.change(store, KEYS, KEYS.jobs, seen.append)
@@ -34,7 +34,7 @@ async def test_a_decision_for_no_change_writes_nothing(store: Store) -> None:
     assert await store.execute("EXISTS", KEYS.jobs) == 0
 
 
-async def test_concurrent_changes_of_one_record_are_all_stored(store: Store) -> None:
+async def test_concurrent_changes_of_one_versioned_record_are_all_stored(store: Store) -> None:
     def count(fields: Fields) -> Change:
         return Change({"n": b"%d" % (int(fields.get("n", 0)) + 1)})
 
@@ -46,7 +46,7 @@ async def test_concurrent_changes_of_one_record_are_all_stored(store: Store) -> 
 
 
 @pytest.mark.parametrize("others", [1, 19, 20])
-async def test_a_change_is_tried_up_to_20_times_if_others_change_the_record(
+async def test_a_change_is_tried_up_to_20_times_if_other_writers_change_the_record(
     store: Store, redis_url: str, others: int
 ) -> None:
     """`others` says how often somebody else changes the record between our read and our write."""

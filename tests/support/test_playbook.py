@@ -16,7 +16,7 @@ def central() -> Playbook:
     return Playbook(Protocol(Role.CENTRAL_SYSTEM))
 
 
-def test_the_error_of_a_playbook_shows_what_happened_instead() -> None:
+def test_the_error_of_a_playbook_shows_what_happened_instead_of_the_expected_outcome() -> None:
     with pytest.raises(AssertionError) as caught:
         assert central() >> HEARTBEAT << Like(IncomingCall) >> Answer(RESULT) << b"[]" >> Tick(1)
     lines = str(caught.value).splitlines()
@@ -26,13 +26,13 @@ def test_the_error_of_a_playbook_shows_what_happened_instead() -> None:
     ]
 
 
-def test_a_playbook_notices_a_missing_outcome_and_an_additional_outcome() -> None:
+def test_a_playbook_fails_if_an_outcome_is_missing_and_if_there_is_one_outcome_too_many() -> None:
     for playbook in (central() >> HEARTBEAT, central() >> HEARTBEAT << Like(IncomingCall) << {}):
         with pytest.raises(AssertionError, match="not what happened"):
             assert playbook
 
 
-def test_a_playbook_that_is_never_asserted_fails_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_test_fails_if_it_never_asserts_its_playbook(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[sys.UnraisableHookArgs] = []
     monkeypatch.setattr(sys, "unraisablehook", raised.append)
     _ = central() >> HEARTBEAT

@@ -10,7 +10,7 @@ from tests.system.independent import Independent, charge_point, now
 SAMPLES = [("Transaction.Begin", "1000"), ("Sample.Periodic", "1500"), ("Sample.Periodic", "2250")]
 
 
-def test_an_independent_charge_point_program_works_with_csms_from_its_boot_to_a_remote_stop(
+def test_an_independently_written_charge_point_works_with_csms_from_the_boot_to_a_remote_stop(
     running: Running,
 ) -> None:
     asyncio.run(_day(running), debug=False)

@@ -171,7 +171,7 @@ def test_a_command_is_answered_502_with_the_code_of_the_callerror(running: Runni
     run(work())
 
 
-async def test_an_unreadable_answer_is_distinguished_from_a_callerror_of_the_charge_point(
+async def test_an_unreadable_answer_gets_another_error_than_a_callerror_of_the_charge_point(
     central: Central, gateways: Gateways
 ) -> None:
     """The problem distinguishes an unreadable answer from a CALLERROR, even if the CALLERROR quotes our
@@ -194,7 +194,7 @@ async def test_an_unreadable_answer_is_distinguished_from_a_callerror_of_the_cha
     assert refused["description"] == words
 
 
-async def test_an_answer_after_the_deadline_is_shown_in_the_command(
+async def test_an_answer_that_arrives_after_the_deadline_is_shown_in_the_command(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -223,7 +223,7 @@ async def test_an_answer_after_the_deadline_is_shown_in_the_command(
             assert second.status_code == 202
 
 
-async def test_a_command_goes_on_after_the_wait_of_its_request_has_ended(
+async def test_a_command_goes_on_after_the_wait_time_of_its_request_has_ended(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -245,7 +245,7 @@ async def test_a_command_goes_on_after_the_wait_of_its_request_has_ended(
             await until(answered)
 
 
-async def test_commands_to_offline_charge_points_and_bad_payloads_are_refused(
+async def test_commands_to_offline_charge_points_and_commands_with_bad_payloads_are_refused(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -348,7 +348,9 @@ async def test_an_answer_to_a_command_is_kept_while_the_store_is_away(central: C
             assert len(cp.asked) == 1
 
 
-async def test_a_command_is_sent_once_even_if_the_reply_to_its_claim_is_lost(central: Central) -> None:
+async def test_a_command_is_sent_once_even_if_the_reply_to_the_claim_of_the_command_is_lost(
+    central: Central,
+) -> None:
     """The store claims the command, but the reply of the store is lost.
 
     The command is still sent, and only once.

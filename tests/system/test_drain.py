@@ -31,7 +31,9 @@ async def online(api: httpx.AsyncClient) -> list[str]:
     return [item["id"] for item in found.json()["items"]]
 
 
-async def test_running_calls_are_answered_before_a_drain_closes_the_connection(central: Central) -> None:
+async def test_calls_that_are_being_handled_are_answered_before_a_drain_closes_the_connection(
+    central: Central,
+) -> None:
     """The store answers only after the signal."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -77,7 +79,7 @@ async def test_running_calls_are_answered_before_a_drain_closes_the_connection(c
             assert len(stored) == FLEET
 
 
-async def test_a_drain_spreads_its_close_frames_over_the_window(central: Central, pace: Pace) -> None:
+async def test_a_drain_spreads_its_close_frames_over_the_drain_window(central: Central, pace: Pace) -> None:
     """The CLOSE frames are spread evenly, charging sessions last.
 
     An unanswered CLOSE delays no other CLOSE.
@@ -168,7 +170,7 @@ async def test_a_drain_ends_even_without_a_store(central: Central) -> None:
             assert await exit_code(gateway) == 0
 
 
-async def test_a_second_signal_ends_a_drain_at_once(central: Central) -> None:
+async def test_a_second_signal_to_a_gateway_ends_its_drain_at_once(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -153,7 +153,7 @@ def test_a_bad_charge_point_id_is_refused(tenant: Tenant, gateways: Gateways, id
 @pytest.mark.parametrize(
     "path", ["/", "/OCPP16", "/OCPP16/{t}/{k}", "/ocpp16/{t}/{k}/cp", "//{t}/{k}/cp", "/OCPP16//{k}/cp"]
 )
-def test_a_handshake_with_a_bad_path_is_refused(tenant: Tenant, gateways: Gateways, path: str) -> None:
+def test_a_handshake_whose_url_path_is_bad_is_refused(tenant: Tenant, gateways: Gateways, path: str) -> None:
     path = path.format(t=tenant.id, k=tenant.token)
     answer = upgrade(tenant.url(gateways[0], ""), path=path)
     assert answer.status == 400
@@ -184,7 +184,9 @@ async def test_charge_point_ids_are_percent_decoded_once(
         assert found.json()["connection"]["online"] is True
 
 
-def test_a_charge_point_id_of_dots_is_not_resolved_as_a_path(tenant: Tenant, gateways: Gateways) -> None:
+def test_a_charge_point_id_that_consists_of_dots_is_not_resolved_as_a_path(
+    tenant: Tenant, gateways: Gateways
+) -> None:
     """An id of two dots is not taken for a parent directory."""
     answer = upgrade(tenant.url(gateways[0], ""), path=f"/OCPP16/{tenant.id}/{tenant.token}/%2e%2e")
     assert answer.status == 101
@@ -227,7 +229,7 @@ async def ask(url: str, headers: list[str] | None = None) -> Answer:
 # --- Too many, too early, too late ---
 
 
-def test_failed_handshakes_are_limited_by_address_and_by_charge_point_id(
+def test_failed_handshakes_are_limited_for_each_address_and_for_each_charge_point_id(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -241,7 +243,7 @@ def test_failed_handshakes_are_limited_by_address_and_by_charge_point_id(
     assert upgrade(tenant.url(gateways[0], "other")).status == 101
 
 
-async def test_a_handshake_while_the_store_is_away_is_answered_503(central: Central) -> None:
+async def test_a_handshake_is_answered_503_while_the_store_is_away(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -263,7 +265,7 @@ async def test_a_handshake_while_the_store_is_away_is_answered_503(central: Cent
             proxy.swallow_replies = False
 
 
-async def test_a_lease_is_released_when_the_reply_to_its_claim_is_lost(central: Central) -> None:
+async def test_a_lease_is_released_if_the_reply_to_the_claim_of_the_lease_is_lost(central: Central) -> None:
     """The lease was claimed, but the reply was lost.
 
     The lease is released, so that the charge point does not look online.
@@ -299,7 +301,7 @@ async def refused_for_now(url: str) -> bool:
     return answer.status == 503 and int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_full_gateway_refuses_connections(central: Central) -> None:
+async def test_a_gateway_that_has_its_maximum_of_connections_refuses_further_ones(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -321,7 +323,7 @@ async def said_goodbye(*peers: Peer) -> bool:
     return any(peer.closed for peer in peers)
 
 
-async def test_a_draining_gateway_refuses_connections(central: Central) -> None:
+async def test_a_gateway_refuses_new_connections_during_its_drain(central: Central) -> None:
     """A connection without an upgrade request is refused once the drain has begun."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -340,7 +342,7 @@ async def test_a_draining_gateway_refuses_connections(central: Central) -> None:
             assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_refused_connection_does_not_register_its_charge_point(
+async def test_a_charge_point_whose_connection_is_refused_is_not_registered(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

@@ -14,7 +14,9 @@ from tests.support.waiting import GENEROUS_S
 from tests.system.central import Central
 
 
-async def test_an_occupied_port_for_probes_stops_the_gateway_with_one_clear_line(central: Central) -> None:
+async def test_the_gateway_ends_with_one_clear_line_if_the_port_for_health_probes_is_occupied(
+    central: Central,
+) -> None:
     log = central.directory / "gateways.log"
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -53,7 +55,9 @@ async def test_an_unreadable_inbox_message_is_skipped(central: Central) -> None:
             assert gateway.child.poll() is None
 
 
-async def test_closing_a_session_waits_only_for_the_running_call(central: Central, pace: Pace) -> None:
+async def test_the_close_of_a_session_waits_only_for_the_call_that_is_being_handled(
+    central: Central, pace: Pace
+) -> None:
     """The charge point has sent many more calls, and the store is slow."""
     tenant = central.tenant()
     with trio.fail_after(120):

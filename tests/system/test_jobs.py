@@ -89,7 +89,7 @@ async def test_a_signed_firmware_update_continues_after_a_reboot_and_on_another_
             assert (note["status"], note["request_id"]) == ("Idle", None)
 
 
-async def test_a_status_right_after_the_answer_to_a_command_belongs_to_the_new_job(
+async def test_a_status_that_follows_right_after_the_answer_to_a_command_belongs_to_the_new_job(
     central: Central, gateways: Gateways
 ) -> None:
     """The answer and a status arrive together. The older job of the same kind must not get the status."""
@@ -117,7 +117,7 @@ async def _begin_into(answers: list[dict[str, Any]], api: httpx.AsyncClient) -> 
     answers.append(await begin(api, "UpdateFirmware", PLAIN))
 
 
-async def test_statuses_keep_their_order_even_if_the_store_is_slow(central: Central) -> None:
+async def test_the_statuses_of_a_job_keep_their_order_even_if_the_store_is_slow(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -138,7 +138,7 @@ async def test_statuses_keep_their_order_even_if_the_store_is_slow(central: Cent
             assert await statuses(api, id_) == ["Uploading", "Uploaded"]
 
 
-async def test_a_later_log_request_replaces_the_earlier_log_request(
+async def test_a_later_log_request_replaces_the_job_of_an_earlier_log_request(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -156,7 +156,9 @@ async def test_a_later_log_request_replaces_the_earlier_log_request(
             assert list(states.values()) == ["Canceled", "PermissionDenied", "Rejected"]
 
 
-async def test_a_late_answer_still_creates_the_job(central: Central, gateways: Gateways) -> None:
+async def test_an_answer_that_arrives_late_still_creates_the_job(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:

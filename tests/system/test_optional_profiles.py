@@ -11,7 +11,7 @@ from tests.system.central import Central, Process
 type Gateways = tuple[Process, Process]
 
 
-async def test_a_start_that_names_a_reservation_uses_it(central: Central, gateways: Gateways) -> None:
+async def test_a_start_uses_the_reservation_that_it_names(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     wanted = {"connector_id": 1, "id_tag": "TAG", "expiry_date": "2100-01-01T00:00:00Z"}
     with trio.fail_after(120):
@@ -52,7 +52,7 @@ async def test_a_start_that_names_a_reservation_uses_it(central: Central, gatewa
             assert cp.asked[-1][1:] == ("CancelReservation", {"reservationId": number})
 
 
-async def test_a_start_right_after_the_answer_to_a_reserve_now_call_uses_the_reservation(
+async def test_a_start_uses_its_reservation_even_right_after_the_answer_to_the_reserve_now_call(
     central: Central, gateways: Gateways
 ) -> None:
     """The start may be handled before the answer to ReserveNow is stored."""
@@ -83,7 +83,7 @@ async def test_a_start_right_after_the_answer_to_a_reserve_now_call_uses_the_res
                 assert found["command"] == command
 
 
-async def test_a_local_list_is_sent_in_full_and_then_as_a_difference_and_then_in_full_again(
+async def test_a_local_list_is_sent_first_in_full_and_then_as_a_difference_and_then_in_full_again(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

@@ -49,7 +49,7 @@ def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.mark.parametrize("mode", ["lenient", "strict"])
 @pytest.mark.parametrize("row", ROWS, ids=str)
-async def test_each_known_fault_of_charge_points_is_handled_as_its_table_row_says(
+async def test_each_known_charge_point_fault_is_handled_as_its_row_in_the_table_says(
     site: Site, row: Quirk, mode: str
 ) -> None:
     with trio.fail_after(120):

@@ -78,7 +78,7 @@ async def test_the_operator_gets_the_transaction_id_of_a_remote_start(
             assert shown.json()["id_tag"] == "tag"
 
 
-async def test_a_start_right_after_the_answer_to_a_remote_start_belongs_to_the_command(
+async def test_a_start_that_follows_right_after_the_answer_to_a_remote_start_belongs_to_the_command(
     central: Central, gateways: Gateways
 ) -> None:
     """Answer and start arrive together, several times.
@@ -103,7 +103,7 @@ async def test_a_start_right_after_the_answer_to_a_remote_start_belongs_to_the_c
 
 
 @pytest.mark.parametrize("how", ["kill", pytest.param("stop", marks=pytest.mark.slow)])
-async def test_a_start_that_arrives_at_another_gateway_belongs_to_the_remote_start(
+async def test_a_start_belongs_to_its_remote_start_even_if_it_arrives_at_another_gateway(
     central: Central, how: str
 ) -> None:
     """The expected start is in the store, so another gateway can assign the transaction to its command."""
@@ -130,7 +130,9 @@ async def test_a_start_that_arrives_at_another_gateway_belongs_to_the_remote_sta
             assert response.json()["transaction_id"] == f"cp.{started['transactionId']}"
 
 
-async def test_a_remote_start_is_unknown_if_the_gateway_dies_before_the_answer(central: Central) -> None:
+async def test_a_remote_start_gets_the_status_unknown_if_the_gateway_dies_before_the_answer(
+    central: Central,
+) -> None:
     """The charge point's answer is unknown. The operator gets the status unknown, and csms does not guess."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -202,7 +204,7 @@ async def test_the_outcomes_of_commands_are_stored_in_the_order_of_the_answers(
             assert told == expected
 
 
-async def test_a_start_waits_for_earlier_answers_that_are_still_being_stored(
+async def test_a_start_is_handled_only_after_earlier_answers_have_been_stored(
     central: Central, gateways: Gateways
 ) -> None:
     """Four late answers, the answer to the remote start, and the start itself arrive together."""

@@ -26,7 +26,7 @@ async def transactions(tenant: Tenant, charge_point: str) -> list[dict[str, Any]
         return list(found.json()["items"])
 
 
-async def test_a_start_repeated_on_another_connection_is_one_transaction(
+async def test_a_start_that_is_repeated_on_another_connection_does_not_make_a_second_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant, at = central.tenant(), now()
@@ -48,7 +48,7 @@ async def tag_changed(api: httpx.AsyncClient) -> None:
     assert (await api.put("/id-tags/TAG", json={"status": "Blocked"})).status_code == 200
 
 
-async def test_a_stop_repeated_on_another_connection_is_stored_once(
+async def test_a_stop_that_is_repeated_on_another_connection_is_stored_once(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant, at = central.tenant(), now()
@@ -117,7 +117,7 @@ async def until_transactions(tenant: Tenant, *, stopped: bool) -> None:
     await until(there)
 
 
-async def test_starts_with_a_clock_that_stands_still_in_1970_are_separate_transactions(
+async def test_each_start_of_a_charge_point_whose_clock_stands_still_in_1970_is_a_separate_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant = central.tenant()
@@ -135,7 +135,7 @@ async def test_starts_with_a_clock_that_stands_still_in_1970_are_separate_transa
     assert sorted(one["transaction_id"] for one in found) == sorted(numbers)
 
 
-async def test_only_the_same_message_with_the_same_id_is_a_repeat(
+async def test_a_message_is_a_repeat_only_if_both_its_content_and_its_message_id_are_the_same(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant, at = central.tenant(), now()
@@ -159,7 +159,7 @@ async def test_only_the_same_message_with_the_same_id_is_a_repeat(
             assert (await cp.call(action, payload, id_="4"))["currentTime"] > before["currentTime"]
 
 
-async def test_a_repeated_call_is_tried_again_after_a_refusal(central: Central) -> None:
+async def test_a_call_that_was_refused_is_tried_again_when_it_is_repeated(central: Central) -> None:
     """A start that the store could not store is repeated under the same message id and then accepted."""
     tenant, at = central.tenant(), now()
     with trio.fail_after(120):
@@ -245,7 +245,7 @@ async def test_an_id_tag_limited_to_one_transaction_gets_one_transaction_at_a_ti
         assert (await two.start(tag="ONCE", connector=4))["idTagInfo"]["status"] == "Accepted"
 
 
-async def test_a_start_that_is_repeated_after_a_lost_reply_keeps_the_only_permitted_transaction(
+async def test_a_start_that_is_repeated_after_a_lost_reply_keeps_the_one_permitted_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     """The start was stored, but the store's reply was lost. The repeated start lets the driver charge."""
@@ -273,7 +273,7 @@ async def test_a_start_that_is_repeated_after_a_lost_reply_keeps_the_only_permit
             assert (await two.start(tag="TAG", connector=3))["idTagInfo"]["status"] == "Accepted"
 
 
-async def test_a_start_sent_on_two_connections_at_once_is_one_transaction(
+async def test_a_start_that_is_sent_on_two_connections_at_the_same_time_makes_one_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     """The call of the evicted session is under way while the new session repeats the call."""

@@ -69,7 +69,7 @@ async def test_a_security_event_is_acknowledged_only_when_it_is_stored(central: 
                 assert len(found) == 1
 
 
-async def test_a_certificate_signing_request_is_answered_at_once_and_stored(
+async def test_a_certificate_signing_request_is_answered_at_once_and_is_stored(
     central: Central, gateways: Gateways
 ) -> None:
     tenant, csr = central.tenant(), request(common_name="Serial 7")

@@ -86,7 +86,7 @@ def clone(tmp_path: Path) -> Clone:
     return Clone(tmp_path)
 
 
-def test_two_runs_of_the_setup_at_once_run_one_after_the_other(clone: Clone) -> None:
+def test_a_second_setup_waits_if_it_is_started_while_a_setup_is_running(clone: Clone) -> None:
     clone.write(clone.bin / "python3.13", PYTHON)
     with clone.start() as first:
         wait_until(lambda: "pip" in clone.steps())
@@ -118,7 +118,7 @@ def test_an_interrupted_setup_can_be_started_again(clone: Clone) -> None:
     assert clone.steps() == ["venv", "pip", "venv", "pip", "pip"]
 
 
-def test_the_setup_lets_uv_download_a_python(clone: Clone) -> None:
+def test_the_setup_lets_uv_download_a_python_interpreter(clone: Clone) -> None:
     clone.write(clone.bin / "uv", UV)
     clone.write(clone.root / "its-python", PYTHON)
     code, said = clone.run()
@@ -127,7 +127,7 @@ def test_the_setup_lets_uv_download_a_python(clone: Clone) -> None:
     assert clone.steps() == ["venv", "pip", "pip"]
 
 
-def test_the_setup_installs_uv_with_a_python_that_is_too_old_for_csms(clone: Clone) -> None:
+def test_the_setup_can_install_uv_by_a_python_that_is_too_old_for_csms(clone: Clone) -> None:
     clone.write(clone.bin / "python3", OLD_PYTHON)
     clone.write(clone.root / "its-uv", UV)
     clone.write(clone.root / "its-python", PYTHON)
@@ -137,7 +137,7 @@ def test_the_setup_installs_uv_with_a_python_that_is_too_old_for_csms(clone: Clo
     assert clone.steps() == ["venv", "pip", "pip"]
 
 
-def test_the_setup_asks_the_user_for_a_python_if_uv_cannot_download_one(clone: Clone) -> None:
+def test_the_setup_asks_the_user_to_install_python_if_uv_cannot_download_it(clone: Clone) -> None:
     clone.write(clone.bin / "uv", UV_WITHOUT_NETWORK)
     code, said = clone.run()
     assert code == 1
@@ -151,7 +151,7 @@ def test_the_setup_on_a_machine_without_any_python_says_what_to_install(clone: C
     assert MESSAGE in said
 
 
-def test_make_run_accepts_options_and_ends_after_an_interrupt(tmp_path: Path) -> None:
+def test_the_command_make_run_accepts_options_and_ends_after_an_interrupt(tmp_path: Path) -> None:
     arguments = f"--json --ports 0 --data-dir {tmp_path / 'data'}"
     outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS")
     env = {name: value for name, value in os.environ.items() if name not in outer}

@@ -110,7 +110,7 @@ async def end(cp: Peer, smart: SmartCharging, number: int, connector: int = 1) -
     smart.ended(connector)
 
 
-async def test_charging_profiles_are_set_and_replaced_and_cleared(
+async def test_charging_profiles_can_be_set_and_replaced_and_cleared(
     central: Central, gateways: Gateways
 ) -> None:
     with trio.fail_after(120):
@@ -189,7 +189,7 @@ async def test_the_charging_profile_of_a_remote_start_belongs_to_its_transaction
             assert await operator.mirror() == []
 
 
-async def test_a_late_answer_ends_the_doubt_about_a_charging_profile(
+async def test_a_doubt_about_a_charging_profile_is_removed_by_a_late_answer(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

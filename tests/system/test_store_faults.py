@@ -112,7 +112,7 @@ async def another(up: Running, killed: int) -> bool:
 
 
 @pytest.mark.parametrize("seconds", [12, pytest.param(30, marks=pytest.mark.slow)])
-async def test_a_pause_of_the_store_ends_no_session(up: Running, seconds: int) -> None:
+async def test_no_session_ends_because_the_store_is_paused(up: Running, seconds: int) -> None:
     """The pause is longer than the 10 s after which a silent node counts as dead, and than every time-out."""
     before = processes(up)
     valkey = process_tree.child(up.pid, VALKEY)

@@ -28,7 +28,7 @@ SAME_AND_OTHER = pytest.mark.parametrize("other", [0, 1], ids=["one process", "t
 
 
 @SAME_AND_OTHER
-async def test_the_newest_connection_of_a_charge_point_wins(
+async def test_the_newest_connection_of_a_charge_point_replaces_the_older_one(
     central: Central, gateways: Gateways, other: int, pace: Pace
 ) -> None:
     tenant = central.tenant()
@@ -56,7 +56,7 @@ async def is_offline(api: httpx.AsyncClient, charge_point: str) -> bool:
 
 
 @SAME_AND_OTHER
-async def test_the_new_session_sends_a_queued_command_once(
+async def test_a_queued_command_is_sent_once_by_the_new_session_after_a_takeover(
     central: Central, gateways: Gateways, other: int
 ) -> None:
     """The old session waits for the answer to a call, and the next command is queued."""
@@ -87,7 +87,7 @@ async def has_status(api: httpx.AsyncClient, command: str, status: str) -> bool:
     return bool((await api.get(f"/commands/{command}")).json()["status"] == status)
 
 
-async def test_exactly_one_of_several_connections_at_once_stays_open(
+async def test_exactly_one_of_several_simultaneous_connections_of_a_charge_point_stays_open(
     central: Central, gateways: Gateways
 ) -> None:
     """Each charge point opens four connections at once, over two processes."""
@@ -123,7 +123,7 @@ async def test_exactly_one_of_several_connections_at_once_stays_open(
 
 
 @pytest.mark.slow  # An audit comes every 10 s.
-async def test_the_audit_of_leases_finds_a_change_whose_inbox_message_was_lost(
+async def test_the_audit_of_leases_finds_takeovers_and_revoked_tokens_even_if_an_inbox_message_was_lost(
     central: Central, gateways: Gateways
 ) -> None:
     """A takeover and a revoked token whose inbox messages are lost."""
@@ -251,7 +251,7 @@ async def refuses_commands(api: httpx.AsyncClient) -> bool:
 
 
 @SAME_AND_OTHER
-async def test_a_dead_socket_delays_the_next_connection_by_two_seconds_at_most(
+async def test_a_dead_socket_of_a_charge_point_delays_its_next_connection_by_two_seconds_at_most(
     central: Central, gateways: Gateways, other: int, pace: Pace
 ) -> None:
     """A charge point that lost its network reconnects.
@@ -272,7 +272,9 @@ async def test_a_dead_socket_delays_the_next_connection_by_two_seconds_at_most(
 
 
 @pytest.mark.slow
-async def test_sessions_survive_a_pause_of_their_gateway(central: Central, gateways: Gateways) -> None:
+async def test_sessions_go_on_after_a_pause_of_their_gateway_process(
+    central: Central, gateways: Gateways
+) -> None:
     """Other processes took the paused gateway for dead.
 
     The sessions of the paused gateway take their leases back, and no session ends.

@@ -81,7 +81,7 @@ async def test_the_trace_shows_why_a_call_before_acceptance_was_refused(
             await until(counted)
 
 
-async def test_a_trace_has_the_frames_of_both_directions_in_order(
+async def test_a_trace_contains_the_frames_of_both_directions_in_order(
     central: Central, gateways: Gateways
 ) -> None:
     """A trace of a connected charge point has its calls, the operator's commands and the faults."""
@@ -122,7 +122,7 @@ async def test_a_trace_has_the_frames_of_both_directions_in_order(
             assert await entries(api) == found
 
 
-async def test_a_trace_follows_its_charge_point_to_another_gateway(
+async def test_a_trace_goes_on_when_the_charge_point_moves_to_another_gateway(
     central: Central, gateways: Gateways
 ) -> None:
     """The trace begins before the first connection, and goes on over a takeover to the last CLOSE."""
@@ -150,7 +150,7 @@ async def test_a_trace_follows_its_charge_point_to_another_gateway(
             assert one[0]["note"] == "from 127.0.0.1, not encrypted"
 
 
-async def test_a_trace_keeps_what_a_gateway_wrote_before_it_was_killed(
+async def test_a_trace_keeps_the_entries_that_a_gateway_wrote_before_the_gateway_was_killed(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -170,7 +170,7 @@ async def test_a_trace_keeps_what_a_gateway_wrote_before_it_was_killed(
     assert short(found) == ["recording", *beat, "connected", *beat]
 
 
-async def test_a_drained_gateway_writes_its_trace_to_the_end(central: Central) -> None:
+async def test_a_gateway_that_is_drained_writes_its_trace_to_the_end(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as leaving:
@@ -217,7 +217,7 @@ async def has_ended(api: httpx.AsyncClient, why: str) -> bool:
     return bool((await state(api))["ended"] == why)
 
 
-async def test_frames_that_cannot_be_written_show_as_a_gap_in_the_trace(central: Central) -> None:
+async def test_a_gap_in_the_trace_marks_the_frames_that_cannot_be_written(central: Central) -> None:
     """While the store is away, more frames pass than are buffered. The session is not disturbed."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -263,7 +263,9 @@ async def viewer(api: httpx.AsyncClient, last_id: str = "") -> AsyncIterator[Eve
         yield stream
 
 
-async def test_two_clients_can_follow_a_trace_live(central: Central, gateways: Gateways) -> None:
+async def test_two_clients_can_follow_a_trace_while_it_is_recorded(
+    central: Central, gateways: Gateways
+) -> None:
     """One of the two clients reconnects in between. Both clients see every frame once, up to the end."""
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -290,7 +292,7 @@ async def test_two_clients_can_follow_a_trace_live(central: Central, gateways: G
 
 
 @pytest.mark.slow  # The audit looks for running traces every 10 s.
-async def test_a_lost_wake_up_message_delays_a_trace_by_some_seconds(central: Central) -> None:
+async def test_a_trace_begins_some_seconds_late_if_a_wake_up_message_is_lost(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -32,7 +32,7 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def test_the_installed_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
+def test_the_installed_wheel_works_outside_the_source_checkout(tmp_path: Path) -> None:
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
     run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, ROOT, cwd=tmp_path)
     (wheel,) = tmp_path.glob("csms-*.whl")

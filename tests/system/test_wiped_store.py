@@ -27,7 +27,7 @@ def doomed() -> Iterator[Central]:
 
 
 @pytest.mark.slow  # An audit comes every 10 s.
-async def test_sessions_survive_a_wipe_of_the_store(doomed: Central) -> None:
+async def test_sessions_go_on_after_the_store_is_wiped(doomed: Central) -> None:
     tenant = doomed.tenant()
     with trio.fail_after(120):
         async with (

@@ -44,7 +44,9 @@ def test_the_error_for_an_unknown_setting_suggests_the_setting_with_the_nearest_
 
 @pytest.mark.slow  # Both commands wait 10 s, because in production the store may start later.
 @pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_a_start_without_a_redis_server_ends_with_an_error_of_one_line(command: str, config: Path) -> None:
+def test_each_csms_command_ends_with_an_error_of_one_line_if_there_is_no_redis_server(
+    command: str, config: Path
+) -> None:
     env = {"CSMS__STORE__URL": "unix:///does/not/exist.sock"}
     if command == "gateway":
         env["CSMS__LISTEN__WS_PORT"] = "0"
@@ -67,7 +69,7 @@ def test_the_error_for_an_impossible_port_number_names_the_command_line_option(p
     assert "--ports" in done.stderr + done.stdout
 
 
-def test_the_command_line_can_make_and_list_and_revoke_an_api_key(config: Path) -> None:
+def test_an_api_key_can_be_created_and_listed_and_revoked_on_the_command_line(config: Path) -> None:
     made = csms("api-key", "create", "for tests", "--tenant", "demo", "--config", str(config))
     assert made.returncode == 0, made.stderr
     secret = made.stdout.strip()

@@ -66,17 +66,19 @@ def test_server_certificates_have_the_fields_that_the_ocpp_security_whitepaper_r
     assert len(set(serials(authority))) == 3
 
 
-def test_only_the_owner_may_read_the_files_of_the_development_ca(authority: DevelopmentCa) -> None:
+def test_the_files_of_the_development_ca_can_be_read_only_by_the_user_who_owns_them(
+    authority: DevelopmentCa,
+) -> None:
     for path in authority.ca_file.parent.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_next_start_of_csms_up_uses_the_same_certificates(tmp_path: Path) -> None:
+def test_the_development_ca_keeps_its_certificates_when_it_is_opened_again(tmp_path: Path) -> None:
     first = serials(ensure_development_ca(tmp_path))
     assert serials(ensure_development_ca(tmp_path)) == first
 
 
-def test_server_certificates_are_renewed_before_they_expire_and_the_root_certificate_much_later(
+def test_server_certificates_are_renewed_within_a_year_and_the_root_certificate_within_ten_years(
     tmp_path: Path,
 ) -> None:
     now = datetime.now(UTC)

@@ -18,7 +18,7 @@ def listener(port: int, option: int = socket.SO_REUSEPORT) -> socket.socket:
     return ours
 
 
-def test_clients_reach_the_sockets_that_listen_on_a_port_and_never_the_socket_that_only_holds_it() -> None:
+def test_clients_reach_the_sockets_that_listen_and_never_the_socket_that_reserves_the_port() -> None:
     with (
         closing(HeldPort("127.0.0.1", 0, "ws")) as held,
         listener(held.port) as one,
@@ -41,7 +41,9 @@ def test_clients_reach_the_sockets_that_listen_on_a_port_and_never_the_socket_th
 
 
 @pytest.mark.parametrize("option", [socket.SO_REUSEPORT, socket.SO_REUSEADDR])
-def test_child_processes_can_listen_on_a_held_port_several_times(option: int) -> None:
+def test_child_processes_can_listen_again_and_again_on_a_port_that_their_parent_has_reserved(
+    option: int,
+) -> None:
     with closing(HeldPort("127.0.0.1", 0, "admin")) as held:
         for _ in range(3):
             listener(held.port, option).close()
@@ -50,14 +52,16 @@ def test_child_processes_can_listen_on_a_held_port_several_times(option: int) ->
 
 
 @pytest.mark.parametrize("option", [socket.SO_REUSEPORT, socket.SO_REUSEADDR])
-def test_a_port_on_which_another_process_listens_is_refused_even_if_it_could_be_shared(option: int) -> None:
+def test_a_port_on_which_another_process_listens_is_refused_even_if_the_port_could_be_shared(
+    option: int,
+) -> None:
     with listener(0, option) as somebody:
         port = somebody.getsockname()[1]
         with pytest.raises(PortOccupied, match=f"port {port} for wss is occupied"):
             HeldPort("127.0.0.1", port, "wss")
 
 
-def test_all_ports_of_a_start_differ_and_are_free_after_they_are_closed() -> None:
+def test_all_ports_that_csms_up_reserves_differ_and_are_free_after_they_are_closed() -> None:
     with closing(HeldPorts(0, 3)) as held:
         ports = [held.ws, held.wss, held.admin, held.admin_health, *held.gateway_health]
         assert len(set(ports)) == 7
@@ -88,7 +92,7 @@ class Imagined:
         (9000, [9000, 9001, 9002, 9003, 9004, 9005]),
     ],
 )
-def test_the_ports_are_numbered_from_the_first_port_upwards(
+def test_csms_up_numbers_its_ports_from_the_first_port_upwards(
     first: int | None, ports: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(children, "HeldPort", Imagined)
@@ -98,7 +102,7 @@ def test_the_ports_are_numbered_from_the_first_port_upwards(
     assert Imagined.held == []
 
 
-def test_the_ports_held_so_far_are_released_if_another_port_is_occupied(
+def test_ports_that_are_already_reserved_are_released_if_a_further_port_is_occupied(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(children, "HeldPort", Imagined)
@@ -108,7 +112,7 @@ def test_the_ports_held_so_far_are_released_if_another_port_is_occupied(
     assert Imagined.held == []
 
 
-async def test_a_trio_listener_for_health_probes_can_listen_on_a_held_port() -> None:
+async def test_a_trio_listener_for_health_probes_can_listen_on_a_reserved_port() -> None:
     """The module gateway.service.health listens with Trio's own listeners."""
     with closing(HeldPort("127.0.0.1", 0, "probes")) as held:
         listeners = await trio.open_tcp_listeners(held.port, host="127.0.0.1")

@@ -75,7 +75,7 @@ def test_csms_prints_nothing_if_it_is_interrupted_while_python_imports_the_modul
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_csms_prints_nothing_if_it_is_interrupted_at_any_moment_of_a_start(
+def test_csms_prints_nothing_if_it_is_interrupted_at_any_moment_while_it_starts(
     command: str, tmp_path: Path
 ) -> None:
     for _ in range(30):
@@ -92,7 +92,9 @@ def test_the_admin_process_can_be_stopped_while_it_waits_for_the_store(tmp_path:
 
 
 @pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_a_hangup_signal_is_logged_and_ignored_even_without_a_store(command: str, tmp_path: Path) -> None:
+def test_a_hangup_signal_is_logged_and_ignored_even_if_there_is_no_store(
+    command: str, tmp_path: Path
+) -> None:
     with csms(command, tmp_path) as process:
         wait_until(lambda: handles(process.pid, signal.SIGHUP))
         assert process.stderr is not None

@@ -68,7 +68,9 @@ async def wait_for_restart(child: Child, after: int | None) -> int:
     return child.pid
 
 
-async def test_starting_a_child_process_returns_its_ready_line(program: Write) -> None:
+async def test_the_start_of_a_child_process_returns_the_line_in_which_the_child_reports_that_it_is_ready(
+    program: Write,
+) -> None:
     child = new_child(program(STEADY))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -118,20 +120,22 @@ async def test_a_child_that_keeps_dying_is_restarted_after_longer_and_longer_pau
     assert capfd.readouterr().err.count("the disk is on fire") >= 5
 
 
-async def test_a_failed_first_start_raises_an_error_with_the_last_line_of_the_child(program: Write) -> None:
+async def test_the_error_for_a_child_that_fails_at_its_first_start_shows_the_last_line_that_the_child_printed(
+    program: Write,
+) -> None:
     child = new_child(program('print("no such port"); sys.exit(3)', "gateway-1"))
     with trio.fail_after(60), pytest.raises(ChildFailed, match="gateway-1 did not start: no such port"):
         await child.keep_running()
 
 
-async def test_a_failed_first_start_without_output_raises_an_error_with_the_exit_status(
+async def test_the_error_for_a_child_that_fails_at_its_first_start_without_output_shows_the_exit_status(
     program: Write,
 ) -> None:
     with trio.fail_after(60), pytest.raises(ChildFailed, match="status 3 and wrote nothing"):
         await new_child(program("sys.exit(3)")).keep_running()
 
 
-async def test_the_last_output_line_of_a_killed_child_is_not_given_as_the_reason_of_the_failed_start(
+async def test_the_error_for_a_killed_child_does_not_give_the_last_output_line_as_the_reason(
     program: Write,
 ) -> None:
     child = new_child(program('print("all is well", flush=True); os.kill(os.getpid(), signal.SIGKILL)'))
@@ -139,7 +143,7 @@ async def test_the_last_output_line_of_a_killed_child_is_not_given_as_the_reason
         await child.keep_running()
 
 
-async def test_a_restart_that_is_not_ready_in_time_is_logged_with_the_reason(
+async def test_a_restarted_child_that_is_not_ready_in_time_is_logged_with_the_reason(
     program: Write, tmp_path: Path
 ) -> None:
     first = tmp_path / "first"
@@ -170,7 +174,9 @@ async def test_a_child_that_is_never_ready_is_killed(program: Write) -> None:
         await child.keep_running()
 
 
-async def test_a_child_that_ignores_sigterm_is_killed_after_its_stop_time(program: Write) -> None:
+async def test_a_child_that_ignores_sigterm_is_killed_when_the_time_for_its_stop_has_passed(
+    program: Write,
+) -> None:
     child = new_child(
         program("signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); time.sleep(60)", stop_s=0.3)
     )
@@ -220,7 +226,7 @@ async def test_cancelling_the_supervisor_stops_the_child(program: Write) -> None
     assert gone(pid)
 
 
-async def test_a_stderr_that_nobody_reads_does_not_block_the_supervisor(program: Write) -> None:
+async def test_the_supervisor_does_not_block_if_nobody_reads_its_stderr(program: Write) -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "w") as stderr:
         child = Child(program(CHATTY), drop_when_blocked(stderr))

@@ -66,7 +66,9 @@ def all_gone(pids: Iterable[int]) -> bool:
     return all(map(gone, pids))
 
 
-def test_the_json_line_of_csms_up_has_every_address_and_credential(running: UpProcess) -> None:
+def test_the_json_line_that_csms_up_prints_contains_every_address_and_every_credential(
+    running: UpProcess,
+) -> None:
     said = running.said
     assert list(said) == ["ws", "wss", "admin", "api_key", "tenant", "token", "ca_file", "data_dir"]
     assert said["wss"].startswith("wss://localhost:")
@@ -77,7 +79,7 @@ def test_the_json_line_of_csms_up_has_every_address_and_credential(running: UpPr
     assert read_status_line_over_tls(running).startswith("HTTP/1.1 4")
 
 
-def test_only_the_owner_may_read_the_file_of_secrets_and_csms_up_writes_none_to_stderr(
+def test_csms_up_writes_secrets_only_to_a_file_that_its_owner_alone_may_read_and_never_to_stderr(
     running: UpProcess,
 ) -> None:
     directory = Path(running.said["data_dir"])
@@ -90,7 +92,9 @@ def test_only_the_owner_may_read_the_file_of_secrets_and_csms_up_writes_none_to_
 
 
 @pytest.mark.parametrize("name", ["gateway-1", "admin", "valkey"])
-def test_a_killed_process_is_restarted_within_two_seconds(running: UpProcess, name: str, pace: Pace) -> None:
+def test_csms_up_restarts_a_killed_process_within_two_seconds(
+    running: UpProcess, name: str, pace: Pace
+) -> None:
     before = running.children()[name]
     with pace.within(5):
         os.kill(before, signal.SIGKILL)
@@ -101,14 +105,14 @@ def test_a_killed_process_is_restarted_within_two_seconds(running: UpProcess, na
         assert "SIGKILL" in running.errors()
 
 
-def test_a_gateway_worker_that_was_drained_is_replaced(running: UpProcess) -> None:
+def test_csms_up_replaces_a_gateway_worker_that_was_drained(running: UpProcess) -> None:
     before = running.children()["gateway-2"]
     os.kill(before, signal.SIGTERM)
     wait_for_another(running, "gateway-2", before)
     assert "exit code 0" in running.errors()
 
 
-def test_a_hangup_signal_ends_none_of_the_processes(running: UpProcess) -> None:
+def test_a_hangup_signal_ends_none_of_the_processes_of_csms_up(running: UpProcess) -> None:
     before = running.children()
     for number, pid in enumerate((running.pid, before["gateway-1"], before["admin"]), 1):
         wait_until(partial(handles, pid, signal.SIGHUP))  # Another test may have restarted the process.
@@ -117,13 +121,13 @@ def test_a_hangup_signal_ends_none_of_the_processes(running: UpProcess) -> None:
     assert running.children() == before
 
 
-def test_a_second_csms_up_on_the_same_data_directory_is_refused(running: UpProcess) -> None:
+def test_a_second_run_of_csms_up_on_the_same_data_directory_is_refused(running: UpProcess) -> None:
     done = csms("up", "--ports", "0", "--data-dir", running.said["data_dir"])
     assert f"another csms up (process {running.pid}) uses the data directory" in one_line(done)
     assert running.process.poll() is None
 
 
-def test_a_start_on_an_occupied_port_ends_with_an_error_that_has_the_port_number(
+def test_csms_up_ends_with_an_error_that_has_the_port_number_if_the_port_is_occupied(
     running: UpProcess, tmp_path: Path
 ) -> None:
     port = running.said["ws"].rpartition(":")[2]
@@ -133,7 +137,7 @@ def test_a_start_on_an_occupied_port_ends_with_an_error_that_has_the_port_number
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_a_signal_stops_all_processes_and_the_next_start_has_the_same_data(
+def test_a_signal_stops_all_processes_of_csms_up_and_the_next_run_finds_the_same_data(
     tmp_path: Path, number: int, pace: Pace
 ) -> None:
     with up(tmp_path / "data") as first:
@@ -150,7 +154,9 @@ def test_a_signal_stops_all_processes_and_the_next_start_has_the_same_data(
         assert api(second, "/id-tags/MINE").json()["status"] == "Blocked"
 
 
-def test_kill_9_of_csms_up_leaves_no_child_process_running(tmp_path: Path, pace: Pace) -> None:
+def test_no_child_process_of_csms_up_keeps_running_after_kill_9_of_csms_up(
+    tmp_path: Path, pace: Pace
+) -> None:
     with up(tmp_path / "data", "--workers", "2") as started:
         children = list(started.children().values())
         assert len(children) == 4
@@ -162,7 +168,7 @@ def test_kill_9_of_csms_up_leaves_no_child_process_running(tmp_path: Path, pace:
 
 
 @pytest.mark.slow
-def test_frozen_child_processes_do_not_delay_the_stop_of_csms_up(tmp_path: Path, pace: Pace) -> None:
+def test_csms_up_stops_without_delay_even_if_child_processes_are_frozen(tmp_path: Path, pace: Pace) -> None:
     with up(tmp_path / "data", "--drain-seconds", "0.5") as started:
         children = started.children()
         for name in ("valkey", "gateway-1"):
@@ -173,7 +179,7 @@ def test_frozen_child_processes_do_not_delay_the_stop_of_csms_up(tmp_path: Path,
             wait_until(lambda: all_gone(children.values()))
 
 
-def test_a_stop_during_the_start_leaves_no_process_running(tmp_path: Path, pace: Pace) -> None:
+def test_no_process_keeps_running_if_csms_up_is_stopped_while_it_starts(tmp_path: Path, pace: Pace) -> None:
     started = UpProcess(tmp_path / "data")
     try:
         wait_until(lambda: "gateway-1" in started.children())
@@ -186,7 +192,7 @@ def test_a_stop_during_the_start_leaves_no_process_running(tmp_path: Path, pace:
         started.close()
 
 
-def test_a_start_with_an_unwritable_data_directory_ends_with_an_error_of_one_line(tmp_path: Path) -> None:
+def test_csms_up_ends_with_an_error_of_one_line_if_the_data_directory_is_not_writable(tmp_path: Path) -> None:
     # A read-only mode would not prevent writing, because root may write anyway.
     (tmp_path / "file").write_text("")
     done = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "file" / "data"))
@@ -194,7 +200,7 @@ def test_a_start_with_an_unwritable_data_directory_ends_with_an_error_of_one_lin
 
 
 @pytest.mark.parametrize("content", [b"", b"short\n", b"\xff" * 40])
-def test_a_damaged_pepper_file_is_not_replaced_by_a_new_one(tmp_path: Path, content: bytes) -> None:
+def test_csms_up_does_not_replace_a_damaged_pepper_file_by_a_new_file(tmp_path: Path, content: bytes) -> None:
     """The tokens and API keys in the store are valid only with the pepper with which they were made."""
     pepper = tmp_path / "data" / "pepper"
     pepper.parent.mkdir()
@@ -204,7 +210,9 @@ def test_a_damaged_pepper_file_is_not_replaced_by_a_new_one(tmp_path: Path, cont
     assert pepper.read_bytes() == content
 
 
-def test_the_error_for_an_absent_redis_has_its_address_without_the_password(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_redis_server_shows_the_address_of_the_server_without_the_password(
+    tmp_path: Path,
+) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -215,7 +223,9 @@ def test_the_error_for_an_absent_redis_has_its_address_without_the_password(tmp_
     assert "hunter2" not in said
 
 
-def test_csms_up_with_a_redis_url_does_not_start_an_embedded_server(tmp_path: Path, redis_url: str) -> None:
+def test_csms_up_does_not_start_an_embedded_server_if_it_is_given_a_redis_url(
+    tmp_path: Path, redis_url: str
+) -> None:
     with up(tmp_path / "data", "--redis", redis_url) as started:
         assert sorted(started.children()) == ["admin", "gateway-1"]
         assert api(started, "/tokens").status_code == 200

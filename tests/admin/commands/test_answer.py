@@ -33,7 +33,7 @@ def mask(written: str, *, locations: bool = False) -> str:
         '{"code":"GenericError","description":"not S","details":{"key":"AuthorizationKey","value":S}}',
     ],
 )
-def test_a_secret_is_masked_anywhere_in_a_payload(written: str) -> None:
+def test_a_secret_is_masked_wherever_it_stands_in_a_payload(written: str) -> None:
     inner = (
         written.replace('"not S"', json.dumps(f"not {SECRET}"))
         .replace(":S", f":{SHOWN}")
@@ -51,7 +51,7 @@ def test_a_secret_is_masked_even_if_a_json_object_repeats_its_member_names() -> 
     assert "secret" not in mask(written)
 
 
-def test_a_secret_that_was_masked_once_is_masked_in_the_rest_of_the_command_too() -> None:
+def test_a_secret_that_is_masked_in_one_place_of_a_command_is_masked_in_all_other_places_too() -> None:
     masker = FrameMasker(locations=False)
     masker.mask_json(msgspec.Raw(json.dumps({"key": "AuthorizationKey", "value": SECRET}).encode()))
     echo: dict[str, Any] = {"status": "Accepted", "echo": [f"is {SECRET}."]}
@@ -74,13 +74,13 @@ def test_json_without_secrets_is_not_changed_by_the_masking(written: str) -> Non
     assert mask(written) == written
 
 
-def test_a_number_too_large_for_a_float_stays_and_json_nested_too_deep_becomes_null() -> None:
+def test_masking_keeps_a_number_too_large_for_a_float_and_replaces_too_deeply_nested_json_by_null() -> None:
     assert json.loads(mask('{"key":1e999}')) == {"key": float("inf")}
     assert mask('{"key":1e99999999999999999999}') == '{"key":1e99999999999999999999}'
     assert mask('{"key":' + "[" * 20_000 + "]" * 20_000 + "}") == "null"
 
 
-def test_the_credentials_and_the_query_of_a_location_url_are_masked() -> None:
+def test_the_credentials_and_the_query_string_of_a_location_url_are_masked() -> None:
     location = json.dumps({"location": "ftp://user:word@h/x?sig=1"})
     assert mask(location, locations=True) == '{"location": "ftp://***@h/x?***"}'
     assert mask(location) == '{"location": "ftp://***@h/x?sig=1"}'

@@ -57,7 +57,9 @@ async def test_remote_start_and_stop_are_refused_before_the_boot_is_accepted(api
         await send_all(api, session, BOOT, *OTHERS)
 
 
-async def test_a_trigger_of_a_boot_notification_is_refused_if_the_charge_point_is_accepted(api: Api) -> None:
+async def test_a_trigger_message_for_a_boot_notification_is_refused_if_the_charge_point_is_already_accepted(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await set_boot_status(api, "Accepted")
         is_problem(await api.client.post(f"{PATH}/{BOOT[0]}", json=BOOT[1]), 409, "already-accepted")
@@ -65,13 +67,15 @@ async def test_a_trigger_of_a_boot_notification_is_refused_if_the_charge_point_i
         await send_all(api, session, START, STOP, *OTHERS)
 
 
-async def test_every_command_is_sent_to_a_charge_point_that_never_booted(api: Api) -> None:
+async def test_a_charge_point_that_never_booted_can_be_sent_every_command(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await set_boot_status(api, None)
         await send_all(api, session, START, STOP, BOOT, *OTHERS)
 
 
-async def test_remote_start_and_stop_are_refused_if_the_first_boot_will_be_answered_pending(api: Api) -> None:
+async def test_remote_start_and_stop_are_refused_if_csms_will_answer_the_first_boot_notification_with_pending(
+    api: Api,
+) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings(registration="Pending"))
     async with connected(api.store, TENANT, "CP-1") as session:
         for action, body in (START, STOP):
@@ -97,7 +101,7 @@ async def test_a_refused_command_does_not_use_up_its_idempotency_key(api: Api) -
         assert session.claimed == [taken.json()["id"]]
 
 
-async def test_a_request_repeated_under_its_idempotency_key_returns_the_command_even_after_a_rejected_boot(
+async def test_a_request_with_a_known_idempotency_key_returns_the_stored_command_even_after_a_rejected_boot(
     api: Api,
 ) -> None:
     """The repeated request is not refused, because it sends no command and returns the first command."""

@@ -68,7 +68,7 @@ async def read(api: Api, command: str) -> dict[str, Any]:
     return found
 
 
-async def test_a_request_that_waits_for_the_transaction_is_answered_with_its_id(
+async def test_a_request_that_waits_for_the_transaction_is_answered_with_the_transaction_id(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send, "REREAD_S", 3600)  # With this value only a wake-up message can end the wait.
@@ -104,7 +104,7 @@ async def test_a_waiting_request_finds_a_transaction_that_began_before_the_answe
         assert response.json()["transaction_id"]
 
 
-async def test_a_request_is_answered_202_if_the_transaction_has_not_begun_within_the_wait_time(
+async def test_a_request_is_answered_202_if_no_transaction_begins_within_the_wait_time(
     api: Api,
 ) -> None:
     async with connected(api.store, TENANT, "CP-1", promises) as session:
@@ -161,7 +161,7 @@ async def test_the_deadline_of_the_command_does_not_end_the_wait_for_the_transac
 
 
 @pytest.mark.parametrize("action", [name for name in COMMANDS if name != "RemoteStartTransaction"])
-async def test_actions_other_than_remote_start_refuse_to_wait_for_a_transaction(
+async def test_a_request_may_wait_for_a_transaction_only_if_its_action_is_remote_start(
     api: Api, action: str
 ) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
@@ -171,7 +171,7 @@ async def test_actions_other_than_remote_start_refuse_to_wait_for_a_transaction(
         assert session.claimed == []
 
 
-async def test_requests_repeated_under_one_idempotency_key_wait_for_the_same_transaction(api: Api) -> None:
+async def test_repeated_requests_with_one_idempotency_key_wait_for_the_same_transaction(api: Api) -> None:
     key, answers = {"Idempotency-Key": "start-1"}, list[httpx.Response]()
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         async with trio.open_nursery() as nursery:
@@ -185,7 +185,7 @@ async def test_requests_repeated_under_one_idempotency_key_wait_for_the_same_tra
         assert len(session.claimed) == 1
 
 
-async def test_a_lost_wake_up_message_only_delays_the_answer_to_a_waiting_request(
+async def test_a_waiting_request_is_answered_later_but_not_lost_if_its_wake_up_message_is_lost(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send, "REREAD_S", 0.2)

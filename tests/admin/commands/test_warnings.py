@@ -135,7 +135,7 @@ async def test_a_remote_start_on_a_busy_connector_has_a_warning(api: Api, status
         ]
 
 
-async def test_a_command_for_an_unreported_connector_has_a_warning_if_other_connectors_were_reported(
+async def test_a_command_for_a_connector_that_was_never_reported_has_a_warning_if_others_were_reported(
     api: Api,
 ) -> None:
     await put_tag(api, "GOOD")
@@ -201,7 +201,7 @@ async def test_a_command_to_a_rejected_charge_point_has_a_warning(api: Api) -> N
         assert await read_warnings(api, "ClearCache", {}) == []
 
 
-async def test_warnings_are_in_the_answer_to_the_post_and_not_in_a_later_read_of_the_command(
+async def test_the_post_that_creates_a_command_returns_its_warnings_and_a_later_get_of_the_command_does_not(
     api: Api,
 ) -> None:
     """Warnings are about the moment at which the command was sent."""

@@ -82,7 +82,7 @@ ROUTES = [
 ]
 
 
-async def test_every_route_needs_an_api_key_and_the_openapi_document_needs_none(api: Api) -> None:
+async def test_an_api_key_is_needed_for_every_route_except_that_of_the_openapi_document(api: Api) -> None:
     async with httpx.AsyncClient(base_url=api.url) as stranger:
         for method, path in [("GET", "/v1/tenants"), *ROUTES]:
             response = await stranger.request(method, path.format(tenant=TENANT))
@@ -108,7 +108,7 @@ async def test_a_request_with_a_wrong_api_key_is_answered_401(api: Api, given: s
         is_problem(await stranger.get("/v1/tenants", headers=headers), 401, "unauthorised")
 
 
-async def test_the_next_request_with_a_revoked_api_key_is_answered_401(api: Api) -> None:
+async def test_the_first_request_after_the_api_key_is_revoked_is_answered_401(api: Api) -> None:
     made = await api_keys.create(api.store, PEPPER, "soon gone", None)
     headers = {"Authorization": f"Bearer {made.secret}"}
     assert (await api.client.get("/v1/tenants", headers=headers)).status_code == 200
@@ -116,7 +116,7 @@ async def test_the_next_request_with_a_revoked_api_key_is_answered_401(api: Api)
     is_problem(await api.client.get("/v1/tenants", headers=headers), 401, "unauthorised")
 
 
-async def test_an_api_key_of_one_tenant_gets_the_same_404_for_a_foreign_tenant_as_for_an_absent_one(
+async def test_the_404_for_a_tenant_that_the_api_key_may_not_use_equals_the_404_for_an_absent_tenant(
     api: Api,
 ) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
@@ -145,7 +145,7 @@ async def test_an_api_key_of_one_tenant_works_for_that_tenant(api: Api) -> None:
     assert [tenant["id"] for tenant in listed["items"]] == [TENANT]
 
 
-async def test_a_command_cannot_be_read_under_the_path_of_another_tenant(api: Api) -> None:
+async def test_a_command_cannot_be_read_with_the_path_of_another_tenant(api: Api) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
     await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={})
     sent = await api.client.post(f"/v1/tenants/{TENANT}/charge-points/CP-1/commands/ClearCache")

@@ -65,7 +65,7 @@ async def document(api: Api) -> dict[str, Any]:
     return found
 
 
-async def test_the_root_page_says_what_csms_is_and_links_the_documentation_without_an_api_key(
+async def test_the_root_page_needs_no_api_key_and_says_what_csms_is_and_links_to_the_documentation(
     api: Api,
 ) -> None:
     async with httpx.AsyncClient(base_url=api.url) as client:
@@ -76,7 +76,7 @@ async def test_the_root_page_says_what_csms_is_and_links_the_documentation_witho
         is_problem(await client.post("/"), 405, "method-not-allowed")
 
 
-async def test_the_documentation_page_needs_no_api_key_and_no_script_and_no_other_host(
+async def test_the_documentation_page_works_without_an_api_key_and_without_scripts_and_without_other_hosts(
     stranger: httpx.Response,
 ) -> None:
     assert stranger.status_code == 200
@@ -99,7 +99,7 @@ async def test_the_content_security_policy_of_the_documentation_page_allows_only
     assert set(rules.values()) == {"'none'"}
 
 
-async def test_the_documentation_page_shows_all_operations_and_parameters_and_answers_and_members(
+async def test_the_documentation_page_shows_every_operation_with_its_parameters_and_answers_and_members(
     stranger: httpx.Response, document: dict[str, Any]
 ) -> None:
     page = Page(stranger.text)
@@ -139,7 +139,7 @@ async def test_every_operation_has_an_example_that_its_schema_allows(
     assert found == len(bodies)
 
 
-async def test_the_example_of_a_command_is_a_payload_of_its_action(
+async def test_the_example_of_each_command_is_a_valid_payload_for_the_action(
     stranger: httpx.Response, document: dict[str, Any]
 ) -> None:
     (command,) = (code for code in Page(stranger.text).code if "/commands/" in code and " POST " in code)
@@ -151,7 +151,7 @@ async def test_the_example_of_a_command_is_a_payload_of_its_action(
     jsonschema.Draft202012Validator(schema).validate(json.loads(words[-1]))
 
 
-async def test_the_documentation_page_escapes_every_text_of_the_openapi_document(
+async def test_the_documentation_page_escapes_every_text_from_the_openapi_document_for_html(
     document: dict[str, Any],
 ) -> None:
     def spoil(value: Any) -> Any:

@@ -76,13 +76,13 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
         ),
     ],
 )
-def test_an_error_in_a_body_has_its_place_and_says_what_would_be_right(
+def test_the_error_for_a_wrong_body_gives_the_place_of_the_mistake_and_says_what_would_be_right(
     body: str, detail: str, pointer: str
 ) -> None:
     assert list(find_errors_in_json(body.encode(), Model)) == [InputError(detail=detail, pointer=pointer)]
 
 
-def test_the_error_at_which_the_json_decoder_stops_is_explained_with_its_place() -> None:
+def test_the_error_for_unreadable_json_gives_the_place_at_which_the_json_decoder_stopped() -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode('{"count": 1, "entries": [{"status": "Blocked"}, 1e999]}', type=Model)
     detail = "entries[1]: must be a smaller number."
@@ -99,14 +99,14 @@ def test_the_error_at_which_the_json_decoder_stops_is_explained_with_its_place()
         ({"page": "1"}, Nothing, "page: unknown parameter; this route takes none."),
     ],
 )
-def test_an_error_in_a_query_names_the_parameter_and_says_what_would_be_right(
+def test_the_error_for_a_wrong_query_names_the_parameter_and_says_what_would_be_right(
     query: dict[str, str], model: Any, detail: str
 ) -> None:
     name = detail.partition(":")[0]
     assert list(find_errors(query, model, in_query=True)) == [InputError(detail=detail, parameter=name)]
 
 
-def test_an_error_quotes_only_the_beginning_of_a_long_unknown_name() -> None:
+def test_the_error_for_a_long_unknown_name_quotes_only_the_beginning_of_the_name() -> None:
     (found,) = find_errors({"x" * 10_000: 1}, Nothing)
     assert len(found.detail) < 100
 

@@ -43,7 +43,9 @@ async def test_three_wrong_members_of_a_body_are_listed_in_one_answer(api: Api) 
     assert document["detail"] == f"{document['errors'][0]['detail']} `errors` also lists 2 more errors."
 
 
-async def test_missing_and_nested_members_of_a_body_are_listed_together(api: Api) -> None:
+async def test_errors_in_missing_members_and_in_nested_members_of_a_body_are_listed_together(
+    api: Api,
+) -> None:
     await api.client.put("/v1/tenants/acme", json={})
     await api.client.put("/v1/tenants/acme/charge-points/CP-1", json={})
     body = {"entries": [{"id_tag": ""}, {}, {"id_tag": "A"}, {"id_tag": "B", "status": "ok"}]}
@@ -53,7 +55,7 @@ async def test_missing_and_nested_members_of_a_body_are_listed_together(api: Api
     assert pointers == ["/entries/0/id_tag", "/entries/1/id_tag", "/entries/3/status"]
 
 
-async def test_several_wrong_parameters_of_a_query_are_listed_together(api: Api) -> None:
+async def test_all_wrong_parameters_of_a_query_are_listed_together(api: Api) -> None:
     response = await api.client.get("/v1/tenants?limit=0&curser=x")
     document = is_problem(response, 422, "invalid-request")
     assert document["errors"] == [
@@ -92,7 +94,7 @@ async def test_all_errors_of_the_payload_of_a_command_are_listed(api: Api) -> No
         (5000, 50, " There are at least 1000 errors; `errors` lists the first 50."),
     ],
 )
-def test_at_most_fifty_errors_are_listed_and_the_detail_says_how_many_there_are(
+def test_an_answer_lists_at_most_fifty_errors_and_says_in_its_detail_how_many_there_are(
     count: int, listed: int, sentence: str
 ) -> None:
     found = (InputError(f"x{number}: wrong.") for number in range(count))
@@ -119,7 +121,7 @@ def test_a_payload_that_is_not_readable_json_is_refused_with_exactly_one_error(
 
 
 @pytest.mark.parametrize("action", COMMANDS)
-def test_the_path_and_the_code_of_a_problem_describe_its_first_error(action: str) -> None:
+def test_a_problem_has_the_path_and_the_code_of_its_first_error(action: str) -> None:
     for payload in (
         {"nonsense": 1},
         {"type": 1, "vendorId": 1, "key": [1], "connectorId": "x", "nonsense": 1},

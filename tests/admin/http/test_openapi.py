@@ -102,7 +102,7 @@ async def test_every_schema_in_the_openapi_document_is_valid_json_schema(documen
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-async def test_every_operation_has_a_summary_and_a_tag_and_a_security_rule_and_described_errors(
+async def test_every_operation_has_a_summary_and_a_tag_and_a_security_rule_and_descriptions_of_its_errors(
     document: dict[str, Any],
 ) -> None:
     assert document["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
@@ -154,7 +154,7 @@ async def test_every_ocpp_action_has_a_schema_with_its_name(document: dict[str, 
     assert action["schema"]["enum"] == list(COMMANDS)
 
 
-async def test_a_body_that_the_document_calls_optional_may_be_left_out(
+async def test_a_body_may_be_left_out_if_the_openapi_document_calls_the_body_optional(
     api: Api, document: dict[str, Any]
 ) -> None:
     for path, method, status in (("", "put", 200), ("/tokens", "post", 201)):

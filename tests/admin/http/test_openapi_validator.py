@@ -5,7 +5,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.admin.api import Api
 
 
-async def test_openapi_spec_validator_accepts_the_document(api: Api) -> None:
+async def test_the_package_openapi_spec_validator_accepts_the_openapi_document(api: Api) -> None:
     document = (await api.client.get("/openapi.json")).json()
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 

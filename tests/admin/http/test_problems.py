@@ -28,7 +28,7 @@ async def test_a_wrong_method_is_answered_405_with_the_allowed_methods(api: Api)
     assert {"GET", "PUT", "DELETE"} <= {method.strip() for method in response.headers["allow"].split(",")}
 
 
-async def test_a_body_of_another_media_type_is_answered_415(api: Api) -> None:
+async def test_a_body_that_is_not_declared_as_json_is_answered_415(api: Api) -> None:
     response = await api.client.put("/v1/tenants/acme", content=b"{}", headers={"Content-Type": "text/plain"})
     is_problem(response, 415, "unsupported-media-type")
 
@@ -116,7 +116,7 @@ async def test_a_body_that_never_ends_is_answered_408(store: Store) -> None:
         "/v1/tenants/" + "a" * 256,
     ],
 )
-async def test_a_path_with_an_impossible_name_is_answered_400(api: Api, path: str) -> None:
+async def test_a_path_is_answered_400_if_one_of_its_names_is_impossible(api: Api, path: str) -> None:
     is_problem(await api.client.get(path), 400, "bad-path")
 
 
@@ -170,7 +170,7 @@ MALFORMED = (
 )
 
 
-async def test_malformed_requests_do_not_make_the_server_restart(
+async def test_the_server_does_not_restart_because_of_malformed_requests(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for request in MALFORMED:
@@ -205,7 +205,7 @@ async def test_a_request_id_from_the_client_is_kept_only_if_it_has_the_right_for
     assert response.headers["x-request-id"] != "<script>"
 
 
-async def test_the_503_for_a_lost_store_lists_the_steps_that_were_done_before() -> None:
+async def test_the_503_for_an_unavailable_store_lists_the_steps_that_were_done_before_the_loss() -> None:
     async with Quart("test").app_context():
         with pytest.raises(Problem) as raised, add_to_problem(steps=[1]):
             raise StoreUnavailable("for a test")

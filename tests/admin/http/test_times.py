@@ -26,5 +26,5 @@ def test_a_time_in_any_spelling_is_written_in_the_standard_spelling(sent: str, w
     assert times.sent_or(sent, 1) == (written or "1970-01-01T00:00:00.001Z")
 
 
-def test_a_time_in_milliseconds_is_spelled_like_the_same_time_as_text() -> None:
+def test_a_time_that_is_stored_in_milliseconds_is_written_like_the_same_time_that_is_stored_as_text() -> None:
     assert times.text(1_767_268_800_000) == times.normalise("2026-01-01T13:00:00+01:00")

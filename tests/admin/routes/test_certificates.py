@@ -129,7 +129,9 @@ async def test_a_root_certificate_that_the_charge_point_refuses_does_not_change_
         assert (found["items"], found["installed"]) == ([], [])
 
 
-async def test_a_refresh_of_certificates_without_a_type_is_answered_422(api: Api) -> None:
+async def test_a_request_to_refresh_the_certificates_is_answered_422_if_it_names_no_certificate_type(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         for query in ("", "?type=V2GRootCertificate"):
             document = is_problem(await api.client.post(f"{PATH}/refresh{query}"), 422, "invalid-request")
@@ -142,7 +144,7 @@ async def ask_to_sign(session: FakeSession, csr: str) -> str:
     return (await sign_certificate(security.SignCertificate(csr=csr), charge_point)).status
 
 
-async def test_a_certificate_signing_request_is_shown_and_compared_with_the_certificate_sent_for_it(
+async def test_a_certificate_signing_request_is_shown_and_compared_with_the_certificate_that_answers_it(
     api: Api,
 ) -> None:
     key = ec_key()
@@ -181,7 +183,7 @@ NOT_YET = certificate("new", begins=NOW + DAY, ends=NOW + 2 * DAY)
 LEAF = certificate("leaf", issuer=ROOT)
 
 
-async def test_a_doubtful_root_certificate_is_sent_with_a_warning(api: Api) -> None:
+async def test_a_root_certificate_that_looks_wrong_is_sent_with_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         for root, expected in (
             (ROOT.pem, []),
@@ -213,7 +215,9 @@ async def test_deleting_a_certificate_that_was_never_reported_has_a_warning(api:
             assert_warned(await command(api, "DeleteCertificate", {"certificateHashData": asked}), expected)
 
 
-async def test_a_trigger_that_names_a_connector_needlessly_has_a_warning(api: Api) -> None:
+async def test_a_trigger_message_that_names_a_connector_has_a_warning_if_the_message_has_no_connector(
+    api: Api,
+) -> None:
     sign = {"requestedMessage": "SignChargePointCertificate"}
     async with connected(api.store, TENANT, "CP-1"):
         for payload, expected in (
@@ -224,7 +228,7 @@ async def test_a_trigger_that_names_a_connector_needlessly_has_a_warning(api: Ap
             assert_warned(await command(api, "ExtendedTriggerMessage", payload), expected)
 
 
-async def test_a_doubtful_signed_firmware_update_is_sent_with_a_warning(api: Api) -> None:
+async def test_a_signed_firmware_update_that_looks_wrong_is_sent_with_a_warning(api: Api) -> None:
     firmware = {
         "location": "https://firmware.example/1.bin",
         "retrieveDateTime": "2026-01-01T00:00:00Z",
@@ -254,7 +258,7 @@ async def test_a_get_log_command_that_reuses_a_request_id_has_a_warning(api: Api
         assert_warned(await command(api, "GetLog", log | {"requestId": 2}), [])
 
 
-async def test_a_doubtful_certificate_chain_is_sent_with_a_warning(api: Api) -> None:
+async def test_a_certificate_chain_that_looks_wrong_is_sent_with_a_warning(api: Api) -> None:
     keys = ChargePointKeys(TENANT, "CP-1")
     async with connected(api.store, TENANT, "CP-1") as session:
         told = [ReportedKey("CertificateSignedMaxChainSize", "600", readonly=True)]
@@ -273,7 +277,9 @@ async def test_a_request_for_certificates_of_an_unknown_charge_point_is_answered
         is_problem(await api.client.request(method, path), 404, "not-found")
 
 
-async def test_the_only_here_option_removes_a_certificate_from_the_list_without_a_call(api: Api) -> None:
+async def test_the_option_only_here_removes_a_certificate_from_the_list_without_a_call_to_the_charge_point(
+    api: Api,
+) -> None:
     answering, asked = remembering(Store())
     async with connected(api.store, TENANT, "CP-1", answering):
         await install(api, ROOT.pem)

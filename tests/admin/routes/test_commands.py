@@ -84,7 +84,9 @@ async def test_a_request_that_waits_until_the_deadline_is_answered_504_and_never
             is_problem(await api.client.post(f"{PATH}/ClearCache?timeout=1"), 504, "deadline-passed")
 
 
-async def test_a_repeated_request_waits_as_long_as_it_asks_and_not_as_long_as_the_first_one(api: Api) -> None:
+async def test_a_repeated_request_waits_for_its_own_wait_time_and_not_for_that_of_the_first_request(
+    api: Api,
+) -> None:
     key = {"Idempotency-Key": "long"}
     async with connected(api.store, TENANT, "CP-1", is_silent):
         first = await api.client.post(f"{PATH}/ClearCache?timeout=600&wait=0", headers=key)
@@ -120,7 +122,7 @@ async def test_a_command_to_a_charge_point_on_a_dead_node_is_answered_409(api: A
             is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
-async def test_the_death_of_the_node_ends_a_waiting_request(api: Api) -> None:
+async def test_a_waiting_request_is_answered_when_the_gateway_node_dies(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session, trio.open_nursery() as nursery:
 
         async def die() -> None:
@@ -132,7 +134,7 @@ async def test_the_death_of_the_node_ends_a_waiting_request(api: Api) -> None:
             is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
-async def test_the_end_of_the_session_ends_a_waiting_request(api: Api) -> None:
+async def test_a_waiting_request_is_answered_when_the_session_of_the_charge_point_ends(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session, trio.open_nursery() as nursery:
 
         async def leave() -> None:
@@ -209,7 +211,7 @@ async def _post(api: Api, answers: list[dict[str, object]], key: dict[str, str])
     answers.append(response.json())
 
 
-async def test_the_value_of_an_authorization_key_cannot_be_read_back(api: Api) -> None:
+async def test_the_value_of_an_authorization_key_cannot_be_read_back_from_a_stored_command(api: Api) -> None:
     body = {"key": "AuthorizationKey", "value": "0123456789abcdef0123"}
     async with connected(api.store, TENANT, "CP-1"):
         response = await api.client.post(f"{PATH}/ChangeConfiguration", json=body)
@@ -242,7 +244,7 @@ async def test_an_authorization_key_in_an_answer_of_a_charge_point_is_masked(api
             assert key not in response.text + read.text
 
 
-async def test_a_lost_wake_up_message_delays_the_answer_by_about_a_second(api: Api) -> None:
+async def test_the_answer_comes_about_a_second_late_if_a_wake_up_message_is_lost(api: Api) -> None:
     assert send.REREAD_S == 1
 
     async def answers_quietly(session: FakeSession, command: str, _: object) -> None:
@@ -256,7 +258,9 @@ async def test_a_lost_wake_up_message_delays_the_answer_by_about_a_second(api: A
             assert (await api.client.post(f"{PATH}/ClearCache?{LONG}")).status_code == 200
 
 
-async def test_only_the_first_of_several_pending_commands_repeats_its_wake_up_message(api: Api) -> None:
+async def test_the_wake_up_message_is_repeated_only_for_the_first_of_several_pending_commands(
+    api: Api,
+) -> None:
     """The commands to a silent charge point must not each cost the gateway a message every second."""
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
 

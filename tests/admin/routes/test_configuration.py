@@ -107,7 +107,7 @@ async def test_more_keys_than_the_charge_point_returns_at_once_are_refreshed_in_
         assert station.at_once == 1
 
 
-async def test_a_refresh_that_fails_is_answered_with_the_reason(api: Api) -> None:
+async def test_a_configuration_refresh_that_fails_is_answered_with_the_reason(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         document = is_problem(await api.client.post(f"{PATH}/refresh"), 502, "call-error")
         assert document["code"] == "NotSupported"
@@ -120,7 +120,7 @@ async def test_a_refresh_that_fails_is_answered_with_the_reason(api: Api) -> Non
     is_problem(await api.client.post(f"{PATH.replace('CP-1', 'CP-3')}/refresh"), 409, "offline")
 
 
-async def test_configuration_changes_are_sent_one_at_a_time_in_their_order(api: Api) -> None:
+async def test_configuration_changes_are_sent_one_at_a_time_in_the_order_of_the_request(api: Api) -> None:
     station = changing(B="RebootRequired")
     values = {"Z": "1", "B": "", "A": "3"}
     async with connected(api.store, TENANT, "CP-1", station) as session:
@@ -160,7 +160,9 @@ async def test_the_first_refused_change_ends_the_series_of_changes(api: Api) -> 
         ]
 
 
-async def test_a_callerror_counts_as_a_refusal_and_a_missing_answer_always_ends_the_series(api: Api) -> None:
+async def test_a_series_of_changes_may_continue_after_a_callerror_but_never_after_a_missing_answer(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         response = await api.client.patch(f"{PATH}?continue=true", json={"A": "1", "B": "2"})
         assert [one["status"] for one in response.json()["changes"]] == ["error", "error"]
@@ -248,7 +250,7 @@ async def test_no_further_change_is_sent_after_the_client_disconnects(api: Api) 
 
 
 @pytest.mark.parametrize("most", ["0", "1000", "9" * 30, "9" * 700])
-async def test_any_number_that_a_charge_point_reports_as_its_maximum_of_keys_can_be_used(
+async def test_a_refresh_works_with_any_number_that_the_charge_point_reports_as_its_maximum_of_keys(
     api: Api, most: str
 ) -> None:
     station = Station(lambda _, asked: {"unknownKey": asked["key"]})
@@ -261,7 +263,7 @@ async def test_any_number_that_a_charge_point_reports_as_its_maximum_of_keys_can
     assert [asked for _, asked in station.asked] == [{"key": ["One", "Two"]}]
 
 
-async def test_the_answer_to_a_series_of_changes_that_fails_lists_the_changes_so_far(api: Api) -> None:
+async def test_the_answer_to_a_failed_series_of_changes_lists_the_changes_that_were_made(api: Api) -> None:
     async def is_deleted_after_one(session: FakeSession, command: str, _: Go) -> None:
         await api.store.execute("DEL", KEYS.record)
         await session.answer(command, b'{"status":"Accepted"}')

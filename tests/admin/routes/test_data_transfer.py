@@ -15,7 +15,7 @@ PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/data-transfers"
 DEFAULTS: dict[str, Any] = {"message_ids": None, "status": "Accepted", "data": None}
 
 
-async def test_a_vendor_can_be_put_and_read_and_listed_and_deleted(api: Api) -> None:
+async def test_the_settings_for_a_vendor_can_be_put_and_read_and_listed_and_deleted(api: Api) -> None:
     settings = {"message_ids": ["ping"], "status": "Rejected", "data": '{"not": "now"}'}
     created = await api.client.put(f"{VENDORS_PATH}/Org.Example", json=settings)
     assert (created.status_code, created.json()) == (201, {"vendor_id": "Org.Example"} | settings)
@@ -39,7 +39,7 @@ BAD: list[tuple[Any, str]] = [
 ]
 
 
-async def test_an_invalid_vendor_is_answered_422_with_a_json_pointer(api: Api) -> None:
+async def test_invalid_settings_for_a_vendor_are_answered_422_with_a_json_pointer(api: Api) -> None:
     for body, pointer in BAD:
         document = is_problem(await api.client.put(f"{VENDORS_PATH}/v", json=body), 422, "invalid-request")
         assert document["errors"][0]["pointer"].startswith(pointer)
@@ -52,7 +52,7 @@ async def test_a_vendor_beyond_the_limit_is_answered_409(api: Api) -> None:
     is_problem(await api.client.put(f"{VENDORS_PATH}/one-more", json={}), 409, "too-many-vendors")
 
 
-async def test_received_data_transfers_are_listed_newest_first(api: Api) -> None:
+async def test_the_list_of_received_data_transfers_begins_with_the_newest(api: Api) -> None:
     is_problem(await api.client.get(PATH), 404, "not-found")
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
     for n in range(3):

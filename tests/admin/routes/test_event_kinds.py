@@ -12,7 +12,7 @@ EMITTED = re.compile(r"""emit\([^'\n]*'([a-z_.]+)'""")
 NAMED = re.compile(r'"(?!valkey\.|store\.)([a-z_]+\.[a-z_]+)"')
 
 
-def test_the_documented_kinds_of_events_are_exactly_those_that_the_lua_steps_emit() -> None:
+def test_the_documented_kinds_of_events_are_exactly_those_that_the_lua_scripts_emit() -> None:
     found: set[str] = set()
     for file in chain(STATE.rglob("*.py"), STATE.rglob("*.lua")):
         text = file.read_text()
@@ -28,6 +28,6 @@ def test_the_documented_kinds_of_events_are_exactly_those_that_the_lua_steps_emi
         assert any(kind.startswith(beginning) for kind in KINDS), beginning
 
 
-def test_the_members_of_each_kind_of_event_are_listed() -> None:
+def test_the_test_helpers_list_the_members_of_each_kind_of_event() -> None:
     """The fixture `store` compares these members with the events of each test."""
     assert MEMBERS.keys() == KINDS.keys()

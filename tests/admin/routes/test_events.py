@@ -79,7 +79,7 @@ async def test_a_client_that_resumes_with_the_last_id_misses_no_event(api: Api) 
     assert set(seen) == set(names)
 
 
-async def test_the_event_stream_sends_an_id_at_most_once_a_second_and_does_not_omit_the_last_id(
+async def test_the_event_stream_sends_at_most_one_id_a_second_and_still_sends_the_last_id(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
@@ -121,7 +121,7 @@ async def test_an_event_stream_ends_when_its_api_key_is_revoked(
             assert (kind, data) == ("end", {"reason": "the API key or the tenant is gone"})
 
 
-async def test_a_client_with_a_cursor_older_than_the_kept_events_gets_a_gap(api: Api) -> None:
+async def test_a_client_whose_cursor_is_older_than_all_kept_events_gets_a_gap_event(api: Api) -> None:
     old = Cursor(api.store.server_time_ms() - events.KEPT_MS - 60_000, {})
     await put(api, "CP-1")
     with trio.fail_after(60):
@@ -155,7 +155,7 @@ async def test_a_head_request_for_the_event_stream_is_answered(api: Api) -> None
         assert (await api.client.head(PATH)).status_code == 200
 
 
-async def test_a_client_beyond_the_limit_of_event_streams_is_answered_503(store: Store) -> None:
+async def test_a_request_for_one_event_stream_too_many_is_answered_503(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(event_clients=1)) as api:
         with trio.fail_after(60):
@@ -167,7 +167,7 @@ async def test_a_client_beyond_the_limit_of_event_streams_is_answered_503(store:
                 assert response.headers["retry-after"]
 
 
-async def test_clients_that_connect_at_the_same_time_do_not_exceed_the_limit_of_event_streams(
+async def test_the_limit_of_event_streams_holds_even_if_clients_connect_at_the_same_time(
     store: Store,
 ) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
@@ -195,7 +195,7 @@ async def test_clients_that_connect_at_the_same_time_do_not_exceed_the_limit_of_
         assert heard.count("retry: ") == 2
 
 
-async def test_a_client_that_does_not_read_its_stream_does_not_stop_other_clients(store: Store) -> None:
+async def test_a_client_that_does_not_read_its_event_stream_does_not_stop_other_clients(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(unacknowledged_s=1, graceful_s=0.5)) as api:
         stalled = await trio.open_tcp_stream("127.0.0.1", api.port)

@@ -28,12 +28,12 @@ def payloads(name: str) -> list[Any]:
     return [required_only(node, whole), whole, *(generate(node, rng) for _ in range(MESSAGES))]
 
 
-def test_the_api_has_the_26_actions_that_a_central_system_may_send() -> None:
+def test_the_api_has_a_route_for_each_of_the_26_actions_that_a_central_system_may_send() -> None:
     assert len(ACTIONS) == 26
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_the_session_of_a_charge_point_gets_the_payload_of_each_command_unchanged(
+async def test_the_payload_of_each_command_reaches_the_session_of_the_charge_point_unchanged(
     api: Api, action: str
 ) -> None:
     arrived: list[Go] = []

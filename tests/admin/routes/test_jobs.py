@@ -55,7 +55,7 @@ async def read_jobs(api: Api, query: str = "") -> dict[str, Any]:
     return found
 
 
-async def test_a_get_log_request_without_a_request_id_gets_a_free_request_id(api: Api) -> None:
+async def test_a_free_request_id_is_added_to_a_request_for_the_log_that_has_no_request_id(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         first, second = await begin(api, "GetLog", LOG), await begin(api, "GetLog", LOG)
@@ -86,7 +86,9 @@ async def test_a_get_log_request_without_a_request_id_gets_a_free_request_id(api
         assert everything["next"] is None
 
 
-async def test_a_request_id_in_the_payload_is_sent_unchanged_and_its_reuse_has_a_warning(api: Api) -> None:
+async def test_a_request_id_from_the_payload_is_sent_unchanged_and_has_a_warning_if_it_was_used_before(
+    api: Api,
+) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         for warnings in (0, 1):
@@ -147,7 +149,7 @@ async def test_a_diagnostics_job_without_a_file_ends_with_the_status_nofile(api:
         assert (await read_jobs(api))["items"][0]["running"]
 
 
-async def test_a_request_that_is_answered_with_a_callerror_does_not_make_a_job(api: Api) -> None:
+async def test_a_request_that_is_answered_with_a_callerror_creates_no_job(api: Api) -> None:
     refused = msgspec.json.encode(
         {"code": "NotSupported", "description": f"not from {LOCATION}", "details": {"location": LOCATION}}
     )
@@ -175,7 +177,7 @@ async def test_the_credentials_in_a_location_url_are_masked_everywhere(api: Api)
                 assert MASKED in response.text
 
 
-async def test_credentials_that_a_charge_point_quotes_are_masked(api: Api) -> None:
+async def test_credentials_are_masked_if_the_charge_point_quotes_them_in_its_answer(api: Api) -> None:
     escaped = LOCATION.replace("/", r"\/")
 
     async def quotes(session: FakeSession, command: str, _: object) -> None:
@@ -186,7 +188,7 @@ async def test_credentials_that_a_charge_point_quotes_are_masked(api: Api) -> No
         assert sent.json()["response"] == {"status": "Rejected", "filename": MASKED}
 
 
-async def test_later_statuses_of_a_deleted_job_are_stored_as_notes(api: Api) -> None:
+async def test_statuses_that_arrive_after_the_deletion_of_their_job_are_stored_as_notes(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         id_ = (await begin(api, "UpdateFirmware", PLAIN))["id"]

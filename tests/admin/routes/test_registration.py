@@ -62,7 +62,7 @@ async def test_the_registration_policy_of_a_tenant_can_be_put_and_read(api: Api)
     assert document["errors"][0]["pointer"] == "/registration"
 
 
-async def test_charge_points_are_listed_by_boot_status(api: Api) -> None:
+async def test_the_list_of_charge_points_can_be_filtered_by_boot_status(api: Api) -> None:
     for name, registration in (("A", "Accepted"), ("P", "Pending"), ("R", "Rejected")):
         await api.client.put(f"{BASE}/charge-points/{name}", json={"registration": registration})
         async with connected(api.store, TENANT, name) as session:
@@ -81,7 +81,7 @@ async def test_charge_points_are_listed_by_boot_status(api: Api) -> None:
     is_problem(await api.client.get(f"{BASE}/charge-points?boot_status=x"), 422, "invalid-request")
 
 
-async def test_changed_settings_of_a_charge_point_are_announced_to_its_session(api: Api) -> None:
+async def test_the_session_of_a_charge_point_is_notified_when_the_settings_are_changed(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await api.client.put(PATH, json=POLICY)
         assert await session.hear(SettingsChanged) == SettingsChanged(session.lease.keys.member)
@@ -109,7 +109,7 @@ async def test_accepting_a_charge_point_keeps_its_other_settings_and_sends_nothi
         assert (await api.client.post(f"{PATH}/accept")).status_code == 200
 
 
-async def test_accepting_a_charge_point_with_the_trigger_option_requests_a_boot_notification(
+async def test_the_trigger_option_of_the_accept_route_makes_csms_request_a_boot_notification(
     api: Api,
 ) -> None:
     await api.client.put(PATH, json=POLICY)
@@ -125,7 +125,9 @@ async def test_accepting_a_charge_point_with_the_trigger_option_requests_a_boot_
         assert (command["status"], session.claimed) == ("answered", [command["id"]])
 
 
-async def test_accepting_an_accepted_charge_point_with_the_trigger_option_is_answered_409(api: Api) -> None:
+async def test_a_request_with_the_trigger_option_is_answered_409_if_the_charge_point_is_already_accepted(
+    api: Api,
+) -> None:
     await api.client.put(PATH, json={})
     async with connected(api.store, TENANT, "CP-1") as session:
         await charge_points.boot(api.store, session.lease, b"{}")
@@ -135,7 +137,7 @@ async def test_accepting_an_accepted_charge_point_with_the_trigger_option_is_ans
         assert session.claimed == []
 
 
-async def test_an_offline_charge_point_is_accepted_even_though_the_trigger_option_is_answered_409(
+async def test_a_request_with_the_trigger_option_accepts_an_offline_charge_point_but_is_answered_409(
     api: Api,
 ) -> None:
     is_problem(await api.client.post(f"{PATH}/accept"), 404, "not-found")
@@ -146,7 +148,7 @@ async def test_an_offline_charge_point_is_accepted_even_though_the_trigger_optio
     assert (await api.client.get(PATH)).json()["registration"] == "Accepted"
 
 
-async def test_a_trigger_to_a_charge_point_that_never_booted_has_a_warning(api: Api) -> None:
+async def test_a_trigger_message_to_a_charge_point_that_never_booted_has_a_warning(api: Api) -> None:
     await api.client.put(PATH, json=POLICY)
     async with connected(api.store, TENANT, "CP-1"):
         command = f"{PATH}/commands/GetConfiguration"

@@ -89,7 +89,7 @@ async def test_the_answers_of_the_reservation_routes_fit_the_openapi_document(ap
         await is_documented(api, "reservations/{reservation}", await api.client.get(f"{PATH}/5"))
 
 
-async def test_a_reservation_without_an_id_gets_a_new_free_id_each_time(api: Api) -> None:
+async def test_each_reservation_request_without_an_id_gets_a_new_free_id(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         numbers = [
@@ -132,7 +132,7 @@ async def test_a_rejected_cancellation_leaves_the_reservation_active(api: Api) -
         assert answer.json()["reservation"]["state"] == "active"
 
 
-async def test_a_reservation_is_used_by_the_transaction_that_names_it(api: Api) -> None:
+async def test_a_reservation_is_used_by_the_transaction_that_names_its_id(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await api.client.post(PATH, json=WANTED | {"reservation_id": 7})
@@ -144,7 +144,9 @@ async def test_a_reservation_is_used_by_the_transaction_that_names_it(api: Api) 
         assert gone.json()["reservation"]["state"] == "used"
 
 
-async def test_the_only_here_option_removes_a_reservation_from_the_list_without_a_call(api: Api) -> None:
+async def test_the_option_only_here_removes_a_reservation_from_the_list_without_a_call_to_the_charge_point(
+    api: Api,
+) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         await api.client.post(PATH, json=WANTED | {"reservation_id": 7})
@@ -153,7 +155,9 @@ async def test_the_only_here_option_removes_a_reservation_from_the_list_without_
     assert len(asked) == 1
 
 
-async def test_a_reservation_request_that_gets_no_answer_ends_with_a_problem_or_with_a_202(api: Api) -> None:
+async def test_a_request_about_a_reservation_ends_with_a_problem_or_a_202_if_the_charge_point_gives_no_result(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         later = await api.client.post(PATH, json=WANTED, params={"wait": 0})
         assert later.status_code == 202, later.text
@@ -181,7 +185,7 @@ async def test_an_invalid_reservation_is_answered_422_with_a_json_pointer(api: A
         assert session.claimed == []
 
 
-async def test_a_plausible_reservation_has_no_warnings(api: Api) -> None:
+async def test_a_reservation_without_mistakes_has_no_warnings(api: Api) -> None:
     await id_tags.put(api.store, TENANT, IdTag(tag="TAG"))
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
@@ -204,7 +208,7 @@ async def test_a_plausible_reservation_has_no_warnings(api: Api) -> None:
         ({"reservation_id": 7}, "is replaced"),
     ],
 )
-async def test_a_doubtful_reservation_is_sent_with_a_warning(
+async def test_a_reservation_that_the_charge_point_is_likely_to_refuse_is_sent_with_a_warning(
     api: Api, changes: dict[str, Any], part: str
 ) -> None:
     old = IdTag(tag="Old", expiry_date="2020-01-01T00:00:00Z")
@@ -229,7 +233,7 @@ async def test_a_doubtful_reservation_is_sent_with_a_warning(
 @pytest.mark.parametrize(
     ("value", "warnings"), [("true", 0), (" TRUE", 0), ("'true'", 0), ("false", 1), (None, 1)]
 )
-async def test_a_reservation_of_connector_0_has_a_warning_unless_the_charge_point_supports_it(
+async def test_a_reservation_of_connector_0_has_a_warning_unless_the_charge_point_says_that_it_supports_these(
     api: Api, value: str | None, warnings: int
 ) -> None:
     await id_tags.put(api.store, TENANT, IdTag(tag="Tag"))

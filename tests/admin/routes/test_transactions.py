@@ -98,7 +98,9 @@ async def test_transactions_are_listed_newest_first_and_can_be_filtered(api: Api
         assert await ids(since="2026-01-01T02:03:00+02:00", charge_point="B") == newest_first[:1]
 
 
-async def test_meter_values_are_listed_in_order_and_those_of_the_stop_come_last(api: Api) -> None:
+async def test_meter_values_are_listed_in_order_and_those_in_the_stop_transaction_request_come_last(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         number = await start(api.store, session, 1)
         now = api.store.server_time_ms()

@@ -14,7 +14,7 @@ PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 VALUE = {"timestamp": "2026-01-01T12:05:00Z", "sampledValue": [{"value": "7"}]}
 
 
-async def test_two_orphaned_stops_of_transaction_minus_one_can_be_listed_and_deleted(api: Api) -> None:
+async def test_two_stops_of_the_unknown_transaction_minus_one_can_be_listed_and_deleted(api: Api) -> None:
     lease = (await claimed(api.store, "a/1", ChargePointKeys(TENANT, "CP-1"))).lease
     data = msgspec.json.encode([VALUE])
     for meter, tag in ((900, "TAG"), (1200, None)):
@@ -37,7 +37,7 @@ async def test_two_orphaned_stops_of_transaction_minus_one_can_be_listed_and_del
     assert (await api.client.get(f"{PATH}/orphaned-stops")).json()["items"] == [two]
 
 
-async def test_stray_meter_values_can_be_listed_for_one_connector(api: Api) -> None:
+async def test_meter_values_without_a_known_transaction_can_be_listed_for_one_connector(api: Api) -> None:
     lease = (await claimed(api.store, "a/1", ChargePointKeys(TENANT, "CP-1"))).lease
     for number, (connector, transaction) in enumerate(((1, None), (1, "77"), (2, None), (300, None))):
         payload = msgspec.json.encode([VALUE, VALUE | {"timestamp": f"2026-01-01T13:00:0{number}Z"}])
@@ -65,7 +65,9 @@ async def test_stray_meter_values_can_be_listed_for_one_connector(api: Api) -> N
     assert (await api.client.get(f"{PATH}/stray-meter-values")).json()["items"] == []
 
 
-async def test_a_request_for_the_unmatched_data_of_an_unknown_charge_point_is_answered_404(api: Api) -> None:
+async def test_a_request_for_unmatched_stops_or_meter_values_of_an_unknown_charge_point_is_answered_404(
+    api: Api,
+) -> None:
     for path in ("orphaned-stops", "stray-meter-values"):
         is_problem(await api.client.get(f"{PATH}/{path}"), 404, "not-found")
     is_problem(await api.client.delete(f"{PATH}/orphaned-stops/x"), 404, "not-found")

@@ -18,7 +18,7 @@ def test_failed_handshakes_lock_out_no_other_address_and_no_other_charge_point()
     assert attempts.wait("attacker", "CP 2", 1) == 0
 
 
-def test_the_failures_of_an_address_count_over_all_its_charge_point_ids() -> None:
+def test_the_failed_handshakes_of_an_address_are_counted_for_all_charge_point_ids_together() -> None:
     attempts = Attempts(per_address=5, per_charge_point=100)
     for number in range(5):
         attempts.record_failure("a", f"CP {number}", 0)

@@ -13,7 +13,7 @@ names = st.text(min_size=1, max_size=60).filter(
 
 
 @given(names, names, names)
-def test_every_printable_name_survives_one_percent_decoding(
+def test_every_printable_name_is_the_same_after_it_is_percent_encoded_and_decoded(
     tenant: str, token: str, charge_point: str
 ) -> None:
     path = "/OCPP16/" + "/".join(quote(name, safe="") for name in (tenant, token, charge_point))
@@ -80,7 +80,9 @@ def test_harmless_faults_of_a_path_are_repaired_and_reported_by_name(
         ("/OCPP16/t/k/" + "%C3%A9" * 128, "255 bytes"),
     ],
 )
-def test_the_error_for_a_bad_path_gives_the_reason_and_hides_the_token(target: str, says: str) -> None:
+def test_the_error_for_a_bad_path_gives_the_reason_and_does_not_show_the_token(
+    target: str, says: str
+) -> None:
     with pytest.raises(BadPath, match=says) as raised:
         parse(target.replace("/k/", "/s3cret/"))
     assert "s3cret" not in str(raised.value)

@@ -91,7 +91,7 @@ async def test_every_answer_to_a_charge_point_fits_the_official_schema(store: St
 
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
 @pytest.mark.parametrize("action", SPOKEN)
-async def test_every_answer_to_a_broken_message_is_valid_ocpp(
+async def test_the_answer_to_a_broken_message_is_always_valid_ocpp(
     store: Store, action: str, *, strict: bool
 ) -> None:
     rng, protocol = random.Random(action), Protocol(Role.CENTRAL_SYSTEM, strict=strict)
@@ -113,7 +113,7 @@ async def test_every_answer_to_a_broken_message_is_valid_ocpp(
             assert 0 < len(description) <= 255
 
 
-async def test_a_boot_notification_with_any_registration_status_is_answered_with_an_interval(
+async def test_the_answer_to_a_boot_notification_has_an_interval_for_every_registration_status(
     store: Store,
 ) -> None:
     protocol, seen = Protocol(Role.CENTRAL_SYSTEM), set()

@@ -55,7 +55,7 @@ CODE = {
 
 
 @pytest.mark.parametrize(("name", "message"), SCHEMAS, ids=[name for name, _ in SCHEMAS])
-def test_strict_reading_accepts_and_refuses_the_same_payloads_as_the_official_schema(
+def test_strict_mode_accepts_and_refuses_the_same_payloads_as_the_official_schema(
     name: str, message: type[Message]
 ) -> None:
     rng = random.Random(name)
@@ -84,7 +84,7 @@ def test_strict_reading_accepts_and_refuses_the_same_payloads_as_the_official_sc
 
 
 @pytest.mark.parametrize(("name", "message"), SCHEMAS, ids=[name for name, _ in SCHEMAS])
-def test_the_fast_decoder_refuses_each_broken_payload_unless_only_a_decimal_place_is_wrong(
+def test_the_fast_decoder_refuses_every_broken_payload_except_one_with_too_many_decimal_places(
     name: str, message: type[Message]
 ) -> None:
     rng = random.Random(name + " fast")
@@ -127,13 +127,13 @@ def test_a_broken_payload_is_refused_or_repaired_with_the_name_of_its_fault(
             assert read.payload == bad
 
 
-def test_every_message_of_the_official_schemas_has_a_type() -> None:
+def test_every_message_of_the_official_schemas_has_a_python_type() -> None:
     names = {entry.name.removesuffix(".json") for entry in files("ocpp").joinpath("v16/schemas").iterdir()}
     assert {name for name, _ in SCHEMAS} == names
     assert len(SCHEMAS) == 78
 
 
-def test_each_listed_difference_from_the_official_schemas_exists() -> None:
+def test_each_difference_from_the_official_schemas_that_is_listed_really_exists() -> None:
     """Show for each difference a payload that we and the package's schema judge differently."""
     assert set(DIFFERENCES) == {"StopTransaction", "minItems", "timestamp", "number"}
     empty = {"connectorId": 1, "meterValue": []}

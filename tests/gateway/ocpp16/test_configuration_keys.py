@@ -9,7 +9,7 @@ from gateway.ocpp16.configuration_keys import KEYS, check_value, find, length_ke
 SECRET = st.binary(min_size=16, max_size=20).map(bytes.hex)
 
 
-def test_the_table_of_configuration_keys_has_the_keys_of_the_specification() -> None:
+def test_the_table_of_configuration_keys_has_exactly_the_keys_of_the_specification() -> None:
     assert len(KEYS) == 52
     heartbeat = find(" heartbeatinterval")
     assert heartbeat is not None
@@ -70,7 +70,7 @@ def test_an_authorization_key_of_16_to_20_bytes_is_accepted(secret: str, case: t
 
 
 @given(st.text(max_size=50), st.text(max_size=500))
-def test_the_check_of_any_key_and_value_raises_no_error(key: str, value: str) -> None:
+def test_checking_any_configuration_key_with_any_value_raises_no_error(key: str, value: str) -> None:
     said = check_value(key, value)
     assert said is None or said.startswith("must ")
 

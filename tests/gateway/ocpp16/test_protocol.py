@@ -33,7 +33,7 @@ def test_a_call_from_a_charge_point_is_read_and_answered() -> None:
     )
 
 
-def test_a_frame_may_be_text_or_bytes() -> None:
+def test_a_frame_may_be_given_as_text_or_as_bytes() -> None:
     assert (
         central()
         >> '[2,"ä","Authorize",{"idTag":"ß"}]'
@@ -43,11 +43,11 @@ def test_a_frame_may_be_text_or_bytes() -> None:
     )
 
 
-def test_a_null_payload_is_read_as_empty_even_in_strict_mode() -> None:
+def test_a_payload_of_null_is_read_as_an_empty_object_even_in_strict_mode() -> None:
     assert central(strict=True) >> b'[2,"a","Heartbeat",null]' << Like(IncomingCall, id="a", payload=b"{}")
 
 
-def test_a_missing_payload_is_repaired_but_refused_in_strict_mode() -> None:
+def test_a_missing_payload_is_repaired_in_normal_mode_and_refused_in_strict_mode() -> None:
     frame = b'[2,"a","Heartbeat"]'
     assert central() >> frame << Like(IncomingCall, request=core.Heartbeat()) << {"payload_missing": 1}
     assert (
@@ -93,7 +93,7 @@ def test_the_description_of_a_callerror_is_cut_to_255_characters() -> None:
     ],
 )
 @pytest.mark.parametrize("strict", [False, True], ids=["repairing", "strict"])
-def test_each_fault_is_answered_with_its_error_code(
+def test_each_fault_in_a_call_is_answered_with_the_right_error_code(
     *, strict: bool, frame: str, code: str, fault: FaultName
 ) -> None:
     playbook = central(strict=strict) >> frame << refused("a", code) << {fault: 1}
@@ -102,7 +102,7 @@ def test_each_fault_is_answered_with_its_error_code(
     assert playbook >> frame.encode(errors="surrogatepass") << refused("a", code) << {in_bytes: 1}
 
 
-def test_a_strict_protocol_refuses_what_another_protocol_repairs() -> None:
+def test_a_payload_that_is_repaired_in_normal_mode_is_refused_in_strict_mode() -> None:
     frame = b'[2,"a","Authorize",{"idTag":"x","more":1}]'
     text = "more: unknown property; this object may have idTag"
     assert (
@@ -139,7 +139,7 @@ def test_a_protocol_in_the_charge_point_role_checks_formats_only_in_strict_mode(
     )
 
 
-def test_only_strict_reading_checks_the_formats_of_times() -> None:
+def test_the_formats_of_times_are_checked_only_in_strict_mode() -> None:
     frame = b'[2,"a","StartTransaction",{"connectorId":1,"idTag":"x","meterStart":0,"timestamp":"now"}]'
     assert central() >> frame << Like(IncomingCall)
     assert (
@@ -168,7 +168,7 @@ def test_only_strict_reading_checks_the_formats_of_times() -> None:
         (b'[4,"nobody","GenericError","",{}]', "unknown_answer"),
     ],
 )
-def test_a_frame_that_cannot_be_answered_is_ignored_and_counted_as_a_fault(
+def test_a_broken_frame_that_cannot_be_answered_is_ignored_and_counted_as_a_fault(
     frame: bytes, reason: FaultName
 ) -> None:
     assert central() >> frame << Ignored(reason) << {reason: 1}
@@ -186,7 +186,7 @@ def test_an_unreadable_frame_with_a_readable_message_id_is_answered(frame: bytes
     assert central() >> frame << refused("a", "FormationViolation") << {fault: 1}
 
 
-def test_an_omitted_value_is_read_as_null() -> None:
+def test_a_value_that_is_missing_after_its_colon_is_read_as_null() -> None:
     frame = b'[2,"a","MeterValues",{"connectorId":1,"transactionId":,"meterValue":[]}]'  # Q32
     assert (
         central()
@@ -197,7 +197,7 @@ def test_an_omitted_value_is_read_as_null() -> None:
     assert central(strict=True) >> frame << refused("a", "FormationViolation") << {"not_json": 1}
 
 
-def test_a_frame_of_unclosed_quotes_is_read_in_little_time() -> None:
+def test_a_frame_with_many_unclosed_quotes_is_read_quickly() -> None:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
     began = process_time()
     for end in (b'"', b'\\"', b'"\\', b':"', b": "):
@@ -206,7 +206,7 @@ def test_a_frame_of_unclosed_quotes_is_read_in_little_time() -> None:
     assert process_time() - began < 2
 
 
-def test_an_answer_repeats_a_numeric_message_id_as_a_number() -> None:
+def test_the_answer_to_a_call_with_a_numeric_message_id_has_the_same_number() -> None:
     frame = b'[2,17,"Heartbeat",{}]'
     assert (
         central()
@@ -219,7 +219,7 @@ def test_an_answer_repeats_a_numeric_message_id_as_a_number() -> None:
     assert central(strict=True) >> frame << refused(17, "FormationViolation") << {"id_not_text": 1}
 
 
-def test_an_answer_repeats_a_too_long_message_id_up_to_255_characters() -> None:
+def test_the_answer_to_a_call_whose_message_id_is_too_long_has_its_first_255_characters() -> None:
     long, longer = "x" * 37, "x" * 256
     assert (
         central()

@@ -22,7 +22,7 @@ UNLOCK_FRAME = b'[2,"a","UnlockConnector",{"connectorId":1}]'
 UNLOCKED = core.UnlockConnectorResult(status="Unlocked")
 
 
-def test_a_call_that_we_send_ends_with_its_answer() -> None:
+def test_a_call_that_csms_sends_ends_when_its_answer_arrives() -> None:
     call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=40.0)
     assert (
         central()
@@ -43,7 +43,7 @@ def test_an_absent_field_is_not_written_to_the_frame() -> None:
     )
 
 
-def test_a_second_call_raises_an_error_until_the_first_call_is_answered() -> None:
+def test_sending_a_second_call_raises_an_error_as_long_as_the_first_call_is_not_answered() -> None:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
     protocol.call(UNLOCK, "a", 0)
     with pytest.raises(CallOutstanding, match="UnlockConnector"):
@@ -59,7 +59,7 @@ def test_a_second_call_raises_an_error_until_the_first_call_is_answered() -> Non
     )
 
 
-def test_a_call_times_out_once_and_its_late_answer_is_still_returned() -> None:
+def test_a_call_times_out_only_once_and_an_answer_that_arrives_later_is_still_returned() -> None:
     call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=5)
     assert (
         central()
@@ -147,7 +147,7 @@ def test_an_unreadable_answer_ends_the_call(frame: bytes) -> None:
     assert protocol.outstanding is None
 
 
-def test_a_faulty_answer_to_our_call_is_repaired() -> None:
+def test_a_faulty_answer_to_a_call_from_csms_is_repaired() -> None:
     assert (
         central()
         >> Call(UNLOCK, "7")

@@ -53,7 +53,7 @@ def test_a_call_with_the_same_message_id_and_another_payload_is_not_a_repeat(oth
     )
 
 
-def test_a_call_that_is_repeated_after_a_refusal_is_handled_again() -> None:
+def test_a_call_that_was_refused_is_handled_again_when_it_is_repeated() -> None:
     assert (
         central()
         >> AUTHORIZE
@@ -65,7 +65,7 @@ def test_a_call_that_is_repeated_after_a_refusal_is_handled_again() -> None:
     )
 
 
-def test_a_call_that_is_repeated_before_its_answer_is_handled_as_a_new_call() -> None:
+def test_a_call_is_handled_as_a_new_call_if_it_is_repeated_before_the_first_one_is_answered() -> None:
     assert central() >> AUTHORIZE << Like(IncomingCall) >> AUTHORIZE << Like(IncomingCall)
 
 
@@ -90,7 +90,7 @@ def test_a_repeated_heartbeat_or_boot_notification_is_handled_again(
     assert playbook
 
 
-def test_only_the_last_four_answers_are_kept() -> None:
+def test_only_the_last_four_answers_are_kept_for_repeated_calls() -> None:
     frames = [b'[2,"%d","Authorize",{"idTag":"x"}]' % number for number in range(5)]
     playbook = central()
     for frame in frames:

@@ -35,7 +35,7 @@ def pem(der: bytes) -> str:
     ],
     ids=["RSA 2048", "RSA 3072", "P-224", "P-521", "brainpool"],
 )
-def test_a_valid_certificate_signing_request_is_read(key: Key, described: str) -> None:
+def test_the_fields_of_a_valid_certificate_signing_request_are_read(key: Key, described: str) -> None:
     found = read(request(key, "Serial 7"))
     assert (found.subject, found.key) == ("CN=Serial 7", described)
     assert found.public_key == key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -110,7 +110,7 @@ def test_a_key_that_is_slow_to_verify_is_refused_before_its_verification() -> No
 
 
 @given(st.data())
-def test_a_damaged_certificate_signing_request_is_read_or_refused_without_another_error(
+def test_a_damaged_certificate_signing_request_is_either_read_or_refused_and_raises_no_other_error(
     data: st.DataObject,
 ) -> None:
     der = bytearray(DER)

@@ -15,7 +15,7 @@ from tests.support.certificates import DAY, NOW, Key, certificate, ec_key
 
 
 @pytest.mark.parametrize("key", [ec_key(), rsa.generate_private_key(65537, 2048)], ids=["EC", "RSA"])
-def test_the_hash_data_of_a_root_certificate_is_the_hash_data_that_ocsp_defines(key: Key) -> None:
+def test_the_hash_data_of_a_root_certificate_is_computed_as_ocsp_defines_it(key: Key) -> None:
     made = certificate("Root Ä", key=key, serial=0x0A_BC)
     [read] = read_all(made.pem)
     assert (read.subject, read.self_signed) == ("CN=Root Ä", True)
@@ -38,7 +38,7 @@ def _bit_string(key: Key) -> bytes:
     return public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
-def test_a_certificate_with_another_issuer_has_no_hash_data() -> None:
+def test_a_certificate_that_is_not_self_signed_has_no_hash_data() -> None:
     root = certificate()
     [leaf] = read_all(certificate("leaf", issuer=root).pem)
     assert (leaf.self_signed, leaf.hash_data) == (False, ())
@@ -46,7 +46,7 @@ def test_a_certificate_with_another_issuer_has_no_hash_data() -> None:
     assert not impostor.self_signed  # The issuer has the same name but another key.
 
 
-def test_a_certificate_chain_is_read_in_order_with_any_line_ends() -> None:
+def test_a_certificate_chain_is_read_in_its_order_whatever_its_line_ends_are() -> None:
     root = certificate()
     leaf = certificate("leaf", issuer=root)
     chain = (leaf.pem + root.pem).replace("\n", "\r\n")
@@ -62,7 +62,7 @@ def test_a_text_that_is_not_a_certificate_is_refused(text: str) -> None:
         read_all(text)
 
 
-def test_errors_for_unreadable_certificates_leave_out_the_advice_of_the_library() -> None:
+def test_the_error_for_an_unreadable_certificate_leaves_out_the_advice_of_the_cryptography_library() -> None:
     framed = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"
     for text, reason in (
         ("nonsense", "which begins with -----BEGIN CERTIFICATE-----"),
@@ -74,7 +74,9 @@ def test_errors_for_unreadable_certificates_leave_out_the_advice_of_the_library(
 
 
 @given(st.data())
-def test_a_damaged_certificate_is_read_or_refused_without_another_error(data: st.DataObject) -> None:
+def test_a_damaged_certificate_is_either_read_or_refused_and_raises_no_other_error(
+    data: st.DataObject,
+) -> None:
     der = bytearray(_ROOT)
     for at in data.draw(st.lists(st.integers(0, len(der) - 1), min_size=1, max_size=3)):
         der[at] = data.draw(st.integers(0, 255))

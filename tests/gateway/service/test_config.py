@@ -68,7 +68,7 @@ def test_an_environment_variable_takes_precedence_over_the_configuration_file(tm
     )
 
 
-def test_a_list_of_sections_may_be_given_as_json_in_a_variable() -> None:
+def test_a_list_of_sections_may_be_given_as_json_in_an_environment_variable() -> None:
     files = '[{"chain_file": "a", "key_file": "b"}]'
     config = load(Config, None, URL | {"CSMS__LISTEN__CERTIFICATES": files})
     assert config.listen.certificates == (Files("a", "b"),)
@@ -84,7 +84,7 @@ def test_environment_variables_that_are_not_settings_are_ignored() -> None:
     assert load(Config, None, URL | noise) == load(Config, None, URL)
 
 
-def test_a_secret_is_read_from_the_file_that_its_setting_names(tmp_path: Path) -> None:
+def test_a_secret_is_read_from_the_file_that_a_setting_names(tmp_path: Path) -> None:
     secret = tmp_path / "pepper"
     secret.write_text("0123456789\n")
     path = toml(tmp_path, f'[security]\npepper_file = "{secret}"\n')
@@ -151,7 +151,7 @@ def test_an_error_in_the_configuration_file_is_explained_in_one_line(
         ),
     ],
 )
-def test_the_error_for_a_wrong_or_missing_variable_names_the_variable(
+def test_the_error_for_a_wrong_or_missing_environment_variable_names_the_variable(
     environ: dict[str, str], needle: str
 ) -> None:
     assert needle in explain_refusal(None, environ)
@@ -201,7 +201,7 @@ def test_a_line_break_in_a_file_name_is_escaped() -> None:
         max_size=4,
     )
 )
-def test_any_environment_gives_a_configuration_or_an_error_of_one_line(
+def test_any_set_of_environment_variables_gives_either_a_configuration_or_an_error_of_one_line(
     environ: dict[str, str],
 ) -> None:
     try:

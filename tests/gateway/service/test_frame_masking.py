@@ -14,7 +14,7 @@ from tests.support.secret_frames import ANY, NAMES, PLAIN, frames, is_hidden
 
 
 @given(frames())
-def test_a_masked_frame_has_no_secret_and_is_still_json(made: tuple[bytes, str]) -> None:
+def test_a_masked_frame_contains_no_secret_and_is_still_json(made: tuple[bytes, str]) -> None:
     frame, _ = made
     masked = FrameMasker().mask(frame)
     assert is_hidden(masked), masked
@@ -24,7 +24,9 @@ def test_a_masked_frame_has_no_secret_and_is_still_json(made: tuple[bytes, str])
 
 
 @given(frames(), st.sampled_from(["value {} is too short", "{}", "<{}>"]))
-def test_a_secret_of_one_frame_is_hidden_in_all_later_frames(made: tuple[bytes, str], quote: str) -> None:
+def test_a_secret_that_was_hidden_in_one_frame_is_hidden_in_all_later_frames(
+    made: tuple[bytes, str], quote: str
+) -> None:
     frame, secret = made
     masker = FrameMasker()
     masker.mask(
@@ -71,7 +73,7 @@ def test_malformed_json_shows_no_secret(name: str, secret: str) -> None:
         "",
     ],
 )
-def test_the_rest_of_a_masked_frame_stays_byte_for_byte(frame: str) -> None:
+def test_masking_changes_no_byte_of_a_frame_except_the_secrets(frame: str) -> None:
     assert FrameMasker().mask(frame.encode()) == frame
 
 
@@ -114,7 +116,7 @@ def test_a_long_run_of_one_character_is_masked_quickly(head: str, piece: str) ->
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_each_secret_word_contains_one_of_the_hints_of_the_quick_search(word: str) -> None:
+def test_the_quick_search_of_the_masking_finds_every_word_that_marks_a_secret(word: str) -> None:
     """The quick search for hints must find everything that the thorough search finds."""
     for spelt in (word, word.replace(" ", ""), word.replace(" ", "_").upper()):
         frame = json.dumps({spelt: "hidden-value"})
@@ -123,7 +125,7 @@ def test_each_secret_word_contains_one_of_the_hints_of_the_quick_search(word: st
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_a_secret_of_nested_json_is_hidden_where_it_is_quoted(word: str) -> None:
+def test_a_secret_inside_nested_json_is_hidden_wherever_it_is_quoted(word: str) -> None:
     """A secret of nested JSON is also hidden elsewhere in the same frame and in the error that quotes it."""
     masker, secret = FrameMasker(), "Hunter2-Secret9"
     data = json.dumps({word.replace(" ", "_"): secret})
@@ -133,7 +135,7 @@ def test_a_secret_of_nested_json_is_hidden_where_it_is_quoted(word: str) -> None
     assert secret not in masker.mask(json.dumps(answer).encode())
 
 
-def test_a_secret_that_contains_another_secret_is_hidden_whole() -> None:
+def test_a_secret_that_contains_another_secret_is_hidden_completely() -> None:
     masker = FrameMasker()
     frame = json.dumps([{"password": "secret1"}, {"token": "secret1-and-more"}, "is secret1-and-more here"])
     masked = masker.mask(frame.encode())

@@ -49,7 +49,7 @@ async def ask(port: int, path: str, method: str = "GET") -> httpx.Response:
         return await client.request(method, f"http://127.0.0.1:{port}{path}")
 
 
-async def test_readiness_follows_the_state_of_the_process_and_liveness_does_not() -> None:
+async def test_the_readiness_probe_follows_the_state_of_the_process_and_the_liveness_probe_does_not() -> None:
     ready = [True]
     async with serving(is_ready=ready) as port:
         assert (await ask(port, "/readyz")).status_code == 200
@@ -76,7 +76,7 @@ async def test_metrics_are_computed_when_they_are_scraped() -> None:
     assert float(beats.split()[1]) >= 3
 
 
-async def test_other_paths_and_methods_are_refused_at_the_health_port() -> None:
+async def test_the_health_port_refuses_all_other_paths_and_methods() -> None:
     async with serving() as port:
         assert (await ask(port, "/")).status_code == 404
         assert (await ask(port, "/livez", "POST")).status_code == 400
@@ -85,7 +85,7 @@ async def test_other_paths_and_methods_are_refused_at_the_health_port() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET", b"\r\n\r\n", b"\0" * 20_000, b"GET  HTTP/1.1\r\n\r\n"])
-async def test_junk_on_one_connection_leaves_the_health_port_usable(sent: bytes) -> None:
+async def test_the_health_port_stays_usable_after_junk_arrives_on_one_connection(sent: bytes) -> None:
     async with serving() as port:
         stream = await trio.open_tcp_stream("127.0.0.1", port)
         async with stream:
@@ -98,7 +98,7 @@ async def test_junk_on_one_connection_leaves_the_health_port_usable(sent: bytes)
         assert (await ask(port, "/livez")).status_code == 200
 
 
-async def test_a_metric_that_raises_an_error_fails_only_its_own_scrape() -> None:
+async def test_a_metric_that_raises_an_error_does_not_stop_the_health_port() -> None:
     registry = CollectorRegistry()
     registry.register(Broken())  # type: ignore[arg-type]  # It fails before it yields anything.
     async with serving(registry) as port:
@@ -107,7 +107,7 @@ async def test_a_metric_that_raises_an_error_fails_only_its_own_scrape() -> None
         assert (await ask(port, "/livez")).status_code == 200
 
 
-async def test_silent_clients_of_the_health_port_are_limited_in_number_and_time(
+async def test_the_health_port_limits_how_many_silent_clients_it_has_and_how_long_they_stay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(health, "_DEADLINE_S", 0.5)

@@ -11,7 +11,7 @@ from tests.support.inner_gateway import inner_gateway
 from tests.support.waiting import until
 
 
-async def test_a_session_claims_each_command_only_once(
+async def test_a_session_claims_each_command_in_the_store_only_once(
     store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claimed: list[str] = []

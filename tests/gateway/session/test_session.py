@@ -43,7 +43,7 @@ async def nobody_before() -> None:
     pass
 
 
-async def test_a_wake_up_message_during_the_last_writes_of_a_session_is_ignored(
+async def test_a_wake_up_message_is_ignored_if_it_arrives_during_the_last_writes_of_a_session(
     store: Store, redis_url: str
 ) -> None:
     config = msgspec.convert({"store": {"url": redis_url}, "security": {"pepper": "p" * 32}}, GatewayConfig)

@@ -96,7 +96,9 @@ def test_a_trace_entry_contains_no_secret(made: tuple[bytes, str]) -> None:
     assert entry.length == len(frame)
 
 
-async def test_trace_entries_keep_the_order_of_the_socket_and_name_the_answered_action(store: Store) -> None:
+async def test_trace_entries_have_the_order_of_the_frames_on_the_socket_and_answers_name_their_action(
+    store: Store,
+) -> None:
     running = await start_trace(store)
     async with around(store) as session:
         recorder = session.recorder(running)
@@ -147,7 +149,7 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
     assert (cut.cut, cut.length) == (len(long) > trace.SHOWN_MAX, len(long))
 
 
-async def test_frames_that_do_not_fit_in_the_queue_of_a_trace_show_as_a_gap(store: Store) -> None:
+async def test_a_gap_in_the_trace_marks_the_frames_that_do_not_fit_in_its_queue(store: Store) -> None:
     """The queue overflows, by number and by bytes. Later frames are recorded again."""
     running = await start_trace(store)
     async with around(store) as session:
@@ -170,7 +172,7 @@ async def test_frames_that_do_not_fit_in_the_queue_of_a_trace_show_as_a_gap(stor
     assert (kept.frames, kept.marks, kept.dropped) == (1001, 3, 9)
 
 
-async def test_a_trace_ends_by_its_size_and_by_its_time(store: Store) -> None:
+async def test_a_trace_ends_at_its_maximum_number_of_entries_and_at_its_end_time(store: Store) -> None:
     running = await start_trace(store, frames=10)
     async with around(store) as session:
         recorder = session.recorder(running)
@@ -203,7 +205,7 @@ class Watched(FrameMasker):
 
 
 @pytest.mark.parametrize("size", [4_000, 60_000])
-async def test_slow_masking_does_not_delay_the_sessions(size: int) -> None:
+async def test_the_sessions_are_not_delayed_if_the_masking_of_a_frame_is_slow(size: int) -> None:
     """Masking runs outside the sessions' thread, and in one thread at a time."""
     frame = b'[2,"1","DataTransfer",{"data":"' + b"://" * (size // 3) + b'"}]'
     recorders = [Around(None).recorder(RunningTrace("x", 0)) for _ in range(6)]
@@ -217,7 +219,7 @@ async def test_slow_masking_does_not_delay_the_sessions(size: int) -> None:
     assert threading.get_ident() not in Watched.threads
 
 
-async def test_a_session_starts_and_stops_recording_with_its_trace(store: Store) -> None:
+async def test_a_session_records_frames_exactly_while_it_has_a_trace(store: Store) -> None:
     async with around(store) as session:
         link = session.link
         await link.follow_trace()

@@ -16,7 +16,9 @@ def test_only_the_close_codes_in_the_table_can_be_sent() -> None:
 
 
 @pytest.mark.parametrize("close", Close)
-def test_each_close_code_fits_a_close_frame_and_its_texts_are_sentences(close: Close) -> None:
+def test_each_close_code_fits_into_a_close_frame_with_its_reason_and_its_descriptions_are_sentences(
+    close: Close,
+) -> None:
     reason = close.record("us", 2**31).reason
     assert len(reason.encode()) <= 123
     assert close.when.endswith(".")

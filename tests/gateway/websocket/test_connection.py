@@ -34,7 +34,7 @@ class Closing:
         self.ended.set()
 
 
-async def test_a_ping_that_crosses_our_close_frame_ends_only_its_own_connection() -> None:
+async def test_a_ping_that_arrives_after_our_close_frame_does_not_disturb_other_connections() -> None:
     """A PING that crosses our CLOSE ends the whole server in trio-websocket (issue 184 of that project)."""
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as bystander, raw_peer(server) as peer:
@@ -114,7 +114,7 @@ async def test_a_peer_that_does_not_read_is_cut_off_after_the_send_timeout(mock_
         await handle.ended.wait()
 
 
-async def test_frames_that_two_tasks_send_at_once_never_mix() -> None:
+async def test_frames_that_two_tasks_send_at_the_same_time_are_not_mixed() -> None:
     async def talk(connection: Connection, letter: bytes) -> None:
         for _ in range(40):
             await connection.send(letter * 60_000)
@@ -131,7 +131,7 @@ async def test_frames_that_two_tasks_send_at_once_never_mix() -> None:
                 assert payload in {b"a" * 60_000, b"b" * 60_000}
 
 
-async def test_a_silent_peer_gets_a_ping_and_any_frame_counts_as_the_answer(mock_clock: MockClock) -> None:
+async def test_a_silent_peer_gets_a_ping_and_may_answer_it_with_any_frame(mock_clock: MockClock) -> None:
     echo = Echo()
     async with (
         serving(echo, limits=Limits(ping_interval_s=60, pong_s=30)) as server,

@@ -64,7 +64,7 @@ LONG = "x" * 70_000
         pytest.param(frame(0x8A) * 10_000, Close.TOO_MANY_CONTROL_FRAMES, id="10,000 pongs"),
     ],
 )
-async def test_a_protocol_violation_gets_its_close_code_and_ends_only_its_own_connection(
+async def test_a_protocol_violation_is_answered_with_the_right_close_code_and_ends_no_other_connection(
     sent: bytes, row: Close
 ) -> None:
     echo = Echo()
@@ -106,7 +106,7 @@ async def test_a_frame_may_arrive_in_pieces_of_any_size() -> None:
     assert echo.received == expected
 
 
-async def test_whole_and_fragmented_messages_and_pings_keep_their_order() -> None:
+async def test_whole_and_fragmented_messages_and_pings_are_handled_in_the_order_of_arrival() -> None:
     sent = text("1") + frame(0x01, b"2") + frame(0x89, b"ping") + frame(0x00) + frame(0x80, b"b") + text("3")
     sent += frame(0x01, "ä".encode()[:1]) + frame(0x80, "ä".encode()[1:]) + text("4")
     async with serving(Echo()) as server, raw_peer(server) as peer:
@@ -126,7 +126,7 @@ async def test_bytes_after_a_close_frame_are_ignored() -> None:
     assert echo.ends == [(1000, "bye", "peer")]
 
 
-async def test_a_peer_that_vanishes_counts_as_a_lost_connection() -> None:
+async def test_a_connection_whose_peer_vanishes_is_reported_as_lost() -> None:
     echo = Echo()
     async with serving(echo) as server:
         async with raw_peer(server) as peer:
@@ -136,7 +136,7 @@ async def test_a_peer_that_vanishes_counts_as_a_lost_connection() -> None:
     assert echo.received == []
 
 
-async def test_a_message_that_is_never_finished_is_cut_off(mock_clock: MockClock) -> None:
+async def test_a_connection_with_a_message_that_is_never_finished_is_cut_off(mock_clock: MockClock) -> None:
     echo = Echo()
     async with serving(echo, limits=Limits(partial_message_s=60)) as server, raw_peer(server) as peer:
         await peer.send(frame(0x01, b"begun") + frame(0x89))

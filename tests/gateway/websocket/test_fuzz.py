@@ -11,7 +11,7 @@ from tests.gateway.websocket import fuzz
 
 
 @pytest.mark.parametrize("streams", [1_500, pytest.param(100_000, marks=pytest.mark.slow)])
-async def test_our_parser_reads_random_streams_like_an_independent_parser(streams: int) -> None:
+async def test_our_parser_reads_random_streams_in_the_same_way_as_an_independent_parser(streams: int) -> None:
     assert await fuzz.compare(range(streams)) is None
 
 

@@ -32,7 +32,9 @@ async def _count_rounds(server: Server, clock: MockClock) -> int:
     return rounds
 
 
-async def test_slow_handshakes_make_room_for_connections_that_wait(mock_clock: MockClock) -> None:
+async def test_slow_handshakes_are_cut_off_to_make_room_for_connections_that_wait(
+    mock_clock: MockClock,
+) -> None:
     async with serving(Echo(), limits=Limits(handshakes_in_flight=5)) as server:
         slow = [await trio.open_tcp_stream("127.0.0.1", server.ports[0]) for _ in range(8)]
         assert await _count_rounds(server, mock_clock) == 1

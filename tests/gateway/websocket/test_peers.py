@@ -43,7 +43,7 @@ async def test_the_client_of_the_websockets_package_works_with_our_server() -> N
     assert echo.ends == [(1000, "", "peer")]
 
 
-async def test_the_client_of_the_websockets_package_is_refused_without_our_subprotocol() -> None:
+async def test_the_client_of_the_websockets_package_is_refused_if_it_does_not_offer_our_subprotocol() -> None:
     def talk(port: int) -> int:
         with pytest.raises(InvalidStatus) as refused:
             websockets.sync.client.connect(f"ws://127.0.0.1:{port}/")
@@ -105,7 +105,7 @@ async def test_our_client_closes_a_connection_as_rfc_6455_requires() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Fine\r\n\r\n", b"garbage\r\n\r\n", b"\0" * 100])
-async def test_our_client_raises_upgrade_refused_for_a_nonsense_answer(answer: bytes) -> None:
+async def test_our_client_raises_the_error_upgrade_refused_if_the_answer_is_nonsense(answer: bytes) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -122,7 +122,7 @@ async def test_our_client_raises_upgrade_refused_for_a_nonsense_answer(answer: b
                     pass
 
 
-async def test_many_clients_can_connect_at_once_from_another_address() -> None:
+async def test_many_clients_can_connect_at_the_same_time_from_a_given_source_address() -> None:
     async def talk(port: int) -> None:
         async with connect(f"ws://127.0.0.1:{port}/", source_address="127.0.0.9", limits=Limits()) as client:
 

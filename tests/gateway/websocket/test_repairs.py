@@ -51,7 +51,7 @@ async def repairing_peer(limits: Limits | None = None) -> AsyncIterator[tuple[Re
         yield handle, peer
 
 
-async def test_a_binary_message_is_read_as_text_whether_whole_or_in_fragments() -> None:
+async def test_a_binary_message_is_read_as_text_even_if_it_arrives_in_fragments() -> None:
     async with repairing_peer() as (handle, peer):
         sent = frame(0x82, b"one") + text("two") + frame(0x02, b"th") + frame(0x89) + frame(0x80, b"ree")
         await peer.send(sent)
@@ -76,7 +76,7 @@ async def test_the_limits_of_text_messages_apply_to_binary_messages_too(sent: by
         assert handle.reported == []
 
 
-async def test_repairs_can_be_turned_off_during_a_connection() -> None:
+async def test_the_repair_of_websocket_faults_can_be_turned_off_while_a_connection_is_open() -> None:
     async with repairing_peer() as (handle, peer):
         await peer.send(frame(0x82, b"one"))
         assert await peer.read(5) == plain(0x81, b"one")
@@ -136,7 +136,7 @@ async def test_a_peer_that_answered_one_ping_frame_must_answer_the_next(mock_clo
         assert handle.reported == []
 
 
-async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut_off(mock_clock: MockClock) -> None:
+async def test_a_peer_that_acknowledges_no_tcp_data_is_cut_off(mock_clock: MockClock) -> None:
     """The TCP window of the peer is full, so our bytes stay in our buffer."""
 
     async def fill(connection: Connection) -> None:
@@ -158,7 +158,7 @@ async def test_a_peer_whose_tcp_acknowledges_nothing_is_cut_off(mock_clock: Mock
         assert handle.reported == []
 
 
-def test_a_connection_header_without_the_word_upgrade_is_replaced() -> None:
+def test_a_connection_header_that_lacks_the_word_upgrade_is_replaced() -> None:
     head = b"GET /x HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: keep-alive\r\n\r\n"
     mended, repairs = repair(head)
     assert mended == b"GET /x HTTP/1.1\r\nConnection: Upgrade\r\nHost: a\r\nUpgrade: WebSocket\r\n\r\n"

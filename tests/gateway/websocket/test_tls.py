@@ -70,7 +70,9 @@ async def describe_tls(server: Server, context: ssl.SSLContext, name: str = "cs.
         "ECDHE-RSA-AES256-GCM-SHA384",
     ],
 )
-async def test_each_tls_1_2_cipher_suite_is_served(certificates: list[tuple[Path, Path]], suite: str) -> None:
+async def test_clients_can_connect_with_each_of_the_supported_tls_1_2_cipher_suites(
+    certificates: list[tuple[Path, Path]], suite: str
+) -> None:
     context = client_context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(suite)
@@ -79,7 +81,7 @@ async def test_each_tls_1_2_cipher_suite_is_served(certificates: list[tuple[Path
     assert (tls.version, tls.cipher) == ("TLSv1.2", suite)
 
 
-async def test_the_handler_gets_the_tls_version_and_the_server_name(
+async def test_the_upgrade_handler_gets_the_tls_version_and_the_server_name(
     certificates: list[tuple[Path, Path]],
 ) -> None:
     seen = []
@@ -119,7 +121,7 @@ async def test_a_wrong_or_missing_server_name_gets_a_tls_alert(
         assert sum(server.stats.handshake_failures.values()) == 1
 
 
-async def test_a_server_name_is_not_required_if_the_check_is_switched_off(
+async def test_a_client_may_omit_the_server_name_if_the_check_of_the_name_is_switched_off(
     certificates: list[tuple[Path, Path]],
 ) -> None:
     context = client_context()
@@ -140,7 +142,7 @@ async def test_configured_server_names_replace_those_of_the_certificates(
             await describe_tls(server, context, "cs.example")
 
 
-async def test_a_client_certificate_is_verified_but_may_be_absent(
+async def test_a_client_certificate_is_verified_but_a_client_may_connect_without_one(
     certificates: list[tuple[Path, Path]],
 ) -> None:
     tls = server_context(certificates, client_authorities=certificates[0][0].with_name("ca.pem"))

@@ -38,7 +38,7 @@ from tests.support.websocket_frames import REQUEST, plain, text
         (b"", 408),
     ],
 )
-async def test_a_request_that_is_not_an_upgrade_is_answered_and_its_connection_closed(
+async def test_a_request_that_is_not_an_upgrade_is_answered_and_then_the_connection_is_closed(
     request_: bytes, status: int, mock_clock: MockClock
 ) -> None:
     async with (
@@ -78,7 +78,7 @@ async def test_the_request_target_is_passed_on_without_decoding(target: bytes, p
     assert seen == [path]
 
 
-async def test_a_header_on_several_lines_and_a_missing_connection_header_are_accepted() -> None:
+async def test_an_upgrade_may_have_a_header_on_several_lines_and_no_connection_header() -> None:
     seen: list[Upgrade] = []
 
     async def handle(upgrade: Upgrade) -> None:
@@ -101,7 +101,7 @@ async def test_a_header_on_several_lines_and_a_missing_connection_header_are_acc
     assert seen[0].origin == "http://x"
 
 
-async def test_the_refusal_of_an_upgrade_has_a_status_and_a_text_and_headers() -> None:
+async def test_the_answer_that_refuses_an_upgrade_has_the_given_status_and_text_and_headers() -> None:
     async def handle(upgrade: Upgrade) -> None:
         await upgrade.refuse(503, "come back later", [("Retry-After", "7")])
 
@@ -113,7 +113,7 @@ async def test_the_refusal_of_an_upgrade_has_a_status_and_a_text_and_headers() -
         assert ("retry-after", "7") in refused.value.headers
 
 
-async def test_an_upgrade_handler_that_fails_or_does_not_decide_is_answered_500() -> None:
+async def test_a_request_is_answered_500_if_the_upgrade_handler_fails_or_does_not_decide() -> None:
     async def handle(upgrade: Upgrade) -> None:
         if upgrade.path == "/raise":
             raise ValueError("as planned")
@@ -184,7 +184,7 @@ async def test_a_request_that_arrives_one_byte_a_second_is_cut_off_at_the_deadli
         assert 10 <= trio.current_time() <= 17
 
 
-async def test_the_numbers_of_connections_and_handshakes_are_limited(mock_clock: MockClock) -> None:
+async def test_the_server_limits_how_many_connections_and_handshakes_are_open(mock_clock: MockClock) -> None:
     limits = Limits(connections=4, handshakes_in_flight=2, http_upgrade_s=1, close_s=1)
     async with serving(Echo(), limits=limits) as server, raw_peer(server) as first:
         async with (
@@ -208,7 +208,7 @@ async def test_the_numbers_of_connections_and_handshakes_are_limited(mock_clock:
         assert await first.read(7) == plain(0x81, b"still")
 
 
-async def test_the_accept_loop_survives_a_lack_of_file_descriptors() -> None:
+async def test_the_accept_loop_goes_on_after_a_lack_of_file_descriptors() -> None:
     async with serving(Echo()) as server, raw_peer(server) as first:
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         used = _open_files()[-1] + 1
@@ -252,7 +252,7 @@ def test_an_occupied_websocket_port_is_reported_in_one_clear_line() -> None:
             open_listeners("127.0.0.1", port)
 
 
-def test_two_processes_may_share_a_port() -> None:
+def test_two_processes_may_share_a_websocket_port() -> None:
     first = open_listeners("127.0.0.1", 0)
     second = open_listeners("127.0.0.1", first[0].getsockname()[1])
     for sock in first + second:

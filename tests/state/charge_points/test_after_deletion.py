@@ -79,7 +79,7 @@ async def list_keys(store: Store) -> list[str]:
 
 
 @pytest.mark.parametrize("what", REPORTS)
-async def test_a_late_report_of_a_deleted_charge_point_stores_nothing(store: Store, what: str) -> None:
+async def test_a_late_report_from_a_deleted_charge_point_is_not_stored(store: Store, what: str) -> None:
     await claimed(store, "a/1")
     sent = await commands.submit(store, *NAME, action="Reset", payload=b"{}", ttl_ms=9_000, reply_to="")
     assert isinstance(sent, commands.Submitted)
@@ -91,7 +91,7 @@ async def test_a_late_report_of_a_deleted_charge_point_stores_nothing(store: Sto
 
 
 @pytest.mark.parametrize("what", sorted(set(REPORTS) - {"cancelled"}))
-async def test_a_report_of_a_charge_point_is_stored_even_after_the_store_was_wiped(
+async def test_a_report_from_a_charge_point_is_stored_even_after_the_store_was_wiped(
     store: Store, what: str
 ) -> None:
     """The session of the charge point takes its lease back a moment later."""
@@ -119,7 +119,7 @@ async def test_a_command_that_times_out_after_a_deletion_leaves_no_key_of_the_ch
 
 
 @pytest.mark.parametrize("connected", [True, False])
-async def test_a_change_by_an_operator_after_the_deletion_of_the_charge_point_stores_nothing(
+async def test_a_change_by_an_operator_is_not_stored_if_the_charge_point_was_deleted_before(
     store: Store, *, connected: bool
 ) -> None:
     if connected:

@@ -40,7 +40,7 @@ async def test_a_charge_point_can_be_registered_and_its_settings_changed_later(
     ]
 
 
-async def test_claiming_a_lease_returns_the_settings_that_an_operator_made(store: Store) -> None:
+async def test_a_session_that_claims_a_lease_gets_the_settings_that_an_operator_made(store: Store) -> None:
     await charge_points.put(store, "acme", "CP-1", Settings(strict=True))
     got = await claimed(store, "a/1", register=False)
     assert got.record == await charge_points.get(store, "acme", "CP-1")
@@ -79,7 +79,9 @@ async def walk(store: Store, tenant: str, limit: int, **options: object) -> list
     raise AssertionError("the listing does not end")
 
 
-async def test_charge_points_can_be_listed_by_prefix_and_by_whether_they_are_connected(store: Store) -> None:
+async def test_charge_points_can_be_filtered_by_the_beginning_of_their_ids_and_by_whether_they_are_connected(
+    store: Store,
+) -> None:
     names = sorted([f"CP-{number:03d}" for number in range(40)] + ["DP-1", "ü%"])
     for name in names:
         await charge_points.put(store, "acme", name, Settings())
@@ -112,7 +114,9 @@ async def add_transaction(store: Store, keys: ChargePointKeys, number: int) -> N
     )
 
 
-async def test_deleting_a_charge_point_leaves_only_its_epoch_which_expires_after_a_day(store: Store) -> None:
+async def test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day(
+    store: Store,
+) -> None:
     tenant, name = AWKWARD
     keys = ChargePointKeys(tenant, name)
     neighbour = next(
@@ -148,7 +152,9 @@ async def test_deleting_a_charge_point_leaves_only_its_epoch_which_expires_after
     assert not await charge_points.delete(store, tenant, name)
 
 
-async def test_a_deleted_charge_point_may_return_with_a_higher_epoch(store: Store) -> None:
+async def test_the_lease_of_a_deleted_charge_point_gets_a_higher_epoch_when_the_charge_point_returns(
+    store: Store,
+) -> None:
     old = (await claimed(store, "a/1")).lease
     await charge_points.delete(store, "acme", "CP-1")
     assert not isinstance(await claim(store, "a/2", register=False), Claimed)
@@ -160,7 +166,7 @@ async def test_a_deleted_charge_point_may_return_with_a_higher_epoch(store: Stor
     assert await held_by(store, "a") == {KEYS.member}
 
 
-async def test_a_second_deletion_removes_what_an_interrupted_deletion_left(store: Store) -> None:
+async def test_a_second_deletion_removes_what_an_interrupted_deletion_left_behind(store: Store) -> None:
     await charge_points.put(store, "acme", "CP-1", Settings())
     await add_transaction(store, KEYS, 1)
     await store.execute("RENAME", KEYS.history, KEYS.buried)

@@ -62,7 +62,7 @@ async def test_a_changed_registration_policy_takes_effect_at_the_next_boot(store
     assert (again.record.boot_status, again.record.registration) == ("Accepted", "Rejected")
 
 
-async def test_accepting_a_charge_point_keeps_its_settings_and_does_not_register_an_unknown_one(
+async def test_accepting_a_charge_point_keeps_its_settings_and_an_unknown_charge_point_is_not_accepted(
     store: Store,
 ) -> None:
     settings = Settings(description="Bay 7", strict=True, registration="Rejected", heartbeat_interval_s=60)
@@ -75,7 +75,7 @@ async def test_accepting_a_charge_point_keeps_its_settings_and_does_not_register
 
 
 @pytest.mark.parametrize("policy", ["Accepted", "Pending", "Rejected"])
-async def test_a_charge_point_that_registers_itself_gets_the_policy_of_its_tenant(
+async def test_a_charge_point_that_registers_itself_gets_the_registration_policy_of_its_tenant(
     store: Store, policy: BootStatus
 ) -> None:
     await tenants.put(store, "acme", name="", auto_register=True, registration=policy)
@@ -88,7 +88,9 @@ async def test_a_charge_point_that_registers_itself_gets_the_policy_of_its_tenan
     assert (await charge_points.boot(store, got.lease, b"{}")).status == policy
 
 
-async def test_the_policy_of_a_tenant_does_not_change_a_registered_charge_point(store: Store) -> None:
+async def test_a_new_policy_of_a_tenant_does_not_change_charge_points_that_are_already_registered(
+    store: Store,
+) -> None:
     await charge_points.put(store, *NAME, Settings())
     got = await claim(store, "a/1", registration="Rejected")
     assert isinstance(got, Claimed)
@@ -97,7 +99,7 @@ async def test_the_policy_of_a_tenant_does_not_change_a_registered_charge_point(
     assert (await claimed(store, "a/2", registration="Pending")).record.registration == "Accepted"
 
 
-async def test_records_that_an_older_release_wrote_count_as_accepted(store: Store) -> None:
+async def test_charge_points_in_records_of_an_older_release_are_treated_as_accepted(store: Store) -> None:
     await store.execute("HSET", KEYS.record, "registered_ms", 1, "description", "old")
     found = await record(store)
     assert (found.registration, found.registration_interval_s, found.heartbeat_interval_s) == (
@@ -113,7 +115,7 @@ async def test_records_that_an_older_release_wrote_count_as_accepted(store: Stor
     assert tenant.registration == "Accepted"
 
 
-async def test_charge_points_can_be_listed_by_boot_status(store: Store) -> None:
+async def test_charge_points_can_be_filtered_by_boot_status(store: Store) -> None:
     policies: dict[str, BootStatus | None] = {"a": "Accepted", "b": "Pending", "c": "Rejected", "d": None}
     for name, policy in policies.items():
         await charge_points.put(store, "acme", name, Settings(registration=policy or "Pending"))

@@ -33,7 +33,9 @@ async def find(store: Store, key: str) -> Setting:
     return found
 
 
-async def test_the_configuration_of_a_charge_point_is_empty_at_first(store: Store) -> None:
+async def test_the_stored_configuration_of_a_charge_point_is_empty_before_the_first_report(
+    store: Store,
+) -> None:
     assert await configuration.get(store, *NAME) == Configuration((), None)
 
 
@@ -64,7 +66,7 @@ async def test_a_full_report_replaces_all_keys_and_a_partial_report_only_the_rep
     assert complete_ms == pytest.approx(store.server_time_ms(), abs=5_000)
 
 
-async def test_an_accepted_change_takes_effect_at_once_in_the_spelling_that_the_charge_point_uses(
+async def test_an_accepted_change_is_stored_at_once_under_the_spelling_of_the_key_that_the_charge_point_uses(
     store: Store,
 ) -> None:
     await configuration.learn(store, KEYS, [ReportedKey("HeartbeatInterval", "300", None)], [], complete=True)
@@ -77,7 +79,7 @@ async def test_an_accepted_change_takes_effect_at_once_in_the_spelling_that_the_
     assert (await configuration.get(store, *NAME)).reboot_required_since_ms is None
 
 
-async def test_a_change_that_needs_a_reboot_takes_effect_at_the_next_boot(store: Store) -> None:
+async def test_a_configuration_change_that_needs_a_reboot_takes_effect_at_the_next_boot(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     await configuration.learn(store, KEYS, [ReportedKey("A", "1", readonly=False)], [], complete=True)
     await configuration.change(store, KEYS, "a", "2", "RebootRequired")
@@ -102,7 +104,7 @@ async def test_a_change_that_needs_a_reboot_takes_effect_at_the_next_boot(store:
 
 
 @pytest.mark.parametrize("then", ["Accepted", "NotSupported"])
-async def test_a_later_change_of_a_key_replaces_the_change_that_waits_for_a_reboot(
+async def test_a_change_of_a_key_replaces_an_earlier_change_of_it_that_still_waits_for_a_reboot(
     store: Store, then: configuration.Change
 ) -> None:
     await configuration.change(store, KEYS, "A", "1", "RebootRequired")
@@ -127,7 +129,9 @@ async def test_the_value_of_a_secret_key_is_never_stored(store: Store, key: str)
     assert (await find(store, key)).value == MASK
 
 
-async def test_keys_beyond_the_limit_are_dropped_and_long_values_are_cut_off(store: Store) -> None:
+async def test_configuration_keys_beyond_the_limit_are_dropped_and_long_values_are_cut_off(
+    store: Store,
+) -> None:
     many = [ReportedKey(f"K{number}", "v" * 2_000, None) for number in range(KEPT + 50)]
     await configuration.learn(store, KEYS, many[:400], [], complete=False)
     await configuration.learn(store, KEYS, many[300:], ["Unknown"], complete=False)
@@ -148,7 +152,7 @@ async def test_keys_beyond_the_limit_are_dropped_and_long_values_are_cut_off(sto
     ]
 
 
-async def test_changes_that_wait_for_a_boot_count_towards_the_limit_of_keys(store: Store) -> None:
+async def test_the_limit_of_keys_also_covers_changes_that_still_wait_for_a_boot(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     reported = [ReportedKey(f"K{number}", "", None) for number in range(KEPT - 2)]
     await configuration.learn(store, KEYS, reported, [], complete=False)
@@ -175,7 +179,7 @@ async def test_the_configuration_can_be_deleted_alone_or_together_with_the_charg
     ("value", "number"),
     [("50", 50), (' "50" ', 50), ("'7'", 7), ("", None), ("-1", None), ("5.0", None), (None, None)],
 )
-def test_a_configuration_number_is_read_despite_quotes_and_spaces(
+def test_a_configuration_value_is_read_as_a_number_even_if_it_has_quotes_and_spaces(
     value: str | None, number: int | None
 ) -> None:
     setting = Setting(key="GetConfigurationMaxKeys", value=value, known_ms=1, source="GetConfiguration")
@@ -204,7 +208,9 @@ def test_a_configuration_value_is_read_as_a_flag_or_a_list(
 
 
 @given(st.text(), st.sampled_from([str.upper, str.lower, str.title]))
-def test_authorization_key_is_a_secret_key_in_upper_and_lower_case(around: str, case: object) -> None:
+def test_the_key_authorization_key_is_treated_as_secret_in_upper_and_lower_case(
+    around: str, case: object
+) -> None:
     assert callable(case)
     assert configuration.is_secret(f"{around}{case('AuthorizationKey')}{around}")
 
@@ -222,13 +228,15 @@ def test_authorization_key_is_a_secret_key_in_upper_and_lower_case(around: str, 
         ("ConnectionTimeOut", False),
     ],
 )
-def test_the_configuration_and_the_traces_treat_the_same_keys_as_secret(key: str, *, secret: bool) -> None:
+def test_the_stored_configuration_and_the_traces_treat_the_same_configuration_keys_as_secret(
+    key: str, *, secret: bool
+) -> None:
     assert configuration.is_secret(key) == names_secret(key) == secret
 
 
-def test_the_state_and_gateway_packages_use_the_same_words_for_secrets() -> None:
+def test_the_packages_state_and_gateway_recognise_secrets_by_the_same_words() -> None:
     assert tuple(word.replace(" ", "") for word in WORDS) == configuration._SECRET_WORDS
 
 
-def test_authorization_key_is_the_only_secret_key_of_the_specification() -> None:
+def test_the_key_authorization_key_is_the_only_key_of_the_specification_that_is_treated_as_secret() -> None:
     assert [key for key in KEYS_OF_OCPP if configuration.is_secret(key)] == ["authorizationkey"]

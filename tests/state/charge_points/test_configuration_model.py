@@ -82,7 +82,7 @@ def _masked(key: str, value: str | None) -> str | None:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, max_size=15))
-async def test_configuration_operations_in_any_order_have_the_results_of_a_simple_model(
+async def test_operations_on_the_configuration_in_any_order_have_the_same_results_as_a_simple_model(
     redis_url: str, operations: list[tuple[object, ...]]
 ) -> None:
     # The test opens a store itself, because an asynchronous fixture ends with the first example.

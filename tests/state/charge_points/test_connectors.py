@@ -23,7 +23,7 @@ async def statuses(store: Store) -> list[tuple[str, str]]:
     ]
 
 
-async def test_the_last_status_of_a_connector_is_stored_and_only_a_changed_status_is_an_event(
+async def test_the_last_status_of_a_connector_is_stored_and_only_a_changed_status_emits_an_event(
     store: Store,
 ) -> None:
     lease = (await claimed(store, "a/1")).lease
@@ -64,7 +64,9 @@ async def test_the_status_of_a_connector_beyond_the_limit_is_not_stored(store: S
     assert len(await connectors.list_(store, "acme", "CP-1")) == CONNECTORS
 
 
-async def test_a_superseded_session_cannot_change_the_status_of_a_connector(store: Store) -> None:
+async def test_a_session_that_was_replaced_by_a_newer_one_cannot_change_the_status_of_a_connector(
+    store: Store,
+) -> None:
     old = (await claimed(store, "a/1")).lease
     new = (await claimed(store, "b/1")).lease
     await connectors.record_status(store, new, AVAILABLE)

@@ -14,7 +14,7 @@ async def register(store: Store) -> None:
     await charge_points.put(store, "demo", "CP|1", Settings())
 
 
-async def test_fault_counts_add_up_and_the_latest_fault_is_listed_first(store: Store) -> None:
+async def test_fault_counts_are_added_up_and_the_latest_fault_is_listed_first(store: Store) -> None:
     await register(store)
     await count(store, [FaultBatch(KEYS, "a", {"not_json": Tally(2, 50), "no_boot": Tally(1, 60)})])
     await count(store, [FaultBatch(KEYS, "b", {"not_json": Tally(3, 70), "no_boot": Tally(1, 10)})])
@@ -62,7 +62,7 @@ async def test_faults_can_be_deleted_alone_or_together_with_the_charge_point(sto
     assert await store.execute("EXISTS", KEYS.faults) == 0
 
 
-async def test_a_charge_point_id_in_the_wrong_case_is_found_if_only_one_charge_point_matches(
+async def test_a_charge_point_is_found_by_an_id_in_the_wrong_case_if_it_is_the_only_match(
     store: Store,
 ) -> None:
     for name in ("Depot-1", "depot-2", "DEPOT-2"):

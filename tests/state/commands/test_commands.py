@@ -28,7 +28,7 @@ from tests.support.commands import (
 )
 
 
-async def test_the_status_of_a_command_goes_from_queued_to_sent_to_answered(store: Store) -> None:
+async def test_the_status_of_a_command_is_first_queued_and_then_sent_and_then_answered(store: Store) -> None:
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     lease = await seat(store)
@@ -67,7 +67,7 @@ async def test_the_status_of_a_command_goes_from_queued_to_sent_to_answered(stor
     assert await told(store) == [(command.id, status) for status in ("queued", "sent", "answered")]
 
 
-async def test_a_command_that_is_answered_with_a_callerror_has_the_error_code(store: Store) -> None:
+async def test_a_command_that_is_answered_with_a_callerror_contains_the_error_code(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -91,7 +91,9 @@ async def test_an_answer_that_is_not_utf8_is_stored_in_readable_form(store: Stor
     assert msgspec.json.decode(found.response) == {"info": "\ufffd"}
 
 
-async def test_a_command_to_an_offline_or_busy_charge_point_is_stored_with_that_status(store: Store) -> None:
+async def test_a_command_to_an_offline_or_busy_charge_point_is_stored_with_the_status_offline_or_busy(
+    store: Store,
+) -> None:
     unheld = await submitted(store)
     assert unheld.status == "offline"
     await open_inbox(store)
@@ -110,7 +112,7 @@ async def test_a_command_to_an_offline_or_busy_charge_point_is_stored_with_that_
     assert (await submitted(store)).status == "offline"
 
 
-async def test_a_command_gets_the_status_offline_if_the_node_of_the_lease_holder_is_gone(
+async def test_a_command_gets_the_status_offline_if_the_gateway_node_that_holds_the_lease_is_gone(
     store: Store,
 ) -> None:
     await seat(store)
@@ -120,7 +122,7 @@ async def test_a_command_gets_the_status_offline_if_the_node_of_the_lease_holder
     assert await waiting(store) == ([], set())
 
 
-async def test_a_sent_command_can_be_claimed_again_only_with_the_same_nonce(store: Store) -> None:
+async def test_a_command_that_was_sent_can_be_claimed_again_only_with_the_same_nonce(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -141,7 +143,9 @@ async def test_a_command_that_is_claimed_after_its_deadline_gets_the_status_expi
     assert await waiting(store) == ([], set())
 
 
-async def test_a_second_claim_after_the_deadline_gives_the_command_the_status_expired(store: Store) -> None:
+async def test_a_command_that_is_claimed_again_after_its_deadline_gets_the_status_expired(
+    store: Store,
+) -> None:
     """If a session repeats its claim, it has not sent the command before."""
     await open_inbox(store)
     lease = await seat(store)
@@ -153,7 +157,7 @@ async def test_a_second_claim_after_the_deadline_gives_the_command_the_status_ex
     assert (await current(store, command)).status == "expired"
 
 
-async def test_only_the_lease_holder_can_claim_a_command_but_any_session_may_store_a_result(
+async def test_a_command_can_be_claimed_only_by_the_lease_holder_but_its_result_can_be_stored_by_any_session(
     store: Store,
 ) -> None:
     await open_inbox(store)
@@ -171,7 +175,7 @@ async def test_only_the_lease_holder_can_claim_a_command_but_any_session_may_sto
 
 @pytest.mark.parametrize("waited", ["timeout", "unknown"])
 @pytest.mark.parametrize("result", ["answered", "error"])
-async def test_a_late_answer_replaces_the_status_timeout_or_unknown_and_is_final(
+async def test_a_late_answer_replaces_the_status_timeout_or_unknown_and_cannot_be_replaced(
     store: Store, waited: Status, result: Status
 ) -> None:
     await open_inbox(store)
@@ -185,7 +189,7 @@ async def test_a_late_answer_replaces_the_status_timeout_or_unknown_and_is_final
     assert (await current(store, command)).status == result
 
 
-async def test_setting_the_status_of_a_command_to_unknown_wakes_the_process_that_waits_for_it(
+async def test_a_process_that_waits_for_a_command_is_woken_when_the_status_of_the_command_becomes_unknown(
     store: Store,
 ) -> None:
     await open_inbox(store)
@@ -201,7 +205,7 @@ async def test_setting_the_status_of_a_command_to_unknown_wakes_the_process_that
     assert await commands.mark_unknown(store, new, [sent.id, queued.id]) == []
 
 
-async def test_a_request_with_a_used_idempotency_key_returns_the_first_command_or_a_conflict(
+async def test_a_request_with_a_used_idempotency_key_gets_the_first_command_or_a_conflict(
     store: Store,
 ) -> None:
     await open_inbox(store)
@@ -245,7 +249,7 @@ async def test_a_request_with_a_used_idempotency_key_returns_the_first_command_o
     assert (await submitted(store)).id != (await submitted(store)).id
 
 
-async def test_the_record_of_a_settled_command_is_kept_for_a_day(store: Store) -> None:
+async def test_the_record_of_a_command_is_kept_for_a_day_after_its_outcome_is_stored(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store, ttl_ms=60_000)
@@ -303,7 +307,7 @@ async def test_an_invalid_command_is_refused_with_the_reason(
         await submitted(store, **given)
 
 
-async def test_a_secret_in_a_payload_is_absent_from_events_and_inboxes_and_reprs(store: Store) -> None:
+async def test_a_secret_in_a_payload_does_not_appear_in_events_or_inboxes_or_reprs(store: Store) -> None:
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     lease = await seat(store)

@@ -216,7 +216,7 @@ OPERATIONS = st.one_of(
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, min_size=5, max_size=40))
-async def test_command_steps_in_any_order_have_the_results_of_a_simple_model(
+async def test_operations_on_commands_in_any_order_have_the_same_results_as_a_simple_model(
     redis_url: str, operations: list[tuple[object, ...]]
 ) -> None:
     # The test opens a store itself, because an asynchronous fixture ends with the first example.

@@ -42,7 +42,7 @@ async def send(store: Store, lease: Lease, command_id: str) -> None:
     assert isinstance(await commands.claim(store, lease, command_id, "nonce"), Go)
 
 
-async def test_a_takeover_sets_sent_commands_to_the_status_unknown_and_passes_on_queued_commands(
+async def test_a_new_session_marks_commands_that_were_sent_as_unknown_and_takes_over_commands_that_are_queued(
     store: Store,
 ) -> None:
     for node, what in (("a", GATEWAY), ("b", GATEWAY), ("admin", ADMIN)):
@@ -62,7 +62,7 @@ async def test_a_takeover_sets_sent_commands_to_the_status_unknown_and_passes_on
     assert await commands.settle(store, KEYS, sent.id, status="answered", response=b"{}") == Settled()
 
 
-async def test_a_queued_command_gets_the_status_offline_when_the_lease_is_released_or_reaped(
+async def test_a_new_command_gets_the_status_offline_after_the_lease_is_released_or_removed(
     store: Store,
 ) -> None:
     await nodes.beat(store, "a", GATEWAY)

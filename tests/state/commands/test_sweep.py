@@ -19,7 +19,7 @@ from tests.support.commands import (
 )
 
 
-async def test_the_sweep_settles_commands_whose_deadline_has_passed(store: Store) -> None:
+async def test_the_sweep_ends_commands_whose_deadline_has_passed(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     sent, queued, later = [await submitted(store, ttl_ms=ttl) for ttl in (1200, 1201, 60_000)]
@@ -35,7 +35,9 @@ async def test_the_sweep_settles_commands_whose_deadline_has_passed(store: Store
     assert await sweep.sweep_overdue(store) == 0
 
 
-async def test_the_sweep_does_not_settle_a_command_before_the_deadline_in_its_record(store: Store) -> None:
+async def test_the_sweep_does_not_end_a_command_before_the_deadline_in_the_record_of_the_command(
+    store: Store,
+) -> None:
     await open_inbox(store)
     await seat(store)
     command = await submitted(store)
@@ -44,7 +46,7 @@ async def test_the_sweep_does_not_settle_a_command_before_the_deadline_in_its_re
     assert (await current(store, command)).status == "queued"
 
 
-async def test_the_sweep_settles_all_overdue_commands_in_batches_of_limited_size(store: Store) -> None:
+async def test_the_sweep_ends_all_overdue_commands_in_batches_of_limited_size(store: Store) -> None:
     await open_inbox(store)
     await seat(store)
     ids = [(await submitted(store, limit=100)).id for _ in range(sweep.BATCH * 2 + 3)]
@@ -54,7 +56,7 @@ async def test_the_sweep_settles_all_overdue_commands_in_batches_of_limited_size
     assert await waiting(store) == ([], set())
 
 
-async def test_the_sweep_covers_exactly_the_partitions_that_it_is_given(store: Store) -> None:
+async def test_the_sweep_looks_only_at_the_partitions_that_it_is_given(store: Store) -> None:
     await open_inbox(store)
     charge_points: dict[int, ChargePointKeys] = {}
     number = 0
@@ -73,7 +75,7 @@ async def test_the_sweep_covers_exactly_the_partitions_that_it_is_given(store: S
     assert await sweep.sweep_overdue(store) == PARTITIONS - 16
 
 
-async def test_the_sweep_removes_what_is_left_of_a_command_whose_record_is_gone(store: Store) -> None:
+async def test_the_sweep_removes_the_remains_of_a_command_whose_record_is_gone(store: Store) -> None:
     await open_inbox(store)
     await seat(store)
     command = await submitted(store)

@@ -41,14 +41,14 @@ async def check(store: Store, id_: str, before: Status, after: Status) -> None:
     assert await told(store) == ([] if before == after else [(id_, after)])
 
 
-def test_the_table_has_every_status_and_no_final_status_returns_to_a_pending_status() -> None:
+def test_the_table_contains_every_status_and_never_leads_from_a_final_status_to_a_pending_one() -> None:
     assert set(TABLE) == set(STATUSES)
     assert not FIRST & {after for moves in TABLE.values() for after in moves} - {"offline"}
     # A command that has left the list `pending` never returns to it.
     assert all(not TABLE[status] & WAITING for status in TABLE if status not in WAITING)
 
 
-def test_a_part_of_the_status_table_allows_only_the_moves_of_the_whole_table() -> None:
+def test_an_excerpt_of_the_status_table_can_contain_only_changes_that_the_whole_table_allows() -> None:
     with pytest.raises(ValueError, match="never goes from answered to timeout"):
         table.text({"answered": "timeout"})
     for before in STATUSES:
@@ -57,7 +57,7 @@ def test_a_part_of_the_status_table_allows_only_the_moves_of_the_whole_table() -
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_settling_a_command_changes_its_status_only_as_the_table_allows(
+async def test_an_outcome_changes_the_status_of_a_command_only_as_the_table_allows(
     store: Store, before: Status
 ) -> None:
     for after in STATUSES:
@@ -77,7 +77,7 @@ async def test_settling_a_command_changes_its_status_only_as_the_table_allows(
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_claiming_a_command_changes_its_status_only_as_the_table_allows(
+async def test_a_claim_changes_the_status_of_a_command_only_as_the_table_allows(
     store: Store, before: Status
 ) -> None:
     lease, id_ = await command_that_is(store, before)
@@ -91,7 +91,7 @@ async def test_claiming_a_command_changes_its_status_only_as_the_table_allows(
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_a_claim_after_the_deadline_changes_the_status_only_as_the_table_allows(
+async def test_a_claim_after_the_deadline_changes_the_status_of_a_command_only_as_the_table_allows(
     store: Store, before: Status
 ) -> None:
     lease, id_ = await command_that_is(store, before)

@@ -20,7 +20,7 @@ time.sleep(100)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-async def test_a_child_process_dies_with_a_parent_that_is_killed() -> None:
+async def test_a_child_process_dies_when_its_parent_is_killed() -> None:
     parent = subprocess.Popen(  # noqa: ASYNC220  Trio would start it from a thread.
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE
     )
@@ -33,12 +33,12 @@ async def test_a_child_process_dies_with_a_parent_that_is_killed() -> None:
     await until(lambda: gone(child))
 
 
-async def test_starting_a_child_process_outside_the_main_thread_raises_an_error() -> None:
+async def test_a_child_process_cannot_be_started_outside_the_main_thread() -> None:
     with pytest.raises(RuntimeError, match="main thread"):
         await trio.to_thread.run_sync(child_process.start, ["true"])
 
 
-async def test_waiting_for_a_child_process_returns_its_exit_status_or_1_for_a_missing_program() -> None:
+async def test_the_wait_for_a_child_process_returns_the_exit_status_or_1_if_the_program_is_missing() -> None:
     with trio.fail_after(60):
         assert await child_process.wait(child_process.start(["sh", "-c", "exit 7"])) == 7
         missing = child_process.start(["/no/such program"], stderr=subprocess.PIPE)
@@ -48,7 +48,7 @@ async def test_waiting_for_a_child_process_returns_its_exit_status_or_1_for_a_mi
         missing.stderr.close()
 
 
-async def test_stopping_a_child_process_sends_sigterm_and_later_sigkill() -> None:
+async def test_a_child_process_is_stopped_with_sigterm_and_later_with_sigkill() -> None:
     with trio.fail_after(60):
         polite = child_process.start(["sleep", "100"])
         await child_process.stop(polite, patience_s=60)

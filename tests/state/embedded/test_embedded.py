@@ -31,7 +31,7 @@ async def server_pid(url: str) -> int:
     return int(info.partition("process_id:")[2].split()[0])
 
 
-async def test_a_second_start_of_the_embedded_server_finds_all_data(directory: Path) -> None:
+async def test_the_embedded_server_finds_all_its_data_when_it_is_started_again(directory: Path) -> None:
     with trio.fail_after(60):
         for expected in (None, b"1"):
             async with trio.open_nursery() as nursery:
@@ -45,7 +45,9 @@ async def test_a_second_start_of_the_embedded_server_finds_all_data(directory: P
     assert (await trio.Path(directory).stat()).st_mode & 0o777 == 0o700
 
 
-async def test_a_killed_embedded_server_is_back_within_2_s_with_its_data(directory: Path, pace: Pace) -> None:
+async def test_an_embedded_server_that_is_killed_runs_again_within_2_s_with_all_its_data(
+    directory: Path, pace: Pace
+) -> None:
     with trio.fail_after(90):
         async with trio.open_nursery() as nursery:
             url = await nursery.start(run_embedded, directory)
@@ -102,7 +104,7 @@ async def test_writes_are_refused_while_the_free_disk_space_is_below_the_limit(
             nursery.cancel_scope.cancel()
 
 
-async def test_the_last_log_line_of_a_killed_server_is_not_given_as_the_reason_of_its_end(
+async def test_the_error_for_a_killed_server_does_not_give_the_last_log_line_as_the_reason(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await trio.Path(directory).mkdir()
@@ -131,7 +133,9 @@ async def test_a_data_directory_that_cannot_be_made_is_refused(directory: Path) 
         await run_embedded(directory.parent / "file" / "data")
 
 
-async def test_damaged_data_is_refused_with_a_line_from_the_log_of_the_server(directory: Path) -> None:
+async def test_the_error_for_damaged_data_contains_a_line_from_the_log_of_the_embedded_server(
+    directory: Path,
+) -> None:
     appendonly = directory / "appendonlydir"
     appendonly.mkdir(parents=True)
     (appendonly / "appendonly.aof.manifest").write_text("nonsense\n")
@@ -139,7 +143,7 @@ async def test_damaged_data_is_refused_with_a_line_from_the_log_of_the_server(di
         await run_embedded(directory)
 
 
-async def test_the_server_starts_even_if_the_path_of_the_data_directory_is_too_long_for_a_socket(
+async def test_the_embedded_server_starts_even_if_the_path_of_its_data_directory_is_too_long_for_a_socket(
     directory: Path,
 ) -> None:
     deep = directory / ("d" * 100)
@@ -165,7 +169,7 @@ trio.run(main)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-async def test_kill_9_of_the_parent_ends_the_embedded_server_and_unlocks_the_data_directory(
+async def test_the_embedded_server_ends_and_unlocks_the_data_directory_if_its_parent_gets_kill_9(
     directory: Path,
 ) -> None:
     with trio.fail_after(60):
@@ -183,7 +187,9 @@ async def test_kill_9_of_the_parent_ends_the_embedded_server_and_unlocks_the_dat
             nursery.cancel_scope.cancel()
 
 
-async def test_a_start_waits_for_a_previous_server_that_is_still_ending(directory: Path) -> None:
+async def test_a_new_embedded_server_waits_for_a_previous_server_that_is_still_ending(
+    directory: Path,
+) -> None:
     directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  A single call on a local directory.
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)

@@ -12,7 +12,7 @@ POSITIONS = st.dictionaries(st.integers(0, PARTITIONS - 1), st.tuples(MS, st.int
 
 
 @given(MS, POSITIONS)
-def test_parsing_an_encoded_event_cursor_gives_the_same_cursor(
+def test_an_event_cursor_is_the_same_after_it_is_encoded_and_parsed(
     complete_ms: int, positions: dict[int, tuple[int, int]]
 ) -> None:
     cursor = Cursor(complete_ms, positions)
@@ -22,7 +22,7 @@ def test_parsing_an_encoded_event_cursor_gives_the_same_cursor(
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-def test_each_form_of_an_event_cursor_has_at_most_its_maximum_length() -> None:
+def test_an_event_cursor_in_any_form_is_not_longer_than_the_maximum_length() -> None:
     now = 1_800_000_000_000
     widest = Cursor(0, {p: (2**48 - 1 - p, 2**64 - 1) for p in range(PARTITIONS - 1)} | {255: (0, 2**64 - 1)})
     assert len(widest.encode()) <= TEXT_MAX

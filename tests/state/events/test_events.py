@@ -37,7 +37,7 @@ def numbers(found: list[Event]) -> dict[str, list[int]]:
     return by_charge_point
 
 
-async def test_an_event_is_read_with_the_data_with_which_it_was_appended(store: Store) -> None:
+async def test_an_event_that_is_read_has_the_data_that_was_appended(store: Store) -> None:
     keys = ChargePointKeys(TENANT, "CP/ü")
     cursor = await events.now_cursor(store, TENANT)
     await emit(store, keys, 7)
@@ -48,7 +48,7 @@ async def test_an_event_is_read_with_the_data_with_which_it_was_appended(store: 
     assert events.place(event)[0] == keys.partition
 
 
-async def test_the_pages_of_events_omit_no_event_and_repeat_no_event(store: Store) -> None:
+async def test_pages_of_events_neither_omit_nor_repeat_an_event(store: Store) -> None:
     charge_points = some_charge_points(TENANT, 40)
     await emit(store, charge_points[0], 1, 30)
     cursor = await events.now_cursor(store, TENANT)
@@ -101,7 +101,7 @@ async def test_a_tenant_does_not_see_the_events_of_another_tenant(store: Store) 
     assert (await events.read(store, TENANT, cursor, 10)).events == []
 
 
-async def test_a_full_stream_reports_a_gap_only_to_cursors_older_than_the_dropped_events(
+async def test_a_full_event_stream_reports_a_gap_only_to_readers_that_have_missed_dropped_events(
     store: Store,
 ) -> None:
     (keys,) = some_charge_points(TENANT, 1)
@@ -129,7 +129,7 @@ async def test_a_cursor_that_is_too_old_reports_a_gap_once(store: Store) -> None
     assert not (await events.read(store, TENANT, young, 10)).gap
 
 
-async def test_the_complete_time_of_a_cursor_does_not_advance_while_there_is_more_to_read(
+async def test_the_time_up_to_which_a_cursor_is_complete_does_not_advance_while_events_are_left_to_read(
     store: Store,
 ) -> None:
 
@@ -141,7 +141,7 @@ async def test_the_complete_time_of_a_cursor_does_not_advance_while_there_is_mor
     assert batch.cursor.complete_ms == cursor.complete_ms
 
 
-async def test_old_events_are_removed_and_a_stream_without_new_events_expires(store: Store) -> None:
+async def test_old_events_are_removed_and_an_event_stream_without_new_events_expires(store: Store) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     long_ago = store.server_time_ms() - events.KEPT_MS - 60_000
     for n in range(250):
@@ -162,14 +162,14 @@ async def test_old_events_are_removed_and_a_stream_without_new_events_expires(st
     assert await store.execute("PTTL", keys.events) > events.KEPT_MS + 5_000_000
 
 
-async def test_a_cursor_drops_its_positions_in_expired_streams(store: Store) -> None:
+async def test_a_cursor_forgets_its_positions_in_event_streams_that_have_expired(store: Store) -> None:
     now = store.server_time_ms()
     recent, gone = (now - 1000, 3), (now - 2 * events.KEPT_MS - 1000, 0)
     batch = await events.read(store, TENANT, Cursor(now, {1: recent, 2: gone}), 10)
     assert batch.cursor.positions == {1: recent}
 
 
-def test_lua_and_python_agree_on_how_many_events_are_kept() -> None:
+def test_the_lua_code_and_the_python_code_keep_the_same_number_of_events() -> None:
     prelude = (files("state") / "lua" / "_prelude.lua").read_text(encoding="utf-8")
     found = re.search(r"EVENTS_KEPT, EVENTS_KEPT_MS = (\d+), (\d+)", prelude)
     assert found is not None

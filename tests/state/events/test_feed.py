@@ -111,7 +111,7 @@ async def test_subscribers_that_join_while_events_are_appended_miss_no_event(
             await trio.sleep(0.03)  # Subscribers join one after the other, while events are written.
 
 
-async def test_cancelling_a_read_of_the_feed_loses_no_event(store: Store, feed: Feed) -> None:
+async def test_no_event_is_lost_when_a_read_of_the_feed_is_cancelled(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     begin = await events.now_cursor(store, TENANT)
     found: list[int] = []
@@ -131,7 +131,7 @@ async def test_cancelling_a_read_of_the_feed_loses_no_event(store: Store, feed: 
     assert found == list(range(200))
 
 
-async def test_a_subscriber_that_reads_too_slowly_is_dropped_and_the_others_are_not(
+async def test_only_the_subscriber_that_reads_too_slowly_is_dropped_from_the_feed(
     store: Store, feed: Feed
 ) -> None:
     (keys,) = some_charge_points(TENANT, 1)
@@ -156,7 +156,7 @@ async def join(store: Store, keys: ChargePointKeys, *subscriptions: Subscription
             await take(subscription, 1)
 
 
-async def test_a_subscriber_is_told_of_a_gap_before_it_gets_the_next_event(store: Store, feed: Feed) -> None:
+async def test_a_subscriber_gets_the_report_of_a_gap_before_the_next_event(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     await emit(store, keys, 1)
     async with feed.subscribe(TENANT, Cursor(0, {})) as subscription:
@@ -211,7 +211,7 @@ async def test_the_feed_continues_after_the_store_was_killed(
             assert await take(polled, 39) == {keys.id: list(range(2, 41))}
 
 
-async def test_a_subscriber_joins_the_shared_poller_only_after_it_has_read_as_far_as_the_poller(
+async def test_a_subscriber_uses_the_shared_poller_only_after_the_subscriber_has_read_as_far_as_the_poller(
     store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An event is not lost if the poller reads it while a subscriber catches up but has not read as far."""

@@ -56,7 +56,7 @@ async def test_a_list_of_certificates_is_stored_as_the_charge_point_reported_it(
     assert (await read_all(store)).listings[CENTRAL] == ReportedCertificates(read_ms=7)
 
 
-async def test_an_installation_makes_a_certificate_list_out_of_date_until_the_list_is_reported_again(
+async def test_a_certificate_list_is_out_of_date_after_an_installation_until_the_list_is_reported_again(
     store: Store,
 ) -> None:
     await certificates.record_list(store, KEYS, CENTRAL, [hash_data()], 1)
@@ -73,14 +73,14 @@ async def test_an_installation_makes_a_certificate_list_out_of_date_until_the_li
     assert kinds == [*["certificates.read"] * 2, "certificates.installed", "certificates.read"]
 
 
-async def test_a_certificate_list_that_was_never_reported_is_out_of_date_after_an_installation(
+async def test_a_certificate_list_that_was_never_reported_becomes_out_of_date_by_an_installation(
     store: Store,
 ) -> None:
     await certificates.record_installed(store, KEYS, an_installation("c1"))
     assert (await read_all(store)).listings == {CENTRAL: ReportedCertificates(out_of_date=True)}
 
 
-async def test_a_deleted_certificate_is_removed_from_every_list_whatever_the_case_of_its_hash(
+async def test_a_deleted_certificate_is_removed_from_every_list_even_if_its_hash_is_in_another_case(
     store: Store,
 ) -> None:
     for certificate_type in certificates.TYPES:
@@ -108,7 +108,7 @@ async def test_at_most_128_listed_and_32_installed_certificates_are_kept(store: 
     assert [one.command for one in found.installed] == [f"c{n}" for n in range(INSTALLED + 2, 2, -1)]
 
 
-async def test_the_last_certificate_signing_request_is_kept_and_a_repeat_changes_nothing(
+async def test_the_last_certificate_signing_request_is_kept_and_repeating_it_changes_nothing(
     store: Store,
 ) -> None:
     assert await certificates.get_request(store, "acme", "CP-1") is None

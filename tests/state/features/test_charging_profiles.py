@@ -66,7 +66,7 @@ async def test_a_charging_profile_replaces_the_profile_with_the_same_id_on_any_c
     assert profile.slot == (0, MAX, 5)
 
 
-async def test_a_charging_profile_replaces_one_of_the_same_purpose_and_level_only_on_its_own_connector(
+async def test_a_charging_profile_replaces_one_with_the_same_purpose_and_level_only_on_the_same_connector(
     store: Store,
 ) -> None:
     for id_, slot in enumerate(
@@ -79,7 +79,7 @@ async def test_a_charging_profile_replaces_one_of_the_same_purpose_and_level_onl
     assert await ids(store) == [1, 3, 4, 8, 9]
 
 
-async def test_one_charging_profile_may_replace_two_others_by_its_id_and_by_its_purpose_and_level(
+async def test_one_charging_profile_may_replace_two_others_if_it_has_the_id_of_one_and_the_level_of_the_other(
     store: Store,
 ) -> None:
     await install(store, 1, 1, DEFAULT, 0)
@@ -88,7 +88,9 @@ async def test_one_charging_profile_may_replace_two_others_by_its_id_and_by_its_
     assert await ids(store) == [1]
 
 
-async def test_storing_a_charging_profile_again_for_the_same_command_changes_nothing(store: Store) -> None:
+async def test_a_charging_profile_that_is_stored_twice_for_the_same_command_changes_nothing_the_second_time(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await install(store, 1, command_id=COMMAND)
     first = await read(store)
@@ -112,7 +114,7 @@ async def test_storing_a_charging_profile_again_for_the_same_command_changes_not
         ({"connector_id": 1, "purpose": MAX}, []),
     ],
 )
-async def test_the_clear_command_removes_the_profile_with_the_id_or_all_profiles_that_match_the_other_fields(
+async def test_a_clear_command_removes_the_profile_with_its_id_or_all_profiles_that_match_its_other_fields(
     store: Store, which: dict[str, Any], gone: list[int]
 ) -> None:
     for id_, slot in enumerate([(0, MAX, 0), (0, DEFAULT, 0), (1, DEFAULT, 0), (1, DEFAULT, 1)], 1):
@@ -146,7 +148,7 @@ async def test_a_tx_profile_of_an_ended_transaction_is_not_stored(store: Store) 
     assert await ids(store) == []
 
 
-async def test_a_tx_profile_without_a_known_transaction_ends_with_the_next_transaction_on_its_connector(
+async def test_a_tx_profile_that_names_no_transaction_is_removed_when_a_transaction_on_its_connector_ends(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -160,7 +162,7 @@ async def test_a_tx_profile_without_a_known_transaction_ends_with_the_next_trans
     assert await ids(store) == [2, 3]
 
 
-async def test_a_tx_profile_is_doubtful_while_its_transaction_is_not_known_to_be_running(
+async def test_a_tx_profile_is_marked_as_doubtful_unless_its_transaction_is_known_to_be_running(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -189,7 +191,7 @@ async def test_a_stop_of_an_unknown_transaction_removes_the_tx_profile_that_name
     assert await ids(store) == [2]
 
 
-async def test_at_most_200_charging_profiles_are_stored_and_a_further_profile_leaves_a_doubt(
+async def test_at_most_200_charging_profiles_are_stored_and_a_further_profile_is_stored_only_as_a_doubt(
     store: Store,
 ) -> None:
     for id_ in range(200):
@@ -228,7 +230,7 @@ def setting(id_: int) -> Any:
 
 
 @pytest.mark.parametrize("status", ["timeout", "unknown"])
-async def test_a_profile_command_that_was_perhaps_carried_out_leaves_a_doubt_until_its_answer(
+async def test_a_doubt_about_a_profile_is_stored_while_it_is_unknown_whether_a_command_was_carried_out(
     store: Store, status: Any
 ) -> None:
     lease = await claimed(store)
@@ -244,7 +246,7 @@ async def test_a_profile_command_that_was_perhaps_carried_out_leaves_a_doubt_unt
     assert (await read(store)).doubts == ()
 
 
-async def test_a_doubt_about_a_profile_ends_when_the_same_request_is_sent_again_and_answered(
+async def test_a_doubt_about_a_profile_is_removed_when_the_same_request_is_sent_again_and_answered(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -268,7 +270,7 @@ async def test_a_doubt_about_a_profile_ends_when_the_same_request_is_sent_again_
     assert (await read(store)).doubts == ()
 
 
-async def test_a_doubt_about_a_tx_profile_ends_with_the_transaction(store: Store) -> None:
+async def test_a_doubt_about_a_tx_profile_is_removed_when_the_transaction_ends(store: Store) -> None:
     lease = await claimed(store)
     transaction = await start(store, lease)
     payload = setting(1)
@@ -280,7 +282,7 @@ async def test_a_doubt_about_a_tx_profile_ends_with_the_transaction(store: Store
     assert (await read(store)).doubts == ()
 
 
-async def test_a_profile_command_that_the_sweep_settles_leaves_a_doubt(store: Store) -> None:
+async def test_a_doubt_is_stored_if_the_sweep_ends_a_command_about_a_profile(store: Store) -> None:
     lease = await claimed(store)
     id_ = await send(store, lease, "SetChargingProfile", setting(1))
     await store.execute("HSET", KEYS.command(id_), "deadline_ms", 1)
@@ -289,7 +291,7 @@ async def test_a_profile_command_that_the_sweep_settles_leaves_a_doubt(store: St
     assert [one.command_id for one in (await read(store)).doubts] == [id_]
 
 
-async def test_only_profile_commands_leave_doubts_and_all_doubts_beyond_32_share_one_entry(
+async def test_doubts_are_stored_only_for_profile_commands_and_all_doubts_beyond_32_share_one_entry(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -303,7 +305,7 @@ async def test_only_profile_commands_leave_doubts_and_all_doubts_beyond_32_share
     assert [one.profile_id for one in doubts if one.command_id is None] == [39]
 
 
-async def test_a_clear_command_that_found_nothing_leaves_a_doubt_on_each_matching_profile(
+async def test_each_matching_profile_is_marked_as_doubtful_if_the_charge_point_found_nothing_to_clear(
     store: Store,
 ) -> None:
     await install(store, 1, 1, DEFAULT, 0)
@@ -331,7 +333,9 @@ async def accept_start(store: Store, lease: Lease, tag: str = "Tag", key: str = 
     return id_
 
 
-async def test_the_tx_profile_of_a_remote_start_waits_for_the_transaction(store: Store) -> None:
+async def test_the_tx_profile_of_a_remote_start_is_stored_as_waiting_until_the_transaction_starts(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await install(store, 3, 1, TX, 2)
     id_ = await accept_start(store, lease)
@@ -352,7 +356,9 @@ async def test_the_tx_profile_of_a_remote_start_waits_for_the_transaction(store:
     assert await ids(store) == []
 
 
-async def test_a_start_also_removes_older_remote_start_profiles_that_match_it(store: Store) -> None:
+async def test_a_start_also_removes_the_waiting_profiles_of_older_matching_remote_starts(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     for key in ("a", "b"):
         await accept_start(store, lease, key=key)
@@ -367,7 +373,7 @@ async def test_a_start_also_removes_older_remote_start_profiles_that_match_it(st
     assert profile.payload in {b'{"of":"a"}', b'{"of":"b"}'}
 
 
-async def test_profiles_of_remote_starts_expire_and_at_most_32_of_them_are_kept(store: Store) -> None:
+async def test_waiting_profiles_of_remote_starts_expire_and_at_most_32_of_them_are_kept(store: Store) -> None:
     lease = await claimed(store)
     long_ago_ms = store.server_time_ms() - remote_starts.LASTS_MS - 1
     for n in range(32):
@@ -394,7 +400,7 @@ async def test_the_function_list_running_returns_the_open_transaction_of_each_co
     assert [found.id for found in await running.list_running(store, "demo", "CP.1")] == [two]
 
 
-async def test_the_profiles_and_doubts_of_a_charge_point_are_deleted_with_it() -> None:
+async def test_deleting_a_charge_point_deletes_its_profiles_and_doubts() -> None:
     assert {KEYS.charging_profiles, KEYS.charging_profile_doubts, KEYS.charging_profile_promises} < set(
         KEYS.deleted_with_it
     )

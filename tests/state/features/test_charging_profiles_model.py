@@ -95,7 +95,7 @@ class Run:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(SETS | SETS | CLEARS | STARTS | STOPS, max_size=25))
-async def test_the_stored_charging_profiles_are_always_those_of_a_simulated_charge_point(
+async def test_the_stored_charging_profiles_always_equal_those_of_a_simulated_charge_point(
     redis_url: str, steps: list[tuple[Any, ...]]
 ) -> None:
     # Each run opens a store, because an asynchronous fixture ends with the first example.

@@ -28,14 +28,14 @@ def a_transfer(data: str | None = "x", status: Status = "Accepted") -> Transfer:
         (("Ping", "pong"), None, "UnknownMessageId"),
     ],
 )
-def test_a_vendor_with_message_ids_answers_other_ids_with_unknown_message_id(
+def test_a_data_transfer_with_an_unlisted_message_id_is_answered_with_unknown_message_id(
     message_ids: tuple[str, ...] | None, message_id: str | None, judgement: str
 ) -> None:
     vendor = Vendor(vendor_id="v", message_ids=message_ids, status="Rejected")
     assert vendor.judge(message_id) == judgement
 
 
-async def test_vendors_are_stored_and_read_and_listed_and_deleted_whatever_the_case_of_the_id(
+async def test_a_vendor_is_found_and_deleted_by_its_id_in_upper_and_lower_case(
     store: Store,
 ) -> None:
     first = Vendor(vendor_id="Org.Example", message_ids=("a",), data="{}")
@@ -52,14 +52,14 @@ async def test_vendors_are_stored_and_read_and_listed_and_deleted_whatever_the_c
     assert await data_transfer.list_vendors(store, "acme") == [other]
 
 
-async def test_a_tenant_has_at_most_200_vendors(store: Store) -> None:
+async def test_a_tenant_can_have_at_most_200_vendors(store: Store) -> None:
     for n in range(VENDORS):
         assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id=f"v{n}")) == "created"
     assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id="one more")) == "full"
     assert await data_transfer.put_vendor(store, "acme", Vendor(vendor_id="V7")) == "changed"
 
 
-async def test_data_transfers_are_listed_newest_first_and_in_pages(store: Store) -> None:
+async def test_data_transfers_are_listed_in_pages_and_the_newest_comes_first(store: Store) -> None:
     ids = [await data_transfer.keep(store, KEYS, a_transfer(str(n))) for n in range(10)]
     seen: list[str | None] = []
     cursor = None
@@ -96,7 +96,7 @@ async def test_a_cursor_that_does_not_come_from_a_page_is_refused(store: Store, 
         await data_transfer.list_(store, "acme", "CP-1", cursor=cursor)
 
 
-async def test_vendors_are_deleted_with_their_tenant(store: Store) -> None:
+async def test_vendors_are_deleted_when_their_tenant_is_deleted(store: Store) -> None:
     for tenant in ("acme", "other"):
         await tenants.put(store, tenant, name=tenant, auto_register=False)
         await data_transfer.put_vendor(store, tenant, Vendor(vendor_id="v"))

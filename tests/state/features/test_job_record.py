@@ -61,27 +61,27 @@ def test_a_firmware_update_is_running_until_it_is_installed() -> None:
     assert [state.status for state in job.history][0::6] == ["Accepted", "Installed"]
 
 
-def test_a_late_status_of_progress_does_not_restart_a_job_that_is_finished() -> None:
+def test_a_job_that_is_finished_does_not_restart_because_of_a_late_progress_status() -> None:
     job = after(a_job(), "Downloading", "Installed", "InstallRebooting")
     assert (job.status, job.running, job.ended_ms) == ("Installed", False, 3)
     assert job.history[-1] == State("InstallRebooting", 4)
 
 
-def test_a_job_that_failed_runs_again_at_a_retry_and_may_succeed() -> None:
+def test_a_job_that_failed_runs_again_if_the_charge_point_retries_and_may_then_succeed() -> None:
     job = after(a_job(), "Downloading", "DownloadFailed", "Downloading")
     assert (job.status, job.running) == ("Downloading", True)
     job = after(a_job(), "InstallationFailed", "Installed")
     assert (job.status, job.running, job.ended_ms) == ("Installed", False, 3)
 
 
-def test_a_refused_job_has_ended_but_a_later_status_restarts_it() -> None:
+def test_a_job_that_was_refused_has_ended_but_a_later_status_restarts_it() -> None:
     for word in ("Rejected", "InvalidCertificate", "RevokedCertificate"):
         job = a_job(word)
         assert (job.running, job.begun, job.ended_ms) == (False, False, 1)
     assert after(a_job("Rejected"), "Downloading").running
 
 
-def test_a_later_job_that_was_begun_ends_an_earlier_running_job_of_the_same_kind() -> None:
+def test_a_job_that_begins_ends_an_earlier_running_job_of_the_same_kind() -> None:
     running, ended = after(a_job(), "Downloading"), after(a_job(), "Installed")
     assert replace(a_job("AcceptedCanceled"), running).status == "Canceled"
     assert replace(a_job("Accepted"), running) is running
@@ -94,7 +94,7 @@ def test_a_later_job_that_was_begun_ends_an_earlier_running_job_of_the_same_kind
     assert replace(a_job("NoFile", kind="GetDiagnostics"), uploads) is uploads
 
 
-def test_a_job_with_the_status_canceled_does_not_run_again() -> None:
+def test_a_job_that_was_canceled_does_not_run_again() -> None:
     job = after(replace(a_job("AcceptedCanceled"), a_job()), "Downloading")
     assert (job.status, job.running) == ("Canceled", False)
     assert after(job, "DownloadFailed").status == "DownloadFailed"
@@ -113,7 +113,7 @@ def test_a_status_with_a_request_id_belongs_to_the_job_with_that_request_id() ->
     assert find_for(jobs, "FirmwareStatusNotification", None) is None
 
 
-def test_a_status_belongs_to_the_latest_begun_job_if_two_jobs_have_its_request_id() -> None:
+def test_a_status_whose_request_id_belongs_to_two_jobs_counts_for_the_job_that_began_last() -> None:
     first, second, refused = (
         a_job(number=1, id="a"),
         a_job(number=2, id="b"),
@@ -129,7 +129,7 @@ def test_a_status_without_a_request_id_belongs_to_the_latest_job_of_its_kind() -
 
 
 @given(st.lists(st.sampled_from(STATUSES), max_size=3 * STATES_KEPT))
-def test_at_most_a_fixed_number_of_statuses_is_kept_and_the_last_decides_whether_a_job_runs(
+def test_a_job_keeps_a_limited_number_of_statuses_and_the_last_one_decides_whether_the_job_runs(
     statuses: list[str],
 ) -> None:
     job = after(a_job(), *statuses)

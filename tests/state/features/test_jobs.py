@@ -56,7 +56,9 @@ async def read_all(store: Store) -> jobs.Jobs:
     return await jobs.read(store, "acme", "CP-1")
 
 
-async def test_a_job_is_stored_once_and_gets_the_statuses_that_are_reported_for_it(store: Store) -> None:
+async def test_a_job_is_stored_once_and_then_gets_the_statuses_that_are_reported_for_the_job(
+    store: Store,
+) -> None:
     assert await read_all(store) == jobs.Jobs(items=[], notes=[])
     for _ in range(2):  # After an outage the outcome is stored again.
         await jobs.record_answer(store, KEYS, a_job("a"))
@@ -79,7 +81,7 @@ async def test_a_job_is_stored_once_and_gets_the_statuses_that_are_reported_for_
     assert await jobs.get(store, "acme", "CP-1", "b") is None
 
 
-async def test_storing_a_later_job_ends_the_earlier_job_in_the_same_step(store: Store) -> None:
+async def test_an_earlier_job_is_ended_in_the_same_step_that_stores_a_later_job(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     await jobs.record_answer(store, KEYS, a_job("b", status="AcceptedCanceled", request_id=8))
     await jobs.record_answer(store, KEYS, a_job("c", "GetLog", request_id=8))
@@ -97,7 +99,7 @@ async def test_storing_a_later_job_ends_the_earlier_job_in_the_same_step(store: 
     ]
 
 
-async def test_a_status_that_fits_no_job_is_kept_as_a_note(store: Store) -> None:
+async def test_a_status_that_fits_no_job_is_kept_in_a_list_of_notes(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     await report(store, SIGNED, "Downloading", 8)
     await report(store, SIGNED, "Downloading", 8, at=2_500)  # A repeat.
@@ -121,7 +123,7 @@ async def test_a_status_that_fits_no_job_is_kept_as_a_note(store: Store) -> None
     }
 
 
-async def test_the_status_idle_is_kept_as_a_note_and_changes_no_job(store: Store) -> None:
+async def test_the_status_idle_is_kept_in_the_list_of_notes_and_changes_no_job(store: Store) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     await jobs.record_answer(store, KEYS, a_job("b", "UpdateFirmware", request_id=None))
     await report(store, SIGNED, "Idle", 7)
@@ -131,7 +133,7 @@ async def test_the_status_idle_is_kept_as_a_note_and_changes_no_job(store: Store
     assert [note.status for note in found.notes] == ["Idle", "Idle"]
 
 
-async def test_only_the_latest_50_jobs_and_50_notes_are_kept(store: Store) -> None:
+async def test_only_the_latest_50_jobs_and_the_latest_50_notes_are_kept(store: Store) -> None:
     for n in range(KEPT + 5):
         await jobs.record_answer(store, KEYS, a_job(f"j{n}", request_id=n))
     for n in range(NOTES_KEPT + 5):
@@ -142,7 +144,9 @@ async def test_only_the_latest_50_jobs_and_50_notes_are_kept(store: Store) -> No
     assert [note.request_id for note in found.notes] == [4, *range(1_054, 1_005, -1)]
 
 
-async def test_later_statuses_of_a_deleted_job_are_kept_as_notes(store: Store) -> None:
+async def test_statuses_that_arrive_after_the_deletion_of_their_job_are_kept_in_the_list_of_notes(
+    store: Store,
+) -> None:
     await jobs.record_answer(store, KEYS, a_job("a"))
     assert not await jobs.delete(store, "acme", "CP-1", "notes")
     assert await jobs.delete(store, "acme", "CP-1", "a")
@@ -152,7 +156,9 @@ async def test_later_statuses_of_a_deleted_job_are_kept_as_notes(store: Store) -
     assert (found.items, [note.status for note in found.notes]) == ([], ["Installed"])
 
 
-async def test_a_new_request_id_was_never_used_before_and_is_in_no_job_or_note(store: Store) -> None:
+async def test_a_new_request_id_differs_from_all_earlier_ones_and_from_those_in_jobs_and_notes(
+    store: Store,
+) -> None:
     await store.execute("HSET", KEYS.record, "registered_ms", 1)
     first = await jobs.new_request_id(store, "acme", "CP-1")
     assert first is not None

@@ -34,7 +34,7 @@ def infos(entries: Entries) -> dict[str, tuple[str, str | None, str | None]]:
 
 
 @given(before=LISTS, after=LISTS)
-def test_applying_the_difference_of_two_local_lists_to_one_gives_the_other(
+def test_the_difference_of_two_local_lists_turns_the_first_list_into_the_second(
     before: Entries, after: Entries
 ) -> None:
     lines = find_difference(before, after)
@@ -63,7 +63,9 @@ def test_the_difference_of_two_local_lists_can_be_applied_in_pieces(
 
 
 @given(before=LISTS, lines=st.lists(st.tuples(TAGS, st.none() | ENTRY), max_size=20))
-def test_a_differential_update_changes_a_local_list_like_a_dict(before: Entries, lines: list[Line]) -> None:
+def test_a_differential_update_changes_a_local_list_in_the_same_way_as_a_python_dict(
+    before: Entries, lines: list[Line]
+) -> None:
     model = dict(before)
     told = [(tag, None if entry is None else Entry(tag, *entry.info)) for tag, entry in lines]  # type: ignore[arg-type]  # info is of the fields' types
     for tag, entry in told:
@@ -75,7 +77,7 @@ def test_a_differential_update_changes_a_local_list_like_a_dict(before: Entries,
 
 
 @given(entries=LISTS)
-def test_unpacking_a_packed_local_list_gives_the_same_list(entries: Entries) -> None:
+def test_a_local_list_is_the_same_after_it_is_packed_and_unpacked(entries: Entries) -> None:
     assert unpack(pack(entries)) == entries
 
 
@@ -84,7 +86,7 @@ def test_a_local_list_that_was_never_stored_is_empty() -> None:
 
 
 @pytest.mark.parametrize(("one", "other", "alike"), [("ab", "AB", True), ("é", "É", False)])
-def test_entries_are_equal_if_their_tags_differ_only_in_the_case_of_ascii_letters(
+def test_entries_are_equal_if_their_id_tags_differ_only_in_the_case_of_ascii_letters(
     one: str, other: str, *, alike: bool
 ) -> None:
     assert are_same({fold(one): Entry(one)}, {fold(other): Entry(other)}) is alike

@@ -87,7 +87,7 @@ async def test_each_edit_of_the_desired_local_list_raises_its_revision(store: St
     assert await event_kinds(store) == []
 
 
-async def test_edits_of_a_local_list_at_the_same_time_are_all_stored(store: Store) -> None:
+async def test_simultaneous_edits_of_a_desired_local_list_are_all_stored(store: Store) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(8):
             nursery.start_soon(local_lists.edit, store, KEYS, lines(Entry(f"tag {number}")))
@@ -125,14 +125,14 @@ async def test_a_full_update_replaces_the_local_list_and_a_differential_update_c
     assert data == {"command": "00.2", "update_type": "Differential", "list_version": 2, "entries": 2}
 
 
-async def test_an_accepted_local_list_update_counts_once(store: Store) -> None:
+async def test_an_accepted_local_list_update_has_its_effect_only_once(store: Store) -> None:
     await accept(store, "00.1", 1, *lines(A), full=True)
     for _ in range(2):
         await accept(store, "00.2", 2, *lines(B))
     assert await event_kinds(store) == ["local_list.accepted"] * 2
 
 
-async def test_a_differential_update_of_an_unknown_list_leaves_it_stale_until_a_full_update(
+async def test_a_list_that_was_unknown_before_a_differential_update_is_marked_uncertain_until_a_full_update(
     store: Store,
 ) -> None:
     await accept(store, "00.1", 5, *lines(A))
@@ -148,7 +148,9 @@ async def test_an_id_tag_without_info_in_a_full_list_is_ignored(store: Store) ->
     assert (await local_lists.read(store, KEYS)).accepted == a_list(B)
 
 
-async def test_an_accepted_local_list_of_more_than_10_000_entries_is_cut_and_stale(store: Store) -> None:
+async def test_an_accepted_local_list_of_more_than_10_000_entries_is_cut_and_marked_as_uncertain(
+    store: Store,
+) -> None:
     many = lines(*(Entry(f"{number:05}") for number in range(9_999)))
     await accept(store, "00.1", 1, *many, full=True)
     await accept(store, "00.2", 2, *lines(A, B))
@@ -166,7 +168,7 @@ async def test_an_accepted_local_list_of_more_than_10_000_entries_is_cut_and_sta
         ("NotSupported", 6, False),
     ],
 )
-async def test_a_refused_local_list_update_is_remembered_and_may_make_the_list_stale(
+async def test_a_refused_local_list_update_is_remembered_and_may_make_the_stored_list_uncertain(
     store: Store, status: str, version: int, *, stale: bool
 ) -> None:
     await accept(store, "00.1", 5, *lines(A), full=True)
@@ -180,7 +182,9 @@ async def test_a_refused_local_list_update_is_remembered_and_may_make_the_list_s
     assert await event_kinds(store) == ["local_list.accepted", *(["local_list.stale"] if stale else [])]
 
 
-async def test_a_reported_list_version_other_than_ours_makes_the_list_stale(store: Store) -> None:
+async def test_the_stored_list_becomes_uncertain_if_the_charge_point_reports_another_list_version(
+    store: Store,
+) -> None:
     await local_lists.record_reported(store, KEYS, -1)
     found = await local_lists.read_heads(store, KEYS)
     assert found.reported is not None
@@ -201,7 +205,7 @@ async def test_the_list_version_after_the_highest_number_is_1(store: Store) -> N
     assert (await local_lists.read_heads(store, KEYS)).next_version == 1
 
 
-async def test_the_desired_and_the_accepted_local_list_are_deleted_with_the_charge_point(
+async def test_the_desired_and_the_accepted_local_list_are_deleted_when_the_charge_point_is_deleted(
     store: Store,
 ) -> None:
     lease = await claimed(store)

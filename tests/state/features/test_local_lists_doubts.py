@@ -50,7 +50,7 @@ async def store(store: Store) -> Store:
 
 
 @pytest.mark.parametrize("status", ["timeout", "unknown", "error"])
-async def test_a_local_list_update_with_an_unknown_result_makes_the_list_stale_until_a_full_update(
+async def test_a_local_list_update_with_an_unknown_result_makes_the_list_uncertain_until_a_full_update(
     store: Store, status: Status
 ) -> None:
     id_ = await send(store, status)
@@ -66,7 +66,7 @@ async def test_a_local_list_update_with_an_unknown_result_makes_the_list_stale_u
     assert await is_known(store)
 
 
-async def test_a_late_answer_to_a_local_list_update_ends_the_doubt_about_the_list(store: Store) -> None:
+async def test_the_local_list_is_certain_again_after_a_late_answer_to_its_update(store: Store) -> None:
     id_ = await send(store, "timeout")
     await accept(store, id_, 2, B, full=False)
     assert await is_known(store)
@@ -76,7 +76,7 @@ async def test_a_late_answer_to_a_local_list_update_ends_the_doubt_about_the_lis
     assert await is_known(store)
 
 
-async def test_late_answers_to_two_local_list_updates_do_not_end_the_doubt_about_the_list(
+async def test_the_local_list_stays_uncertain_after_late_answers_to_two_updates(
     store: Store,
 ) -> None:
     first, second = await send(store, "timeout"), await send(store, "unknown")
@@ -87,7 +87,7 @@ async def test_late_answers_to_two_local_list_updates_do_not_end_the_doubt_about
     assert [data["command"] for data in stale] == [first]
 
 
-async def test_other_commands_and_deleted_charge_points_leave_no_doubt_about_a_local_list(
+async def test_a_local_list_does_not_become_uncertain_by_other_commands_or_by_a_deletion(
     store: Store,
 ) -> None:
     await send(store, "timeout", "GetLocalListVersion")

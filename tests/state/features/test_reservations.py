@@ -38,7 +38,7 @@ async def event_kinds(store: Store, lease: Lease) -> list[str]:
     return [kind for kind, _ in await events(store, lease) if kind.startswith("reservation.")]
 
 
-async def test_an_accepted_reservation_is_stored_once_with_one_event(store: Store) -> None:
+async def test_an_accepted_reservation_is_stored_once_and_emits_one_event(store: Store) -> None:
     lease = await claimed(store)
     for _ in range(2):
         await reserve(store, lease)
@@ -57,7 +57,9 @@ async def test_an_accepted_reservation_is_stored_once_with_one_event(store: Stor
     }
 
 
-async def test_a_start_uses_the_reservation_that_it_names_in_the_same_step(store: Store) -> None:
+async def test_the_step_that_stores_a_start_also_marks_the_reservation_that_the_start_names_as_used(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     outcome = await begin(store, lease, 7)
@@ -70,7 +72,9 @@ async def test_a_start_uses_the_reservation_that_it_names_in_the_same_step(store
     assert (data["reservation_id"], data["transaction_id"]) == (7, f"CP.1.{outcome.id}")
 
 
-async def test_a_repeated_start_does_not_use_a_reservation_that_was_made_after_it(store: Store) -> None:
+async def test_a_repeated_start_does_not_use_a_reservation_that_was_made_after_the_first_start(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     first = await begin(store, lease, 7)
@@ -83,9 +87,7 @@ async def test_a_repeated_start_does_not_use_a_reservation_that_was_made_after_i
 
 
 @pytest.mark.parametrize("named", [None, 0, 8, 10**30])
-async def test_a_start_that_does_not_name_a_reservation_does_not_use_one(
-    store: Store, named: int | None
-) -> None:
+async def test_a_start_that_names_no_reservation_uses_no_reservation(store: Store, named: int | None) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     await begin(store, lease, named)
@@ -119,7 +121,7 @@ async def test_a_reservation_that_a_start_names_is_stored_even_if_csms_did_not_r
     assert found.transaction == f"CP.1.{outcome.id}"
 
 
-async def test_a_start_that_arrives_before_the_answer_to_a_reserve_now_call_uses_the_reservation(
+async def test_a_start_uses_its_reservation_even_if_it_arrives_before_the_answer_to_the_reserve_now_call(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -133,7 +135,7 @@ async def test_a_start_that_arrives_before_the_answer_to_a_reserve_now_call_uses
     assert await event_kinds(store, lease) == ["reservation.used", "reservation.made"]
 
 
-async def test_a_start_that_happened_before_the_reserve_now_call_was_sent_does_not_use_the_reservation(
+async def test_a_start_does_not_use_a_reservation_that_was_requested_after_the_start_happened(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -144,7 +146,7 @@ async def test_a_start_that_happened_before_the_reserve_now_call_was_sent_does_n
     assert (await read_one(store, lease)).state == "active"
 
 
-async def test_a_reservation_replaces_the_reservation_with_the_same_id(store: Store) -> None:
+async def test_a_new_reservation_replaces_the_reservation_with_the_same_id(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     other = Asked(connector_id=2, id_tag="Other", expiry_date="2101-01-01T00:00:00Z")
@@ -153,7 +155,7 @@ async def test_a_reservation_replaces_the_reservation_with_the_same_id(store: St
     assert len(await reservations.list_(store, lease.keys)) == 1
 
 
-async def test_cancelling_a_reservation_twice_has_one_effect(store: Store) -> None:
+async def test_a_reservation_that_is_cancelled_twice_changes_only_once(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     for _ in range(2):
@@ -167,7 +169,7 @@ async def test_cancelling_a_reservation_twice_has_one_effect(store: Store) -> No
     ]
 
 
-async def test_cancelling_a_used_or_unknown_reservation_changes_nothing(store: Store) -> None:
+async def test_the_cancellation_of_a_used_or_unknown_reservation_changes_nothing(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     await begin(store, lease, 7)
@@ -194,7 +196,7 @@ async def numbers(store: Store, lease: Lease) -> set[int]:
     return {one.reservation_id for one in await reservations.list_(store, lease.keys)}
 
 
-async def test_beyond_100_reservations_the_ended_ones_are_removed_first_and_then_the_oldest(
+async def test_one_reservation_beyond_100_removes_an_ended_reservation_or_else_the_oldest(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -208,7 +210,7 @@ async def test_beyond_100_reservations_the_ended_ones_are_removed_first_and_then
     assert await numbers(store, lease) == {*range(2, 101), 1001, 1002} - {50}
 
 
-async def test_at_most_28_unknown_reservations_are_kept_and_the_next_reservation_removes_them(
+async def test_at_most_28_reservations_that_csms_did_not_make_are_kept_until_the_next_one_is_made(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -223,7 +225,7 @@ async def test_at_most_28_unknown_reservations_are_kept_and_the_next_reservation
     assert found == {*range(2, 101), 5000}
 
 
-async def test_reservations_are_listed_latest_first(store: Store) -> None:
+async def test_the_list_of_reservations_begins_with_the_latest(store: Store) -> None:
     lease = await claimed(store)
     for number in (7, 3, 9):
         await reserve(store, lease, number, f"00.{number}")
@@ -232,7 +234,9 @@ async def test_reservations_are_listed_latest_first(store: Store) -> None:
     assert {number for _, number in made} == {3, 7, 9}
 
 
-async def test_free_reservation_ids_are_never_given_twice_and_are_not_in_use(store: Store) -> None:
+async def test_a_free_reservation_id_was_neither_given_out_before_nor_used_by_a_charge_point(
+    store: Store,
+) -> None:
     keys = ChargePointKeys("demo", "CP.1")
     lease = await claimed(store)
     await store.execute("HSET", keys.record, "registered_ms", 1)
@@ -256,7 +260,7 @@ async def test_a_reservation_can_be_deleted_alone_or_together_with_its_charge_po
     assert await reservations.list_(store, lease.keys) == []
 
 
-async def test_a_start_that_arrives_after_the_reserve_now_command_was_claimed_uses_the_reservation(
+async def test_a_start_uses_its_reservation_if_it_arrives_after_the_reserve_now_command_was_claimed(
     store: Store,
 ) -> None:
     """The step must read `sent_ms` from the field that a claim writes."""

@@ -21,7 +21,7 @@ def an_event(
     return SecurityEvent(type=type_, timestamp=timestamp, tech_info=tech_info, received_ms=at)
 
 
-async def test_a_security_event_is_stored_once_unless_its_type_or_timestamp_or_tech_info_differs(
+async def test_security_events_with_the_same_type_and_timestamp_and_tech_info_are_stored_once(
     store: Store,
 ) -> None:
     first = an_event()
@@ -44,7 +44,7 @@ async def test_a_security_event_is_stored_once_unless_its_type_or_timestamp_or_t
     ]
 
 
-async def test_critical_security_events_can_be_listed_alone(store: Store) -> None:
+async def test_a_listing_of_security_events_can_be_limited_to_critical_events(store: Store) -> None:
     for at, type_ in enumerate(("InvalidMessages", "TamperDetectionActivated", "MadeUp")):
         await security_events.keep(store, KEYS, an_event(type_, at=at))
     for critical, types in ((True, ["TamperDetectionActivated"]), (False, ["MadeUp", "InvalidMessages"])):
@@ -52,7 +52,7 @@ async def test_critical_security_events_can_be_listed_alone(store: Store) -> Non
         assert [event.type for event in found.page.items] == types
 
 
-async def test_new_security_events_do_not_disturb_the_next_page(store: Store) -> None:
+async def test_new_security_events_do_not_disturb_the_next_page_of_a_listing(store: Store) -> None:
     # Several events have the same millisecond.
     sent = [an_event(tech_info=str(n), at=n // 3) for n in range(20)]
     for one in sent:
@@ -70,7 +70,7 @@ async def test_new_security_events_do_not_disturb_the_next_page(store: Store) ->
     assert [one.received_ms for one in seen] == sorted((one.received_ms for one in sent), reverse=True)
 
 
-async def test_security_events_of_one_millisecond_keep_their_order(store: Store) -> None:
+async def test_security_events_that_arrive_in_the_same_millisecond_keep_their_order(store: Store) -> None:
     sent = [an_event(tech_info=str(n), at=1_800_000_000_000) for n in range(30)]
     for one in sent:
         await security_events.keep(store, KEYS, one)

@@ -73,7 +73,7 @@ async def add(store: Store, incarnation: str, text: bytes) -> None:
     await store.execute("XADD", keys.inbox(incarnation), "*", "m", text)
 
 
-async def test_inbox_messages_arrive_in_order_and_only_once(store: Store) -> None:
+async def test_inbox_messages_are_read_in_order_and_only_once(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     assert await inbox.read(store, "a", "0", 1) == []
     sent = [CommandChanged(f"{number} \n€") for number in range(3)]
@@ -84,7 +84,7 @@ async def test_inbox_messages_arrive_in_order_and_only_once(store: Store) -> Non
     assert await inbox.read(store, "a", first[-1][0], 1) == []
 
 
-async def test_a_message_wakes_the_reader_of_an_inbox(store: Store) -> None:
+async def test_an_inbox_message_wakes_the_reader_that_waits_for_it(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     read: list[object] = []
 
@@ -100,7 +100,9 @@ async def test_a_message_wakes_the_reader_of_an_inbox(store: Store) -> None:
     assert len(read) == 1
 
 
-async def test_a_beat_of_a_node_makes_its_expired_inbox_again(store: Store) -> None:
+async def test_a_heartbeat_of_a_node_creates_the_inbox_of_the_node_again_if_the_inbox_expired(
+    store: Store,
+) -> None:
     await nodes.beat(store, "a", GATEWAY)
     assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
     await store.execute("UNLINK", keys.inbox("a"))
@@ -112,7 +114,7 @@ async def test_a_beat_of_a_node_makes_its_expired_inbox_again(store: Store) -> N
     assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
 
 
-async def test_the_number_of_unread_inbox_messages_stays_bounded(
+async def test_the_number_of_unread_messages_in_an_inbox_is_bounded(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "KEPT", 100)
@@ -122,7 +124,7 @@ async def test_the_number_of_unread_inbox_messages_stays_bounded(
     assert await store.execute("XLEN", keys.inbox("a")) <= 300
 
 
-async def test_a_broadcast_reaches_all_gateways_and_no_admin_process(store: Store) -> None:
+async def test_a_broadcast_message_reaches_all_gateway_processes_and_no_admin_process(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     await nodes.beat(store, "b", GATEWAY)
     await nodes.beat(store, "c", ADMIN)

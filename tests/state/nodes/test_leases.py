@@ -17,7 +17,7 @@ async def audit(store: Store, lease: Lease) -> str:
     return fence
 
 
-async def test_the_newest_claim_of_a_lease_wins_and_returns_the_previous_holder(store: Store) -> None:
+async def test_a_claim_takes_the_lease_from_the_previous_holder_and_names_that_holder(store: Store) -> None:
     first = await claimed(store, "a/1")
     second = await claimed(store, "b/7")
     assert (first.lease.epoch, first.previous_holder, first.previous_node) == (1, None, None)
@@ -29,7 +29,7 @@ async def test_the_newest_claim_of_a_lease_wins_and_returns_the_previous_holder(
     assert await audit(store, second.lease) == "ok"
 
 
-async def test_after_a_takeover_on_the_same_node_the_charge_point_is_still_in_the_held_set_of_the_node(
+async def test_a_takeover_on_the_same_node_keeps_the_charge_point_in_the_set_of_those_that_the_node_holds(
     store: Store,
 ) -> None:
     await claimed(store, "a/1")
@@ -48,7 +48,7 @@ async def test_a_repeated_claim_of_a_lease_changes_nothing_and_gets_the_first_an
     assert await kinds(store) == ["registered", "connected", "connected"]
 
 
-async def test_a_claim_of_a_lease_that_arrives_late_changes_nothing(store: Store) -> None:
+async def test_a_claim_that_arrives_after_a_newer_claim_of_the_lease_changes_nothing(store: Store) -> None:
     assert await claim(store, "a/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
     assert await store.execute("DBSIZE") == 1  # The only key is the record of the store itself.
     await claimed(store, "a/1")
@@ -58,7 +58,7 @@ async def test_a_claim_of_a_lease_that_arrives_late_changes_nothing(store: Store
     assert await held_by(store, "a") == {KEYS.member}
 
 
-async def test_a_claim_registers_an_unknown_charge_point_only_with_the_register_option(
+async def test_the_claim_of_a_lease_registers_an_unknown_charge_point_only_with_the_option_register(
     store: Store,
 ) -> None:
     assert await claim(store, "a/1", register=False) == UnknownChargePoint()
@@ -71,7 +71,7 @@ async def test_a_claim_registers_an_unknown_charge_point_only_with_the_register_
     assert isinstance(await claim(store, "a/2", register=False), Claimed)
 
 
-async def test_a_claim_of_a_lease_returns_the_last_transaction_id_and_the_pending_commands(
+async def test_a_session_that_claims_a_lease_gets_the_last_transaction_id_and_the_pending_commands(
     store: Store,
 ) -> None:
     await claimed(store, "a/1")
@@ -82,7 +82,9 @@ async def test_a_claim_of_a_lease_returns_the_last_transaction_id_and_the_pendin
     assert got.pending == ("00.first", "00.second")
 
 
-async def test_a_takeover_beyond_five_in_one_minute_leaves_the_present_holder_in_place(store: Store) -> None:
+async def test_a_sixth_takeover_in_one_minute_is_refused_and_the_present_holder_keeps_the_lease(
+    store: Store,
+) -> None:
     got = [await claimed(store, f"n{number % 2}/{number}") for number in range(6)][-1]
     refused = await claim(store, "n9/9")
     assert isinstance(refused, Flapping)
@@ -94,7 +96,7 @@ async def test_a_takeover_beyond_five_in_one_minute_leaves_the_present_holder_in
     assert (await claimed(store, "n9/10")).lease.epoch == got.lease.epoch + 1
 
 
-async def test_exactly_one_of_many_concurrent_claims_holds_the_lease(store: Store) -> None:
+async def test_exactly_one_session_holds_the_lease_after_many_concurrent_claims(store: Store) -> None:
     got: dict[str, object] = {}
 
     async def race(holder: str) -> None:
@@ -117,7 +119,7 @@ async def test_exactly_one_of_many_concurrent_claims_holds_the_lease(store: Stor
         assert await held_by(store, node) == ({KEYS.member} if node == latest.node else set())
 
 
-async def test_reconnecting_after_a_release_does_not_count_as_a_takeover(store: Store) -> None:
+async def test_a_new_claim_after_the_release_of_the_lease_does_not_count_as_a_takeover(store: Store) -> None:
     for number in range(20):
         got = await claimed(store, f"a/{number}")
         assert got.lease.epoch == number + 1
@@ -139,7 +141,9 @@ async def test_releasing_a_lease_keeps_its_epoch_and_emits_an_event(store: Store
     assert len(await events(store)) == 3
 
 
-async def test_a_late_step_of_the_former_holder_does_not_take_back_a_released_lease(store: Store) -> None:
+async def test_the_former_holder_of_a_released_lease_does_not_get_it_back_by_a_late_step(
+    store: Store,
+) -> None:
     got = await claimed(store, "a/1")
     await leases.release_if_holder(store, got.lease.keys, got.lease.holder, "1000")
     assert await audit(store, got.lease) == "newer"
@@ -157,7 +161,7 @@ async def test_a_lease_is_released_only_by_its_holder(store: Store) -> None:
     assert await held_by(store, "b") == set()
 
 
-async def test_a_charge_point_whose_lease_was_reaped_is_offline_until_its_next_step_restores_the_lease(
+async def test_a_charge_point_whose_lease_was_removed_is_offline_until_the_next_step_restores_the_lease(
     store: Store,
 ) -> None:
     others = [ChargePointKeys("acme", f"CP-{number}") for number in range(2, 40)]
@@ -181,7 +185,7 @@ async def test_a_charge_point_whose_lease_was_reaped_is_offline_until_its_next_s
     assert await kinds(store) == ["registered", "connected", "disconnected", "connected"]
 
 
-async def test_a_session_whose_lease_was_reaped_does_not_take_the_lease_from_a_newer_session(
+async def test_a_session_whose_lease_was_removed_does_not_take_the_lease_from_a_newer_session(
     store: Store,
 ) -> None:
     got = await claimed(store, "a/1")
@@ -193,7 +197,9 @@ async def test_a_session_whose_lease_was_reaped_does_not_take_the_lease_from_a_n
     assert await audit(store, got.lease) == "newer"
 
 
-async def test_an_audit_of_leases_stores_when_the_charge_point_was_last_seen(store: Store) -> None:
+async def test_the_audit_of_leases_stores_the_time_at_which_each_charge_point_was_last_seen(
+    store: Store,
+) -> None:
     mine = await claimed(store, "a/1")
     lost = await claimed(store, "a/2", ChargePointKeys("acme", "CP-2"))
     taken = await claimed(store, "a/3", ChargePointKeys("acme", "CP-3"))
@@ -223,7 +229,9 @@ async def test_a_session_restores_its_lease_in_a_store_that_was_wiped(store: Sto
     assert await kinds(store) == ["registered", "connected", "connected"]
 
 
-async def test_restoring_a_lease_in_a_wiped_store_restores_the_registration_policy_too(store: Store) -> None:
+async def test_a_session_that_restores_its_lease_in_a_wiped_store_also_restores_the_registration_policy(
+    store: Store,
+) -> None:
     got = await claimed(store, "a/1")
     await store.execute("FLUSHALL")
     assert await leases.readopt(store, got.lease, attachment("a/1"), registration="Rejected")
@@ -232,7 +240,7 @@ async def test_restoring_a_lease_in_a_wiped_store_restores_the_registration_poli
     assert record.registration == "Rejected"
 
 
-async def test_restoring_a_lease_twice_raises_the_epoch_once(store: Store) -> None:
+async def test_a_lease_that_is_restored_twice_gets_a_higher_epoch_only_once(store: Store) -> None:
     got = await claimed(store, "a/1")
     await store.execute("FLUSHALL")
     twin = Lease(KEYS, "a/1", got.lease.epoch, 0, got.lease.claimed_ms)
@@ -243,7 +251,7 @@ async def test_restoring_a_lease_twice_raises_the_epoch_once(store: Store) -> No
     assert await audit(store, twin) == "newer"
 
 
-async def test_the_newer_session_takes_the_lease_from_the_older_holder_after_a_rollback_of_the_store(
+async def test_the_newer_session_takes_the_lease_from_the_older_session_after_the_store_lost_recent_writes(
     store: Store,
 ) -> None:
     await claimed(store, "a/1")
@@ -259,7 +267,7 @@ async def test_the_newer_session_takes_the_lease_from_the_older_holder_after_a_r
     assert await held_by(store, "b") == {KEYS.member}
 
 
-async def test_a_newer_session_keeps_its_lease_of_a_lower_epoch_after_the_store_was_wiped(
+async def test_a_newer_session_keeps_its_lease_in_a_wiped_store_even_if_an_older_session_has_a_higher_epoch(
     store: Store,
 ) -> None:
     old = [await claimed(store, f"a/{number}") for number in range(3)][-1]
@@ -272,7 +280,7 @@ async def test_a_newer_session_keeps_its_lease_of_a_lower_epoch_after_the_store_
     assert await audit(store, newer.lease) == "ok"
 
 
-async def test_the_function_require_raises_superseded_for_newer_and_lease_lost_for_lost(
+async def test_the_function_require_raises_superseded_for_the_word_newer_and_lease_lost_for_the_word_lost(
     store: Store,
 ) -> None:
     assert [leases.fence_of(word) for word in (b"ok", b"newer", b"lost")] == ["ok", "newer", "lost"]

@@ -189,7 +189,7 @@ async def run(url: str, operations: list[tuple[Any, ...]]) -> None:
 
 @settings(max_examples=50)
 @given(operations=OPERATIONS)
-def test_lease_operations_in_any_order_have_the_results_of_a_simple_model(
+def test_operations_on_leases_in_any_order_have_the_same_results_as_a_simple_model(
     valkey: ValkeyServer, operations: list[tuple[Any, ...]]
 ) -> None:
     valkey.flush()

@@ -19,7 +19,7 @@ TURNS = st.lists(
 
 
 @given(TURNS)
-def test_the_judgement_of_dead_nodes_agrees_with_a_search_of_the_whole_history(
+def test_the_observer_finds_the_same_dead_nodes_as_a_search_of_the_whole_history(
     turns: list[tuple[float, bool, frozenset[str]]],
 ) -> None:
     watch, now, counters = Watch(), 0.0, {"a": 0, "b": 0}
@@ -53,30 +53,30 @@ def observe_every_3_s(watch: Watch, start: float, counts: list[int], *, read_ok:
     ]
 
 
-def test_a_node_is_dead_from_ten_seconds_after_its_last_beat_until_its_next_beat() -> None:
+def test_a_node_is_judged_dead_from_ten_seconds_after_its_last_heartbeat_until_the_next_heartbeat() -> None:
     dead = observe_every_3_s(Watch(), 0, [7, 7, 7, 7, 7, 7, 8, 8])
     assert dead == [False, False, False, False, True, True, False, False]
 
 
-def test_a_node_whose_counter_went_down_is_alive() -> None:
+def test_a_node_is_judged_alive_if_its_heartbeat_counter_goes_down() -> None:
     """Counters begin at 1 again in a wiped store."""
     assert not any(observe_every_3_s(Watch(), 0, [7, 7, 7, 1, 2, 3, 4, 5]))
 
 
-def test_no_node_is_judged_dead_within_ten_seconds_of_the_return_of_the_store() -> None:
+def test_no_node_is_judged_dead_within_ten_seconds_after_the_store_is_back() -> None:
     watch = Watch()
     observe_every_3_s(watch, 0, [7] * 3)
     observe_every_3_s(watch, 9, [7] * 10, read_ok=False)
     assert observe_every_3_s(watch, 39, [7] * 5) == [False, False, False, False, True]
 
 
-def test_an_observer_that_paused_does_not_judge_a_node_dead_right_after_its_pause() -> None:
+def test_an_observer_that_was_paused_does_not_judge_a_node_dead_right_after_the_pause() -> None:
     watch = Watch()
     observe_every_3_s(watch, 0, [7] * 3)
     assert observe_every_3_s(watch, 60, [7] * 5) == [False, False, False, False, True]
 
 
-def test_a_node_that_left_and_returned_is_not_judged_dead_at_once() -> None:
+def test_a_node_that_left_and_came_back_is_not_judged_dead_at_once() -> None:
     watch = Watch()
     observe_every_3_s(watch, 0, [7] * 3)
     assert watch.observe({}, 9, read_ok=True) == set()

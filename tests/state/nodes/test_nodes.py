@@ -16,7 +16,7 @@ def test_the_incarnations_of_nodes_are_unique_and_alphanumeric() -> None:
     assert all(one.isalnum() for one in found)
 
 
-async def test_a_node_is_listed_from_its_first_beat_until_it_leaves(store: Store) -> None:
+async def test_a_node_is_listed_from_its_first_heartbeat_until_it_leaves(store: Store) -> None:
     assert await nodes.list_nodes(store) == []
     await nodes.beat(store, "a", GATEWAY)
     await nodes.beat(store, "b", ADMIN)
@@ -32,7 +32,7 @@ async def test_a_node_is_listed_from_its_first_beat_until_it_leaves(store: Store
     assert not await inbox.send(store, "a", inbox.CommandChanged("c"))
 
 
-async def test_a_beat_registers_a_node_again_after_the_store_was_wiped(store: Store) -> None:
+async def test_a_heartbeat_registers_a_node_again_after_the_store_was_wiped(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     await nodes.beat(store, "a", GATEWAY)
     await store.execute("FLUSHALL")
@@ -42,7 +42,7 @@ async def test_a_beat_registers_a_node_again_after_the_store_was_wiped(store: St
     assert 0 < await store.execute("PTTL", keys.node("a")) <= nodes.FORGOTTEN_MS
 
 
-async def test_a_node_of_an_unknown_kind_gets_broadcasts(store: Store) -> None:
+async def test_a_node_whose_kind_is_not_known_gets_broadcasts(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     await store.execute("UNLINK", keys.node("a"))
     [found] = await nodes.list_nodes(store)
@@ -51,7 +51,7 @@ async def test_a_node_of_an_unknown_kind_gets_broadcasts(store: Store) -> None:
     assert len(await inbox.read(store, "a", "0", 1)) == 1
 
 
-async def test_a_dead_node_is_forgotten_when_its_record_has_expired_and_no_lease_is_left(
+async def test_a_dead_node_is_removed_when_its_record_has_expired_and_no_lease_of_it_is_left(
     store: Store,
 ) -> None:
     await nodes.beat(store, "a", GATEWAY)

@@ -52,7 +52,7 @@ async def echo_storm(store: Store, seed: int, tasks: int, *, faults: bool = Fals
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_tasks_that_are_cancelled_never_shift_the_replies_of_other_tasks(
+async def test_no_task_gets_the_reply_of_another_task_after_tasks_are_cancelled(
     store: Store, seed: int
 ) -> None:
     with trio.fail_after(60):
@@ -61,7 +61,7 @@ async def test_tasks_that_are_cancelled_never_shift_the_replies_of_other_tasks(
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_a_connection_that_is_cut_within_a_reply_gives_no_task_a_wrong_reply(
+async def test_no_task_gets_a_wrong_reply_from_a_connection_that_is_cut_within_a_reply(
     valkey: ValkeyServer, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -84,7 +84,7 @@ async def cut_soon(proxy: FaultProxy, reply_bytes: int) -> None:
     await until(lambda: proxy.accepted > accepted)
 
 
-async def test_a_command_without_a_reply_times_out_as_sent_and_a_new_connection_works(
+async def test_a_store_command_without_a_reply_fails_as_sent_and_a_new_connection_works(
     valkey: ValkeyServer,
 ) -> None:
     with trio.fail_after(60):
@@ -120,7 +120,7 @@ async def test_a_store_command_that_was_not_sent_waits_for_the_next_connection(v
                 assert await store.execute("GET", "patient") == b"1"
 
 
-async def test_a_store_command_that_was_never_sent_fails_as_not_sent(valkey: ValkeyServer) -> None:
+async def test_the_error_for_a_store_command_that_was_never_sent_says_so(valkey: ValkeyServer) -> None:
     with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
@@ -137,7 +137,7 @@ async def test_a_store_command_that_was_never_sent_fails_as_not_sent(valkey: Val
                 assert await store.execute("EXISTS", "never") == 0
 
 
-async def test_a_full_queue_of_store_commands_refuses_further_commands_at_once(
+async def test_a_store_command_is_refused_at_once_if_the_queue_of_commands_is_full(
     private_valkey: ValkeyServer,
 ) -> None:
     config = StoreConfig(url=private_valkey.url, connections=1, timeout_s=1, max_commands=1000)
@@ -162,7 +162,7 @@ async def test_a_full_queue_of_store_commands_refuses_further_commands_at_once(
             assert await store.execute("PING", key="k") == b"PONG"
 
 
-async def test_commands_to_a_paused_server_fail_in_time_and_it_works_again_within_5_s(
+async def test_store_commands_to_a_paused_server_fail_in_time_and_work_again_within_5_s_after_the_pause(
     private_valkey: ValkeyServer, pace: Pace
 ) -> None:
     with trio.fail_after(90):
@@ -196,7 +196,7 @@ async def test_the_loss_and_the_return_of_the_store_are_each_logged_once(
     assert logs[1]["away_s"] >= 0
 
 
-async def test_commands_left_in_an_old_connection_are_not_executed_after_newer_commands(
+async def test_store_commands_that_are_left_in_an_old_connection_are_not_executed_after_newer_commands(
     valkey: ValkeyServer,
 ) -> None:
     """A write that the network still held when we gave up must not overwrite a later one."""
@@ -216,7 +216,7 @@ async def test_commands_left_in_an_old_connection_are_not_executed_after_newer_c
                 assert await store.execute("GET", "k") == b"new"
 
 
-async def test_each_acknowledged_write_survives_kill_9_of_the_store(
+async def test_each_acknowledged_write_is_still_in_the_store_after_kill_9_of_the_server(
     private_valkey: ValkeyServer, pace: Pace
 ) -> None:
     acknowledged: set[str] = set()
@@ -247,7 +247,7 @@ async def test_each_acknowledged_write_survives_kill_9_of_the_store(
         assert acknowledged <= {member.decode() for member in stored}
 
 
-async def test_blocking_reads_do_not_delay_other_commands_and_are_limited_in_number(
+async def test_blocking_reads_do_not_delay_other_store_commands_and_the_number_of_such_reads_is_limited(
     valkey: ValkeyServer,
 ) -> None:
     config = StoreConfig(url=valkey.url, blocking_connections=1)

@@ -16,7 +16,7 @@ from tests.support.fault_proxy import fault_proxy
 from tests.support.valkey_server import ValkeyServer
 
 
-async def test_a_rediss_url_uses_tls_and_the_certificate_of_the_server_is_verified(
+async def test_a_store_url_with_the_scheme_rediss_makes_csms_use_tls_and_verify_the_server_certificate(
     valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     authority, stranger = trustme.CA(), trustme.CA()

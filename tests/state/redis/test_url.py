@@ -15,7 +15,7 @@ from state.redis.url import Address, parse
         ("unix:///run/a%20b.sock?db=2", Address(path="/run/a b.sock", db=2)),
     ],
 )
-def test_parsing_a_store_url_gives_the_address(url: str, address: Address) -> None:
+def test_the_parser_of_store_urls_returns_the_address_of_the_store(url: str, address: Address) -> None:
     assert parse(url) == address
 
 

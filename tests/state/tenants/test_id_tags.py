@@ -8,7 +8,9 @@ from state.tenants import id_tags
 from state.tenants.id_tags import IdTag, fold
 
 
-async def test_an_id_tag_is_found_in_any_case_and_keeps_its_spelling(store: Store) -> None:
+async def test_an_id_tag_is_found_in_upper_and_lower_case_and_is_returned_as_it_was_stored(
+    store: Store,
+) -> None:
     tag = IdTag(
         tag="AbC 1;2",
         status="Blocked",
@@ -34,7 +36,7 @@ async def test_only_the_ascii_letters_of_an_id_tag_are_compared_without_case(sto
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
-def test_folding_changes_only_the_letters_a_to_z(tag: str) -> None:
+def test_case_folding_of_an_id_tag_changes_only_the_letters_a_to_z(tag: str) -> None:
     assert fold(tag) == "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in tag)
 
 

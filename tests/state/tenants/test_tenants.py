@@ -7,7 +7,7 @@ from state.tenants import id_tags, tenants, tokens
 from state.tenants.id_tags import IdTag
 
 
-async def test_the_function_put_creates_or_changes_a_tenant(store: Store) -> None:
+async def test_the_function_put_creates_a_tenant_or_changes_an_existing_one(store: Store) -> None:
     assert await tenants.get(store, "acme") is None
     assert await tenants.put(store, "acme", name="Acme\n€", auto_register=True)
     found = await tenants.get(store, "acme")
@@ -47,7 +47,7 @@ async def test_deleting_a_tenant_without_charge_points_deletes_its_tokens_too(st
     assert (await tokens.list_(store, "acme")).items == ()
 
 
-async def test_a_deleted_tenant_leaves_nothing_to_a_new_tenant_of_the_same_name(store: Store) -> None:
+async def test_a_new_tenant_gets_nothing_from_a_deleted_tenant_with_the_same_id(store: Store) -> None:
     """It is most important that the id tags of the old tenant are gone."""
     for tenant in ("acme", "acme2"):
         await tenants.put(store, tenant, name="", auto_register=False)

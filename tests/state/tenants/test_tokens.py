@@ -59,7 +59,7 @@ async def test_an_old_and_a_new_token_are_both_valid_until_the_old_token_is_revo
     assert await tokens.verify(acme, PEPPER, "acme", new.secret) is not None
 
 
-async def test_verifying_a_token_takes_one_store_command(
+async def test_the_verification_of_a_token_takes_one_store_command(
     acme: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await tokens.create(acme, PEPPER, "acme", "")

@@ -52,7 +52,7 @@ async def read_frames(store: Store) -> list[str]:
     return [found.frame for _, found in entries]
 
 
-async def test_trace_entries_are_read_in_the_order_in_which_they_were_appended(store: Store) -> None:
+async def test_trace_entries_are_read_in_the_order_in_which_they_were_stored(store: Store) -> None:
     trace = await start_trace(store)
     given = [
         entry(store, n, message=2, id=f"{n}", action="Heartbeat", faults=("x",), length=3) for n in range(7)
@@ -109,7 +109,7 @@ async def test_a_trace_ends_when_it_has_its_maximum_size_in_bytes(store: Store) 
     assert 4_000 < found.bytes <= 5_000
 
 
-async def test_a_trace_ends_at_its_end_time_without_a_step_in_the_store(store: Store) -> None:
+async def test_a_trace_ends_at_its_end_time_even_if_nothing_is_written_to_the_store(store: Store) -> None:
     trace = await start_trace(store, minutes=1)
     await append(store, trace, [entry(store, 1)], batch=1)
     past = store.server_time_ms() - 1000
@@ -123,7 +123,7 @@ async def test_a_trace_ends_at_its_end_time_without_a_step_in_the_store(store: S
     assert not await traces.stop(store, *WHO)
 
 
-async def test_trace_entries_from_before_the_stop_of_a_trace_are_kept_and_later_entries_are_not(
+async def test_trace_entries_from_before_the_stop_of_a_trace_are_stored_and_later_entries_are_not(
     store: Store,
 ) -> None:
     trace = await start_trace(store)
@@ -153,7 +153,7 @@ async def test_a_new_trace_of_a_charge_point_replaces_the_previous_trace(store: 
     assert await store.execute("PTTL", KEYS.trace_frames) > traces.KEPT_MS
 
 
-async def test_a_session_learns_of_a_trace_from_its_claim_or_a_message_or_the_list_of_running_traces(
+async def test_a_session_finds_its_trace_by_the_claim_or_by_a_message_or_in_the_list_of_running_traces(
     store: Store,
 ) -> None:
     node = nodes.new_incarnation()
@@ -171,7 +171,7 @@ async def test_a_session_learns_of_a_trace_from_its_claim_or_a_message_or_the_li
     assert (await claimed(store, f"{node}/3")).trace is None
 
 
-async def test_a_trace_is_deleted_with_its_charge_point(store: Store) -> None:
+async def test_a_trace_is_deleted_when_its_charge_point_is_deleted(store: Store) -> None:
     trace = await start_trace(store)
     await append(store, trace, [entry(store, 1)], batch=1)
     assert await charge_points.delete(store, *WHO)
@@ -180,7 +180,7 @@ async def test_a_trace_is_deleted_with_its_charge_point(store: Store) -> None:
     assert await store.execute("EXISTS", KEYS.trace, KEYS.trace_frames) == 0
 
 
-async def test_a_tenant_has_at_most_100_running_traces(store: Store) -> None:
+async def test_a_tenant_can_have_at_most_100_running_traces(store: Store) -> None:
     until = store.server_time_ms() + 60_000
     for number in range(traces.RUNNING_MAX):
         await store.execute("ZADD", keys.traces("acme"), until, f"other-{number}")

@@ -34,7 +34,7 @@ async def stop_one(store: Store, lease: Lease, transaction_id: int, **changes: o
     return outcome
 
 
-async def test_the_first_transaction_id_is_the_seconds_since_2025_and_the_next_id_is_one_higher(
+async def test_the_first_transaction_id_is_the_number_of_seconds_since_2025_and_the_next_id_is_one_higher(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -44,7 +44,7 @@ async def test_the_first_transaction_id_is_the_seconds_since_2025_and_the_next_i
     assert second.id == first.id + 1 == lease.last_transaction_id
 
 
-async def test_a_start_adds_an_open_transaction_and_an_event(store: Store) -> None:
+async def test_a_start_stores_an_open_transaction_and_emits_an_event(store: Store) -> None:
     lease = await claimed(store)
     outcome = await start_one(store, lease, reservation_id=7)
     assert outcome == Started(id=outcome.id, answer=ANSWER, fence="ok", clock_fault=False, superseded=None)
@@ -58,13 +58,15 @@ async def test_a_start_adds_an_open_transaction_and_an_event(store: Store) -> No
     assert data["transaction_id"] == f"CP.1.{outcome.id}"
 
 
-async def test_a_session_that_knows_only_an_old_transaction_id_still_gets_a_new_id(store: Store) -> None:
+async def test_a_session_gets_a_new_transaction_id_even_if_it_knows_only_an_old_one(store: Store) -> None:
     lease, other = await claimed(store), await claimed(store)
     first = await start_one(store, lease)
     assert (await start_one(store, other, connector_id=2)).id == first.id + 1
 
 
-async def test_ids_continue_after_the_last_id_of_the_session_if_the_store_was_wiped(store: Store) -> None:
+async def test_transaction_ids_continue_after_the_last_id_that_the_session_knows_if_the_store_was_wiped(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     lease.last_transaction_id = 1_500_000_000
     await store.execute("FLUSHALL")
@@ -72,7 +74,9 @@ async def test_ids_continue_after_the_last_id_of_the_session_if_the_store_was_wi
     assert (outcome.id, outcome.fence) == (1_500_000_001, "lost")
 
 
-async def test_ids_continue_after_a_stored_last_id_even_if_it_is_ahead_of_the_clock(store: Store) -> None:
+async def test_transaction_ids_continue_after_the_stored_last_id_even_if_that_id_is_ahead_of_the_clock(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await store.execute("HSET", lease.keys.record, "last_transaction_id", 1_500_000_000)
     lease.last_transaction_id = 1_499_999_999
@@ -86,7 +90,7 @@ async def test_the_store_corrects_a_transaction_id_that_a_slow_clock_proposed(st
     assert right <= (await start_one(store, lease)).id <= right + 5
 
 
-async def test_stopping_a_superseded_transaction_does_not_change_the_open_transaction_of_the_connector(
+async def test_a_late_stop_of_a_replaced_transaction_does_not_change_the_open_transaction_of_the_connector(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -97,7 +101,7 @@ async def test_stopping_a_superseded_transaction_does_not_change_the_open_transa
     assert second.id < third.id
 
 
-async def test_the_id_of_a_stored_transaction_is_never_given_again(store: Store) -> None:
+async def test_the_id_of_a_stored_transaction_is_never_given_to_another_transaction(store: Store) -> None:
     lease = await claimed(store)
     first = await start_one(store, lease)
     await store.execute("DEL", lease.keys.record)
@@ -105,7 +109,7 @@ async def test_the_id_of_a_stored_transaction_is_never_given_again(store: Store)
     assert (await start_one(store, lease, connector_id=2)).id == first.id + 1
 
 
-async def test_a_new_start_with_an_id_beyond_int32_fails_but_a_repeated_start_gets_its_answer(
+async def test_a_new_start_beyond_the_last_int32_id_fails_but_a_repeated_start_gets_its_stored_answer(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -120,7 +124,7 @@ async def test_a_new_start_with_an_id_beyond_int32_fails_but_a_repeated_start_ge
         await start(store, await claimed(store), a_start(connector_id=2), ANSWER)
 
 
-async def test_a_repeated_start_gets_the_stored_answer(store: Store) -> None:
+async def test_a_start_that_is_repeated_gets_the_stored_answer(store: Store) -> None:
     lease = await claimed(store)
     assert await find_start(store, lease, a_start()) is None
     first = await start_one(store, lease)
@@ -133,7 +137,7 @@ async def test_a_repeated_start_gets_the_stored_answer(store: Store) -> None:
     assert len(await events(store, lease)) == 2
 
 
-async def test_another_connector_or_id_tag_or_time_or_meter_value_gives_another_fingerprint() -> None:
+async def test_starts_with_another_connector_or_id_tag_or_time_or_meter_have_another_fingerprint() -> None:
     base = a_start()
     changes: list[dict[str, object]] = [
         {"connector_id": 2},
@@ -162,7 +166,7 @@ async def test_three_transactions_started_by_a_charge_point_whose_clock_stands_s
     assert faults == [False, True, True]
 
 
-async def test_a_repeated_stop_does_not_release_the_hold_of_a_later_start_with_the_same_fingerprint(
+async def test_a_repeated_stop_does_not_release_the_slot_of_a_later_start_with_the_same_fingerprint(
     store: Store,
 ) -> None:
     lease, stuck = await claimed(store), a_start(plausible=False)
@@ -175,7 +179,7 @@ async def test_a_repeated_stop_does_not_release_the_hold_of_a_later_start_with_t
     assert again.fingerprint == ""
 
 
-async def test_a_new_start_on_a_connector_returns_the_hold_of_the_open_transaction_and_does_not_stop_it(
+async def test_a_new_start_on_a_connector_returns_the_slot_of_the_previous_transaction_which_stays_open(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -222,7 +226,7 @@ async def test_an_energy_below_zero_is_reported_unchanged(store: Store) -> None:
 
 
 @pytest.mark.parametrize("wire_id", ["-1", "0", "9223372036854775807", "007", "nonsense{}/:", ""])
-async def test_a_stop_of_an_unknown_transaction_is_an_orphan_and_does_not_change_the_next_id(
+async def test_a_stop_of_an_unknown_transaction_is_stored_as_an_orphan_and_does_not_change_the_next_id(
     store: Store, wire_id: str
 ) -> None:
     lease = await claimed(store)
@@ -254,7 +258,7 @@ async def test_two_different_stops_with_the_same_unknown_id_are_both_kept(store:
 
 
 @pytest.mark.parametrize(("epoch", "fence"), [(1, "newer"), (9, "lost")])
-async def test_a_superseded_session_stores_its_start_and_stop_but_not_the_open_transaction(
+async def test_a_replaced_session_can_store_a_start_and_a_stop_but_cannot_set_the_open_transaction(
     store: Store, epoch: int, fence: str
 ) -> None:
     lease = await claimed(store, epoch=2)
@@ -279,7 +283,7 @@ async def test_separators_in_a_charge_point_id_do_not_lead_to_another_charge_poi
     assert await store.execute("ZCARD", keys.transactions(lease.keys.partition, "a/b")) == 1
 
 
-async def test_the_records_of_acknowledged_transactions_never_expire(store: Store) -> None:
+async def test_the_stored_records_of_acknowledged_transactions_never_expire(store: Store) -> None:
     lease = await claimed(store)
     outcome = await start_one(store, lease)
     await stop_one(store, lease, outcome.id, data=b"[]")

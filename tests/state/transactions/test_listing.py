@@ -69,7 +69,9 @@ async def test_transactions_can_be_filtered_by_charge_point_and_by_start_and_by_
     assert await list_all(store, charge_point="CP") == []
 
 
-async def test_a_filter_by_charge_point_omits_other_charge_points_of_the_same_partition(store: Store) -> None:
+async def test_a_filter_by_charge_point_leaves_out_other_charge_points_of_the_same_partition(
+    store: Store,
+) -> None:
     mine = await claimed(store, "CP.1")
     n = 0
     while (theirs := await claimed(store, f"neighbour-{n}")).keys.partition != mine.keys.partition:
@@ -80,7 +82,9 @@ async def test_a_filter_by_charge_point_omits_other_charge_points_of_the_same_pa
     assert await list_all(store, charge_point="CP.1", limit=2) == [10]
 
 
-async def test_the_next_page_continues_after_the_last_item_despite_new_transactions(store: Store) -> None:
+async def test_the_next_page_continues_after_the_last_item_even_if_there_are_new_transactions(
+    store: Store,
+) -> None:
     await store_fleet(store)
     page = await list_(store, "demo", limit=5)
     await charge(store, await claimed(store, "CP.1"), 1000, ended=True)
@@ -116,7 +120,7 @@ def test_the_error_for_a_wrong_public_transaction_id_shows_the_right_form(wrong:
 
 
 @given(st.integers(0, 2**47), st.integers(0, 2**47))
-def test_index_entries_of_transactions_sort_by_time(one: int, other: int) -> None:
+def test_index_entries_of_transactions_sort_by_the_time_of_the_transaction(one: int, other: int) -> None:
     assert (index_name("CP", one, 1) < index_name("CP", other, 1)) == (one < other)
 
 

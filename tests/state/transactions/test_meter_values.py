@@ -42,7 +42,7 @@ async def test_meter_values_are_read_in_the_order_of_arrival_and_as_they_were_se
     assert await meter_values.read(store, "demo", "CP.1", 1) == []
 
 
-async def test_meter_values_that_are_repeated_exactly_are_stored_once_however_late_they_come(
+async def test_meter_values_that_are_repeated_exactly_are_stored_once_even_if_the_repeat_is_very_late(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -68,7 +68,9 @@ async def test_meter_values_of_connector_0_that_name_a_transaction_belong_to_tha
     assert {m.connector_id for m in stored} == {0, 1}
 
 
-async def test_the_transaction_data_of_a_stop_is_stored_apart_from_equal_meter_values(store: Store) -> None:
+async def test_the_transaction_data_of_a_stop_is_stored_in_addition_to_equal_meter_values(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     transaction_id = await start_charging(store, lease)
     await append(store, lease, transaction_id, 1)
@@ -97,7 +99,7 @@ async def test_an_event_refers_to_meter_values_without_copying_them(store: Store
 
 
 @pytest.mark.parametrize("transaction_id", [None, "-1", "0", "a\nb", "é", "9223372036854775807"])
-async def test_the_latest_256_stray_meter_values_are_kept_with_the_transaction_ids_that_they_named(
+async def test_the_latest_256_meter_values_of_no_transaction_are_kept_with_the_transaction_ids_in_them(
     store: Store, transaction_id: str | None
 ) -> None:
     lease = await claimed(store)
@@ -109,7 +111,9 @@ async def test_the_latest_256_stray_meter_values_are_kept_with_the_transaction_i
     assert await meter_values.read_strays(store, "demo", "CP.1", 2) == []
 
 
-async def test_stray_meter_values_of_connectors_above_254_or_below_0_share_one_key(store: Store) -> None:
+async def test_meter_values_of_no_transaction_share_one_key_if_the_connector_is_above_254_or_below_0(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     for connector_id in (*range(250, 270), -1, 2**31 - 1):
         await append(store, lease, None, 1, connector_id=connector_id)
@@ -118,7 +122,9 @@ async def test_stray_meter_values_of_connectors_above_254_or_below_0_share_one_k
     assert {m.connector_id for m in shared} == {*range(255, 270), -1, 2**31 - 1}
 
 
-async def test_the_meter_values_of_a_superseded_session_are_stored(store: Store) -> None:
+async def test_meter_values_are_stored_even_if_they_come_from_a_session_that_was_replaced(
+    store: Store,
+) -> None:
     lease = await claimed(store, epoch=2)
     transaction_id = await start_charging(store, lease)
     for epoch, fence in ((1, "newer"), (3, "lost")):
@@ -127,7 +133,7 @@ async def test_the_meter_values_of_a_superseded_session_are_stored(store: Store)
     assert len(await meter_values.read(store, "demo", "CP.1", transaction_id)) == 2
 
 
-async def test_a_long_meter_values_message_is_read_whole(store: Store) -> None:
+async def test_a_long_meter_values_message_is_read_completely(store: Store) -> None:
     lease = await claimed(store)
     transaction_id = await start_charging(store, lease)
     payload = msgspec.json.encode([{"timestamp": str(n)} for n in range(3000)])
@@ -138,7 +144,7 @@ async def test_a_long_meter_values_message_is_read_whole(store: Store) -> None:
     assert stored.payload == payload
 
 
-async def test_cached_steps_for_meter_values_do_not_mix_up_connectors_or_epochs(store: Store) -> None:
+async def test_meter_values_of_several_connectors_are_not_mixed_up_by_cached_lua_steps(store: Store) -> None:
     lease = await claimed(store)
     transaction_id = await start_charging(store, lease)
     for at_ms in range(1, 4):

@@ -57,7 +57,7 @@ async def list_named(store: Store) -> list[dict[str, Any]]:
     return [msgspec.json.decode(one[b"data"]) for one in read if one[b"kind"] == b"command.transaction"]
 
 
-async def test_the_command_of_a_remote_start_gets_the_id_of_the_transaction_and_wakes_the_waiting_request(
+async def test_the_command_of_a_remote_start_gets_the_transaction_id_and_the_waiting_request_is_woken(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease, connector=1)
@@ -71,7 +71,7 @@ async def test_the_command_of_a_remote_start_gets_the_id_of_the_transaction_and_
     assert await list_expected(store) == set()
 
 
-async def test_a_start_without_a_remote_start_does_not_belong_to_any_command(
+async def test_a_start_that_no_remote_start_requested_does_not_belong_to_any_command(
     store: Store, lease: Lease
 ) -> None:
     _, answers = await begin(store, lease, now_start(store))
@@ -80,7 +80,7 @@ async def test_a_start_without_a_remote_start_does_not_belong_to_any_command(
 
 
 @pytest.mark.parametrize("asked", ["Tag", "TAG", "tag"])
-async def test_a_start_matches_a_remote_start_whatever_the_case_of_the_id_tag(
+async def test_a_start_matches_a_remote_start_even_if_the_case_of_the_id_tag_differs(
     store: Store, lease: Lease, asked: str
 ) -> None:
     command = await accept(store, lease, tag=asked)
@@ -121,7 +121,7 @@ async def test_a_start_matches_the_newest_of_several_remote_starts_and_removes_t
     assert [one["transaction_id"] for one in await list_named(store)] == [f"{KEYS.id}.{transaction_id}"]
 
 
-async def test_a_start_matches_a_remote_start_only_if_its_time_is_at_most_a_minute_earlier(
+async def test_a_start_matches_a_remote_start_only_if_the_start_time_is_at_most_a_minute_earlier(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease)
@@ -131,7 +131,7 @@ async def test_a_start_matches_a_remote_start_only_if_its_time_is_at_most_a_minu
     assert (await begin(store, lease, behind))[1] == command.id
 
 
-async def test_the_time_of_a_start_is_ignored_if_the_clock_of_the_charge_point_was_never_set(
+async def test_the_start_time_is_not_compared_with_the_remote_start_if_the_charge_point_clock_was_never_set(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease)
@@ -147,7 +147,7 @@ async def test_a_start_does_not_match_a_remote_start_that_has_expired(store: Sto
     assert (await current(store, command)).transaction is None
 
 
-def test_a_start_matches_a_remote_start_up_to_the_bounds_of_its_age_and_of_the_clock_skew() -> None:
+def test_a_start_does_not_match_a_remote_start_that_is_too_old_or_too_far_in_the_future() -> None:
     one = Expected(since_ms=1_000_000, connector_id=1, id_tag="tag")
     start = a_start(id_tag="TAG", connector_id=1, started_ms=1_000_000)
     assert one.matches(start, 1_000_000 + LASTS_MS)
@@ -157,7 +157,7 @@ def test_a_start_matches_a_remote_start_up_to_the_bounds_of_its_age_and_of_the_c
     assert not one.matches(msgspec.structs.replace(early, started_ms=early.started_ms - 1), 1_000_000)
 
 
-async def test_a_start_that_matched_one_remote_start_does_not_match_the_next_one_when_it_is_repeated(
+async def test_a_repeat_of_a_start_that_matched_one_remote_start_does_not_match_the_next_remote_start(
     store: Store, lease: Lease
 ) -> None:
     first = await accept(store, lease)
@@ -174,7 +174,7 @@ async def test_a_start_that_matched_one_remote_start_does_not_match_the_next_one
     assert len(await list_named(store)) == 1
 
 
-async def test_a_repeated_start_does_not_match_a_remote_start_that_was_sent_after_it(
+async def test_a_repeated_start_does_not_match_a_remote_start_that_was_sent_after_the_first_start(
     store: Store, lease: Lease
 ) -> None:
     start = now_start(store, ago_ms=0)
@@ -189,7 +189,9 @@ async def test_a_repeated_start_does_not_match_a_remote_start_that_was_sent_afte
     assert (await begin(store, lease, later))[1] == command.id
 
 
-async def test_repeating_expect_or_fulfil_changes_nothing(store: Store, lease: Lease) -> None:
+async def test_the_functions_expect_and_fulfil_change_nothing_when_they_are_called_again(
+    store: Store, lease: Lease
+) -> None:
     command = await accept(store, lease)
     await remote_starts.expect(store, KEYS, command.id, id_tag="Tag", connector_id=None)
     assert await list_expected(store) == {command.id}
@@ -203,7 +205,9 @@ async def test_repeating_expect_or_fulfil_changes_nothing(store: Store, lease: L
     assert len(await list_named(store)) == 1
 
 
-async def test_a_command_whose_record_is_gone_does_not_expect_a_start(store: Store, lease: Lease) -> None:
+async def test_no_start_matches_a_remote_start_whose_command_record_is_gone(
+    store: Store, lease: Lease
+) -> None:
     command = await accept(store, lease)
     await store.execute("UNLINK", KEYS.command(command.id))
     assert (await begin(store, lease, now_start(store)))[1] is None
@@ -213,7 +217,9 @@ async def test_a_command_whose_record_is_gone_does_not_expect_a_start(store: Sto
     assert not await store.execute("EXISTS", KEYS.command(command.id))
 
 
-async def test_the_oldest_of_too_many_remote_starts_is_forgotten(store: Store, lease: Lease) -> None:
+async def test_the_oldest_remote_start_is_forgotten_if_too_many_are_waiting(
+    store: Store, lease: Lease
+) -> None:
     """Drivers that never plug in must not keep the starts of later drivers from being found."""
     now = store.server_time_ms()
     asked = []
@@ -225,13 +231,15 @@ async def test_the_oldest_of_too_many_remote_starts_is_forgotten(store: Store, l
     assert (await begin(store, lease, last))[1] == asked[-1].id
 
 
-async def test_a_start_matches_its_remote_start_even_if_the_inbox_is_lost(store: Store, lease: Lease) -> None:
+async def test_a_start_matches_its_remote_start_even_if_the_inbox_of_the_admin_process_is_lost(
+    store: Store, lease: Lease
+) -> None:
     command = await accept(store, lease)
     await store.execute("UNLINK", f"csms:inbox:{{{ADMIN}}}")
     assert (await begin(store, lease, now_start(store)))[1] == command.id
 
 
-async def test_remote_starts_are_deleted_with_the_charge_point(store: Store, lease: Lease) -> None:
+async def test_remote_starts_are_deleted_when_the_charge_point_is_deleted(store: Store, lease: Lease) -> None:
     await accept(store, lease)
     await store.execute("UNLINK", KEYS.lease)
     await charge_points.delete(store, TENANT, KEYS.id)

@@ -232,7 +232,7 @@ class Url:
 
 @settings(max_examples=300)
 @given(STORIES)
-def test_transaction_steps_in_any_order_have_the_results_of_a_simple_model(
+def test_operations_on_transactions_in_any_order_have_the_same_results_as_a_simple_model(
     steps: list[tuple[object, ...]],
 ) -> None:
     async def run() -> None:

@@ -74,7 +74,9 @@ async def test_a_configuration_change_is_checked_against_the_keys_that_the_charg
         assert "MeterValuesSampledDataMaxLength" in many
 
 
-async def test_a_configuration_change_has_a_warning_if_earlier_changes_wait_for_a_reboot(api: Api) -> None:
+async def test_a_configuration_change_has_a_warning_if_earlier_changes_take_effect_only_at_a_reboot(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await configuration.change(api.store, KEYS, "ConnectionTimeOut", "60", "RebootRequired")
         await configuration.change(api.store, KEYS, "Vendor.Key", "60", "RebootRequired")
@@ -83,7 +85,9 @@ async def test_a_configuration_change_has_a_warning_if_earlier_changes_wait_for_
         ]
 
 
-async def test_a_request_for_more_keys_than_the_charge_point_returns_at_once_has_a_warning(api: Api) -> None:
+async def test_a_request_for_more_keys_than_the_charge_point_can_return_in_one_answer_has_a_warning(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         three = {"key": ["A", "B", "C"]}
         assert await read_warnings(api, "GetConfiguration", three) == []

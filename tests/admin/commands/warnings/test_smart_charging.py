@@ -144,7 +144,9 @@ async def test_a_warning_names_the_profiles_that_a_new_profile_would_replace_or_
         assert await read_warnings(api, SET, ending) == []
 
 
-async def test_a_command_with_an_unknown_connector_or_with_a_duration_of_zero_has_a_warning(api: Api) -> None:
+async def test_a_command_that_names_an_unknown_connector_or_a_duration_of_zero_has_a_warning(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await report_two_connectors(api, session.lease)
         for action, body in (
@@ -160,7 +162,7 @@ async def test_a_command_with_an_unknown_connector_or_with_a_duration_of_zero_ha
         ]
 
 
-async def test_clearing_charging_profiles_that_are_not_known_has_a_warning(api: Api) -> None:
+async def test_a_command_that_clears_unknown_charging_profiles_has_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         nothing = "No known profile of the charge point matches, so it may answer Unknown."
         assert await read_warnings(api, CLEAR, {}) == [nothing]

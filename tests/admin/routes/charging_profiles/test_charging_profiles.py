@@ -71,7 +71,9 @@ async def test_only_the_charging_profiles_that_the_charge_point_accepted_are_lis
         is_problem(await api.client.get(f"{PATH}/2"), 404, "not-found")
 
 
-async def test_charging_profiles_can_be_filtered_and_cleared_profiles_are_no_longer_listed(api: Api) -> None:
+async def test_the_list_of_charging_profiles_can_be_filtered_and_contains_no_profiles_that_were_cleared(
+    api: Api,
+) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         maximum = {"chargingProfilePurpose": "ChargePointMaxProfile"}
@@ -99,7 +101,9 @@ async def test_charging_profiles_can_be_filtered_and_cleared_profiles_are_no_lon
         is_problem(await api.client.get(PATH, params={"purpose": "Mine"}), 422, "invalid-request")
 
 
-async def test_a_listed_profile_becomes_doubtful_if_the_charge_point_finds_nothing_to_clear(api: Api) -> None:
+async def test_a_listed_profile_is_marked_as_doubtful_if_the_charge_point_finds_nothing_to_clear(
+    api: Api,
+) -> None:
     answering, _ = remembering(lambda action, _: {"status": "Unknown" if action[0] == "C" else "Accepted"})
     async with connected(api.store, TENANT, "CP-1", answering):
         await command(api, "SetChargingProfile", a_profile(1))
@@ -112,7 +116,7 @@ async def test_a_listed_profile_becomes_doubtful_if_the_charge_point_finds_nothi
         assert (await page(api))["items"][0]["doubt"] is None
 
 
-async def test_a_set_charging_profile_command_without_an_answer_leaves_a_doubt_about_its_profile(
+async def test_a_doubt_about_a_profile_is_listed_if_the_command_that_sends_the_profile_gets_no_answer(
     api: Api,
 ) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
@@ -194,7 +198,9 @@ async def test_an_operator_cannot_enter_a_tx_profile_of_an_ended_transaction(api
         is_problem(await api.client.put(f"{PATH}/1", json=tx), 422, "invalid-request")
 
 
-async def test_the_charging_profile_of_an_accepted_remote_start_waits_for_the_transaction(api: Api) -> None:
+async def test_the_charging_profile_of_an_accepted_remote_start_is_listed_as_awaiting_the_transaction(
+    api: Api,
+) -> None:
     answering, _ = remembering(accepting)
     tx = a_profile(3, chargingProfilePurpose="TxProfile")["csChargingProfiles"]
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -308,7 +314,7 @@ async def test_a_comparison_of_composite_schedules_lists_the_spans_in_which_the_
         assert (answer.json()["agrees"], answer.json()["differences"]) == (True, [])
 
 
-async def test_the_agrees_member_of_a_comparison_is_null_if_the_charge_point_rejects_the_request(
+async def test_a_comparison_has_null_as_the_member_agrees_if_the_charge_point_rejects_the_request(
     api: Api,
 ) -> None:
     told = {"status": "Rejected"}

@@ -98,7 +98,7 @@ def test_a_local_list_is_split_so_that_each_message_stays_within_the_byte_limit(
     assert min(sizes[:-1]) > PAYLOAD_BYTES_MAX - 500
 
 
-def test_the_update_type_auto_sends_a_full_list_if_a_differential_update_would_be_longer() -> None:
+def test_the_update_type_auto_makes_csms_send_a_full_list_if_a_differential_update_would_be_longer() -> None:
     accepted = {tag: Entry(tag) for tag in "abcd"}
     [message] = plan(lists({"e": Entry("e")}, accepted, stale=False), "auto", version=5)
     assert (message.update_type, len(message.local_authorization_list or ())) == ("Full", 1)

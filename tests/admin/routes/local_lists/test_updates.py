@@ -15,7 +15,7 @@ from tests.admin.remembering import remembering
 from tests.support.waiting import until
 
 
-async def test_the_first_update_is_full_and_the_second_is_differential_and_the_third_sends_nothing(
+async def test_the_first_update_is_full_and_the_second_is_differential_and_the_third_is_empty_and_not_sent(
     api: Api,
 ) -> None:
     cp = Listing()
@@ -103,7 +103,7 @@ async def test_a_full_list_is_sent_after_a_version_mismatch_only_if_the_request_
         assert (found["list_version"], found["stale"], found["as_desired"]) == (3, False, True)
 
 
-async def test_a_full_list_that_fails_at_the_charge_point_is_sent_only_once_more(api: Api) -> None:
+async def test_a_full_list_to_which_the_charge_point_answers_failed_is_sent_only_once_more(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -126,7 +126,9 @@ async def test_no_further_message_is_sent_after_the_answer_not_supported(api: Ap
         assert found["last_answer"]["status"] == "NotSupported"
 
 
-async def test_the_problem_for_a_failed_message_lists_the_steps_before_it(api: Api) -> None:
+async def test_the_problem_for_a_failed_local_list_message_lists_the_steps_before_the_message(
+    api: Api,
+) -> None:
     cp = Listing()
     await api.client.put(BASE, json={})
     await put(api, *"abcd")
@@ -181,7 +183,7 @@ async def test_the_list_version_that_the_charge_point_reports_is_stored(api: Api
         assert sent(await send(api)) == [("Full", 13, 1)]
 
 
-async def test_a_send_local_list_command_updates_the_accepted_list(api: Api) -> None:
+async def test_the_accepted_list_is_updated_after_the_command_send_local_list(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         body = {
@@ -219,7 +221,7 @@ async def test_no_message_is_sent_if_there_is_no_desired_list(api: Api) -> None:
         ),
     ],
 )
-async def test_a_doubtful_send_local_list_command_is_sent_with_a_warning(
+async def test_the_command_send_local_list_has_a_warning_if_the_charge_point_is_likely_to_refuse_it(
     api: Api, body: dict[str, Any], part: str
 ) -> None:
     cp = Listing()
@@ -240,7 +242,7 @@ async def test_a_doubtful_send_local_list_command_is_sent_with_a_warning(
         assert asked[-1] == ("SendLocalList", payload)
 
 
-async def test_a_differential_update_to_a_stale_list_is_sent_with_a_warning(api: Api) -> None:
+async def test_a_differential_update_is_sent_with_a_warning_if_the_stored_list_is_uncertain(api: Api) -> None:
     cp = Listing()
     cp.answers = ["Accepted"] * 2
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):

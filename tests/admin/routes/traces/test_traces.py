@@ -84,13 +84,15 @@ async def test_a_request_for_a_trace_that_does_not_exist_is_answered_404(api: Ap
 
 
 @pytest.mark.parametrize("settings", [{"minutes": 61}, {"frames": 10_001}, {"bytes": 1}, {"hours": 1}])
-async def test_trace_settings_out_of_bounds_are_answered_422(api: Api, settings: dict[str, int]) -> None:
+async def test_a_trace_request_with_settings_out_of_bounds_is_answered_422(
+    api: Api, settings: dict[str, int]
+) -> None:
     await api.client.put(CHARGE_POINT, json={})
     document = is_problem(await api.client.put(TRACE, json=settings), 422, "invalid-request")
     assert document["errors"][0]["pointer"] == f"/{next(iter(settings))}"
 
 
-async def test_the_refusal_of_a_trace_beyond_the_limit_names_the_running_traces(api: Api) -> None:
+async def test_the_error_for_one_trace_too_many_names_the_running_traces(api: Api) -> None:
     until = api.store.server_time_ms() + 60_000
     for number in range(traces.RUNNING_MAX):
         await api.store.execute("ZADD", keys.traces(TENANT), until, f"other-{number}")
@@ -131,7 +133,7 @@ async def test_the_frames_of_a_trace_are_listed_in_pages_and_can_be_filtered(api
     assert (gap["direction"], gap["mark"], gap["frame"], gap["note"]) == (None, "gap", None, "2 frames")
 
 
-async def test_a_cursor_of_one_trace_is_refused_for_another_trace(api: Api) -> None:
+async def test_a_cursor_from_one_trace_is_refused_for_another_trace(api: Api) -> None:
     trace = (await start(api))["id"]
     await write(api, trace, [frame(api, n) for n in range(3)])
     cursor = (await api.client.get(f"{TRACE}/frames?limit=1")).json()["next"]
@@ -182,7 +184,7 @@ async def follow(api: Api, last_id: str = "") -> AsyncIterator[EventStream]:
         yield stream
 
 
-async def test_the_stream_of_a_trace_sends_every_entry_and_ends_with_the_trace(api: Api) -> None:
+async def test_the_stream_of_a_trace_sends_every_entry_and_ends_when_the_trace_ends(api: Api) -> None:
     trace = (await start(api))["id"]
     await write(api, trace, [frame(api, 1)])
     with trio.fail_after(60):
@@ -205,7 +207,7 @@ async def test_the_stream_of_a_trace_sends_every_entry_and_ends_with_the_trace(a
         assert (response.status_code, response.content) == (204, b"")
 
 
-async def test_a_new_trace_ends_the_stream_and_a_client_that_resumes_gets_the_new_trace_from_its_start(
+async def test_a_new_trace_ends_the_stream_of_the_old_trace_and_a_client_that_resumes_gets_all_of_the_new_one(
     api: Api,
 ) -> None:
     first = (await start(api))["id"]
@@ -229,7 +231,7 @@ async def test_the_stream_of_a_trace_ends_when_the_trace_is_deleted(api: Api) ->
             assert await stream.next() == ("end", {"reason": "the trace is no longer kept"})
 
 
-async def test_the_stream_of_a_trace_sends_comments_and_ends_when_the_api_key_is_revoked(
+async def test_an_idle_stream_of_a_trace_sends_comments_until_the_api_key_is_revoked_and_then_ends(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.2)
@@ -251,7 +253,7 @@ async def test_a_request_for_a_trace_stream_with_an_unknown_last_event_id_is_ans
     assert (await api.client.head(f"{TRACE}/stream")).status_code == 200
 
 
-async def test_a_client_beyond_the_limit_of_trace_streams_is_answered_503(store: Store) -> None:
+async def test_a_request_for_one_trace_stream_too_many_is_answered_503(store: Store) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)
     async with serving(store, AdminLimits(event_clients=1)) as api:
         trace = (await start(api))["id"]

@@ -39,7 +39,7 @@ def test_the_composite_schedule_has_no_limit_if_there_are_no_profiles() -> None:
     assert limits(duration=0).periods == ()
 
 
-def test_periods_are_relative_to_the_requested_window_and_the_first_period_begins_at_0() -> None:
+def test_periods_are_counted_from_the_start_of_the_requested_window_and_the_first_one_begins_at_0() -> None:
     found = limits(a_profile([(0, 10), (30, 20), (80, 6)], start=-10))
     assert steps(found) == [(0, 10), (20, 20), (70, 6)]
     assert (found.start_ms, found.duration, found.unit) == (X, 100, "A")
@@ -60,9 +60,7 @@ def test_periods_beyond_the_requested_window_are_cut_off() -> None:
     assert steps(limits(a_profile([(0, 10), (99, 20)]), duration=100)) == [(0, 10), (99, 20)]
 
 
-def test_the_profile_of_the_highest_stack_level_applies_until_it_ends_and_then_the_next_level_applies() -> (
-    None
-):
+def test_the_profile_of_the_highest_stack_level_applies_and_the_next_level_follows_at_its_end() -> None:
     found = limits(
         a_profile(6, level=0), a_profile(16, level=2, duration=20), a_profile(10, level=1, duration=40)
     )
@@ -73,7 +71,7 @@ def test_a_profile_of_a_higher_level_without_a_duration_hides_the_lower_levels()
     assert steps(limits(a_profile(32, level=5), a_profile(6))) == [(0, 32)]
 
 
-def test_valid_from_is_inclusive_and_valid_to_is_exclusive() -> None:
+def test_a_profile_is_valid_at_the_time_valid_from_but_no_longer_at_the_time_valid_to() -> None:
     found = limits(a_profile(16, level=1, validFrom=at(10), validTo=at(20)), a_profile(6))
     assert steps(found) == [(0, 6), (10, 16), (20, 6)]
     assert steps(limits(a_profile(16, validFrom=at(10), validTo=at(10)))) == [(0, None)]
@@ -81,7 +79,7 @@ def test_valid_from_is_inclusive_and_valid_to_is_exclusive() -> None:
     assert steps(limits(a_profile(16, validFrom=at(100)))) == [(0, None)]
 
 
-def test_valid_to_ends_a_schedule_early_and_valid_from_does_not_shift_its_start() -> None:
+def test_the_field_valid_to_can_end_a_schedule_early_and_the_field_valid_from_does_not_shift_it() -> None:
     assert steps(limits(a_profile([(0, 10), (50, 20)], validTo=at(20), duration=90))) == [
         (0, 10),
         (20, None),
@@ -98,7 +96,7 @@ def test_a_schedule_that_starts_in_the_future_leaves_a_gap_before_it() -> None:
     assert steps(limits(a_profile(16, level=1, start=30), a_profile(6, start=-5))) == [(0, 6), (30, 16)]
 
 
-def test_periods_that_begin_after_the_duration_never_apply() -> None:
+def test_periods_that_begin_after_the_duration_of_the_schedule_never_apply() -> None:
     assert steps(limits(a_profile([(0, 10), (50, 20)], duration=50))) == [(0, 10), (50, None)]
     assert steps(limits(a_profile(10, duration=0), a_profile(10, level=1, duration=-5))) == [(0, None)]
 
@@ -112,7 +110,7 @@ def test_unsorted_periods_are_sorted() -> None:
     assert steps(limits(a_profile([]))) == [(0, None)]
 
 
-def test_a_profile_without_a_start_begins_with_the_transaction() -> None:
+def test_a_profile_without_a_start_schedule_begins_when_the_transaction_begins() -> None:
     for kind in ("Absolute", "Relative"):
         found = limits(tx([(0, 10), (80, 20)], kind=kind, start=None), running=CHARGING)
         assert steps(found) == [(0, 10), (20, 20)]
@@ -124,7 +122,7 @@ def test_the_start_schedule_of_a_relative_profile_is_ignored() -> None:
     assert steps(limits(relative, running=CHARGING)) == [(0, 10), (20, 20)]
 
 
-def test_a_relative_default_profile_without_a_transaction_counts_from_the_start_of_the_window() -> None:
+def test_a_relative_default_profile_begins_at_the_start_of_the_window_if_there_is_no_transaction() -> None:
     assert steps(limits(a_profile([(0, 10), (80, 20)], kind="Relative"))) == [(0, 10), (80, 20)]
 
 
@@ -160,7 +158,7 @@ def test_a_recurring_profile_is_not_active_before_its_start() -> None:
     assert steps(limits(daily(16, start=30))) == [(0, None), (30, 16)]
 
 
-def test_a_profile_recurs_only_if_it_has_both_the_recurring_kind_and_a_recurrency_kind() -> None:
+def test_a_profile_recurs_only_if_its_kind_is_recurring_and_it_also_has_a_recurrency_kind() -> None:
     assert steps(limits(a_profile(16, kind="Recurring", start=-DAY, duration=DAY))) == [(0, None)]
     absolute = a_profile(16, recurrencyKind="Daily", start=-DAY, duration=DAY)
     assert steps(limits(absolute)) == [(0, None)]
@@ -182,7 +180,7 @@ def test_a_tx_profile_applies_only_to_its_transaction() -> None:
     assert steps(limits(InstalledProfile(1, tx(10), 8), a_profile(6), running=CHARGING)) == [(0, 6)]
 
 
-def test_the_default_of_a_connector_replaces_the_common_default_of_the_same_level() -> None:
+def test_the_default_profile_of_a_connector_replaces_that_of_connector_0_at_the_same_stack_level() -> None:
     common, own = (
         InstalledProfile(0, a_profile(16, level=1)),
         InstalledProfile(1, a_profile(6, level=1, duration=40)),
@@ -205,7 +203,7 @@ def test_the_maximum_profile_of_the_next_level_applies_when_a_maximum_profile_en
     assert steps(limits(cap(16, level=1, duration=50), cap(20))) == [(0, 16), (50, 20)]
 
 
-def test_a_limit_of_zero_is_a_limit() -> None:
+def test_a_limit_of_zero_is_not_treated_as_a_missing_limit() -> None:
     assert steps(limits(a_profile(0), cap(16))) == [(0, 0)]
 
 
@@ -263,23 +261,23 @@ def test_limits_with_one_decimal_place_are_kept_exactly() -> None:
     assert found == Rate(Decimal(1), 3)
 
 
-def test_a_change_in_the_middle_of_a_second_applies_from_the_next_second() -> None:
+def test_a_limit_that_changes_in_the_middle_of_a_second_applies_from_the_next_second() -> None:
     found = limits(a_profile(16, level=1, start=10.25, duration=5), a_profile(6))
     assert steps(found) == [(0, 6), (11, 16), (16, 6)]
     flicker = limits(a_profile(16, level=1, validFrom=at(10.25), validTo=at(10.75)), a_profile(6))
     assert steps(flicker) == [(0, 6)]
 
 
-def test_a_time_that_cannot_be_read_counts_as_absent() -> None:
+def test_an_unreadable_time_in_a_profile_is_treated_as_absent() -> None:
     assert steps(limits(a_profile(16, validFrom="soon"))) == [(0, 16)]
 
 
-def test_an_impossible_number_of_phases_counts_as_three_phases() -> None:
+def test_an_impossible_number_of_phases_is_treated_as_three_phases() -> None:
     for phases in (0, -1, 4, 10**12):
         assert steps(limits(a_profile([(0, 10, phases)]), unit="W")) == [(0, 6900)]
 
 
-def test_a_schedule_of_too_many_periods_is_computed_quickly_with_a_shorter_duration() -> None:
+def test_a_composite_schedule_with_too_many_periods_is_shortened_and_computed_quickly() -> None:
     many = [
         InstalledProfile(1, daily([(n, n % 2) for n in range(2000)], level=n, start=-n)) for n in range(200)
     ]

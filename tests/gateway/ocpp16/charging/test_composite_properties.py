@@ -80,7 +80,7 @@ RUNNING = st.lists(
     RUNNING,
     st.sampled_from(["A", "W"]),
 )
-def test_the_composite_schedule_equals_the_result_of_a_simple_model_in_every_second(
+def test_the_composite_schedule_has_the_same_limits_as_a_simple_model_in_every_second(
     installed: list[InstalledProfile],
     connector_id: int,
     duration: int,

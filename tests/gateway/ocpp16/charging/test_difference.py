@@ -38,7 +38,7 @@ def test_equal_schedules_have_no_differences() -> None:
     assert differences(ours(STEPS), theirs((50, 20), (0, 10), duration=500)) == []
 
 
-def test_a_difference_within_the_rounding_is_not_reported() -> None:
+def test_a_difference_that_rounding_can_explain_is_not_reported() -> None:
     assert differences(ours([(0, 10.1), (50, 20)]), theirs((0, 10.2), (51, 20))) == []
     more = theirs((0, 10.3), (50, 20))
     assert differences(ours([(0, 10.1), (50, 20)]), more) == [(0, 50, Decimal("10.1"), Decimal("10.3"))]
@@ -60,7 +60,7 @@ def test_a_missing_part_in_the_schedule_of_the_charge_point_is_a_difference() ->
     assert differences(ours(10), theirs((0, 10), duration=-5)) == [(0, 100, 10, None)]
 
 
-def test_a_limit_of_the_charge_point_is_not_a_difference_where_we_know_no_limit() -> None:
+def test_a_limit_that_only_the_charge_point_knows_is_not_reported_as_a_difference() -> None:
     assert differences(ours(10, start=50), theirs((0, 32), (50, 10))) == []
     assert differences(ours(10, start=50), None) == [(50, 100, 10, None)]
 

@@ -47,7 +47,7 @@ def test_a_value_that_is_sent_as_a_number_is_read_as_text_with_the_same_digits(s
     assert found.repairs == ("number_for_text",)
 
 
-def test_one_bad_sample_does_not_drop_the_other_samples_and_stays_in_the_payload() -> None:
+def test_only_the_bad_samples_of_a_message_are_left_out_and_the_payload_still_contains_them() -> None:
     bad = {"value": "50", "unit": "Hz"}
     message, payload, repairs = meter(GOOD_SAMPLE, bad, {"value": None}, {"value": "2", "unit": "W"})
     assert isinstance(message, core.MeterValues)
@@ -61,7 +61,9 @@ def test_one_bad_sample_does_not_drop_the_other_samples_and_stays_in_the_payload
 
 
 @pytest.mark.parametrize("field", ["context", "format", "measurand", "phase", "location", "unit"])
-def test_a_sample_with_an_unknown_unit_or_measurand_is_left_out_and_not_given_the_default(field: str) -> None:
+def test_a_sample_with_an_unknown_unit_or_measurand_is_left_out_and_does_not_get_the_default(
+    field: str,
+) -> None:
     message, _, repairs = meter({"value": "1", field: "Foo"})
     assert isinstance(message, core.MeterValues)
     assert message.meter_value == (MeterValue(timestamp=TIME, sampled_value=()),)
@@ -99,7 +101,7 @@ def test_an_integer_of_64_bits_is_accepted(value: int) -> None:
     assert read(core.RemoteStopTransaction, transactionId=value)[2] == ()
 
 
-def test_text_that_is_too_long_is_kept_whole() -> None:
+def test_text_that_is_too_long_is_kept_in_full() -> None:
     tag = "A" * 21
     message, payload, repairs = read(core.Authorize, idTag=tag)
     assert message == core.Authorize(id_tag=tag)
@@ -118,7 +120,7 @@ def test_an_unknown_error_code_is_read_as_other_error() -> None:
     assert repairs == ("unknown_enum",)
 
 
-def test_a_status_that_belongs_to_another_message_type_is_renamed() -> None:
+def test_a_status_name_that_belongs_to_another_message_type_is_replaced_by_the_right_name() -> None:
     message, payload, repairs = read(security.LogStatusNotification, status="UploadFailed", requestId=7)
     assert message == security.LogStatusNotification(status="UploadFailure", request_id=7)
     assert payload == {"status": "UploadFailure", "requestId": 7}
@@ -129,7 +131,7 @@ def test_a_status_that_belongs_to_another_message_type_is_renamed() -> None:
 
 
 @pytest.mark.parametrize(("told", "taken"), [(1234.6, 1235), (-0.4, 0), (0.5, 0), (1.5, 2)])
-def test_a_meter_stop_with_a_fraction_is_rounded(told: float, taken: int) -> None:
+def test_a_meter_stop_value_with_a_fraction_is_rounded(told: float, taken: int) -> None:
     message, _, repairs = read(
         core.StopTransaction, transactionId=5, meterStop=told, timestamp="2026-01-31T12:00:00Z"
     )
@@ -204,7 +206,7 @@ def test_a_json_value_as_the_data_of_a_data_transfer_is_read_as_text(data: objec
     assert (message, repairs) == (core.DataTransfer(vendor_id="v"), ("unreadable_optional",))
 
 
-def test_only_a_similar_word_is_suggested() -> None:
+def test_an_error_suggests_an_allowed_word_only_if_it_is_similar_to_the_wrong_word() -> None:
     assert suggest("MeterValue", ACTIONS) == "did you mean MeterValues? "
     assert suggest("TransactionEvent", ACTIONS) == ""
     with pytest.raises(PayloadInvalid) as caught:
@@ -231,6 +233,6 @@ def test_the_error_for_a_bad_field_names_the_field_and_says_what_would_be_right(
     assert caught.value.text == "meterValue[0].sampledValue[0].value: must be text, not an integer"
 
 
-def test_transaction_data_that_is_absent_is_none_in_python() -> None:
+def test_absent_transaction_data_is_read_as_none() -> None:
     assert core.raw_transaction_data(b'{"transactionId":1}') is None
     assert core.raw_transaction_data(b'{"transactionData":[ ],"x":1}') == b"[ ]"

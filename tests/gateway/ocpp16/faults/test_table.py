@@ -13,7 +13,7 @@ def test_each_fault_of_the_table_has_a_meaning() -> None:
     assert set(FAULTS) == {*get_args(repairs.__value__), *get_args(others)}
 
 
-def test_each_fault_of_the_table_is_counted_somewhere_in_the_code() -> None:
+def test_the_code_counts_each_fault_of_the_table_somewhere() -> None:
     """Search the source text, because no type checker finds a literal that is not used."""
     source = "".join(path.read_text() for path in Path("gateway").rglob("*.py") if path != TABLE)
     assert [name for name in FAULTS if f'"{name}"' not in source] == []

@@ -41,7 +41,7 @@ NOON = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() * 1000)
         ("\u0662026-01-31T12:00:00Z", None, ("time_unreadable",)),
     ],
 )
-def test_parsing_a_time_returns_the_time_and_its_faults(
+def test_parsing_the_text_of_a_time_returns_the_time_and_the_faults_of_the_text(
     text: str, ms: int | None, faults: tuple[FaultName, ...]
 ) -> None:
     assert timestamps.parse(text) == (ms, faults)
@@ -50,12 +50,12 @@ def test_parsing_a_time_returns_the_time_and_its_faults(
 @pytest.mark.parametrize(
     "text", ["2026-01-31T12:00:00", "2026-01-31T12:00:00+02", "", "2026-01-31T12:00Z", "x"]
 )
-def test_only_a_time_in_the_form_of_rfc_3339_is_strict(text: str) -> None:
+def test_strict_mode_accepts_no_time_that_is_not_in_the_form_of_rfc_3339(text: str) -> None:
     assert not timestamps.is_strict(text)
 
 
 @given(st.integers(min_value=-62_135_596_800_000, max_value=253_402_300_799_999))
-def test_parsing_a_formatted_time_gives_the_same_time(ms: int) -> None:
+def test_a_time_is_the_same_after_it_is_formatted_and_parsed(ms: int) -> None:
     text = timestamps.format_ms(ms)
     assert timestamps.parse(text) == (ms, ())
     assert timestamps.is_strict(text)
@@ -68,7 +68,7 @@ def test_parsing_a_time_never_raises_an_error(text: str) -> None:
     assert not timestamps.is_strict(text) or not faults
 
 
-def test_a_time_is_plausible_if_it_is_after_2014_and_at_most_one_day_ahead() -> None:
+def test_a_time_is_plausible_if_it_is_after_2014_and_at_most_one_day_in_the_future() -> None:
     assert timestamps.is_plausible(NOON, NOON)
     assert timestamps.is_plausible(NOON + 86_400_000, NOON)
     assert not timestamps.is_plausible(NOON + 86_400_001, NOON)
@@ -87,14 +87,16 @@ def test_a_time_is_plausible_if_it_is_after_2014_and_at_most_one_day_ahead() -> 
         (NOON + 300_001, "time_ahead"),
     ],
 )
-def test_a_time_before_2015_or_more_than_5_minutes_ahead_has_a_fault(
+def test_a_time_before_2015_or_more_than_5_minutes_in_the_future_has_a_fault(
     ms: int, fault: FaultName | None
 ) -> None:
     assert timestamps.find_fault(ms, NOON) == fault
 
 
 @given(st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001  written as UTC
-def test_a_time_in_utc_since_2015_has_the_usual_form(at: datetime) -> None:
+def test_a_time_since_2015_in_utc_with_zero_or_three_decimal_places_is_recognised_as_usual(
+    at: datetime,
+) -> None:
     for text in (at.isoformat(timespec="seconds") + "Z", at.isoformat(timespec="milliseconds") + "Z"):
         assert timestamps.is_usual(text)
         assert timestamps.parse(text).faults == ()
@@ -112,5 +114,5 @@ def test_a_time_in_utc_since_2015_has_the_usual_form(at: datetime) -> None:
         "2014-12-31T23:59:59.999Z",
     ],
 )
-def test_a_time_in_any_other_form_does_not_have_the_usual_form(text: str) -> None:
+def test_a_time_that_is_not_written_in_the_usual_form_is_recognised_as_unusual(text: str) -> None:
     assert not timestamps.is_usual(text)
