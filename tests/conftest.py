@@ -18,7 +18,7 @@ from tests.support.event_members import find_unlisted
 from tests.support.pace import Pace
 from tests.support.valkey_server import ValkeyServer
 
-# An example has no deadline, because a busy machine must not fail a test.
+# Hypothesis sets no deadline for an example, because a test must not fail on a busy machine.
 settings.register_profile("csms", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("csms")
 
@@ -43,7 +43,7 @@ def private_valkey() -> Iterator[ValkeyServer]:
 
 @contextmanager
 def _server() -> Iterator[ValkeyServer]:
-    # Not pytest's tmp_path: a unix socket's path must be short.
+    # pytest's tmp_path is not used here, because the path of a unix socket must be short.
     with tempfile.TemporaryDirectory(prefix="csms-test-") as directory:
         server = ValkeyServer(Path(directory))
         server.start()
@@ -73,7 +73,9 @@ def redis_url(valkey: ValkeyServer) -> str:
 
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[Store]:
-    """An empty store. Each event that the test leaves in it must be as docs/events.md lists it."""
+    """An empty store. Each event that is in the store after the test must have the members that
+    docs/events.md lists.
+    """
     async with open_store(StoreConfig(url=redis_url)) as opened:
         yield opened
         assert await find_unlisted(opened) == [], "MEMBERS in admin/routes/event_kinds.py lists other members"

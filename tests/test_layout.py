@@ -23,7 +23,7 @@ def imports() -> grimp.ImportGraph:
 def test_a_test_module_has_the_name_of_a_product_module_or_names_in_its_docstring_what_it_tests(
     file: Path,
 ) -> None:
-    """Allowed names are those of a module of the mirrored package and of the package itself, also with words
+    """The name may be that of a module in the mirrored package or of the package itself, also with words
     appended.
     """
     folder, name = ROOT / file.parent.relative_to(ROOT / "tests"), file.stem.removeprefix("test_")

@@ -1,4 +1,4 @@
-"""The API as an operator uses it: real HTTP to a real Hypercorn with a real Valkey."""
+"""The API as an operator uses it, over real HTTP, with a real Hypercorn and a real Valkey."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

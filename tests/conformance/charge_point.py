@@ -54,7 +54,7 @@ class ChargePoint(Station):
             await self.status(connector, "Available")
 
     async def cold_boot(self) -> None:
-        """Bring the charge point into the reusable state Booted."""
+        """Bring the charge point into Booted, a reusable state of the test case document."""
         await self.boot()
         await self.available()
 
@@ -117,7 +117,9 @@ class ChargePoint(Station):
     async def charge(
         self, tag: str, *, connector: int = 1, meter: int = 1000, reservation: int | None = None
     ) -> int:
-        """Bring the charge point into the reusable state Charging; return the transactionId."""
+        """Bring the charge point into Charging, a reusable state of the document, and return the
+        transactionId.
+        """
         await self.authorize(tag)
         await self.status(connector, "Preparing")
         started = await self.start(tag, connector=connector, meter=meter, reservation=reservation)
@@ -148,9 +150,10 @@ async def connected(
     subprotocols: tuple[str, ...] = ("ocpp1.6",),
     headers: dict[str, str] | None = None,
 ) -> AsyncIterator[ChargePoint]:
-    """Connect a charge point until the block ends; no message may be pending then.
+    """Keep a charge point connected until the block ends. No message may be pending at that moment.
 
-    Raises the exception InvalidStatus of `websockets` if the connection is refused, and Violation.
+    Raises the exception InvalidStatus of `websockets` if the connection is refused. Raises Violation if the
+    central system does something that the case does not allow.
     """
     failure: Exception | None = None
     async with (

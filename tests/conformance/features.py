@@ -1,4 +1,4 @@
-"""Features that the certificate lists with yes or no, each with the cases and tests that prove its yes."""
+"""Features that the certificate lists with yes or no, each with the cases and tests that a yes requires."""
 
 from typing import Final, NamedTuple
 

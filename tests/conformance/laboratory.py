@@ -81,7 +81,8 @@ class Laboratory:
     ) -> AsyncIterator[ChargePoint]:
         """Connect the charge point, whose serial number is its id.
 
-        Raises the exception InvalidStatus of `websockets` if the connection is refused, and Violation.
+        Raises the exception InvalidStatus of `websockets` if the connection is refused. Raises Violation if
+        the central system does something that the case does not allow.
         """
         async with connected(
             self.running.url(self.id, scheme=scheme),
@@ -160,7 +161,7 @@ class Laboratory:
         assert (kept["type"], kept["timestamp"], kept["tech_info"]) == (kind, payload["timestamp"], "octt")
 
     async def check_job(self, kind: str, *statuses: str) -> None:
-        """Check that the operator sees these statuses of the job, after the answer that began it."""
+        """Check that the operator sees the answer that began the job, followed by these statuses."""
         [job] = (await self.read("/jobs"))["items"]
         assert (job["kind"], job["running"]) == (kind, False)
         assert [each["status"] for each in job["history"]][1:] == list(statuses)

@@ -89,7 +89,7 @@ class Tree:
     def _write(self, name: str, text: str) -> None:
         """Write a file with a new modification time.
 
-        Python takes a file of the same time and size as unchanged.
+        Python treats a file as unchanged if its time and size are the same as before.
         """
         file = self.directory / name
         file.write_text(text, "utf-8")

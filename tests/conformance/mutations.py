@@ -40,7 +40,7 @@ def _result(breaks: str, old: str, new: str, *caught_by: str) -> Mutation:
 
 
 def _unasked(breaks: str, after: str, action: str, *caught_by: str) -> Mutation:
-    """Add a call that nobody asked for after the answer to `after`."""
+    """After each answer to the action `after`, also send a call that nobody requested."""
     old = "link.node.telemetry.observe_call(call.action, monotonic() - began)"
     new = f'{old}\n            if call.action == "{after}":\n'
     new += f'                await link.connection.send(b\'[2,"unasked","{action}",{{}}]\')'

@@ -47,7 +47,7 @@ def write(page: Page, file: Path) -> None:
 
 
 def answer(outcome: Outcome) -> str:
-    """Return yes or no as in a certificate. The certificate has no yes for a skipped case."""
+    """Return yes or no as in a certificate. The answer for a skipped case is no."""
     match outcome.word:
         case "passed":
             return "yes"

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def tests() -> dict[str, str]:
-    """Return pytest's node ids of this directory's tests, relative to the checkout, by function name."""
+    """Map the name of each test in this directory to its pytest node id, relative to the checkout."""
     return {
         node.name: f"tests/conformance/{file.name}::{node.name}"
         for file in sorted(HERE.glob("test_*.py"))

@@ -1,8 +1,8 @@
 """The charge point of the test tool: it sends the messages of the step list and judges each received frame.
 
-The charge point uses the `websockets` package and no code of the transport under test. A frame that is not
-OCPP, that does not fit its official schema, or that no step expects breaks the station. A broken station
-raises Violation in each of its methods.
+The charge point uses the `websockets` package and no code of the transport under test. The station breaks if
+it receives a frame that is not OCPP, that does not fit the official schema, or that no step expects. After
+that, each of its methods raises Violation.
 """
 
 import itertools
@@ -108,7 +108,9 @@ class Station:
     # --- The connection ---
 
     async def drop(self) -> None:
-        """Cut the connection without a CLOSE, like a power failure. Raises Violation for earlier frames."""
+        """Cut the connection without a CLOSE, like a power failure. Raises Violation if an earlier frame
+        broke a rule.
+        """
         if self._why:
             raise Violation(self._why)
         self._gone = True

@@ -315,7 +315,8 @@ async def test_tc_037_1_a_transaction_that_started_offline_with_a_valid_id_tag_i
         await cp.status(1, "Charging")
         kept = await lab.transaction(started["transactionId"])
         assert _same_moment(kept["started_at"], began)
-        # A charge point that does not know whether its call arrived repeats it (OCPP-J 3.1, errata 2025-04).
+        # A charge point repeats a call if it does not know whether the call arrived (OCPP-J 3.1, errata
+        # 2025-04).
         assert await cp.start(VALID, timestamp=began) == started
         assert len(await lab.transactions()) == 1
 

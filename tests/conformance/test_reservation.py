@@ -1,4 +1,4 @@
-"""Optional feature: reservation. csms sends each request, whatever it knows of the connector."""
+"""Optional feature: reservation. csms sends each request, even if the connector is not known to be free."""
 
 from tests.conformance.charge_point import ChargePoint, now
 from tests.conformance.laboratory import PARENT, SECOND, VALID, Laboratory

@@ -52,7 +52,7 @@ def new_key() -> str:
 
 
 def basic(lab: Laboratory, profile: Profile, key: str) -> dict[str, Any]:
-    """Return the options with which a connection of profile 1 or 2 is made."""
+    """Return the arguments for a connection with security profile 1 or 2."""
     scheme = "ws" if profile == 1 else "wss"
     return {"scheme": scheme, "headers": keys.basic(lab.id, key)}
 
@@ -155,7 +155,9 @@ def check_strength(certificate: x509.Certificate) -> None:
 async def with_certificate(
     lab: Laboratory, family: Family, directory: Path
 ) -> AsyncIterator[tuple[ChargePoint, dict[str, Any]]]:
-    """Boot over profile 3 with a certificate received over profile 2; return how it connects."""
+    """Boot with security profile 3 and a certificate that was received with profile 2. Return the charge
+    point and the arguments of its connection.
+    """
     key = new_key()
     await secured(lab, 2, key)
     async with lab.connected(**basic(lab, 2, key)) as cp:

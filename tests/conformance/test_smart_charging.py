@@ -1,4 +1,4 @@
-"""Smart Charging: the sent fields, by the cases of the editions 2024-04 (D24) and 2025-06 (D25)."""
+"""Smart Charging: the fields that csms sends, according to the cases of 2024-04 (D24) and 2025-06 (D25)."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ STACK = 0
 
 
 def profile(purpose: str, id_: int = 1, *, kind: str = "Absolute", stack: int = STACK, **more: Any) -> Json:
-    """The tool's configuration: 6 A on three phases, from the beginning."""
+    """Make the profile of the test tool's configuration: 6 A on three phases from the beginning."""
     schedule: Json = {
         "chargingRateUnit": "A",
         "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0, "numberPhases": 3}],

@@ -1,7 +1,8 @@
 """Measures response times for one charge point as a laboratory does, from the CALL to its CALLRESULT.
 
-The charge point is that of the load test over wss, because it adds the least time of its own. Calls follow
-each other, and nothing else runs. Nothing is warmed up, and no call is left out.
+The charge point is that of the load test over wss, because no other client adds so little time of its own.
+Each call follows the answer to the previous call, and nothing else runs. Nothing is warmed up, and no call is
+left out.
 """
 
 import ssl

@@ -15,7 +15,9 @@ _ROW = re.compile(r"^\| `([a-z_.]+)` \| ([a-z, ]+) \|(.*?)\|", re.MULTILINE)
 
 
 def _calls() -> Iterator[tuple[str, str, set[str]]]:
-    """Yield name, level and fields of each log event; `**ports` is the field `the ports`."""
+    """Yield name, level and fields of each log event. Keywords such as `**ports` are one field with the name
+    `the ports`.
+    """
     for call, level in _log_calls():
         # A second positional argument would become a part of the name. Such a value must be a field.
         [name] = call.args
@@ -26,7 +28,7 @@ def _calls() -> Iterator[tuple[str, str, set[str]]]:
 
 
 def _log_calls() -> Iterator[tuple[ast.Call, str]]:
-    """Yield each call of a level, however the logger is named, with the level."""
+    """Yield each call that logs an event, with its level, whatever the name of the logger is."""
     for room in ("gateway", "state", "admin", "loadtest"):
         for path in (ROOT / room).rglob("*.py"):
             tree = ast.parse(path.read_text())
@@ -45,7 +47,7 @@ def _log_calls() -> Iterator[tuple[ast.Call, str]]:
 
 
 def _names(node: ast.expr) -> list[str]:
-    """Return the names that an expression may have. A name put together from parts has none."""
+    """Return the names that the expression can yield. A name must not be put together from parts."""
     match node:
         case ast.Constant(value=str(name)):
             return [name]

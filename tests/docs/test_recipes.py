@@ -46,7 +46,7 @@ PRODUCTION = (
     "Back up and restore a server of your own",
 )
 _BLOCK = re.compile(r"^```(sh[a-z ]*)\n(.*?)^```\n(?:```output\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-# The command-line client of a Valkey or Redis package; csms brings only the server.
+# This is the command-line client of a Valkey or Redis package. csms brings only the server.
 _VALKEY_CLI = """\
 import sys
 from redis import Redis
@@ -103,7 +103,7 @@ class Shell:
         if not (tools / "valkey-server").exists():
             (tools / "valkey-server").symlink_to(get_binary_path())
         (tools / "valkey_cli.py").write_text(_VALKEY_CLI)
-        # A path with a space cannot stand behind #!, so a shell starts Python.
+        # A path with a space cannot follow #!, so a shell starts Python.
         command = shlex.join([sys.executable, str(tools / "valkey_cli.py")])
         (tools / "valkey-cli").write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (tools / "valkey-cli").chmod(0o755)

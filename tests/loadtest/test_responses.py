@@ -1,4 +1,4 @@
-"""The answers of the load test's charge point are valid by the official schemas, and consistent."""
+"""The answers of the load test's charge point fit the official schemas and do not contradict each other."""
 
 import random
 from typing import Any

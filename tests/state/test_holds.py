@@ -52,7 +52,7 @@ async def test_the_key_with_the_slots_of_an_id_tag_expires_together_with_the_slo
     assert await hold(store, "long", after_ms=100_000)
     assert await hold(store, "short", after_ms=1_000)
     assert await store.execute("PTTL", key) > 90_000
-    # A hold that is taken again is never shortened.
+    # A slot that is taken again is never shortened.
     assert await hold(store, "long", after_ms=1_000)
     assert await store.execute("ZSCORE", key, "CP.1/long") > store.server_time_ms() + 90_000
 
@@ -139,7 +139,9 @@ async def test_a_new_start_on_a_connector_releases_the_slot_of_the_id_tag_of_the
 async def test_the_outcome_of_a_start_or_stop_is_noted_before_a_slot_of_the_id_tag_is_released(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fact is stored by then, so its outcome must not be lost if the store goes away."""
+    """At that moment the start or stop is already stored, so its outcome must not be lost if the store goes
+    away.
+    """
     limit = transactions.Limit(1, b"{}")
     lease, noted = await claimed(store), list[object]()
     first = await transactions.start(store, lease, a_start(), ANSWER, limit=limit)

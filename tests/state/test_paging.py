@@ -1,4 +1,4 @@
-"""A merged listing neither loses nor repeats a member, however the members are spread over the sets."""
+"""A listing that merges several sets neither loses nor repeats a member, however the members are spread."""
 
 import random
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def test_all_pages_of_a_listing_together_contain_all_members_in_order(
     chance = random.Random(data.draw(st.integers(0, 1 << 32)))
     length = data.draw(st.sampled_from([0, 1, 50, 150, 300]))
     names = {"".join(chance.choices("abé0", k=chance.randint(1, 5))).encode() for _ in range(length)}
-    # The shares are uneven; often one set has almost all members.
+    # The sets get uneven shares. Often one set has almost all members.
     spread = data.draw(st.sampled_from([[0], [0, 0, 0, 0, 0, 0, 1, 2], [0, 1, 2, 3, 4]]))
     sets: list[set[bytes]] = [set() for _ in range(data.draw(st.integers(5, 12)))]
     for name in sorted(names):

@@ -1,4 +1,6 @@
-"""Each Lua step has a caller beside it, a sentence of purpose, a header with all its names, and few lines."""
+"""Each Lua step has a caller in the same folder, a sentence about its purpose, a header with all its names,
+and few lines.
+"""
 
 import ast
 import re

@@ -24,8 +24,9 @@ def now() -> str:
 class Peer:
     """A charge point under the control of a test.
 
-    `serve` returns the payload of a CALLRESULT, a `list` for the end of a CALLERROR, or None for no answer.
-    `answers` holds the received answers that no test has taken yet, by message id.
+    `serve` returns the payload of a CALLRESULT, or a `list` with the last elements of a CALLERROR, or None if
+    the charge point must not answer. `answers` maps message ids to received answers that the test has not
+    taken yet.
     """
 
     def __init__(self, connection: Connection, serve: Serve | None) -> None:

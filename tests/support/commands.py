@@ -59,7 +59,7 @@ async def make_overdue(store: Store, command_id: str, of: ChargePointKeys = KEYS
 
 
 async def waiting(store: Store, of: ChargePointKeys = KEYS) -> tuple[list[str], set[str]]:
-    """Read what `pending` and `overdue` hold of the charge point."""
+    """Read which commands of the charge point are in `pending` and which are in `overdue`."""
     pending = await store.execute("LRANGE", of.pending, 0, -1)
     overdue = [entry.decode() for entry in await store.execute("ZRANGE", of.overdue, 0, -1)]
     of_ours = {entry.partition(" ")[0] for entry in overdue if entry.endswith(f" {of.member}")}
@@ -67,7 +67,7 @@ async def waiting(store: Store, of: ChargePointKeys = KEYS) -> tuple[list[str], 
 
 
 async def told(store: Store, of: ChargePointKeys = KEYS) -> list[tuple[str, str]]:
-    """Read the events of the charge point's commands: command and status."""
+    """Read command and status from each event about the charge point's commands."""
     found = []
     for _, fields in await store.execute("XRANGE", of.events, "-", "+"):
         named = dict(zip(fields[::2], fields[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""A client of server-sent events by their specification, over a plain socket."""
+"""A client that reads server-sent events as their specification says, over a plain socket."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ class EventStream:
         assert (b"content-type", b"text/event-stream") in response.headers
 
     async def next(self) -> tuple[str, dict[str, Any]]:
-        """Return the next event and its data. A block without data only moves `last_id`."""
+        """Return the next event and its data. A block without data changes only `last_id`."""
         kind, data = "", ""
         while True:
             field, _, value = (await self.line()).partition(": ")

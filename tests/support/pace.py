@@ -1,4 +1,4 @@
-"""Judges speed only where the slow tests run, because elsewhere a busy machine would fail a test."""
+"""Judges speed only where the slow tests run, because elsewhere a test would fail on a busy machine."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pace:
-    """A judge of speed only. Every wait needs a generous deadline of its own."""
+    """Checks how long a block took, but does not interrupt it. So every wait in the block needs a generous
+    deadline of its own.
+    """
 
     judged: bool
 

@@ -11,8 +11,8 @@
 
 `>>` adds a step: a frame from the peer, or an object of one of the step classes below. Each `<<` after it
 adds an expected outcome of that step: a frame to send (bytes as they are, or a list as JSON), the value that
-`receive` or `tick` returned, or the counted faults. The outcomes must be complete and in this order. A
-playbook that is not asserted fails its test.
+`receive` or `tick` returned, or the counted faults. All outcomes of a step must be given, the counted faults
+last. A playbook that is not asserted fails its test.
 """
 
 import json
@@ -51,7 +51,7 @@ class Tick(NamedTuple):
 
 
 class Like:
-    """Equals any object of this kind with these attributes."""
+    """Equals any object of class `kind` that has these attributes."""
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -28,7 +28,7 @@ class Setting(NamedTuple):
 class Bound(NamedTuple):
     """A setting with a bound: the last value that is accepted, and the first value that is refused.
 
-    `words` is how an error names the bound.
+    `words` are the words for the bound in an error.
     """
 
     section: str
@@ -63,7 +63,8 @@ def list_bounds(config: type[msgspec.Struct]) -> Iterator[Bound]:
 
 
 def check_bound(config: type[msgspec.Struct], bound: Bound, directory: Path) -> None:
-    """Check that file and variable accept the last value inside, and refuse the first value outside.
+    """Check both ways of setting a value, the file and the environment variable. Each must accept `inside`
+    and refuse `outside`.
 
     The error must name the setting, the bound and the value.
     """

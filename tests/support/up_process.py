@@ -58,7 +58,7 @@ class UpProcess:
         return code
 
     def close(self) -> None:
-        """Kill the process after any outcome of the test. The children of the process die with it."""
+        """Kill the process, whether the test passed or failed. The children of the process die with it."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(GENEROUS_S)

@@ -1,6 +1,6 @@
-"""A private Valkey on a unix socket with the settings of the embedded server.
+"""A private Valkey server on a unix socket, with the settings of the embedded server.
 
-A test may stop, pause or kill it.
+A test may stop, pause or kill this server.
 """
 
 import os

@@ -76,7 +76,7 @@ class Obedient(Independent):
         return call_result.Reset(status="Accepted")
 
 
-# Each row has the action, the payload to send, the payload that arrives, and the answer to it.
+# Each row has the action, the payload to send, the payload that arrives, and the charge point's answer.
 CORE: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (
         "ChangeAvailability",

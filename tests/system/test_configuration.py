@@ -106,7 +106,9 @@ async def test_the_stored_configuration_follows_each_report_and_each_change_and_
 async def test_a_change_that_needs_a_reboot_takes_effect_if_the_boot_follows_right_after_the_answer(
     central: Central, gateways: Gateways
 ) -> None:
-    """A change that needs a reboot takes effect, although its answer was still being stored at the reboot."""
+    """A change that needs a reboot takes effect, although its answer was not yet stored when the charge point
+    rebooted.
+    """
     tenant, commands = central.tenant(), "/charge-points/cp/commands"
     with trio.fail_after(120):
         async with (

@@ -80,7 +80,7 @@ async def test_calls_that_are_being_handled_are_answered_before_a_drain_closes_t
 
 
 async def test_a_drain_spreads_its_close_frames_over_the_drain_window(central: Central, pace: Pace) -> None:
-    """The CLOSE frames are spread evenly, charging sessions last.
+    """The CLOSE frames are spread evenly, and charging sessions get theirs last.
 
     An unanswered CLOSE delays no other CLOSE.
     """

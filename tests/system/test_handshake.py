@@ -187,7 +187,7 @@ async def test_charge_point_ids_are_percent_decoded_once(
 def test_a_charge_point_id_that_consists_of_dots_is_not_resolved_as_a_path(
     tenant: Tenant, gateways: Gateways
 ) -> None:
-    """An id of two dots is not taken for a parent directory."""
+    """An id that consists of two dots does not mean the parent directory."""
     answer = upgrade(tenant.url(gateways[0], ""), path=f"/OCPP16/{tenant.id}/{tenant.token}/%2e%2e")
     assert answer.status == 101
 

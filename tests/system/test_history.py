@@ -1,5 +1,5 @@
 """Gateways and the store are killed at random moments. Afterwards the acknowledgements that the charge points
-got are compared with the admin API. The check knows nothing of the implementation.
+got are compared with the admin API. The check uses no knowledge of the implementation.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Troubles that a gateway must survive: an occupied port, and an unreadable inbox message."""
+"""How a gateway behaves with an occupied port, an unreadable inbox message, and a slow store."""
 
 import socket
 

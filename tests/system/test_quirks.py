@@ -1,4 +1,4 @@
-"""Each of the 51 faults of real charge points, lenient and strict; and the page that lists them."""
+"""Each of the 51 faults of real charge points is played in lenient and in strict mode."""
 
 import json
 import re

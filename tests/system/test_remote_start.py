@@ -34,7 +34,7 @@ def is_silent(_action: str, _payload: Any) -> Any:
 async def asking(
     api: httpx.AsyncClient, query: str = "wait_for=transaction&wait=30"
 ) -> AsyncIterator[list[httpx.Response]]:
-    """Let an operator wait for a command; the answer is there when the block ends."""
+    """Let an operator wait for a command while the block runs. The answer is there when the block ends."""
     answers: list[httpx.Response] = []
 
     async def ask() -> None:
@@ -81,7 +81,7 @@ async def test_the_operator_gets_the_transaction_id_of_a_remote_start(
 async def test_a_start_that_follows_right_after_the_answer_to_a_remote_start_belongs_to_the_command(
     central: Central, gateways: Gateways
 ) -> None:
-    """Answer and start arrive together, several times.
+    """The answer and the start arrive together. This is tried several times.
 
     The start finds the expected transaction that the answer stored.
     """

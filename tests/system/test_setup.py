@@ -113,7 +113,7 @@ def test_an_interrupted_setup_can_be_started_again(clone: Clone) -> None:
         process.kill()
         (
             clone.root / "go"
-        ).touch()  # Wait for the processes that the set-up had started, because they hold the lock.
+        ).touch()  # Wait for the processes that the set-up started, because they keep the lock.
     assert clone.run()[0] == 0
     assert clone.steps() == ["venv", "pip", "venv", "pip", "pip"]
 

@@ -126,7 +126,7 @@ async def test_exactly_one_of_several_simultaneous_connections_of_a_charge_point
 async def test_the_audit_of_leases_finds_takeovers_and_revoked_tokens_even_if_an_inbox_message_was_lost(
     central: Central, gateways: Gateways
 ) -> None:
-    """A takeover and a revoked token whose inbox messages are lost."""
+    """The inbox messages about a takeover and about a revoked token are lost."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (
@@ -275,7 +275,7 @@ async def test_a_dead_socket_of_a_charge_point_delays_its_next_connection_by_two
 async def test_sessions_go_on_after_a_pause_of_their_gateway_process(
     central: Central, gateways: Gateways
 ) -> None:
-    """Other processes took the paused gateway for dead.
+    """Other processes have judged the paused gateway to be dead.
 
     The sessions of the paused gateway take their leases back, and no session ends.
     """

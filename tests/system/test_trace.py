@@ -141,7 +141,7 @@ async def test_a_trace_goes_on_when_the_charge_point_moves_to_another_gateway(
             by_connection: dict[str, list[Frame]] = {}
             for entry in found:
                 by_connection.setdefault(entry["connection"], []).append(entry)
-            # Two gateways write, and the batch of either gateway may come first.
+            # Two gateways write entries, and the entries of either may be stored first.
             one, two = sorted(by_connection.values(), key=lambda entries: entries[-1]["note"], reverse=True)
             expected = ["connected", "in 2 Heartbeat", "out 3 Heartbeat", "disconnected"]
             assert short(one) == short(two) == expected

@@ -1,4 +1,4 @@
-"""The wheel is installed beside the pinned packages, as users install it, and run outside the checkout."""
+"""The wheel is installed with the pinned packages, as users install it, and is run outside the checkout."""
 
 import os
 import subprocess

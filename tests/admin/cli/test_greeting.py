@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Addresses, Demo]:
-    """The addresses and credentials of `make run` in a fresh checkout."""
+    """Addresses and credentials as `make run` has them in a fresh checkout."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
     (tmp_path / ".venv/bin").mkdir(parents=True)

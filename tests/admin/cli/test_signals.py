@@ -55,7 +55,7 @@ def csms(command: str, directory: Path) -> Iterator[Started]:
 
 
 def interrupt(process: Started) -> str:
-    """Send Ctrl-C, wait for the end of the process and return what it wrote to stderr."""
+    """Send Ctrl-C, wait for the end of the process, and return what the process wrote to stderr."""
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=GENEROUS_S)
     assert process.returncode in (-signal.SIGINT, 0), errors

@@ -62,7 +62,7 @@ def new_child(program: Program) -> Child:
 
 
 async def wait_for_restart(child: Child, after: int | None) -> int:
-    """Wait for a process other than `after` and return its id."""
+    """Wait until the child runs as another process than `after`, and return the new process id."""
     await until(lambda: child.pid not in (None, after))
     assert child.pid is not None
     return child.pid
@@ -192,7 +192,7 @@ async def test_a_child_that_ignores_sigterm_is_killed_when_the_time_for_its_stop
 async def test_all_output_of_a_stopping_child_is_read(
     program: Write, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The output is more than a pipe holds.
+    """The child writes more output than a pipe can hold.
 
     If the supervisor did not read the output, the child would block and be killed.
     """

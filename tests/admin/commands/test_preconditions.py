@@ -25,7 +25,7 @@ OTHERS: tuple[tuple[str, object], ...] = (
 
 
 async def set_boot_status(api: Api, status: str | None) -> None:
-    """Set the status that the charge point's BootNotification got.
+    """Set the status with which the charge point's BootNotification was answered.
 
     The status None means that the charge point never sent a BootNotification.
     """

@@ -145,7 +145,7 @@ async def test_a_command_for_a_connector_that_was_never_reported_has_a_warning_i
         ("UnlockConnector", {"connectorId": 7}),
     ]
     async with connected(api.store, TENANT, "CP-1") as session:
-        # Nothing is known about the connectors before the charge point reports any.
+        # csms knows nothing about the connectors before the charge point reports one.
         assert [await read_warnings(api, action, body) for action, body in bodies] == [[], [], []]
         await report_statuses(api, session.lease, "Available", "Available", "Available")
         says = ["The charge point has never reported connector 7, only 0, 1, 2."]
@@ -204,7 +204,7 @@ async def test_a_command_to_a_rejected_charge_point_has_a_warning(api: Api) -> N
 async def test_the_post_that_creates_a_command_returns_its_warnings_and_a_later_get_of_the_command_does_not(
     api: Api,
 ) -> None:
-    """Warnings are about the moment at which the command was sent."""
+    """Warnings describe the situation at the moment at which the command was sent."""
     says = ["Connector 0 means the whole charge point, which has no lock."]
 
     async def silent(_session: FakeSession, _command: str, _go: object) -> None:

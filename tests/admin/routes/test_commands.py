@@ -77,7 +77,7 @@ async def test_a_request_is_answered_504_when_the_deadline_of_its_command_has_pa
 
 
 async def test_a_request_that_waits_until_the_deadline_is_answered_504_and_never_202(api: Api) -> None:
-    """A difference between the two clocks does not cause a 202 a moment before the deadline."""
+    """If the store's clock and our clock differ, no 202 is sent a moment before the deadline."""
     async with connected(api.store, TENANT, "CP-1", is_silent):
         api.store._clock_offset_ms -= 400
         with trio.fail_after(60):
@@ -261,7 +261,9 @@ async def test_the_answer_comes_about_a_second_late_if_a_wake_up_message_is_lost
 async def test_the_wake_up_message_is_repeated_only_for_the_first_of_several_pending_commands(
     api: Api,
 ) -> None:
-    """The commands to a silent charge point must not each cost the gateway a message every second."""
+    """If several commands to a silent charge point are pending, the gateway must not get a message per second
+    for each of them.
+    """
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
 
         async def wake_ups() -> int:

@@ -42,7 +42,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 async def store_all(api: Api, session: FakeSession, sent: str) -> int:
-    """Store the time in every place that keeps it as text. Return the id of the transaction."""
+    """Store the time in every place where times are kept as text. Return the id of the transaction."""
     store, lease = api.store, session.lease
     keys = lease.keys
     status = Connector(

@@ -1,4 +1,6 @@
-"""The processes of the system under test (`csms up` with one worker), and their cost so far."""
+"""The processes of the system under test (`csms up` with one worker), and the CPU time and memory that they
+have used so far.
+"""
 
 import json
 import os

@@ -48,7 +48,7 @@ class RawChargePoint:
         self.socket.sendall(_masked(b'[2,"%d","%b",%b]' % (self._calls, action.encode(), make(self._calls))))
 
     def ask(self, action: str, payload: bytes) -> bytes:
-        """Send a call and wait for its answer's frame. Raises ConnectionError for a CALLERROR."""
+        """Send a call and wait for the frame of the answer. Raises ConnectionError for a CALLERROR."""
         self.call(action, lambda _: payload)
         answer = self.socket.recv(65_536)
         if b"[3," not in answer[:12]:
@@ -59,7 +59,7 @@ class RawChargePoint:
 def saturate(
     fleet: Sequence[RawChargePoint], action: str, makes: Sequence[MakePayload], seconds: float
 ) -> int:
-    """Keep one call of every charge point in flight for a time; return how many were answered."""
+    """For some time, keep one call of every charge point in flight. Return how many calls were answered."""
     poll = select.epoll()
     by_number = {one.socket.fileno(): (one, make) for one, make in zip(fleet, makes, strict=True)}
     for number, (one, make) in by_number.items():

@@ -1,6 +1,6 @@
 """A yardstick for the speed of this machine: a bare Trio task per connection that only receives and sends.
 
-The task has no websocket, no OCPP and no store. Quote the other numbers of a run as multiples of the
+The task has no websocket, no OCPP and no store. Quote every other number of the same run as a multiple of the
 yardstick's number.
 """
 

@@ -1,4 +1,6 @@
-"""A recorder over a real store: the frames arrive in order, masked, cut and bounded."""
+"""A trace recorder with a real store. The frames are stored in order, masked and shortened, and their number
+is bounded.
+"""
 
 import json
 import threading
@@ -150,7 +152,9 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
 
 
 async def test_a_gap_in_the_trace_marks_the_frames_that_do_not_fit_in_its_queue(store: Store) -> None:
-    """The queue overflows, by number and by bytes. Later frames are recorded again."""
+    """The queue overflows first by the number of frames and then by their bytes. Later frames are recorded
+    again.
+    """
     running = await start_trace(store)
     async with around(store) as session:
         recorder = session.recorder(running)

@@ -1,4 +1,6 @@
-"""Slow handshakes make room for waiting connections, also for those of another server with the same limit."""
+"""Slow handshakes are cut off to make room for waiting connections, even for those of another server that
+shares the limit.
+"""
 
 from contextlib import AsyncExitStack
 from functools import partial
@@ -16,7 +18,7 @@ from tests.support.websocket_frames import REQUEST, plain, text
 
 
 async def _count_rounds(server: Server, clock: MockClock) -> int:
-    """Count in how many rounds the servers end slow handshakes until another peer is served."""
+    """Count the rounds in which the servers end slow handshakes before one more peer is served."""
     rounds = 0
     async with raw_peer(server, upgrade=False) as peer, trio.open_nursery() as nursery:
         await peer.send(REQUEST + text("in"))
@@ -26,7 +28,7 @@ async def _count_rounds(server: Server, clock: MockClock) -> int:
             rounds += 1
             clock.jump(SPARED_S + ROOM_S)
             await settle()
-            clock.jump(ROOM_S)  # The server waits this long after each round.
+            clock.jump(ROOM_S)  # After each round, the server waits this long before the next.
             await settle()
         assert await peer.read(4) == plain(0x81, b"in")
     return rounds

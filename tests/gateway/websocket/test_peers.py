@@ -1,4 +1,5 @@
-"""Our server with the client of `websockets`, our client with its server, and our own two together.
+"""Three pairs are tested: our server with the client of `websockets`, our client with the server of
+`websockets`, and our client with our server.
 
 These tests cover gateway/websocket/client.py and gateway/websocket/server.py.
 """

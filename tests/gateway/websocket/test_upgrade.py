@@ -149,7 +149,7 @@ async def test_an_upgrade_handler_can_see_that_the_peer_hung_up() -> None:
 
 
 def _open_files() -> list[int]:
-    # without the descriptor of this listing
+    # Leave out the descriptor that lists this directory.
     return sorted(int(each.name) for each in Path("/proc/self/fd").iterdir())[:-1]
 
 

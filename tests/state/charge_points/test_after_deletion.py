@@ -1,4 +1,4 @@
-"""A report that arrives after the deletion of its charge point does not make any of the deleted keys again.
+"""A report that arrives after the deletion of its charge point does not create any of the deleted keys again.
 
 These tests cover state/charge_points, state/features and state/transactions.
 """

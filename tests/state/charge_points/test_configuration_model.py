@@ -1,4 +1,4 @@
-"""Reports, changes and boots in any order leave the configuration that a model of two dicts has."""
+"""After reports, changes and boots in any order, the stored configuration equals a model of two dicts."""
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Any sequence of steps leaves the store in the state that a plain model of the rules has."""
+"""After any sequence of steps, the store is in the same state as a plain model of the rules."""
 
 from dataclasses import dataclass, field
 
@@ -54,7 +54,7 @@ class Model:
 
 
 class Run:
-    """The steps. Each method does a step in the store and in the model, and compares the outcomes."""
+    """Each method runs one Lua step in the store and in the model, and compares the outcomes."""
 
     def __init__(self, store: Store, lease: Lease) -> None:
         self.store = store

@@ -1,4 +1,4 @@
-"""The sweep settles overdue commands in bounded batches, and changes nothing else."""
+"""The sweep ends overdue commands in bounded batches, and changes nothing else."""
 
 import trio
 

@@ -1,4 +1,6 @@
-"""The Lua steps allow exactly the moves of state/commands/table.py, for every pair of statuses."""
+"""For every pair of statuses, the Lua steps allow exactly the changes in the table of
+state/commands/table.py.
+"""
 
 from typing import get_args
 

@@ -149,7 +149,7 @@ async def test_old_events_are_removed_and_an_event_stream_without_new_events_exp
             "XADD", keys.events, f"{long_ago}-{n + 1}", "of", keys.member, "kind", "tested", "data", n
         )
     await emit(store, keys, 1000)
-    # Only whole nodes of the stream are trimmed.
+    # The store trims only whole nodes of a stream.
     assert await store.execute("XLEN", keys.events) <= 100
     left = await store.execute("PTTL", keys.events)
     assert events.KEPT_MS < left <= events.KEPT_MS + 5_400_000

@@ -25,7 +25,7 @@ POLL_S = 0.02
 
 @pytest.fixture
 async def polling() -> AsyncIterator[trio.Nursery]:
-    """Open a nursery for the tasks that poll, and no others."""
+    """Open a nursery that only the polling tasks use."""
     async with trio.open_nursery() as nursery:
         yield nursery
         nursery.cancel_scope.cancel()

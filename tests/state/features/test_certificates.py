@@ -1,4 +1,4 @@
-"""Lists of certificates are kept as reported. An installation makes a list out of date."""
+"""Certificate lists are stored as reported. An installation makes a list out of date."""
 
 import msgspec
 

@@ -158,7 +158,7 @@ async def test_a_tx_profile_that_names_no_transaction_is_removed_when_a_transact
     await transactions.stop(store, lease, a_stop(transaction), b"")
     assert await ids(store) == [2]
     await install(store, 3, 1, TX)
-    await transactions.stop(store, lease, a_stop(transaction), b"")  # A repeat ends no profile.
+    await transactions.stop(store, lease, a_stop(transaction), b"")  # The repeated stop removes no profile.
     assert await ids(store) == [2, 3]
 
 

@@ -1,4 +1,4 @@
-"""The state of a job after statuses in any order, and the job to which a status belongs."""
+"""Which state a job has after statuses in any order, and to which job a status belongs."""
 
 import msgspec
 from hypothesis import given

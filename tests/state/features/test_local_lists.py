@@ -1,4 +1,4 @@
-"""The local list that a charge point should have, and the list that it confirmed, which may be stale."""
+"""The desired local list of a charge point, and the accepted list, which may be out of date (stale)."""
 
 import pytest
 import trio
@@ -18,7 +18,7 @@ KEYS = ChargePointKeys("demo", "CP.1")
 
 @pytest.fixture
 async def store(store: Store) -> Store:
-    """Store in which the charge point is registered."""
+    """Open a store in which the charge point is registered."""
     await store.execute("HSET", KEYS.record, "registered_ms", 1)
     return store
 

@@ -1,4 +1,4 @@
-"""Security events of any type are kept once each, the latest 500, and listed newest first."""
+"""The latest 500 security events of any type are kept, each of them once, and listed newest first."""
 
 import pytest
 

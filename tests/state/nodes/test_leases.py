@@ -1,4 +1,4 @@
-"""The rules of the lease one by one, on a real server; test_leases_model.py tests them all at once."""
+"""The rules of the lease, one by one, on a real server; test_leases_model.py tests them in combination."""
 
 import pytest
 import trio
@@ -50,7 +50,7 @@ async def test_a_repeated_claim_of_a_lease_changes_nothing_and_gets_the_first_an
 
 async def test_a_claim_that_arrives_after_a_newer_claim_of_the_lease_changes_nothing(store: Store) -> None:
     assert await claim(store, "a/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
-    assert await store.execute("DBSIZE") == 1  # The only key is the record of the store itself.
+    assert await store.execute("DBSIZE") == 1  # No key but the record about the store itself exists.
     await claimed(store, "a/1")
     before = await store.execute("DUMP", KEYS.lease)
     assert await claim(store, "b/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
@@ -107,7 +107,7 @@ async def test_exactly_one_session_holds_the_lease_after_many_concurrent_claims(
             for number in range(40):
                 nursery.start_soon(race, f"n{number % 4}/{number}")
     won = [one for one in got.values() if isinstance(one, Claimed)]
-    # There are at most five takeovers. A claim that finds another holder at four attempts gives up too.
+    # There are at most five takeovers. A claim also gives up if each of four attempts finds a new holder.
     assert 1 <= len(won) <= 6
     assert sorted(one.lease.epoch for one in won) == list(range(1, len(won) + 1))
     assert sum(isinstance(one, Flapping) for one in got.values()) == 40 - len(won)

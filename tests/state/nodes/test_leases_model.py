@@ -1,4 +1,4 @@
-"""Claims, releases, reapings, wipes and readoptions in any order agree with a plain model of the rules."""
+"""Claims, releases, reapings, wipes and readoptions in any order have the results of a plain model."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -160,9 +160,9 @@ class Model:
         return self.sessions[-1 - number] if number < len(self.sessions) else None
 
     def _fence(self, lease: Lease) -> str:
-        """Return the fence that a step of this session gets.
+        """Return the word about its lease (the fence) that a step of this session gets.
 
-        The model takes back a reaped lease as the step does.
+        Like the step, the model takes back a lease that was reaped.
         """
         known = self.stored[lease.keys.id]
         if known.epoch != lease.epoch:

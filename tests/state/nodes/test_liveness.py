@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from state.nodes.liveness import GAP_S, PATIENCE_S, Watch
 
 # Each turn of the observer: the seconds since the previous turn, whether the read worked, and the nodes that
-# sent a beat in between.
+# sent a heartbeat in between.
 TURNS = st.lists(
     st.tuples(
         st.sampled_from([0.5, 2.0, 3.0, 3.0, 3.0, 3.0, 3.5, 4.0, 4.9, 5.0, 5.1, 30.0]),

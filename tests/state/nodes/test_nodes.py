@@ -59,7 +59,7 @@ async def test_a_dead_node_is_removed_when_its_record_has_expired_and_no_lease_o
     assert await leases.reap(store, "a") == 1
     assert await leases.reap(store, "a") == 0
     assert len(await nodes.list_nodes(store)) == 1
-    # The node was only paused. The node takes its lease back, and dies before its next beat.
+    # The node was only paused. The node takes its lease back, and dies before its next heartbeat.
     assert await leases.audit(store, [(lease, 1)]) == ["ok"]
     await store.execute("UNLINK", keys.node("a"))
     assert await leases.reap(store, "a") == 1

@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 
 async def echo_storm(store: Store, seed: int, tasks: int, *, faults: bool = False) -> int:
-    """Let every task request values of its own and sometimes give up.
+    """Let every task request its own values and give up now and then.
 
     Return the number of answered requests.
     """
@@ -199,7 +199,7 @@ async def test_the_loss_and_the_return_of_the_store_are_each_logged_once(
 async def test_store_commands_that_are_left_in_an_old_connection_are_not_executed_after_newer_commands(
     valkey: ValkeyServer,
 ) -> None:
-    """A write that the network still held when we gave up must not overwrite a later one."""
+    """A write that was still in the network when the client gave up must not overwrite a later write."""
     with trio.fail_after(60):
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"

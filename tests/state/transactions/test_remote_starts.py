@@ -1,4 +1,4 @@
-"""A transaction answers an accepted RemoteStartTransaction once, within bounds of time and number."""
+"""An accepted RemoteStartTransaction gets at most one transaction, within limits of time and number."""
 
 from typing import Any
 
@@ -41,7 +41,9 @@ def now_start(store: Store, *, ago_ms: int = 0, **changes: Any) -> Start:
 
 
 async def begin(store: Store, lease: Lease, start: Start) -> tuple[int, str | None]:
-    """Store a StartTransaction as the gateway does. Returns the ids of transaction and command."""
+    """Store a StartTransaction as the gateway does. Returns the id of the transaction and the id of the
+    command.
+    """
     outcome = await transactions.start(store, lease, start, ANSWER)
     return outcome.id, await remote_starts.fulfil(store, KEYS, start, outcome.id)
 

@@ -1,4 +1,4 @@
-"""The Lua steps of transactions are compared with a plain model of their rules, in generated stories."""
+"""The Lua steps of transactions are compared with a plain model of their rules, in generated sequences."""
 
 from dataclasses import dataclass, field
 
@@ -47,7 +47,7 @@ class Model:
     values: dict[int, set[tuple[int | None, bytes]]] = field(default_factory=dict)
     strays: set[tuple[int, str | None, bytes]] = field(default_factory=set)
     issued: set[int] = field(default_factory=set)
-    wiped: bool = False  # True from a wipe until a session readopts its lease.
+    wiped: bool = False  # True from a wipe until a session restores its lease (readopts it).
 
     def replay_of(self, wanted: Start) -> int | None:
         number = self.by_fingerprint.get(wanted.fingerprint)
@@ -62,7 +62,7 @@ class Model:
 STARTS = st.tuples(st.integers(1, 2), st.sampled_from(["TAG", "tag", "other"]), st.booleans())
 STORIES = st.lists(
     st.one_of(
-        # Starts and stops appear twice in this list and use only a few ids, so that most stories are about
+        # Starts and stops appear twice in this list and use only a few ids, so that most sequences are about
         # charging.
         st.tuples(st.just("start"), STARTS, st.booleans()),
         st.tuples(st.just("start"), STARTS, st.just(value=False)),

@@ -107,7 +107,9 @@ async def reservation_zero(scene: Scene) -> None:
 
 @quirk(49, "tolerated", "values_after_stop", "connector_zero")
 async def values_of_an_ended_transaction(scene: Scene) -> None:
-    """Meter values are stored with the ended transaction, not with the next one on the connector."""
+    """Meter values that name an ended transaction are stored with it and not with the next transaction on the
+    connector.
+    """
     async with scene.station() as station:
         one = (await station.call("StartTransaction", start()))["transactionId"]
         await station.odd("MeterValues", meter(SAMPLE, connectorId=0, transactionId=one))
@@ -131,8 +133,8 @@ async def meters_that_fall(scene: Scene) -> None:
 
 @quirk(51, "tolerated", "repeated_call", "repeated_start", "repeated_stop", "repeated_values", "orphan_stop")
 async def replays(scene: Scene) -> None:
-    """At each connection the charge point sends all past messages under new message ids, and one stop
-    repeatedly.
+    """At each connection the charge point sends all past messages again under new message ids, and repeats
+    one stop.
     """
     at = before(hours=20)
     began, ended = start(timestamp=at), before(hours=19)

@@ -31,7 +31,7 @@ async def speaks_before_its_boot(scene: Scene) -> None:
     strict_faults=("payload_invalid", "not_accepted"),
 )
 async def boots_over_and_over(scene: Scene) -> None:
-    """After a CALLERROR the charge point uses the message id again, so a boot is refused as rarely as
+    """After a CALLERROR the charge point uses the same message id again, so csms refuses a boot as rarely as
     possible.
     """
     async with scene.station(boot=False) as station:

@@ -86,7 +86,9 @@ async def special_characters(scene: Scene) -> None:
 
 @quirk(7, "repaired", "id_case", strict="400")
 async def id_in_another_case(scene: Scene) -> None:
-    """The letter case is repaired only if one spelling is registered and unknown ones are refused."""
+    """The letter case of an id is repaired only if exactly one spelling is registered, and only if unknown
+    ids are refused.
+    """
     ahead = scene.path.rpartition("/")[0]
     async with scene.upgraded(request(f"{ahead}/{scene.name.lower()}")) as socket:
         assert socket.status == 101
@@ -135,7 +137,7 @@ async def own_root_store(scene: Scene) -> None:
 async def no_pong(scene: Scene) -> None:
     """This gateway waits 2.5 s for a PONG.
 
-    A second PING proves that the gateway does not insist on a PONG.
+    A second PING proves that the gateway goes on without a PONG.
     """
     async with scene.upgraded() as socket:
         try:
@@ -173,7 +175,7 @@ async def redials_whatever_it_is_told(scene: Scene) -> None:
 
 @quirk(13, "refused", "flapping")
 async def replaces_its_own_connection(scene: Scene) -> None:
-    """The newest connection wins five times a minute.
+    """The newest connection replaces the present one at most five times a minute.
 
     After that the present connection stays, and the next connection gets 429.
     """
@@ -218,7 +220,7 @@ async def empty_and_binary_frames(scene: Scene) -> None:
 
 @quirk(16, "not detectable")
 async def wants_its_key_in_hexadecimal(scene: Scene) -> None:
-    """The value is sent unchanged, in whatever form the operator gave it."""
+    """The value is sent exactly in the form in which the operator gave it."""
     async with scene.station() as station:
         for value in ("4F43545420323031362B", "plain and long enough"):
             answer = await scene.command("ChangeConfiguration", {"key": "AuthorizationKey", "value": value})

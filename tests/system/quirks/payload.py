@@ -108,7 +108,7 @@ async def error_code_error(scene: Scene) -> None:
 
 @quirk(38, "repaired", "object_for_list", strict="TypeConstraintViolation")
 async def object_for_list(scene: Scene) -> None:
-    """A single object is read as a list of one object. Signed data may be long."""
+    """A single object is read as a list of one object. Signed data of 4,000 characters is kept in full."""
     signed = {"value": "0A" * 2000, "format": "SignedData"}
     async with scene.station() as station:
         number = await charging(station)

@@ -18,10 +18,9 @@ QUIRKS: dict[int, "Quirk"] = {}
 class Quirk:
     """A row.
 
-    `faults` are counted for a lenient charge point, and for a strict charge point that is served like a
-    lenient one.
+    `faults` are counted for a lenient charge point, and for a strict one if it is served in the same way.
 
-    `nobodys` is counted in the metric only, because the charge point is not known.
+    The faults `nobodys` are counted only in the metric, because the charge point is not known.
     """
 
     number: int

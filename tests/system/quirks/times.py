@@ -31,7 +31,9 @@ async def offset_without_minutes(scene: Scene) -> None:
 
 @quirk(27, "tolerated", "time_ahead")
 async def local_time_called_utc(scene: Scene) -> None:
-    """The fault is visible east of Greenwich. In the west the charge point seems to have been offline."""
+    """Such a time can be recognised only east of Greenwich. In the west the charge point seems to have been
+    offline.
+    """
     ahead = (datetime.now(UTC) + timedelta(hours=8)).isoformat(timespec="seconds").replace("+00:00", "Z")
     async with scene.station() as station:
         await station.odd("StartTransaction", start(timestamp=ahead))

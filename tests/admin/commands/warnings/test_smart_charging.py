@@ -1,4 +1,4 @@
-"""Warnings about commands of smart charging, from known profiles, transactions and the configuration."""
+"""Warnings about smart charging commands, by the stored profiles, transactions and configuration."""
 
 from typing import Any
 

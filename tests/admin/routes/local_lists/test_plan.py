@@ -23,7 +23,9 @@ KINDS: st.SearchStrategy[Kind] = st.sampled_from(("full", "differential", "auto"
 
 
 def lists(desired: Entries, accepted: Entries, *, stale: bool | None) -> Lists:
-    """Return both lists. If `stale` is None, the charge point never accepted an update."""
+    """Return the desired and the accepted list as the store has them. If `stale` is None, the charge point
+    never accepted an update.
+    """
     if stale is None:
         return Lists(Heads(), desired, accepted)
     head = Accepted(
@@ -38,7 +40,7 @@ def lists(desired: Entries, accepted: Entries, *, stale: bool | None) -> Lists:
 
 
 def received(entries: dict[str, object], message: SendLocalList) -> dict[str, object]:
-    """Return the list of a charge point after the message, by section 5.15."""
+    """Return the list that a charge point has after the message, according to section 5.15."""
     found = {} if message.update_type == "Full" else dict(entries)
     for data in message.local_authorization_list or ():
         if data.id_tag_info is None:

@@ -1,4 +1,4 @@
-"""Sending a local list: the messages after each answer, and the accepted list afterwards."""
+"""How a local list is sent: which message follows each answer, and which list counts as accepted then."""
 
 from typing import Any
 

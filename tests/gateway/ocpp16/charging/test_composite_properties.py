@@ -1,4 +1,4 @@
-"""Compare the composite schedule of random profiles with an oracle, second by second."""
+"""Compare the composite schedule of random profiles with a simple model (the oracle), second by second."""
 
 from fractions import Fraction
 from itertools import pairwise
