@@ -64,7 +64,7 @@ async def test_the_fault_counts_of_sessions_that_end_together_are_stored_in_one_
     assert len(asked) == 2
 
 
-async def test_an_outage_of_the_store_neither_loses_nor_doubles_fault_counts(
+async def test_fault_counts_are_neither_lost_nor_doubled_by_an_outage_of_the_store(
     valkey: ValkeyServer, store: Store
 ) -> None:
     await charge_points.put(store, "demo", "CP", Settings())

@@ -116,7 +116,7 @@ async def test_a_session_that_is_evicted_is_closed_and_its_end_is_reported() -> 
     assert gateway.done[2:] == [("b", Evicted("a/1"))]
 
 
-async def test_the_end_of_a_session_that_has_already_ended_is_reported_at_once() -> None:
+async def test_the_end_of_a_session_is_reported_at_once_if_the_session_has_already_ended() -> None:
     gateway = Gateway()
     gateway.deliver(Evict("a/7", "b"))
     await gateway.work()

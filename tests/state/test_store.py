@@ -71,7 +71,7 @@ def test_partitions_are_spread_evenly_over_all_connections_to_the_store() -> Non
     assert [sum(lane is each for lane in lanes) for each in store._lanes] == [64] * 4
 
 
-async def test_a_pipeline_executes_all_commands_before_it_raises_an_error(store: Store) -> None:
+async def test_a_pipeline_executes_all_its_commands_even_if_one_of_them_fails(store: Store) -> None:
     with pytest.raises(ResponseError, match="not an integer"):
         await store.pipeline([("SET", "k", "v"), ("INCR", "k"), ("SET", "last", "v")])
     assert await store.pipeline([("GET", "k"), ("GET", "last")]) == [b"v", b"v"]
@@ -142,7 +142,7 @@ async def test_the_value_memory_of_the_setting_durability_allows_a_server_withou
         assert await store.execute("SET", "k", "v") == b"OK"
 
 
-async def test_the_store_is_unavailable_while_its_primary_server_is_a_replica(
+async def test_the_store_is_unavailable_while_its_server_is_a_replica(
     private_valkey: ValkeyServer,
 ) -> None:
     config = StoreConfig(url=private_valkey.url)

@@ -303,7 +303,7 @@ async def test_a_reset_is_accepted_even_if_the_connection_ends_right_after_the_a
     assert answer.json()["response"] == {"status": "Accepted"}
 
 
-async def test_commands_to_a_charge_point_are_sent_one_at_a_time_in_order(
+async def test_commands_to_a_charge_point_are_sent_one_at_a_time_in_the_order_of_the_requests(
     central: Central, gateways: Gateways
 ) -> None:
     """Calls are sent one at a time, in the order of the requests."""

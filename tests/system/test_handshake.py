@@ -106,7 +106,7 @@ def test_compression_is_never_negotiated(tenant: Tenant, gateways: Gateways) -> 
 # --- Tokens and names ---
 
 
-def test_a_wrong_token_and_an_unknown_tenant_get_the_same_answer(
+def test_a_handshake_with_a_wrong_token_gets_the_same_answer_as_one_with_an_unknown_tenant(
     central: Central, tenant: Tenant, gateways: Gateways
 ) -> None:
     url = tenant.url(gateways[0], "cp")
@@ -174,7 +174,7 @@ def test_a_handshake_whose_url_path_is_bad_is_refused(tenant: Tenant, gateways: 
         "é" * 127,
     ],
 )
-async def test_charge_point_ids_are_percent_decoded_once(
+async def test_a_charge_point_id_is_percent_decoded_exactly_once(
     tenant: Tenant, gateways: Gateways, id_: str
 ) -> None:
     async with tenant.api() as api, charge_point(tenant.url(gateways[0], id_)):
@@ -208,7 +208,7 @@ async def test_unknown_charge_points_are_refused_and_registered_charge_points_ar
             assert (await cp.call("BootNotification", boot))["status"] == "Accepted"
 
 
-async def test_a_handshake_with_an_origin_header_is_refused_unless_the_charge_point_may_send_one(
+async def test_a_handshake_with_an_origin_header_is_refused_unless_the_charge_point_may_send_the_header(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

@@ -170,7 +170,7 @@ async def test_an_answer_that_arrives_late_still_creates_the_job(
             assert await statuses(api, id_) == ["Installed"]
 
 
-async def test_each_status_of_a_job_is_an_event(central: Central, gateways: Gateways) -> None:
+async def test_each_status_of_a_job_emits_an_event(central: Central, gateways: Gateways) -> None:
     tenant = central.tenant()
     seen: Counter[str] = Counter()
     with trio.fail_after(120):

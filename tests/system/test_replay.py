@@ -65,7 +65,7 @@ async def test_a_stop_that_is_repeated_on_another_connection_is_stored_once(
     assert (found["transaction_id"], found["meter_stop"]) == (number, 900)
 
 
-async def test_a_start_or_stop_is_stored_once_even_if_the_gateway_dies_before_the_answer(
+async def test_a_start_or_stop_is_stored_only_once_even_if_the_gateway_dies_before_the_answer(
     central: Central,
 ) -> None:
     """The proxy swallows the store's replies, so only the store knows that the write has happened."""
@@ -218,7 +218,7 @@ async def test_each_id_tag_gets_the_answer_for_its_status(
     assert len(await transactions(tenant, "cp")) == 4
 
 
-async def test_an_id_tag_limited_to_one_transaction_gets_one_transaction_at_a_time(
+async def test_an_id_tag_that_is_limited_to_one_transaction_gets_one_transaction_at_a_time(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant, at = central.tenant(), now()

@@ -17,7 +17,9 @@ type Gateways = tuple[Process, Process]
 EVENT = {"type": "FirmwareUpdated", "timestamp": "2026-01-01T00:00:00.123+01:00", "techInfo": "1.2 -> 1.3"}
 
 
-async def test_a_security_event_of_any_type_is_stored_once(central: Central, gateways: Gateways) -> None:
+async def test_a_security_event_of_any_type_is_stored_exactly_once(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     sent: list[dict[str, Any]] = [
         EVENT,
@@ -113,7 +115,7 @@ async def test_a_flood_of_certificate_signing_requests_delays_no_other_charge_po
                     await honest.call("Heartbeat", {})
 
 
-async def test_a_data_transfer_is_stored_and_answered_as_the_settings_of_its_vendor_say(
+async def test_a_data_transfer_is_stored_and_is_answered_according_to_the_settings_for_its_vendor(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

@@ -145,7 +145,9 @@ async def test_charging_profiles_can_be_set_and_replaced_and_cleared(
             assert await operator.mirror() == []
 
 
-async def test_a_tx_profile_is_removed_with_its_transaction(central: Central, gateways: Gateways) -> None:
+async def test_a_tx_profile_is_removed_when_its_transaction_stops(
+    central: Central, gateways: Gateways
+) -> None:
     with trio.fail_after(120):
         async with at_work(central, gateways[0]) as (operator, cp, smart):
             await operator.set(1, (0, 16.0))
@@ -164,7 +166,7 @@ async def test_a_tx_profile_is_removed_with_its_transaction(central: Central, ga
             assert await operator.mirror() == [1]
 
 
-async def test_the_charging_profile_of_a_remote_start_belongs_to_its_transaction(
+async def test_the_charging_profile_of_a_remote_start_belongs_to_the_transaction_that_follows(
     central: Central, gateways: Gateways
 ) -> None:
     with trio.fail_after(120):

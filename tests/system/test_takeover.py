@@ -175,7 +175,7 @@ async def test_a_charge_point_that_reconnects_too_often_is_refused(
                 assert await old.wait_closed() == (POLICY, "peer")
 
 
-async def test_disconnecting_or_deleting_a_charge_point_or_its_token_ends_the_connection(
+async def test_a_connection_ends_if_its_charge_point_is_disconnected_or_deleted_or_if_its_token_is_revoked(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

@@ -185,7 +185,7 @@ async def test_a_gateway_that_is_drained_writes_its_trace_to_the_end(central: Ce
             ]
 
 
-async def test_a_trace_of_a_flood_of_frames_stays_within_its_bounds(
+async def test_a_trace_stays_within_its_bounds_even_if_a_flood_of_frames_arrives(
     central: Central, gateways: Gateways
 ) -> None:
     """The charge point sends more frames than the trace holds, and larger frames than the trace shows."""

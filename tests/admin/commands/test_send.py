@@ -90,7 +90,7 @@ async def test_a_request_that_waits_for_the_transaction_is_answered_with_the_tra
         assert await read(api, command) == answer | {"warnings": []}
 
 
-async def test_a_waiting_request_finds_a_transaction_that_began_before_the_answer_of_the_charge_point(
+async def test_a_waiting_request_ends_even_if_the_transaction_began_before_the_charge_point_answered(
     api: Api,
 ) -> None:
     async def starts(session: FakeSession, command: str, go: Go) -> None:
@@ -132,7 +132,7 @@ async def test_a_rejected_remote_start_ends_the_wait_for_a_transaction_at_once(a
         assert (response.status_code, response.json()["response"]) == (200, {"status": "Rejected"})
 
 
-async def test_a_callerror_or_an_offline_charge_point_ends_the_wait_for_a_transaction_at_once(
+async def test_the_wait_for_a_transaction_ends_at_once_if_a_callerror_comes_or_the_charge_point_is_offline(
     api: Api,
 ) -> None:
     url = f"{PATH}?wait_for=transaction&{LONG}"
@@ -227,7 +227,7 @@ async def test_five_hundred_waiting_requests_do_not_delay_other_requests(api: Ap
     assert api.services.inbox.waiting == 0
 
 
-async def test_a_request_beyond_the_limit_of_waiting_requests_is_answered_202_at_once(
+async def test_a_request_is_answered_202_at_once_if_too_many_requests_are_already_waiting(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send, "WAITING_MAX", 2)
@@ -243,7 +243,7 @@ async def test_a_request_beyond_the_limit_of_waiting_requests_is_answered_202_at
         nursery.cancel_scope.cancel()
 
 
-async def test_a_request_stops_waiting_when_its_client_hangs_up(api: Api) -> None:
+async def test_a_waiting_request_ends_when_the_client_hangs_up(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         async with trio.open_nursery() as nursery:
             for _ in range(5):

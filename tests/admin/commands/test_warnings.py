@@ -152,7 +152,7 @@ async def test_a_command_for_a_connector_that_was_never_reported_has_a_warning_i
         assert [await read_warnings(api, action, body) for action, body in bodies] == [says, says, says]
 
 
-async def test_unlocking_connector_0_has_a_warning(api: Api) -> None:
+async def test_a_command_that_unlocks_connector_0_has_a_warning(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         assert await read_warnings(api, "UnlockConnector", {"connectorId": 0}) == [
             "Connector 0 means the whole charge point, which has no lock."

@@ -134,7 +134,7 @@ async def test_the_404_for_a_tenant_that_the_api_key_may_not_use_equals_the_404_
     assert other.name == "Other"
 
 
-async def test_an_api_key_of_one_tenant_works_for_that_tenant(api: Api) -> None:
+async def test_an_api_key_for_one_tenant_can_be_used_for_that_tenant(api: Api) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
     limited = await api.as_key([TENANT])
     assert (await api.client.get(f"/v1/tenants/{TENANT}", headers=limited)).status_code == 200

@@ -88,7 +88,7 @@ async def test_the_documentation_page_works_without_an_api_key_and_without_scrip
     assert "@import" not in stranger.text
 
 
-async def test_the_content_security_policy_of_the_documentation_page_allows_only_the_style_of_the_page(
+async def test_the_content_security_policy_of_the_documentation_page_allows_no_style_but_that_of_the_page(
     stranger: httpx.Response,
 ) -> None:
     (style,) = re.findall(r"<style>(.*?)</style>", stranger.text, re.DOTALL)

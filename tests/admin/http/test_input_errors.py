@@ -30,7 +30,7 @@ PROFILE = {
 }
 
 
-async def test_three_wrong_members_of_a_body_are_listed_in_one_answer(api: Api) -> None:
+async def test_one_answer_lists_all_three_wrong_members_of_a_body(api: Api) -> None:
     body = {"strict": "yes", "descripton": "Bay 7", "heartbeat_interval_s": 0}
     await api.client.put("/v1/tenants/acme", json={})
     response = await api.client.put("/v1/tenants/acme/charge-points/CP-1", json=body)

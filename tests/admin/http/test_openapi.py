@@ -145,7 +145,7 @@ async def test_every_member_that_is_a_time_has_the_format_date_time(document: di
     assert [place for place in others if not TIME_NAMES.fullmatch(place.rpartition(".")[2])] == []
 
 
-async def test_every_ocpp_action_has_a_schema_with_its_name(document: dict[str, Any]) -> None:
+async def test_every_ocpp_action_has_a_schema_with_the_name_of_the_action(document: dict[str, Any]) -> None:
     assert set(COMMANDS) <= set(document["components"]["schemas"])
     operation = document["paths"]["/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}"][
         "post"

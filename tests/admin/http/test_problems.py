@@ -120,7 +120,7 @@ async def test_a_path_is_answered_400_if_one_of_its_names_is_impossible(api: Api
     is_problem(await api.client.get(path), 400, "bad-path")
 
 
-async def test_the_names_in_a_path_are_decoded_exactly_once_and_keep_their_escaped_slashes(api: Api) -> None:
+async def test_the_names_in_a_path_are_decoded_exactly_once_and_may_contain_escaped_slashes(api: Api) -> None:
     for name, encoded in (("a/b", "a%2Fb"), ("a%2Fb", "a%252Fb"), ("ä b?#", "%C3%A4%20b%3F%23"), ("+", "+")):
         response = await api.client.put(f"/v1/tenants/acme/id-tags/{encoded}", json={})
         assert response.status_code == 201, response.text
@@ -198,7 +198,7 @@ async def test_a_bug_in_a_route_is_answered_500_without_internal_details(
     assert "machine room" not in response.text
 
 
-async def test_a_request_id_from_the_client_is_kept_only_if_it_has_the_right_form(api: Api) -> None:
+async def test_a_request_id_that_the_client_sends_is_used_only_if_it_has_the_right_form(api: Api) -> None:
     response = await api.client.get("/v1/tenants", headers={"X-Request-Id": "mine-1"})
     assert response.headers["x-request-id"] == "mine-1"
     response = await api.client.get("/v1/tenants", headers={"X-Request-Id": "<script>"})

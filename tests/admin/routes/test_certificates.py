@@ -198,7 +198,9 @@ async def test_a_root_certificate_that_looks_wrong_is_sent_with_a_warning(api: A
             assert_warned(await command(api, "InstallCertificate", body), expected)
 
 
-async def test_deleting_a_certificate_that_was_never_reported_has_a_warning(api: Api) -> None:
+async def test_a_command_that_deletes_a_certificate_has_a_warning_if_the_certificate_was_never_reported(
+    api: Api,
+) -> None:
     answering, _ = remembering(Store())
     async with connected(api.store, TENANT, "CP-1", answering):
         await install(api, ROOT.pem)
@@ -249,7 +251,7 @@ async def test_a_signed_firmware_update_that_looks_wrong_is_sent_with_a_warning(
             assert_warned(await command(api, "SignedUpdateFirmware", payload), expected)
 
 
-async def test_a_get_log_command_that_reuses_a_request_id_has_a_warning(api: Api) -> None:
+async def test_a_request_for_the_log_has_a_warning_if_its_request_id_was_used_before(api: Api) -> None:
     answering, _ = remembering(lambda *_: {"status": "Accepted"})
     log = {"logType": "DiagnosticsLog", "log": {"remoteLocation": "https://x/"}, "requestId": 1}
     async with connected(api.store, TENANT, "CP-1", answering):

@@ -34,7 +34,7 @@ async def test_an_operator_can_register_a_charge_point_before_it_connects(api: A
     assert replaced.json()["registered_at"] == found["registered_at"]
 
 
-async def test_a_connected_charge_point_is_shown_with_its_boot_data_and_connectors_and_connection(
+async def test_a_connected_charge_point_is_shown_with_its_boot_data_and_its_connectors_and_its_connection(
     api: Api,
 ) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
@@ -79,7 +79,7 @@ async def test_charge_points_are_listed_in_the_order_of_their_ids_and_can_be_fil
         assert online[0]["connection"]["address"] == "192.0.2.7"
 
 
-async def test_disconnecting_or_deleting_a_charge_point_notifies_its_session(api: Api) -> None:
+async def test_the_session_of_a_charge_point_is_notified_of_its_disconnection_or_deletion(api: Api) -> None:
     async with connected(api.store, TENANT, "CP/ä") as session:
         response = await api.client.post(f"{BASE}/charge-points/CP%2F%C3%A4/disconnect")
         assert response.status_code == 202, response.text
@@ -95,7 +95,7 @@ async def test_disconnecting_or_deleting_a_charge_point_notifies_its_session(api
     is_problem(await api.client.delete(f"{BASE}/charge-points/CP%2F%C3%A4"), 404, "not-found")
 
 
-async def test_disconnecting_a_charge_point_is_answered_404_if_it_is_unknown_and_409_if_it_is_offline(
+async def test_a_disconnect_request_is_answered_404_for_an_unknown_charge_point_and_409_for_an_offline_one(
     api: Api,
 ) -> None:
     is_problem(await api.client.post(f"{BASE}/charge-points/CP-1/disconnect"), 404, "not-found")

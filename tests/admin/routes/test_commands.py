@@ -146,7 +146,7 @@ async def test_a_waiting_request_is_answered_when_the_session_of_the_charge_poin
             is_problem(await api.client.post(f"{PATH}/ClearCache?{LONG}"), 409, "offline")
 
 
-async def test_a_command_beyond_the_limit_of_a_charge_point_is_answered_429(api: Api) -> None:
+async def test_one_command_too_many_for_a_charge_point_is_answered_429(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
         for _ in range(32):
             assert (await api.client.post(f"{PATH}/ClearCache?wait=0")).status_code == 202
@@ -187,7 +187,7 @@ async def test_an_unknown_action_or_charge_point_or_command_is_answered_404(api:
         is_problem(await api.client.get(f"/v1/tenants/{TENANT}/commands/{command}"), 404, "not-found")
 
 
-async def test_requests_with_the_same_idempotency_key_send_the_command_once(api: Api) -> None:
+async def test_several_requests_with_the_same_idempotency_key_send_the_command_only_once(api: Api) -> None:
     key = {"Idempotency-Key": "again-1"}
     async with connected(api.store, TENANT, "CP-1") as session:
         answers: list[dict[str, object]] = []

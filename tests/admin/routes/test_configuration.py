@@ -90,7 +90,7 @@ async def test_all_configuration_keys_are_refreshed_with_one_command(api: Api) -
 
 
 @pytest.mark.parametrize(("most", "parts"), [("2", [2, 2, 1]), ('"5"', [5]), ("many", [5]), ("0", [5])])
-async def test_more_keys_than_the_charge_point_returns_at_once_are_refreshed_in_parts(
+async def test_a_refresh_is_split_if_the_charge_point_cannot_return_all_keys_in_one_answer(
     api: Api, most: str, parts: list[int]
 ) -> None:
     station = Station(lambda *_: {"unknownKey": []})

@@ -46,7 +46,7 @@ async def test_invalid_settings_for_a_vendor_are_answered_422_with_a_json_pointe
     assert (await api.client.get(VENDORS_PATH)).json()["items"] == []
 
 
-async def test_a_vendor_beyond_the_limit_is_answered_409(api: Api) -> None:
+async def test_a_request_to_store_one_vendor_too_many_is_answered_409(api: Api) -> None:
     for n in range(VENDORS):
         await data_transfer.put_vendor(api.store, TENANT, Vendor(vendor_id=f"v{n}"))
     is_problem(await api.client.put(f"{VENDORS_PATH}/one-more", json={}), 409, "too-many-vendors")

@@ -150,7 +150,7 @@ async def test_line_breaks_in_the_data_of_an_event_do_not_end_the_event(api: Api
             assert (kind, event["data"]) == ("test", {"a": 1})
 
 
-async def test_a_head_request_for_the_event_stream_is_answered(api: Api) -> None:
+async def test_an_http_head_request_for_the_event_stream_is_answered(api: Api) -> None:
     with trio.fail_after(60):
         assert (await api.client.head(PATH)).status_code == 200
 

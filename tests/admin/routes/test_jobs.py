@@ -128,7 +128,7 @@ async def test_jobs_can_be_filtered_by_their_kind_and_by_whether_they_are_runnin
         assert document["errors"][0]["parameter"] == "kind"
 
 
-async def test_a_request_that_the_charge_point_refuses_is_stored_as_a_job_that_has_ended(api: Api) -> None:
+async def test_a_job_whose_request_the_charge_point_refuses_is_stored_as_ended(api: Api) -> None:
     words = iter(["Rejected", "InvalidCertificate", "RevokedCertificate"])
     answering, _ = remembering(lambda *_: {"status": next(words)})
     async with connected(api.store, TENANT, "CP-1", answering):

@@ -90,7 +90,9 @@ async def test_the_session_of_a_charge_point_is_notified_when_the_settings_are_c
         assert await session.hear(SettingsChanged) == SettingsChanged(session.lease.keys.member)
 
 
-async def test_accepting_a_charge_point_keeps_its_other_settings_and_sends_nothing(api: Api) -> None:
+async def test_accepting_a_charge_point_keeps_its_other_settings_and_sends_no_message_to_the_charge_point(
+    api: Api,
+) -> None:
     await api.client.put(PATH, json=POLICY | {"strict": True})
     async with connected(api.store, TENANT, "CP-1") as session:
         await charge_points.boot(api.store, session.lease, b"{}")

@@ -7,7 +7,9 @@ from tests.admin.problem import is_problem
 BASE = f"/v1/tenants/{TENANT}"
 
 
-async def test_the_secret_of_a_token_is_shown_once_and_works_until_the_token_is_revoked(api: Api) -> None:
+async def test_the_secret_of_a_token_is_shown_only_once_and_is_valid_until_the_token_is_revoked(
+    api: Api,
+) -> None:
     made = await api.client.post(f"{BASE}/tokens", json={"label": "north"})
     assert made.status_code == 201
     token = made.json()

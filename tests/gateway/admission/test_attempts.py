@@ -1,7 +1,7 @@
 from gateway.admission.attempts import REMEMBERED, WINDOW_S, Attempts
 
 
-def test_an_address_with_too_many_failed_handshakes_is_refused_until_its_minute_ends() -> None:
+def test_an_address_with_too_many_failed_handshakes_is_refused_until_the_end_of_the_minute() -> None:
     attempts = Attempts(per_address=100, per_charge_point=3)
     for second in range(3):
         assert attempts.wait("a", "CP", second) == 0

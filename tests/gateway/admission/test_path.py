@@ -21,7 +21,7 @@ def test_every_printable_name_is_the_same_after_it_is_percent_encoded_and_decode
 
 
 @given(st.text(max_size=300))
-def test_parsing_any_request_target_returns_names_or_raises_bad_path(target: str) -> None:
+def test_the_parser_of_request_targets_either_returns_names_or_raises_the_error_bad_path(target: str) -> None:
     try:
         found = parse(target)
     except BadPath:

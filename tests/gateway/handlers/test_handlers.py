@@ -14,7 +14,7 @@ def test_every_action_that_a_charge_point_may_send_has_a_handler() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(HANDLERS))
-def test_each_handler_takes_the_request_and_returns_the_result_of_its_action(name: str) -> None:
+def test_each_handler_takes_the_request_type_and_returns_the_result_type_of_its_action(name: str) -> None:
     handler, action = HANDLERS[name], ACTIONS[name]
     hints = get_type_hints(handler)
     first, _ = inspect.signature(handler).parameters

@@ -99,7 +99,7 @@ def test_the_fast_decoder_refuses_every_broken_payload_except_one_with_too_many_
 
 
 @pytest.mark.parametrize(("name", "message"), SCHEMAS, ids=[name for name, _ in SCHEMAS])
-def test_a_broken_payload_is_refused_or_repaired_with_the_name_of_its_fault(
+def test_a_broken_payload_is_either_refused_or_repaired_and_the_fault_is_named(
     name: str, message: type[Message]
 ) -> None:
     rng = random.Random(name + " repaired")

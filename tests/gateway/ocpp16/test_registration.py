@@ -28,7 +28,7 @@ def test_every_action_before_the_first_boot_is_served_and_counted_as_a_fault_but
 @pytest.mark.parametrize("policy", ["Pending", "Rejected"])
 @pytest.mark.parametrize("registration", [None, "Pending", "Rejected"])
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
-def test_only_a_boot_notification_is_served_while_the_charge_point_is_pending_or_rejected(
+def test_only_a_boot_notification_is_served_from_a_charge_point_that_is_pending_or_rejected(
     action: str, registration: None, policy: str
 ) -> None:
     verdict = may_receive(action, registration, policy=policy)  # type: ignore[arg-type]

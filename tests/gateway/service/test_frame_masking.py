@@ -46,7 +46,7 @@ def test_a_frame_that_was_cut_off_shows_no_secret(name: str, secret: str, less: 
 
 
 @given(NAMES, PLAIN)
-def test_malformed_json_shows_no_secret(name: str, secret: str) -> None:
+def test_malformed_json_shows_no_secret_after_masking(name: str, secret: str) -> None:
     for frame in (
         repr([2, "1", "ChangeConfiguration", {"key": name, "value": secret}]),
         f"[2,1,ChangeConfiguration,{{key:{name.replace('[', '(').replace(']', ')')},value:{secret}}}]",

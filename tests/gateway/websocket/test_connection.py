@@ -79,7 +79,7 @@ async def test_the_callback_for_messages_may_close_the_connection() -> None:
     assert handle.ends == [(1012, "service restart", "us")]
 
 
-async def test_sending_after_the_end_of_a_connection_raises_connection_closed() -> None:
+async def test_sending_after_the_end_of_a_connection_raises_the_error_connection_closed() -> None:
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as peer:
         connection = await handle.connections.receive()

@@ -122,7 +122,9 @@ async def test_a_peer_that_never_answers_ping_frames_is_cut_off_after_the_mute_t
         assert handle.reported == ["no_pong"]
 
 
-async def test_a_peer_that_answered_one_ping_frame_must_answer_the_next(mock_clock: MockClock) -> None:
+async def test_a_peer_that_answered_one_ping_frame_must_also_answer_the_next_one(
+    mock_clock: MockClock,
+) -> None:
     async with repairing_peer() as (handle, peer):
         for answer in (text("x"), frame(0x8A) + text("x")):
             mock_clock.jump(1)

@@ -18,7 +18,7 @@ AWKWARD = ("acme{}", "CP 1/ü:*%")
 
 
 @pytest.mark.parametrize("name", [("acme", "CP-1"), AWKWARD])
-async def test_a_charge_point_can_be_registered_and_its_settings_changed_later(
+async def test_a_charge_point_can_be_registered_and_later_its_settings_can_be_changed(
     store: Store, name: tuple[str, str]
 ) -> None:
     assert await charge_points.get(store, *name) is None
@@ -47,7 +47,7 @@ async def test_a_session_that_claims_a_lease_gets_the_settings_that_an_operator_
     assert got.record.strict
 
 
-async def test_a_boot_notification_is_stored_only_for_the_holder_of_the_lease(store: Store) -> None:
+async def test_a_boot_notification_is_stored_only_if_its_session_holds_the_lease(store: Store) -> None:
     first = (await claimed(store, "a/1")).lease
     await charge_points.boot(store, first, b'{"chargePointVendor":"V","chargePointModel":"M"}')
     found = await charge_points.get(store, "acme", "CP-1")

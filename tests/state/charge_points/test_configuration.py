@@ -39,7 +39,7 @@ async def test_the_stored_configuration_of_a_charge_point_is_empty_before_the_fi
     assert await configuration.get(store, *NAME) == Configuration((), None)
 
 
-async def test_a_full_report_replaces_all_keys_and_a_partial_report_only_the_reported_keys(
+async def test_a_full_report_replaces_all_keys_and_a_partial_report_replaces_only_the_reported_keys(
     store: Store,
 ) -> None:
     reported = [

@@ -22,7 +22,7 @@ async def test_fault_counts_are_added_up_and_the_latest_fault_is_listed_first(st
     assert list(await read(store, "demo", "CP|1")) == ["not_json", "no_boot"]
 
 
-async def test_a_repeated_batch_of_faults_is_counted_once(store: Store) -> None:
+async def test_a_batch_of_faults_that_is_stored_twice_is_counted_once(store: Store) -> None:
     await register(store)
     batch = FaultBatch(KEYS, "a", {"not_json": Tally(2, 50)})
     for _ in range(3):

@@ -52,7 +52,7 @@ async def nobody_polls(polling: trio.Nursery) -> None:
     await until(lambda: not polling.child_tasks)  # A poller ends some time after its last subscriber.
 
 
-async def test_every_subscriber_gets_the_events_that_are_appended_after_it_subscribed(
+async def test_every_subscriber_gets_all_events_that_are_appended_after_the_subscription(
     store: Store, polling: trio.Nursery, feed: Feed
 ) -> None:
     one, two = some_charge_points(TENANT, 2)
@@ -67,7 +67,7 @@ async def test_every_subscriber_gets_the_events_that_are_appended_after_it_subsc
     assert feed.subscribers == 0
 
 
-async def test_a_subscriber_can_resume_after_its_cursor(store: Store, feed: Feed) -> None:
+async def test_a_subscriber_can_resume_at_the_position_of_a_cursor(store: Store, feed: Feed) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as subscription:
         await emit(store, keys, 1, 3)
@@ -167,7 +167,7 @@ async def test_a_subscriber_gets_the_report_of_a_gap_before_the_next_event(store
         assert subscription.cursor is not begin
 
 
-async def test_the_feed_does_not_poll_the_store_while_it_has_no_subscribers(
+async def test_the_feed_does_not_poll_the_store_while_there_are_no_subscribers(
     store: Store, polling: trio.Nursery, feed: Feed
 ) -> None:
     async with feed.subscribe(TENANT), feed.subscribe("other"):

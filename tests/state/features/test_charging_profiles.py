@@ -183,7 +183,9 @@ async def test_a_tx_profile_is_marked_as_doubtful_unless_its_transaction_is_know
     assert await ids(store) == [3, 4]
 
 
-async def test_a_stop_of_an_unknown_transaction_removes_the_tx_profile_that_names_it(store: Store) -> None:
+async def test_a_stop_of_an_unknown_transaction_removes_the_tx_profile_that_names_the_transaction(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await install(store, 1, 1, TX, transaction_id=77)
     await install(store, 2, 1, TX, 1)

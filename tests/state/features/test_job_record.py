@@ -123,7 +123,7 @@ def test_a_status_whose_request_id_belongs_to_two_jobs_counts_for_the_job_that_b
     assert find_for([refused], "SignedFirmwareStatusNotification", 7) is refused
 
 
-def test_a_status_without_a_request_id_belongs_to_the_latest_job_of_its_kind() -> None:
+def test_a_status_without_a_request_id_belongs_to_the_latest_job_of_the_same_kind() -> None:
     old, new = a_job(kind="UpdateFirmware", number=1), a_job(kind="UpdateFirmware", number=2)
     assert find_for([old, new], "FirmwareStatusNotification", None) is new
 

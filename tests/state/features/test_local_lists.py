@@ -104,7 +104,7 @@ async def test_a_local_list_has_at_most_10_000_entries(store: Store) -> None:
     assert isinstance(await local_lists.edit(store, KEYS, [("TAG 1", None), *lines(A)]), Desired)
 
 
-async def test_a_full_update_replaces_the_local_list_and_a_differential_update_changes_it(
+async def test_a_full_update_replaces_the_whole_local_list_and_a_differential_update_changes_entries(
     store: Store,
 ) -> None:
     await accept(store, "00.1", 1, *lines(A, B), full=True)

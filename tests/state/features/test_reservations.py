@@ -111,7 +111,7 @@ async def test_a_used_reservation_is_not_used_again_by_a_second_start(store: Sto
     assert (await event_kinds(store, lease)).count("reservation.used") == 1
 
 
-async def test_a_reservation_that_a_start_names_is_stored_even_if_csms_did_not_request_it(
+async def test_a_reservation_that_csms_did_not_request_is_stored_if_a_start_names_it(
     store: Store,
 ) -> None:
     lease = await claimed(store)

@@ -152,7 +152,7 @@ async def test_the_former_holder_of_a_released_lease_does_not_get_it_back_by_a_l
     assert not holding.online
 
 
-async def test_a_lease_is_released_only_by_its_holder(store: Store) -> None:
+async def test_only_the_holder_of_a_lease_can_release_the_lease(store: Store) -> None:
     await claimed(store, "a/1")
     await claimed(store, "b/1")
     assert not await leases.release_if_holder(store, KEYS, "a/1", "claim not confirmed")

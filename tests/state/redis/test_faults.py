@@ -179,7 +179,7 @@ async def test_store_commands_to_a_paused_server_fail_in_time_and_work_again_wit
             assert await echo_storm(store, 1, tasks=20) > 0
 
 
-async def test_the_loss_and_the_return_of_the_store_are_each_logged_once(
+async def test_the_loss_of_the_store_is_logged_once_and_its_return_is_logged_once(
     private_valkey: ValkeyServer,
 ) -> None:
     with trio.fail_after(90), capture_logs() as logs:

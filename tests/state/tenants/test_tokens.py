@@ -21,7 +21,7 @@ async def acme(store: Store) -> Store:
     return store
 
 
-async def test_a_token_is_valid_only_for_its_own_tenant(acme: Store) -> None:
+async def test_a_token_is_valid_only_for_the_tenant_for_which_it_was_made(acme: Store) -> None:
     made = await tokens.create(acme, PEPPER, "acme", "depot")
     assert len(made.secret) >= 32
     assert quote(made.secret, safe="") == made.secret
@@ -45,7 +45,9 @@ async def test_a_token_is_valid_only_with_its_exact_secret(acme: Store) -> None:
         assert await tokens.verify(acme, PEPPER, "acme", secret) is None
 
 
-async def test_an_old_and_a_new_token_are_both_valid_until_the_old_token_is_revoked(acme: Store) -> None:
+async def test_the_old_token_and_a_new_token_are_both_valid_until_the_old_token_is_revoked(
+    acme: Store,
+) -> None:
     old = await tokens.create(acme, PEPPER, "acme", "old")
     new = await tokens.create(acme, PEPPER, "acme", "new\n€ 1")
     for made in (old, new):

@@ -241,14 +241,16 @@ async def test_a_stop_of_an_unknown_transaction_is_stored_as_an_orphan_and_does_
     assert abs((await start_one(store, lease)).id - seconds_since_2025(store)) <= 2
 
 
-async def test_a_stop_finds_its_transaction_only_by_the_exact_text_of_the_id(store: Store) -> None:
+async def test_a_stop_belongs_to_a_transaction_only_if_the_text_of_the_transaction_id_is_exactly_the_same(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     first = await start_one(store, lease)
     for alike in (f"0{first.id}", f"{first.id}.0", f" {first.id}"):
         assert isinstance(await stop(store, lease, a_stop(alike), ANSWER), Orphaned)
 
 
-async def test_two_different_stops_with_the_same_unknown_id_are_both_kept(store: Store) -> None:
+async def test_two_different_stops_with_the_same_unknown_transaction_id_are_both_kept(store: Store) -> None:
     lease = await claimed(store)
     for meter in (1, 2, 1):
         await stop(store, lease, a_stop(-1, meter_stop=meter, received_ms=meter), ANSWER)
@@ -275,7 +277,9 @@ async def test_a_replaced_session_can_store_a_start_and_a_stop_but_cannot_set_th
     assert await store.execute("HGETALL", lease.keys.open) == {}
 
 
-async def test_separators_in_a_charge_point_id_do_not_lead_to_another_charge_point(store: Store) -> None:
+async def test_a_charge_point_id_that_contains_separators_does_not_address_another_charge_point(
+    store: Store,
+) -> None:
     lease = Lease(ChargePointKeys("a/b", "c{}:d/1"), "node/1", 1)
     outcome = await start_one(store, lease)
     assert await get(store, "a/b", f"c{{}}:d/1.{outcome.id}") is not None

@@ -107,7 +107,7 @@ async def test_a_cursor_that_does_not_come_from_a_page_is_refused(store: Store) 
 
 
 @given(st.text(min_size=1), st.integers(1, 2**31 - 1))
-def test_a_public_transaction_id_is_split_at_its_last_dot(charge_point: str, number: int) -> None:
+def test_a_public_transaction_id_is_split_at_the_last_dot(charge_point: str, number: int) -> None:
     assert parse_public_id(public_id(charge_point, number)) == (charge_point, number)
 
 

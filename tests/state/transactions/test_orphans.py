@@ -6,7 +6,7 @@ from state.transactions.orphans import Orphan
 from tests.support.transactions import ANSWER, a_stop, claimed
 
 
-async def test_an_orphaned_stop_is_stored_with_all_its_fields(store: Store) -> None:
+async def test_a_stop_of_an_unknown_transaction_is_stored_with_all_its_fields(store: Store) -> None:
     lease = await claimed(store)
     sent = a_stop(-1, reason="PowerLoss", id_tag="Tag", data=b'[{"n":1}]', received_ms=5)
     await stop(store, lease, sent, ANSWER)
@@ -17,7 +17,9 @@ async def test_an_orphaned_stop_is_stored_with_all_its_fields(store: Store) -> N
     assert (stray.transaction_id, stray.connector_id, stray.payload) == ("-1", None, b'[{"n":1}]')
 
 
-async def test_stops_that_differ_in_one_field_are_separate_orphans(store: Store) -> None:
+async def test_stops_of_unknown_transactions_that_differ_in_one_field_are_stored_separately(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     for changes in ({}, {"meter_stop": 1}, {"timestamp": "2026-01-01T00:00:09Z"}, {"id_tag": "x"}):
         outcome = await stop(store, lease, a_stop(-1, **changes), ANSWER)

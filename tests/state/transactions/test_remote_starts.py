@@ -92,7 +92,7 @@ async def test_a_start_matches_a_remote_start_even_if_the_case_of_the_id_tag_dif
 @pytest.mark.parametrize(
     ("asked", "began", "meets"), [(None, 2, True), (2, 2, True), (1, 2, False)], ids=["any", "that", "other"]
 )
-async def test_a_remote_start_for_one_connector_matches_only_a_start_on_that_connector(
+async def test_a_remote_start_that_names_a_connector_matches_only_a_start_on_that_connector(
     store: Store, lease: Lease, asked: int | None, began: int, *, meets: bool
 ) -> None:
     command = await accept(store, lease, connector=asked)

@@ -41,7 +41,9 @@ async def ids(api: Api, **query: Any) -> list[int]:
     return [one["charging_profile_id"] for one in (await page(api, **query))["items"]]
 
 
-async def test_only_the_charging_profiles_that_the_charge_point_accepted_are_listed(api: Api) -> None:
+async def test_the_list_of_charging_profiles_contains_only_those_that_the_charge_point_accepted(
+    api: Api,
+) -> None:
     answers = {1: "Accepted", 2: "Rejected", 3: "NotSupported"}
 
     def serve(_action: str, payload: Any) -> Any:
@@ -258,7 +260,7 @@ async def test_the_composite_schedule_is_computed_from_all_charging_profiles(api
 
 
 @pytest.mark.parametrize(("timestamp_ms", "limit"), [(-1800, 6.0), (None, 16.0)])
-async def test_a_relative_charging_profile_counts_from_the_start_of_its_transaction(
+async def test_the_time_in_a_relative_charging_profile_is_counted_from_the_start_of_the_transaction(
     api: Api, timestamp_ms: int | None, limit: float
 ) -> None:
     """Without a set clock, the profile counts from the time at which the start was received."""

@@ -106,7 +106,7 @@ def test_the_update_type_auto_makes_csms_send_a_full_list_if_a_differential_upda
     assert (message.update_type, len(message.local_authorization_list or ())) == ("Full", 1)
 
 
-def test_one_new_id_tag_is_sent_as_a_differential_update_with_one_entry() -> None:
+def test_a_differential_update_that_adds_one_id_tag_has_one_entry() -> None:
     accepted = {"a": Entry("A")}
     [message] = plan(lists(accepted | {"b": Entry("B")}, accepted, stale=False), "auto", version=5)
     assert message.update_type == "Differential"

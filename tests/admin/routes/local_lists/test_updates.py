@@ -70,7 +70,7 @@ async def test_the_answers_of_the_local_list_routes_fit_the_openapi_document(api
             await is_documented(api, "local-list" + part, answer)
 
 
-async def test_a_local_list_too_long_for_one_message_is_sent_in_several_messages(api: Api) -> None:
+async def test_a_local_list_that_is_too_long_for_one_message_is_sent_in_several_messages(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         told = [configuration.ReportedKey("SendLocalListMaxLength", "3", True)]
@@ -86,7 +86,9 @@ async def test_a_local_list_too_long_for_one_message_is_sent_in_several_messages
         assert (await accepted(api))["stale"]
 
 
-async def test_a_full_list_is_sent_after_a_version_mismatch_only_if_the_request_asks_for_it(api: Api) -> None:
+async def test_a_full_list_is_sent_after_a_version_mismatch_only_if_the_request_allows_the_full_list(
+    api: Api,
+) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")

@@ -91,7 +91,7 @@ def test_the_field_valid_to_can_end_a_schedule_early_and_the_field_valid_from_do
     ]
 
 
-def test_a_schedule_that_starts_in_the_future_leaves_a_gap_before_it() -> None:
+def test_a_schedule_that_starts_in_the_future_leaves_a_gap_before_its_start() -> None:
     assert steps(limits(a_profile(16, start=30))) == [(0, None), (30, 16)]
     assert steps(limits(a_profile(16, level=1, start=30), a_profile(6, start=-5))) == [(0, 6), (30, 16)]
 
@@ -199,7 +199,7 @@ def test_the_maximum_profile_of_the_charge_point_caps_every_connector() -> None:
     assert steps(limits(InstalledProfile(1, cap(16).profile))) == [(0, None)]
 
 
-def test_the_maximum_profile_of_the_next_level_applies_when_a_maximum_profile_ends() -> None:
+def test_after_the_end_of_a_maximum_profile_the_maximum_profile_of_the_next_level_applies() -> None:
     assert steps(limits(cap(16, level=1, duration=50), cap(20))) == [(0, 16), (50, 20)]
 
 

@@ -70,7 +70,7 @@ def test_a_sample_with_an_unknown_unit_or_measurand_is_left_out_and_does_not_get
     assert repairs == ("item_left_out",)
 
 
-def test_an_object_where_a_list_is_expected_is_read_as_a_list_of_one_object() -> None:
+def test_a_single_object_in_the_place_of_a_list_is_read_as_a_list_of_one_object() -> None:
     message, payload, repairs = read(
         core.MeterValues, connectorId=1, meterValue={"timestamp": TIME, "sampledValue": GOOD_SAMPLE}
     )

@@ -62,7 +62,7 @@ def test_a_time_is_the_same_after_it_is_formatted_and_parsed(ms: int) -> None:
 
 
 @given(st.text() | st.from_regex(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d)?([.,]\d+)?(Z|z|[+-]\d\d:?\d\d)?"))
-def test_parsing_a_time_never_raises_an_error(text: str) -> None:
+def test_the_parser_of_times_never_raises_an_error(text: str) -> None:
     ms, faults = timestamps.parse(text)
     assert ms is not None or faults == ("time_unreadable",)
     assert not timestamps.is_strict(text) or not faults
