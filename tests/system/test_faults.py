@@ -19,7 +19,7 @@ async def boots_oddly(peer: Peer) -> None:
     assert (await peer.call("BootNotification", boot))["status"] == "Accepted"
 
 
-async def test_a_gateway_that_stops_stores_its_fault_counts_first(central: Central) -> None:
+async def test_a_gateway_stores_its_fault_counts_before_it_stops(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -92,7 +92,7 @@ class Imagined:
         (9000, [9000, 9001, 9002, 9003, 9004, 9005]),
     ],
 )
-def test_csms_up_numbers_its_ports_from_the_first_port_upwards(
+def test_the_ports_of_csms_up_are_numbered_from_the_first_port_upwards(
     first: int | None, ports: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(children, "HeldPort", Imagined)

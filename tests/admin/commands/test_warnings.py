@@ -201,7 +201,7 @@ async def test_a_command_to_a_rejected_charge_point_has_a_warning(api: Api) -> N
         assert await read_warnings(api, "ClearCache", {}) == []
 
 
-async def test_the_post_that_creates_a_command_returns_its_warnings_and_a_later_get_of_the_command_does_not(
+async def test_the_post_request_for_a_command_returns_the_warnings_and_a_later_get_request_does_not(
     api: Api,
 ) -> None:
     """Warnings describe the situation at the moment at which the command was sent."""

@@ -233,7 +233,7 @@ async def test_a_reservation_that_the_charge_point_is_likely_to_refuse_is_sent_w
 @pytest.mark.parametrize(
     ("value", "warnings"), [("true", 0), (" TRUE", 0), ("'true'", 0), ("false", 1), (None, 1)]
 )
-async def test_a_reservation_of_connector_0_has_a_warning_unless_the_charge_point_says_that_it_supports_these(
+async def test_a_reservation_of_connector_0_has_a_warning_unless_the_charge_point_reports_the_support(
     api: Api, value: str | None, warnings: int
 ) -> None:
     await id_tags.put(api.store, TENANT, IdTag(tag="Tag"))

@@ -14,7 +14,9 @@ PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 VALUE = {"timestamp": "2026-01-01T12:05:00Z", "sampledValue": [{"value": "7"}]}
 
 
-async def test_two_stops_of_the_unknown_transaction_minus_one_can_be_listed_and_deleted(api: Api) -> None:
+async def test_two_stops_with_the_unknown_transaction_id_minus_one_can_be_listed_and_deleted(
+    api: Api,
+) -> None:
     lease = (await claimed(api.store, "a/1", ChargePointKeys(TENANT, "CP-1"))).lease
     data = msgspec.json.encode([VALUE])
     for meter, tag in ((900, "TAG"), (1200, None)):

@@ -166,7 +166,7 @@ async def test_peers_that_connect_and_leave_do_not_leak_file_descriptors() -> No
         assert _open_files() == files
 
 
-async def test_a_request_whose_bytes_arrive_one_each_second_is_cut_off_at_the_deadline(
+async def test_a_request_that_arrives_at_one_byte_each_second_is_cut_off_at_the_deadline(
     mock_clock: MockClock,
 ) -> None:
     async def dribble(peer: RawPeer) -> None:

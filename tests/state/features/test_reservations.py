@@ -196,7 +196,7 @@ async def numbers(store: Store, lease: Lease) -> set[int]:
     return {one.reservation_id for one in await reservations.list_(store, lease.keys)}
 
 
-async def test_one_reservation_beyond_100_removes_an_ended_reservation_or_else_the_oldest(
+async def test_a_reservation_beyond_the_first_100_replaces_an_ended_reservation_or_else_the_oldest_one(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -210,7 +210,7 @@ async def test_one_reservation_beyond_100_removes_an_ended_reservation_or_else_t
     assert await numbers(store, lease) == {*range(2, 101), 1001, 1002} - {50}
 
 
-async def test_at_most_28_reservations_that_csms_did_not_make_are_kept_until_the_next_one_is_made(
+async def test_at_most_28_reservations_that_csms_did_not_make_are_kept_until_csms_makes_the_next_one(
     store: Store,
 ) -> None:
     lease = await claimed(store)

@@ -29,7 +29,7 @@ async def test_a_claim_takes_the_lease_from_the_previous_holder_and_names_that_h
     assert await audit(store, second.lease) == "ok"
 
 
-async def test_a_takeover_on_the_same_node_keeps_the_charge_point_in_the_set_of_those_that_the_node_holds(
+async def test_a_node_still_holds_the_charge_point_after_a_takeover_on_the_same_node(
     store: Store,
 ) -> None:
     await claimed(store, "a/1")

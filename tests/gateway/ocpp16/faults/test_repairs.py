@@ -206,7 +206,7 @@ def test_a_json_value_as_the_data_of_a_data_transfer_is_read_as_text(data: objec
     assert (message, repairs) == (core.DataTransfer(vendor_id="v"), ("unreadable_optional",))
 
 
-def test_an_error_suggests_an_allowed_word_only_if_it_is_similar_to_the_wrong_word() -> None:
+def test_an_error_suggests_only_an_allowed_word_that_is_similar_to_the_wrong_word() -> None:
     assert suggest("MeterValue", ACTIONS) == "did you mean MeterValues? "
     assert suggest("TransactionEvent", ACTIONS) == ""
     with pytest.raises(PayloadInvalid) as caught:
