@@ -74,9 +74,9 @@ Operate charge points that speak OCPP 1.6-J.
 
 Every path under /v1 needs an API key: `Authorization: Bearer csms_...`. Times in answers are RFC 3339 in UTC.
 Names in paths must be percent-encoded. Every list has `items` and `next`. Send the value of `next` as the
-parameter `cursor` to get the next page. Every error is a problem document (RFC 9457). For programs, the
-`type` of the problem document names the kind of error. With the `request_id` of the problem document, support
-finds the request in the logs.
+parameter `cursor` to get the next page. Every error is a problem document (RFC 9457). The `type` of the
+problem document is the same for all errors of one kind, so programs should compare it. The `request_id` of
+the problem document identifies the request in the logs.
 """
 
 

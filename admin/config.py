@@ -16,7 +16,8 @@ class AdminListen(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            description="Address of the API, which is plain HTTP. Beyond loopback, put TLS in front.",
+            description="Address of the API, which is plain HTTP. If the address is not loopback, put a "
+            "proxy with TLS in front of it.",
         ),
     ] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port of the API.")] = 8080
@@ -31,22 +32,31 @@ class AdminSecurity(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds on what clients of the API may cost one process."""
+    """Limits on what clients of the API may cost one process."""
 
     body_bytes: Annotated[
         int,
-        Meta(ge=1024, le=1 << 26, description="Longest body of a request. A longer one gets 413."),
+        Meta(
+            ge=1024,
+            le=1 << 26,
+            description="Greatest length of the body of a request. A request with a longer body gets 413.",
+        ),
     ] = 262_144
     body_s: Annotated[
         float,
-        Meta(gt=0, le=86_400, description="Time that the body of a request may take. A slower one gets 408."),
+        Meta(
+            gt=0,
+            le=86_400,
+            description="Time in which the body of a request must arrive. A request with a slower body gets "
+            "408.",
+        ),
     ] = 10.0
     response_s: Annotated[
         float,
         Meta(
             gt=0,
             le=86_400,
-            description="Time that a client has to read an answer. Streams have no limit.",
+            description="Time that a client has to read an answer. Streams have no such limit.",
         ),
     ] = 30.0
     idle_connection_s: Annotated[
@@ -54,7 +64,8 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Time that a connection may be idle, and that the head of a request may take.",
+            description="Time that a connection may be idle. The head of a request must arrive in the same "
+            "time.",
         ),
     ] = 15.0
     unacknowledged_s: Annotated[
@@ -62,7 +73,8 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0.001,
             le=86_400,
-            description="Time after which csms cuts a connection whose TCP does not acknowledge sent bytes.",
+            description="Time after which csms cuts a connection if the client's TCP has not acknowledged "
+            "bytes that csms sent.",
         ),
     ] = 20.0
     event_clients: Annotated[
@@ -70,13 +82,17 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=100_000,
-            description="Most clients that may read streams of events at once. As many may read streams of "
-            "traces. One more gets 503.",
+            description="Greatest number of clients that may read streams of events at once. The same number "
+            "of clients may read streams of traces. A further client gets 503.",
         ),
     ] = 200
     graceful_s: Annotated[
         float,
-        Meta(ge=0, le=86_400, description="Time that running requests have to end when the process stops."),
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Time that the running requests have to end after the process was told to stop.",
+        ),
     ] = 3.0
 
 

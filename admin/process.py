@@ -102,13 +102,15 @@ def _node(store: Store) -> NodeRecord:
 
 
 _STORE_HELP = (
-    "Numbers of the store client, as in csms_store_available, csms_store_queued and so on of the gateway. "
-    "The label `of` is the end of that name."
+    "Figures of the store client. The label `of` says which figure: for instance, `of` queued is what the "
+    "gateway calls csms_store_queued."
 )
 
 
 def readings(store: Store, feed: Feed, inbox: Inbox) -> Iterator[Reading]:
-    yield Reading("csms_admin_event_clients", "Clients that listen to events.", feed.subscribers, "gauge")
+    yield Reading(
+        "csms_admin_event_clients", "Clients that read a stream of events now.", feed.subscribers, "gauge"
+    )
     yield Reading(
         "csms_admin_waiting_requests", "Requests that wait for the end of a command.", inbox.waiting, "gauge"
     )

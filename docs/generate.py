@@ -40,17 +40,19 @@ def settings() -> str:
     shared = [one for one in _sections(GatewayConfig) if one in _sections(AdminConfig)]
     return _page(
         "Settings",
-        """A process reads its settings once, at its start: first the TOML file of `--config`, then variables,
-        which win. Gateways and admin processes have different settings, so each kind needs a file of its own.
+        """A process reads its settings once, at its start. It reads the TOML file that `--config` names, and
+        then environment variables. If a setting is in both, the variable applies. Gateways and admin
+        processes have different settings, so each kind needs a file of its own.
 
         The setting `limits.send_s` is the key `send_s` in the section `[limits]` of the file, and the
-        variable `CSMS__LIMITS__SEND_S`. A variable holds a list separated by commas, or as JSON. To give a
-        text by the name of a file that contains it, add `_file` to the name of the setting, as in
-        `security.pepper_file` or `CSMS__SECURITY__PEPPER_FILE`. A secret must not be in the TOML file itself.
+        variable `CSMS__LIMITS__SEND_S`. A list in a variable is written as JSON, or as texts with commas
+        between them. csms can also read the value of a text setting from a file. For this, add `_file` to the
+        name of the setting, as in `security.pepper_file` or `CSMS__SECURITY__PEPPER_FILE`, and give the name
+        of the file. A secret must not be in the TOML file itself.
 
-        An unknown or wrong setting stops the start with one line that says what would be right. Only two
-        settings have no default and must be set: `store.url` and `security.pepper`. A gateway also needs at
-        least one of `listen.ws_port` and `listen.wss_port`.
+        If a setting is unknown or wrong, the process does not start, and one line says what would be right.
+        Only two settings have no default and must be set: `store.url` and `security.pepper`. A gateway also
+        needs at least one of `listen.ws_port` and `listen.wss_port`.
         """,
         "## Both kinds of process\n",
         *(part for one in shared for part in _section_page(*one)),
@@ -104,12 +106,12 @@ def _values(field: FieldInfo) -> str:
 
 
 def _number(value: float) -> str:
-    """Write a number with separators for thousands, which start at five digits."""
+    """Write a number. If it has five digits or more, commas separate the thousands."""
     return f"{value:,}" if value >= 10_000 and value == int(value) else f"{value:g}"
 
 
 def _meta(field: FieldInfo, name: str) -> list[Any]:
-    """Return a member of the field's annotations in a list, which is empty if there is none."""
+    """Return the field's annotation of this name as the only item of a list, or an empty list."""
     return [value for meta in metadata_of(field.type) if (value := getattr(meta, name)) is not None][:1]
 
 
@@ -146,8 +148,8 @@ def faults() -> str:
         """csms recognises these faults of charge points and counts them by name. `GET
         /v1/tenants/{tenant}/charge-points/{id}/faults` lists the counts of one charge point. The metric
         `csms_faults_total{fault}` has the counts of a process. Each row says what the charge point did, and
-        what csms did about it. [Known faults](known-faults.md) lists what real charge points
-        get wrong, and under which of these names csms counts it.
+        what csms did about it. [Known faults](known-faults.md) lists what real charge points get wrong, and
+        under which of these names csms counts it.
 
         A fault that can mean only one thing is repaired: csms reads the message as it was meant. A charge
         point that is set to `strict` gets an error instead.
@@ -211,13 +213,13 @@ def metrics() -> str:
     return _page(
         "Metrics",
         """Each process serves its metrics at `/metrics` of `listen.health_host` and `listen.health_port`, in
-        the text format of Prometheus. Scrape every process, because each figure is that of one process.
-        Labels are in braces. A value of a label appears at `/metrics` after its first count. A histogram has
-        the series `_bucket`, `_sum` and `_count`. The processes also export the usual metrics of
-        Python's Prometheus client: `process_*` and `python_*`.
+        the text format of Prometheus. Scrape every process, because each process counts only for itself. In
+        the names below, the labels are in braces. A value of a label appears at `/metrics` only after it was
+        counted once. A histogram has the series `_bucket`, `_sum` and `_count`. The processes also export the
+        usual metrics of Python's Prometheus client: `process_*` and `python_*`.
 
-        No label holds the id of a charge point or a tenant.
-        [Operating csms](operations.md#probes-and-metrics) says which metrics deserve an alert.
+        No label holds the id of a charge point or a tenant. [Operating
+        csms](operations.md#probes-and-metrics) says which metrics deserve an alert.
         """,
         "## Gateway\n",
         _metrics_of(gateway),
@@ -247,13 +249,14 @@ def events() -> str:
         "Events",
         """`GET /v1/tenants/{tenant}/events` streams the events of a tenant as server-sent events. Each event
         has `id`, `kind`, `tenant`, `charge_point`, `at` and `data`. This page lists the members of `data` for
-        each kind; an *optional* member is not in every event of its kind. The events of one charge point come
-        in order. An event may come more than once, with the same `id`. Later versions may add kinds and
-        members.
+        each kind. An *optional* member is missing in some events of its kind. The stream sends the events of
+        one charge point in their order. An event may be sent more than once, with the same `id`. Later
+        versions of csms may add kinds and members.
 
-        The store keeps events for 6 hours, at most the latest 10,000 in each of the 256 partitions of a
-        tenant. A client that resumes later than that gets `event: gap`. `event: end` comes before the server
-        closes the stream, and says why. [Operating csms](operations.md#events) shows how to read the stream.
+        The store keeps events for 6 hours. Of each of the 256 partitions of a tenant, it keeps at most the
+        latest 10,000 events. A client that resumes after an event that is no longer kept gets `event: gap`.
+        Before the server closes the stream, it sends `event: end` with the reason. [Operating
+        csms](operations.md#events) shows how to read the stream.
         """,
         *(_event(kind, meaning) for kind, meaning in KINDS.items()),
     )

@@ -30,7 +30,7 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Port | None,
         Meta(
             description="Port for charge points that connect with TLS. The port needs `tls.certificates`. "
-            "Without it, no charge point can use TLS."
+            "Without this port, no charge point can use TLS."
         ),
     ] = None
     health_host: HealthHost = "127.0.0.1"
@@ -69,15 +69,17 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     server_names: Annotated[
         tuple[str, ...],
         Meta(
-            description="Server names that a charge point may ask for (SNI). `*.` means any one label. An "
-            "empty list means the names in the certificates. If `require_sni` is false, the list is unused."
+            description="Server names that a charge point may ask for (SNI). `*.` at the beginning of a name "
+            "stands for any one label. If the list is empty, csms uses the names in the certificates. If "
+            "`require_sni` is false, csms does not check the name."
         ),
     ] = ()
     require_sni: Annotated[
         bool,
         Meta(
-            description="`true` refuses a charge point that asks for another server name or for none, with "
-            "the TLS alert unrecognized_name. `false` serves every charge point."
+            description="If `true`, csms refuses a charge point that asks for no server name or for one that "
+            "csms does not serve. The refusal is the TLS alert unrecognized_name. If `false`, csms serves "
+            "every charge point."
         ),
     ] = True
 
@@ -95,8 +97,9 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Failed authentications within a minute, after which every request from that address "
-            "gets 429 until the minute is over. Charge points behind one NAT share an address.",
+            description="Number of failed authentications from one address within a minute. When it is "
+            "reached, every request from that address gets 429 until the minute is over. Charge points "
+            "behind one NAT share an address.",
         ),
     ] = 300
     failures_per_minute_and_charge_point: Annotated[
@@ -104,16 +107,17 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Failed authentications of one charge point id from one address within a minute, "
-            "after which its requests get 429. Requests with another id or from another address do not.",
+            description="Number of failed authentications of one charge point id from one address within a "
+            "minute. When it is reached, requests with this id from this address get 429 until the minute "
+            "is over.",
         ),
     ] = 10
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds on the cost of charge points for one process.
+    """Limits on what charge points may cost one process.
 
-    csms checks the times of silence once a second.
+    Silence is a time without a byte from the charge point. csms checks once a second how long it has lasted.
     """
 
     connections: Annotated[
@@ -121,7 +125,8 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Most sessions of one process. A further charge point gets 503 with Retry-After.",
+            description="Greatest number of sessions that one process may have at once. A further charge "
+            "point gets 503 with Retry-After.",
         ),
     ] = 15_000
     handshakes_in_flight: Annotated[
@@ -129,8 +134,9 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Most connections whose upgrade request has not arrived completely. At the limit, "
-            "csms cuts connections older than 2 s and accepts no new ones until there is room.",
+            description="Greatest number of connections whose upgrade request has not arrived completely. At "
+            "this number, csms cuts those that are older than 2 s and accepts no new connections until "
+            "there is room.",
         ),
     ] = 500
     message_bytes: Annotated[
@@ -138,7 +144,8 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1024,
             le=1 << 24,
-            description="Longest message of a charge point. A longer one gets CLOSE 1009.",
+            description="Greatest length of a message from a charge point. csms closes the connection with "
+            "1009 if a message is longer.",
         ),
     ] = 65_536
     send_s: Annotated[
@@ -146,8 +153,8 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Time in which a charge point must take what csms sends. Then csms cuts the "
-            "connection.",
+            description="Time that a charge point has to receive what csms sends. After this time, csms cuts "
+            "the connection.",
         ),
     ] = 10.0
     ping_interval_s: Annotated[
@@ -155,8 +162,8 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=86_400,
-            description="Silence after which csms sends a PING. Any byte from the charge point ends the "
-            "silence. 0 sends no PING and cuts no silent connection.",
+            description="Length of the silence after which csms sends a PING. If this is 0, csms sends no "
+            "PING and cuts no silent connection.",
         ),
     ] = 60.0
     pong_s: Annotated[
@@ -164,7 +171,8 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Silence beyond `ping_interval_s` after which csms cuts the connection.",
+            description="If the silence lasts longer than `ping_interval_s` by this time, csms cuts the "
+            "connection.",
         ),
     ] = 30.0
     mute_s: Annotated[
@@ -172,8 +180,9 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Silence after which csms cuts a charge point that never answered a PING. It "
-            "replaces `pong_s` if the charge point is not `strict` and its TCP acknowledges the PING.",
+            description="Length of the silence after which csms cuts the connection of a charge point that "
+            "has never answered a PING. This limit applies instead of `pong_s` if the charge point is not "
+            "`strict` and its TCP acknowledges the PING.",
         ),
     ] = 900.0
 
@@ -186,22 +195,22 @@ class BootConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=86_400,
-            description="Heartbeat interval that csms gives in a BootNotification.conf with the status "
-            "Accepted.",
+            description="Heartbeat interval in a BootNotification.conf with the status Accepted. A charge "
+            "point that has an interval of its own gets that one.",
         ),
     ] = 300
 
 
 class DrainConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The end of a gateway after SIGTERM or SIGINT, which takes at most 26 s longer than `window_s`."""
+    """How a gateway ends after SIGTERM or SIGINT. Its end takes at most 26 s longer than `window_s`."""
 
     window_s: Annotated[
         float,
         Meta(
             ge=0,
             le=86_400,
-            description="Time over which a gateway that stops spreads its CLOSE frames. Charge points with a "
-            "running transaction come last.",
+            description="Time over which a gateway spreads its CLOSE frames after the signal. Connections of "
+            "charge points with a running transaction are closed last.",
         ),
     ] = 60.0
 

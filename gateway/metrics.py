@@ -1,4 +1,4 @@
-"""The metrics of a gateway process, read at each scrape."""
+"""The metrics of a gateway process. Each scrape reads the present values."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.stats import Stats
 
 _TOO_OLD = "TLS: UNSUPPORTED_PROTOCOL"
-"""OpenSSL's reason for refusing a client whose newest TLS version is 1.1 or older."""
+"""OpenSSL's name for the reason why it refuses a client that supports no TLS version above 1.1."""
 
 _STORE_HELP = {
     "available": "1 while this process can use the store, otherwise 0.",
-    "connections": "Open connections to the store, without those for blocking reads.",
-    "reconnects": "Times that a connection to the store was made again.",
+    "connections": "Open connections to the store. Connections for blocking reads are not counted.",
+    "reconnects": "Number of times that a lost connection to the store was opened again.",
     "queued": "Commands that wait to be sent to the store.",
     "in_flight": "Commands that were sent to the store and have no reply yet.",
-    "bytes": "Bytes of the commands that are queued or in flight.",
-    "oldest_s": "Seconds that the oldest command without a reply has waited.",
-    "blocking_connections": "Connections to the store in use for blocking reads.",
+    "bytes": "Number of bytes in the commands that wait to be sent to the store or have no reply yet.",
+    "oldest_s": "Number of seconds that the oldest command without a reply has waited.",
+    "blocking_connections": "Connections to the store that are in use for blocking reads.",
 }
 
 
@@ -45,47 +45,49 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
     telemetry = node.telemetry
     yield Reading(
         "csms_sessions",
-        "Open sessions. A charge point that reconnects may have two for a moment.",
+        "Open sessions of charge points. A charge point that reconnects may have two sessions for a moment.",
         len(hub),
         "gauge",
     )
     yield Reading(
         "csms_draining",
-        "1 while this process drains: it closes its sessions before it ends. Otherwise 0.",
+        "1 while this process drains, otherwise 0. A process that drains closes its sessions before it ends.",
         node.draining,
         "gauge",
     )
     yield Reading(
         "csms_refused_calls",
-        "Calls of charge points answered with CALLERROR InternalError, by action.",
+        "Calls of charge points that csms answered with the CALLERROR InternalError, by action.",
         telemetry.refused_calls,
         label="action",
     )
     yield Reading(
         "csms_refused_handshakes",
-        "Upgrade requests refused, by HTTP status. Requests that are too late, too long or not websocket "
-        "upgrades are not counted.",
+        "Upgrade requests that csms refused, by HTTP status. This metric does not count requests that are "
+        "too late or too long, or that are not websocket upgrades.",
         {str(status): count for status, count in telemetry.refused_handshakes.items()},
         label="status",
     )
     yield Reading(
         "csms_commands",
-        "Outcomes of commands that this process reported to the store, by status. "
-        "A command that is answered after its timeout counts as timeout and as answered.",
+        "Outcomes of commands that this process reported to the store, by status. A command that is answered "
+        "after its timeout is counted twice: as timeout and as answered.",
         telemetry.commands,
         label="status",
     )
     yield Reading(
         "csms_flapping",
-        "Handshakes refused with 429 because a charge point's connections replaced each other too often.",
+        "Handshakes that csms refused with 429, because the connections of one charge point replaced each "
+        "other too often.",
         telemetry.flapping,
     )
 
 
 def _faults(node: Node, stats: Stats) -> Iterator[Reading]:
-    """Yield the counts of all faults, including `tls_version`.
+    """Yield how often each fault was counted, including the fault `tls_version`.
 
-    A client whose TLS is too old is refused before it sends its id, so the transport counts that fault.
+    A client whose TLS is too old is refused before it sends its charge point id. So the fault `tls_version`
+    is counted by the transport, not by the node.
     """
     counts = Counter(node.telemetry.faults)
     counts["tls_version"] = stats.handshake_failures[_TOO_OLD]
@@ -111,28 +113,33 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
         "gauge",
     )
     yield Reading(
-        "csms_accepted", "TCP connections accepted, including those of csms_over_limit_total.", stats.accepted
+        "csms_accepted",
+        "Accepted TCP connections, including those that csms_over_limit_total counts.",
+        stats.accepted,
     )
     yield Reading(
-        "csms_over_limit", "Connections closed at once because too many were open.", stats.over_limit
+        "csms_over_limit",
+        "Connections that csms closed at once because too many were open.",
+        stats.over_limit,
     )
     yield Reading(
         "csms_connection_crashes",
-        "Connections ended by an unexpected error, which is a defect of csms. The log has the traceback.",
+        "Connections that ended because of an unexpected error. Each is a defect of csms, and the log has "
+        "its traceback.",
         stats.crashed,
     )
     yield Reading("csms_messages", "Websocket messages received from charge points.", stats.messages)
     yield Reading(
         "csms_handshake_failures",
-        "Connections that ended before their upgrade request was read, by reason. A request that got an HTTP "
-        "error is not counted.",
+        "Connections that ended before csms had read their upgrade request, by reason. Connections whose "
+        "request got an HTTP error are not counted.",
         stats.handshake_failures,
         label="reason",
     )
     yield Reading(
         "csms_closed",
-        "Websockets closed, by close code. 1006 means that no CLOSE frame came. Codes outside 1000 to "
-        "1015 are counted as other.",
+        "Closed websockets, by close code. 1006 means that no CLOSE frame came. Codes outside 1000 to 1015 "
+        "have the label other.",
         _by_code(stats),
         label="code",
     )
@@ -141,7 +148,7 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
 def _by_code(stats: Stats) -> dict[str, int]:
     """Count closed websockets by code.
 
-    Codes outside 1000 to 1015 are counted together, because peers may send any number of different codes.
+    Codes outside 1000 to 1015 share one count. Otherwise a peer could create any number of labels.
     """
     counts: Counter[str] = Counter()
     for code, count in stats.closed.items():

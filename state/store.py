@@ -28,7 +28,7 @@ _KEYS_REMEMBERED = 50_000
 
 
 class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The Redis or Valkey server that keeps all facts. All processes of a system use the same one."""
+    """The Redis or Valkey server that keeps all data. All processes of a system use the same server."""
 
     url: Annotated[
         str,
@@ -41,9 +41,9 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
     durability: Annotated[
         checks.Durability,
         Meta(
-            description="Where a fact must be before csms acknowledges it: with `fsync` on the disk of the "
-            "server, with `memory` only in its memory. `replicated` is not supported yet. A server whose own "
-            "settings do not guarantee this is refused.",
+            description="Where data must be before csms acknowledges it. `fsync` means on the disk of the "
+            "server. `memory` means in the memory of the server. `replicated` is not supported yet. csms "
+            "refuses a server whose own settings do not guarantee this.",
         ),
     ] = "fsync"
     connections: Annotated[
@@ -51,8 +51,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=64,
-            description="Number of connections that all tasks share. "
-            "csms opens one more connection for listings.",
+            description="Number of connections to the server that all tasks share. csms opens one more "
+            "connection to read lists.",
         ),
     ] = 4
     blocking_connections: Annotated[
@@ -60,8 +60,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=64,
-            description="Most connections for commands that wait in the server (XREAD BLOCK), beside "
-            "`connections`.",
+            description="Greatest number of connections for commands that wait in the server (XREAD BLOCK). "
+            "They come in addition to `connections`.",
         ),
     ] = 8
     timeout_s: Annotated[
@@ -69,8 +69,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0.1,
             le=60,
-            description="Time that a command may take, including its wait for a connection. After this time, "
-            "the command fails as if the store were away.",
+            description="Time that a command to the server may take, including the wait for a connection. "
+            "After this time, the command fails as if the store were away.",
         ),
     ] = 5.0
     max_commands: Annotated[
@@ -78,8 +78,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1000,
             le=10_000_000,
-            description="Most commands that may wait for a reply on one connection. A further command fails "
-            "as if the store were away. Blocking connections have no such limit.",
+            description="Greatest number of commands that may wait for a reply on one connection. A further "
+            "command fails as if the store were away. The `blocking_connections` have no such limit.",
         ),
     ] = 100_000
     max_bytes: Annotated[
@@ -87,8 +87,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1 << 20,
             le=1 << 34,
-            description="Most bytes of commands that may wait for a reply on one connection. A further "
-            "command fails as if the store were away.",
+            description="Greatest number of bytes in the commands that wait for a reply on one connection. A "
+            "further command fails as if the store were away.",
         ),
     ] = 64 << 20
 

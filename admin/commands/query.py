@@ -9,8 +9,9 @@ PROBLEMS = {
     "charge point.",
     429: "Too many commands wait for this charge point. csms sent nothing to the charge point. The header "
     "Retry-After says when to try again.",
-    502: "The charge point answered with a CALLERROR, and the problem has its `code`, `description` and "
-    "`details`. If csms cannot read the answer, `code`, `description` and `details` say why.",
+    502: "The charge point answered with a CALLERROR, or csms cannot read the answer. The `code`, "
+    "`description` and `details` of the problem document are those of the CALLERROR, or say why csms cannot "
+    "read the answer.",
     504: "No answer came before the deadline. csms stores a late answer; to see it, read the command by its "
     "`id` later.",
 }

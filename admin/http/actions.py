@@ -40,8 +40,8 @@ def request_body() -> dict[str, Any]:
     references, _ = _schemas()
     return {
         "required": False,
-        "description": "Payload of the OCPP 1.6 request. The schema with the name of the action describes "
-        "the payload. An absent body counts as `{}`.",
+        "description": "Payload of the OCPP 1.6 request. The payload is described by the schema that has the "
+        "same name as the action. An absent body counts as `{}`.",
         "content": {
             "application/json": {
                 "schema": {"anyOf": list(references)},

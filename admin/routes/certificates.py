@@ -23,8 +23,8 @@ blueprint = new_blueprint("certificates", "Security")
 
 
 CERTIFICATE_TYPES = (
-    "With a CentralSystemRootCertificate the charge point checks the server certificate of the central "
-    "system. With a ManufacturerRootCertificate the charge point checks the signature of firmware."
+    "The charge point uses a CentralSystemRootCertificate to check the server certificate of the central "
+    "system, and a ManufacturerRootCertificate to check the signature of firmware."
 )
 
 CertificateUse = Annotated[CertificateType, msgspec.Meta(description=CERTIFICATE_TYPES)]
@@ -122,7 +122,7 @@ class InstalledAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CertificatesAnswer(msgspec.Struct, frozen=True):
-    """The known certificates of a charge point."""
+    """The certificates that a charge point has, as far as csms knows."""
 
     items: Annotated[
         tuple[CertificateList, ...],
@@ -195,8 +195,8 @@ async def list_certificates(tenant: str, charge_point: str) -> Response:
 async def refresh_certificates(tenant: str, charge_point: str) -> Response:
     """Ask a charge point which certificates of one type it has.
 
-    Sends GetInstalledCertificateIds. The answer of the charge point replaces the stored list of certificates
-    of that type.
+    Sends GetInstalledCertificateIds. The answer of the charge point replaces the list that csms stored for
+    the same type of certificate.
     """
     asked = bodies.query(RefreshQuery)
     request = GetInstalledCertificateIds(certificate_type=asked.type)

@@ -109,8 +109,8 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     since: Annotated[
         Time | None,
         Meta(
-            description="When the present connection was made, or the last connection if the charge point is "
-            "offline. null means that the charge point has never connected."
+            description="When the present connection began, or, if the charge point is offline, when its "
+            "last connection began. null means that the charge point has never connected."
         ),
     ]
     until: Annotated[
@@ -145,8 +145,8 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: Annotated[
         Time | None,
         Meta(
-            description="When a gateway last received a message from the charge point, to within about 10 "
-            "seconds. null means that the charge point has never connected."
+            description="When a gateway last received a message from the charge point. The true time may be "
+            "about 10 seconds later. null means that the charge point has never connected."
         ),
     ]
 
@@ -182,8 +182,9 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval_s: Annotated[
         int | None,
         Meta(
-            description="Seconds between heartbeats, as the answer to a BootNotification sets them. "
-            "null means that the configuration of the gateways decides."
+            description="Seconds between heartbeats. The charge point gets this value when its "
+            "BootNotification is answered Accepted. null means that the configuration of the gateways "
+            "decides."
         ),
     ]
     awaiting_release: Annotated[
@@ -191,7 +192,7 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="Whether the charge point waits for an operator. `true` means that the last "
             "BootNotification, if any, was not answered Accepted, and that the next BootNotification will "
-            "not be answered Accepted until an operator sets `registration`."
+            "not be answered Accepted until an operator sets `registration` to Accepted."
         ),
     ]
     registered_at: Annotated[Time, Meta(description="When the charge point was registered.")]

@@ -76,8 +76,9 @@ class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     heartbeat_interval_s: Annotated[
         Interval | None,
         msgspec.Meta(
-            description="Seconds between heartbeats, sent to the charge point in the answer Accepted to a "
-            "BootNotification. null means that the configuration of the gateways decides."
+            description="Seconds between heartbeats. The charge point gets this value when its "
+            "BootNotification is answered Accepted. null means that the configuration of the gateways "
+            "decides."
         ),
     ] = None
 

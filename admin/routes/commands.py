@@ -56,9 +56,10 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
 
     Sends the OCPP 1.6 request `action`. The body is the payload of that request, for instance
     `{"transactionId": 7}` for RemoteStopTransaction. 200 means that the charge point has answered; `response`
-    says whether it agreed. 202 means that `wait` passed before the deadline, or that 2,000 API requests wait
-    for answers already. After a 202 the command continues; read its outcome later by the id of the command. A
-    command is sent even if it does not fit what csms knows of the charge point; `warnings` then says why.
+    says whether it agreed. 202 means that `wait` seconds passed without an answer, but the deadline has not
+    passed yet. 202 can also mean that 2,000 API requests are waiting for answers already. After a 202 the
+    command continues; read its outcome later by the id of the command. csms sends a command even if the
+    command does not fit what csms knows of the charge point. `warnings` then says what does not fit.
     """
     asked = bodies.query(CommandQuery)
     if asked.wait_for == "transaction" and action != "RemoteStartTransaction":

@@ -40,7 +40,8 @@ Changes = Annotated[
     msgspec.Meta(
         min_length=1,
         max_length=AT_ONCE,
-        description="New values by configuration key. Each value is sent as text, in the order of the body.",
+        description="New values by configuration key. csms sends each value as text, and sends the changes "
+        "in the order of the body.",
         examples=[{"HeartbeatInterval": "60", "MeterValueSampleInterval": "30"}],
     ),
 ]
@@ -124,7 +125,7 @@ class SettingAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfigurationAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The known configuration of a charge point."""
+    """The configuration that a charge point has, as far as csms knows."""
 
     keys: Annotated[
         tuple[SettingAnswer, ...],
@@ -142,8 +143,8 @@ class ConfigurationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reboot_required_since: Annotated[
         Time | None,
         msgspec.Meta(
-            description="Time from which a change has waited for the next boot of the charge point. null "
-            "means that no change waits."
+            description="Time since which a change has been waiting for the next boot of the charge point. "
+            "null means that no change waits."
         ),
     ]
 
@@ -245,8 +246,8 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
     """Change configuration keys, one after the other.
 
     Sends one ChangeConfiguration for each key. csms waits for each answer before it sends the next request.
-    200 means that the charge point accepted all changes. 207 means that the charge point did not accept all
-    changes; `status` has the outcome of each change. csms does not undo the changes that the charge point
+    200 means that the charge point accepted all changes. 207 means that the charge point did not accept every
+    change; the `status` of each change is its outcome. csms does not undo the changes that the charge point
     accepted. If the client disconnects, csms sends no further change. If the answer is a problem document,
     `changes` in it has the outcomes so far.
     """

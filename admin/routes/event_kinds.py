@@ -18,7 +18,7 @@ type MemberType = Literal[
 
 
 class Member(NamedTuple):
-    """A member of an event's `data`. An optional member is not in every event of its kind."""
+    """A member of the `data` of an event. An optional member is missing in some events of its kind."""
 
     type: MemberType
     meaning: str
@@ -30,54 +30,57 @@ KINDS: Final = {
     "(`auto_registered`).",
     "charge_point.connected": "The charge point connected from `address` at `since`, with the encryption "
     "`tls`.",
-    "charge_point.booted": "The charge point sent a BootNotification, and csms answered `status`.",
+    "charge_point.booted": "The charge point sent a BootNotification, and csms answered with the status "
+    "`status`.",
     "charge_point.disconnected": "The connection of the charge point ended because of `reason`.",
     "charge_point.deleted": "An operator deleted the charge point with all its data.",
     "connector.status": "A connector reported another status or error than in its previous "
     "StatusNotification.",
-    "transaction.started": "A transaction began, and `transaction_id` is its public id.",
+    "transaction.started": "A transaction began. `transaction_id` is the public id of the transaction.",
     "transaction.stopped": "A transaction ended because of `reason`, with the meter reading `meter_stop` in "
     "Wh.",
     "transaction.orphan_stop": "The charge point sent a StopTransaction for a transaction that csms does not "
     "know.",
-    "meter_values": "The charge point sent meter values, which can be read with their transaction.",
-    **{f"command.{status}": f"The `command` is now {status}." for status in get_args(Status)},
+    "meter_values": "The charge point sent meter values. The event does not contain them. They can be read "
+    "with their transaction or, if csms does not know it, with their connector.",
+    **{f"command.{status}": f"The command now has the status {status}." for status in get_args(Status)},
     "command.transaction": "The transaction `transaction_id` began because of a RemoteStartTransaction.",
     "reservation.made": "The charge point accepted a reservation.",
-    "reservation.used": "A transaction began with a reservation, and `data` is the same as in "
+    "reservation.used": "A transaction that uses a reservation began. `data` has the same members as in "
     "transaction.started.",
     "reservation.cancelled": "The charge point accepted CancelReservation.",
-    "local_list.accepted": "The charge point accepted a local list of `update_type` and `list_version`.",
+    "local_list.accepted": "The charge point accepted an update of its local list, with the type "
+    "`update_type` and the version `list_version`.",
     "local_list.stale": "The charge point may have other entries in its local list than csms knows.",
     "charging_profile.installed": "The charge point accepted a charging profile, which replaced the profiles "
     "in `replaced`.",
     "charging_profile.cleared": "The charge point cleared the charging profiles in `charging_profile_ids`.",
     "charging_profile.doubted": "The charge point may no longer have the charging profiles in "
     "`charging_profile_ids`.",
-    "job.status": "The charge point reported `status` of a firmware update or an upload; `job` is null if no "
-    "job matches.",
+    "job.status": "The charge point reported the status `status` of a firmware update or an upload. `job` is "
+    "null if no known job matches.",
     "security_event": "The charge point sent a SecurityEventNotification.",
-    "certificates.read": "The charge point reported its certificates of `certificate_type`.",
+    "certificates.read": "The charge point reported its certificates of the type `certificate_type`.",
     "certificates.installed": "The charge point accepted a root certificate.",
     "certificates.deleted": "The charge point deleted a certificate.",
     "certificate_request.received": "The charge point sent a certificate signing request.",
-    "certificate_request.refused": "csms answered a certificate signing request of the charge point Rejected "
-    "because of `why`.",
+    "certificate_request.refused": "csms refused a certificate signing request of the charge point. `why` is "
+    "the reason.",
     "data_transfer.received": "The charge point sent a DataTransfer of an accepted vendor.",
     "trace.started": "A trace began to record frames.",
-    "trace.ended": "An operator stopped a trace, or the trace was full; a trace whose time has passed ends "
-    "without an event.",
+    "trace.ended": "An operator stopped a trace, or the trace was full. If a trace ends because its time has "
+    "passed, there is no event.",
 }
 
 
 DESCRIPTION: Final = "\n".join(
     (
-        "Kind of the event. Later versions may add kinds.",
+        "Kind of the event. Later versions of csms may add kinds.",
         "",
         *(f"- `{kind}`: {what}" for kind, what in KINDS.items()),
     )
 )
-"""Text in Markdown, for the OpenAPI document."""
+"""The description of `kind` in the OpenAPI document, as Markdown."""
 
 _COMMAND: Final = Member("text", "Id of the command.")
 _CONNECTOR: Final = Member("whole number", "Number of the connector.")
@@ -121,7 +124,10 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
         "status": Member("text", "Status in the answer of csms: Accepted, Pending or Rejected."),
     },
     "charge_point.disconnected": {
-        "reason": Member("text", "Close code and its reason, or the reason why csms gave the connection up."),
+        "reason": Member(
+            "text",
+            "Close code and the reason that goes with it, or the reason why csms gave the connection up.",
+        ),
         **_CONNECTION,
     },
     "charge_point.deleted": {},
@@ -130,7 +136,7 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
         "status": Member("text", "Status as OCPP names it, such as Available or Charging."),
         "error_code": Member("text", "Error code as OCPP names it, or NoError."),
         "info": Member("text or null", "Text that the charge point added to the status."),
-        "vendor_id": Member("text or null", "Vendor that defined the vendor's error code."),
+        "vendor_id": Member("text or null", "Vendor that defines `vendor_error_code`."),
         "vendor_error_code": Member("text or null", "Error code of the vendor."),
         "timestamp": Member("time or null", "When the status began, by the clock of the charge point."),
         "received_at": Member("time", "When csms received the status."),
@@ -138,7 +144,11 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     "transaction.started": _BEGUN,
     "transaction.stopped": _ENDED,
     "transaction.orphan_stop": _ENDED
-    | {"transaction_id": Member("text", "Charge point, a dot and the id that the charge point sent.")},
+    | {
+        "transaction_id": Member(
+            "text", "Id of the charge point, a dot, and the transactionId that the charge point sent."
+        )
+    },
     "meter_values": {
         "connector_id": _CONNECTOR,
         "transaction_id": Member(
@@ -169,16 +179,20 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     },
     "local_list.accepted": {
         "command": _COMMAND,
-        "update_type": Member("text", "Full or Differential."),
+        "update_type": Member("text", "Type of the update: Full or Differential."),
         "list_version": Member("whole number", "Version of the list after the update."),
         "entries": Member("whole number", "Number of entries in the list after the update."),
     },
     "local_list.stale": {
         "list_version": Member("whole number", "Version of the list that the charge point accepted last."),
-        "answer": Member("text", "Status with which the charge point refused an update.", optional=True),
-        "reported_version": Member("whole number", "Version that the charge point reported.", optional=True),
+        "answer": Member(
+            "text", "Status in the answer with which the charge point refused an update.", optional=True
+        ),
+        "reported_version": Member(
+            "whole number", "Version of the local list, as the charge point reported it.", optional=True
+        ),
         "command": Member(
-            "text", "Id of the command of an update that ended without a usable answer.", optional=True
+            "text", "Id of the command that sent an update and got no usable answer.", optional=True
         ),
         "status": Member(
             "text", "Status of the command in `command`: error, timeout or unknown.", optional=True
@@ -204,7 +218,10 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
             "whole number or null",
             "Request id of the job, or, without a job, the request id that the charge point sent.",
         ),
-        "status": Member("text", "Status that the charge point reported, or Canceled or Superseded."),
+        "status": Member(
+            "text",
+            "Status that the charge point reported, or the status Canceled or Superseded, which csms sets.",
+        ),
         "running": Member(
             "true or false",
             "Whether the job still runs. An event without a job does not have this member.",

@@ -141,8 +141,8 @@ async def get_id_tag(tenant: str, tag: str) -> Response:
 async def delete_id_tag(tenant: str, tag: str) -> Response:
     """Delete an id tag.
 
-    Transactions that the id tag started continue, and the tag can still stop them. csms sends nothing to
-    charge points.
+    Running transactions of the id tag continue, and the tag can still stop them. csms sends nothing to charge
+    points.
     """
     must_exist(await id_tags.delete(current_store(), tenant, tag), "id tag")
     return bodies.no_content()

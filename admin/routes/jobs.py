@@ -53,8 +53,9 @@ class NewJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payload: Annotated[
         dict[str, Any],
         msgspec.Meta(
-            description="Payload of the OCPP request; the schema with the name of the action describes it. "
-            "For GetLog and SignedUpdateFirmware, `requestId` may be left out. csms then chooses a free id.",
+            description="Payload of the OCPP request; the payload is described by the schema that has the "
+            "same name as the action. For GetLog and SignedUpdateFirmware, `requestId` may be left out. "
+            "csms then chooses a free id.",
             examples=[{"logType": "SecurityLog", "log": {"remoteLocation": "https://logs.example/up"}}],
         ),
     ]
@@ -94,11 +95,12 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         str,
         msgspec.Meta(
-            description="The present status of the job. After Installed, Uploaded, Canceled or Superseded, "
-            "only a status that ends a job can change it. csms itself sets three statuses. NoFile means "
-            "that the charge point has no diagnostics to upload. Canceled means that the charge point ended "
-            "this job because of a later job. Superseded means that a later job of this kind began, and "
-            "that the status messages of this action do not say to which job they belong.",
+            description="The present status of the job. Once the status is Installed, Uploaded, Canceled or "
+            "Superseded, it can change only to another status that ends a job. csms itself sets three "
+            "statuses. NoFile means that the charge point has no diagnostics to upload. Canceled means that "
+            "the charge point ended this job because of a later job. Superseded means that a later job of "
+            "this kind began. The status messages of this kind do not say to which job they belong, so csms "
+            "takes later ones for the later job.",
             examples=["Installed"],
         ),
     ]
@@ -119,7 +121,10 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     answered_at: Annotated[
-        Time, msgspec.Meta(description="When the charge point answered the request, which began the job.")
+        Time,
+        msgspec.Meta(
+            description="When the charge point answered the request. The job began with this answer."
+        ),
     ]
     ended_at: Annotated[
         Time | None, msgspec.Meta(description="When the job ended. null means that the job is running.")
@@ -232,7 +237,7 @@ async def delete_job(tenant: str, charge_point: str, job: str) -> Response:
     """Delete a job from the list.
 
     csms sends nothing to the charge point, so a running update or upload continues. Later statuses of the job
-    appear in `notes` of the list of jobs.
+    appear in the member `notes` of the list of jobs.
     """
     must_exist(await jobs.delete(current_store(), tenant, charge_point, job), "job")
     return bodies.no_content()

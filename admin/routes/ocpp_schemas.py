@@ -25,8 +25,8 @@ _REQUEST_ID: Final = (
     "Id of the request, unique for the charge point. The status messages of the job repeat this id."
 )
 _CERTIFICATE_TYPE: Final = (
-    "With a CentralSystemRootCertificate the charge point checks the server certificate of the central "
-    "system. With a ManufacturerRootCertificate the charge point checks the signature of firmware."
+    "The charge point uses a CentralSystemRootCertificate to check the server certificate of the central "
+    "system, and a ManufacturerRootCertificate to check the signature of firmware."
 )
 _PURPOSE: Final = (
     "ChargePointMaxProfile limits the whole charge point. TxDefaultProfile is the default for new "
@@ -141,15 +141,15 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
     ),
     "DeleteCertificate": _Texts(
         "Delete a certificate in the charge point (OCPP security whitepaper, M04).",
-        {"certificateHashData": "The certificate, with the hash data that the charge point reported."},
+        {"certificateHashData": "Hash data of the certificate, as the charge point reported it."},
     ),
     "ExtendedTriggerMessage": _Texts(
         "Ask the charge point to send a message (OCPP security whitepaper).",
         {
             "requestedMessage": "The message to send. FirmwareStatusNotification asks for a "
             "SignedFirmwareStatusNotification. SignChargePointCertificate asks for a SignCertificate.",
-            "connectorId": f"{_CONNECTOR} If this member is absent, a request for a message about a "
-            "connector means all connectors.",
+            "connectorId": f"{_CONNECTOR} If this member is absent and the message is about a connector, "
+            "the charge point sends the message for all connectors.",
         },
     ),
     "Firmware": _Texts(
@@ -292,13 +292,13 @@ _TEXTS: Final[Mapping[str, _Texts]] = {
         "Ask the charge point to send a message (OCPP 1.6 section 5.17).",
         {
             "requestedMessage": "The message to send.",
-            "connectorId": f"{_CONNECTOR} If this member is absent, a request for a message about a "
-            "connector means all connectors.",
+            "connectorId": f"{_CONNECTOR} If this member is absent and the message is about a connector, "
+            "the charge point sends the message for all connectors.",
         },
     ),
     "UnlockConnector": _Texts(
-        "Unlock a connector (OCPP 1.6 section 5.18). The charge point first stops a transaction on the "
-        "connector.",
+        "Unlock a connector (OCPP 1.6 section 5.18). If a transaction runs on the connector, the charge "
+        "point stops the transaction first.",
         {"connectorId": _CONNECTOR},
     ),
     "UpdateFirmware": _Texts(

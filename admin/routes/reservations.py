@@ -146,8 +146,8 @@ class ReservationPage(msgspec.Struct, frozen=True):
     items: Annotated[
         tuple[ReservationAnswer, ...],
         msgspec.Meta(
-            description="Reservations, the latest first. csms keeps about 100 reservations and drops "
-            "reservations that have ended first."
+            description="Reservations, the latest first. csms keeps about 100 reservations. If there are "
+            "more, csms drops ended reservations before it drops others."
         ),
     ]
     next: AllInOne = None

@@ -111,7 +111,7 @@ async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check of the
 async def delete_tenant(tenant: str) -> Response:
     """Delete a tenant with its tokens, id tags and DataTransfer vendors.
 
-    The charge points of the tenant must have been deleted before.
+    Delete the charge points of the tenant first.
     """
     outcome = await tenants.delete(current_store(), tenant)
     if outcome == "in_use":

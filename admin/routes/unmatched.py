@@ -84,7 +84,7 @@ class UnmatchedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UnmatchedMeterValueAnswer(MeterValueAnswer, frozen=True):
-    """A MeterValue of OCPP 1.6 that belongs to no known transaction, and the message that contained it."""
+    """A MeterValue of OCPP 1.6 without a known transaction, and facts about the message that contained it."""
 
     connector_id: Annotated[
         int | None,

@@ -9,18 +9,20 @@ HealthHost = Annotated[
     str,
     Meta(
         min_length=1,
-        description="Address for `/livez`, `/readyz` and `/metrics`. At an address beyond loopback, they "
-        "answer anyone.",
+        description="Address for `/livez`, `/readyz` and `/metrics`. If the address is not loopback, every "
+        "client in the network can read them.",
     ),
 ]
 HealthPort = Annotated[
-    Port, Meta(description="Port for `/livez`, `/readyz` and `/metrics`. Each process needs its own.")
+    Port,
+    Meta(description="Port for `/livez`, `/readyz` and `/metrics`. Each process needs a port of its own."),
 ]
 Pepper = Annotated[
     str,
     Meta(
         min_length=32,
-        description="Secret that goes into the hashes of tokens and API keys. All processes of a store need "
-        "the same pepper. After a change of the pepper, csms accepts no earlier token or API key.",
+        description="Secret that goes into the hashes of tokens and API keys. All processes that use one "
+        "store need the same pepper. After a change of the pepper, csms accepts none of the tokens and API "
+        "keys that were made before.",
     ),
 ]

@@ -20,13 +20,13 @@ class LogsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     level: Annotated[
         Level,
-        msgspec.Meta(description="Lowest level of the events that are logged."),
+        msgspec.Meta(description="Lowest level that is logged. Events of a lower level are left out."),
     ] = "info"
     format: Annotated[
         Format,
         msgspec.Meta(
-            description="`json` writes one JSON object a line, `console` text for people. `auto` means "
-            "`console` if stderr is a terminal, and `json` otherwise."
+            description="`json` writes one JSON object per line. `console` writes text for people. `auto` "
+            "means `console` if stderr is a terminal, and otherwise `json`."
         ),
     ] = "auto"
 

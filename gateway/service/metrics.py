@@ -86,4 +86,8 @@ class LoopLag:
             "gauge",
             "quantile",
         )
-        yield Reading("csms_event_loop_beats", "Times the event loop ran the lag timer.", self.beats)
+        yield Reading(
+            "csms_event_loop_beats",
+            "Number of times that the event loop ran the timer that measures its lag.",
+            self.beats,
+        )

@@ -131,8 +131,8 @@ class ChargingProfilePage(msgspec.Struct, frozen=True, kw_only=True):
     items: Annotated[
         tuple[ChargingProfileAnswer, ...],
         msgspec.Meta(
-            description="The installed profiles, sorted by id and 200 at most; after them, the profiles "
-            "whose transaction has not begun."
+            description="First come the installed profiles, sorted by id (200 at most). After them come the "
+            "profiles whose transaction has not begun."
         ),
     ]
     doubts: Annotated[
@@ -182,7 +182,7 @@ async def forget_charging_profiles(tenant: str, charge_point: str) -> Response:
     """Remove charging profiles from the list, for instance after the charge point lost its memory.
 
     csms sends nothing to the charge point. To make the charge point clear profiles, send the command
-    ClearChargingProfile. Without parameters, all profiles and all doubts are removed from the list.
+    ClearChargingProfile. A request without parameters removes all profiles and all doubts from the list.
     """
     asked, store = bodies.query(WhichQuery), current_store()
     keys = await lookup.charge_point_keys(store, tenant, charge_point)
@@ -213,8 +213,9 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
     """Enter by hand a charging profile that the charge point has.
 
     csms sends nothing to the charge point. The body is the payload of a SetChargingProfile with the profile.
-    In the list, as in the charge point, the profile replaces a profile of the same id, or of the same
-    purpose, stack level and connector. The new profile also ends the doubts about its id.
+    In the list, the new profile replaces a profile that has the same id, or that has the same purpose, stack
+    level and connector. A charge point replaces profiles in the same way. The new profile also ends the
+    doubts about its id.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     body = bodies.json_object(await bodies.raw_body())
@@ -238,7 +239,7 @@ async def put_charging_profile(tenant: str, charge_point: str, charging_profile:
 @blueprint.delete(_ONE)
 @document_response(None, 204)
 async def forget_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
-    """Remove a charging profile that the charge point does not have from the list, with the doubts about it.
+    """Remove one charging profile, with the doubts about it, from the list of a charge point.
 
     csms sends nothing to the charge point. To make the charge point clear a profile, send the command
     ClearChargingProfile.

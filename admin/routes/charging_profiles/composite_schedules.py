@@ -46,7 +46,7 @@ Unit = Annotated[
     ChargingRateUnit | None,
     msgspec.Meta(
         description="Unit of the limits: A (amperes per phase) or W (watts of all phases together). The "
-        "default is A if all profiles that apply are in A, and W if not."
+        "default is A if all profiles that apply are in A, and otherwise W."
     ),
 ]
 Voltage = Annotated[
@@ -187,8 +187,8 @@ class ComparisonAnswer(msgspec.Struct, frozen=True, kw_only=True):
         tuple[DifferenceAnswer, ...],
         msgspec.Meta(
             description="Spans of time in which the limits differ by more than 0.1, for 2 seconds or longer; "
-            "256 spans at most. While no profile sets a limit, a limit that the charge point names is that "
-            "of its hardware, and does not count as a difference."
+            "256 spans at most. If no profile sets a limit, the charge point may name the limit of its "
+            "hardware. Such a limit does not count as a difference."
         ),
     ]
     command: Annotated[CommandAnswer, msgspec.Meta(description="The GetCompositeSchedule that was sent.")]

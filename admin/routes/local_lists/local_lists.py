@@ -70,7 +70,7 @@ class NewList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[NewEntry, ...],
         msgspec.Meta(
             max_length=ENTRIES,
-            description="All entries. A body of 256 KiB has room for some 4,000 entries. To add more "
+            description="All entries. A body of 256 KiB has room for about 4,000 entries. To add more "
             "entries, use PATCH.",
         ),
     ]
@@ -171,7 +171,7 @@ async def change_local_list(tenant: str, charge_point: str) -> Response:
 @document_response(DesiredAnswer)
 @describes(problems={409: "The tenant has more id tags than a local list may have."})
 async def copy_id_tags(tenant: str, charge_point: str) -> Response:
-    """Replace the local list that a charge point should have with the id tags of the tenant.
+    """Make the id tags of the tenant the local list that a charge point should have.
 
     The status, the expiry date and the parent of each id tag are copied as they are now. Later changes of id
     tags are not copied. csms sends nothing to the charge point.
