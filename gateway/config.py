@@ -97,8 +97,8 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Number of failed authentications from one address within a minute. When it is "
-            "reached, every request from that address gets 429 until the minute is over. Charge points "
+            description="Number of failed authentications from one address within a minute. When this number "
+            "is reached, every request from that address gets 429 until the minute is over. Charge points "
             "behind one NAT share an address.",
         ),
     ] = 300
@@ -108,8 +108,8 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
             ge=1,
             le=1_000_000,
             description="Number of failed authentications of one charge point id from one address within a "
-            "minute. When it is reached, requests with this id from this address get 429 until the minute "
-            "is over.",
+            "minute. When this number is reached, requests with this id from this address get 429 until the "
+            "minute is over.",
         ),
     ] = 10
 

@@ -44,6 +44,7 @@ class DeleteQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
     only_here: Annotated[
         bool,
         msgspec.Meta(
-            description="true removes the entry from the list of csms and sends nothing to the charge point."
+            description="If this is true, csms only removes the entry from its list and sends nothing to the "
+            "charge point."
         ),
     ] = False

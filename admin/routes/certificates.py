@@ -142,7 +142,7 @@ class CertificatesAnswer(msgspec.Struct, frozen=True):
 
 
 class CertificateRequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The last SignCertificate of the charge point that was answered Accepted.
+    """The last SignCertificate of the charge point that csms answered with Accepted.
 
     The content of a signing request proves nothing about the identity of the charge point.
     """
@@ -236,7 +236,7 @@ async def delete_certificate(tenant: str, charge_point: str, certificate: str) -
 @blueprint.get(f"{_OF_CHARGE_POINT}/certificate-request")
 @document_response(CertificateRequestAnswer)
 async def get_certificate_request(tenant: str, charge_point: str) -> Response:
-    """Read the certificate signing request of a charge point.
+    """Read the last certificate signing request that a charge point sent and csms accepted.
 
     Let your certificate authority sign the request, then send the certificate chain with the command
     CertificateSigned.

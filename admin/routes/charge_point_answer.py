@@ -31,8 +31,8 @@ class BootAnswer(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         str | None,
         Meta(
-            description="The answer of csms: Accepted, Pending or Rejected. null means that no answer is "
-            "recorded.",
+            description="Status in the answer of csms: Accepted, Pending or Rejected. null means that no "
+            "answer is recorded.",
             examples=["Accepted"],
         ),
     ]

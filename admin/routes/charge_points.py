@@ -48,7 +48,10 @@ Interval = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 
 
 class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of a charge point. A member that is left out gets its default value, also in a later PUT."""
+    """Settings of a charge point.
+
+    Each PUT replaces all settings, so a member that is left out gets its default value.
+    """
 
     description: Annotated[
         str, msgspec.Meta(max_length=255, description="Note for operators.", examples=["Bay 7"])

@@ -40,8 +40,8 @@ Changes = Annotated[
     msgspec.Meta(
         min_length=1,
         max_length=AT_ONCE,
-        description="New values by configuration key. csms sends each value as text, and sends the changes "
-        "in the order of the body.",
+        description="The names of the members are configuration keys, and the values are the new values of "
+        "these keys. csms sends each value as text, and sends the changes in the order of the body.",
         examples=[{"HeartbeatInterval": "60", "MeterValueSampleInterval": "30"}],
     ),
 ]
@@ -129,9 +129,7 @@ class ConfigurationAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     keys: Annotated[
         tuple[SettingAnswer, ...],
-        msgspec.Meta(
-            description="The keys that the charge point has mentioned, sorted by name; 500 keys at most."
-        ),
+        msgspec.Meta(description="The keys of which csms knows something, sorted by name; 500 keys at most."),
     ]
     complete_at: Annotated[
         Time | None,
@@ -249,7 +247,7 @@ async def change_configuration(tenant: str, charge_point: str) -> Response:
     200 means that the charge point accepted all changes. 207 means that the charge point did not accept every
     change; the `status` of each change is its outcome. csms does not undo the changes that the charge point
     accepted. If the client disconnects, csms sends no further change. If the answer is a problem document,
-    `changes` in it has the outcomes so far.
+    its member `changes` has the outcomes so far.
     """
     asked, changes = bodies.query(ChangesQuery), await _read_changes()
     await lookup.charge_point(current_store(), tenant, charge_point)

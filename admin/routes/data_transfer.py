@@ -34,7 +34,7 @@ MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
 class VendorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How csms answers each DataTransfer of a vendor.
 
-    A member that is left out gets its default value, also in a later PUT.
+    Each PUT replaces all settings, so a member that is left out gets its default value.
     """
 
     message_ids: Annotated[
@@ -59,7 +59,7 @@ class VendorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VendorAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A vendor whose DataTransfer is accepted and kept."""
+    """A vendor from which csms accepts and keeps DataTransfer messages."""
 
     vendor_id: Annotated[
         str, msgspec.Meta(description="Id of the vendor, as the last PUT spelt it.", examples=["com.example"])
@@ -136,7 +136,7 @@ _VENDORS = "/v1/tenants/<name:tenant>/data-transfer-vendors"
 @document_response(VendorAnswer, 201)
 @describes(problems={409: f"The tenant has {VENDORS} vendors already."})
 async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
-    """Accept and keep each DataTransfer of a vendor, or change how csms answers it.
+    """Make csms accept and keep each DataTransfer of a vendor, or change how csms answers them.
 
     A DataTransfer of any other vendor is answered UnknownVendorId and is not kept. csms sends nothing to
     charge points.
@@ -179,7 +179,7 @@ async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 @blueprint.get(_VENDORS)
 @document_response(VendorPage)
 async def list_data_transfer_vendors(tenant: str) -> Response:
-    """List the vendors whose DataTransfer is accepted."""
+    """List the vendors from which csms accepts DataTransfer messages."""
     found = await transfers.list_vendors(current_store(), tenant)
     return bodies.answer(VendorPage(convert_all(found, VendorAnswer), None))
 

@@ -40,7 +40,7 @@ _STATUS = (
 class IdTagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The answer that charge points get about an id tag.
 
-    A member that is left out gets its default value, also in a later PUT.
+    Each PUT replaces all settings, so a member that is left out gets its default value.
     """
 
     status: Annotated[TagStatus, msgspec.Meta(description=_STATUS)] = "Accepted"

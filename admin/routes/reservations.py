@@ -27,7 +27,7 @@ class ReservationQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewReservation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A reservation to ask the charge point for."""
+    """The reservation that the charge point is asked to make."""
 
     connector_id: Annotated[
         Int32,

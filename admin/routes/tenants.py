@@ -38,7 +38,10 @@ Registration = Annotated[
 
 
 class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of a tenant. A member that is left out gets its default value, also in a later PUT."""
+    """Settings of a tenant.
+
+    Each PUT replaces all settings, so a member that is left out gets its default value.
+    """
 
     name: Annotated[
         str, msgspec.Meta(max_length=255, description="Display name.", examples=["Acme Charging Ltd"])

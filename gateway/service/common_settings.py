@@ -9,8 +9,8 @@ HealthHost = Annotated[
     str,
     Meta(
         min_length=1,
-        description="Address for `/livez`, `/readyz` and `/metrics`. If the address is not loopback, every "
-        "client in the network can read them.",
+        description="Address for `/livez`, `/readyz` and `/metrics`. If the address is not loopback, "
+        "everyone who reaches it can read these three pages.",
     ),
 ]
 HealthPort = Annotated[

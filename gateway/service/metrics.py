@@ -81,7 +81,7 @@ class LoopLag:
     def readings(self) -> Iterator[Reading]:
         yield Reading(
             "csms_event_loop_lag_seconds",
-            "Seconds by which the event loop ran a timer late, over the last minute: p50, p99 and max.",
+            "How many seconds late the event loop ran a timer, over the last minute: p50, p99 and max.",
             self.quantiles(),
             "gauge",
             "quantile",

@@ -80,7 +80,7 @@ class ComparisonQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
 
 
 class ComparisonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The composite schedule to ask the charge point for, and to compute."""
+    """Which composite schedule csms computes and asks the charge point for."""
 
     connector_id: Connector
     duration: Duration = 86_400

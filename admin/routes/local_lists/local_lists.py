@@ -95,7 +95,7 @@ class ListChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DesiredAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The list that the charge point should have, without its entries."""
+    """The members of the list that the charge point should have, except the entries."""
 
     revision: Annotated[
         int,

@@ -62,7 +62,9 @@ class TraceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     frames: Annotated[
         int, msgspec.Meta(description="How many frames are kept, whether complete or only in part.")
     ]
-    marks: Annotated[int, msgspec.Meta(description="How many entries of the trace are marks, not frames.")]
+    marks: Annotated[
+        int, msgspec.Meta(description="How many marks the trace has. Marks are entries that are not frames.")
+    ]
     cut: Annotated[int, msgspec.Meta(description="How many frames are kept only in part.")]
     dropped: Annotated[
         int,
@@ -129,8 +131,8 @@ class FrameAnswer(msgspec.Struct, frozen=True, kw_only=True):
     frame: Annotated[
         str | None,
         msgspec.Meta(
-            description="The frame as it was on the wire; *** replaces secrets. null means that the "
-            "entry is a mark.",
+            description="The frame as it was on the wire, but with *** in place of secrets. null means that "
+            "the entry is a mark.",
             examples=['[2,"7","Heartbeat",{}]'],
         ),
     ]
