@@ -9,7 +9,10 @@ from admin.http.problems import invalid, response
 from state.paging import BadCursor
 
 Limit = Annotated[
-    int, msgspec.Meta(ge=1, le=1000, description="The most items that a page may have.", examples=[100])
+    int,
+    msgspec.Meta(
+        ge=1, le=1000, description="Greatest number of items that the page may have.", examples=[100]
+    ),
 ]
 Cursor = Annotated[
     Annotated[str, msgspec.Meta(max_length=2000)] | None,

@@ -40,9 +40,9 @@ class VendorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message_ids: Annotated[
         Annotated[tuple[MessageId, ...], msgspec.Meta(max_length=100)] | None,
         msgspec.Meta(
-            description="Message ids that csms accepts. A DataTransfer with any other message id, or without "
-            "a message id, is answered UnknownMessageId. null means that csms accepts all message ids. "
-            "Message ids are compared without regard to case.",
+            description="Message ids that csms accepts. csms answers UnknownMessageId to a DataTransfer with "
+            "any other message id or without one. null means that csms accepts all message ids. Message ids "
+            "are compared without regard to case.",
             examples=[["ping"]],
         ),
     ] = None
@@ -138,8 +138,8 @@ _VENDORS = "/v1/tenants/<name:tenant>/data-transfer-vendors"
 async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
     """Make csms accept and keep each DataTransfer of a vendor, or change how csms answers them.
 
-    A DataTransfer of any other vendor is answered UnknownVendorId and is not kept. csms sends nothing to
-    charge points.
+    csms answers UnknownVendorId to a DataTransfer of any other vendor, and does not keep it. csms sends
+    nothing to charge points.
     """
     settings = await bodies.body(VendorSettings)
     if not 1 <= len(vendor) <= VENDOR_LENGTH:
@@ -169,8 +169,8 @@ async def get_data_transfer_vendor(tenant: str, vendor: str) -> Response:
 async def delete_data_transfer_vendor(tenant: str, vendor: str) -> Response:
     """Delete a vendor.
 
-    After the deletion, each DataTransfer of the vendor is answered UnknownVendorId. DataTransfers that were
-    received earlier are kept.
+    After the deletion, csms answers UnknownVendorId to each DataTransfer of the vendor. DataTransfers that
+    were received earlier are kept.
     """
     must_exist(await transfers.delete_vendor(current_store(), tenant, vendor), "vendor")
     return bodies.no_content()

@@ -41,8 +41,8 @@ KINDS: Final = {
     "Wh.",
     "transaction.orphan_stop": "The charge point sent a StopTransaction for a transaction that csms does not "
     "know.",
-    "meter_values": "The charge point sent meter values. The event does not contain them. They can be read "
-    "with their transaction or, if csms does not know it, with their connector.",
+    "meter_values": "The charge point sent meter values. The event does not contain the values. They can be "
+    "read with their transaction or, if csms does not know it, with their connector.",
     **{f"command.{status}": f"The command now has the status {status}." for status in get_args(Status)},
     "command.transaction": "The transaction `transaction_id` began because of a RemoteStartTransaction.",
     "reservation.made": "The charge point accepted a reservation.",

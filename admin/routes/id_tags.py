@@ -47,8 +47,8 @@ class IdTagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expiry_date: Annotated[
         Annotated[datetime, msgspec.Meta(tz=True)] | None,
         msgspec.Meta(
-            description="From this time on, a tag with status Accepted is answered Expired. Write the time "
-            "as RFC 3339 with a time zone. null means that the tag never expires.",
+            description="From this time on, csms answers Expired instead of Accepted. Write the time as RFC "
+            "3339 with a time zone. null means that the tag never expires.",
             examples=["2030-01-01T00:00:00Z"],
         ),
     ] = None
@@ -63,8 +63,8 @@ class IdTagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_active_transactions: Annotated[
         Maximum | None,
         msgspec.Meta(
-            description="How many transactions of the tag may run at once. A start beyond this number is "
-            "answered ConcurrentTx. null means that there is no limit.",
+            description="How many transactions of the tag may run at once. To a start beyond this number, "
+            "csms answers ConcurrentTx. null means that there is no limit.",
             examples=[1],
         ),
     ] = None
@@ -80,8 +80,8 @@ class IdTagAnswer(msgspec.Struct, frozen=True, kw_only=True):
     expiry_date: Annotated[
         Time | None,
         msgspec.Meta(
-            description="From this time on, a tag with status Accepted is answered Expired. null means that "
-            "the tag never expires."
+            description="From this time on, csms answers Expired instead of Accepted. null means that the "
+            "tag never expires."
         ),
     ]
     parent_id_tag: Annotated[

@@ -116,8 +116,8 @@ class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
 async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
     """List the stops whose transaction csms does not know.
 
-    csms assigns an orphaned stop to no transaction. Settle each orphaned stop by hand, then delete it. The
-    transactionData of orphaned stops is among the stray meter values of connector 0.
+    csms does not assign an orphaned stop to any transaction. Settle each orphaned stop by hand, then delete
+    it. The transactionData of orphaned stops is among the stray meter values of connector 0.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     kept = await orphans.read(current_store(), tenant, charge_point)

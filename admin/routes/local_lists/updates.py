@@ -64,9 +64,9 @@ class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_entries: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=ENTRIES)] | None,
         msgspec.Meta(
-            description="The most entries that one message may have. If there are more entries, csms sends "
-            "several messages with rising versions. The default is SendLocalListMaxLength of the charge "
-            "point, if that value is known. No message is larger than 64 KiB."
+            description="Greatest number of entries that one message may have. If there are more entries, "
+            "csms sends several messages with rising versions. The default is SendLocalListMaxLength of the "
+            "charge point, if that value is known. No message is larger than 64 KiB."
         ),
     ] = None
 

@@ -20,12 +20,16 @@ class TraceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     minutes: Annotated[
         int,
-        msgspec.Meta(ge=1, le=traces.MINUTES_MAX, description="The most minutes that the trace may last."),
+        msgspec.Meta(
+            ge=1, le=traces.MINUTES_MAX, description="Greatest number of minutes that the trace may last."
+        ),
     ] = 10
     frames: Annotated[
         int,
         msgspec.Meta(
-            ge=1, le=traces.FRAMES_MAX, description="The most frames and marks that the trace may record."
+            ge=1,
+            le=traces.FRAMES_MAX,
+            description="Greatest number of frames and marks that the trace may record.",
         ),
     ] = 2000
     bytes: Annotated[
@@ -33,7 +37,7 @@ class TraceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             ge=1024,
             le=traces.BYTES_MAX,
-            description="The most bytes that the trace may record, before compression.",
+            description="Greatest number of bytes that the trace may record, counted before compression.",
         ),
     ] = traces.BYTES_MAX
 
