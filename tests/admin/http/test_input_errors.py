@@ -84,6 +84,25 @@ async def test_all_errors_of_the_payload_of_a_command_are_listed(api: Api) -> No
     }
 
 
+async def test_a_limit_too_large_for_decimal_arithmetic_is_answered_422(api: Api) -> None:
+    await api.client.put("/v1/tenants/acme", json={})
+    await api.client.put("/v1/tenants/acme/charge-points/CP-1", json={})
+    profile = {
+        "chargingProfileId": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Relative",
+        "chargingSchedule": {
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 1e30}],
+        },
+    }
+    path = "/v1/tenants/acme/charge-points/CP-1/commands/SetChargingProfile"
+    body = {"connectorId": 1, "csChargingProfiles": profile}
+    document = is_problem(await api.client.post(path, json=body), 422, "invalid-payload")
+    assert "out of range" in document["detail"]
+
+
 @pytest.mark.parametrize(
     ("count", "listed", "sentence"),
     [
