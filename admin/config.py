@@ -32,7 +32,7 @@ class AdminSecurity(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits on what clients of the API may cost one process."""
+    """Limits on the memory, time and streams that clients of the API may use in one process."""
 
     body_bytes: Annotated[
         int,
@@ -64,8 +64,8 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Time that a connection may be idle. The head of a request must arrive in the same "
-            "time.",
+            description="Time that a connection may be idle. The head of a request must also arrive within "
+            "this time.",
         ),
     ] = 15.0
     unacknowledged_s: Annotated[
@@ -82,8 +82,8 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=100_000,
-            description="Greatest number of clients that may read streams of events at once. The same number "
-            "of clients may read streams of traces. A further client gets 503.",
+            description="Greatest number of clients that may read streams of events at once. In addition, "
+            "the same number of clients may read streams of traces. A further client gets 503.",
         ),
     ] = 200
     graceful_s: Annotated[

@@ -85,8 +85,8 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
                 async for number in signals:
                     _log.info("signal.received", signal=signal.Signals(number).name)
                     stop.set()
-                    # Until the API serves, the start may still wait for the store. Cancelling it cuts off no
-                    # request.
+                    # Until the API serves, the start may still wait for the store. Cancelling the start cuts
+                    # off no request.
                     if not serving.is_set():
                         nursery.cancel_scope.cancel()
 
@@ -101,10 +101,8 @@ def _node(store: Store) -> NodeRecord:
     )
 
 
-_STORE_HELP = (
-    "Figures of the store client. The label `of` says which figure: for instance, `of` queued is what the "
-    "gateway calls csms_store_queued."
-)
+_STORE_HELP = "Figures of the store client. The label `of` names the figure. For instance, the figure with "
+"`of` queued is the one that a gateway exports as csms_store_queued."
 
 
 def readings(store: Store, feed: Feed, inbox: Inbox) -> Iterator[Reading]:

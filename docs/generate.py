@@ -250,14 +250,13 @@ def events() -> str:
         """`GET /v1/tenants/{tenant}/events` streams the events of a tenant as server-sent events. Each event
         has `id`, `kind`, `tenant`, `charge_point`, `at` and `data`. This page lists the members of `data` for
         each kind. An *optional* member is missing in some events of its kind. The stream sends the events of
-        one charge point in their order. An event may be sent more than once, with the same `id`. Later
-        versions of csms may add kinds and members.
+        one charge point in the order in which they happened. An event may be sent more than once, with the
+        same `id`. Later versions of csms may add kinds and members.
 
-        The store keeps events for 6 hours. Of each of the 256 partitions of a tenant, it keeps at most the
-        latest 10,000 events. A client that resumes after an event that is no longer kept gets `event: gap`.
-        Before the server closes the stream, it sends `event: end` with the reason. [Operating
-        csms](operations.md#events) shows how to read the stream.
-        """,
+        The store keeps events for 6 hours. The charge points of a tenant are spread over 256 partitions, and
+        the store keeps at most the latest 10,000 events of each partition. A client that resumes after an
+        event that is no longer kept gets `event: gap`. Before the server closes the stream, it sends `event:
+        end` with the reason. [Operating csms](operations.md#events) shows how to read the stream. """,
         *(_event(kind, meaning) for kind, meaning in KINDS.items()),
     )
 

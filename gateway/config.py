@@ -115,9 +115,10 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits on what charge points may cost one process.
+    """Limits on the connections, messages and time that charge points may use in one process.
 
-    Silence is a time without a byte from the charge point. csms checks once a second how long it has lasted.
+    Silence is a time without a byte from the charge point. csms checks once a second how long the silence has
+    lasted.
     """
 
     connections: Annotated[
@@ -134,9 +135,9 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Greatest number of connections whose upgrade request has not arrived completely. At "
-            "this number, csms cuts those that are older than 2 s and accepts no new connections until "
-            "there is room.",
+            description="Greatest number of connections whose upgrade request has not arrived completely. "
+            "When this number is reached, csms cuts each of these connections that is older than 2 s, and "
+            "accepts no new connections until there is room.",
         ),
     ] = 500
     message_bytes: Annotated[
@@ -171,8 +172,8 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="If the silence lasts longer than `ping_interval_s` by this time, csms cuts the "
-            "connection.",
+            description="csms cuts the connection if the silence lasts longer than `ping_interval_s` plus "
+            "this time.",
         ),
     ] = 30.0
     mute_s: Annotated[
@@ -195,14 +196,17 @@ class BootConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=86_400,
-            description="Heartbeat interval in a BootNotification.conf with the status Accepted. A charge "
-            "point that has an interval of its own gets that one.",
+            description="Heartbeat interval in a BootNotification.conf with the status Accepted. If the "
+            "operator set `heartbeat_interval_s` for the charge point, csms sends that interval instead.",
         ),
     ] = 300
 
 
 class DrainConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a gateway ends after SIGTERM or SIGINT. Its end takes at most 26 s longer than `window_s`."""
+    """How a gateway ends after SIGTERM or SIGINT.
+
+    The process ends at most `window_s` plus 26 s after the signal.
+    """
 
     window_s: Annotated[
         float,

@@ -26,7 +26,7 @@ app = App(
 
 @app.command
 def run(options: Options) -> int:
-    """Let charge points boot, authorise, charge and stop, and show how fast they were answered.
+    """Let charge points boot, authorise, charge and stop, and show how fast the answers came.
 
     Each charge point boots, reports its status, authorises, starts a transaction, sends meter values until
     the time is over, and stops. An operator may stop or start a transaction during the run. Ctrl-C ends the
@@ -47,7 +47,7 @@ def run(options: Options) -> int:
 def compare(
     options: Options, *, rounds: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 1
 ) -> int:
-    """Run the same load without and with silent charge points, and compare the latencies of healthy ones.
+    """Run the same load without and with silent charge points, and compare the latencies of the others.
 
     This command needs --silent and --commands-per-second. The exit code is 0 if nothing failed, 1 if anything
     failed, 2 if an option is wrong, and 130 if a signal ended the run. The command does not judge the ratios,

@@ -27,7 +27,7 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("GetLocalListVersion", {}),
 )
 IN_FLIGHT_MAX = 2_000
-CLIENTS = 16  # One client would be slow, because it searches all its connections at each request.
+CLIENTS = 16  # A single HTTP client would be slow, because it searches all its connections at each request.
 GRACE_S = 10.0
 EARLY_S = 0.5
 
@@ -58,9 +58,10 @@ class SentCommand(NamedTuple):
 class CommandLoad:
     """A sender of commands that records their latencies.
 
-    `healthy` has latencies by action, in seconds. A latency begins when the command was due, and ends when
-    its answer came. `silent` has times by outcome, in seconds. The time of a refused command counts from when
-    the command was due; the time of any other command counts from its deadline.
+    A healthy charge point is one that is not silent. `healthy` has latencies by action, in seconds. A latency
+    begins when the command was due, and ends when its answer came. `silent` has times by outcome, in seconds.
+    The time of a refused command counts from when the command was due; the time of any other command counts
+    from its deadline.
     """
 
     def __init__(self, target: CommandTarget, seed: str) -> None:

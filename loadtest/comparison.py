@@ -43,7 +43,7 @@ class Ratio(msgspec.Struct, frozen=True):
 
 
 def ratios(without: Side, with_silent: Side) -> list[Ratio]:
-    """Compare the calls of the healthy charge points, and the commands to these charge points."""
+    """Compare the calls of the charge points that are not silent, and the commands to these charge points."""
     found = []
     for what, one, other in (
         ("calls of healthy charge points", without.calls, with_silent.calls),

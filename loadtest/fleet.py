@@ -165,7 +165,7 @@ class Fleet:
     async def _time_leave(self, booted: trio.Event, leave: trio.Event) -> None:
         """Set `leave` when `duration_s` has passed since the boot of this charge point.
 
-        Because each charge point has its own boot, the stops of the fleet are spread out.
+        The charge points boot at different times, so their stops are spread out.
         """
         await booted.wait()
         self.booted += 1

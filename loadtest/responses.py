@@ -1,4 +1,4 @@
-"""Answers of a simulated charge point to the 26 calls that a central system may make, and the effects.
+"""Answers of a simulated charge point to the 26 calls of a central system, and the effects of the calls.
 
 The simulated charge point behaves like a real charge point with one connector. For example, a reserved
 connector refuses other id tags, and a changed configuration key is reported with its new value.

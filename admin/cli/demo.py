@@ -1,4 +1,4 @@
-"""The demo data of `csms up`: a tenant, a token, id tags and an API key. The next start uses it again."""
+"""The demo data of `csms up`: a tenant, a token, id tags and an API key. The next start uses the same."""
 
 from pathlib import Path
 

@@ -28,7 +28,7 @@ _ROOT_RENEW_DAYS = _SERVER_DAYS + _RENEW_DAYS
 class DevelopmentCa(msgspec.Struct, frozen=True, kw_only=True):
     """`ca_file` is the trust anchor for clients.
 
-    Each pair has the file of a server's chain and the file of its key.
+    Each pair has the path of a server's certificate chain and the path of the server's key.
     """
 
     ca_file: Path

@@ -24,7 +24,8 @@ class HeldPort:
         try:
             if port:
                 _refuse_listener(host, port)
-            # Some children set only SO_REUSEADDR. They can bind the port only if this socket sets it too.
+            # Some children set only SO_REUSEADDR. They can bind the port only if this socket also sets
+            # SO_REUSEADDR.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             self._socket.bind((host, port))

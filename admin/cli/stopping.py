@@ -33,10 +33,10 @@ class Shutdown:
 
 @asynccontextmanager
 async def bound_shutdown(within_s: float) -> AsyncIterator[Shutdown]:
-    """Yield a Shutdown that SIGINT or SIGTERM triggers. After the signal, the block has `within_s` to end.
+    """Yield a Shutdown that SIGINT or SIGTERM triggers.
 
-    After these seconds, or at the next signal, this process ends with status 1, and SIGKILL ends its
-    children.
+    After the signal, the block has `within_s` seconds to end. When they are over, or at the next signal, this
+    process ends with status 1, and SIGKILL ends its children.
     """
     stop = Shutdown()
     previous = signal.signal(signal.SIGALRM, _kill_all)

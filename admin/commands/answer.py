@@ -84,8 +84,8 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     warnings: Annotated[
         tuple[str, ...],
         msgspec.Meta(
-            description="What csms found doubtful about the command when csms sent it. A warning does not "
-            "keep csms from sending the command. Only the answer to the POST has the warnings.",
+            description="What csms found doubtful about the command when csms sent it. csms sends the "
+            "command in spite of the warnings. Only the answer to the POST has the warnings.",
             examples=[["Transaction 7 has stopped already."]],
         ),
     ]

@@ -8,7 +8,7 @@ from state.charge_points import ChargePointRecord
 
 def check(action: str, request: Message, record: ChargePointRecord) -> None:
     """Raise Problem (409) for a forbidden command. A command that is only doubtful is sent with a warning."""
-    # A charge point that has sent no BootNotification is treated as if csms had already answered one.
+    # If the charge point has sent no BootNotification, the check uses the status that csms would answer.
     held = record.boot_status or record.registration
     if not may_send(action, held):
         answered = "would answer" if record.boot_status is None else "answered"

@@ -18,7 +18,7 @@ _STEP = re.compile(r"[^.\[\]]+")
 
 
 def read(action: str, payload: bytes) -> Message:
-    """Read a payload as strictly as a strict charge point would.
+    """Read a payload strictly, without repairing anything.
 
     Raises Problem: 404 for an unknown action, 422 with all errors of the payload.
     """

@@ -16,11 +16,11 @@ from gateway.service.annotations import alternatives
 LISTED_MAX = 50
 COUNTED_MAX = 1_000
 _EXACT = 10**15
-"""Numbers from here on have no decimals, and Decimal cannot compute the remainder of very large ones."""
+"""Numbers of this size or above have no decimals, and Decimal has no remainder of very large numbers."""
 
 
 def summarise(found: Iterable[InputError], otherwise: InputError) -> tuple[str, tuple[InputError, ...]]:
-    """Return the detail of a problem and its errors, 50 at most.
+    """Return the detail of a problem, and the errors of the problem, 50 at most.
 
     If no error was found, `otherwise` is the error.
     """

@@ -89,7 +89,9 @@ class Document(OpenAPIProvider):
     _schema: dict[str, Any] | None = None
 
     def schema(self) -> dict[str, Any]:
-        if self._schema is None:  # Made once, because the routes never change after the app is made.
+        if (
+            self._schema is None
+        ):  # The document is made once, because the routes never change after the app is made.
             schema = super().schema()
             _, schemas = components(ProblemDocument)
             schema["components"]["schemas"].update(schemas)

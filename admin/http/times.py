@@ -52,7 +52,7 @@ def maybe_normalise(sent: str | None) -> str | None:
 
 
 def sent_or(sent: str, milliseconds: int) -> str:
-    """Return the time that a charge point sent. If it cannot be read, return `milliseconds` as text."""
+    """Return the time that a charge point sent. If that cannot be read, return `milliseconds` as text."""
     return normalise(sent) or text(milliseconds)
 
 

@@ -127,8 +127,8 @@ class CertificatesAnswer(msgspec.Struct, frozen=True):
     items: Annotated[
         tuple[CertificateList, ...],
         msgspec.Meta(
-            description="One item for each type of certificate that the charge point reported or that was "
-            "installed in it."
+            description="One item for each type of certificate. A type is listed if the charge point "
+            "reported certificates of this type, or if one was installed in the charge point."
         ),
     ]
     next: Next
@@ -195,8 +195,8 @@ async def list_certificates(tenant: str, charge_point: str) -> Response:
 async def refresh_certificates(tenant: str, charge_point: str) -> Response:
     """Ask a charge point which certificates of one type it has.
 
-    Sends GetInstalledCertificateIds. The answer of the charge point replaces the list that csms stored for
-    the same type of certificate.
+    csms sends GetInstalledCertificateIds. The answer of the charge point replaces the list that csms stored
+    for the same type of certificate.
     """
     asked = bodies.query(RefreshQuery)
     request = GetInstalledCertificateIds(certificate_type=asked.type)
@@ -214,9 +214,9 @@ async def refresh_certificates(tenant: str, charge_point: str) -> Response:
 async def delete_certificate(tenant: str, charge_point: str, certificate: str) -> Response:
     """Ask a charge point to delete a certificate that it reported.
 
-    Sends DeleteCertificate with exactly the hash data that the charge point reported. `response` says whether
-    the charge point deleted the certificate. With `only_here`, csms sends nothing to the charge point and
-    answers 204.
+    csms sends DeleteCertificate with exactly the hash data that the charge point reported. `response` says
+    whether the charge point deleted the certificate. With `only_here`, csms sends nothing to the charge point
+    and answers 204.
     """
     asked, store = bodies.query(DeleteQuery), current_store()
     keys = await lookup.charge_point_keys(store, tenant, charge_point)

@@ -17,9 +17,10 @@ from state.nodes.leases import Holding
 Registration = Annotated[
     RegistrationStatus,
     Meta(
-        description="Answer to the next BootNotification. With Pending or Rejected, csms refuses every other "
-        "call of the charge point until a BootNotification is answered Accepted. A charge point whose last "
-        "BootNotification was answered Accepted stays accepted until its next BootNotification."
+        description="Answer to the next BootNotification. With Pending or Rejected, csms refuses all calls "
+        "of the charge point except BootNotification, until csms answers a BootNotification with Accepted. A "
+        "charge point whose last BootNotification was answered Accepted stays accepted until its next "
+        "BootNotification."
     ),
 ]
 

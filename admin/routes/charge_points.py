@@ -158,9 +158,9 @@ async def get_charge_point(tenant: str, charge_point: str) -> Response:
 async def delete_charge_point(tenant: str, charge_point: str) -> Response:
     """Delete a charge point.
 
-    The connection of the charge point is closed. If `auto_register` of the tenant is true, the charge point
-    is registered as a new one when it connects again. To keep the charge point from connecting again, revoke
-    its token too.
+    csms also closes the connection of the charge point. If `auto_register` of the tenant is true, csms
+    registers the charge point as a new one when it connects again. To prevent this, also revoke the token
+    that the charge point uses.
     """
     store = current_store()
     must_exist(await charge_points.delete(store, tenant, charge_point), "charge point")
@@ -177,10 +177,10 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
 @document_response(AcceptAnswer, 202)
 @describes(
     problems={
-        409: "Only a request with `trigger` gets this answer, for one of two reasons. If the last "
-        "BootNotification was answered Accepted already, csms must not ask for another BootNotification "
-        "(errata 3.40), and nothing was changed. If the charge point is offline, it will be accepted when "
-        "it boots.",
+        409: "A request with `trigger` gets this answer in two cases. In the first case, csms has already "
+        "answered the last BootNotification with Accepted. csms then must not ask for another one (errata "
+        "3.40), and has changed nothing. In the second case, the charge point is offline. csms has sent "
+        "nothing, and will accept the charge point when it boots.",
         429: "Too many commands wait for this charge point. The charge point will be accepted when it boots.",
         502: "The charge point answered the TriggerMessage with a CALLERROR. The charge point will be "
         "accepted when it boots.",
@@ -191,9 +191,9 @@ async def delete_charge_point(tenant: str, charge_point: str) -> Response:
 async def accept_charge_point(tenant: str, charge_point: str) -> Response:
     """Accept a charge point that is Pending or Rejected.
 
-    The next BootNotification of the charge point is answered Accepted. The charge point sends its next
-    BootNotification after the interval in the last answer. With `trigger`, csms sends a TriggerMessage to ask
-    for a BootNotification now; without `trigger`, csms sends nothing.
+    csms answers the next BootNotification of the charge point with Accepted. The charge point sends it after
+    the interval that csms gave in the previous answer. With `trigger`, csms sends a TriggerMessage to ask for
+    a BootNotification now; without `trigger`, csms sends nothing.
     """
     asked, store = bodies.query(AcceptQuery), current_store()
     boot = TriggerMessage(requested_message="BootNotification")
@@ -216,7 +216,7 @@ async def accept_charge_point(tenant: str, charge_point: str) -> Response:
 async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
     """Close the connection of a charge point.
 
-    The charge point may connect again at once.
+    csms does not prevent the charge point from connecting again at once.
     """
     store = current_store()
     await lookup.charge_point(store, tenant, charge_point)

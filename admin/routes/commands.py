@@ -54,7 +54,7 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
 async def send_command(tenant: str, charge_point: str, action: str) -> Response:
     """Send a command to a charge point.
 
-    Sends the OCPP 1.6 request `action`. The body is the payload of that request, for instance
+    csms sends the OCPP 1.6 request `action`. The body is the payload of that request, for instance
     `{"transactionId": 7}` for RemoteStopTransaction. 200 means that the charge point has answered; `response`
     says whether it agreed. 202 means that `wait` seconds passed without an answer, but the deadline has not
     passed yet. 202 can also mean that 2,000 API requests are waiting for answers already. After a 202 the

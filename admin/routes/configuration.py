@@ -218,7 +218,7 @@ async def get_configuration(tenant: str, charge_point: str) -> Response:
 async def refresh_configuration(tenant: str, charge_point: str) -> Response:
     """Ask a charge point for its configuration, for all keys or for some.
 
-    Sends GetConfiguration. If the request names more keys than the charge point accepts at once
+    csms sends GetConfiguration. If the request names more keys than the charge point accepts at once
     (GetConfigurationMaxKeys, if that value is known), csms sends several commands, one after the other. If a
     command fails, csms sends no further command, and the API answers with the failed command.
     """
@@ -243,11 +243,11 @@ async def refresh_configuration(tenant: str, charge_point: str) -> Response:
 async def change_configuration(tenant: str, charge_point: str) -> Response:
     """Change configuration keys, one after the other.
 
-    Sends one ChangeConfiguration for each key. csms waits for each answer before it sends the next request.
-    200 means that the charge point accepted all changes. 207 means that the charge point did not accept every
-    change; the `status` of each change is its outcome. csms does not undo the changes that the charge point
-    accepted. If the client disconnects, csms sends no further change. If the answer is a problem document,
-    its member `changes` has the outcomes so far.
+    csms sends one ChangeConfiguration for each key, and waits for each answer before it sends the next
+    request. 200 means that the charge point accepted all changes. 207 means that the charge point did not
+    accept every change; the `status` of each change is its outcome. csms does not undo the changes that the
+    charge point accepted. If the client disconnects, csms sends no further change. If the answer is a problem
+    document, its member `changes` has the outcomes so far.
     """
     asked, changes = bodies.query(ChangesQuery), await _read_changes()
     await lookup.charge_point(current_store(), tenant, charge_point)

@@ -119,7 +119,7 @@ class TransferAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TransferPage(msgspec.Struct, frozen=True):
-    """A page of the latest 100 transfers of known vendors, newest first."""
+    """A page of the received DataTransfers, newest first. csms keeps the latest 100 from known vendors."""
 
     items: Annotated[
         tuple[TransferAnswer, ...], msgspec.Meta(description="The transfers of this page, newest first.")
@@ -136,10 +136,10 @@ _VENDORS = "/v1/tenants/<name:tenant>/data-transfer-vendors"
 @document_response(VendorAnswer, 201)
 @describes(problems={409: f"The tenant has {VENDORS} vendors already."})
 async def put_data_transfer_vendor(tenant: str, vendor: str) -> Response:
-    """Make csms accept and keep each DataTransfer of a vendor, or change how csms answers them.
+    """Add a vendor whose DataTransfers csms accepts and keeps, or change how csms answers them.
 
-    csms answers UnknownVendorId to a DataTransfer of any other vendor, and does not keep it. csms sends
-    nothing to charge points.
+    csms answers UnknownVendorId to a DataTransfer of a vendor that is not in the list of vendors, and does
+    not keep the DataTransfer. csms sends nothing to charge points.
     """
     settings = await bodies.body(VendorSettings)
     if not 1 <= len(vendor) <= VENDOR_LENGTH:

@@ -41,8 +41,8 @@ KINDS: Final = {
     "Wh.",
     "transaction.orphan_stop": "The charge point sent a StopTransaction for a transaction that csms does not "
     "know.",
-    "meter_values": "The charge point sent meter values. The event does not contain the values. They can be "
-    "read with their transaction or, if csms does not know it, with their connector.",
+    "meter_values": "The charge point sent meter values. The event does not contain the values. If csms "
+    "knows the transaction, read the values with the transaction, and otherwise with the connector.",
     **{f"command.{status}": f"The command now has the status {status}." for status in get_args(Status)},
     "command.transaction": "The transaction `transaction_id` began because of a RemoteStartTransaction.",
     "reservation.made": "The charge point accepted a reservation.",
@@ -68,8 +68,8 @@ KINDS: Final = {
     "the reason.",
     "data_transfer.received": "The charge point sent a DataTransfer of an accepted vendor.",
     "trace.started": "A trace began to record frames.",
-    "trace.ended": "An operator stopped a trace, or the trace was full. If a trace ends because its time has "
-    "passed, there is no event.",
+    "trace.ended": "An operator stopped a trace, or the trace reached its limit of frames or bytes. If a "
+    "trace ends because its time has passed, there is no event.",
 }
 
 
@@ -265,7 +265,8 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
         "trace": _TRACE,
         "why": Member(
             "text",
-            "`stopped` means that an operator stopped the trace. `size` means that the trace was full.",
+            "`stopped` means that an operator stopped the trace. `size` means that the trace reached its "
+            "limit of frames or bytes.",
         ),
     },
 }

@@ -23,7 +23,7 @@ from state.events.feed import Gap, Lagging, Subscription
 
 ID_EVERY_S = 1.0
 _TIMES = (b'"timestamp"', b'"expiry_date"', b'_ms"')
-"""Names, or ends of names, of the members whose values are times, as they are written in JSON."""
+"""The names, or the ends of the names, of all members whose values are times. The texts are parts of JSON."""
 
 blueprint = new_blueprint("events", "Events")
 
@@ -59,10 +59,11 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     responses={
         200: {
             "description": "A stream of server-sent events. `event:` has the kind of the event, and `data:` "
-            "has an EventAnswer. `id:` is sent at most once a second and covers all events before it. "
-            "`event: gap` means that events are missing because they are no longer kept. `event: end` is "
-            "sent before the server closes the stream, for instance because the client reads too slowly; "
-            "`data:` of that event has the `reason`.",
+            "has an EventAnswer. An `id:` line is sent at most once a second. A client that resumes after an "
+            "`id:` gets all events that were not sent before this line. `event: gap` means that events are "
+            "missing because they are no longer kept. `event: end` is sent before the server closes the "
+            "stream, for instance because the client reads too slowly; `data:` of that event has the "
+            "`reason`.",
             "content": {
                 "text/event-stream": {
                     "schema": {"type": "string"},
@@ -81,10 +82,10 @@ async def stream_events(tenant: str) -> Response:
     """Follow the events of a tenant live.
 
     Without the header Last-Event-ID, the stream begins with the next event. With the header, the stream
-    begins after the event with that id. Events are kept for 6 hours; each of the 256 partitions of a tenant
-    keeps its latest 10,000 events. If no event happens, the server sends a comment line every ten seconds.
-    The events of one charge point are sent in the order in which they happened. An event may be delivered
-    more than once.
+    begins after the event with that id. Events are kept for 6 hours. The charge points of a tenant are spread
+    over 256 partitions, and only the latest 10,000 events of each partition are kept. While no event happens,
+    the server sends a comment line every ten seconds. The events of one charge point are sent in the order in
+    which they happened. An event may be delivered more than once.
     """
     cursor = sse.resume(Cursor.parse)
     if request.method == "HEAD":
@@ -145,7 +146,7 @@ async def _blocks(
 class _Ids:
     """Writes the `id:` lines after the first, at most one line each second.
 
-    A line covers all events before it.
+    A client that resumes after a line gets all events that were not sent before this line.
     """
 
     def __init__(self, subscription: Subscription) -> None:

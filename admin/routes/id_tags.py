@@ -63,8 +63,8 @@ class IdTagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_active_transactions: Annotated[
         Maximum | None,
         msgspec.Meta(
-            description="How many transactions of the tag may run at once. To a start beyond this number, "
-            "csms answers ConcurrentTx. null means that there is no limit.",
+            description="How many transactions of the tag may run at once. csms answers ConcurrentTx to a "
+            "StartTransaction that would exceed this number. null means that there is no limit.",
             examples=[1],
         ),
     ] = None

@@ -100,7 +100,7 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "statuses. NoFile means that the charge point has no diagnostics to upload. Canceled means that "
             "the charge point ended this job because of a later job. Superseded means that a later job of "
             "this kind began. The status messages of this kind do not say to which job they belong, so csms "
-            "takes later ones for the later job.",
+            "assigns all further status messages to the later job.",
             examples=["Installed"],
         ),
     ]
@@ -203,8 +203,8 @@ async def list_jobs(tenant: str, charge_point: str) -> Response:
 async def begin_job(tenant: str, charge_point: str) -> Response:
     """Ask a charge point to update its firmware or to upload a log.
 
-    Sends the command that `action` names. The job exists as soon as the charge point has answered. The id of
-    the job is the id of the command.
+    csms sends the command that `action` names. The job exists as soon as the charge point has answered. The
+    id of the job is the id of the command.
     """
     asked, wanted, store = bodies.query(WaitQuery), await bodies.body(NewJob), current_store()
     await lookup.charge_point(store, tenant, charge_point)

@@ -120,7 +120,7 @@ class ReservationAnswer(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.Meta(
             description="When csms recorded that the charge point accepted the reservation. For a "
             "reservation that csms did not make, `made_at` is when csms recorded the StartTransaction that "
-            "named it."
+            "named the reservation."
         ),
     ]
     ended_at: Annotated[
@@ -154,7 +154,7 @@ class ReservationPage(msgspec.Struct, frozen=True):
 
 
 class AskedAnswer(msgspec.Struct, frozen=True):
-    """The command that was sent, and the reservation after its answer."""
+    """The command that was sent, and the reservation after the answer of the charge point."""
 
     command: Annotated[
         CommandAnswer, msgspec.Meta(description="The command, with the answer of the charge point.")
@@ -201,8 +201,8 @@ async def get_reservation(tenant: str, charge_point: str, reservation: str) -> R
 async def make_reservation(tenant: str, charge_point: str) -> Response:
     """Ask a charge point to reserve a connector.
 
-    Sends ReserveNow. 200 means that the charge point has answered. The reservation exists only if the answer
-    is Accepted. csms sends the expiry date in UTC. To send the date in another form, use the command
+    csms sends ReserveNow. 200 means that the charge point has answered. The reservation exists only if the
+    answer is Accepted. csms sends the expiry date in UTC. To send the date in another form, use the command
     ReserveNow.
     """
     asked, wanted = bodies.query(WaitQuery), await bodies.body(NewReservation)
@@ -231,8 +231,8 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
 async def delete_reservation(tenant: str, charge_point: str, reservation: str) -> Response:
     """Ask a charge point to cancel a reservation.
 
-    Sends CancelReservation, even if csms does not know the reservation. With `only_here`, csms sends nothing
-    to the charge point, removes the reservation from the list, and answers 204.
+    csms sends CancelReservation, even if csms does not know the reservation. With `only_here`, csms sends
+    nothing to the charge point, removes the reservation from the list, and answers 204.
     """
     asked, number = bodies.query(DeleteQuery), lookup.parse_number(reservation, "reservation")
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)

@@ -50,7 +50,7 @@ class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         msgspec.Meta(
             description="Whether a charge point with a valid token and an unknown id is registered by its "
-            "first connection. false means that the charge point is refused."
+            "first connection. false means that csms refuses such a charge point."
         ),
     ] = False
     registration: Registration = "Accepted"
@@ -74,7 +74,7 @@ class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         msgspec.Meta(
             description="Whether a charge point with a valid token and an unknown id is registered by its "
-            "first connection. false means that the charge point is refused."
+            "first connection. false means that csms refuses such a charge point."
         ),
     ]
     registration: Registration

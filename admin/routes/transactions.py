@@ -121,7 +121,7 @@ class TransactionPage(msgspec.Struct, frozen=True):
 
 
 class MeterValueAnswer(msgspec.Struct, frozen=True):
-    """A MeterValue with the member names of OCPP 1.6, and facts about the message that contained it."""
+    """A MeterValue with the member names of OCPP 1.6, and the source and the time of receipt."""
 
     timestamp: Annotated[
         Time,

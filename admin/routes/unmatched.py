@@ -66,7 +66,10 @@ class OrphanedStopPage(msgspec.Struct, frozen=True):
     ]
     evicted: Annotated[
         int,
-        msgspec.Meta(description="How many older stops are no longer kept. The latest 200 stops are kept."),
+        msgspec.Meta(
+            description="How many older orphaned stops are no longer kept. The latest 200 orphaned stops are "
+            "kept."
+        ),
     ]
     next: AllInOne = None
 
@@ -84,7 +87,7 @@ class UnmatchedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UnmatchedMeterValueAnswer(MeterValueAnswer, frozen=True):
-    """A MeterValue of OCPP 1.6 without a known transaction, and facts about the message that contained it."""
+    """A MeterValue of OCPP 1.6 without a known transaction, and what csms knows about the message with it."""
 
     connector_id: Annotated[
         int | None,
@@ -114,10 +117,11 @@ class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops")
 @document_response(OrphanedStopPage)
 async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
-    """List the stops whose transaction csms does not know.
+    """List the StopTransactions whose transaction csms does not know.
 
-    csms does not assign an orphaned stop to any transaction. Settle each orphaned stop by hand, then delete
-    it. The transactionData of orphaned stops is among the stray meter values of connector 0.
+    An orphaned stop is such a StopTransaction. csms does not assign an orphaned stop to any transaction.
+    Settle each orphaned stop by hand, then delete it. The transactionData of orphaned stops is among the
+    stray meter values of connector 0.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     kept = await orphans.read(current_store(), tenant, charge_point)
@@ -129,8 +133,8 @@ async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
 async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> Response:
     """Delete an orphaned stop from the list, for instance after you have settled the stop by hand.
 
-    If the charge point never received the answer of csms, it sends the StopTransaction again, and the stop is
-    listed again.
+    If the charge point never received the answer of csms, it sends the StopTransaction again, and csms lists
+    the orphaned stop again.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     must_exist(await orphans.forget(current_store(), tenant, charge_point, orphan), "orphaned stop")

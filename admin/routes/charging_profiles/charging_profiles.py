@@ -138,7 +138,7 @@ class ChargingProfilePage(msgspec.Struct, frozen=True, kw_only=True):
     doubts: Annotated[
         tuple[DoubtAnswer, ...],
         msgspec.Meta(
-            description="Events that may have changed the profiles without the knowledge of csms, the oldest "
+            description="Reasons why the charge point may have other profiles than the list, the oldest "
             "first."
         ),
     ]
@@ -182,7 +182,8 @@ async def forget_charging_profiles(tenant: str, charge_point: str) -> Response:
     """Remove charging profiles from the list, for instance after the charge point lost its memory.
 
     csms sends nothing to the charge point. To make the charge point clear profiles, send the command
-    ClearChargingProfile. A request without parameters removes all profiles and all doubts from the list.
+    ClearChargingProfile. A request without parameters removes all profiles from the list. It also removes all
+    doubts, which are the reasons why the list may be wrong.
     """
     asked, store = bodies.query(WhichQuery), current_store()
     keys = await lookup.charge_point_keys(store, tenant, charge_point)
@@ -210,12 +211,12 @@ async def get_charging_profile(tenant: str, charge_point: str, charging_profile:
 @document_response(ChargingProfileAnswer)
 @describes(schemas=ocpp_schemas.with_texts(components(SetChargingProfile)[1]))
 async def put_charging_profile(tenant: str, charge_point: str, charging_profile: str) -> Response:
-    """Enter by hand a charging profile that the charge point has.
+    """Record by hand that the charge point has a charging profile.
 
     csms sends nothing to the charge point. The body is the payload of a SetChargingProfile with the profile.
     In the list, the new profile replaces a profile that has the same id, or that has the same purpose, stack
-    level and connector. A charge point replaces profiles in the same way. The new profile also ends the
-    doubts about its id.
+    level and connector. A charge point replaces profiles in the same way. csms also removes the doubts about
+    the id of the new profile.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
     body = bodies.json_object(await bodies.raw_body())

@@ -80,7 +80,7 @@ class ComparisonQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
 
 
 class ComparisonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which composite schedule csms computes and asks the charge point for."""
+    """The composite schedule that csms computes, and that it also requests from the charge point."""
 
     connector_id: Connector
     duration: Duration = 86_400
@@ -135,8 +135,8 @@ class CompositeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     doubts: Annotated[
         tuple[DoubtAnswer, ...],
         msgspec.Meta(
-            description="Reasons why the charge point may have other profiles than csms has used. The list "
-            "is empty if csms has no reason to expect other profiles."
+            description="Reasons why the charge point may have other profiles than those from which csms "
+            "computed the schedule. The list is empty if csms has no reason to expect other profiles."
         ),
     ]
 
@@ -224,8 +224,8 @@ async def get_composite_schedule(tenant: str, charge_point: str) -> Response:
 async def compare_composite_schedule(tenant: str, charge_point: str) -> Response:
     """Compare the composite schedule of the charge point with the schedule that csms computes.
 
-    Sends GetCompositeSchedule. If the schedules differ, the charge point has other profiles than csms knows,
-    or has limits of its own, or interprets the rules in another way.
+    csms sends GetCompositeSchedule. If the schedules differ, the charge point has other profiles than csms
+    knows, or has limits of its own, or interprets the rules in another way.
     """
     asked, wanted = bodies.query(ComparisonQuery), await bodies.body(ComparisonSettings)
     request = convert(wanted, GetCompositeSchedule)

@@ -95,7 +95,7 @@ class ListChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DesiredAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The members of the list that the charge point should have, except the entries."""
+    """The list that the charge point should have, without its entries."""
 
     revision: Annotated[
         int,
@@ -171,7 +171,7 @@ async def change_local_list(tenant: str, charge_point: str) -> Response:
 @document_response(DesiredAnswer)
 @describes(problems={409: "The tenant has more id tags than a local list may have."})
 async def copy_id_tags(tenant: str, charge_point: str) -> Response:
-    """Make the id tags of the tenant the local list that a charge point should have.
+    """Copy the id tags of the tenant into the local list that a charge point should have.
 
     The status, the expiry date and the parent of each id tag are copied as they are now. Later changes of id
     tags are not copied. csms sends nothing to the charge point.

@@ -111,12 +111,12 @@ class SendAnswer(msgspec.Struct, frozen=True):
     }
 )
 async def send_local_list(tenant: str, charge_point: str) -> Response:
-    """Send a charge point the local list that it should have.
+    """Send to a charge point the local list that it should have.
 
-    Sends one SendLocalList, or several if the entries do not fit into one message. csms waits for each answer
-    before it sends the next message. 200 means that the charge point has answered; `outcome` has the answer.
-    If the answer is a problem document, its member `steps` has the messages that the charge point answered
-    before the failure.
+    csms sends one SendLocalList, or several if the entries do not fit into one message. csms waits for each
+    answer before it sends the next message. 200 means that the charge point has answered; `outcome` has the
+    answer. If the answer is a problem document, its member `steps` has the messages that the charge point
+    answered before the failure.
     """
     asked, wanted, held = bodies.query(TimeoutQuery), await bodies.body(SendRequest), services()
     keys = await lookup.charge_point_keys(held.store, tenant, charge_point)

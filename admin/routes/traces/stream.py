@@ -33,8 +33,8 @@ blueprint = new_blueprint("trace_stream", "Traces")
         200: {
             "description": "A stream of server-sent events. `event: frame` and `event: mark` have a "
             "FrameAnswer as `data:`. `event: end` is sent before the server closes the stream. `data:` of "
-            "`event: end` has the `reason`: the trace has ended, another trace has replaced it, or the "
-            "store does not answer.",
+            "`event: end` has the `reason`: the trace has ended, another trace has replaced this trace, or "
+            "the store does not answer.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         204: {
@@ -47,7 +47,7 @@ async def stream_trace(tenant: str, charge_point: str) -> Response:
     """Follow a trace live.
 
     Without the header Last-Event-ID, the stream begins with the first entry of the trace. With the header,
-    the stream begins after the entry with that id. The stream ends when the trace ends. If no entry is
+    the stream begins after the entry with that id. The stream ends when the trace ends. While no entry is
     recorded, the server sends a comment line every ten seconds.
     """
     of, place = sse.resume(answers.decode_cursor) or ("", "")
@@ -109,7 +109,8 @@ async def _blocks(
     """
     viewers.count += 1
     try:
-        if viewers.count > most:  # Several clients passed the earlier check together.
+        # Several clients may have passed the earlier check of their number at the same time.
+        if viewers.count > most:
             yield sse.end(sse.TOO_MANY)
             return
         yield sse.RETRY + b"\n"

@@ -72,10 +72,10 @@ class FramePage(msgspec.Struct, frozen=True):
 async def start_trace(tenant: str, charge_point: str) -> Response:
     """Start to record the frames of a charge point.
 
-    Recording begins now if the charge point is connected, or else with its next connection. The trace
-    continues when the charge point disconnects and connects again. Secrets are masked before frames are
-    stored. The previous trace of the charge point is deleted. The frames are kept for 24 hours after the end
-    of the trace. csms sends nothing to the charge point.
+    If the charge point is connected, recording begins now. Otherwise, recording begins with the next
+    connection of the charge point. The trace continues when the charge point disconnects and connects again.
+    Secrets are masked before frames are stored. The previous trace of the charge point is deleted. The frames
+    are kept for 24 hours after the end of the trace. csms sends nothing to the charge point.
     """
     settings = await bodies.body(TraceSettings)
     started = await traces.start(
