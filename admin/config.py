@@ -56,7 +56,7 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Time that a client has to read an answer. Streams have no such limit.",
+            description="Time within which a client must read an answer. Streams have no such limit.",
         ),
     ] = 30.0
     idle_connection_s: Annotated[
@@ -91,7 +91,7 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=86_400,
-            description="Time that the running requests have to end after the process was told to stop.",
+            description="Time after the signal to stop within which the running requests must end.",
         ),
     ] = 3.0
 

@@ -29,8 +29,8 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
     wss_port: Annotated[
         Port | None,
         Meta(
-            description="Port for charge points that connect with TLS. The port needs `tls.certificates`. "
-            "Without this port, no charge point can use TLS."
+            description="Port for charge points that connect with TLS. With this port, `tls.certificates` "
+            "must be set too. Without this port, no charge point can use TLS."
         ),
     ] = None
     health_host: HealthHost = "127.0.0.1"
@@ -154,8 +154,8 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Time that a charge point has to receive what csms sends. After this time, csms cuts "
-            "the connection.",
+            description="Time within which a charge point must receive what csms sends. After this time, "
+            "csms cuts the connection.",
         ),
     ] = 10.0
     ping_interval_s: Annotated[

@@ -53,9 +53,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Fleet:
     """A fleet whose `run` takes a bounded time.
 
-    Connecting takes the number of charge points divided by `connect_rate`. The run then takes `duration_s`.
-    After that, the charge points have 30 s to end, or the longest time that a command may take if that is
-    longer. Finally, the silent charge points have 30 s to end.
+    Connecting takes as many seconds as the number of charge points divided by `connect_rate`. The run then
+    takes `duration_s`. After that, the charge points have 30 s to end, or the longest time that a command may
+    take if that is longer. Finally, the silent charge points have 30 s to end.
     """
 
     def __init__(self, plan: Plan, tls: ssl.SSLContext | None, target: CommandTarget | None = None) -> None:

@@ -72,7 +72,7 @@ class Options:
         the same number of commands in addition.
 
     command_timeout
-        Seconds that a charge point has to answer a command.
+        Seconds within which a charge point must answer a command.
 
     admin_url
         Address of the admin API, such as http://127.0.0.1:8080.

@@ -28,8 +28,8 @@ class ChildFailed(Exception):  # noqa: N818  it is a sentence for a person
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """A program to run.
 
-    The program has `ready_s` seconds to become ready. After SIGTERM it has `stop_s` seconds to end before
-    SIGKILL.
+    The program must become ready within `ready_s` seconds. If it has not ended `stop_s` seconds after
+    SIGTERM, it gets SIGKILL.
     """
 
     name: str

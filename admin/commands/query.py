@@ -20,7 +20,9 @@ PROBLEMS = {
 class TimeoutQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: Annotated[
         float,
-        msgspec.Meta(ge=1, le=600, description="Seconds that the charge point has to answer each request."),
+        msgspec.Meta(
+            ge=1, le=600, description="Seconds within which the charge point must answer each request."
+        ),
     ] = 30.0
 
 
@@ -44,7 +46,8 @@ class DeleteQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
     only_here: Annotated[
         bool,
         msgspec.Meta(
-            description="If this is true, csms only removes the entry from its list and sends nothing to the "
+            description="If this is true, csms only removes the entry from the list in csms, and sends "
+            "nothing to the "
             "charge point."
         ),
     ] = False

@@ -169,7 +169,7 @@ _BASE = f"{_OF_CHARGE_POINT}/certificates"
 @blueprint.get(_BASE)
 @document_response(CertificatesAnswer)
 async def list_certificates(tenant: str, charge_point: str) -> Response:
-    """List the certificates that a charge point last reported.
+    """List the certificates as the charge point last reported them.
 
     csms sends nothing to the charge point.
     """

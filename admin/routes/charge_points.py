@@ -104,7 +104,7 @@ class AcceptQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: Annotated[
         float,
         msgspec.Meta(
-            ge=1, le=600, description="Seconds that the charge point has to answer the TriggerMessage."
+            ge=1, le=600, description="Seconds within which the charge point must answer the TriggerMessage."
         ),
     ] = 30.0
 

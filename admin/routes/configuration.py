@@ -202,8 +202,8 @@ _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/configurati
 async def get_configuration(tenant: str, charge_point: str) -> Response:
     """Read what csms knows of the configuration of a charge point.
 
-    The answer has the values that the charge point last reported or accepted. Someone may have changed keys
-    at the charge point itself later. csms sends nothing to the charge point.
+    The answer has the values that the charge point last reported or accepted. Since then, someone may have
+    changed keys at the charge point itself. csms sends nothing to the charge point.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     return bodies.answer(_answer(await configuration.get(current_store(), tenant, charge_point)))
@@ -216,7 +216,7 @@ async def get_configuration(tenant: str, charge_point: str) -> Response:
 @document_response(CommandAnswer, 202)
 @describes(problems={**PROBLEMS, 409: "The charge point is offline. csms sent nothing to the charge point."})
 async def refresh_configuration(tenant: str, charge_point: str) -> Response:
-    """Ask a charge point for its configuration, for all keys or for some.
+    """Ask a charge point for the values of all or some of its configuration keys.
 
     csms sends GetConfiguration. If the request names more keys than the charge point accepts at once
     (GetConfigurationMaxKeys, if that value is known), csms sends several commands, one after the other. If a

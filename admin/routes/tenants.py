@@ -32,7 +32,7 @@ Registration = Annotated[
     msgspec.Meta(
         description="Value of `registration` for charge points that are registered by their first "
         "connection. With Pending or Rejected, a new charge point cannot work until an operator accepts it. "
-        "Charge points that are registered already keep their own value."
+        "Charge points that are already registered keep their own value."
     ),
 ]
 
@@ -114,7 +114,7 @@ async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check of the
 async def delete_tenant(tenant: str) -> Response:
     """Delete a tenant with its tokens, id tags and DataTransfer vendors.
 
-    Delete the charge points of the tenant first.
+    A tenant that still has charge points cannot be deleted.
     """
     outcome = await tenants.delete(current_store(), tenant)
     if outcome == "in_use":

@@ -63,7 +63,7 @@ class TokenPage(msgspec.Struct, frozen=True):
 async def create_token(tenant: str) -> Response:
     """Create a token.
 
-    A tenant may have any number of tokens, so that its charge points can be moved to a new token one by one.
+    A tenant may have any number of tokens, so you can move its charge points to a new token one by one.
     """
     settings = await bodies.body(TokenSettings)
     held = services()

@@ -119,9 +119,9 @@ class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
 async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
     """List the StopTransactions whose transaction csms does not know.
 
-    An orphaned stop is such a StopTransaction. csms does not assign an orphaned stop to any transaction.
-    Settle each orphaned stop by hand, then delete it. The transactionData of orphaned stops is among the
-    stray meter values of connector 0.
+    An orphaned stop is such a StopTransaction. csms does not assign an orphaned stop to any transaction. Deal
+    with each orphaned stop by hand, then delete it from the list. The transactionData of orphaned stops is
+    among the stray meter values of connector 0.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     kept = await orphans.read(current_store(), tenant, charge_point)
@@ -131,7 +131,7 @@ async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops/<name:orphan>")
 @document_response(None, 204)
 async def delete_orphaned_stop(tenant: str, charge_point: str, orphan: str) -> Response:
-    """Delete an orphaned stop from the list, for instance after you have settled the stop by hand.
+    """Delete an orphaned stop from the list, for instance after you have dealt with it by hand.
 
     If the charge point never received the answer of csms, it sends the StopTransaction again, and csms lists
     the orphaned stop again.

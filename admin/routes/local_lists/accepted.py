@@ -75,9 +75,9 @@ class AcceptedPage(msgspec.Struct, frozen=True, kw_only=True):
     as_desired: Annotated[
         bool,
         msgspec.Meta(
-            description="Whether these entries are the same as those of the list that the charge point "
-            "should have. `as_desired` is also false if `stale` is true, or if the charge point has accepted "
-            "no list."
+            description="Whether these entries equal the entries of the list that the charge point should "
+            "have. `as_desired` is also false if `stale` is true, or if the charge point has accepted no "
+            "list."
         ),
     ]
     update: Annotated[
@@ -144,7 +144,7 @@ async def forget_accepted_local_list(tenant: str, charge_point: str) -> Response
     """Forget the local list of a charge point, for instance after the charge point has lost its memory.
 
     csms sends nothing to the charge point. The next update is a Full list with version 1, unless the request
-    to send it asks for a Differential or for another version.
+    to `local-list/send` asks for a Differential or for another version.
     """
     await local_lists.forget(
         current_store(), await lookup.charge_point_keys(current_store(), tenant, charge_point)
