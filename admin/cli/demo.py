@@ -1,4 +1,4 @@
-"""The demo data of `csms up`: a tenant, a token, id tags and an API key. The next start uses the same."""
+"""The demo data of `csms up`: a tenant, a token, id tags, an API key. The next start uses the same data."""
 
 from pathlib import Path
 

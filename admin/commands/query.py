@@ -47,7 +47,6 @@ class DeleteQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
         bool,
         msgspec.Meta(
             description="If this is true, csms only removes the entry from the list in csms, and sends "
-            "nothing to the "
-            "charge point."
+            "nothing to the charge point."
         ),
     ] = False
