@@ -23,9 +23,7 @@ def imports() -> grimp.ImportGraph:
 def test_a_test_module_has_the_name_of_a_product_module_or_names_in_its_docstring_what_it_tests(
     file: Path,
 ) -> None:
-    """The name may be that of a module in the mirrored package or of the package itself, also with words
-    appended.
-    """
+    """After `test_`, the name is that of the mirrored package or of a module in it. More words may follow."""
     folder, name = ROOT / file.parent.relative_to(ROOT / "tests"), file.stem.removeprefix("test_")
     assert (folder / "__init__.py").exists()
     subjects = [folder.name, *(entry.stem for entry in folder.iterdir())]

@@ -1,4 +1,4 @@
-"""The API as an operator uses it, over real HTTP, with a real Hypercorn and a real Valkey."""
+"""The API as an operator uses it: over HTTP, served by a real Hypercorn with a real Valkey."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +24,10 @@ TENANT = "acme"
 
 
 class Api:
-    """A client with an API key for all tenants. `as_key` makes another key and returns its header."""
+    """A client with an API key for all tenants.
+
+    `as_key` makes another API key and returns a header with that key.
+    """
 
     def __init__(self, client: httpx.AsyncClient, services: Services, port: int) -> None:
         self.client = client

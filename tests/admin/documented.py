@@ -7,7 +7,7 @@ from tests.admin.api import Api
 
 
 async def is_documented(api: Api, path: str, response: httpx.Response) -> None:
-    """Check an answer. `path` is that part of a documented path that follows the charge point."""
+    """Check an answer. `path` is the part of a documented path after `/charge-points/{charge_point}/`."""
     document = (await api.client.get("/openapi.json")).json()
     operations = document["paths"][f"/v1/tenants/{{tenant}}/charge-points/{{charge_point}}/{path}"]
     operation = operations[response.request.method.lower()]

@@ -20,7 +20,7 @@ class Asked(list[tuple[str, Any]]):
 
 
 def remembering(serve: Serve) -> tuple[Answering, Asked]:
-    """Return a function that answers calls by `serve`, and the list of the calls.
+    """Return two values: a function that answers calls by `serve`, and a list that records these calls.
 
     `serve` makes the payload of a CALLRESULT, or the JSON of a CALLERROR as bytes.
     """

@@ -1,4 +1,7 @@
-"""Connections end when the client asks, after a long idle time, and within a body that is too large."""
+"""The server closes a connection at the client's request, and after a long idle time.
+
+The server also closes a connection if the client stops sending within a body that is too large.
+"""
 
 import pytest
 import trio

@@ -1,4 +1,4 @@
-"""Measure the language: `python -m tests.bench.ocpp16` prints microseconds per message.
+"""Measure the OCPP code alone: `python -m tests.bench.ocpp16` prints microseconds per message.
 
 The program takes a few seconds. Each figure is the best of several rounds, because the machine is shared.
 """
@@ -43,7 +43,8 @@ def _frame(action: str, payload: bytes) -> bytes:
 
 def _exchange(frame: bytes, result: Message) -> Callable[[], bytes]:
     protocol = Protocol(Role.CENTRAL_SYSTEM)
-    # As on a socket, there are more message ids than stored answers. The hash of new bytes is not cached yet.
+    # As on a real connection, the protocol stores no answer to this message id any more, and the frame is a
+    # new object whose hash Python has not cached yet.
     following = cycle([frame % number for number in range(64)]).__next__
 
     def exchange() -> bytes:

@@ -1,4 +1,4 @@
-"""The 77 cases that test a central system: id, name, group, and the missing feature if one is missing.
+"""The 77 cases that test a central system: id, name, group, and the feature that csms lacks, if any.
 
 Ids and names are those of the OCA's test case document for OCPP 1.6, in which each id has the suffix _CSMS.
 The security cases are grouped into profiles as in Part 5 of OCPP 2.0.1.

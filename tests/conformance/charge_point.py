@@ -150,7 +150,7 @@ async def connected(
     subprotocols: tuple[str, ...] = ("ocpp1.6",),
     headers: dict[str, str] | None = None,
 ) -> AsyncIterator[ChargePoint]:
-    """Keep a charge point connected until the block ends. No message may be pending at that moment.
+    """Keep a charge point connected until the block ends. At the end of the block, no message may be pending.
 
     Raises the exception InvalidStatus of `websockets` if the connection is refused. Raises Violation if the
     central system does something that the case does not allow.

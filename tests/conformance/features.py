@@ -1,4 +1,4 @@
-"""Features that the certificate lists with yes or no, each with the cases and tests that a yes requires."""
+"""Features that the certificate lists with yes or no, and the tests that must pass for each yes."""
 
 from typing import Final, NamedTuple
 

@@ -161,7 +161,7 @@ class Laboratory:
         assert (kept["type"], kept["timestamp"], kept["tech_info"]) == (kind, payload["timestamp"], "octt")
 
     async def check_job(self, kind: str, *statuses: str) -> None:
-        """Check that the operator sees the answer that began the job, followed by these statuses."""
+        """Check that the job's history has these statuses after the answer to the command."""
         [job] = (await self.read("/jobs"))["items"]
         assert (job["kind"], job["running"]) == (kind, False)
         assert [each["status"] for each in job["history"]][1:] == list(statuses)

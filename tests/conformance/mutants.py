@@ -1,4 +1,4 @@
-"""Break a copy of the product in many ways, and play the cases that must notice (`make conformance-mutants`).
+"""Break a copy of csms in many ways, and play the cases that must then fail (`make conformance-mutants`).
 
 The exit code is 1 if a mutant survives, if the text to break is not found exactly once, or if the unbroken
 copy fails.

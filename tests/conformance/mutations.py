@@ -1,7 +1,7 @@
-"""Ways to break the product, each with the cases that must notice.
+"""Ways to break csms, each with the cases and tests that must then fail.
 
 Each mutation replaces a text that is found exactly once in its file. If a change of the product removes such
-a text, the test of this table fails. Then move the break to the place where the behaviour is now.
+a text, the test of this table fails. The mutation must then be moved to the place where the behaviour is now.
 """
 
 from typing import Final, NamedTuple

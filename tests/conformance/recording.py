@@ -20,7 +20,10 @@ class Outcome(NamedTuple):
 
 
 class Recorder:
-    """Pytest plugin that records outcomes. A test with several parameters counts as its worst outcome."""
+    """Pytest plugin that records outcomes.
+
+    If a test runs with several sets of parameters, its worst outcome counts.
+    """
 
     def __init__(self) -> None:
         self._outcomes: dict[str, list[Outcome]] = defaultdict(list)

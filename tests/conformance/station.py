@@ -1,8 +1,8 @@
 """The charge point of the test tool: it sends the messages of the step list and judges each received frame.
 
-The charge point uses the `websockets` package and no code of the transport under test. The station breaks if
-it receives a frame that is not OCPP, that does not fit the official schema, or that no step expects. After
-that, each of its methods raises Violation.
+The charge point uses the `websockets` package and no code of the transport under test. After a frame that is
+not OCPP, that does not fit the official schema, or that no step expects, every method of Station raises
+Violation.
 """
 
 import itertools
@@ -99,7 +99,10 @@ class Station:
         await self._send([3, call.id, payload])
 
     async def quiet(self) -> None:
-        """End the steps. Raises Violation if another message comes after the last step, at once or later."""
+        """End the steps.
+
+        Raises Violation if another message arrives after the last step, even after a short while.
+        """
         for _ in () if self._gone else range(2):
             await self.exchange("Heartbeat", {})  # A charge point that is not accepted yet gets a CALLERROR.
             with trio.move_on_after(QUIET_S):

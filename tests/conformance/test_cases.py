@@ -49,7 +49,7 @@ def test_each_feature_names_only_tests_that_exist() -> None:
 def test_the_code_contains_the_text_that_each_mutation_replaces_and_the_named_tests_are_run(
     mutation: Mutation,
 ) -> None:
-    """If this test fails for a mutation, move the break to the place where the behaviour is now."""
+    """If this test fails, move the mutation to the place where the behaviour is now."""
     assert (ROOT / mutation.file).read_text("utf-8").count(mutation.old) == 1
     for name in mutation.caught_by:
         case = cases.BY_ID.get(name)

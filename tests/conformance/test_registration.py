@@ -1,4 +1,4 @@
-"""Question AQ-10: a boot is answered Pending or Rejected until an operator accepts the charge point.
+"""Question AQ-10: can csms answer a boot with Pending or Rejected until an operator accepts the charge point?
 
 The test case document of OCPP 1.6 has no case for this question. These tests follow TC_B_02, 03, 30 and 31 of
 OCPP 2.0.1 (Part 5).

@@ -1,8 +1,8 @@
 """Security profiles: 1 is Basic authentication without TLS, 2 is Basic authentication with TLS, and 3 is
 client certificates.
 
-The cases need features that do not exist yet (see `cases.py`). The parts that can be tested today follow each
-case. Only `secured` knows how an operator sets a profile and a password.
+The cases need features that do not exist yet (see `cases.py`). After each such case, another test covers the
+part of the case that can be tested today. Only `secured` knows how an operator sets a profile and a password.
 """
 
 import secrets

@@ -14,7 +14,7 @@ STACK = 0
 
 
 def profile(purpose: str, id_: int = 1, *, kind: str = "Absolute", stack: int = STACK, **more: Any) -> Json:
-    """Make the profile of the test tool's configuration: 6 A on three phases from the beginning."""
+    """Make a profile with the limit of the test tool's configuration, 6 A on three phases from second 0."""
     schedule: Json = {
         "chargingRateUnit": "A",
         "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0, "numberPhases": 3}],

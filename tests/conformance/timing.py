@@ -1,6 +1,6 @@
 """Measures response times for one charge point as a laboratory does, from the CALL to its CALLRESULT.
 
-The charge point is that of the load test over wss, because no other client adds so little time of its own.
+The client is the load test's charge point over wss, because it adds less time of its own than other clients.
 Each call follows the answer to the previous call, and nothing else runs. Nothing is warmed up, and no call is
 left out.
 """
@@ -103,4 +103,4 @@ def _timing(name: str, seconds: _Seconds) -> Timing:
 
 
 def _refuse(call: IncomingCall) -> Message:
-    raise CallFailed(f"{call.action} came, although no operator had asked for it")
+    raise CallFailed(f"{call.action} came, although no operator had requested it")

@@ -46,7 +46,7 @@ PRODUCTION = (
     "Back up and restore a server of your own",
 )
 _BLOCK = re.compile(r"^```(sh[a-z ]*)\n(.*?)^```\n(?:```output\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-# This is the command-line client of a Valkey or Redis package. csms brings only the server.
+# A stand-in for `valkey-cli`, because csms installs a Valkey server but no command-line client.
 _VALKEY_CLI = """\
 import sys
 from redis import Redis
@@ -221,7 +221,8 @@ def test_the_commands_in_the_recipes_for_production_work(tmp_path: Path) -> None
 def test_the_commands_in_the_readme_and_in_the_page_for_technicians_work(tmp_path: Path) -> None:
     replacements = ports_of_up(choose_ports(5)[0])
     start = read_blocks("docs/operations.md", "Before you begin")[0]
-    # A person is slower than the charge point that these blocks start.
+    # A person types so slowly that the simulated charge point is charging by then, so the test waits for
+    # that.
     terminals = read_blocks("README.md")
     third = next(number for number, block in enumerate(terminals) if block.commands.startswith("api()"))
     with open_shell(tmp_path / "my checkout", replacements) as shell:

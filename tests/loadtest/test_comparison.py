@@ -1,4 +1,4 @@
-"""Tests of the ratio of two sides, whose histograms are merged."""
+"""A comparison merges the latencies of each side's rounds, and computes the ratio of the two sides."""
 
 import pytest
 

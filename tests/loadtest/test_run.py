@@ -125,7 +125,7 @@ def test_the_simulated_operators_send_commands_to_healthy_and_to_silent_charge_p
     rows = {row["action"]: row for row in result["commands"]["healthy"]}
     assert rows.keys() == {"GetConfiguration", "GetLocalListVersion", "TriggerMessage", "all"}
     actions = {row["action"]: row for row in result["actions"]}
-    # Triggered messages come only from charge points that were asked.
+    # Each TriggerMessage that was answered caused at least one Heartbeat.
     assert actions["Heartbeat"]["calls"] >= rows["TriggerMessage"]["calls"]
     assert "Commands to silent charge points" in done.stdout
     for secret in (running.api_key, running.token):

@@ -52,7 +52,7 @@ async def test_the_key_with_the_slots_of_an_id_tag_expires_together_with_the_slo
     assert await hold(store, "long", after_ms=100_000)
     assert await hold(store, "short", after_ms=1_000)
     assert await store.execute("PTTL", key) > 90_000
-    # A slot that is taken again is never shortened.
+    # If a slot is taken again, its end is never moved to an earlier time.
     assert await hold(store, "long", after_ms=1_000)
     assert await store.execute("ZSCORE", key, "CP.1/long") > store.server_time_ms() + 90_000
 
@@ -139,8 +139,9 @@ async def test_a_new_start_on_a_connector_releases_the_slot_of_the_id_tag_of_the
 async def test_the_outcome_of_a_start_or_stop_is_noted_before_a_slot_of_the_id_tag_is_released(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At that moment the start or stop is already stored, so its outcome must not be lost if the store goes
-    away.
+    """The start or stop is stored before the slot is released.
+
+    If the store goes away between, the outcome must not be lost.
     """
     limit = transactions.Limit(1, b"{}")
     lease, noted = await claimed(store), list[object]()

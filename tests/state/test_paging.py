@@ -43,7 +43,8 @@ async def walk(
 def test_all_pages_of_a_listing_together_contain_all_members_in_order(
     valkey: ValkeyServer, data: st.DataObject
 ) -> None:
-    # Hypothesis prefers small collections, so it draws only sizes, and a seeded generator makes the members.
+    # Hypothesis draws only the sizes, because it prefers small collections. A seeded generator makes the
+    # members.
     chance = random.Random(data.draw(st.integers(0, 1 << 32)))
     length = data.draw(st.sampled_from([0, 1, 50, 150, 300]))
     names = {"".join(chance.choices("abé0", k=chance.randint(1, 5))).encode() for _ in range(length)}

@@ -123,7 +123,8 @@ async def test_the_error_for_a_server_setting_that_breaks_durability_names_the_s
             with pytest.raises(StoreRefused, match=said):
                 async with open_store(config):
                     pass
-            # The open store notices the wrong setting at its next check, and later that it was corrected.
+            # The open store notices the wrong setting at its next check. Later it notices the corrected
+            # setting.
             await store._check(store._listing)
             while store.available:
                 await store.wait_changed()

@@ -16,7 +16,7 @@ NODE, ADMIN = "node-1", "admin-1"
 
 
 async def seat(store: Store, *, epoch: int = 1, node: str = NODE, of: ChargePointKeys = KEYS) -> Lease:
-    """Let a session hold the charge point."""
+    """Store a lease with which a session holds the charge point."""
     lease = Lease(of, f"{node}/{epoch}", epoch)
     await store.execute("HSET", of.lease, "epoch", epoch, "holder", lease.holder, "node", node)
     return lease

@@ -118,9 +118,9 @@ class _Moment:
         return None
 
     def bases(self, profile: ChargingProfile, since: datetime) -> Iterator[datetime]:
-        """Return every start of the schedule up to now.
+        """Yield the time at which the schedule starts.
 
-        Only the latest start of a recurring schedule can be running.
+        For a recurring schedule, yield the latest start up to now, because only this start can be running.
         """
         starts = profile.charging_schedule.start_schedule
         base = since if starts is None or profile.charging_profile_kind == "Relative" else _time(starts)

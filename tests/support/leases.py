@@ -34,7 +34,7 @@ async def claimed(store: Store, holder: str, keys: ChargePointKeys = KEYS, **opt
 async def held_by(
     store: Store, incarnation: str, partitions: Iterable[int] = range(key_names.PARTITIONS)
 ) -> set[str]:
-    """Return the charge points in a node's held sets, over all partitions."""
+    """Return the charge points whose lease a node holds, from the node's sets in all partitions."""
     sets = [("SMEMBERS", key_names.held(partition, incarnation)) for partition in partitions]
     return {member.decode() for some in await store.pipeline(sets) for member in some}
 

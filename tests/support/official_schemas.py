@@ -19,7 +19,7 @@ _formats = FormatChecker(formats=())
 @_formats.checks("date-time")
 def _is_time(value: object) -> bool:
     if not isinstance(value, str):
-        return True  # Another rule of the schema refuses other types.
+        return True  # The schema's rule `type` refuses a value that is not a text.
     try:
         return _TIME.fullmatch(value) is not None and datetime.fromisoformat(value) is not None
     except ValueError:

@@ -13,7 +13,7 @@ def gone(pid: int) -> bool:
 def handles(pid: int, number: Signals) -> bool:
     """Return whether the process has a handler for the signal.
 
-    The handler that Python sets for SIGINT counts.
+    This includes the handler that Python itself sets for SIGINT.
     """
     status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return bool(int(status["SigCgt"], 16) >> number - 1 & 1)

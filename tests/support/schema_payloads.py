@@ -107,9 +107,9 @@ _WRONG_TYPE: dict[str, list[Any]] = {
 
 
 def broken(node: Json, tree: Any, rng: random.Random) -> tuple[str, Any] | None:
-    """Break the tree in one place and return it with the kind of break.
+    """Break the payload in one place, and return the kind of break and the payload.
 
-    Return None if the tree cannot be broken.
+    Return None if the chosen break does not fit the chosen place.
     """
     holder = [tree]
     part, value, put = rng.choice(list(_places(node, tree, lambda new: holder.__setitem__(0, new))))

@@ -1,4 +1,4 @@
-"""Charge points that start and stop without pause, repeat refused calls, and record what was acknowledged."""
+"""Charge points that charge again and again, repeat refused calls, and record acknowledged messages."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -14,9 +14,10 @@ REPEAT_S = 0.2
 
 
 class Busy:
-    """A fleet that records acknowledged `starts` and `stops`.
+    """A charge point that records its acknowledged `starts` and `stops`.
 
-    `answers` holds for each call when it was sent and answered, by trio's clock, and whether it succeeded."""
+    For each call, `answers` has the times of sending and of the answer, by Trio's clock, and whether the call
+    succeeded."""
 
     def __init__(self, id_: str, peer: Peer) -> None:
         self.id = id_
@@ -45,7 +46,7 @@ class Busy:
         self._left.set()
 
     async def leave(self) -> None:
-        """End each charge point after its current transaction."""
+        """End this charge point after its current transaction."""
         self._leave.set()
         with trio.fail_after(120):
             await self._left.wait()

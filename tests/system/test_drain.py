@@ -127,7 +127,7 @@ async def test_a_drain_spreads_its_close_frames_over_the_drain_window(central: C
 
 
 async def test_a_drain_waits_until_answers_to_commands_are_stored(central: Central) -> None:
-    """The outcome of an answered command stays known, even if its gateway stops at that moment."""
+    """The outcome of a command is stored, even if the gateway stops right after the answer arrives."""
     tenant = central.tenant()
     commands = "/charge-points/cp/commands"
     with trio.fail_after(120):
@@ -152,9 +152,12 @@ async def test_a_drain_waits_until_answers_to_commands_are_stored(central: Centr
             assert found == ["answered"] * 3
 
 
-@pytest.mark.slow  # The gateway waits two times, each time 5 s, for the store.
+@pytest.mark.slow  # The gateway waits for the store twice, for 5 s each time.
 async def test_a_drain_ends_even_without_a_store(central: Central) -> None:
-    """The gateway cannot report its end to an absent store, and does not wait for it."""
+    """The gateway cannot report its end to a store that is away.
+
+    It waits for the store only for a limited time.
+    """
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

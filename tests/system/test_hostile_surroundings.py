@@ -58,7 +58,7 @@ async def test_an_unreadable_inbox_message_is_skipped(central: Central) -> None:
 async def test_the_close_of_a_session_waits_only_for_the_call_that_is_being_handled(
     central: Central, pace: Pace
 ) -> None:
-    """The charge point has sent many more calls, and the store is slow."""
+    """The store is slow, and many calls of the charge point have not been handled yet."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -41,7 +41,8 @@ async def test_a_start_uses_the_reservation_that_it_names(central: Central, gate
             used = (await api.get(f"/charge-points/cp/reservations/{number}")).json()
             assert used["state"] == "used"
             assert used["transaction_id"] == f"cp.{started['transactionId']}"
-            # The reservation id is used again, and the first start is repeated as after a reconnect.
+            # A new reservation has the same id. Then the charge point repeats the first StartTransaction, as
+            # after a reconnect.
             again = await api.post("/charge-points/cp/reservations", json=wanted | {"reservation_id": number})
             assert again.json()["reservation"]["state"] == "active"
             assert await cp.call("StartTransaction", start) == started
@@ -55,7 +56,7 @@ async def test_a_start_uses_the_reservation_that_it_names(central: Central, gate
 async def test_a_start_uses_its_reservation_even_right_after_the_answer_to_the_reserve_now_call(
     central: Central, gateways: Gateways
 ) -> None:
-    """The start may be handled before the answer to ReserveNow is stored."""
+    """StartTransaction may be handled before the answer to ReserveNow is stored."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -24,7 +24,7 @@ PARTS = (handshake, exchange, times, payload, charging)
 def site(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One gateway for all rows.
 
-    The gateway sends PINGs soon, and an intermediate CA signed its certificate.
+    The gateway sends its PINGs early, and its certificate is signed by an intermediate CA.
     """
     directory = tmp_path_factory.mktemp("tls")
     root = trustme.CA()

@@ -81,9 +81,9 @@ async def test_the_operator_gets_the_transaction_id_of_a_remote_start(
 async def test_a_start_that_follows_right_after_the_answer_to_a_remote_start_belongs_to_the_command(
     central: Central, gateways: Gateways
 ) -> None:
-    """The answer and the start arrive together. This is tried several times.
+    """The charge point sends its answer and StartTransaction together, in each of several rounds.
 
-    The start finds the expected transaction that the answer stored.
+    The answer stores an expected transaction, which the handler of StartTransaction must find.
     """
     tenant = central.tenant()
     with trio.fail_after(120):
@@ -122,7 +122,7 @@ async def test_a_start_belongs_to_its_remote_start_even_if_it_arrives_at_another
                 assert answers == []
                 async with charge_point(tenant.url(second, "cp"), accepts) as again:
                     started = await again.start()
-                    # The charge point has accepted the start already, so csms does not send the command
+                    # The charge point has accepted the remote start before, so csms does not send the command
                     # again.
                     assert again.asked == []
             [response] = answers
@@ -146,7 +146,8 @@ async def test_a_remote_start_gets_the_status_unknown_if_the_gateway_dies_before
                 first.kill()
                 await cp.wait_closed()
                 async with charge_point(tenant.url(second, "cp"), accepts) as again:
-                    # The answer on the old connection comes too late to be assigned.
+                    # csms sent the command on the old connection, so an answer on the new connection is
+                    # ignored.
                     await again.send([3, cp.asked[0][0], ACCEPTED])
                     await again.start()
                     await becomes(api, cp.asked[0][0], "unknown")
@@ -207,7 +208,7 @@ async def test_the_outcomes_of_commands_are_stored_in_the_order_of_the_answers(
 async def test_a_start_is_handled_only_after_earlier_answers_have_been_stored(
     central: Central, gateways: Gateways
 ) -> None:
-    """Four late answers, the answer to the remote start, and the start itself arrive together."""
+    """Four late answers, the answer to RemoteStartTransaction, and StartTransaction arrive together."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:

@@ -1,4 +1,4 @@
-"""Repeated messages are stored once and get the same answer, and no fact is lost or refused."""
+"""Messages about transactions that are repeated are stored once and get the same answer. None is lost."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ async def test_a_start_that_is_repeated_on_another_connection_does_not_make_a_se
 
 
 async def tag_changed(api: httpx.AsyncClient) -> None:
-    """The stored answer is repeated, even if the id tag has changed since."""
+    """A repeated message gets the stored answer, even if the id tag has changed since the first message."""
     assert (await api.put("/id-tags/TAG", json={"status": "Blocked"})).status_code == 200
 
 
@@ -125,9 +125,7 @@ async def test_each_start_of_a_charge_point_whose_clock_stands_still_in_1970_is_
         numbers = []
         for _ in range(3):
             started = await cp.start(timestamp=STUCK)
-            assert (
-                await cp.start(timestamp=STUCK) == started
-            )  # While the transaction is open, the same start is a repeat.
+            assert await cp.start(timestamp=STUCK) == started  # Until the stop, the same start is a repeat.
             await cp.stop(started["transactionId"], timestamp=STUCK)
             numbers.append(started["transactionId"])
     assert len(set(numbers)) == 3
@@ -160,7 +158,7 @@ async def test_a_message_is_a_repeat_only_if_both_its_content_and_its_message_id
 
 
 async def test_a_call_that_was_refused_is_tried_again_when_it_is_repeated(central: Central) -> None:
-    """A start that the store could not store is repeated under the same message id and then accepted."""
+    """A StartTransaction that could not be stored is repeated with the same message id and then accepted."""
     tenant, at = central.tenant(), now()
     with trio.fail_after(120):
         async with (
@@ -184,9 +182,9 @@ async def test_a_call_that_was_refused_is_tried_again_when_it_is_repeated(centra
 async def test_stops_of_unknown_transactions_are_all_kept(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
-    """Many charge points use the id -1 for a stop whose start was never answered.
+    """Many charge points send StopTransaction with the id -1 if their StartTransaction was never answered.
 
-    Each stop with the id -1 is kept.
+    Each StopTransaction with the id -1 is kept.
     """
     tenant = central.tenant()
     async with charge_point(tenant.url(gateways[0], "cp")) as cp:
@@ -234,7 +232,7 @@ async def test_an_id_tag_that_is_limited_to_one_transaction_gets_one_transaction
         assert refused["idTagInfo"]["status"] == "ConcurrentTx"
         assert refused["transactionId"] > 0
         assert (await two.call("Authorize", {"idTag": "ONCE"}))["idTagInfo"]["status"] == "Accepted"
-        assert await one.start(tag="once", timestamp=at) == first  # A repeat takes no second slot.
+        assert await one.start(tag="once", timestamp=at) == first  # A repeat takes no second slot of the tag.
         offline = await two.start(tag="ONCE", timestamp="2026-01-01T00:00:00Z", connector=2)
         assert offline["idTagInfo"]["status"] == "Accepted"
         stopped = await two.stop(refused["transactionId"], tag="ONCE")
@@ -248,7 +246,10 @@ async def test_an_id_tag_that_is_limited_to_one_transaction_gets_one_transaction
 async def test_a_start_that_is_repeated_after_a_lost_reply_keeps_the_one_permitted_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
-    """The start was stored, but the store's reply was lost. The repeated start lets the driver charge."""
+    """The start was stored, but the store's reply was lost.
+
+    After the repeated start, the driver may charge.
+    """
     tenant, at = central.tenant(), now()
     with trio.fail_after(120):
         async with (

@@ -1,4 +1,7 @@
-"""`.ci/setup` run twice at once and on machines that lack programs, with fake programs; and `make run`."""
+"""`.ci/setup` runs twice at once, and on machines that lack programs. Some programs are fakes here.
+
+`make run` is tested too.
+"""
 
 import json
 import os
@@ -44,7 +47,7 @@ exit 1
 
 
 class Clone:
-    """A directory with `.ci/setup`, and a PATH with the basic tools and what a test adds."""
+    """A directory with `.ci/setup`, and a PATH with the basic tools and the programs that a test adds."""
 
     def __init__(self, directory: Path) -> None:
         self.root = directory / "clone"
@@ -113,7 +116,7 @@ def test_an_interrupted_setup_can_be_started_again(clone: Clone) -> None:
         process.kill()
         (
             clone.root / "go"
-        ).touch()  # Wait for the processes that the set-up started, because they keep the lock.
+        ).touch()  # Let the processes that the set-up started end, because they keep the lock.
     assert clone.run()[0] == 0
     assert clone.steps() == ["venv", "pip", "venv", "pip", "pip"]
 

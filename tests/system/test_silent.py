@@ -47,7 +47,7 @@ async def test_full_queues_of_silent_charge_points_delay_no_other_charge_point(c
                 # One call is on the wire, and the others wait in the queue.
                 assert len(crowd.peers[f"silent-{number}"].asked) == 1
                 assert await _pending(store, tenant, f"silent-{number}") == QUEUE
-            # The calls of a silent charge point are still served.
+            # csms still serves the calls of a charge point that does not answer commands.
             assert "currentTime" in await crowd.peers["silent-0"].call("Heartbeat", {})
 
             ends = await _ends(api, await _fill(api, "overdue", SHORT_S))
@@ -120,7 +120,7 @@ async def _ends(api: httpx.AsyncClient, ids: list[str]) -> Counter[str]:
 
 
 async def _nothing_left(store: Store, tenant: Tenant) -> None:
-    """Check that nothing of the waiting commands is left for the sweep."""
+    """Check that the store has no entry of the waiting commands in the lists that the sweep reads."""
     for number in range(SILENT):
         own = ChargePointKeys(tenant.id, f"overdue-{number}")
         overdue = await store.execute("ZRANGE", keys.overdue(own.partition), 0, -1)

@@ -1,4 +1,4 @@
-"""Charging profiles through the API: the stored profiles are those of the charge point."""
+"""Charging profiles through the API. The profiles that csms stores must equal those in the charge point."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,7 +58,7 @@ class Operator:
         return (await self.api.get(f"/charge-points/cp/charging-profiles/{id_}")).json()
 
     async def agree(self, connector: int, unit: str | None = None) -> list[float | None]:
-        """Compare both composite schedules; return the limits."""
+        """Check that csms and the charge point compute the same composite schedule, and return its limits."""
         body = {"connector_id": connector, "duration": 120} | ({"charging_rate_unit": unit} if unit else {})
         answer = await self.api.post("/charge-points/cp/charging-profiles/composite-schedule", json=body)
         assert answer.status_code == 200, answer.text
@@ -132,7 +132,7 @@ async def test_charging_profiles_can_be_set_and_replaced_and_cleared(
             assert await operator.set(3, (0, 20.0), connector=1, level=1, validTo=ago(-60)) == "Accepted"
             assert await operator.mirror() == [1, 3, 4]
             assert await operator.agree(1) == [20.0, 12.0]
-            # The charge point refuses a TxProfile without a transaction, so it is not stored.
+            # The charge point refuses a TxProfile without a transaction, so csms does not store the profile.
             assert await operator.set(5, (0, 6.0), purpose=TX) == "Rejected"
             assert await operator.command("ClearChargingProfile", {"id": 4}) == "Accepted"
             assert await operator.mirror() == [1, 3]

@@ -1,4 +1,4 @@
-"""The store is killed and paused under load. No acknowledged fact is lost, and no session ends."""
+"""The store is killed and paused under load. No acknowledged start or stop is lost, and no session ends."""
 
 import os
 import shutil
@@ -53,7 +53,7 @@ async def more_acknowledged(fleet: list[Busy], count: int) -> None:
 
 
 async def all_there(up: Running, fleet: list[Busy]) -> None:
-    """Check that each acknowledged start and stop is stored once."""
+    """Check that each acknowledged StartTransaction and StopTransaction is stored once."""
     headers = {"Authorization": f"Bearer {up.api_key}"}
     base = f"{up.admin}/v1/tenants/{up.tenant}"
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as api:
@@ -145,7 +145,7 @@ async def test_no_session_ends_because_the_store_is_paused(up: Running, seconds:
             ]
             assert false == []
             refused = [sent for busy in fleet for sent, _, taken in busy.answers if not taken]
-            # The charge points got errors in the pause, and did not only wait.
+            # During the pause, the charge points got errors and did not wait for the end of the pause.
             assert len(refused) >= FLEET
             nobody_was_thrown_out(up, fleet, before)
             await all_there(up, fleet)

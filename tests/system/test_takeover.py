@@ -296,8 +296,8 @@ async def test_sessions_go_on_after_a_pause_of_their_gateway_process(
             finally:
                 os.kill(paused.pid, signal.SIGCONT)
             await talks.stop(number)
-            assert not await is_offline(api, "talks")  # The step that stored the stop took the lease back.
-            await until(lambda: is_online(api, "silent"))  # The audit of the node took this lease back.
+            assert not await is_offline(api, "talks")  # The Lua step for the stop took back this lease.
+            await until(lambda: is_online(api, "silent"))  # The node's audit took back the other lease.
             for id_ in ("talks", "silent", "bystander"):
 
                 async def answers(id_: str = id_) -> bool:

@@ -45,7 +45,7 @@ def short(found: list[Frame]) -> list[str]:
 
 
 async def wait_for(api: httpx.AsyncClient, last: str, *, times: int = 1) -> list[Frame]:
-    """Wait until the last entry is `last` and at least `times` of these entries were recorded."""
+    """Wait until the last entry is `last`, and the trace has at least `times` entries that equal `last`."""
 
     async def come() -> bool:
         found = short(await entries(api))
@@ -218,7 +218,10 @@ async def has_ended(api: httpx.AsyncClient, why: str) -> bool:
 
 
 async def test_a_gap_in_the_trace_marks_the_frames_that_cannot_be_written(central: Central) -> None:
-    """While the store is away, more frames pass than are buffered. The session is not disturbed."""
+    """While the store is away, more frames are recorded than fit in the buffer.
+
+    The session is not disturbed.
+    """
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

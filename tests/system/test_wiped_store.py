@@ -1,4 +1,7 @@
-"""The store loses all data while charge points are connected. Sessions go on, and facts are stored."""
+"""The store loses all data while charge points are connected.
+
+Sessions go on, and starts and stops are stored.
+"""
 
 import shutil
 import tempfile

@@ -42,7 +42,7 @@ def test_the_error_for_an_unknown_setting_suggests_the_setting_with_the_nearest_
     assert "unknown key listen.hots; did you mean listen.host?" in said
 
 
-@pytest.mark.slow  # Both commands wait 10 s for the store, because in production it may start later.
+@pytest.mark.slow  # Each command waits 10 s for a store, which may start after csms.
 @pytest.mark.parametrize("command", ["gateway", "admin"])
 def test_each_csms_command_ends_with_an_error_of_one_line_if_there_is_no_redis_server(
     command: str, config: Path

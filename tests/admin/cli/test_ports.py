@@ -113,7 +113,7 @@ def test_ports_that_are_already_reserved_are_released_if_a_further_port_is_occup
 
 
 async def test_a_trio_listener_for_health_probes_can_listen_on_a_reserved_port() -> None:
-    """The module gateway.service.health listens with Trio's own listeners."""
+    """Trio's own function opens the listener, as in the module gateway.service.health."""
     with closing(HeldPort("127.0.0.1", 0, "probes")) as held:
         listeners = await trio.open_tcp_listeners(held.port, host="127.0.0.1")
         for each in listeners:

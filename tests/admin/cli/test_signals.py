@@ -1,4 +1,4 @@
-"""Ctrl-C ends a process that is still starting, and the process prints nothing. SIGHUP ends no process.
+"""Ctrl-C ends a process that is still starting, and the process prints nothing. A process survives SIGHUP.
 
 These tests cover admin/cli/csms.sh, gateway/service/interrupts.py and gateway/service/hangups.py.
 """

@@ -62,7 +62,7 @@ def new_child(program: Program) -> Child:
 
 
 async def wait_for_restart(child: Child, after: int | None) -> int:
-    """Wait until the child runs as another process than `after`, and return the new process id."""
+    """Wait until the child has a process id other than `after`, and return the new process id."""
     await until(lambda: child.pid not in (None, after))
     assert child.pid is not None
     return child.pid
@@ -194,7 +194,7 @@ async def test_all_output_of_a_stopping_child_is_read(
 ) -> None:
     """The child writes more output than a pipe can hold.
 
-    If the supervisor did not read the output, the child would block and be killed.
+    If the supervisor did not read the output, the child would block, and the supervisor would kill it.
     """
     child = new_child(program(CHATTY))
     with trio.fail_after(60):
@@ -234,7 +234,7 @@ async def test_the_supervisor_does_not_block_if_nobody_reads_its_stderr(program:
             async with trio.open_nursery() as nursery:
                 await nursery.start(child.keep_running)
                 await child.stop()
-        child.words.add("and a last word")  # The test has not read the pipe yet, so this line is dropped too.
+        child.words.add("and a last word")  # The test has not read the pipe yet, so this is also dropped.
         first = os.read(pipe.fileno(), 1 << 20)
         child.words.add("now somebody reads")
         second = os.read(pipe.fileno(), 1 << 20)

@@ -193,7 +193,7 @@ def test_no_process_keeps_running_if_csms_up_is_stopped_while_it_starts(tmp_path
 
 
 def test_csms_up_ends_with_an_error_of_one_line_if_the_data_directory_is_not_writable(tmp_path: Path) -> None:
-    # A read-only mode would not prevent writing, because root may write anyway.
+    # A read-only directory would not be enough, because root may write to it anyway.
     (tmp_path / "file").write_text("")
     done = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "file" / "data"))
     assert "data directory" in one_line(done)
@@ -201,7 +201,7 @@ def test_csms_up_ends_with_an_error_of_one_line_if_the_data_directory_is_not_wri
 
 @pytest.mark.parametrize("content", [b"", b"short\n", b"\xff" * 40])
 def test_csms_up_does_not_replace_a_damaged_pepper_file_by_a_new_file(tmp_path: Path, content: bytes) -> None:
-    """The tokens and API keys in the store are valid only with the pepper with which they were made."""
+    """With a new pepper, none of the tokens and API keys in the store would be valid."""
     pepper = tmp_path / "data" / "pepper"
     pepper.parent.mkdir()
     pepper.write_bytes(content)

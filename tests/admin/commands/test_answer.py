@@ -1,4 +1,4 @@
-"""Secrets in the texts of charge points and operators are masked, wherever they are."""
+"""Secrets are masked wherever they stand in the texts of charge points and operators."""
 
 import json
 import time
@@ -99,7 +99,7 @@ def test_the_credentials_and_the_query_string_of_a_location_url_are_masked() -> 
     ],
 )
 def test_masking_a_hostile_answer_takes_less_than_two_seconds(head: str, piece: str) -> None:
-    """The process serves no other request during the masking."""
+    """This must be fast, because the process serves no other request during the masking."""
     secrets = [{"key": f"Password{number}", "value": f"secret{number}"} for number in range(700)]
     texts = [head + piece * (20_000 // len(piece)), *[piece] * 4_000]
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""RemoteStartTransaction?wait_for=transaction waits until the charging begins."""
+"""A request to RemoteStartTransaction?wait_for=transaction is answered when the charging begins."""
 
 from functools import partial
 from typing import Any
@@ -71,7 +71,7 @@ async def read(api: Api, command: str) -> dict[str, Any]:
 async def test_a_request_that_waits_for_the_transaction_is_answered_with_the_transaction_id(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(send, "REREAD_S", 3600)  # With this value only a wake-up message can end the wait.
+    monkeypatch.setattr(send, "REREAD_S", 3600)  # Now only a wake-up message can end the wait.
     answers: list[httpx.Response] = []
     async with connected(api.store, TENANT, "CP-1", promises) as session:
         with trio.fail_after(60):
@@ -203,7 +203,7 @@ async def test_a_waiting_request_is_answered_later_but_not_lost_if_its_wake_up_m
 async def test_five_hundred_waiting_requests_do_not_delay_other_requests(api: Api, pace: Pace) -> None:
     key, answers = {"Idempotency-Key": "start-500"}, list[httpx.Response]()
     wide = httpx.Limits(max_connections=None)
-    # The connection pool of the client needs time in proportion to the square of the number of connections.
+    # Keep no connection open: the client's pool needs time in proportion to the square of their number.
     headers = dict(api.client.headers) | key | {"Connection": "close"}
     async with (
         connected(api.store, TENANT, "CP-1", promises) as session,

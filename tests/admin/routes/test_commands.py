@@ -77,7 +77,7 @@ async def test_a_request_is_answered_504_when_the_deadline_of_its_command_has_pa
 
 
 async def test_a_request_that_waits_until_the_deadline_is_answered_504_and_never_202(api: Api) -> None:
-    """If the store's clock and our clock differ, no 202 is sent a moment before the deadline."""
+    """The status 202 must not be sent just before the deadline, even if the store's clock and ours differ."""
     async with connected(api.store, TENANT, "CP-1", is_silent):
         api.store._clock_offset_ms -= 400
         with trio.fail_after(60):
@@ -261,9 +261,7 @@ async def test_the_answer_comes_about_a_second_late_if_a_wake_up_message_is_lost
 async def test_the_wake_up_message_is_repeated_only_for_the_first_of_several_pending_commands(
     api: Api,
 ) -> None:
-    """If several commands to a silent charge point are pending, the gateway must not get a message per second
-    for each of them.
-    """
+    """The gateway must not get one message per second for each pending command to a silent charge point."""
     async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
 
         async def wake_ups() -> int:
@@ -276,7 +274,7 @@ async def test_the_wake_up_message_is_repeated_only_for_the_first_of_several_pen
                 nursery.start_soon(partial(api.client.post, f"{PATH}/ClearCache?timeout=2"))
                 with trio.fail_after(60):
                     await until(lambda before=waiting: api.services.inbox.waiting > before)  # type: ignore[misc]
-        # Both commands sent a wake-up. Only the first command repeats its wake-up: after 1 s, and perhaps at
-        # its deadline.
+        # Each of the two commands sent one wake-up message. Only the first command sends it again, after 1 s
+        # and perhaps at its deadline.
         assert len(await api.store.execute("LRANGE", ChargePointKeys(TENANT, "CP-1").pending, 0, -1)) == 2
         assert before + 3 <= await wake_ups() <= before + 4

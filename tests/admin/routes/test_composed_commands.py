@@ -1,4 +1,4 @@
-"""Requests that routes compose fit the official schemas, and their times are in UTC with a Z.
+"""The OCPP requests that a route composes must fit the official schemas, with times in UTC with a Z.
 
 These tests cover admin/routes.
 """

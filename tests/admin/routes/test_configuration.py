@@ -241,7 +241,7 @@ async def test_no_further_change_is_sent_after_the_client_disconnects(api: Api) 
         with trio.fail_after(60):
             while changes != counted:
                 counted = changes
-                # As long as the series of changes goes on, each Reset comes between two changes.
+                # Until the last change has been sent, each Reset is sent between two changes.
                 for _ in range(2):
                     response = await api.client.post(f"{COMMANDS}/Reset", json={"type": "Soft"})
                     assert response.status_code == 200, response.text

@@ -1,4 +1,4 @@
-"""The kinds of events in the API documentation are those that the steps emit."""
+"""The API documentation lists the kinds of events that the code in state/ emits, and no others."""
 
 import re
 from itertools import chain
@@ -18,7 +18,7 @@ def test_the_documented_kinds_of_events_are_exactly_those_that_the_lua_scripts_e
         text = file.read_text()
         found.update(EMITTED.findall(text) if file.suffix == ".lua" else NAMED.findall(text))
     whole = {kind for kind in found if not kind.endswith(".")}
-    # A step composes some kinds from an outcome, such as the status of a command.
+    # Some kinds are composed: a Lua step appends an outcome, such as a command's status, to a beginning.
     beginnings = tuple(found - whole)
     assert beginnings
     assert whole <= KINDS.keys()
@@ -29,5 +29,5 @@ def test_the_documented_kinds_of_events_are_exactly_those_that_the_lua_scripts_e
 
 
 def test_the_test_helpers_list_the_members_of_each_kind_of_event() -> None:
-    """The fixture `store` compares these members with the events of each test."""
+    """In each test that uses it, the fixture `store` compares the events with the members listed here."""
     assert MEMBERS.keys() == KINDS.keys()

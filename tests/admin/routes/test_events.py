@@ -1,4 +1,4 @@
-"""The event feed over HTTP: clients that resume miss no event, and the limits of a stream."""
+"""The event feed over HTTP: the limits of a stream, and clients that resume without missing an event."""
 
 import re
 from collections.abc import AsyncIterator
@@ -89,7 +89,7 @@ async def test_the_event_stream_sends_at_most_one_id_a_second_and_still_sends_th
             for n in range(5):
                 await put(api, f"CP-{n}")
                 await listening.next()
-            # The first id comes before all events.
+            # At its beginning, the stream sends an id without an event. This id is not counted here.
             assert len(listening.ids) - 1 <= 1 + trio.current_time() - began
             while not (await listening.line()).startswith(":"):
                 pass  # The server sends a comment only when it has no id left to send.

@@ -15,7 +15,7 @@ BASE_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
 
 async def start(store: Store, session: FakeSession, minute: int, *, connector_id: int = 1) -> int:
-    """Store a start with a time `minute` minutes after the beginning of 2026.
+    """Store a StartTransaction with a time `minute` minutes after the beginning of 2026.
 
     The time has no zone, because some charge points send such times.
     """
@@ -112,7 +112,7 @@ async def test_meter_values_are_listed_in_order_and_those_in_the_stop_transactio
                 connector_id=1,
                 transaction_id=str(number),
                 payload=msgspec.json.encode([value]),
-                received_ms=now + 10_000 * step,  # Some meter values are received after the stop.
+                received_ms=now + 10_000 * step,  # Some meter values are received after StopTransaction.
             )
         last = {
             "timestamp": "2026-01-01T01:00:00Z",

@@ -43,7 +43,7 @@ class RawChargePoint:
             raise ConnectionError(head.partition(b"\r\n")[0].decode(errors="replace"))
 
     def call(self, action: str, make: MakePayload) -> None:
-        """Send the next call, and do not wait."""
+        """Send the next call, and do not wait for its answer."""
         self._calls += 1
         self.socket.sendall(_masked(b'[2,"%d","%b",%b]' % (self._calls, action.encode(), make(self._calls))))
 
@@ -90,7 +90,7 @@ def pin_to(core: int) -> None:
 def _masked(payload: bytes) -> bytes:
     """Make a text frame.
 
-    A mask of four zeros costs the client nothing and the server as much as any other mask.
+    The mask is four zeros, which costs the client nothing. For the server, each mask costs the same.
     """
     length = len(payload)
     if length < 126:

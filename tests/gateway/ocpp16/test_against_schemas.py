@@ -1,4 +1,4 @@
-"""Compare our reading with the official JSON schemas that the `ocpp` package contains.
+"""Compare how csms reads payloads with the official JSON schemas that the `ocpp` package contains.
 
 Payloads are generated from the schemas, some of them broken in one named way. Strict reading must agree with
 the schema about each payload, except for the differences in DIFFERENCES.

@@ -1,4 +1,4 @@
-"""Tests of OCPP's hash data, computed again from the DER itself, and of the errors for unreadable texts."""
+"""OCPP's hash data equals hashes that the tests compute from the DER. Unreadable texts raise clear errors."""
 
 import base64
 import hashlib
@@ -43,7 +43,7 @@ def test_a_certificate_that_is_not_self_signed_has_no_hash_data() -> None:
     [leaf] = read_all(certificate("leaf", issuer=root).pem)
     assert (leaf.self_signed, leaf.hash_data) == (False, ())
     [impostor] = read_all(certificate("root", issuer=root, key=ec_key()).pem)
-    assert not impostor.self_signed  # The issuer has the same name but another key.
+    assert not impostor.self_signed  # It names "root" as its issuer, but another key signed it.
 
 
 def test_a_certificate_chain_is_read_in_its_order_whatever_its_line_ends_are() -> None:

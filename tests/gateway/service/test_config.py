@@ -89,7 +89,7 @@ def test_a_secret_is_read_from_the_file_that_a_setting_names(tmp_path: Path) -> 
     secret.write_text("0123456789\n")
     path = toml(tmp_path, f'[security]\npepper_file = "{secret}"\n')
     assert load(Config, path, URL).security.pepper == "0123456789"
-    # The variable wins over either form of the same setting in the file.
+    # An environment variable, with the value or with the name of a file, takes precedence over the TOML file.
     assert load(Config, path, URL | {"CSMS__SECURITY__PEPPER": "abcdefghi"}).security.pepper == "abcdefghi"
     both = URL | {"CSMS__SECURITY__PEPPER_FILE": str(secret)}
     assert load(Config, None, both).security.pepper == "0123456789"

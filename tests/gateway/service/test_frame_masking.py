@@ -109,7 +109,7 @@ def test_a_hostile_frame_is_masked_quickly(piece: str) -> None:
     [("OCPP16", "/"), ("OCPP16", "%2F"), ("OCPP16/", "%"), ("://", ":"), ("token", " "), ("cookie:", "\\")],
 )
 def test_a_long_run_of_one_character_is_masked_quickly(head: str, piece: str) -> None:
-    """A bad pattern would take half a minute, during which no other session is served."""
+    """A bad regular expression would take half a minute and block all other sessions."""
     began = time.process_time()
     FrameMasker().mask((head + piece * 65_536)[:65_536].encode())
     assert time.process_time() - began < 5.0
@@ -117,7 +117,7 @@ def test_a_long_run_of_one_character_is_masked_quickly(head: str, piece: str) ->
 
 @pytest.mark.parametrize("word", WORDS)
 def test_the_quick_search_of_the_masking_finds_every_word_that_marks_a_secret(word: str) -> None:
-    """The quick search for hints must find everything that the thorough search finds."""
+    """Each secret word must contain a hint, because a frame without a hint is not searched further."""
     for spelt in (word, word.replace(" ", ""), word.replace(" ", "_").upper()):
         frame = json.dumps({spelt: "hidden-value"})
         assert any(hint in frame.lower() for hint in HINTS)

@@ -152,8 +152,9 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
 
 
 async def test_a_gap_in_the_trace_marks_the_frames_that_do_not_fit_in_its_queue(store: Store) -> None:
-    """The queue overflows first by the number of frames and then by their bytes. Later frames are recorded
-    again.
+    """The queue overflows twice, first by the number of frames and then by their bytes.
+
+    Frames that arrive when there is room again are recorded.
     """
     running = await start_trace(store)
     async with around(store) as session:

@@ -15,7 +15,7 @@ BYE = plain(0x88, b"\x03\xf4service restart")
 
 
 class Closing:
-    """A handler that gives the connection to the test while `run` reads."""
+    """A handler that passes each connection to the test, which uses it while `connection.run` reads."""
 
     def __init__(self) -> None:
         self.here, self.connections = trio.open_memory_channel[Connection](9)
@@ -35,7 +35,7 @@ class Closing:
 
 
 async def test_a_ping_that_arrives_after_our_close_frame_does_not_disturb_other_connections() -> None:
-    """A PING that crosses our CLOSE ends the whole server in trio-websocket (issue 184 of that project)."""
+    """In issue 184 of trio-websocket, a PING that crosses a CLOSE ends the whole server."""
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as bystander, raw_peer(server) as peer:
         await handle.connections.receive()

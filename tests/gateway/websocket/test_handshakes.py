@@ -65,9 +65,7 @@ async def test_slow_handshakes_at_one_port_do_not_block_another_port(mock_clock:
         ]
         for _ in range(99):
             await slow.enter_async_context(raw_peer(first, upgrade=False))
-        await until(
-            lambda: len(handshakes) == 99
-        )  # There is room for one more handshake, and the first server waits for that handshake.
+        await until(lambda: len(handshakes) == 99)  # Only one more handshake fits within the limit of 100.
         for _ in range(160):
             await slow.enter_async_context(raw_peer(second, upgrade=False))
         # One round would mean that the limits are separate. Five rounds would mean that the first server

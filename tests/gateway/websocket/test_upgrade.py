@@ -149,7 +149,7 @@ async def test_an_upgrade_handler_can_see_that_the_peer_hung_up() -> None:
 
 
 def _open_files() -> list[int]:
-    # Leave out the descriptor that lists this directory.
+    # The last descriptor belongs to iterdir() itself and is left out.
     return sorted(int(each.name) for each in Path("/proc/self/fd").iterdir())[:-1]
 
 
@@ -194,7 +194,7 @@ async def test_the_server_limits_how_many_connections_and_handshakes_are_open(mo
         ):
             await late.send(REQUEST + text("in"))
             await settle()
-            assert server.stats.open == 3  # The third connection waits until one of the two slow ones is cut.
+            assert server.stats.open == 3  # The third connection waits until a slow connection is cut.
             mock_clock.jump(1.1)
             assert (await slow.read_all()).startswith(b"HTTP/1.1 408")
             await late.read_head()

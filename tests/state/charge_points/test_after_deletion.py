@@ -94,7 +94,7 @@ async def test_a_late_report_from_a_deleted_charge_point_is_not_stored(store: St
 async def test_a_report_from_a_charge_point_is_stored_even_after_the_store_was_wiped(
     store: Store, what: str
 ) -> None:
-    """The session of the charge point takes its lease back a moment later."""
+    """Soon after the wipe, the charge point's session takes its lease back."""
     sent = await commands.submit(store, *NAME, action="Reset", payload=b"{}", ttl_ms=9_000, reply_to="")
     assert isinstance(sent, commands.Submitted)
     await REPORTS[what](store, sent.command.id)

@@ -172,7 +172,7 @@ async def test_a_second_deletion_removes_what_an_interrupted_deletion_left_behin
     await store.execute("RENAME", KEYS.history, KEYS.buried)
     await add_transaction(store, KEYS, 2)
     await store.execute("UNLINK", KEYS.record)
-    # A start that came after the deletion left a field in the record but registered no charge point.
+    # A StartTransaction after the deletion left a field in the record, but did not register the charge point.
     await store.execute("HSET", KEYS.record, "last_transaction_id", 2)
     assert await charge_points.get(store, "acme", "CP-1") is None
     assert not await charge_points.delete(store, "acme", "CP-1")

@@ -1,6 +1,6 @@
-"""The last status of each connector is stored up to a number of connectors.
+"""The last status of each connector is stored, for a limited number of connectors.
 
-Only a changed status is an event.
+A status that did not change is no event.
 """
 
 import msgspec

@@ -1,4 +1,7 @@
-"""A charge point's faults are counted once, limited in number, and deleted with it."""
+"""Each fault of a charge point is counted once.
+
+The counts are limited in number, and they are deleted with the charge point.
+"""
 
 from state import charge_points
 from state.charge_points import Settings, faults

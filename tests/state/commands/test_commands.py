@@ -146,7 +146,7 @@ async def test_a_command_that_is_claimed_after_its_deadline_gets_the_status_expi
 async def test_a_command_that_is_claimed_again_after_its_deadline_gets_the_status_expired(
     store: Store,
 ) -> None:
-    """If a session repeats its claim, it has not sent the command before."""
+    """A session that repeats its claim with the same nonce has not sent the command yet."""
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)
@@ -275,7 +275,7 @@ async def test_a_command_cannot_be_used_by_another_tenant_or_charge_point(store:
         assert await commands.get(store, TENANT, bad) is None
         assert await commands.claim(store, lease, bad, "nonce") == Gone()
         assert await commands.settle(store, KEYS, bad, status="answered") == Gone()
-    # A charge point in the same partition cannot use the command either.
+    # Another charge point cannot use the command, even if it is in the same partition.
     name = next(
         name
         for name in map(str, range(100_000))

@@ -1,4 +1,4 @@
-"""Events for tests, appended as every step appends them: by `emit` of the prelude."""
+"""Events for tests. They are appended by `emit` of the Lua prelude, which all Lua steps use for events."""
 
 from importlib.resources import files
 

@@ -57,7 +57,7 @@ async def test_pages_of_events_neither_omit_nor_repeat_an_event(store: Store) ->
     found, cursor = await read_all(store, cursor, 50)
     assert numbers(found) == {keys.id: list(range(100, 130)) for keys in charge_points}
     assert len({event.id for event in found}) == len(found)
-    # The next events are read too, even if they have the same millisecond.
+    # Events that are appended later are also found, even if they have the same millisecond as the last event.
     await emit(store, charge_points[3], 130, 135)
     found, cursor = await read_all(store, cursor, 50)
     assert numbers(found) == {charge_points[3].id: list(range(130, 136))}

@@ -162,7 +162,7 @@ async def test_a_subscriber_gets_the_report_of_a_gap_before_the_next_event(store
     async with feed.subscribe(TENANT, Cursor(0, {})) as subscription:
         begin = subscription.cursor
         assert await anext(subscription) == Gap()
-        assert subscription.cursor is begin  # A client that disconnects here gets the gap again.
+        assert subscription.cursor is begin  # The gap is reported again to a client that disconnects here.
         assert await take(subscription, 1) == {keys.id: [1]}
         assert subscription.cursor is not begin
 
@@ -214,7 +214,10 @@ async def test_the_feed_continues_after_the_store_was_killed(
 async def test_a_subscriber_uses_the_shared_poller_only_after_the_subscriber_has_read_as_far_as_the_poller(
     store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An event is not lost if the poller reads it while a subscriber catches up but has not read as far."""
+    """The poller may read an event while a subscriber still reads older events.
+
+    This subscriber must get it too.
+    """
     (keys,) = some_charge_points(TENANT, 1)
     async with feed.subscribe(TENANT) as other:
         await emit(store, keys, 1)

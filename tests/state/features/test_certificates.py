@@ -1,4 +1,4 @@
-"""Certificate lists are stored as reported. An installation makes a list out of date."""
+"""Lists of certificates are stored as reported. After an installation, a stored list is out of date."""
 
 import msgspec
 

@@ -158,7 +158,7 @@ async def test_a_tx_profile_that_names_no_transaction_is_removed_when_a_transact
     await transactions.stop(store, lease, a_stop(transaction), b"")
     assert await ids(store) == [2]
     await install(store, 3, 1, TX)
-    await transactions.stop(store, lease, a_stop(transaction), b"")  # The repeated stop removes no profile.
+    await transactions.stop(store, lease, a_stop(transaction), b"")  # A repeated stop removes no profile.
     assert await ids(store) == [2, 3]
 
 
@@ -170,7 +170,7 @@ async def test_a_tx_profile_is_marked_as_doubtful_unless_its_transaction_is_know
     await install(store, 1, purpose=TX, transaction_id=first)
     await install(store, 2, purpose=TX, level=1)
     assert [one.doubt for one in (await read(store)).profiles] == [None, None]
-    # After a power failure, some charge points never stop the first transaction.
+    # After a power failure, some charge points begin a new transaction and never stop the interrupted one.
     second = await start(store, lease, meter_start=7)
     await install(store, 3, purpose=TX, level=2, transaction_id=second)
     await install(store, 4, 2, TX, transaction_id=5)

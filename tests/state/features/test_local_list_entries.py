@@ -42,7 +42,8 @@ def test_the_difference_of_two_local_lists_turns_the_first_list_into_the_second(
     assert infos(made) == infos(after)
     assert are_same(made, after)
     assert all(fold(entry.id_tag) == tag for tag, entry in made.items())
-    # There is one line for each changed tag. Removals come first, and spell the tag as the charge point does.
+    # The difference has one line for each changed tag. Removals come first and spell tags as the charge point
+    # does.
     assert len({fold(tag) for tag, _ in lines}) == len(lines)
     changed = {tag for tag in {*before, *after} if infos(before).get(tag) != infos(after).get(tag)}
     assert {fold(tag) for tag, _ in lines} == changed

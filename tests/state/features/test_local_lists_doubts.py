@@ -1,4 +1,4 @@
-"""After an update with an unknown result, the list is in doubt until the late answer or a Full list."""
+"""After an update with an unknown result, the list is in doubt until a late answer or a Full list arrives."""
 
 import pytest
 
@@ -42,7 +42,7 @@ async def is_known(store: Store) -> bool:
 
 @pytest.fixture
 async def store(store: Store) -> Store:
-    """Store with a charge point that accepted a list with A in it."""
+    """A store with a charge point that accepted a list with the entry A."""
     await claimed(store, "a/1")
     await open_inbox(store, "a")
     await accept(store, "00.first", 1, A, full=True)

@@ -1,4 +1,4 @@
-"""Features that are kept for a charge point are deleted with the charge point.
+"""The records of features are deleted with their charge point.
 
 These tests cover state/features.
 """

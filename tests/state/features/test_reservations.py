@@ -1,4 +1,7 @@
-"""Reservations are made, cancelled, used in the step of the start, and bounded in number."""
+"""Reservations are limited in number.
+
+They are made, cancelled, or used by the Lua step that stores a start.
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A node's inbox: messages in order, bounded, and readable by the previous version."""
+"""A node's inbox keeps messages in order and in a limited number. The previous version can read them."""
 
 import msgspec
 import pytest

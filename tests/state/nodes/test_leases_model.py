@@ -160,7 +160,7 @@ class Model:
         return self.sessions[-1 - number] if number < len(self.sessions) else None
 
     def _fence(self, lease: Lease) -> str:
-        """Return the word about its lease (the fence) that a step of this session gets.
+        """Return the word (the fence) by which a Lua step reports whether this session still has its lease.
 
         Like the step, the model takes back a lease that was reaped.
         """

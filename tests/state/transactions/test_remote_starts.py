@@ -1,4 +1,4 @@
-"""An accepted RemoteStartTransaction gets at most one transaction, within limits of time and number."""
+"""At most one transaction belongs to an accepted RemoteStartTransaction, within limits of time and number."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ async def accept(store: Store, lease: Lease, *, tag: str = "Tag", connector: int
 
 
 def now_start(store: Store, *, ago_ms: int = 0, **changes: Any) -> Start:
-    """Return a start that has just arrived, with a time that is `ago_ms` milliseconds ago."""
+    """Return a StartTransaction that arrives now and has a time `ago_ms` milliseconds before now."""
     now = store.server_time_ms()
     return a_start(**({"started_ms": now - ago_ms, "received_ms": now} | changes))
 
@@ -166,7 +166,7 @@ async def test_a_repeat_of_a_start_that_matched_one_remote_start_does_not_match_
     start = now_start(store)
     transaction_id, answers = await begin(store, lease, start)
     assert answers == first.id
-    # The driver has stopped. An operator sends a second remote start, but the charge point repeats the first.
+    # After a second remote start, the charge point repeats the StartTransaction that followed the first one.
     second = await accept(store, lease)
     replayed = await transactions.find_start(store, lease, start)
     assert replayed is not None
@@ -186,7 +186,7 @@ async def test_a_repeated_start_does_not_match_a_remote_start_that_was_sent_afte
     command = await accept(store, lease)
     assert await remote_starts.fulfil(store, KEYS, start, started.id) is None
     assert await list_expected(store) == {command.id}
-    # The start that the remote start asks for is still found.
+    # A later StartTransaction still belongs to the remote start.
     later = now_start(store, connector_id=2)
     assert (await begin(store, lease, later))[1] == command.id
 
@@ -222,7 +222,7 @@ async def test_no_start_matches_a_remote_start_whose_command_record_is_gone(
 async def test_the_oldest_remote_start_is_forgotten_if_too_many_are_waiting(
     store: Store, lease: Lease
 ) -> None:
-    """Drivers that never plug in must not keep the starts of later drivers from being found."""
+    """Remote starts whose drivers never plug in must not prevent later drivers' starts from being matched."""
     now = store.server_time_ms()
     asked = []
     for number in range(AT_ONCE + 3):

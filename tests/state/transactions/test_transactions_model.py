@@ -182,7 +182,8 @@ class Story:
         if rarely:
             return
         await self.store.execute("FLUSHALL")
-        # Without a last id, new ids differ from old ones only from the next second on. We do not wait for it.
+        # A session that knows no last id could give an old id again within the same second. We do not wait
+        # for the next second.
         self.lease.last_transaction_id = self.stale.last_transaction_id = max(self.model.issued, default=0)
         self.model.wipe()
         if readopted:

@@ -66,7 +66,7 @@ async def message_ids(scene: Scene) -> None:
 
 @quirk(21, "tolerated", "repeated_start")
 async def starts_twice(scene: Scene) -> None:
-    """The same start under another message id is one transaction."""
+    """If StartTransaction is repeated under another message id, there is still one transaction."""
     async with scene.station() as station:
         same = start()
         one = await station.odd("StartTransaction", same, id_="a")

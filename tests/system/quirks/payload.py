@@ -19,14 +19,17 @@ async def charging(station: Station) -> int:
 
 
 async def kept(scene: Scene, number: int, *samples: list[Any]) -> bool:
-    """Compare without order, because messages of the same millisecond have no order."""
+    """Return whether exactly these samples are stored. Messages of one millisecond have no order."""
     found = [one["sampledValue"] for one in await scene.values(number)]
     return sorted(found, key=json.dumps) == sorted(samples, key=json.dumps)
 
 
 @quirk(31, "repaired", "null_for_absent", strict="TypeConstraintViolation")
 async def null_for_absent(scene: Scene) -> None:
-    """null may replace an empty payload. The text "null" stays a text."""
+    """The charge point sends null for an empty payload and for absent fields.
+
+    The text "null" stays a text.
+    """
     async with scene.station() as station:
         assert "currentTime" in await station.call("Heartbeat", None)
         await station.call("StatusNotification", status(status="Preparing", info="null"))
@@ -173,7 +176,7 @@ async def answers_no_json(scene: Scene) -> None:
 
 @quirk(42, "not detectable")
 async def reboots_when_asked(scene: Scene) -> None:
-    """csms requests the configuration of such a charge point only if an operator asks for it."""
+    """A read of its configuration reboots this charge point, so csms reads it only for an operator."""
     async with scene.station() as station:
         await station.call("BootNotification", BOOT)
         number = await charging(station)

@@ -75,7 +75,7 @@ class RawSocket:
 
 
 def request(target: str, *, without: str = "", headers: tuple[str, ...] = ()) -> bytes:
-    """Make an upgrade request `without` the header of that name."""
+    """Make an upgrade request. The header named `without` is left out."""
     lines = (
         "Host: localhost",
         "Upgrade: websocket",

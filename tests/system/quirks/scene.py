@@ -32,7 +32,10 @@ class AsItShould(Exception):  # noqa: N818  it says what happened
 
 
 class Site:
-    """Shared surroundings of all scenes. The tenant registers no charge point by itself."""
+    """Shared surroundings of all scenes.
+
+    In the tenant, csms does not register unknown charge points by itself.
+    """
 
     def __init__(self, central: Central, gateway: Process, ca_file: Path) -> None:
         self.store_url = central.valkey.url
@@ -125,7 +128,10 @@ class Scene:
 
     @asynccontextmanager
     async def upgraded(self, asking: bytes | None = None) -> AsyncIterator[RawSocket]:
-        """Connect with exactly this request. A strict charge point gets the status of its row, if any."""
+        """Connect with exactly this request.
+
+        If the row has an HTTP status, a strict charge point must get it.
+        """
         async with raw_socket(self.url, asking or request(self.path)) as socket:
             if self.strict and self.row.strict[:3].isdigit():
                 assert socket.status == int(self.row.strict[:3]), socket.body
@@ -142,7 +148,7 @@ class Scene:
             yield store
 
     async def transactions(self) -> list[dict[str, Any]]:
-        """Return the messages, newest first."""
+        """Return the transactions, newest first."""
         found = await self.api.get("/transactions", params={"charge_point": self.name})
         return list(found.json()["items"])
 

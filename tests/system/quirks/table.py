@@ -18,9 +18,10 @@ QUIRKS: dict[int, "Quirk"] = {}
 class Quirk:
     """A row.
 
-    `faults` are counted for a lenient charge point, and for a strict one if it is served in the same way.
+    `faults` are counted for a lenient charge point. They are also counted for a strict charge point if strict
+    mode does not refuse it.
 
-    The faults `nobodys` are counted only in the metric, because the charge point is not known.
+    `nobodys` are faults that are counted only in the metric, because the charge point is not known.
     """
 
     number: int

@@ -31,8 +31,10 @@ async def offset_without_minutes(scene: Scene) -> None:
 
 @quirk(27, "tolerated", "time_ahead")
 async def local_time_called_utc(scene: Scene) -> None:
-    """Such a time can be recognised only east of Greenwich. In the west the charge point seems to have been
-    offline.
+    """The charge point sends its local time as UTC.
+
+    East of Greenwich, this time is ahead and can be recognised. West of Greenwich, the charge point seems to
+    have been offline.
     """
     ahead = (datetime.now(UTC) + timedelta(hours=8)).isoformat(timespec="seconds").replace("+00:00", "Z")
     async with scene.station() as station:
@@ -43,7 +45,7 @@ async def local_time_called_utc(scene: Scene) -> None:
 
 @quirk(28, "tolerated", "time_before_2015", "clock_stuck")
 async def clock_never_set(scene: Scene) -> None:
-    """The same start in 1970, sent after the stop, is another transaction."""
+    """After the stop, a StartTransaction with the same time in 1970 begins another transaction."""
     async with scene.station() as station:
         one = (await station.odd("StartTransaction", start(timestamp="1970-01-01T00:00:05Z")))[
             "transactionId"

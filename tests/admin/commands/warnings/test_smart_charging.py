@@ -1,4 +1,4 @@
-"""Warnings about smart charging commands, by the stored profiles, transactions and configuration."""
+"""Warnings about smart charging commands, which depend on stored profiles, transactions and configuration."""
 
 from typing import Any
 

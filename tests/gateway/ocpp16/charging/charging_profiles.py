@@ -1,4 +1,4 @@
-"""Short functions that build charging profiles around the moment X."""
+"""Short functions that build charging profiles. Their times are in seconds relative to the moment X."""
 
 from typing import Any
 

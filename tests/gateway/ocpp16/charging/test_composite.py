@@ -131,7 +131,8 @@ def test_daily_and_weekly_profiles_recur_at_the_same_time_in_utc() -> None:
     assert steps(found) == [(0, 10), (20, 20)]
     weekly = a_profile([(0, 10), (30, 20)], kind="Recurring", recurrencyKind="Weekly", start=-7 * DAY - 10)
     assert steps(limits(weekly, duration=60)) == [(0, 10), (20, 20)]
-    # 48 hours from Saturday noon. In the night to this Sunday, clocks in Europe go forward by one hour.
+    # The schedule covers 48 hours from Saturday noon. During the first night, clocks in Europe go forward by
+    # one hour.
     saturday = (timestamps.parse("2026-03-28T12:00:00Z").ms or 0) - X
     long = compute(
         [InstalledProfile(1, daily([(0, 10), (DAY // 2, 20)], start=saturday / 1000))],

@@ -1,4 +1,4 @@
-"""The differences between a charge point's composite schedule and ours."""
+"""The differences between the composite schedules that a charge point and csms compute."""
 
 from decimal import Decimal
 from typing import Any

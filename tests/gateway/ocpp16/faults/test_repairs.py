@@ -1,4 +1,4 @@
-"""Each named repair, with the message that is read and the payload that is kept."""
+"""For each named repair: a faulty message, how csms reads it, and the payload that csms keeps."""
 
 import msgspec
 import pytest

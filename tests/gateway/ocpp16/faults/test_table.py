@@ -1,4 +1,4 @@
-"""Each fault has a meaning, and some code counts it. mypy finds a name that does not exist."""
+"""Each fault of the table has a meaning, and some code counts the fault. Unknown names are found by mypy."""
 
 from pathlib import Path
 from typing import get_args
@@ -14,7 +14,7 @@ def test_each_fault_of_the_table_has_a_meaning() -> None:
 
 
 def test_the_code_counts_each_fault_of_the_table_somewhere() -> None:
-    """Search the source text, because no type checker finds a literal that is not used."""
+    """Search the source text, because a type checker does not report an unused name of the table."""
     source = "".join(path.read_text() for path in Path("gateway").rglob("*.py") if path != TABLE)
     assert [name for name in FAULTS if f'"{name}"' not in source] == []
 
