@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _measured() -> tuple[timing.Timing, ...]:
-    """Measure a fresh system on which nothing ran before."""
+    """Measure response times on a newly started system, on which no case has run."""
     with prepared() as running:
         return trio.run(timing.measure, running)
 

@@ -1,4 +1,4 @@
-"""The actions of the charge point in a case, named after the step lists of the cases."""
+"""What the charge point does in a case. The functions have the names that the step lists of the cases use."""
 
 import ssl
 from collections.abc import AsyncIterator

@@ -60,12 +60,12 @@ class Recorder:
         return {case: self.of_case(case) for case in CASES}
 
     def failed(self) -> list[str]:
-        """Return the outcomes of all tests, including those that are not cases."""
+        """Return the names of the tests that failed, including tests that are not cases."""
         return sorted(name for name in self._outcomes if self.of_test(name).word == "FAILED")
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return the outcome of a case; a case that was not run has failed."""
+    """Return the worst of the outcomes of a case or test. If there is none, it has failed."""
     found = list(outcomes)
     for word in ("FAILED", "skipped", "passed"):
         for outcome in found:

@@ -103,7 +103,7 @@ class Shell:
         if not (tools / "valkey-server").exists():
             (tools / "valkey-server").symlink_to(get_binary_path())
         (tools / "valkey_cli.py").write_text(_VALKEY_CLI)
-        # A path with a space cannot follow #!, so a shell starts Python.
+        # A path with a space cannot follow `#!`, so this script lets a shell start Python.
         command = shlex.join([sys.executable, str(tools / "valkey_cli.py")])
         (tools / "valkey-cli").write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (tools / "valkey-cli").chmod(0o755)
@@ -187,14 +187,14 @@ def follow(shell: Shell, blocks: list[Block]) -> str:
 
 
 def ports_of_up(first: int) -> dict[str, str]:
-    """Map the usual ports of `csms up` to those after `first`."""
+    """Map the usual ports of `csms up` to the ports from `first` on."""
     usual = (8180, 8443, 8080, 9180, 9181)
     ports = {f"{sign}{port}": f"{sign}{first + number}" for number, port in enumerate(usual) for sign in ":="}
     return {**ports, "csms up >": f"csms up --ports {first} >"}
 
 
 def ports_of_processes(ports: range) -> dict[str, str]:
-    """Map the ports that the production recipe gives to each process."""
+    """Map the ports in the production recipe to these free ports."""
     usual = ("6379", "8180", "8443", "8080", "9180", "9181", "9182")
     return {port: str(free) for port, free in zip(usual, ports, strict=True)}
 

@@ -257,10 +257,8 @@ async def test_a_handshake_is_answered_503_while_the_store_is_away(central: Cent
             assert await refused_for_now(url)
             proxy.refuse = False
             await until(lambda: admitted(url))
-            proxy.swallow_replies = (
-                # The store is silent but still connected, so only the time-out of its client notices it.
-                True
-            )
+            # The store is silent but still connected, so only the gateway's time-out notices it.
+            proxy.swallow_replies = True
             assert await refused_for_now(url)
             proxy.swallow_replies = False
 

@@ -1,4 +1,4 @@
-"""Firmware and upload jobs from the request to the last status, over reboots and other gateways."""
+"""Firmware and upload jobs from the request to the last status, over a reboot and a change of gateway."""
 
 from collections import Counter
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Remote starts, from the request to the transaction, over real websockets and gateway failures."""
+"""Remote starts from the request to the transaction, over real websockets and even if a gateway fails."""
 
 import json
 from collections.abc import AsyncIterator

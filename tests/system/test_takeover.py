@@ -122,7 +122,7 @@ async def test_exactly_one_of_several_simultaneous_connections_of_a_charge_point
             nursery.cancel_scope.cancel()
 
 
-@pytest.mark.slow  # An audit comes every 10 s.
+@pytest.mark.slow  # A node audits its leases every 10 s.
 async def test_the_audit_of_leases_finds_takeovers_and_revoked_tokens_even_if_an_inbox_message_was_lost(
     central: Central, gateways: Gateways
 ) -> None:
@@ -254,7 +254,7 @@ async def refuses_commands(api: httpx.AsyncClient) -> bool:
 async def test_a_dead_socket_of_a_charge_point_delays_its_next_connection_by_two_seconds_at_most(
     central: Central, gateways: Gateways, other: int, pace: Pace
 ) -> None:
-    """A charge point that lost its network reconnects.
+    """A charge point lost its network and reconnects.
 
     The dead socket delays the new connection by at most 2 s.
     """

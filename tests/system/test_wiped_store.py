@@ -29,7 +29,7 @@ def doomed() -> Iterator[Central]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.mark.slow  # An audit comes every 10 s.
+@pytest.mark.slow  # A node audits its leases every 10 s.
 async def test_sessions_go_on_after_the_store_is_wiped(doomed: Central) -> None:
     tenant = doomed.tenant()
     with trio.fail_after(120):
@@ -61,7 +61,7 @@ async def test_sessions_go_on_after_the_store_is_wiped(doomed: Central) -> None:
                 return holding is not None and holding.online
 
             await until(audited)
-            await trio.sleep(11)  # Wait for another audit, which does not find the token of the sessions.
+            await trio.sleep(11)  # Wait for another audit, which does not find the sessions' token.
             await silent.call("Heartbeat", {})
             assert (talks.closed, silent.closed) == (None, None)
 

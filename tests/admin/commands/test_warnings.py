@@ -1,4 +1,4 @@
-"""csms sends a doubtful command anyway, and the answer has a warning of one sentence for each doubt."""
+"""For each doubt about a command, the answer has a warning of one sentence. csms sends the command anyway."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Commands over HTTP, with a session that uses the real state."""
+"""Commands over HTTP, with a fake session that handles them in a real store."""
 
 from functools import partial
 

@@ -50,7 +50,7 @@ async def test_a_client_of_the_event_stream_gets_an_event_with_an_id(api: Api) -
 
 
 async def test_a_client_that_resumes_with_the_last_id_misses_no_event(api: Api) -> None:
-    """The client disconnects after some events and resumes with the last id, until it has seen all."""
+    """The client disconnects after some events and resumes with the last id, until it has seen all events."""
     names = [f"CP-{n:02}" for n in range(30)]
     seen: list[str] = []
     last_id: str | None = None

@@ -1,4 +1,4 @@
-"""After any request and any answer that the schemas allow, every route can be read.
+"""After any request and any answer that the schemas allow, a GET request to every route is answered.
 
 These tests cover admin/routes and gateway/handlers.
 """

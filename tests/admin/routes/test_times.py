@@ -1,4 +1,4 @@
-"""Every route writes a time in UTC with at least milliseconds, in whatever form it was sent.
+"""Every route returns a time in UTC with at least milliseconds, whatever form the charge point used.
 
 These tests cover admin/http/times.py.
 """

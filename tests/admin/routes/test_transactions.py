@@ -1,4 +1,4 @@
-"""Transactions and meter values over HTTP, written by the real state."""
+"""Transactions and meter values over HTTP. The tests store them by the functions of state/."""
 
 import msgspec
 import pytest

@@ -97,7 +97,8 @@ def test_each_fault_in_a_call_is_answered_with_the_right_error_code(
     *, strict: bool, frame: str, code: str, fault: FaultName
 ) -> None:
     playbook = central(strict=strict) >> frame << refused("a", code) << {fault: 1}
-    # Text with a lone surrogate is not read as JSON at all. As bytes, the surrogate breaks only the payload.
+    # If a frame with a lone surrogate is a text, it is not read as JSON at all. If the same frame is in
+    # bytes, only its payload is invalid.
     in_bytes = "payload_invalid" if "\ud800" in frame else fault
     assert playbook >> frame.encode(errors="surrogatepass") << refused("a", code) << {in_bytes: 1}
 

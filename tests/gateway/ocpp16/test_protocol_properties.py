@@ -34,7 +34,7 @@ ANSWERS: dict[str, list[Message]] = {
 
 
 class Party:
-    """A protocol with its inbox, and a count of how often each of its calls ended."""
+    """A Protocol, the frames that it has not received yet, and how often each of its calls ended."""
 
     def __init__(self, role: Role) -> None:
         self.role = role

@@ -36,7 +36,7 @@ BYE = Closed(1000, "bye", "peer")
 
 
 class Around:
-    """Make a link whose node has only a real store and a real nursery for background tasks."""
+    """A session with a link. Of its node, only the store and the nursery for background tasks are real."""
 
     def __init__(self, store: Any, nursery: trio.Nursery | None = None) -> None:
         self.store = store

@@ -1,4 +1,4 @@
-"""A server of ours on a loopback port, and a peer that can send any bytes.
+"""A server with csms's websocket code on a loopback port, and a peer that can send any bytes.
 
 Tests of deadlines freeze Trio's clock (the fixture `mock_clock`) and move it themselves, so a busy machine
 cannot change the results. The frozen clock does not affect the sockets.

@@ -103,7 +103,7 @@ def _make_payload(choose: random.Random) -> bytes:
 
 
 async def ours(pieces: list[bytes]) -> tuple[list[bytes], Closed]:
-    """Return the messages and the end; "lost" means that the stream ended without a reason to close."""
+    """Return the messages, and why the stream ended; "lost" means that it ended without a reason to close."""
     stream = cast(SocketStream, Pieces(pieces))
     reader = BorrowedReader(stream, REQUEST)
     request = await wrap_server_stream(cast(trio.Nursery, reader), reader)

@@ -1,4 +1,4 @@
-"""The operator's policy decides the answer to a boot, but a charge point accepted before stays accepted."""
+"""The operator's policy decides the answer to a boot, but an accepted charge point stays accepted."""
 
 import pytest
 

@@ -49,7 +49,7 @@ async def take(subscription: Subscription, count: int) -> dict[str, list[int]]:
 
 
 async def nobody_polls(polling: trio.Nursery) -> None:
-    await until(lambda: not polling.child_tasks)  # A poller ends some time after its last subscriber.
+    await until(lambda: not polling.child_tasks)  # A poller ends some time after the last subscriber left.
 
 
 async def test_every_subscriber_gets_all_events_that_are_appended_after_the_subscription(

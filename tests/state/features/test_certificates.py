@@ -49,7 +49,7 @@ async def test_a_list_of_certificates_is_stored_as_the_charge_point_reported_it(
         CENTRAL: ReportedCertificates(hash_data=(upper, hash_data(2)), read_ms=5),
         MAKER: ReportedCertificates(read_ms=6),
     }
-    # The id is found in upper and lower case, and the hash data is as reported.
+    # The certificate is found by its id in upper or lower case. Its hash data is as reported.
     assert found.find(hash_data().id) == upper
     assert found.find("no id") is None
     await certificates.record_list(store, KEYS, CENTRAL, [], 7)

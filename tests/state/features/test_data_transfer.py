@@ -1,4 +1,4 @@
-"""DataTransfer: the vendors of a tenant by id in any case, and the latest 100 transfers of a charge point."""
+"""DataTransfer: a tenant's vendors, found by id in any letter case, and a charge point's last transfers."""
 
 import pytest
 

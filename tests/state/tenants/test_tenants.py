@@ -48,7 +48,7 @@ async def test_deleting_a_tenant_without_charge_points_deletes_its_tokens_too(st
 
 
 async def test_a_new_tenant_gets_nothing_from_a_deleted_tenant_with_the_same_id(store: Store) -> None:
-    """It is most important that the id tags of the old tenant are gone."""
+    """Above all, the id tags of the old tenant must be gone."""
     for tenant in ("acme", "acme2"):
         await tenants.put(store, tenant, name="", auto_register=False)
         for number in range(501):

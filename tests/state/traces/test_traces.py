@@ -1,4 +1,7 @@
-"""A trace has a limit of time, entries and bytes, and each gateway of the charge point appends to it."""
+"""A trace has limits of time, entries and bytes.
+
+Each gateway with a session of the charge point appends to it.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""csms sends a doubtful change of a configuration key anyway, and the answer has a warning."""
+"""If a change of a configuration key may not work, the answer has a warning. csms sends the change anyway."""
 
 from typing import Any
 
