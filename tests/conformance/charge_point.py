@@ -27,7 +27,7 @@ def text(at: datetime) -> str:
 
 
 def now(**offset: float) -> str:
-    """Return the present time or a time near it, such as `now(minutes=-5)` for five minutes ago."""
+    """Return the present time plus `offset`. For example, `now(minutes=-5)` is five minutes ago."""
     return text(datetime.now(UTC) + timedelta(**offset))
 
 

@@ -1,8 +1,8 @@
 """The charge point of the test tool: it sends the messages of the step list and judges each received frame.
 
-The charge point uses the `websockets` package and no code of the transport under test. After a frame that is
-not OCPP, that does not fit the official schema, or that no step expects, every method of Station raises
-Violation.
+The charge point uses the `websockets` package and no code of the transport under test. If the central system
+sends a frame that is not OCPP, that does not fit the official schema, or that no step expects, every later
+call of a method raises Violation.
 """
 
 import itertools

@@ -353,7 +353,10 @@ def _same_moment(one: str, other: str) -> bool:
 
 
 async def test_a_stop_transaction_request_for_an_unknown_transaction_is_answered(lab: Laboratory) -> None:
-    """This rule is not one of the 77 cases: a stop cannot be refused (section 4.10, errata on the id -1)."""
+    """StopTransaction cannot be refused (section 4.10, errata on the id -1).
+
+    None of the 77 cases tests this.
+    """
     async with lab.booted() as cp:
         for unknown in (-1, 0, 4711):
             assert await cp.stop(unknown, "PowerLoss", meter=unknown + 100) == {}

@@ -31,7 +31,7 @@ async def test_a_charge_point_is_pending_at_first_and_is_served_after_an_operato
         assert (await cp.boot("Pending"))["interval"] == 17
         await refused(cp, "Heartbeat", HEARTBEAT)
         await refused(cp, "Authorize", {"idTag": VALID})
-        # An operator may read and change the keys of a pending charge point and send triggers, but no remote
+        # An operator may send a pending charge point configuration commands and triggers, but no remote
         # start.
         known = {"configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "60"}]}
         await lab.command(cp, "GetConfiguration", {}, known)

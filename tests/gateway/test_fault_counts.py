@@ -1,4 +1,4 @@
-"""Fault counts wait for the store and are written exactly once, even if the store fails in between."""
+"""Fault counts wait until the store is available. They are written exactly once, even if the store fails."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -76,7 +76,7 @@ async def test_fault_counts_are_neither_lost_nor_doubled_by_an_outage_of_the_sto
                 book.note(KEYS, {"not_json": 2})
                 proxy.swallow_from = SCRIPTS[
                     "charge_points/faults_count"
-                ].sha.encode()  # The step is executed, but its reply is lost.
+                ].sha.encode()  # The store executes the Lua step, but the reply is lost.
                 with pytest.raises(StoreUnavailable):
                     await book.write()
                 book.note(KEYS, {"not_json": 1})

@@ -1,4 +1,4 @@
-"""A step is repeated only while the store is away."""
+"""The function until_stored repeats a Lua step only while the store is away."""
 
 import pytest
 import trio
@@ -9,7 +9,7 @@ from state.errors import LeaseLost, StateError, StoreUnavailable
 
 
 class Step:
-    """A step that raises the given errors and then succeeds."""
+    """A stand-in for a Lua step. It raises the given errors, one per call, and then succeeds."""
 
     def __init__(self, *failures: StateError) -> None:
         self.failures = list(failures)

@@ -24,7 +24,7 @@ FAR, PAST = "2126-01-31T12:00:00Z", "2020-01-31T12:00:00Z"
 
 
 class Idle:
-    """A charge point that does nothing until `start`."""
+    """A stand-in for a charge point, which does nothing until its method `start` is called."""
 
     def __init__(self) -> None:
         self.id = "CP"

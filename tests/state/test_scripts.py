@@ -1,5 +1,6 @@
-"""Each Lua step has a caller in the same folder, a sentence about its purpose, a header with all its names,
-and few lines.
+"""Each Lua step has a caller in the same folder.
+
+It begins with a sentence about its purpose and a header with all its names, and it is short.
 """
 
 import ast
@@ -25,7 +26,7 @@ _DECLARED = re.compile(r"\b(?:local|for) ([\w, ]+?)(?= =| in\b|\n)|\bfunction \w
 
 
 def code(name: str) -> str:
-    """Read a step without its comments and strings."""
+    """Read a Lua step without its comments and strings."""
     return _NO_CODE.sub("", (ROOM / f"{name}.lua").read_text())
 
 
@@ -34,7 +35,7 @@ def words(text: str) -> set[str]:
 
 
 def find_steps(file: Path) -> set[str]:
-    """Find the steps that a module runs: the first arguments of `step`, `steps` and `Prepared`."""
+    """Return the Lua steps that a module runs: the first arguments of `step`, `steps` and `Prepared`."""
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     return {
         str(call.args[0].value)

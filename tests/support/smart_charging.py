@@ -1,4 +1,4 @@
-"""Smart charging of a well-behaved charge point, which keeps profiles and answers by its own rules.
+"""Smart charging in a charge point without faults. It stores profiles and answers calls by code of its own.
 
 This module shares only the message types with the product. The composite schedule comes from the oracle of
 the tests.

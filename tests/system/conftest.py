@@ -10,7 +10,7 @@ from tests.system.central import Central, Process, central_system
 
 @pytest.fixture(scope="session")
 def central() -> Iterator[Central]:
-    """A store and an admin process for tests that start and harm gateways of their own."""
+    """A store and an admin process for tests that start their own gateways and may kill these gateways."""
     directory = Path(tempfile.mkdtemp(prefix="csms-sys-"))
     try:
         with central_system(directory) as found:

@@ -1,4 +1,4 @@
-"""Admission of charge points, and the answers to those that are refused."""
+"""Admission of charge points, and the answers to refused charge points."""
 
 import subprocess
 from functools import partial

@@ -74,7 +74,7 @@ async def test_a_charge_point_is_pending_until_an_operator_accepts_it_and_then_s
                 status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
                 assert await peer.call("StatusNotification", status) == {}
                 assert await refused(peer, "Heartbeat", {})
-                # A pending charge point may be configured and asked to boot.
+                # A pending charge point may get commands for its configuration and for a boot.
                 asked = await api.post(TRIGGER, json={"requestedMessage": "BootNotification"})
                 assert asked.status_code == 200, asked.text
                 assert await boot(peer) == ("Pending", 17)

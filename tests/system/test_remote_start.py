@@ -97,7 +97,7 @@ async def test_a_start_that_follows_right_after_the_answer_to_a_remote_start_bel
                     )
                 [response] = answers
                 assert response.status_code == 200, response.text
-                await cp.call("Heartbeat", {})  # By now the answer to the start has arrived as well.
+                await cp.call("Heartbeat", {})  # By now StartTransaction is answered too.
                 transaction_id = cp.answers[f"s{number}"][2]["transactionId"]
                 assert response.json()["transaction_id"] == f"cp.{transaction_id}"
 
@@ -106,7 +106,7 @@ async def test_a_start_that_follows_right_after_the_answer_to_a_remote_start_bel
 async def test_a_start_belongs_to_its_remote_start_even_if_it_arrives_at_another_gateway(
     central: Central, how: str
 ) -> None:
-    """The expected start is in the store, so another gateway can assign the transaction to its command."""
+    """The expected start is in the store, so another gateway can assign the transaction to the command."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as second:
@@ -230,7 +230,7 @@ async def test_a_start_is_handled_only_after_earlier_answers_have_been_stored(
 async def test_a_start_that_arrives_before_the_answer_to_a_remote_start_belongs_to_the_command(
     central: Central, gateways: Gateways
 ) -> None:
-    """A transaction that began before the command does not belong to the command."""
+    """A transaction that began before the command was sent does not belong to the command."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp"), is_silent) as cp:

@@ -1,4 +1,4 @@
-"""A charge point that never answers a call delays only its own commands."""
+"""If a charge point never answers a call, only commands to this charge point are delayed."""
 
 from collections import Counter
 from functools import partial

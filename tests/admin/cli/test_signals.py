@@ -21,7 +21,7 @@ from tests.support.waiting import GENEROUS_S, wait_until
 
 CSMS = Path(sys.executable).with_name("csms")
 COMMANDS = ["up", "gateway", "admin"]
-# Enough settings to start; the process then waits for the store.
+# With these settings, a process can begin its start and then waits for the store.
 SETTINGS = {
     "CSMS__STORE__URL": "unix:///does/not/exist.sock",
     "CSMS__SECURITY__PEPPER": "0123456789" * 4,
@@ -34,7 +34,7 @@ type Started = subprocess.Popen[str]
 
 @contextmanager
 def csms(command: str, directory: Path) -> Iterator[Started]:
-    """Start one of `COMMANDS` as a shell would. The command `up` starts a Valkey of its own."""
+    """Start one of `COMMANDS` as a shell would. The command `up` starts its own Valkey."""
     options = ["--ports", "0", "--data-dir", str(directory / "data")] if command == "up" else []
     settings = SETTINGS | PORTS[command] if command in PORTS else {}
     # A background job may ignore SIGINT, and its children inherit that. Restore the handling of SIGINT that a

@@ -53,7 +53,7 @@ async def test_remote_start_and_stop_are_refused_before_the_boot_is_accepted(api
             assert status in document["detail"]
             assert action in document["detail"]
         assert session.claimed == []
-        # A charge point that waits to be accepted may be configured and asked to boot.
+        # Before it is accepted, a charge point may get commands for its configuration and for a boot.
         await send_all(api, session, BOOT, *OTHERS)
 
 

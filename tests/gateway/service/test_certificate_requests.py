@@ -122,7 +122,7 @@ def test_a_damaged_certificate_signing_request_is_either_read_or_refused_and_rai
 
 
 def test_the_slowest_certificate_signing_request_that_is_allowed_is_verified_quickly() -> None:
-    """This takes the best of many measurements of the slowest key, so that a busy machine does not matter."""
+    """The test uses the slowest kind of key. A busy machine does not affect the best of 50 measurements."""
     csr, best = request(ec.generate_private_key(ec.BrainpoolP512R1())), 9.0
     for _ in range(50):
         began = time.process_time()

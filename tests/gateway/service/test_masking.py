@@ -155,7 +155,7 @@ def test_a_hostile_text_is_masked_quickly_and_is_shortened() -> None:
 
 @pytest.mark.parametrize("piece", ["?", "?p", "&a", "&" + 64 * "a", "token?", "=&", "?a=b"])
 def test_a_hostile_query_is_masked_quickly(piece: str) -> None:
-    """A thread that masks holds the interpreter lock, so sessions would wait for it."""
+    """The masking holds the interpreter lock, so a slow masking would make sessions wait."""
     text = piece * (65_536 // len(piece))
     began = time.process_time()
     mask_credentials(text)

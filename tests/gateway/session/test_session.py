@@ -19,7 +19,7 @@ LOST = Closed(1006, "", "lost")
 
 
 class Ended:
-    """A connection that its peer has left."""
+    """A connection whose peer has disconnected."""
 
     async def run(self, _on_text: Callable[[bytes], Awaitable[None]]) -> Closed:
         return LOST

@@ -102,7 +102,7 @@ async def test_charge_points_can_be_filtered_by_the_beginning_of_their_ids_and_b
 
 
 async def add_transaction(store: Store, keys: ChargePointKeys, number: int) -> None:
-    """Add a transaction to the sorted sets of its tenant and charge point, as `transactions.start` does."""
+    """Add a transaction to the sorted sets that list transactions, as `transactions.start` does."""
     listed = f"{number:012x}/{keys.member.partition('/')[2]}/{number}"
     indexes = (keys.history, keys.transactions, keys.open_transactions)
     await store.pipeline(

@@ -103,7 +103,7 @@ async def test_a_command_to_an_offline_or_busy_charge_point_is_stored_with_the_s
     assert (await current(store, third)).settled_ms is not None
     assert await waiting(store) == ([first.id, second.id], {first.id, second.id})
     assert len(await woken(store)) == 2
-    # A command that was sent counts towards the limit until its outcome is stored.
+    # The limit includes commands that were sent, until their outcomes are stored.
     await commands.claim(store, lease, first.id, "nonce")
     assert (await submitted(store, limit=2)).status == "busy"
     await commands.settle(store, KEYS, first.id, status="answered")

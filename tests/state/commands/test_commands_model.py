@@ -1,4 +1,4 @@
-"""After any sequence of steps, the store is in the same state as a plain model of the rules."""
+"""After any sequence of Lua steps, the store is in the same state as a plain model of the rules."""
 
 from dataclasses import dataclass, field
 

@@ -92,7 +92,8 @@ async def test_writes_are_refused_while_the_free_disk_space_is_below_the_limit(
                 free = 499
                 # The server's free disk space is checked once a second.
                 await until(cannot_write, every_s=0.05)
-                # A server that is started with too little free disk refuses writes from its start.
+                # If the disk has too little free space when a server starts, the server refuses writes from
+                # the beginning.
                 os.kill(await server_pid(url), signal.SIGKILL)
                 while store.available:
                     await store.wait_changed()

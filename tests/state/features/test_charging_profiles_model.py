@@ -1,6 +1,4 @@
-"""After any steps, the stored profiles (the mirror) are those of a simulated charge point with code of its
-own.
-"""
+"""After any operations, the stored profiles (the mirror) equal those in an independent charge point."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""DataTransfer: a tenant's vendors, found by id in any letter case, and a charge point's last transfers."""
+"""DataTransfer: a tenant's vendors by id in any letter case, and a charge point's latest 100 transfers."""
 
 import pytest
 

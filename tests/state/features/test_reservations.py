@@ -266,7 +266,7 @@ async def test_a_reservation_can_be_deleted_alone_or_together_with_its_charge_po
 async def test_a_start_uses_its_reservation_if_it_arrives_after_the_reserve_now_command_was_claimed(
     store: Store,
 ) -> None:
-    """The step must read `sent_ms` from the field that a claim writes."""
+    """The Lua step for a start must read `sent_ms` from the field that a claim writes."""
     lease = await claimed(store)
     await store.execute("HSET", lease.keys.lease, "node", "node")
     await store.execute("XADD", "csms:inbox:{node}", "*", "begin", "")

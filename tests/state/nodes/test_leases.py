@@ -107,7 +107,8 @@ async def test_exactly_one_session_holds_the_lease_after_many_concurrent_claims(
             for number in range(40):
                 nursery.start_soon(race, f"n{number % 4}/{number}")
     won = [one for one in got.values() if isinstance(one, Claimed)]
-    # There are at most five takeovers. A claim also gives up if each of four attempts finds a new holder.
+    # At most five takeovers are allowed. A claim gives up even earlier if each of its four attempts finds a
+    # new holder.
     assert 1 <= len(won) <= 6
     assert sorted(one.lease.epoch for one in won) == list(range(1, len(won) + 1))
     assert sum(isinstance(one, Flapping) for one in got.values()) == 40 - len(won)
@@ -257,7 +258,7 @@ async def test_the_newer_session_takes_the_lease_from_the_older_session_after_th
     await claimed(store, "a/1")
     old = await store.execute("DUMP", KEYS.lease)
     newest = await claimed(store, "b/1")
-    # The store comes back with old data, in which node a holds the lease at epoch 1.
+    # The store comes back with old data. In these data, node a has the lease with epoch 1.
     await store.execute("RESTORE", KEYS.lease, 0, old, "REPLACE")
     await store.execute("SMOVE", KEYS.held("b"), KEYS.held("a"), KEYS.member)
     assert await audit(store, newest.lease) == "lost"

@@ -162,7 +162,7 @@ class Model:
     def _fence(self, lease: Lease) -> str:
         """Return the word (the fence) by which a Lua step reports whether this session still has its lease.
 
-        Like the step, the model takes back a lease that was reaped.
+        Like the Lua step, the model takes back a lease that was reaped.
         """
         known = self.stored[lease.keys.id]
         if known.epoch != lease.epoch:

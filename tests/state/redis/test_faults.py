@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 
 async def echo_storm(store: Store, seed: int, tasks: int, *, faults: bool = False) -> int:
-    """Let every task request its own values and give up now and then.
+    """Let each of many tasks request values that only this task uses, and sometimes give up.
 
     Return the number of answered requests.
     """

@@ -26,7 +26,7 @@ async def charge(store: Store, lease: Lease, at: int, *, ended: bool) -> str:
 
 
 async def list_all(store: Store, *, limit: int = 3, **filters: object) -> list[int]:
-    """Return the start times of the transactions on all pages, in ms after the base."""
+    """Read all pages, and return when each transaction started, in ms after the base."""
     found: list[int] = []
     cursor: str | None = None
     with trio.fail_after(60):

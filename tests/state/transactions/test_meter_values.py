@@ -76,7 +76,7 @@ async def test_the_transaction_data_of_a_stop_is_stored_in_addition_to_equal_met
     await append(store, lease, transaction_id, 1)
     for _ in range(2):
         await stop(store, lease, a_stop(transaction_id, data=b'[{"n":1}]'), ANSWER)
-    await append(store, lease, transaction_id, 2)  # Some charge points keep sending after the stop.
+    await append(store, lease, transaction_id, 2)  # Some charge points send more after the stop.
     stored = await meter_values.read(store, "demo", "CP.1", transaction_id)
     assert {(m.connector_id, m.payload) for m in stored} == {
         (1, b'[{"n":1}]'),

@@ -18,7 +18,7 @@ from tests.support.transactions import ANSWER, a_start
 
 @pytest.fixture
 async def lease(store: Store) -> Lease:
-    """Lease of the charge point's session. The inboxes of its node and of the admin process are open."""
+    """The lease of the charge point's session. The inboxes of the node and of the admin process exist."""
     await open_inbox(store)
     await open_inbox(store, ADMIN)
     return await seat(store)
@@ -117,7 +117,8 @@ async def test_a_start_matches_the_newest_of_several_remote_starts_and_removes_t
     assert answers == second.id
     assert (await current(store, first)).transaction is None
     assert await list_expected(store) == {other.id}
-    # A removed remote start stays removed, even if the gateway stores its answer again after an outage.
+    # A remote start that was removed stays removed, even if the gateway stores the answer to it again after
+    # an outage.
     await remote_starts.expect(store, KEYS, first.id, id_tag="Tag", connector_id=None)
     assert await list_expected(store) == {other.id}
     assert [one["transaction_id"] for one in await list_named(store)] == [f"{KEYS.id}.{transaction_id}"]

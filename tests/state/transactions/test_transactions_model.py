@@ -62,7 +62,7 @@ class Model:
 STARTS = st.tuples(st.integers(1, 2), st.sampled_from(["TAG", "tag", "other"]), st.booleans())
 STORIES = st.lists(
     st.one_of(
-        # Starts and stops appear twice in this list and use only a few ids, so that most sequences are about
+        # In this list, "start" and "stop" appear twice and have few ids, so that most sequences are about
         # charging.
         st.tuples(st.just("start"), STARTS, st.booleans()),
         st.tuples(st.just("start"), STARTS, st.just(value=False)),

@@ -34,7 +34,7 @@ async def known_tag(scene: Scene, tag: str) -> None:
 async def decorated_tags(scene: Scene) -> None:
     """Id tags are compared unchanged, because a cut tag might be the tag of another driver.
 
-    An empty tag counts as absent.
+    csms treats an empty tag like an absent one.
     """
     await known_tag(scene, "F6CA0CC5")
     async with scene.station() as station:
@@ -88,7 +88,7 @@ async def transaction_zero(scene: Scene) -> None:
 
 @quirk(46, "tolerated", "orphan_stop", "unknown_transaction")
 async def transaction_minus_one(scene: Scene) -> None:
-    """Two different stops of transaction -1 are both kept."""
+    """Two different StopTransaction messages with the id -1 are both kept."""
     await of_an_unknown_transaction(scene, -1)
 
 

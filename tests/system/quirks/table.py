@@ -44,7 +44,10 @@ def quirk(
     strict_faults: tuple[str, ...] | None = None,
     nobodys: tuple[str, ...] = (),
 ) -> Callable[[Play], Play]:
-    """Register the row that a function plays. By default, a CALLERROR counts as `payload_invalid`."""
+    """Register the row that a function plays.
+
+    If strict mode answers with CALLERROR, the default of `strict_faults` is `payload_invalid`.
+    """
     if strict_faults is None:
         strict_faults = ("payload_invalid",) if strict in CODES else faults
 

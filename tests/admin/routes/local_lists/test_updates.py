@@ -1,4 +1,4 @@
-"""How a local list is sent: which message follows each answer, and which list counts as accepted then."""
+"""How a local list is sent: which message follows each answer, and which list is then the accepted one."""
 
 from typing import Any
 
