@@ -1,4 +1,4 @@
-"""Messages about transactions that are repeated are stored once and get the same answer. None is lost."""
+"""Repeated messages about transactions are stored once and get the same answer. No message is lost."""
 
 from typing import Any
 

@@ -188,7 +188,7 @@ async def test_a_gateway_that_is_drained_writes_its_trace_to_the_end(central: Ce
 async def test_a_trace_stays_within_its_bounds_even_if_a_flood_of_frames_arrives(
     central: Central, gateways: Gateways
 ) -> None:
-    """The charge point sends more frames than the trace holds, and larger frames than the trace shows."""
+    """The charge point sends more frames than a trace stores, and frames that are too long to show whole."""
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:

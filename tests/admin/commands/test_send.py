@@ -203,7 +203,8 @@ async def test_a_waiting_request_is_answered_later_but_not_lost_if_its_wake_up_m
 async def test_five_hundred_waiting_requests_do_not_delay_other_requests(api: Api, pace: Pace) -> None:
     key, answers = {"Idempotency-Key": "start-500"}, list[httpx.Response]()
     wide = httpx.Limits(max_connections=None)
-    # Keep no connection open: the client's pool needs time in proportion to the square of their number.
+    # Keep no connection open, because the time that the client's pool needs grows with the square of their
+    # number.
     headers = dict(api.client.headers) | key | {"Connection": "close"}
     async with (
         connected(api.store, TENANT, "CP-1", promises) as session,

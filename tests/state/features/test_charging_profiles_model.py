@@ -32,9 +32,7 @@ STOPS = st.tuples(st.just("stop"), st.integers(1, 2))
 
 
 class Run:
-    """Runs each step in the charge point and, if the charge point accepts the step, in the stored copy (the
-    mirror).
-    """
+    """Does each operation in the charge point. If it is accepted there, the mirror does the operation too."""
 
     def __init__(self, store: Store, lease: Lease) -> None:
         self.store, self.lease = store, lease

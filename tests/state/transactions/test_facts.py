@@ -120,7 +120,7 @@ async def test_a_new_start_beyond_the_last_int32_id_fails_but_a_repeated_start_g
         await start(store, lease, a_start(connector_id=2), ANSWER)
     replayed = await start(store, lease, a_start(), b"other")
     assert replayed == Replayed(id=last.id, answer=ANSWER, fence="ok")
-    with pytest.raises(IdsExhausted):  # A session that knows no id learns from the store that none is left.
+    with pytest.raises(IdsExhausted):  # A session without a last transaction id learns this from the store.
         await start(store, await claimed(store), a_start(connector_id=2), ANSWER)
 
 

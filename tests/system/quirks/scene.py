@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from tests.system.quirks.table import Quirk
 
 MARKER = "Marker"
-"""An unknown action. When the fault `action_unknown` can be read, all earlier faults can be read too."""
+"""An unknown action.
+
+When the count of the fault `action_unknown` is visible, the counts of all earlier faults are visible too.
+"""
 BOOT = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
 
 
@@ -178,6 +181,6 @@ class Scene:
         assert all(metric[name] >= count for name, count in found.items())
 
     async def metric(self) -> dict[str, float]:
-        """Return the gateway's metric `csms_faults` by name."""
+        """Return the values of the gateway's metric `csms_faults` by the name of the fault."""
         found = await self.site.gateway.read_metrics()
         return {labels[0]: value for (name, *labels), value in found.items() if name == "csms_faults_total"}

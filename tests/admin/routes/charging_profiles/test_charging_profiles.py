@@ -263,7 +263,7 @@ async def test_the_composite_schedule_is_computed_from_all_charging_profiles(api
 async def test_the_time_in_a_relative_charging_profile_is_counted_from_the_start_of_the_transaction(
     api: Api, timestamp_ms: int | None, limit: float
 ) -> None:
-    """If the charge point's clock is not set, the time counts from when StartTransaction was received."""
+    """If the charge point's clock is not set, the profile begins at the receipt of StartTransaction."""
     async with connected(api.store, TENANT, "CP-1") as session:
         now_ms = api.store.server_time_ms()
         started_ms = 0 if timestamp_ms is None else now_ms + timestamp_ms * 1000
