@@ -1,6 +1,6 @@
 """The last status of each connector is stored, for a limited number of connectors.
 
-A status that did not change is no event.
+Only a status that differs from the last one emits an event.
 """
 
 import msgspec
