@@ -26,7 +26,7 @@ async def read_to_end(stream: trio.SocketStream) -> bytes:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_connection_is_closed_at_once_if_the_client_asks_for_the_close(
+async def test_a_connection_is_closed_right_after_the_answer_to_a_request_with_the_header_connection_close(
     store: Store, method: str
 ) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)

@@ -77,7 +77,7 @@ async def test_the_admin_process_answers_requests_and_probes_and_removes_its_nod
     assert await nodes.list_nodes(store) == []
 
 
-async def test_the_admin_process_can_stop_even_if_a_client_reads_nothing(
+async def test_the_admin_process_can_stop_even_if_a_client_does_not_read_its_answer(
     store: Store, redis_url: str
 ) -> None:
     await tenants.put(store, TENANT, name="", auto_register=False)

@@ -34,7 +34,7 @@ FEATURES: Final = (
         (
             "test_a_charge_point_is_pending_at_first_and_is_served_after_an_operator_accepts_it",
             "test_a_charge_point_is_rejected_at_first_and_is_served_after_an_operator_accepts_it",
-            "test_a_charge_point_that_was_accepted_once_is_served_again_after_it_reconnects",
+            "test_a_charge_point_that_has_been_accepted_is_served_again_after_it_reconnects",
         ),
     ),
 )

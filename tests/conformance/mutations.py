@@ -170,7 +170,7 @@ MUTATIONS: Final = (
         "a trigger for a certificate has a connectorId",
         '"requestedMessage":"SignChargePointCertificate"',
         '"requestedMessage":"SignChargePointCertificate","connectorId":1',
-        "test_an_extended_trigger_for_a_new_certificate_is_sent_without_a_connector",
+        "test_an_extended_trigger_message_for_a_new_certificate_does_not_name_a_connector",
     ),
     _call("ReserveNow has lost its parentIdTag", ',"parentIdTag":"OCTT-PARENT"', "", "TC_053"),
     _call(

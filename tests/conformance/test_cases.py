@@ -46,7 +46,7 @@ def test_each_feature_names_only_tests_that_exist() -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.breaks.replace(" ", "-"))
-def test_the_code_contains_the_text_that_each_mutation_replaces_and_the_named_tests_are_run(
+def test_each_mutation_replaces_text_that_the_code_contains_and_names_tests_that_are_run(
     mutation: Mutation,
 ) -> None:
     """If this test fails, move the mutation to the place where the behaviour is now."""

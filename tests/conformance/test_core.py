@@ -53,7 +53,7 @@ async def test_tc_004_1_a_driver_presents_the_id_tag_first_and_then_starts_a_tra
         assert (await lab.transaction(second))["stopped_at"] is None
 
 
-async def test_tc_004_2_no_transaction_starts_if_the_cable_is_not_plugged_in_before_the_time_out(
+async def test_tc_004_2_no_transaction_starts_if_the_cable_is_not_plugged_in_before_the_timeout(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:
@@ -165,7 +165,7 @@ async def test_tc_017_1_the_charge_point_unlocks_a_connector_with_a_detachable_c
         await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "Unlocked"})
 
 
-async def test_tc_017_2_the_charge_point_refuses_to_unlock_a_fixed_cable_as_not_supported(
+async def test_tc_017_2_the_charge_point_answers_not_supported_to_an_unlock_because_the_cable_is_fixed(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:
@@ -187,7 +187,7 @@ async def test_tc_030_the_charge_point_fails_to_unlock_a_connector(lab: Laborato
         await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "UnlockFailed"})
 
 
-async def test_tc_031_the_charge_point_refuses_to_unlock_an_unknown_connector_as_not_supported(
+async def test_tc_031_the_charge_point_answers_not_supported_to_an_unlock_of_an_unknown_connector(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:
@@ -233,7 +233,7 @@ async def test_tc_021_the_operator_changes_a_configuration_key(lab: Laboratory) 
         assert (known["key"], known["value"]) == ("MeterValueSampleInterval", "60")
 
 
-async def test_tc_040_1_a_change_of_an_unknown_configuration_key_is_refused_as_not_supported(
+async def test_tc_040_1_a_change_of_an_unknown_configuration_key_is_answered_not_supported(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:
@@ -366,7 +366,7 @@ async def test_a_stop_transaction_request_for_an_unknown_transaction_is_answered
 # --- Data transfer ---
 
 
-async def test_tc_064_a_data_transfer_of_an_unknown_vendor_is_answered_with_unknown_vendor_id(
+async def test_tc_064_a_data_transfer_of_an_unknown_vendor_is_answered_with_the_status_unknown_vendor_id(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:

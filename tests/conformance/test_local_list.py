@@ -43,7 +43,7 @@ async def test_tc_042_2_a_charge_point_with_an_empty_local_list_reports_the_list
         assert (await lab.read("/local-list/accepted"))["reported"]["list_version"] == 0
 
 
-async def test_tc_043_1_the_charge_point_refuses_a_local_list_update_as_not_supported(
+async def test_tc_043_1_the_charge_point_answers_a_local_list_update_with_the_status_not_supported(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:

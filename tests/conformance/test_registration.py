@@ -64,7 +64,7 @@ async def test_a_charge_point_is_rejected_at_first_and_is_served_after_an_operat
         await cp.charge(VALID)
 
 
-async def test_a_charge_point_that_was_accepted_once_is_served_again_after_it_reconnects(
+async def test_a_charge_point_that_has_been_accepted_is_served_again_after_it_reconnects(
     lab: Laboratory,
 ) -> None:
     await lab.settings(registration="Pending")

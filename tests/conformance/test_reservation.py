@@ -114,7 +114,9 @@ async def test_tc_052_the_charge_point_rejects_the_cancellation_of_a_reservation
         assert await state(lab) == "active"
 
 
-async def test_tc_053_a_transaction_with_the_same_parent_id_tag_uses_the_reservation(lab: Laboratory) -> None:
+async def test_tc_053_an_id_tag_with_the_parent_id_tag_of_a_reservation_can_use_the_reservation(
+    lab: Laboratory,
+) -> None:
     async with lab.booted() as cp:
         heard = await reserve(lab, cp, asked=reservation(parentIdTag=PARENT))
         assert heard["parentIdTag"] == PARENT

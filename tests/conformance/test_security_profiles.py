@@ -202,7 +202,9 @@ async def test_tc_087_a_charge_point_without_a_client_certificate_is_refused(
     assert await refused(lab) in {0, 401, 403}
 
 
-async def test_an_extended_trigger_for_a_new_certificate_is_sent_without_a_connector(lab: Laboratory) -> None:
+async def test_an_extended_trigger_message_for_a_new_certificate_does_not_name_a_connector(
+    lab: Laboratory,
+) -> None:
     """Part of TC_074."""
     async with lab.booted() as cp:
         answer = {"status": "NotImplemented"}

@@ -78,7 +78,7 @@ def test_the_name_of_every_log_event_is_a_noun_and_a_verb() -> None:
     assert len(set(_rows())) > 30
 
 
-def test_no_field_of_a_log_event_has_a_name_whose_values_the_masking_hides() -> None:
+def test_no_log_event_has_a_field_whose_name_makes_the_masking_hide_the_value_of_the_field() -> None:
     for name, (_, fields) in _rows().items():
         line = dict.fromkeys(fields, "Ftxqj7qs")
         assert mask(None, "info", dict(line)) == line, name

@@ -48,7 +48,7 @@ class Fleet(list[SimpleNamespace]):
         assert self.written
 
 
-async def test_the_drain_spreads_its_close_frames_evenly_and_closes_charging_sessions_last(
+async def test_the_drain_spreads_its_close_frames_evenly_and_closes_idle_sessions_before_charging_ones(
     autojump_clock: MockClock,
 ) -> None:
     fleet = Fleet()

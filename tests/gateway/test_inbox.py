@@ -100,7 +100,7 @@ def test_a_message_in_the_inbox_of_a_gateway_reaches_the_right_session(
 
 
 @pytest.mark.parametrize("kind", [inbox.CommandQueued, inbox.SettingsChanged, inbox.TraceChanged])
-def test_a_message_for_a_session_that_has_ended_does_nothing(kind: Callable[[str], Message]) -> None:
+def test_a_message_for_a_session_that_has_ended_has_no_effect(kind: Callable[[str], Message]) -> None:
     assert Gateway().deliver(kind(ChargePointKeys("t", "gone").member)) == []
 
 

@@ -21,7 +21,7 @@ def test_the_percentiles_are_computed_from_the_recorded_durations(seconds: list[
     assert row.maximum == pytest.approx(ordered[-1] * 1000, rel=0.002, abs=0.002)
 
 
-def test_an_action_of_which_every_call_failed_has_a_row_of_its_own() -> None:
+def test_an_action_whose_calls_all_failed_still_has_a_row_of_its_own() -> None:
     latencies = Latencies()
     latencies.record_error("StopTransaction")
     row, total = latencies.rows()

@@ -30,7 +30,7 @@ def test_the_largest_message_can_be_packed_and_unpacked() -> None:
     assert compact.unpack(compact.pack(text)) == text
 
 
-def test_packing_makes_a_usual_message_at_least_seven_times_smaller() -> None:
+def test_packing_makes_a_typical_message_at_least_seven_times_smaller() -> None:
     assert len(compact.pack(MESSAGE)) <= len(MESSAGE) / 7
 
 

@@ -18,7 +18,7 @@ async def hold(
     return await holds.take(store, keys.holds("demo", fold(tag)), f"CP.1/{member}", maximum, until_ms)
 
 
-async def test_an_id_tag_occupies_at_most_as_many_slots_as_its_maximum_of_transactions(store: Store) -> None:
+async def test_an_id_tag_cannot_take_more_transaction_slots_than_its_maximum_allows(store: Store) -> None:
     assert await hold(store, "a")
     assert await hold(store, "b", tag="tAG")
     assert not await hold(store, "c")
@@ -27,17 +27,17 @@ async def test_an_id_tag_occupies_at_most_as_many_slots_as_its_maximum_of_transa
     assert await hold(store, "c")
 
 
-async def test_a_start_that_asks_twice_for_a_slot_of_the_id_tag_still_has_only_one_slot(store: Store) -> None:
+async def test_a_transaction_that_takes_a_slot_of_its_id_tag_twice_has_only_one_slot(store: Store) -> None:
     assert await hold(store, "a", maximum=1)
     assert await hold(store, "a", maximum=1)
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 1
 
 
-async def test_an_id_tag_whose_maximum_is_zero_has_no_slot_to_give(store: Store) -> None:
+async def test_an_id_tag_whose_maximum_is_zero_has_no_transaction_slot(store: Store) -> None:
     assert not await hold(store, "a", maximum=0)
 
 
-async def test_a_slot_of_an_id_tag_is_free_again_when_it_expires(store: Store) -> None:
+async def test_a_transaction_slot_of_an_id_tag_is_free_again_when_it_expires(store: Store) -> None:
     assert await hold(store, "long", maximum=2)
     key = keys.holds("demo", "tag")
     await store.execute("ZADD", key, store.server_time_ms() - 1, "expired")
@@ -45,7 +45,7 @@ async def test_a_slot_of_an_id_tag_is_free_again_when_it_expires(store: Store) -
     assert await store.execute("ZRANGE", key, 0, -1) == [b"CP.1/long", b"CP.1/new"]
 
 
-async def test_the_key_with_the_slots_of_an_id_tag_expires_together_with_the_slot_that_lasts_longest(
+async def test_the_redis_key_with_the_transaction_slots_of_an_id_tag_expires_together_with_the_last_slot(
     store: Store,
 ) -> None:
     key = keys.holds("demo", "tag")
@@ -57,7 +57,9 @@ async def test_the_key_with_the_slots_of_an_id_tag_expires_together_with_the_slo
     assert await store.execute("ZSCORE", key, "CP.1/long") > store.server_time_ms() + 90_000
 
 
-async def test_a_slot_of_an_id_tag_can_be_prolonged_but_not_after_it_was_released(store: Store) -> None:
+async def test_a_transaction_slot_of_an_id_tag_can_be_prolonged_but_not_after_its_release(
+    store: Store,
+) -> None:
     key = keys.holds("demo", "tag")
     assert await hold(store, "a", maximum=1, after_ms=1_000)
     until_ms = store.server_time_ms() + holds.LASTS_MS
@@ -67,7 +69,7 @@ async def test_a_slot_of_an_id_tag_can_be_prolonged_but_not_after_it_was_release
     assert await store.execute("PTTL", key) > holds.LASTS_MS - 100_000
 
 
-async def test_a_slot_of_an_id_tag_is_never_shortened_when_it_is_prolonged(store: Store) -> None:
+async def test_prolonging_a_transaction_slot_of_an_id_tag_never_shortens_it(store: Store) -> None:
     key = keys.holds("demo", "tag")
     assert await hold(store, "a", after_ms=2 * holds.LASTS_MS)
     until_ms = await store.execute("ZSCORE", key, "CP.1/a")
@@ -75,19 +77,21 @@ async def test_a_slot_of_an_id_tag_is_never_shortened_when_it_is_prolonged(store
     assert await store.execute("ZSCORE", key, "CP.1/a") == until_ms
 
 
-async def test_the_same_id_tag_has_separate_slots_in_each_tenant(store: Store) -> None:
+async def test_the_same_id_tag_has_separate_transaction_slots_in_each_tenant(store: Store) -> None:
     assert await holds.hold(store, ChargePointKeys("one", "CP.1"), TAG, "a", 1)
     assert await holds.hold(store, ChargePointKeys("two", "CP.1"), TAG, "a", 1)
 
 
-async def test_two_charge_points_occupy_separate_slots_of_the_same_id_tag(store: Store) -> None:
+async def test_two_charge_points_take_separate_transaction_slots_of_the_same_id_tag(store: Store) -> None:
     assert await holds.hold(store, ChargePointKeys("demo", "a/b"), TAG, "c", 2)
     assert await holds.hold(store, ChargePointKeys("demo", "a"), TAG, "b/c", 2)
     found = await store.execute("ZRANGE", keys.holds("demo", "tag"), 0, -1)
     assert sorted(found) == [b"a%2Fb/c", b"a/b/c"]
 
 
-async def test_the_slots_of_id_tags_are_prolonged_only_for_open_transactions(store: Store) -> None:
+async def test_the_transaction_slots_of_id_tags_are_prolonged_only_for_open_transactions(
+    store: Store,
+) -> None:
     lease, other = await claimed(store), await claimed(store, "CP.2")
     first, second = a_start(connector_id=1), a_start(connector_id=2, id_tag="With space")
     limit = transactions.Limit(1, b"{}")
@@ -103,7 +107,7 @@ async def test_the_slots_of_id_tags_are_prolonged_only_for_open_transactions(sto
     assert await store.execute("ZCARD", keys.holds("demo", fold(first.id_tag))) == 0
 
 
-async def test_a_start_over_the_limit_of_an_id_tag_is_answered_concurrent_tx_until_a_stop_releases_a_slot(
+async def test_an_id_tag_at_its_limit_is_answered_concurrent_tx_until_a_transaction_ends_and_frees_a_slot(
     store: Store,
 ) -> None:
     limit = transactions.Limit(1, b'{"status":"ConcurrentTx"}')
@@ -116,7 +120,7 @@ async def test_a_start_over_the_limit_of_an_id_tag_is_answered_concurrent_tx_unt
     assert third.answer == ANSWER
 
 
-async def test_a_start_that_fails_releases_its_slot_of_the_id_tag(store: Store) -> None:
+async def test_a_start_transaction_request_that_fails_releases_its_slot_of_the_id_tag(store: Store) -> None:
     limit = transactions.Limit(1, b"{}")
     lease = await claimed(store)
     lease.last_transaction_id = 2**31
@@ -125,7 +129,7 @@ async def test_a_start_that_fails_releases_its_slot_of_the_id_tag(store: Store) 
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 0
 
 
-async def test_a_new_start_on_a_connector_releases_the_slot_of_the_id_tag_of_the_previous_start(
+async def test_a_new_transaction_on_a_connector_releases_the_id_tag_slot_of_the_previous_transaction(
     store: Store,
 ) -> None:
     limit = transactions.Limit(1, b"{}")
@@ -136,7 +140,7 @@ async def test_a_new_start_on_a_connector_releases_the_slot_of_the_id_tag_of_the
     assert await store.execute("ZCARD", keys.holds("demo", "other")) == 1
 
 
-async def test_the_outcome_of_a_start_or_stop_is_noted_before_a_slot_of_the_id_tag_is_released(
+async def test_the_outcome_of_a_start_or_stop_transaction_request_is_noted_before_a_slot_is_released(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The start or stop is stored before the slot is released.

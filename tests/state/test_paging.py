@@ -82,7 +82,7 @@ async def test_a_listing_returns_the_other_members_even_if_some_are_added_or_rem
     assert rest.next is None
 
 
-async def test_one_round_trip_to_the_store_lists_members_that_are_spread_evenly_over_the_partitions(
+async def test_members_that_are_spread_evenly_over_the_partitions_are_listed_in_one_round_trip_to_the_store(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = await fill(store, [{b"%04d" % (number * 64 + own) for number in range(20)} for own in range(64)])

@@ -84,7 +84,7 @@ async def test_a_pipeline_executes_all_its_commands_even_if_one_of_them_fails(st
     assert await store.pipeline([]) == await store.steps("count", []) == []
 
 
-async def test_the_estimate_of_the_time_on_the_store_server_is_wrong_by_less_than_200_ms(
+async def test_the_estimated_clock_of_the_store_server_is_wrong_by_less_than_200_ms(
     store: Store,
 ) -> None:
     seconds, microseconds = await store.execute("TIME")
@@ -132,7 +132,7 @@ async def test_the_error_for_a_server_setting_that_breaks_durability_names_the_s
             await store.wait_available()
 
 
-async def test_the_value_memory_of_the_setting_durability_allows_a_server_without_appendonly(
+async def test_a_server_without_appendonly_is_allowed_if_the_setting_durability_is_memory(
     private_valkey: ValkeyServer,
 ) -> None:
     private_valkey.ask(b"CONFIG SET appendonly no")
@@ -161,7 +161,7 @@ async def test_the_store_is_unavailable_while_its_server_is_a_replica(
             await store.wait_available()
 
 
-async def test_the_error_for_a_store_user_that_may_not_run_config_get_says_what_to_allow(
+async def test_the_error_for_a_redis_user_without_permission_for_config_get_says_what_to_allow(
     private_valkey: ValkeyServer,
 ) -> None:
     private_valkey.ask(b"ACL SETUSER limited on >pass@word ~* +@all -config")
@@ -178,7 +178,7 @@ async def test_the_error_for_a_store_user_that_may_not_run_config_get_says_what_
     assert "s3cret" not in str(caught.value)
 
 
-async def test_the_value_replicated_of_the_setting_durability_is_refused_as_not_supported_yet() -> None:
+async def test_the_durability_setting_replicated_is_refused_because_it_is_not_supported_yet() -> None:
     with pytest.raises(StoreRefused, match="replicated is not supported yet"):
         async with open_store(StoreConfig(url="unix:///nowhere", durability="replicated")):
             pass
@@ -204,7 +204,7 @@ async def test_two_databases_of_one_server_do_not_share_keys(store: Store, redis
         assert await other.execute("GET", "k") is None
 
 
-async def test_an_error_that_is_raised_inside_an_open_store_block_is_not_changed_by_the_block(
+async def test_an_error_that_is_raised_in_the_with_block_of_an_open_store_leaves_the_block_unchanged(
     redis_url: str,
 ) -> None:
     with pytest.raises(KeyError):

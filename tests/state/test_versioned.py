@@ -26,7 +26,9 @@ async def test_a_change_of_a_versioned_record_sets_and_deletes_fields_and_emits_
     assert await events(store) == [("first", {"x": 1}), ("second", {"x": 1})]
 
 
-async def test_nothing_is_written_if_the_decision_is_to_change_nothing(store: Store) -> None:
+async def test_nothing_is_written_if_the_function_that_decides_on_the_change_returns_no_change(
+    store: Store,
+) -> None:
     seen: list[Fields] = []
     # `append` returns None, which means no change.
     await versioned.change(store, KEYS, KEYS.jobs, seen.append)

@@ -155,7 +155,9 @@ def get(running: Running, path: str) -> Any:
     return found.json()
 
 
-def test_a_command_is_answered_502_with_the_code_of_the_callerror(running: Running) -> None:
+def test_a_request_is_answered_502_with_the_error_code_if_the_charge_point_answers_with_a_callerror(
+    running: Running,
+) -> None:
     async def work() -> None:
         async with charge_point(running, "errs", Obedient):
             answer = await asyncio.to_thread(
@@ -171,7 +173,7 @@ def test_a_command_is_answered_502_with_the_code_of_the_callerror(running: Runni
     run(work())
 
 
-async def test_an_unreadable_answer_gets_another_error_than_a_callerror_of_the_charge_point(
+async def test_an_unreadable_answer_is_reported_as_a_different_error_than_a_callerror_of_the_charge_point(
     central: Central, gateways: Gateways
 ) -> None:
     """The problem distinguishes an unreadable answer from a CALLERROR, even if the CALLERROR quotes our

@@ -43,7 +43,7 @@ class Settings:
         }
 
 
-async def test_the_stored_configuration_follows_each_report_and_each_change_and_the_next_boot(
+async def test_the_stored_configuration_is_updated_by_each_report_and_each_change_and_the_next_boot(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -103,7 +103,7 @@ async def test_the_stored_configuration_follows_each_report_and_each_change_and_
             assert (await api.get(PATH)).json()["reboot_required_since"] is None
 
 
-async def test_a_change_that_needs_a_reboot_takes_effect_if_the_boot_follows_right_after_the_answer(
+async def test_a_change_that_needs_a_reboot_takes_effect_even_if_the_boot_follows_right_after_the_answer(
     central: Central, gateways: Gateways
 ) -> None:
     """A change that needs a reboot takes effect, although its answer was not yet stored when the charge point

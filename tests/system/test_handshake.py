@@ -299,7 +299,9 @@ async def refused_for_now(url: str) -> bool:
     return answer.status == 503 and int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_gateway_that_has_its_maximum_of_connections_refuses_further_ones(central: Central) -> None:
+async def test_a_gateway_with_its_maximum_number_of_connections_refuses_further_connections(
+    central: Central,
+) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with (

@@ -14,7 +14,7 @@ from tests.support.waiting import GENEROUS_S
 from tests.system.central import Central
 
 
-async def test_the_gateway_ends_with_one_clear_line_if_the_port_for_health_probes_is_occupied(
+async def test_the_gateway_ends_with_one_clear_error_line_if_the_port_for_health_probes_is_occupied(
     central: Central,
 ) -> None:
     log = central.directory / "gateways.log"

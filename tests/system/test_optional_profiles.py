@@ -11,7 +11,9 @@ from tests.system.central import Central, Process
 type Gateways = tuple[Process, Process]
 
 
-async def test_a_start_uses_the_reservation_that_it_names(central: Central, gateways: Gateways) -> None:
+async def test_a_transaction_uses_the_reservation_that_its_start_transaction_request_names(
+    central: Central, gateways: Gateways
+) -> None:
     tenant = central.tenant()
     wanted = {"connector_id": 1, "id_tag": "TAG", "expiry_date": "2100-01-01T00:00:00Z"}
     with trio.fail_after(120):
@@ -53,7 +55,7 @@ async def test_a_start_uses_the_reservation_that_it_names(central: Central, gate
             assert cp.asked[-1][1:] == ("CancelReservation", {"reservationId": number})
 
 
-async def test_a_start_uses_its_reservation_even_right_after_the_answer_to_the_reserve_now_call(
+async def test_a_reservation_is_used_even_if_its_transaction_starts_right_after_the_reserve_now_answer(
     central: Central, gateways: Gateways
 ) -> None:
     """StartTransaction may be handled before the answer to ReserveNow is stored."""

@@ -109,7 +109,7 @@ async def test_a_charge_point_is_pending_until_an_operator_accepts_it_and_then_s
                 assert await refused(peer, "Heartbeat", {})
 
 
-async def test_a_charge_point_must_boot_again_if_rejected_and_must_boot_first_if_set_to_strict(
+async def test_a_rejected_charge_point_must_boot_again_and_one_in_strict_mode_must_boot_first(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()

@@ -78,7 +78,7 @@ async def test_the_operator_gets_the_transaction_id_of_a_remote_start(
             assert shown.json()["id_tag"] == "tag"
 
 
-async def test_a_start_that_follows_right_after_the_answer_to_a_remote_start_belongs_to_the_command(
+async def test_a_transaction_that_starts_right_after_the_answer_to_a_remote_start_belongs_to_the_command(
     central: Central, gateways: Gateways
 ) -> None:
     """The charge point sends its answer and StartTransaction together, in each of several rounds.
@@ -103,7 +103,7 @@ async def test_a_start_that_follows_right_after_the_answer_to_a_remote_start_bel
 
 
 @pytest.mark.parametrize("how", ["kill", pytest.param("stop", marks=pytest.mark.slow)])
-async def test_a_start_belongs_to_its_remote_start_even_if_it_arrives_at_another_gateway(
+async def test_a_transaction_belongs_to_its_remote_start_even_if_it_starts_at_another_gateway(
     central: Central, how: str
 ) -> None:
     """The expected start is in the store, so another gateway can assign the transaction to the command."""
@@ -205,7 +205,7 @@ async def test_the_outcomes_of_commands_are_stored_in_the_order_of_the_answers(
             assert told == expected
 
 
-async def test_a_start_is_handled_only_after_earlier_answers_have_been_stored(
+async def test_a_start_transaction_request_is_handled_only_after_earlier_answers_have_been_stored(
     central: Central, gateways: Gateways
 ) -> None:
     """Four late answers, the answer to RemoteStartTransaction, and StartTransaction arrive together."""
@@ -227,7 +227,7 @@ async def test_a_start_is_handled_only_after_earlier_answers_have_been_stored(
             assert response.json()["transaction_id"] == f"cp.{transaction_id}"
 
 
-async def test_a_start_that_arrives_before_the_answer_to_a_remote_start_belongs_to_the_command(
+async def test_a_transaction_that_starts_before_the_answer_to_a_remote_start_belongs_to_the_command(
     central: Central, gateways: Gateways
 ) -> None:
     """A transaction that began before the command was sent does not belong to the command."""

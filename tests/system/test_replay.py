@@ -26,7 +26,7 @@ async def transactions(tenant: Tenant, charge_point: str) -> list[dict[str, Any]
         return list(found.json()["items"])
 
 
-async def test_a_start_that_is_repeated_on_another_connection_does_not_make_a_second_transaction(
+async def test_a_start_transaction_request_that_is_repeated_on_another_connection_creates_no_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant, at = central.tenant(), now()
@@ -48,7 +48,7 @@ async def tag_changed(api: httpx.AsyncClient) -> None:
     assert (await api.put("/id-tags/TAG", json={"status": "Blocked"})).status_code == 200
 
 
-async def test_a_stop_that_is_repeated_on_another_connection_is_stored_once(
+async def test_a_stop_transaction_request_that_is_repeated_on_another_connection_is_stored_once(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant, at = central.tenant(), now()
@@ -65,7 +65,7 @@ async def test_a_stop_that_is_repeated_on_another_connection_is_stored_once(
     assert (found["transaction_id"], found["meter_stop"]) == (number, 900)
 
 
-async def test_a_start_or_stop_is_stored_only_once_even_if_the_gateway_dies_before_the_answer(
+async def test_a_transaction_message_is_stored_only_once_even_if_the_gateway_dies_before_it_answers(
     central: Central,
 ) -> None:
     """The proxy swallows the store's replies, so only the store knows that the write has happened."""
@@ -117,7 +117,7 @@ async def until_transactions(tenant: Tenant, *, stopped: bool) -> None:
     await until(there)
 
 
-async def test_each_start_of_a_charge_point_whose_clock_stands_still_in_1970_is_a_separate_transaction(
+async def test_each_transaction_of_a_charge_point_whose_clock_stands_still_in_1970_is_stored_separately(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant = central.tenant()
@@ -179,7 +179,7 @@ async def test_a_call_that_was_refused_is_tried_again_when_it_is_repeated(centra
     assert len(await transactions(tenant, "cp")) == 1
 
 
-async def test_stops_of_unknown_transactions_are_all_kept(
+async def test_stop_transaction_requests_for_unknown_transactions_are_all_kept(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     """Many charge points send StopTransaction with the id -1 if their StartTransaction was never answered.
@@ -243,7 +243,7 @@ async def test_an_id_tag_that_is_limited_to_one_transaction_gets_one_transaction
         assert (await two.start(tag="ONCE", connector=4))["idTagInfo"]["status"] == "Accepted"
 
 
-async def test_a_start_that_is_repeated_after_a_lost_reply_keeps_the_one_permitted_transaction(
+async def test_an_id_tag_limited_to_one_transaction_is_accepted_when_its_start_is_repeated_after_a_lost_reply(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     """The start was stored, but the store's reply was lost.
@@ -274,7 +274,7 @@ async def test_a_start_that_is_repeated_after_a_lost_reply_keeps_the_one_permitt
             assert (await two.start(tag="TAG", connector=3))["idTagInfo"]["status"] == "Accepted"
 
 
-async def test_a_start_that_is_sent_on_two_connections_at_the_same_time_makes_one_transaction(
+async def test_a_start_transaction_request_on_two_connections_at_the_same_time_creates_one_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     """The call of the evicted session is under way while the new session repeats the call."""

@@ -60,7 +60,7 @@ async def recording(api: httpx.AsyncClient, **settings: int) -> None:
     await wait_for(api, "recording")
 
 
-async def test_the_trace_shows_why_a_call_before_acceptance_was_refused(
+async def test_the_trace_shows_why_csms_refused_a_call_from_a_charge_point_that_was_not_yet_accepted(
     central: Central, gateways: Gateways
 ) -> None:
     tenant = central.tenant()
@@ -170,7 +170,7 @@ async def test_a_trace_keeps_the_entries_that_a_gateway_wrote_before_the_gateway
     assert short(found) == ["recording", *beat, "connected", *beat]
 
 
-async def test_a_gateway_that_is_drained_writes_its_trace_to_the_end(central: Central) -> None:
+async def test_a_gateway_that_is_drained_stores_all_remaining_entries_of_its_traces(central: Central) -> None:
     tenant = central.tenant()
     with trio.fail_after(120):
         async with tenant.api() as api, central.gateway() as leaving:
@@ -217,7 +217,7 @@ async def has_ended(api: httpx.AsyncClient, why: str) -> bool:
     return bool((await state(api))["ended"] == why)
 
 
-async def test_a_gap_in_the_trace_marks_the_frames_that_cannot_be_written(central: Central) -> None:
+async def test_a_trace_shows_a_gap_in_place_of_frames_that_cannot_be_written(central: Central) -> None:
     """While the store is away, more frames are recorded than fit in the buffer.
 
     The session is not disturbed.

@@ -34,7 +34,7 @@ def test_a_missing_store_url_is_reported_in_one_line(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_the_error_for_an_unknown_setting_suggests_the_setting_with_the_nearest_name(
+def test_the_error_for_an_unknown_setting_suggests_the_setting_with_the_most_similar_name(
     command: str, config: Path
 ) -> None:
     config.write_text(config.read_text() + "[listen]\nhots = 'x'\n")

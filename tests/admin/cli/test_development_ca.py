@@ -29,7 +29,7 @@ def serials(authority: DevelopmentCa) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
-async def test_a_strict_tls_client_accepts_the_server_certificates(
+async def test_a_strict_tls_client_accepts_the_server_certificates_of_the_development_ca(
     authority: DevelopmentCa, kind: str
 ) -> None:
     chain, key = getattr(authority, kind)
@@ -73,12 +73,14 @@ def test_the_files_of_the_development_ca_can_be_read_only_by_the_user_who_owns_t
         assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_development_ca_keeps_its_certificates_when_it_is_opened_again(tmp_path: Path) -> None:
+def test_the_development_ca_reuses_the_certificates_that_its_directory_already_contains(
+    tmp_path: Path,
+) -> None:
     first = serials(ensure_development_ca(tmp_path))
     assert serials(ensure_development_ca(tmp_path)) == first
 
 
-def test_server_certificates_are_renewed_within_a_year_and_the_root_certificate_within_ten_years(
+def test_the_development_ca_renews_server_certificates_within_a_year_and_its_root_within_ten_years(
     tmp_path: Path,
 ) -> None:
     now = datetime.now(UTC)

@@ -41,7 +41,7 @@ def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Addresses, D
 
 
 @pytest.mark.parametrize("lines", [greeting.charging_lines, greeting.operator_lines])
-def test_the_readme_contains_the_command_lines_that_are_printed_by_csms_up(
+def test_the_readme_contains_the_command_lines_that_the_command_csms_up_prints(
     where: tuple[Addresses, Demo], lines: object
 ) -> None:
     assert callable(lines)

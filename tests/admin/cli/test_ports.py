@@ -18,7 +18,7 @@ def listener(port: int, option: int = socket.SO_REUSEPORT) -> socket.socket:
     return ours
 
 
-def test_clients_reach_the_sockets_that_listen_and_never_the_socket_that_reserves_the_port() -> None:
+def test_clients_of_a_reserved_port_reach_listening_sockets_and_never_the_socket_that_reserves_it() -> None:
     with (
         closing(HeldPort("127.0.0.1", 0, "ws")) as held,
         listener(held.port) as one,
@@ -41,7 +41,7 @@ def test_clients_reach_the_sockets_that_listen_and_never_the_socket_that_reserve
 
 
 @pytest.mark.parametrize("option", [socket.SO_REUSEPORT, socket.SO_REUSEADDR])
-def test_child_processes_can_listen_again_and_again_on_a_port_that_their_parent_has_reserved(
+def test_a_reserved_port_can_be_listened_on_several_times_and_refuses_clients_while_nobody_listens(
     option: int,
 ) -> None:
     with closing(HeldPort("127.0.0.1", 0, "admin")) as held:
@@ -52,7 +52,7 @@ def test_child_processes_can_listen_again_and_again_on_a_port_that_their_parent_
 
 
 @pytest.mark.parametrize("option", [socket.SO_REUSEPORT, socket.SO_REUSEADDR])
-def test_a_port_on_which_another_process_listens_is_refused_even_if_the_port_could_be_shared(
+def test_a_port_on_which_another_process_listens_is_not_reserved_even_if_that_process_shares_the_port(
     option: int,
 ) -> None:
     with listener(0, option) as somebody:
@@ -61,7 +61,7 @@ def test_a_port_on_which_another_process_listens_is_refused_even_if_the_port_cou
             HeldPort("127.0.0.1", port, "wss")
 
 
-def test_all_ports_that_csms_up_reserves_differ_and_are_free_after_they_are_closed() -> None:
+def test_all_ports_that_csms_up_reserves_are_different_and_are_free_again_after_their_release() -> None:
     with closing(HeldPorts(0, 3)) as held:
         ports = [held.ws, held.wss, held.admin, held.admin_health, *held.gateway_health]
         assert len(set(ports)) == 7
@@ -92,7 +92,7 @@ class Imagined:
         (9000, [9000, 9001, 9002, 9003, 9004, 9005]),
     ],
 )
-def test_the_ports_of_csms_up_are_numbered_from_the_first_port_upwards(
+def test_csms_up_uses_consecutive_port_numbers_that_begin_with_the_given_first_port(
     first: int | None, ports: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(children, "HeldPort", Imagined)

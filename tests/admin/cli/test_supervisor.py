@@ -68,7 +68,7 @@ async def wait_for_restart(child: Child, after: int | None) -> int:
     return child.pid
 
 
-async def test_the_start_of_a_child_process_returns_the_line_in_which_the_child_reports_that_it_is_ready(
+async def test_starting_a_child_process_returns_the_line_in_which_the_child_reports_that_it_is_ready(
     program: Write,
 ) -> None:
     child = new_child(program(STEADY))
@@ -174,7 +174,7 @@ async def test_a_child_that_is_never_ready_is_killed(program: Write) -> None:
         await child.keep_running()
 
 
-async def test_a_child_that_ignores_sigterm_is_killed_when_the_time_for_its_stop_has_passed(
+async def test_a_child_that_ignores_sigterm_is_killed_when_its_stop_timeout_has_passed(
     program: Write,
 ) -> None:
     child = new_child(

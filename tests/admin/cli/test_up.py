@@ -79,7 +79,7 @@ def test_the_json_line_that_csms_up_prints_contains_every_address_and_every_cred
     assert read_status_line_over_tls(running).startswith("HTTP/1.1 4")
 
 
-def test_csms_up_writes_secrets_only_to_a_file_that_its_owner_alone_may_read_and_never_to_stderr(
+def test_csms_up_writes_secrets_only_to_a_file_that_no_other_user_may_read_and_never_to_stderr(
     running: UpProcess,
 ) -> None:
     directory = Path(running.said["data_dir"])
@@ -127,7 +127,7 @@ def test_a_second_run_of_csms_up_on_the_same_data_directory_is_refused(running: 
     assert running.process.poll() is None
 
 
-def test_csms_up_ends_with_an_error_that_has_the_port_number_if_the_port_is_occupied(
+def test_csms_up_ends_with_an_error_that_names_the_port_if_a_port_is_occupied(
     running: UpProcess, tmp_path: Path
 ) -> None:
     port = running.said["ws"].rpartition(":")[2]

@@ -45,7 +45,7 @@ def test_a_secret_is_masked_wherever_it_stands_in_a_payload(written: str) -> Non
         assert "***" in str(found)
 
 
-def test_a_secret_is_masked_even_if_a_json_object_repeats_its_member_names() -> None:
+def test_a_secret_is_masked_even_if_a_json_object_contains_the_same_member_name_twice() -> None:
     written = '{"configurationKey":[{"key":"AuthorizationKey","key":"x","value":"secret","value":"y"}]}'
     assert json.loads(mask(written)) == {"configurationKey": [{"key": "x", "value": "***"}]}
     assert "secret" not in mask(written)
@@ -74,7 +74,7 @@ def test_json_without_secrets_is_not_changed_by_the_masking(written: str) -> Non
     assert mask(written) == written
 
 
-def test_masking_keeps_a_number_too_large_for_a_float_and_replaces_too_deeply_nested_json_by_null() -> None:
+def test_masking_keeps_numbers_that_are_too_large_for_a_float_and_writes_null_for_too_deep_json() -> None:
     assert json.loads(mask('{"key":1e999}')) == {"key": float("inf")}
     assert mask('{"key":1e99999999999999999999}') == '{"key":1e99999999999999999999}'
     assert mask('{"key":' + "[" * 20_000 + "]" * 20_000 + "}") == "null"

@@ -44,7 +44,9 @@ async def send_all(api: Api, session: FakeSession, *commands: tuple[str, object]
 
 
 @pytest.mark.parametrize("status", ["Pending", "Rejected"])
-async def test_remote_start_and_stop_are_refused_before_the_boot_is_accepted(api: Api, status: str) -> None:
+async def test_remote_start_and_remote_stop_commands_are_refused_until_the_boot_notification_is_accepted(
+    api: Api, status: str
+) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await set_boot_status(api, status)
         for action, body in (START, STOP):
@@ -67,13 +69,13 @@ async def test_a_trigger_message_for_a_boot_notification_is_refused_if_the_charg
         await send_all(api, session, START, STOP, *OTHERS)
 
 
-async def test_a_charge_point_that_never_booted_can_be_sent_every_command(api: Api) -> None:
+async def test_every_command_can_be_sent_to_a_charge_point_that_never_booted(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         await set_boot_status(api, None)
         await send_all(api, session, START, STOP, BOOT, *OTHERS)
 
 
-async def test_remote_start_and_stop_are_refused_if_csms_will_answer_the_first_boot_notification_with_pending(
+async def test_remote_start_and_remote_stop_are_refused_if_the_first_boot_would_be_answered_with_pending(
     api: Api,
 ) -> None:
     await charge_points.put(api.store, TENANT, "CP-1", Settings(registration="Pending"))

@@ -68,7 +68,7 @@ async def read(api: Api, command: str) -> dict[str, Any]:
     return found
 
 
-async def test_a_request_that_waits_for_the_transaction_is_answered_with_the_transaction_id(
+async def test_a_remote_start_request_that_waits_for_the_transaction_returns_the_transaction_id(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send, "REREAD_S", 3600)  # Now only a wake-up message can end the wait.
@@ -90,7 +90,7 @@ async def test_a_request_that_waits_for_the_transaction_is_answered_with_the_tra
         assert await read(api, command) == answer | {"warnings": []}
 
 
-async def test_a_waiting_request_ends_even_if_the_transaction_began_before_the_charge_point_answered(
+async def test_a_request_that_waits_for_a_transaction_ends_even_if_the_transaction_began_before_the_answer(
     api: Api,
 ) -> None:
     async def starts(session: FakeSession, command: str, go: Go) -> None:
@@ -118,7 +118,9 @@ async def test_a_request_is_answered_202_if_no_transaction_begins_within_the_wai
         assert (await read(api, answer["id"]))["transaction_id"] == transaction
 
 
-async def test_a_request_that_waits_only_for_the_answer_does_not_wait_for_the_transaction(api: Api) -> None:
+async def test_a_request_that_waits_for_the_answer_to_a_remote_start_does_not_wait_for_the_transaction(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1", promises):
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}?{LONG}", json=ASKED)
@@ -185,7 +187,7 @@ async def test_repeated_requests_with_one_idempotency_key_wait_for_the_same_tran
         assert len(session.claimed) == 1
 
 
-async def test_a_waiting_request_is_answered_later_but_not_lost_if_its_wake_up_message_is_lost(
+async def test_a_waiting_request_is_answered_despite_a_lost_wake_up_message_but_later(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send, "REREAD_S", 0.2)

@@ -135,7 +135,7 @@ async def test_a_remote_start_on_a_busy_connector_has_a_warning(api: Api, status
         ]
 
 
-async def test_a_command_for_a_connector_that_was_never_reported_has_a_warning_if_others_were_reported(
+async def test_a_command_for_an_unreported_connector_has_a_warning_if_other_connectors_were_reported(
     api: Api,
 ) -> None:
     await put_tag(api, "GOOD")

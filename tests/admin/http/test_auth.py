@@ -116,7 +116,7 @@ async def test_the_first_request_after_the_api_key_is_revoked_is_answered_401(ap
     is_problem(await api.client.get("/v1/tenants", headers=headers), 401, "unauthorised")
 
 
-async def test_the_404_for_a_tenant_that_the_api_key_may_not_use_equals_the_404_for_an_absent_tenant(
+async def test_a_tenant_that_the_api_key_may_not_use_is_answered_with_the_same_404_as_an_absent_tenant(
     api: Api,
 ) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
@@ -145,7 +145,7 @@ async def test_an_api_key_for_one_tenant_can_be_used_for_that_tenant(api: Api) -
     assert [tenant["id"] for tenant in listed["items"]] == [TENANT]
 
 
-async def test_a_command_cannot_be_read_with_the_path_of_another_tenant(api: Api) -> None:
+async def test_a_command_of_one_tenant_cannot_be_read_at_the_path_of_another_tenant(api: Api) -> None:
     await tenants.put(api.store, "other", name="Other", auto_register=True)
     await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={})
     sent = await api.client.post(f"/v1/tenants/{TENANT}/charge-points/CP-1/commands/ClearCache")

@@ -76,7 +76,7 @@ async def test_the_root_page_needs_no_api_key_and_says_what_csms_is_and_links_to
         is_problem(await client.post("/"), 405, "method-not-allowed")
 
 
-async def test_the_documentation_page_works_without_an_api_key_and_without_scripts_and_without_other_hosts(
+async def test_the_documentation_page_needs_no_api_key_and_no_scripts_and_no_other_hosts(
     stranger: httpx.Response,
 ) -> None:
     assert stranger.status_code == 200
@@ -88,7 +88,7 @@ async def test_the_documentation_page_works_without_an_api_key_and_without_scrip
     assert "@import" not in stranger.text
 
 
-async def test_the_content_security_policy_of_the_documentation_page_allows_no_style_but_that_of_the_page(
+async def test_the_content_security_policy_allows_only_the_style_sheet_in_the_documentation_page_itself(
     stranger: httpx.Response,
 ) -> None:
     (style,) = re.findall(r"<style>(.*?)</style>", stranger.text, re.DOTALL)
@@ -99,7 +99,7 @@ async def test_the_content_security_policy_of_the_documentation_page_allows_no_s
     assert set(rules.values()) == {"'none'"}
 
 
-async def test_the_documentation_page_shows_every_operation_with_its_parameters_and_answers_and_members(
+async def test_the_documentation_page_shows_every_operation_and_parameter_and_status_and_schema_member(
     stranger: httpx.Response, document: dict[str, Any]
 ) -> None:
     page = Page(stranger.text)

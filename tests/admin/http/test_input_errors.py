@@ -84,7 +84,7 @@ async def test_all_errors_of_the_payload_of_a_command_are_listed(api: Api) -> No
     }
 
 
-async def test_a_limit_too_large_for_decimal_arithmetic_is_answered_422(api: Api) -> None:
+async def test_a_charging_limit_that_is_too_large_for_decimal_arithmetic_is_answered_422(api: Api) -> None:
     await api.client.put("/v1/tenants/acme", json={})
     await api.client.put("/v1/tenants/acme/charge-points/CP-1", json={})
     profile = {
@@ -140,7 +140,7 @@ def test_a_payload_that_is_not_readable_json_is_refused_with_exactly_one_error(
 
 
 @pytest.mark.parametrize("action", COMMANDS)
-def test_a_problem_has_the_path_and_the_code_of_its_first_error(action: str) -> None:
+def test_the_problem_for_an_invalid_payload_names_the_path_of_its_first_error(action: str) -> None:
     for payload in (
         {"nonsense": 1},
         {"type": 1, "vendorId": 1, "key": [1], "connectorId": "x", "nonsense": 1},

@@ -16,7 +16,7 @@ from tests.admin.api import Api, serving
 from tests.admin.problem import is_problem
 
 
-async def test_an_unknown_path_is_answered_404_with_and_without_a_key(api: Api) -> None:
+async def test_an_unknown_path_is_answered_404_with_and_without_an_api_key(api: Api) -> None:
     is_problem(await api.client.get("/nowhere"), 404, "not-found")
     async with httpx.AsyncClient() as stranger:
         is_problem(await stranger.get(f"{api.url}/nowhere"), 404, "not-found")
@@ -116,7 +116,7 @@ async def test_a_body_that_never_ends_is_answered_408(store: Store) -> None:
         "/v1/tenants/" + "a" * 256,
     ],
 )
-async def test_a_path_is_answered_400_if_one_of_its_names_is_impossible(api: Api, path: str) -> None:
+async def test_a_path_with_an_unprintable_or_too_long_name_is_answered_400(api: Api, path: str) -> None:
     is_problem(await api.client.get(path), 400, "bad-path")
 
 
@@ -170,7 +170,7 @@ MALFORMED = (
 )
 
 
-async def test_the_server_does_not_restart_because_of_malformed_requests(
+async def test_malformed_requests_do_not_cause_a_restart_of_the_server(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for request in MALFORMED:
@@ -205,7 +205,7 @@ async def test_a_request_id_that_the_client_sends_is_used_only_if_it_has_the_rig
     assert response.headers["x-request-id"] != "<script>"
 
 
-async def test_the_503_for_an_unavailable_store_lists_the_steps_that_were_done_before_the_loss() -> None:
+async def test_the_503_answer_for_an_unavailable_store_lists_the_steps_that_are_already_done() -> None:
     async with Quart("test").app_context():
         with pytest.raises(Problem) as raised, add_to_problem(steps=[1]):
             raise StoreUnavailable("for a test")

@@ -21,10 +21,12 @@ from admin.http import times
         ("yesterday", None),
     ],
 )
-def test_a_time_in_any_spelling_is_written_in_the_standard_spelling(sent: str, written: str | None) -> None:
+def test_a_time_in_any_accepted_format_is_written_in_the_standard_format(
+    sent: str, written: str | None
+) -> None:
     assert times.normalise(sent) == written
     assert times.sent_or(sent, 1) == (written or "1970-01-01T00:00:00.001Z")
 
 
-def test_a_time_that_is_stored_in_milliseconds_is_written_like_the_same_time_that_is_stored_as_text() -> None:
+def test_a_time_is_written_in_the_same_format_whether_it_is_stored_as_milliseconds_or_as_text() -> None:
     assert times.text(1_767_268_800_000) == times.normalise("2026-01-01T13:00:00+01:00")

@@ -118,7 +118,9 @@ async def test_a_certificate_stays_listed_until_the_charge_point_deletes_it_or_d
             assert len(listing["certificates"]) == left
 
 
-async def test_a_root_certificate_that_the_charge_point_refuses_does_not_change_the_list(api: Api) -> None:
+async def test_a_root_certificate_that_the_charge_point_refuses_does_not_change_the_certificate_list(
+    api: Api,
+) -> None:
     answers = Store()
     answering, _ = remembering(answers)
     async with connected(api.store, TENANT, "CP-1", answering):
@@ -144,7 +146,7 @@ async def ask_to_sign(session: FakeSession, csr: str) -> str:
     return (await sign_certificate(security.SignCertificate(csr=csr), charge_point)).status
 
 
-async def test_a_certificate_signing_request_is_shown_and_compared_with_the_certificate_that_answers_it(
+async def test_a_certificate_signing_request_is_shown_and_compared_with_the_certificate_issued_for_it(
     api: Api,
 ) -> None:
     key = ec_key()
@@ -217,7 +219,7 @@ async def test_a_command_that_deletes_a_certificate_has_a_warning_if_the_certifi
             assert_warned(await command(api, "DeleteCertificate", {"certificateHashData": asked}), expected)
 
 
-async def test_a_trigger_message_that_names_a_connector_has_a_warning_if_the_message_has_no_connector(
+async def test_a_trigger_for_a_message_without_a_connector_has_a_warning_if_the_trigger_names_a_connector(
     api: Api,
 ) -> None:
     sign = {"requestedMessage": "SignChargePointCertificate"}
@@ -279,7 +281,7 @@ async def test_a_request_for_certificates_of_an_unknown_charge_point_is_answered
         is_problem(await api.client.request(method, path), 404, "not-found")
 
 
-async def test_the_option_only_here_removes_a_certificate_from_the_list_without_a_call_to_the_charge_point(
+async def test_an_operator_can_remove_a_certificate_from_the_list_without_a_call_to_the_charge_point(
     api: Api,
 ) -> None:
     answering, asked = remembering(Store())

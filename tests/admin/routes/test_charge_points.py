@@ -14,7 +14,9 @@ BASE = f"/v1/tenants/{TENANT}"
 
 
 @pytest.mark.parametrize("name", ["a%2Fb", "a:b", "%2E%2E"])
-async def test_a_charge_point_id_that_could_never_connect_is_answered_422(api: Api, name: str) -> None:
+async def test_a_tenant_id_or_charge_point_id_with_which_no_charge_point_could_connect_is_answered_422(
+    api: Api, name: str
+) -> None:
     is_problem(await api.client.put(f"{BASE}/charge-points/{name}", json={}), 422, "invalid-request")
     is_problem(await api.client.put(f"/v1/tenants/{name}", json={}), 422, "invalid-request")
 
@@ -79,7 +81,9 @@ async def test_charge_points_are_listed_in_the_order_of_their_ids_and_can_be_fil
         assert online[0]["connection"]["address"] == "192.0.2.7"
 
 
-async def test_the_session_of_a_charge_point_is_notified_of_its_disconnection_or_deletion(api: Api) -> None:
+async def test_a_session_is_notified_when_an_operator_disconnects_or_deletes_the_charge_point(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP/ä") as session:
         response = await api.client.post(f"{BASE}/charge-points/CP%2F%C3%A4/disconnect")
         assert response.status_code == 202, response.text

@@ -22,7 +22,7 @@ STOP = {"transactionId": 7}
 LONG = "wait=300&timeout=300"
 
 
-async def test_the_answer_of_a_charge_point_wakes_the_waiting_request(
+async def test_an_answer_from_the_charge_point_wakes_the_http_request_that_waits_for_the_answer(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send, "REREAD_S", 3600)
@@ -95,7 +95,9 @@ async def test_a_repeated_request_waits_for_its_own_wait_time_and_not_for_that_o
         assert (first.status_code, again.status_code) == (202, 202)
 
 
-async def test_a_request_is_answered_502_with_the_code_of_the_callerror(api: Api) -> None:
+async def test_a_request_is_answered_502_with_the_error_code_if_the_charge_point_answers_with_a_callerror(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
         response = await api.client.post(f"{PATH}/UnlockConnector", json={"connectorId": 1})
         document = is_problem(response, 502, "call-error")

@@ -54,7 +54,9 @@ def requests(certificate: str) -> tuple[tuple[str, str, Any], ...]:
     )
 
 
-async def test_each_command_that_a_route_composes_fits_the_schema_of_the_action(api: Api) -> None:
+async def test_the_payload_of_each_command_that_a_route_composes_fits_the_schema_of_the_action(
+    api: Api,
+) -> None:
     sent: list[Go] = []
 
     async def notes(session: FakeSession, command: str, go: Go) -> None:

@@ -139,7 +139,9 @@ async def test_configuration_changes_are_sent_one_at_a_time_in_the_order_of_the_
         assert [one["command"] for one in changes] == session.claimed
 
 
-async def test_the_first_refused_change_ends_the_series_of_changes(api: Api) -> None:
+async def test_a_refused_configuration_change_ends_the_series_of_changes_unless_the_request_says_continue(
+    api: Api,
+) -> None:
     station = changing(B="Rejected")
     values = {"A": "1", "B": "2", "C": "3"}
     async with connected(api.store, TENANT, "CP-1", station):
@@ -160,7 +162,7 @@ async def test_the_first_refused_change_ends_the_series_of_changes(api: Api) -> 
         ]
 
 
-async def test_a_series_of_changes_may_continue_after_a_callerror_but_never_after_a_missing_answer(
+async def test_a_series_of_changes_that_should_continue_does_so_after_a_callerror_but_not_without_an_answer(
     api: Api,
 ) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):
@@ -250,7 +252,7 @@ async def test_no_further_change_is_sent_after_the_client_disconnects(api: Api) 
 
 
 @pytest.mark.parametrize("most", ["0", "1000", "9" * 30, "9" * 700])
-async def test_a_refresh_works_with_any_number_that_the_charge_point_reports_as_its_maximum_of_keys(
+async def test_a_configuration_refresh_works_whatever_maximum_number_of_keys_the_charge_point_reports(
     api: Api, most: str
 ) -> None:
     station = Station(lambda _, asked: {"unknownKey": asked["key"]})

@@ -49,8 +49,10 @@ async def test_a_client_of_the_event_stream_gets_an_event_with_an_id(api: Api) -
             Cursor.parse(listening.last_id)
 
 
-async def test_a_client_that_resumes_with_the_last_id_misses_no_event(api: Api) -> None:
-    """The client disconnects after some events and resumes with the last id, until it has seen all events."""
+async def test_a_client_that_resumes_the_event_stream_after_the_last_id_that_it_got_misses_no_event(
+    api: Api,
+) -> None:
+    """The client disconnects after some events and resumes with the last id, until it has seen all."""
     names = [f"CP-{n:02}" for n in range(30)]
     seen: list[str] = []
     last_id: str | None = None
@@ -121,7 +123,7 @@ async def test_an_event_stream_ends_when_its_api_key_is_revoked(
             assert (kind, data) == ("end", {"reason": "the API key or the tenant is gone"})
 
 
-async def test_a_client_whose_cursor_is_older_than_all_kept_events_gets_a_gap_event(api: Api) -> None:
+async def test_a_client_whose_cursor_is_older_than_all_stored_events_gets_a_gap_event(api: Api) -> None:
     old = Cursor(api.store.server_time_ms() - events.KEPT_MS - 60_000, {})
     await put(api, "CP-1")
     with trio.fail_after(60):

@@ -27,7 +27,9 @@ READ = (
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_every_route_can_be_read_after_any_answer_of_a_charge_point(api: Api, action: str) -> None:
+async def test_every_route_that_only_reads_works_whatever_a_charge_point_has_answered(
+    api: Api, action: str
+) -> None:
     rng = random.Random(action)
     answering, asked = remembering(lambda action, _: generate(schema(f"{action}Response"), rng))
     async with connected(api.store, TENANT, "CP-1", answering):

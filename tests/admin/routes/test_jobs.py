@@ -55,7 +55,7 @@ async def read_jobs(api: Api, query: str = "") -> dict[str, Any]:
     return found
 
 
-async def test_a_free_request_id_is_added_to_a_request_for_the_log_that_has_no_request_id(api: Api) -> None:
+async def test_csms_adds_a_free_request_id_to_a_log_request_that_has_none(api: Api) -> None:
     answering, asked = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         first, second = await begin(api, "GetLog", LOG), await begin(api, "GetLog", LOG)
@@ -128,7 +128,9 @@ async def test_jobs_can_be_filtered_by_their_kind_and_by_whether_they_are_runnin
         assert document["errors"][0]["parameter"] == "kind"
 
 
-async def test_a_job_whose_request_the_charge_point_refuses_is_stored_as_ended(api: Api) -> None:
+async def test_a_job_is_stored_as_ended_if_the_charge_point_refuses_the_request_that_begins_it(
+    api: Api,
+) -> None:
     words = iter(["Rejected", "InvalidCertificate", "RevokedCertificate"])
     answering, _ = remembering(lambda *_: {"status": next(words)})
     async with connected(api.store, TENANT, "CP-1", answering):

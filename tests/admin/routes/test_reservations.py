@@ -89,7 +89,7 @@ async def test_the_answers_of_the_reservation_routes_fit_the_openapi_document(ap
         await is_documented(api, "reservations/{reservation}", await api.client.get(f"{PATH}/5"))
 
 
-async def test_each_reservation_request_without_an_id_gets_a_new_free_id(api: Api) -> None:
+async def test_a_reservation_request_without_an_id_gets_an_id_that_was_not_given_before(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         numbers = [
@@ -132,7 +132,7 @@ async def test_a_rejected_cancellation_leaves_the_reservation_active(api: Api) -
         assert answer.json()["reservation"]["state"] == "active"
 
 
-async def test_a_reservation_is_used_by_the_transaction_that_names_its_id(api: Api) -> None:
+async def test_a_reservation_is_marked_as_used_when_a_transaction_names_its_id(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await api.client.post(PATH, json=WANTED | {"reservation_id": 7})
@@ -144,7 +144,7 @@ async def test_a_reservation_is_used_by_the_transaction_that_names_its_id(api: A
         assert gone.json()["reservation"]["state"] == "used"
 
 
-async def test_the_option_only_here_removes_a_reservation_from_the_list_without_a_call_to_the_charge_point(
+async def test_an_operator_can_remove_a_reservation_from_the_list_without_a_call_to_the_charge_point(
     api: Api,
 ) -> None:
     answering, asked = remembering(accepting)
@@ -155,7 +155,7 @@ async def test_the_option_only_here_removes_a_reservation_from_the_list_without_
     assert len(asked) == 1
 
 
-async def test_a_request_about_a_reservation_ends_with_a_problem_or_a_202_if_the_charge_point_gives_no_result(
+async def test_a_reservation_request_is_answered_with_an_error_or_202_if_the_charge_point_gives_no_result(
     api: Api,
 ) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent):
@@ -233,7 +233,7 @@ async def test_a_reservation_that_the_charge_point_is_likely_to_refuse_is_sent_w
 @pytest.mark.parametrize(
     ("value", "warnings"), [("true", 0), (" TRUE", 0), ("'true'", 0), ("false", 1), (None, 1)]
 )
-async def test_a_reservation_of_connector_0_has_a_warning_unless_the_charge_point_reports_the_support(
+async def test_reserving_connector_0_has_a_warning_unless_the_charge_point_reports_that_it_supports_this(
     api: Api, value: str | None, warnings: int
 ) -> None:
     await id_tags.put(api.store, TENANT, IdTag(tag="Tag"))

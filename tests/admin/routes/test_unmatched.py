@@ -14,7 +14,7 @@ PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1"
 VALUE = {"timestamp": "2026-01-01T12:05:00Z", "sampledValue": [{"value": "7"}]}
 
 
-async def test_two_stops_with_the_unknown_transaction_id_minus_one_can_be_listed_and_deleted(
+async def test_two_stop_transaction_requests_with_the_transaction_id_minus_1_can_be_listed_and_deleted(
     api: Api,
 ) -> None:
     lease = (await claimed(api.store, "a/1", ChargePointKeys(TENANT, "CP-1"))).lease

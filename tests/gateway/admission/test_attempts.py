@@ -10,7 +10,7 @@ def test_an_address_with_too_many_failed_handshakes_is_refused_until_the_end_of_
     assert attempts.wait("a", "CP", WINDOW_S) == 0
 
 
-def test_failed_handshakes_lock_out_no_other_address_and_no_other_charge_point() -> None:
+def test_failed_handshakes_of_one_address_and_charge_point_do_not_block_others() -> None:
     attempts = Attempts(per_address=100, per_charge_point=1)
     attempts.record_failure("attacker", "CP", 0)
     assert attempts.wait("attacker", "CP", 1) > 0

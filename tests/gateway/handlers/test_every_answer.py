@@ -147,5 +147,5 @@ async def test_each_kind_of_id_tag_is_answered_with_the_right_status(store: Stor
     }
 
 
-def test_this_module_tests_every_action_of_a_charge_point() -> None:
+def test_this_module_tests_every_action_that_a_charge_point_may_send() -> None:
     assert set(SPOKEN) == set(HANDLERS) < set(ACTIONS)

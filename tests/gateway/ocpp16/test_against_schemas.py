@@ -99,7 +99,7 @@ def test_the_fast_decoder_refuses_every_broken_payload_except_one_with_too_many_
 
 
 @pytest.mark.parametrize(("name", "message"), SCHEMAS, ids=[name for name, _ in SCHEMAS])
-def test_a_broken_payload_is_either_refused_or_repaired_and_the_fault_is_named(
+def test_a_broken_payload_is_either_refused_or_repaired_with_its_fault_reported(
     name: str, message: type[Message]
 ) -> None:
     rng = random.Random(name + " repaired")
@@ -133,7 +133,7 @@ def test_every_message_of_the_official_schemas_has_a_python_type() -> None:
     assert len(SCHEMAS) == 78
 
 
-def test_each_difference_from_the_official_schemas_that_is_listed_really_exists() -> None:
+def test_each_listed_difference_from_the_official_schemas_really_exists() -> None:
     """Show for each difference a payload that we and the package's schema judge differently."""
     assert set(DIFFERENCES) == {"StopTransaction", "minItems", "timestamp", "number"}
     empty = {"connectorId": 1, "meterValue": []}

@@ -75,7 +75,7 @@ def test_checking_any_configuration_key_with_any_value_raises_no_error(key: str,
     assert said is None or said.startswith("must ")
 
 
-def test_each_writable_key_with_a_list_has_another_key_that_limits_the_length_of_the_list() -> None:
+def test_each_writable_key_whose_value_is_a_list_has_a_second_key_that_limits_the_length() -> None:
     assert length_key("metervaluessampleddata") == "MeterValuesSampledDataMaxLength"
     assert length_key("HeartbeatInterval") is None
     bounded = {key.name for key in KEYS.values() if key.kind == "list" and key.access == "RW"}

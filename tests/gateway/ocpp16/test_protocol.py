@@ -117,7 +117,7 @@ def test_a_payload_that_is_repaired_in_normal_mode_is_refused_in_strict_mode() -
     )
 
 
-def test_a_protocol_in_the_charge_point_role_never_repairs_a_payload() -> None:
+def test_a_protocol_object_in_the_role_of_a_charge_point_never_repairs_a_payload() -> None:
     assert (
         Playbook(Protocol(Role.CHARGE_POINT))
         >> b'[2,"a","UnlockConnector",{"connectorId":"1"}]'
@@ -126,7 +126,7 @@ def test_a_protocol_in_the_charge_point_role_never_repairs_a_payload() -> None:
     )
 
 
-def test_a_protocol_in_the_charge_point_role_checks_formats_only_in_strict_mode() -> None:
+def test_a_protocol_object_in_the_role_of_a_charge_point_checks_formats_only_in_strict_mode() -> None:
     heartbeat, answer = Call(core.Heartbeat(), "a"), b'[3,"a",{"currentTime":"noon"}]'
     frame = b'[2,"a","Heartbeat",{}]'
     assert Playbook(Protocol(Role.CHARGE_POINT)) >> heartbeat << frame >> answer << Like(CallAnswered)
@@ -187,7 +187,7 @@ def test_an_unreadable_frame_with_a_readable_message_id_is_answered(frame: bytes
     assert central() >> frame << refused("a", "FormationViolation") << {fault: 1}
 
 
-def test_a_value_that_is_missing_after_its_colon_is_read_as_null() -> None:
+def test_a_json_member_that_lacks_the_value_after_its_colon_is_read_as_null() -> None:
     frame = b'[2,"a","MeterValues",{"connectorId":1,"transactionId":,"meterValue":[]}]'  # Q32
     assert (
         central()
@@ -207,7 +207,7 @@ def test_a_frame_with_many_unclosed_quotes_is_read_quickly() -> None:
     assert process_time() - began < 2
 
 
-def test_the_answer_to_a_call_with_a_numeric_message_id_has_the_same_number() -> None:
+def test_the_answer_to_a_call_with_a_number_as_message_id_repeats_that_number() -> None:
     frame = b'[2,17,"Heartbeat",{}]'
     assert (
         central()
@@ -220,7 +220,7 @@ def test_the_answer_to_a_call_with_a_numeric_message_id_has_the_same_number() ->
     assert central(strict=True) >> frame << refused(17, "FormationViolation") << {"id_not_text": 1}
 
 
-def test_the_answer_to_a_call_whose_message_id_is_too_long_has_its_first_255_characters() -> None:
+def test_the_answer_to_a_call_with_a_message_id_that_is_too_long_repeats_the_first_255_characters() -> None:
     long, longer = "x" * 37, "x" * 256
     assert (
         central()

@@ -17,7 +17,7 @@ def test_an_accepted_charge_point_may_send_every_action(action: str) -> None:
 
 
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
-def test_every_action_before_the_first_boot_is_served_and_counted_as_a_fault_but_refused_in_strict_mode(
+def test_calls_before_the_first_boot_notification_are_served_with_a_fault_or_refused_in_strict_mode(
     action: str,
 ) -> None:
     expected = "served" if action == "BootNotification" else "no_boot"
@@ -35,7 +35,7 @@ def test_only_a_boot_notification_is_served_from_a_charge_point_that_is_pending_
     assert verdict == ("served" if action == "BootNotification" else "refused")
 
 
-def test_a_triggered_message_is_served_if_the_charge_point_is_pending_but_not_if_rejected() -> None:
+def test_a_triggered_message_is_served_if_the_charge_point_is_pending_but_not_if_it_is_rejected() -> None:
     triggered = {"StatusNotification"}
     assert may_receive("StatusNotification", "Pending", triggered=triggered) == "served"
     assert may_receive("Heartbeat", "Pending", triggered=triggered) == "refused"
@@ -43,7 +43,7 @@ def test_a_triggered_message_is_served_if_the_charge_point_is_pending_but_not_if
 
 
 @pytest.mark.parametrize("action", FROM_US)
-def test_remote_start_and_stop_are_not_sent_while_the_charge_point_is_pending_or_rejected(
+def test_remote_start_and_remote_stop_are_not_sent_while_the_charge_point_is_pending_or_rejected(
     action: str,
 ) -> None:
     assert may_send(action, "Accepted")
@@ -53,7 +53,7 @@ def test_remote_start_and_stop_are_not_sent_while_the_charge_point_is_pending_or
     assert may_send(action, "Rejected") == (not forbidden)
 
 
-def test_a_trigger_message_permits_the_message_that_it_requests() -> None:
+def test_a_trigger_message_permits_exactly_the_message_that_is_requested_in_it() -> None:
     assert name_triggered(TriggerMessage(requested_message="Heartbeat")) == {"Heartbeat"}
     extended = {
         "FirmwareStatusNotification": "SignedFirmwareStatusNotification",

@@ -65,7 +65,7 @@ def test_a_call_that_was_refused_is_handled_again_when_it_is_repeated() -> None:
     )
 
 
-def test_a_call_is_handled_as_a_new_call_if_it_is_repeated_before_the_first_one_is_answered() -> None:
+def test_a_repeat_that_arrives_before_the_first_call_is_answered_is_handled_as_a_new_call() -> None:
     assert central() >> AUTHORIZE << Like(IncomingCall) >> AUTHORIZE << Like(IncomingCall)
 
 

@@ -104,7 +104,7 @@ def test_a_certificate_signing_request_with_a_weak_curve_is_refused() -> None:
         read(weak_curve())
 
 
-def test_a_key_with_which_verification_is_slow_is_refused_before_the_verification() -> None:
+def test_a_certificate_request_with_a_key_that_is_slow_to_verify_is_refused_before_verification() -> None:
     with pytest.raises(RequestRefused, match="exponent has more than 32 bits"):
         read(large_exponent())
 

@@ -46,7 +46,7 @@ def test_a_certificate_that_is_not_self_signed_has_no_hash_data() -> None:
     assert not impostor.self_signed  # It names "root" as its issuer, but another key signed it.
 
 
-def test_a_certificate_chain_is_read_in_its_order_whatever_its_line_ends_are() -> None:
+def test_the_certificates_of_a_chain_are_read_in_their_order_with_any_kind_of_line_ends() -> None:
     root = certificate()
     leaf = certificate("leaf", issuer=root)
     chain = (leaf.pem + root.pem).replace("\n", "\r\n")

@@ -49,7 +49,7 @@ async def ask(port: int, path: str, method: str = "GET") -> httpx.Response:
         return await client.request(method, f"http://127.0.0.1:{port}{path}")
 
 
-async def test_the_readiness_probe_follows_the_state_of_the_process_and_the_liveness_probe_does_not() -> None:
+async def test_the_readiness_probe_depends_on_the_state_of_the_process_but_liveness_does_not() -> None:
     ready = [True]
     async with serving(is_ready=ready) as port:
         assert (await ask(port, "/readyz")).status_code == 200

@@ -97,7 +97,9 @@ VALUES: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "value"), VALUES)
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_no_secret_is_logged_if_it_is_the_value_of_a_field(form: logs.Format, name: str, value: Any) -> None:
+def test_a_secret_that_is_the_value_of_a_field_is_not_logged(
+    form: logs.Format, name: str, value: Any
+) -> None:
     stream = io.StringIO()
     logs.configure("info", form, stream)
     structlog.get_logger().warning("it_happened", **{name: value})
@@ -108,7 +110,7 @@ def test_no_secret_is_logged_if_it_is_the_value_of_a_field(form: logs.Format, na
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_no_secret_is_logged_if_it_is_in_the_text_of_an_exception(form: logs.Format) -> None:
+def test_a_secret_in_the_text_of_an_exception_is_not_logged(form: logs.Format) -> None:
     stream = io.StringIO()
     logs.configure("info", form, stream)
     cause = ConnectionError(f"cannot reach redis://:{SECRET}@host")

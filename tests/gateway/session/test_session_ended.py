@@ -17,7 +17,7 @@ from tests.support.waiting import until
 SESSIONS = 5
 
 
-async def test_a_session_that_has_ended_is_freed_with_its_connection_without_the_garbage_collector(
+async def test_a_session_that_has_ended_and_its_connection_are_freed_without_the_garbage_collector(
     store: Store, redis_url: str
 ) -> None:
     seen: list[weakref.ref[Session | WebSocketConnection]] = []

@@ -98,7 +98,7 @@ def test_a_trace_entry_contains_no_secret(made: tuple[bytes, str]) -> None:
     assert entry.length == len(frame)
 
 
-async def test_trace_entries_have_the_order_of_the_frames_on_the_socket_and_answers_name_their_action(
+async def test_trace_entries_have_the_order_of_the_frames_on_the_socket_and_each_answer_names_its_action(
     store: Store,
 ) -> None:
     running = await start_trace(store)
@@ -151,7 +151,7 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
     assert (cut.cut, cut.length) == (len(long) > trace.SHOWN_MAX, len(long))
 
 
-async def test_a_gap_in_the_trace_marks_the_frames_that_do_not_fit_in_its_queue(store: Store) -> None:
+async def test_a_trace_shows_a_gap_in_place_of_frames_that_do_not_fit_in_its_queue(store: Store) -> None:
     """The queue overflows twice, first by the number of frames and then by their bytes.
 
     Frames that arrive when there is room again are recorded.
@@ -224,7 +224,9 @@ async def test_the_sessions_are_not_delayed_if_the_masking_of_a_frame_is_slow(si
     assert threading.get_ident() not in Watched.threads
 
 
-async def test_a_session_records_frames_exactly_while_it_has_a_trace(store: Store) -> None:
+async def test_a_session_records_frames_from_the_start_to_the_end_of_a_trace_and_at_no_other_time(
+    store: Store,
+) -> None:
     async with around(store) as session:
         link = session.link
         await link.follow_trace()

@@ -16,7 +16,7 @@ def test_only_the_close_codes_in_the_table_can_be_sent() -> None:
 
 
 @pytest.mark.parametrize("close", Close)
-def test_a_close_frame_can_carry_each_close_code_and_reason_and_each_description_is_a_sentence(
+def test_each_close_code_and_reason_fits_in_a_close_frame_and_each_description_is_a_sentence(
     close: Close,
 ) -> None:
     reason = close.record("us", 2**31).reason

@@ -123,7 +123,7 @@ async def test_our_client_raises_the_error_upgrade_refused_if_the_answer_is_nons
                     pass
 
 
-async def test_many_clients_can_connect_at_the_same_time_from_a_given_source_address() -> None:
+async def test_many_clients_can_connect_at_the_same_time_from_one_given_source_address() -> None:
     async def talk(port: int) -> None:
         async with connect(f"ws://127.0.0.1:{port}/", source_address="127.0.0.9", limits=Limits()) as client:
 

@@ -15,7 +15,7 @@ def pair() -> tuple[SocketStream, socket.socket]:
     return SocketStream(ours, ("peer", 0), send_s=5), theirs
 
 
-async def test_the_end_of_file_is_noticed_even_if_it_arrives_together_with_the_last_bytes() -> None:
+async def test_the_end_of_a_stream_is_noticed_even_if_it_arrives_together_with_the_last_bytes() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         assert await receive_later(ours, lambda: say_last(theirs)) == b"last"
@@ -24,7 +24,7 @@ async def test_the_end_of_file_is_noticed_even_if_it_arrives_together_with_the_l
     ours.close()
 
 
-async def test_the_end_of_file_is_noticed_after_a_read_that_returned_few_bytes() -> None:
+async def test_the_end_of_a_stream_is_noticed_after_a_read_that_returned_few_bytes() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         assert await receive_later(ours, lambda: theirs.send(b"one")) == b"one"
@@ -53,7 +53,7 @@ async def test_bytes_that_arrive_after_a_cancelled_read_are_returned_by_the_next
     theirs.close()
 
 
-async def test_closing_a_socket_wakes_the_task_that_reads_it_and_a_second_reader_is_refused() -> None:
+async def test_closing_a_socket_wakes_the_task_that_reads_from_it_and_a_second_reader_is_refused() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:

@@ -109,7 +109,7 @@ async def test_cipher_suites_with_static_rsa_can_be_switched_off(
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("name", ["other.example", "a.b.wild.example", None])
-async def test_a_wrong_or_missing_server_name_gets_a_tls_alert(
+async def test_a_handshake_with_a_wrong_or_missing_server_name_is_answered_with_a_tls_alert(
     certificates: list[tuple[Path, Path]], name: str | None, version: ssl.TLSVersion
 ) -> None:
     context = client_context()

@@ -184,7 +184,9 @@ async def test_a_request_that_arrives_at_one_byte_each_second_is_cut_off_at_the_
         assert 10 <= trio.current_time() <= 17
 
 
-async def test_the_server_limits_how_many_connections_and_handshakes_are_open(mock_clock: MockClock) -> None:
+async def test_the_server_limits_the_number_of_open_connections_and_the_number_of_open_handshakes(
+    mock_clock: MockClock,
+) -> None:
     limits = Limits(connections=4, handshakes_in_flight=2, http_upgrade_s=1, close_s=1)
     async with serving(Echo(), limits=limits) as server, raw_peer(server) as first:
         async with (
@@ -231,7 +233,7 @@ async def test_the_accept_loop_goes_on_after_a_lack_of_file_descriptors() -> Non
         sock.close()
 
 
-async def test_open_connections_survive_when_the_server_stops_accepting() -> None:
+async def test_open_connections_survive_when_the_server_stops_accepting_new_connections() -> None:
     async with serving(Echo()) as server, raw_peer(server) as peer:
         server.stop_accepting()
         await settle()

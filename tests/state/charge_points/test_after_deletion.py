@@ -102,7 +102,7 @@ async def test_a_report_from_a_charge_point_is_stored_even_after_the_store_was_w
 
 
 @pytest.mark.parametrize("action", ["SetChargingProfile", "SendLocalList", "ReserveNow"])
-async def test_a_command_that_times_out_after_a_deletion_leaves_no_key_of_the_charge_point(
+async def test_a_command_that_times_out_after_a_deletion_leaves_no_key_of_the_deleted_charge_point_behind(
     store: Store, action: str
 ) -> None:
     lease = (await claimed(store, "a/1")).lease
@@ -119,7 +119,7 @@ async def test_a_command_that_times_out_after_a_deletion_leaves_no_key_of_the_ch
 
 
 @pytest.mark.parametrize("connected", [True, False])
-async def test_a_change_by_an_operator_is_not_stored_if_the_charge_point_was_deleted_before(
+async def test_a_change_by_an_operator_is_not_stored_if_the_charge_point_was_deleted_before_the_change(
     store: Store, *, connected: bool
 ) -> None:
     if connected:

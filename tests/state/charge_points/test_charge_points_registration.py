@@ -99,7 +99,9 @@ async def test_a_new_policy_of_a_tenant_does_not_change_charge_points_that_are_a
     assert (await claimed(store, "a/2", registration="Pending")).record.registration == "Accepted"
 
 
-async def test_charge_points_in_records_of_an_older_release_are_treated_as_accepted(store: Store) -> None:
+async def test_charge_points_whose_records_come_from_an_older_release_are_treated_as_accepted(
+    store: Store,
+) -> None:
     await store.execute("HSET", KEYS.record, "registered_ms", 1, "description", "old")
     found = await record(store)
     assert (found.registration, found.registration_interval_s, found.heartbeat_interval_s) == (

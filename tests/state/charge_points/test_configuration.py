@@ -66,7 +66,7 @@ async def test_a_full_report_replaces_all_keys_and_a_partial_report_replaces_onl
     assert complete_ms == pytest.approx(store.server_time_ms(), abs=5_000)
 
 
-async def test_an_accepted_change_is_stored_at_once_under_the_spelling_of_the_key_that_the_charge_point_uses(
+async def test_an_accepted_change_is_stored_at_once_with_the_key_as_the_charge_point_spells_it(
     store: Store,
 ) -> None:
     await configuration.learn(store, KEYS, [ReportedKey("HeartbeatInterval", "300", None)], [], complete=True)
@@ -152,7 +152,9 @@ async def test_configuration_keys_beyond_the_limit_are_dropped_and_long_values_a
     ]
 
 
-async def test_the_limit_of_keys_also_covers_changes_that_still_wait_for_a_boot(store: Store) -> None:
+async def test_the_limit_on_the_number_of_keys_also_counts_changes_that_still_wait_for_a_reboot(
+    store: Store,
+) -> None:
     lease = (await claimed(store, "a/1")).lease
     reported = [ReportedKey(f"K{number}", "", None) for number in range(KEPT - 2)]
     await configuration.learn(store, KEYS, reported, [], complete=False)
@@ -208,7 +210,7 @@ def test_a_configuration_value_is_read_as_a_flag_or_a_list(
 
 
 @given(st.text(), st.sampled_from([str.upper, str.lower, str.title]))
-def test_the_key_authorization_key_is_treated_as_secret_in_upper_and_lower_case(
+def test_the_configuration_key_authorization_key_is_treated_as_secret_in_any_letter_case(
     around: str, case: object
 ) -> None:
     assert callable(case)
@@ -238,5 +240,5 @@ def test_the_packages_state_and_gateway_recognise_secrets_by_the_same_words() ->
     assert tuple(word.replace(" ", "") for word in WORDS) == configuration._SECRET_WORDS
 
 
-def test_the_key_authorization_key_is_the_only_key_of_the_specification_that_is_treated_as_secret() -> None:
+def test_the_configuration_key_authorization_key_is_the_only_secret_key_of_the_specification() -> None:
     assert [key for key in KEYS_OF_OCPP if configuration.is_secret(key)] == ["authorizationkey"]

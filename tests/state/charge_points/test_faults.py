@@ -65,7 +65,7 @@ async def test_faults_can_be_deleted_alone_or_together_with_the_charge_point(sto
     assert await store.execute("EXISTS", KEYS.faults) == 0
 
 
-async def test_a_charge_point_is_found_by_an_id_in_the_wrong_case_if_it_is_the_only_match(
+async def test_a_charge_point_is_found_by_an_id_in_another_letter_case_if_no_other_charge_point_matches(
     store: Store,
 ) -> None:
     for name in ("Depot-1", "depot-2", "DEPOT-2"):

@@ -175,7 +175,7 @@ async def test_a_command_can_be_claimed_only_by_the_lease_holder_but_its_result_
 
 @pytest.mark.parametrize("waited", ["timeout", "unknown"])
 @pytest.mark.parametrize("result", ["answered", "error"])
-async def test_a_late_answer_replaces_the_status_timeout_or_unknown_and_cannot_be_replaced(
+async def test_a_late_answer_replaces_the_status_timeout_or_unknown_and_is_then_final(
     store: Store, waited: Status, result: Status
 ) -> None:
     await open_inbox(store)
@@ -266,7 +266,7 @@ async def test_the_record_of_a_command_is_kept_for_a_day_after_its_outcome_is_st
     assert await waiting(store) == ([], set())
 
 
-async def test_a_command_cannot_be_used_by_another_tenant_or_charge_point(store: Store) -> None:
+async def test_a_command_cannot_be_read_or_changed_by_another_tenant_or_charge_point(store: Store) -> None:
     await open_inbox(store)
     lease = await seat(store)
     command = await submitted(store)

@@ -42,7 +42,7 @@ async def send(store: Store, lease: Lease, command_id: str) -> None:
     assert isinstance(await commands.claim(store, lease, command_id, "nonce"), Go)
 
 
-async def test_a_new_session_marks_commands_that_were_sent_as_unknown_and_takes_over_commands_that_are_queued(
+async def test_a_new_session_sets_the_status_of_sent_commands_to_unknown_and_takes_over_queued_commands(
     store: Store,
 ) -> None:
     for node, what in (("a", GATEWAY), ("b", GATEWAY), ("admin", ADMIN)):

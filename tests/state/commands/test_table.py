@@ -43,14 +43,14 @@ async def check(store: Store, id_: str, before: Status, after: Status) -> None:
     assert await told(store) == ([] if before == after else [(id_, after)])
 
 
-def test_the_table_contains_every_status_and_never_leads_from_a_final_status_to_a_pending_one() -> None:
+def test_the_status_table_contains_every_status_and_no_change_from_a_final_to_a_pending_status() -> None:
     assert set(TABLE) == set(STATUSES)
     assert not FIRST & {after for moves in TABLE.values() for after in moves} - {"offline"}
     # A command that has left the list `pending` never returns to it.
     assert all(not TABLE[status] & WAITING for status in TABLE if status not in WAITING)
 
 
-def test_an_excerpt_of_the_status_table_can_contain_only_changes_that_the_whole_table_allows() -> None:
+def test_a_script_cannot_be_given_a_status_change_that_the_status_table_does_not_allow() -> None:
     with pytest.raises(ValueError, match="never goes from answered to timeout"):
         table.text({"answered": "timeout"})
     for before in STATUSES:
@@ -59,7 +59,7 @@ def test_an_excerpt_of_the_status_table_can_contain_only_changes_that_the_whole_
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_an_outcome_changes_the_status_of_a_command_only_as_the_table_allows(
+async def test_an_outcome_changes_the_status_of_a_command_only_as_the_status_table_allows(
     store: Store, before: Status
 ) -> None:
     for after in STATUSES:
@@ -79,7 +79,7 @@ async def test_an_outcome_changes_the_status_of_a_command_only_as_the_table_allo
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_a_claim_changes_the_status_of_a_command_only_as_the_table_allows(
+async def test_a_claim_changes_the_status_of_a_command_only_as_the_status_table_allows(
     store: Store, before: Status
 ) -> None:
     lease, id_ = await command_that_is(store, before)
@@ -93,7 +93,7 @@ async def test_a_claim_changes_the_status_of_a_command_only_as_the_table_allows(
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_a_claim_after_the_deadline_changes_the_status_of_a_command_only_as_the_table_allows(
+async def test_a_claim_after_the_deadline_changes_the_status_of_a_command_only_as_the_status_table_allows(
     store: Store, before: Status
 ) -> None:
     lease, id_ = await command_that_is(store, before)
@@ -105,7 +105,7 @@ async def test_a_claim_after_the_deadline_changes_the_status_of_a_command_only_a
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_the_sweep_changes_the_status_of_a_command_only_as_the_table_allows(
+async def test_the_sweep_changes_the_status_of_a_command_only_as_the_status_table_allows(
     store: Store, before: Status
 ) -> None:
     _, id_ = await command_that_is(store, before)
@@ -118,7 +118,7 @@ async def test_the_sweep_changes_the_status_of_a_command_only_as_the_table_allow
 
 
 @pytest.mark.parametrize("before", STATUSES)
-async def test_a_new_session_changes_the_status_of_a_command_only_as_the_table_allows(
+async def test_a_new_session_changes_the_status_of_a_command_only_as_the_status_table_allows(
     store: Store, before: Status
 ) -> None:
     lease, id_ = await command_that_is(store, before)

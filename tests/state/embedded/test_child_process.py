@@ -38,7 +38,7 @@ async def test_a_child_process_cannot_be_started_outside_the_main_thread() -> No
         await trio.to_thread.run_sync(child_process.start, ["true"])
 
 
-async def test_the_wait_for_a_child_process_returns_the_exit_status_or_1_if_the_program_is_missing() -> None:
+async def test_waiting_for_a_child_process_returns_the_exit_status_or_1_if_the_program_is_missing() -> None:
     with trio.fail_after(60):
         assert await child_process.wait(child_process.start(["sh", "-c", "exit 7"])) == 7
         missing = child_process.start(["/no/such program"], stderr=subprocess.PIPE)

@@ -128,7 +128,7 @@ async def test_a_data_directory_that_another_server_uses_is_refused(directory: P
             nursery.cancel_scope.cancel()
 
 
-async def test_a_data_directory_that_cannot_be_made_is_refused(directory: Path) -> None:
+async def test_a_data_directory_that_cannot_be_created_is_refused(directory: Path) -> None:
     directory.parent.joinpath("file").touch()
     with pytest.raises(StoreRefused, match="cannot be written: Not a directory"):
         await run_embedded(directory.parent / "file" / "data")

@@ -22,7 +22,7 @@ def test_an_event_cursor_is_the_same_after_it_is_encoded_and_parsed(
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-def test_an_event_cursor_in_any_form_is_not_longer_than_the_maximum_length() -> None:
+def test_the_longest_possible_event_cursor_is_not_longer_than_the_maximum_length() -> None:
     now = 1_800_000_000_000
     widest = Cursor(0, {p: (2**48 - 1 - p, 2**64 - 1) for p in range(PARTITIONS - 1)} | {255: (0, 2**64 - 1)})
     assert len(widest.encode()) <= TEXT_MAX

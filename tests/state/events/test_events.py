@@ -37,7 +37,7 @@ def numbers(found: list[Event]) -> dict[str, list[int]]:
     return by_charge_point
 
 
-async def test_an_event_that_is_read_has_the_data_that_was_appended(store: Store) -> None:
+async def test_an_event_is_read_with_the_same_data_with_which_it_was_appended(store: Store) -> None:
     keys = ChargePointKeys(TENANT, "CP/ü")
     cursor = await events.now_cursor(store, TENANT)
     await emit(store, keys, 7)
@@ -117,7 +117,9 @@ async def test_a_full_event_stream_reports_a_gap_only_to_readers_that_have_misse
     assert await store.execute("XLEN", keys.events) <= 10_200
 
 
-async def test_a_cursor_that_is_too_old_reports_a_gap_once(store: Store) -> None:
+async def test_a_read_with_a_cursor_that_is_too_old_reports_a_gap_and_the_next_read_does_not(
+    store: Store,
+) -> None:
     (keys,) = some_charge_points(TENANT, 1)
     cursor = await events.now_cursor(store, TENANT)
     old = cursor._replace(complete_ms=cursor.complete_ms - events.KEPT_MS)
@@ -129,7 +131,7 @@ async def test_a_cursor_that_is_too_old_reports_a_gap_once(store: Store) -> None
     assert not (await events.read(store, TENANT, young, 10)).gap
 
 
-async def test_the_time_up_to_which_a_cursor_is_complete_does_not_advance_while_events_are_left_to_read(
+async def test_the_time_in_a_cursor_does_not_advance_until_the_reader_has_read_all_events(
     store: Store,
 ) -> None:
 

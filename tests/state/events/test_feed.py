@@ -211,7 +211,7 @@ async def test_the_feed_continues_after_the_store_was_killed(
             assert await take(polled, 39) == {keys.id: list(range(2, 41))}
 
 
-async def test_a_subscriber_uses_the_shared_poller_only_after_the_subscriber_has_read_as_far_as_the_poller(
+async def test_a_subscriber_joins_the_shared_poller_only_after_it_has_read_as_far_as_the_poller(
     store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The poller may read an event while a subscriber still reads older events.

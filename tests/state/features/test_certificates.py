@@ -73,14 +73,14 @@ async def test_a_certificate_list_is_out_of_date_after_an_installation_until_the
     assert kinds == [*["certificates.read"] * 2, "certificates.installed", "certificates.read"]
 
 
-async def test_a_certificate_list_that_was_never_reported_becomes_out_of_date_by_an_installation(
+async def test_an_installation_marks_a_certificate_list_as_out_of_date_even_if_it_was_never_reported(
     store: Store,
 ) -> None:
     await certificates.record_installed(store, KEYS, an_installation("c1"))
     assert (await read_all(store)).listings == {CENTRAL: ReportedCertificates(out_of_date=True)}
 
 
-async def test_a_deleted_certificate_is_removed_from_every_list_even_if_its_hash_is_in_another_case(
+async def test_a_deleted_certificate_is_removed_from_every_list_even_if_the_letter_case_of_its_hash_differs(
     store: Store,
 ) -> None:
     for certificate_type in certificates.TYPES:

@@ -358,7 +358,7 @@ async def test_the_tx_profile_of_a_remote_start_is_stored_as_waiting_until_the_t
     assert await ids(store) == []
 
 
-async def test_a_start_also_removes_the_waiting_profiles_of_older_matching_remote_starts(
+async def test_a_start_transaction_request_also_removes_the_waiting_profiles_of_older_matching_remote_starts(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -388,7 +388,9 @@ async def test_waiting_profiles_of_remote_starts_expire_and_at_most_32_of_them_a
     assert len((await read(store)).promises) == 32
 
 
-async def test_the_function_list_running_returns_the_open_transaction_of_each_connector(store: Store) -> None:
+async def test_the_list_of_running_transactions_has_the_open_transaction_of_each_connector(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     assert await running.list_running(store, "demo", "CP.1") == []
     one, two = await start(store, lease), await start(store, lease, connector_id=2)
@@ -402,7 +404,7 @@ async def test_the_function_list_running_returns_the_open_transaction_of_each_co
     assert [found.id for found in await running.list_running(store, "demo", "CP.1")] == [two]
 
 
-async def test_deleting_a_charge_point_deletes_its_profiles_and_doubts() -> None:
+async def test_deleting_a_charge_point_deletes_its_charging_profiles_and_the_doubts_about_them() -> None:
     assert {KEYS.charging_profiles, KEYS.charging_profile_doubts, KEYS.charging_profile_promises} < set(
         KEYS.deleted_with_it
     )

@@ -61,7 +61,7 @@ def test_a_firmware_update_is_running_until_it_is_installed() -> None:
     assert [state.status for state in job.history][0::6] == ["Accepted", "Installed"]
 
 
-def test_a_job_that_is_finished_does_not_restart_because_of_a_late_progress_status() -> None:
+def test_a_late_progress_status_does_not_restart_a_finished_job() -> None:
     job = after(a_job(), "Downloading", "Installed", "InstallRebooting")
     assert (job.status, job.running, job.ended_ms) == ("Installed", False, 3)
     assert job.history[-1] == State("InstallRebooting", 4)
@@ -81,7 +81,7 @@ def test_a_job_that_was_refused_has_ended_but_a_later_status_restarts_it() -> No
     assert after(a_job("Rejected"), "Downloading").running
 
 
-def test_a_job_that_begins_ends_an_earlier_running_job_of_the_same_kind() -> None:
+def test_a_new_job_ends_an_older_running_job_of_the_same_kind() -> None:
     running, ended = after(a_job(), "Downloading"), after(a_job(), "Installed")
     assert replace(a_job("AcceptedCanceled"), running).status == "Canceled"
     assert replace(a_job("Accepted"), running) is running

@@ -34,7 +34,7 @@ def infos(entries: Entries) -> dict[str, tuple[str, str | None, str | None]]:
 
 
 @given(before=LISTS, after=LISTS)
-def test_the_difference_of_two_local_lists_turns_the_first_list_into_the_second(
+def test_the_difference_between_two_local_lists_turns_the_first_list_into_the_second(
     before: Entries, after: Entries
 ) -> None:
     lines = find_difference(before, after)
@@ -54,7 +54,7 @@ def test_the_difference_of_two_local_lists_turns_the_first_list_into_the_second(
 
 
 @given(before=LISTS, after=LISTS, size=st.integers(1, 5))
-def test_the_difference_of_two_local_lists_can_be_applied_in_pieces(
+def test_the_difference_between_two_local_lists_can_be_applied_in_pieces(
     before: Entries, after: Entries, size: int
 ) -> None:
     lines, made = find_difference(before, after), before

@@ -87,7 +87,7 @@ async def test_the_local_list_stays_uncertain_after_late_answers_to_two_updates(
     assert [data["command"] for data in stale] == [first]
 
 
-async def test_a_local_list_does_not_become_uncertain_by_other_commands_or_by_a_deletion(
+async def test_other_commands_and_deletions_do_not_make_a_local_list_uncertain(
     store: Store,
 ) -> None:
     await send(store, "timeout", "GetLocalListVersion")

@@ -13,7 +13,7 @@ from tests.support.leases import claimed
 KEYS = ChargePointKeys("acme", "CP-1")
 
 
-async def test_deleting_a_charge_point_deletes_its_jobs_and_certificates_and_transfers_and_security_events(
+async def test_a_deleted_charge_point_leaves_no_jobs_or_certificates_or_data_transfers_or_security_events(
     store: Store,
 ) -> None:
     await claimed(store, "n/1")

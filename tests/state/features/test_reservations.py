@@ -60,7 +60,7 @@ async def test_an_accepted_reservation_is_stored_once_and_emits_one_event(store:
     }
 
 
-async def test_the_step_that_stores_a_start_also_marks_the_reservation_that_the_start_names_as_used(
+async def test_a_start_transaction_request_and_the_use_of_its_reservation_are_stored_in_one_step(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -75,7 +75,7 @@ async def test_the_step_that_stores_a_start_also_marks_the_reservation_that_the_
     assert (data["reservation_id"], data["transaction_id"]) == (7, f"CP.1.{outcome.id}")
 
 
-async def test_a_repeated_start_does_not_use_a_reservation_that_was_made_after_the_first_start(
+async def test_a_repeated_start_transaction_request_does_not_use_a_reservation_made_after_the_first_request(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -90,7 +90,9 @@ async def test_a_repeated_start_does_not_use_a_reservation_that_was_made_after_t
 
 
 @pytest.mark.parametrize("named", [None, 0, 8, 10**30])
-async def test_a_start_that_names_no_reservation_uses_no_reservation(store: Store, named: int | None) -> None:
+async def test_a_start_transaction_request_without_a_reservation_id_uses_no_reservation(
+    store: Store, named: int | None
+) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     await begin(store, lease, named)
@@ -98,14 +100,16 @@ async def test_a_start_that_names_no_reservation_uses_no_reservation(store: Stor
     assert await reservations.get(store, lease.keys, 0) is None
 
 
-async def test_no_start_uses_a_reservation_with_the_id_0(store: Store) -> None:
+async def test_no_start_transaction_request_uses_a_reservation_with_the_id_0(store: Store) -> None:
     lease = await claimed(store)
     await reserve(store, lease, 0)
     await begin(store, lease, 0)
     assert (await read_one(store, lease, 0)).state == "active"
 
 
-async def test_a_used_reservation_is_not_used_again_by_a_second_start(store: Store) -> None:
+async def test_a_used_reservation_is_not_used_again_by_a_second_start_transaction_request(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     await reserve(store, lease)
     first = await begin(store, lease, 7)
@@ -114,7 +118,7 @@ async def test_a_used_reservation_is_not_used_again_by_a_second_start(store: Sto
     assert (await event_kinds(store, lease)).count("reservation.used") == 1
 
 
-async def test_a_reservation_that_csms_did_not_request_is_stored_if_a_start_names_it(
+async def test_a_reservation_that_csms_did_not_make_is_stored_if_a_start_transaction_request_names_it(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -124,7 +128,7 @@ async def test_a_reservation_that_csms_did_not_request_is_stored_if_a_start_name
     assert found.transaction == f"CP.1.{outcome.id}"
 
 
-async def test_a_start_uses_its_reservation_even_if_it_arrives_before_the_answer_to_the_reserve_now_call(
+async def test_a_reservation_is_used_even_if_its_transaction_starts_before_the_reserve_now_call_is_answered(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -138,7 +142,7 @@ async def test_a_start_uses_its_reservation_even_if_it_arrives_before_the_answer
     assert await event_kinds(store, lease) == ["reservation.used", "reservation.made"]
 
 
-async def test_a_start_does_not_use_a_reservation_that_was_requested_after_the_start_happened(
+async def test_a_transaction_does_not_use_a_reservation_that_was_requested_after_the_transaction_started(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -213,7 +217,7 @@ async def test_a_reservation_beyond_the_first_100_replaces_an_ended_reservation_
     assert await numbers(store, lease) == {*range(2, 101), 1001, 1002} - {50}
 
 
-async def test_at_most_28_reservations_that_csms_did_not_make_are_kept_until_csms_makes_the_next_one(
+async def test_the_list_of_reservations_may_exceed_100_by_at_most_28_until_csms_makes_another_reservation(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -237,7 +241,7 @@ async def test_the_list_of_reservations_begins_with_the_latest(store: Store) -> 
     assert {number for _, number in made} == {3, 7, 9}
 
 
-async def test_a_free_reservation_id_was_neither_given_out_before_nor_used_by_a_charge_point(
+async def test_a_free_reservation_id_is_one_that_was_neither_given_before_nor_used_by_a_charge_point(
     store: Store,
 ) -> None:
     keys = ChargePointKeys("demo", "CP.1")
@@ -263,7 +267,7 @@ async def test_a_reservation_can_be_deleted_alone_or_together_with_its_charge_po
     assert await reservations.list_(store, lease.keys) == []
 
 
-async def test_a_start_uses_its_reservation_if_it_arrives_after_the_reserve_now_command_was_claimed(
+async def test_a_reservation_is_used_if_its_transaction_starts_after_the_reserve_now_command_was_claimed(
     store: Store,
 ) -> None:
     """The Lua step for a start must read `sent_ms` from the field that a claim writes."""

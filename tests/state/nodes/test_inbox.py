@@ -46,7 +46,7 @@ WIRE: dict[str, tuple[Message, str]] = {
 
 
 @pytest.mark.parametrize("kind", WIRE)
-async def test_an_inbox_message_has_a_form_that_newer_and_older_versions_can_read(
+async def test_an_inbox_message_has_a_form_that_newer_and_older_versions_of_csms_can_read(
     store: Store, kind: str
 ) -> None:
     message, wire = WIRE[kind]

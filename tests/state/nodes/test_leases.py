@@ -29,7 +29,7 @@ async def test_a_claim_takes_the_lease_from_the_previous_holder_and_names_that_h
     assert await audit(store, second.lease) == "ok"
 
 
-async def test_a_node_still_holds_the_charge_point_after_a_takeover_on_the_same_node(
+async def test_a_node_still_holds_a_lease_after_another_session_of_the_same_node_takes_the_lease_over(
     store: Store,
 ) -> None:
     await claimed(store, "a/1")
@@ -38,7 +38,9 @@ async def test_a_node_still_holds_the_charge_point_after_a_takeover_on_the_same_
     assert await held_by(store, "a") == {KEYS.member}
 
 
-async def test_a_repeated_claim_of_a_lease_changes_nothing_and_gets_the_first_answer(store: Store) -> None:
+async def test_a_repeated_claim_of_a_lease_changes_nothing_and_gets_the_same_answer_as_the_first_claim(
+    store: Store,
+) -> None:
     await claimed(store, "a/1")
     first = await claimed(store, "b/1")
     again = await claimed(store, "b/1")
@@ -142,7 +144,7 @@ async def test_releasing_a_lease_keeps_its_epoch_and_emits_an_event(store: Store
     assert len(await events(store)) == 3
 
 
-async def test_the_former_holder_of_a_released_lease_does_not_get_it_back_by_a_late_step(
+async def test_a_late_audit_does_not_give_a_released_lease_back_to_its_former_holder(
     store: Store,
 ) -> None:
     got = await claimed(store, "a/1")
@@ -162,7 +164,7 @@ async def test_only_the_holder_of_a_lease_can_release_the_lease(store: Store) ->
     assert await held_by(store, "b") == set()
 
 
-async def test_a_charge_point_whose_lease_was_removed_is_offline_until_the_next_step_restores_the_lease(
+async def test_a_charge_point_whose_lease_was_removed_is_offline_until_the_next_audit_restores_the_lease(
     store: Store,
 ) -> None:
     others = [ChargePointKeys("acme", f"CP-{number}") for number in range(2, 40)]
@@ -281,7 +283,7 @@ async def test_a_newer_session_keeps_its_lease_in_a_wiped_store_even_if_an_older
     assert await audit(store, newer.lease) == "ok"
 
 
-async def test_the_function_require_raises_superseded_for_the_word_newer_and_lease_lost_for_the_word_lost(
+async def test_the_answer_newer_raises_the_error_superseded_and_the_answer_lost_raises_the_error_lease_lost(
     store: Store,
 ) -> None:
     assert [leases.fence_of(word) for word in (b"ok", b"newer", b"lost")] == ["ok", "newer", "lost"]

@@ -10,7 +10,7 @@ GATEWAY = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
 ADMIN = NodeRecord(kind="admin", host="two", pid=12, started_ms=2)
 
 
-def test_the_incarnations_of_nodes_are_unique_and_alphanumeric() -> None:
+def test_each_new_incarnation_of_a_node_has_a_unique_and_alphanumeric_id() -> None:
     found = {nodes.new_incarnation() for _ in range(100)}
     assert len(found) == 100
     assert all(one.isalnum() for one in found)
@@ -42,7 +42,7 @@ async def test_a_heartbeat_registers_a_node_again_after_the_store_was_wiped(stor
     assert 0 < await store.execute("PTTL", keys.node("a")) <= nodes.FORGOTTEN_MS
 
 
-async def test_a_node_whose_kind_is_not_known_gets_broadcasts(store: Store) -> None:
+async def test_a_node_whose_kind_is_not_known_gets_broadcast_messages(store: Store) -> None:
     await nodes.beat(store, "a", GATEWAY)
     await store.execute("UNLINK", keys.node("a"))
     [found] = await nodes.list_nodes(store)

@@ -61,7 +61,7 @@ async def test_no_task_gets_the_reply_of_another_task_after_tasks_are_cancelled(
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_no_task_gets_a_wrong_reply_from_a_connection_that_is_cut_within_a_reply(
+async def test_no_task_gets_a_wrong_reply_from_a_connection_that_is_cut_in_the_middle_of_a_reply(
     valkey: ValkeyServer, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -84,7 +84,7 @@ async def cut_soon(proxy: FaultProxy, reply_bytes: int) -> None:
     await until(lambda: proxy.accepted > accepted)
 
 
-async def test_a_store_command_without_a_reply_fails_as_sent_and_a_new_connection_works(
+async def test_the_error_for_a_store_command_without_a_reply_says_it_was_sent_and_a_new_connection_works(
     valkey: ValkeyServer,
 ) -> None:
     with trio.fail_after(60):

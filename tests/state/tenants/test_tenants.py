@@ -7,7 +7,7 @@ from state.tenants import id_tags, tenants, tokens
 from state.tenants.id_tags import IdTag
 
 
-async def test_the_function_put_creates_a_tenant_or_changes_an_existing_one(store: Store) -> None:
+async def test_storing_a_tenant_creates_a_new_tenant_or_changes_the_existing_one(store: Store) -> None:
     assert await tenants.get(store, "acme") is None
     assert await tenants.put(store, "acme", name="Acme\n€", auto_register=True)
     found = await tenants.get(store, "acme")

@@ -92,7 +92,7 @@ async def test_tokens_are_listed_in_pages(acme: Store) -> None:
     assert rest.next is None
 
 
-async def test_the_function_find_existing_returns_only_the_tokens_that_still_exist(acme: Store) -> None:
+async def test_a_search_for_several_tokens_finds_only_those_that_still_exist(acme: Store) -> None:
     one = await tokens.create(acme, PEPPER, "acme", "")
     two = await tokens.create(acme, PEPPER, "other", "")
     await tokens.revoke(acme, "other", two.id)

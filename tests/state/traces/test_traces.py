@@ -156,7 +156,7 @@ async def test_a_new_trace_of_a_charge_point_replaces_the_previous_trace(store: 
     assert await store.execute("PTTL", KEYS.trace_frames) > traces.KEPT_MS
 
 
-async def test_a_session_finds_its_trace_by_the_claim_or_by_a_message_or_in_the_list_of_running_traces(
+async def test_a_session_learns_of_its_trace_from_its_claim_or_a_message_or_the_list_of_running_traces(
     store: Store,
 ) -> None:
     node = nodes.new_incarnation()

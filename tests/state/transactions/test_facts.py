@@ -44,7 +44,9 @@ async def test_the_first_transaction_id_is_the_number_of_seconds_since_2025_and_
     assert second.id == first.id + 1 == lease.last_transaction_id
 
 
-async def test_a_start_stores_an_open_transaction_and_emits_an_event(store: Store) -> None:
+async def test_a_start_transaction_request_stores_an_open_transaction_and_emits_an_event(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     outcome = await start_one(store, lease, reservation_id=7)
     assert outcome == Started(id=outcome.id, answer=ANSWER, fence="ok", clock_fault=False, superseded=None)
@@ -90,7 +92,7 @@ async def test_the_store_corrects_a_transaction_id_that_a_slow_clock_proposed(st
     assert right <= (await start_one(store, lease)).id <= right + 5
 
 
-async def test_a_late_stop_of_a_replaced_transaction_does_not_change_the_open_transaction_of_the_connector(
+async def test_a_late_stop_of_a_replaced_transaction_does_not_change_the_current_one_of_the_connector(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -109,7 +111,7 @@ async def test_the_id_of_a_stored_transaction_is_never_given_to_another_transact
     assert (await start_one(store, lease, connector_id=2)).id == first.id + 1
 
 
-async def test_a_new_start_beyond_the_last_int32_id_fails_but_a_repeated_start_gets_its_stored_answer(
+async def test_a_new_transaction_beyond_the_last_int32_id_fails_but_a_repeat_still_gets_its_stored_answer(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -124,7 +126,7 @@ async def test_a_new_start_beyond_the_last_int32_id_fails_but_a_repeated_start_g
         await start(store, await claimed(store), a_start(connector_id=2), ANSWER)
 
 
-async def test_a_start_that_is_repeated_gets_the_stored_answer(store: Store) -> None:
+async def test_a_repeated_start_transaction_request_gets_the_stored_answer(store: Store) -> None:
     lease = await claimed(store)
     assert await find_start(store, lease, a_start()) is None
     first = await start_one(store, lease)
@@ -137,7 +139,7 @@ async def test_a_start_that_is_repeated_gets_the_stored_answer(store: Store) -> 
     assert len(await events(store, lease)) == 2
 
 
-async def test_starts_with_another_connector_or_id_tag_or_time_or_meter_have_another_fingerprint() -> None:
+async def test_the_fingerprint_of_a_transaction_covers_connector_and_tag_and_time_and_meter() -> None:
     base = a_start()
     changes: list[dict[str, object]] = [
         {"connector_id": 2},
@@ -166,7 +168,7 @@ async def test_three_transactions_started_by_a_charge_point_whose_clock_stands_s
     assert faults == [False, True, True]
 
 
-async def test_a_repeated_stop_does_not_release_the_slot_of_a_later_start_with_the_same_fingerprint(
+async def test_a_repeated_stop_does_not_release_the_slot_of_a_later_transaction_with_an_equal_fingerprint(
     store: Store,
 ) -> None:
     lease, stuck = await claimed(store), a_start(plausible=False)
@@ -179,7 +181,7 @@ async def test_a_repeated_stop_does_not_release_the_slot_of_a_later_start_with_t
     assert again.fingerprint == ""
 
 
-async def test_a_new_start_on_a_connector_returns_the_slot_of_the_previous_transaction_which_stays_open(
+async def test_a_new_transaction_releases_the_slot_of_the_previous_one_on_the_connector_but_does_not_close_it(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -195,7 +197,7 @@ async def test_a_new_start_on_a_connector_returns_the_slot_of_the_previous_trans
     assert (await start_one(store, lease, id_tag="a third")).superseded is None
 
 
-async def test_a_second_stop_of_a_transaction_changes_nothing(store: Store) -> None:
+async def test_a_second_stop_transaction_request_for_a_transaction_changes_nothing(store: Store) -> None:
     lease = await claimed(store)
     first = await start_one(store, lease)
     expected = Stopped(
@@ -226,7 +228,7 @@ async def test_an_energy_below_zero_is_reported_unchanged(store: Store) -> None:
 
 
 @pytest.mark.parametrize("wire_id", ["-1", "0", "9223372036854775807", "007", "nonsense{}/:", ""])
-async def test_a_stop_of_an_unknown_transaction_is_stored_as_an_orphan_and_does_not_change_the_next_id(
+async def test_a_stop_of_an_unknown_transaction_is_stored_separately_and_does_not_change_the_next_id(
     store: Store, wire_id: str
 ) -> None:
     lease = await claimed(store)
@@ -241,7 +243,7 @@ async def test_a_stop_of_an_unknown_transaction_is_stored_as_an_orphan_and_does_
     assert abs((await start_one(store, lease)).id - seconds_since_2025(store)) <= 2
 
 
-async def test_a_stop_belongs_to_a_transaction_only_if_the_text_of_the_transaction_id_is_exactly_the_same(
+async def test_a_stop_belongs_to_a_transaction_only_if_the_text_of_its_transaction_id_is_exactly_the_same(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -250,7 +252,9 @@ async def test_a_stop_belongs_to_a_transaction_only_if_the_text_of_the_transacti
         assert isinstance(await stop(store, lease, a_stop(alike), ANSWER), Orphaned)
 
 
-async def test_two_different_stops_with_the_same_unknown_transaction_id_are_both_kept(store: Store) -> None:
+async def test_two_different_stop_transaction_requests_with_the_same_unknown_transaction_id_are_both_kept(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     for meter in (1, 2, 1):
         await stop(store, lease, a_stop(-1, meter_stop=meter, received_ms=meter), ANSWER)
@@ -260,7 +264,7 @@ async def test_two_different_stops_with_the_same_unknown_transaction_id_are_both
 
 
 @pytest.mark.parametrize(("epoch", "fence"), [(1, "newer"), (9, "lost")])
-async def test_a_replaced_session_can_store_a_start_and_a_stop_but_cannot_set_the_open_transaction(
+async def test_a_replaced_session_can_store_a_start_or_stop_but_not_the_open_transaction_of_a_connector(
     store: Store, epoch: int, fence: str
 ) -> None:
     lease = await claimed(store, epoch=2)

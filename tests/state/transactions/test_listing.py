@@ -54,7 +54,7 @@ async def test_transactions_of_all_partitions_are_listed_newest_first(store: Sto
     assert await list_all(store, limit=1) == everything
 
 
-async def test_transactions_can_be_filtered_by_charge_point_and_by_start_and_by_whether_they_are_open(
+async def test_transactions_can_be_filtered_by_charge_point_and_start_time_and_by_whether_they_are_open(
     store: Store,
 ) -> None:
     await store_fleet(store)
@@ -120,7 +120,9 @@ def test_the_error_for_a_wrong_public_transaction_id_shows_the_right_form(wrong:
 
 
 @given(st.integers(0, 2**47), st.integers(0, 2**47))
-def test_index_entries_of_transactions_sort_by_the_time_of_the_transaction(one: int, other: int) -> None:
+def test_index_entries_of_transactions_are_sorted_by_the_time_of_the_transaction(
+    one: int, other: int
+) -> None:
     assert (index_name("CP", one, 1) < index_name("CP", other, 1)) == (one < other)
 
 

@@ -99,7 +99,7 @@ async def test_an_event_refers_to_meter_values_without_copying_them(store: Store
 
 
 @pytest.mark.parametrize("transaction_id", [None, "-1", "0", "a\nb", "é", "9223372036854775807"])
-async def test_the_latest_256_meter_values_of_no_transaction_are_kept_with_the_transaction_ids_in_them(
+async def test_the_latest_256_meter_values_without_a_known_transaction_keep_their_transaction_ids(
     store: Store, transaction_id: str | None
 ) -> None:
     lease = await claimed(store)
@@ -111,7 +111,7 @@ async def test_the_latest_256_meter_values_of_no_transaction_are_kept_with_the_t
     assert await meter_values.read_strays(store, "demo", "CP.1", 2) == []
 
 
-async def test_meter_values_of_no_transaction_share_one_key_if_the_connector_is_above_254_or_below_0(
+async def test_meter_values_without_a_transaction_share_one_key_for_all_connectors_above_254_or_below_0(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -144,7 +144,7 @@ async def test_a_long_meter_values_message_is_read_completely(store: Store) -> N
     assert stored.payload == payload
 
 
-async def test_meter_values_of_several_connectors_are_not_mixed_up_by_cached_lua_steps(store: Store) -> None:
+async def test_cached_lua_steps_do_not_mix_up_the_meter_values_of_several_connectors(store: Store) -> None:
     lease = await claimed(store)
     transaction_id = await start_charging(store, lease)
     for at_ms in range(1, 4):

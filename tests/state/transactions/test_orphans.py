@@ -28,7 +28,9 @@ async def test_stops_of_unknown_transactions_that_differ_in_one_field_are_stored
     assert len((await orphans.read(store, "demo", "CP.1")).items) == 5
 
 
-async def test_the_oldest_orphaned_stops_beyond_200_are_removed_and_counted(store: Store) -> None:
+async def test_the_oldest_stops_of_unknown_transactions_beyond_200_are_removed_and_counted(
+    store: Store,
+) -> None:
     lease = await claimed(store)
     for n in range(205):
         await stop(store, lease, a_stop(-1, meter_stop=n, received_ms=1_000 + n), ANSWER)

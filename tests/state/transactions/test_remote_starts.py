@@ -73,7 +73,7 @@ async def test_the_command_of_a_remote_start_gets_the_transaction_id_and_the_wai
     assert await list_expected(store) == set()
 
 
-async def test_a_start_that_no_remote_start_requested_does_not_belong_to_any_command(
+async def test_a_transaction_that_no_remote_start_requested_does_not_belong_to_any_command(
     store: Store, lease: Lease
 ) -> None:
     _, answers = await begin(store, lease, now_start(store))
@@ -82,7 +82,7 @@ async def test_a_start_that_no_remote_start_requested_does_not_belong_to_any_com
 
 
 @pytest.mark.parametrize("asked", ["Tag", "TAG", "tag"])
-async def test_a_start_matches_a_remote_start_even_if_the_case_of_the_id_tag_differs(
+async def test_a_transaction_matches_a_remote_start_even_if_the_letter_case_of_the_id_tag_differs(
     store: Store, lease: Lease, asked: str
 ) -> None:
     command = await accept(store, lease, tag=asked)
@@ -92,7 +92,7 @@ async def test_a_start_matches_a_remote_start_even_if_the_case_of_the_id_tag_dif
 @pytest.mark.parametrize(
     ("asked", "began", "meets"), [(None, 2, True), (2, 2, True), (1, 2, False)], ids=["any", "that", "other"]
 )
-async def test_a_remote_start_that_names_a_connector_matches_only_a_start_on_that_connector(
+async def test_a_remote_start_that_names_a_connector_matches_only_a_transaction_on_that_connector(
     store: Store, lease: Lease, asked: int | None, began: int, *, meets: bool
 ) -> None:
     command = await accept(store, lease, connector=asked)
@@ -101,13 +101,15 @@ async def test_a_remote_start_that_names_a_connector_matches_only_a_start_on_tha
     assert await list_expected(store) == (set() if meets else {command.id})
 
 
-async def test_a_start_with_another_id_tag_does_not_match_a_remote_start(store: Store, lease: Lease) -> None:
+async def test_a_transaction_with_another_id_tag_does_not_match_a_remote_start(
+    store: Store, lease: Lease
+) -> None:
     command = await accept(store, lease)
     assert (await begin(store, lease, now_start(store, id_tag="Other")))[1] is None
     assert await list_expected(store) == {command.id}
 
 
-async def test_a_start_matches_the_newest_of_several_remote_starts_and_removes_the_older_ones(
+async def test_a_transaction_matches_the_newest_of_several_remote_starts_and_removes_the_older_ones(
     store: Store, lease: Lease
 ) -> None:
     first, second = await accept(store, lease), await accept(store, lease)
@@ -124,7 +126,7 @@ async def test_a_start_matches_the_newest_of_several_remote_starts_and_removes_t
     assert [one["transaction_id"] for one in await list_named(store)] == [f"{KEYS.id}.{transaction_id}"]
 
 
-async def test_a_start_matches_a_remote_start_only_if_the_start_time_is_at_most_a_minute_earlier(
+async def test_a_transaction_may_start_at_most_one_minute_before_the_remote_start_that_it_matches(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease)
@@ -134,7 +136,7 @@ async def test_a_start_matches_a_remote_start_only_if_the_start_time_is_at_most_
     assert (await begin(store, lease, behind))[1] == command.id
 
 
-async def test_the_start_time_is_not_compared_with_the_remote_start_if_the_charge_point_clock_was_never_set(
+async def test_the_match_with_a_remote_start_ignores_the_start_time_if_the_charge_point_clock_was_never_set(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease)
@@ -142,7 +144,9 @@ async def test_the_start_time_is_not_compared_with_the_remote_start_if_the_charg
     assert (await begin(store, lease, start))[1] == command.id
 
 
-async def test_a_start_does_not_match_a_remote_start_that_has_expired(store: Store, lease: Lease) -> None:
+async def test_a_transaction_does_not_match_a_remote_start_that_has_expired(
+    store: Store, lease: Lease
+) -> None:
     command = await accept(store, lease)
     assert 0 < await store.execute("PTTL", KEYS.remote_starts) <= LASTS_MS
     await _since(store, command, store.server_time_ms() - LASTS_MS - 1000)
@@ -150,7 +154,7 @@ async def test_a_start_does_not_match_a_remote_start_that_has_expired(store: Sto
     assert (await current(store, command)).transaction is None
 
 
-def test_a_start_does_not_match_a_remote_start_that_is_too_old_or_too_far_in_the_future() -> None:
+def test_a_transaction_does_not_match_a_remote_start_that_is_too_old_or_too_far_in_the_future() -> None:
     one = Expected(since_ms=1_000_000, connector_id=1, id_tag="tag")
     start = a_start(id_tag="TAG", connector_id=1, started_ms=1_000_000)
     assert one.matches(start, 1_000_000 + LASTS_MS)
@@ -160,7 +164,7 @@ def test_a_start_does_not_match_a_remote_start_that_is_too_old_or_too_far_in_the
     assert not one.matches(msgspec.structs.replace(early, started_ms=early.started_ms - 1), 1_000_000)
 
 
-async def test_a_repeat_of_a_start_that_matched_one_remote_start_does_not_match_the_next_remote_start(
+async def test_a_repeat_of_a_start_that_matched_a_remote_start_does_not_match_another_remote_start(
     store: Store, lease: Lease
 ) -> None:
     first = await accept(store, lease)
@@ -177,7 +181,7 @@ async def test_a_repeat_of_a_start_that_matched_one_remote_start_does_not_match_
     assert len(await list_named(store)) == 1
 
 
-async def test_a_repeated_start_does_not_match_a_remote_start_that_was_sent_after_the_first_start(
+async def test_a_repeated_start_transaction_request_does_not_match_a_remote_start_that_was_sent_in_between(
     store: Store, lease: Lease
 ) -> None:
     start = now_start(store, ago_ms=0)
@@ -192,7 +196,7 @@ async def test_a_repeated_start_does_not_match_a_remote_start_that_was_sent_afte
     assert (await begin(store, lease, later))[1] == command.id
 
 
-async def test_the_functions_expect_and_fulfil_change_nothing_when_they_are_called_again(
+async def test_repeated_calls_to_expect_or_fulfil_a_remote_start_change_nothing(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease)
@@ -208,7 +212,7 @@ async def test_the_functions_expect_and_fulfil_change_nothing_when_they_are_call
     assert len(await list_named(store)) == 1
 
 
-async def test_no_start_matches_a_remote_start_whose_command_record_is_gone(
+async def test_no_transaction_matches_a_remote_start_whose_command_record_is_gone(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease)
@@ -234,7 +238,7 @@ async def test_the_oldest_remote_start_is_forgotten_if_too_many_are_waiting(
     assert (await begin(store, lease, last))[1] == asked[-1].id
 
 
-async def test_a_start_matches_its_remote_start_even_if_the_inbox_of_the_admin_process_is_lost(
+async def test_a_transaction_matches_its_remote_start_even_if_the_inbox_of_the_admin_process_is_lost(
     store: Store, lease: Lease
 ) -> None:
     command = await accept(store, lease)

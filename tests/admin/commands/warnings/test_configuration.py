@@ -74,7 +74,7 @@ async def test_a_configuration_change_is_checked_against_the_keys_that_the_charg
         assert "MeterValuesSampledDataMaxLength" in many
 
 
-async def test_a_configuration_change_has_a_warning_if_earlier_changes_take_effect_only_at_a_reboot(
+async def test_a_configuration_change_has_a_warning_if_earlier_changes_still_wait_for_a_reboot(
     api: Api,
 ) -> None:
     async with connected(api.store, TENANT, "CP-1"):

@@ -173,7 +173,9 @@ async def test_a_command_that_clears_unknown_charging_profiles_has_a_warning(api
         ]
 
 
-async def test_the_charging_profile_in_a_remote_start_is_checked_by_the_same_rules(api: Api) -> None:
+async def test_the_rules_for_charging_profiles_also_apply_to_the_charging_profile_in_a_remote_start(
+    api: Api,
+) -> None:
     async with connected(api.store, TENANT, "CP-1"):
         await report_keys(api, ChargeProfileMaxStackLevel="1")
         profile = tx(stackLevel=2)["csChargingProfiles"]

@@ -316,7 +316,7 @@ async def test_a_comparison_of_composite_schedules_lists_the_spans_in_which_the_
         assert (answer.json()["agrees"], answer.json()["differences"]) == (True, [])
 
 
-async def test_a_comparison_has_null_as_the_member_agrees_if_the_charge_point_rejects_the_request(
+async def test_a_comparison_returns_null_instead_of_true_or_false_if_the_charge_point_rejects_the_request(
     api: Api,
 ) -> None:
     told = {"status": "Rejected"}

@@ -15,7 +15,7 @@ from tests.admin.remembering import remembering
 from tests.support.waiting import until
 
 
-async def test_the_first_update_is_full_and_the_second_is_differential_and_the_third_is_empty_and_not_sent(
+async def test_the_first_local_list_update_is_full_and_the_next_is_differential_and_an_empty_one_is_not_sent(
     api: Api,
 ) -> None:
     cp = Listing()
@@ -105,7 +105,9 @@ async def test_a_full_list_is_sent_after_a_version_mismatch_only_if_the_request_
         assert (found["list_version"], found["stale"], found["as_desired"]) == (3, False, True)
 
 
-async def test_a_full_list_to_which_the_charge_point_answers_failed_is_sent_only_once_more(api: Api) -> None:
+async def test_a_full_list_is_sent_only_once_more_if_the_charge_point_answers_with_the_status_failed(
+    api: Api,
+) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -116,7 +118,9 @@ async def test_a_full_list_to_which_the_charge_point_answers_failed_is_sent_only
         assert cp.answers == []
 
 
-async def test_no_further_message_is_sent_after_the_answer_not_supported(api: Api) -> None:
+async def test_no_further_local_list_message_is_sent_after_the_charge_point_answers_not_supported(
+    api: Api,
+) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         await put(api, "Aa")
@@ -128,7 +132,7 @@ async def test_no_further_message_is_sent_after_the_answer_not_supported(api: Ap
         assert found["last_answer"]["status"] == "NotSupported"
 
 
-async def test_the_problem_for_a_failed_local_list_message_lists_the_steps_before_the_message(
+async def test_the_error_for_a_failed_local_list_message_lists_the_messages_that_were_accepted_before(
     api: Api,
 ) -> None:
     cp = Listing()
@@ -148,7 +152,7 @@ async def test_the_problem_for_a_failed_local_list_message_lists_the_steps_befor
         is_problem(late, 504, "deadline-passed")
 
 
-async def test_no_further_message_is_sent_after_the_client_disconnects(api: Api) -> None:
+async def test_no_further_local_list_message_is_sent_after_the_http_client_disconnects(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         await put(api, *"abcd")
         with pytest.raises(httpx.ReadTimeout):
@@ -185,7 +189,7 @@ async def test_the_list_version_that_the_charge_point_reports_is_stored(api: Api
         assert sent(await send(api)) == [("Full", 13, 1)]
 
 
-async def test_the_accepted_list_is_updated_after_the_command_send_local_list(api: Api) -> None:
+async def test_a_send_local_list_command_also_updates_the_accepted_list_that_csms_stores(api: Api) -> None:
     cp = Listing()
     async with connected(api.store, TENANT, "CP-1", remembering(cp)[0]):
         body = {
@@ -223,7 +227,7 @@ async def test_no_message_is_sent_if_there_is_no_desired_list(api: Api) -> None:
         ),
     ],
 )
-async def test_the_command_send_local_list_has_a_warning_if_the_charge_point_is_likely_to_refuse_it(
+async def test_a_send_local_list_command_has_a_warning_if_the_charge_point_is_likely_to_refuse_it(
     api: Api, body: dict[str, Any], part: str
 ) -> None:
     cp = Listing()

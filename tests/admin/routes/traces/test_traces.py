@@ -207,7 +207,7 @@ async def test_the_stream_of_a_trace_sends_every_entry_and_ends_when_the_trace_e
         assert (response.status_code, response.content) == (204, b"")
 
 
-async def test_a_new_trace_ends_the_stream_of_the_old_trace_and_a_client_that_resumes_gets_all_of_the_new_one(
+async def test_a_new_trace_ends_the_stream_of_the_old_one_and_a_resuming_client_gets_the_whole_new_trace(
     api: Api,
 ) -> None:
     first = (await start(api))["id"]

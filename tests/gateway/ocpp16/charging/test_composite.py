@@ -39,7 +39,7 @@ def test_the_composite_schedule_has_no_limit_if_there_are_no_profiles() -> None:
     assert limits(duration=0).periods == ()
 
 
-def test_periods_are_counted_from_the_start_of_the_requested_window_and_the_first_one_begins_at_0() -> None:
+def test_period_starts_are_seconds_since_the_start_of_the_requested_window_and_the_first_start_is_0() -> None:
     found = limits(a_profile([(0, 10), (30, 20), (80, 6)], start=-10))
     assert steps(found) == [(0, 10), (20, 20), (70, 6)]
     assert (found.start_ms, found.duration, found.unit) == (X, 100, "A")
@@ -60,7 +60,7 @@ def test_periods_beyond_the_requested_window_are_cut_off() -> None:
     assert steps(limits(a_profile([(0, 10), (99, 20)]), duration=100)) == [(0, 10), (99, 20)]
 
 
-def test_the_profile_of_the_highest_stack_level_applies_and_the_next_level_follows_at_its_end() -> None:
+def test_the_profile_of_the_highest_stack_level_applies_first_and_that_of_the_next_level_follows() -> None:
     found = limits(
         a_profile(6, level=0), a_profile(16, level=2, duration=20), a_profile(10, level=1, duration=40)
     )
@@ -71,7 +71,7 @@ def test_a_profile_of_a_higher_level_without_a_duration_hides_the_lower_levels()
     assert steps(limits(a_profile(32, level=5), a_profile(6))) == [(0, 32)]
 
 
-def test_a_profile_is_valid_at_the_time_valid_from_but_no_longer_at_the_time_valid_to() -> None:
+def test_a_profile_applies_at_the_time_in_valid_from_but_no_longer_at_the_time_in_valid_to() -> None:
     found = limits(a_profile(16, level=1, validFrom=at(10), validTo=at(20)), a_profile(6))
     assert steps(found) == [(0, 6), (10, 16), (20, 6)]
     assert steps(limits(a_profile(16, validFrom=at(10), validTo=at(10)))) == [(0, None)]
@@ -79,7 +79,7 @@ def test_a_profile_is_valid_at_the_time_valid_from_but_no_longer_at_the_time_val
     assert steps(limits(a_profile(16, validFrom=at(100)))) == [(0, None)]
 
 
-def test_the_field_valid_to_can_end_a_schedule_early_and_the_field_valid_from_does_not_shift_it() -> None:
+def test_valid_to_can_cut_a_schedule_short_but_valid_from_does_not_delay_its_start() -> None:
     assert steps(limits(a_profile([(0, 10), (50, 20)], validTo=at(20), duration=90))) == [
         (0, 10),
         (20, None),
@@ -126,7 +126,7 @@ def test_a_relative_default_profile_begins_at_the_start_of_the_window_if_there_i
     assert steps(limits(a_profile([(0, 10), (80, 20)], kind="Relative"))) == [(0, 10), (80, 20)]
 
 
-def test_daily_and_weekly_profiles_recur_at_the_same_time_in_utc() -> None:
+def test_daily_and_weekly_profiles_recur_at_a_fixed_time_in_utc() -> None:
     found = limits(daily([(0, 10), (30, 20)], start=-DAY * 3 - 10), duration=60)
     assert steps(found) == [(0, 10), (20, 20)]
     weekly = a_profile([(0, 10), (30, 20)], kind="Recurring", recurrencyKind="Weekly", start=-7 * DAY - 10)
@@ -143,7 +143,7 @@ def test_daily_and_weekly_profiles_recur_at_the_same_time_in_utc() -> None:
     assert steps(long) == [(0, 10), (DAY // 2, 20), (DAY, 10), (3 * DAY // 2, 20)]
 
 
-def test_the_next_level_applies_between_two_recurrences_of_a_profile() -> None:
+def test_the_profile_of_the_next_level_applies_between_two_recurrences_of_a_profile() -> None:
     found = limits(daily(16, level=1, duration=3600), a_profile(6), duration=DAY + 7200)
     assert steps(found) == [(0, 16), (3600, 6), (DAY, 16), (DAY + 3600, 6)]
 
@@ -208,7 +208,7 @@ def test_a_limit_of_zero_is_not_treated_as_a_missing_limit() -> None:
     assert steps(limits(a_profile(0), cap(16))) == [(0, 0)]
 
 
-def test_the_limit_of_connector_0_is_the_sum_over_the_running_transactions() -> None:
+def test_the_limit_of_connector_0_is_the_sum_of_the_limits_of_the_running_transactions() -> None:
     both = (OpenTransaction(1, 7, X), OpenTransaction(2, 8, X))
     installed = (
         InstalledProfile(0, a_profile(16.1)),
@@ -222,7 +222,7 @@ def test_the_limit_of_connector_0_is_the_sum_over_the_running_transactions() -> 
     assert steps(limits(*installed, cap(25), connector=0)) == [(0, 25)]
 
 
-def test_limits_are_converted_between_units_by_voltage_and_phases() -> None:
+def test_limits_are_converted_between_amperes_and_watts_by_the_voltage_and_the_number_of_phases() -> None:
     in_w = limits(a_profile([(0, 16), (20, 16, 1), (40, 6.1, 2)]), unit="W")
     assert steps(in_w) == [(0, 11040), (20, 3680), (40, 2806)]
     assert in_w.unit == "W"
@@ -231,7 +231,7 @@ def test_limits_are_converted_between_units_by_voltage_and_phases() -> None:
     assert steps(limits(a_profile(10), unit="W", voltage=Decimal(110))) == [(0, 3300)]
 
 
-def test_the_lower_of_two_limits_is_chosen_after_conversion_to_the_requested_unit() -> None:
+def test_two_limits_in_different_units_are_converted_before_the_lower_limit_is_chosen() -> None:
     installed = (a_profile(10, unit="A"), cap([(0, 5000), (50, 9000)], unit="W"))
     assert steps(limits(*installed, unit="A")) == [(0, 7.2), (50, 10)]
     assert steps(limits(*installed, unit="W")) == [(0, 5000), (50, 6900)]

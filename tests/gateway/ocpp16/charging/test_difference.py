@@ -51,7 +51,7 @@ def test_equal_neighbouring_differences_are_merged() -> None:
     ]
 
 
-def test_a_missing_part_in_the_schedule_of_the_charge_point_is_a_difference() -> None:
+def test_a_part_that_is_missing_from_the_schedule_of_the_charge_point_is_a_difference() -> None:
     assert differences(ours(STEPS), None) == [(0, 50, 10, None), (50, 100, 20, None)]
     assert differences(ours(STEPS), theirs((20, 10), (50, 20), duration=80)) == [
         (0, 20, 10, None),

@@ -99,7 +99,7 @@ def test_a_rule_that_many_periods_break_is_explained_in_one_sentence() -> None:
     assert len(check(a_profile([(n, -1) for n in range(4)]))) == 1
 
 
-def test_a_profile_breaks_no_rule_about_the_abilities_of_a_charge_point_if_these_are_unknown() -> None:
+def test_rules_about_the_abilities_of_a_charge_point_are_not_checked_if_the_abilities_are_unknown() -> None:
     profile = a_profile([(n, 6, 1 + 2 * (n % 2)) for n in range(50)], level=99, unit="W")
     assert check(profile, abilities=Abilities()) == []
 

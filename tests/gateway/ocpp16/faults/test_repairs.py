@@ -25,7 +25,7 @@ def meter(*sampled: object, **fields: object) -> tuple[Message, object, tuple[Re
     return read(core.MeterValues, **{"connectorId": 1, "meterValue": [value], **fields})
 
 
-def test_null_for_an_optional_field_is_read_as_absent() -> None:
+def test_an_optional_field_with_the_value_null_is_read_as_absent() -> None:
     message, payload, repairs = read(
         core.StatusNotification, connectorId=1, errorCode="NoError", status="Available", info=None
     )
@@ -35,7 +35,7 @@ def test_null_for_an_optional_field_is_read_as_absent() -> None:
 
 
 @pytest.mark.parametrize(("sent", "spelt"), [("21.50", "21.50"), ("-3", "-3"), ("0.10", "0.10")])
-def test_a_value_that_is_sent_as_a_number_is_read_as_text_with_the_same_digits(sent: str, spelt: str) -> None:
+def test_a_number_in_a_field_for_text_is_read_as_text_with_the_same_digits(sent: str, spelt: str) -> None:
     payload = b'{"connectorId":1,"meterValue":[{"timestamp":"%b","sampledValue":[{"value":%b}]}]}' % (
         TIME.encode(),
         sent.encode(),
@@ -47,7 +47,7 @@ def test_a_value_that_is_sent_as_a_number_is_read_as_text_with_the_same_digits(s
     assert found.repairs == ("number_for_text",)
 
 
-def test_only_the_bad_samples_of_a_message_are_left_out_and_the_payload_still_contains_them() -> None:
+def test_bad_samples_are_left_out_of_the_decoded_message_but_remain_in_the_payload() -> None:
     bad = {"value": "50", "unit": "Hz"}
     message, payload, repairs = meter(GOOD_SAMPLE, bad, {"value": None}, {"value": "2", "unit": "W"})
     assert isinstance(message, core.MeterValues)
@@ -89,7 +89,7 @@ def test_an_integer_may_be_sent_as_text_or_with_a_zero_fraction(value: object) -
 
 
 @pytest.mark.parametrize("value", ["", "7a", "0x7", "1e3", 7.5, True, [7], None, "9" * 30])
-def test_a_value_that_is_not_an_integer_is_refused(value: object) -> None:
+def test_an_integer_field_refuses_a_value_that_is_not_an_integer(value: object) -> None:
     with pytest.raises(PayloadInvalid) as caught:
         read(core.UnlockConnector, connectorId=value)
     assert caught.value.code == "TypeConstraintViolation"
@@ -233,6 +233,6 @@ def test_the_error_for_a_bad_field_names_the_field_and_says_what_would_be_right(
     assert caught.value.text == "meterValue[0].sampledValue[0].value: must be text, not an integer"
 
 
-def test_absent_transaction_data_is_read_as_none() -> None:
+def test_transaction_data_that_is_absent_is_read_as_none_and_an_empty_list_as_an_empty_list() -> None:
     assert core.raw_transaction_data(b'{"transactionId":1}') is None
     assert core.raw_transaction_data(b'{"transactionData":[ ],"x":1}') == b"[ ]"

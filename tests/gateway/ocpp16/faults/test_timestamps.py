@@ -41,7 +41,7 @@ NOON = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() * 1000)
         ("\u0662026-01-31T12:00:00Z", None, ("time_unreadable",)),
     ],
 )
-def test_parsing_the_text_of_a_time_returns_the_time_and_the_faults_of_the_text(
+def test_the_parser_of_timestamps_returns_the_time_and_the_faults_of_a_text(
     text: str, ms: int | None, faults: tuple[FaultName, ...]
 ) -> None:
     assert timestamps.parse(text) == (ms, faults)
@@ -94,7 +94,7 @@ def test_a_time_before_2015_or_more_than_5_minutes_in_the_future_has_a_fault(
 
 
 @given(st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001  written as UTC
-def test_a_time_since_2015_in_utc_with_zero_or_three_decimal_places_is_recognised_as_usual(
+def test_a_time_since_2015_in_utc_with_zero_or_three_decimal_places_counts_as_written_in_the_usual_form(
     at: datetime,
 ) -> None:
     for text in (at.isoformat(timespec="seconds") + "Z", at.isoformat(timespec="milliseconds") + "Z"):
@@ -114,5 +114,5 @@ def test_a_time_since_2015_in_utc_with_zero_or_three_decimal_places_is_recognise
         "2014-12-31T23:59:59.999Z",
     ],
 )
-def test_a_time_that_is_not_written_in_the_usual_form_is_recognised_as_unusual(text: str) -> None:
+def test_a_time_that_is_not_written_in_the_usual_form_is_recognised_as_such(text: str) -> None:
     assert not timestamps.is_usual(text)
