@@ -26,7 +26,7 @@ async def transactions(tenant: Tenant, charge_point: str) -> list[dict[str, Any]
         return list(found.json()["items"])
 
 
-async def test_a_start_transaction_request_that_is_repeated_on_another_connection_creates_no_transaction(
+async def test_a_start_transaction_request_repeated_on_another_connection_creates_no_second_transaction(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant, at = central.tenant(), now()

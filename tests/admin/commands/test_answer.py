@@ -74,7 +74,7 @@ def test_json_without_secrets_is_not_changed_by_the_masking(written: str) -> Non
     assert mask(written) == written
 
 
-def test_masking_keeps_numbers_that_are_too_large_for_a_float_and_writes_null_for_too_deep_json() -> None:
+def test_masking_keeps_huge_numbers_and_writes_null_for_json_that_is_nested_too_deeply() -> None:
     assert json.loads(mask('{"key":1e999}')) == {"key": float("inf")}
     assert mask('{"key":1e99999999999999999999}') == '{"key":1e99999999999999999999}'
     assert mask('{"key":' + "[" * 20_000 + "]" * 20_000 + "}") == "null"

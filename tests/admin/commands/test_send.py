@@ -187,7 +187,7 @@ async def test_repeated_requests_with_one_idempotency_key_wait_for_the_same_tran
         assert len(session.claimed) == 1
 
 
-async def test_a_waiting_request_is_answered_despite_a_lost_wake_up_message_but_later(
+async def test_a_lost_wake_up_message_delays_the_answer_to_a_waiting_request_but_does_not_prevent_it(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send, "REREAD_S", 0.2)

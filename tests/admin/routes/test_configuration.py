@@ -162,7 +162,7 @@ async def test_a_refused_configuration_change_ends_the_series_of_changes_unless_
         ]
 
 
-async def test_a_series_of_changes_that_should_continue_does_so_after_a_callerror_but_not_without_an_answer(
+async def test_the_option_continue_lets_a_series_of_changes_go_on_after_a_callerror_but_not_without_an_answer(
     api: Api,
 ) -> None:
     async with connected(api.store, TENANT, "CP-1", refuses):

@@ -103,7 +103,7 @@ async def test_a_callerror_of_the_charge_point_is_answered_502_with_an_explanati
     }
 
 
-async def test_the_404_for_a_charge_point_that_was_deleted_between_two_messages_lists_the_steps_until_then(
+async def test_the_404_for_a_charge_point_that_was_deleted_between_two_messages_lists_the_steps_so_far(
     api: Api,
 ) -> None:
     async def is_deleted_after_one(session: FakeSession, command: str, _: Go) -> None:

@@ -89,7 +89,7 @@ async def test_the_answers_of_the_reservation_routes_fit_the_openapi_document(ap
         await is_documented(api, "reservations/{reservation}", await api.client.get(f"{PATH}/5"))
 
 
-async def test_a_reservation_request_without_an_id_gets_an_id_that_was_not_given_before(api: Api) -> None:
+async def test_each_reservation_request_without_an_id_gets_a_different_id(api: Api) -> None:
     answering, _ = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering):
         numbers = [

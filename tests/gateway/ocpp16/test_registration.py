@@ -17,7 +17,7 @@ def test_an_accepted_charge_point_may_send_every_action(action: str) -> None:
 
 
 @pytest.mark.parametrize("action", FROM_CHARGE_POINT)
-def test_calls_before_the_first_boot_notification_are_served_with_a_fault_or_refused_in_strict_mode(
+def test_calls_before_the_first_boot_notification_are_faulty_but_served_unless_the_mode_is_strict(
     action: str,
 ) -> None:
     expected = "served" if action == "BootNotification" else "no_boot"

@@ -156,7 +156,7 @@ async def test_statuses_that_arrive_after_the_deletion_of_their_job_are_kept_in_
     assert (found.items, [note.status for note in found.notes]) == ([], ["Installed"])
 
 
-async def test_a_new_request_id_was_neither_given_before_nor_used_in_a_job_or_note(
+async def test_a_new_request_id_was_neither_given_out_before_nor_used_in_a_job_or_note(
     store: Store,
 ) -> None:
     await store.execute("HSET", KEYS.record, "registered_ms", 1)

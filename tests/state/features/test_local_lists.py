@@ -200,7 +200,7 @@ async def test_the_stored_list_becomes_uncertain_if_the_charge_point_reports_ano
     assert kinds[-1] == ("local_list.stale", {"list_version": 5, "reported_version": 9})
 
 
-async def test_the_list_version_1_follows_after_the_highest_possible_list_version(store: Store) -> None:
+async def test_the_list_version_1_follows_the_highest_possible_list_version(store: Store) -> None:
     await local_lists.record_reported(store, KEYS, 2**31 - 1)
     assert (await local_lists.read_heads(store, KEYS)).next_version == 1
 

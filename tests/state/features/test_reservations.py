@@ -241,7 +241,7 @@ async def test_the_list_of_reservations_begins_with_the_latest(store: Store) -> 
     assert {number for _, number in made} == {3, 7, 9}
 
 
-async def test_a_free_reservation_id_is_one_that_was_neither_given_before_nor_used_by_a_charge_point(
+async def test_a_free_reservation_id_is_one_that_was_neither_given_out_before_nor_used_by_a_charge_point(
     store: Store,
 ) -> None:
     keys = ChargePointKeys("demo", "CP.1")

@@ -92,7 +92,7 @@ async def test_the_store_corrects_a_transaction_id_that_a_slow_clock_proposed(st
     assert right <= (await start_one(store, lease)).id <= right + 5
 
 
-async def test_a_late_stop_of_a_replaced_transaction_does_not_change_the_current_one_of_the_connector(
+async def test_a_late_stop_of_a_replaced_transaction_does_not_change_the_current_transaction_of_the_connector(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -168,7 +168,7 @@ async def test_three_transactions_started_by_a_charge_point_whose_clock_stands_s
     assert faults == [False, True, True]
 
 
-async def test_a_repeated_stop_does_not_release_the_slot_of_a_later_transaction_with_an_equal_fingerprint(
+async def test_a_repeated_stop_does_not_release_the_slot_of_a_later_transaction_with_the_same_fingerprint(
     store: Store,
 ) -> None:
     lease, stuck = await claimed(store), a_start(plausible=False)
@@ -181,7 +181,7 @@ async def test_a_repeated_stop_does_not_release_the_slot_of_a_later_transaction_
     assert again.fingerprint == ""
 
 
-async def test_a_new_transaction_releases_the_slot_of_the_previous_one_on_the_connector_but_does_not_close_it(
+async def test_a_previous_transaction_on_a_connector_stays_open_but_loses_its_slot_when_a_new_one_starts(
     store: Store,
 ) -> None:
     lease = await claimed(store)
@@ -228,7 +228,7 @@ async def test_an_energy_below_zero_is_reported_unchanged(store: Store) -> None:
 
 
 @pytest.mark.parametrize("wire_id", ["-1", "0", "9223372036854775807", "007", "nonsense{}/:", ""])
-async def test_a_stop_of_an_unknown_transaction_is_stored_separately_and_does_not_change_the_next_id(
+async def test_a_stop_of_an_unknown_transaction_is_stored_apart_and_does_not_change_the_next_transaction_id(
     store: Store, wire_id: str
 ) -> None:
     lease = await claimed(store)

@@ -79,7 +79,7 @@ def test_a_profile_applies_at_the_time_in_valid_from_but_no_longer_at_the_time_i
     assert steps(limits(a_profile(16, validFrom=at(100)))) == [(0, None)]
 
 
-def test_valid_to_can_cut_a_schedule_short_but_valid_from_does_not_delay_its_start() -> None:
+def test_valid_to_can_cut_a_schedule_short_but_valid_from_does_not_shift_its_periods() -> None:
     assert steps(limits(a_profile([(0, 10), (50, 20)], validTo=at(20), duration=90))) == [
         (0, 10),
         (20, None),
