@@ -294,7 +294,7 @@ class Store:
             self._clock_offset_ms = server.clock_offset_ms
 
     async def _ask_many(self, packed: Sequence[bytes]) -> list[Any]:
-        """Run packed commands on the listing connection.
+        """Run commands in RESP on the connection that is used for lists.
 
         The reply to a command that failed is a ResponseError.
         """
@@ -360,7 +360,8 @@ async def _prepare(ask: Ask) -> None:
 
 
 def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Arg]) -> bytes:
-    # Compare the numbers here first, because two calls of `admits` take 8 % of a step's time in the client.
+    # Compare the number of keys and arguments here, because two calls of `admits` would take 8 % of the
+    # time that a step takes in this process.
     if len(keys) != len(script.keys.names) or len(args) != len(script.args.names):
         script.check(len(keys), len(args))
     return pack(("EVALSHA", script.sha, len(keys), *keys, *args))

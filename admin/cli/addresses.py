@@ -6,7 +6,7 @@ import msgspec
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     """The members of the line that `csms up --json` prints.
 
-    A charge point appends its path to `ws` or `wss`.
+    `ws` and `wss` are URLs, to which a charge point appends its path.
     """
 
     ws: str

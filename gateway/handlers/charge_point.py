@@ -54,7 +54,8 @@ class SessionMemory:
     charging_at: int | None = None
     """Connector of the last message about a transaction.
 
-    None means that the last such message was a stop, or that no such message has come yet. The value follows
+    None means that the last message about a transaction was a StopTransaction, or that no message about a
+    transaction has come yet. The value follows
     the order of the messages and does not prove that a transaction is running there.
     """
     began: tuple[Start, int] | None = None

@@ -1,4 +1,4 @@
-"""Makes a process log SIGHUP and ignore it."""
+"""When a process gets SIGHUP, it writes a log line and otherwise ignores the signal."""
 
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable

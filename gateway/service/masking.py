@@ -57,8 +57,8 @@ _OF_TEXTS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     # user:password@ in any URL; a password may hold an unencoded @ or /.
     (re.compile(r"""(://)[^/\s"'<>@:]*+:[^\s"'<>]{0,256}@"""), rf"\1{MASK}@"),
     (re.compile(r"""(://)[^/\s"'<>]*@"""), rf"\1{MASK}@"),
-    # Match any parameter name, then judge it. A search for each secret word at each `?` would take half a
-    # second.
+    # Match any parameter name of a URL, then judge it. A pattern that lists all secret words would take half
+    # a second for a text with many `?`.
     (re.compile(r"""([?&])([^?=&\s"']{1,64}+)=([^&\s"']+)"""), _mask_parameter),
     (
         re.compile(

@@ -183,8 +183,8 @@ class Session:
         """Return the answer to a call whose handler failed, or b"" if the session closes instead."""
         if isinstance(error, LeaseLost):
             # The store was rolled back or wiped, so `leases.require` raised LeaseLost. The handler may run
-            # again, because handlers are idempotent. A script that stores a fact does not raise LeaseLost. It
-            # returns a fence, on which `_answer` acts.
+            # again, because handlers are idempotent. A script that stores a fact does not raise LeaseLost.
+            # The script returns the state of the lease, and `_answer` acts on this state.
             try:
                 await self.link.readopt()
                 return self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))

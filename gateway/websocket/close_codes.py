@@ -26,7 +26,7 @@ class _Row(NamedTuple):
 
 
 class Close(_Row, Enum):
-    """Code and reason of our CLOSE frame, when we send it, and what the charge point should do then.
+    """Code and reason of our CLOSE frame, the occasion for the frame, and advice for the charge point.
 
     `record` fills values into the reason. Type checking ensures that csms sends only the CLOSE frames of this
     class.

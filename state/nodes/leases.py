@@ -40,10 +40,10 @@ The newest authenticated connection wins: its claim takes the lease from any hol
 first answer and changes nothing. If a node gets no answer to a claim, it releases the lease, because the
 claim may have succeeded.
 
-A node that is judged dead may only have been paused. Its sessions are then still connected, so the next step
-or audit of each session takes the lease back. A released lease is never taken back. Otherwise a step that was
-sent before the release could leave a charge point online without a session. A node that shuts down reaps
-the leases that it could not release.
+A node that is judged dead may only have been paused. The sessions of a paused node are still connected, so
+the next Lua step or audit of each session takes its own lease back. A released lease is never taken back.
+Otherwise a step that was sent before the release could leave a charge point online without a session. A node
+that shuts down reaps the leases that it could not release.
 
 Fence. The fence of a session is its epoch and its name. Each step of the session carries the fence, and the
 store compares the fence with the lease. The result is one of three words.
@@ -275,8 +275,8 @@ async def readopt(
 ) -> bool:
     """Take a `lost` lease again at the next epoch, and change `lease` in place.
 
-    False means that a newer session holds the lease. If the store has lost the charge point too, it is
-    registered again under the policy `registration`.
+    False means that a newer session holds the lease. A charge point that the store has lost is
+    registered again, and csms answers its next BootNotification with `registration`.
     """
     keys = lease.keys
     own = keys.held(lease.node)

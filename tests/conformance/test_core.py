@@ -165,7 +165,7 @@ async def test_tc_017_1_the_charge_point_unlocks_a_connector_with_a_detachable_c
         await lab.command(cp, "UnlockConnector", {"connectorId": 1}, {"status": "Unlocked"})
 
 
-async def test_tc_017_2_the_charge_point_answers_not_supported_to_an_unlock_because_the_cable_is_fixed(
+async def test_tc_017_2_a_charge_point_with_a_fixed_cable_may_refuse_to_unlock_it(
     lab: Laboratory,
 ) -> None:
     async with lab.booted() as cp:

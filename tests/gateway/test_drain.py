@@ -1,4 +1,6 @@
-"""The timetable of a drain by Trio's clock; tests/system/test_drain.py tests a whole process."""
+"""A stopping gateway closes its sessions at the right times, by Trio's test clock.
+
+tests/system/test_drain.py tests a whole process."""
 
 from types import SimpleNamespace
 from typing import cast

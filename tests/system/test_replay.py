@@ -232,7 +232,8 @@ async def test_an_id_tag_that_is_limited_to_one_transaction_gets_one_transaction
         assert refused["idTagInfo"]["status"] == "ConcurrentTx"
         assert refused["transactionId"] > 0
         assert (await two.call("Authorize", {"idTag": "ONCE"}))["idTagInfo"]["status"] == "Accepted"
-        assert await one.start(tag="once", timestamp=at) == first  # A repeat takes no second slot of the tag.
+        # A repeated StartTransaction takes no second hold on the id tag.
+        assert await one.start(tag="once", timestamp=at) == first
         offline = await two.start(tag="ONCE", timestamp="2026-01-01T00:00:00Z", connector=2)
         assert offline["idTagInfo"]["status"] == "Accepted"
         stopped = await two.stop(refused["transactionId"], tag="ONCE")

@@ -120,7 +120,7 @@ async def _ends(api: httpx.AsyncClient, ids: list[str]) -> Counter[str]:
 
 
 async def _nothing_left(store: Store, tenant: Tenant) -> None:
-    """Check that the store has no entry of the waiting commands in the lists that the sweep reads."""
+    """Check that no command is in the lists of commands that wait for an answer or a deadline."""
     for number in range(SILENT):
         own = ChargePointKeys(tenant.id, f"overdue-{number}")
         overdue = await store.execute("ZRANGE", keys.overdue(own.partition), 0, -1)

@@ -165,7 +165,7 @@ def encode_cursor(trace: str, place: str) -> str:
 
 
 def decode_cursor(cursor: str) -> tuple[str, str]:
-    """Return the id of the trace, and the place in the trace. Raises BadCursor."""
+    """Return the id of the trace and the position in it that a cursor names. Raises BadCursor."""
     match = _CURSOR.fullmatch(cursor)
     if match is None:
         raise BadCursor("The cursor is not a cursor of a trace; omit it to start at the first entry")

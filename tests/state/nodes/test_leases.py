@@ -29,7 +29,7 @@ async def test_a_claim_takes_the_lease_from_the_previous_holder_and_names_that_h
     assert await audit(store, second.lease) == "ok"
 
 
-async def test_a_node_still_holds_a_lease_after_another_session_of_the_same_node_takes_the_lease_over(
+async def test_a_lease_stays_with_its_node_when_another_session_of_that_node_takes_it_over(
     store: Store,
 ) -> None:
     await claimed(store, "a/1")
