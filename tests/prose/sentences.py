@@ -18,6 +18,10 @@ _END = re.compile(r"(?<=[.!?])[\"')*`]*\s+(?=[\"'(*`]*[A-Z0-9`])")
 _MARK = re.compile(r"^(noqa|type:|ruff:|pragma|!|-\*-|KEYS|\| |-> |WITH |---|fmt:)")
 
 
+_ROWS: dict[str, str] = {}
+"""The rows of tables by their places, as a reader of a cell sees them."""
+
+
 class Sentence(NamedTuple):
     """A sentence, with the paragraph that it stands in. `place` is `file:line`, or a path in OpenAPI."""
 
@@ -33,7 +37,7 @@ def sentences() -> list[Sentence]:
     The kinds are docstring, comment, error, help, openapi and page.
     """
     return [
-        Sentence(place, kind, one, paragraph)
+        Sentence(place, kind, one, _ROWS.get(place, paragraph))
         for place, kind, text in _texts()
         for paragraph in _paragraphs(text)
         for one in split(paragraph)
@@ -136,6 +140,7 @@ def _of_page(path: Path) -> Iterator[tuple[str, str, str]]:
     """Yield the paragraphs, list items and table cells of a page, without its code blocks."""
     in_code = False
     block: list[str] = []
+    head: list[str] = []
     first = 0
     for number, line in enumerate([*path.read_text().splitlines(), ""], 1):
         fence = line.lstrip().startswith("```")
@@ -147,10 +152,15 @@ def _of_page(path: Path) -> Iterator[tuple[str, str, str]]:
         if not (fence or in_code or not line.strip()):
             first = first if block else number
             text = re.sub(r"^\s*([-*#>]+|\d+\.)\s+", "", line)
-            for cell in text.strip("| ").split(" | ") if line.startswith("|") else ():
-                yield f"{path.relative_to(ROOT)}:{number}", "page", cell
             if not line.startswith("|"):
+                head = []
                 block.append(text)
+                continue
+            cells = text.strip("| ").split(" | ")
+            place, head = f"{path.relative_to(ROOT)}:{number}", head or cells
+            _ROWS[place] = "; ".join(f"{name}: {cell}" for name, cell in zip(head, cells, strict=False))
+            for cell in cells:
+                yield place, "page", cell
 
 
 def _of_openapi() -> Iterator[tuple[str, str, str]]:
