@@ -34,6 +34,7 @@ from admin.routes import (
     tokens,
     transactions,
     unmatched,
+    unreadable_facts,
 )
 from admin.routes.charging_profiles import charging_profiles, composite_schedules
 from admin.routes.local_lists import accepted, local_lists, updates
@@ -56,6 +57,7 @@ ROUTES = (
     id_tags,
     transactions,
     unmatched,
+    unreadable_facts,
     traces,
     stream,
     commands,

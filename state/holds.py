@@ -18,21 +18,25 @@ LASTS_MS = 3 * 3600 * 1000
 """How long a hold lasts. A hold is prolonged every hour while its transaction is open."""
 
 
-async def hold(store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str, maximum: int) -> bool:
+async def hold(
+    store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str, maximum: int, *, void: str = ""
+) -> bool:
     """Take one of the tag's `maximum` holds for LASTS_MS.
 
-    False means that other transactions have taken all these holds.
+    The hold with the fingerprint `void` of the same charge point and tag ends, and its place is free. False
+    means that other transactions have all these holds.
     """
     until_ms = store.server_time_ms() + LASTS_MS
-    return await take(store, _slots(charge_point, tag), _member(charge_point, fingerprint), maximum, until_ms)
+    member, voided = (_member(charge_point, one) if one else "" for one in (fingerprint, void))
+    return await take(store, _slots(charge_point, tag), member, maximum, until_ms, void=voided)
 
 
-async def take(store: Store, key: str, member: str, maximum: int, until_ms: int) -> bool:
-    """Take one of the `maximum` holds in the set `key` until `until_ms`.
+async def take(store: Store, key: str, member: str, maximum: int, until_ms: int, *, void: str = "") -> bool:
+    """Take one of the `maximum` holds in the set `key` until `until_ms`. The hold of `void` ends.
 
     False means that other members have taken all these holds.
     """
-    reply = await store.step("hold_take", [key], [member, maximum, until_ms])
+    reply = await store.step("hold_take", [key], [member, maximum, until_ms, void])
     return bool(reply[0] == b"held")
 
 

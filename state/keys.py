@@ -93,12 +93,18 @@ class ChargePointKeys:
     jobs = _SeldomKey("jobs")
     local_list = _SeldomKey("local-list")
     """The local authorisation list that the charge point should have, and the list that we believe it has."""
+    orphan_order = _SeldomKey("orphan-order")
+    """Ids of the orphaned stops by their time of receipt."""
     remote_starts = _SeldomKey("remote-starts")
     reservations = _SeldomKey("reservations")
     security_events = _SeldomKey("security-events")
     security_events_evicted = _SeldomKey("security-events-evicted")
+    stray_counts = _SeldomKey("stray-counts")
+    """How many messages of stray meter values are kept, and how many were removed."""
     trace = _SeldomKey("trace")
     trace_frames = _SeldomKey("trace-frames")
+
+    unreadable_facts = _SeldomKey("unreadable-facts")
 
     def __init__(self, tenant: str, charge_point: str) -> None:
         self.tenant = tenant

@@ -22,15 +22,13 @@ An operator can set another time.
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that an operator makes for a charge point.
 
-    `strict` turns repairs off. `origin_allowed` lets the charge point send an Origin header. `registration`
-    is the answer to the charge point's next BootNotification. If the answer is Accepted, its interval is
-    `heartbeat_interval_s` (None stands for the gateway's own interval). Otherwise its interval is
-    `registration_interval_s`.
+    `strict` turns repairs off. `registration` is the answer to the charge point's next BootNotification. If
+    the answer is Accepted, its interval is `heartbeat_interval_s` (None stands for the gateway's own
+    interval). Otherwise its interval is `registration_interval_s`.
     """
 
     description: str = ""
     strict: bool = False
-    origin_allowed: bool = False
     registration: BootStatus = "Accepted"
     registration_interval_s: int = REGISTRATION_INTERVAL_S
     heartbeat_interval_s: int | None = None
@@ -72,7 +70,6 @@ def settings_fields(settings: Settings) -> list[str | int]:
     return [
         *("description", settings.description),
         *("strict", int(settings.strict)),
-        *("origin_allowed", int(settings.origin_allowed)),
         *("registration", settings.registration),
         *("registration_interval_s", settings.registration_interval_s),
         *("heartbeat_interval_s", "" if heartbeat_interval_s is None else heartbeat_interval_s),

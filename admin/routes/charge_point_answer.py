@@ -166,12 +166,6 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
             "them."
         ),
     ]
-    origin_allowed: Annotated[
-        bool,
-        Meta(
-            description="Whether connections with an Origin header are accepted. Browsers send that header."
-        ),
-    ]
     registration: Registration
     registration_interval_s: Annotated[
         int,

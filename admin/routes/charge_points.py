@@ -62,12 +62,6 @@ class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
             description="Whether to refuse messages that are not exactly OCPP 1.6, instead of repairing them."
         ),
     ] = False
-    origin_allowed: Annotated[
-        bool,
-        msgspec.Meta(
-            description="Whether to accept connections with an Origin header. Browsers send that header."
-        ),
-    ] = False
     registration: Registration = "Accepted"
     registration_interval_s: Annotated[
         Interval,

@@ -40,17 +40,16 @@ KINDS: Final = {
     "transaction.stopped": "A transaction ended because of `reason`, with the meter reading `meter_stop` in "
     "Wh.",
     "transaction.orphan_stop": "The charge point sent a StopTransaction for a transaction that csms does not "
-    "know.",
-    "meter_values": "The charge point sent meter values. The event does not contain the values. If csms "
-    "knows the transaction, read the values with the transaction, and otherwise with the connector.",
-    **{f"command.{status}": f"The command now has the status {status}." for status in get_args(Status)},
+    "know, or that has another stop.",
+    "meter_values": "The charge point sent meter values, which can be read with their transaction.",
+    **{f"command.{status}": f"The `command` is now {status}." for status in get_args(Status)},
     "command.transaction": "The transaction `transaction_id` began because of a RemoteStartTransaction.",
     "reservation.made": "The charge point accepted a reservation.",
     "reservation.used": "A transaction that uses a reservation began. `data` has the same members as in "
     "transaction.started.",
-    "reservation.cancelled": "The charge point accepted CancelReservation.",
-    "local_list.accepted": "The charge point accepted an update of its local list, with the type "
-    "`update_type` and the version `list_version`.",
+    "reservation.cancelled": "The charge point accepted CancelReservation, or its connector became Faulted or "
+    "Unavailable.",
+    "local_list.accepted": "The charge point accepted a local list of `update_type` and `list_version`.",
     "local_list.stale": "The charge point may have other entries in its local list than csms knows.",
     "charging_profile.installed": "The charge point accepted a charging profile, which replaced the profiles "
     "in `replaced`.",
@@ -83,13 +82,17 @@ DESCRIPTION: Final = "\n".join(
 """The description of `kind` in the OpenAPI document, as Markdown."""
 
 _COMMAND: Final = Member("text", "Id of the command.")
-_CONNECTOR: Final = Member("whole number", "Number of the connector.")
+_CONNECTOR: Final = Member(
+    "whole number or null", "Number of the connector. Null means that csms could not read it."
+)
 _TRANSACTION: Final = Member("text", "Public id of the transaction.")
 _CERTIFICATE_TYPE: Final = Member("text", "Type of the certificates, as OCPP names it.")
 _ENDED: Final = {
     "transaction_id": _TRANSACTION,
     "timestamp": Member("time", "When the transaction ended, by the clock of the charge point."),
-    "meter_stop": Member("whole number", "Reading of the meter at the end, in Wh."),
+    "meter_stop": Member(
+        "whole number or null", "Reading of the meter at the end, in Wh. Null means unknown."
+    ),
     "id_tag": Member("text or null", "Id tag that ended the transaction."),
     "reason": Member("text or null", "Reason that the charge point gave."),
 }
@@ -98,7 +101,9 @@ _BEGUN: Final = {
     "connector_id": _CONNECTOR,
     "id_tag": Member("text", "Id tag that began the transaction."),
     "timestamp": Member("time", "When the transaction began, by the clock of the charge point."),
-    "meter_start": Member("whole number", "Reading of the meter at the beginning, in Wh."),
+    "meter_start": Member(
+        "whole number or null", "Reading of the meter at the beginning, in Wh. Null means unknown."
+    ),
     "reservation_id": Member("whole number or null", "Id of the reservation that the charge point named."),
 }
 _CONNECTION: Final = {
@@ -146,7 +151,9 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     "transaction.orphan_stop": _ENDED
     | {
         "transaction_id": Member(
-            "text", "Id of the charge point, a dot, and the transactionId that the charge point sent."
+            "text or null",
+            "Charge point, a dot and the id that the charge point sent. Null means that csms could not read "
+            "the id.",
         )
     },
     "meter_values": {
@@ -175,7 +182,10 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     "reservation.used": _BEGUN,
     "reservation.cancelled": {
         "reservation_id": Member("whole number", "Id of the reservation."),
-        "command": _COMMAND,
+        "command": Member(
+            "text or null",
+            "Id of the command. Null means that the connector became Faulted or Unavailable.",
+        ),
     },
     "local_list.accepted": {
         "command": _COMMAND,

@@ -8,7 +8,7 @@ from quart_schema import document_querystring, document_response
 
 from admin.http import Next, Paging, bodies, convert, lookup, must_exist, new_blueprint, times
 from admin.http.times import Time
-from admin.routes.members import ReceivedAt
+from admin.routes.members import AsSent, ReceivedAt
 from admin.services import current_store
 from state.features import security_events
 from state.features.security_events import SecurityEvent
@@ -62,6 +62,7 @@ class SecurityEventAnswer(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     received_at: ReceivedAt
+    as_sent: AsSent
 
 
 class SecurityEventPage(msgspec.Struct, frozen=True):
@@ -120,4 +121,5 @@ async def delete_security_event(tenant: str, charge_point: str, security_event: 
 
 def _answer(event: SecurityEvent) -> SecurityEventAnswer:
     timestamp = times.sent_or(event.timestamp, event.received_ms)
-    return convert(event, SecurityEventAnswer, timestamp=timestamp)
+    as_sent = None if event.as_sent is None else msgspec.Raw(event.as_sent)
+    return convert(event, SecurityEventAnswer, timestamp=timestamp, as_sent=as_sent)

@@ -1,7 +1,7 @@
 """Routes of transactions and their meter values. Operators can only read this data."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from quart import Response
@@ -9,12 +9,18 @@ from quart_schema import document_querystring, document_response
 
 from admin.http import AllInOne, Next, Paging, bodies, convert, must_exist, new_blueprint, times
 from admin.http.times import Time
-from admin.routes.members import ChargePointName, ConnectorId, ReceivedAt
+from admin.routes.members import AsSent, ChargePointName
+from admin.routes.meter_value_messages import (
+    MeterValueAnswer,
+    RawMessages,
+    RawQuery,
+    read_items,
+    read_raw,
+)
 from admin.services import current_store
 from state.store import Store
 from state.transactions import listing, meter_values
 from state.transactions.listing import Transaction
-from state.transactions.meter_values import StoredValues
 
 blueprint = new_blueprint("transactions", "Transactions")
 
@@ -53,9 +59,21 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
         int, msgspec.Meta(description="transactionId of OCPP messages.", examples=[59791234])
     ]
     charge_point: ChargePointName
-    connector_id: ConnectorId
+    connector_id: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="Number of the connector. null means that csms could not read it; `as_sent` shows "
+            "what the charge point sent.",
+            examples=[1],
+        ),
+    ]
     id_tag: Annotated[
-        str, msgspec.Meta(description="Id tag that started the transaction.", examples=["04A2B3C4D5"])
+        str,
+        msgspec.Meta(
+            description="Id tag that started the transaction. An empty text means that csms could not read "
+            "it.",
+            examples=["04A2B3C4D5"],
+        ),
     ]
     started_at: Annotated[
         Time,
@@ -64,7 +82,13 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "be read, the time of receipt is used."
         ),
     ]
-    meter_start: Annotated[int, msgspec.Meta(description="Meter reading at the start, in Wh.")]
+    meter_start: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="Meter reading at the start, in Wh. null means that csms could not read it; "
+            "`as_sent` shows what the charge point sent."
+        ),
+    ]
     stopped_at: Annotated[
         Time | None,
         msgspec.Meta(
@@ -75,7 +99,8 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     meter_stop: Annotated[
         int | None,
         msgspec.Meta(
-            description="Meter reading at the stop, in Wh. null means that the transaction is open."
+            description="Meter reading at the stop, in Wh. null means that the transaction is open, or that "
+            "csms could not read it; `stop_as_sent` shows what the charge point sent."
         ),
     ]
     stop_id_tag: Annotated[
@@ -97,7 +122,7 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         msgspec.Meta(
             description="Energy in Wh: `meter_stop` minus `meter_start`, even if that is negative. null "
-            "means that the transaction is open.",
+            "means that the transaction is open, or that one of the readings is unknown.",
             examples=[1500],
         ),
     ]
@@ -106,6 +131,15 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.Meta(
             description="Id of the reservation with which the transaction began. null means that the "
             "transaction began without a reservation."
+        ),
+    ]
+    as_sent: AsSent
+    stop_as_sent: AsSent
+    contradicting_stops: Annotated[
+        int,
+        msgspec.Meta(
+            description="How many other StopTransactions of this transaction the charge point sent, which "
+            "differ from the stop shown here. They are among its orphaned stops."
         ),
     ]
 
@@ -120,35 +154,6 @@ class TransactionPage(msgspec.Struct, frozen=True):
     next: Next
 
 
-class MeterValueAnswer(msgspec.Struct, frozen=True):
-    """A MeterValue with the member names of OCPP 1.6, and the source and the time of receipt."""
-
-    timestamp: Annotated[
-        Time,
-        msgspec.Meta(
-            description="When the values were measured, by the clock of the charge point. If the time cannot "
-            "be read, the time in `received_at` is used."
-        ),
-    ]
-    sampledValue: Annotated[  # noqa: N815  the name in OCPP
-        list[dict[str, Any]],
-        msgspec.Meta(
-            description="SampledValues as the charge point sent them. A value without `measurand` is "
-            "Energy.Active.Import.Register, and energy without `unit` is in Wh (OCPP 1.6 section 7.43).",
-            examples=[[{"value": "1520", "measurand": "Energy.Active.Import.Register", "unit": "Wh"}]],
-        ),
-    ]
-    source: Annotated[
-        str,
-        msgspec.Meta(
-            description="Where the values came from: MeterValues (the message MeterValues) or "
-            "transactionData (the member of StopTransaction).",
-            examples=["MeterValues"],
-        ),
-    ]
-    received_at: ReceivedAt
-
-
 class MeterValuesPage(msgspec.Struct, frozen=True):
     """The meter values of a transaction."""
 
@@ -156,6 +161,7 @@ class MeterValuesPage(msgspec.Struct, frozen=True):
         tuple[MeterValueAnswer, ...],
         msgspec.Meta(description="All meter values of the transaction, in the order of arrival."),
     ]
+    raw: RawMessages = None
     next: AllInOne = None
 
 
@@ -185,16 +191,19 @@ async def get_transaction(tenant: str, transaction: str) -> Response:
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/transactions/<name:transaction>/meter-values")
+@document_querystring(RawQuery)
 @document_response(MeterValuesPage)
 async def list_meter_values(tenant: str, transaction: str) -> Response:
     """List the meter values of a transaction.
 
-    The transactionData of the StopTransaction comes last.
+    The transactionData of the StopTransaction comes last. What cannot be read as a MeterValue is left out.
     """
+    asked = bodies.query(RawQuery)
     found = await _get(current_store(), tenant, transaction)
     messages = await meter_values.read(current_store(), tenant, found.charge_point, found.id)
-    items = [item for message in messages for item in items_of(message)]
-    return bodies.answer({"items": items, "next": None})
+    items = [item for message in messages for item in read_items(message)]
+    raw = list(map(read_raw, messages)) if asked.raw else None
+    return bodies.answer({"items": items, "raw": raw, "next": None})
 
 
 async def _get(store: Store, tenant: str, public_id: str) -> Transaction:
@@ -207,29 +216,12 @@ def _answer(transaction: Transaction) -> TransactionAnswer:
         TransactionAnswer,
         id=listing.public_id(transaction.charge_point, transaction.id),
         transaction_id=transaction.id,
+        as_sent=None if transaction.as_sent is None else msgspec.Raw(transaction.as_sent.encode()),
+        stop_as_sent=None
+        if transaction.stop_as_sent is None
+        else msgspec.Raw(transaction.stop_as_sent.encode()),
         started_at=times.sent_or(transaction.started_at, transaction.started_ms),
         stopped_at=None
         if transaction.stopped_at is None
         else times.sent_or(transaction.stopped_at, transaction.stopped_ms or 0),
     )
-
-
-def items_of(message: StoredValues) -> list[dict[str, Any]]:
-    """Return each MeterValue of a message as a MeterValueAnswer."""
-    source = "transactionData" if message.connector_id is None else "MeterValues"
-    received = times.text(message.received_ms)
-    values = msgspec.json.decode(message.payload, type=list[dict[str, msgspec.Raw]])
-    return [
-        {
-            **value,
-            "timestamp": _normalise(value.get("timestamp")) or received,
-            "source": source,
-            "received_at": received,
-        }
-        for value in values
-    ]
-
-
-def _normalise(sent: msgspec.Raw | None) -> str | None:
-    text = None if sent is None else msgspec.json.decode(sent)
-    return times.normalise(text) if isinstance(text, str) else None

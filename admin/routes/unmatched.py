@@ -8,10 +8,17 @@ from quart_schema import document_querystring, document_response
 
 from admin.http import AllInOne, bodies, convert, lookup, must_exist, new_blueprint, times
 from admin.http.times import Time
-from admin.routes.members import ReceivedAt
-from admin.routes.transactions import MeterValueAnswer, items_of
+from admin.routes.members import AsSent, ReceivedAt
+from admin.routes.meter_value_messages import (
+    MeterValueAnswer,
+    RawMessages,
+    RawQuery,
+    read_items,
+    read_raw,
+)
 from admin.services import current_store
 from state.transactions import meter_values, orphans
+from state.transactions.listing import public_id
 from state.transactions.meter_values import StoredValues
 from state.transactions.orphans import Orphan
 
@@ -19,7 +26,7 @@ blueprint = new_blueprint("unmatched", "Transactions")
 
 
 class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A StopTransaction whose transaction csms does not know."""
+    """A StopTransaction of an unknown transaction, or one that contradicts the stop of its transaction."""
 
     id: Annotated[
         str,
@@ -29,7 +36,20 @@ class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     transaction_id: Annotated[
-        str, msgspec.Meta(description="transactionId as the charge point sent it.", examples=["-1"])
+        str | None,
+        msgspec.Meta(
+            description="transactionId as the charge point sent it. null means that csms could not read it; "
+            "`as_sent` shows what the charge point sent.",
+            examples=["-1"],
+        ),
+    ]
+    contradicts: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Public id of the transaction whose stored stop differs from this one. null means "
+            "that csms does not know the transaction.",
+            examples=["CP-1.59791234"],
+        ),
     ]
     stopped_at: Annotated[
         Time,
@@ -38,7 +58,13 @@ class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "be read, the time in `received_at` is used."
         ),
     ]
-    meter_stop: Annotated[int, msgspec.Meta(description="Meter reading at the stop, in Wh.")]
+    meter_stop: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="Meter reading at the stop, in Wh. null means that csms could not read it; `as_sent` "
+            "shows what the charge point sent."
+        ),
+    ]
     id_tag: Annotated[
         str | None,
         msgspec.Meta(
@@ -55,6 +81,7 @@ class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     received_at: ReceivedAt
+    as_sent: AsSent
 
 
 class OrphanedStopPage(msgspec.Struct, frozen=True):
@@ -67,21 +94,22 @@ class OrphanedStopPage(msgspec.Struct, frozen=True):
     evicted: Annotated[
         int,
         msgspec.Meta(
-            description="How many older orphaned stops are no longer kept. The latest 200 orphaned stops are "
-            "kept."
+            description="How many older stops are no longer kept. At most 10,000 stops are kept, for 30 days "
+            "or longer."
         ),
     ]
     next: AllInOne = None
 
 
-class UnmatchedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UnmatchedQuery(RawQuery, frozen=True, forbid_unknown_fields=True):
     connector_id: Annotated[
         int,
         msgspec.Meta(
             ge=0,
             le=2_147_483_647,
-            description="Number of the connector. Connectors above 254 share one list. Connector 0 also has "
-            "the transactionData of orphaned stops.",
+            description="Number of the connector. Connectors above 254 share one list, which also has the "
+            "values whose connector csms could not read. Connector 0 also has the transactionData of "
+            "orphaned stops.",
         ),
     ] = 0
 
@@ -92,7 +120,8 @@ class UnmatchedMeterValueAnswer(MeterValueAnswer, frozen=True):
     connector_id: Annotated[
         int | None,
         msgspec.Meta(
-            description="Number of the connector. null means that the values came with a StopTransaction."
+            description="Number of the connector. null means that the values came with a StopTransaction, or "
+            "that csms could not read the number."
         ),
     ]
     transaction_id: Annotated[
@@ -109,15 +138,24 @@ class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
 
     items: Annotated[
         tuple[UnmatchedMeterValueAnswer, ...],
-        msgspec.Meta(description="The values of the latest 256 messages, in the order of arrival."),
+        msgspec.Meta(description="The meter values, in the order of arrival."),
     ]
+    evicted: Annotated[
+        int,
+        msgspec.Meta(
+            description="How many older messages of the charge point, on any connector, are no longer kept. "
+            "The latest 10,000 messages are kept. Values without a transactionId are all "
+            "kept while a transaction runs on their connector."
+        ),
+    ]
+    raw: RawMessages = None
     next: AllInOne = None
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops")
 @document_response(OrphanedStopPage)
 async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
-    """List the StopTransactions whose transaction csms does not know.
+    """List the stops that csms could not store with a transaction.
 
     An orphaned stop is such a StopTransaction. csms does not assign an orphaned stop to any transaction. Deal
     with each orphaned stop by hand, then delete it from the list. The transactionData of orphaned stops is
@@ -125,7 +163,8 @@ async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     kept = await orphans.read(current_store(), tenant, charge_point)
-    return bodies.answer(OrphanedStopPage(tuple(map(_orphan, kept.items)), kept.evicted))
+    items = tuple(_orphan(charge_point, one) for one in kept.items)
+    return bodies.answer(OrphanedStopPage(items, kept.evicted))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/orphaned-stops/<name:orphan>")
@@ -149,14 +188,23 @@ async def list_stray_meter_values(tenant: str, charge_point: str) -> Response:
     asked, store = bodies.query(UnmatchedQuery), current_store()
     await lookup.charge_point(store, tenant, charge_point)
     found = await meter_values.read_strays(store, tenant, charge_point, asked.connector_id)
-    return bodies.answer({"items": [item for message in found for item in _items(message)], "next": None})
+    items = [item for message in found.messages for item in _items(message)]
+    raw = list(map(read_raw, found.messages)) if asked.raw else None
+    return bodies.answer({"items": items, "evicted": found.evicted, "raw": raw, "next": None})
 
 
-def _orphan(orphan: Orphan) -> OrphanedStopAnswer:
-    stopped_at = times.sent_or(orphan.timestamp, orphan.stopped_ms)
-    return convert(orphan, OrphanedStopAnswer, id=orphan.digest(), stopped_at=stopped_at)
+def _orphan(charge_point: str, orphan: Orphan) -> OrphanedStopAnswer:
+    of = orphan.transaction_id
+    return convert(
+        orphan,
+        OrphanedStopAnswer,
+        id=orphan.digest(),
+        stopped_at=times.sent_or(orphan.timestamp, orphan.stopped_ms),
+        contradicts=public_id(charge_point, of) if orphan.contradicts and of is not None else None,
+        as_sent=None if orphan.as_sent is None else msgspec.Raw(orphan.as_sent),
+    )
 
 
 def _items(message: StoredValues) -> list[dict[str, Any]]:
     owner = {"connector_id": message.connector_id, "transaction_id": message.transaction_id}
-    return [{**item, **owner} for item in items_of(message)]
+    return [{**item, **owner} for item in read_items(message)]

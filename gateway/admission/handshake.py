@@ -5,19 +5,17 @@ The transport reads the request, repairs two kinds of faults in its head (`http_
 answer with the status in parentheses and a text that says why.
 
     1. The path names a tenant, a token and a charge point (400).
-    2. Neither the address, nor the address with this charge point id, has failed check 4 too often within a
-       minute (429).
-    3. The store is available, and this node is neither full nor draining (503).
-    4. The tenant exists, and the token is one of its tokens (401).
-    5. The charge point is registered, or its tenant registers new charge points (404).
-    6. The request has no Origin header, or the charge point may send one (403).
-    7. If the charge point is set to strict, nothing in the request had to be repaired (400).
-    8. The request offers the subprotocol ocpp1.6 (400).
-    9. The session gets the lease of the charge point. The status is 404 if the charge point was just deleted,
-       429 if its connections replaced each other too often, and 503 if the store answered too late.
+    2. The store is available, and this node is neither full nor draining (503).
+    3. The tenant exists, and the token is one of its tokens (401, or 429 after too many failures in a minute
+       from this address, or from this address with this id).
+    4. The charge point is registered, or its tenant registers new charge points (404).
+    5. The request has no Origin header, if the charge point is strict (403).
+    6. Nothing in the request had to be repaired, if the charge point is strict (400).
+    7. The request offers the subprotocol ocpp1.6 (400).
+    8. The charge point gets its lease (404, 429, 503).
 
-If the store does not answer during check 4 or 5, the status is 503 too. After check 5 csms knows the charge
-point, and counts the faults of the request as faults of that charge point. After check 9 the charge point
+If the store does not answer during check 3 or 4, the status is 503 too. After check 4 csms knows the charge
+point, and counts the faults of the request as faults of that charge point. After check 8 the charge point
 gets its 101, and `handle` runs the session until the connection ends. After the session the node gives the
 lease back in the background (`Node.release`).
 """
@@ -93,14 +91,6 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
         who = path.parse(upgrade.path)
     except path.BadPath as error:
         raise Refusal(400, str(error)) from None
-    address = upgrade.remote[0]
-    wait = attempts.wait(address, who.charge_point, trio.current_time())
-    if wait:
-        raise Refusal(
-            429,
-            f"Too many connections from this address failed to authenticate. Try again in {wait} s.",
-            retry_after_s=wait,
-        )
     full = len(admission.hub) >= node.config.limits.connections
     if node.draining or full or not node.store.available:
         raise Refusal(
@@ -111,10 +101,7 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     try:
         verified = await tokens.verify(node.store, node.pepper, who.tenant, who.token)
         if verified is None:
-            attempts.record_failure(address, who.charge_point, trio.current_time())
-            raise Refusal(
-                401, "The tenant is unknown or the token is wrong. Use the URL that the operator issued."
-            )
+            raise _refuse_token(attempts, upgrade.remote[0], who.charge_point)
         record = await charge_points.get(node.store, who.tenant, who.charge_point)
         if record is None and not verified.tenant.auto_register:
             who, record = await _find_by_spelling(node, who)
@@ -136,6 +123,20 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     )
 
 
+def _refuse_token(attempts: Attempts, address: str, charge_point: str) -> Refusal:
+    """Count a failed authentication, and return 401, or 429 if there were too many.
+
+    The right token is served in any case, because many charge points may share an address.
+    """
+    now = trio.current_time()
+    wait = attempts.wait(address, charge_point, now)
+    attempts.record_failure(address, charge_point, now)
+    if wait:
+        text = f"Too many connections from this address failed to authenticate. Try again in {wait} s."
+        return Refusal(429, text, retry_after_s=wait)
+    return Refusal(401, "The tenant is unknown or the token is wrong. Use the URL that the operator issued.")
+
+
 async def _find_by_spelling(
     node: Node, who: path.PathNames
 ) -> tuple[path.PathNames, ChargePointRecord | None]:
@@ -155,16 +156,17 @@ async def _find_by_spelling(
 def _check(upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[FaultName]) -> None:
     """Check the Origin header, the repairs and the subprotocol of the request.
 
-    Raises Refusal. If the Origin header is forbidden or the subprotocol is missing, this fault is added to
-    `faults`.
+    Raises Refusal. An Origin header and a missing subprotocol are added to `faults`. The header protects
+    nothing, because the secret is in the path, and some libraries of charge points always send it.
     """
-    if upgrade.origin is not None and not (record is not None and record.origin_allowed):
+    if upgrade.origin is not None:
         faults["origin"] += 1
-        raise Refusal(
-            403,
-            "The request has an Origin header, which normally only browsers send. Leave out the header, or "
-            "ask the operator to set origin_allowed for this charge point.",
-        )
+        if record is not None and record.strict:
+            raise Refusal(
+                403,
+                "The request has an Origin header, and this charge point is strict. Leave out the header, "
+                "which only browsers send.",
+            )
     if record is not None and record.strict and faults:
         wrong = " ".join(FAULTS[name].meaning for name in faults)
         raise Refusal(400, f"This charge point is strict, so its request is not repaired. {wrong}")

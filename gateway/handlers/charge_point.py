@@ -7,11 +7,13 @@ import msgspec
 import trio
 
 from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.faults.reading import AsSent
 from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.nodes.leases import Fence, Lease
 from state.store import Store
 from state.transactions import Start
+from state.transactions import as_sent as stored_parts
 
 CATCH_UP_S = 5.0
 
@@ -80,12 +82,21 @@ class ChargePoint(msgspec.Struct, gc=False):
     lease: Lease
     memory: SessionMemory
     payload: bytes = b"{}"
+    sent: AsSent | None = None
     faults: list[FaultName] = msgspec.field(default_factory=list)
     fence: Fence = "ok"
 
     @property
     def tenant(self) -> str:
         return self.lease.keys.tenant
+
+    @property
+    def as_sent(self) -> stored_parts.AsSent:
+        """The parts that are stored beside a repaired fact."""
+        sent = self.sent
+        if sent is None:
+            return stored_parts.NOTHING_REPAIRED
+        return stored_parts.read_as_sent(sent.fields, sent.payload)
 
     @property
     def id(self) -> str:

@@ -11,7 +11,7 @@ from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo, Message
 from state import charge_points, transactions
 from state.charge_points import configuration, connectors
-from state.features import charging_profiles
+from state.features import charging_profiles, reservations
 from state.tenants.id_tags import IdTag
 from state.transactions import meter_values as values
 from state.transactions import remote_starts
@@ -57,9 +57,19 @@ async def status_notification(
         timestamp=request.timestamp,
         received_ms=now_ms(),
     )
-    await connectors.record_status(charge_point.store, charge_point.lease, connector)
+    recorded = await connectors.record_status(charge_point.store, charge_point.lease, connector)
+    if recorded.running is not None and not _is_older_than_start(request, charge_point):
+        # Nobody charges at a connector that is Available, so the driver may charge elsewhere. The stop of the
+        # transaction may still follow.
+        await transactions.release_hold(charge_point.store, charge_point.lease.keys, recorded.running)
     peculiarities.check_status(request, charge_point)
     return core.StatusNotificationResult()
+
+
+def _is_older_than_start(request: core.StatusNotification, charge_point: ChargePoint) -> bool:
+    """Return whether the status is older than the transaction that this session saw begin last."""
+    began, at_ms = charge_point.memory.began, timestamps.parse_ms(request.timestamp)
+    return began is not None and at_ms is not None and at_ms < began[0].started_ms
 
 
 async def authorize(request: core.Authorize, charge_point: ChargePoint) -> core.AuthorizeResult:
@@ -81,15 +91,29 @@ async def start_transaction(
         if isinstance(outcome, transactions.Started) and outcome.clock_fault:
             charge_point.fault("clock_stuck")
 
-    outcome: transactions.StartOutcome | None = await transactions.find_start(store, lease, start)
-    if outcome is None:
-        tag, info = await authorization.judge(charge_point, request.id_tag)
-        answer, limit = msgspec.json.encode(info), _limit(tag, info, start)
-        outcome = await transactions.start(store, lease, start, answer, limit=limit, note=note)
-    else:
+    found = await transactions.find_start(store, lease, start)
+    if isinstance(found, transactions.Replayed):
         charge_point.fault("repeated_start")
+        outcome: transactions.StartOutcome = found
         note(outcome)
-    # A remote start may have led to this transaction. The answer to that remote start must be stored first.
+    else:
+        tag, info = await authorization.judge(charge_point, request.id_tag)
+        parent = None if tag is None else tag.parent_id_tag
+        reservation = reservations.find_used(
+            found.reservations, start.connector_id, start.id_tag, parent, store.server_time_ms()
+        )
+        answer, limit = msgspec.json.encode(info), _limit(tag, info, start)
+        outcome = await transactions.start(
+            store,
+            lease,
+            start,
+            answer,
+            reservation=reservation,
+            limit=limit,
+            running=found.running,
+            note=note,
+        )
+    # The answer to the remote start that led to this transaction may not be stored yet.
     await charge_point.catch_up()
     await remote_starts.fulfil(store, lease.keys, start, outcome.id)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
@@ -124,7 +148,7 @@ async def stop_transaction(
     if id_tag is not None:
         _, info = await authorization.judge(charge_point, id_tag)
     stop = transactions.Stop(
-        transaction_id=str(request.transaction_id),
+        transaction_id=None if request.transaction_id is None else str(request.transaction_id),
         timestamp=request.timestamp,
         stopped_ms=received_ms if stopped_ms is None else stopped_ms,
         meter_stop=request.meter_stop,
@@ -132,12 +156,13 @@ async def stop_transaction(
         reason=request.reason,
         data=core.raw_transaction_data(charge_point.payload),
         received_ms=received_ms,
+        as_sent=charge_point.as_sent,
     )
 
     def note(outcome: transactions.StopOutcome) -> None:
         charge_point.memory.charging_at, charge_point.memory.ended = None, request.transaction_id
         charge_point.note_fence(outcome.fence)
-        peculiarities.check_stop(request, outcome, charge_point)
+        peculiarities.check_stop(request, outcome, stop.stopped_ms, charge_point)
 
     answer = b"" if info is None else msgspec.json.encode(info)
     outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer, note=note)
@@ -155,6 +180,7 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
         transaction_id=None if request.transaction_id is None else str(request.transaction_id),
         payload=core.raw_meter_value(charge_point.payload),
         received_ms=now_ms(),
+        as_sent=charge_point.as_sent.fields,
     )
     if request.transaction_id is not None:
         charge_point.memory.charging_at = request.connector_id
@@ -244,6 +270,7 @@ def _read_start(request: core.StartTransaction, charge_point: ChargePoint) -> tr
         meter_start=request.meter_start,
         reservation_id=request.reservation_id,
         received_ms=received_ms,
+        as_sent=charge_point.as_sent,
     )
 
 

@@ -23,6 +23,8 @@ async def security_event_notification(
         timestamp=request.timestamp,
         tech_info=request.tech_info,
         received_ms=now_ms(),
+        as_sent=charge_point.as_sent.fields,
+        mark=charge_point.as_sent.mark,
     )
     await security_events.keep(charge_point.store, charge_point.lease.keys, event)
     return security.SecurityEventNotificationResult()

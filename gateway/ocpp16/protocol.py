@@ -25,6 +25,7 @@ Protocol that is not strict tries to repair a payload before it refuses the call
 mistake of the driver raises an exception.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -36,10 +37,11 @@ from gateway.ocpp16 import frames
 from gateway.ocpp16.actions import ACTIONS, OF_REQUEST, Sender, actions_of
 from gateway.ocpp16.errors import CODES, CallOutstanding, ErrorCode, PayloadInvalid, read_code, shorten
 from gateway.ocpp16.faults import malformed_frames, reading, repairs
-from gateway.ocpp16.faults.table import FaultName
+from gateway.ocpp16.faults.reading import AsSent
+from gateway.ocpp16.faults.table import FaultName, FrameRepair
 from gateway.ocpp16.frames import DECODE_ERRORS, MESSAGE_ID_LIMIT, MessageId
 from gateway.ocpp16.messages.types import Message
-from gateway.ocpp16.repeats import AFRESH, Repeats
+from gateway.ocpp16.repeats import Repeats
 
 UNREADABLE: Final = "the answer cannot be read: "
 """First words of the description in a CallRefused that is `unreadable`."""
@@ -54,6 +56,7 @@ class IncomingCall(msgspec.Struct, frozen=True, gc=False):
     """A call of the peer that waits for our answer.
 
     `payload` is the JSON from which `request` was read, after repairs. `fingerprint` is a hash of the frame.
+    `as_sent` has the parts of a repaired fact that `request` does not show.
     """
 
     id: MessageId
@@ -61,6 +64,7 @@ class IncomingCall(msgspec.Struct, frozen=True, gc=False):
     request: Message
     payload: bytes
     fingerprint: int
+    as_sent: AsSent | None = None
 
 
 class OutgoingCall(msgspec.Struct, frozen=True, gc=False):
@@ -95,9 +99,13 @@ class CallRefused(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """A frame to send as it is: a CALLERROR for the peer's fault, or the stored answer to a repeated call."""
+    """A frame to send as it is: a CALLERROR for the peer's fault, or the stored answer to a repeated call.
+
+    `unread_fact` is the text of a fact that could not be read, or empty.
+    """
 
     frame: bytes
+    unread_fact: str = ""
 
 
 class Ignored(msgspec.Struct, frozen=True, gc=False):
@@ -108,6 +116,7 @@ class Ignored(msgspec.Struct, frozen=True, gc=False):
 
     reason: FaultName
     late: CallAnswered | CallRefused | None = None
+    unread_fact: str = ""
 
 
 type Received = IncomingCall | CallAnswered | CallRefused | Reply | Ignored
@@ -120,6 +129,25 @@ _PEER: Final = {Role.CENTRAL_SYSTEM: "charge point", Role.CHARGE_POINT: "central
 _LATE_KEPT: Final = 4
 
 
+FACTS: Final = frozenset(fact.__name__ for fact in repairs.FACTS)
+"""Actions whose calls are never refused for their content, unless the charge point is strict."""
+_NAMES_FACT: Final = re.compile("|".join(f'"{name}"' for name in sorted(FACTS)))
+_FRAME_SHOWN: Final = 1_000
+_CHANGING: Final = frozenset(FrameRepair.__value__.__args__) - {
+    "byte_order_mark",
+    "nul_outside_text",
+    "frames_joined",
+}
+"""Repairs of a frame that may change its content."""
+
+
+def _with_frame(as_sent: AsSent | None, frame: str) -> AsSent:
+    """Add the text of a frame whose JSON was repaired."""
+    fields = {} if as_sent is None else msgspec.json.decode(as_sent.fields, type=dict[str, msgspec.Raw])
+    shown = msgspec.json.encode({**fields, "frame": frame[:_FRAME_SHOWN]})
+    return AsSent(shown, b"" if as_sent is None else as_sent.payload)
+
+
 class Protocol:
     """The state of the exchange on one connection, as the module's docstring explains.
 
@@ -130,12 +158,14 @@ class Protocol:
     __slots__ = (
         "_incoming",
         "_late",
+        "_now",
         "_outstanding",
         "_repairs",
         "_repeats",
         "_strict",
         "call_timeout",
         "faults",
+        "rest",
         "role",
     )
 
@@ -144,11 +174,14 @@ class Protocol:
         self.call_timeout = call_timeout
         self.faults: Counter[FaultName] = Counter()
         """Faults of the peer since the last `take_faults`, with their counts."""
+        self.rest = ""
+        """Text after the message that `receive` read last, if one text frame held several messages."""
         self._incoming = _INCOMING[role]
         self.strict = strict
         self._outstanding: OutgoingCall | None = None
         self._late: tuple[OutgoingCall, ...] = ()
         self._repeats = Repeats()
+        self._now = 0.0
 
     @property
     def strict(self) -> bool:
@@ -161,25 +194,53 @@ class Protocol:
 
     # --- In ----------------------------------------------------------------------------------------
 
-    def receive(self, frame: bytes | str) -> Received:
-        """Read one text frame and return what the driver has to do. No frame makes this method raise."""
+    def receive(self, frame: bytes | str, now: float = 0.0) -> Received:
+        """Read one text frame and return what the driver has to do. No frame makes this method raise.
+
+        `now` is in seconds, on any clock that does not go back. If `rest` is not empty after that, the driver
+        calls `receive` with `rest` next.
+        """
+        self._now = now
         try:
             message = frames.decode(frame)
         except DECODE_ERRORS:
-            salvaged = malformed_frames.salvage(frame, repair=self._repairs)
-            if isinstance(salvaged, malformed_frames.Lost):
-                return self._answer_lost(salvaged)
-            message = salvaged.message
-            self.faults[salvaged.fault] += 1
+            return self._receive_malformed(frame)
         if isinstance(message, frames.Call):
             return self._receive_call(message, frame)
         return self._receive_answer(message)
 
-    def _answer_lost(self, lost: malformed_frames.Lost) -> Reply | Ignored:
+    def _receive_malformed(self, frame: bytes | str) -> Received:
+        salvaged = malformed_frames.salvage(frame, repair=self._repairs)
+        text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+        text, self.rest = text[: len(text) - len(salvaged.rest)], salvaged.rest
+        if isinstance(salvaged, malformed_frames.Lost):
+            return self._answer_lost(salvaged, text)
+        self.faults.update(salvaged.faults)
+        message = salvaged.message
+        if not isinstance(message, frames.Call):
+            return self._receive_answer(message)
+        received = self._receive_call(message, text)
+        if (
+            isinstance(received, IncomingCall)
+            and received.action in FACTS
+            and _CHANGING & set(salvaged.faults)
+        ):
+            return msgspec.structs.replace(received, as_sent=_with_frame(received.as_sent, text))
+        return received
+
+    def _answer_lost(self, lost: malformed_frames.Lost, text: str) -> Reply | Ignored:
         self.faults[lost.fault] += 1
+        unread_fact = self._keep_text(text) if _NAMES_FACT.search(text) else ""
         if lost.id is None:
-            return Ignored(lost.fault)
-        return Reply(frames.error(lost.id, "FormationViolation", shorten(lost.text), {}))
+            return Ignored(lost.fault, unread_fact=unread_fact)
+        return Reply(frames.error(lost.id, "FormationViolation", shorten(lost.text), {}), unread_fact)
+
+    def _keep_text(self, text: str) -> str:
+        """Return the text of an unreadable fact, which csms keeps unless the charge point is strict."""
+        if not self._repairs:
+            return ""
+        self.faults["fact_kept_as_text"] += 1
+        return text
 
     def _receive_call(self, message: frames.Call, frame: bytes | str) -> IncomingCall | Reply:
         id_ = message.id
@@ -191,16 +252,20 @@ class Protocol:
         if action is None:
             return self._refuse_action(id_, message.action)
         fingerprint = hash(frame)
-        if (answer := self._repeats.answer_to(id_, fingerprint)) is not None:
+        if self._repeats.is_repeat(id_, fingerprint):
             self.faults["repeated_call"] += 1
-            if answer != AFRESH:
+            if (answer := self._repeats.answer_to(id_, fingerprint, self._now)) is not None:
                 return Reply(answer)
         try:
-            request, payload = self._read(action.request, action.read_request, message.payload)
+            request, payload, as_sent = self._read(action.request, action.read_request, message.payload)
         except PayloadInvalid as invalid:
             self.faults["payload_invalid"] += 1
-            return self._refuse(id_, invalid.code, invalid.text)
-        return IncomingCall(id_, message.action, request, payload, fingerprint)
+            reply = self._refuse(id_, invalid.code, invalid.text)
+            if message.action not in FACTS:
+                return reply
+            text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+            return Reply(reply.frame, self._keep_text(text))
+        return IncomingCall(id_, message.action, request, payload, fingerprint, as_sent)
 
     def _refuse_action(self, id_: MessageId, name: str) -> Reply:
         if name in ACTIONS:
@@ -238,7 +303,7 @@ class Protocol:
             return CallRefused(call, shorten(code, 50), text, self._details(message.details))
         action = ACTIONS[call.action]
         try:
-            result, payload = self._read(action.result, action.read_result, message.payload)
+            result, payload, _ = self._read(action.result, action.read_result, message.payload)
         except PayloadInvalid as invalid:
             self.faults["answer_invalid"] += 1
             text = shorten(f"{UNREADABLE}{invalid.text}")
@@ -256,7 +321,7 @@ class Protocol:
 
     def _read(
         self, kind: type[Message], decode: Callable[[bytes], Message], raw: msgspec.Raw
-    ) -> tuple[Message, bytes]:
+    ) -> tuple[Message, bytes, AsSent | None]:
         payload = bytes(raw)
         if payload == b"null":  # OCPP-J 4.2.1 permits null for an empty payload.
             payload = b"{}"
@@ -266,15 +331,15 @@ class Protocol:
                 raise PayloadInvalid("FormationViolation", "the payload is missing; send {} if it is empty")
             payload = b"{}"
         if self._strict:
-            return repairs.read_strictly(kind, payload), payload
+            return repairs.read_strictly(kind, payload), payload, None
         try:
-            return decode(payload), payload
+            return decode(payload), payload, None
         except DECODE_ERRORS:
             if not self._repairs:
-                return repairs.read_strictly(kind, payload), payload  # This raises.
+                return repairs.read_strictly(kind, payload), payload, None  # This raises.
             read = repairs.read_and_repair(kind, payload)
         self.faults.update(read.repairs)
-        return read.message, read.payload
+        return read.message, read.payload, read.as_sent
 
     def _refuse(self, id_: MessageId, code: ErrorCode, text: str) -> Reply:
         return Reply(frames.error(id_, code, shorten(text), {}))
@@ -297,12 +362,12 @@ class Protocol:
         return frame
 
     def answer(self, call: IncomingCall, result: Message) -> bytes:
-        """Make the CALLRESULT, and keep it as the answer to a repeat of the call.
+        """Make the CALLRESULT, and remember the call, so that a repeat of the call is recognised.
 
-        Call this method only when the answer may be sent, because from then on a repeat gets the same answer.
+        Call this method only when the answer may be sent, because from then on a repeat may get this answer.
         """
         frame = frames.result(call.id, result)
-        self._repeats.keep(call.id, call.action, call.fingerprint, frame)
+        self._repeats.keep(call.id, call.action, call.fingerprint, frame, self._now)
         return frame
 
     def refuse(

@@ -1,47 +1,64 @@
-"""The last answers on a connection. A charge point that believes a call was lost repeats the call.
+"""The calls that a charge point repeats because it thinks that their answers were lost.
 
 A repeat is the same frame, byte for byte. The message id alone does not show a repeat, because some charge
-points restart their ids at each boot.
+points restart their ids at each boot, or number every call 0. Such a charge point may even send the same
+bytes with a new meaning, for example a StatusNotification without a time. So csms counts repeats, but handles
+a repeated call like a new call. The store finds out by the content of a fact whether it knows the fact.
 
-The answers to Heartbeat and BootNotification are not kept, because they hold the present time. A repeated
-Heartbeat or BootNotification is handled like a new call. A CALLERROR is not kept either, so that the repeated
-call can succeed.
+Only the answers to DataTransfer and SignCertificate are kept, because handling these calls twice would list
+the data or the request twice. Such an answer is given again only if no other call came in between, and within
+60 s.
 
-A repeated BootNotification still counts as a repeat, because it shows that the charge point did not accept
-the answer. A repeated Heartbeat does not count, because Heartbeats repeat too often to show anything.
+A repeated Heartbeat does not count, because Heartbeats repeat too often to show anything.
 """
 
 from typing import Final
 
 from gateway.ocpp16.frames import MessageId
 
-KEPT: Final = 4
-"""Number of answers that are kept for each connection.
+REMEMBERED: Final = 4
+"""Calls remembered for each connection.
 
 A few suffice, because a charge point repeats only the call whose answer it still awaits.
 """
-
+KEPT_S: Final = 60.0
+"""Time for which an answer is kept, in seconds."""
+ANSWERED_AGAIN: Final = frozenset({"DataTransfer", "SignCertificate"})
 _KEPT_BYTES: Final = 2048
-AFRESH: Final = b""
-"""Value that is kept instead of an answer. A repeat of the call is then handled like a new call."""
+
+type _Call = tuple[MessageId, int]
 
 
 class Repeats:
-    __slots__ = ("_answers",)
+    __slots__ = ("_answer", "_answer_to", "_answered_at", "_calls")
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[MessageId, int], bytes] = {}
+        self._calls: dict[_Call, None] = {}
+        self._answer_to: _Call | None = None
+        self._answer = b""
+        self._answered_at = 0.0
 
-    def answer_to(self, id_: MessageId, fingerprint: int) -> bytes | None:
-        """Return the answer that the same frame got before. None means that the frame is new."""
-        return self._answers.get((id_, fingerprint))
+    def is_repeat(self, id_: MessageId, fingerprint: int) -> bool:
+        return (id_, fingerprint) in self._calls
 
-    def keep(self, id_: MessageId, action: str, fingerprint: int, answer: bytes) -> None:
-        """Keep the answer. `fingerprint` is a 64-bit hash of the call's frame, with a key of this process."""
-        if action == "Heartbeat" or len(answer) > _KEPT_BYTES:
+    def answer_to(self, id_: MessageId, fingerprint: int, now: float) -> bytes | None:
+        """Return the answer to give again. None means that the call must be handled."""
+        if self._answer_to != (id_, fingerprint) or now - self._answered_at > KEPT_S:
+            return None
+        return self._answer
+
+    def keep(self, id_: MessageId, action: str, fingerprint: int, answer: bytes, now: float) -> None:
+        """Remember an answered call.
+
+        `fingerprint` is a 64-bit hash of the frame, with a key of this process.
+        """
+        if action == "Heartbeat":
             return
-        if action == "BootNotification":
-            answer = AFRESH
-        if len(self._answers) >= KEPT:
-            del self._answers[next(iter(self._answers))]
-        self._answers[id_, fingerprint] = answer
+        call, calls = (id_, fingerprint), self._calls
+        if len(calls) >= REMEMBERED:
+            del calls[next(iter(calls))]
+        calls[call] = None
+        keeps = action in ANSWERED_AGAIN and len(answer) <= _KEPT_BYTES
+        self._answer_to = call if keeps else None
+        if keeps:
+            self._answer, self._answered_at = answer, now

@@ -29,15 +29,26 @@ import structlog
 import trio
 
 from gateway.handlers import HANDLERS
-from gateway.handlers.charge_point import ChargePoint, SessionMemory
+from gateway.handlers.charge_point import ChargePoint, SessionMemory, now_ms
 from gateway.node import Node
-from gateway.ocpp16.protocol import CallAnswered, CallRefused, Ignored, IncomingCall, Protocol, Reply, Role
+from gateway.ocpp16.protocol import (
+    CallAnswered,
+    CallRefused,
+    Ignored,
+    IncomingCall,
+    Protocol,
+    Received,
+    Reply,
+    Role,
+)
 from gateway.ocpp16.registration import NOT_ACCEPTED, REFUSAL, may_receive
+from gateway.service.frame_masking import FrameMasker
 from gateway.session.calls import Calls
 from gateway.session.link import Link
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from state import charge_points
+from state.charge_points import unreadable_facts
 from state.errors import LeaseLost, StoreUnavailable, Superseded
 from state.nodes import leases
 
@@ -108,24 +119,59 @@ class Session:
         """
         began = monotonic()
         link, protocol = self.link, self._protocol
-        received = protocol.receive(frame)
+        received = protocol.receive(frame, began)
         if link.recorder is not None:
             link.recorder.record_received(frame, protocol.faults)
         if protocol.faults:
             link.node.count_faults(link.lease.keys, protocol.take_faults())
+            if protocol.rest:
+                return self._serve_joined(received, began)
         if isinstance(received, IncomingCall):
             return self._answer(received, began)
         return self._dispatch(received)
 
+    async def _serve_joined(self, received: Received, began: float) -> None:
+        """Serve all messages of a text frame that holds several, in their order."""
+        link, protocol = self.link, self._protocol
+        while True:
+            if isinstance(received, IncomingCall):
+                await self._answer(received, began)
+            else:
+                await self._dispatch(received)
+            rest, protocol.rest = protocol.rest, ""
+            if not rest:
+                return
+            await trio.lowlevel.checkpoint()
+            began = monotonic()
+            received = protocol.receive(rest, began)
+            link.node.count_faults(link.lease.keys, protocol.take_faults())
+
     async def _dispatch(self, received: Reply | CallAnswered | CallRefused | Ignored) -> None:
         match received:
             case Reply():
-                await self._reply(received.frame)
+                if await self._keep_unread(received.unread_fact):
+                    await self._reply(received.frame)
             case CallAnswered() | CallRefused():
                 self.calls.store_outcome(received)
             case Ignored():
+                await self._keep_unread(received.unread_fact)
                 if received.late is not None:
                     self.calls.store_outcome(received.late)
+
+    async def _keep_unread(self, text: str) -> bool:
+        """Store the text of an unreadable fact, if there is one.
+
+        False means that the store is away. The charge point then gets no answer, so that it sends the fact
+        again.
+        """
+        if text:
+            shown = FrameMasker().mask(text[: unreadable_facts.CHARACTERS_MAX].encode())
+            keys = self.link.lease.keys
+            try:
+                await unreadable_facts.keep(self.link.node.store, keys, shown, len(text), now_ms())
+            except StoreUnavailable:
+                return False
+        return True
 
     async def _reply(self, frame: bytes, faults: Iterable[str] = ()) -> None:
         # The read task also notices that the connection has ended.
@@ -134,7 +180,7 @@ class Session:
 
     async def _answer(self, call: IncomingCall, began: float) -> None:
         link = self.link
-        charge_point = ChargePoint(link.node.store, link.lease, link.memory, call.payload)
+        charge_point = ChargePoint(link.node.store, link.lease, link.memory, call.payload, call.as_sent)
         link.answering = True
         try:
             if link.memory.registration != "Accepted" and not self._may_speak(call.action, charge_point):

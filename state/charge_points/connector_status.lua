@@ -1,6 +1,8 @@
 -- Store a connector's last status, and emit an event if it has changed.
--- KEYS lease held events connectors | ARGV epoch holder member connector what data limit
--- -> {'ok' | 'newer' | 'lost' | 'full'}
+-- KEYS lease held events connectors open reservations
+-- | ARGV epoch holder member connector status what data limit
+-- -> {'ok' | 'newer' | 'lost' | 'full', pointer}
+-- WITH reservations
 -- A connector's record has `what` on its first line and `data` on its second line. An event is emitted only
 -- if `what` changes.
 local WHAT = '^[^\n]*'
@@ -10,4 +12,5 @@ local known = redis.call('HGET', connectors, connector)
 if not known and redis.call('HLEN', connectors) >= tonumber(limit) then return {'full'} end
 redis.call('HSET', connectors, connector, what .. '\n' .. data)
 if not known or string.match(known, WHAT) ~= what then emit(events, member, 'connector.status', data) end
-return {f}
+if status == 'Faulted' or status == 'Unavailable' then end_reservations(reservations, events, member, connector) end
+return {f, status == 'Available' and redis.call('HGET', open, connector) or ''}

@@ -3,11 +3,14 @@
 Connector 0 is the whole charge point.
 """
 
+from typing import NamedTuple
+
 import msgspec
 
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease, require
 from state.store import Store
+from state.transactions.running import Hold, read_hold
 
 CONNECTORS = 256
 """Greatest number of connectors of one charge point whose status is stored."""
@@ -26,24 +29,35 @@ class Connector(msgspec.Struct, frozen=True, kw_only=True):
     received_ms: int
 
 
+class Recorded(NamedTuple):
+    """`stored` is False if the status of CONNECTORS other connectors is stored already.
+
+    `running` is the hold of the transaction that is open on the connector, if the status is Available.
+    """
+
+    stored: bool
+    running: Hold | None
+
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Connector).decode
 
 
-async def record_status(store: Store, lease: Lease, connector: Connector) -> bool:
+async def record_status(store: Store, lease: Lease, connector: Connector) -> Recorded:
     """Store a status, and emit an event if the status or an error code has changed.
 
-    False means that nothing was stored, because as many other connectors as CONNECTORS allows have a stored
-    status. Raises Superseded or LeaseLost.
+    Faulted and Unavailable also end the reservations of the connector, or of the whole charge point if the
+    connector is 0 (OCPP 1.6 section 5.13). Raises Superseded or LeaseLost.
     """
     what = _encode((connector.status, connector.error_code, connector.vendor_error_code))
-    [word] = await store.step(
+    keys = lease.keys
+    word, *pointer = await store.step(
         "charge_points/connector_status",
-        (*lease.head_keys(), lease.keys.connectors),
-        (*lease.head_args(), connector.connector_id, what, _encode(connector), CONNECTORS),
+        (*lease.head_keys(), keys.connectors, keys.open, keys.reservations),
+        (*lease.head_args(), connector.connector_id, connector.status, what, _encode(connector), CONNECTORS),
     )
     require(word)
-    return bool(word == b"ok")
+    return Recorded(word == b"ok", read_hold(pointer[0]) if pointer else None)
 
 
 async def list_(store: Store, tenant: str, charge_point: str) -> list[Connector]:

@@ -7,12 +7,14 @@ too, until the next reservation is stored. The Lua step that stores a start also
 (transactions/start.lua), so a repeated start does not use the reservation twice.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 from state.keys import ChargePointKeys
 from state.store import Store
+from state.tenants.id_tags import fold
 from state.transactions.listing import public_id
 
 type State = Literal["active", "used", "cancelled", "expired"]
@@ -113,6 +115,29 @@ async def list_(store: Store, keys: ChargePointKeys) -> list[Reservation]:
     return sorted(found, key=lambda one: (one.made_ms, one.reservation_id), reverse=True)
 
 
+def find_used(
+    records: Mapping[int, bytes], connector_id: int | None, id_tag: str, parent: str | None, now_ms: int
+) -> int | None:
+    """Return the id of the active reservation that a start uses without naming it.
+
+    It is a reservation for the id tag or for its parent, on this connector or on any. `records` are stored
+    reservations by their ids.
+    """
+    found = []
+    for id_, record in records.items() if connector_id is not None else ():
+        state, asked = _read_state(record, now_ms)
+        if state != "active" or asked is None or asked.connector_id not in {0, connector_id}:
+            continue
+        of_parent = (
+            parent is not None
+            and asked.parent_id_tag is not None
+            and fold(asked.parent_id_tag) == fold(parent)
+        )
+        if fold(asked.id_tag) == fold(id_tag) or of_parent:
+            found.append((-asked.connector_id, id_))
+    return min(found)[1] if found else None
+
+
 async def forget(store: Store, keys: ChargePointKeys, reservation_id: int) -> bool:
     """Delete a reservation from the store only; the charge point may still keep it.
 
@@ -122,16 +147,22 @@ async def forget(store: Store, keys: ChargePointKeys, reservation_id: int) -> bo
 
 
 def _read(keys: ChargePointKeys, reservation_id: int, record: bytes, now_ms: int) -> Reservation:
-    head, _, asked = record.partition(b"\n")
-    state, made_ms, until_ms, ended_ms, transaction, command_id = head.decode().split(" ")
-    if state == "active" and int(until_ms) <= now_ms:
-        state = "expired"
+    state, asked = _read_state(record, now_ms)
+    _, made_ms, _, ended_ms, transaction, command_id = record.partition(b"\n")[0].decode().split(" ")
     return Reservation(
         reservation_id=reservation_id,
-        state=msgspec.convert(state, State),
-        asked=msgspec.json.decode(asked, type=Asked) if asked else None,
+        state=state,
+        asked=asked,
         command_id=None if command_id == "-" else command_id,
         made_ms=int(made_ms),
         ended_ms=int(ended_ms) or None,
         transaction=None if transaction == "-" else public_id(keys.id, transaction),
     )
+
+
+def _read_state(record: bytes, now_ms: int) -> tuple[State, Asked | None]:
+    head, _, asked = record.partition(b"\n")
+    state, _, until_ms, *_ = head.decode().split(" ")
+    if state == "active" and int(until_ms) <= now_ms:
+        state = "expired"
+    return msgspec.convert(state, State), msgspec.json.decode(asked, type=Asked) if asked else None

@@ -12,6 +12,7 @@ from state.paging import Page, cut_page
 from state.store import Store
 
 KEPT = 500
+_NULL = msgspec.Raw(b"null")
 CRITICAL = frozenset(
     {
         "FirmwareUpdated",
@@ -27,12 +28,17 @@ CRITICAL = frozenset(
 
 
 class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A security event. `timestamp` is the text that the charge point sent."""
+    """A security event. `timestamp` is the text that the charge point sent.
+
+    `as_sent` and `mark` are those of state/transactions/as_sent.py.
+    """
 
     type: str
     timestamp: str
     tech_info: str | None
     received_ms: int
+    as_sent: bytes | None = None
+    mark: str = ""
 
     @property
     def id(self) -> str:
@@ -42,6 +48,14 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def critical(self) -> bool:
         return self.type in CRITICAL
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    type: str
+    timestamp: str
+    tech_info: str | None
+    as_sent: msgspec.Raw = _NULL
+    mark: str = ""
 
 
 class SecurityEvents(msgspec.Struct, frozen=True):
@@ -94,9 +108,19 @@ async def forget(store: Store, tenant: str, charge_point: str, event_id: str) ->
 
 
 def _encode_identity(event: SecurityEvent) -> bytes:
-    return msgspec.json.encode((event.type, event.timestamp, event.tech_info))
+    facts = (event.type, event.timestamp, event.tech_info)
+    if event.as_sent is None:
+        return msgspec.json.encode(facts)
+    return msgspec.json.encode((*facts, msgspec.Raw(event.as_sent), event.mark))
 
 
 def _read(what: bytes, received_ms: int) -> SecurityEvent:
-    type_, timestamp, tech_info = msgspec.json.decode(what, type=tuple[str, str, str | None])
-    return SecurityEvent(type=type_, timestamp=timestamp, tech_info=tech_info, received_ms=received_ms)
+    stored = msgspec.json.decode(what, type=_Stored)
+    return SecurityEvent(
+        type=stored.type,
+        timestamp=stored.timestamp,
+        tech_info=stored.tech_info,
+        received_ms=received_ms,
+        as_sent=None if stored.as_sent == _NULL else bytes(stored.as_sent),
+        mark=stored.mark,
+    )

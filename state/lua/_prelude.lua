@@ -64,26 +64,3 @@ end
 local function value_of(name, sent)
   return string.match(' ' .. sent, ' ' .. name .. '=(%S+)')
 end
-
--- Store meter values that belong to no known transaction, with the transaction id that the charge point sent.
--- The oldest values are dropped to make room. Returns 0 if the same values are stored already.
-local function keep_stray(key, transaction_id, compact, received_ms)
-  local STRAYS_KEPT = 256
-  local new = redis.call('ZADD', key, 'NX', received_ms, transaction_id .. '\n' .. compact)
-  redis.call('ZREMRANGEBYRANK', key, 0, -STRAYS_KEPT - 1)
-  return new
-end
-
--- Drop the oldest orphan if the hash is full, and count it in the field 'evicted'.
-local function make_room(orphans)
-  local ORPHANS_KEPT, RECEIVED_MS = 200, '^(%d+) ' -- The rest of an orphan is packed (state/transactions/orphans.py).
-  local all, oldest, since = {}, nil, math.huge
-  if redis.call('HLEN', orphans) >= ORPHANS_KEPT then all = redis.call('HGETALL', orphans) end
-  for i = 1, #all, 2 do
-    local received_ms = tonumber(string.match(all[i + 1], RECEIVED_MS))
-    if received_ms and received_ms < since then oldest, since = all[i], received_ms end
-  end
-  if not oldest then return end
-  redis.call('HDEL', orphans, oldest)
-  redis.call('HINCRBY', orphans, 'evicted', 1)
-end

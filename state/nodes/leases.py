@@ -114,7 +114,7 @@ class Lease:
     epoch: int
     last_transaction_id: int = 0
     claimed_ms: int = 0
-    appends: dict[tuple[int, int, str | None], Prepared] = field(default_factory=dict)
+    appends: dict[tuple[int, int | None, str | None], Prepared] = field(default_factory=dict)
     """Steps that meter_values.py has packed and uses again."""
 
     @property

@@ -4,9 +4,9 @@ The modules of this package also keep the stops and meter values that belong to 
 """
 
 from state.transactions.facts import (
-    Hold,
     Limit,
     Orphaned,
+    Present,
     Replayed,
     Start,
     Started,
@@ -17,15 +17,18 @@ from state.transactions.facts import (
     StopReplayed,
     find_start,
     prolong_holds,
+    release_hold,
     start,
     stop,
 )
 from state.transactions.listing import Transaction, get, list_, parse_public_id, public_id
+from state.transactions.running import Hold
 
 __all__ = [
     "Hold",
     "Limit",
     "Orphaned",
+    "Present",
     "Replayed",
     "Start",
     "StartOutcome",
@@ -41,6 +44,7 @@ __all__ = [
     "parse_public_id",
     "prolong_holds",
     "public_id",
+    "release_hold",
     "start",
     "stop",
 ]

@@ -5,7 +5,7 @@ stale, which means that the session has lost the lease. `fence` in the outcome s
 stale.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -13,12 +13,14 @@ from msgspec.structs import force_setattr
 
 from state import holds, ids
 from state.errors import IdsExhausted, StateError, StoreUnavailable
-from state.keys import encode
+from state.keys import ChargePointKeys, encode
 from state.nodes.leases import Fence, Lease, fence_of
 from state.store import Store
 from state.tenants.id_tags import fold
 from state.transactions import meter_values, orphans
+from state.transactions.as_sent import NOTHING_REPAIRED, AsSent, fingerprint
 from state.transactions.listing import index_name, public_id
+from state.transactions.running import Hold, read_hold
 
 _LAST_ID = 2**31 - 1
 _ATTEMPTS = 5
@@ -35,19 +37,20 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     the same charge point. The fingerprint has 16 characters that are safe in keys.
     """
 
-    connector_id: int
+    connector_id: int | None
     id_tag: str
     timestamp: str
     started_ms: int
     plausible: bool
-    meter_start: int
+    meter_start: int | None
     reservation_id: int | None = None
     received_ms: int
+    as_sent: AsSent = NOTHING_REPAIRED
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
         facts = (self.connector_id, fold(self.id_tag), self.timestamp, self.meter_start)
-        force_setattr(self, "fingerprint", ids.digest(_json(facts)))
+        force_setattr(self, "fingerprint", fingerprint(facts, self.as_sent.mark))
 
 
 class Limit(NamedTuple):
@@ -64,24 +67,15 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     transactionData array, in JSON as received.
     """
 
-    transaction_id: str
+    transaction_id: str | None
     timestamp: str
     stopped_ms: int
-    meter_stop: int
+    meter_stop: int | None
     id_tag: str | None = None
     reason: str | None = None
     data: bytes | None = None
     received_ms: int
-
-
-class Hold(NamedTuple):
-    """The id tag and the fingerprint of a start.
-
-    Together with the charge point, these two values identify the hold of a transaction.
-    """
-
-    id_tag: str
-    fingerprint: str
+    as_sent: AsSent = NOTHING_REPAIRED
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +94,16 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     superseded: Hold | None
 
 
+class Present(NamedTuple):
+    """What the store knows before a new start. `running` is the hold of the connector's open transaction.
+
+    `reservations` has the stored reservations by their ids.
+    """
+
+    running: Hold | None
+    reservations: Mapping[int, bytes]
+
+
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a repeated start. `id` and `answer` are those of the stored start.
 
@@ -109,20 +113,23 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     answer: bytes
     fence: Fence
+    superseded: Hold | None = None
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a stop that was stored with its transaction.
 
-    `id_tag`, `fingerprint`, `connector_id` and `meter_start` are the values of the transaction's start.
+    `id_tag`, `fingerprint`, `connector_id`, `meter_start` and `started_ms` are those of the transaction's
+    start.
     """
 
     answer: bytes
     fence: Fence
     id_tag: str
     fingerprint: str
-    connector_id: int
-    meter_start: int
+    connector_id: int | None
+    meter_start: int | None
+    started_ms: int
 
 
 class StopReplayed(Stopped, frozen=True, kw_only=True):
@@ -136,12 +143,14 @@ class StopReplayed(Stopped, frozen=True, kw_only=True):
 class Orphaned(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a stop whose transaction is unknown. The stop is kept among the orphans.
 
-    `replayed` means that the same stop was stored before, and that `answer` is its stored answer.
+    `replayed` means that the same stop was stored before, with this answer. `contradicts` means that the
+    transaction is known, but has another stop.
     """
 
     answer: bytes
     fence: Fence
     replayed: bool
+    contradicts: bool = False
 
 
 type StartOutcome = Started | Replayed
@@ -152,16 +161,26 @@ def _ignore(_outcome: object) -> None:
     """Ignore the outcome, because the caller needs it only after the driver's hold was released."""
 
 
-async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | None:
-    """Return the stored answer to this start, or None if the start is new.
+async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | Present:
+    """Return the stored answer to this start, or what the store knows before a new start.
 
-    If `start` will be called with a limit, call this first, because a repeated start must not take another
-    hold.
+    Call this before `start`, because a repeated start must not take another hold. The hold that the repeated
+    start superseded is released again, because the first release may have failed.
     """
-    known: bytes | None = await store.execute("HGET", lease.keys.starts, start.fingerprint)
-    if known is None or (known.endswith(b"!") and not start.plausible):
-        return None
-    return await _replay(store, lease, int(known.rstrip(b"!")))
+    keys = lease.keys
+    known, pointer, stored = await store.step(
+        "transactions/find_start",
+        (keys.starts, keys.open, keys.reservations),
+        (start.fingerprint, _text(start.connector_id)),
+    )
+    reserved = {int(id_): record for id_, record in zip(stored[::2], stored[1::2], strict=True)}
+    if known and not (known.endswith(b"!") and not start.plausible):
+        replayed = await _replay(store, lease, int(known.rstrip(b"!")))
+        if replayed is not None:
+            if (void := replayed.superseded) is not None:
+                await holds.release(store, keys, void.id_tag, void.fingerprint)
+            return replayed
+    return Present(read_hold(pointer), reserved)
 
 
 async def start(
@@ -170,22 +189,27 @@ async def start(
     start: Start,
     answer: bytes,
     *,
+    reservation: int | None = None,
     limit: Limit | None = None,
+    running: Hold | None = None,
     note: Callable[[StartOutcome], None] = _ignore,
 ) -> StartOutcome:
     """Store a start with its answer under a new id, or return the stored answer of a repeated start.
 
-    With a limit, the start takes one of the driver's holds. If no hold is left, the start is stored with the
-    limit's answer. `note` is called with the outcome as soon as the start is stored, because the release of
-    the superseded hold may still fail. Raises IdsExhausted if no id below 2^31 is left, and StateError if no
-    id was accepted in several attempts.
+    `reservation` is the reservation that the start uses if it names none. With a limit, the start takes one
+    of the driver's holds. If no hold is left, the start is stored with the limit's answer. `running` is the
+    hold of the connector's open transaction. If the same driver has it, the new start takes it over, because
+    only one transaction can run on a connector. `note` is called with the outcome as soon as the start is
+    stored, because the release of the superseded hold may still fail. Raises IdsExhausted if no id below 2^31
+    is left, and StateError if no id was accepted in several attempts.
     """
     held = False
     if limit is not None:
-        held = await holds.hold(store, lease.keys, start.id_tag, start.fingerprint, limit.slots)
+        void = running.fingerprint if running and fold(running.id_tag) == fold(start.id_tag) else ""
+        held = await holds.hold(store, lease.keys, start.id_tag, start.fingerprint, limit.slots, void=void)
         answer = answer if held else limit.answer
     try:
-        outcome = await _store_start(store, lease, start, answer)
+        outcome = await _store_start(store, lease, start, answer, reservation)
     except StateError as error:
         # A start that may have been stored keeps its hold. If the start is repeated, it is a replay, which
         # takes no hold.
@@ -193,19 +217,21 @@ async def start(
             await holds.release(store, lease.keys, start.id_tag, start.fingerprint)
         raise
     note(outcome)
-    # If the store fails here, a repeated start is a replay and does not release the hold. The hold is then
-    # released by the stop of the superseded transaction, or it expires.
-    if isinstance(outcome, Started) and (void := outcome.superseded) is not None:
-        await holds.release(store, lease.keys, void.id_tag, void.fingerprint)
+    # If the store fails here, `find_start` releases the hold when the charge point repeats the start.
+    if (superseded := outcome.superseded) is not None:
+        await holds.release(store, lease.keys, superseded.id_tag, superseded.fingerprint)
     return outcome
 
 
-async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) -> StartOutcome:
+async def _store_start(
+    store: Store, lease: Lease, start: Start, answer: bytes, reservation: int | None
+) -> StartOutcome:
     proposed = max(lease.last_transaction_id + 1, ids.least_number(store.server_time_ms()))
     for _ in range(_ATTEMPTS):
         # If no id is left, the id 0 is proposed. The step never accepts the id 0, but it still finds a
         # replay.
-        reply = await _propose(store, lease, start, answer, proposed if proposed <= _LAST_ID else 0)
+        number = proposed if proposed <= _LAST_ID else 0
+        reply = await _propose(store, lease, start, answer, proposed=number, reservation=reservation)
         fence = fence_of(reply[1])
         match reply[0]:
             case b"started":
@@ -215,7 +241,7 @@ async def _store_start(store: Store, lease: Lease, start: Start, answer: bytes) 
                     answer=answer,
                     fence=fence,
                     clock_fault=reply[2] == b"1",
-                    superseded=_pointer_hold(reply[3]),
+                    superseded=read_hold(reply[3]),
                 )
             case b"seen":
                 if (replayed := await _replay(store, lease, int(reply[2]))) is not None:
@@ -243,9 +269,9 @@ async def stop(
 
 
 async def _store_stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOutcome:
-    keys, wire_id = lease.keys, stop.transaction_id
+    keys, wire_id = lease.keys, stop.transaction_id or ""
     orphan = orphans.Orphan(
-        transaction_id=wire_id,
+        transaction_id=stop.transaction_id,
         timestamp=stop.timestamp,
         stopped_ms=stop.stopped_ms,
         meter_stop=stop.meter_stop,
@@ -253,9 +279,12 @@ async def _store_stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> 
         reason=stop.reason,
         received_ms=stop.received_ms,
         answer=answer,
+        as_sent=stop.as_sent.fields,
+        mark=stop.as_sent.mark,
     )
+    digest = orphan.digest()
     event = {
-        "transaction_id": public_id(keys.id, wire_id),
+        "transaction_id": None if stop.transaction_id is None else public_id(keys.id, wire_id),
         "timestamp": stop.timestamp,
         "meter_stop": stop.meter_stop,
         "id_tag": stop.id_tag,
@@ -269,6 +298,8 @@ async def _store_stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> 
         "stop_reason": stop.reason,
         "stop_received_ms": stop.received_ms,
         "stop_answer": answer,
+        "stop_digest": digest,
+        "stop_as_sent": stop.as_sent.fields,
     }
     reply = await store.step(
         "transactions/stop",
@@ -277,16 +308,18 @@ async def _store_stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> 
             keys.starts,
             keys.open,
             keys.orphans,
+            keys.orphan_order,
             keys.transaction(wire_id),
             keys.values(wire_id),
             keys.stray_values(0),
+            keys.stray_counts,
             keys.open_transactions,
             keys.charging_profiles,
         ),
         (
             *lease.head_args(),
             encode(wire_id),
-            orphan.digest(),
+            digest,
             orphan.pack(),
             _json(event),
             b"" if stop.data is None else meter_values.pack_of_stop(stop.data),
@@ -296,8 +329,8 @@ async def _store_stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> 
     )
     fence = fence_of(reply[1])
     match reply[0]:
-        case b"orphaned":
-            return Orphaned(answer=answer, fence=fence, replayed=False)
+        case b"orphaned" | b"contradicts" as word:
+            return Orphaned(answer=answer, fence=fence, replayed=False, contradicts=word == b"contradicts")
         case b"orphan_replayed":
             return Orphaned(answer=orphans.unpack(reply[2]).answer, fence=fence, replayed=True)
         case outcome:
@@ -307,12 +340,15 @@ async def _store_stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> 
                 fence=fence,
                 id_tag=reply[3].decode(),
                 fingerprint=reply[4].decode(),
-                connector_id=int(reply[2]),
-                meter_start=int(reply[6]),
+                connector_id=_number(reply[2]),
+                meter_start=_number(reply[6]),
+                started_ms=int(reply[7]),
             )
 
 
-async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, proposed: int) -> list[bytes]:
+async def _propose(
+    store: Store, lease: Lease, start: Start, answer: bytes, *, proposed: int, reservation: int | None
+) -> list[bytes]:
     keys, mark = lease.keys, start.fingerprint
     event = {
         "transaction_id": public_id(keys.id, proposed),
@@ -332,6 +368,7 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
         "received_ms": start.received_ms,
         "fingerprint": mark,
         "answer": answer,
+        "as_sent": start.as_sent.fields,
     }
     return await store.step(
         "transactions/start",
@@ -351,24 +388,33 @@ async def _propose(store: Store, lease: Lease, start: Start, answer: bytes, prop
             proposed,
             mark,
             int(start.plausible),
-            start.connector_id,
+            _text(start.connector_id),
             f"{proposed} {mark} {start.id_tag}",
             index_name(keys.id, start.started_ms, proposed),
             _json(event),
-            _reservation(start),
+            _reservation(start, reservation),
             *_flatten(fields),
         ),
     )
 
 
-def _reservation(start: Start) -> str:
+def _reservation(start: Start, found: int | None) -> str:
     """Return the id of the reservation that the start uses, or an empty text.
 
-    The id 0 counts as no reservation, because many charge points send 0 if they have none. No reservation has
-    an id of more than 64 bits.
+    The id 0 counts as no reservation, because many charge points send 0 if they have none. A start on an
+    unknown connector uses no reservation.
     """
-    named = start.reservation_id or 0
-    return str(named) if named and -(2**63) <= named < 2**63 else ""
+    if start.connector_id is None:
+        return ""
+    return str(start.reservation_id or found or "")
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _number(text: bytes) -> int | None:
+    return int(text) if text else None
 
 
 async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed | None:
@@ -377,7 +423,13 @@ async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed |
     )
     if reply[0] == b"gone":
         return None
-    return Replayed(id=transaction_id, answer=reply[2], fence=fence_of(reply[1]))
+    superseded = read_hold(reply[3])
+    return Replayed(id=transaction_id, answer=reply[2], fence=fence_of(reply[1]), superseded=superseded)
+
+
+async def release_hold(store: Store, keys: ChargePointKeys, hold: Hold) -> None:
+    """Release the hold of a transaction that may still be open."""
+    await holds.release(store, keys, hold.id_tag, hold.fingerprint)
 
 
 async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
@@ -387,15 +439,8 @@ async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
     """
     pointers = await store.pipeline([("HVALS", lease.keys.open) for lease in leases])
     for lease, of_one in zip(leases, pointers, strict=True):
-        open_holds = [hold for pointer in of_one if (hold := _pointer_hold(pointer))]
+        open_holds = [hold for pointer in of_one if (hold := read_hold(pointer))]
         await holds.prolong(store, lease.keys, open_holds)
-
-
-def _pointer_hold(pointer: bytes) -> Hold | None:
-    if not pointer:
-        return None
-    _, mark, tag = pointer.decode().split(" ", 2)
-    return Hold(tag, mark)
 
 
 def _flatten(fields: _Fields) -> list[str | bytes | int]:

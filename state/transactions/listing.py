@@ -22,6 +22,7 @@ _STORED = {
     "meter_stop": "stop_meter",
     "stop_id_tag": "stop_tag",
     "reason": "stop_reason",
+    "contradicting_stops": "contradicted",
 }
 
 
@@ -35,17 +36,20 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
 
     charge_point: str
     id: int
-    connector_id: int
+    connector_id: int | None = None
     id_tag: str
     started_at: str
     started_ms: int
-    meter_start: int
+    meter_start: int | None = None
     reservation_id: int | None = None
+    as_sent: str | None = None
     stopped_at: str | None = None
     stopped_ms: int | None = None
     meter_stop: int | None = None
     stop_id_tag: str | None = None
     reason: str | None = None
+    stop_as_sent: str | None = None
+    contradicting_stops: int = 0
 
     @property
     def energy_wh(self) -> int | None:
@@ -53,7 +57,9 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
 
         The difference is None until the stop is known.
         """
-        return None if self.meter_stop is None else self.meter_stop - self.meter_start
+        if self.meter_stop is None or self.meter_start is None:
+            return None
+        return self.meter_stop - self.meter_start
 
 
 def public_id(charge_point: str, transaction_id: int | str) -> str:

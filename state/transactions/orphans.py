@@ -1,37 +1,43 @@
 """Orphans: stops of transactions that this store does not know, kept for operators to look at.
 
-The latest 200 orphans of each charge point are kept. Orphans that were removed to make room are counted. We
-do not guess which transaction an orphan belongs to.
+A stop that differs from the stored stop of its transaction is kept here too. The latest 10,000 orphans of
+each charge point are kept. Orphans that were removed to make room are counted. We do not guess which
+transaction an orphan belongs to.
 """
 
 import msgspec
 
-from state import ids
 from state.keys import ChargePointKeys
 from state.store import Store
+from state.transactions.as_sent import fingerprint
 
 _EVICTED = b"evicted"
 
 
 class Orphan(msgspec.Struct, frozen=True, kw_only=True):
-    """A stop of an unknown transaction. `transaction_id` is the id that the charge point sent.
+    """A stop that is not stored with a transaction.
 
-    The transactionData of the stop is among the stray meter values of connector 0.
+    `transaction_id` is the id that the charge point sent, or None if it was unreadable. `contradicts` means
+    that the transaction is known, but has another stop. `mark` is that of AsSent. The transactionData of the
+    stop is among the stray meter values of connector 0.
     """
 
-    transaction_id: str
+    transaction_id: str | None
     timestamp: str
     stopped_ms: int
-    meter_stop: int
+    meter_stop: int | None
     id_tag: str | None
     reason: str | None
     received_ms: int
     answer: bytes
+    as_sent: bytes | None = None
+    mark: str = ""
+    contradicts: bool = False
 
     def digest(self) -> str:
         """Return an id made of several fields, because many different stops have the transaction id -1."""
-        facts = (self.transaction_id, self.timestamp, self.meter_stop, self.id_tag)
-        return ids.digest(msgspec.json.encode(facts))
+        facts = (self.transaction_id, self.timestamp, self.meter_stop, self.id_tag, self.reason)
+        return fingerprint(facts, self.mark)
 
     def pack(self) -> bytes:
         return msgspec.msgpack.encode(self)
@@ -50,9 +56,12 @@ class Orphans(msgspec.Struct, frozen=True, kw_only=True):
 def unpack(stored: bytes) -> Orphan:
     """Decode a stored orphan.
 
-    The stored form begins with the time of receipt, by which a Lua step finds the oldest orphan to remove.
+    The Lua step writes the time of receipt in front of each orphan, and a `!` if the orphan contradicts its
+    transaction.
     """
-    return msgspec.msgpack.decode(stored.partition(b" ")[2], type=Orphan)
+    head, _, packed = stored.partition(b" ")
+    orphan = msgspec.msgpack.decode(packed, type=Orphan)
+    return msgspec.structs.replace(orphan, contradicts=True) if head.endswith(b"!") else orphan
 
 
 async def forget(store: Store, tenant: str, charge_point: str, digest: str) -> bool:
@@ -62,7 +71,9 @@ async def forget(store: Store, tenant: str, charge_point: str, digest: str) -> b
     """
     if digest.encode() == _EVICTED:
         return False
-    return bool(await store.execute("HDEL", ChargePointKeys(tenant, charge_point).orphans, digest))
+    keys = ChargePointKeys(tenant, charge_point)
+    deleted, _ = await store.pipeline([("HDEL", keys.orphans, digest), ("ZREM", keys.orphan_order, digest)])
+    return bool(deleted)
 
 
 async def read(store: Store, tenant: str, charge_point: str) -> Orphans:

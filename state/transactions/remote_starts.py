@@ -96,7 +96,7 @@ async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_
                 public,
                 data,
                 start.received_ms,
-                start.connector_id,
+                "" if start.connector_id is None else start.connector_id,
                 transaction_id,
                 *ids[position:],
             ),

@@ -18,6 +18,24 @@ class RunningTransaction(NamedTuple):
     received_ms: int
 
 
+class Hold(NamedTuple):
+    """The id tag and the fingerprint of a start.
+
+    Together with the charge point they name the hold of a transaction.
+    """
+
+    id_tag: str
+    fingerprint: str
+
+
+def read_hold(pointer: bytes) -> Hold | None:
+    """Read a value of the hash `open`. Returns None for an empty text."""
+    if not pointer:
+        return None
+    _, mark, tag = pointer.decode().split(" ", 2)
+    return Hold(tag, mark)
+
+
 async def list_running(store: Store, tenant: str, charge_point: str) -> list[RunningTransaction]:
     """Return the running transactions, at most one for each connector.
 

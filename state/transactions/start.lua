@@ -3,8 +3,8 @@
 -- | ARGV epoch holder member id fingerprint plausible connector pointer listed event reservation fields...
 -- -> {'started', fence, clock_fault, superseded} | {'seen', fence, id} | {'again', fence, id}
 -- WITH reservations transactions
--- The caller proposes the id, because KEYS must contain its key. 'again' comes with the next id to propose.
-local FIRST_SECOND, TOLERANCE_S, RESERVATIONS_KEPT = 1735689600, 60, 128 -- FIRST_SECOND is 2025-01-01.
+-- The caller proposes the id, because its key must be declared. 'again' comes with the next id to propose.
+local FIRST_SECOND, TOLERANCE_S = 1735689600, 60 -- FIRST_SECOND is 2025-01-01.
 local f, proposed = fence(lease, held, events, epoch, holder, member), tonumber(id)
 local seen, stopped = string.match(redis.call('HGET', starts, fingerprint) or '', START)
 -- A charge point whose clock is stuck sends the same start for its next transaction too.
@@ -21,20 +21,11 @@ redis.call('HSET', starts, fingerprint, id)
 redis.call('ZADD', history, 0, listed)
 redis.call('ZADD', transactions, 0, listed)
 redis.call('ZADD', open_transactions, 0, listed)
-local superseded = ''
-if f == 'ok' then
-  superseded = redis.call('HGET', open, connector) or ''
-  redis.call('HSET', open, connector, pointer)
-end
+-- A start on an unknown connector sets no pointer, so it supersedes nothing.
+local superseded = f == 'ok' and connector ~= '' and redis.call('HGET', open, connector) or ''
+if f == 'ok' and connector ~= '' then redis.call('HSET', open, connector, pointer) end
+-- The hold of the superseded transaction is released after this step, and again if the start is repeated.
+if superseded ~= '' then redis.call('HSET', transaction, 'superseded', superseded) end
 emit(events, member, 'transaction.started', event)
--- The named reservation becomes used, even if it is over. An unknown id is stored for reservation_made.lua.
-if reservation ~= '' then
-  local now, known = now_ms(), redis.call('HGET', reservations, reservation)
-  local r = known and read_reservation(known) or {made_ms = now, until_ms = 0, command = '-', asked = ''}
-  if r.state ~= 'used' and (known or redis.call('HLEN', reservations) < RESERVATIONS_KEPT) then
-    r.state, r.ended_ms, r.transaction = 'used', now, id
-    redis.call('HSET', reservations, reservation, write_reservation(r))
-    emit(events, member, 'reservation.used', event)
-  end
-end
+if reservation ~= '' then use_reservation(reservations, events, member, reservation, id, event) end
 return {'started', f, fault and '1' or '0', superseded}

@@ -1,29 +1,32 @@
 -- Store a stop with its answer once, with its transaction, or among the orphans if the transaction is unknown.
--- KEYS lease held events starts open orphans transaction values stray open_transactions profiles
+-- KEYS lease held events starts open orphans order transaction values stray stray_counts open_transactions profiles
 -- | ARGV epoch holder member id digest orphan event compact received_ms fields...
--- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter}
--- | {'orphaned', fence} | {'orphan_replayed', fence, orphan}
--- WITH charging_profiles transactions
+-- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter, ms}
+-- | {'orphaned' | 'contradicts', fence} | {'orphan_replayed', fence, orphan}
+-- WITH charging_profiles transactions unmatched
 -- A stop ends only a transaction that exists. In 'replayed' the fingerprint is empty if a later start has the
 -- same fingerprint.
 local f = fence(lease, held, events, epoch, holder, member)
-local connector, tag, fingerprint, answer, listed, meter = unpack(
-  redis.call('HMGET', transaction, 'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter'))
--- Only the first stop also drops those TxProfiles of the connector that name no transaction. When a stop is
+local connector, tag, fingerprint, answer, listed, meter, ms, stored = unpack(redis.call('HMGET', transaction,
+  'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter', 'ms', 'stop_digest'))
+connector, meter = connector or '', meter or ''
+-- Only the first stop also drops the TxProfiles of the connector that have no transaction. When a stop is
 -- repeated, these profiles may belong to a later transaction.
 drop_tx_profiles(profiles, id, not answer and connector)
-if not connector then
+local contradicts = answer and stored and stored ~= digest
+if not listed or contradicts then
   local known = redis.call('HGET', orphans, digest)
   if known then return {'orphan_replayed', f, known} end
-  make_room(orphans)
-  redis.call('HSET', orphans, digest, received_ms .. ' ' .. orphan)
-  if compact ~= '' then keep_stray(stray, id, compact, received_ms) end
+  keep_orphan(orphans, order, digest, received_ms .. (contradicts and '! ' or ' ') .. orphan, received_ms)
+  if compact ~= '' then keep_stray(stray, stray_counts, id, compact, received_ms) end
+  if contradicts then redis.call('HINCRBY', transaction, 'contradicted', 1) end
   emit(events, member, 'transaction.orphan_stop', event)
-  return {'orphaned', f}
+  return {contradicts and 'contradicts' or 'orphaned', f}
 end
+if compact ~= '' then redis.call('HSETNX', values, compact, received_ms) end
 if answer then
   local own = redis.call('HGET', starts, fingerprint) == id .. STOPPED
-  return {'replayed', f, connector, tag, own and fingerprint or '', answer, meter}
+  return {'replayed', f, connector, tag, own and fingerprint or '', answer, meter, ms}
 end
 redis.call('HSET', transaction, unpack(fields))
 redis.call('HSET', starts, fingerprint, id .. STOPPED)
@@ -32,6 +35,5 @@ redis.call('ZREM', open_transactions, listed)
 -- is always wrong.
 local pointer = redis.call('HGET', open, connector) or ''
 if string.match(pointer, OPEN_ID) == id then redis.call('HDEL', open, connector) end
-if compact ~= '' then redis.call('HSETNX', values, compact, received_ms) end
 emit(events, member, 'transaction.stopped', event)
-return {'stopped', f, connector, tag, fingerprint, redis.call('HGET', transaction, 'stop_answer'), meter}
+return {'stopped', f, connector, tag, fingerprint, redis.call('HGET', transaction, 'stop_answer'), meter, ms}

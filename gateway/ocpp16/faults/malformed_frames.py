@@ -1,6 +1,6 @@
-"""Find the message id of a malformed frame, so that the peer gets an answer.
+"""Read as much as possible of a malformed frame, so that the peer gets an answer.
 
-OCPP 1.6 has no answer to a message whose id cannot be read, so we ignore and count such a frame.
+OCPP 1.6 has no answer to a message whose id cannot be read, so csms ignores and counts such a frame.
 """
 
 import re
@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from gateway.ocpp16 import frames
+from gateway.ocpp16.faults import json_repairs
 from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.frames import MESSAGE_ID_LIMIT, MessageId
 
@@ -23,25 +24,30 @@ FRAME_RULE: Final = "the action is absent or not text; a CALL is [2, id, action,
 _DEPTH_RULE: Final = "the frame is nested too deeply; 6 levels suffice for OCPP 1.6"
 
 _START = re.compile(r'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f]{0,36})"\s*,')
-# A text without a closing quote matches to the end of the frame. If such a text did not match, the search
-# would begin again at each later quote, which is slow in a hostile frame.
-_EMPTY_VALUE = re.compile(r'("(?:[^"\\]|\\.)*+"?)|:(\s*)(?=[,}])')
 _LARGEST: Final = 2**63
 
 
 class Salvaged(NamedTuple):
-    """A message that can be handled in place of the malformed frame."""
+    """A message that can be handled in place of the malformed frame.
+
+    `rest` is the text of the next message, if one text frame held several.
+    """
 
     message: frames.Call | frames.CallResult | frames.CallError
-    fault: FaultName
+    faults: tuple[FaultName, ...]
+    rest: str = ""
 
 
 class Lost(NamedTuple):
-    """A frame of which at most the message id could be read. `id` None means that no answer is possible."""
+    """A frame of which at most the message id could be read. `id` None means that no answer is possible.
+
+    `text` says what is wrong. `rest` is the text of the next message, if one text frame held several.
+    """
 
     fault: FaultName
     id: MessageId | None = None
     text: str = ""
+    rest: str = ""
 
 
 def may_be_id(id_: Any) -> bool:
@@ -52,7 +58,7 @@ def may_be_id(id_: Any) -> bool:
 def salvage(frame: bytes | str, *, repair: bool) -> Salvaged | Lost:
     """Read as much as possible of a frame that did not decode. Never raises.
 
-    With `repair`, a value that was left out is read as null, for example in `"transactionId":,` (Q32).
+    With `repair`, faults in the JSON are repaired where the text can mean only one thing.
     """
     if not frame.strip():
         return Lost("empty_frame")
@@ -64,10 +70,25 @@ def salvage(frame: bytes | str, *, repair: bool) -> Salvaged | Lost:
     except RecursionError:
         return _salvage_start(text, "nested_too_deeply", _DEPTH_RULE)
     except (msgspec.DecodeError, UnicodeError) as error:
-        if repair and (filled := _fill_empty_values(text)) is not None:
-            return Salvaged(filled, "empty_value")
+        if repair and (repaired := json_repairs.repair(text)) is not None:
+            return _salvage_repaired(repaired)
         return _salvage_start(text, "not_json", f"the frame is not valid JSON ({error})")
     return _salvage_tree(tree)
+
+
+def _salvage_repaired(repaired: json_repairs.Repaired) -> Salvaged | Lost:
+    text, faults, rest = repaired
+    try:
+        return Salvaged(frames.decode(text), faults, rest)
+    except frames.DECODE_ERRORS:
+        pass
+    try:
+        found = _salvage_tree(msgspec.json.decode(text))
+    except frames.DECODE_ERRORS as error:
+        return _salvage_start(text, "not_json", f"the frame is not valid JSON ({error})")
+    if isinstance(found, Lost):
+        return found._replace(rest=rest)
+    return found._replace(faults=(*faults, *found.faults), rest=rest)
 
 
 def _is_utf8(frame: bytes) -> bool:
@@ -78,16 +99,6 @@ def _is_utf8(frame: bytes) -> bool:
     return True
 
 
-def _fill_empty_values(text: str) -> frames.Call | frames.CallResult | frames.CallError | None:
-    filled, count = _EMPTY_VALUE.subn(lambda match: match[1] or ":null", text)
-    if not count or filled == text:
-        return None
-    try:
-        return frames.decode(filled)
-    except frames.DECODE_ERRORS:
-        return None
-
-
 def _salvage_start(text: str, fault: FaultName, problem: str) -> Salvaged | Lost:
     start = _START.match(text)
     if start is None:
@@ -95,8 +106,8 @@ def _salvage_start(text: str, fault: FaultName, problem: str) -> Salvaged | Lost
     kind, id_ = start.groups()
     if kind == "2":
         return Lost(fault, id_, problem)
-    # An unreadable answer ends our call at once. Otherwise the call would wait until it times out.
-    return Salvaged(frames.CallResult(id_, msgspec.Raw(b"?")), fault)
+    # An answer that cannot be read ends our call now, because the call would otherwise wait for its time-out.
+    return Salvaged(frames.CallResult(id_, msgspec.Raw(b"?")), (fault,))
 
 
 def _salvage_tree(tree: Any) -> Salvaged | Lost:  # noqa: PLR0911  one return per kind of mistake
@@ -108,7 +119,7 @@ def _salvage_tree(tree: Any) -> Salvaged | Lost:  # noqa: PLR0911  one return pe
                 return Lost("not_a_call", id_, FRAME_RULE)
             if kind == 4:
                 code = rest[0] if rest and isinstance(rest[0], str) else ""
-                return Salvaged(frames.CallError(id_, code), "error_misformed")
+                return Salvaged(frames.CallError(id_, code), ("error_misformed",))
             return Lost("message_type_unknown")  # OCPP-J 4.1.3 says to ignore the frame.
         case [2 | 3 | 4, *_]:
             return Lost("id_unreadable")

@@ -22,11 +22,26 @@ from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.faults.table import Repair
 from gateway.ocpp16.messages.types import Message
 
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode  # Decimal keeps a number's spelling.
+
+def _read_decimal(number: str) -> Decimal | str:
+    """Return the number with its spelling, or its text if its exponent is beyond every bound."""
+    try:
+        return Decimal(number)
+    except ArithmeticError:
+        return number
+
+
+_decode = msgspec.json.Decoder(float_hook=_read_decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}(?:\.0{1,9})?\s*")
+# A comma before exactly three digits may separate thousands, so csms does not read such a number.
+_QUANTITY = re.compile(
+    r"[+-]?[0-9]{1,18}(?:(?:\.|,(?![0-9]{3}(?:$|[eE])))[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?"
+)
+_LARGEST = 2**63
+_SENT_BYTES_MAX = 1_000
 
-_DUE = {inspect.StrType: str, inspect.LiteralType: str, inspect.IntType: int, inspect.VarTupleType: list}
+_DUE = {inspect.StrType: str, inspect.IntType: int, inspect.VarTupleType: list}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,12 @@ class RepairPolicy:
     """Integer fields whose fraction is rounded."""
     when_absent: Mapping[tuple[type[Struct], str], Any]
     """Value to use if the required field is absent or null."""
+    facts: frozenset[type[Struct]]
+    """Messages that are never refused for their content."""
+    stand_ins: Mapping[tuple[type[Struct], str], Any]
+    """Value to use if the required field is absent, null or unreadable."""
+    kept_whole: frozenset[tuple[type[Struct], str]]
+    """Fields of facts that csms stores as the charge point sent them."""
     left_out_of_lists: frozenset[type[Struct]]
     """Types of list entries that are left out of their list if they cannot be read."""
     any_json: frozenset[tuple[type[Struct], str]]
@@ -49,12 +70,28 @@ class RepairPolicy:
     """Characters by which a text may exceed its limit."""
 
 
+class AsSent(NamedTuple):
+    """The parts of a repaired fact that the message does not show.
+
+    `fields` is a JSON object of the fields that were repaired or not read, as the charge point sent them. A
+    long value is cut. `payload` is the whole payload as sent, if a required field was not read. Otherwise
+    `payload` is empty.
+    """
+
+    fields: bytes
+    payload: bytes = b""
+
+
 class Read(NamedTuple):
-    """A payload that was read. `payload` is the JSON after the repairs."""
+    """A payload that was read. `payload` is the JSON after the repairs.
+
+    Only a fact that was repaired has `as_sent`.
+    """
 
     message: Message
     payload: bytes
     repairs: tuple[Repair, ...]
+    as_sent: AsSent | None = None
 
 
 def read(message: type[Message], payload: bytes, policy: RepairPolicy | None) -> Read:
@@ -64,16 +101,29 @@ def read(message: type[Message], payload: bytes, policy: RepairPolicy | None) ->
     """
     try:
         tree = _decode(payload)
-    except (msgspec.DecodeError, UnicodeError, ArithmeticError) as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise PayloadInvalid("FormationViolation", f"the payload is not JSON in UTF-8 ({error})") from None
     except RecursionError:
         text = "the payload is nested too deeply; 5 levels suffice for OCPP 1.6"
         raise PayloadInvalid("FormationViolation", text) from None
-    if not isinstance(tree, dict):
-        raise PayloadInvalid("FormationViolation", f"the payload must be an object, not {_noun(tree)}")
     reader = _PayloadReader(policy)
+    if not isinstance(tree, dict):
+        if policy is None or message not in policy.facts:
+            raise PayloadInvalid("FormationViolation", f"the payload must be an object, not {_noun(tree)}")
+        reader.sent["payload"] = tree
+        reader.reshaped, tree = True, {}
     typed = reader.read_struct(_info(message), tree, "")
-    return Read(typed, _encode(tree) if reader.reshaped else payload, tuple(reader.repairs))
+    as_sent = None
+    if reader.sent or reader.stood_in:
+        fields = _encode({name: _shorten(value) for name, value in reader.sent.items()})
+        as_sent = AsSent(fields, payload if reader.stood_in else b"")
+    return Read(typed, _encode(tree) if reader.reshaped else payload, tuple(reader.repairs), as_sent)
+
+
+def _shorten(value: Any) -> Any:
+    """Return the value, or the beginning of its JSON as text if the JSON is long."""
+    encoded = _encode(value)
+    return value if len(encoded) <= _SENT_BYTES_MAX else encoded[:_SENT_BYTES_MAX].decode(errors="replace")
 
 
 def not_one_of(value: str, allowed: tuple[str, ...], problem: str = "not allowed") -> str:
@@ -108,6 +158,16 @@ def _info(message: type[Message]) -> inspect.StructType:
     return info
 
 
+def _words(kind: inspect.LiteralType) -> Mapping[str, str]:
+    """Return the words of an enumeration by their case-folded spelling."""
+    return _words_of(tuple(map(str, kind.values)))
+
+
+@cache
+def _words_of(values: tuple[str, ...]) -> Mapping[str, str]:
+    return {value.casefold(): value for value in values}
+
+
 def _noun(value: Any) -> str:  # noqa: PLR0911  one return per JSON type
     match value:
         case None:
@@ -132,26 +192,52 @@ class _PayloadReader:
         self.repairs: list[Repair] = []
         self.leaving_out = False  # True means that errors are discarded, so their texts need not be helpful.
         self.reshaped = False  # True means that the tree was changed and must be encoded again.
+        self.sent: dict[str, Any] = {}
+        self.stood_in = False
 
     def read_struct(self, info: inspect.StructType, tree: Any, path: str) -> Any:
         if not isinstance(tree, dict):
             self.refuse_type("an object", tree, path)
         self.check_properties(info, tree, path)
-        fields = {}
+        fields: dict[str, Any] = {}
         for field in info.fields:
-            where = f"{path}.{field.encode_name}" if path else field.encode_name
-            if tree.get(field.encode_name) is None and field.required:
-                fields[field.name] = self.fill_absent(info.cls, field, tree, where)
+            name, repairs = field.encode_name, len(self.repairs)
+            if name not in tree and not field.required:
                 continue
-            if field.encode_name not in tree:
-                continue
-            try:
-                fields[field.name] = self.read_field(info.cls, field, tree, where)
-            except PayloadInvalid:
-                if field.required or not self.may_drop_fields_of(info.cls):
-                    raise
-                self.repairs.append("unreadable_optional")
+            was_sent, sent = name in tree, tree.get(name)
+            self.read_into(fields, info.cls, field, tree, f"{path}.{name}" if path else name)
+            if was_sent and len(self.repairs) > repairs and self.keeps_sent(info.cls, field):
+                self.sent[name] = sent
         return info.cls(**fields)
+
+    def keeps_sent(self, cls: type[Struct], field: inspect.Field) -> bool:
+        """Return whether the field is kept as it was sent, beside the message that was read."""
+        policy = self.policy
+        return policy is not None and cls in policy.facts and (cls, field.name) not in policy.kept_whole
+
+    def read_into(
+        self,
+        fields: dict[str, Any],
+        cls: type[Struct],
+        field: inspect.Field,
+        tree: dict[str, Any],
+        where: str,
+    ) -> None:
+        """Read a field. If it is unreadable, use its stand-in, drop it, or refuse the payload."""
+        if tree.get(field.encode_name) is None and field.required:
+            fields[field.name] = self.fill_absent(cls, field, tree, where)
+            return
+        try:
+            fields[field.name] = self.read_field(cls, field, tree, where)
+        except PayloadInvalid:
+            if self.policy and (cls, field.name) in self.policy.stand_ins:
+                fields[field.name] = self.policy.stand_ins[cls, field.name]
+                self.repairs.append("fact_unreadable")
+                self.stood_in = True
+            elif not field.required and self.may_drop_fields_of(cls):
+                self.repairs.append("unreadable_optional")
+            else:
+                raise
 
     def may_drop_fields_of(self, cls: type[Struct]) -> bool:
         """Return whether an unreadable optional field of this struct may be dropped.
@@ -177,6 +263,10 @@ class _PayloadReader:
 
     def fill_absent(self, cls: type[Struct], field: inspect.Field, tree: dict[str, Any], where: str) -> Any:
         """Use the policy's value for a required field that is absent or null, or refuse the payload."""
+        if self.policy and (cls, field.name) in self.policy.stand_ins:
+            self.repairs.append("required_absent")
+            self.stood_in = True
+            return self.policy.stand_ins[cls, field.name]
         if self.policy and (cls, field.name) in self.policy.when_absent:
             self.repairs.append("required_absent")
             self.reshaped = True
@@ -213,14 +303,32 @@ class _PayloadReader:
             case dict() | list() | bool() if field in policy.any_json:
                 self.repairs.append("json_for_text")
                 return _encode(value).decode()
-            case Decimal() if field in policy.rounded and abs(value) < 10**18 and value % 1:
-                self.repairs.append("fraction_rounded")
-                return round(value)
+            case str() | Decimal() if field in policy.rounded:
+                return self.round(value)
             case str() if value in policy.also_called.get(field, ()):
                 self.repairs.append("other_name")
                 return policy.also_called[field][value]
             case _:
                 return self.reshape(kind, value)
+
+    def round(self, value: str | Decimal) -> int | str | Decimal:
+        """Return a quantity as a whole number, or the value itself if it cannot be read."""
+        if isinstance(value, Decimal):
+            number = value
+        elif _QUANTITY.fullmatch(value.strip()):
+            number = Decimal(value.strip().replace(",", "."))
+        else:
+            return value
+        if not -_LARGEST <= number < _LARGEST:
+            return value
+        is_whole = number == number.to_integral_value()
+        if isinstance(value, str):
+            self.repairs.append("text_for_number")
+        elif is_whole:
+            self.repairs.append("fraction_for_integer")
+        if not is_whole:
+            self.repairs.append("fraction_rounded")
+        return round(number)
 
     def reshape(self, kind: inspect.Type, value: Any) -> Any:  # noqa: PLR0911  one return per repair
         """Return the same content in the required type, or the value itself if no repair applies."""
@@ -238,6 +346,11 @@ class _PayloadReader:
             case inspect.IntType(), Decimal() if abs(value) < 10**18 and value == value.to_integral_value():
                 self.repairs.append("fraction_for_integer")
                 return int(value)
+            case inspect.LiteralType(), str() if (
+                value not in kind.values and (word := _words(kind).get(value.strip().casefold())) is not None
+            ):
+                self.repairs.append("enum_case")
+                return word
             case inspect.BoolType(), str() if value.lower() in {"true", "false"}:
                 self.repairs.append("text_for_boolean")
                 return value.lower() == "true"
@@ -247,7 +360,9 @@ class _PayloadReader:
             case _:
                 return value
 
-    def read_value(self, kind: inspect.Type, extra: Mapping[str, Any], value: Any, where: str) -> Any:
+    def read_value(  # noqa: PLR0911  one return per kind of field
+        self, kind: inspect.Type, extra: Mapping[str, Any], value: Any, where: str
+    ) -> Any:
         match kind:
             case inspect.LiteralType():
                 return self.read_literal(kind, value, where)
@@ -258,8 +373,7 @@ class _PayloadReader:
             case inspect.VarTupleType():
                 return self.read_list(kind, value, where)
             case inspect.IntType():
-                if not isinstance(value, int) or isinstance(value, bool):
-                    self.refuse_type("an integer", value, where)
+                return self.read_integer(value, where)
             case inspect.FloatType():
                 return self.read_number(extra, value, where)
             case inspect.BoolType():
@@ -322,6 +436,13 @@ class _PayloadReader:
                 "must be an ISO 8601 date and time with zone, such as 2026-01-31T12:00:00Z",
                 where,
             )
+        return value
+
+    def read_integer(self, value: Any, where: str) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            self.refuse_type("an integer", value, where)
+        if not -_LARGEST <= value < _LARGEST:
+            self.refuse("TypeConstraintViolation", "out of range; must fit into 64 bits", where)
         return value
 
     def read_number(self, extra: Mapping[str, Any], value: Any, where: str) -> float:

@@ -17,6 +17,11 @@ from gateway.ocpp16.frames import DECODE_ERRORS
 from gateway.ocpp16.messages import core, firmware, security, types
 from gateway.ocpp16.messages.types import Message
 
+FACTS: Final[frozenset[type[Message]]] = frozenset(
+    {core.StartTransaction, core.StopTransaction, core.MeterValues, security.SecurityEventNotification}
+)
+"""Messages that are never refused for their content, unless the charge point is strict."""
+
 REPAIRS: Final = RepairPolicy(
     instead={
         (core.StatusNotification, "error_code"): "OtherError",
@@ -27,19 +32,30 @@ REPAIRS: Final = RepairPolicy(
         (security.LogStatusNotification, "status"): {"UploadFailed": "UploadFailure"},
         (firmware.DiagnosticsStatusNotification, "status"): {"UploadFailure": "UploadFailed"},
     },
-    # A start or stop is a fact and is never refused, not even if its meter value has a fraction.
     rounded=frozenset({(core.StartTransaction, "meter_start"), (core.StopTransaction, "meter_stop")}),
     when_absent={
         (core.KeyValue, "readonly"): False,
         # A charge point repeats a refused BootNotification endlessly, and does not charge meanwhile (Q19).
         (core.BootNotification, "charge_point_vendor"): "",
         (core.BootNotification, "charge_point_model"): "",
-        # A fact without its time is still a fact. The text "" cannot be read as a time, so csms uses the time
-        # of receipt.
-        (core.StartTransaction, "timestamp"): "",
-        (core.StopTransaction, "timestamp"): "",
-        (types.MeterValue, "timestamp"): "",
     },
+    facts=FACTS,
+    # The text "" cannot be read as a time, so csms uses the time of receipt.
+    stand_ins={
+        (core.StartTransaction, "connector_id"): None,
+        (core.StartTransaction, "id_tag"): "",
+        (core.StartTransaction, "meter_start"): None,
+        (core.StartTransaction, "timestamp"): "",
+        (core.StopTransaction, "transaction_id"): None,
+        (core.StopTransaction, "meter_stop"): None,
+        (core.StopTransaction, "timestamp"): "",
+        (core.MeterValues, "connector_id"): None,
+        (core.MeterValues, "meter_value"): (),
+        (types.MeterValue, "timestamp"): "",
+        (security.SecurityEventNotification, "type"): "",
+        (security.SecurityEventNotification, "timestamp"): "",
+    },
+    kept_whole=frozenset({(core.StopTransaction, "transaction_data"), (core.MeterValues, "meter_value")}),
     left_out_of_lists=frozenset({types.SampledValue, types.MeterValue}),
     # The vendors define this data, which would be lost if csms refused the message.
     any_json=frozenset({(core.DataTransfer, "data"), (core.DataTransferResult, "data")}),

@@ -11,16 +11,25 @@ from typing import Final, Literal, NamedTuple
 type Repair = Literal[
     "extra_property", "null_for_absent", "unreadable_optional", "number_for_text", "json_for_text",
     "text_for_number", "fraction_for_integer", "fraction_rounded", "text_for_boolean", "object_for_list",
-    "overlong_text", "other_name", "unknown_enum", "item_left_out", "required_absent",
+    "overlong_text", "other_name", "unknown_enum", "enum_case", "item_left_out", "required_absent",
+    "fact_unreadable",
 ]
 """The faults that faults/reading.py repairs in a payload."""
 
-type FaultName = Repair | Literal[
+type FrameRepair = Literal[
+    "byte_order_mark", "nul_outside_text", "control_character", "escape_unknown", "trailing_comma",
+    "empty_value", "not_a_number", "literal_spelling", "plus_sign", "leading_zero", "bare_point",
+    "frames_joined",
+]
+"""The faults that faults/json_repairs.py repairs in the JSON of a frame."""
+
+type FaultName = Repair | FrameRepair | Literal[
     "no_subprotocol", "origin", "tls_version", "no_connection_upgrade", "raw_target", "absolute_target",
     "double_slash", "trailing_slash", "id_twice", "id_case", "flapping",
     "no_pong", "binary_frame",
-    "empty_frame", "not_utf8", "not_json", "nested_too_deeply", "empty_value", "not_a_frame", "not_a_call",
-    "message_type_unknown", "id_unreadable", "id_not_text", "id_too_long", "error_misformed",
+    "empty_frame", "not_utf8", "not_json", "nested_too_deeply", "not_a_frame", "not_a_call",
+    "fact_kept_as_text", "message_type_unknown", "id_unreadable", "id_not_text", "id_too_long",
+    "error_misformed",
     "action_unknown", "action_from_wrong_side", "repeated_call", "no_boot", "not_accepted",
     "call_unanswered", "late_answer", "unknown_answer", "answer_invalid", "error_code_unknown",
     "details_unreadable",
@@ -28,6 +37,7 @@ type FaultName = Repair | Literal[
     "time_no_zone", "time_format", "time_unreadable", "time_before_2015", "time_ahead", "clock_stuck",
     "repeated_start", "repeated_stop", "repeated_values", "orphan_stop", "unknown_transaction",
     "values_after_stop", "connector_zero", "available_while_charging", "meter_negative", "meter_backwards",
+    "meter_jump", "stop_before_start", "stop_contradicts",
     "reservation_zero", "id_tag_odd", "id_tag_empty",
 ]
 # fmt: on
@@ -49,8 +59,8 @@ FAULTS: Final[dict[str, Fault]] = {
     **_of(
         "handshake",
         no_subprotocol="The upgrade request did not offer the subprotocol ocpp1.6. csms refused it with 400.",
-        origin="The upgrade request had an Origin header, and `origin_allowed` is not set for the charge "
-        "point. csms refused it with 403.",
+        origin="The upgrade request had an Origin header, as browsers send it. "
+        "csms served it, or answered 403 if the charge point is strict.",
         tls_version="The TLS client offered no version newer than TLS 1.1. csms refused it with a TLS alert.",
         no_connection_upgrade="The upgrade request lacked the header Connection: Upgrade. "
         "csms added it, or answered 400 if the charge point is strict.",
@@ -84,7 +94,25 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms refused it with FormationViolation, or ignored it if its message id could not be read.",
         nested_too_deeply="A frame was nested too deeply to be read. "
         "csms refused it with FormationViolation, or ignored it if its message id could not be read.",
+        byte_order_mark="A frame began or ended with a byte order mark. csms ignored the mark.",
+        nul_outside_text="A frame had NUL characters before or after its JSON. csms ignored them.",
+        control_character="A text in a frame had raw control characters, which JSON must escape. "
+        "csms read them as characters of the text.",
+        escape_unknown="A text in a frame had an escape that JSON does not define. csms read \\' as the "
+        "apostrophe, \\x41 as the character with that code, and any other backslash as itself.",
+        trailing_comma="A list or an object in a frame ended with a comma. csms ignored the comma.",
         empty_value='A frame lacked a value ("transactionId":,). csms read the value as null.',
+        not_a_number="A frame had NaN or Infinity as a value. csms read the value as null.",
+        literal_spelling="A frame had true, false or null in another spelling, such as True or None. "
+        "csms read it as that value.",
+        plus_sign="A number in a frame had a plus sign. csms ignored the sign.",
+        leading_zero="A number in a frame had leading zeros. csms ignored them.",
+        bare_point="A number in a frame had no digit before or after its decimal point. "
+        "csms read a zero there.",
+        frames_joined="A text frame held several OCPP-J messages, one after the other. "
+        "csms read each as a message of its own.",
+        fact_kept_as_text="A StartTransaction, StopTransaction, MeterValues or SecurityEventNotification "
+        "could not be read as a call. csms kept its text among the unreadable facts of the charge point.",
         not_a_frame="A frame was valid JSON, but was not an array, or was an empty array. csms ignored it.",
         not_a_call="A CALL had no action, or its action was not text. csms answered FormationViolation.",
         message_type_unknown="A frame's message type was not 2 (CALL), 3 (CALLRESULT) or 4 (CALLERROR). "
@@ -123,6 +151,10 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     **_of(
         "payload",
+        fact_unreadable="A required field of a StartTransaction, StopTransaction, MeterValues or "
+        "SecurityEventNotification could not be read. csms stored the message with an unknown value for the "
+        "field, and kept the field as it was sent.",
+        enum_case="A word of an enumeration had another case or blanks around it. csms read it as that word.",
         extra_property="A payload had a property that the schema does not define. csms ignored the property.",
         null_for_absent="An optional field was null instead of absent. csms read it as absent.",
         unreadable_optional="An optional field could not be read. csms read it as absent.",
@@ -147,7 +179,8 @@ FAULTS: Final[dict[str, Fault]] = {
         item_left_out="A meter value or a sampled value could not be read. "
         "csms used the other values and kept the whole message as it was sent.",
         required_absent="A required field was absent or null. csms used a harmless value instead: "
-        "false for readonly, and empty text for a vendor, a model or a timestamp.",
+        "false for readonly, empty text for a vendor, a model, a timestamp, an id tag or a type, and an "
+        "unknown value for a meter reading, a connector or a transaction.",
         payload_missing="A frame had no payload. "
         "csms read it as {}, or refused it with FormationViolation if the charge point is strict.",
         payload_invalid="The payload of a CALL could not be read, and csms had no repair for it. "
@@ -185,6 +218,12 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms kept the transaction open.",
         meter_negative="A meterStart or meterStop was below zero. csms kept it as sent.",
         meter_backwards="The meterStop of a transaction was below its meterStart. csms kept both as sent.",
+        meter_jump="A transaction whose meterStart was 0 used more than 500 kW on average, so the meter was "
+        "probably not read at the start. csms kept both readings as sent.",
+        stop_before_start="A transaction stopped before it started, by the times that the charge point sent. "
+        "csms kept both times as sent.",
+        stop_contradicts="A StopTransaction differed from the stored stop of its transaction. "
+        "csms kept both, the later one among the orphaned stops.",
         reservation_zero="A StartTransaction named the reservation 0. "
         "csms handled the start like one without a reservation.",
         id_tag_odd="An unknown id tag contained a space or a semicolon. "

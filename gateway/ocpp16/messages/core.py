@@ -18,6 +18,7 @@ from gateway.ocpp16.messages.types import (
     DateTime,
     IdTagInfo,
     IdToken,
+    Integer,
     Maybe,
     Message,
     MeterValue,
@@ -94,7 +95,7 @@ type ChargePointStatus = Literal[
 class StatusNotification(Message):
     """Connector 0 is the charge point as a whole."""
 
-    connector_id: int
+    connector_id: Integer
     error_code: ChargePointErrorCode
     status: ChargePointStatus
     info: Maybe[CiString50] = None
@@ -116,13 +117,13 @@ class AuthorizeResult(Message):
 
 
 class StartTransaction(Message):
-    """`meter_start` is in Wh."""
+    """`meter_start` is in Wh. A repaired message has None for a connector or a meter that was unreadable."""
 
-    connector_id: int
+    connector_id: Maybe[Integer]
     id_tag: IdToken
-    meter_start: int
+    meter_start: Maybe[Integer]
     timestamp: DateTime
-    reservation_id: Maybe[int] = None
+    reservation_id: Maybe[Integer] = None
 
 
 class StartTransactionResult(Message):
@@ -133,12 +134,13 @@ class StartTransactionResult(Message):
 class MeterValues(Message):
     """`meter_value` may be empty.
 
-    The official schemas allow an empty list, and charge points send empty lists.
+    The official schemas allow an empty list, and charge points send empty lists. A repaired message has None
+    for a connector that was unreadable.
     """
 
-    connector_id: int
+    connector_id: Maybe[Integer]
     meter_value: tuple[MeterValue, ...]
-    transaction_id: Maybe[int] = None
+    transaction_id: Maybe[Integer] = None
 
 
 class MeterValuesResult(Message):
@@ -163,11 +165,12 @@ type Reason = Literal[
 class StopTransaction(Message):
     """`meter_stop` is in Wh.
 
-    An absent reason means Local. An absent id tag means that the transaction was stopped without an id tag.
+    An absent reason means Local. An absent id tag means that the transaction was stopped without an id tag. A
+    repaired message has None for a transaction or a meter that was unreadable.
     """
 
-    transaction_id: int
-    meter_stop: int
+    transaction_id: Maybe[Integer]
+    meter_stop: Maybe[Integer]
     timestamp: DateTime
     id_tag: Maybe[IdToken] = None
     reason: Maybe[Reason] = None
@@ -276,7 +279,7 @@ class UnlockConnectorResult(Message):
 
 
 class _RawMeterValue(msgspec.Struct, gc=False):
-    meterValue: msgspec.Raw  # noqa: N815  the wire's name; renaming would cost time
+    meterValue: msgspec.Raw = msgspec.Raw(b"[]")  # noqa: N815  the wire's name; renaming would cost time
 
 
 class _RawTransactionData(msgspec.Struct, gc=False):

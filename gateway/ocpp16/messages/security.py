@@ -9,6 +9,7 @@ from gateway.ocpp16.messages.types import (
     CiString50,
     CiString255,
     DateTime,
+    Integer,
     Maybe,
     Message,
 )
@@ -82,7 +83,7 @@ class LogStatusNotification(Message):
     """`request_id` is absent only if the status is Idle."""
 
     status: UploadLogStatus
-    request_id: Maybe[int] = None
+    request_id: Maybe[Integer] = None
 
 
 class LogStatusNotificationResult(Message):
@@ -93,7 +94,7 @@ class SignedFirmwareStatusNotification(Message):
     """`request_id` is absent only if the status is Idle."""
 
     status: SignedFirmwareStatus
-    request_id: Maybe[int] = None
+    request_id: Maybe[Integer] = None
 
 
 class SignedFirmwareStatusNotificationResult(Message):

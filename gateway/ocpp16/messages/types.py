@@ -44,6 +44,9 @@ type DateTime = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Only strict reading checks the format; `timestamps.parse` converts the text.
 """
 
+type Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""Integer of 64 bits. OCPP sets no bound, but Lua, Redis and most clients of the API read no more."""
+
 type OneDecimal = Annotated[float, Meta(extra_json_schema={"multipleOf": 0.1})]
 """Number with at most one decimal.
 

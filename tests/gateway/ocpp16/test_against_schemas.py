@@ -20,6 +20,7 @@ from gateway.ocpp16 import actions
 from gateway.ocpp16.actions import ACTIONS
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.faults import repairs
+from gateway.ocpp16.faults.reading import Read
 from gateway.ocpp16.messages.types import Message
 from tests.support import official_schemas
 from tests.support.schema_payloads import broken, generate, schema, to_json
@@ -69,7 +70,7 @@ def test_strict_mode_accepts_and_refuses_the_same_payloads_as_the_official_schem
         again = actions.encode(read)
         assert json.loads(again, parse_float=Decimal) == json.loads(payload, parse_float=Decimal)
         assert repairs.read_strictly(message, again) == read
-        assert repairs.read_and_repair(message, payload) == (read, payload, ())
+        assert repairs.read_and_repair(message, payload) == Read(read, payload, ())
         for _ in range(MUTATIONS):
             case = broken(node, json.loads(payload, parse_float=Decimal), rng)
             if case is None:

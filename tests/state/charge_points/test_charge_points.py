@@ -26,14 +26,14 @@ async def test_a_charge_point_can_be_registered_and_later_its_settings_can_be_ch
     found = await charge_points.get(store, *name)
     assert found is not None
     assert (found.tenant, found.id, found.description) == (*name, "Höhe\n1")
-    assert (found.strict, found.origin_allowed, found.auto_registered) == (True, False, False)
+    assert (found.strict, found.auto_registered) == (True, False)
     assert found.registered_ms == pytest.approx(store.server_time_ms(), abs=5_000)
     assert (found.boot, found.booted_ms, found.boot_status) == (None, None, None)
 
-    assert not await charge_points.put(store, *name, Settings(origin_allowed=True))
+    assert not await charge_points.put(store, *name, Settings(registration="Pending"))
     changed = await charge_points.get(store, *name)
     assert changed is not None
-    assert (changed.description, changed.strict, changed.origin_allowed) == ("", False, True)
+    assert (changed.description, changed.strict, changed.registration) == ("", False, "Pending")
     assert changed.registered_ms == found.registered_ms
     assert await events(store, ChargePointKeys(*name)) == [
         ("charge_point.registered", {"auto_registered": False})

@@ -32,14 +32,14 @@ async def test_the_last_status_of_a_connector_is_stored_and_only_a_changed_statu
     faulted = msgspec.structs.replace(AVAILABLE, status="Faulted", error_code="OtherError")
     vendors = msgspec.structs.replace(faulted, vendor_error_code="E\n7")
     for connector in (AVAILABLE, repeated, faulted, faulted, vendors, vendors):
-        assert await connectors.record_status(store, lease, connector)
+        assert (await connectors.record_status(store, lease, connector)).stored
     assert await connectors.list_(store, "acme", "CP-1") == [vendors]
     assert await statuses(store) == [
         ("Available", "NoError"),
         ("Faulted", "OtherError"),
         ("Faulted", "OtherError"),
     ]
-    assert await connectors.record_status(store, lease, repeated)
+    assert (await connectors.record_status(store, lease, repeated)).stored
     assert await connectors.list_(store, "acme", "CP-1") == [repeated]
 
 
@@ -54,13 +54,13 @@ async def test_connectors_are_listed_in_the_order_of_their_numbers(store: Store)
 async def test_the_status_of_a_connector_beyond_the_limit_is_not_stored(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
     for number in range(CONNECTORS):
-        assert await connectors.record_status(
-            store, lease, msgspec.structs.replace(AVAILABLE, connector_id=number)
-        )
-    assert not await connectors.record_status(
-        store, lease, msgspec.structs.replace(AVAILABLE, connector_id=CONNECTORS)
-    )
-    assert await connectors.record_status(store, lease, msgspec.structs.replace(AVAILABLE, status="Charging"))
+        of_one = msgspec.structs.replace(AVAILABLE, connector_id=number)
+        assert (await connectors.record_status(store, lease, of_one)).stored
+    beyond = msgspec.structs.replace(AVAILABLE, connector_id=CONNECTORS)
+    assert not (await connectors.record_status(store, lease, beyond)).stored
+    assert (
+        await connectors.record_status(store, lease, msgspec.structs.replace(AVAILABLE, status="Charging"))
+    ).stored
     assert len(await connectors.list_(store, "acme", "CP-1")) == CONNECTORS
 
 

@@ -9,6 +9,7 @@ from state.store import Store
 from state.transactions import (
     Hold,
     Orphaned,
+    Present,
     Replayed,
     Started,
     Stopped,
@@ -128,7 +129,7 @@ async def test_a_new_transaction_beyond_the_last_int32_id_fails_but_a_repeat_sti
 
 async def test_a_repeated_start_transaction_request_gets_the_stored_answer(store: Store) -> None:
     lease = await claimed(store)
-    assert await find_start(store, lease, a_start()) is None
+    assert await find_start(store, lease, a_start()) == Present(None, {})
     first = await start_one(store, lease)
     expected = Replayed(id=first.id, answer=ANSWER, fence="ok")
     assert await find_start(store, lease, a_start(id_tag="tAG")) == expected
@@ -163,7 +164,7 @@ async def test_three_transactions_started_by_a_charge_point_whose_clock_stands_s
         ids.append(outcome.id)
         faults.append(outcome.clock_fault)
         await stop_one(store, lease, outcome.id)
-        assert await find_start(store, lease, stuck) is None
+        assert await find_start(store, lease, stuck) == Present(None, {})
     assert len(set(ids)) == 3
     assert faults == [False, True, True]
 
@@ -207,12 +208,14 @@ async def test_a_second_stop_transaction_request_for_a_transaction_changes_nothi
         fingerprint=a_start().fingerprint,
         connector_id=1,
         meter_start=100,
+        started_ms=a_start().started_ms,
     )
-    assert await stop_one(store, lease, first.id, meter_stop=350, reason="Local", id_tag="Tag") == expected
+    sent = {"meter_stop": 350, "reason": "Local", "id_tag": "Tag"}
+    assert await stop_one(store, lease, first.id, **sent) == expected
     before = await get(store, "demo", f"CP.1.{first.id}")
     assert before is not None
     assert (before.energy_wh, before.reason, before.stop_id_tag) == (250, "Local", "Tag")
-    again = await stop(store, lease, a_stop(first.id, meter_stop=999, reason="Reboot"), b"other")
+    again = await stop(store, lease, a_stop(first.id, **sent), b"other")
     assert again == StopReplayed(**msgspec.structs.asdict(expected))
     assert await get(store, "demo", f"CP.1.{first.id}") == before
     assert [kind for kind, _ in await events(store, lease)] == ["transaction.started", "transaction.stopped"]

@@ -53,7 +53,7 @@ async def test_meter_values_that_are_repeated_exactly_are_stored_once_even_if_th
         assert len(await events(store, lease)) == before + 2
     [first, second] = await meter_values.read(store, "demo", "CP.1", str(lease.last_transaction_id))
     assert (first.received_ms, second.received_ms) == (1, 3)
-    strays = await meter_values.read_strays(store, "demo", "CP.1", 1)
+    strays = (await meter_values.read_strays(store, "demo", "CP.1", 1)).messages
     assert sorted(m.received_ms for m in strays) == [1, 1, 3, 3]
 
 
@@ -99,16 +99,49 @@ async def test_an_event_refers_to_meter_values_without_copying_them(store: Store
 
 
 @pytest.mark.parametrize("transaction_id", [None, "-1", "0", "a\nb", "é", "9223372036854775807"])
-async def test_the_latest_256_meter_values_without_a_known_transaction_keep_their_transaction_ids(
+async def test_stray_meter_values_are_kept_with_the_transaction_id_that_they_named(
     store: Store, transaction_id: str | None
 ) -> None:
     lease = await claimed(store)
-    for n in range(260):
+    for n in range(3):
         await append(store, lease, transaction_id, n)
     strays = await meter_values.read_strays(store, "demo", "CP.1", 1)
-    assert [m.payload for m in strays] == [b'[{"n":%d}]' % n for n in range(4, 260)]
-    assert {m.transaction_id for m in strays} == {transaction_id}
-    assert await meter_values.read_strays(store, "demo", "CP.1", 2) == []
+    assert [m.payload for m in strays.messages] == [b'[{"n":%d}]' % n for n in range(3)]
+    assert {m.transaction_id for m in strays.messages} == {transaction_id}
+    assert await meter_values.read_strays(store, "demo", "CP.1", 2) == ([], 0)
+
+
+async def test_the_oldest_stray_meter_values_beyond_10000_are_removed_and_counted(store: Store) -> None:
+    lease = await claimed(store)
+    await store.execute("HSET", lease.keys.stray_counts, "kept", 9_995)
+    for n in range(10):
+        await append(store, lease, "-1", n, at_ms=n + 1)
+    strays = await meter_values.read_strays(store, "demo", "CP.1", 1)
+    assert [m.received_ms for m in strays.messages] == list(range(6, 11))
+    assert strays.evicted == 5
+
+
+async def test_a_connector_keeps_its_latest_stray_values_when_others_fill_the_store(store: Store) -> None:
+    lease = await claimed(store)
+    await store.execute("HSET", lease.keys.stray_counts, "kept", 20_000)
+    await append(store, lease, None, 1, connector_id=7)
+    await append(store, lease, None, 2, connector_id=7)
+    strays = await meter_values.read_strays(store, "demo", "CP.1", 7)
+    assert [m.payload for m in strays.messages] == [b'[{"n":2}]']
+
+
+async def test_stray_values_are_not_removed_while_a_transaction_runs_on_their_connector(store: Store) -> None:
+    lease = await claimed(store)
+    transaction_id = await start_charging(store, lease)
+    await store.execute("HSET", lease.keys.stray_counts, "kept", 9_998)
+    for n in range(10):
+        await append(store, lease, None, n, at_ms=n + 1)
+    assert len((await meter_values.read_strays(store, "demo", "CP.1", 1)).messages) == 10
+    await stop(store, lease, a_stop(transaction_id), ANSWER)
+    await append(store, lease, None, 10, at_ms=11)
+    strays = await meter_values.read_strays(store, "demo", "CP.1", 1)
+    assert [m.received_ms for m in strays.messages] == list(range(10, 12))
+    assert strays.evicted == 9
 
 
 async def test_meter_values_without_a_transaction_share_one_key_for_all_connectors_above_254_or_below_0(
@@ -117,9 +150,9 @@ async def test_meter_values_without_a_transaction_share_one_key_for_all_connecto
     lease = await claimed(store)
     for connector_id in (*range(250, 270), -1, 2**31 - 1):
         await append(store, lease, None, 1, connector_id=connector_id)
-    assert len(await store.execute("KEYS", "*stray*")) == 6
+    assert len(await store.execute("KEYS", "*stray-values*")) == 6
     shared = await meter_values.read_strays(store, "demo", "CP.1", 2**31 - 1)
-    assert {m.connector_id for m in shared} == {*range(255, 270), -1, 2**31 - 1}
+    assert {m.connector_id for m in shared.messages} == {*range(255, 270), -1, 2**31 - 1}
 
 
 async def test_meter_values_are_stored_even_if_they_come_from_a_session_that_was_replaced(
@@ -157,7 +190,7 @@ async def test_cached_lua_steps_do_not_mix_up_the_meter_values_of_several_connec
     ]
     for connector_id in range(6):
         strays = await meter_values.read_strays(store, "demo", "CP.1", connector_id)
-        assert [(one.received_ms, one.connector_id) for one in strays] == [
+        assert [(one.received_ms, one.connector_id) for one in strays.messages] == [
             (t, connector_id) for t in range(1, 4)
         ]
     lease.epoch -= 1

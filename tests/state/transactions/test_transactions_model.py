@@ -11,7 +11,9 @@ from state.keys import ChargePointKeys
 from state.nodes.leases import Fence, Lease
 from state.store import Store, StoreConfig, open_store
 from state.transactions import (
+    Hold,
     Orphaned,
+    Present,
     Replayed,
     Start,
     Started,
@@ -32,6 +34,7 @@ from tests.support.transactions import a_start, a_stop, claimed
 class Known:
     start: Start
     answer: bytes
+    superseded: Hold | None = None
     stop: Stop | None = None
     stop_answer: bytes = b""
 
@@ -42,12 +45,16 @@ class Model:
 
     transactions: dict[int, Known] = field(default_factory=dict)
     by_fingerprint: dict[str, int] = field(default_factory=dict)
-    pointers: dict[int, int] = field(default_factory=dict)
-    orphans: dict[tuple[str, str, int, str | None], bytes] = field(default_factory=dict)
+    pointers: dict[int | None, int] = field(default_factory=dict)
+    orphans: dict[tuple[str | None, str, int | None, str | None], bytes] = field(default_factory=dict)
     values: dict[int, set[tuple[int | None, bytes]]] = field(default_factory=dict)
     strays: set[tuple[int, str | None, bytes]] = field(default_factory=set)
     issued: set[int] = field(default_factory=set)
     wiped: bool = False  # True from a wipe until a session restores its lease (readopts it).
+
+    def hold_of(self, number: int) -> Hold:
+        start = self.transactions[number].start
+        return Hold(start.id_tag, start.fingerprint)
 
     def replay_of(self, wanted: Start) -> int | None:
         number = self.by_fingerprint.get(wanted.fingerprint)
@@ -102,10 +109,13 @@ class Story:
         found = await find_start(self.store, lease, wanted)
         outcome = await start(self.store, lease, wanted, answer)
         if expected is not None:
-            replayed = Replayed(id=expected, answer=model.transactions[expected].answer, fence=fence)
+            known = model.transactions[expected]
+            replayed = Replayed(id=expected, answer=known.answer, fence=fence, superseded=known.superseded)
             assert (found, outcome) == (replayed, replayed)
             return
-        assert found is None
+        assert isinstance(found, Present)
+        running = model.pointers.get(connector)
+        assert found.running == (None if running is None else model.hold_of(running))
         assert isinstance(outcome, Started)
         assert outcome.id not in model.issued
         assert 0 < outcome.id < 2**31
@@ -113,16 +123,12 @@ class Story:
         mark = wanted.fingerprint
         assert outcome.clock_fault == (mark in model.by_fingerprint)
         before = model.pointers.get(connector) if fence == "ok" else None
-        if before is None:
-            assert outcome.superseded is None
-        else:
-            assert outcome.superseded is not None
-            old = model.transactions[before].start
-            assert outcome.superseded == (old.id_tag, old.fingerprint)
+        superseded = None if before is None else model.hold_of(before)
+        assert outcome.superseded == superseded
         if fence == "ok":
             model.pointers[connector] = outcome.id
         model.issued.add(outcome.id)
-        model.transactions[outcome.id] = Known(wanted, answer)
+        model.transactions[outcome.id] = Known(wanted, answer, superseded)
         model.by_fingerprint[mark] = outcome.id
 
     async def stop(self, nth: int, meter: int, stale: bool) -> None:  # noqa: FBT001  Drawn.
@@ -138,11 +144,14 @@ class Story:
         wanted = a_stop(wire_id, meter_stop=meter, data=b'[{"n":%d}]' % meter)
         outcome = await stop(self.store, lease, wanted, answer)
         known = model.transactions.get(int(wire_id))
-        if known is None:
+        contradicts = known is not None and known.stop is not None and known.stop.meter_stop != meter
+        if known is None or contradicts:
             facts = (wire_id, wanted.timestamp, meter, wanted.id_tag)
             replayed = facts in model.orphans
             first = model.orphans.setdefault(facts, answer)
-            assert outcome == Orphaned(answer=first, fence=fence, replayed=replayed)
+            assert outcome == Orphaned(
+                answer=first, fence=fence, replayed=replayed, contradicts=contradicts and not replayed
+            )
             model.strays.add((0, wire_id, wanted.data or b""))
             return
         mark, again = known.start.fingerprint, known.stop is not None
@@ -159,6 +168,7 @@ class Story:
             fingerprint=mark if latest else "",
             connector_id=known.start.connector_id,
             meter_start=known.start.meter_start,
+            started_ms=known.start.started_ms,
         )
 
     async def values(self, nth: int, reading: int, stale: bool) -> None:  # noqa: FBT001  Drawn.
@@ -217,7 +227,7 @@ class Story:
         strays = {
             (connector, m.transaction_id, m.payload)
             for connector in (0, 1)
-            for m in await meter_values.read_strays(self.store, "demo", "CP.1", connector)
+            for m in (await meter_values.read_strays(self.store, "demo", "CP.1", connector)).messages
         }
         assert strays == model.strays
 

@@ -16,7 +16,7 @@ async def orphaned(scene: Scene) -> list[orphans.Orphan]:
 async def strays(scene: Scene) -> list[str | None]:
     async with scene.store() as store:
         found = await meter_values.read_strays(store, scene.site.tenant.id, scene.name, 1)
-    return [one.transaction_id for one in found]
+    return [one.transaction_id for one in found.messages]
 
 
 async def known_tag(scene: Scene, tag: str) -> None:

@@ -52,7 +52,8 @@ async def value_left_out(scene: Scene) -> None:
     async with scene.station() as station:
         assert await station.odd_frame(f'[2,"m","MeterValues",{payload}]', id_="m") == {}
         async with scene.store() as store:
-            [stray] = await meter_values.read_strays(store, scene.site.tenant.id, scene.name, 1)
+            found = await meter_values.read_strays(store, scene.site.tenant.id, scene.name, 1)
+        [stray] = found.messages
         assert json.loads(stray.payload)[0]["sampledValue"] == [GOOD]
 
 
