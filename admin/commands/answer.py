@@ -9,6 +9,7 @@ from admin.http.times import Time
 from gateway.service.frame_masking import FrameMasker
 from gateway.service.secrets import MASK, names_secret
 from state.commands import Command
+from state.commands.record import Why
 from state.commands.table import Status
 
 _WITH_LOCATION = frozenset({"GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware"})
@@ -46,7 +47,8 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "- `timeout`: the command was sent, and the deadline passed without an answer.\n"
             "- `offline`: the command was not sent, because the charge point was not connected.\n"
             "- `busy`: the command was not sent, because too many commands waited.\n"
-            "- `unknown`: the gateway process died after it had sent the command.\n\n"
+            "- `unknown`: the command was sent, but the connection or the gateway process ended before the "
+            "answer came. `reason` says which.\n\n"
             "A command in status `timeout` or `unknown` may still become `answered` or `error`."
         ),
     ]
@@ -95,6 +97,14 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
         Time | None,
         msgspec.Meta(description="When the command was sent. null means that the command was not sent."),
     ]
+    reason: Annotated[
+        Why | None,
+        msgspec.Meta(
+            description="Why the status is `unknown`. `connection_ended` means that the connection of the "
+            "charge point ended before the answer came, and `node_lost` that the gateway process died. null "
+            "means that the status is another one."
+        ),
+    ]
     settled_at: Annotated[
         Time | None,
         msgspec.Meta(description="When the command ended. null means that the command has not ended yet."),
@@ -123,6 +133,7 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
         created_at=times.text(command.created_ms),
         deadline_at=times.text(command.deadline_ms),
         sent_at=times.maybe_text(command.sent_ms),
+        reason=command.why,
         settled_at=times.maybe_text(command.settled_ms),
     )
 

@@ -1,6 +1,8 @@
 """Send a command and wait for its end. Every route that sends a command uses this module."""
 
+from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -18,12 +20,12 @@ from gateway.ocpp16.errors import shorten
 from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.protocol import UNREADABLE
 from state import commands
-from state.commands import Command, Conflict
+from state.commands import Command, Conflict, Submitted
 from state.commands.record import PAYLOAD_BYTES_MAX
 from state.commands.table import WAITING
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
-from state.nodes import inbox, leases
+from state.nodes import inbox, leases, nodes
 from state.store import Store
 
 REREAD_S = 1.0
@@ -38,6 +40,11 @@ WAITING_MAX = 2_000
 A further request gets 202 without waiting.
 """
 _NO_ANSWER = (504, "deadline-passed", "The deadline passed without an answer; a late one shows under `id`.")
+RESUBMIT_S = 0.25
+_CONNECTION_ENDED = (
+    "The connection of the charge point ended before it answered, so the charge point may have acted on the "
+    "command."
+)
 _FAILURES = {
     "queued": _NO_ANSWER,
     "sent": _NO_ANSWER,
@@ -117,7 +124,9 @@ async def send(
         if key is None or await commands.under_key(store, tenant, charge_point, key) is None:
             raise
     warnings = await warnings_for(request, View(store, record))
-    submitted = await commands.submit(
+    wait_s = timeout_s if wait_s is None else wait_s
+    submit = partial(
+        commands.submit,
         store,
         tenant,
         charge_point,
@@ -125,8 +134,9 @@ async def send(
         payload=_encode(request),
         ttl_ms=round(timeout_s * 1000),
         reply_to=services.inbox.incarnation,
-        idempotency_key=idempotency_key,
+        id_=commands.new_id(tenant, charge_point, idempotency_key),
     )
+    submitted = await _submit(submit, min(wait_s, timeout_s))
     if isinstance(submitted, Conflict):
         raise Problem(
             422,
@@ -134,7 +144,6 @@ async def send(
             "The Idempotency-Key was used for another action or body; choose a new key.",
             members={"id": submitted.command_id},
         )
-    wait_s = timeout_s if wait_s is None else wait_s
     if services.inbox.waiting >= WAITING_MAX:
         wait_s = 0.0
     to_the_end = submitted.fresh and wait_s >= timeout_s
@@ -142,6 +151,40 @@ async def send(
     overdue = store.server_time_ms() >= command.deadline_ms
     return Sent(
         command, answer_of(command, warnings), is_over=_is_over(command, wait_for), is_overdue=overdue
+    )
+
+
+async def _submit(
+    submit: partial[Coroutine[None, None, Submitted | Conflict]], wait_s: float
+) -> Submitted | Conflict:
+    """Record a command. If the reply is lost, ask again under the same id until `wait_s` have passed.
+
+    A command whose reply was lost may have been recorded, and be sent already. Raises StoreUnavailable, or
+    Problem (503) with the id if it is not known whether the command was recorded.
+    """
+    until, lost = trio.current_time() + wait_s, False
+    while True:
+        try:
+            submitted = await submit()
+        except StoreUnavailable as error:
+            lost = lost or error.sent
+            if not lost:
+                raise
+            if trio.current_time() >= until:
+                raise _unconfirmed(submit.keywords["id_"]) from None
+            await trio.sleep(RESUBMIT_S)
+        else:
+            # The record that a repeated request finds is its own.
+            return submitted._replace(fresh=True) if lost and isinstance(submitted, Submitted) else submitted
+
+
+def _unconfirmed(command_id: str) -> Problem:
+    return Problem(
+        503,
+        "command-unconfirmed",
+        "The store did not confirm that it recorded the command, so the command may be sent. Read it under "
+        "`id` before you send another one.",
+        members={"id": command_id},
     )
 
 
@@ -199,13 +242,23 @@ async def _follow(
             if left_s <= 0:
                 if away:
                     raise store_away(id=command.id)
-                return command
+                return await _end_overdue(store, command)
             if await wake.wait(min(pause_s, left_s)):
                 continue
             pause_s = min(pause_s * 1.5, REREAD_MAX_S)
             if command.status == "queued":
                 with suppress(StoreUnavailable):
                     await _wake_again(store, command)
+
+
+async def _end_overdue(store: Store, command: Command) -> Command:
+    """Record the end of a command whose deadline has passed, because the caller is told about the end."""
+    if command.status not in WAITING or store.server_time_ms() < command.deadline_ms:
+        return command
+    with suppress(StoreUnavailable):
+        await commands.end_overdue(store, ChargePointKeys(command.tenant, command.charge_point), command.id)
+        return await commands.get(store, command.tenant, command.id) or command
+    return command
 
 
 def _is_over(command: Command, wait_for: WaitFor) -> bool:
@@ -220,22 +273,25 @@ async def _wake_again(store: Store, command: Command) -> None:
     """Wake the session of a queued command again. If there is no session, mark the command as offline.
 
     If a session does not send a queued command within a second, the session may have missed its wake-up or
-    may be gone, or its node may have died. If another command of the charge point is first in the queue, the
-    session is not woken.
+    may be gone, or its node may have left or died. The leases of a dead node are released within seconds. If
+    another
+    command of the charge point is first in the queue, the session is not woken.
     """
     keys = ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.get_holding(store, command.tenant, command.charge_point)
     node = None if held is None or not held.online else held.node
-    if node is not None:
-        if not await commands.is_next(store, keys, command.id):
-            return
-        if await inbox.send(store, node, inbox.CommandQueued(keys.member)):
-            return
-    await commands.settle(store, keys, command.id, status="offline")
+    if node is None:
+        await commands.settle(store, keys, command.id, status="offline")
+    elif await commands.is_next(store, keys, command.id):
+        woken = await inbox.send(store, node, inbox.CommandQueued(keys.member))
+        if not woken and not await nodes.is_known(store, node):
+            await commands.settle(store, keys, command.id, status="offline")
 
 
 def _failure(answer: CommandAnswer) -> Problem:
     status, kind, detail = _FAILURES[answer.status]
+    if answer.reason == "connection_ended":
+        detail = _CONNECTION_ENDED
     headers = {"Retry-After": "5"} if status == 429 else None
     return Problem(status, kind, detail, headers=headers, members={"id": answer.id, "command": answer})
 

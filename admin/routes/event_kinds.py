@@ -47,8 +47,8 @@ KINDS: Final = {
     "reservation.made": "The charge point accepted a reservation.",
     "reservation.used": "A transaction that uses a reservation began. `data` has the same members as in "
     "transaction.started.",
-    "reservation.cancelled": "The charge point accepted CancelReservation, or its connector became Faulted or "
-    "Unavailable.",
+    "reservation.cancelled": "The charge point accepted CancelReservation, or its connector became Faulted "
+    "or Unavailable.",
     "local_list.accepted": "The charge point accepted a local list of `update_type` and `list_version`.",
     "local_list.stale": "The charge point may have other entries in its local list than csms knows.",
     "charging_profile.installed": "The charge point accepted a charging profile, which replaced the profiles "

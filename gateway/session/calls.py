@@ -5,6 +5,7 @@ claim, the claim is repeated with the same nonce. If an answer comes after the d
 outcome of its command.
 """
 
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -25,6 +26,7 @@ from gateway.session.link import Link
 from gateway.until_stored import RETRY_S, until_stored
 from gateway.websocket.close_codes import ConnectionClosed
 from state import commands
+from state.commands.record import Why
 from state.commands.table import Status
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
@@ -38,7 +40,17 @@ class Calls:
     The id of a command is the message id of its call, so a late answer names the command.
     """
 
-    __slots__ = ("_due", "_link", "_nursery", "_outstanding", "_protocol", "_stored", "_working")
+    __slots__ = (
+        "_due",
+        "_link",
+        "_lost_by",
+        "_nursery",
+        "_outstanding",
+        "_protocol",
+        "_stored",
+        "_unwritten",
+        "_working",
+    )
 
     def __init__(self, link: Link, protocol: Protocol) -> None:
         self._link = link
@@ -48,22 +60,41 @@ class Calls:
         self._due = False
         self._stored: trio.Event | None = None
         self._outstanding: OutgoingCall | None = None
+        self._unwritten: str | None = None
+        self._lost_by: Why = "node_lost"
 
     def begin(
-        self, nursery: trio.Nursery, pending: Sequence[str], after: Callable[[], Awaitable[None]]
+        self,
+        nursery: trio.Nursery,
+        pending: Sequence[str],
+        after: Callable[[], Awaitable[None]],
+        lost_by: Why,
     ) -> None:
         """Begin to send commands.
 
         `pending` are the commands that were pending when the lease was claimed. `after` waits until the
-        previous session of the charge point has ended.
+        previous session of the charge point has ended. `lost_by` says how that session ended.
         """
         self._nursery = nursery
         self._working = True
+        self._lost_by = lost_by
         nursery.start_soon(self._begin, pending, after)
 
     def end(self) -> None:
-        """Ignore wake-ups from now on. The caller then cancels the nursery, and with it the current call."""
+        """Ignore wake-ups from now on. The caller then cancels the nursery, and with it the current call.
+
+        The outcome of a call that was written and not answered is unknown. It is stored in the background.
+        """
         self._nursery = None
+        call = self._protocol.outstanding
+        if call is not None and call is self._outstanding:
+            self._outstanding = None
+            node, keys = self._link.node, self._link.lease.keys
+            if self._unwritten is None:
+                settle = partial(_settle, node, keys, call.id, "unknown", why="connection_ended")
+            else:
+                settle = partial(_give_back, node, keys, call.id, self._unwritten)
+            node.see_through(settle)
 
     def wake(self) -> None:
         self._due = True
@@ -87,7 +118,8 @@ class Calls:
     async def _begin(self, pending: Sequence[str], after: Callable[[], Awaitable[None]]) -> None:
         await after()
         if pending:
-            mark = partial(commands.mark_unknown, self._link.node.store, self._link.lease, pending)
+            store, lease = self._link.node.store, self._link.lease
+            mark = partial(commands.mark_unknown, store, lease, pending, self._lost_by)
             await self._run_fenced(mark)
             self._due = True
         await self._work()
@@ -120,18 +152,30 @@ class Calls:
     async def _run_pending(self) -> None:
         [pending] = await commands.list_pending(self._link.node.store, [self._link.lease])
         for command_id in pending:
+            if self._link.is_closing:
+                return  # The next session sends the commands that wait.
             await self._run_one(command_id)
 
     async def _run_one(self, command_id: str) -> None:
-        store, lease = self._link.node.store, self._link.lease
-        # A repeated claim with the same nonce gets the same answer.
-        claimed = await until_stored(commands.claim, store, lease, command_id, secrets.token_hex(8))
+        nonce = secrets.token_hex(8)
+        claimed, deadline = await until_stored(self._claim, command_id, nonce)
         if isinstance(claimed, commands.Go):  # Otherwise the command can no longer be sent.
-            await self._call(command_id, claimed)
+            await self._call(command_id, nonce, claimed, deadline)
             self._due = True  # New commands may have arrived during the call.
 
-    async def _call(self, command_id: str, go: commands.Go) -> None:
-        deadline = trio.current_time() + go.left_ms / 1000
+    async def _claim(
+        self, command_id: str, nonce: str
+    ) -> tuple[commands.Go | commands.Late | commands.Taken | commands.Gone, float]:
+        """Claim a command, and return its deadline too. A repeated claim with the nonce gets the same answer.
+
+        The time that is left counts from the question, because the reply may be late.
+        """
+        asked = trio.current_time()
+        claimed = await commands.claim(self._link.node.store, self._link.lease, command_id, nonce)
+        left_ms = claimed.left_ms if isinstance(claimed, commands.Go) else 0
+        return claimed, asked + left_ms / 1000
+
+    async def _call(self, command_id: str, nonce: str, go: commands.Go, deadline: float) -> None:
         try:
             request = actions.decode_request(go.action, go.payload)
         except PayloadInvalid as error:
@@ -141,22 +185,27 @@ class Calls:
         if now >= deadline:
             await self._settle(command_id, "expired")
             return
+        if self._link.is_closing:
+            await until_stored(
+                commands.give_back, self._link.node.store, self._link.lease.keys, command_id, nonce
+            )
+            await trio.sleep_forever()
         stored = self._stored = trio.Event()
         self._link.memory.triggered |= name_triggered(request)
         frame = protocol.call(request, command_id, now, timeout=deadline - now)
         self._outstanding = protocol.outstanding
+        self._unwritten = None
         try:
             await self._link.send(frame)
-        except ConnectionClosed:
-            # The charge point may have received the call. The next session finds the command `sent` and marks
-            # it `unknown`.
-            await trio.sleep_forever()
+        except ConnectionClosed as closed:
+            self._unwritten = None if closed.written else nonce
+            await trio.sleep_forever()  # The session is about to call `end`.
         # Wait until the outcome is stored. The command is in the pending list until then, so a list that is
         # read earlier would contain the command again.
         with trio.move_on_at(deadline):
             await stored.wait()
             return
-        if protocol.tick(deadline) is not None:
+        if protocol.tick(math.nextafter(deadline, math.inf)) is not None:
             await self._settle(command_id, "timeout")
 
     async def _settle(self, command_id: str, status: Status, *, error: bytes | None = None) -> None:
@@ -211,12 +260,24 @@ async def _settle(
     *,
     response: bytes | None = None,
     error: bytes | None = None,
+    why: Why | None = None,
 ) -> None:
     """Store the outcome of a command, however long that takes, and wake the API request that waits."""
     await until_stored(
-        commands.settle, node.store, keys, command_id, status=status, response=response, error=error
+        commands.settle,
+        node.store,
+        keys,
+        command_id,
+        status=status,
+        response=response,
+        error=error,
+        why=why,
     )
     node.telemetry.commands[status] += 1
+
+
+async def _give_back(node: Node, keys: ChargePointKeys, command_id: str, nonce: str) -> None:
+    await until_stored(commands.give_back, node.store, keys, command_id, nonce)
 
 
 def _error(code: str, description: str, details: bytes = b"{}", *, unreadable: bool = False) -> bytes:

@@ -71,6 +71,11 @@ class Link:
         if self.recorder is not None:
             self.recorder.record_sent(frame, faults)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection has ended, or is about to be closed by csms."""
+        return self._closing or self.connection.closed is not None
+
     # --- The end -----------------------------------------------------------------------------------
 
     async def close(self, closing: Close) -> None:

@@ -49,6 +49,7 @@ from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from state import charge_points
 from state.charge_points import unreadable_facts
+from state.commands.record import Why
 from state.errors import LeaseLost, StoreUnavailable, Superseded
 from state.nodes import leases
 
@@ -56,12 +57,13 @@ log = structlog.get_logger()
 
 
 class Session:
-    __slots__ = ("__weakref__", "_protocol", "calls", "link")
+    __slots__ = ("__weakref__", "_lost_by", "_protocol", "calls", "link")
 
     def __init__(
         self, node: Node, claimed: leases.Claimed, connection: Connection, attached: leases.Attachment
     ) -> None:
         record = claimed.record
+        self._lost_by: Why = "node_lost" if claimed.previous_lost else "connection_ended"
         memory = SessionMemory(
             heartbeat_interval_s=node.config.boot.heartbeat_interval_s,
             registration=record.boot_status,
@@ -84,7 +86,7 @@ class Session:
         link = self.link
         try:
             async with trio.open_nursery() as nursery:
-                self.calls.begin(nursery, pending, after)
+                self.calls.begin(nursery, pending, after, self._lost_by)
                 try:
                     closed = await link.connection.run(self._receive)
                 finally:

@@ -144,11 +144,14 @@ class Close(_Row, Enum):
 
 
 class ConnectionClosed(Exception):  # noqa: N818  it says what happened
-    def __init__(self, closed: Closed) -> None:
+    """The connection has ended. `written` is False if no byte of the message was written."""
+
+    def __init__(self, closed: Closed, *, written: bool = True) -> None:
         how = "lost" if closed.by == "lost" else f"closed by {closed.by}"
         why = f"{closed.code} {closed.reason}".rstrip()
         super().__init__(f"connection {how} ({why})")
         self.closed = closed
+        self.written = written
 
 
 class Violation(Exception):  # noqa: N818  it says what happened

@@ -194,7 +194,7 @@ class Connection:
     async def send(self, text: bytes) -> None:
         """Send one text frame. Raises ConnectionClosed. A peer that needs longer than `send_s` is cut off."""
         if self.closed is not None or self._reader.close_sent:
-            raise ConnectionClosed(self.closed or Close.CLOSING.record("us"))
+            raise ConnectionClosed(self.closed or Close.CLOSING.record("us"), written=False)
         length = len(text)
         if length < 126:
             frame = bytes((0x81, length)) + text

@@ -11,10 +11,10 @@ import msgspec
 
 from state import keys as key_names
 from state.commands import table
-from state.commands.record import Command, command_id, digest, is_id, is_of, read_command
+from state.commands.record import Command, Why, command_id, digest, is_id, is_of, read_command
 from state.commands.table import Status
 from state.keys import ChargePointKeys
-from state.nodes import inbox
+from state.nodes import inbox, nodes
 from state.nodes.leases import Lease, require
 from state.store import Store
 
@@ -23,6 +23,8 @@ KEPT_MS = 24 * 3600 * 1000
 TTL_MS_MAX = 24 * 3600 * 1000
 _PENDING_PER_ROUND = 1000
 
+_GIVING_BACK = table.text({"sent": "queued"})
+_OVERDUE = table.text(table.OVERDUE)
 _CLAIMING = table.text(table.moves_to("sent"))
 _SETTLING = {
     status: table.text(table.moves_to(status)) for status in table.TABLE if status not in table.WAITING
@@ -98,19 +100,21 @@ async def submit(
     ttl_ms: int,
     reply_to: str,
     idempotency_key: str | None = None,
+    id_: str | None = None,
     limit: int = 32,
 ) -> Submitted | Conflict:
     """Record a command, and wake the node that has the charge point's session.
 
     The command is recorded as `offline` if no session holds the lease of the charge point or the node of that
-    session is gone, and as `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24
-    h. `reply_to` is the node to wake when the command ends. Raises ValueError or StoreUnavailable.
+    session has left, and as `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24
+    h. `reply_to` is the node to wake when the command ends. `id_` is an id of `new_id`, under which a
+    submission whose reply was lost can be repeated. Raises ValueError or StoreUnavailable.
     """
     body = digest(action, payload)
     if not 1 <= ttl_ms <= TTL_MS_MAX:
         raise ValueError(f"a command cannot live {ttl_ms} ms; it may live 1 to {TTL_MS_MAX} ms")
     keys = ChargePointKeys(tenant, charge_point)
-    id_ = command_id(keys.partition) if idempotency_key is None else _id_under_key(keys, idempotency_key)
+    id_ = id_ or new_id(tenant, charge_point, idempotency_key)
     reply = await store.step(
         "commands/submit",
         (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.lease),
@@ -122,12 +126,20 @@ async def submit(
     if reply[0] == b"known" or command.status != "queued":
         return Submitted(command, None, fresh=reply[0] == b"fresh")
     node = reply[1].decode()
-    if await inbox.wake(store, node, inbox.CommandQueued(keys.member)):
-        return Submitted(command, node, fresh=True)
-    # The node that should be woken is gone. Another node may have taken over the charge point and its
-    # commands in the meantime.
+    woken = await inbox.wake(store, node, inbox.CommandQueued(keys.member))
+    if woken or await nodes.is_known(store, node):
+        # A node without an inbox may only be late with its heartbeat. Its sessions look for commands by
+        # themselves every few seconds.
+        return Submitted(command, node if woken else None, fresh=True)
+    # The node has left. Another node may have taken over the charge point and its commands in the meantime.
     await settle(store, keys, id_, status="offline")
     return Submitted(await get(store, tenant, id_) or command, None, fresh=True)
+
+
+def new_id(tenant: str, charge_point: str, idempotency_key: str | None = None) -> str:
+    """Return the id for a new command. An Idempotency-Key always gives the same id."""
+    keys = ChargePointKeys(tenant, charge_point)
+    return command_id(keys.partition) if idempotency_key is None else _id_under_key(keys, idempotency_key)
 
 
 async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late | Taken | Gone:
@@ -169,6 +181,7 @@ async def settle(
     status: Status,
     response: bytes | None = None,
     error: bytes | None = None,
+    why: Why | None = None,
 ) -> Settled | Taken | Gone:
     """Record the end of a command, and wake the process that waits for it.
 
@@ -180,7 +193,7 @@ async def settle(
         raise ValueError(f"a command cannot end as {status}; it may end as any status but queued and sent")
     if not is_of(id_, keys):
         return Gone()
-    call = settle_call(keys, id_, _SETTLING[status], response=response, error=error)
+    call = settle_call(keys, id_, _SETTLING[status], response=response, error=error, why=why)
     reply = await store.step("commands/settle", *call)
     match reply:
         case [b"settled", *_]:
@@ -192,7 +205,25 @@ async def settle(
             return Gone()
 
 
-async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str]) -> list[str]:
+async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -> bool:
+    """Put a claimed command that was not written back into the queue, for the next session.
+
+    `nonce` is that of the claim. False means that the command has ended, or that its deadline has passed.
+    """
+    [word] = await store.step(
+        "commands/give_back", (keys.command(id_), keys.events), (keys.member, id_, nonce, _GIVING_BACK)
+    )
+    return bool(word == b"given_back")
+
+
+async def end_overdue(store: Store, keys: ChargePointKeys, id_: str) -> None:
+    """Record the end of a command whose deadline has passed, as the sweep does."""
+    await store.step("commands/settle", *settle_call(keys, id_, _OVERDUE, when="overdue"))
+
+
+async def mark_unknown(
+    store: Store, lease: Lease, waiting: Sequence[str], why: Why = "node_lost"
+) -> list[str]:
     """Record the end `unknown` for each command that an earlier session left as `sent`, and return the ids.
 
     Call this after the session has claimed the lease, and before it reads the pending commands. `waiting` has
@@ -201,7 +232,7 @@ async def mark_unknown(store: Store, lease: Lease, waiting: Sequence[str]) -> li
     keys = lease.keys
     ids = [id_ for id_ in waiting if is_of(id_, keys)]
     replies = await store.steps(
-        "commands/settle", [settle_call(keys, id_, _ORPHANED, when=str(lease.epoch)) for id_ in ids]
+        "commands/settle", [settle_call(keys, id_, _ORPHANED, when=str(lease.epoch), why=why) for id_ in ids]
     )
     found = [(id_, reply) for id_, reply in zip(ids, replies, strict=True) if reply[0] == b"settled"]
     for id_, reply in found:
@@ -256,6 +287,7 @@ def settle_call(
     when: str = "",
     response: bytes | None = None,
     error: bytes | None = None,
+    why: Why | None = None,
 ) -> tuple[tuple[str, ...], tuple[str | bytes | int, ...]]:
     """Return the KEYS and ARGV of settle.lua."""
     # The bytes come from a charge point, and may be invalid UTF-8.
@@ -265,7 +297,7 @@ def settle_call(
             *(keys.command(id_), keys.pending, keys.overdue, keys.events),
             *(keys.charging_profile_doubts, keys.local_list, keys.record, keys.lease),
         ),
-        (keys.member, id_, moves, _WATCHERS, when, *texts, KEPT_MS),
+        (keys.member, id_, moves, _WATCHERS, when, why or "", *texts, KEPT_MS),
     )
 
 

@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Literal
 
 import msgspec
 
@@ -14,6 +15,8 @@ from state.keys import ChargePointKeys
 from state.replies import read_fields
 
 PAYLOAD_BYTES_MAX = 65536
+
+type Why = Literal["connection_ended", "node_lost"]
 
 _ID = re.compile(r"[0-9a-f]{2}\.[A-Za-z0-9_-]{22}")
 _ACTION = re.compile(r"[A-Za-z]{1,50}")
@@ -42,6 +45,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ms: int
     sent_ms: int | None = None
     settled_ms: int | None = None
+    why: Why | None = None
+    """Why the outcome of a command is `unknown`."""
     transaction: str | None = None
     """Public id of the transaction that began because of this RemoteStartTransaction."""
 

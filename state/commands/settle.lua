@@ -1,6 +1,6 @@
 -- Record the end of a command, if its present status allows that end.
 -- KEYS command pending overdue events profile_doubts local_list record lease
--- | ARGV member id moves watchers when response refusal kept_ms
+-- | ARGV member id moves watchers when why response refusal kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
 -- WITH charging_profiles local_list deletion
 -- `moves` has the allowed changes of status, from the table in table.py. `watchers` maps an action to the
@@ -21,6 +21,7 @@ redis.call('LREM', pending, 0, id)
 redis.call('ZREM', overdue, id .. ' ' .. member)
 if not known then return {'gone'} end
 redis.call('HSET', command, 'status', status, 'settled_ms', now)
+if why ~= '' then redis.call('HSET', command, 'why', why) else redis.call('HDEL', command, 'why') end
 if response ~= '' then redis.call('HSET', command, 'response', response) end
 if refusal ~= '' then redis.call('HSET', command, 'error', refusal) end
 redis.call('PEXPIRE', command, kept_ms)

@@ -21,11 +21,14 @@ command becomes expired if a session claims it after the deadline, or if the swe
 the deadline. A queued command becomes offline if no session can be woken. The process that submitted the
 command or waits for it records that.
 
+A sent command becomes queued again if its session ends before it has written anything of the call; the
+session records that, and only before the deadline.
+
 A sent command becomes answered or error when the charge point answers with a CALLRESULT or a CALLERROR. A
 sent command becomes expired if the deadline passes before its session has written the call; the session
 records that. A sent command becomes timeout if the deadline passes after the call was written; the session or
-a gateway's sweep records that. A sent command becomes unknown if its session ends; the next session of the
-charge point records that.
+a gateway's sweep records that. A sent command becomes unknown if its session ends; that
+session records it, or the next session of the charge point.
 
 A command with the status timeout or unknown becomes answered or error if the charge point's answer still
 comes.
@@ -52,7 +55,7 @@ TABLE: Final[dict[Status, frozenset[Status]]] = {
     "queued": frozenset({"sent", "expired", "offline"}),
     # A session claimed the command. A sent command becomes `expired` if the deadline passed before the
     # session wrote the call.
-    "sent": frozenset({"answered", "error", "expired", "timeout", "unknown"}),
+    "sent": frozenset({"queued", "answered", "error", "expired", "timeout", "unknown"}),
     # The deadline passed after the call was sent, or the session ended. The answer was lost or may still
     # come.
     "timeout": frozenset({"answered", "error"}),

@@ -1,7 +1,7 @@
 -- Give a charge point's lease to a new session: the newest authenticated connection wins.
 -- KEYS lease held events record charge_points pending previous_held
 -- | ARGV not_after_ms holder member id previous_node connection registration
--- -> {'claimed', epoch, claimed_ms, previous_holder, {pending, ...}, {field, value, ...}}
+-- -> {'claimed', epoch, claimed_ms, previous_holder, previous_lost, {pending, ...}, {field, value, ...}}
 -- | {'again', node} | {'late'} | {'flapping', wait_ms} | {'unknown'}
 -- `registration` is the policy under which an unknown charge point is registered. If `registration` is empty,
 -- an unknown charge point is not registered. `previous_held` is the set `held` of `previous_node`. 'again'
@@ -10,8 +10,8 @@ local TAKEOVERS, WINDOW_MS = 5, 60000
 local now, new = now_ms(), redis.call('HEXISTS', record, 'registered_ms') == 0
 if now > tonumber(not_after_ms) then return {'late'} end
 if new and registration == '' then return {'unknown'} end
-local holding, node, takeovers, takeovers_since, epoch, claimed_ms, previous = unpack(redis.call('HMGET', lease,
-  'holder', 'node', 'takeovers', 'takeovers_since', 'epoch', 'claimed_ms', 'previous'))
+local holding, node, takeovers, takeovers_since, epoch, claimed_ms, previous, reaped, lost = unpack(redis.call('HMGET', lease,
+  'holder', 'node', 'takeovers', 'takeovers_since', 'epoch', 'claimed_ms', 'previous', 'reaped', 'previous_lost'))
 if holding and holding ~= '' and holding ~= holder then
   local count, since = tonumber(takeovers or '0'), tonumber(takeovers_since or '0')
   if now < since or now - since >= WINDOW_MS then count, since = 0, now end
@@ -26,11 +26,13 @@ if new then
 end
 if holding ~= holder then -- Otherwise this is a repeat of a claim, which gets the same answer.
   epoch, claimed_ms, previous = redis.call('HINCRBY', lease, 'epoch', 1), now, holding or ''
+  lost = reaped and '1' or ''
   redis.call('HSET', lease, 'holder', holder, 'node', string.match(holder, NODE_OF_HOLDER), 'connection', connection,
-    'claimed_ms', now, 'last_seen_ms', now, 'previous', previous)
+    'claimed_ms', now, 'last_seen_ms', now, 'previous', previous, 'previous_lost', lost)
   redis.call('HDEL', lease, 'until_ms', 'reaped')
   redis.call('PERSIST', lease) -- The lease of a deleted charge point expires.
   redis.call('SADD', held, member)
   emit(events, member, 'charge_point.connected', connection)
 end
-return {'claimed', epoch, claimed_ms, previous, redis.call('LRANGE', pending, 0, -1), redis.call('HGETALL', record)}
+return {'claimed', epoch, claimed_ms, previous, lost or '', redis.call('LRANGE', pending, 0, -1),
+  redis.call('HGETALL', record)}

@@ -169,6 +169,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease
     previous_holder: str | None
     previous_node: str | None
+    previous_lost: bool = False
     pending: tuple[str, ...]
     record: ChargePointRecord
     trace: RunningTrace | None = None
@@ -339,7 +340,7 @@ async def list_holdings(store: Store, charge_points: Iterable[ChargePointKeys]) 
 
 
 def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed:
-    epoch, claimed_ms, previous, pending, reply = rest
+    epoch, claimed_ms, previous, lost, pending, reply = rest
     record = read_charge_point(keys.tenant, keys.id, reply)
     if record is None:
         raise AssertionError("the claim returned no record of the charge point; each claim must return it")
@@ -350,6 +351,7 @@ def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Cl
         lease=Lease(keys, holder, int(epoch), int(last), int(claimed_ms)),
         previous_holder=previous_holder,
         previous_node=previous_holder and previous_holder.partition("/")[0],
+        previous_lost=bool(lost),
         pending=tuple(command.decode() for command in pending),
         record=record,
         trace=read_running_trace(found.get("trace")),

@@ -71,6 +71,11 @@ async def leave(store: Store, incarnation: str) -> None:
     await store.execute("HDEL", keys.NODES, incarnation)
 
 
+async def is_known(store: Store, incarnation: str) -> bool:
+    """Return whether the node has neither left nor been forgotten. A known node may be dead or late."""
+    return bool(await store.execute("HEXISTS", keys.NODES, incarnation))
+
+
 async def forget_silent(store: Store, incarnation: str) -> None:
     """Forget a dead node if it has been silent for FORGOTTEN_MS.
 

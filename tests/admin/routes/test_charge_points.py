@@ -22,7 +22,7 @@ async def test_a_tenant_id_or_charge_point_id_with_which_no_charge_point_could_c
 
 
 async def test_an_operator_can_register_a_charge_point_before_it_connects(api: Api) -> None:
-    settings = {"description": "Bay 7", "strict": True, "origin_allowed": True}
+    settings = {"description": "Bay 7", "strict": True}
     created = await api.client.put(f"{BASE}/charge-points/CP-1", json=settings)
     assert created.status_code == 201
     found = created.json()

@@ -64,6 +64,9 @@ async def test_a_transaction_is_shown_while_it_is_open_and_after_it_has_stopped(
             "reason": None,
             "energy_wh": None,
             "reservation_id": None,
+            "as_sent": None,
+            "stop_as_sent": None,
+            "contradicting_stops": 0,
         }
         path = f"{PATH}/CP.1.{number}"
         assert (await api.client.get(path)).json() == expected

@@ -73,7 +73,7 @@ def test_the_description_of_a_callerror_is_cut_to_255_characters() -> None:
 @pytest.mark.parametrize(
     ("frame", "code", "fault"),
     [
-        ('[2,"a","StartTransaction",{}]', "OccurenceConstraintViolation", "payload_invalid"),
+        ('[2,"a","Authorize",{}]', "OccurenceConstraintViolation", "payload_invalid"),
         ('[2,"a","Authorize",{"idTag":[]}]', "TypeConstraintViolation", "payload_invalid"),
         (
             '[2,"a","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Gone"}]',
@@ -87,7 +87,6 @@ def test_the_description_of_a_callerror_is_cut_to_255_characters() -> None:
         ('[2,"a","SetChargingProfile",{"connectorId":1}]', "NotSupported", "action_from_wrong_side"),
         ('[2,"a","Authorize",{"idTag":]', "FormationViolation", "not_json"),
         ('[2,"a","Authorize",{"idTag":"\ud800"}]', "FormationViolation", "not_json"),
-        ('[2,"a","Authorize",{"idTag":"\\ud800"}]', "FormationViolation", "not_json"),
         ('[2,"a",5,{}]', "FormationViolation", "not_a_call"),
         ('[2,"a"]', "FormationViolation", "not_a_call"),
     ],
@@ -178,7 +177,7 @@ def test_a_broken_frame_that_cannot_be_answered_is_ignored_and_counted_as_a_faul
 @pytest.mark.parametrize(
     ("frame", "fault"),
     [
-        (b'[2,"a","MeterValues",' + b"[" * 50_000, "nested_too_deeply"),
+        (b'[2,"a","Authorize",' + b"[" * 50_000, "nested_too_deeply"),
         (b'[2,"a","Authorize",{"idTag":"\xff"}]', "payload_invalid"),
         (b'[2,"a","x', "not_json"),
     ],

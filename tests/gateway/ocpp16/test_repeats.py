@@ -1,15 +1,11 @@
-"""Repeated calls: the protocol gives the stored answer again, or passes the call on like a new one."""
-
-from unittest.mock import ANY
+"""Repeated calls: the protocol counts them, and passes all but two actions on like new calls."""
 
 import pytest
 
 from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo, Message
-from gateway.ocpp16.protocol import (
-    IncomingCall,
-)
+from gateway.ocpp16.protocol import IncomingCall, Protocol, Reply, Role
 from tests.support.playbook import Answer, Like, Refuse, central, refused
 
 TIME = "2026-01-31T12:00:00.000Z"
@@ -20,7 +16,12 @@ INVALID = core.AuthorizeResult(id_tag_info=IdTagInfo(status="Invalid"))
 INVALID_FRAME = b'[3,"a",{"idTagInfo":{"status":"Invalid"}}]'
 
 
-def test_a_repeated_call_gets_the_stored_answer() -> None:
+DATA = b'[2,"a","DataTransfer",{"vendorId":"x"}]'
+TAKEN = core.DataTransferResult(status="Accepted")
+TAKEN_FRAME = b'[3,"a",{"status":"Accepted"}]'
+
+
+def test_a_repeated_call_is_counted_and_handled_again() -> None:
     assert (
         central()
         >> AUTHORIZE
@@ -28,9 +29,48 @@ def test_a_repeated_call_gets_the_stored_answer() -> None:
         >> Answer(INVALID)
         << INVALID_FRAME
         >> bytes(bytearray(AUTHORIZE))
-        << INVALID_FRAME
+        << Like(IncomingCall)
         << {"repeated_call": 1}
     )
+
+
+def test_a_repeated_data_transfer_gets_the_stored_answer() -> None:
+    assert (
+        central()
+        >> DATA
+        << Like(IncomingCall)
+        >> Answer(TAKEN)
+        << TAKEN_FRAME
+        >> bytes(bytearray(DATA))
+        << TAKEN_FRAME
+        << {"repeated_call": 1}
+    )
+
+
+def test_a_data_transfer_that_is_repeated_after_another_call_is_handled_again() -> None:
+    assert (
+        central()
+        >> DATA
+        << Like(IncomingCall)
+        >> Answer(TAKEN)
+        << TAKEN_FRAME
+        >> AUTHORIZE
+        << Like(IncomingCall)
+        >> Answer(INVALID)
+        << INVALID_FRAME
+        >> DATA
+        << Like(IncomingCall)
+        << {"repeated_call": 1}
+    )
+
+
+@pytest.mark.parametrize(("after_s", "kept"), [(60.0, True), (60.1, False)])
+def test_the_answer_to_a_data_transfer_is_kept_for_60_seconds(after_s: float, kept: bool) -> None:  # noqa: FBT001
+    protocol = Protocol(Role.CENTRAL_SYSTEM)
+    call = protocol.receive(DATA, 100.0)
+    assert isinstance(call, IncomingCall)
+    protocol.answer(call, TAKEN)
+    assert isinstance(protocol.receive(DATA, 100.0 + after_s), Reply) == kept
 
 
 @pytest.mark.parametrize(
@@ -90,10 +130,10 @@ def test_a_repeated_heartbeat_or_boot_notification_is_handled_again(
     assert playbook
 
 
-def test_only_the_last_four_answers_are_kept_for_repeated_calls() -> None:
+def test_only_the_last_four_calls_are_remembered_to_recognise_a_repeat() -> None:
     frames = [b'[2,"%d","Authorize",{"idTag":"x"}]' % number for number in range(5)]
     playbook = central()
     for frame in frames:
         playbook = playbook >> frame << Like(IncomingCall) >> Answer(INVALID) << Like(bytes)
-    kept = playbook >> frames[1] << [3, "1", ANY] << {"repeated_call": 1}
-    assert kept >> frames[0] << Like(IncomingCall, id="0")
+    known = playbook >> frames[1] << Like(IncomingCall, id="1") << {"repeated_call": 1}
+    assert known >> frames[0] << Like(IncomingCall, id="0")
