@@ -72,6 +72,8 @@ class Inbox:
                 await nodes.beat(self._store, self.incarnation, node)
             except StateError as error:
                 _log.info("node.beat_failed", error=str(error))
+            except Exception:  # noqa: BLE001  A heartbeat that fails must not end the process.
+                _log.exception("node.beat_failed")
 
     async def _listen(self) -> None:
         after = "0"
@@ -82,6 +84,9 @@ class Inbox:
                     self._deliver(message)
             except StateError as error:
                 _log.info("inbox.read_failed", error=str(error))
+                await trio.sleep(_RETRY_S)
+            except Exception:  # noqa: BLE001  An inbox that cannot be read must not end the process.
+                _log.exception("inbox.read_failed")
                 await trio.sleep(_RETRY_S)
 
     def _deliver(self, message: Message | None) -> None:

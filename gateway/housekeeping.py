@@ -4,6 +4,7 @@ If a run fails, for example because the store is unavailable, the next run tries
 """
 
 from collections.abc import Awaitable, Callable
+from zlib import crc32
 
 import structlog
 import trio
@@ -34,7 +35,9 @@ async def keep(node: Node, hub: Hub, me: nodes.NodeRecord) -> None:
     """Run all periodic work until cancelled."""
     liveness = Liveness(node, me)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_every, BEAT_S, "beat", liveness.turn)
+        nursery.start_soon(_every, BEAT_S, "beat", liveness.beat)
+        nursery.start_soon(_every, BEAT_S, "nodes", liveness.observe)
+        nursery.start_soon(_every, BEAT_S, "reap", liveness.reap)
         nursery.start_soon(_every, AUDIT_S, "audit", audit, node, hub)
         nursery.start_soon(_every, AUDIT_S, "traces", follow_traces, node, hub)
         nursery.start_soon(_every, FAULTS_S, "faults", node.fault_counts.write)
@@ -66,12 +69,16 @@ class Liveness:
         self._node = node
         self._me = me
         self._watch = Watch()
+        self._dead: set[str] = set()
         self.gateways: list[str] = [node.incarnation]
 
-    async def turn(self) -> None:
+    async def beat(self) -> None:
+        await nodes.beat(self._node.store, self._node.incarnation, self._me)
+
+    async def observe(self) -> None:
+        """Read the counters of all nodes, and judge which nodes are dead."""
         node = self._node
         try:
-            await nodes.beat(node.store, node.incarnation, self._me)
             known = await nodes.list_nodes(node.store)
         except StateError:
             self._watch.observe({}, trio.current_time(), read_ok=False)
@@ -81,10 +88,16 @@ class Liveness:
         self.gateways = sorted(
             {one.incarnation for one in known if one.kind == "gateway"} - dead | {node.incarnation}
         )
-        for incarnation in dead:
-            reaped = await leases.reap(node.store, incarnation)
-            if reaped:
-                log.warning("node.reaped", node=incarnation, charge_points=reaped)
+        self._dead = dead
+
+    async def reap(self) -> None:
+        """Mark the charge points of dead nodes offline. One living gateway does this for each dead node."""
+        store, own = self._node.store, self._node.incarnation
+        for incarnation in sorted(self._dead, key=lambda dead: crc32(f"{own} {dead}".encode())):
+            if incarnation in self._dead and await nodes.claim_reaping(store, incarnation, own):
+                reaped = await leases.reap(store, incarnation)
+                if reaped:
+                    log.warning("node.reaped", node=incarnation, charge_points=reaped)
 
 
 async def audit(node: Node, hub: Hub) -> None:

@@ -15,6 +15,8 @@ PARTITIONS = len(TAGS)
 
 META = "csms:meta"
 NODES = "csms:nodes"
+LIVENESS = ("csms:node", "csms:inbox:", "csms:reaping:")
+"""Beginnings of the keys of nodes, which have a connection of their own."""
 TENANTS = "csms:tenants"
 API_KEYS = "csms:api-keys"
 
@@ -216,6 +218,10 @@ spellings = partial(_of_name, "spellings")
 
 def node(incarnation: str) -> str:
     return f"csms:node:{{{incarnation}}}"
+
+
+def reaping(incarnation: str) -> str:
+    return f"csms:reaping:{{{incarnation}}}"
 
 
 def inbox(incarnation: str) -> str:

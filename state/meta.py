@@ -13,6 +13,11 @@ from state.redis.checks import is_passing
 from state.redis.connection import Ask
 
 SCHEMA = 1
+_CREATE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], unpack(ARGV)) end
+return redis.status_reply('OK')
+"""
+"""One step, so that no other process sees half of the record."""
 
 
 async def check(ask: Ask) -> None:
@@ -23,9 +28,8 @@ async def check(ask: Ask) -> None:
     right = {b"partitions": str(keys.PARTITIONS).encode(), b"schema": str(SCHEMA).encode()}
     found = _reply(await ask([("HGETALL", keys.META)]))
     if not found:
-        fields = [("HSETNX", keys.META, name, value) for name, value in right.items()]
-        for reply in await ask(fields):
-            _reply([reply])
+        fields = [part for item in right.items() for part in item]
+        _reply(await ask([("EVAL", _CREATE, 1, keys.META, *fields)]))
         found = _reply(await ask([("HGETALL", keys.META)]))
     for name, value in right.items():
         if found.get(name) != value:

@@ -11,6 +11,7 @@ import trio
 from msgspec import Meta, Struct
 from redis.exceptions import ResponseError
 
+from state import keys as key_names
 from state import meta
 from state.errors import StoreRefused, StoreUnavailable
 from state.prepared import Prepared
@@ -52,7 +53,7 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
             ge=1,
             le=64,
             description="Number of connections to the server that all tasks share. csms opens one more "
-            "connection to read lists.",
+            "connection to read lists, and one for heartbeats.",
         ),
     ] = 4
     blocking_connections: Annotated[
@@ -113,6 +114,8 @@ class Store:
         self._config = config
         self._lanes = [self._lane(target) for _ in range(config.connections)]
         self._listing = self._lane(target)
+        self._liveness = self._lane(target)
+        """Connection for heartbeats only, because a node whose heartbeat is late would be taken for dead."""
         self._blocking = BlockingConnections(target, config.blocking_connections)
         self._lane_by_key: dict[str, Lane] = {}
         self._changed = trio.Event()
@@ -197,7 +200,7 @@ class Store:
         return reply
 
     def stats(self) -> dict[str, int | float]:
-        lanes = [*self._lanes, self._listing]
+        lanes = self._all_lanes()
         now = monotonic()
         oldest = [waiter.at for lane in lanes if (waiter := lane.pending.oldest()) is not None]
         return {
@@ -216,12 +219,12 @@ class Store:
     async def run(self) -> None:
         """Keep the connections open until cancelled."""
         async with trio.open_nursery() as nursery:
-            for lane in (*self._lanes, self._listing):
+            for lane in self._all_lanes():
                 nursery.start_soon(lane.run)
             try:
                 while True:
                     await trio.sleep(_CHECK_EVERY_S)
-                    for lane in (*self._lanes, self._listing):
+                    for lane in self._all_lanes():
                         nursery.start_soon(self._check, lane)
             finally:
                 self.available = False
@@ -232,11 +235,14 @@ class Store:
 
         A refusal is returned before any other reason, because a refusal does not end by itself.
         """
-        troubles = [lane.trouble for lane in (*self._lanes, self._listing) if lane.trouble is not None]
+        troubles = [lane.trouble for lane in self._all_lanes() if lane.trouble is not None]
         return next((t for t in troubles if isinstance(t, StoreRefused)), troubles[0] if troubles else None)
 
     async def wait_changed(self) -> None:
         await self._changed.wait()
+
+    def _all_lanes(self) -> list[Lane]:
+        return [*self._lanes, self._listing, self._liveness]
 
     def _lane(self, target: Target) -> Lane:
         config = self._config
@@ -252,6 +258,8 @@ class Store:
         return lane
 
     def _choose_lane(self, key: str) -> Lane:
+        if key.startswith(key_names.LIVENESS):
+            return self._liveness
         start = key.find("{") + 1
         if start and (end := key.find("}", start)) > start:
             key = key[start:end]

@@ -117,10 +117,14 @@ class Link:
         Raises StoreUnavailable, and Superseded if a newer session has the lease.
         """
         async with self.node.readoptions:
+            if self.ended.is_set():
+                return
             if not await leases.readopt(
                 self.node.store, self.lease, self.attached, registration=self.memory.policy
             ):
                 raise Superseded(self.lease.keys.id)
+            if self.ended.is_set():  # The release may have come before the lease was taken.
+                self.node.release(self.lease.keys, self.lease.holder, "connection lost")
 
     # --- Faults and traces -------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+import structlog
 import trio
 
 from state.errors import StoreUnavailable
@@ -16,6 +17,8 @@ from state.events import events
 from state.events.cursor import Cursor
 from state.events.events import Event
 from state.store import Store
+
+_log = structlog.get_logger()
 
 POLL_S = 0.25
 _PAGE = 512
@@ -197,6 +200,10 @@ class _Poller:
                 complete = await self._poll()
             except StoreUnavailable:
                 await _wait_available(self._store)
+                continue
+            except Exception:  # noqa: BLE001  A poll that fails must not end the process.
+                _log.exception("events.poll_failed")
+                await trio.sleep(_PAUSE_MAX_S)
                 continue
             if complete:
                 took = trio.current_time() - began

@@ -19,6 +19,8 @@ from state.store import Store
 INBOX_MS = 9_000
 """Expiry of an inbox: three heartbeats, which is less than the 10 s after which a node is judged dead."""
 FORGOTTEN_MS = 600_000
+REAPING_MS = 15_000
+"""Time for which one node reaps the leases of a dead node alone."""
 
 Kind = Literal["gateway", "admin"]
 
@@ -69,6 +71,15 @@ async def leave(store: Store, incarnation: str) -> None:
     """
     await store.execute("DEL", keys.inbox(incarnation), keys.node(incarnation))
     await store.execute("HDEL", keys.NODES, incarnation)
+
+
+async def claim_reaping(store: Store, dead: str, reaper: str) -> bool:
+    """Return whether this node may reap the leases of a dead node. After REAPING_MS another node may."""
+    key = keys.reaping(dead)
+    if await store.execute("SET", key, reaper, "NX", "PX", REAPING_MS):
+        return True
+    holder: bytes | None = await store.execute("GET", key)
+    return holder == reaper.encode()
 
 
 async def is_known(store: Store, incarnation: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import trio
+from redis.exceptions import ResponseError
 
 from state.errors import StoreUnavailable
 from state.redis.client import Target, open_connection
@@ -45,7 +46,8 @@ class BlockingConnections:
         try:
             with trio.fail_after(timeout_s + self._target.timeout_s):
                 [reply] = await connection.ask([command])
-            whole = True
+            # A server that becomes a replica unblocks its clients, and this connection must not follow it.
+            whole = not (isinstance(reply, ResponseError) and str(reply).startswith("UNBLOCKED"))
         except trio.TooSlowError:
             raise StoreUnavailable("the store did not answer a blocking command in time", sent=True) from None
         except BROKEN as error:

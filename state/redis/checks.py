@@ -135,7 +135,7 @@ def _read_info(reply: bytes) -> dict[str, str]:
 
 # Error codes of a server that did not execute a command but may execute it later.
 _STATES = "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOREPLICAS OOM READONLY TRYAGAIN UNKILLABLE"
-PASSING = frozenset([*_STATES.split(), "NOAUTH", "NOPERM"])
+PASSING = frozenset([*_STATES.split(), "NOAUTH", "NOPERM", "UNBLOCKED"])
 
 
 def is_passing(error: ResponseError) -> bool:

@@ -9,6 +9,7 @@ from time import monotonic
 
 import msgspec
 import trio
+from redis.exceptions import ResponseError
 
 from state.errors import StoreRefused, StoreUnavailable
 from state.redis import checks
@@ -17,6 +18,7 @@ from state.redis.pending import PendingReplies
 from state.redis.transport import connect
 from state.redis.url import Address
 
+_NO_CLIENT = 2**62
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MAX_S = 2.0  # Work must resume within 5 s after the server has come back.
 
@@ -52,8 +54,11 @@ async def open_connection(
             try:
                 client_id = await checks.greet(connection.ask, target.address)
                 server = await checks.check(connection.ask, target.durability)
-                if before is not None and before.server.run_id == server.run_id:
-                    await connection.ask([("CLIENT", "KILL", "ID", before.client_id)])
+                if before is None:
+                    # No connection has this id, so the command only shows whether it is allowed.
+                    await _kill(connection.ask, _NO_CLIENT)
+                elif before.server.run_id == server.run_id:
+                    await _kill(connection.ask, before.client_id)
                 await target.prepare(connection.ask)
             except BaseException:
                 connection.close()
@@ -63,6 +68,16 @@ async def open_connection(
     except BROKEN as error:
         raise StoreUnavailable(f"{target.address} cannot be reached: {error}") from error
     return connection, ConnectionIdentity(client_id=client_id, server=server)
+
+
+async def _kill(ask: Ask, client_id: int) -> None:
+    """End another connection of ours. Raises StoreRefused if this user may not do that."""
+    [reply] = await ask([("CLIENT", "KILL", "ID", client_id)])
+    if isinstance(reply, ResponseError) and str(reply).startswith("NOPERM"):
+        raise StoreRefused(
+            f"the store refused CLIENT KILL ({reply}); allow this user the command CLIENT KILL, because a "
+            "command that waits on a broken connection must not run after the commands of the next one"
+        )
 
 
 class Lane:

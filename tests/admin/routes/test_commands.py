@@ -275,6 +275,6 @@ async def test_the_wake_up_message_is_repeated_only_for_the_first_of_several_pen
                 nursery.start_soon(partial(api.client.post, f"{PATH}/ClearCache?timeout=2"))
                 with trio.fail_after(60):
                     await until(lambda before=waiting: api.services.inbox.waiting > before)  # type: ignore[misc]
-        # Each of the two commands sent one wake-up message. Only the first command sends it again, after 1 s
+        # Each of the two commands sent one wake-up message. The first pending one sends it again, after 1 s
         # and perhaps at its deadline.
-        assert before + 3 <= await wake_ups() <= before + 4
+        assert before + 3 <= await wake_ups() <= before + 5
