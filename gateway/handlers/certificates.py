@@ -24,6 +24,8 @@ async def sign_certificate(
     except certificate_requests.RequestRefused as error:
         await certificates.report_refused_request(charge_point.store, keys, str(error))
         return security.SignCertificateResult(status="Rejected")
+    if asked.other_version:
+        charge_point.fault("csr_version")
     kept = certificates.SigningRequest(
         csr=request.csr, subject=asked.subject, key=asked.key, received_ms=now_ms()
     )

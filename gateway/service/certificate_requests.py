@@ -5,18 +5,24 @@ exponent as long as the key) is refused before its signature is checked. The slo
 1 ms.
 """
 
+import base64
+import re
 import warnings
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.service.certificates import spell_name
 
 CHARACTERS_MAX = 6_000
 """Longest request that is read. SignCertificate allows 5,500 characters, but repaired texts may be longer."""
+# The headers of the request and of its signed part, and the version.
+_VERSION = re.compile(
+    rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30(?:[\x00-\x7f]|\x81.|\x82..)\x02\x01[\x01-\x7f]", re.DOTALL
+)
 RSA_BITS = range(2048, 8192 + 1)
 EC_BITS_MIN = 224
 _EXPONENT_BITS_MAX = 32
@@ -27,11 +33,15 @@ class RequestRefused(ValueError):  # noqa: N818  A sentence for an operator.
 
 
 class CertificateRequest(msgspec.Struct, frozen=True):
-    """A request that was read. `key` is a text like `RSA 2048` or `EC secp256r1`, and `public_key` is DER."""
+    """A request that was read. `key` is a text like `RSA 2048` or `EC secp256r1`, and `public_key` is DER.
+
+    `other_version` means that the request does not have the version of PKCS#10 (RFC 2986 section 4.1).
+    """
 
     subject: str
     key: str
     public_key: bytes
+    other_version: bool = False
 
 
 def read(csr: str) -> CertificateRequest:
@@ -39,12 +49,12 @@ def read(csr: str) -> CertificateRequest:
     if len(csr) > CHARACTERS_MAX:
         raise RequestRefused(f"The request has {len(csr)} characters; at most 5500 are legal.")
     try:
-        request = x509.load_pem_x509_csr(csr.encode())
+        request, other_version = _load(csr.encode())
         public = request.public_key()
         key = _judge_key(public)
         with warnings.catch_warnings(action="ignore"):  # The library warns if a name is unusual.
             subject = spell_name(request.subject)
-        own = request.is_signature_valid
+        own = _has_own_signature(request, other_version)
         der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except RequestRefused:
         raise
@@ -54,7 +64,46 @@ def read(csr: str) -> CertificateRequest:
         raise RequestRefused(
             "The request is not signed with its own key; sign it with the key that it contains."
         )
-    return CertificateRequest(subject, key, der)
+    return CertificateRequest(subject, key, der, other_version is not None)
+
+
+def _load(csr: bytes) -> tuple[x509.CertificateSigningRequest, bytes | None]:
+    """Return the request, and its signed bytes if it has another version.
+
+    Raises ValueError or InvalidVersion.
+    """
+    try:
+        return x509.load_pem_x509_csr(csr), None
+    except x509.InvalidVersion:
+        der = base64.b64decode(
+            b"".join(csr.partition(b"-----BEGIN")[2].splitlines()[1:]).partition(b"-----")[0]
+        )
+        found = _VERSION.match(der)
+        if found is None:
+            raise
+        at = found.end() - 1
+        request = x509.load_der_x509_csr(der[:at] + b"\x00" + der[at + 1 :])
+        signed = request.tbs_certrequest_bytes
+        inside = at - der.index(signed[:2], 1)
+        return request, signed[:inside] + der[at : at + 1] + signed[inside + 1 :]
+
+
+def _has_own_signature(request: x509.CertificateSigningRequest, signed: bytes | None) -> bool:
+    """Return whether the request is signed with its own key. `signed` are the bytes as they were sent."""
+    if signed is None:
+        return request.is_signature_valid
+    public, algorithm = request.public_key(), request.signature_hash_algorithm
+    try:
+        match public, request.signature_algorithm_parameters:
+            case rsa.RSAPublicKey(), (padding.PKCS1v15() | padding.PSS()) as how if algorithm is not None:
+                public.verify(request.signature, signed, how, algorithm)
+            case ec.EllipticCurvePublicKey(), ec.ECDSA() as how:
+                public.verify(request.signature, signed, how)
+            case _:
+                return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _judge_key(public: object) -> str:

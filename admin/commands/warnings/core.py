@@ -7,6 +7,8 @@ from gateway.ocpp16.charging import rules
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import Message
 from state import transactions
+from state.features import reservations
+from state.tenants import id_tags
 
 _FREE = frozenset({"Available", "Preparing", "Finishing", "Reserved"})
 
@@ -23,10 +25,26 @@ async def remote_start_transaction(request: core.RemoteStartTransaction, view: V
         connector = known.get(request.connector_id)
         if connector is not None and connector.status not in _FREE:
             found.append(f"The last known status of connector {request.connector_id} is {connector.status}.")
+        found += await _check_reservations(request.connector_id, request.id_tag, view)
     if (profile := request.charging_profile) is not None:
         abilities = await smart_charging.abilities(view)
         found += rules.check_remote_start(profile, abilities, view.store.server_time_ms())
     return found
+
+
+async def _check_reservations(connector_id: int, id_tag: str, view: View) -> list[str]:
+    """Warn if the connector is reserved for another id tag, which the charge point must refuse (5.13)."""
+    tag = await id_tags.get(view.store, view.tenant, id_tag)
+    parent = None if tag is None or tag.parent_id_tag is None else id_tags.fold(tag.parent_id_tag)
+    return [
+        f"Connector {connector_id} is reserved for another id tag (reservation {other.reservation_id})."
+        for other in await reservations.list_(view.store, view.keys)
+        if other.state == "active"
+        and (asked := other.asked) is not None
+        and asked.connector_id == connector_id
+        and id_tags.fold(asked.id_tag) != id_tags.fold(id_tag)
+        and (parent is None or asked.parent_id_tag is None or id_tags.fold(asked.parent_id_tag) != parent)
+    ]
 
 
 async def remote_stop_transaction(request: core.RemoteStopTransaction, view: View) -> list[str]:

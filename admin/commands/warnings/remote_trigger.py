@@ -17,6 +17,8 @@ async def check_connector(requested_message: str, connector_id: int | None, view
         return []
     if requested_message not in _OF_A_CONNECTOR:
         return [f"{requested_message} is not about a connector: the charge point ignores the connectorId."]
+    if connector_id == 0 and requested_message == "StatusNotification":
+        return []  # Section 5.17 asks for the status of the whole charge point like this.
     if connector_id <= 0:
         return ["The connectorId of a trigger must be greater than 0. Omit it to mean all connectors."]
     return no_such_connector(connector_id, await view.connectors())

@@ -25,6 +25,10 @@ async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
         found.append(
             f"Reservation {request.reservation_id} is already active; if this is accepted, it is replaced."
         )
+    for other in await reservations.list_(view.store, view.keys):
+        on = None if other.asked is None or other.state != "active" else other.asked.connector_id
+        if on == request.connector_id != 0 and other.reservation_id != request.reservation_id:
+            found.append(f"Connector {on} already has the active reservation {other.reservation_id}.")
     return found
 
 

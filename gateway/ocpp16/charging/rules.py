@@ -102,6 +102,10 @@ def _check_times(profile: ChargingProfile, now_ms: int) -> Iterator[str]:
         yield "The profile replaces others at once, but is valid only later, which leaves a gap until then."
     if starts_ms is not None and starts_ms > now_ms and profile.charging_profile_kind != "Relative":
         yield "The startSchedule is in the future, which leaves a gap until then."
+    lasts_ms = (profile.charging_schedule.duration or 0) * 1000
+    is_absolute = profile.charging_profile_kind == "Absolute" and starts_ms is not None
+    if is_absolute and 0 < lasts_ms <= now_ms - (starts_ms or 0):
+        yield "The schedule is over: startSchedule plus duration has passed, so it has no effect."
 
 
 def _check_schedule(schedule: ChargingSchedule, abilities: Abilities) -> Iterator[str]:

@@ -31,6 +31,8 @@ REPAIRS: Final = RepairPolicy(
         # The whitepaper says UploadFailed in its text (N01.FR.10), but UploadFailure in its enumeration.
         (security.LogStatusNotification, "status"): {"UploadFailed": "UploadFailure"},
         (firmware.DiagnosticsStatusNotification, "status"): {"UploadFailure": "UploadFailed"},
+        # Some charge points answer with the word that most other answers use.
+        (core.UnlockConnectorResult, "status"): {"Accepted": "Unlocked", "Rejected": "UnlockFailed"},
     },
     rounded=frozenset({(core.StartTransaction, "meter_start"), (core.StopTransaction, "meter_stop")}),
     when_absent={

@@ -33,7 +33,7 @@ type FaultName = Repair | FrameRepair | Literal[
     "action_unknown", "action_from_wrong_side", "repeated_call", "no_boot", "not_accepted",
     "call_unanswered", "late_answer", "unknown_answer", "answer_invalid", "error_code_unknown",
     "details_unreadable",
-    "payload_missing", "payload_invalid",
+    "payload_missing", "payload_invalid", "csr_version",
     "time_no_zone", "time_format", "time_unreadable", "time_before_2015", "time_ahead", "clock_stuck",
     "repeated_start", "repeated_stop", "repeated_values", "orphan_stop", "unknown_transaction",
     "values_after_stop", "connector_zero", "available_while_charging", "meter_negative", "meter_backwards",
@@ -171,6 +171,8 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms read it as a list of that object.",
         overlong_text="A text was longer than its limit, by at most 255 characters. "
         "csms kept all of it, because a shortened id tag might match another one.",
+        csr_version="A certificate request had another version than that of PKCS#10. "
+        "csms read it, because its signature holds.",
         other_name="A LogStatusNotification had the status UploadFailed instead of UploadFailure, or a "
         "DiagnosticsStatusNotification had UploadFailure instead of UploadFailed. "
         "csms read the status with the right spelling.",

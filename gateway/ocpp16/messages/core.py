@@ -241,9 +241,9 @@ class GetConfigurationResult(Message):
     unknown_key: Maybe[tuple[CiString50, ...]] = None
 
 
-class RemoteStartTransaction(Message):
-    id_tag: IdToken
+class RemoteStartTransaction(Message, kw_only=True):
     connector_id: Maybe[int] = None
+    id_tag: IdToken
     charging_profile: Maybe[ChargingProfile] = None
 
 

@@ -60,15 +60,15 @@ class GetDiagnosticsResult(Message):
     file_name: Maybe[CiString255] = None
 
 
-class UpdateFirmware(Message):
+class UpdateFirmware(Message, kw_only=True):
     """`retrieve_date` is the earliest time of the download. `retries` does not count the first attempt.
 
     `retry_interval` is in seconds.
     """
 
     location: str
-    retrieve_date: DateTime
     retries: Maybe[int] = None
+    retrieve_date: DateTime
     retry_interval: Maybe[int] = None
 
 

@@ -25,12 +25,12 @@ class AuthorizationData(Message):
     id_tag_info: Maybe[IdTagInfo] = None
 
 
-class SendLocalList(Message):
+class SendLocalList(Message, kw_only=True):
     """A Full update with an absent or empty list clears the list. `list_version` is never 0 or -1."""
 
     list_version: int
-    update_type: UpdateType
     local_authorization_list: Maybe[tuple[AuthorizationData, ...]] = None
+    update_type: UpdateType
 
 
 class SendLocalListResult(Message):

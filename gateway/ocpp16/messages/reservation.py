@@ -7,14 +7,14 @@ from gateway.ocpp16.messages.types import DateTime, IdToken, Maybe, Message
 type ReservationStatus = Literal["Accepted", "Faulted", "Occupied", "Rejected", "Unavailable"]
 
 
-class ReserveNow(Message):
+class ReserveNow(Message, kw_only=True):
     """Connector 0 means any connector. The request replaces a reservation that has the same id."""
 
     connector_id: int
     expiry_date: DateTime
     id_tag: IdToken
-    reservation_id: int
     parent_id_tag: Maybe[IdToken] = None
+    reservation_id: int
 
 
 class ReserveNowResult(Message):

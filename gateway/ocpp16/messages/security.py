@@ -204,23 +204,23 @@ class GetLogResult(Message):
     filename: Maybe[CiString255] = None
 
 
-class Firmware(Message):
+class Firmware(Message, kw_only=True):
     """`signing_certificate` is in PEM, and `signature` is in base64."""
 
     location: Text512
     retrieve_date_time: DateTime
+    install_date_time: Maybe[DateTime] = None
     signing_certificate: Text5500
     signature: Text800
-    install_date_time: Maybe[DateTime] = None
 
 
-class SignedUpdateFirmware(Message):
+class SignedUpdateFirmware(Message, kw_only=True):
     """`request_id` is unique per charge point. `retries` does not count the first attempt."""
 
-    request_id: int
-    firmware: Firmware
     retries: Maybe[int] = None
     retry_interval: Maybe[int] = None
+    request_id: int
+    firmware: Firmware
 
 
 class SignedUpdateFirmwareResult(Message):

@@ -58,10 +58,10 @@ type AcceptedOrRejected = Literal["Accepted", "Rejected"]
 type AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
 
 
-class IdTagInfo(Message):
-    status: AuthorizationStatus
+class IdTagInfo(Message, kw_only=True):
     expiry_date: Maybe[DateTime] = None
     parent_id_tag: Maybe[IdToken] = None
+    status: AuthorizationStatus
 
 
 type ReadingContext = Literal[
@@ -152,21 +152,21 @@ class ChargingSchedulePeriod(Message):
     number_phases: Maybe[int] = None
 
 
-class ChargingSchedule(Message):
-    charging_rate_unit: ChargingRateUnit
-    charging_schedule_period: tuple[ChargingSchedulePeriod, ...]
+class ChargingSchedule(Message, kw_only=True):
     duration: Maybe[int] = None
     start_schedule: Maybe[DateTime] = None
+    charging_rate_unit: ChargingRateUnit
+    charging_schedule_period: tuple[ChargingSchedulePeriod, ...]
     min_charging_rate: Maybe[OneDecimal] = None
 
 
-class ChargingProfile(Message):
+class ChargingProfile(Message, kw_only=True):
     charging_profile_id: int
+    transaction_id: Maybe[int] = None
     stack_level: int
     charging_profile_purpose: ChargingProfilePurpose
     charging_profile_kind: ChargingProfileKind
-    charging_schedule: ChargingSchedule
-    transaction_id: Maybe[int] = None
     recurrency_kind: Maybe[RecurrencyKind] = None
     valid_from: Maybe[DateTime] = None
     valid_to: Maybe[DateTime] = None
+    charging_schedule: ChargingSchedule

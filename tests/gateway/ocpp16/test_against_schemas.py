@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 import pytest
 from jsonschema import Draft4Validator  # type: ignore[import-untyped] # comes with ocpp, without types
+from msgspec import inspect
 
 from gateway.ocpp16 import actions
-from gateway.ocpp16.actions import ACTIONS
+from gateway.ocpp16.actions import ACTIONS, Sender
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.faults import repairs
 from gateway.ocpp16.faults.reading import Read
@@ -151,3 +152,29 @@ def test_each_listed_difference_from_the_official_schemas_really_exists() -> Non
     assert Draft4Validator(schema("SetChargingProfile")).is_valid(profile)
     with pytest.raises(PayloadInvalid, match="out of range"):
         repairs.read_strictly(ACTIONS["SetChargingProfile"].request, to_json(profile))
+
+
+def _find_wrong_order(info: inspect.StructType, schema: dict[str, Any], root: dict[str, Any]) -> list[str]:
+    """Return the structs whose fields are not in the order of the schema, also those inside `info`."""
+    while "$ref" in schema or "items" in schema:
+        name = schema.get("$ref", "").rpartition("/")[2]
+        schema = root["definitions"][name] if name else schema["items"]
+    properties = schema["properties"]
+    wrong = [] if [f.encode_name for f in info.fields] == list(properties) else [info.cls.__name__]
+    for field in info.fields:
+        kind = field.type
+        while isinstance(kind, inspect.Metadata | inspect.VarTupleType):
+            kind = kind.type if isinstance(kind, inspect.Metadata) else kind.item_type
+        if isinstance(kind, inspect.StructType):
+            wrong += _find_wrong_order(kind, properties[field.encode_name], root)
+    return wrong
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in ACTIONS.items() if one.sender is not Sender.CHARGE_POINT]
+)
+def test_the_members_of_our_calls_are_in_the_order_of_the_official_schemas(name: str) -> None:
+    """Some charge points read the members of a call in their order."""
+    info, schema = inspect.type_info(ACTIONS[name].request), official_schemas.load(name)
+    assert isinstance(info, inspect.StructType)
+    assert _find_wrong_order(info, schema, schema) == []
