@@ -143,12 +143,21 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     message_bytes: Annotated[
         int,
         Meta(
-            ge=1024,
+            ge=65_536,
             le=1 << 24,
-            description="Greatest length of a message from a charge point. csms closes the connection with "
-            "1009 if a message is longer.",
+            description="Longest message of a charge point. A longer message gets CLOSE 1009.",
         ),
-    ] = 65_536
+    ] = 1_048_576
+    large_messages_bytes: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            le=1 << 34,
+            description="Memory for the parts beyond 64 KiB of all messages that one process receives at a "
+            "time. While this memory is used up, csms does not read further parts of such messages, for at "
+            "most 30 s.",
+        ),
+    ] = 33_554_432
     send_s: Annotated[
         float,
         Meta(

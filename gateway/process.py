@@ -27,6 +27,7 @@ from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
 from gateway.service.tls_files import read_server_names
 from gateway.websocket.handshakes import Handshakes
+from gateway.websocket.large_messages import LargeMessages
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import serve
@@ -68,7 +69,8 @@ async def _serve(
     tls: ssl.SSLContext | None,
 ) -> None:
     config, store, hub = node.config, node.store, Hub()
-    stats, handshakes, lag = Stats(), Handshakes(), LoopLag()
+    large_messages = LargeMessages(config.limits.large_messages_bytes)
+    stats, handshakes, lag = Stats(large_messages=large_messages), Handshakes(), LoopLag()
     takeovers = Takeovers(node, hub)
     attempts = Attempts(
         per_address=config.security.failures_per_minute_and_address,

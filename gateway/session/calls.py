@@ -20,11 +20,11 @@ from gateway.handlers.handler import Answered
 from gateway.node import Node
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
-from gateway.ocpp16.protocol import CallAnswered, CallRefused, OutgoingCall, Protocol
+from gateway.ocpp16.protocol import UNREADABLE, CallAnswered, CallRefused, OutgoingCall, Protocol
 from gateway.ocpp16.registration import name_triggered
 from gateway.session.link import Link
 from gateway.until_stored import RETRY_S, until_stored
-from gateway.websocket.close_codes import ConnectionClosed
+from gateway.websocket.close_codes import Close, ConnectionClosed
 from state import commands
 from state.commands.record import Why
 from state.commands.table import Status
@@ -32,6 +32,8 @@ from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
 
 log = structlog.get_logger()
+
+_TOO_BIG = f"{UNREADABLE}the charge point sent a message over the limit, so csms closed the connection"
 
 
 class Calls:
@@ -90,7 +92,10 @@ class Calls:
         if call is not None and call is self._outstanding:
             self._outstanding = None
             node, keys = self._link.node, self._link.lease.keys
-            if self._unwritten is None:
+            if self._link.connection.violation is Close.TOO_BIG:
+                error = _error("FormationViolation", _TOO_BIG, unreadable=True)
+                settle = partial(_settle, node, keys, call.id, "error", error=error)
+            elif self._unwritten is None:
                 settle = partial(_settle, node, keys, call.id, "unknown", why="connection_ended")
             else:
                 settle = partial(_give_back, node, keys, call.id, self._unwritten)

@@ -31,6 +31,7 @@ import trio
 from gateway.handlers import HANDLERS
 from gateway.handlers.charge_point import ChargePoint, SessionMemory, now_ms
 from gateway.node import Node
+from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.protocol import (
     CallAnswered,
     CallRefused,
@@ -47,6 +48,7 @@ from gateway.session.calls import Calls
 from gateway.session.link import Link
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
+from gateway.websocket.large_messages import SMALL
 from state import charge_points
 from state.charge_points import unreadable_facts
 from state.commands.record import Why
@@ -54,6 +56,17 @@ from state.errors import LeaseLost, StoreUnavailable, Superseded
 from state.nodes import leases
 
 log = structlog.get_logger()
+
+
+_LARGE_READERS = trio.CapacityLimiter(1)
+"""One thread at a time, because more would only take the interpreter from the event loop."""
+_FAULTS_OF_CLOSE: dict[Close, FaultName] = {
+    Close.TOO_BIG: "message_too_big",
+    Close.NOT_UTF8: "message_not_utf8",
+    Close.TOO_FRAGMENTED: "message_in_too_many_frames",
+    Close.TOO_MANY_CONTROL_FRAMES: "too_many_control_frames",
+    Close.UNFINISHED: "message_unfinished",
+}
 
 
 class Session:
@@ -96,6 +109,8 @@ class Session:
                 await link.recorder.finish(closed)
         finally:
             link.node.count_faults(link.lease.keys, self._protocol.take_faults())
+            if (fault := _FAULTS_OF_CLOSE.get(link.connection.violation or Close.LEFT)) is not None:
+                link.node.count_faults(link.lease.keys, (fault,))
             link.node.fault_counts.write_soon()
             link.connection.repair_faults(None)
             link.ended.set()
@@ -121,6 +136,8 @@ class Session:
         """
         began = monotonic()
         link, protocol = self.link, self._protocol
+        if len(frame) > SMALL:
+            return self._receive_large(frame, began)
         received = protocol.receive(frame, began)
         if link.recorder is not None:
             link.recorder.record_received(frame, protocol.faults)
@@ -131,6 +148,16 @@ class Session:
         if isinstance(received, IncomingCall):
             return self._answer(received, began)
         return self._dispatch(received)
+
+    async def _receive_large(self, frame: bytes, began: float) -> None:
+        """Serve a large frame. A thread reads it, because a faulty one may take half a second to read."""
+        link, protocol = self.link, self._protocol
+        received = await trio.to_thread.run_sync(protocol.receive, frame, began, limiter=_LARGE_READERS)
+        if link.recorder is not None:
+            link.recorder.record_received(frame, protocol.faults)
+        if protocol.faults:
+            link.node.count_faults(link.lease.keys, protocol.take_faults())
+        await self._serve_joined(received, began)
 
     async def _serve_joined(self, received: Received, began: float) -> None:
         """Serve all messages of a text frame that holds several, in their order."""

@@ -107,6 +107,12 @@ class Close(_Row, Enum):
         "PING and PONG frames came too fast.",
         "Reconnect, and ping less often.",
     )
+    NO_ROOM = (
+        1013,
+        "no room for a message over 65536 bytes now",
+        "Messages over 64 KiB of many charge points arrived together, and there was no room for 30 s.",
+        "Reconnect later, and send the message again.",
+    )
     UNFINISHED = (
         1008,
         "a message was begun, but its rest did not come in time",
@@ -159,6 +165,7 @@ class Violation(Exception):  # noqa: N818  it says what happened
 
     def __init__(self, close: Close, *values: object) -> None:
         super().__init__(close, *values)
+        self.close = close
         self.closed = close.record("us", *values)
 
 

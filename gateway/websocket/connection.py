@@ -16,6 +16,7 @@ from wsproto.utilities import LocalProtocolError
 from gateway.websocket import sweeper
 from gateway.websocket.borrowed_reader import BorrowedReader
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed, Violation, build_close_frame
+from gateway.websocket.large_messages import SMALL
 from gateway.websocket.limits import Limits
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
@@ -23,7 +24,9 @@ from gateway.websocket.text_frames import CLOSE, PING, PONG, Rest, TextFrames
 from gateway.websocket.tls_stream import TlsInfo
 
 # Number of messages of one peer that are handled in a row before other tasks get their turn.
-BURST = 32
+BURST_S = 0.0005
+BURST_BYTES = 32_768
+LEAST_BYTES_PER_S = 1_024
 
 type OnText = Callable[[bytes], Awaitable[None]]
 type TransportFault = Literal["binary_frame", "no_pong"]
@@ -35,6 +38,7 @@ class Connection:
     __slots__ = (
         "__weakref__",
         "_frames",
+        "_large_messages",
         "_limits",
         "_masking",
         "_mute",
@@ -42,6 +46,7 @@ class Connection:
         "_pumping",
         "_reader",
         "_report",
+        "_reserved",
         "_stats",
         "_stream",
         "closed",
@@ -49,6 +54,7 @@ class Connection:
         "remote",
         "subprotocol",
         "tls",
+        "violation",
     )
 
     def __init__(
@@ -75,6 +81,10 @@ class Connection:
         self._mute: bool | None = None
         self._report: Callable[[TransportFault], None] | None = None
         self.closed: Closed | None = None
+        self.violation: Close | None = None
+        """The rule that the peer broke, if that ended the connection."""
+        self._large_messages = stats.large_messages
+        self._reserved = 0
         self.remote = self._stream.remote
         self.subprotocol = subprotocol
         self.tls = tls
@@ -114,25 +124,47 @@ class Connection:
 
     async def _pump(self, on_text: OnText) -> None:
         frames, reader, stream, stats = self._frames, self._reader, self._stream, self._stats
-        burst = 0
+        burst = size = 0
+        began = self.last_received
         while not reader.done:
             while (frame := frames.cut()) is not None:
                 if isinstance(frame, bytes):
                     stats.messages += 1
+                    size += len(frame)
                     await on_text(frame)
                 else:
                     await self._pass_on(frame, on_text)
                 burst += 1
-                if burst >= BURST:
-                    burst = 0
+                # The clock is read after every fourth message only, because most bursts are short.
+                if size >= BURST_BYTES or (burst & 3 == 0 and trio.current_time() - began >= BURST_S):
+                    burst = size = 0
                     await trio.lowlevel.checkpoint()
+                    began = trio.current_time()
             if reader.done:
                 break
+            if self._reserved or frames.partial_since is not None:
+                await self._reserve(max(0, frames.held - SMALL))
             data = await stream.receive_some(self._limits.receive_bytes)
             if not data:
                 break
             self.last_received = now = trio.current_time()
+            if now - began >= BURST_S:
+                began, burst, size = now, 0, 0
             frames.feed(data, now)
+
+    async def _reserve(self, size: int) -> None:
+        """Take or give back room, so that `size` bytes are reserved. Raises Violation if there is no room."""
+        more, frames = size - self._reserved, self._frames
+        if more <= 0:
+            self._reserved = size
+            self._large_messages.give_back(-more)
+            return
+        asked = trio.current_time()
+        if not await self._large_messages.take(more):
+            raise Violation(Close.NO_ROOM)
+        self._reserved = size
+        if frames.partial_since is not None:
+            frames.partial_since += trio.current_time() - asked
 
     async def _pass_on(self, frame: Rest, on_text: OnText) -> None:
         """Give trio-websocket a frame.
@@ -179,6 +211,7 @@ class Connection:
 
     async def _fail(self, violation: Violation) -> None:
         self._end(violation.closed)
+        self.violation = self.violation or violation.close
         if not self._reader.close_sent:
             self._reader.close_sent = True
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -243,6 +276,8 @@ class Connection:
     async def aclose(self) -> None:
         """Free all resources. The owner of the connection calls this method last."""
         sweeper.forget(self)
+        self._large_messages.give_back(self._reserved)
+        self._reserved = 0
         self._end(Close.DROPPED.record("us"))
         self._stream.close()
         await self._reader.finish()
@@ -252,8 +287,9 @@ class Connection:
     def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
         """Return the action that is due at the time `now`, or None (see sweeper.py)."""
         limits = self._limits
-        since = self._frames.partial_since
-        if since is not None and now - since > limits.partial_message_s:
+        frames = self._frames
+        since = frames.partial_since
+        if since is not None and now - since > limits.partial_message_s + frames.held / LEAST_BYTES_PER_S:
             return self._cut_partial
         if not limits.ping_interval_s:
             return None

@@ -12,11 +12,14 @@ class Limits:
     tls_handshake_s: float = 10.0
     http_upgrade_s: float = 10.0
     head_bytes: int = 16_384
-    message_bytes: int = 65_536
+    message_bytes: int = 1_048_576
     frames_per_message: int = 1_024
     control_frames_per_s: int = 20
     partial_message_s: float = 60.0
-    """Time from the first byte of a message to its last byte. 64 KiB at 9,600 bit/s take 55 s."""
+    """Time from the first byte of a message to its last byte: 64 KiB at 9,600 bit/s take 55 s.
+
+    A longer message has a second more for each KiB that arrived.
+    """
     receive_bytes: int = 16_384
     """Size of the read buffer, which exists only during a read, so that an idle connection has none."""
     send_s: float = 10.0

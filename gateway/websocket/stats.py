@@ -1,7 +1,11 @@
-"""Plain counters of the websocket transport of a process. The metrics export each counter."""
+"""Plain counters of the transport of a process, and the memory that its connections share."""
 
 from collections import Counter
 from dataclasses import dataclass, field
+
+from gateway.websocket.large_messages import LargeMessages
+
+LARGE_MESSAGES_BYTES = 33_554_432
 
 
 @dataclass(slots=True)
@@ -14,3 +18,4 @@ class Stats:
     messages: int = 0
     handshake_failures: Counter[str] = field(default_factory=Counter)
     closed: Counter[int] = field(default_factory=Counter)
+    large_messages: LargeMessages = field(default_factory=lambda: LargeMessages(LARGE_MESSAGES_BYTES))

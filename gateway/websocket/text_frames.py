@@ -65,6 +65,11 @@ class TextFrames:
         self.partial_since: float | None = None
         """Time at which the first byte of the unfinished frame or message came."""
 
+    @property
+    def held(self) -> int:
+        """Bytes of unfinished frames and messages."""
+        return len(self._data) - self._at + self._size
+
     def feed(self, data: bytes, now: float) -> None:
         self._now = now
         if self._at < len(self._data):

@@ -26,7 +26,8 @@ type FrameRepair = Literal[
 type FaultName = Repair | FrameRepair | Literal[
     "no_subprotocol", "origin", "tls_version", "no_connection_upgrade", "raw_target", "absolute_target",
     "double_slash", "trailing_slash", "id_twice", "id_case", "flapping",
-    "no_pong", "binary_frame",
+    "no_pong", "binary_frame", "message_too_big", "message_not_utf8", "message_in_too_many_frames",
+    "too_many_control_frames", "message_unfinished",
     "empty_frame", "not_utf8", "not_json", "nested_too_deeply", "not_a_frame", "not_a_call",
     "fact_kept_as_text", "message_type_unknown", "id_unreadable", "id_not_text", "id_too_long",
     "error_misformed",
@@ -84,6 +85,14 @@ FAULTS: Final[dict[str, Fault]] = {
         no_pong="The charge point never answered a PING. csms kept the connection while TCP acknowledged "
         "what csms sent, for at most `limits.mute_s` after the last frame.",
         binary_frame="The charge point sent a message in a binary frame. csms read it as text.",
+        message_too_big="A message was longer than `limits.message_bytes`. csms closed the connection with "
+        "1009.",
+        message_not_utf8="A message was not UTF-8. csms closed the connection with 1007.",
+        message_in_too_many_frames="A message came in more than 1,024 frames. csms closed the connection "
+        "with 1008.",
+        too_many_control_frames="PING and PONG frames came too fast. csms closed the connection with 1008.",
+        message_unfinished="The rest of a message did not come in time. csms closed the connection with "
+        "1008.",
     ),
     **_of(
         "frame",
