@@ -11,7 +11,9 @@ import trio
 
 from gateway.hub import Hub
 from gateway.node import Node
+from gateway.service import collector
 from gateway.websocket.close_codes import Close
+from gateway.websocket.large_messages import LargeMessages
 from state import commands, transactions
 from state.commands import sweep
 from state.errors import StateError
@@ -29,9 +31,10 @@ FAULTS_S = 10.0
 PENDING_S = 5.0
 SWEEP_S = 1.0
 HOLDS_S = 3600.0
+MEMORY_S = 30.0
 
 
-async def keep(node: Node, hub: Hub, me: nodes.NodeRecord) -> None:
+async def keep(node: Node, hub: Hub, me: nodes.NodeRecord, large_messages: LargeMessages) -> None:
     """Run all periodic work until cancelled."""
     liveness = Liveness(node, me)
     async with trio.open_nursery() as nursery:
@@ -44,6 +47,7 @@ async def keep(node: Node, hub: Hub, me: nodes.NodeRecord) -> None:
         nursery.start_soon(_every, PENDING_S, "pending", wake_pending, node, hub)
         nursery.start_soon(_every, SWEEP_S, "sweep", sweep_share, node, liveness)
         nursery.start_soon(_every, HOLDS_S, "holds", prolong_holds, node, hub)
+        nursery.start_soon(_every, MEMORY_S, "memory", Memory(large_messages).turn)
 
 
 async def _every[*Args](
@@ -57,6 +61,20 @@ async def _every[*Args](
             log.warning("housekeeping.turn_abandoned", turn=name, error=str(error))
         except Exception:
             log.exception("housekeeping.turn_failed", turn=name)
+
+
+class Memory:
+    """Gives memory back to the system after large messages, which leave free memory behind."""
+
+    def __init__(self, large_messages: LargeMessages) -> None:
+        self._large_messages = large_messages
+        self._taken = 0
+
+    async def turn(self) -> None:
+        taken = self._large_messages.taken
+        if taken != self._taken:
+            self._taken = taken
+            await trio.to_thread.run_sync(collector.give_memory_back)
 
 
 class Liveness:

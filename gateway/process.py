@@ -83,7 +83,7 @@ async def _serve(
     )
     await nodes.beat(store, node.incarnation, me)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(housekeeping.keep, node, hub, me)
+        nursery.start_soon(housekeeping.keep, node, hub, me, large_messages)
         nursery.start_soon(inbox.read, node, hub, takeovers)
         nursery.start_soon(lag.watch)
         health_port = await nursery.start(

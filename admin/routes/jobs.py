@@ -142,7 +142,7 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobNote(msgspec.Struct, frozen=True, kw_only=True):
-    """A status that belongs to no job that csms knows. The status Idle never belongs to a job."""
+    """A status that belongs to no job that csms knows, such as Idle while no job has begun."""
 
     message: Annotated[
         str,

@@ -1,5 +1,6 @@
 """Makes Python collect garbage seldom, because messages leave hardly any reference cycles."""
 
+import ctypes
 import gc
 
 
@@ -13,3 +14,10 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def give_memory_back() -> None:
+    """Return free memory to the system. The C library keeps it otherwise. Call this in a thread."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # Only the GNU library has it.
+    if trim is not None:
+        trim(0)

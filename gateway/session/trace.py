@@ -4,6 +4,7 @@ The session waits for the recorder only at the end of the connection. If the que
 while the store is away, further frames are only counted. The trace shows them as a gap.
 """
 
+import re
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Iterable
@@ -27,6 +28,8 @@ QUEUED_MAX = 1_000
 QUEUED_BYTES_MAX = 1 << 20
 SHOWN_MAX = 16_384
 """Greatest number of characters that are stored of a frame. A longer frame is masked and then cut."""
+MASKED_MAX = 65_536
+"""Greatest number of bytes of a frame that are masked. The rest of a longer frame is not shown anyway."""
 _BATCH_MAX = 64
 _BATCH_BYTES_MAX = 1 << 18
 _IN_A_THREAD_FROM = 2_048
@@ -34,11 +37,15 @@ _IN_A_THREAD_FROM = 2_048
 _one_at_a_time = trio.CapacityLimiter(1)
 """Only one thread masks frames at a time, because masking keeps the interpreter busy for milliseconds."""
 _HEAD_MAX = 64
+_HEAD = re.compile(r'\s*\[\s*[234]\s*,\s*(?:"[^"\\]*"|\d+)\s*,\s*(?:"[^"\\]*"\s*,)?')
 _CALLS_REMEMBERED = 64
 
 
 class _Passed(NamedTuple):
-    """An entry before masking. `frame` is the frame that passed the socket, with its secrets."""
+    """An entry before masking.
+
+    `frame` has the first MASKED_MAX bytes of the frame that passed the socket, with its secrets.
+    """
 
     what: Direction | Mark
     at_ms: int
@@ -46,6 +53,7 @@ class _Passed(NamedTuple):
     faults: tuple[str, ...]
     note: str = ""
     dropped: int = 0
+    length: int = 0
 
 
 class Recorder:
@@ -101,11 +109,12 @@ class Recorder:
         if self.stopped or at_ms > self._until_ms:
             self.stopped = True
             return
+        length, frame = len(frame), frame[:MASKED_MAX]
         if len(self._queue) >= QUEUED_MAX or self._queued_bytes + len(frame) > QUEUED_BYTES_MAX:
             self._dropped += 1
             return
         self._mark_gap(at_ms)
-        self._queue.append(_Passed(what, at_ms, frame, faults, note))
+        self._queue.append(_Passed(what, at_ms, frame, faults, note, length=length))
         self._queued_bytes += len(frame)
         if self._written is None:
             self._written = trio.Event()
@@ -174,7 +183,7 @@ class Recorder:
             at_ms=passed.at_ms,
             connection=self._lease.holder,
             frame=text[:SHOWN_MAX],
-            length=len(passed.frame),
+            length=passed.length,
             cut=len(text) > SHOWN_MAX,
             message=message,
             id=id_,
@@ -190,6 +199,8 @@ class Recorder:
 
         The action of an answer is the action of its call, or None if the call is not remembered.
         """
+        if len(text) > SHOWN_MAX and (head := _HEAD.match(text)) is not None:
+            text = f"{head[0]}null]"  # The end of a long frame may be cut.
         try:
             parts = msgspec.json.decode(text, type=list[msgspec.Raw])
             message, id_ = (msgspec.json.decode(part, type=int | str) for part in parts[:2])

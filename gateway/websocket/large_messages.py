@@ -12,6 +12,8 @@ class LargeMessages:
 
     def __init__(self, budget: int) -> None:
         self._free = budget
+        self.taken = 0
+        """How often room was taken."""
         self._waiting = trio.lowlevel.ParkingLot()
 
     async def take(self, size: int) -> bool:
@@ -20,6 +22,7 @@ class LargeMessages:
             while self._free < size:
                 await self._waiting.park()
             self._free -= size
+            self.taken += 1
             return True
         return False
 

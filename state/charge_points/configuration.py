@@ -14,7 +14,9 @@ from state.keys import ChargePointKeys
 from state.replies import read_fields
 from state.store import Store
 
-KEPT = 500
+_AT_ONCE = 2_000
+"""Names and values in one step, because Lua's stack is limited."""
+KEPT = 10_000
 """Greatest number of keys that are stored for a charge point, including changes that wait for a reboot."""
 NAME_LENGTH = 305
 VALUE_LENGTH = 755
@@ -141,7 +143,8 @@ async def learn(
 ) -> None:
     """Store the answer to a GetConfiguration.
 
-    If `complete` is true, the answer replaces all current values.
+    If `complete` is true, the answer replaces all current values. More than 1,000 keys take several steps, so
+    call this again if one of them fails.
     """
     now_ms = store.server_time_ms()
     settings = [_setting(one.key, one.value, now_ms, readonly=one.readonly) for one in reported]
@@ -150,8 +153,10 @@ async def learn(
     for setting in settings[:KEPT]:
         if name := fold(setting.key):
             entries += (name, msgspec.json.encode(setting))
-    if entries:
-        await store.step("charge_points/configuration_learn", _keys(keys), (int(complete), KEPT, *entries))
+    for first in range(0, len(entries), _AT_ONCE):
+        some = entries[first : first + _AT_ONCE]
+        replace = int(complete and first == 0)
+        await store.step("charge_points/configuration_learn", _keys(keys), (replace, KEPT, *some))
 
 
 async def change(store: Store, keys: ChargePointKeys, key: str, value: str, outcome: Change) -> None:

@@ -49,7 +49,8 @@ _FAILED = frozenset(
 )
 _DONE = frozenset({"Installed", "Uploaded"})
 _REPLACED = frozenset({"Canceled", "Superseded"})
-_ENDED = _NEVER_BEGUN | _FAILED | _DONE | _REPLACED
+_IDLE = "Idle"
+_ENDED = _NEVER_BEGUN | _FAILED | _DONE | _REPLACED | {_IDLE}
 
 
 class State(msgspec.Struct, frozen=True, array_like=True):
@@ -89,7 +90,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A status that belongs to no known job. The status Idle never belongs to a job."""
+    """A status that belongs to no known job, such as Idle while no job has begun."""
 
     message: Message
     request_id: int | None = None
@@ -156,6 +157,16 @@ def with_status(job: Job, status: str, received_ms: int) -> Job:
         history=history,
         left_out=job.left_out + left_out,
     )
+
+
+def find_ended_by_idle(jobs: list[Job], message: Message, request_id: int | None) -> Job | None:
+    """Return the running job that an Idle ends, or None.
+
+    A charge point that reported progress and then says that it does nothing has lost the job, for example by
+    a reboot. A job without progress may still begin, because its time may lie in the future.
+    """
+    job = find_for(jobs, message, request_id)
+    return job if job is not None and job.running and len(job.history) > 1 else None
 
 
 def find_for(jobs: list[Job], message: Message, request_id: int | None) -> Job | None:

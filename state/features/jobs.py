@@ -63,7 +63,8 @@ async def record_status(
     note = Note(message=message, request_id=request_id, status=status, received_ms=received_ms)
 
     def decide(fields: Fields) -> Change | None:
-        job = None if status == "Idle" else job_record.find_for(_jobs(fields), message, request_id)
+        find = job_record.find_ended_by_idle if status == "Idle" else job_record.find_for
+        job = find(_jobs(fields), message, request_id)
         if job is None:
             return _with_note(fields, note)
         after = job_record.with_status(job, status, received_ms)

@@ -16,6 +16,7 @@ from state.features.local_lists import Lists
 
 type Kind = Literal["full", "differential", "auto"]
 
+VERSION_MAX = 2**31 - 1
 _AROUND = 200
 """The greatest number of bytes that a message has in addition to its entries."""
 
@@ -36,6 +37,10 @@ def plan(lists: Lists, kind: Kind, *, version: int, max_entries: int | None = No
         return []
     full = kind == "full" or (kind == "auto" and (not lists.heads.known or len(changes) > len(whole)))
     parts = list(_parts(whole if full else changes, max_entries)) or [()]
+    if version + len(parts) - 1 > VERSION_MAX:
+        # A Full list may have any version, so the versions begin again at 1.
+        full, version = True, 1
+        parts = list(_parts(whole, max_entries)) or [()]
     return [
         SendLocalList(
             list_version=version + number,

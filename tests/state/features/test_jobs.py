@@ -133,6 +133,17 @@ async def test_the_status_idle_is_kept_in_the_list_of_notes_and_changes_no_job(s
     assert [note.status for note in found.notes] == ["Idle", "Idle"]
 
 
+async def test_the_status_idle_ends_a_job_that_had_reported_progress(store: Store) -> None:
+    await jobs.record_answer(store, KEYS, a_job("b", "UpdateFirmware", request_id=None))
+    await report(store, PLAIN, "Installing")
+    await report(store, PLAIN, "Idle")
+    [job] = (await read_all(store)).items
+    assert (job.status, job.running) == ("Idle", False)
+    await report(store, PLAIN, "Installed")
+    [job] = (await read_all(store)).items
+    assert (job.status, job.running) == ("Installed", False)
+
+
 async def test_only_the_latest_50_jobs_and_the_latest_50_notes_are_kept(store: Store) -> None:
     for n in range(KEPT + 5):
         await jobs.record_answer(store, KEYS, a_job(f"j{n}", request_id=n))
