@@ -23,7 +23,9 @@ ID_RULE: Final = f"the message id is not valid; it must be text of at most {MESS
 FRAME_RULE: Final = "the action is absent or not text; a CALL is [2, id, action, payload]"
 _DEPTH_RULE: Final = "the frame is nested too deeply; 6 levels suffice for OCPP 1.6"
 
-_START = re.compile(r'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f]{0,36})"\s*,')
+_START = re.compile(
+    r'[\s\x00\ufeff]*\[\s*([234])\s*,\s*(?:"([^"\\\x00-\x1f]{0,255})"|(-?\d{1,18}(?![\d.eE])))\s*,'
+)
 _LARGEST: Final = 2**63
 
 
@@ -103,7 +105,8 @@ def _salvage_start(text: str, fault: FaultName, problem: str) -> Salvaged | Lost
     start = _START.match(text)
     if start is None:
         return Lost(fault)
-    kind, id_ = start.groups()
+    kind, text_id, number = start.groups()
+    id_: MessageId = text_id if number is None else int(number)
     if kind == "2":
         return Lost(fault, id_, problem)
     # An answer that cannot be read ends our call now, because the call would otherwise wait for its time-out.

@@ -5,17 +5,20 @@ The tests of our own calls are in test_protocol_calls.py.
 
 from time import process_time
 
+import msgspec
 import pytest
 
 from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo
 from gateway.ocpp16.protocol import (
+    FACTS,
     CallAnswered,
     CallRefused,
     Ignored,
     IncomingCall,
     Protocol,
+    Reply,
     Role,
 )
 from tests.support.playbook import Answer, Call, Like, Playbook, Refuse, central, refused
@@ -238,3 +241,54 @@ def test_the_answer_to_a_call_with_a_message_id_that_is_too_long_repeats_the_fir
         >> f'[2,"{"x" * 36}","Heartbeat",{{}}]'
         << Like(IncomingCall, id="x" * 36)
     )
+
+
+HEARTBEAT = '[2,"2","Heartbeat",{}]'
+
+
+def test_a_text_frame_with_several_messages_is_read_message_by_message() -> None:
+    protocol = Protocol(Role.CENTRAL_SYSTEM)
+    first = protocol.receive(f'[2,"1","Heartbeat",{{}}]\n{HEARTBEAT}[3,"nobody",{{}}]')
+    assert isinstance(first, IncomingCall)
+    assert first.id == "1"
+    second = protocol.receive(protocol.rest)
+    assert isinstance(second, IncomingCall)
+    assert second.id == "2"
+    assert protocol.receive(protocol.rest) == Ignored("unknown_answer")
+    assert protocol.take_faults() == {"frames_joined": 2, "unknown_answer": 1}
+
+
+@pytest.mark.parametrize("action", sorted(FACTS))
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '[2,"a","{}",{{"x":1 2}}]',
+        '[2,"a","{}",{{"x":"unfinished}}]',
+        '[2,"a","{}",{{"x":1}}',
+        '[2,"a","{}",{{"x":1,,"y":2}}]',
+        '[2,"a","{}",{{x:1}}]',
+        '[2,"a","{}"',
+        '[2,7,"{}",{{]',
+        '[2,null,"{}",{{}}]',
+        '{{"action":"{}"}}',
+        '["{}"]',
+        '[2,{{}},"{}",{{}}]',
+    ],
+)
+def test_an_unreadable_frame_that_names_a_fact_is_handed_over_as_text(frame: str, action: str) -> None:
+    text = frame.format(action)
+    received = Protocol(Role.CENTRAL_SYSTEM).receive(text.encode())
+    assert isinstance(received, Reply | Ignored)
+    assert received.unread_fact == text
+    assert isinstance(received, Reply) == text.startswith(('[2,"a"', "[2,7"))
+    strict = Protocol(Role.CENTRAL_SYSTEM, strict=True).receive(text.encode())
+    assert isinstance(strict, Reply | Ignored)
+    assert strict.unread_fact == ""
+
+
+def test_a_fact_whose_json_was_repaired_shows_its_frame() -> None:
+    text = '[2,"a","StopTransaction",{"transactionId":1,"meterStop":NaN,"timestamp":"x"}]'
+    received = Protocol(Role.CENTRAL_SYSTEM).receive(text)
+    assert isinstance(received, IncomingCall)
+    assert received.as_sent is not None
+    assert msgspec.json.decode(received.as_sent.fields) == {"meterStop": None, "frame": text}

@@ -1,5 +1,6 @@
 """Repeated calls: the protocol counts them, and passes all but two actions on like new calls."""
 
+import msgspec
 import pytest
 
 from gateway.ocpp16.faults.table import FaultName
@@ -137,3 +138,33 @@ def test_only_the_last_four_calls_are_remembered_to_recognise_a_repeat() -> None
         playbook = playbook >> frame << Like(IncomingCall) >> Answer(INVALID) << Like(bytes)
     known = playbook >> frames[1] << Like(IncomingCall, id="1") << {"repeated_call": 1}
     assert known >> frames[0] << Like(IncomingCall, id="0")
+
+
+AT = "2026-01-31T12:00:00Z"
+CALLS: list[tuple[str, dict[str, object]]] = [
+    ("Authorize", {"idTag": "x"}),
+    ("StartTransaction", {"connectorId": 1, "idTag": "x", "meterStart": 0, "timestamp": AT}),
+    ("StopTransaction", {"transactionId": 1, "meterStop": 0, "timestamp": AT}),
+    ("MeterValues", {"connectorId": 1, "meterValue": []}),
+    ("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"}),
+    ("StatusNotification", {"connectorId": 0, "errorCode": "NoError", "status": "Faulted"}),
+    ("BootNotification", {"chargePointVendor": "v", "chargePointModel": "m"}),
+    ("DiagnosticsStatusNotification", {"status": "Idle"}),
+    ("FirmwareStatusNotification", {"status": "Idle"}),
+    ("LogStatusNotification", {"status": "Idle"}),
+    ("SignedFirmwareStatusNotification", {"status": "Idle"}),
+    ("SecurityEventNotification", {"type": "x", "timestamp": AT}),
+]
+
+
+@pytest.mark.parametrize(("action", "payload"), CALLS)
+def test_the_same_bytes_are_handled_like_a_new_call_each_time(
+    action: str, payload: dict[str, object]
+) -> None:
+    """Some charge points number every call 0, and send statuses without a time."""
+    protocol, frame = Protocol(Role.CENTRAL_SYSTEM), msgspec.json.encode((2, "0", action, payload))
+    for _ in range(3):
+        call = protocol.receive(frame)
+        assert isinstance(call, IncomingCall)
+        protocol.answer(call, core.HeartbeatResult(current_time=TIME))  # The content does not matter here.
+    assert protocol.take_faults() == {"repeated_call": 2}

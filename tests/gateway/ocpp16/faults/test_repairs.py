@@ -154,6 +154,40 @@ def test_a_word_of_an_enumeration_is_read_in_any_case_and_with_blanks(sent: str)
     assert (answer, repairs) == (core.UnlockConnectorResult(status="Unlocked"), ("enum_case",))
 
 
+@pytest.mark.parametrize(
+    ("message", "field", "sent", "word"),
+    [
+        (core.StatusNotification, "status", "suspendedEV", "SuspendedEV"),
+        (core.StatusNotification, "status", "suspendedevse", "SuspendedEVSE"),
+        (core.StatusNotification, "errorCode", " NOERROR", "NoError"),
+        (core.StopTransaction, "reason", "evdisconnected", "EVDisconnected"),
+        (core.StopTransaction, "reason", "DeAuthorized ", "DeAuthorized"),
+        (core.StopTransaction, "reason", "power loss", "Other"),
+        (firmware.FirmwareStatusNotification, "status", "INSTALLED", "Installed"),
+        (firmware.DiagnosticsStatusNotification, "status", "uploading", "Uploading"),
+        (security.LogStatusNotification, "status", "uploaded", "Uploaded"),
+        (core.ResetResult, "status", "ACCEPTED", "Accepted"),
+        (core.ChangeConfigurationResult, "status", "rebootrequired", "RebootRequired"),
+        (core.UnlockConnectorResult, "status", "unlocked", "Unlocked"),
+        (core.UnlockConnectorResult, "status", "Accepted", "Unlocked"),
+        (core.UnlockConnectorResult, "status", "Rejected", "UnlockFailed"),
+    ],
+)
+def test_a_status_in_another_spelling_is_read_in_calls_and_in_answers(
+    message: type[Message], field: str, sent: str, word: str
+) -> None:
+    fields: dict[str, object] = {field: sent}
+    if message is core.StatusNotification:
+        fields = {"connectorId": 1, "errorCode": "NoError", "status": "Available"} | fields
+    if message is core.StopTransaction:
+        fields |= {"transactionId": 1, "meterStop": 1, "timestamp": TIME}
+    found, _, repairs = read(message, **fields)
+    attribute = {"errorCode": "error_code"}.get(field, field)
+    assert msgspec.structs.asdict(found)[attribute] == word
+    assert set(repairs) <= {"enum_case", "other_name", "unknown_enum"}
+    assert repairs
+
+
 def test_a_stop_transaction_with_several_faults_is_read() -> None:
     message, _, repairs = read(
         core.StopTransaction,
