@@ -3,6 +3,7 @@
 If a run fails, for example because the store is unavailable, the next run tries again.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from zlib import crc32
 
@@ -19,7 +20,7 @@ from state.commands import sweep
 from state.errors import StateError
 from state.keys import PARTITIONS
 from state.nodes import leases, nodes
-from state.nodes.liveness import Watch
+from state.nodes.liveness import GAP_S, Watch
 from state.tenants import tenants, tokens
 from state.traces import traces
 
@@ -78,23 +79,29 @@ class Memory:
 
 
 class Liveness:
-    """Sends the heartbeat of this node, and finds out which other nodes are dead.
+    """Sends the heartbeat of this node, finds out which other nodes are dead, and reaps their leases.
 
-    `gateways` lists the gateways that are alive, in the same order on every node.
+    These are three tasks, because a node that is busy reaping must not miss a heartbeat. `gateways` lists the
+    gateways that are alive, in the same order on every node.
     """
 
     def __init__(self, node: Node, me: nodes.NodeRecord) -> None:
         self._node = node
         self._me = me
         self._watch = Watch()
-        self._dead: set[str] = set()
+        self._beaten_at = -math.inf
         self.gateways: list[str] = [node.incarnation]
 
     async def beat(self) -> None:
         await nodes.beat(self._node.store, self._node.incarnation, self._me)
+        self._beaten_at = trio.current_time()
 
     async def observe(self) -> None:
-        """Read the counters of all nodes, and judge which nodes are dead."""
+        """Read the counters of all nodes, and judge which nodes are dead.
+
+        A node whose own heartbeat was not confirmed judges no other node. The store may answer reads and
+        refuse writes, for example when its memory is full. Then no counter is raised although all nodes live.
+        """
         node = self._node
         try:
             known = await nodes.list_nodes(node.store)
@@ -102,17 +109,22 @@ class Liveness:
             self._watch.observe({}, trio.current_time(), read_ok=False)
             raise
         counters = {one.incarnation: one.counter for one in known if one.incarnation != node.incarnation}
-        dead = self._watch.observe(counters, trio.current_time(), read_ok=True)
+        now = trio.current_time()
+        dead = self._watch.observe(counters, now, read_ok=now - self._beaten_at <= GAP_S)
         self.gateways = sorted(
             {one.incarnation for one in known if one.kind == "gateway"} - dead | {node.incarnation}
         )
-        self._dead = dead
 
     async def reap(self) -> None:
         """Mark the charge points of dead nodes offline. One living gateway does this for each dead node."""
         store, own = self._node.store, self._node.incarnation
-        for incarnation in sorted(self._dead, key=lambda dead: crc32(f"{own} {dead}".encode())):
-            if incarnation in self._dead and await nodes.claim_reaping(store, incarnation, own):
+        # Each gateway has an order of its own, so several gateways begin with different dead nodes.
+        order = sorted(
+            self._watch.dead(trio.current_time()), key=lambda dead: crc32(f"{own} {dead}".encode())
+        )
+        for incarnation in order:
+            still_dead = incarnation in self._watch.dead(trio.current_time())
+            if still_dead and await nodes.claim_reaping(store, incarnation, own):
                 reaped = await leases.reap(store, incarnation)
                 if reaped:
                     log.warning("node.reaped", node=incarnation, charge_points=reaped)

@@ -15,8 +15,8 @@ PARTITIONS = len(TAGS)
 
 META = "csms:meta"
 NODES = "csms:nodes"
-LIVENESS = ("csms:node", "csms:inbox:", "csms:reaping:")
-"""Beginnings of the keys of nodes, which have a connection of their own."""
+LIVENESS = "csms:node"
+"""Beginning of the keys `NODES` and `node`, which heartbeats change and which have their own connection."""
 TENANTS = "csms:tenants"
 API_KEYS = "csms:api-keys"
 

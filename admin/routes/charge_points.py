@@ -17,7 +17,7 @@ from gateway.ocpp16.messages.core import RegistrationStatus
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
 from state import charge_points, keys
 from state.charge_points import Settings, connectors
-from state.nodes import inbox, leases
+from state.nodes import inbox, leases, nodes
 from state.nodes.inbox import Disconnect, DisconnectReason, SettingsChanged
 from state.store import Store
 
@@ -217,9 +217,17 @@ async def disconnect_charge_point(tenant: str, charge_point: str) -> Response:
     holding = await leases.get_holding(store, tenant, charge_point)
     node = None if holding is None or not holding.online else holding.node
     wish = Disconnect(keys.join(tenant, charge_point), DisconnectReason.OPERATOR)
-    if node is None or not await inbox.send(store, node, wish):
-        raise Problem(409, "offline", "The charge point is offline.")
-    return bodies.answer(DisconnectAnswer(charge_point, node), 202)
+    if node is not None and await inbox.send(store, node, wish):
+        return bodies.answer(DisconnectAnswer(charge_point, node), 202)
+    if node is not None and await nodes.is_known(store, node):
+        raise Problem(
+            503,
+            "gateway-away",
+            "The gateway of the charge point does not answer, so nothing was done. Try again after "
+            "Retry-After. By then the gateway is back, or the charge point is offline.",
+            headers={"Retry-After": "5"},
+        )
+    raise Problem(409, "offline", "The charge point is offline.")
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points")

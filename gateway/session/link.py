@@ -114,17 +114,22 @@ class Link:
     async def readopt(self) -> None:
         """Take the lease again, after the store was rolled back or wiped.
 
-        Raises StoreUnavailable, and Superseded if a newer session has the lease.
+        A session that has ended takes no lease. Raises StoreUnavailable, and Superseded if a newer session
+        has the lease.
         """
         async with self.node.readoptions:
             if self.ended.is_set():
                 return
-            if not await leases.readopt(
-                self.node.store, self.lease, self.attached, registration=self.memory.policy
-            ):
-                raise Superseded(self.lease.keys.id)
-            if self.ended.is_set():  # The release may have come before the lease was taken.
-                self.node.release(self.lease.keys, self.lease.holder, "connection lost")
+            try:
+                if not await leases.readopt(
+                    self.node.store, self.lease, self.attached, registration=self.memory.policy
+                ):
+                    raise Superseded(self.lease.keys.id)
+            finally:
+                # The release may have come before the lease was taken, or the lease may have been taken
+                # although no reply came.
+                if self.ended.is_set():
+                    self.node.release(self.lease.keys, self.lease.holder, "connection lost")
 
     # --- Faults and traces -------------------------------------------------------------------------
 

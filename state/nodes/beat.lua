@@ -1,5 +1,5 @@
 -- Prolong the inbox and the record of a node at its heartbeat.
--- KEYS inbox node | ARGV inbox_ms node_ms -> {'beaten'} | {'forgotten'}
+-- KEYS node inbox | ARGV inbox_ms node_ms -> {'beaten'} | {'forgotten'}
 -- If the inbox has expired, it is created again without messages. 'forgotten' means that the record of the
 -- node is missing and must be stored again.
 if redis.call('PEXPIRE', inbox, inbox_ms) == 0 then

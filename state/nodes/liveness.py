@@ -29,6 +29,7 @@ class Watch:
     def __init__(self) -> None:
         self._nodes: dict[str, _Seen] = {}
         self._last: float | None = None
+        self._dead: set[str] = set()
 
     def observe(self, counters: Mapping[str, int], now: float, *, read_ok: bool) -> set[str]:
         """Note the counters of all nodes and return the dead nodes.
@@ -38,7 +39,8 @@ class Watch:
         """
         if not read_ok:
             self._last = None
-            return set()
+            self._dead = set()
+            return self._dead
         doubt = self._last is None or now - self._last > GAP_S
         self._last = now
         before = self._nodes
@@ -48,4 +50,14 @@ class Watch:
             if seen is None or seen.counter != counter or doubt:
                 seen = _Seen(counter, now)
             self._nodes[incarnation] = seen
-        return {incarnation for incarnation, seen in self._nodes.items() if now - seen.since >= PATIENCE_S}
+        self._dead = {
+            incarnation for incarnation, seen in self._nodes.items() if now - seen.since >= PATIENCE_S
+        }
+        return self._dead
+
+    def dead(self, now: float) -> set[str]:
+        """Return the nodes that the last observation found dead, or no node if that was too long ago.
+
+        In the meantime a dead node may have resumed, if the store was away or this process was paused.
+        """
+        return self._dead if self._last is not None and now - self._last <= GAP_S else set()

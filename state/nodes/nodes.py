@@ -57,7 +57,7 @@ async def beat(store: Store, incarnation: str, node: NodeRecord) -> None:
     A node calls this every 3 s.
     """
     [word] = await store.step(
-        "nodes/beat", (keys.inbox(incarnation), keys.node(incarnation)), (INBOX_MS, FORGOTTEN_MS)
+        "nodes/beat", (keys.node(incarnation), keys.inbox(incarnation)), (INBOX_MS, FORGOTTEN_MS)
     )
     if word == b"forgotten":
         await store.execute("SET", keys.node(incarnation), msgspec.json.encode(node), "PX", FORGOTTEN_MS)
@@ -69,7 +69,7 @@ async def leave(store: Store, incarnation: str) -> None:
 
     If the node may still have leases, call `leases.reap` first.
     """
-    await store.execute("DEL", keys.inbox(incarnation), keys.node(incarnation))
+    await store.execute("DEL", keys.node(incarnation), keys.inbox(incarnation))
     await store.execute("HDEL", keys.NODES, incarnation)
 
 

@@ -22,6 +22,7 @@ class BlockingConnections:
         self._target = target
         self._limit = limit
         self._idle: list[RedisConnection] = []
+        self._generation = 0
 
     async def ask(self, command: Sequence[Arg], timeout_s: float) -> Any:
         """Return the reply or a ResponseError.
@@ -41,6 +42,7 @@ class BlockingConnections:
             self.in_use -= 1
 
     async def _ask(self, command: Sequence[Arg], timeout_s: float) -> Any:
+        generation = self._generation
         connection = self._idle.pop() if self._idle else (await open_connection(self._target))[0]
         whole = False
         try:
@@ -54,13 +56,16 @@ class BlockingConnections:
             raise StoreUnavailable(f"the connection to the store broke: {error}", sent=True) from error
         finally:
             # A connection on which a reply is still due is closed, because the next task would get that
-            # reply.
-            if whole:
+            # reply. A connection that is older than the last `close` may lead to a server that is no longer
+            # the store.
+            if whole and generation == self._generation:
                 self._idle.append(connection)
             else:
                 connection.close()
         return reply
 
     def close(self) -> None:
+        """Close the idle connections now, and each connection that is in use when its command ends."""
+        self._generation += 1
         while self._idle:
             self._idle.pop().close()

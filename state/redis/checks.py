@@ -55,7 +55,7 @@ async def greet(ask: Ask, address: Address) -> int:
         login = ("AUTH", address.username or "default", address.password)
     [hello] = await ask([("HELLO", 3, *login, "SETNAME", "csms")])
     if isinstance(hello, ResponseError):
-        _raise_if_passing(hello)
+        raise_if_passing(hello)
         text = str(hello)
         if text.startswith(("WRONGPASS", "NOAUTH", "NOPERM")):
             raise StoreRefused(
@@ -86,7 +86,7 @@ def judge(replies: Sequence[Any], durability: Durability, at: float) -> ServerIn
     """
     for reply in replies:
         if isinstance(reply, ResponseError):
-            _raise_if_passing(reply)
+            raise_if_passing(reply)
     info_reply, time, *settings = replies
     if isinstance(info_reply, ResponseError):
         raise StoreRefused(
@@ -143,6 +143,6 @@ def is_passing(error: ResponseError) -> bool:
     return text.partition(" ")[0] in PASSING or text.startswith("ERR max number of clients")
 
 
-def _raise_if_passing(error: ResponseError) -> None:
+def raise_if_passing(error: ResponseError) -> None:
     if is_passing(error) and not str(error).startswith(("NOAUTH", "NOPERM")):
         raise StoreUnavailable(f"the store is not ready: {error}")

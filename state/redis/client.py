@@ -19,6 +19,7 @@ from state.redis.transport import connect
 from state.redis.url import Address
 
 _NO_CLIENT = 2**62
+"""No connection has this id. To kill it only shows whether this user may kill connections."""
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MAX_S = 2.0  # Work must resume within 5 s after the server has come back.
 
@@ -54,11 +55,8 @@ async def open_connection(
             try:
                 client_id = await checks.greet(connection.ask, target.address)
                 server = await checks.check(connection.ask, target.durability)
-                if before is None:
-                    # No connection has this id, so the command only shows whether it is allowed.
-                    await _kill(connection.ask, _NO_CLIENT)
-                elif before.server.run_id == server.run_id:
-                    await _kill(connection.ask, before.client_id)
+                same_server = before is not None and before.server.run_id == server.run_id
+                await _kill(connection.ask, before.client_id if before and same_server else _NO_CLIENT)
                 await target.prepare(connection.ask)
             except BaseException:
                 connection.close()
@@ -71,12 +69,16 @@ async def open_connection(
 
 
 async def _kill(ask: Ask, client_id: int) -> None:
-    """End another connection of ours. Raises StoreRefused if this user may not do that."""
+    """End another connection of ours.
+
+    Raises StoreUnavailable, and StoreRefused if this user may not do that or the server cannot.
+    """
     [reply] = await ask([("CLIENT", "KILL", "ID", client_id)])
-    if isinstance(reply, ResponseError) and str(reply).startswith("NOPERM"):
+    if isinstance(reply, ResponseError):
+        checks.raise_if_passing(reply)
         raise StoreRefused(
-            f"the store refused CLIENT KILL ({reply}); allow this user the command CLIENT KILL, because a "
-            "command that waits on a broken connection must not run after the commands of the next one"
+            f"the store refused CLIENT KILL ({reply}); allow this user the command CLIENT KILL, because a"
+            " command that waits on a broken connection must not run after the commands of the next one"
         )
 
 

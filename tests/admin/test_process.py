@@ -13,12 +13,14 @@ from admin.config import AdminConfig, AdminLimits, AdminListen, AdminSecurity
 from admin.hypercorn import CannotListen, listen
 from admin.process import serve_admin
 from state import keys
+from state.errors import StoreUnavailable
 from state.events.cursor import Cursor
 from state.nodes import nodes
-from state.store import Store, StoreConfig
+from state.store import Store, StoreConfig, open_store
 from state.tenants import api_keys, tenants
 from tests.admin.api import PEPPER, TENANT
 from tests.admin.problem import is_problem
+from tests.support.event_stream import event_stream
 from tests.support.fault_proxy import fault_proxy
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
@@ -127,6 +129,59 @@ async def test_requests_are_answered_503_while_the_store_is_away_and_succeed_aft
 
         await until(is_served, every_s=0.1)
         running.stop.set()
+
+
+@pytest.mark.parametrize("cause", ["role change", "unblock"])
+async def test_the_admin_process_goes_on_after_the_store_ended_its_blocked_reads(
+    private_valkey: ValkeyServer, cause: str
+) -> None:
+    """A server that becomes a replica ends the blocked reads of all its clients with an error."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(trio.fail_after(60))
+        # The store of the test is opened first, because a replica would be refused.
+        store = await stack.enter_async_context(open_store(StoreConfig(url=private_valkey.url)))
+        await tenants.put(store, TENANT, name="", auto_register=False)
+        made = await api_keys.create(store, PEPPER, "test", None)
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        headers = {"Authorization": f"Bearer {made.secret}"}
+        client = await stack.enter_async_context(httpx.AsyncClient(headers=headers, timeout=60))
+        running = Running(config_of(private_valkey.url))
+        await nursery.start(running.run)
+        path, port = f"/v1/tenants/{TENANT}", running.ports["admin"]
+        base = f"http://127.0.0.1:{port}{path}"
+        # The feed polls the store while a client reads events.
+        stream = await stack.enter_async_context(event_stream(port, f"{path}/events", headers))
+        await until(lambda: find_blocked(store))
+        if cause == "role change":
+            private_valkey.ask(b"REPLICAOF 127.0.0.1 1")
+            with pytest.raises(StoreUnavailable, match="READONLY"):
+                await store.execute("SET", "k", "v")
+            private_valkey.ask(b"REPLICAOF NO ONE")
+            await store.wait_available()
+        else:
+            [blocked] = await blocked_clients(store)
+            assert await store.execute("CLIENT", "UNBLOCK", blocked, "ERROR") == 1
+
+        async def is_served() -> bool:
+            return (await client.get(base)).status_code == 200
+
+        await until(is_served, every_s=0.1)
+        await until(lambda: find_blocked(store))
+        # The stream goes on, too.
+        assert (await client.put(f"{base}/charge-points/CP-1", json={})).status_code == 201
+        assert (await stream.next())[0] == "charge_point.registered"
+        assert not running.gone.is_set()
+        running.stop.set()
+
+
+async def blocked_clients(store: Store) -> list[str]:
+    clients: bytes = await store.execute("CLIENT", "LIST")
+    found = [dict(pair.split("=", 1) for pair in line.split()) for line in clients.decode().splitlines()]
+    return [client["id"] for client in found if "b" in client["flags"]]
+
+
+async def find_blocked(store: Store) -> bool:
+    return bool(await blocked_clients(store))
 
 
 def test_the_admin_process_reports_an_occupied_port_in_one_line() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 import trio
 
+from gateway.housekeeping import AUDIT_S
 from gateway.websocket.client import UpgradeRefused
 from state.keys import ChargePointKeys
 from state.nodes import leases
@@ -216,7 +218,7 @@ async def test_a_tenant_that_has_charge_points_is_not_deleted(central: Central, 
 async def test_charge_points_of_a_dead_gateway_go_offline_and_come_back(
     central: Central, gateways: Gateways, pace: Pace
 ) -> None:
-    """Within 10 s commands are answered 409 and the charge points are marked offline.
+    """Soon its charge points are marked offline, and commands to them are answered 409.
 
     Living charge points reconnect.
     """
@@ -232,7 +234,8 @@ async def test_charge_points_of_a_dead_gateway_go_offline_and_come_back(
             await cp.call("Heartbeat", {})
             await lost.call("Heartbeat", {})
             doomed.kill()
-            with pace.within(10):
+            # The gateway is judged dead after 10 s. The turns before and after that take 3 s each.
+            with pace.within(20):
                 await until(lambda: refuses_commands(api), every_s=0.5)
             async with charge_point(tenant.url(gateways[1], "cp")) as back:
                 answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
@@ -269,6 +272,45 @@ async def test_a_dead_socket_of_a_charge_point_delays_its_next_connection_by_two
                     answer = await api.post("/charge-points/cp/commands/ClearCache", json={})
                 assert answer.status_code == 200, answer.text
                 assert len(new.asked) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("gateways")
+async def test_charge_points_that_left_while_their_gateway_was_paused_stay_offline(
+    central: Central,
+) -> None:
+    """Other processes have reaped the leases of the paused gateway.
+
+    When that gateway goes on, it takes back only the leases of charge points that are still connected.
+    """
+    tenant = central.tenant()
+    left = [f"left-{number}" for number in range(40)]
+    with trio.fail_after(180):
+        async with (
+            tenant.api() as api,
+            central.gateway() as paused,
+            charge_point(tenant.url(paused, "stays")) as stays,
+            AsyncExitStack() as leaving,
+        ):
+            for name in left:
+                await leaving.enter_async_context(charge_point(tenant.url(paused, name)))
+            os.kill(paused.pid, signal.SIGSTOP)
+            try:
+                for name in ("stays", *left):
+                    await until(partial(is_offline, api, name))
+                with trio.move_on_after(1):  # The paused gateway answers no CLOSE.
+                    await leaving.aclose()
+            finally:
+                os.kill(paused.pid, signal.SIGCONT)
+            await until(lambda: is_online(api, "stays"))
+            await until(lambda: has_sessions(paused, 1))
+            await trio.sleep(AUDIT_S + 2)  # One more audit.
+            assert [name for name in left if not await is_offline(api, name)] == []
+            await stays.call("Heartbeat", {})
+
+
+async def has_sessions(gateway: Process, count: int) -> bool:
+    return (await gateway.read_metrics())["csms_sessions",] == count
 
 
 @pytest.mark.slow

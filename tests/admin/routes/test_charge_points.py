@@ -2,10 +2,10 @@
 
 import pytest
 
-from state import charge_points
+from state import charge_points, keys
 from state.charge_points import connectors
 from state.charge_points.connectors import Connector
-from state.nodes import inbox
+from state.nodes import inbox, nodes
 from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import connected
 from tests.admin.problem import is_problem
@@ -105,3 +105,16 @@ async def test_a_disconnect_request_is_answered_404_for_an_unknown_charge_point_
     is_problem(await api.client.post(f"{BASE}/charge-points/CP-1/disconnect"), 404, "not-found")
     await api.client.put(f"{BASE}/charge-points/CP-1", json={})
     is_problem(await api.client.post(f"{BASE}/charge-points/CP-1/disconnect"), 409, "offline")
+
+
+async def test_a_disconnect_request_is_not_answered_offline_while_the_gateway_may_only_be_late(
+    api: Api,
+) -> None:
+    path = f"{BASE}/charge-points/CP-1/disconnect"
+    async with connected(api.store, TENANT, "CP-1", deaf=True) as session:
+        await api.store.execute("DEL", keys.inbox(session.incarnation))
+        answer = await api.client.post(path)
+        is_problem(answer, 503, "gateway-away")
+        assert answer.headers["retry-after"]
+        await nodes.leave(api.store, session.incarnation)
+        is_problem(await api.client.post(path), 409, "offline")

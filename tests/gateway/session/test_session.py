@@ -21,6 +21,8 @@ LOST = Closed(1006, "", "lost")
 class Ended:
     """A connection whose peer has disconnected."""
 
+    violation = None
+
     async def run(self, _on_text: Callable[[bytes], Awaitable[None]]) -> Closed:
         return LOST
 

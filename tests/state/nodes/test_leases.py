@@ -155,6 +155,30 @@ async def test_a_late_audit_does_not_give_a_released_lease_back_to_its_former_ho
     assert not holding.online
 
 
+async def test_a_lease_that_was_reaped_before_its_session_ended_is_not_taken_back_by_a_late_audit(
+    store: Store,
+) -> None:
+    """The node was paused for so long that its lease was reaped, and the charge point left meanwhile."""
+    got = await claimed(store, "a/1")
+    assert await leases.reap(store, "a") == 1
+    assert not await leases.release_if_holder(store, got.lease.keys, got.lease.holder, "1000")
+    assert await audit(store, got.lease) == "newer"
+    assert await kinds(store) == ["registered", "connected", "disconnected"]
+    assert await held_by(store, "a") == set()
+    newer = await claimed(store, "b/1")
+    assert not newer.previous_lost  # The session ended properly, although its node was judged dead.
+
+
+async def test_the_release_of_an_older_session_does_not_keep_a_reaped_session_from_its_lease(
+    store: Store,
+) -> None:
+    older = await claimed(store, "a/1")
+    got = await claimed(store, "a/2")
+    assert await leases.reap(store, "a") == 1
+    assert not await leases.release_if_holder(store, older.lease.keys, older.lease.holder, "1000")
+    assert await audit(store, got.lease) == "ok"
+
+
 async def test_only_the_holder_of_a_lease_can_release_the_lease(store: Store) -> None:
     await claimed(store, "a/1")
     await claimed(store, "b/1")

@@ -92,6 +92,8 @@ class Model:
             assert released == (known.holder == lease.holder)
             if released:
                 known.holder = ""
+            elif known.reaped == lease.holder:
+                known.reaped = ""
 
     async def audit(self, session: int) -> None:
         if lease := self._session(session):

@@ -76,6 +76,16 @@ def test_an_observer_that_was_paused_does_not_judge_a_node_dead_right_after_the_
     assert observe_every_3_s(watch, 60, [7] * 5) == [False, False, False, False, True]
 
 
+def test_a_judgement_holds_only_until_the_next_observation_is_overdue_or_fails() -> None:
+    watch = Watch()
+    assert watch.dead(0) == set()
+    observe_every_3_s(watch, 0, [7] * 5)
+    assert watch.dead(12) == watch.dead(12 + GAP_S) == {"a"}
+    assert watch.dead(12.1 + GAP_S) == set()
+    watch.observe({}, 15, read_ok=False)
+    assert watch.dead(15) == set()
+
+
 def test_a_node_that_left_and_came_back_is_not_judged_dead_at_once() -> None:
     watch = Watch()
     observe_every_3_s(watch, 0, [7] * 3)

@@ -1,10 +1,15 @@
 """Registration and heartbeat of nodes."""
 
+from functools import partial
+
+import trio
+
 from state import keys
 from state.nodes import inbox, leases, nodes
 from state.nodes.nodes import NodeRecord
-from state.store import Store
+from state.store import Store, StoreConfig, open_store
 from tests.support.leases import claimed
+from tests.support.waiting import until
 
 GATEWAY = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
 ADMIN = NodeRecord(kind="admin", host="two", pid=12, started_ms=2)
@@ -49,6 +54,42 @@ async def test_a_node_whose_kind_is_not_known_gets_broadcast_messages(store: Sto
     assert (found.counter, found.node, found.kind) == (1, None, None)
     await inbox.broadcast(store, inbox.TokenRevoked("t", "id"))
     assert len(await inbox.read(store, "a", "0", 1)) == 1
+
+
+async def test_only_one_node_reaps_a_dead_node_until_its_right_to_do_so_expires(store: Store) -> None:
+    assert await nodes.claim_reaping(store, "dead", "a")
+    assert await nodes.claim_reaping(store, "dead", "a")
+    assert not await nodes.claim_reaping(store, "dead", "b")
+    assert await nodes.claim_reaping(store, "another", "b")
+    assert 0 < await store.execute("PTTL", keys.reaping("dead")) <= nodes.REAPING_MS
+    await store.execute("PEXPIRE", keys.reaping("dead"), 0)
+    assert await nodes.claim_reaping(store, "dead", "b")
+    assert not await nodes.claim_reaping(store, "dead", "a")
+
+
+async def test_a_heartbeat_does_not_wait_for_commands_on_the_other_connections_of_its_process(
+    redis_url: str,
+) -> None:
+    config = StoreConfig(url=redis_url, connections=2)
+    with trio.fail_after(60):
+        async with open_store(config) as store, open_store(config) as other, trio.open_nursery() as nursery:
+            # These commands keep all connections of the process busy, except that of the heartbeat.
+            for partition in range(8):
+                command = ("BLPOP", keys.charge_points(partition, "t"), 0)
+                nursery.start_soon(partial(store.execute, *command))
+            nursery.start_soon(store.pipeline, [("BLPOP", "listing", 0)])
+            await until(partial(_are_blocked, other, 3))
+            for _ in range(3):
+                await nodes.beat(store, "a", GATEWAY)
+            [found] = await nodes.list_nodes(other)
+            assert found.counter == 3
+            assert await _are_blocked(other, 3)
+            nursery.cancel_scope.cancel()
+
+
+async def _are_blocked(store: Store, count: int) -> bool:
+    info: bytes = await store.execute("INFO", "clients")
+    return f"blocked_clients:{count}\r".encode() in info
 
 
 async def test_a_dead_node_is_removed_when_its_record_has_expired_and_no_lease_of_it_is_left(

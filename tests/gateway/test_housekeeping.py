@@ -1,0 +1,216 @@
+"""A node that is busy reaping stays alive, and reaps only nodes that are surely dead.
+
+The tests move Trio's clock by hand, so the waits of the product take no time.
+"""
+
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+import trio
+import trio.testing
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from gateway import housekeeping
+from gateway.housekeeping import Liveness
+from gateway.hub import Hub
+from gateway.node import Node
+from gateway.websocket.large_messages import LargeMessages
+from state import keys
+from state.errors import StateError, StoreUnavailable
+from state.keys import ChargePointKeys
+from state.nodes import leases, nodes
+from state.nodes.liveness import GAP_S, PATIENCE_S
+from state.nodes.nodes import NodeRecord
+from state.store import Store
+from tests.support.leases import KEYS, claimed
+
+ME = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
+TURNS = int(PATIENCE_S // housekeeping.BEAT_S) + 2
+"""Enough turns to judge that a node is dead."""
+
+
+def liveness_of(store: Store, incarnation: str) -> Liveness:
+    return Liveness(cast("Node", SimpleNamespace(store=store, incarnation=incarnation)), ME)
+
+
+async def take_turns(liveness: Liveness, clock: MockClock, turns: int = TURNS) -> None:
+    """Let the time of some turns pass. A heartbeat that fails is repeated in the next turn."""
+    for _ in range(turns):
+        clock.jump(housekeeping.BEAT_S)
+        with suppress(StateError):
+            await liveness.beat()
+        await liveness.observe()
+
+
+async def is_online(store: Store, charge_point: ChargePointKeys = KEYS) -> bool:
+    [holding] = await leases.list_holdings(store, [charge_point])
+    return holding is not None and holding.online
+
+
+async def hold_lease(store: Store, incarnation: str) -> None:
+    await nodes.beat(store, incarnation, ME)
+    await claimed(store, f"{incarnation}/1")
+
+
+async def test_a_node_whose_counter_stands_still_is_reaped_by_exactly_one_of_two_gateways(
+    store: Store, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reap, reaped = leases.reap, list[str]()
+
+    async def note_reap(store: Store, incarnation: str) -> int:
+        reaped.append(incarnation)
+        return await reap(store, incarnation)
+
+    monkeypatch.setattr(leases, "reap", note_reap)
+    await hold_lease(store, "silent")
+    both = liveness_of(store, "a"), liveness_of(store, "b")
+    for _ in range(TURNS):
+        mock_clock.jump(housekeeping.BEAT_S)
+        for one in both:
+            await one.beat()
+        for one in both:
+            await one.observe()
+            assert set(one.gateways) >= {"a", "b"}
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            for one in both:
+                nursery.start_soon(one.reap)
+    assert reaped == ["silent"]
+    assert [entry["event"] for entry in logs] == ["node.reaped"]
+    assert not await is_online(store)
+    assert [one.gateways for one in both] == [["a", "b"]] * 2
+
+
+async def test_a_gateway_leaves_a_dead_node_to_another_gateway_that_reaps_it_already(
+    store: Store, mock_clock: MockClock
+) -> None:
+    await hold_lease(store, "silent")
+    liveness = liveness_of(store, "a")
+    await take_turns(liveness, mock_clock)
+    assert await nodes.claim_reaping(store, "silent", "b")
+    await liveness.reap()
+    assert await is_online(store)
+    await store.execute("DEL", keys.reaping("silent"))  # The other gateway died, so its claim expired.
+    await liveness.reap()
+    assert not await is_online(store)
+
+
+async def test_no_node_is_judged_dead_while_the_store_refuses_the_heartbeats_of_all_nodes(
+    store: Store, mock_clock: MockClock
+) -> None:
+    """For example, the memory of the store is full. Reads still work."""
+    await hold_lease(store, "other")
+    liveness = liveness_of(store, "a")
+    await take_turns(liveness, mock_clock, 1)
+    await store.execute("CONFIG", "SET", "min-replicas-to-write", 1)
+    try:
+        with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
+            await liveness.beat()
+        await take_turns(liveness, mock_clock, 2 * TURNS)
+    finally:
+        await store.execute("CONFIG", "SET", "min-replicas-to-write", 0)
+    # The heartbeat of this node comes first when the store takes writes again.
+    await take_turns(liveness, mock_clock, 1)
+    await liveness.reap()
+    assert liveness.gateways == ["a", "other"]
+    assert await is_online(store)
+    await take_turns(liveness, mock_clock)
+    await liveness.reap()
+    assert not await is_online(store)
+
+
+async def test_a_node_that_was_dead_before_this_process_paused_is_not_reaped_right_after_the_pause(
+    store: Store, mock_clock: MockClock
+) -> None:
+    await hold_lease(store, "other")
+    liveness = liveness_of(store, "a")
+    await take_turns(liveness, mock_clock)
+    mock_clock.jump(GAP_S + 1)
+    await liveness.reap()
+    assert await is_online(store)
+
+
+async def test_a_failed_look_at_the_other_nodes_ends_the_judgement_that_a_node_is_dead(
+    store: Store, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hold_lease(store, "other")
+    liveness = liveness_of(store, "a")
+    await take_turns(liveness, mock_clock)
+
+    async def fail(_store: Store) -> None:
+        raise StoreUnavailable("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nodes, "list_nodes", fail)
+        with pytest.raises(StoreUnavailable):
+            await liveness.observe()
+    await liveness.reap()
+    assert await is_online(store)
+
+
+async def test_a_node_that_beats_again_while_another_dead_node_is_reaped_is_not_reaped(
+    store: Store, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = ["d1", "d2"]
+    for number, incarnation in enumerate(silent):
+        await nodes.beat(store, incarnation, ME)
+        await claimed(store, f"{incarnation}/1", ChargePointKeys("acme", f"CP-{number}"))
+    liveness = liveness_of(store, "a")
+    await take_turns(liveness, mock_clock)
+    reap, reaped = leases.reap, list[str]()
+
+    async def reap_slowly(store: Store, incarnation: str) -> int:
+        reaped.append(incarnation)
+        for other in silent:
+            await nodes.beat(store, other, ME)
+        await take_turns(liveness, mock_clock, 1)
+        return await reap(store, incarnation)
+
+    monkeypatch.setattr(leases, "reap", reap_slowly)
+    await liveness.reap()
+    assert len(reaped) == 1
+
+
+async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_reaps(
+    store: Store, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hold_lease(store, "silent")
+    reaping, looks = trio.Event(), 0
+    list_nodes = nodes.list_nodes
+
+    async def reap_for_ever(_store: Store, _incarnation: str) -> int:
+        reaping.set()
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def look(store: Store) -> list[nodes.NodeState]:
+        nonlocal looks
+        looks += 1
+        return await list_nodes(store)
+
+    monkeypatch.setattr(leases, "reap", reap_for_ever)
+    monkeypatch.setattr(nodes, "list_nodes", look)
+    async with trio.open_nursery() as nursery:
+        node = SimpleNamespace(
+            store=store, incarnation="a", fault_counts=SimpleNamespace(write=trio.lowlevel.checkpoint)
+        )
+        nursery.start_soon(housekeeping.keep, cast("Node", node), Hub(), ME, LargeMessages(1 << 20))
+        turns = 0
+        while not reaping.is_set() or turns < 2 * TURNS:
+            await trio.testing.wait_all_tasks_blocked()
+            before, seen = await store.execute("HGET", keys.NODES, "a") or b"0", looks
+            mock_clock.jump(housekeeping.BEAT_S)
+            await wait_for_turn(store, int(before))
+            while looks == seen:
+                await trio.lowlevel.checkpoint()
+            turns += 1
+            assert turns < 100
+        nursery.cancel_scope.cancel()
+
+
+async def wait_for_turn(store: Store, before: int) -> None:
+    while int(await store.execute("HGET", keys.NODES, "a") or 0) == before:
+        await trio.lowlevel.checkpoint()

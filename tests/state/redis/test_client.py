@@ -1,0 +1,50 @@
+"""The client refuses a server on which it could not end its own broken connections."""
+
+import pytest
+import trio
+
+from state.errors import StoreRefused
+from state.store import StoreConfig, open_store
+from tests.support.fault_proxy import fault_proxy
+from tests.support.valkey_server import ValkeyServer
+from tests.support.waiting import until
+
+REFUSED = r"refused CLIENT KILL \(NOPERM.*allow this user the command CLIENT KILL"
+
+
+async def test_the_error_for_a_redis_user_without_permission_for_client_kill_says_what_to_allow(
+    private_valkey: ValkeyServer,
+) -> None:
+    """Without CLIENT KILL, an old command could run after a new one, and leave a lease without a session."""
+    private_valkey.ask(b"ACL SETUSER app on >pw ~* &* +@all -client|kill")
+    with trio.fail_after(60):
+        with pytest.raises(StoreRefused, match=REFUSED):
+            async with open_store(StoreConfig(url=f"unix://app:pw@{private_valkey.path}")):
+                pass
+        private_valkey.ask(b"ACL SETUSER app +client|kill")
+        async with open_store(StoreConfig(url=f"unix://app:pw@{private_valkey.path}")) as store:
+            assert await store.execute("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("cut_off", ["from a server that goes on", "from a server that restarts"])
+async def test_the_store_is_refused_while_its_redis_user_may_no_longer_end_old_connections(
+    private_valkey: ValkeyServer, cut_off: str
+) -> None:
+    with trio.fail_after(60):
+        async with fault_proxy(private_valkey.path) as proxy:
+            url = f"redis://app:pw@127.0.0.1:{proxy.port}"
+            private_valkey.ask(b"ACL SETUSER app on >pw ~* &* +@all")
+            async with open_store(StoreConfig(url=url)) as store:
+                proxy.refuse = True
+                proxy.cut()
+                await until(lambda: not store.available)
+                if cut_off == "from a server that restarts":
+                    private_valkey.kill()
+                    private_valkey.start()
+                private_valkey.ask(b"ACL SETUSER app on >pw ~* &* +@all -client|kill")
+                proxy.refuse = False
+                await until(lambda: isinstance(store.trouble(), StoreRefused))
+                assert "CLIENT KILL" in str(store.trouble())
+                assert not store.available
+                private_valkey.ask(b"ACL SETUSER app +client|kill")
+                await store.wait_available()
