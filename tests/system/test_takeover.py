@@ -290,23 +290,28 @@ async def test_charge_points_that_left_while_their_gateway_was_paused_stay_offli
             tenant.api() as api,
             central.gateway() as paused,
             charge_point(tenant.url(paused, "stays")) as stays,
-            AsyncExitStack() as leaving,
         ):
-            for name in left:
-                await leaving.enter_async_context(charge_point(tenant.url(paused, name)))
-            os.kill(paused.pid, signal.SIGSTOP)
             try:
-                for name in ("stays", *left):
-                    await until(partial(is_offline, api, name))
-                with trio.move_on_after(1):  # The paused gateway answers no CLOSE.
-                    await leaving.aclose()
+                async with trio.open_nursery() as leaving:
+                    for name in left:
+                        await leaving.start(stay_connected, tenant.url(paused, name))
+                    os.kill(paused.pid, signal.SIGSTOP)
+                    for name in ("stays", *left):
+                        await until(partial(is_offline, api, name))
+                    leaving.cancel_scope.cancel()
             finally:
                 os.kill(paused.pid, signal.SIGCONT)
             await until(lambda: is_online(api, "stays"))
             await until(lambda: has_sessions(paused, 1))
-            await trio.sleep(AUDIT_S + 2)  # One more audit.
+            await trio.sleep(AUDIT_S + 2)  # Time for one more audit.
             assert [name for name in left if not await is_offline(api, name)] == []
             await stays.call("Heartbeat", {})
+
+
+async def stay_connected(url: str, *, task_status: trio.TaskStatus[None]) -> None:
+    async with charge_point(url):
+        task_status.started()
+        await trio.sleep_forever()
 
 
 async def has_sessions(gateway: Process, count: int) -> bool:
