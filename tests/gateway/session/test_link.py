@@ -13,7 +13,7 @@ from state.nodes import leases
 from state.store import Store
 from tests.support.charge_point_peer import charge_point
 from tests.support.inner_gateway import InnerGateway, inner_gateway
-from tests.support.leases import held_by
+from tests.support.leases import held_by, kinds
 
 KEYS = ChargePointKeys("t", "cp")
 
@@ -77,6 +77,7 @@ async def test_a_session_that_ends_before_its_turn_to_take_its_lost_lease_again_
             readoptions.release()
     await gateway.node.wait_until_seen_through()
     assert await nobody_is_online(gateway)
+    assert await kinds(gateway.node.store, KEYS) == ["registered", "connected"]
 
 
 @pytest.mark.parametrize("reply", ["arrives", "is lost"])

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from state.events import events
+from state.events import feed as feed_module
 from state.events.cursor import Cursor
 from state.events.events import Event
 from state.events.feed import Feed, Gap, Lagging, Subscription
@@ -209,6 +211,24 @@ async def test_the_feed_continues_after_the_store_was_killed(
             valkey.kill()
             valkey.start()
             assert await take(polled, 39) == {keys.id: list(range(2, 41))}
+
+
+async def test_the_feed_continues_after_a_poll_that_failed_because_of_a_defect(
+    store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "_PAUSE_MAX_S", POLL_S)
+    (keys,) = some_charge_points(TENANT, 1)
+    with capture_logs() as logs:
+        async with feed.subscribe(TENANT) as polled:
+            await emit(store, keys, 1)
+            await take(polled, 1)
+            await store.execute("RENAME", keys.events, f"{keys.events}:away")
+            await store.execute("SET", keys.events, "no stream")
+            await until(lambda: bool(logs))
+            await store.execute("RENAME", f"{keys.events}:away", keys.events)
+            await emit(store, keys, 2)
+            assert await take(polled, 1) == {keys.id: [2]}
+    assert {entry["event"] for entry in logs} == {"events.poll_failed"}
 
 
 async def test_a_subscriber_joins_the_shared_poller_only_after_it_has_read_as_far_as_the_poller(
