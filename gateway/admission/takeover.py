@@ -69,7 +69,7 @@ class Takeovers:
             await session.link.ended.wait()
 
     async def _send(self, incarnation: str, message: inbox.Message) -> bool:
-        """Send a message to a node. Return False if the node is gone or the store does not answer."""
+        """Send a message to a node. Return False if the node has no inbox or the store does not answer."""
         with suppress(StoreUnavailable):
             return await inbox.send(self._node.store, incarnation, message)
         return False

@@ -1,7 +1,7 @@
 """A node's inbox: a stream of wake-ups from other processes.
 
 If a wake-up is lost, the work is delayed by seconds, and no fact is lost. The stream is bounded, and each
-heartbeat of the node renews the expiry of the stream. A node without a stream is gone.
+heartbeat of the node renews the expiry of the stream. A node without a stream is late or gone.
 
 During a rolling deploy two versions read each other's messages. So the `kind` and the field names of a
 message never change, and a new field has a default.
@@ -92,7 +92,7 @@ _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
 async def send(store: Store, incarnation: str, message: Message) -> bool:
-    """Put a message into one node's inbox. False means that the node is gone."""
+    """Put a message into one node's inbox. False means that the node was not woken: it is late or gone."""
     return await store.execute(*_add(incarnation, message)) is not None
 
 

@@ -26,8 +26,8 @@ Steps. These steps change the state of a lease.
 
     Step claim: a new connection takes the lease during its handshake. Any state becomes held, with the next
         epoch.
-    Step release: the node of the holder gives up the lease after the session has ended. Held becomes
-        released.
+    Step release: the node of the holder gives up the lease after the session has ended. Held or reaped
+        becomes released.
     Step reap: a gateway takes leases from a node that it judged dead. Held becomes reaped.
     Step readopt: a session takes its lease back if its own epoch is higher than the stored epoch. The lease
         becomes held, with the epoch after the session's own epoch.
@@ -41,9 +41,10 @@ first answer and changes nothing. If a node gets no answer to a claim, it releas
 claim may have succeeded.
 
 A node that is judged dead may only have been paused. The sessions of a paused node are still connected, so
-the next Lua step or audit of each session takes its own lease back. A released lease is never taken back.
-Otherwise a step that was sent before the release could leave a charge point online without a session. A node
-that shuts down reaps the leases that it could not release.
+the next Lua step or audit of each session takes its own lease back. A released lease is never taken back, and
+the release of a reaped lease makes it a released lease. Otherwise a step that was sent before the release
+could leave a charge point online without a session. A node that shuts down reaps the leases that it could not
+release.
 
 Fence. The fence of a session is its epoch and its name. Each step of the session carries the fence, and the
 store compares the fence with the lease. The result is one of three words.

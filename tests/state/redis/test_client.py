@@ -1,11 +1,17 @@
 """The client refuses a server on which it could not end its own broken connections."""
 
+import re
+from pathlib import Path
+
 import pytest
 import trio
 
 from state.errors import StoreRefused
+from state.nodes import inbox, leases, nodes
+from state.nodes.nodes import NodeRecord
 from state.store import StoreConfig, open_store
 from tests.support.fault_proxy import fault_proxy
+from tests.support.leases import claimed
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
 
@@ -24,6 +30,22 @@ async def test_the_error_for_a_redis_user_without_permission_for_client_kill_say
         private_valkey.ask(b"ACL SETUSER app +client|kill")
         async with open_store(StoreConfig(url=f"unix://app:pw@{private_valkey.path}")) as store:
             assert await store.execute("PING") == b"PONG"
+
+
+async def test_a_redis_user_with_the_permissions_that_the_operators_guide_names_is_accepted(
+    private_valkey: ValkeyServer,
+) -> None:
+    guide = (Path(__file__).parents[3] / "docs/operations.md").read_text()
+    [command] = re.findall(r"^ACL SETUSER csms .*$", guide, re.MULTILINE)
+    assert private_valkey.ask(command.replace("PASSWORD", "pw").encode()) == b"+OK\r\n"
+    with trio.fail_after(60):
+        async with open_store(StoreConfig(url=f"unix://csms:pw@{private_valkey.path}")) as store:
+            await nodes.beat(store, "a", NodeRecord(kind="gateway", host="one", pid=11, started_ms=1))
+            assert await inbox.send(store, "a", inbox.CommandChanged("00.a"))
+            assert len(await inbox.read(store, "a", "0", 10_000)) == 1
+            assert (await claimed(store, "a/1")).lease.epoch == 1
+            assert await leases.reap(store, "a") == 1
+            assert [one.incarnation for one in await nodes.list_nodes(store)] == ["a"]
 
 
 @pytest.mark.parametrize("cut_off", ["from a server that goes on", "from a server that restarts"])
