@@ -105,7 +105,8 @@ class ChargePointKeys:
     """How many messages of stray meter values are kept, and how many were removed."""
     trace = _SeldomKey("trace")
     trace_frames = _SeldomKey("trace-frames")
-
+    unreadable_fact_order = _SeldomKey("unreadable-fact-order")
+    """Ids of the unreadable facts by the time at which each of them came last."""
     unreadable_facts = _SeldomKey("unreadable-facts")
 
     def __init__(self, tenant: str, charge_point: str) -> None:

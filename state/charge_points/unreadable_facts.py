@@ -39,7 +39,7 @@ async def keep(store: Store, keys: ChargePointKeys, text: str, length: int, rece
     shown = text[:CHARACTERS_MAX]
     await store.step(
         "charge_points/unreadable_fact_keep",
-        (keys.unreadable_facts, keys.record, keys.lease),
+        (keys.unreadable_facts, keys.unreadable_fact_order, keys.record, keys.lease),
         (ids.digest(text.encode(errors="replace")), f"{length}\n{shown}", received_ms, KEPT),
     )
 
@@ -57,8 +57,11 @@ async def forget(store: Store, tenant: str, charge_point: str, id_: str) -> bool
     """Delete a text that an operator has dealt with. Returns False if there is no such text."""
     if id_.encode() == _EVICTED:
         return False
-    key = ChargePointKeys(tenant, charge_point).unreadable_facts
-    return bool(await store.execute("HDEL", key, id_))
+    keys = ChargePointKeys(tenant, charge_point)
+    deleted, _ = await store.pipeline(
+        [("HDEL", keys.unreadable_facts, id_), ("ZREM", keys.unreadable_fact_order, id_)]
+    )
+    return bool(deleted)
 
 
 def _read(id_: str, record: str) -> UnreadableFact:

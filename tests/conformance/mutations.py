@@ -135,7 +135,7 @@ MUTATIONS: Final = (
     Mutation(
         "a stop of an unknown transaction is a CALLERROR",
         _CORE,
-        "peculiarities.check_stop(request, outcome, charge_point)",
+        "peculiarities.check_stop(request, outcome, stop.stopped_ms, charge_point)",
         "assert not isinstance(outcome, transactions.Orphaned)",
         ("test_a_stop_transaction_request_for_an_unknown_transaction_is_answered",),
     ),

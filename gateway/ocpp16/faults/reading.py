@@ -31,7 +31,22 @@ def _read_decimal(number: str) -> Decimal | str:
         return number
 
 
-_decode = msgspec.json.Decoder(float_hook=_read_decimal).decode
+_decode_json = msgspec.json.Decoder(float_hook=_read_decimal).decode
+# The decoder refuses integers of more than 4,300 digits, but reads them with a fraction.
+_TEXT_OR_LONG_INTEGER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![\d.])\d{4300,}+(?![.eE])', re.DOTALL)
+
+
+def _decode(payload: bytes) -> Any:
+    try:
+        return _decode_json(payload)
+    except msgspec.ValidationError:
+        return _decode_json(_TEXT_OR_LONG_INTEGER.sub(_add_fraction, payload))
+
+
+def _add_fraction(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[0][:1] == b'"' else found[0] + b".0"
+
+
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}(?:\.0{1,9})?\s*")
 # A comma before exactly three digits may separate thousands, so csms does not read such a number.
@@ -161,6 +176,12 @@ def _info(message: type[Message]) -> inspect.StructType:
 def _words(kind: inspect.LiteralType) -> Mapping[str, str]:
     """Return the words of an enumeration by their case-folded spelling."""
     return _words_of(tuple(map(str, kind.values)))
+
+
+def _find_other_name(names: Mapping[str, str], value: str) -> str | None:
+    """Return the right word for a wrong one, in any case and with blanks around."""
+    folded = value.strip().casefold()
+    return next((word for name, word in names.items() if name.casefold() == folded), None)
 
 
 @cache
@@ -305,9 +326,9 @@ class _PayloadReader:
                 return _encode(value).decode()
             case str() | Decimal() if field in policy.rounded:
                 return self.round(value)
-            case str() if value in policy.also_called.get(field, ()):
+            case str() if (word := _find_other_name(policy.also_called.get(field, {}), value)) is not None:
                 self.repairs.append("other_name")
-                return policy.also_called[field][value]
+                return word
             case _:
                 return self.reshape(kind, value)
 

@@ -182,8 +182,9 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms kept all of it, because a shortened id tag might match another one.",
         csr_version="A certificate request had another version than that of PKCS#10. "
         "csms read it, because its signature holds.",
-        other_name="A LogStatusNotification had the status UploadFailed instead of UploadFailure, or a "
-        "DiagnosticsStatusNotification had UploadFailure instead of UploadFailed. "
+        other_name="A LogStatusNotification had the status UploadFailed instead of UploadFailure, a "
+        "DiagnosticsStatusNotification had UploadFailure instead of UploadFailed, or an UnlockConnector was "
+        "answered Accepted or Rejected instead of Unlocked or UnlockFailed. "
         "csms read the status with the right spelling.",
         unknown_enum="The errorCode of a StatusNotification or the reason of a StopTransaction was not in "
         "the enumeration. csms read the errorCode as OtherError, or the reason as Other.",

@@ -7,6 +7,7 @@ import pytest
 from state import transactions
 from state.charge_points import connectors
 from state.charge_points.connectors import Connector
+from state.features import reservations
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.tenants import id_tags
@@ -109,6 +110,7 @@ async def test_a_trigger_message_for_a_wrong_connector_has_a_warning(api: Api, a
         for body, says in (
             ({"requestedMessage": "MeterValues"}, []),
             ({"requestedMessage": "MeterValues", "connectorId": 1}, []),
+            ({"requestedMessage": "StatusNotification", "connectorId": 0}, []),
             (
                 {"requestedMessage": "MeterValues", "connectorId": 0},
                 ["The connectorId of a trigger must be greater than 0. Omit it to mean all connectors."],
@@ -234,3 +236,25 @@ async def test_a_command_is_sent_even_if_the_code_for_its_warnings_has_a_bug(
         found = await read_warnings(api, "ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"})
     assert found == ["Other warnings are missing because of a bug in csms; the logs have the details."]
     assert "warning.failed" in capsys.readouterr().out
+
+
+async def test_a_remote_start_on_a_connector_that_is_reserved_for_another_tag_has_a_warning(api: Api) -> None:
+    for tag, parent in (("MINE", None), ("OTHER", None), ("SIBLING", "Fleet"), ("COUSIN", "Else")):
+        await put_tag(api, tag, parent_id_tag=parent)
+    now_ms = api.store.server_time_ms()
+    for id_, connector, expires_ms in ((7, 1, now_ms + 60_000), (8, 2, now_ms - 1), (9, 0, now_ms + 60_000)):
+        asked = reservations.Asked(
+            connector_id=connector, id_tag="Mine", parent_id_tag="FLEET", expiry_date="2100-01-01T00:00:00Z"
+        )
+        await reservations.record_made(api.store, KEYS, f"00.{id_}", id_, asked, expires_ms=expires_ms)
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await report_statuses(api, session.lease, "Available", "Reserved", "Available")
+        warning = ["Connector 1 is reserved for another id tag (reservation 7)."]
+        for tag, connector, says in (
+            ("mine", 1, []),
+            ("sibling", 1, []),
+            ("other", 1, warning),
+            ("cousin", 1, warning),
+            ("other", 2, []),
+        ):
+            assert await read_warnings(api, START, {"idTag": tag, "connectorId": connector}) == says

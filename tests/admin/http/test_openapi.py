@@ -50,6 +50,8 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/orphaned-stops": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/orphaned-stops/{orphan}": {"delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/stray-meter-values": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/unreadable-facts": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/unreadable-facts/{fact}": {"delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/trace": {"get", "put", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/trace/frames": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/trace/stream": {"get"},

@@ -198,7 +198,8 @@ async def test_a_reservation_without_mistakes_has_no_warnings(api: Api) -> None:
     ("changes", "part"),
     [
         ({"connector_id": 1}, "1 is Charging"),
-        ({"connector_id": 3}, "has never reported connector 3"),
+        ({"connector_id": 4}, "has never reported connector 4"),
+        ({"connector_id": 3}, "already has the active reservation 7"),
         ({"connector_id": 0}, "ReserveConnectorZeroSupported"),
         ({"id_tag": "Nobody"}, "is unknown"),
         ({"id_tag": "Bad"}, "is Blocked"),
@@ -214,11 +215,11 @@ async def test_a_reservation_that_the_charge_point_is_likely_to_refuse_is_sent_w
     old = IdTag(tag="Old", expiry_date="2020-01-01T00:00:00Z")
     for tag in (IdTag(tag="Tag"), IdTag(tag="Bad", status="Blocked"), old):
         await id_tags.put(api.store, TENANT, tag)
-    asked = reservations.Asked(connector_id=2, id_tag="Tag", expiry_date="2100-01-01T00:00:00Z")
+    asked = reservations.Asked(connector_id=3, id_tag="Tag", expiry_date="2100-01-01T00:00:00Z")
     answering, calls = remembering(accepting)
     async with connected(api.store, TENANT, "CP-1", answering) as session:
         await reservations.record_made(api.store, KEYS, "00.x", 7, asked, expires_ms=4_102_444_800_000)
-        await tell_statuses(session, "Available", "Charging", "Available")
+        await tell_statuses(session, "Available", "Charging", "Available", "Available")
         request = ReserveNow(
             connector_id=2, expiry_date="2100-01-01T00:00:00Z", id_tag="Tag", reservation_id=5
         )

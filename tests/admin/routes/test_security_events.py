@@ -54,3 +54,21 @@ async def test_a_security_event_can_be_deleted_and_is_listed_again_if_the_charge
     assert (await api.client.get(PATH)).json() == {"items": [oldest], "next": None, "evicted": 0}
     await keep(api, "Made up", 2)
     assert (await api.client.get(PATH)).json()["items"] == [newest, oldest]
+
+
+async def test_the_unreadable_fields_of_a_security_event_are_shown_as_sent(api: Api) -> None:
+    await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    for mark in ("a", "b", "a"):
+        event = SecurityEvent(
+            type="", timestamp="", tech_info=None, received_ms=7, as_sent=b'{"type":[1]}', mark=mark
+        )
+        await security_events.keep(api.store, ChargePointKeys(TENANT, "CP-1"), event)
+    await keep(api, "Made up", 3)
+    one, other, good = (await api.client.get(PATH)).json()["items"]
+    assert one["id"] != other["id"]
+    for found in (one, other):
+        assert (found["type"], found["as_sent"]) == ("", {"type": [1]})
+        assert found["timestamp"] == found["received_at"] == "1970-01-01T00:00:00.007Z"
+    assert good["as_sent"] is None
+    assert (await api.client.delete(f"{PATH}/{one['id']}")).status_code == 204
+    assert (await api.client.get(PATH)).json()["items"] == [other, good]

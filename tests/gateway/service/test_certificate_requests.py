@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,3 +130,49 @@ def test_the_slowest_certificate_signing_request_that_is_allowed_is_verified_qui
         read(csr)
         best = min(best, time.process_time() - began)
     assert best < 0.01
+
+
+def of_version(version: int, key: Key, *, sign_again: bool = True) -> str:
+    """Make a request with another version, signed with its own key (unless `sign_again` is false)."""
+    original = x509.load_pem_x509_csr(request(key).encode())
+    signed, der = original.tbs_certrequest_bytes, original.public_bytes(Encoding.DER)
+    at = signed.index(b"\x02\x01\x00") + 2
+    changed = signed[:at] + bytes([version]) + signed[at + 1 :]
+    if not sign_again:
+        return pem(der.replace(signed, changed))
+    if isinstance(key, rsa.RSAPrivateKey):
+        signature = key.sign(changed, padding.PKCS1v15(), hashes.SHA256())
+    else:
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        signature = key.sign(changed, ec.ECDSA(hashes.SHA256()))
+    algorithm = der[der.index(signed) + len(signed) :]
+    algorithm = algorithm[: 2 + algorithm[1]]
+    bits = b"\x03" + _length(len(signature) + 1) + b"\0" + signature
+    body = changed + algorithm + bits
+    return pem(b"\x30" + _length(len(body)) + body)
+
+
+def _length(number: int) -> bytes:
+    if number < 128:
+        return bytes([number])
+    octets = number.to_bytes((number.bit_length() + 7) // 8)
+    return bytes([0x80 | len(octets)]) + octets
+
+
+KEYS = (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.mark.parametrize("key", KEYS, ids=["RSA", "EC"])
+@pytest.mark.parametrize("version", [1, 2, 3, 127])
+def test_a_certificate_request_of_another_version_is_read_and_marked(version: int, key: Key) -> None:
+    found = read(of_version(version, key))
+    assert found.other_version
+    assert found.subject == read(request(key)).subject
+    assert found.public_key == key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert not read(of_version(0, key)).other_version
+
+
+@pytest.mark.parametrize("key", KEYS, ids=["RSA", "EC"])
+def test_a_certificate_request_whose_version_was_changed_after_it_was_signed_is_refused(key: Key) -> None:
+    with pytest.raises(RequestRefused, match="not signed with its own key"):
+        read(of_version(1, key, sign_again=False))

@@ -3,15 +3,18 @@
 They are made, cancelled, or used by the Lua step that stores a start.
 """
 
+import msgspec
 import pytest
 
 from state import charge_points, commands
+from state.charge_points import connectors
+from state.charge_points.connectors import Connector
 from state.features import reservations
 from state.features.reservations import Asked, Reservation
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
-from state.transactions import Replayed, Started, start
+from state.transactions import Present, Replayed, Started, find_start, start
 from tests.support.transactions import ANSWER, a_start, claimed, events
 
 ASKED = Asked(connector_id=1, id_tag="Tag", parent_id_tag="Fleet", expiry_date="2100-01-01T00:00:00Z")
@@ -283,3 +286,77 @@ async def test_a_reservation_is_used_if_its_transaction_starts_after_the_reserve
     await begin(store, lease, 7)
     await reserve(store, lease, 7, submitted.command.id)
     assert (await read_one(store, lease)).state == "used"
+
+
+@pytest.mark.parametrize("status", ["Faulted", "Unavailable"])
+@pytest.mark.parametrize("connector", [1, 0])
+async def test_a_reservation_ends_if_its_connector_or_the_whole_charge_point_cannot_charge(
+    store: Store, status: str, connector: int
+) -> None:
+    lease = await claimed(store)
+    await reserve(store, lease)
+    for number, other in ((2, status), (1, "Reserved"), (0, "Available"), (11, status)):
+        await report(store, lease, number, other)
+    assert (await read_one(store, lease)).state == "active"
+    await report(store, lease, connector, status)
+    ended = await read_one(store, lease)
+    assert (ended.state, ended.transaction) == ("cancelled", None)
+    assert ended.ended_ms is not None
+    assert await event_kinds(store, lease) == ["reservation.made", "reservation.cancelled"]
+    await report(store, lease, connector, status)
+    assert await read_one(store, lease) == ended
+
+
+async def test_a_reservation_that_is_over_is_not_ended_again_by_a_faulted_connector(store: Store) -> None:
+    lease = await claimed(store)
+    await reserve(store, lease, 6, "00.old", expires_ms=store.server_time_ms() - 1)
+    await reserve(store, lease)
+    await begin(store, lease, 7)
+    await report(store, lease, 1, "Faulted")
+    assert (await read_one(store, lease)).state == "used"
+    assert (await read_one(store, lease, 6)).state == "expired"
+    assert "reservation.cancelled" not in await event_kinds(store, lease)
+
+
+async def report(store: Store, lease: Lease, connector_id: int, status: str) -> None:
+    connector = Connector(connector_id=connector_id, status=status, error_code="NoError", received_ms=1)
+    await connectors.record_status(store, lease, connector)
+
+
+@pytest.mark.parametrize(
+    ("connector", "tag", "parent", "number"),
+    [
+        (1, "TAG", None, 7),
+        (1, "other", "FLEET", 7),
+        (2, "Tag", None, 9),
+        (1, "other", "Else", None),
+        (1, "other", None, None),
+        (3, "Tag", None, 9),
+        (None, "Tag", "Fleet", None),
+        (1, "", None, None),
+    ],
+)
+async def test_a_start_that_names_no_reservation_uses_that_of_its_tag_or_parent(
+    store: Store, connector: int | None, tag: str, parent: str | None, number: int | None
+) -> None:
+    lease = await claimed(store)
+    now_ms = store.server_time_ms()
+    for id_, asked, expires_ms in (
+        (5, ASKED, now_ms - 1),
+        (7, ASKED, LATER_MS),
+        (8, msgspec.structs.replace(ASKED, id_tag="Third", parent_id_tag=None), LATER_MS),
+        (9, msgspec.structs.replace(ASKED, connector_id=0, parent_id_tag=None), LATER_MS),
+    ):
+        await reservations.record_made(store, lease.keys, f"00.{id_}", id_, asked, expires_ms=expires_ms)
+    present = await find_start(store, lease, a_start(connector_id=connector, id_tag=tag))
+    assert isinstance(present, Present)
+    found = reservations.find_used(present.reservations, connector, tag, parent, now_ms)
+    assert found == number
+    begun = a_start(connector_id=connector, id_tag=tag)
+    outcome = await start(store, lease, begun, ANSWER, reservation=found)
+    used = {
+        one.reservation_id: one.transaction
+        for one in await reservations.list_(store, lease.keys)
+        if one.state == "used"
+    }
+    assert used == ({} if number is None else {number: f"CP.1.{outcome.id}"})

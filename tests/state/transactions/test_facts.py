@@ -17,9 +17,11 @@ from state.transactions import (
     find_start,
     get,
     orphans,
+    public_id,
     start,
     stop,
 )
+from state.transactions.as_sent import AsSent
 from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events, seconds_since_2025
 
 
@@ -303,3 +305,49 @@ async def test_the_stored_records_of_acknowledged_transactions_never_expire(stor
     assert len(stored) > 5
     for key in stored:
         assert await store.execute("PTTL", key) == -1
+
+
+async def test_two_starts_with_unreadable_fields_are_two_and_the_same_one_is_a_repeat(store: Store) -> None:
+    lease = await claimed(store)
+    unread = a_start(
+        meter_start=None,
+        connector_id=None,
+        id_tag="",
+        timestamp="",
+        as_sent=AsSent(b'{"meterStart":""}', "a"),
+    )
+    one = await start(store, lease, unread, ANSWER)
+    again = await start(store, lease, unread, ANSWER)
+    other = await start(store, lease, msgspec.structs.replace(unread, as_sent=AsSent(b"{}", "b")), ANSWER)
+    assert one.id == again.id != other.id
+    assert isinstance(again, Replayed)
+    found = await get(store, "demo", public_id("CP.1", one.id))
+    assert found is not None
+    assert (found.connector_id, found.meter_start, found.as_sent) == (None, None, '{"meterStart":""}')
+    assert await store.execute("HLEN", lease.keys.open) == 0
+
+
+async def test_of_three_stops_without_meter_and_clock_of_which_one_is_resent_two_are_kept(
+    store: Store,
+) -> None:
+    lease = await claimed(store)
+    for mark, is_repeat in (("a", False), ("b", False), ("a", True)):
+        sent = a_stop(-1, meter_stop=None, timestamp="", as_sent=AsSent(b'{"meterStop":null}', mark))
+        outcome = await stop(store, lease, sent, ANSWER)
+        assert outcome == Orphaned(answer=ANSWER, fence="ok", replayed=is_repeat)
+    assert len((await orphans.read(store, "demo", "CP.1")).items) == 2
+
+
+async def test_a_start_on_an_unknown_connector_supersedes_nothing_and_uses_no_reservation(
+    store: Store,
+) -> None:
+    lease = await claimed(store)
+    first = await start(store, lease, a_start(), ANSWER)
+    outcome = await start(
+        store, lease, a_start(connector_id=None, reservation_id=7, as_sent=AsSent(None, "x")), ANSWER
+    )
+    assert isinstance(outcome, Started)
+    assert outcome.superseded is None
+    assert await store.execute("HLEN", lease.keys.reservations) == 0
+    [pointer] = await store.execute("HVALS", lease.keys.open)
+    assert pointer.startswith(str(first.id).encode())

@@ -1,9 +1,10 @@
 """For any two lists, the planned messages turn the first into the second, within every limit."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin.routes.local_lists.plan import Kind, plan
+from admin.routes.local_lists.plan import VERSION_MAX, Kind, plan
 from gateway.ocpp16.actions import encode
 from gateway.ocpp16.messages.local_auth import SendLocalList
 from state.commands.record import PAYLOAD_BYTES_MAX
@@ -111,3 +112,24 @@ def test_a_differential_update_that_adds_one_id_tag_has_one_entry() -> None:
     [message] = plan(lists(accepted | {"b": Entry("B")}, accepted, stale=False), "auto", version=5)
     assert message.update_type == "Differential"
     assert [data.id_tag for data in message.local_authorization_list or ()] == ["B"]
+
+
+@pytest.mark.parametrize("kind", ["full", "differential", "auto"])
+def test_the_versions_begin_again_at_1_with_a_full_list_if_the_next_ones_would_be_too_high(
+    kind: Kind,
+) -> None:
+    desired = {tag: Entry(id_tag=tag) for tag in "abcde"}
+    before = lists(desired, {"a": Entry(id_tag="a")}, stale=False)
+    last = plan(before, kind, version=VERSION_MAX, max_entries=5)
+    assert [message.list_version for message in last] == [VERSION_MAX]
+    for version, most in ((VERSION_MAX + 1, 5), (VERSION_MAX - 1, 1), (VERSION_MAX, 2)):
+        messages = plan(before, kind, version=version, max_entries=most)
+        assert [message.list_version for message in messages] == list(range(1, len(messages) + 1))
+        assert [message.update_type for message in messages] == [
+            "Full",
+            *["Differential"] * (len(messages) - 1),
+        ]
+        has: dict[str, object] = {}
+        for message in messages:
+            has = received(has, message)
+        assert has == infos(desired)

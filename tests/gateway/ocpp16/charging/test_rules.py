@@ -63,6 +63,7 @@ def relative_with_start() -> ChargingProfile:
         (a_profile(validTo=at(0)), 1, "no longer valid"),
         (a_profile(validFrom=at(5)), 1, "valid only later"),
         (a_profile(start=5), 1, "startSchedule is in the future"),
+        (a_profile(start=-60, duration=60), 1, "schedule is over"),
         (a_profile(unit="W"), 1, "unit is Power, but"),
         (a_profile(duration=0), 1, "duration must be above 0"),
         (a_profile([]), 1, "at least one period"),

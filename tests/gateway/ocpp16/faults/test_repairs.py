@@ -276,3 +276,26 @@ def test_the_error_for_a_bad_field_names_the_field_and_says_what_would_be_right(
 def test_transaction_data_that_is_absent_is_read_as_none_and_an_empty_list_as_an_empty_list() -> None:
     assert core.raw_transaction_data(b'{"transactionId":1}') is None
     assert core.raw_transaction_data(b'{"transactionData":[ ],"x":1}') == b"[ ]"
+
+
+@pytest.mark.parametrize(
+    ("sent", "read_as", "repair"),
+    [
+        ("Accepted", "Unlocked", "other_name"),
+        ("Rejected", "UnlockFailed", "other_name"),
+        (" accepted ", "Unlocked", "other_name"),
+        ("REJECTED", "UnlockFailed", "other_name"),
+        ("unlocked", "Unlocked", "enum_case"),
+        ("UNLOCKFAILED ", "UnlockFailed", "enum_case"),
+        ("Notsupported", "NotSupported", "enum_case"),
+    ],
+)
+def test_the_answer_to_an_unlock_connector_is_read_in_other_words_and_spellings(
+    sent: str, read_as: str, repair: Repair
+) -> None:
+    message, payload, repairs = read(core.UnlockConnectorResult, status=sent)
+    assert message == core.UnlockConnectorResult(status=read_as)  # type: ignore[arg-type]  # one of the words
+    assert payload == {"status": read_as}
+    assert repairs == (repair,)
+    with pytest.raises(PayloadInvalid):
+        read_strictly(core.UnlockConnectorResult, msgspec.json.encode({"status": sent}))
