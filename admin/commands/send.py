@@ -13,7 +13,7 @@ from admin.commands import preconditions
 from admin.commands.answer import CommandAnswer, CommandError, answer_of
 from admin.commands.warnings import View, warnings_for
 from admin.http import bodies, lookup
-from admin.http.problems import Problem, store_away
+from admin.http.problems import Problem, not_found, store_away
 from admin.services import Services
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import shorten
@@ -39,15 +39,15 @@ WAITING_MAX = 2_000
 
 A further request gets 202 without waiting.
 """
-_NO_ANSWER = (504, "deadline-passed", "The deadline passed without an answer; a late one shows under `id`.")
 RESUBMIT_S = 0.25
+"""Pause, in seconds, before a submission whose reply was lost is repeated."""
+_END_AGAIN_S = 0.01
+_NO_ANSWER = (504, "deadline-passed", "The deadline passed without an answer; a late one shows under `id`.")
 _CONNECTION_ENDED = (
     "The connection of the charge point ended before it answered, so the charge point may have acted on the "
     "command."
 )
 _FAILURES = {
-    "queued": _NO_ANSWER,
-    "sent": _NO_ANSWER,
     "timeout": _NO_ANSWER,
     "expired": (
         504,
@@ -81,13 +81,12 @@ type WaitFor = Literal["answer", "transaction"]
 class Sent(NamedTuple):
     """The state of a command at the moment when the API request stops waiting for it.
 
-    `is_over` means that there is nothing more to wait for. `is_overdue` means that the deadline has passed.
+    `is_over` means that there is nothing more to wait for.
     """
 
     command: Command
     answer: CommandAnswer
     is_over: bool
-    is_overdue: bool
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -136,7 +135,8 @@ async def send(
         reply_to=services.inbox.incarnation,
         id_=commands.new_id(tenant, charge_point, idempotency_key),
     )
-    submitted = await _submit(submit, min(wait_s, timeout_s))
+    until = trio.current_time() + wait_s
+    submitted = await _submit(submit, min(wait_s, timeout_s), repeated=idempotency_key is not None)
     if isinstance(submitted, Conflict):
         raise Problem(
             422,
@@ -147,20 +147,21 @@ async def send(
     if services.inbox.waiting >= WAITING_MAX:
         wait_s = 0.0
     to_the_end = submitted.fresh and wait_s >= timeout_s
+    wait_s = min(wait_s, max(0.0, until - trio.current_time()))
     command = await _follow(services, submitted.command, wait_s, wait_for, to_the_end=to_the_end)
-    overdue = store.server_time_ms() >= command.deadline_ms
-    return Sent(
-        command, answer_of(command, warnings), is_over=_is_over(command, wait_for), is_overdue=overdue
-    )
+    if store.server_time_ms() >= command.deadline_ms:
+        command = await _end_overdue(store, command)
+    return Sent(command, answer_of(command, warnings), is_over=_is_over(command, wait_for))
 
 
 async def _submit(
-    submit: partial[Coroutine[None, None, Submitted | Conflict]], wait_s: float
+    submit: partial[Coroutine[None, None, Submitted | Conflict]], wait_s: float, *, repeated: bool
 ) -> Submitted | Conflict:
     """Record a command. If the reply is lost, ask again under the same id until `wait_s` have passed.
 
-    A command whose reply was lost may have been recorded, and be sent already. Raises StoreUnavailable, or
-    Problem (503) with the id if it is not known whether the command was recorded.
+    A command whose reply was lost may have been recorded, and be sent already. `repeated` means that another
+    request may have recorded it under the same id. Raises StoreUnavailable, or Problem (503) with the id if
+    it is not known whether the command was recorded.
     """
     until, lost = trio.current_time() + wait_s, False
     while True:
@@ -174,8 +175,9 @@ async def _submit(
                 raise _unconfirmed(submit.keywords["id_"]) from None
             await trio.sleep(RESUBMIT_S)
         else:
-            # The record that a repeated request finds is its own.
-            return submitted._replace(fresh=True) if lost and isinstance(submitted, Submitted) else submitted
+            if lost and not repeated and isinstance(submitted, Submitted):
+                return submitted._replace(fresh=True)  # Nobody else knows the id.
+            return submitted
 
 
 def _unconfirmed(command_id: str) -> Problem:
@@ -193,7 +195,7 @@ def is_finished(sent: Sent) -> bool:
     status = sent.command.status
     if status == "answered":
         return sent.is_over
-    if status in WAITING and not sent.is_overdue:
+    if status in WAITING:
         return False
     raise _call_error(sent) if status == "error" else _failure(sent.answer)
 
@@ -242,7 +244,7 @@ async def _follow(
             if left_s <= 0:
                 if away:
                     raise store_away(id=command.id)
-                return await _end_overdue(store, command)
+                return command
             if await wake.wait(min(pause_s, left_s)):
                 continue
             pause_s = min(pause_s * 1.5, REREAD_MAX_S)
@@ -252,12 +254,22 @@ async def _follow(
 
 
 async def _end_overdue(store: Store, command: Command) -> Command:
-    """Record the end of a command whose deadline has passed, because the caller is told about the end."""
-    if command.status not in WAITING or store.server_time_ms() < command.deadline_ms:
-        return command
-    with suppress(StoreUnavailable):
-        await commands.end_overdue(store, ChargePointKeys(command.tenant, command.charge_point), command.id)
-        return await commands.get(store, command.tenant, command.id) or command
+    """Record the end of a command whose deadline has passed, because the caller gets an end.
+
+    Raises Problem (503).
+    """
+    keys = ChargePointKeys(command.tenant, command.charge_point)
+    while command.status in WAITING:
+        try:
+            await commands.end_overdue(store, keys, command.id)
+            found = await commands.get(store, command.tenant, command.id)
+        except StoreUnavailable:
+            raise store_away(id=command.id) from None
+        if found is None:
+            raise not_found("command")
+        command = found
+        if command.status in WAITING:  # By the store's own clock, some milliseconds are left.
+            await trio.sleep(_END_AGAIN_S)
     return command
 
 
@@ -274,8 +286,7 @@ async def _wake_again(store: Store, command: Command) -> None:
 
     If a session does not send a queued command within a second, the session may have missed its wake-up or
     may be gone, or its node may have left or died. The leases of a dead node are released within seconds. If
-    another
-    command of the charge point is first in the queue, the session is not woken.
+    another command of the charge point is first in the queue, the session is not woken.
     """
     keys = ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.get_holding(store, command.tenant, command.charge_point)

@@ -15,6 +15,7 @@ from state.features import charging_profiles, reservations
 from state.tenants.id_tags import IdTag
 from state.transactions import meter_values as values
 from state.transactions import remote_starts
+from state.transactions.running import read_start_times
 
 OFFLINE_AFTER_MS = 120_000
 """Age above which a StartTransaction counts as one that the charge point made while it was offline."""
@@ -58,18 +59,32 @@ async def status_notification(
         received_ms=now_ms(),
     )
     recorded = await connectors.record_status(charge_point.store, charge_point.lease, connector)
-    if recorded.running is not None and not _is_older_than_start(request, charge_point):
+    running = recorded.running
+    if running is not None and not await _is_older_than_start(request, running.id, charge_point):
         # Nobody charges at a connector that is Available, so the driver may charge elsewhere. The stop of the
         # transaction may still follow.
-        await transactions.release_hold(charge_point.store, charge_point.lease.keys, recorded.running)
+        await transactions.release_hold(charge_point.store, charge_point.lease.keys, running.hold)
     peculiarities.check_status(request, charge_point)
     return core.StatusNotificationResult()
 
 
-def _is_older_than_start(request: core.StatusNotification, charge_point: ChargePoint) -> bool:
-    """Return whether the status is older than the transaction that this session saw begin last."""
-    began, at_ms = charge_point.memory.began, timestamps.parse_ms(request.timestamp)
-    return began is not None and at_ms is not None and at_ms < began[0].started_ms
+async def _is_older_than_start(
+    request: core.StatusNotification, transaction_id: int, charge_point: ChargePoint
+) -> bool:
+    """Return whether the status is older than the start of the transaction on the connector.
+
+    A charge point that was offline may send old statuses after a start. If its clock was not set, the status
+    counts as one of now.
+    """
+    at_ms = timestamps.parse_ms(request.timestamp)
+    if at_ms is None or not timestamps.is_plausible(at_ms, now_ms()):
+        return False
+    times = await read_start_times(charge_point.store, charge_point.lease.keys, transaction_id)
+    if times is None:
+        return False
+    started_ms, received_ms = times
+    ahead = timestamps.find_fault(started_ms, received_ms) == "time_ahead"
+    return at_ms < (received_ms if ahead else started_ms)
 
 
 async def authorize(request: core.Authorize, charge_point: ChargePoint) -> core.AuthorizeResult:

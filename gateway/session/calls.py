@@ -62,7 +62,8 @@ class Calls:
         self._due = False
         self._stored: trio.Event | None = None
         self._outstanding: OutgoingCall | None = None
-        self._unwritten: str | None = None
+        self._unwritten: tuple[str, str] | None = None
+        """Id and nonce of the command that this session has claimed, or may have claimed, and not written."""
         self._lost_by: Why = "node_lost"
 
     def begin(
@@ -88,6 +89,7 @@ class Calls:
         The outcome of a call that was written and not answered is unknown. It is stored in the background.
         """
         self._nursery = None
+        self._give_back()
         call = self._protocol.outstanding
         if call is not None and call is self._outstanding:
             self._outstanding = None
@@ -95,10 +97,8 @@ class Calls:
             if self._link.connection.violation is Close.TOO_BIG:
                 error = _error("FormationViolation", _TOO_BIG, unreadable=True)
                 settle = partial(_settle, node, keys, call.id, "error", error=error)
-            elif self._unwritten is None:
-                settle = partial(_settle, node, keys, call.id, "unknown", why="connection_ended")
             else:
-                settle = partial(_give_back, node, keys, call.id, self._unwritten)
+                settle = partial(_settle, node, keys, call.id, "unknown", why="connection_ended")
             node.see_through(settle)
 
     def wake(self) -> None:
@@ -165,8 +165,9 @@ class Calls:
         nonce = secrets.token_hex(8)
         claimed, deadline = await until_stored(self._claim, command_id, nonce)
         if isinstance(claimed, commands.Go):  # Otherwise the command can no longer be sent.
-            await self._call(command_id, nonce, claimed, deadline)
+            await self._call(command_id, claimed, deadline)
             self._due = True  # New commands may have arrived during the call.
+        self._unwritten = None
 
     async def _claim(
         self, command_id: str, nonce: str
@@ -175,43 +176,61 @@ class Calls:
 
         The time that is left counts from the question, because the reply may be late.
         """
+        if self._link.is_closing:
+            await trio.sleep_forever()  # The session is about to call `end`.
+        self._unwritten = command_id, nonce
         asked = trio.current_time()
         claimed = await commands.claim(self._link.node.store, self._link.lease, command_id, nonce)
         left_ms = claimed.left_ms if isinstance(claimed, commands.Go) else 0
         return claimed, asked + left_ms / 1000
 
-    async def _call(self, command_id: str, nonce: str, go: commands.Go, deadline: float) -> None:
+    async def _call(self, command_id: str, go: commands.Go, deadline: float) -> None:
         try:
             request = actions.decode_request(go.action, go.payload)
         except PayloadInvalid as error:
             await self._settle(command_id, "error", error=_error(error.code, str(error)))
             return
+        with trio.move_on_at(deadline):
+            # A frame that waits for the socket would be written after the deadline.
+            await self._link.connection.wait_idle()
         protocol, now = self._protocol, trio.current_time()
         if now >= deadline:
             await self._settle(command_id, "expired")
             return
         if self._link.is_closing:
-            await until_stored(
-                commands.give_back, self._link.node.store, self._link.lease.keys, command_id, nonce
-            )
+            self._give_back()
             await trio.sleep_forever()
         stored = self._stored = trio.Event()
         self._link.memory.triggered |= name_triggered(request)
         frame = protocol.call(request, command_id, now, timeout=deadline - now)
+        unwritten, self._unwritten = self._unwritten, None
         self._outstanding = protocol.outstanding
-        self._unwritten = None
         try:
             await self._link.send(frame)
         except ConnectionClosed as closed:
-            self._unwritten = None if closed.written else nonce
+            if not closed.written:
+                self._outstanding, self._unwritten = None, unwritten
+                self._give_back()
             await trio.sleep_forever()  # The session is about to call `end`.
         # Wait until the outcome is stored. The command is in the pending list until then, so a list that is
         # read earlier would contain the command again.
         with trio.move_on_at(deadline):
             await stored.wait()
             return
+        if self._outstanding is None:
+            await trio.sleep_forever()  # `end` has stored the outcome.
         if protocol.tick(math.nextafter(deadline, math.inf)) is not None:
             await self._settle(command_id, "timeout")
+
+    def _give_back(self) -> None:
+        """Put the command that was claimed and not written back into the queue, in the background.
+
+        The next session of the charge point may be waiting for it already.
+        """
+        unwritten, self._unwritten = self._unwritten, None
+        if unwritten is not None:
+            node = self._link.node
+            node.see_through(_give_back, node, self._link.lease.keys, *unwritten)
 
     async def _settle(self, command_id: str, status: Status, *, error: bytes | None = None) -> None:
         await _settle(self._link.node, self._link.lease.keys, command_id, status, error=error)

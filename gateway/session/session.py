@@ -101,7 +101,7 @@ class Session:
             async with trio.open_nursery() as nursery:
                 self.calls.begin(nursery, pending, after, self._lost_by)
                 try:
-                    closed = await link.connection.run(self._receive)
+                    closed = await link.connection.run(self._receive, self.calls.end)
                 finally:
                     self.calls.end()
                 nursery.cancel_scope.cancel()

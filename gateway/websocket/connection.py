@@ -103,10 +103,11 @@ class Connection:
         self._report = report
         self._frames.binary = report is not None
 
-    async def run(self, on_text: OnText) -> Closed:
+    async def run(self, on_text: OnText, on_end: Callable[[], None] | None = None) -> Closed:
         """Await `on_text` for every text message, in order, until the connection ends.
 
-        Raises what `on_text` raises.
+        `on_end` is called as soon as no further message can come. The peer may then still need some seconds
+        to end its side of the stream. Raises what `on_text` raises.
         """
         self._pumping = trio.lowlevel.current_task()
         try:
@@ -117,6 +118,8 @@ class Connection:
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 self._end(Close.BROKEN.record("lost", error))
             closed = self._end(Close.LEFT.record("lost"))
+            if on_end is not None:
+                on_end()
             await self._finish()
         finally:
             self._pumping = None
@@ -239,6 +242,10 @@ class Connection:
             await self._stream.send_all(_mask(frame) if self._masking else frame)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionClosed(self._end(Close.BROKEN.record("lost", error))) from None
+
+    async def wait_idle(self) -> None:
+        """Wait until no other frame is being sent, so that the next `send` begins to write at once."""
+        await self._stream.wait_idle()
 
     async def _send_frame(self, frame: bytes) -> None:
         await self._stream.send_all(_mask(frame) if self._masking else frame)

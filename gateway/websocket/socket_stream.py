@@ -107,6 +107,11 @@ class SocketStream:
         if taken < len(data):
             await self._push(memoryview(data)[taken:])
 
+    async def wait_idle(self) -> None:
+        """Wait until no other task sends. This is a Trio checkpoint only if another task sends."""
+        while self._busy is not None:
+            await self._busy.wait()
+
     def _seal(self, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
         """Return the bytes to send for `data`. With TLS, these bytes are TLS records."""
         return data

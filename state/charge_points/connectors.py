@@ -10,7 +10,7 @@ import msgspec
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease, require
 from state.store import Store
-from state.transactions.running import Hold, read_hold
+from state.transactions.running import Open, read_open
 
 CONNECTORS = 256
 """Greatest number of connectors of one charge point whose status is stored."""
@@ -32,11 +32,11 @@ class Connector(msgspec.Struct, frozen=True, kw_only=True):
 class Recorded(NamedTuple):
     """`stored` is False if the status of CONNECTORS other connectors is stored already.
 
-    `running` is the hold of the transaction that is open on the connector, if the status is Available.
+    `running` is the transaction that is open on the connector, if the status is Available.
     """
 
     stored: bool
-    running: Hold | None
+    running: Open | None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -57,7 +57,7 @@ async def record_status(store: Store, lease: Lease, connector: Connector) -> Rec
         (*lease.head_args(), connector.connector_id, connector.status, what, _encode(connector), CONNECTORS),
     )
     require(word)
-    return Recorded(word == b"ok", read_hold(pointer[0]) if pointer else None)
+    return Recorded(word == b"ok", read_open(pointer[0]) if pointer else None)
 
 
 async def list_(store: Store, tenant: str, charge_point: str) -> list[Connector]:

@@ -13,6 +13,7 @@ from state import keys as key_names
 from state.commands import table
 from state.commands.record import Command, Why, command_id, digest, is_id, is_of, read_command
 from state.commands.table import Status
+from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox, nodes
 from state.nodes.leases import Lease, require
@@ -23,7 +24,7 @@ KEPT_MS = 24 * 3600 * 1000
 TTL_MS_MAX = 24 * 3600 * 1000
 _PENDING_PER_ROUND = 1000
 
-_GIVING_BACK = table.text({"sent": "queued"})
+_UNWRITTEN = table.text(table.UNWRITTEN)
 _OVERDUE = table.text(table.OVERDUE)
 _CLAIMING = table.text(table.moves_to("sent"))
 _SETTLING = {
@@ -108,7 +109,8 @@ async def submit(
     The command is recorded as `offline` if no session holds the lease of the charge point or the node of that
     session has left, and as `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24
     h. `reply_to` is the node to wake when the command ends. `id_` is an id of `new_id`, under which a
-    submission whose reply was lost can be repeated. Raises ValueError or StoreUnavailable.
+    submission whose reply was lost can be repeated. Raises ValueError, and StoreUnavailable if the command is
+    not known to be recorded.
     """
     body = digest(action, payload)
     if not 1 <= ttl_ms <= TTL_MS_MAX:
@@ -126,14 +128,19 @@ async def submit(
     if reply[0] == b"known" or command.status != "queued":
         return Submitted(command, None, fresh=reply[0] == b"fresh")
     node = reply[1].decode()
-    woken = await inbox.wake(store, node, inbox.CommandQueued(keys.member))
-    if woken or await nodes.is_known(store, node):
-        # A node without an inbox may only be late with its heartbeat. Its sessions look for commands by
-        # themselves every few seconds.
-        return Submitted(command, node if woken else None, fresh=True)
-    # The node has left. Another node may have taken over the charge point and its commands in the meantime.
-    await settle(store, keys, id_, status="offline")
-    return Submitted(await get(store, tenant, id_) or command, None, fresh=True)
+    try:
+        woken = await inbox.wake(store, node, inbox.CommandQueued(keys.member))
+        if woken or await nodes.is_known(store, node):
+            # A node without an inbox may only be late with its heartbeat. Its sessions look for commands by
+            # themselves every few seconds.
+            return Submitted(command, node if woken else None, fresh=True)
+        # The node has left. Another node may have taken over the charge point and its commands in the
+        # meantime.
+        await settle(store, keys, id_, status="offline")
+        command = await get(store, tenant, id_) or command
+    except StoreUnavailable:
+        pass  # The command is recorded, so the caller must get its id.
+    return Submitted(command, None, fresh=True)
 
 
 def new_id(tenant: str, charge_point: str, idempotency_key: str | None = None) -> str:
@@ -165,8 +172,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
         case [b"gone"]:
             return Gone()
         case [b"late"]:
-            late = await store.step("commands/settle", *settle_call(keys, id_, _LATE, when="overdue"))
-            await _wake_waiter(store, id_, late)
+            await _expire(store, keys, id_)
             return Late()
         case [word, *_]:
             require(word)
@@ -208,11 +214,14 @@ async def settle(
 async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -> bool:
     """Put a claimed command that was not written back into the queue, for the next session.
 
-    `nonce` is that of the claim. False means that the command has ended, or that its deadline has passed.
+    `nonce` is that of the claim. False means that the claim did not reach the store, or that the command has
+    ended. A command whose deadline has passed is recorded as `expired`.
     """
     [word] = await store.step(
-        "commands/give_back", (keys.command(id_), keys.events), (keys.member, id_, nonce, _GIVING_BACK)
+        "commands/give_back", (keys.command(id_), keys.events), (keys.member, id_, nonce, _UNWRITTEN, _LATE)
     )
+    if word == b"late":
+        await _expire(store, keys, id_)
     return bool(word == b"given_back")
 
 
@@ -299,6 +308,12 @@ def settle_call(
         ),
         (keys.member, id_, moves, _WATCHERS, when, why or "", *texts, KEPT_MS),
     )
+
+
+async def _expire(store: Store, keys: ChargePointKeys, id_: str) -> None:
+    """Record that a command was not written before its deadline."""
+    reply = await store.step("commands/settle", *settle_call(keys, id_, _LATE, when="overdue"))
+    await _wake_waiter(store, id_, reply)
 
 
 async def _wake_waiter(store: Store, id_: str, reply: list[Any]) -> None:

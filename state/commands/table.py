@@ -26,9 +26,12 @@ session records that, and only before the deadline.
 
 A sent command becomes answered or error when the charge point answers with a CALLRESULT or a CALLERROR. A
 sent command becomes expired if the deadline passes before its session has written the call; the session
-records that. A sent command becomes timeout if the deadline passes after the call was written; the session or
-a gateway's sweep records that. A sent command becomes unknown if its session ends; that
-session records it, or the next session of the charge point.
+records that. A sent command becomes timeout if the deadline passes after the call was written; the session
+records that, or a gateway's sweep, or the process that waits for the command. A sent command becomes unknown
+if its session ends; that session records it, or the next session of the charge point.
+
+A command with the status timeout becomes expired if its session reports that it never wrote the call. Only
+that session knows this, so another process may have recorded the timeout before.
 
 A command with the status timeout or unknown becomes answered or error if the charge point's answer still
 comes.
@@ -58,7 +61,7 @@ TABLE: Final[dict[Status, frozenset[Status]]] = {
     "sent": frozenset({"queued", "answered", "error", "expired", "timeout", "unknown"}),
     # The deadline passed after the call was sent, or the session ended. The answer was lost or may still
     # come.
-    "timeout": frozenset({"answered", "error"}),
+    "timeout": frozenset({"answered", "error", "expired"}),
     "unknown": frozenset({"answered", "error"}),
     # These statuses never change.
     "answered": frozenset(),
@@ -77,8 +80,11 @@ Every other status is an end, but `timeout` and `unknown` can still change.
 OVERDUE: Final[dict[Status, Status]] = {"queued": "expired", "sent": "timeout"}
 """The moves that the sweep makes after the deadline of a command."""
 
-LATE: Final[dict[Status, Status]] = {"queued": "expired", "sent": "expired"}
+LATE: Final[dict[Status, Status]] = {"queued": "expired", "sent": "expired", "timeout": "expired"}
 """The moves that a session makes if it claimed a command too late and therefore never wrote the call."""
+
+UNWRITTEN: Final[dict[Status, Status]] = {"sent": "queued"}
+"""The move that a session makes if it ends before it has written the call."""
 
 ORPHANED: Final[dict[Status, Status]] = {"sent": "unknown"}
 """The move that a new session makes for the commands of earlier sessions."""

@@ -28,12 +28,31 @@ class Hold(NamedTuple):
     fingerprint: str
 
 
-def read_hold(pointer: bytes) -> Hold | None:
+class Open(NamedTuple):
+    """A value of the hash `open`, which names the open transaction of a connector."""
+
+    id: int
+    hold: Hold
+
+
+def read_open(pointer: bytes) -> Open | None:
     """Read a value of the hash `open`. Returns None for an empty text."""
     if not pointer:
         return None
-    _, mark, tag = pointer.decode().split(" ", 2)
-    return Hold(tag, mark)
+    id_, mark, tag = pointer.decode().split(" ", 2)
+    return Open(int(id_), Hold(tag, mark))
+
+
+def read_hold(pointer: bytes) -> Hold | None:
+    """Return the hold that a value of the hash `open` names. Returns None for an empty text."""
+    found = read_open(pointer)
+    return None if found is None else found.hold
+
+
+async def read_start_times(store: Store, keys: ChargePointKeys, id_: int) -> tuple[int, int] | None:
+    """Return when a transaction began, by the charge point's clock and by ours, or None if it is gone."""
+    started_ms, received_ms = await store.execute("HMGET", keys.transaction(id_), "ms", "received_ms")
+    return None if started_ms is None else (int(started_ms), int(received_ms))
 
 
 async def list_running(store: Store, tenant: str, charge_point: str) -> list[RunningTransaction]:

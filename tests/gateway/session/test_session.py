@@ -21,9 +21,11 @@ LOST = Closed(1006, "", "lost")
 class Ended:
     """A connection whose peer has disconnected."""
 
+    closed = LOST
     violation = None
 
-    async def run(self, _on_text: Callable[[bytes], Awaitable[None]]) -> Closed:
+    async def run(self, _on_text: Callable[[bytes], Awaitable[None]], on_end: Callable[[], None]) -> Closed:
+        on_end()
         return LOST
 
     def repair_faults(self, _report: Callable[[str], None] | None) -> None:
