@@ -12,12 +12,12 @@ if of ~= member then
   return {'gone'}
 end
 local status = value_of(before, moves)
--- A session that repeats its claim has not written the call yet, even if the sweep has recorded a timeout.
-local again = (before == 'sent' or before == 'timeout') and claimed_by == nonce
-if not status and not again then return {'taken', before} end
 local now = now_ms()
 local left = deadline_ms - now
-if left <= 0 or before == 'timeout' then return {'late'} end
+-- A session that repeats its claim has not written the call yet, even if the sweep has recorded a timeout.
+local again = claimed_by == nonce and (before == 'sent' or before == 'timeout' and left <= 0)
+if not status and not again then return {'taken', before} end
+if left <= 0 then return {'late'} end
 if status then
   redis.call('HSET', command, 'status', status, 'nonce', nonce, 'epoch', epoch, 'sent_ms', now)
   emit_command(events, member, id, action, status)

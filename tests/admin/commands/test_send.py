@@ -9,10 +9,12 @@ import trio
 
 from admin.commands import send
 from admin.http.actions import COMMANDS
-from state import transactions
-from state.commands import Go
+from state import commands, transactions
+from state.commands import Conflict, Go, Submitted
+from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
-from state.nodes import nodes
+from state.nodes import inbox, nodes
+from state.store import Store
 from state.transactions import remote_starts
 from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
@@ -254,3 +256,81 @@ async def test_a_waiting_request_ends_when_the_client_hangs_up(api: Api) -> None
             await until(lambda: api.services.inbox.waiting == 5)
             nursery.cancel_scope.cancel()
         await until(lambda: api.services.inbox.waiting == 0)
+
+
+class LostReplies:
+    """A store that records each command, and whose reply is lost the first `count` times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, count: float, *, recorded: bool = True) -> None:
+        self.left, self.asked = count, list[str]()
+        self._recorded, self._submit = recorded, commands.submit
+        monkeypatch.setattr(commands, "submit", self)
+
+    async def __call__(self, store: Store, *args: Any, **options: Any) -> Submitted | Conflict:
+        self.asked.append(options["id_"])
+        if self.left > 0:
+            self.left -= 1
+            if self._recorded:
+                await self._submit(store, *args, **options)
+            raise StoreUnavailable("the reply was lost", sent=True)
+        return await self._submit(store, *args, **options)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "start-1"}])
+async def test_a_command_is_sent_once_although_the_reply_to_its_submission_was_lost(
+    api: Api, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], *, recorded: bool
+) -> None:
+    lost = LostReplies(monkeypatch, 2, recorded=recorded)
+    async with connected(api.store, TENANT, "CP-1", promises) as session:
+        with trio.fail_after(60):
+            response = await api.client.post(f"{PATH}?{LONG}", json=ASKED, headers=headers)
+        assert response.status_code == 200, response.text
+        assert session.claimed == [response.json()["id"]]
+        assert lost.asked == session.claimed * 3
+
+
+@pytest.mark.parametrize("query", ["wait=0", "wait=0.6", "timeout=1"])
+async def test_a_request_is_answered_503_with_the_id_and_not_told_to_try_again_if_no_reply_comes(
+    api: Api, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    LostReplies(monkeypatch, float("inf"))
+    async with connected(api.store, TENANT, "CP-1", promises) as session:
+        with trio.fail_after(60):
+            response = await api.client.post(f"{PATH}?{query}", json=ASKED)
+            document = is_problem(response, 503, "command-unconfirmed")
+            await until(lambda: len(session.claimed) == 1)
+        assert "Retry-After" not in response.headers
+        assert "again" not in document["detail"].lower()
+        assert session.claimed == [document["id"]]
+        assert (await read(api, document["id"]))["id"] == document["id"]
+
+
+async def test_a_command_that_was_certainly_not_recorded_is_answered_503_store_unavailable(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("away", sent=False)
+
+    async with connected(api.store, TENANT, "CP-1", promises) as session:
+        monkeypatch.setattr(commands, "submit", refuse)
+        response = await api.client.post(f"{PATH}?{LONG}", json=ASKED)
+        is_problem(response, 503, "store-unavailable")
+        assert "Retry-After" in response.headers
+        assert session.claimed == []
+
+
+async def test_a_recorded_command_is_not_answered_503_because_its_session_could_not_be_woken(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store goes away between the record and the wake-up message, and the session reads the record."""
+
+    async def refuse(*_: Any) -> bool:
+        raise StoreUnavailable("away", sent=False)
+
+    async with connected(api.store, TENANT, "CP-1", promises) as session:
+        with monkeypatch.context() as away:
+            away.setattr(inbox, "wake", refuse)
+            response = await api.client.post(f"{PATH}?wait=0&timeout=60", json=ASKED)
+        assert response.status_code == 202, response.text
+        assert await commands.list_pending(api.store, [session.lease]) == [[response.json()["id"]]]

@@ -7,9 +7,10 @@ import pytest
 import trio
 
 from admin.commands import send
-from state import charge_points, keys
+from state import charge_points, commands, keys
 from state.charge_points import Settings
 from state.commands import Go
+from state.commands.record import Why
 from state.nodes import leases, nodes
 from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
@@ -73,6 +74,63 @@ async def test_a_request_is_answered_504_when_the_deadline_of_its_command_has_pa
         await session.answer(document["id"], b'{"status":"Accepted"}')
         late = await api.client.get(f"/v1/tenants/{TENANT}/commands/{document['id']}")
         assert late.json()["status"] == "answered"
+
+
+@pytest.mark.parametrize(("deaf", "status"), [(False, "timeout"), (True, "expired")])
+@pytest.mark.parametrize("offset_ms", [-400, 0, 400])
+@pytest.mark.parametrize("query", ["timeout=1", "timeout=1&wait=60"])
+async def test_a_request_that_is_answered_504_shows_the_end_of_its_command_and_when_it_was_recorded(
+    api: Api, query: str, offset_ms: int, status: str, *, deaf: bool
+) -> None:
+    """No sweep runs here, so the request itself records the end, even if its clock is ahead."""
+    async with connected(api.store, TENANT, "CP-1", is_silent, deaf=deaf):
+        api.store._clock_offset_ms += offset_ms
+        with trio.fail_after(60):
+            response = await api.client.post(f"{PATH}/ClearCache?{query}")
+        shown = is_problem(response, 504, "deadline-passed")["command"]
+        assert shown["status"] == status
+        assert shown["settled_at"] >= shown["deadline_at"]
+        assert (shown["sent_at"] is None) == deaf
+        read = await api.client.get(f"/v1/tenants/{TENANT}/commands/{shown['id']}")
+        assert read.json() == shown | {"warnings": []}
+
+
+async def test_the_time_of_the_end_of_a_command_moves_if_the_answer_comes_late(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1", is_silent) as session:
+        with trio.fail_after(60):
+            response = await api.client.post(f"{PATH}/ClearCache?timeout=1")
+        before = is_problem(response, 504, "deadline-passed")["command"]
+        await trio.sleep(0.01)
+        await session.answer(before["id"], b'{"status":"Accepted"}')
+        after = (await api.client.get(f"/v1/tenants/{TENANT}/commands/{before['id']}")).json()
+        assert after["status"] == "answered"
+        assert after["settled_at"] > before["settled_at"]
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        ("connection_ended", "The connection of the charge point ended before it answered"),
+        ("node_lost", "The gateway process died"),
+    ],
+)
+async def test_a_request_whose_command_ends_as_unknown_is_answered_504_with_the_reason(
+    api: Api, why: Why, words: str
+) -> None:
+    async def ends(session: FakeSession, command: str, _: Go) -> None:
+        await commands.settle(api.store, session.lease.keys, command, status="unknown", why=why)
+
+    async with connected(api.store, TENANT, "CP-1", ends) as session:
+        with trio.fail_after(60):
+            response = await api.client.post(f"{PATH}/Reset?{LONG}", json={"type": "Hard"})
+        document = is_problem(response, 504, "outcome-unknown")
+        assert document["detail"].startswith(words)
+        shown = document["command"]
+        assert (shown["status"], shown["reason"]) == ("unknown", why)
+        assert shown["settled_at"] is not None
+        await session.answer(shown["id"], b'{"status":"Accepted"}')
+        after = (await api.client.get(f"/v1/tenants/{TENANT}/commands/{shown['id']}")).json()
+        assert (after["status"], after["reason"]) == ("answered", None)
 
 
 async def test_a_request_that_waits_until_the_deadline_is_answered_504_and_never_202(api: Api) -> None:

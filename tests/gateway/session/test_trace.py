@@ -171,11 +171,11 @@ async def test_a_trace_shows_a_gap_in_place_of_frames_that_do_not_fit_in_its_que
     gaps = [(place, one.note) for place, one in enumerate(found) if one.what == "gap"]
     assert gaps == [
         (1000, "8 frames passed that could not be written"),
-        (1001 + whole, "2 frames passed that could not be written"),
+        (1001 + whole, "1 frames passed that could not be written"),
     ]
     kept = await traces.get(store, KEYS.tenant, KEYS.id)
     assert kept is not None
-    assert (kept.frames, kept.marks, kept.dropped) == (1000 + whole, 2, 10)
+    assert (kept.frames, kept.marks, kept.dropped) == (1000 + whole, 3, 9)
 
 
 async def test_a_trace_ends_at_its_maximum_number_of_entries_and_at_its_end_time(store: Store) -> None:

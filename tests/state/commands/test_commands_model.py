@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from state import commands
 from state.commands import Conflict, Go, Gone, Late, Settled, Submitted, Taken, sweep
-from state.commands.table import LATE, ORPHANED, OVERDUE, TABLE, WAITING, Status
+from state.commands.table import LATE, ORPHANED, OVERDUE, TABLE, UNWRITTEN, WAITING, Status
 from state.errors import Superseded
 from state.nodes.leases import Lease
 from state.store import Store, StoreConfig, open_store
@@ -115,7 +115,9 @@ class Run:
         if command is None:
             assert outcome == Gone()
             return
-        again = command.status == "sent" and command.nonce == nonce
+        again = command.nonce == nonce and (
+            command.status == "sent" or (command.status == "timeout" and command.overdue)
+        )
         if command.status != "queued" and not again:
             assert outcome == Taken(command.status)
         elif command.overdue:
@@ -127,6 +129,18 @@ class Run:
             if not again:
                 command.nonce, command.epoch = nonce, lease.epoch
                 self.model.move(id_, "sent")
+
+    async def give_back(self, which: int, nonce: str) -> None:
+        id_ = self.ids[which % len(self.ids)]
+        given_back = await commands.give_back(self.store, KEYS, id_, nonce)
+        command = self.model.commands[id_]
+        moves = LATE if command.overdue else UNWRITTEN
+        mine = command.nonce == nonce and command.status in moves
+        assert given_back == (mine and not command.overdue)
+        if mine:
+            self.model.move(id_, moves[command.status])
+            if given_back:
+                command.nonce, command.epoch = None, 0
 
     async def settle(self, which: int, status: Status) -> None:
         id_ = self.ids[which % len(self.ids)]
@@ -204,6 +218,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("submit"), st.none(), st.sampled_from(PAYLOADS)),
     st.tuples(st.just("claim"), WHICH, st.sampled_from(NONCES), st.sampled_from((0, 0, 1))),
     st.tuples(st.just("claim"), WHICH, st.sampled_from(NONCES), st.just(0)),
+    st.tuples(st.just("give_back"), WHICH, st.sampled_from(NONCES)),
     st.tuples(st.just("settle"), WHICH, st.sampled_from(ENDS)),
     st.tuples(st.just("pass_deadline"), WHICH),
     st.tuples(st.just("sweep")),
@@ -225,7 +240,7 @@ async def test_operations_on_commands_in_any_order_have_the_same_results_as_a_si
         await open_inbox(store)
         run = Run(store, await seat(store))
         for name, *arguments in operations:
-            if name in {"claim", "settle", "pass_deadline"} and not run.ids:
+            if name in {"claim", "give_back", "settle", "pass_deadline"} and not run.ids:
                 continue
             await getattr(run, str(name))(*arguments)
         await run.compare()
