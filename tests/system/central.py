@@ -106,9 +106,11 @@ class Tenant(msgspec.Struct, frozen=True):
         return f"ws://127.0.0.1:{gateway.ports['ws']}{path}"
 
     @asynccontextmanager
-    async def api(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def api(self, admin: Process | None = None) -> AsyncIterator[httpx.AsyncClient]:
+        """Open a client of an admin process, by default that of the central system."""
         headers = {"Authorization": f"Bearer {self.api_key}"}
-        base = f"{self.admin}/v1/tenants/{self.id}"
+        root = self.admin if admin is None else f"http://127.0.0.1:{admin.ports['admin']}"
+        base = f"{root}/v1/tenants/{self.id}"
         async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as client:
             yield client
 
@@ -149,13 +151,27 @@ class Central:
 
     @asynccontextmanager
     async def gateway(self, *, store_url: str | None = None, **settings: Any) -> AsyncIterator[Process]:
-        process = self.start_gateway(store_url=store_url, **settings)
-        try:
-            await trio.to_thread.run_sync(process.wait_ready)
+        async with _running(self.start_gateway(store_url=store_url, **settings)) as process:
             yield process
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(process.stop)
+
+    @asynccontextmanager
+    async def second_admin(self, store_url: str, **settings: Any) -> AsyncIterator[Process]:
+        """Start a further admin process, for example one behind a proxy."""
+        over = {f"CSMS__{name.upper()}": str(value) for name, value in settings.items()}
+        log = self.directory / "second-admin.log"
+        process = Process(("admin", "serve"), {**_common(store_url, "PORT"), **over}, log)
+        async with _running(process):
+            yield process
+
+
+@asynccontextmanager
+async def _running(process: Process) -> AsyncIterator[Process]:
+    try:
+        await trio.to_thread.run_sync(process.wait_ready)
+        yield process
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(process.stop)
 
 
 @contextmanager

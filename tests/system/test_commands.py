@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trio
@@ -11,7 +13,8 @@ from ocpp.routing import on
 from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
-from gateway.websocket.close_codes import Close
+from gateway.websocket.close_codes import Close, ConnectionClosed
+from gateway.websocket.limits import Limits
 from state.scripts import SCRIPTS
 from tests.support.charge_point_peer import charge_point as raw_charge_point
 from tests.support.csms_up import Running
@@ -19,6 +22,7 @@ from tests.support.fault_proxy import fault_proxy
 from tests.support.waiting import until
 from tests.system.central import Central, Process
 from tests.system.independent import Independent, charge_point
+from tests.system.raw_upgrade import dial, read_answer, request
 
 type Gateways = tuple[Process, Process]
 
@@ -219,6 +223,7 @@ async def test_an_answer_that_arrives_after_the_deadline_is_shown_in_the_command
             await until(lambda: has("answered"))
             late = (await api.get(f"/commands/{command}")).json()
             assert late["response"] == {"status": "Accepted"}
+            assert late["settled_at"] > answer.json()["command"]["settled_at"]
             # The command that timed out does not delay the next one.
             second = await api.post("/charge-points/cp/commands/ClearCache?wait=0", json={})
             await cp.wait_asked(2)
@@ -380,3 +385,120 @@ async def test_a_command_is_sent_once_even_if_the_reply_to_the_claim_of_the_comm
             proxy.swallow_replies = False
             await until(lambda: has("answered"))
             assert [id_ for id_, _, _ in cp.asked] == [command]
+
+
+async def test_one_remote_start_is_sent_although_the_reply_to_its_submission_was_lost(
+    central: Central, gateways: Gateways
+) -> None:
+    """The admin process asks the store again under the same id."""
+    tenant = central.tenant()
+    with trio.fail_after(120):
+        async with (
+            fault_proxy(central.valkey.path) as proxy,
+            central.second_admin(f"redis://127.0.0.1:{proxy.port}", store__timeout_s=0.5) as admin,
+            tenant.api(admin) as api,
+            raw_charge_point(tenant.url(gateways[0], "cp")) as cp,
+            trio.open_nursery() as nursery,
+        ):
+            await cp.call("Heartbeat", {})
+            answers: list[Any] = []
+
+            async def ask() -> None:
+                path = "/charge-points/cp/commands/RemoteStartTransaction?timeout=60"
+                answers.append(await api.post(path, json={"idTag": "DRIVER"}))
+
+            proxy.swallow_from = SCRIPTS["commands/submit"].sha.encode()
+            nursery.start_soon(ask)
+            await cp.wait_asked()  # The gateway has found the command, of which the admin process is unsure.
+            assert answers == []
+            proxy.swallow_replies = False
+            await until(lambda: bool(answers))
+            assert answers[0].status_code == 200, answers[0].text
+            assert [id_ for id_, _, _ in cp.asked] == [answers[0].json()["id"]]
+
+
+@pytest.mark.parametrize("goodbye", ["close", "drop"])
+async def test_a_request_is_answered_504_outcome_unknown_when_the_charge_point_hangs_up_without_an_answer(
+    central: Central, gateways: Gateways, goodbye: str
+) -> None:
+    tenant = central.tenant()
+    with trio.fail_after(120):
+        async with tenant.api() as api, trio.open_nursery() as nursery:
+            answers: list[Any] = []
+
+            async def ask() -> None:
+                path = "/charge-points/cp/commands/Reset?timeout=600"
+                answers.append(await api.post(path, json={"type": "Hard"}, timeout=90))
+
+            async with raw_charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:
+                nursery.start_soon(ask)
+                await cp.wait_asked()
+                if goodbye == "close":
+                    await cp.connection.close(Close.LOAD_TEST_OVER)
+                else:
+                    cp.connection._stream.abort()
+    [answer] = answers
+    assert (answer.status_code, answer.json()["type"]) == (504, "urn:csms:problem:outcome-unknown")
+    assert answer.json()["detail"].startswith("The connection of the charge point ended before it answered")
+    shown = answer.json()["command"]
+    assert (shown["status"], shown["reason"]) == ("unknown", "connection_ended")
+    assert shown["settled_at"] is not None
+
+
+async def test_a_request_is_answered_502_when_the_answer_of_the_charge_point_is_over_the_limit(
+    central: Central, gateways: Gateways
+) -> None:
+    tenant = central.tenant()
+    long = {"configurationKey": [{"key": "K", "readonly": True, "value": "x" * Limits().message_bytes}]}
+    with trio.fail_after(120):
+        async with tenant.api() as api, trio.open_nursery() as nursery:
+            answers: list[Any] = []
+
+            async def ask() -> None:
+                path = "/charge-points/cp/commands/GetConfiguration?timeout=600"
+                answers.append(await api.post(path, json={}, timeout=90))
+
+            async with raw_charge_point(tenant.url(gateways[0], "cp"), lambda *_: None) as cp:
+                nursery.start_soon(ask)
+                await cp.wait_asked()
+                with suppress(ConnectionClosed):
+                    await cp.send([3, cp.asked[0][0], long])
+                await until(lambda: bool(answers))
+    [answer] = answers
+    assert answer.status_code == 502, answer.text
+    assert answer.json()["detail"] == (
+        "The charge point's answer cannot be read: the charge point sent a message over the limit, so csms "
+        "closed the connection."
+    )
+
+
+async def test_a_command_that_comes_while_a_session_closes_is_sent_on_the_next_connection(
+    central: Central, gateways: Gateways
+) -> None:
+    """The charge point does not answer the CLOSE of csms, so the session lasts some seconds longer."""
+    tenant = central.tenant()
+    url = tenant.url(gateways[0], "cp")
+    with trio.fail_after(120):
+        async with tenant.api() as api:
+            with dial(url) as slow:
+                slow.sendall(request(urlsplit(url).path))
+                assert (await trio.to_thread.run_sync(read_answer, slow)).status == 101
+
+                async def online() -> bool:
+                    return bool((await api.get("/charge-points/cp")).json()["connection"]["online"])
+
+                await until(online)
+                assert (await api.post("/charge-points/cp/disconnect")).status_code == 202
+                slow.settimeout(60)
+                close = await trio.to_thread.run_sync(slow.recv, 4096)
+                assert close[0] == 0x88
+                sent = await api.post("/charge-points/cp/commands/ClearCache?timeout=60&wait=0", json={})
+                assert sent.json()["status"] == "queued", sent.text
+                command = sent.json()["id"]
+                async with raw_charge_point(url) as cp:
+
+                    async def answered() -> bool:
+                        return bool((await api.get(f"/commands/{command}")).json()["status"] == "answered")
+
+                    await until(answered)
+                    assert [id_ for id_, _, _ in cp.asked] == [command]

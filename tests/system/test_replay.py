@@ -294,3 +294,22 @@ async def test_a_start_transaction_request_on_two_connections_at_the_same_time_c
             [found] = await transactions(tenant, id_)
             assert answer["transactionId"] == found["transaction_id"]
             await old.wait_closed()
+
+
+async def test_a_driver_with_one_slot_is_never_refused_at_the_connector_whose_stop_was_lost(
+    central: Central, gateways: tuple[Process, Process]
+) -> None:
+    tenant = central.tenant()
+    async with (
+        tenant.api() as api,
+        charge_point(tenant.url(gateways[0], "one")) as one,
+        charge_point(tenant.url(gateways[1], "two")) as two,
+    ):
+        await tag(api, "ONCE", max_active_transactions=1)
+        for meter in (100, 200, 300):
+            assert (await one.start(tag="ONCE", meter=meter))["idTagInfo"]["status"] == "Accepted"
+        assert (await two.start(tag="ONCE"))["idTagInfo"]["status"] == "ConcurrentTx"
+        # The connector becomes Available, so the driver has left it, although no stop has come.
+        status = {"connectorId": 1, "errorCode": "NoError", "status": "Available", "timestamp": now()}
+        await one.call("StatusNotification", status)
+        assert (await two.start(tag="ONCE", connector=2))["idTagInfo"]["status"] == "Accepted"
