@@ -173,6 +173,40 @@ async def test_a_command_can_be_claimed_only_by_the_lease_holder_but_its_result_
         await commands.claim(store, new, queued.id, "nonce")
 
 
+async def test_a_command_that_is_given_back_can_be_claimed_like_a_new_one(store: Store) -> None:
+    await open_inbox(store)
+    await open_inbox(store, ADMIN)
+    old = await seat(store)
+    command = await submitted(store)
+    await commands.claim(store, old, command.id, "old")
+    new = await seat(store, epoch=2)
+    assert await commands.give_back(store, KEYS, command.id, "old")
+    assert not await commands.give_back(store, KEYS, command.id, "old")
+    assert (await current(store, command)).sent_ms is None
+    assert await commands.mark_unknown(store, new, [command.id]) == []
+    assert isinstance(await commands.claim(store, new, command.id, "new"), Go)
+    assert not await commands.give_back(store, KEYS, command.id, "old")
+    assert [status for _, status in await told(store)] == ["queued", "sent", "queued", "sent"]
+    assert await waiting(store) == ([command.id], {command.id})
+    assert await woken(store, ADMIN) == []
+
+
+async def test_a_command_that_was_not_written_expires_and_wakes_the_process_that_waits(store: Store) -> None:
+    await open_inbox(store)
+    await open_inbox(store, ADMIN)
+    lease = await seat(store)
+    command = await submitted(store)
+    await commands.claim(store, lease, command.id, "mine")
+    await make_overdue(store, command.id)
+    await commands.end_overdue(store, KEYS, command.id)
+    assert (await current(store, command)).status == "timeout"
+    assert await commands.claim(store, lease, command.id, "another") == Taken("timeout")
+    assert not await commands.give_back(store, KEYS, command.id, "mine")
+    found = await current(store, command)
+    assert (found.status, found.sent_ms) == ("expired", None)
+    assert command.id.encode() in b" ".join(await woken(store, ADMIN))
+
+
 @pytest.mark.parametrize("waited", ["timeout", "unknown"])
 @pytest.mark.parametrize("result", ["answered", "error"])
 async def test_a_late_answer_replaces_the_status_timeout_or_unknown_and_is_then_final(

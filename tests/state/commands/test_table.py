@@ -106,6 +106,22 @@ async def test_a_claim_after_the_deadline_changes_the_status_of_a_command_only_a
     await check(store, id_, before, after)
 
 
+@pytest.mark.parametrize("overdue", [False, True])
+@pytest.mark.parametrize("before", STATUSES)
+async def test_giving_a_command_back_changes_its_status_only_as_the_status_table_allows(
+    store: Store, before: Status, *, overdue: bool
+) -> None:
+    _, id_ = await command_that_is(store, before)
+    assert not await commands.give_back(store, KEYS, id_, "second")
+    await check(store, id_, before, before)
+    if overdue:
+        await make_overdue(store, id_)
+    mine = {} if before in FIRST else table.LATE if overdue else table.UNWRITTEN
+    after = mine.get(before, before)
+    assert await commands.give_back(store, KEYS, id_, "first") == (after == "queued" != before)
+    await check(store, id_, before, after)
+
+
 @pytest.mark.parametrize("before", STATUSES)
 async def test_the_sweep_changes_the_status_of_a_command_only_as_the_status_table_allows(
     store: Store, before: Status
