@@ -70,12 +70,18 @@ class Memory:
     def __init__(self, large_messages: LargeMessages) -> None:
         self._large_messages = large_messages
         self._taken = 0
+        self._again = False
 
     async def turn(self) -> None:
+        """Give memory back if there were large messages since the turn before the last one.
+
+        A message that took room shortly before the last turn may have been freed after that turn.
+        """
         taken = self._large_messages.taken
-        if taken != self._taken:
-            self._taken = taken
+        new, self._taken = taken != self._taken, taken
+        if new or self._again:
             await trio.to_thread.run_sync(collector.give_memory_back)
+        self._again = new
 
 
 class Liveness:

@@ -174,6 +174,9 @@ def _find_secrets(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int,
         end = token.end()
     for unclosed in reversed(stack):
         yield from _find_in_object(text, unclosed, end)
+        if all(member.name not in _NAMING for member in unclosed.members):
+            # The name of the setting may have come after the end of a text that was cut.
+            yield from ((member.start, member.end) for member in unclosed.members if member.name == "value")
 
 
 def _find_in_object(text: str, found: _Open, end: int) -> Iterator[tuple[int, int]]:

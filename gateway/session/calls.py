@@ -204,7 +204,7 @@ class Calls:
         self._link.memory.triggered |= name_triggered(request)
         frame = protocol.call(request, command_id, now, timeout=deadline - now)
         unwritten, self._unwritten = self._unwritten, None
-        self._outstanding = protocol.outstanding
+        call = self._outstanding = protocol.outstanding
         try:
             await self._link.send(frame)
         except ConnectionClosed as closed:
@@ -217,7 +217,9 @@ class Calls:
         with trio.move_on_at(deadline):
             await stored.wait()
             return
-        if self._outstanding is None:
+        while (reading := self._link.reading) is not None:
+            await reading.wait()  # The thread may read the answer, and then the call must not end here too.
+        if self._outstanding is not call:
             await trio.sleep_forever()  # `end` has stored the outcome.
         if protocol.tick(math.nextafter(deadline, math.inf)) is not None:
             await self._settle(command_id, "timeout")

@@ -35,6 +35,7 @@ class Link:
         "lease",
         "memory",
         "node",
+        "reading",
         "recorder",
     )
 
@@ -56,6 +57,8 @@ class Link:
         self.answering = False
         """True while a call of the charge point is served. The end of that call sets `answered`."""
         self.answered: trio.Event | None = None
+        self.reading: trio.Event | None = None
+        """Set after a thread has read a large frame. None while no thread reads."""
         self._closing = False
 
     def send(self, frame: bytes, faults: Iterable[str] = ()) -> Awaitable[None]:

@@ -150,14 +150,22 @@ class Session:
         return self._dispatch(received)
 
     async def _receive_large(self, frame: bytes, began: float) -> None:
-        """Serve a large frame. A thread reads it, because a faulty one may take half a second to read."""
         link, protocol = self.link, self._protocol
-        received = await trio.to_thread.run_sync(protocol.receive, frame, began, limiter=_LARGE_READERS)
+        received = await self._read_large(frame, began)
         if link.recorder is not None:
             link.recorder.record_received(frame, protocol.faults)
         if protocol.faults:
             link.node.count_faults(link.lease.keys, protocol.take_faults())
         await self._serve_joined(received, began)
+
+    async def _read_large(self, frame: bytes | str, began: float) -> Received:
+        """Read a large frame in a thread, because a faulty one may take half a second to read."""
+        reading = self.link.reading = trio.Event()
+        try:
+            return await trio.to_thread.run_sync(self._protocol.receive, frame, began, limiter=_LARGE_READERS)
+        finally:
+            self.link.reading = None
+            reading.set()
 
     async def _serve_joined(self, received: Received, began: float) -> None:
         """Serve all messages of a text frame that holds several, in their order."""
@@ -172,7 +180,10 @@ class Session:
                 return
             await trio.lowlevel.checkpoint()
             began = monotonic()
-            received = protocol.receive(rest, began)
+            if len(rest) > SMALL:
+                received = await self._read_large(rest, began)
+            else:
+                received = protocol.receive(rest, began)
             link.node.count_faults(link.lease.keys, protocol.take_faults())
 
     async def _dispatch(self, received: Reply | CallAnswered | CallRefused | Ignored) -> None:

@@ -177,14 +177,15 @@ class Recorder:
             text = self._masker.mask(passed.frame)
         else:
             text = await trio.to_thread.run_sync(self._masker.mask, passed.frame, limiter=_one_at_a_time)
-        message, id_, action = self._read_head(passed.what, text)
+        cut = len(text) > SHOWN_MAX or passed.length > MASKED_MAX
+        message, id_, action = self._read_head(passed.what, text, cut=cut)
         return TraceEntry(
             what=passed.what,
             at_ms=passed.at_ms,
             connection=self._lease.holder,
             frame=text[:SHOWN_MAX],
             length=passed.length,
-            cut=len(text) > SHOWN_MAX,
+            cut=cut,
             message=message,
             id=id_,
             action=action,
@@ -192,15 +193,15 @@ class Recorder:
             note=passed.note,
         )
 
-    def _read_head(self, what: str, text: str) -> tuple[int | None, str | None, str | None]:
+    def _read_head(self, what: str, text: str, *, cut: bool) -> tuple[int | None, str | None, str | None]:
         """Return the message type, id and action of a masked frame.
 
         All three values are None if the frame is not an OCPP frame.
 
         The action of an answer is the action of its call, or None if the call is not remembered.
         """
-        if len(text) > SHOWN_MAX and (head := _HEAD.match(text)) is not None:
-            text = f"{head[0]}null]"  # The end of a long frame may be cut.
+        if cut and (head := _HEAD.match(text)) is not None:
+            text = f"{head[0]}null]"  # The end of a long frame is missing.
         try:
             parts = msgspec.json.decode(text, type=list[msgspec.Raw])
             message, id_ = (msgspec.json.decode(part, type=int | str) for part in parts[:2])

@@ -146,6 +146,7 @@ async def _upgrade(
             (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
             subprotocols=subprotocols,
             extra_headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+            max_message_size=limits.message_bytes,
         )
     try:
         await reader.feed()  # The first `feed` sends the request.

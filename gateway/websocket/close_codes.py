@@ -109,14 +109,14 @@ class Close(_Row, Enum):
     )
     NO_ROOM = (
         1013,
-        "no room for a message over 65536 bytes now",
+        "no room for a message of more than 65536 bytes",
         "Messages over 64 KiB of many charge points arrived together, and there was no room for 30 s.",
         "Reconnect later, and send the message again.",
     )
     UNFINISHED = (
         1008,
         "a message was begun, but its rest did not come in time",
-        "A message was not complete a minute after its first byte.",
+        "A message was not complete a minute after its first byte, plus a second for each KiB that came.",
         "Reconnect, and send the message again.",
     )
 

@@ -16,16 +16,17 @@ from wsproto.utilities import LocalProtocolError
 from gateway.websocket import sweeper
 from gateway.websocket.borrowed_reader import BorrowedReader
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed, Violation, build_close_frame
-from gateway.websocket.large_messages import SMALL
+from gateway.websocket.large_messages import HEADER_MAX, SMALL
 from gateway.websocket.limits import Limits
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.text_frames import CLOSE, PING, PONG, Rest, TextFrames
 from gateway.websocket.tls_stream import TlsInfo
 
-# Number of messages of one peer that are handled in a row before other tasks get their turn.
+# Time and bytes of one peer's messages that are handled in a row before other tasks get their turn.
 BURST_S = 0.0005
 BURST_BYTES = 32_768
+# Least rate of a message, after the time that every message has (`Limits.partial_message_s`).
 LEAST_BYTES_PER_S = 1_024
 
 type OnText = Callable[[bytes], Awaitable[None]]
@@ -49,6 +50,7 @@ class Connection:
         "_reserved",
         "_stats",
         "_stream",
+        "_waiting",
         "closed",
         "last_received",
         "remote",
@@ -85,6 +87,7 @@ class Connection:
         """The rule that the peer broke, if that ended the connection."""
         self._large_messages = stats.large_messages
         self._reserved = 0
+        self._waiting: trio.CancelScope | None = None
         self.remote = self._stream.remote
         self.subprotocol = subprotocol
         self.tls = tls
@@ -118,6 +121,7 @@ class Connection:
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 self._end(Close.BROKEN.record("lost", error))
             closed = self._end(Close.LEFT.record("lost"))
+            self._drop_buffer()
             if on_end is not None:
                 on_end()
             await self._finish()
@@ -136,6 +140,7 @@ class Connection:
                     size += len(frame)
                     await on_text(frame)
                 else:
+                    size += len(frame.data)
                     await self._pass_on(frame, on_text)
                 burst += 1
                 # The clock is read after every fourth message only, because most bursts are short.
@@ -145,29 +150,51 @@ class Connection:
                     began = trio.current_time()
             if reader.done:
                 break
-            if self._reserved or frames.partial_since is not None:
-                await self._reserve(max(0, frames.held - SMALL))
+            if frames.partial_since is not None or self._reserved:
+                await self._reserve(frames.held - SMALL - HEADER_MAX)
+            stream.waited = False
             data = await stream.receive_some(self._limits.receive_bytes)
             if not data:
                 break
             self.last_received = now = trio.current_time()
             if now - began >= BURST_S:
+                if not stream.waited:
+                    await trio.lowlevel.checkpoint()
+                    now = trio.current_time()
                 began, burst, size = now, 0, 0
             frames.feed(data, now)
 
     async def _reserve(self, size: int) -> None:
-        """Take or give back room, so that `size` bytes are reserved. Raises Violation if there is no room."""
-        more, frames = size - self._reserved, self._frames
-        if more <= 0:
-            self._reserved = size
-            self._large_messages.give_back(-more)
+        """Hold room for `size` bytes, and wait for the room if need be. Raises Violation if there is none.
+
+        The wait ends when the connection ends, because `close` needs a task that reads the peer's CLOSE.
+        What the peer sends before its CLOSE then exceeds the budget, for as long as `close` waits.
+        """
+        size = max(0, size)
+        if size == self._reserved or self.closed is not None:
             return
         asked = trio.current_time()
-        if not await self._large_messages.take(more):
+        room = False
+        try:
+            with trio.CancelScope() as self._waiting:
+                room = await self._large_messages.hold(self, size)
+        finally:
+            self._waiting = None
+        if room:
+            self._reserved = size
+        elif self.closed is None:
             raise Violation(Close.NO_ROOM)
-        self._reserved = size
-        if frames.partial_since is not None:
-            frames.partial_since += trio.current_time() - asked
+        # The peer is not to blame for the time in which nobody read.
+        waited = trio.current_time() - asked
+        self.last_received += waited
+        if self._frames.partial_since is not None:
+            self._frames.partial_since += waited
+
+    def _drop_buffer(self) -> None:
+        """Free the memory of an unfinished message, because the message will not be read any more."""
+        self._frames.drop()
+        self._large_messages.release(self)
+        self._reserved = 0
 
     async def _pass_on(self, frame: Rest, on_text: OnText) -> None:
         """Give trio-websocket a frame.
@@ -225,6 +252,8 @@ class Connection:
         if self.closed is None:
             self.closed = closed
             self._stats.closed[closed.code] += 1
+            if self._waiting is not None:
+                self._waiting.cancel()
         return self.closed
 
     async def send(self, text: bytes) -> None:
@@ -283,8 +312,7 @@ class Connection:
     async def aclose(self) -> None:
         """Free all resources. The owner of the connection calls this method last."""
         sweeper.forget(self)
-        self._large_messages.give_back(self._reserved)
-        self._reserved = 0
+        self._drop_buffer()
         self._end(Close.DROPPED.record("us"))
         self._stream.close()
         await self._reader.finish()
@@ -293,6 +321,10 @@ class Connection:
 
     def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
         """Return the action that is due at the time `now`, or None (see sweeper.py)."""
+        # While nobody reads, the peer may have sent bytes that we do not know.
+        return self._judge(now) if self._waiting is None else None
+
+    def _judge(self, now: float) -> Callable[[], Awaitable[None]] | None:
         limits = self._limits
         frames = self._frames
         since = frames.partial_since

@@ -178,7 +178,9 @@ async def receive_upgrade(
     head, repairs = repair(head)
     reader = BorrowedReader(stream, head)
     try:
-        request = await wrap_server_stream(cast(trio.Nursery, reader), reader)
+        request = await wrap_server_stream(
+            cast(trio.Nursery, reader), reader, max_message_size=limits.message_bytes
+        )
     except NotARequest:
         await reader.finish()
         raise BadUpgrade(400, _NO_UPGRADE) from None

@@ -35,6 +35,7 @@ class SocketStream:
         "_send_s",
         "_socket",
         "remote",
+        "waited",
     )
 
     def __init__(self, sock: socket.socket, remote: tuple[str, int], *, send_s: float) -> None:
@@ -48,6 +49,8 @@ class SocketStream:
         self._ended = False
         self._reader: trio.lowlevel.Task | None = None
         self.remote = remote
+        self.waited = False
+        """Set when a read has waited, and so has let other tasks run."""
         self._readiness = readiness.get()
         self._readiness.add(self._fd, self)
 
@@ -70,6 +73,7 @@ class SocketStream:
             if self._reader is not None:
                 raise trio.BusyResourceError("another task reads from this connection")
             self._readable = False
+            self.waited = True
             self._reader = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
 

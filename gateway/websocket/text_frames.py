@@ -70,6 +70,12 @@ class TextFrames:
         """Bytes of unfinished frames and messages."""
         return len(self._data) - self._at + self._size
 
+    def drop(self) -> None:
+        """Forget an unfinished frame. The caller reads no further frames."""
+        self._data = b""
+        self._at = 0
+        self.partial_since = None
+
     def feed(self, data: bytes, now: float) -> None:
         self._now = now
         if self._at < len(self._data):
@@ -81,7 +87,7 @@ class TextFrames:
             self._data = data
         self._at = 0
 
-    def cut(self) -> bytes | Rest | None:  # noqa: C901  one header, read once, without a call
+    def cut(self) -> bytes | Rest | None:  # noqa: C901, PLR0912  one header, read once, without a call
         """Return the next text message or other frame, or None if more bytes are needed."""
         data, at = self._data, self._at
         have = len(data)
@@ -124,6 +130,10 @@ class TextFrames:
         if fast:
             payload = data[start:end]
             text = apply_mask(payload, data[start - 4 : start]) if self._masked else bytes(payload)
+            self.partial_since = None
+            if end == have:
+                self._data = b""  # The bytes of a large message would else be held twice while it is served.
+                self._at = 0
             if not text.isascii():
                 _check_utf8(text)
             return text
@@ -154,6 +164,8 @@ class TextFrames:
         if opcode >= CLOSE:
             self._count_control_frame()
             self.closed = opcode == CLOSE
+            if not self._fragments:
+                self.partial_since = None
             return Rest(data, opcode, ends_message=False)
         self._fragments += 1
         self._size += length
@@ -162,6 +174,7 @@ class TextFrames:
         ends_message = first >= 0x80
         if ends_message:
             self._fragments = self._size = 0
+            self.partial_since = None
         return Rest(data, opcode, ends_message=ends_message)
 
     def _count_control_frame(self) -> None:

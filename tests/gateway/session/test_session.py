@@ -21,7 +21,6 @@ LOST = Closed(1006, "", "lost")
 class Ended:
     """A connection whose peer has disconnected."""
 
-    closed = LOST
     violation = None
 
     async def run(self, _on_text: Callable[[bytes], Awaitable[None]], on_end: Callable[[], None]) -> Closed:

@@ -157,25 +157,26 @@ async def test_a_trace_shows_a_gap_in_place_of_frames_that_do_not_fit_in_its_que
     Frames that arrive when there is room again are recorded.
     """
     running = await start_trace(store)
-    whole = trace.QUEUED_BYTES_MAX // trace.MASKED_MAX
     async with around(store) as session:
         recorder = session.recorder(running)
         for number in range(trace.QUEUED_MAX + 7):
             recorder.record_received(call(number))
         await recorder.finish(BYE)  # This frame is dropped as well.
-        for _ in range(whole):
+        for _ in range(trace.QUEUED_BYTES_MAX // trace.MASKED_MAX + 1):
             recorder.record_received(b"x" * (trace.MASKED_MAX + 1))
+        await recorder.finish(BYE)
         recorder.record_received(call(1))
         await recorder.finish(BYE)
     found = await read_entries(store)
     gaps = [(place, one.note) for place, one in enumerate(found) if one.what == "gap"]
     assert gaps == [
         (1000, "8 frames passed that could not be written"),
-        (1001 + whole, "1 frames passed that could not be written"),
+        (1017, "1 frames passed that could not be written"),
     ]
+    assert [one.what for one in found[1018:]] == ["disconnected", "in", "disconnected"]
     kept = await traces.get(store, KEYS.tenant, KEYS.id)
     assert kept is not None
-    assert (kept.frames, kept.marks, kept.dropped) == (1000 + whole, 3, 9)
+    assert (kept.frames, kept.marks, kept.dropped) == (1017, 4, 9)
 
 
 async def test_a_trace_ends_at_its_maximum_number_of_entries_and_at_its_end_time(store: Store) -> None:

@@ -16,10 +16,11 @@ import trio.testing
 from gateway.websocket.close_codes import Closed
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.http_upgrade import Upgrade
+from gateway.websocket.large_messages import LargeMessages
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import Server, serve
-from gateway.websocket.stats import Stats
+from gateway.websocket.stats import LARGE_MESSAGES_BYTES, Stats
 from tests.support.websocket_frames import REQUEST
 
 
@@ -51,10 +52,14 @@ async def serving(
     *,
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
+    budget: int = LARGE_MESSAGES_BYTES,
     crashes: int = 0,
 ) -> AsyncIterator[Server]:
-    """Serve until the block ends, and check how many connections ended by an unexpected exception."""
-    stats, handshakes = Stats(), Handshakes()
+    """Serve until the block ends, and check how many connections ended by an unexpected exception.
+
+    In the end, the whole `budget` for large messages must be free again.
+    """
+    stats, handshakes = Stats(large_messages=LargeMessages(budget)), Handshakes()
     sockets = open_listeners("127.0.0.1", 0)
     async with patience(), trio.open_nursery() as nursery:
         server = await nursery.start(
@@ -72,6 +77,8 @@ async def serving(
         nursery.cancel_scope.cancel()
     assert stats.crashed == crashes
     assert (stats.open, len(handshakes)) == (0, 0)
+    large = stats.large_messages
+    assert (large._free, large._held, dict(large._waiting)) == (budget, {}, {})
 
 
 @asynccontextmanager

@@ -20,10 +20,10 @@ LONG = "x" * 70_000
 @pytest.mark.parametrize(
     ("sent", "row"),
     [
-        pytest.param(frame(0x81, b"x" * 65_537), Close.TOO_BIG, id="a frame over the limit"),
+        pytest.param(frame(0x81, b"x" * 1_048_577), Close.TOO_BIG, id="a frame over the limit"),
         pytest.param(frame(0x81, length=2**62), Close.TOO_BIG, id="a header that promises 2^62 bytes"),
         pytest.param(
-            frame(0x01, b"x" * 40_000) + frame(0x80, b"x" * 40_000),
+            frame(0x01, b"x" * 600_000) + frame(0x80, b"x" * 600_000),
             Close.TOO_BIG,
             id="fragments over the limit",
         ),
