@@ -11,7 +11,8 @@ import trio
 
 from gateway.websocket import readiness
 
-DRAIN_BYTES = 262_144
+# Four of the largest messages. A peer that writes a longer message at once may see a reset and no CLOSE.
+DRAIN_BYTES = 4_194_304
 _PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
@@ -178,6 +179,7 @@ class SocketStream:
                 left = DRAIN_BYTES
                 while left > 0 and (data := await SocketStream.receive_some(self, 16_384)):
                     left -= len(data)
+                    await trio.lowlevel.checkpoint()
         self.close()
 
     async def _say_goodbye(self) -> None:

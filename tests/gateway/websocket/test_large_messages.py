@@ -127,9 +127,10 @@ async def test_a_message_up_to_one_mebibyte_is_read_whole_and_in_fragments(size:
     [
         pytest.param(frame(0x81, length=MIB + 1), id="one frame"),
         pytest.param(frame(0x01, b"x" * MIB) + frame(0x80, length=1), id="fragments"),
+        pytest.param(frame(0x81, b"x" * 3 * MIB), id="a peer that writes 3 MiB before it reads"),
     ],
 )
-async def test_a_message_of_one_byte_more_than_a_mebibyte_is_closed_with_1009(sent: bytes) -> None:
+async def test_a_message_of_more_than_a_mebibyte_is_closed_with_1009(sent: bytes) -> None:
     echo = Echo()
     async with serving(echo) as server, raw_peer(server) as peer:
         await peer.send(sent)
