@@ -42,7 +42,7 @@ class MeterValueAnswer(msgspec.Struct, frozen=True):
 
 
 class RawMessageAnswer(msgspec.Struct, frozen=True):
-    """The meter values of one message, exactly as the charge point sent them."""
+    """The meter values of one message as the charge point sent them."""
 
     source: Source
     received_at: ReceivedAt
@@ -50,7 +50,8 @@ class RawMessageAnswer(msgspec.Struct, frozen=True):
         Any,
         msgspec.Meta(
             description="The member `meterValue` or `transactionData`. It should be a list of MeterValues, "
-            "but some charge points send other JSON."
+            "but some charge points send other JSON. csms has repaired only what can mean one thing, such as "
+            "a number that must be text or a word in another case."
         ),
     ]
     as_sent: AsSent = None
@@ -108,7 +109,7 @@ def _objects(written: msgspec.Raw | None) -> list[msgspec.Raw]:
         return [written]
     try:
         items = msgspec.json.decode(written, type=list[msgspec.Raw])
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         return []
     return [item for item in items if bytes(item)[:1] == b"{"]
 
@@ -117,5 +118,7 @@ _read_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def _normalise(sent: msgspec.Raw | None) -> str | None:
-    text = None if sent is None else msgspec.json.decode(sent)
-    return times.normalise(text) if isinstance(text, str) else None
+    # Only a text is decoded, because the decoder refuses numbers of thousands of digits, and deep lists.
+    if sent is None or bytes(sent)[:1] != b'"':
+        return None
+    return times.normalise(msgspec.json.decode(sent, type=str))

@@ -29,7 +29,7 @@ _NOT_A_NUMBER: Final = frozenset(
 _LITERALS: Final = {"true": "true", "false": "false"} | dict.fromkeys(
     ("null", "none", "nil", "undefined"), "null"
 )
-_DEPTH: Final = 64
+_DEPTH: Final = 1_000
 _CLOSING: Final = {"[": "]", "{": "}"}
 
 

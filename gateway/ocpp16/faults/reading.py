@@ -364,7 +364,10 @@ class _PayloadReader:
             case inspect.IntType(), str() if _INTEGER.fullmatch(value):
                 self.repairs.append("text_for_number")
                 return int(Decimal(value.strip()))
-            case inspect.IntType(), Decimal() if abs(value) < 10**18 and value == value.to_integral_value():
+            # `abs` would round, and fail for an exponent of more than 999,999.
+            case inspect.IntType(), Decimal() if (
+                value.copy_abs() < 10**18 and value == value.to_integral_value()
+            ):
                 self.repairs.append("fraction_for_integer")
                 return int(value)
             case inspect.LiteralType(), str() if (

@@ -112,8 +112,8 @@ def test_a_text_that_is_no_frame_is_not_repaired(text: str) -> None:
 
 
 def test_a_frame_with_too_many_levels_is_not_repaired() -> None:
-    assert repair(wrapped("[" * 62 + "01" + "]" * 62)) is not None
-    assert repair(wrapped("[" * 70 + "01" + "]" * 70)) is None
+    assert repair(wrapped("[" * 998 + "01" + "]" * 998)) is not None
+    assert repair(wrapped("[" * 1_010 + "01" + "]" * 1_010)) is None
 
 
 JSON = st.recursive(

@@ -1,5 +1,6 @@
 """Facts are read whatever they say: a table of what stands in, and generated facts with any content."""
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -160,6 +161,38 @@ def test_a_long_value_is_shown_cut() -> None:
     found = read("StartTransaction", meterStart="x" * 5_000)
     assert found.as_sent is not None
     assert len(found.as_sent.fields) < 1_100
+
+
+@pytest.mark.parametrize("policy", ["lenient", "strict"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(
+            "1e400",
+            "-1e400",
+            "1e999999",
+            "1e1000000",
+            "1e999999999999",
+            "1e99999999999999999999",
+            "1e-999999999999",
+        ),
+        *("1e-99999999999999999999", "9" * 4_300, "9" * 4_301, "-" + "9" * 50_000, "1." + "0" * 50_000),
+        *("0." + "9" * 5_000, "9" * 5_000 + ".5", "9" * 5_000 + "e5", "-0", "-0.0"),
+    ],
+    ids=lambda text: text[:24],
+)
+@pytest.mark.parametrize("action", FACTS)
+def test_a_number_of_any_size_in_any_field_of_a_fact_is_read_or_refused_without_another_error(
+    action: str, number: str, policy: str
+) -> None:
+    for name in FACTS[action]:
+        marked = msgspec.json.encode(FACTS[action] | {name: "THE NUMBER"})
+        payload = marked.replace(b'"THE NUMBER"', number.encode())
+        if policy == "lenient":
+            read_and_repair(ACTIONS[action].request, payload)
+        else:
+            with suppress(PayloadInvalid):
+                read_strictly(ACTIONS[action].request, payload)
 
 
 VALUES = st.recursive(
