@@ -94,8 +94,7 @@ class OrphanedStopPage(msgspec.Struct, frozen=True):
     evicted: Annotated[
         int,
         msgspec.Meta(
-            description="How many older stops are no longer kept. At most 10,000 stops are kept, for 30 days "
-            "or longer."
+            description="How many older stops are no longer kept. The latest 10,000 stops are kept."
         ),
     ]
     next: AllInOne = None

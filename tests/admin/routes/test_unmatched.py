@@ -1,6 +1,7 @@
 """Orphaned stops and stray meter values over HTTP."""
 
 from json import loads
+from typing import Any
 
 import msgspec
 import pytest
@@ -129,9 +130,8 @@ async def test_meter_values_of_any_json_are_listed_where_they_can_be_read_and_sh
         [message] = both["raw"]
         assert message["source"] == "MeterValues"
         assert message["received_at"] == "1970-01-01T00:00:01.000Z"
-        values = [sent] if isinstance(sent, dict) else sent
-        objects = [one for one in values if isinstance(one, dict)] if isinstance(values, list) else []
-        assert len(listed["items"]) == len(objects)
+        parts: list[Any] = sent if isinstance(sent, list) else [sent]
+        assert len(listed["items"]) == sum(isinstance(one, dict) for one in parts)
         assert all(isinstance(one["sampledValue"], list) for one in listed["items"])
 
 
