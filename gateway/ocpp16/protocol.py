@@ -131,7 +131,8 @@ _LATE_KEPT: Final = 4
 
 FACTS: Final = frozenset(fact.__name__ for fact in repairs.FACTS)
 """Actions whose calls are never refused for their content, unless the charge point is strict."""
-_NAMES_FACT: Final = re.compile("|".join(f'"{name}"' for name in sorted(FACTS)))
+# One of the two quotes may be lost.
+_NAMES_FACT: Final = re.compile("|".join(f'"{name}|{name}"' for name in sorted(FACTS)))
 _FRAME_SHOWN: Final = 1_000
 _CHANGING: Final = frozenset(FrameRepair.__value__.__args__) - {
     "byte_order_mark",
@@ -247,10 +248,12 @@ class Protocol:
         if type(id_) is not str or len(id_) > MESSAGE_ID_LIMIT:
             self.faults["id_too_long" if type(id_) is str else "id_not_text"] += 1
             if not self._repairs or not malformed_frames.may_be_id(id_):
-                return self._refuse(id_, "FormationViolation", malformed_frames.ID_RULE)
-        action = self._incoming.get(message.action)
+                reply = self._refuse(id_, "FormationViolation", malformed_frames.ID_RULE)
+                return self._keep_fact(reply, message.action, frame)
+        name = self._find_name(message.action)
+        action = self._incoming.get(name)
         if action is None:
-            return self._refuse_action(id_, message.action)
+            return self._keep_fact(self._refuse_action(id_, name), name, frame)
         fingerprint = hash(frame)
         if self._repeats.is_repeat(id_, fingerprint):
             self.faults["repeated_call"] += 1
@@ -260,12 +263,26 @@ class Protocol:
             request, payload, as_sent = self._read(action.request, action.read_request, message.payload)
         except PayloadInvalid as invalid:
             self.faults["payload_invalid"] += 1
-            reply = self._refuse(id_, invalid.code, invalid.text)
-            if message.action not in FACTS:
-                return reply
-            text = frame if isinstance(frame, str) else frame.decode(errors="replace")
-            return Reply(reply.frame, self._keep_text(text))
-        return IncomingCall(id_, message.action, request, payload, fingerprint, as_sent)
+            return self._keep_fact(self._refuse(id_, invalid.code, invalid.text), name, frame)
+        return IncomingCall(id_, name, request, payload, fingerprint, as_sent)
+
+    def _find_name(self, sent: str) -> str:
+        """Return the name of the action, which may have another case or blanks around it."""
+        if sent in self._incoming or not self._repairs:
+            return sent
+        folded = sent.strip().casefold()
+        name = next((name for name in self._incoming if name.casefold() == folded), None)
+        if name is None:
+            return sent
+        self.faults["enum_case"] += 1
+        return name
+
+    def _keep_fact(self, refusal: Reply, name: str, frame: bytes | str) -> Reply:
+        """Add the text of the refused frame to the refusal, if the frame names a fact."""
+        if name in ACTIONS and name not in FACTS:
+            return refusal
+        text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+        return Reply(refusal.frame, self._keep_text(text)) if _NAMES_FACT.search(text) else refusal
 
     def _refuse_action(self, id_: MessageId, name: str) -> Reply:
         if name in ACTIONS:

@@ -163,7 +163,8 @@ FAULTS: Final[dict[str, Fault]] = {
         fact_unreadable="A required field of a StartTransaction, StopTransaction, MeterValues or "
         "SecurityEventNotification could not be read. csms stored the message with an unknown value for the "
         "field, and kept the field as it was sent.",
-        enum_case="A word of an enumeration had another case or blanks around it. csms read it as that word.",
+        enum_case="A word of an enumeration, or an action, had another case or blanks around it. "
+        "csms read it as that word.",
         extra_property="A payload had a property that the schema does not define. csms ignored the property.",
         null_for_absent="An optional field was null instead of absent. csms read it as absent.",
         unreadable_optional="An optional field could not be read. csms read it as absent.",

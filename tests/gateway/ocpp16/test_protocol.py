@@ -292,3 +292,54 @@ def test_a_fact_whose_json_was_repaired_shows_its_frame() -> None:
     assert isinstance(received, IncomingCall)
     assert received.as_sent is not None
     assert msgspec.json.decode(received.as_sent.fields) == {"meterStop": None, "frame": text}
+
+
+@pytest.mark.parametrize(
+    "action", [" StopTransaction", "StopTransaction\\n", "stoptransaction", "STOPTRANSACTION\\u0020"]
+)
+def test_an_action_in_another_case_or_with_blanks_around_it_is_read(action: str) -> None:
+    frame = f'[2,"1","{action}",{{"transactionId":1,"meterStop":2,"timestamp":"2026-01-01T00:00:00Z"}}]'
+    lenient, strict = (Protocol(Role.CENTRAL_SYSTEM, strict=strict) for strict in (False, True))
+    received = lenient.receive(frame)
+    assert isinstance(received, IncomingCall)
+    assert received.action == "StopTransaction"
+    assert lenient.take_faults() == {"enum_case": 1}
+    refused = strict.receive(frame)
+    assert isinstance(refused, Reply)
+    assert refused.unread_fact == ""
+    assert strict.take_faults() == {"action_unknown": 1}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        f'[2,"{"x" * 300}","StopTransaction",{{}}]',
+        '[2,"1","StopTransaction7",{}]',
+        '[2,"1","xMeterValues",{}]',
+        '[2,"1","x","MeterValues",{}]',
+        '[2,"1","MeterValues,{"connectorId":1}]',
+        '[2,"1",StartTransaction",{"connectorId":1}]',
+        '[2,"1","SecurityEventNotification',
+        '[2,null,"StopTransaction",{}]',
+        '[2,{},"StopTransaction",{}]',
+        '[2,"1","StopTransaction",{"transactionId":1,,}]',
+    ],
+    ids=lambda text: text[-30:],
+)
+def test_the_text_of_a_frame_that_names_a_fact_but_is_not_read_is_kept(frame: str) -> None:
+    lenient, strict = (Protocol(Role.CENTRAL_SYSTEM, strict=strict) for strict in (False, True))
+    received = lenient.receive(frame)
+    assert isinstance(received, Reply | Ignored)
+    assert received.unread_fact == frame
+    assert lenient.faults["fact_kept_as_text"] == 1
+    received = strict.receive(frame)
+    assert isinstance(received, Reply | Ignored)
+    assert received.unread_fact == ""
+
+
+def test_the_text_of_a_refused_call_that_is_not_a_fact_is_not_kept() -> None:
+    protocol = Protocol(Role.CENTRAL_SYSTEM)
+    for action in ("RemoteStartTransaction", "RemoteStopTransaction", "Nothing", "TriggerMessage"):
+        received = protocol.receive(f'[2,"1","{action}",{{}}]')
+        assert isinstance(received, Reply)
+        assert received.unread_fact == ""
