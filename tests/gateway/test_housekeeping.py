@@ -15,9 +15,10 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from gateway import housekeeping
-from gateway.housekeeping import Liveness
+from gateway.housekeeping import Liveness, Memory
 from gateway.hub import Hub
 from gateway.node import Node
+from gateway.service import collector
 from gateway.websocket.large_messages import LargeMessages
 from state import keys
 from state.errors import StateError, StoreUnavailable
@@ -215,3 +216,28 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
         else:
             pytest.fail("the node reaped nothing")
         nursery.cancel_scope.cancel()
+
+
+async def test_memory_is_given_back_after_large_messages_and_once_more_for_those_that_ended_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(collector, "give_memory_back", lambda: given.append("back"))
+    large = LargeMessages(10)
+    memory = Memory(large)
+
+    async def turn() -> int:
+        given.clear()
+        await memory.turn()
+        return len(given)
+
+    assert await turn() == 0
+    assert await large.hold("one", 5)
+    assert await turn() == 1
+    large.release("one")
+    assert await turn() == 1
+    assert await turn() == 0
+
+
+def test_giving_memory_back_does_no_harm() -> None:
+    collector.give_memory_back()

@@ -140,3 +140,17 @@ def test_a_secret_that_contains_another_secret_is_hidden_completely() -> None:
     frame = json.dumps([{"password": "secret1"}, {"token": "secret1-and-more"}, "is secret1-and-more here"])
     masked = masker.mask(frame.encode())
     assert json.loads(masked) == [{"password": "***"}, {"token": "***"}, "is *** here"]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '[3,"1",{"value":"SECRETSECRET","filler":"',
+        '[3,"1",{"configurationKey":[{"value":"SECRETSECRET","filler":["',
+        '[3,"1",{"data":"{\\"value\\":\\"SECRETSECRET\\",\\"filler\\":\\"',
+        '[3,"1",{"key":"AuthorizationKey","value":"SECRETSECRET',
+    ],
+)
+def test_a_value_is_hidden_if_the_frame_was_cut_before_the_name_of_its_setting(frame: str) -> None:
+    assert "SECRET" not in FrameMasker().mask((frame + "x" * 100).encode())
+    assert "7.5" in FrameMasker().mask(b'[2,"1","MeterValues",{"meterValue":[{"value":"7.5"}],"token":"x')

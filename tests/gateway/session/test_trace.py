@@ -151,6 +151,25 @@ async def test_a_long_frame_is_masked_and_then_cut(store: Store, length: int) ->
     assert (cut.cut, cut.length) == (len(long) > trace.SHOWN_MAX, len(long))
 
 
+@pytest.mark.parametrize("secret", ["", "S" * 150_000])
+async def test_a_trace_shows_the_beginning_of_a_large_frame_and_its_whole_length(
+    store: Store, secret: str
+) -> None:
+    """Masking may make the beginning short. The entry still says that the end of the frame is missing."""
+    configuration = [{"key": "AuthorizationKey", "value": secret}, {"key": "x", "value": "z" * 100_000}]
+    frame = json.dumps([2, "7", "DataTransfer", {"configurationKey": configuration}]).encode()
+    running = await start_trace(store)
+    async with around(store) as session:
+        recorder = session.recorder(running)
+        recorder.record_received(frame)
+        await recorder.finish(BYE)
+    entry, _ = await read_entries(store)
+    assert (entry.cut, entry.length) == (True, len(frame))
+    assert (entry.message, entry.id, entry.action) == (2, "7", "DataTransfer")
+    assert entry.frame.startswith('[2, "7", "DataTransfer", {"configurationKey"')
+    assert "SS" not in entry.frame
+
+
 async def test_a_trace_shows_a_gap_in_place_of_frames_that_do_not_fit_in_its_queue(store: Store) -> None:
     """The queue overflows twice, first by the number of frames and then by their bytes.
 

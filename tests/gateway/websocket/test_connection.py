@@ -1,5 +1,7 @@
 """Pings, closing and slow peers."""
 
+import time
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -191,3 +193,37 @@ async def test_a_connection_can_be_closed_after_its_reading_was_cancelled() -> N
         assert await peer.read_all() == b""
         await until(lambda: not server.stats.open)
     assert ends == [(1012, "service restart", "us")]
+
+
+async def test_a_peer_whose_messages_are_slow_to_handle_does_not_keep_other_peers_waiting() -> None:
+    """No message is long, so only their time can end the burst. The handler never waits."""
+    order: list[bytes] = []
+    begun, go = trio.Event(), trio.Event()
+
+    async def handle(upgrade: Upgrade) -> None:
+        connection = await upgrade.accept("ocpp1.6")
+
+        async def on_text(text: bytes) -> None:
+            if not go.is_set():
+                begun.set()
+                await go.wait()
+            order.append(text[:1])
+            until_then = time.monotonic() + 0.001
+            while time.monotonic() < until_then:
+                pass
+
+        await connection.run(on_text)
+
+    async with (
+        serving(handle) as server,
+        raw_peer(server) as bystander,
+        raw_peer(server) as flood,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(flood.send, frame(0x81, b"f" * 16_000) * 60)
+        await begun.wait()
+        await settle()  # The flood is in the kernel's buffers now.
+        await bystander.send(text("b"))
+        go.set()
+        await until(lambda: len(order) == 61)
+    assert order.index(b"b") < 20

@@ -147,3 +147,20 @@ async def test_a_connection_with_a_message_that_is_never_finished_is_cut_off(moc
         mock_clock.jump(2)
         reason = Close.UNFINISHED.reason.encode()
         assert await peer.read_all() == plain(0x88, (1008).to_bytes(2) + reason)
+
+
+@pytest.mark.parametrize("first", [0x81, 0x82])
+async def test_the_deadline_of_a_message_begins_anew_if_the_message_before_it_ended_in_the_same_packet(
+    first: int, mock_clock: MockClock
+) -> None:
+    message = frame(0x81, b"x" * 100) if first == 0x81 else frame(0x01, b"x" * 50) + frame(0x80, b"x" * 50)
+    echo = Echo()
+    async with serving(echo, limits=Limits(partial_message_s=60)) as server, raw_peer(server) as peer:
+        await peer.send(message[:70])
+        for _ in range(3):
+            await settle()
+            mock_clock.jump(50)
+            await settle()
+            await peer.send(message[70:] + message[:70])
+            assert await peer.read(102) == plain(0x81, b"x" * 100)
+        assert not echo.ended.is_set()

@@ -244,28 +244,34 @@ async def test_a_connection_that_found_no_room_gives_its_room_back_before_its_pe
         await eldest.read(len(ANSWER))
 
 
+@pytest.mark.parametrize(
+    ("limits", "pause"),
+    [
+        pytest.param(Limits(ping_interval_s=5, pong_s=2), 1, id="silence"),
+        pytest.param(Limits(ping_interval_s=0, partial_message_s=1), 60, id="deadline"),
+    ],
+)
 async def test_the_time_without_room_counts_neither_as_silence_nor_against_the_deadline_of_the_message(
-    mock_clock: MockClock,
+    limits: Limits, pause: int, mock_clock: MockClock
 ) -> None:
-    limits = Limits(partial_message_s=1, ping_interval_s=5, pong_s=2)
     async with (
         serving(Echo(), limits=limits, budget=BUDGET) as server,
         spent(server) as give_back,
         raw_peer(server) as peer,
     ):
-        await peer.send(LARGE[:100_000])
+        await peer.send(LARGE[:69_000])
         await until(lambda: waiting(server) == 1)
+        [connection] = server.stats.large_messages._waiting
+        assert isinstance(connection, Connection)
         for _ in range(29):
             mock_clock.jump(1)
             await settle()
-        [connection] = server.stats.large_messages._waiting
         give_back()
         await until(lambda: waiting(server) == 0)
-        mock_clock.jump(1)
+        mock_clock.jump(pause)
         await settle()
-        assert isinstance(connection, Connection)
         assert connection.closed is None
-        await peer.send(LARGE[100_000:])
+        await peer.send(LARGE[69_000:])
         assert await peer.read(len(ANSWER)) == ANSWER
 
 
