@@ -211,9 +211,9 @@ class Connection:
         except LocalProtocolError as error:
             raise trio.BrokenResourceError(str(error)) from error
         reason = websocket.closed
-        if (
-            reason is not None and not reader.close_sent
-        ):  # Neither side sent CLOSE, so trio-websocket could not read the frame.
+        # If neither side has sent CLOSE, trio-websocket could not read the frame. But `close` sets `reason`
+        # before our CLOSE is sent.
+        if reason is not None and not reader.close_sent and self.closed is None:
             if reason.code == Close.BROKEN.code:
                 raise trio.BrokenResourceError("the peer did not take a PONG")
             not_utf8 = reason.code == Close.NOT_UTF8.code

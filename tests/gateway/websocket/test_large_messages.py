@@ -267,7 +267,8 @@ async def test_the_time_without_room_counts_neither_as_silence_nor_against_the_d
             mock_clock.jump(1)
             await settle()
         give_back()
-        await until(lambda: waiting(server) == 0)
+        await settle()
+        assert waiting(server) == 0
         mock_clock.jump(pause)
         await settle()
         assert connection.closed is None
