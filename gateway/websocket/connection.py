@@ -24,7 +24,7 @@ from gateway.websocket.text_frames import CLOSE, PING, PONG, Rest, TextFrames
 from gateway.websocket.tls_stream import TlsInfo
 
 # Time and bytes of one peer's messages that are handled in a row before other tasks get their turn.
-BURST_S = 0.0005
+BURST_S = 0.00025
 BURST_BYTES = 32_768
 # Least rate of a message, after the time that every message has (`Limits.partial_message_s`).
 LEAST_BYTES_PER_S = 1_024
