@@ -250,10 +250,13 @@ class Protocol:
             if not self._repairs or not malformed_frames.may_be_id(id_):
                 reply = self._refuse(id_, "FormationViolation", malformed_frames.ID_RULE)
                 return self._keep_fact(reply, message.action, frame)
-        name = self._find_name(message.action)
+        name = message.action
         action = self._incoming.get(name)
         if action is None:
-            return self._keep_fact(self._refuse_action(id_, name), name, frame)
+            name = self._find_name(name)
+            action = self._incoming.get(name)
+            if action is None:
+                return self._keep_fact(self._refuse_action(id_, name), name, frame)
         fingerprint = hash(frame)
         if self._repeats.is_repeat(id_, fingerprint):
             self.faults["repeated_call"] += 1
@@ -268,7 +271,7 @@ class Protocol:
 
     def _find_name(self, sent: str) -> str:
         """Return the name of the action, which may have another case or blanks around it."""
-        if sent in self._incoming or not self._repairs:
+        if not self._repairs:
             return sent
         folded = sent.strip().casefold()
         name = next((name for name in self._incoming if name.casefold() == folded), None)
