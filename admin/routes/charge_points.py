@@ -16,7 +16,7 @@ from admin.services import current_store, services
 from gateway.ocpp16.messages.core import RegistrationStatus
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
 from state import charge_points, keys
-from state.charge_points import Settings, connectors
+from state.charge_points import OpenTransactions, Settings, connectors
 from state.nodes import inbox, leases, nodes
 from state.nodes.inbox import Disconnect, DisconnectReason, SettingsChanged
 from state.store import Store
@@ -149,15 +149,39 @@ async def get_charge_point(tenant: str, charge_point: str) -> Response:
 
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
 @document_response(None, 204)
+@describes(
+    problems={
+        409: "The charge point has open transactions, and nothing was deleted. `transaction` is the public "
+        "id of the one that began first, and `open_transactions` is their number."
+    }
+)
 async def delete_charge_point(tenant: str, charge_point: str) -> Response:
-    """Delete a charge point.
+    """Delete a charge point, with all its transactions and meter values.
 
-    csms also closes the connection of the charge point. If `auto_register` of the tenant is true, csms
-    registers the charge point as a new one when it connects again. To prevent this, also revoke the token
-    that the charge point uses.
+    This destroys everything that csms has stored about the charge point: its finished transactions, their
+    meter values, its orphaned stops, configuration, local list, charging profiles, reservations,
+    certificates, jobs, security events and trace. csms keeps no copy, so bill the transactions before you
+    delete the charge point. A charge point with an open transaction is not deleted (409). End such a
+    transaction first.
+
+    csms also closes the connection of the charge point. A transaction that the charge point starts before its
+    connection is closed is stored; such a transaction is listed, and DELETE then gets 409 again. If
+    `auto_register` of the tenant is true, csms registers the charge point as a new one when it connects
+    again. To prevent this, also revoke the token that the charge point uses.
     """
     store = current_store()
-    must_exist(await charge_points.delete(store, tenant, charge_point), "charge point")
+    deleted = await charge_points.delete(store, tenant, charge_point)
+    if isinstance(deleted, OpenTransactions):
+        number, first = deleted.number, deleted.first
+        are = f"{number} open transactions; the first is" if number > 1 else "an open transaction:"
+        raise Problem(
+            409,
+            "open-transactions",
+            f"The charge point has {are} {first}. Send RemoteStopTransaction, or end each open transaction "
+            f"with POST .../transactions/{first}/end, and then delete the charge point.",
+            members={"transaction": first, "open_transactions": number},
+        )
+    must_exist(deleted, "charge point")
     # The message goes to all nodes, because a session on any node may have claimed the charge point a moment
     # ago.
     gone = Disconnect(keys.join(tenant, charge_point), DisconnectReason.DELETED)

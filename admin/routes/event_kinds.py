@@ -39,6 +39,7 @@ KINDS: Final = {
     "transaction.started": "A transaction began. `transaction_id` is the public id of the transaction.",
     "transaction.stopped": "A transaction ended because of `reason`, with the meter reading `meter_stop` in "
     "Wh.",
+    "transaction.ended": "An operator ended a transaction whose StopTransaction did not come.",
     "transaction.orphan_stop": "The charge point sent a StopTransaction for a transaction that csms does not "
     "know, or that has another stop.",
     "meter_values": "The charge point sent meter values, which can be read with their transaction.",
@@ -148,6 +149,24 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     },
     "transaction.started": _BEGUN,
     "transaction.stopped": _ENDED,
+    "transaction.ended": {
+        "transaction_id": _TRANSACTION,
+        "at": Member("time", "When the transaction ended. `at_source` says where this time is from."),
+        "at_source": Member(
+            "text",
+            "`given` means that the operator gave the time, `meter_values` that it is the time of the last "
+            "meter values, and `start` that it is the time of the start.",
+        ),
+        "meter": Member(
+            "whole number or null", "Reading of the meter at the end, in Wh. Null means unknown."
+        ),
+        "meter_source": Member(
+            "text or null",
+            "`given` means that the operator gave the reading, and `meter_values` that it is the last "
+            "reading in the meter values. Null means that the reading is unknown.",
+        ),
+        "api_key": Member("text", "Id of the operator's API key."),
+    },
     "transaction.orphan_stop": _ENDED
     | {
         "transaction_id": Member(

@@ -190,6 +190,8 @@ def _data(event: Event) -> msgspec.Raw | dict[str, Any]:
         match name, value:
             case ("timestamp" | "expiry_date", str()):
                 read[name] = times.sent_or(value, given.get("received_ms", event.at_ms))
+            case ("at_ms", int()):
+                read["at"] = times.text(value)
             case ("since_ms", int()):
                 read["since"] = times.text(value)
             case ("received_ms", int()):

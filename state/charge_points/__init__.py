@@ -1,12 +1,13 @@
 """Charge points: registration, status, configuration and faults."""
 
-from state.charge_points.charge_points import Booted, accept, boot, delete, get, list_, put
+from state.charge_points.charge_points import Booted, OpenTransactions, accept, boot, delete, get, list_, put
 from state.record import BootStatus, ChargePointRecord, Settings
 
 __all__ = [
     "BootStatus",
     "Booted",
     "ChargePointRecord",
+    "OpenTransactions",
     "Settings",
     "accept",
     "boot",

@@ -4,6 +4,7 @@ Operators can list and delete charge points.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import json
@@ -49,6 +50,16 @@ class Booted(msgspec.Struct, frozen=True):
 
     status: BootStatus
     interval_s: int | None
+
+
+class OpenTransactions(NamedTuple):
+    """Transactions that prevent the deletion of their charge point.
+
+    `first` is the public id of the one that began first.
+    """
+
+    first: str
+    number: int
 
 
 async def put(store: Store, tenant: str, charge_point: str, settings: Settings) -> bool:
@@ -133,16 +144,18 @@ async def list_(
     return await list_filtered(store, indexes, load, limit=limit, cursor=cursor, prefix=prefix.encode())
 
 
-async def delete(store: Store, tenant: str, charge_point: str) -> bool:
-    """Delete everything that is stored about a charge point.
+async def delete(store: Store, tenant: str, charge_point: str) -> bool | OpenTransactions:
+    """Delete everything that is stored about a charge point, unless one of its transactions is open.
 
-    False means that the charge point was not registered. The remains of an interrupted deletion are removed
-    even then. The session of the charge point loses the lease at once, but the caller must close the socket.
-    Transactions and meter values that arrive before the socket is closed are stored, and the next deletion
-    removes them.
+    The check and the deletion are one step. False means that the charge point was not registered. The remains
+    of an interrupted deletion are removed even then. The session of the charge point loses the lease at once,
+    but the caller must close the socket. Transactions and meter values that arrive before the socket is
+    closed are stored, and the next deletion removes them, if none of these transactions is open.
     """
     keys = ChargePointKeys(tenant, charge_point)
     known = await _delete(store, keys)
+    if isinstance(known, OpenTransactions):
+        return known
     await spellings.forget(store, tenant, charge_point)
     while buried := await store.execute("ZRANGE", keys.buried, 0, _AT_ONCE - 1):
         calls = []
@@ -154,7 +167,7 @@ async def delete(store: Store, tenant: str, charge_point: str) -> bool:
     return known
 
 
-async def _delete(store: Store, keys: ChargePointKeys) -> bool:
+async def _delete(store: Store, keys: ChargePointKeys) -> bool | OpenTransactions:
     strays = [keys.stray_values(number) for number in _STRAY_STREAMS]
     node = ""
     for _ in range(_AGAIN):
@@ -162,11 +175,15 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool:
             "charge_points/delete",
             (
                 *(keys.lease, keys.held(node), keys.events, keys.record, keys.charge_points),
-                *(keys.history, keys.buried),
+                *(keys.history, keys.open_transactions, keys.buried),
                 *(*keys.deleted_with_it, *strays),
             ),
             (node, keys.member, keys.id, _DELETED, TOMBSTONE_MS),
         )
+        if word == b"open":
+            number, listed = rest
+            transaction_id = listed.rpartition(b"/")[2].decode()
+            return OpenTransactions(f"{keys.id}.{transaction_id}", int(number))
         if word != b"again":
             return bool(word == b"deleted")
         node = rest[0].decode()

@@ -1,9 +1,14 @@
--- Delete a charge point with everything stored about it, and take the lease from its session.
--- KEYS lease held events record charge_points history buried others...
--- | ARGV node member id reason tombstone_ms -> {'deleted'} | {'unknown'} | {'again', node}
+-- Delete a charge point with everything stored about it, and take the lease from its session, unless one of its
+-- transactions is open.
+-- KEYS lease held events record charge_points history open_transactions buried others...
+-- | ARGV node member id reason tombstone_ms
+-- -> {'deleted'} | {'unknown'} | {'again', node} | {'open', number, listed}
+-- `listed` names the open transaction that began first.
 -- The lease is kept for a while with the next epoch. So every later step of the old session returns 'newer',
 -- and the session closes. Transactions are moved to `buried`, so that a new charge point with this id can be
 -- registered at once.
+local running = redis.call('ZINTER', 2, history, open_transactions)
+if running[1] then return {'open', #running, running[1]} end
 local holder, holding_node = unpack(redis.call('HMGET', lease, 'holder', 'node'))
 if holder and holder ~= '' then
   if holding_node ~= node then return {'again', holding_node} end

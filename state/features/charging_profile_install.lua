@@ -11,8 +11,9 @@ if command ~= '-' and read_profile(known).command == command then return {'known
 local of = transaction_id
 if purpose == 'TxProfile' and of == '-' then
   of = string.match(redis.call('HGET', open, connector) or '', OPEN_ID) or '-'
-elseif purpose == 'TxProfile' and redis.call('HEXISTS', transaction, 'stop_answer') == 1 then
-  return {'ended'}
+elseif purpose == 'TxProfile' then
+  local stopped, ended = unpack(redis.call('HMGET', transaction, 'stop_answer', 'end_ms'))
+  if stopped or ended then return {'ended'} end
 end
 return install_profile(profiles, doubts, events, member,
   {id = id, slot = {connector, purpose, level}, transaction = of, command = command, json = profile})

@@ -3,3 +3,9 @@
 local START, STOPPED = '^(%d+)(!?)$', '!'
 -- A value of the hash `open` is 'id fingerprint tag' of a transaction. The fields are the connectors.
 local OPEN_ID = '^%d+'
+
+-- Return the fingerprint of a transaction's start, or '' if a later start has the same fingerprint. The entry in
+-- `starts` and the hold belong to the later start then.
+local function own_fingerprint(starts, fingerprint, id)
+  return string.match(redis.call('HGET', starts, fingerprint) or id, START) == id and fingerprint or ''
+end

@@ -1,6 +1,7 @@
 """Transactions as operators read them: one by its public id, or a list with the newest first."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -23,7 +24,14 @@ _STORED = {
     "stop_id_tag": "stop_tag",
     "reason": "stop_reason",
     "contradicting_stops": "contradicted",
+    "ended_ms": "end_ms",
+    "ended_source": "end_source",
+    "ended_meter": "end_meter",
+    "ended_meter_source": "end_meter_source",
+    "ended_received_ms": "end_received_ms",
+    "ended_by": "end_api_key",
 }
+type State = Literal["open", "stopped", "ended"]
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
@@ -31,7 +39,8 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
 
     Fields with `_at` are times as the charge point sent them. Fields with `_ms` are the same times as csms
     understood them. Meter values are in Wh. `id_tag` is the id tag of the start, and `stop_id_tag` is the id
-    tag of the stop.
+    tag of the stop. Fields with `ended` are those of the end by an operator, and are None without such an
+    end.
     """
 
     charge_point: str
@@ -50,16 +59,31 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
     reason: str | None = None
     stop_as_sent: str | None = None
     contradicting_stops: int = 0
+    ended_ms: int | None = None
+    ended_source: str | None = None
+    ended_meter: int | None = None
+    ended_meter_source: str | None = None
+    ended_received_ms: int | None = None
+    ended_by: str | None = None
+
+    @property
+    def state(self) -> State:
+        """A transaction with a stop is `stopped`, even if an operator ended it before."""
+        if self.stopped_at is not None:
+            return "stopped"
+        return "open" if self.ended_ms is None else "ended"
 
     @property
     def energy_wh(self) -> int | None:
         """Difference of the two meter readings in Wh, which may be below zero.
 
-        The difference is None until the stop is known.
+        The last reading is that of the stop, or that of the end until the stop is known. The difference is
+        None if one of the readings is unknown.
         """
-        if self.meter_stop is None or self.meter_start is None:
+        last = self.ended_meter if self.state == "ended" else self.meter_stop
+        if last is None or self.meter_start is None:
             return None
-        return self.meter_stop - self.meter_start
+        return last - self.meter_start
 
 
 def public_id(charge_point: str, transaction_id: int | str) -> str:
@@ -116,7 +140,7 @@ async def list_(
         return [
             (member, found)
             for (member, _), found in zip(wanted, loaded, strict=True)
-            if found is not None and open_ in {None, found.stopped_at is None}
+            if found is not None and open_ in {None, found.state == "open"}
         ]
 
     sets = _sets(tenant, charge_point, open_=open_)

@@ -4,15 +4,14 @@
 -- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter, ms}
 -- | {'orphaned' | 'contradicts', fence} | {'orphan_replayed', fence, orphan}
 -- WITH charging_profiles transactions unmatched
--- A stop ends only a transaction that exists. In 'replayed' the fingerprint is empty if a later start has the
--- same fingerprint.
+-- A stop ends only a transaction that exists. The fingerprint is empty if a later start has the same fingerprint.
 local f = fence(lease, held, events, epoch, holder, member)
-local connector, tag, fingerprint, answer, listed, meter, ms, stored = unpack(redis.call('HMGET', transaction,
-  'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter', 'ms', 'stop_digest'))
+local connector, tag, fingerprint, answer, listed, meter, ms, stored, ended = unpack(redis.call('HMGET', transaction,
+  'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter', 'ms', 'stop_digest', 'end_ms'))
 connector, meter = connector or '', meter or ''
 -- Only the first stop also drops the TxProfiles of the connector that have no transaction. When a stop is
--- repeated, these profiles may belong to a later transaction.
-drop_tx_profiles(profiles, id, not answer and connector)
+-- repeated, or comes after an operator's end, these profiles may belong to a later transaction.
+drop_tx_profiles(profiles, id, not (answer or ended) and connector)
 local contradicts = answer and stored and stored ~= digest
 if not listed or contradicts then
   local known = redis.call('HGET', orphans, digest)
@@ -24,16 +23,14 @@ if not listed or contradicts then
   return {contradicts and 'contradicts' or 'orphaned', f}
 end
 if compact ~= '' then redis.call('HSETNX', values, compact, received_ms) end
-if answer then
-  local own = redis.call('HGET', starts, fingerprint) == id .. STOPPED
-  return {'replayed', f, connector, tag, own and fingerprint or '', answer, meter, ms}
-end
+local own = own_fingerprint(starts, fingerprint, id)
+if answer then return {'replayed', f, connector, tag, own, answer, meter, ms} end
 redis.call('HSET', transaction, unpack(fields))
-redis.call('HSET', starts, fingerprint, id .. STOPPED)
+if own ~= '' then redis.call('HSET', starts, fingerprint, id .. STOPPED) end
 redis.call('ZREM', open_transactions, listed)
 -- Even a stop from a session without the lease clears the pointer, because a pointer to a stopped transaction
 -- is always wrong.
 local pointer = redis.call('HGET', open, connector) or ''
 if string.match(pointer, OPEN_ID) == id then redis.call('HDEL', open, connector) end
 emit(events, member, 'transaction.stopped', event)
-return {'stopped', f, connector, tag, fingerprint, redis.call('HGET', transaction, 'stop_answer'), meter, ms}
+return {'stopped', f, connector, tag, own, redis.call('HGET', transaction, 'stop_answer'), meter, ms}

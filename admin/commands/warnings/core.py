@@ -54,6 +54,8 @@ async def remote_stop_transaction(request: core.RemoteStopTransaction, view: Vie
         return [f"csms knows no transaction {request.transaction_id} of this charge point."]
     if known.stopped_ms is not None:
         return [f"Transaction {request.transaction_id} has already stopped."]
+    if known.ended_ms is not None:
+        return [f"An operator has already ended transaction {request.transaction_id}."]
     return []
 
 

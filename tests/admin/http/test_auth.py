@@ -70,6 +70,7 @@ ROUTES = [
     ("GET", "/v1/tenants/{tenant}/transactions"),
     ("GET", "/v1/tenants/{tenant}/transactions/c.1"),
     ("GET", "/v1/tenants/{tenant}/transactions/c.1/meter-values"),
+    ("POST", "/v1/tenants/{tenant}/transactions/c.1/end"),
     ("GET", "/v1/tenants/{tenant}/events"),
     ("GET", "/v1/tenants/{tenant}/charge-points/c/orphaned-stops"),
     ("DELETE", "/v1/tenants/{tenant}/charge-points/c/orphaned-stops/x"),

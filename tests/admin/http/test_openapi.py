@@ -66,6 +66,7 @@ METHODS = {
     "/v1/tenants/{tenant}/transactions": {"get"},
     "/v1/tenants/{tenant}/transactions/{transaction}": {"get"},
     "/v1/tenants/{tenant}/transactions/{transaction}/meter-values": {"get"},
+    "/v1/tenants/{tenant}/transactions/{transaction}/end": {"post"},
     "/v1/tenants/{tenant}/events": {"get"},
 }
 TIME_NAMES = re.compile(

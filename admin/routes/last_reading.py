@@ -1,0 +1,74 @@
+"""The last reading of the energy register among the meter values of a transaction."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from admin.routes.meter_value_messages import read_items
+from gateway.ocpp16.faults import timestamps
+from state.transactions.meter_values import StoredValues
+
+MOST_WH = 2**53 - 1
+"""Greatest reading, because many programs cannot read a greater number from JSON exactly."""
+_IN_WH = {None: 1, "Wh": 1, "kWh": 1000}
+_NUMBER = re.compile(r"\+?[0-9]{1,16}(\.[0-9]{1,16})?")
+
+
+class LastReading(NamedTuple):
+    """`meter` is in Wh. It is None if no value is a readable energy register.
+
+    `at_ms` is the time of the MeterValue that has the reading, or of the last MeterValue if there is no
+    reading.
+    """
+
+    at_ms: int
+    meter: int | None
+
+
+class _SampledValue(msgspec.Struct, frozen=True):
+    value: str | int | float
+    measurand: str | None = None
+    unit: str | None = None
+    phase: str | None = None
+    location: str | None = None
+    format: str | None = None
+
+
+def find_last(messages: Sequence[StoredValues]) -> LastReading | None:
+    """Find the last reading of messages in the order of arrival. None means that they have no MeterValue."""
+    without = None
+    for message in reversed(messages):
+        for item in reversed(read_items(message)):
+            at_ms = timestamps.parse_ms(item["timestamp"])
+            at_ms = message.received_ms if at_ms is None else at_ms
+            readings = [meter for one in item["sampledValue"] if (meter := _read_energy_wh(one)) is not None]
+            if readings:
+                return LastReading(at_ms, readings[-1])
+            without = without or LastReading(at_ms, None)
+    return without
+
+
+def _read_energy_wh(sampled: Any) -> int | None:
+    """Return the energy in Wh, or None unless the value is the imported energy of all phases at the outlet.
+
+    A value without `measurand` is this energy, and the default unit is Wh (OCPP 1.6 section 7.43).
+    """
+    try:
+        one = msgspec.json.decode(sampled, type=_SampledValue)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    number = str(one.value).strip()
+    if (
+        one.measurand not in {None, "Energy.Active.Import.Register"}
+        or one.unit not in _IN_WH
+        or one.phase is not None
+        or one.location not in {None, "Outlet"}
+        or one.format not in {None, "Raw"}
+        or not _NUMBER.fullmatch(number)
+    ):
+        return None
+    energy = round(Decimal(number) * _IN_WH[one.unit])
+    return energy if energy <= MOST_WH else None

@@ -1,0 +1,29 @@
+-- End an open transaction for an operator, because its StopTransaction did not come.
+-- KEYS transaction starts open open_transactions lease connectors profiles events
+-- | ARGV id member force event fields...
+-- -> {'ended' | 'again', tag, fingerprint} | {'stopped'} | {'charging', status} | {'unknown'}
+-- WITH charging_profiles transactions
+-- The fingerprint is empty if a later start has the same fingerprint. 'again' means that an operator has ended
+-- the transaction before.
+local STATUS = '^%["(%a+)"' -- The record of a connector begins with a JSON array whose first element is the status.
+local CHARGING = {Charging = true, SuspendedEV = true, SuspendedEVSE = true}
+local listed, connector, tag, fingerprint, stopped, ended = unpack(redis.call('HMGET', transaction,
+  'listed', 'connector', 'tag', 'fingerprint', 'stop_answer', 'end_ms'))
+if not listed then return {'unknown'} end
+if stopped then return {'stopped'} end
+local own = own_fingerprint(starts, fingerprint, id)
+if ended then return {'again', tag, own} end
+local running = string.match(connector and redis.call('HGET', open, connector) or '', OPEN_ID)
+-- If a later transaction runs on the connector, the status is about that transaction.
+if force == '0' and connector and (running or id) == id and (redis.call('HGET', lease, 'holder') or '') ~= '' then
+  local status = string.match(redis.call('HGET', connectors, connector) or '', STATUS)
+  if CHARGING[status or ''] then return {'charging', status} end
+end
+redis.call('HSET', transaction, unpack(fields))
+if own ~= '' then redis.call('HSET', starts, fingerprint, id .. STOPPED) end
+redis.call('ZREM', open_transactions, listed)
+if running == id then redis.call('HDEL', open, connector) end
+-- TxProfiles of the connector that have no transaction may belong to a later transaction.
+drop_tx_profiles(profiles, id, running == id and connector)
+emit(events, member, 'transaction.ended', event)
+return {'ended', tag, own}
