@@ -3,7 +3,7 @@
 import pytest
 
 from state import charge_points, transactions
-from state.charge_points import Settings
+from state.charge_points import OpenTransactions, Settings
 from state.charge_points.charge_points import TOMBSTONE_MS
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys, partition_of
@@ -11,7 +11,8 @@ from state.nodes import leases
 from state.nodes.leases import Claimed
 from state.paging import Page
 from state.store import Store
-from state.transactions import meter_values
+from state.transactions import ending, meter_values
+from state.transactions.ending import End
 from tests.support.leases import KEYS, claim, claimed, events, held_by, kinds
 
 AWKWARD = ("acme{}", "CP 1/ü:*%")
@@ -101,10 +102,22 @@ async def test_charge_points_can_be_filtered_by_the_beginning_of_their_ids_and_b
     assert await walk(store, "nobody", 5) == []
 
 
-async def add_transaction(store: Store, keys: ChargePointKeys, number: int) -> None:
-    """Add a transaction to the sorted sets that list transactions, as `transactions.start` does."""
+START = transactions.Start(
+    connector_id=1,
+    id_tag="TAG",
+    timestamp="2026-01-01T00:00:00Z",
+    started_ms=1_767_225_600_000,
+    plausible=True,
+    meter_start=0,
+    reservation_id=None,
+    received_ms=1_767_225_600_000,
+)
+
+
+async def add_transaction(store: Store, keys: ChargePointKeys, number: int, *, is_open: bool = False) -> None:
+    """Add a transaction to the sorted sets that list transactions, as `start` and `stop` do."""
     listed = f"{number:012x}/{keys.member.partition('/')[2]}/{number}"
-    indexes = (keys.history, keys.transactions, keys.open_transactions)
+    indexes = (keys.history, keys.transactions, *([keys.open_transactions] if is_open else []))
     await store.pipeline(
         [
             *[("ZADD", index, 0, listed) for index in indexes],
@@ -125,7 +138,7 @@ async def test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_th
         if partition_of(tenant, f"n{number}") == keys.partition
     )
     await charge_points.put(store, tenant, neighbour.id, Settings())
-    await add_transaction(store, neighbour, 1)
+    await add_transaction(store, neighbour, 1, is_open=True)
     before = set(await store.execute("KEYS", "*"))
 
     session = (await claimed(store, "a/1", keys)).lease
@@ -184,22 +197,54 @@ async def test_a_second_deletion_removes_what_an_interrupted_deletion_left_behin
 
 async def test_deleting_a_charge_point_removes_its_transactions_and_meter_values(store: Store) -> None:
     lease = (await claimed(store, "a/1")).lease
-    start = transactions.Start(
-        connector_id=1,
-        id_tag="TAG",
-        timestamp="2026-01-01T00:00:00Z",
-        started_ms=1_767_225_600_000,
-        plausible=True,
-        meter_start=0,
-        reservation_id=None,
-        received_ms=1_767_225_600_000,
-    )
-    started = await transactions.start(store, lease, start, b"{}")
+    started = await transactions.start(store, lease, START, b"{}")
     for number, transaction_id in ((1, str(started.id)), (1, "no such"), (0, None), (9999, None)):
         await meter_values.append(
             store, lease, connector_id=number, transaction_id=transaction_id, payload=b"[]", received_ms=1
         )
     assert await store.execute("EXISTS", KEYS.transaction(started.id), KEYS.values(started.id)) == 2
-    await charge_points.delete(store, "acme", "CP-1")
+    found = await transactions.get(store, "acme", f"CP-1.{started.id}")
+    assert found is not None
+    end = End(ended_ms=1, time_source="given", meter=None, meter_source=None, received_ms=1, api_key="key")
+    assert await ending.end(store, "acme", found, end, force=False) == "ended"
+    assert await charge_points.delete(store, "acme", "CP-1") is True
     left = set(await store.execute("KEYS", "*"))
     assert left == {b"csms:meta", KEYS.lease.encode(), KEYS.events.encode()}
+
+
+async def test_a_charge_point_with_open_transactions_is_not_deleted_and_keeps_all_its_data(
+    store: Store,
+) -> None:
+    lease = (await claimed(store, "a/1")).lease
+    await add_transaction(store, KEYS, 7)
+    for number in (9, 8):
+        await add_transaction(store, KEYS, number, is_open=True)
+
+    async def dump() -> dict[bytes, object]:
+        return {key: await store.execute("DUMP", key) for key in await store.execute("KEYS", "*")}
+
+    before = await dump()
+    assert await charge_points.delete(store, "acme", "CP-1") == OpenTransactions("CP-1.8", 2)
+    assert await dump() == before
+    assert await leases.audit(store, [(lease, 1)]) == ["ok"]
+    await store.execute("DEL", KEYS.open_transactions)
+    assert await charge_points.delete(store, "acme", "CP-1") is True
+
+
+async def test_a_transaction_that_begins_after_a_deletion_is_listed_and_not_destroyed_by_the_next_deletion(
+    store: Store,
+) -> None:
+    """The socket of the deleted charge point is closed a moment after the deletion."""
+    lease = (await claimed(store, "a/1")).lease
+    assert await charge_points.delete(store, "acme", "CP-1") is True
+    outcome = await transactions.start(store, lease, START, b"{}")
+    first = f"CP-1.{outcome.id}"
+    assert await charge_points.delete(store, "acme", "CP-1") == OpenTransactions(first, 1)
+    page = await transactions.list_(store, "acme", open_=True)
+    assert [one.id for one in page.items] == [outcome.id]
+    stop = transactions.Stop(
+        transaction_id=str(outcome.id), timestamp="", stopped_ms=1, meter_stop=1, received_ms=1
+    )
+    await transactions.stop(store, lease, stop, b"")
+    assert await charge_points.delete(store, "acme", "CP-1") is False
+    assert await transactions.get(store, "acme", first) is None

@@ -7,6 +7,8 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from state.charge_points import connectors
+from state.charge_points.connectors import Connector
 from state.keys import ChargePointKeys
 from state.nodes.leases import Fence, Lease
 from state.store import Store, StoreConfig, open_store
@@ -20,6 +22,7 @@ from state.transactions import (
     Stop,
     Stopped,
     StopReplayed,
+    ending,
     find_start,
     get,
     meter_values,
@@ -27,6 +30,7 @@ from state.transactions import (
     start,
     stop,
 )
+from state.transactions.ending import End, StillCharging
 from tests.support.transactions import a_start, a_stop, claimed
 
 
@@ -37,6 +41,11 @@ class Known:
     superseded: Hold | None = None
     stop: Stop | None = None
     stop_answer: bytes = b""
+    end: End | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.stop is None and self.end is None
 
 
 @dataclass
@@ -50,6 +59,7 @@ class Model:
     values: dict[int, set[tuple[int | None, bytes]]] = field(default_factory=dict)
     strays: set[tuple[int, str | None, bytes]] = field(default_factory=set)
     issued: set[int] = field(default_factory=set)
+    charging: bool = False  # Whether the last status of connector 1 was Charging.
     wiped: bool = False  # True from a wipe until a session restores its lease (readopts it).
 
     def hold_of(self, number: int) -> Hold:
@@ -58,7 +68,7 @@ class Model:
 
     def replay_of(self, wanted: Start) -> int | None:
         number = self.by_fingerprint.get(wanted.fingerprint)
-        if number is None or (self.transactions[number].stop is not None and not wanted.plausible):
+        if number is None or (not self.transactions[number].is_open and not wanted.plausible):
             return None
         return number
 
@@ -75,6 +85,8 @@ STORIES = st.lists(
         st.tuples(st.just("start"), STARTS, st.just(value=False)),
         st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 1), st.booleans()),
         st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 1), st.booleans()),
+        st.tuples(st.just("end"), st.integers(0, 3), st.integers(0, 2), st.booleans()),
+        st.tuples(st.just("status"), st.booleans()),
         st.tuples(
             st.just("unknown stop"), st.sampled_from(["-1", "0", "5"]), st.integers(0, 2), st.booleans()
         ),
@@ -155,12 +167,12 @@ class Story:
             model.strays.add((0, wire_id, wanted.data or b""))
             return
         mark, again = known.start.fingerprint, known.stop is not None
+        latest = model.by_fingerprint[mark] == int(wire_id)
         if not again:
             known.stop, known.stop_answer = wanted, answer
             model.values.setdefault(int(wire_id), set()).add((None, wanted.data or b""))
             if model.pointers.get(known.start.connector_id) == int(wire_id):
                 del model.pointers[known.start.connector_id]
-        latest = model.by_fingerprint[mark] == int(wire_id)
         assert outcome == (StopReplayed if again else Stopped)(
             answer=known.stop_answer,
             fence=fence,
@@ -170,6 +182,52 @@ class Story:
             meter_start=known.start.meter_start,
             started_ms=known.start.started_ms,
         )
+
+    async def end(self, nth: int, meter: int, force: bool) -> None:  # noqa: FBT001  Drawn.
+        model = self.model
+        if len(model.issued) <= nth:
+            return
+        number = sorted(model.issued)[nth]
+        found = await get(self.store, "demo", f"CP.1.{number}")
+        known = model.transactions.get(number)
+        assert (found is None) == (known is None)
+        if found is None or known is None:
+            return
+        wanted = End(
+            ended_ms=number,
+            time_source="given",
+            meter=meter,
+            meter_source="given",
+            received_ms=meter,
+            api_key="k",
+        )
+        outcome = await ending.end(self.store, "demo", found, wanted, force=force)
+        connector = known.start.connector_id
+        if known.stop is not None:
+            assert outcome == "stopped"
+        elif known.end is not None:
+            assert outcome == "again"
+        elif (
+            model.charging
+            and connector == 1
+            and model.pointers.get(1, number) == number
+            and not force
+            and not model.wiped
+        ):
+            assert outcome == StillCharging("Charging")
+        else:
+            assert outcome == "ended"
+            known.end = wanted
+            if model.pointers.get(connector) == number:
+                del model.pointers[connector]
+
+    async def status(self, charging: bool) -> None:  # noqa: FBT001  Drawn.
+        if self.model.wiped:
+            return
+        status = "Charging" if charging else "Available"
+        reported = Connector(connector_id=1, status=status, error_code="NoError", received_ms=1)
+        await connectors.record_status(self.store, self.lease, reported)
+        self.model.charging = charging
 
     async def values(self, nth: int, reading: int, stale: bool) -> None:  # noqa: FBT001  Drawn.
         model, (lease, fence) = self.model, self.session(stale=stale)
@@ -202,7 +260,7 @@ class Story:
 
     async def check(self) -> None:
         model, keys = self.model, self.lease.keys
-        open_ones = {n for n, known in model.transactions.items() if known.stop is None}
+        open_ones = {n for n, known in model.transactions.items() if known.is_open}
         for index, expected in (
             (keys.history, set(model.transactions)),
             (keys.transactions, set(model.transactions)),
@@ -221,6 +279,8 @@ class Story:
             assert found is not None
             assert (found.id_tag, found.connector_id) == (known.start.id_tag, known.start.connector_id)
             assert found.meter_stop == (None if known.stop is None else known.stop.meter_stop)
+            assert found.ended_meter == (None if known.end is None else known.end.meter)
+            assert (found.state == "open") == known.is_open
             stored = await meter_values.read(self.store, "demo", "CP.1", number)
             assert len(stored) == len(model.values.get(number, set()))
             assert {(m.connector_id, m.payload) for m in stored} == model.values.get(number, set())
