@@ -194,6 +194,15 @@ async def test_a_remote_stop_of_an_unknown_or_already_stopped_transaction_has_a_
         ]
 
 
+async def test_a_remote_stop_of_a_transaction_that_an_operator_ended_has_a_warning(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        number = await _started(session)
+        await api.client.post(f"/v1/tenants/{TENANT}/transactions/CP-1.{number}/end", json={})
+        assert await read_warnings(api, STOP, {"transactionId": number}) == [
+            f"An operator has already ended transaction {number}."
+        ]
+
+
 async def test_a_command_to_a_rejected_charge_point_has_a_warning(api: Api) -> None:
     says = ["The charge point was answered Rejected: neither side should call until it boots again."]
     async with connected(api.store, TENANT, "CP-1"):

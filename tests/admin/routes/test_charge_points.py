@@ -2,13 +2,14 @@
 
 import pytest
 
-from state import charge_points, keys
+from state import charge_points, keys, transactions
 from state.charge_points import connectors
 from state.charge_points.connectors import Connector
 from state.nodes import inbox, nodes
 from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import connected
 from tests.admin.problem import is_problem
+from tests.support.transactions import ANSWER, a_start
 
 BASE = f"/v1/tenants/{TENANT}"
 
@@ -118,3 +119,28 @@ async def test_a_disconnect_request_is_not_answered_offline_while_the_gateway_ma
         assert answer.headers["retry-after"]
         await nodes.leave(api.store, session.incarnation)
         is_problem(await api.client.post(path), 409, "offline")
+
+
+async def test_the_deletion_of_a_charge_point_with_an_open_transaction_is_refused_until_it_is_ended(
+    api: Api,
+) -> None:
+    path = f"{BASE}/charge-points/CP-1"
+    async with connected(api.store, TENANT, "CP-1") as session:
+        ids = []
+        for connector in (1, 2):
+            outcome = await transactions.start(
+                api.store, session.lease, a_start(connector_id=connector), ANSWER
+            )
+            ids.append(f"CP-1.{outcome.id}")
+        for left in (2, 1):
+            problem = is_problem(await api.client.delete(path), 409, "open-transactions")
+            first = problem["transaction"]
+            assert (first, problem["open_transactions"]) == (ids[2 - left], left)
+            assert first in problem["detail"]
+            assert f"/transactions/{first}/end" in problem["detail"]
+            assert (await api.client.get(path)).status_code == 200
+            assert session.messages == []
+            ended = await api.client.post(f"{BASE}/transactions/{first}/end", json={})
+            assert ended.status_code == 200
+        assert (await api.client.delete(path)).status_code == 204
+    is_problem(await api.client.get(f"{BASE}/transactions/{ids[0]}"), 404, "not-found")

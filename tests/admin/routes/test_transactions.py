@@ -53,6 +53,7 @@ async def test_a_transaction_is_shown_while_it_is_open_and_after_it_has_stopped(
         expected = {
             "id": f"CP.1.{number}",
             "transaction_id": number,
+            "state": "open",
             "charge_point": "CP.1",
             "connector_id": 1,
             "id_tag": "Tag",
@@ -67,11 +68,13 @@ async def test_a_transaction_is_shown_while_it_is_open_and_after_it_has_stopped(
             "as_sent": None,
             "stop_as_sent": None,
             "contradicting_stops": 0,
+            "ended": None,
         }
         path = f"{PATH}/CP.1.{number}"
         assert (await api.client.get(path)).json() == expected
         await stop(api.store, session, number)
         expected |= {
+            "state": "stopped",
             "stopped_at": "2026-01-01T01:00:00.000Z",
             "meter_stop": 1600,
             "stop_id_tag": "Other",
