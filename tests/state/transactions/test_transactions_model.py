@@ -79,12 +79,13 @@ class Model:
 STARTS = st.tuples(st.integers(1, 2), st.sampled_from(["TAG", "tag", "other"]), st.booleans())
 STORIES = st.lists(
     st.one_of(
-        # In this list, "start" and "stop" appear twice and have few ids, so that most sequences are about
-        # charging.
+        # In this list, "start", "stop" and "end" appear twice and have few ids, so that most sequences are
+        # about charging.
         st.tuples(st.just("start"), STARTS, st.booleans()),
         st.tuples(st.just("start"), STARTS, st.just(value=False)),
         st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 1), st.booleans()),
         st.tuples(st.just("stop"), st.integers(0, 3), st.integers(0, 1), st.booleans()),
+        st.tuples(st.just("end"), st.integers(0, 1), st.integers(0, 2), st.just(value=True)),
         st.tuples(st.just("end"), st.integers(0, 3), st.integers(0, 2), st.booleans()),
         st.tuples(st.just("status"), st.booleans()),
         st.tuples(
