@@ -302,7 +302,7 @@ class Store:
             self._clock_offset_ms = server.clock_offset_ms
 
     async def _ask_many(self, packed: Sequence[bytes]) -> list[Any]:
-        """Run commands in RESP on the connection that is used for lists.
+        """Run commands, already encoded in RESP, on the connection that reads whole lists for operators.
 
         The reply to a command that failed is a ResponseError.
         """

@@ -71,7 +71,7 @@ class WantedKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PendingAnswer(msgspec.Struct, frozen=True):
-    """A change that the charge point has stored and applies after its next boot."""
+    """A change that the charge point has stored, but will apply only after its next boot."""
 
     value: Annotated[
         str | None,

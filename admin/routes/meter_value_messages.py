@@ -74,7 +74,7 @@ RawMessages = Annotated[
 
 
 def read_items(message: StoredValues) -> list[dict[str, Any]]:
-    """Return each MeterValue of a message as a MeterValueAnswer. Parts of another form are left out."""
+    """Return each MeterValue of a message as a MeterValueAnswer. Other parts are left out."""
     received = times.text(message.received_ms)
     return [
         {

@@ -143,8 +143,8 @@ class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
         int,
         msgspec.Meta(
             description="How many older messages of the charge point, on any connector, are no longer kept. "
-            "The latest 10,000 messages are kept. Values without a transactionId are all "
-            "kept while a transaction runs on their connector."
+            "The latest 10,000 messages are kept. This limit does not apply to messages "
+            "without a transactionId while a transaction runs on their connector: all of these are kept."
         ),
     ]
     raw: RawMessages = None

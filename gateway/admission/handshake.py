@@ -1,8 +1,8 @@
 """The life of an upgrade request, which ends in a session or in a refusal.
 
 The transport reads the request, repairs two kinds of faults in its head (`http_upgrade.repair`) and calls
-`handle`. `handle` makes the nine checks below in this order. If a check fails, the charge point gets an HTTP
-answer with the status in parentheses and a text that says why.
+`handle`. `handle` makes the nine checks below in this order. The parentheses hold the status of the HTTP
+answer that a charge point gets if the check fails. The text of the answer says why.
 
     1. The path names a tenant, a token and a charge point (400).
     2. The store is available, and this node is neither full nor draining (503).

@@ -191,9 +191,9 @@ async def settle(
 ) -> Settled | Taken | Gone:
     """Record the end of a command, and wake the process that waits for it.
 
-    The session need not hold the lease, because the result of a command is a fact. If table.py does not allow
-    the change of status, Taken is returned. Raises ValueError for the statuses `queued` and `sent`, and
-    StoreUnavailable.
+    The session need not hold the lease, because what a command did must be recorded in any case. If table.py
+    does not allow the change of status, Taken is returned. Raises ValueError for the statuses `queued` and
+    `sent`, and StoreUnavailable.
     """
     if status not in _SETTLING:
         raise ValueError(f"a command cannot end as {status}; it may end as any status but queued and sent")

@@ -63,7 +63,7 @@ async def expect(
 
 
 async def fulfil(store: Store, keys: ChargePointKeys, start: Start, transaction_id: int) -> str | None:
-    """Return the id of the command that this start answers.
+    """Return the id of the command that asked for this start.
 
     If the start could answer several commands, the newest is chosen. Returns None if no command requested
     this start, or if the start is a repeat. A transaction answers one command only. The command's record then

@@ -99,7 +99,7 @@ class Playbook:
                 played += [(arrow, step), *(("<<", outcome) for outcome in self._play(step))]
         if played == self._script:
             return True
-        # Where an outcome equals the expected one, show the same words on both sides.
+        # Where an outcome equals the expected one, both sides of the comparison show the same words.
         expected = [is_ if is_ == due else due for due, is_ in zip(self._script, played, strict=False)]
         expected += self._script[len(expected) :]
         diff = ndiff(_lines(expected), _lines(played))

@@ -26,7 +26,7 @@ GATEWAY = " gateway "
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Running]:
-    """Run two gateway workers, because each of them could wrongly judge the other to be dead."""
+    """Run two gateway workers, so that the tests notice if one wrongly judges the other to be dead."""
     directory = Path(tempfile.mkdtemp(prefix="csms-hurt-"))
     try:
         with csms_up(directory / "data", "--drain-seconds", "1", "--workers", "2") as found:

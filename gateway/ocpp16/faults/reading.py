@@ -76,7 +76,7 @@ class RepairPolicy:
     stand_ins: Mapping[tuple[type[Struct], str], Any]
     """Value to use if the required field is absent, null or unreadable."""
     kept_whole: frozenset[tuple[type[Struct], str]]
-    """Fields of facts that csms stores as the charge point sent them."""
+    """Fields that csms stores exactly as the charge point sent them. They belong to facts."""
     left_out_of_lists: frozenset[type[Struct]]
     """Types of list entries that are left out of their list if they cannot be read."""
     any_json: frozenset[tuple[type[Struct], str]]

@@ -73,7 +73,7 @@ TIME_NAMES = re.compile(
     r"at|from|last_seen|since|timestamp|until|not_(before|after)|schedule_start|expiry.*|valid(From|To)"
     r"|(?!out_of).*(_at|_since|_date|Date|DateTime|Timestamp)|st(art|op)Time|startSchedule"
 )
-"""Names of members that are times: the names of the API and the names of OCPP."""
+"""Names of members that hold a time, in the API and in OCPP."""
 
 
 @pytest.fixture

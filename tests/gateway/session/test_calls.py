@@ -266,7 +266,7 @@ async def test_a_command_whose_answer_is_too_long_ends_at_once_with_an_error_tha
 
 
 @pytest.mark.parametrize(("lost", "why"), [(True, "node_lost"), (False, "connection_ended")])
-async def test_a_new_session_says_that_the_gateway_was_lost_only_if_its_leases_were_reaped(
+async def test_a_new_session_reports_a_lost_gateway_only_if_the_leases_of_that_gateway_were_reaped(
     store: Store,
     redis_url: str,
     why: str,

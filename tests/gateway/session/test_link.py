@@ -49,7 +49,7 @@ async def lose_lease(gateway: InnerGateway) -> None:
     await gateway.node.store.execute("DEL", KEYS.lease, KEYS.held(gateway.node.incarnation))
 
 
-async def test_a_session_that_lives_takes_its_lost_lease_again(gateway: InnerGateway) -> None:
+async def test_a_session_that_is_still_connected_takes_its_lost_lease_again(gateway: InnerGateway) -> None:
     async with charge_point(f"{gateway.url}/cp") as cp:
         await cp.call("Heartbeat", {})
         await lose_lease(gateway)

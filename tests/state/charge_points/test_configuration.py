@@ -104,7 +104,7 @@ async def test_a_configuration_change_that_needs_a_reboot_takes_effect_at_the_ne
 
 
 @pytest.mark.parametrize("then", ["Accepted", "NotSupported"])
-async def test_a_change_of_a_key_replaces_an_earlier_change_of_the_same_key_that_waits_for_a_reboot(
+async def test_a_change_of_a_key_replaces_an_earlier_change_that_waits_for_a_reboot(
     store: Store, then: configuration.Change
 ) -> None:
     await configuration.change(store, KEYS, "A", "1", "RebootRequired")
