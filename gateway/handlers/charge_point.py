@@ -108,7 +108,9 @@ class ChargePoint(msgspec.Struct, gc=False):
     def read_time(self, text: str) -> int | None:
         """Count the faults of a timestamp. Return its Unix milliseconds, or None if it cannot be read."""
         parsed = timestamps.parse(text)
-        self.faults += parsed.faults
+        if parsed.faults:
+            self.faults += parsed.faults
+            self.sent = _show_time(self.sent, text)
         if parsed.ms is not None and (fault := timestamps.find_fault(parsed.ms, now_ms())) is not None:
             self.fault(fault)
         return parsed.ms
@@ -126,3 +128,12 @@ class ChargePoint(msgspec.Struct, gc=False):
     def note_fence(self, fence: Fence) -> None:
         if fence != "ok":
             self.fence = fence
+
+
+def _show_time(sent: AsSent | None, text: str) -> AsSent:
+    """Return the parts as sent with the text of a time that was repaired or not read."""
+    fields, payload = sent or AsSent(b"{}")
+    shown = msgspec.json.decode(fields, type=dict[str, msgspec.Raw])
+    if text:  # The time is empty if the charge point sent none, or a value that `fields` has already.
+        shown.setdefault("timestamp", msgspec.Raw(msgspec.json.encode(text[:1_000])))
+    return AsSent(msgspec.json.encode(shown), payload)

@@ -12,6 +12,17 @@ _READABLE = re.compile(
     r"(?:[.,](?P<fraction>\d+))?\s?(?P<zone>[Zz]|[+-]\d{2}(?::?\d{2})?)?",
     re.ASCII,
 )
+# The meaning of these spellings is clear too, but few charge points use them.
+_REWRITTEN: Final = tuple(
+    (re.compile(pattern, re.ASCII), readable)
+    for pattern, readable in (
+        (r"^[ \t\r\n\x00]+|[ \t\r\n\x00]+$", ""),
+        (r"^(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(\d\d)", r"\1-\2-\3T\4:\5:\6"),
+        (r"\s?(?:UTC|GMT|[+-]00:?00[Zz])$", "Z"),
+        (r"[.,](?=[Zz]?$)", ""),
+        (r"(?<=[-Tt :])\d(?=[-Tt :.,Zz+]|$)", r"0\g<0>"),
+    )
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST: Final = "2015"
 """The first plausible year is 2015, in which OCPP 1.6 was published.
@@ -44,20 +55,20 @@ class Parsed(NamedTuple):
 
 def is_strict(text: str) -> bool:
     """Return whether the text is a time of RFC 3339, with a zone and a date that exists."""
-    return _STRICT.fullmatch(text) is not None and parse(text).ms is not None
+    return _STRICT.fullmatch(text) is not None and not parse(text).faults
 
 
 def parse(text: str) -> Parsed:
     """Return the whole Unix milliseconds of a time, and the faults of its text. Never raises.
 
     The fault `time_no_zone` means that the time has no zone and is read as UTC. The fault `time_format` means
-    that the offset has no minutes or no colon, the seconds are absent, a letter is lower-case, a space
-    replaces the T, or a comma replaces the point. The fault `time_unreadable` means that the text cannot be
-    read and that the caller uses the time of receipt.
+    that the form is not that of RFC 3339, but the meaning is clear. For example, the offset has no colon, the
+    seconds are absent, a comma replaces the point, or the hour is 24:00. The fault
+    `time_unreadable` means that the text cannot be read and that the caller uses the time of receipt.
     """
     match = _READABLE.fullmatch(text) if len(text) <= 50 else None
     if match is None:
-        return Parsed(None, ("time_unreadable",))
+        return _parse_rewritten(text)
     date, minute, second, fraction, zone = match.groups()
     faults: list[FaultName] = []
     if zone is None:
@@ -75,8 +86,31 @@ def parse(text: str) -> Parsed:
         )
         since = at - _EPOCH
     except (ValueError, OverflowError):
-        return Parsed(None, ("time_unreadable",))
+        return _parse_end_of_day(text, faults)
     return Parsed(since // _MILLISECOND + int((fraction or "0").ljust(3, "0")[:3]), tuple(faults))
+
+
+def _parse_rewritten(text: str) -> Parsed:
+    """Parse a text that is not readable as it is."""
+    if len(text) > 100:
+        return Parsed(None, ("time_unreadable",))
+    rewritten = text
+    for pattern, readable in _REWRITTEN:
+        rewritten = pattern.sub(readable, rewritten)
+    if rewritten == text or len(rewritten) > 50 or not _READABLE.fullmatch(rewritten):
+        return Parsed(None, ("time_unreadable",))
+    ms, faults = parse(rewritten)
+    return Parsed(ms, faults if ms is None else (*dict.fromkeys((*faults, "time_format")),))
+
+
+def _parse_end_of_day(text: str, faults: list[FaultName]) -> Parsed:
+    """Parse a time that does not exist. Only 24:00 has a meaning, because ISO 8601 ends a day with it."""
+    if text[11:16] != "24:00" or text[16:19] not in {":00", "Z", "z"} or text[:10] == "9999-12-31":
+        return Parsed(None, ("time_unreadable",))
+    ms = parse(f"{text[:11]}00:00{text[16:]}").ms
+    if ms is None:
+        return Parsed(None, ("time_unreadable",))
+    return Parsed(ms + _DAY_MS, (*dict.fromkeys((*faults, "time_format")),))
 
 
 def format_ms(ms: int) -> str:

@@ -31,7 +31,36 @@ NOON = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() * 1000)
         ("2026-01-31T12:00:00,250Z", NOON + 250, ("time_format",)),
         ("1970-01-01T00:00:00Z", 0, ()),  # Q28
         ("1969-12-31T23:59:59.900Z", -100, ()),
+        ("2026-01-30T24:00:00Z", NOON - 43_200_000, ("time_format",)),
+        ("2026-01-30T24:00Z", NOON - 43_200_000, ("time_format",)),
+        ("2026-01-30T24:00:00.000+02:00", NOON - 50_400_000, ("time_format",)),
+        ("2026-01-30T24:00:00", NOON - 43_200_000, ("time_no_zone", "time_format")),
+        ("2025-12-31 24:00", NOON - 30.5 * 86_400_000, ("time_no_zone", "time_format")),
+        ("2026-01-31T12:00:00UTC", NOON, ("time_format",)),
+        ("2026-01-31T12:00:00 GMT", NOON, ("time_format",)),
+        ("2026-01-31T12:00:00+00:00Z", NOON, ("time_format",)),
+        ("2026-01-31T12:00:00.Z", NOON, ("time_format",)),
+        ("2026-01-31T12:00:00.", NOON, ("time_no_zone", "time_format")),
+        ("20260131T120000Z", NOON, ("time_format",)),
+        ("20260131T140000.5+0200", NOON + 500, ("time_format",)),
+        (" 2026-01-31T12:00:00Z\r\n", NOON, ("time_format",)),
+        ("2026-01-31T12:00:00Z\x00\x00", NOON, ("time_format",)),
+        ("2026-1-31T12:0:0Z", NOON, ("time_format",)),
+        ("2026-1-31 12:0:0", NOON, ("time_no_zone", "time_format")),
         ("", None, ("time_unreadable",)),
+        ("2026-01-30T24:00:01Z", None, ("time_unreadable",)),
+        ("2026-01-30T24:01:00Z", None, ("time_unreadable",)),
+        ("2026-02-30T24:00:00Z", None, ("time_unreadable",)),
+        ("9999-12-31T24:00:00Z", None, ("time_unreadable",)),
+        ("2026-01-31T12:00:00ZZ", None, ("time_unreadable",)),
+        ("2026-01-31T12:00:00CET", None, ("time_unreadable",)),
+        ("2026-01-31T12:00:00+05:30Z", None, ("time_unreadable",)),
+        ("20260131", None, ("time_unreadable",)),
+        ("2026013112", None, ("time_unreadable",)),
+        ("0", None, ("time_unreadable",)),
+        (str(NOON // 1000), None, ("time_unreadable",)),  # Another charge point writes YYYYMMDDHH.
+        (str(NOON), None, ("time_unreadable",)),
+        ("1e9", None, ("time_unreadable",)),
         ("2026-02-30T12:00:00Z", None, ("time_unreadable",)),
         ("2026-01-31T25:00:00Z", None, ("time_unreadable",)),
         ("0001-01-01T00:00:00+14:00", -62135647200000 + 0, ()),
@@ -48,7 +77,8 @@ def test_the_parser_of_timestamps_returns_the_time_and_the_faults_of_a_text(
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-01-31T12:00:00", "2026-01-31T12:00:00+02", "", "2026-01-31T12:00Z", "x"]
+    "text",
+    ["2026-01-31T12:00:00", "2026-01-31T12:00:00+02", "", "2026-01-31T12:00Z", "x", "2026-01-30T24:00:00Z"],
 )
 def test_strict_mode_accepts_no_time_that_is_not_in_the_form_of_rfc_3339(text: str) -> None:
     assert not timestamps.is_strict(text)
