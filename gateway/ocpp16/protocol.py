@@ -132,12 +132,14 @@ _LATE_KEPT: Final = 4
 FACTS: Final = frozenset(fact.__name__ for fact in repairs.FACTS)
 """Actions whose calls are never refused for their content, unless the charge point is strict."""
 # One of the two quotes may be lost.
-_NAMES_FACT: Final = re.compile("|".join(f'"{name}|{name}"' for name in sorted(FACTS)))
+_NAMES_FACT: Final = re.compile("|".join(f"[\"']{name}|{name}[\"']" for name in sorted(FACTS)))
 _FRAME_SHOWN: Final = 1_000
 _CHANGING: Final = frozenset(FrameRepair.__value__.__args__) - {
     "byte_order_mark",
     "nul_outside_text",
     "frames_joined",
+    "mark_after_frame",
+    "blank_unknown",
 }
 """Repairs of a frame that may change its content."""
 

@@ -12,11 +12,14 @@ from gateway.ocpp16.faults.table import FrameRepair
 
 _TOKEN: Final = re.compile(
     r'(?P<space>[ \t\r\n]++)|(?P<mark>[\[\]{},:])|(?P<text>"(?:[^"\\]++|\\.)*+")'
-    r'|(?P<word>[^\s\[\]{},:"\x00]++)',
+    r'|(?P<blank>[\s\x00-\x1f\x7f\ufeff]++)|(?P<word>[^\s\[\]{},:"\x00-\x1f\x7f\ufeff]++)',
     re.DOTALL,
 )
-_START: Final = re.compile(r"[\s\x00\ufeff]*+(?=\[\s*+[\"\d+-])")
-_BETWEEN: Final = re.compile(r"[\s\x00\ufeff]*+")
+_START: Final = re.compile(r"[\s\x00-\x1f\x7f\ufeff]*+(?=\[[\s\x00-\x1f\x7f]*+[\"\d+-])")
+# A mark that closes or separates has no meaning after a frame.
+_BETWEEN: Final = re.compile(r"[\s\x00-\x1f\x7f\ufeff\]},;]*+")
+_MARKS: Final = frozenset("]},;")
+_BLANKS: Final = frozenset(" \t\r\n\x00\ufeff") | _MARKS
 _NUMBER: Final = re.compile(r"([+-]?)(\d*)(?:(\.)(\d*))?([eE][+-]?\d+)?", re.ASCII)
 _ODD_IN_TEXT: Final = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}"
@@ -77,6 +80,10 @@ class _Reader:
             self.faults["byte_order_mark"] = None
         if "\x00" in padding:
             self.faults["nul_outside_text"] = None
+        if not _MARKS.isdisjoint(padding):
+            self.faults["mark_after_frame"] = None
+        if not _BLANKS.issuperset(padding):
+            self.faults["blank_unknown"] = None
 
     def read(self) -> bool:
         """Read to the end of the value. False means that it cannot be repaired."""
@@ -90,6 +97,9 @@ class _Reader:
                     read = self._read_mark(token[0])
                 case "text" | "word" as kind:
                     read = self._read_scalar(kind == "text", token[0])
+                case "blank":
+                    self.note_padding(token[0])
+                    continue
                 case _:
                     continue
             if not read:
@@ -98,13 +108,19 @@ class _Reader:
 
     def _read_mark(self, mark: str) -> bool:
         match mark, self._expects:
-            case (("[" | "{"), ("value" | "first item" | "item")):
+            case (("[" | "{"), ("value" | "first item" | "item")) | ("{", "object"):
                 if len(self._open) == _DEPTH:
                     return False
                 self._open.append(mark)
                 self._expects = "first item" if mark == "[" else "first name"
             case ":", "colon":
                 self._expects = "value"
+            # No object is missing from a list of objects. A text or a number may be missing from other lists.
+            case ",", ("first name" | "name" | "first item" | "item" | "object") if len(self._open) > 1:
+                self.faults["comma_too_many"] = None
+                if self._open[-1] == "[":
+                    self._expects = "object"
+                return True
             case ",", "comma":
                 self._expects = "item" if self._open[-1] == "[" else "name"
             case (("," | "}"), "value") if self._open and self._open[-1] == "{":

@@ -53,6 +53,7 @@ _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}(?:\.0{1,9})?\s*")
 _QUANTITY = re.compile(
     r"[+-]?[0-9]{1,18}(?:(?:\.|,(?![0-9]{3}(?:$|[eE])))[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?"
 )
+_SEPARATORS = re.compile(r"[\s_-]+")
 _LARGEST = 2**63
 _SENT_BYTES_MAX = 1_000
 
@@ -70,7 +71,7 @@ class RepairPolicy:
     rounded: frozenset[tuple[type[Struct], str]]
     """Integer fields whose fraction is rounded."""
     when_absent: Mapping[tuple[type[Struct], str], Any]
-    """Value to use if the required field is absent or null."""
+    """Value to use if the required field is absent, null or unreadable, where nothing is stored as sent."""
     facts: frozenset[type[Struct]]
     """Messages that are never refused for their content."""
     stand_ins: Mapping[tuple[type[Struct], str], Any]
@@ -79,6 +80,8 @@ class RepairPolicy:
     """Fields that csms stores exactly as the charge point sent them. They belong to facts."""
     left_out_of_lists: frozenset[type[Struct]]
     """Types of list entries that are left out of their list if they cannot be read."""
+    never_dropped: frozenset[tuple[type[Struct], str]]
+    """Optional fields without which a message would say something else."""
     any_json: frozenset[tuple[type[Struct], str]]
     """Text fields that may also be an object, a list or a boolean. The JSON of the value becomes the text."""
     characters_over: int
@@ -186,7 +189,12 @@ def _find_other_name(names: Mapping[str, str], value: str) -> str | None:
 
 @cache
 def _words_of(values: tuple[str, ...]) -> Mapping[str, str]:
-    return {value.casefold(): value for value in values}
+    return {_fold_word(value): value for value in values}
+
+
+def _fold_word(word: str) -> str:
+    """Return what is the same in all spellings of a word, such as SuspendedEV and Suspended EV."""
+    return _SEPARATORS.sub("", word).casefold()
 
 
 def _noun(value: Any) -> str:  # noqa: PLR0911  one return per JSON type
@@ -229,6 +237,10 @@ class _PayloadReader:
             self.read_into(fields, info.cls, field, tree, f"{path}.{name}" if path else name)
             if was_sent and len(self.repairs) > repairs and self.keeps_sent(info.cls, field):
                 self.sent[name] = sent
+        if self.stood_in and self.policy is not None and info.cls in self.policy.facts:
+            # What was meant for a required field may stand under another name.
+            known = {field.encode_name for field in info.fields}
+            self.sent = {name: value for name, value in tree.items() if name not in known} | self.sent
         return info.cls(**fields)
 
     def keeps_sent(self, cls: type[Struct], field: inspect.Field) -> bool:
@@ -255,17 +267,16 @@ class _PayloadReader:
                 fields[field.name] = self.policy.stand_ins[cls, field.name]
                 self.repairs.append("fact_unreadable")
                 self.stood_in = True
-            elif not field.required and self.may_drop_fields_of(cls):
+            elif self.policy and (cls, field.name) in self.policy.when_absent:
+                value = self.policy.instead.get((cls, field.name), self.policy.when_absent[cls, field.name])
+                fields[field.name] = tree[field.encode_name] = value
+                self.repairs.append("unreadable_required")
+                self.reshaped = True
+            elif self.policy and not field.required and (cls, field.name) not in self.policy.never_dropped:
                 self.repairs.append("unreadable_optional")
+                self.stood_in = True
             else:
                 raise
-
-    def may_drop_fields_of(self, cls: type[Struct]) -> bool:
-        """Return whether an unreadable optional field of this struct may be dropped.
-
-        A sampled value is left out as a whole instead, because a value without its unit would be read as Wh.
-        """
-        return self.policy is not None and cls not in self.policy.left_out_of_lists
 
     def check_properties(self, info: inspect.StructType, tree: dict[str, Any], path: str) -> None:
         """Refuse or count unknown properties, and drop optional fields that are null."""
@@ -313,6 +324,7 @@ class _PayloadReader:
                 and value not in kind.values
             ):
                 self.repairs.append("unknown_enum")
+                self.stood_in = True
                 return instead
         return self.read_value(kind, extra, value, where)
 
@@ -349,6 +361,7 @@ class _PayloadReader:
             self.repairs.append("fraction_for_integer")
         if not is_whole:
             self.repairs.append("fraction_rounded")
+            self.stood_in = True
         return round(number)
 
     def reshape(self, kind: inspect.Type, value: Any) -> Any:  # noqa: PLR0911  one return per repair
@@ -371,13 +384,13 @@ class _PayloadReader:
                 self.repairs.append("fraction_for_integer")
                 return int(value)
             case inspect.LiteralType(), str() if (
-                value not in kind.values and (word := _words(kind).get(value.strip().casefold())) is not None
+                value not in kind.values and (word := _words(kind).get(_fold_word(value))) is not None
             ):
                 self.repairs.append("enum_case")
                 return word
-            case inspect.BoolType(), str() if value.lower() in {"true", "false"}:
+            case inspect.BoolType(), str() if value.strip().lower() in {"true", "false"}:
                 self.repairs.append("text_for_boolean")
-                return value.lower() == "true"
+                return value.strip().lower() == "true"
             case inspect.VarTupleType(), dict():
                 self.repairs.append("object_for_list")
                 return [value]

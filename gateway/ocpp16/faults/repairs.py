@@ -40,6 +40,8 @@ REPAIRS: Final = RepairPolicy(
         # A charge point repeats a refused BootNotification endlessly, and does not charge meanwhile (Q19).
         (core.BootNotification, "charge_point_vendor"): "",
         (core.BootNotification, "charge_point_model"): "",
+        # The status matters more, and Faulted says that there is an error.
+        (core.StatusNotification, "error_code"): "NoError",
     },
     facts=FACTS,
     # The text "" cannot be read as a time, so csms uses the time of receipt.
@@ -58,9 +60,20 @@ REPAIRS: Final = RepairPolicy(
         (security.SecurityEventNotification, "timestamp"): "",
     },
     kept_whole=frozenset({(core.StopTransaction, "transaction_data"), (core.MeterValues, "meter_value")}),
-    left_out_of_lists=frozenset({types.SampledValue, types.MeterValue}),
+    left_out_of_lists=frozenset({types.SampledValue, types.MeterValue, core.KeyValue}),
+    never_dropped=frozenset(
+        {
+            # A sampled value without its unit would be read as Wh, so it is left out as a whole.
+            *((types.SampledValue, name) for name in types.SampledValue.__struct_fields__),
+            # An answer without them would say that the charge point has no keys, or no certificates.
+            (core.GetConfigurationResult, "configuration_key"),
+            (security.GetInstalledCertificateIdsResult, "certificate_hash_data"),
+        }
+    ),
     # The vendors define this data, which would be lost if csms refused the message.
-    any_json=frozenset({(core.DataTransfer, "data"), (core.DataTransferResult, "data")}),
+    any_json=frozenset(
+        {(core.DataTransfer, "data"), (core.DataTransferResult, "data"), (core.KeyValue, "value")}
+    ),
     characters_over=255,
 )
 

@@ -12,14 +12,14 @@ type Repair = Literal[
     "extra_property", "null_for_absent", "unreadable_optional", "number_for_text", "json_for_text",
     "text_for_number", "fraction_for_integer", "fraction_rounded", "text_for_boolean", "object_for_list",
     "overlong_text", "other_name", "unknown_enum", "enum_case", "item_left_out", "required_absent",
-    "fact_unreadable",
+    "fact_unreadable", "unreadable_required",
 ]
 """The faults that faults/reading.py repairs in a payload."""
 
 type FrameRepair = Literal[
     "byte_order_mark", "nul_outside_text", "control_character", "escape_unknown", "trailing_comma",
     "empty_value", "not_a_number", "literal_spelling", "plus_sign", "leading_zero", "bare_point",
-    "frames_joined",
+    "frames_joined", "comma_too_many", "mark_after_frame", "blank_unknown",
 ]
 """The faults that faults/json_repairs.py repairs in the JSON of a frame."""
 
@@ -104,12 +104,17 @@ FAULTS: Final[dict[str, Fault]] = {
         nested_too_deeply="A frame was nested too deeply to be read. "
         "csms refused it with FormationViolation, or ignored it if its message id could not be read.",
         byte_order_mark="A frame began or ended with a byte order mark. csms ignored the mark.",
-        nul_outside_text="A frame had NUL characters before or after its JSON. csms ignored them.",
+        nul_outside_text="A frame had NUL characters outside its texts. csms ignored them.",
         control_character="A text in a frame had raw control characters, which JSON must escape. "
         "csms read them as characters of the text.",
         escape_unknown="A text in a frame had an escape that JSON does not define. csms read \\' as the "
         "apostrophe, \\x41 as the character with that code, and any other backslash as itself.",
         trailing_comma="A list or an object in a frame ended with a comma. csms ignored the comma.",
+        comma_too_many="An object or a list of objects in a frame had a comma with nothing before it. "
+        "csms ignored the comma.",
+        mark_after_frame="A bracket, a comma or a semicolon followed a frame. csms ignored it.",
+        blank_unknown="A frame had a control character outside its texts, or a blank that JSON does not "
+        "define. csms ignored it.",
         empty_value='A frame lacked a value ("transactionId":,). csms read the value as null.',
         not_a_number="A frame had NaN or Infinity as a value. csms read the value as null.",
         literal_spelling="A frame had true, false or null in another spelling, such as True or None. "
@@ -191,9 +196,11 @@ FAULTS: Final[dict[str, Fault]] = {
         "the enumeration. csms read the errorCode as OtherError, or the reason as Other.",
         item_left_out="A meter value or a sampled value could not be read. "
         "csms used the other values and kept the whole message as it was sent.",
+        unreadable_required="The vendor or model of a BootNotification, the error code of a status or the "
+        "member readonly of a key could not be read. csms used empty text, OtherError or false instead.",
         required_absent="A required field was absent or null. csms used a harmless value instead: "
-        "false for readonly, empty text for a vendor, a model, a timestamp, an id tag or a type, and an "
-        "unknown value for a meter reading, a connector or a transaction.",
+        "false for readonly, NoError for an error code, empty text for a vendor, a model, a timestamp, an "
+        "id tag or a type, and an unknown value for a meter reading, a connector or a transaction.",
         payload_missing="A frame had no payload. "
         "csms read it as {}, or refused it with FormationViolation if the charge point is strict.",
         payload_invalid="The payload of a CALL could not be read, and csms had no repair for it. "

@@ -1,5 +1,7 @@
 """For each named repair: a faulty message, how csms reads it, and the payload that csms keeps."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -162,7 +164,12 @@ def test_a_word_of_an_enumeration_is_read_in_any_case_and_with_blanks(sent: str)
         (core.StatusNotification, "errorCode", " NOERROR", "NoError"),
         (core.StopTransaction, "reason", "evdisconnected", "EVDisconnected"),
         (core.StopTransaction, "reason", "DeAuthorized ", "DeAuthorized"),
-        (core.StopTransaction, "reason", "power loss", "Other"),
+        (core.StopTransaction, "reason", "power loss", "PowerLoss"),
+        (core.StopTransaction, "reason", "EV_Disconnected", "EVDisconnected"),
+        (core.StopTransaction, "reason", "brown-out", "Other"),
+        (core.StatusNotification, "status", "Suspended EV", "SuspendedEV"),
+        (core.StatusNotification, "status", "SUSPENDED_EVSE", "SuspendedEVSE"),
+        (core.StatusNotification, "errorCode", "ground-failure", "GroundFailure"),
         (firmware.FirmwareStatusNotification, "status", "INSTALLED", "Installed"),
         (firmware.DiagnosticsStatusNotification, "status", "uploading", "Uploading"),
         (security.LogStatusNotification, "status", "uploaded", "Uploaded"),
@@ -226,6 +233,75 @@ def test_a_boot_notification_without_a_vendor_or_a_model_is_read() -> None:
     )
     assert payload == {"chargePointVendor": "", "chargePointModel": "", "firmwareVersion": "1"}
     assert repairs == ("required_absent", "required_absent")
+
+
+@pytest.mark.parametrize("sent", [{}, [], True, {"name": "x"}, "x" * 300])
+def test_a_boot_notification_with_an_unreadable_vendor_is_read(sent: object) -> None:
+    message, payload, repairs = read(core.BootNotification, chargePointVendor=sent, chargePointModel="m")
+    assert message == core.BootNotification(charge_point_vendor="", charge_point_model="m")
+    assert payload == {"chargePointVendor": "", "chargePointModel": "m"}
+    assert repairs == ("unreadable_required",)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read_as", "repair"),
+    [
+        ({}, "NoError", "required_absent"),
+        ({"errorCode": None}, "NoError", "required_absent"),
+        ({"errorCode": ""}, "OtherError", "unknown_enum"),
+        ({"errorCode": 0}, "OtherError", "unreadable_required"),
+        ({"errorCode": ["GroundFailure"]}, "OtherError", "unreadable_required"),
+        ({"errorCode": False}, "OtherError", "unreadable_required"),
+    ],
+)
+def test_a_status_without_a_readable_error_code_is_read(
+    sent: dict[str, object], read_as: str, repair: Repair
+) -> None:
+    message, _, repairs = read(core.StatusNotification, connectorId=1, status="Faulted", **sent)
+    assert isinstance(message, core.StatusNotification)
+    assert (message.status, message.error_code, repairs) == ("Faulted", read_as, (repair,))
+
+
+@pytest.mark.parametrize(
+    ("sent", "value", "repairs"),
+    [
+        ({"key": "A", "readonly": True, "value": ["x", 1]}, '["x",1]', ("json_for_text",)),
+        ({"key": "A", "readonly": True, "value": False}, "false", ("json_for_text",)),
+        ({"key": "A", "readonly": True, "value": 5}, "5", ("number_for_text",)),
+        ({"key": "A", "readonly": True, "value": "v" * 3_000}, None, ("unreadable_optional",)),
+        ({"key": "A", "readonly": " TRUE", "value": "x"}, "x", ("text_for_boolean",)),
+        ({"key": None, "readonly": True}, ..., ("item_left_out",)),
+        ({"readonly": True}, ..., ("item_left_out",)),
+        (None, ..., ("item_left_out",)),
+        ("A", ..., ("item_left_out",)),
+    ],
+)
+def test_one_odd_key_does_not_make_the_other_keys_unreadable(
+    sent: object, value: Any, repairs: tuple[Repair, ...]
+) -> None:
+    good = {"key": "B", "readonly": False}
+    message, _, found = read(core.GetConfigurationResult, configurationKey=[sent, good])
+    assert isinstance(message, core.GetConfigurationResult)
+    assert message.configuration_key is not None
+    odd = [] if value is ... else [core.KeyValue(key="A", readonly=True, value=value)]
+    assert list(message.configuration_key) == [*odd, core.KeyValue(key="B", readonly=False)]
+    assert found == repairs
+
+
+@pytest.mark.parametrize("sent", ["none", 5, True])
+@pytest.mark.parametrize(
+    ("answer", "field"),
+    [
+        (core.GetConfigurationResult, "configurationKey"),
+        (security.GetInstalledCertificateIdsResult, "certificateHashData"),
+    ],
+)
+def test_an_answer_whose_list_is_unreadable_is_not_read_as_an_empty_answer(
+    answer: type[Message], field: str, sent: object
+) -> None:
+    status = {} if answer is core.GetConfigurationResult else {"status": "Accepted"}
+    with pytest.raises(PayloadInvalid):
+        read(answer, **{field: sent}, **status)
 
 
 def test_configuration_keys_without_the_field_readonly_are_read_as_writable() -> None:

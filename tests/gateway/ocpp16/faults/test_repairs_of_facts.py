@@ -152,9 +152,61 @@ def test_a_fact_whose_payload_is_not_an_object_is_read_with_all_fields_unknown(
 
 
 def test_a_fact_without_an_unreadable_required_field_is_recognised_by_its_facts_alone() -> None:
-    found = read("StartTransaction", meterStart="5", reservationId="none")
+    found = read("StartTransaction", meterStart="5", reservationId="3", idTag=77)
     assert found.as_sent is not None
     assert found.as_sent.payload == b""
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other"),
+    [
+        ("transactionId", None, "x"),
+        ("meterStop", "a", "b"),
+        ("meterStop", 100.4, 100.3),
+        ("meterStop", "100,4", "100,3"),
+        ("timestamp", [1], [2]),
+        ("idTag", {"id": 1}, {"id": 2}),
+        ("idTag", ["A"], ["B"]),
+        ("reason", "Vendor1", "Vendor2"),
+        ("reason", 1, 2),
+        ("reason", True, []),
+    ],
+)
+def test_two_stops_that_were_sent_with_different_values_differ_after_they_are_read_alike(
+    field: str, one: Any, other: Any
+) -> None:
+    first, second = read("StopTransaction", **{field: one}), read("StopTransaction", **{field: other})
+    assert msgspec.structs.replace(first.message) == second.message
+    assert first.as_sent is not None
+    assert second.as_sent is not None
+    assert first.as_sent.payload
+    assert first.as_sent.payload != second.as_sent.payload
+
+
+@pytest.mark.parametrize(
+    ("action", "field", "sent"),
+    [
+        ("StartTransaction", "meterStart", "meterstart"),
+        ("StartTransaction", "idTag", "IdTag"),
+        ("StartTransaction", "connectorId", "connector"),
+        ("StartTransaction", "timestamp", "timeStamp"),
+        ("StopTransaction", "meterStop", "meter_stop"),
+        ("StopTransaction", "transactionId", "TransactionId"),
+        ("MeterValues", "meterValue", "values"),
+        ("MeterValues", "connectorId", "evseId"),
+        ("SecurityEventNotification", "type", "eventType"),
+        ("SecurityEventNotification", "timestamp", "time"),
+    ],
+)
+def test_a_member_with_an_unknown_name_is_shown_if_a_required_field_is_absent(
+    action: str, field: str, sent: str
+) -> None:
+    value = FACTS[action][field]
+    found = read(action, **{field: ..., sent: value})
+    assert found.as_sent is not None
+    assert msgspec.json.decode(found.as_sent.fields) == {sent: value}
+    complete = read(action, **{sent: value})
+    assert complete.as_sent is None
 
 
 def test_a_long_value_is_shown_cut() -> None:
