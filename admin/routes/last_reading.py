@@ -37,14 +37,22 @@ class _SampledValue(msgspec.Struct, frozen=True):
     format: str | None = None
 
 
-def find_last(messages: Sequence[StoredValues]) -> LastReading | None:
-    """Find the last reading of messages in the order of arrival. None means that they have no MeterValue."""
+def find_last(
+    messages: Sequence[StoredValues], *, least: int = 0, within: range | None = None
+) -> LastReading | None:
+    """Find the last reading of messages in the order of arrival. None means that they have no MeterValue.
+
+    A reading below `least` does not count. For a time that is unreadable, or not `within` these Unix
+    milliseconds, the time of receipt is used.
+    """
     without = None
     for message in reversed(messages):
         for item in reversed(read_items(message)):
             at_ms = timestamps.parse_ms(item["timestamp"])
-            at_ms = message.received_ms if at_ms is None else at_ms
-            readings = [meter for one in item["sampledValue"] if (meter := _read_energy_wh(one)) is not None]
+            if at_ms is None or (within is not None and at_ms not in within):
+                at_ms = message.received_ms
+            found = (_read_energy_wh(one) for one in item["sampledValue"])
+            readings = [meter for meter in found if meter is not None and meter >= least]
             if readings:
                 return LastReading(at_ms, readings[-1])
             without = without or LastReading(at_ms, None)

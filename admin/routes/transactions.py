@@ -228,7 +228,7 @@ class EndRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             description="Meter reading at the end, in Wh; at least `meter_start`. If it is left out, the "
             "last energy register (Energy.Active.Import.Register) in the meter values of the transaction is "
-            "used. If there is none, the reading stays unknown.",
+            "used, if it is at least `meter_start`. If there is none, the reading stays unknown.",
             examples=[1600],
         ),
     ] = None
@@ -391,12 +391,15 @@ def _find_errors(asked: EndRequest, found: Transaction, now_ms: int) -> Iterator
 
 
 def _make_end(asked: EndRequest, found: Transaction, values: list[StoredValues], now_ms: int) -> End:
-    last = find_last(values)
+    # The operator may not give a reading or a time beyond these bounds either.
+    within = range(found.started_ms, now_ms + AHEAD_MS + 1)
+    last = find_last(values, least=found.meter_start or 0, within=within)
     time_source: ending.TimeSource = "start"
     meter_source: ending.MeterSource | None = None
     ended_ms, meter = found.started_ms, None
     if last is not None:
-        ended_ms, time_source, meter = last.at_ms, "meter_values", last.meter
+        # A start from a clock that is ahead may be later than the time of receipt.
+        ended_ms, time_source, meter = max(last.at_ms, found.started_ms), "meter_values", last.meter
         meter_source = None if meter is None else "meter_values"
     if asked.at is not None:
         ended_ms, time_source = times.milliseconds(asked.at), "given"

@@ -54,6 +54,46 @@ def test_a_sampled_value_is_an_energy_register_only_if_it_is_the_energy_of_all_p
     assert find_last([message([value(sampled)])]) == LastReading(AT_MS, energy_wh)
 
 
+@pytest.mark.parametrize(
+    ("readings", "least", "found"),
+    [
+        ((150, 99), 100, 150),
+        ((150, 100), 100, 100),
+        ((99, 0), 100, None),
+        ((150, 0), 0, 0),
+        ((99, 150), 100, 150),
+    ],
+)
+def test_a_reading_below_the_least_one_does_not_count(
+    readings: tuple[int, ...], least: int, found: int | None
+) -> None:
+    messages = [message([value({"value": str(reading)})]) for reading in readings]
+    assert find_last(messages, least=least) == LastReading(AT_MS, found)
+
+
+@pytest.mark.parametrize(
+    ("at", "at_ms"),
+    [
+        ("2026-01-01T00:00:00Z", AT_MS),
+        ("2026-01-01T00:01:00Z", AT_MS + 60_000),
+        ("2026-01-01T00:01:00.001Z", 5),
+        ("2025-12-31T23:59:59.999Z", 5),
+        ("2025-12-31T24:00:00Z", AT_MS),
+        ("1970-01-01T00:00:00Z", 5),
+        ("2036-02-07T06:28:16Z", 5),
+        ("0001-01-01T00:00:00+01:00", 5),
+        ("9999-12-31T23:59:59-01:00", 5),
+        ("noon", 5),
+    ],
+)
+def test_the_time_of_receipt_replaces_a_time_that_cannot_be(at: str, at_ms: int) -> None:
+    within = range(AT_MS, AT_MS + 60_001)
+    for sampled in ({"value": "7"}, {"value": "9", "measurand": "Voltage"}):
+        found = find_last([message([value(sampled, timestamp=at)])], within=within)
+        assert found is not None
+        assert found.at_ms == at_ms
+
+
 def test_the_last_energy_register_of_the_last_message_that_has_one_counts() -> None:
     later = value({"value": "9", "measurand": "Voltage"}, timestamp="2026-01-01T00:02:00Z")
     messages = [

@@ -97,6 +97,19 @@ async def test_the_meter_and_the_time_of_an_end_are_taken_from_the_last_energy_r
         assert ended["ended"]["at_source"] == "meter_values"
 
 
+async def test_an_end_takes_no_reading_below_the_start_and_no_time_before_the_start(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        half_past = 1_767_227_400_000
+        path = await start(
+            api.store, session, timestamp="2026-01-01T00:30:00Z", started_ms=half_past, received_ms=half_past
+        )
+        await measure(api.store, session, path, 9, {"value": "99"})
+        found = (await api.client.post(f"{path}/end", json={})).json()
+        assert (found["ended"]["meter"], found["energy_wh"]) == (None, None)
+        received = "2027-01-15T08:00:00.009Z"
+        assert (found["ended"]["at"], found["ended"]["at_source"]) == (received, "meter_values")
+
+
 async def test_each_of_meter_and_time_can_be_given_alone(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1") as session:
         path = await start(api.store, session)
