@@ -131,7 +131,7 @@ _LATE_KEPT: Final = 4
 
 FACTS: Final = frozenset(fact.__name__ for fact in repairs.FACTS)
 """Actions whose calls are never refused for their content, unless the charge point is strict."""
-# One of the two quotes may be lost.
+# One of the two quotes may be lost, and both may be single quotes.
 _NAMES_FACT: Final = re.compile("|".join(f"[\"']{name}|{name}[\"']" for name in sorted(FACTS)))
 _FRAME_SHOWN: Final = 1_000
 _CHANGING: Final = frozenset(FrameRepair.__value__.__args__) - {
