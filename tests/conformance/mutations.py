@@ -88,7 +88,7 @@ MUTATIONS: Final = (
         ("TC_023_2",),
     ),
     _result("a blocked tag is answered Accepted", '"Blocked"', '"Accepted"', "TC_023_3"),
-    _result("the parentIdTag is left out", ',"parentIdTag":"OCTT-PARENT"', "", "TC_053"),
+    _result("the parentIdTag is left out", '"parentIdTag":"OCTT-PARENT",', "", "TC_053"),
     Mutation(
         "an unknown vendor is answered Accepted",
         "gateway/handlers/data_transfer.py",
