@@ -214,7 +214,9 @@ class BootConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class DrainConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How a gateway ends after SIGTERM or SIGINT.
 
-    The process ends at most `window_s` plus 26 s after the signal.
+    The process ends at most `window_s` plus 12 s after the signal, even if the store is away or a charge
+    point does not answer. The exit code is 0. Before a SIGKILL, give the process `window_s` plus 15 s, which
+    is 30 s by default.
     """
 
     window_s: Annotated[
@@ -225,7 +227,7 @@ class DrainConfig(Struct, frozen=True, forbid_unknown_fields=True):
             description="Time over which a gateway spreads its CLOSE frames after the signal. Connections of "
             "charge points with a running transaction are closed last.",
         ),
-    ] = 60.0
+    ] = 15.0
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,6 +1,10 @@
-"""Close all sessions before the process ends.
+"""Close all sessions before the process ends, and write what the store does not have yet.
 
 The CLOSE frames are spread over time, so that the charge points do not reconnect all at once.
+
+A drain has one deadline, `TAIL_S` after its window. Sessions must end before the last writes begin, because
+the end of a session leaves more to write. The last 6 s are therefore for the store alone. No peer and no
+absent store can delay the end of the process beyond the deadline.
 """
 
 from contextlib import suppress
@@ -13,40 +17,68 @@ from gateway.node import Node
 from gateway.session.link import Link
 from gateway.websocket.close_codes import Close
 from state.errors import StoreUnavailable
+from state.nodes import leases, nodes
 
 log = structlog.get_logger()
 
-LAST_WORDS_S = 5.0
+SESSIONS_S = 6.0
+"""Time after the window for the sessions that are still open.
+
+In this time, the last session answers its current call and waits for the peer's CLOSE. If the store is
+away, the answer to the current call comes after 5 s (`store.timeout_s`).
+"""
+LAST_WORDS_S = 4.0
 """Time for writing the last answers to our calls, ends of sessions and counts of faults to the store."""
-CLOSE_S = 8.0
-"""Time that the last session has to answer its current call and to wait for the peer's CLOSE."""
+LEAVE_S = 2.0
+"""Time for releasing the leases that were not released yet, and for removing the node from the store."""
+TAIL_S = SESSIONS_S + LAST_WORDS_S + LEAVE_S
 
 
-async def drain(node: Node, hub: Hub, window_s: float) -> None:
-    """Send CLOSE 1012 to each session, evenly over `window_s` seconds.
+async def close_sessions(node: Node, hub: Hub, window_s: float) -> None:
+    """Send CLOSE 1012 to each session, evenly over `window_s` seconds, and wait for the ends of the sessions.
 
-    Sessions whose charge point last reported a running transaction are closed last.
-
-    At the end, write what the store does not have yet.
+    Sessions whose charge point last reported a running transaction are closed last. Returns at most
+    `window_s + SESSIONS_S` seconds later. The caller then cancels the sessions that have not ended.
     """
     node.draining = True
     links = sorted((session.link for session in hub), key=lambda link: link.memory.charging_at is not None)
     log.info("drain.started", sessions=len(links), window_s=window_s)
     began = trio.current_time()
-    with trio.move_on_at(began + window_s + CLOSE_S):
+    with trio.move_on_at(began + window_s + SESSIONS_S):
         async with trio.open_nursery() as nursery:
             for number, link in enumerate(links):
                 await trio.sleep_until(began + window_s * number / len(links))
                 nursery.start_soon(_close, link)
-    # Close the sessions that were admitted during the drain.
-    with trio.move_on_after(CLOSE_S):
-        async with trio.open_nursery() as nursery:
+            # A session that does not end must not keep the sessions that were admitted during the drain.
+            known = set(links)
             for session in hub:
-                nursery.start_soon(_close, session.link)
-    with trio.move_on_after(LAST_WORDS_S):
+                if session.link not in known:
+                    nursery.start_soon(_close, session.link)
+        while late := list(hub):
+            async with trio.open_nursery() as nursery:
+                for session in late:
+                    nursery.start_soon(_close, session.link)
+
+
+async def write_rest(node: Node, *, deadline: float) -> None:
+    """Write what the store does not have yet, and leave the store, in 6 s and before `deadline`.
+
+    If the store is away, other nodes notice that this node is gone, and mark its charge points offline.
+    """
+    deadline = min(deadline, trio.current_time() + LAST_WORDS_S + LEAVE_S)
+    with trio.move_on_at(deadline - LEAVE_S):
         await node.wait_until_seen_through()
         with suppress(StoreUnavailable):
             await node.fault_counts.write()
+    with trio.move_on_at(deadline) as leaving:
+        try:
+            # Release the leases that were not released yet.
+            await leases.reap(node.store, node.incarnation)
+            await nodes.leave(node.store, node.incarnation)
+        except StoreUnavailable as error:
+            log.info("node.leave_failed", error=str(error))  # Other nodes soon notice that we left.
+    if leaving.cancelled_caught:
+        log.info("node.leave_failed", error="the store did not answer in time")
 
 
 async def _close(link: Link) -> None:

@@ -6,7 +6,6 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from gateway.admission.attempts import Attempts
 from gateway.admission.handshake import Admission, handle
 from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig
-from gateway.drain import drain
+from gateway.drain import TAIL_S, close_sessions, write_rest
 from gateway.hub import Hub
 from gateway.node import Node
 from gateway.service import collector, ready
@@ -33,20 +32,51 @@ from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import serve
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls import server_context
-from state.errors import StoreUnavailable
-from state.nodes import leases, nodes
+from state.nodes import nodes
 from state.store import open_store
 
 log = structlog.get_logger()
 
-LEAVE_S = 5.0
-
 
 async def run(config: GatewayConfig) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
+    """Serve until SIGTERM or SIGINT, then drain. A signal during the start ends the start.
 
-    Raises ConfigError, OSError, StoreUnavailable or StoreRefused, but only while the process starts.
+    Raises ConfigError, OSError, StoreUnavailable or StoreRefused, alone or in an ExceptionGroup, but only
+    while the process starts.
     """
+    async with trio.open_nursery() as nursery:
+        stop = _Stop(nursery.cancel_scope)
+        await nursery.start(stop.watch)
+        await _start(config, stop)
+        nursery.cancel_scope.cancel()
+
+
+class _Stop:
+    """The signals that end the process. The first one sets `asked`, or cancels the start."""
+
+    def __init__(self, start: trio.CancelScope) -> None:
+        self.asked = trio.Event()
+        self._start: trio.CancelScope | None = start
+
+    def started(self) -> None:
+        """From now on there are sessions, so the process must drain before it ends."""
+        self._start = None
+
+    async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
+            number = await anext(signals)
+            log.info("signal.received", signal=signal.Signals(number).name)
+            self.asked.set()
+            if self._start is not None:
+                self._start.cancel()  # Nothing was served yet. The store may be away, so wait for nothing.
+            # A second signal means exit now; other nodes reap our leases.
+            await anext(signals)
+            log.warning("drain.interrupted")
+            os._exit(1)
+
+
+async def _start(config: GatewayConfig, stop: _Stop) -> None:
     _raise_file_limit()
     listen = config.listen
     if listen.ws_port is None and listen.wss_port is None:
@@ -58,7 +88,7 @@ async def run(config: GatewayConfig) -> None:
     tls = _tls_context(config) if secure else None
     async with open_store(config.store) as store, trio.open_nursery() as background:
         node = Node(config, store, config.security.pepper.encode(), background)
-        await _serve(node, plain, secure, tls)
+        await _serve(node, plain, secure, tls, stop)
         background.cancel_scope.cancel()
 
 
@@ -67,6 +97,7 @@ async def _serve(
     plain: list[socket.socket],
     secure: list[socket.socket],
     tls: ssl.SSLContext | None,
+    stop: _Stop,
 ) -> None:
     config, store, hub = node.config, node.store, Hub()
     large_messages = LargeMessages(config.limits.large_messages_bytes)
@@ -82,11 +113,9 @@ async def _serve(
         kind="gateway", host=socket.gethostname(), pid=os.getpid(), started_ms=time.time_ns() // 10**6
     )
     await nodes.beat(store, node.incarnation, me)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(housekeeping.keep, node, hub, me, large_messages)
-        nursery.start_soon(inbox.read, node, hub, takeovers)
-        nursery.start_soon(lag.watch)
-        health_port = await nursery.start(
+    async with trio.open_nursery() as probes:
+        probes.start_soon(lag.watch)
+        health_port = await probes.start(
             partial(
                 serve_health,
                 config.listen.health_host,
@@ -95,46 +124,39 @@ async def _serve(
                 registry=registry,
             )
         )
-        accepting = [
-            await nursery.start(
-                partial(
-                    serve,
-                    sockets,
-                    handle=partial(handle, admission),
-                    tls=context,
-                    limits=_limits(config),
-                    stats=stats,
-                    handshakes=handshakes,
-                )
-            )
-            for sockets, context in ((plain, None), (secure, tls))
-            if sockets
-        ]
-        collector.settle()
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            ports = _ports(plain, secure, health_port)
-            log.info("gateway.started", **ports)
-            ready.announce(ports)
-            await anext(signals)
-            for server in accepting:
-                server.stop_accepting()
-            nursery.start_soon(_exit_on_next, signals)
-            await drain(node, hub, config.drain.window_s)
-            nursery.cancel_scope.cancel()
-    with trio.move_on_after(LEAVE_S):
-        try:
-            # Release the leases that the drain had no time to release.
-            await leases.reap(store, node.incarnation)
-            await nodes.leave(store, node.incarnation)
-        except StoreUnavailable as error:
-            log.info("node.leave_failed", error=str(error))  # Other nodes soon notice that we left.
-
-
-async def _exit_on_next(signals: AsyncIterator[int]) -> None:
-    """A second signal means exit now; other nodes reap our leases."""
-    await anext(signals)
-    log.warning("drain.interrupted")
-    os._exit(1)
+        async with trio.open_nursery() as upkeep:
+            upkeep.start_soon(housekeeping.keep, node, hub, me, large_messages)
+            upkeep.start_soon(inbox.read, node, hub, takeovers)
+            async with trio.open_nursery() as connections:
+                accepting = [
+                    await connections.start(
+                        partial(
+                            serve,
+                            sockets,
+                            handle=partial(handle, admission),
+                            tls=context,
+                            limits=_limits(config),
+                            stats=stats,
+                            handshakes=handshakes,
+                        )
+                    )
+                    for sockets, context in ((plain, None), (secure, tls))
+                    if sockets
+                ]
+                collector.settle()
+                stop.started()
+                ports = _ports(plain, secure, health_port)
+                log.info("gateway.started", **ports)
+                ready.announce(ports)
+                await stop.asked.wait()
+                deadline = trio.current_time() + config.drain.window_s + TAIL_S
+                for server in accepting:
+                    server.stop_accepting()
+                await close_sessions(node, hub, config.drain.window_s)
+                connections.cancel_scope.cancel()
+            upkeep.cancel_scope.cancel()  # A heartbeat after `leave` would register the node again.
+        await write_rest(node, deadline=deadline)
+        probes.cancel_scope.cancel()
 
 
 def _limits(config: GatewayConfig) -> Limits:

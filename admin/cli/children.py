@@ -15,9 +15,10 @@ from admin.cli.processes import arguments, environment
 from admin.cli.supervisor import Program
 
 HOST = "127.0.0.1"
-# After the drain window, the gateway waits 5 s more for a charge point that does not answer CLOSE.
-_GATEWAY_GRACE_S = 6.0
-_ADMIN_STOP_S = 3.0
+# A gateway ends at most 12 s after its drain window. An admin process gives its requests 3 s, and then takes
+# at most 1 s to leave the store.
+_GATEWAY_GRACE_S = 13.0
+_ADMIN_STOP_S = 5.0
 
 
 class HeldPorts:

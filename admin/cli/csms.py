@@ -83,7 +83,7 @@ def up_command(
         see the command line.
     drain_seconds
         When the gateways stop, they spread the closing of their connections over this number of seconds. At
-        most 9 s later, all processes have stopped.
+        most 20 s later, all processes have stopped. A second Ctrl-C stops them at once.
     json
         Print exactly one line of JSON, for programs, when all processes are ready. The line has every address
         and credential.
@@ -112,7 +112,7 @@ def gateway(*, config: Config = None) -> None:
     The gateway listens for `ws://` and `wss://` on the ports of the configuration. The gateway needs the URL
     of a store (`store.url`, or the variable CSMS__STORE__URL) and the pepper with which tokens are hashed
     (`security.pepper_file`). After SIGTERM, the gateway closes its connections with the close code 1012
-    (service restart), spread over `drain.window_s` seconds. Then the process ends.
+    (service restart), spread over `drain.window_s` seconds. The process ends at most 12 s after that.
     """
     become("gateway", *_config_arguments(config))
 

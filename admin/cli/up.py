@@ -19,8 +19,8 @@ from admin.cli.supervisor import Child
 from state.embedded.embedded import run_embedded
 from state.store import StoreConfig, open_store
 
-# The admin process and Valkey have this number of seconds after the drain to end. Then they are killed.
-_STOP_S = 8.5
+# All processes have this number of seconds after the drain window to end. Then they are killed.
+_STOP_S = 19.5
 # Seconds to wait for the store. The time is short, because a person waits and may have mistyped the URL.
 _STORE_WAIT_S = 3.0
 
@@ -36,7 +36,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def up(options: UpOptions, stderr: TextIO) -> None:
-    """Run until SIGTERM or SIGINT, then stop all processes within `drain_s` + 9 seconds.
+    """Run until SIGTERM or SIGINT, then stop all processes within `drain_s` + 20 seconds.
 
     Must run in the main thread. Raises DataDirUnusable, PortOccupied, ChildFailed, StoreUnavailable and
     StoreRefused, alone or in an ExceptionGroup. The text of each error is one clear line.

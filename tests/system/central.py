@@ -157,11 +157,14 @@ class Central:
     @asynccontextmanager
     async def second_admin(self, store_url: str, **settings: Any) -> AsyncIterator[Process]:
         """Start a further admin process, for example one behind a proxy."""
+        async with _running(self.start_admin(store_url=store_url, **settings)) as process:
+            yield process
+
+    def start_admin(self, *, store_url: str, **settings: Any) -> Process:
+        """Start a further admin process without waiting until it is ready."""
         over = {f"CSMS__{name.upper()}": str(value) for name, value in settings.items()}
         log = self.directory / "second-admin.log"
-        process = Process(("admin", "serve"), {**_common(store_url, "PORT"), **over}, log)
-        async with _running(process):
-            yield process
+        return Process(("admin", "serve"), {**_common(store_url, "PORT"), **over}, log)
 
 
 @asynccontextmanager

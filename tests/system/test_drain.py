@@ -1,24 +1,33 @@
 """SIGTERM to a gateway: running calls are answered, and each charge point gets CLOSE 1012."""
 
-from contextlib import AsyncExitStack
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import trio
 
+from gateway.drain import LAST_WORDS_S, LEAVE_S, TAIL_S
 from tests.support.charge_point_peer import Peer, charge_point, now
 from tests.support.fault_proxy import fault_proxy
 from tests.support.pace import Pace
+from tests.support.processes import handles
 from tests.support.waiting import GENEROUS_S, until
-from tests.system.central import Central, Process
+from tests.system.central import Central, Process, central_system
 from tests.system.raw_upgrade import dial, read_answer, request
 
 RESTART = 1012
 FLEET = 20
+STORE_AWAY_S = 1 + LAST_WORDS_S + LEAVE_S + 1
+"""A call that waits for 1 s, the last writes, and the exit itself."""
 
 
 async def exit_code(gateway: Process) -> int:
@@ -152,25 +161,116 @@ async def test_a_drain_waits_until_answers_to_commands_are_stored(central: Centr
             assert found == ["answered"] * 3
 
 
-@pytest.mark.slow  # The gateway waits for the store twice, for 5 s each time.
-async def test_a_drain_ends_even_without_a_store(central: Central) -> None:
-    """The gateway cannot report its end to a store that is away.
+class Subject(NamedTuple):
+    """A process that gets SIGTERM, and the greatest number of seconds until its end, on an idle machine."""
 
-    It waits for the store only for a limited time.
-    """
-    tenant = central.tenant()
+    process: Process
+    within_s: float
+
+
+async def end_all(subjects: Sequence[Subject], pace: Pace) -> None:
+    """Send SIGTERM to all processes at the same time, and check their ends."""
+
+    async def end(subject: Subject) -> None:
+        began = trio.current_time()
+        subject.process.terminate()
+        assert await exit_code(subject.process) == 0
+        if pace.judged:
+            assert trio.current_time() - began < subject.within_s
+
+    async with trio.open_nursery() as nursery:
+        for subject in subjects:
+            nursery.start_soon(end, subject)
+
+
+async def ask(api: httpx.AsyncClient) -> None:
+    """Send a request that the process may cut off when it ends."""
+    with suppress(httpx.TransportError):
+        assert (await api.get("/charge-points")).status_code == 503
+
+
+async def waits_for_its_store(process: Process) -> bool:
+    metrics = await process.read_metrics()
+    return any(metrics.get(name, 0) > 0 for name in (("csms_store_in_flight",), ("csms_store", "in_flight")))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Central]:
+    """A central system of one test, which may pause its store."""
+    with central_system(tmp_path) as system:
+        yield system
+
+
+async def test_processes_whose_store_does_not_answer_any_more_end_in_time_after_a_signal(
+    own: Central, pace: Pace
+) -> None:
+    """The store is paused while it has a call to store. Nothing can be written before the process ends."""
+    tenant = own.tenant()
     with trio.fail_after(120):
         async with (
-            fault_proxy(central.valkey.path) as proxy,
-            central.gateway(store_url=f"redis://127.0.0.1:{proxy.port}") as gateway,
-            charge_point(tenant.url(gateway, "cp")) as cp,
+            own.gateway(drain__window_s=0, store__timeout_s=1) as gateway,
+            own.second_admin(own.valkey.url, store__timeout_s=1, limits__graceful_s=0.5) as admin,
+            charge_point(tenant.url(gateway, "idle")) as idle,
+            charge_point(tenant.url(gateway, "busy")) as busy,
+            tenant.api(admin) as api,
+            trio.open_nursery() as nursery,
         ):
-            await cp.call("Heartbeat", {})
-            proxy.refuse = True
-            proxy.cut()
-            gateway.terminate()
-            assert await cp.wait_closed() == (RESTART, "peer")
-            assert await exit_code(gateway) == 0
+            assert (await api.get("/charge-points")).status_code == 200
+            own.valkey.pause()
+            try:
+                nursery.start_soon(busy.send, [2, "1", "Authorize", {"idTag": "X"}])
+                nursery.start_soon(ask, api)
+                await until(partial(waits_for_its_store, gateway))
+                await until(partial(waits_for_its_store, admin))
+                await end_all([Subject(gateway, STORE_AWAY_S), Subject(admin, 5)], pace)
+                assert await idle.wait_closed() == (RESTART, "peer")
+                assert await busy.wait_closed() == (RESTART, "peer")
+            finally:
+                own.valkey.resume()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ["gone", "slow"])
+async def test_processes_whose_store_has_gone_or_answers_slowly_end_in_time_after_a_signal(
+    central: Central, pace: Pace, state: str
+) -> None:
+    """A slow store needs 2 s for each answer. The drain then has no time for everything, and ends anyway."""
+    tenant = central.tenant()
+    with trio.fail_after(120):
+        async with fault_proxy(central.valkey.path) as proxy:
+            url = f"redis://127.0.0.1:{proxy.port}"
+            async with (
+                central.gateway(store_url=url) as gateway,
+                central.second_admin(url) as admin,
+                charge_point(tenant.url(gateway, "cp")) as cp,
+            ):
+                await cp.call("Heartbeat", {})
+                if state == "slow":
+                    proxy.delay_s = 2
+                else:
+                    proxy.refuse = True
+                    proxy.cut()
+                await end_all([Subject(gateway, 0.2 + TAIL_S + 1), Subject(admin, 5)], pace)
+                assert await cp.wait_closed() == (RESTART, "peer")
+
+
+async def test_processes_that_wait_for_their_store_at_the_start_end_at_once_after_a_signal(
+    central: Central, pace: Pace
+) -> None:
+    """One store does not exist. The other one accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        urls = "unix:///does/not/exist.sock", f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        processes = [
+            start(store_url=url) for url in urls for start in (central.start_gateway, central.start_admin)
+        ]
+        try:
+            async with trio.open_nursery() as nursery:
+                for process in processes:
+                    nursery.start_soon(until, lambda p=process: handles(p.pid, signal.SIGTERM))
+            await end_all([Subject(process, 2) for process in processes], pace)
+        finally:
+            for process in processes:
+                process.kill()
 
 
 async def test_a_second_signal_to_a_gateway_ends_its_drain_at_once(central: Central) -> None:
