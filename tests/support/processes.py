@@ -15,5 +15,14 @@ def handles(pid: int, number: Signals) -> bool:
 
     This includes the handler that Python itself sets for SIGINT.
     """
+    return _is_in("SigCgt", pid, number)
+
+
+def blocks(pid: int, number: Signals) -> bool:
+    """Return whether the signal waits until the process lets it in."""
+    return _is_in("SigBlk", pid, number)
+
+
+def _is_in(mask: str, pid: int, number: Signals) -> bool:
     status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return bool(int(status["SigCgt"], 16) >> number - 1 & 1)
+    return bool(int(status[mask], 16) >> number - 1 & 1)

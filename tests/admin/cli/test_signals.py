@@ -1,4 +1,4 @@
-"""Ctrl-C ends a process that is still starting, and the process prints nothing. A process survives SIGHUP.
+"""Ctrl-C or SIGTERM ends a process that is still starting, and it prints nothing. A process survives SIGHUP.
 
 These tests cover admin/cli/csms.sh, gateway/service/interrupts.py and gateway/service/hangups.py.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import handles
+from tests.support.processes import blocks, handles
 from tests.support.up_process import clean_environment
 from tests.support.waiting import GENEROUS_S, wait_until
 
@@ -28,6 +28,8 @@ SETTINGS = {
     "CSMS__LISTEN__HEALTH_PORT": "0",
 }
 PORTS = {"gateway": {"CSMS__LISTEN__WS_PORT": "0"}, "admin": {"CSMS__LISTEN__PORT": "0"}}
+# unshare forwards no signal, and its death ends the process.
+FIRST_PROCESS = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
 
 type Started = subprocess.Popen[str]
 
@@ -89,6 +91,41 @@ def test_the_admin_process_can_be_stopped_while_it_waits_for_the_store(tmp_path:
         wait_until(lambda: handles(process.pid, signal.SIGHUP) and handles(process.pid, signal.SIGINT))
         assert "cannot be reached" not in interrupt(process)
         assert process.returncode == 0
+
+
+def own_processes() -> bool:
+    """Return whether this user may start the first process of a pid namespace, as a container engine does."""
+    try:
+        return subprocess.run([*FIRST_PROCESS, "true"], check=False, timeout=GENEROUS_S).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not own_processes(), reason="unshare cannot make a pid namespace here")
+@pytest.mark.parametrize("library", ["", "/bin/python", "msgspec", "cryptography"])
+def test_the_first_process_of_a_container_does_not_lose_a_signal_that_comes_while_it_starts(
+    library: str,
+) -> None:
+    with subprocess.Popen(
+        [*FIRST_PROCESS, CSMS, "gateway"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment() | SETTINGS | PORTS["gateway"],
+    ) as unshare:
+        try:
+            children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children")
+            wait_until(lambda: children.read_text() != "")
+            first = int(children.read_text())
+            # Before csms.sh has blocked SIGTERM, nothing can keep the signal.
+            wait_until(lambda: blocks(first, signal.SIGTERM) or handles(first, signal.SIGTERM))
+            wait_until(lambda: library in Path(f"/proc/{first}/maps").read_text())
+            os.kill(first, signal.SIGTERM)
+            _, errors = unshare.communicate(timeout=GENEROUS_S)
+            assert unshare.returncode in {0, 128 + signal.SIGTERM}, errors
+            assert "Traceback" not in errors
+            assert "cannot be reached" not in errors
+        finally:
+            unshare.kill()
 
 
 @pytest.mark.parametrize("command", ["gateway", "admin"])
