@@ -1,0 +1,61 @@
+"""A load balancer for TCP. Each new connection goes to a pod that is ready. Old connections stay."""
+
+import random
+from contextlib import suppress
+
+import trio
+
+CHUNK = 65_536
+
+
+class Service:
+    """`propagation_s` is the time until the load balancer knows that a pod became ready or not ready."""
+
+    def __init__(self, nursery: trio.Nursery, propagation_s: float) -> None:
+        self.port = 0
+        self.unserved = 0
+        """Connections that came while no pod was ready, or whose pod did not accept."""
+        self._nursery = nursery
+        self._propagation_s = propagation_s
+        self._endpoints: list[tuple[str, int]] = []
+
+    async def start(self) -> None:
+        serve = trio.serve_tcp
+        listeners = await self._nursery.start(
+            lambda task_status: serve(self._forward, 0, host="127.0.0.1", task_status=task_status)
+        )
+        self.port = listeners[0].socket.getsockname()[1]
+
+    def add(self, address: tuple[str, int]) -> None:
+        self._nursery.start_soon(self._change, address, True)
+
+    def remove(self, address: tuple[str, int]) -> None:
+        self._nursery.start_soon(self._change, address, False)
+
+    def serves(self, address: tuple[str, int]) -> bool:
+        return address in self._endpoints
+
+    async def _change(self, address: tuple[str, int], ready: bool) -> None:  # noqa: FBT001  a state
+        await trio.sleep(self._propagation_s)
+        self._endpoints = [found for found in self._endpoints if found != address] + [address] * ready
+
+    async def _forward(self, client: trio.SocketStream) -> None:
+        if not self._endpoints:
+            self.unserved += 1
+            return
+        host, port = random.choice(self._endpoints)
+        try:
+            server = await trio.open_tcp_stream(host, port)
+        except OSError:
+            self.unserved += 1
+            return
+        async with server, trio.open_nursery() as nursery:
+            nursery.start_soon(_pump, client, server)
+            nursery.start_soon(_pump, server, client)
+
+
+async def _pump(source: trio.SocketStream, sink: trio.SocketStream) -> None:
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        async for data in source:
+            await sink.send_all(data)
+        await sink.send_eof()
