@@ -17,10 +17,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.k8s.rolling_update", description=__doc__)
     parser.add_argument("--charge-points", type=int, default=200)
     parser.add_argument("--propagation-s", type=float, default=5, help="delay of the load balancer")
+    parser.add_argument("--latency-s", type=float, default=0.15, help="delay of the network, one way")
     parser.add_argument("--around-s", type=float, default=10, help="time before and after the update")
     asked = parser.parse_args()
     options = Options(
-        charge_points=asked.charge_points, propagation_s=asked.propagation_s, around_s=asked.around_s
+        charge_points=asked.charge_points,
+        propagation_s=asked.propagation_s,
+        latency_s=asked.latency_s,
+        around_s=asked.around_s,
     )
     manifest = manifests.read()
     with tempfile.TemporaryDirectory(prefix="csms-rolling-") as directory:

@@ -22,10 +22,11 @@ CONNECT_PER_S = 50
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """`propagation_s` is how long the load balancer needs to see that a pod became ready or was deleted."""
+    """`propagation_s` and `latency_s` are those of the Service."""
 
     charge_points: int
     propagation_s: float
+    latency_s: float
     around_s: float
     """Seconds of charging before and after the update."""
 
@@ -62,7 +63,7 @@ async def _play(manifest: Manifest, options: Options, central: Central) -> Outco
     fleet = [ChargePoint(f"BAY-{number}") for number in range(options.charge_points)]
     async with tenant.api() as api, trio.open_nursery() as nursery:
         (await api.put(f"/id-tags/{fleets.ID_TAG}", json={})).raise_for_status()
-        service = Service(nursery, options.propagation_s)
+        service = Service(nursery, options.propagation_s, options.latency_s)
         await service.start()
         deployment = Deployment(manifest, service, secrets, central.directory, nursery)
         await deployment.start()

@@ -1,29 +1,32 @@
 """A load balancer for TCP. Each new connection goes to a pod that is ready. Old connections stay."""
 
+import math
 import random
 from contextlib import suppress
+from functools import partial
 
 import trio
 
-CHUNK = 65_536
-
 
 class Service:
-    """`propagation_s` is the time until the load balancer knows that a pod became ready or not ready."""
+    """`propagation_s` is the time until the load balancer knows that a pod became ready or not ready.
 
-    def __init__(self, nursery: trio.Nursery, propagation_s: float) -> None:
+    `latency_s` is the time that bytes need in each direction, as in a mobile network. So a message may be on
+    its way when csms closes the connection.
+    """
+
+    def __init__(self, nursery: trio.Nursery, propagation_s: float, latency_s: float) -> None:
         self.port = 0
         self.unserved = 0
         """Connections that came while no pod was ready, or whose pod did not accept."""
         self._nursery = nursery
         self._propagation_s = propagation_s
+        self._latency_s = latency_s
         self._endpoints: list[tuple[str, int]] = []
 
     async def start(self) -> None:
-        serve = trio.serve_tcp
-        listeners = await self._nursery.start(
-            lambda task_status: serve(self._forward, 0, host="127.0.0.1", task_status=task_status)
-        )
+        serve = partial(trio.serve_tcp, self._forward, 0, host="127.0.0.1")
+        listeners = await self._nursery.start(serve)
         self.port = listeners[0].socket.getsockname()[1]
 
     def add(self, address: tuple[str, int]) -> None:
@@ -50,12 +53,23 @@ class Service:
             self.unserved += 1
             return
         async with server, trio.open_nursery() as nursery:
-            nursery.start_soon(_pump, client, server)
-            nursery.start_soon(_pump, server, client)
+            for source, sink in ((client, server), (server, client)):
+                sender, receiver = trio.open_memory_channel[tuple[float, bytes]](math.inf)
+                nursery.start_soon(self._read, source, sender)
+                nursery.start_soon(_write, receiver, sink)
+
+    async def _read(
+        self, source: trio.SocketStream, sender: trio.MemorySendChannel[tuple[float, bytes]]
+    ) -> None:
+        async with sender:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                async for data in source:
+                    sender.send_nowait((trio.current_time() + self._latency_s, bytes(data)))
 
 
-async def _pump(source: trio.SocketStream, sink: trio.SocketStream) -> None:
+async def _write(receiver: trio.MemoryReceiveChannel[tuple[float, bytes]], sink: trio.SocketStream) -> None:
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-        async for data in source:
+        async for at, data in receiver:
+            await trio.sleep_until(at)
             await sink.send_all(data)
         await sink.send_eof()
