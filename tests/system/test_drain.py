@@ -3,7 +3,7 @@
 import signal
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,7 @@ import httpx
 import pytest
 import trio
 
+from gateway.config import DrainConfig
 from gateway.drain import LAST_WORDS_S, LEAVE_S, TAIL_S
 from tests.support.charge_point_peer import Peer, charge_point, now
 from tests.support.fault_proxy import fault_proxy
@@ -28,6 +29,8 @@ RESTART = 1012
 FLEET = 20
 STORE_AWAY_S = 1 + LAST_WORDS_S + LEAVE_S + 1
 """A call that waits for 1 s, the last writes, and the exit itself."""
+
+DEFAULT_GRACE_S = 30
 
 
 async def exit_code(gateway: Process) -> int:
@@ -252,6 +255,26 @@ async def test_processes_whose_store_has_gone_or_answers_slowly_end_in_time_afte
                     proxy.cut()
                 await end_all([Subject(gateway, 0.2 + TAIL_S + 1), Subject(admin, 5)], pace)
                 assert await cp.wait_closed() == (RESTART, "peer")
+
+
+@pytest.mark.slow
+async def test_a_default_gateway_ends_within_30_seconds_even_if_store_and_charge_points_are_mute(
+    own: Central, pace: Pace
+) -> None:
+    """30 s is the grace of Kubernetes. The last charge points get their CLOSE at the end of the window."""
+    tenant = own.tenant()
+    with trio.fail_after(120), ExitStack() as stack:
+        async with own.gateway(drain__window_s=DrainConfig().window_s) as gateway:
+            for number in range(FLEET):
+                url = tenant.url(gateway, f"mute-{number}")
+                mute = stack.enter_context(dial(url))
+                mute.sendall(request(urlsplit(url).path))
+                assert (await trio.to_thread.run_sync(read_answer, mute)).status == 101
+            own.valkey.pause()
+            try:
+                await end_all([Subject(gateway, DEFAULT_GRACE_S)], pace)
+            finally:
+                own.valkey.resume()
 
 
 async def test_processes_that_wait_for_their_store_at_the_start_end_at_once_after_a_signal(
