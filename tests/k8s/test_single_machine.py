@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from admin.cli.development_ca import ensure_development_ca
 from admin.config import AdminConfig

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 BASE = Path(__file__).resolve().parents[3] / "k8s" / "base"
 
