@@ -14,7 +14,9 @@ def config(tmp_path: Path, redis_url: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["gateway"], ["admin"], ["api-key"], ["api-key", "create"]])
+@pytest.mark.parametrize(
+    "command", [[], ["up"], ["gateway"], ["admin"], ["api-key"], ["api-key", "create"], ["health"]]
+)
 def test_every_command_of_csms_has_a_help_text(command: list[str]) -> None:
     done = csms(*command, "--help")
     assert done.returncode == 0
