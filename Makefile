@@ -1,7 +1,7 @@
 # Every target sets up .venv by itself (quick when nothing changed).
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format docs bench fuzz conformance conformance-mutants debian-tools tls-scan lock clean
+.PHONY: help setup run test test-all check format docs bench fuzz conformance conformance-mutants debian-tools tls-scan image-base image image-check lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 24
@@ -52,8 +52,18 @@ debian-tools: ## Install sslscan and redis-server (Debian), or say what to insta
 tls-scan: setup ## Show what sslscan finds of the wss listener (needs make debian-tools).
 	@.ci/tls-scan
 
+image-base: ## Make a base for the image from Debian's packages, without a container registry (as root).
+	@.ci/image-base
+
+image: setup ## Build the container image. Options: BASE=..., IMAGE=name:tag.
+	@BASE="$(BASE)" IMAGE="$(IMAGE)" .ci/image
+
+image-check: image ## Build the image and run it: a charge point charges, and SIGTERM drains.
+	@IMAGE="$(IMAGE)" $(PYTHON) -m tests.k8s.image_check
+
 lock: ## Pin the newest versions anew (needs uv).
 	uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev pyproject.toml -o .ci/requirements.txt
+	uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint .ci/requirements.txt pyproject.toml -o .ci/requirements-runtime.txt
 	echo uv | uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate - -o .ci/uv.txt
 
 clean: ## Remove .venv and caches.
