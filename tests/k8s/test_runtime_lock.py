@@ -15,7 +15,7 @@ PINNED = re.compile(r"^([\w.-]+)==(\S+)")
 def read_lock(name: str) -> dict[str, tuple[str, frozenset[str]]]:
     """Return the version and the hashes of each package."""
     blocks = re.split(r"\n(?=\S)", (CI / name).read_text())
-    found = {}
+    found: dict[str, tuple[str, frozenset[str]]] = {}
     for block in blocks:
         pinned = PINNED.match(block)
         assert pinned is not None, block
