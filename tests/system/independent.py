@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,15 @@ from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action, RemoteStartStopStatus
 
 from tests.support.csms_up import Running
+
+
+class Hidden(str):
+    """A text with a secret, which a failing test shows with the arguments of its functions."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<hidden>"
 
 
 def now() -> str:
@@ -49,17 +58,21 @@ class Independent(ChargePoint):  # type: ignore[misc]  # the package has no type
         )
 
 
-@asynccontextmanager
-async def charge_point[Kind: Independent](
+def charge_point[Kind: Independent](
     running: Running, id_: str, kind: type[Kind]
-) -> AsyncIterator[Kind]:
+) -> AbstractAsyncContextManager[Kind]:
     """Connect over wss with the development CA and SNI, until the block ends."""
-    tls = ssl.create_default_context(cafile=running.ca_file)
+    return connect(Hidden(running.url(id_)), running.ca_file, kind)
+
+
+@asynccontextmanager
+async def connect[Kind: Independent](url: Hidden, ca_file: str, kind: type[Kind]) -> AsyncIterator[Kind]:
+    tls = ssl.create_default_context(cafile=ca_file)
     async with websockets.connect(
-        running.url(id_), subprotocols=[websockets.Subprotocol("ocpp1.6")], ssl=tls
+        url, subprotocols=[websockets.Subprotocol("ocpp1.6")], ssl=tls
     ) as connection:
         assert connection.subprotocol == "ocpp1.6"
-        found = kind(id_, connection)
+        found = kind(url.rpartition("/")[2], connection)
         reading = asyncio.create_task(found.start())
         try:
             yield found
