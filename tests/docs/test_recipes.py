@@ -37,10 +37,13 @@ NOT_RUN = {
     "free ports. `make test` would run this test again.",
     'CSMS__STORE__URL="unix://$PWD/csms-data/valkey/valkey.sock" csms api-key create alice --config '
     "csms-data/admin.toml": "The test's directory has a path that is too long for the socket.",
+    "podman run --detach --name csms-gateway --network host --read-only --cap-drop all --security-opt "
+    "no-new-privileges \\": "Not every machine has podman and the image. `make image-check` runs the same.",
 }
 PAGES = ("README.md", "docs/operations.md", "docs/connecting.md")
 PRODUCTION = (
     "Run csms in production",
+    "Run csms in a container",
     "Stop and drain",
     "Upgrade",
     "Back up and restore a server of your own",

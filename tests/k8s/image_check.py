@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.k8s.test_runtime_lock import read_lock
+from tests.support.locks import read_lock
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import GENEROUS_S, wait_until
 from tests.system.independent import Hidden
