@@ -1,0 +1,9 @@
+"""The Secrets that an operator makes, with the files in each. The manifests name them and hold none."""
+
+SECRETS = {
+    "csms": ("pepper", "store-url"),
+    "csms-tls-ecdsa": ("tls.crt", "tls.key"),
+    "csms-tls-rsa": ("tls.crt", "tls.key"),
+    "valkey": ("users.acl",),
+    "loadtest": ("ca.crt", "url"),
+}

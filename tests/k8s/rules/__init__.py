@@ -1,0 +1,26 @@
+"""Rules for what the schemas of Kubernetes do not see.
+
+Each is a pure function over the objects of one render. A rule yields sentences: the object, the field, what is wrong, and what would be right.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+
+from tests.k8s.rules import availability, custom, network, pod_security, product, references, values
+from tests.k8s.rules.objects import Objects
+
+type Rule = Callable[[Objects], Iterator[str]]
+
+_NOT_RULES = {"processes"}
+
+RULES: dict[str, Rule] = {
+    name: function
+    for module in (references, pod_security, values, availability, network, product, custom)
+    for name, function in inspect.getmembers(module, inspect.isgeneratorfunction)
+    if function.__module__ == module.__name__ and not name.startswith("_") and name not in _NOT_RULES
+}
+
+
+def judge(objects: Objects) -> dict[str, list[str]]:
+    """Return the sentences of each rule that complains."""
+    return {name: sentences for name, rule in RULES.items() if (sentences := list(rule(objects)))}

@@ -1,0 +1,48 @@
+"""Rules over the rendered manifests, and broken manifests that each rule must find."""
+
+import re
+
+import pytest
+
+from tests.k8s.breaks import BREAKS, Break
+from tests.k8s.operator_secrets import SECRETS
+from tests.k8s.rendered import KUSTOMIZATIONS, ROOT, find_kubectl, objects
+from tests.k8s.rules import RULES, judge
+
+pytestmark = pytest.mark.skipif(
+    find_kubectl() is None,
+    reason="there is no kubectl to render the manifests with; run make k8s-check, which installs it",
+)
+
+
+@pytest.mark.parametrize("name", KUSTOMIZATIONS)
+def test_no_rule_complains_about_the_manifests(name: str) -> None:
+    assert judge(objects(name)) == {}
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.words)
+def test_a_broken_manifest_fails_for_its_own_reason(broken: Break) -> None:
+    rendered = objects(broken.render)
+    broken.apply(rendered)
+    found = judge(rendered)
+    assert set(found) == set(broken.rules)
+    for sentence in (sentence for sentences in found.values() for sentence in sentences):
+        assert re.match(r"[A-Z]\w+( [\w-]+)?: \S+ .+", sentence), sentence
+
+
+def test_each_rule_finds_a_broken_manifest() -> None:
+    assert {rule for broken in BREAKS for rule in broken.rules} == RULES.keys()
+
+
+@pytest.mark.parametrize("name", KUSTOMIZATIONS)
+def test_a_render_names_csms_with_the_version_of_the_project(name: str) -> None:
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    text = "\n".join(str(thing) for thing in objects(name))
+    assert set(re.findall(r"'image': '(csms[^']*)'", text)) == {f"csms:{version[1]}"}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_the_readme_makes_each_secret(name: str) -> None:
+    readme = (ROOT / "k8s" / "README.md").read_text()
+    assert re.search(rf"create secret (generic|tls) {name}\b", readme)
