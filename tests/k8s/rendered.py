@@ -2,11 +2,12 @@
 
 import shutil
 import subprocess
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # comes with schemathesis, without types
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".venv-k8s" / "bin"
@@ -36,4 +37,9 @@ def render(name: str) -> str:
 
 def objects(name: str) -> list[dict[str, Any]]:
     """Return the rendered objects. Each call makes new objects, so that a test may change them."""
-    return list(yaml.safe_load_all(render(name)))
+    return deepcopy(_parsed(name))
+
+
+@cache
+def _parsed(name: str) -> list[dict[str, Any]]:
+    return list(yaml.load_all(render(name), yaml.CSafeLoader))

@@ -1,6 +1,7 @@
 """Rules for what the schemas of Kubernetes do not see.
 
-Each is a pure function over the objects of one render. A rule yields sentences: the object, the field, what is wrong, and what would be right.
+Each rule is a pure function over the objects of one render. It yields sentences: the object, the field, what
+is wrong, and what would be right.
 """
 
 import inspect

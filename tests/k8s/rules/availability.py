@@ -46,8 +46,8 @@ def budgets_allow_a_disruption(objects: Objects) -> Iterator[str]:
             )
             if allowed < 1:
                 yield (
-                    f"{title(thing)}: with {replicas} pods, it allows {allowed} disruptions, and a drain of a "
-                    "node would wait forever; it must allow at least one"
+                    f"{title(thing)}: with {replicas} pods, it allows {allowed} disruptions, and a drain "
+                    "of a node would wait forever; it must allow at least one"
                 )
 
 
@@ -83,8 +83,8 @@ def rollouts_move_a_charge_point_once(objects: Objects) -> Iterator[str]:
         surge = thing["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxSurge")
         if surge != "100%":
             yield (
-                f"{title(thing)}: strategy.rollingUpdate.maxSurge is {surge}; it must be 100%, because a charge "
-                "point would otherwise move to an old pod, and move again when that pod ends"
+                f"{title(thing)}: strategy.rollingUpdate.maxSurge is {surge}; it must be 100%, because a "
+                "charge point would otherwise move to an old pod, and move again when that pod ends"
             )
 
 
@@ -93,7 +93,8 @@ def autoscalers_have_a_range(objects: Objects) -> Iterator[str]:
         least, most = thing["spec"].get("minReplicas", 1), thing["spec"]["maxReplicas"]
         if least > most:
             yield (
-                f"{title(thing)}: minReplicas {least} is more than maxReplicas {most}; it must be at most that"
+                f"{title(thing)}: minReplicas {least} is more than maxReplicas {most}; "
+                "it must be at most that"
             )
 
 
@@ -142,8 +143,9 @@ def autoscalers_go_down_slowly(objects: Objects) -> Iterator[str]:
         kinds = {policy["type"] for policy in down.get("policies", [])}
         if down.get("stabilizationWindowSeconds", 300) < 1800 or kinds != {"Pods"} or max(rates) > 1 / 300:
             yield (
-                f"{title(thing)}: behavior.scaleDown is too fast; it must wait for 1800 s or more, and take at "
-                "most one pod in 300 s away, because each pod that ends makes its charge points connect again"
+                f"{title(thing)}: behavior.scaleDown is too fast; it must wait for 1800 s or more, and "
+                "take at most one pod in 300 s away, because each pod that ends makes its charge points "
+                "connect again"
             )
 
 

@@ -37,7 +37,10 @@ def policies_say_their_directions(objects: Objects) -> Iterator[str]:
         types = thing["spec"].get("policyTypes", [])
         for direction, field, _ in _DIRECTIONS:
             if field in thing["spec"] and direction not in types:
-                yield f"{title(thing)}: policyTypes lacks {direction}, but spec.{field} has rules; add {direction}"
+                yield (
+                    f"{title(thing)}: policyTypes lacks {direction}, but spec.{field} has rules; "
+                    f"add {direction}"
+                )
 
 
 def policies_cover_every_pod(objects: Objects) -> Iterator[str]:
@@ -131,8 +134,8 @@ def parts_reach_each_other(objects: Objects) -> Iterator[str]:
                 for direction, subject, peer in (("Egress", source, target), ("Ingress", target, source)):
                     if not _allows(_policies(objects, subject, direction), direction, peer, {port, number}):
                         yield (
-                            f"{subject.title}: no network policy allows its {direction} between {source_name} "
-                            f"and port {port} of {target_name}; add a rule"
+                            f"{subject.title}: no network policy allows its {direction} between "
+                            f"{source_name} and port {port} of {target_name}; add a rule"
                         )
 
 

@@ -39,7 +39,8 @@ def name_of(thing: Object) -> str:
 
 
 def namespace_of(thing: Object) -> str | None:
-    return thing["metadata"].get("namespace")
+    name: str | None = thing["metadata"].get("namespace")
+    return name
 
 
 def of_kind(objects: Objects, *kinds: str) -> list[Object]:

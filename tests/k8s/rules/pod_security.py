@@ -1,6 +1,7 @@
 """The restricted level of pod security in full, and some demands of ours beyond it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from tests.k8s.rules.objects import Object, Objects, containers, of_kind, pods, title
 
@@ -122,6 +123,6 @@ def no_pod_has_a_token_of_the_cluster(objects: Objects) -> Iterator[str]:
             yield f"{title(thing)}: automountServiceAccountToken must be false"
 
 
-def _effective(pod: Object, container: Object, field: str) -> object:
+def _effective(pod: Object, container: Object, field: str) -> Any:
     own = container.get("securityContext", {})
     return own[field] if field in own else pod.get("securityContext", {}).get(field)

@@ -6,7 +6,7 @@ The settings are read by the loader of the product, with made-up secrets.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +18,7 @@ from tests.k8s.rules.objects import Object, Objects, Pod, containers, name_of, n
 
 _NAMED_FILE = re.compile(r"/(?:etc|run)/[\w./-]*\w")
 _LOOPBACK = ("127.", "::1", "localhost")
+_MADE_UP = "made-up " * 8
 _LOADING_S = 300
 _GRACE_TO_SPARE_S = 30
 
@@ -37,25 +38,18 @@ class Process:
 
     @cached_property
     def config(self) -> GatewayConfig | AdminConfig | ConfigError:
-        with TemporaryDirectory() as directory:
-            for path, text in mounted_files(self.objects, self.pod, self.container).items():
-                file = Path(directory + path)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(self._moved("made-up " * 8 if text is None else text, directory))
-            environ = {
-                variable["name"]: self._moved(str(variable.get("value", "")), directory)
-                for variable in self.container.get("env", [])
-            }
-            path = Path(directory + self.container["args"][2])
-            try:
-                return load(GatewayConfig if self.kind == "gateway" else AdminConfig, path, environ)
-            except ConfigError as error:
-                return ConfigError(str(error).replace(directory, ""))
-
-    def _moved(self, text: str, directory: str) -> str:
-        for mount in self.container.get("volumeMounts", []):
-            text = text.replace(f"{mount['mountPath']}/", f"{directory}{mount['mountPath']}/")
-        return text
+        files = mounted_files(self.objects, self.pod, self.container)
+        variables = {
+            variable["name"]: str(variable.get("value", "")) for variable in self.container.get("env", [])
+        }
+        mounts = [mount["mountPath"] for mount in self.container.get("volumeMounts", [])]
+        return _load(
+            self.kind,
+            self.container["args"][2],
+            tuple((path, text or _MADE_UP) for path, text in files.items()),
+            tuple(variables.items()),
+            tuple(mounts),
+        )
 
     @property
     def ports(self) -> dict[str, int | None]:
@@ -80,6 +74,35 @@ class Process:
                 return 0
 
 
+@cache  # Many rules ask for the same configuration.
+def _load(
+    kind: str,
+    main: str,
+    files: tuple[tuple[str, str], ...],
+    variables: tuple[tuple[str, str], ...],
+    mounts: tuple[str, ...],
+) -> GatewayConfig | AdminConfig | ConfigError:
+    """Read the configuration as the process does, but below a temporary directory instead of /."""
+    with TemporaryDirectory() as directory:
+
+        def moved(text: str) -> str:
+            for mount in mounts:
+                text = text.replace(f"{mount}/", f"{directory}{mount}/")
+            return text
+
+        for path, text in files:
+            file = Path(directory + path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(moved(text))
+        environ = {name: moved(text) for name, text in variables}
+        try:
+            if kind == "gateway":
+                return load(GatewayConfig, Path(directory + main), environ)
+            return load(AdminConfig, Path(directory + main), environ)
+        except ConfigError as error:
+            return ConfigError(str(error).replace(directory, ""))
+
+
 def processes(objects: Objects) -> Iterator[Process]:
     for pod, container, words in containers(objects):
         if _is_csms(container) and "command" not in container and not _args_fault(container):
@@ -87,7 +110,8 @@ def processes(objects: Objects) -> Iterator[Process]:
 
 
 def _is_csms(container: Object) -> bool:
-    return container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0] == "csms"
+    name: str = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return name == "csms"
 
 
 def _args_fault(container: Object) -> bool:
@@ -184,7 +208,10 @@ def ports_are_those_of_the_process(objects: Objects) -> Iterator[str]:
             spoken = _spoken(objects, pod, container)
             for port in container.get("ports", []):
                 if not re.search(rf"\b{port['containerPort']}\b", spoken):
-                    yield f"{words}: nothing configures port {port['containerPort']}; name the port of the process"
+                    yield (
+                        f"{words}: nothing configures port {port['containerPort']}; "
+                        "name the port of the process"
+                    )
 
 
 def processes_listen_beyond_loopback(objects: Objects) -> Iterator[str]:

@@ -39,7 +39,8 @@ def one_namespace_holds_all(objects: Objects) -> Iterator[str]:
         level = thing["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce")
         if level != "restricted":
             yield (
-                f"{title(thing)}: the label pod-security.kubernetes.io/enforce is {level}; it must be restricted"
+                f"{title(thing)}: the label pod-security.kubernetes.io/enforce is {level}; "
+                "it must be restricted"
             )
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from tests.k8s.rules.objects import Object, Objects, containers, of_kind, pods, title
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
-_FACTORS = {
+_FACTORS: dict[str | None, Decimal] = {
     None: Decimal(1),
     "m": Decimal("0.001"),
     **{letter: Decimal(10) ** (3 * power) for power, letter in enumerate("kMGT", 1)},
