@@ -181,7 +181,9 @@ def check_labels(image: str) -> None:
     expect(described["Config"]["User"] == IMAGE_USER, described["Config"]["User"])
     labels = described["Config"]["Labels"]
     expect(labels["org.opencontainers.image.version"] == version("csms"), labels)
-    expect(re.fullmatch("[0-9a-f]{40}|unknown", labels["org.opencontainers.image.revision"]), labels)
+    expect(
+        re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", labels["org.opencontainers.image.revision"]), labels
+    )
 
 
 def check_charging(image: str, directory: Path, mounted: Mounted) -> None:

@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
+from tests.support.locks import read_lock
 from tests.support.waiting import GENEROUS_S, wait_until
 from tests.system.independent import Hidden
 from tests.system.mounted import Mounted, charge, make_read_only, write_files
@@ -44,9 +45,18 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+def link_what_csms_needs(site: Path) -> None:
+    """Put the packages of the runtime lock into `site`, and none for development."""
+    for name in read_lock("requirements-runtime.txt"):
+        package = distribution(name)
+        for top in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(str(package.locate_file(top)))
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the wheel of this checkout."""
+    """A virtual environment with the wheel of this checkout and the packages that csms needs."""
     directory = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
     run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", directory, ROOT, cwd=directory)
@@ -56,8 +66,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = Path(
         run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=directory).strip()
     )
-    # The pinned packages are importable, but our own editable install, which .pth files name, is not.
-    (site / "pinned.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    link_what_csms_needs(site)
     run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=directory)
     make_read_only(directory / "venv")
     return directory / "venv"
