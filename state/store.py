@@ -74,6 +74,15 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
             "After this time, the command fails as if the store were away.",
         ),
     ] = 5.0
+    start_wait_s: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=86_400,
+            description="Time that a process waits for the server when the process starts. After this time, "
+            "the process ends. A server with much data takes minutes to load it.",
+        ),
+    ] = 10.0
     max_commands: Annotated[
         int,
         Meta(
@@ -328,10 +337,11 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(config: StoreConfig, *, wait_s: float = 10.0) -> AsyncIterator[Store]:
+async def open_store(config: StoreConfig, *, wait_s: float | None = None) -> AsyncIterator[Store]:
     """Connect, check the server's settings and load the scripts.
 
-    Raises StoreUnavailable if that takes longer than `wait_s`, and StoreRefused at once for wrong settings.
+    Raises StoreUnavailable if that takes longer than `wait_s`, which is `config.start_wait_s` by default, and
+    StoreRefused at once for wrong settings.
     """
     store = Store(config)
     failure: Exception | None = None
@@ -339,7 +349,7 @@ async def open_store(config: StoreConfig, *, wait_s: float = 10.0) -> AsyncItera
         nursery.start_soon(store.run)
         # The error is raised outside the nursery, which would wrap it in an ExceptionGroup.
         try:
-            await _wait_open(store, wait_s)
+            await _wait_open(store, config.start_wait_s if wait_s is None else wait_s)
             yield store
         except Exception as error:  # noqa: BLE001  Raised below.
             failure = error

@@ -329,8 +329,13 @@ def _in_the_process() -> list[Break]:
         Break("a start has no time for a store that loads", "base", GATEWAY,
               (*BOX, "startupProbe", "failureThreshold"), 30,
               "a_start_may_wait_for_the_store",
-              "Deployment gateway: container gateway: startupProbe gives 60 s; it must give 300 s or more, "
-              "because a large store loads for minutes"),
+              "Deployment gateway: container gateway: startupProbe gives 60 s; it must be 300 s or more, "
+              "because a large store loads its file for minutes"),
+        Break("a process ends while its store loads", "base", "ConfigMap admin",
+              ("data", "admin.toml"), replace("start_wait_s = 600", ""),
+              "a_start_may_wait_for_the_store",
+              "Deployment admin: container admin: store.start_wait_s is 10 s; it must be 300 s or more, "
+              "because a large store loads its file for minutes"),
         Break("the grace is shorter than the drain", "prod", GATEWAY,
               (*POD, "terminationGracePeriodSeconds"), 104,
               "the_grace_fits_the_drain",

@@ -253,16 +253,25 @@ def probes_ask_what_they_should(objects: Objects) -> Iterator[str]:
 
 
 def a_start_may_wait_for_the_store(objects: Objects) -> Iterator[str]:
+    waits = {id(one.container): _start_wait_s(one) for one in processes(objects)}
     for _, container, words in containers(objects):
         if "ports" not in container:
             continue
         probe = container.get("startupProbe", {})
-        seconds = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
-        if not probe or seconds < _LOADING_S:
-            yield (
-                f"{words}: startupProbe gives {seconds if probe else 0} s; "
-                f"it must give {_LOADING_S} s or more, because a large store loads for minutes"
-            )
+        probe_s = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3) if probe else 0
+        for name, seconds in (
+            ("startupProbe gives", probe_s),
+            ("store.start_wait_s is", waits.get(id(container), _LOADING_S)),
+        ):
+            if seconds < _LOADING_S:
+                yield (
+                    f"{words}: {name} {seconds:g} s; it must be {_LOADING_S} s or more, "
+                    "because a large store loads its file for minutes"
+                )
+
+
+def _start_wait_s(process: Process) -> float:
+    return _LOADING_S if isinstance(process.config, ConfigError) else process.config.store.start_wait_s
 
 
 def the_grace_fits_the_drain(objects: Objects) -> Iterator[str]:
