@@ -1,0 +1,74 @@
+"""The commands of k8s/README.md work. They are run in bash, with a stand-in for kubectl."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.k8s.operator_secrets import SECRETS
+from tests.k8s.rendered import ROOT, find_kubectl
+
+BLOCK = re.compile(r"^```sh\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+PORTS = ("8443", "9180", "8080", "9181", "6379")
+
+
+@pytest.mark.slow  # It starts a whole system, and a charge point charges for ten seconds.
+@pytest.mark.skipif(find_kubectl() is None, reason="there is no kubectl; make k8s-check installs it")
+def test_the_commands_in_the_page_lead_from_an_empty_cluster_to_a_charging_session(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    tools, cluster = tmp_path / "tools", tmp_path / "cluster"
+    tools.mkdir()
+    stand_in = shlex.join([sys.executable, str(ROOT / "tests" / "k8s" / "stand_in_kubectl.py")])
+    (tools / "kubectl").write_text(f'#!/bin/sh\nexec {stand_in} "$@"\n')
+    (tools / "kubectl").chmod(0o755)
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    page = "".join(BLOCK.findall((ROOT / "k8s" / "README.md").read_text()))
+    commands = re.sub(r"(?<=localhost:)\d{4}\b", lambda port: ports[port[0]], page)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CSMS")}
+    shell = subprocess.Popen(
+        ["bash", "--norc", "-euo", "pipefail", "-c", commands],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+        env=environ
+        | {
+            "PATH": f"{tools}:{environ['PATH']}",
+            "REAL_KUBECTL": str(find_kubectl()),
+            "CLUSTER": str(cluster),
+            "PORTS": json.dumps(ports),
+        },
+    )
+    try:
+        output = shell.communicate(timeout=150)[0]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)  # The processes of the stand-in are in this group too.
+        shell.wait()
+    assert shell.returncode == 0, output
+    assert '"id_tag":"DEMO"' in output, output
+    assert '"state":"stopped"' in output.splitlines()[-1], output
+    made = {
+        folder.name: {file.name for file in folder.iterdir()} for folder in (cluster / "secrets").iterdir()
+    }
+    assert made == {name: set(files) for name, files in SECRETS.items()}
+
+
+def free_ports(number: int) -> list[str]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [str(one.getsockname()[1]) for one in sockets]
