@@ -8,6 +8,8 @@ from tests.k8s.breaks import BREAKS, Break
 from tests.k8s.operator_secrets import SECRETS
 from tests.k8s.rendered import KUSTOMIZATIONS, ROOT, find_kubectl, objects
 from tests.k8s.rules import RULES, judge
+from tests.k8s.rules.custom import is_custom
+from tests.k8s.rules.objects import title
 
 pytestmark = pytest.mark.skipif(
     find_kubectl() is None,
@@ -31,6 +33,10 @@ def test_a_broken_manifest_fails_for_its_own_reason(broken: Break) -> None:
 
 def test_each_rule_finds_a_broken_manifest() -> None:
     assert {broken.rule for broken in BREAKS} == RULES.keys()
+
+
+def test_the_base_needs_no_custom_resource() -> None:
+    assert [title(thing) for thing in objects("base") if is_custom(thing["apiVersion"])] == []
 
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
