@@ -205,7 +205,15 @@ def test_the_compose_file_runs_the_image_of_this_version_and_gives_each_process_
     assert all(service["depends_on"].keys() <= SERVICES.keys() for service in ours.values())
 
 
-@pytest.mark.parametrize("way", [UNITS, tuple(name for name in SERVICES if name != "valkey")])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(UNITS, id="systemd"),
+        pytest.param(
+            tuple(name for name in SERVICES if name != "valkey"), id="compose", marks=pytest.mark.slow
+        ),
+    ],
+)
 def test_the_processes_of_one_machine_run_with_the_files_that_the_readme_makes_and_stop_with_0(
     way: tuple[str, ...], machine: Machine
 ) -> None:
