@@ -27,7 +27,7 @@ from tests.system.independent import Hidden
 from tests.system.mounted import WINDOW_S, Mounted, charge, choose_ports, write_files
 
 CONTENTS = Path(__file__).with_name("image_contents.py")
-GRACE_S = WINDOW_S + 26
+GRACE_S = WINDOW_S + 12
 """How long csms promises to take at most after SIGTERM."""
 BYTES_MAX = 250_000_000
 LIMIT_MAX = 4096

@@ -18,7 +18,7 @@ from tests.support.waiting import GENEROUS_S
 from tests.system.independent import Hidden, Independent, connect, now
 
 WINDOW_S = 2
-"""The drain window of the gateway. csms promises to end at most 26 s after the window."""
+"""The drain window of the gateway. csms promises to end at most 12 s after the window."""
 ENERGY_WH = 4321
 _COMMON = """\
 [store]
