@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import msgspec
@@ -30,6 +31,7 @@ from state.store import Store
 from state.traces import traces
 from state.traces.traces import Trace, TraceEntry
 from tests.support.secret_frames import frames, is_hidden
+from tests.support.waiting import until
 
 KEYS = ChargePointKeys("acme", "CP-1")
 BYE = Closed(1000, "bye", "peer")
@@ -79,6 +81,10 @@ async def start_trace(store: Store, **over: int) -> RunningTrace:
 async def read_entries(store: Store) -> list[TraceEntry]:
     _, found = await traces.read(store, KEYS.tenant, KEYS.id, after="", limit=20_000)
     return [entry for _, entry in found]
+
+
+async def has_entries(store: Store) -> bool:
+    return bool(await read_entries(store))
 
 
 def call(number: int, action: str = "Heartbeat") -> bytes:
@@ -263,6 +269,8 @@ async def test_a_session_records_frames_from_the_start_to_the_end_of_a_trace_and
         await link.follow_trace()
         assert link.recorder is not recorder
         assert (first.id, second.id) == (recorder.id, link.recorder and link.recorder.id)
+        # The recorder writes in the background, and writes nothing any more once its trace has ended.
+        await until(partial(has_entries, store))
         await traces.stop(store, KEYS.tenant, KEYS.id)
         await link.follow_trace()
         assert link.recorder is None
