@@ -112,12 +112,13 @@ def _in_pods() -> list[Break]:
               "Deployment gateway: no operator makes the Secret csms-tls; it must be one of csms, "
               "csms-tls-ecdsa, csms-tls-rsa, valkey, loadtest, or be added to "
               "tests/k8s/operator_secrets.py",
-              ("named_files_are_mounted",)),
+              ("gateways_have_both_key_types", "named_files_are_mounted")),
         Break("a mount names no volume", "base", VALKEY,
               (*BOX, "volumeMounts", 2, "name"), "disk",
               "volumes_and_mounts_fit",
               "StatefulSet valkey: a volumeMount names the volume disk, which does not exist; add the "
-              "volume"),
+              "volume",
+              ("the_store_keeps_its_data",)),
         Break("the name of a port is too long", "base", VALKEY,
               (*BOX, "ports", 0, "name"), "valkey-of-the-csms",
               "port_names_are_short",
@@ -159,11 +160,11 @@ def _in_pods() -> list[Break]:
               "containers_have_no_privileges",
               "Deployment admin: container admin: allowPrivilegeEscalation must be false"),
         Break("an init container runs unconfined", "base", GATEWAY, (*POD, "initContainers"),
-              [{"name": "init", "image": "busybox:1.37",
-                "resources": {"requests": {"cpu": "1", "memory": "1Mi"}, "limits": {"memory": "1Mi"}}}],
+              [{"name": "init", "image": "csms:0.1.0",
+                "resources": {"requests": {"cpu": "1", "memory": "64Mi"}, "limits": {"memory": "64Mi"}}}],
               "containers_have_no_privileges",
               "Deployment gateway: container init: allowPrivilegeEscalation must be false",
-              ("root_file_systems_are_read_only",)),
+              ("commands_exist", "root_file_systems_are_read_only")),
         Break("a container runs as root", "base", GATEWAY,
               (*BOX, "securityContext", "runAsUser"), 0,
               "pods_do_not_run_as_root",
@@ -200,7 +201,8 @@ def _in_pods() -> list[Break]:
         Break("an image is the latest", "base", GATEWAY, (*BOX, "image"), "csms:latest",
               "images_have_a_tag",
               "Deployment gateway: container gateway: image csms:latest has no fixed version; it needs a "
-              "tag other than latest"),
+              "tag other than latest",
+              ("images_are_those_of_one_release",)),
         Break("a request is more than its limit", "prod", GATEWAY,
               (*BOX, "resources", "requests", "memory"), "1025Mi",
               "requests_fit_limits",
@@ -320,17 +322,20 @@ def _in_the_process() -> list[Break]:
         Break("a container has no readiness probe", "base", ADMIN,
               (*BOX, "readinessProbe"), DROP,
               "probes_ask_what_they_should",
-              "Deployment admin: container admin: readinessProbe asks None; it must ask /readyz"),
+              "Deployment admin: container admin: readinessProbe asks None; it must ask /readyz",
+              ("what_a_service_leads_to_says_when_it_is_ready",)),
         Break("a probe asks a port that the container does not have", "base", ADMIN,
               (*BOX, "readinessProbe", "httpGet", "port"), "healthz",
               "probes_ask_ports_that_exist",
               "Deployment admin: container admin: readinessProbe asks port healthz, which the container "
-              "does not have; it must be one of 8080, 9181, api, health"),
+              "does not have; it must be one of 8080, 9181, api, health",
+              ("probes_ask_the_health_port",)),
         Break("a start has no time for a store that loads", "base", GATEWAY,
               (*BOX, "startupProbe", "failureThreshold"), 30,
               "a_start_may_wait_for_the_store",
               "Deployment gateway: container gateway: startupProbe gives 60 s; it must be 300 s or more, "
-              "because a large store loads its file for minutes"),
+              "because a large store loads its file for minutes",
+              ("startup_probes_outlast_the_wait_for_the_store",)),
         Break("a process ends while its store loads", "base", "ConfigMap admin",
               ("data", "admin.toml"), replace("start_wait_s = 600", ""),
               "a_start_may_wait_for_the_store",
@@ -377,7 +382,8 @@ def _around_pods() -> list[Break]:
               ("spec", "ports", 0, "targetPort"), "https",
               "services_select_pods",
               "Service gateway: targetPort https is not a port of Deployment gateway; it must be one of "
-              "8443, 9180, health, wss"),
+              "8443, 9180, health, wss",
+              ("services_offer_only_what_they_are_for",)),
         Break("the StatefulSet has no Service", "base", VALKEY,
               ("spec", "serviceName"), "valkey-headless",
               "stateful_sets_have_their_service",
@@ -395,7 +401,8 @@ def _around_pods() -> list[Break]:
         Break("the admin API is open to the world", "prod", "Service admin",
               ("spec", "type"), "NodePort",
               "only_the_gateway_is_reached_from_outside",
-              "Service admin: type is NodePort; only the gateway may be reached from outside the cluster"),
+              "Service admin: type is NodePort; only the gateway may be reached from outside the cluster",
+              ("load_balancers_keep_the_address_of_the_client",)),
         Break("a render makes a Secret", "base", "Service admin", (), beside(_SECRET),
               "no_render_holds_a_secret",
               "Secret csms: a render must hold no Secret; the operator makes it"),
@@ -409,7 +416,7 @@ def _around_pods() -> list[Break]:
               "PodDisruptionBudget gateway: with 2 pods, it allows 0 disruptions, and a drain of a node "
               "would wait forever; it must allow at least one"),
         Break("a budget wants all pods of the least number", "prod", "PodDisruptionBudget gateway",
-              ("spec",), lambda spec: {"minAvailable": "90%", "selector": spec["selector"]},
+              ("spec",), lambda spec: spec | {"minAvailable": "90%", "maxUnavailable": None},
               "budgets_allow_a_disruption",
               "PodDisruptionBudget gateway: with 3 pods, it allows 0 disruptions, and a drain of a node "
               "would wait forever; it must allow at least one"),
@@ -444,7 +451,8 @@ def _around_pods() -> list[Break]:
         Break("the autoscaler has no target", "prod", SCALER, ("spec", "scaleTargetRef", "name"), "gateways",
               "autoscalers_have_a_target",
               "HorizontalPodAutoscaler gateway: there is no Deployment gateways; spec.scaleTargetRef must "
-              "name one that is rendered"),
+              "name one that is rendered",
+              ("deployments_have_two_pods_at_least",)),
         Break("the autoscaler has its least number above its most", "prod", SCALER,
               ("spec", "minReplicas"), 13,
               "autoscalers_have_a_range",
@@ -490,7 +498,8 @@ def _around_pods() -> list[Break]:
               ("spec", "secretName"), "rsa",
               "secrets_are_known",
               "Certificate csms-tls-rsa: no pod mounts the Secret rsa; it must be one of csms, "
-              "csms-tls-ecdsa, csms-tls-rsa, valkey, loadtest"),
+              "csms-tls-ecdsa, csms-tls-rsa, valkey, loadtest",
+              ("certificates_are_of_both_key_types",)),
     ]  # fmt: skip
 
 

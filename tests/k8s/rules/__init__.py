@@ -7,8 +7,20 @@ is wrong, and what would be right.
 import inspect
 from collections.abc import Callable, Iterator
 
-from tests.k8s.rules import availability, custom, network, pod_security, product, references, values
-from tests.k8s.rules.objects import Objects
+from tests.k8s.rules import (
+    availability,
+    certificates,
+    custom,
+    network,
+    pod_security,
+    probes,
+    product,
+    references,
+    scheduling,
+    store,
+    values,
+)
+from tests.k8s.rules.objects import Objects, without_nulls
 
 type Rule = Callable[[Objects], Iterator[str]]
 
@@ -16,7 +28,19 @@ _NOT_RULES = {"processes"}
 
 RULES: dict[str, Rule] = {
     name: function
-    for module in (references, pod_security, values, availability, network, product, custom)
+    for module in (
+        references,
+        pod_security,
+        scheduling,
+        values,
+        availability,
+        network,
+        product,
+        probes,
+        store,
+        certificates,
+        custom,
+    )
     for name, function in inspect.getmembers(module, inspect.isgeneratorfunction)
     if function.__module__ == module.__name__ and not name.startswith("_") and name not in _NOT_RULES
 }
@@ -24,4 +48,5 @@ RULES: dict[str, Rule] = {
 
 def judge(objects: Objects) -> dict[str, list[str]]:
     """Return the sentences of each rule that complains."""
-    return {name: sentences for name, rule in RULES.items() if (sentences := list(rule(objects)))}
+    given = [without_nulls(thing) for thing in objects]
+    return {name: sentences for name, rule in RULES.items() if (sentences := list(rule(given)))}

@@ -1,13 +1,17 @@
 """Disruption budgets, rollouts, autoscaling and the spread over nodes."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from math import ceil
 from pathlib import Path
 
+from gateway.config import GatewayConfig
 from tests.k8s.rules.objects import Object, Objects, name_of, namespace_of, of_kind, pods, selected, title
 from tests.k8s.rules.product import processes
+from tests.k8s.rules.values import amount
 
 _METRICS = Path(__file__).parents[3] / "docs" / "metrics.md"
+_FULL = Decimal("0.8")
 _ZONE, _HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 
 
@@ -55,6 +59,21 @@ def _count(value: int | str, replicas: int) -> int:
     if isinstance(value, str) and value.endswith("%"):
         return ceil(int(value[:-1]) * replicas / 100)
     return int(value)
+
+
+def budgets_let_go_of_pods_that_are_not_ready(objects: Objects) -> Iterator[str]:
+    for thing in of_kind(objects, "PodDisruptionBudget"):
+        if (policy := thing["spec"].get("unhealthyPodEvictionPolicy")) != "AlwaysAllow":
+            yield (
+                f"{title(thing)}: unhealthyPodEvictionPolicy is {policy}; it must be AlwaysAllow, "
+                "or a pod that never gets ready holds up the drain of its node"
+            )
+
+
+def deployments_have_two_pods_at_least(objects: Objects) -> Iterator[str]:
+    for thing in of_kind(objects, "Deployment"):
+        if (replicas := _least_replicas(objects, thing)) < 2:
+            yield f"{title(thing)}: it may have only {replicas} pod; it must have 2, so that one can go"
 
 
 def deployments_have_a_budget(objects: Objects) -> Iterator[str]:
@@ -147,6 +166,28 @@ def autoscalers_go_down_slowly(objects: Objects) -> Iterator[str]:
                 "take at most one pod in 300 s away, because each pod that ends makes its charge points "
                 "connect again"
             )
+        if down.get("selectPolicy", "Max") == "Disabled":
+            yield f"{title(thing)}: behavior.scaleDown is Disabled; pods that nobody needs would stay"
+
+
+def autoscalers_act_before_a_gateway_is_full(objects: Objects) -> Iterator[str]:
+    for thing in of_kind(objects, "HorizontalPodAutoscaler"):
+        for process in processes(objects):
+            if _autoscaler_of(objects, process.pod.owner) is not thing or not isinstance(
+                process.config, GatewayConfig
+            ):
+                continue
+            requests = process.container.get("resources", {}).get("requests", {})
+            for metric in thing["spec"]["metrics"]:
+                target = metric.get("pods", metric.get("resource", {})).get("target", {})
+                most = process.config.limits.connections if "pods" in metric else 1
+                value = amount(target.get("averageValue", 0))
+                value += Decimal(target.get("averageUtilization", 0)) / 100 * amount(requests.get("cpu", 0))
+                if value > Decimal(most) * _FULL:
+                    yield (
+                        f"{title(thing)}: a target is {value.normalize():f}, but a gateway can have {most}; "
+                        "it must be at most 4/5 of that"
+                    )
 
 
 def pods_spread_over_zones_and_nodes(objects: Objects) -> Iterator[str]:
@@ -157,3 +198,9 @@ def pods_spread_over_zones_and_nodes(objects: Objects) -> Iterator[str]:
         for key in (_ZONE, _HOST):
             if key not in keys:
                 yield f"{pod.title}: no topologySpreadConstraint has topologyKey {key}; add one"
+        for constraint in pod.spec.get("topologySpreadConstraints", []):
+            key = constraint["topologyKey"]
+            if key == _HOST and constraint["whenUnsatisfiable"] != "ScheduleAnyway":
+                yield f"{pod.title}: the spread over {key} must be ScheduleAnyway, or one node more is needed"
+            if "pod-template-hash" not in constraint.get("matchLabelKeys", []):
+                yield f"{pod.title}: the spread over {key} counts old pods in a rollout; add matchLabelKeys"

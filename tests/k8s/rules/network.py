@@ -17,6 +17,10 @@ from tests.k8s.rules.objects import (
 from tests.k8s.rules.product import csms_pods
 
 _DIRECTIONS = (("Ingress", "ingress", "from"), ("Egress", "egress", "to"))
+_OFFERED = {"gateway": {443: "wss"}, "admin": {8080: "api"}, "valkey": {6379: "valkey"}}
+"""The ports of each Service, and the port of the pod behind each. k8s/README.md names them."""
+_NARROWEST_OF_ALL = 8
+"""A network with fewer bits is part of the Internet and no network of an operator."""
 _FLOWS = (("gateway", "valkey", "valkey"), ("admin", "valkey", "valkey"), ("loadtest", "gateway", "wss"))
 """From the pods of one component to a port of another."""
 
@@ -77,6 +81,21 @@ def policy_ports_exist(objects: Objects) -> Iterator[str]:
                         )
 
 
+def rules_of_policies_name_ports_and_peers(objects: Objects) -> Iterator[str]:
+    for thing in of_kind(objects, "NetworkPolicy"):
+        for _, field, peers in _DIRECTIONS:
+            for rule in thing["spec"].get(field) or []:
+                ports = rule.get("ports") or [{}]
+                if any("port" not in port or "endPort" in port for port in ports):
+                    yield f"{title(thing)}: a rule of spec.{field} must name each port"
+                for peer in rule.get(peers) or []:
+                    if peer.get("podSelector") == {} and "namespaceSelector" not in peer:
+                        yield (
+                            f"{title(thing)}: a podSelector in {peers} takes every pod of the namespace; "
+                            "it must have the labels of a workload"
+                        )
+
+
 def only_charge_points_come_from_anywhere(objects: Objects) -> Iterator[str]:
     for thing in of_kind(objects, "NetworkPolicy"):
         for _, field, peers in _DIRECTIONS:
@@ -92,13 +111,16 @@ def only_charge_points_come_from_anywhere(objects: Objects) -> Iterator[str]:
 
 
 def _is_everyone(peer: Object) -> bool:
-    return peer.get("ipBlock", {}).get("cidr", "").endswith("/0") or peer.get("namespaceSelector") == {}
+    cidr = peer.get("ipBlock", {}).get("cidr")
+    is_wide = cidr is not None and int(cidr.partition("/")[2]) < _NARROWEST_OF_ALL
+    return is_wide or peer.get("namespaceSelector") == {}
 
 
 def charge_points_reach_the_gateway(objects: Objects) -> Iterator[str]:
     for pod in pods(objects):
         if pod.component == "gateway" and not any(
-            not rule.get("from") and any(port["port"] == "wss" for port in rule.get("ports", []))
+            not rule.get("from")
+            and any(p["port"] == "wss" and p.get("protocol", "TCP") == "TCP" for p in rule.get("ports", []))
             for policy in _policies(objects, pod, "Ingress")
             for rule in policy["spec"].get("ingress") or []
         ):
@@ -160,7 +182,11 @@ def _allows(policies: list[Object], direction: str, peer: Pod, spellings: set[ob
 def csms_pods_resolve_names(objects: Objects) -> Iterator[str]:
     for pod in csms_pods(objects):
         protocols = {
-            port.get("protocol", "TCP") for port in _egress_ports(objects, pod) if port["port"] == 53
+            port.get("protocol", "TCP")
+            for rule in _egress_rules(objects, pod)
+            if any(_is_name_server(peer) for peer in rule.get("to", []))
+            for port in rule.get("ports", [])
+            if port["port"] == 53
         }
         for missing in sorted({"TCP", "UDP"} - protocols):
             yield f"{pod.title}: no network policy allows DNS over {missing}; allow egress to port 53 over it"
@@ -170,16 +196,19 @@ def processes_reach_a_store(objects: Objects) -> Iterator[str]:
     if any(pod.component == "valkey" for pod in pods(objects)):
         return  # `parts_reach_each_other` judges this.
     for pod in csms_pods(objects):
-        if all(port["port"] == 53 for port in _egress_ports(objects, pod)):
+        ports = [port for rule in _egress_rules(objects, pod) for port in rule.get("ports", [])]
+        if all(port["port"] == 53 for port in ports):
             yield f"{pod.title}: no network policy allows egress to a store; add its address and port"
 
 
-def _egress_ports(objects: Objects, pod: Pod) -> list[Object]:
+def _is_name_server(peer: Object) -> bool:
+    labels: Object = peer.get("namespaceSelector", {}).get("matchLabels", {})
+    return labels.get("kubernetes.io/metadata.name") == "kube-system"
+
+
+def _egress_rules(objects: Objects, pod: Pod) -> list[Object]:
     return [
-        port
-        for policy in _policies(objects, pod, "Egress")
-        for rule in policy["spec"].get("egress") or []
-        for port in rule.get("ports", [])
+        rule for policy in _policies(objects, pod, "Egress") for rule in policy["spec"].get("egress") or []
     ]
 
 
@@ -196,7 +225,7 @@ def traffic_policies_are_on_services_that_have_them(objects: Objects) -> Iterato
 def load_balancers_keep_the_address_of_the_client(objects: Objects) -> Iterator[str]:
     for thing in of_kind(objects, "Service"):
         if (
-            thing["spec"].get("type") == "LoadBalancer"
+            thing["spec"].get("type") in {"LoadBalancer", "NodePort"}
             and thing["spec"].get("externalTrafficPolicy") != "Local"
         ):
             yield f"{title(thing)}: externalTrafficPolicy must be Local, or csms sees the address of a node"
@@ -207,3 +236,32 @@ def only_the_gateway_is_reached_from_outside(objects: Objects) -> Iterator[str]:
         kind = thing["spec"].get("type", "ClusterIP")
         if kind != "ClusterIP" and name_of(thing) != "gateway":
             yield f"{title(thing)}: type is {kind}; only the gateway may be reached from outside the cluster"
+
+
+def services_offer_only_what_they_are_for(objects: Objects) -> Iterator[str]:
+    for thing in of_kind(objects, "Service"):
+        ports = {
+            port["port"]: port.get("targetPort", port["port"]) for port in thing["spec"].get("ports", [])
+        }
+        wanted = _OFFERED.get(name_of(thing))
+        if ports != wanted:
+            yield f"{title(thing)}: it leads from port to port like {ports}; it must be {wanted}"
+
+
+def services_send_to_every_ready_pod(objects: Objects) -> Iterator[str]:
+    for thing in of_kind(objects, "Service"):
+        spec = thing["spec"]
+        for field, good in (
+            ("internalTrafficPolicy", {None, "Cluster"}),
+            ("publishNotReadyAddresses", {None, False}),
+            ("sessionAffinity", {None, "None"}),
+        ):
+            if spec.get(field) not in good:
+                yield f"{title(thing)}: {field} is {spec[field]}; it must be absent"
+        if "loadBalancerSourceRanges" in spec:
+            yield f"{title(thing)}: loadBalancerSourceRanges is set, but charge points come from anywhere"
+
+
+def tls_ends_in_the_gateway(objects: Objects) -> Iterator[str]:
+    for thing in of_kind(objects, "Ingress", "HTTPRoute", "Gateway", "IngressRoute"):
+        yield f"{title(thing)}: a proxy would end TLS and hide the address of a charge point; use the Service"

@@ -30,6 +30,15 @@ class Pod:
         return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
 
+def without_nulls(part: Any) -> Any:
+    """Return a copy without the fields that are null, because the API server takes such a field as absent."""
+    if isinstance(part, dict):
+        return {key: without_nulls(inner) for key, inner in part.items() if inner is not None}
+    if isinstance(part, list):
+        return [without_nulls(inner) for inner in part]
+    return part
+
+
 def title(thing: Object) -> str:
     return f"{thing['kind']} {thing['metadata']['name']}"
 

@@ -29,6 +29,7 @@ _SAFE_SYSCTLS = {
     "net.ipv4.tcp_syncookies",
     "net.ipv4.tcp_wmem",
 }
+_SECRET_MODE = 0o440
 _SELINUX_TYPES = {None, "", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"}
 
 
@@ -83,6 +84,35 @@ def pods_do_not_run_as_root(objects: Objects) -> Iterator[str]:
                 yield f"{words}: {field} must be a number other than 0"
         if _effective(pod.spec, container, "runAsNonRoot") is not True:
             yield f"{words}: runAsNonRoot must be true"
+
+
+def pods_are_in_no_group_of_root(objects: Objects) -> Iterator[str]:
+    for pod in pods(objects):
+        context = pod.spec.get("securityContext", {})
+        if context.get("fsGroup") == 0 or 0 in context.get("supplementalGroups", []):
+            yield f"{pod.title}: fsGroup and supplementalGroups must not have 0, which is the group of root"
+
+
+def pods_can_read_their_secrets_and_nobody_else(objects: Objects) -> Iterator[str]:
+    for pod in pods(objects):
+        sources = [source for v in pod.spec.get("volumes", []) if (source := v.get("secret"))]
+        writes = bool(pod.owner["spec"].get("volumeClaimTemplates"))
+        if (sources or writes) and "fsGroup" not in pod.spec.get("securityContext", {}):
+            yield f"{pod.title}: fsGroup is missing; its files belong to root"
+        for source in sources:
+            mode = source.get("defaultMode", 0o644)
+            if mode != _SECRET_MODE:
+                yield f"{pod.title}: Secret {source['secretName']} has defaultMode {mode:#o}; it must be 0440"
+            if source.get("optional"):
+                yield f"{pod.title}: Secret {source['secretName']} is optional; the pod must wait for it"
+
+
+def containers_of_a_pod_are_apart(objects: Objects) -> Iterator[str]:
+    for pod in pods(objects):
+        if pod.spec.get("shareProcessNamespace"):
+            yield f"{pod.title}: shareProcessNamespace is true; csms would not get SIGTERM as process 1"
+        if "ephemeralContainers" in pod.spec:
+            yield f"{pod.title}: ephemeralContainers are for kubectl debug; remove them"
 
 
 def pods_have_a_seccomp_profile(objects: Objects) -> Iterator[str]:

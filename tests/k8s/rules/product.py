@@ -4,7 +4,7 @@ The settings are read by the loader of the product, with made-up secrets.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -135,11 +135,19 @@ def mounted_files(objects: Objects, pod: Pod, container: Object) -> dict[str, st
         volume = volumes.get(mount["name"], {})
         if "configMap" in volume:
             texts = data.get(volume["configMap"]["name"], {})
-            files |= {f"{mount['mountPath']}/{name}": str(text) for name, text in texts.items()}
+            taken = _taken(volume["configMap"], texts)
+            files |= {f"{mount['mountPath']}/{path}": str(texts.get(key, "")) for key, path in taken}
         elif "secret" in volume:
             names = SECRETS.get(volume["secret"]["secretName"], ())
-            files |= {f"{mount['mountPath']}/{name}": None for name in names}
+            files |= {f"{mount['mountPath']}/{path}": None for _, path in _taken(volume["secret"], names)}
     return files
+
+
+def _taken(source: Object, keys: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the keys that a volume takes of its source, and the names of their files."""
+    if "items" in source:
+        return [(item["key"], item["path"]) for item in source["items"]]
+    return [(key, key) for key in keys]
 
 
 def _spoken(objects: Objects, pod: Pod, container: Object) -> str:
@@ -151,7 +159,9 @@ def _spoken(objects: Objects, pod: Pod, container: Object) -> str:
 
 
 def commands_exist(objects: Objects) -> Iterator[str]:
-    for _, container, words in containers(objects):
+    for pod, container, words in containers(objects):
+        if _is_csms(container) and "command" in container and pod.owner["kind"] != "Job":
+            yield f"{words}: command is {container['command']}; it must be absent, as the image has it"
         if _is_csms(container) and "command" not in container and _args_fault(container):
             yield (
                 f"{words}: args are {container.get('args')}; "

@@ -54,6 +54,13 @@ def selectors_match_templates(objects: Objects) -> Iterator[str]:
             )
 
 
+def selectors_take_only_own_pods(objects: Objects) -> Iterator[str]:
+    for thing in of_kind(objects, "Deployment", "StatefulSet", "DaemonSet"):
+        for pod in selected(objects, thing["spec"]["selector"], namespace_of(thing)):
+            if pod.owner is not thing:
+                yield f"{title(thing)}: spec.selector also takes the pods of {pod.title}; add a label"
+
+
 def services_select_pods(objects: Objects) -> Iterator[str]:
     for thing in of_kind(objects, "Service"):
         found = selected(objects, {"matchLabels": thing["spec"].get("selector", {})}, namespace_of(thing))
@@ -134,6 +141,28 @@ def config_maps_exist(objects: Objects) -> Iterator[str]:
                 yield f"{pod.title}: there is no ConfigMap {name}; name one of those that are rendered"
 
 
+def items_of_volumes_exist(objects: Objects) -> Iterator[str]:
+    data = {name_of(thing): set(thing.get("data", {})) for thing in of_kind(objects, "ConfigMap")}
+    for pod in pods(objects):
+        for volume in pod.spec.get("volumes", []):
+            source = volume.get("configMap") or volume.get("secret") or {}
+            keys = data.get(source.get("name", "")) or set(SECRETS.get(source.get("secretName", ""), ()))
+            for item in source.get("items", []):
+                if item["key"] not in keys:
+                    yield (
+                        f"{pod.title}: volume {volume['name']} has an item {item['key']}; "
+                        f"it must be one of {', '.join(sorted(keys))}"
+                    )
+
+
+def mounts_have_places_of_their_own(objects: Objects) -> Iterator[str]:
+    for _, container, words in containers(objects):
+        paths = Counter(mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts", []))
+        for path, count in paths.items():
+            if count > 1:
+                yield f"{words}: {count} volumes are mounted at {path}; each needs a place of its own"
+
+
 def secrets_are_known(objects: Objects) -> Iterator[str]:
     for pod in pods(objects):
         for name in _sources(pod, "secret", "secretRef", "secretKeyRef", "secretName"):
@@ -199,8 +228,18 @@ def stateful_sets_have_their_service(objects: Objects) -> Iterator[str]:
 
 
 def autoscalers_have_a_target(objects: Objects) -> Iterator[str]:
+    counts = Counter(
+        (thing["spec"]["scaleTargetRef"]["kind"], thing["spec"]["scaleTargetRef"]["name"])
+        for thing in of_kind(objects, "HorizontalPodAutoscaler")
+    )
+    for (kind, name), count in counts.items():
+        if count > 1:
+            yield f"{kind} {name}: {count} autoscalers have it as target, and they would undo each other"
     for thing in of_kind(objects, "HorizontalPodAutoscaler"):
         target = thing["spec"]["scaleTargetRef"]
+        versions = {one["apiVersion"] for one in of_kind(objects, target["kind"])}
+        if versions and target.get("apiVersion") not in versions:
+            yield f"{title(thing)}: scaleTargetRef.apiVersion must be {min(versions)}"
         if (namespace_of(thing), target["name"]) not in names(objects, target["kind"]):
             yield (
                 f"{title(thing)}: there is no {target['kind']} {target['name']}; "

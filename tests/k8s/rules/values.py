@@ -1,9 +1,11 @@
 """Images, secrets, texts and amounts."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
+from gateway.service.secrets import names_secret
 from tests.k8s.rules.objects import Object, Objects, containers, of_kind, pods, title
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
@@ -13,6 +15,8 @@ _FACTORS: dict[str | None, Decimal] = {
     **{letter: Decimal(10) ** (3 * power) for power, letter in enumerate("kMGT", 1)},
     **{f"{letter}i": Decimal(2) ** (10 * power) for power, letter in enumerate("KMGT", 1)},
 }
+_IMAGES = ("csms", "valkey")
+_LEAST_MEMORY = 2**24
 _SECRET_TEXT = re.compile(r"PRIVATE KEY-----|://[^/@\s]*:[^/\s]+@|\brequirepass\b")
 
 
@@ -22,6 +26,19 @@ def images_have_a_tag(objects: Objects) -> Iterator[str]:
         tag = image.rpartition("/")[2].partition(":")[2]
         if "@sha256:" not in image and tag in {"", "latest"}:
             yield f"{words}: image {image} has no fixed version; it needs a tag other than latest"
+
+
+def images_are_those_of_one_release(objects: Objects) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for _, container, words in containers(objects):
+        image = container["image"]
+        name = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+        if name not in _IMAGES:
+            yield f"{words}: image {image} is unknown; it must be one of {', '.join(_IMAGES)}"
+        if seen.setdefault(name, image) != image:
+            yield f"{words}: image is {image}, but another container has {seen[name]}; both must be the same"
+        if container.get("imagePullPolicy") not in {None, "IfNotPresent", "Always"}:
+            yield f"{words}: imagePullPolicy is {container['imagePullPolicy']}; a new node could start no pod"
 
 
 def no_render_holds_a_secret(objects: Objects) -> Iterator[str]:
@@ -36,10 +53,20 @@ def no_render_holds_a_secret(objects: Objects) -> Iterator[str]:
 def secrets_are_files(objects: Objects) -> Iterator[str]:
     for _, container, words in containers(objects):
         for variable in container.get("env", []):
-            if "secretKeyRef" in variable.get("valueFrom", {}):
+            text = str(variable.get("value", ""))
+            is_secret = names_secret(variable["name"].lower()) and not variable["name"].endswith("_FILE")
+            if "secretKeyRef" in variable.get("valueFrom", {}) or is_secret or _SECRET_TEXT.search(text):
                 yield f"{words}: {variable['name']} is a secret; mount the Secret as a directory"
         if any("secretRef" in source for source in container.get("envFrom", [])):
             yield f"{words}: envFrom names a Secret; mount the Secret as a directory"
+
+
+def variables_occur_once(objects: Objects) -> Iterator[str]:
+    for _, container, words in containers(objects):
+        counts = Counter(variable["name"] for variable in container.get("env", []))
+        for name, count in counts.items():
+            if count > 1:
+                yield f"{words}: the variable {name} occurs {count} times, and only the last one counts"
 
 
 def no_mount_has_a_sub_path(objects: Objects) -> Iterator[str]:
@@ -108,5 +135,8 @@ def memory_is_limited_and_cpu_is_not(objects: Objects) -> Iterator[str]:
                 yield f"{words}: requests.{name} is missing; the scheduler needs it"
         if "memory" not in resources.get("limits", {}):
             yield f"{words}: limits.memory is missing; a leak would take the memory of other pods"
+        limit = resources.get("limits", {}).get("memory", _LEAST_MEMORY)
+        if amount(limit) < _LEAST_MEMORY:
+            yield f"{words}: limits.memory is {limit}; it must be 16Mi or more, so a unit is wrong"
         if "cpu" in resources.get("limits", {}):
             yield f"{words}: limits.cpu is set; a throttled process answers late, so it must be absent"
