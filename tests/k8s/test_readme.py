@@ -1,4 +1,4 @@
-"""The commands of k8s/README.md work. They are run in bash, with a stand-in for kubectl."""
+"""What k8s/README.md says works. Its commands are run in bash, with a stand-in for kubectl."""
 
 import json
 import os
@@ -13,11 +13,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # as in rendered.py
 
 from tests.k8s.operator_secrets import SECRETS
 from tests.k8s.rendered import ROOT, find_kubectl
+from tests.k8s.rules import judge
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+PATCHES = re.compile(r"^```yaml\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 PORTS = ("8443", "9180", "8080", "9181", "6379")
 
 
@@ -64,6 +67,21 @@ def test_the_commands_in_the_page_lead_from_an_empty_cluster_to_a_charging_sessi
         folder.name: {file.name for file in folder.iterdir()} for folder in (cluster / "secrets").iterdir()
     }
     assert made == {name: set(files) for name, files in SECRETS.items()}
+
+
+@pytest.mark.skipif(find_kubectl() is None, reason="there is no kubectl; make k8s-check installs it")
+def test_the_changes_to_prod_in_the_page_can_be_rendered_and_break_no_rule(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
+    (patches,) = PATCHES.findall((ROOT / "k8s" / "README.md").read_text())
+    (tmp_path / "my-cluster").mkdir()
+    (tmp_path / "my-cluster" / "kustomization.yaml").write_text(
+        f"resources: [../k8s/overlays/prod]\n{patches}"
+    )
+    command = [str(find_kubectl()), "kustomize", str(tmp_path / "my-cluster")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "ocpp.example.com" in done.stdout, done.stderr
+    assert "cidr: 10.1.2.3/32" in done.stdout
+    assert judge(list(yaml.safe_load_all(done.stdout))) == {}
 
 
 def free_ports(number: int) -> list[str]:

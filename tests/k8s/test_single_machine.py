@@ -246,6 +246,17 @@ def test_the_processes_of_one_machine_run_with_the_files_that_the_readme_makes_a
         store.wait(GENEROUS_S)
 
 
+def test_every_user_may_read_what_the_readme_installs_after_the_secrets(machine: Machine) -> None:
+    readme = (FILES / "README.md").read_text()
+    script = readme[readme.index("password=") : readme.index("```\n\nPut your certificates")]
+    script = machine.place(script).replace("chown csms:csms", "true")
+    shell = ["sh", "-ec", f"umask 022\n{script}umask"]
+    done = subprocess.run(shell, check=True, timeout=GENEROUS_S, stdout=subprocess.PIPE, text=True)
+    assert done.stdout.splitlines()[-1] == "0022"
+    secrets = machine.directory / "etc/csms/secrets"
+    assert {file.stat().st_mode & 0o777 for file in secrets.iterdir()} == {0o600}
+
+
 def listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), GENEROUS_S).close()
