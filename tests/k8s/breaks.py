@@ -527,7 +527,7 @@ def _in_policies() -> list[Break]:
               "only_charge_points_come_from_anywhere",
               "NetworkPolicy admin: a rule of spec.ingress allows every address; only ingress to the port "
               "wss may, so name the peers in from",
-              ("policies_select_pods",)),
+              ("policies_select_pods", "ports_let_in_only_their_guests")),
         Break("a peer is nobody", "base", policy("to-store"),
               ("spec", "egress", 0, "to", 0, "podSelector", "matchLabels", *LABELS), "redis",
               "policies_select_pods",

@@ -32,6 +32,8 @@ _BUDGET = {
     },
 }
 _KIND_OF_KEY = ("spec", "privateKey")
+_TO_A_STORE = {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 6379}]}
+_OPERATORS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "csms-operators"}}}
 _CLAIM = ("spec", "volumeClaimTemplates", 0, "spec")
 _NAME_SERVER = ("spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels")
 _READY = {"httpGet": {"path": "/livez", "port": "health"}, "periodSeconds": 5, "failureThreshold": 2}
@@ -201,8 +203,50 @@ def _of_the_store() -> list[Break]:
     ]  # fmt: skip
 
 
+def _of_the_store_again() -> list[Break]:
+    return [
+        Break("Valkey copies another server", "base", "ConfigMap valkey",
+              ("data", "valkey.conf"),
+              replace("port 6379", "port 6379\nreplicaof 10.0.0.1 6379"),
+              "the_store_is_a_single_primary",
+              "StatefulSet valkey: its configuration has replicaof, with which csms refuses the "
+              "server; remove it"),
+        Break("Valkey hides the command that csms asks it with", "base", "ConfigMap valkey",
+              ("data", "valkey.conf"),
+              replace("port 6379", "port 6379\nrename-command CONFIG x"),
+              "the_store_is_a_single_primary",
+              "StatefulSet valkey: its configuration has rename-command, with which csms refuses "
+              "the server; remove it"),
+        Break("a probe of Valkey says nothing of an error", "base", VALKEY,
+              (*BOX, "readinessProbe", "exec", "command"),
+              ["valkey-cli", "ping"],
+              "probes_of_the_store_need_no_password",
+              "StatefulSet valkey: readinessProbe runs valkey-cli ping; it must run valkey-cli -e "
+              "ping, which needs no password, and fails while the server loads its file"),
+        Break("a probe of Valkey logs in", "base", VALKEY,
+              (*BOX, "startupProbe", "exec", "command"),
+              ["valkey-cli", "-a", "x", "-e", "ping"],
+              "probes_of_the_store_need_no_password",
+              "StatefulSet valkey: startupProbe runs valkey-cli -a x -e ping; it must run "
+              "valkey-cli -e ping, which needs no password, and fails while the server loads its "
+              "file"),
+        Break("two servers may write to the volume", "base", VALKEY,
+              (*_CLAIM, "accessModes"),
+              ["ReadWriteMany"],
+              "the_store_keeps_its_data",
+              "StatefulSet valkey: the claim data must be ReadWriteOnce"),
+    ]  # fmt: skip
+
+
 def _of_files_and_images() -> list[Break]:
     return [
+        Break("a ConfigMap makes variables", "base", GATEWAY,
+              (*BOX, "envFrom"),
+              [{"configMapRef": {"name": "limits"}}],
+              "variables_are_read",
+              "Deployment gateway: container gateway: envFrom must be absent, because nothing can "
+              "check the variables that it makes",
+              ("config_maps_exist",)),
         Break("the pod of a gateway lacks its group", "base", GATEWAY,
               (*POD, "securityContext", "fsGroup"),
               DROP,
@@ -436,8 +480,51 @@ def _of_pods() -> list[Break]:
     ]  # fmt: skip
 
 
+def _of_rollouts() -> list[Break]:
+    return [
+        Break("a Deployment is still paused", "base", GATEWAY,
+              ("spec", "paused"),
+              True,
+              "rollouts_go_on_and_can_be_undone",
+              "Deployment gateway: spec.paused is true; an apply would change no pod"),
+        Break("a rollout waits an hour for each pod", "base", GATEWAY,
+              ("spec", "minReadySeconds"),
+              3600,
+              "rollouts_go_on_and_can_be_undone",
+              "Deployment gateway: minReadySeconds must be at most 60"),
+        Break("a rollout cannot be undone", "base", GATEWAY,
+              ("spec", "revisionHistoryLimit"),
+              0,
+              "rollouts_go_on_and_can_be_undone",
+              "Deployment gateway: revisionHistoryLimit must be 1 or more, for kubectl rollout undo"),
+        Break("a drain makes all charge points connect within a second", "base", "ConfigMap gateway",
+              ("data", "gateway.toml"),
+              replace("window_s = 60", "window_s = 1"),
+              "drains_cause_no_storm_of_reconnects",
+              "Deployment gateway: container gateway: drain.window_s is 1, in which 15000 charge "
+              "points would connect again; it must be 15 or more"),
+        Break("the spread allows four more pods in a zone", "base", GATEWAY,
+              (*POD, "topologySpreadConstraints", 0, "maxSkew"),
+              5,
+              "pods_spread_over_zones_and_nodes",
+              "Deployment gateway: the spread over topology.kubernetes.io/zone has maxSkew 5; it "
+              "must be 1"),
+        Break("a pod asks for one node", "base", GATEWAY,
+              (*POD, "nodeSelector"),
+              {"kubernetes.io/hostname": "node-1"},
+              "pods_go_where_the_scheduler_says",
+              "Deployment gateway: it asks for a certain kubernetes.io/hostname; it must not, or it"
+              " dies with that place"),
+    ]  # fmt: skip
+
+
 def _of_autoscalers_and_certificates() -> list[Break]:
     return [
+        Break("the certificates have two issuers", "prod", "Certificate csms-tls-rsa",
+              ("spec", "issuerRef", "kind"),
+              "Issuer",
+              "certificates_are_of_both_key_types",
+              "Certificate: the issuerRefs differ; both must have the same issuer"),
         Break("the autoscaler may leave one gateway", "prod", SCALER,
               ("spec", "minReplicas"),
               1,
@@ -500,6 +587,60 @@ def _of_autoscalers_and_certificates() -> list[Break]:
               "certificates_are_of_both_key_types",
               "Certificate csms-tls-ecdsa: usages lack digital signature, server auth; charge "
               "points would refuse it"),
+    ]  # fmt: skip
+
+
+def _of_guests() -> list[Break]:
+    return [
+        Break("monitoring reaches the admin API", "base", "NetworkPolicy admin",
+              ("spec", "ingress", 1, "ports", 1),
+              {"port": "api", "protocol": "TCP"},
+              "ports_let_in_only_their_guests",
+              "NetworkPolicy admin: namespace monitoring may reach port api; only namespace "
+              "csms-operators may"),
+        Break("operators reach the store", "base", "NetworkPolicy valkey",
+              ("spec", "ingress", 0, "from", 1),
+              _OPERATORS,
+              "ports_let_in_only_their_guests",
+              "NetworkPolicy valkey: namespace csms-operators may reach port valkey; only admin, "
+              "gateway may"),
+        Break("the private network reaches the store by its number", "base", "NetworkPolicy valkey",
+              ("spec", "ingress", 1),
+              {"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 6379}]},
+              "ports_let_in_only_their_guests",
+              "NetworkPolicy valkey: 10.0.0.0/8 may reach port valkey; only admin, gateway may"),
+        Break("gateways reach the admin API", "base", "NetworkPolicy admin",
+              ("spec", "ingress", 0, "from", 1),
+              {"podSelector": {"matchLabels": {LABELS[0]: "gateway"}}},
+              "ports_let_in_only_their_guests",
+              "NetworkPolicy admin: gateway may reach port api; only namespace csms-operators may"),
+        Break("Valkey may call somebody", "base", "NetworkPolicy valkey",
+              ("spec",),
+              lambda spec: spec | {"policyTypes": ["Ingress", "Egress"], "egress": [_TO_A_STORE]},
+              "ports_let_in_only_their_guests",
+              "StatefulSet valkey: a network policy lets it call somebody; it calls nobody, so "
+              "remove the egress"),
+        Break("a port is UDP", "base", GATEWAY,
+              (*BOX, "ports", 0, "protocol"),
+              "UDP",
+              "ports_are_tcp",
+              "Deployment gateway: a port has another protocol than TCP; no process listens there"),
+        Break("a Service is UDP", "base", "Service gateway",
+              ("spec", "ports", 0, "protocol"),
+              "UDP",
+              "ports_are_tcp",
+              "Service gateway: a port has another protocol than TCP; no process listens there"),
+        Break("the load balancer speaks the PROXY protocol", "prod", "Service gateway",
+              ("metadata", "annotations"),
+              {"example.com/proxy-protocol": "*"},
+              "load_balancers_keep_the_address_of_the_client",
+              "Service gateway: example.com/proxy-protocol is set; csms does not understand the "
+              "PROXY protocol"),
+        Break("the admin API has an address of its own outside", "prod", "Service admin",
+              ("spec", "externalIPs"),
+              ["192.0.2.1"],
+              "only_the_gateway_is_reached_from_outside",
+              "Service admin: externalIPs is set; only a load balancer may lead into the cluster"),
     ]  # fmt: skip
 
 
@@ -577,7 +718,8 @@ def _of_the_network() -> list[Break]:
               {},
               "rules_of_policies_name_ports_and_peers",
               "NetworkPolicy valkey: a podSelector in from takes every pod of the namespace; it "
-              "must have the labels of a workload"),
+              "must have the labels of a workload",
+              ("ports_let_in_only_their_guests",)),
         Break("half of the Internet is a private network", "prod", "NetworkPolicy to-store",
               ("spec", "egress", 0, "to", 0, "ipBlock", "cidr"),
               "128.0.0.0/1",
@@ -602,8 +744,11 @@ def _of_the_network() -> list[Break]:
 SLIPS = [
     *_of_probes(),
     *_of_the_store(),
+    *_of_the_store_again(),
     *_of_files_and_images(),
     *_of_pods(),
+    *_of_rollouts(),
     *_of_autoscalers_and_certificates(),
+    *_of_guests(),
     *_of_the_network(),
 ]

@@ -42,6 +42,18 @@ def test_the_base_needs_no_custom_resource() -> None:
     assert [title(thing) for thing in objects("base") if is_custom(thing["apiVersion"])] == []
 
 
+def test_prod_keeps_its_gateways_and_admin_processes_in_three_zones() -> None:
+    deployments = {title(one): one["spec"] for one in objects("prod") if one["kind"] == "Deployment"}
+    for spec in deployments.values():
+        (zones, _) = spec["template"]["spec"]["topologySpreadConstraints"]
+        assert (zones["topologyKey"], zones["whenUnsatisfiable"]) == (
+            "topology.kubernetes.io/zone",
+            "DoNotSchedule",
+        )
+    (scaler,) = (one["spec"] for one in objects("prod") if one["kind"] == "HorizontalPodAutoscaler")
+    assert (deployments["Deployment admin"]["replicas"], scaler["minReplicas"]) == (3, 3)
+
+
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
 def test_a_render_names_csms_with_the_version_of_the_project(name: str) -> None:
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)

@@ -11,6 +11,8 @@ from tests.k8s.rules.product import processes
 from tests.k8s.rules.values import amount
 
 _METRICS = Path(__file__).parents[3] / "docs" / "metrics.md"
+_READY_MOST_S = 60
+_RECONNECTS_PER_S = 1000
 _FULL = Decimal("0.8")
 _ZONE, _HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 
@@ -93,6 +95,29 @@ def rollouts_take_no_pod_away_first(objects: Objects) -> Iterator[str]:
         most = thing["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxUnavailable")
         if most not in {0, "0%"}:
             yield f"{title(thing)}: strategy.rollingUpdate.maxUnavailable is {most}; it must be 0"
+
+
+def rollouts_go_on_and_can_be_undone(objects: Objects) -> Iterator[str]:
+    for thing in of_kind(objects, "Deployment"):
+        spec = thing["spec"]
+        if spec.get("paused"):
+            yield f"{title(thing)}: spec.paused is true; an apply would change no pod"
+        if spec.get("minReadySeconds", 0) > _READY_MOST_S:
+            yield f"{title(thing)}: minReadySeconds must be at most {_READY_MOST_S}"
+        if spec.get("revisionHistoryLimit", 10) < 1:
+            yield f"{title(thing)}: revisionHistoryLimit must be 1 or more, for kubectl rollout undo"
+
+
+def drains_cause_no_storm_of_reconnects(objects: Objects) -> Iterator[str]:
+    for process in processes(objects):
+        if isinstance(process.config, GatewayConfig):
+            most = process.config.limits.connections
+            window_s = process.config.drain.window_s
+            if most > window_s * _RECONNECTS_PER_S:
+                yield (
+                    f"{process.words}: drain.window_s is {window_s:g}, in which {most} charge points would "
+                    f"connect again; it must be {most / _RECONNECTS_PER_S:g} or more"
+                )
 
 
 def rollouts_move_a_charge_point_once(objects: Objects) -> Iterator[str]:
@@ -202,5 +227,7 @@ def pods_spread_over_zones_and_nodes(objects: Objects) -> Iterator[str]:
             key = constraint["topologyKey"]
             if key == _HOST and constraint["whenUnsatisfiable"] != "ScheduleAnyway":
                 yield f"{pod.title}: the spread over {key} must be ScheduleAnyway, or one node more is needed"
+            if constraint["maxSkew"] != 1:
+                yield f"{pod.title}: the spread over {key} has maxSkew {constraint['maxSkew']}; it must be 1"
             if "pod-template-hash" not in constraint.get("matchLabelKeys", []):
                 yield f"{pod.title}: the spread over {key} counts old pods in a rollout; add matchLabelKeys"

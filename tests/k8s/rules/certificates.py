@@ -34,6 +34,9 @@ def certificates_are_of_both_key_types(objects: Objects) -> Iterator[str]:
             )
         if missing := sorted(_USAGES - set(spec.get("usages", []))):
             yield f"{title(thing)}: usages lack {', '.join(missing)}; charge points would refuse it"
+    issuers = {str(thing["spec"].get("issuerRef")) for thing in of_kind(objects, "Certificate")}
+    if len(issuers) > 1:
+        yield "Certificate: the issuerRefs differ; both must have the same issuer"
     if made and (made.keys() < _TLS):
         yield f"Certificate {min(_TLS - made.keys())}: it is missing; charge points need both key types"
     if len({str(names) for names in made.values()}) > 1:

@@ -19,6 +19,13 @@ from tests.k8s.rules.product import csms_pods
 _DIRECTIONS = (("Ingress", "ingress", "from"), ("Egress", "egress", "to"))
 _OFFERED = {"gateway": {443: "wss"}, "admin": {8080: "api"}, "valkey": {6379: "valkey"}}
 """The ports of each Service, and the port of the pod behind each. k8s/README.md names them."""
+_GUESTS = {
+    ("gateway", "health"): {"namespace monitoring"},
+    ("admin", "health"): {"namespace monitoring"},
+    ("admin", "api"): {"namespace csms-operators"},
+    ("valkey", "valkey"): {"gateway", "admin"},
+}
+"""Who may reach a port of a component. k8s/README.md names the namespaces."""
 _NARROWEST_OF_ALL = 8
 """A network with fewer bits is part of the Internet and no network of an operator."""
 _FLOWS = (("gateway", "valkey", "valkey"), ("admin", "valkey", "valkey"), ("loadtest", "gateway", "wss"))
@@ -94,6 +101,50 @@ def rules_of_policies_name_ports_and_peers(objects: Objects) -> Iterator[str]:
                             f"{title(thing)}: a podSelector in {peers} takes every pod of the namespace; "
                             "it must have the labels of a workload"
                         )
+
+
+def ports_let_in_only_their_guests(objects: Objects) -> Iterator[str]:
+    for pod in pods(objects):
+        names = {p["containerPort"]: p.get("name") for one in pod.containers for p in one.get("ports", [])}
+        for policy in _policies(objects, pod, "Ingress"):
+            for rule in policy["spec"].get("ingress") or []:
+                for port in (names.get(p.get("port"), p.get("port")) for p in rule.get("ports", [])):
+                    guests = _GUESTS.get((pod.component, port))
+                    found = {
+                        guest for peer in rule.get("from") or [] for guest in _guests(objects, policy, peer)
+                    }
+                    if guests is not None and not found <= guests:
+                        yield (
+                            f"{title(policy)}: {_listed(found - guests)} may reach port {port}; "
+                            f"only {_listed(guests)} may"
+                        )
+        if pod.component == "valkey" and any(
+            policy["spec"].get("egress") for policy in _policies(objects, pod, "Egress")
+        ):
+            yield f"{pod.title}: a network policy lets it call somebody; it calls nobody, so remove the egress"
+
+
+def _listed(words: set[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _guests(objects: Objects, policy: Object, peer: Object) -> set[str]:
+    """Return words for whom a peer of a policy means."""
+    if "ipBlock" in peer:
+        return {str(peer["ipBlock"].get("cidr"))}
+    if "namespaceSelector" in peer:
+        labels = peer["namespaceSelector"].get("matchLabels", {})
+        return {f"namespace {labels.get('kubernetes.io/metadata.name')}"}
+    return {pod.component for pod in selected(objects, peer.get("podSelector", {}), namespace_of(policy))}
+
+
+def ports_are_tcp(objects: Objects) -> Iterator[str]:
+    for pod in pods(objects):
+        if any(p.get("protocol", "TCP") != "TCP" for one in pod.containers for p in one.get("ports", [])):
+            yield f"{pod.title}: a port has another protocol than TCP; no process listens there"
+    for thing in of_kind(objects, "Service"):
+        if any(port.get("protocol", "TCP") != "TCP" for port in thing["spec"].get("ports", [])):
+            yield f"{title(thing)}: a port has another protocol than TCP; no process listens there"
 
 
 def only_charge_points_come_from_anywhere(objects: Objects) -> Iterator[str]:
@@ -229,6 +280,9 @@ def load_balancers_keep_the_address_of_the_client(objects: Objects) -> Iterator[
             and thing["spec"].get("externalTrafficPolicy") != "Local"
         ):
             yield f"{title(thing)}: externalTrafficPolicy must be Local, or csms sees the address of a node"
+        for name in thing["metadata"].get("annotations", {}):
+            if "proxy-protocol" in name:
+                yield f"{title(thing)}: {name} is set; csms does not understand the PROXY protocol"
 
 
 def only_the_gateway_is_reached_from_outside(objects: Objects) -> Iterator[str]:
@@ -236,6 +290,8 @@ def only_the_gateway_is_reached_from_outside(objects: Objects) -> Iterator[str]:
         kind = thing["spec"].get("type", "ClusterIP")
         if kind != "ClusterIP" and name_of(thing) != "gateway":
             yield f"{title(thing)}: type is {kind}; only the gateway may be reached from outside the cluster"
+        if "externalIPs" in thing["spec"]:
+            yield f"{title(thing)}: externalIPs is set; only a load balancer may lead into the cluster"
 
 
 def services_offer_only_what_they_are_for(objects: Objects) -> Iterator[str]:

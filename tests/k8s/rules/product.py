@@ -180,6 +180,8 @@ def variables_are_read(objects: Objects) -> Iterator[str]:
     ours = {id(process.container) for process in processes(objects)}
     for _, container, words in containers(objects):
         spoken = " ".join([*container.get("command", []), *container.get("args", [])])
+        if id(container) in ours and "envFrom" in container:
+            yield f"{words}: envFrom must be absent, because nothing can check the variables that it makes"
         for variable in container.get("env", []):
             name = variable["name"]
             if id(container) in ours and not name.startswith(PREFIX):

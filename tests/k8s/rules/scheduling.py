@@ -12,6 +12,10 @@ def pods_go_where_the_scheduler_says(objects: Objects) -> Iterator[str]:
     for pod in pods(objects):
         if "nodeName" in pod.spec:
             yield f"{pod.title}: nodeName must be absent, or the pod dies with its node"
+        wanted = str(pod.spec.get("nodeSelector", "")) + str(pod.spec.get("affinity", {}).get("nodeAffinity"))
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname"):
+            if key in wanted:
+                yield f"{pod.title}: it asks for a certain {key}; it must not, or it dies with that place"
         for toleration in pod.spec.get("tolerations", []):
             if "key" not in toleration:
                 yield f"{pod.title}: a toleration names no key; the pod would stay on a lost node"

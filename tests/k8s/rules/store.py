@@ -15,6 +15,8 @@ _DEMANDED = {
     "maxmemory-policy": "noeviction",
     "save": "",
 }
+_NOT_FOR_US = {"replicaof", "slaveof", "cluster-enabled", "rename-command", "requirepass"}
+_PROBE = ["valkey-cli", "-e", "ping"]
 _LEAST_GRACE_S = 60
 _ROOM_FOR_A_REWRITE = 2
 _ROOM_ON_DISK = 3
@@ -38,6 +40,23 @@ def the_store_has_the_settings_that_csms_demands(objects: Objects) -> Iterator[s
                 yield (
                     f"{pod.title}: {name} is {settings.get(name)!r}; it must be {value!r} "
                     "(docs/operations.md says why)"
+                )
+
+
+def the_store_is_a_single_primary(objects: Objects) -> Iterator[str]:
+    for pod, _, settings in _stores(objects):
+        for name in sorted(_NOT_FOR_US & settings.keys()):
+            yield f"{pod.title}: its configuration has {name}, with which csms refuses the server; remove it"
+
+
+def probes_of_the_store_need_no_password(objects: Objects) -> Iterator[str]:
+    for pod, container, _ in _stores(objects):
+        for name in ("startupProbe", "readinessProbe"):
+            command = container.get(name, {}).get("exec", {}).get("command", _PROBE)
+            if command != _PROBE:
+                yield (
+                    f"{pod.title}: {name} runs {' '.join(command)}; it must run {' '.join(_PROBE)}, which "
+                    "needs no password, and fails while the server loads its file"
                 )
 
 
@@ -76,6 +95,8 @@ def the_store_keeps_its_data(objects: Objects) -> Iterator[str]:
                 "the data would be gone with the pod"
             )
         for claim in places.values():
+            if not set(claim["spec"]["accessModes"]) <= {"ReadWriteOnce", "ReadWriteOncePod"}:
+                yield f"{pod.title}: the claim {name_of(claim)} must be ReadWriteOnce"
             size = claim["spec"]["resources"]["requests"]["storage"]
             if amount(size) < _memory(settings) * _ROOM_ON_DISK:
                 yield f"{pod.title}: the claim {name_of(claim)} asks for {size}; it must be 3 times maxmemory"
