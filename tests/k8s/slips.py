@@ -618,8 +618,8 @@ def _of_guests() -> list[Break]:
               ("spec",),
               lambda spec: spec | {"policyTypes": ["Ingress", "Egress"], "egress": [_TO_A_STORE]},
               "ports_let_in_only_their_guests",
-              "StatefulSet valkey: a network policy lets it call somebody; it calls nobody, so "
-              "remove the egress"),
+              "StatefulSet valkey: a network policy has egress for it; it calls nobody, so remove "
+              "that"),
         Break("a port is UDP", "base", GATEWAY,
               (*BOX, "ports", 0, "protocol"),
               "UDP",

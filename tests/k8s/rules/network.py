@@ -121,7 +121,7 @@ def ports_let_in_only_their_guests(objects: Objects) -> Iterator[str]:
         if pod.component == "valkey" and any(
             policy["spec"].get("egress") for policy in _policies(objects, pod, "Egress")
         ):
-            yield f"{pod.title}: a network policy lets it call somebody; it calls nobody, so remove the egress"
+            yield f"{pod.title}: a network policy has egress for it; it calls nobody, so remove that"
 
 
 def _listed(words: set[str]) -> str:
