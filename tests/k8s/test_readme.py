@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -67,6 +68,13 @@ def test_the_commands_in_the_page_lead_from_an_empty_cluster_to_a_charging_sessi
         folder.name: {file.name for file in folder.iterdir()} for folder in (cluster / "secrets").iterdir()
     }
     assert made == {name: set(files) for name, files in SECRETS.items()}
+
+
+@pytest.mark.parametrize("page", ["k8s/README.md", "k8s/single-machine/README.md", "docs/operations.md"])
+def test_a_page_names_the_version_of_the_project(page: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = re.findall(r"\b(?:csms|NAME)[:-](\d+\.\d+\.\d+)", (ROOT / page).read_text())
+    assert set(found) == {project["version"]}
 
 
 @pytest.mark.skipif(find_kubectl() is None, reason="there is no kubectl; make k8s-check installs it")
