@@ -102,6 +102,7 @@ class Inbox:
                 | inbox.Evict()
                 | inbox.Evicted()
                 | inbox.TokenRevoked()
+                | inbox.TokenRetired()
                 | None
             ):
                 pass  # Only gateways act on these messages.

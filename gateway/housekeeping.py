@@ -29,6 +29,7 @@ log = structlog.get_logger()
 BEAT_S = 3.0
 AUDIT_S = 10.0
 FAULTS_S = 10.0
+CERTIFICATES_S = 20.0
 PENDING_S = 5.0
 SWEEP_S = 1.0
 HOLDS_S = 3600.0
@@ -45,6 +46,8 @@ async def keep(node: Node, hub: Hub, me: nodes.NodeRecord, large_messages: Large
         nursery.start_soon(_every, AUDIT_S, "audit", audit, node, hub)
         nursery.start_soon(_every, AUDIT_S, "traces", follow_traces, node, hub)
         nursery.start_soon(_every, FAULTS_S, "faults", node.fault_counts.write)
+        nursery.start_soon(_every, FAULTS_S, "refusals", node.refusals.write)
+        nursery.start_soon(_every, CERTIFICATES_S, "certificates", check_certificates, node, hub)
         nursery.start_soon(_every, PENDING_S, "pending", wake_pending, node, hub)
         nursery.start_soon(_every, SWEEP_S, "sweep", sweep_share, node, liveness)
         nursery.start_soon(_every, HOLDS_S, "holds", prolong_holds, node, hub)
@@ -147,15 +150,26 @@ async def audit(node: Node, hub: Hub) -> None:
             node.background(link.apply_fence, fence)
     of_token = {(link.lease.keys.tenant, link.attached.token_id) for link in links}
     existing = await tokens.find_existing(node.store, list(of_token))
-    revoked = of_token - existing
+    revoked = of_token - existing.keys()
     # A tenant with charge points cannot be deleted. If a tenant with sessions is missing, the store was
     # wiped.
     of_tenants = {tenant for tenant, _ in revoked}
     wiped = {tenant for tenant in of_tenants if await tenants.get(node.store, tenant) is None}
     for link in links:
-        tenant = link.lease.keys.tenant
-        if (tenant, link.attached.token_id) in revoked and tenant not in wiped:
+        tenant, attached = link.lease.keys.tenant, link.attached
+        token = tenant, attached.token_id
+        retired = existing.get(token, False) and attached.security_profile == 0
+        if (token in revoked and tenant not in wiped) or retired:
             link.close_soon(Close.REVOKED)
+
+
+async def check_certificates(node: Node, hub: Hub) -> None:
+    """Close each session whose client certificate has expired or was revoked since the handshake."""
+    now_ms = node.store.server_time_ms()
+    for link in [session.link for session in hub]:
+        certificate = link.certificate
+        if certificate is not None and node.revocations.find_fault(certificate, now_ms) is not None:
+            link.close_soon(Close.CERTIFICATE_INVALID)
 
 
 async def follow_traces(node: Node, hub: Hub) -> None:

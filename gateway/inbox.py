@@ -50,10 +50,12 @@ def deliver(node: Node, hub: Hub, takeovers: Takeovers, message: Message | None)
             node.background(takeovers.evict, message)
         case inbox.Evicted():
             takeovers.note_gone(message.holder)
-        case inbox.TokenRevoked():
-            revoked = message.tenant, message.token_id
+        case inbox.TokenRevoked() | inbox.TokenRetired():
+            token = message.tenant, message.token_id
+            everyone = isinstance(message, inbox.TokenRevoked)
             for link in [session.link for session in hub]:
-                if (link.lease.keys.tenant, link.attached.token_id) == revoked:
+                opened = link.lease.keys.tenant, link.attached.token_id
+                if opened == token and (everyone or link.attached.security_profile == 0):
                     link.close_soon(Close.REVOKED)
         case inbox.CommandChanged() | None:
             log.warning("inbox.message_ignored", message=repr(message))

@@ -69,6 +69,12 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
         label="status",
     )
     yield Reading(
+        "csms_refusals",
+        "Upgrade requests that csms refused, by the true reason (docs/refusals.md).",
+        telemetry.refusals,
+        label="reason",
+    )
+    yield Reading(
         "csms_commands",
         "Outcomes of commands that this process reported to the store, by status. A command that is answered "
         "after its timeout is counted twice: as timeout and as answered.",

@@ -11,6 +11,8 @@ import trio
 from gateway.config import GatewayConfig
 from gateway.fault_counts import FaultCounts
 from gateway.ocpp16.faults.table import FaultName
+from gateway.refusal_counts import RefusalCounts
+from gateway.revocations import Revocations
 from gateway.telemetry import Telemetry
 from gateway.until_stored import until_stored
 from state.errors import StateError
@@ -37,6 +39,8 @@ class Node:
         self.incarnation = nodes.new_incarnation()
         self.telemetry = Telemetry()
         self.fault_counts = FaultCounts(store, self.background)
+        self.refusals = RefusalCounts(store, self.background)
+        self.revocations = Revocations()
         self.readoptions = trio.Semaphore(READOPTIONS)
         self.draining = False
         self._unfinished = 0

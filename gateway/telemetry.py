@@ -32,6 +32,7 @@ class Telemetry:
         self.calls = defaultdict[str, Latency](Latency)
         self.refused_calls: Counter[str] = Counter()
         self.refused_handshakes: Counter[int] = Counter()
+        self.refusals: Counter[str] = Counter()
         self.faults: Counter[FaultName] = Counter()
         self.commands: Counter[str] = Counter()
         self.flapping = 0

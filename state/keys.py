@@ -19,6 +19,8 @@ LIVENESS = "csms:node"
 """Beginning of the keys `NODES` and `node`, which heartbeats change and which have their own connection."""
 TENANTS = "csms:tenants"
 API_KEYS = "csms:api-keys"
+REFUSALS = "csms:refusals"
+"""Refused handshakes that concern no registered charge point."""
 
 
 def encode(name: str) -> str:
@@ -98,7 +100,11 @@ class ChargePointKeys:
     orphan_order = _SeldomKey("orphan-order")
     """Ids of the orphaned stops by their time of receipt."""
     remote_starts = _SeldomKey("remote-starts")
+    refusals = _SeldomKey("refusals")
+    """Handshakes of the charge point that were refused, by reason."""
     reservations = _SeldomKey("reservations")
+    security = _SeldomKey("security")
+    """What the charge point must prove when it connects: profile, password and certificates."""
     security_events = _SeldomKey("security-events")
     security_events_evicted = _SeldomKey("security-events-evicted")
     stray_counts = _SeldomKey("stray-counts")

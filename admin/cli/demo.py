@@ -40,7 +40,7 @@ async def ensure_demo(store: Store, pepper: bytes, data_dir: Path) -> Demo:
             await id_tags.put(store, TENANT, tag)
     token_file, key_file = data_dir / "demo-token", data_dir / "api-key"
     token = _read_kept(token_file)
-    if not token or await tokens.verify(store, pepper, TENANT, token) is None:
+    if not token or (await tokens.look_up(store, pepper, TENANT, token)).token is None:
         token = (await tokens.create(store, pepper, TENANT, "csms up")).secret
         write_secret(token_file, token)
     api_key = _read_kept(key_file)

@@ -15,8 +15,8 @@ class Attempts:
 
     The 20,000 keys that failed last are kept. A key is an address, or an address with a charge point id.
 
-    `wait` returns the seconds for which an address must not try again with this charge point id. 0 means that
-    the address may try at once.
+    `wait_of_address` and `wait_of_charge_point` return the seconds for which an address must not try again,
+    in general or with one charge point id. 0 means that the address may try at once.
     """
 
     def __init__(self, *, per_address: int, per_charge_point: int) -> None:
@@ -24,11 +24,11 @@ class Attempts:
         self._per_charge_point = per_charge_point
         self._counts: OrderedDict[tuple[str, ...], tuple[float, int]] = OrderedDict()
 
-    def wait(self, address: str, charge_point: str, now: float) -> int:
-        return max(
-            self._wait((address,), self._per_address, now),
-            self._wait((address, charge_point), self._per_charge_point, now),
-        )
+    def wait_of_address(self, address: str, now: float) -> int:
+        return self._wait((address,), self._per_address, now)
+
+    def wait_of_charge_point(self, address: str, charge_point: str, now: float) -> int:
+        return self._wait((address, charge_point), self._per_charge_point, now)
 
     def record_failure(self, address: str, charge_point: str, now: float) -> None:
         for key in ((address,), (address, charge_point)):

@@ -6,8 +6,9 @@ answer that a charge point gets if the check fails. The text of the answer says 
 
     1. The path names a tenant, a token and a charge point (400).
     2. The store is available, and this node is neither full nor draining (503).
-    3. The tenant exists, and the token is one of its tokens (401, or 429 after too many failures in a minute
-       from this address, or from this address with this id).
+    3. The charge point has proved itself (401, or 429 after too many failures in a minute from this address,
+       or from this address with this id), with a security profile that is high enough (403). `proof.py` has
+       the rules.
     4. The charge point is registered, or its tenant registers new charge points (404).
     5. The request has no Origin header, if the charge point is strict (403).
     6. Nothing in the request had to be repaired, if the charge point is strict (400).
@@ -26,38 +27,59 @@ from typing import NamedTuple, assert_never
 
 import trio
 
-from gateway.admission import path
+from gateway.admission import path, proof
 from gateway.admission.attempts import Attempts
+from gateway.admission.credentials import examine
+from gateway.admission.proof import Denied, Evidence, Proven
+from gateway.admission.reasons import RETRY_AFTER_S, Reason
 from gateway.admission.takeover import Takeovers
 from gateway.handlers.charge_point import now_ms
 from gateway.hub import Hub
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, FaultName
+from gateway.service.client_certificates import ClientCertificate
 from gateway.session.session import Session
 from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points
 from state.charge_points import BootStatus, ChargePointRecord
+from state.charge_points.security import Proof, Security, concludes, record_proof
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.tenants import spellings, tokens
+from state.tenants.tenants import Tenant
 
 SUBPROTOCOL = "ocpp1.6"
 CLAIM_S = 5
-RETRY_AFTER_S = 10
 
 
 class Refusal(Exception):  # noqa: N818  an answer, not an error of ours
-    def __init__(self, status: int, text: str, *, retry_after_s: int | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-        self.retry_after_s = retry_after_s
+    """A handshake that does not become a session. `values` fill the text of the reason.
+
+    `detail` is for the operator. `keys` are those of the charge point, if it is registered.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        *values: object,
+        retry_after_s: int | None = None,
+        detail: str = "",
+        keys: ChargePointKeys | None = None,
+    ) -> None:
+        super().__init__(reason.word)
+        self.reason = reason
+        self.text = reason.text.format(*values)
+        self.retry_after_s = RETRY_AFTER_S if reason.status == 503 else retry_after_s
+        self.detail = detail
+        self.keys = keys
 
 
 class Admitted(NamedTuple):
     keys: ChargePointKeys
-    token_id: str
+    proven: Proven
+    security: Security
+    certificate: ClientCertificate | None
     register: bool
     registration: BootStatus
     """Registration status that the tenant gives to a charge point if this handshake registers it."""
@@ -79,108 +101,125 @@ async def handle(admission: Admission, upgrade: Upgrade) -> None:
         admitted = await _admit(admission, upgrade)
         await _serve(admission, upgrade, admitted)
     except Refusal as refusal:
-        node.telemetry.refused_handshakes[refusal.status] += 1
+        reason = refusal.reason
+        node.telemetry.refused_handshakes[reason.status] += 1
+        node.telemetry.refusals[reason.word] += 1
+        node.refusals.note(refusal.keys, reason.word, upgrade.remote[0], refusal.detail)
         node.fault_counts.write_soon()
-        headers = [] if refusal.retry_after_s is None else [("Retry-After", str(refusal.retry_after_s))]
-        await upgrade.refuse(refusal.status, refusal.text, headers)
+        headers = []
+        if refusal.retry_after_s is not None:
+            headers.append(("Retry-After", str(refusal.retry_after_s)))
+        if reason.status == 401:
+            headers.append(("WWW-Authenticate", 'Basic realm="csms"'))
+        await upgrade.refuse(reason.status, refusal.text, headers)
 
 
 async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
-    node, attempts = admission.node, admission.attempts
+    node = admission.node
     try:
         who = path.parse(upgrade.path)
     except path.BadPath as error:
-        raise Refusal(400, str(error)) from None
+        raise Refusal(Reason.BAD_PATH, str(error), detail=str(error)) from None
     full = len(admission.hub) >= node.config.limits.connections
     if node.draining or full or not node.store.available:
-        raise Refusal(
-            503,
-            f"This gateway cannot take a new connection now. Try again in {RETRY_AFTER_S} s.",
-            retry_after_s=RETRY_AFTER_S,
-        )
+        raise Refusal(Reason.UNAVAILABLE)
+    _check_attempts(admission.attempts, upgrade.remote[0], who.charge_point)
     try:
-        verified = await tokens.verify(node.store, node.pepper, who.tenant, who.token)
-        if verified is None:
-            raise _refuse_token(attempts, upgrade.remote[0], who.charge_point)
-        record = await charge_points.get(node.store, who.tenant, who.charge_point)
-        if record is None and not verified.tenant.auto_register:
-            who, record = await _find_by_spelling(node, who)
+        shown = await tokens.look_up(node.store, node.pepper, who.tenant, who.token)
+        record, security = await charge_points.get_with_security(node.store, who.tenant, who.charge_point)
+        if record is None and shown.token is not None and _may_be_respelled(shown.tenant):
+            who, record, security = await _find_by_spelling(node, who, security)
     except StoreUnavailable:
-        raise _store_away() from None
-    if record is None and not verified.tenant.auto_register:
-        raise Refusal(404, "This charge point is not registered. Ask the operator to register it.")
+        raise Refusal(Reason.STORE_AWAY) from None
     keys = ChargePointKeys(who.tenant, who.charge_point)
-    faults: Counter[FaultName] = Counter((*upgrade.repairs, *who.faults))
+    known = None if record is None else keys
+    evidence = examine(node, upgrade, keys, shown, security, registered=record is not None)
+    verdict = proof.judge(evidence)
+    if isinstance(verdict, Denied):
+        raise _deny(admission.attempts, upgrade.remote[0], verdict, evidence, known)
+    faults: Counter[FaultName] = Counter((*upgrade.repairs, *who.faults, *verdict.ignored))
     try:
-        _check(upgrade, record, faults)
+        _check(upgrade, record, faults, keys)
     finally:
         node.count_faults(keys, faults)
     return Admitted(
         keys,
-        verified.token_id,
+        verdict,
+        security,
+        evidence.certificate,
         register=record is None,
-        registration=verified.tenant.registration,
+        registration=verdict.tenant.registration,
     )
 
 
-def _refuse_token(attempts: Attempts, address: str, charge_point: str) -> Refusal:
-    """Count a failed authentication, and return 401, or 429 if there were too many.
+def _check_attempts(attempts: Attempts, address: str, charge_point: str) -> None:
+    """Refuse an address that failed too often with this charge point id, even if it is right now.
 
-    The right token is served in any case, because many charge points may share an address.
+    Without this limit, an attacker could try passwords without end. An address that failed too often with
+    other ids is served, because many charge points may share an address.
     """
-    now = trio.current_time()
-    wait = attempts.wait(address, charge_point, now)
-    attempts.record_failure(address, charge_point, now)
+    wait = attempts.wait_of_charge_point(address, charge_point, trio.current_time())
     if wait:
-        text = f"Too many connections from this address failed to authenticate. Try again in {wait} s."
-        return Refusal(429, text, retry_after_s=wait)
-    return Refusal(401, "The tenant is unknown or the token is wrong. Use the URL that the operator issued.")
+        raise Refusal(Reason.TOO_MANY_FAILURES, wait, retry_after_s=wait)
+
+
+def _deny(
+    attempts: Attempts, address: str, denied: Denied, evidence: Evidence, keys: ChargePointKeys | None
+) -> Refusal:
+    reason = denied.reason
+    detail = "" if evidence.certificate is None else evidence.certificate.subject
+    if not reason.is_failed_authentication:
+        return Refusal(reason, *denied.values, detail=detail, keys=keys)
+    now = trio.current_time()
+    wait = attempts.wait_of_address(address, now)
+    attempts.record_failure(address, evidence.identity, now)
+    if wait:
+        return Refusal(Reason.TOO_MANY_FAILURES, wait, retry_after_s=wait, detail=reason.word, keys=keys)
+    return Refusal(reason, detail=detail, keys=keys)
+
+
+def _may_be_respelled(tenant: Tenant | None) -> bool:
+    """Return whether an unknown id may be a registered id in another case.
+
+    If the tenant registers new charge points, an id in another case is the id of a new charge point. If the
+    tenant allows no profile 0, nobody may learn which ids are registered.
+    """
+    return tenant is not None and not tenant.auto_register and tenant.security_profile == 0
 
 
 async def _find_by_spelling(
-    node: Node, who: path.PathNames
-) -> tuple[path.PathNames, ChargePointRecord | None]:
+    node: Node, who: path.PathNames, security: Security
+) -> tuple[path.PathNames, ChargePointRecord | None, Security]:
     """Find the one registered charge point whose id differs only in upper and lower case.
 
-    Some charge points change the case of their id. Call this function only for a tenant that does not
-    register new charge points. If a tenant registers new charge points, an id in another case is the id of a
-    new charge point.
+    Some charge points change the case of their id.
     """
     spelt = await spellings.find_only(node.store, who.tenant, who.charge_point)
     if spelt is None:
-        return who, None
-    record = await charge_points.get(node.store, who.tenant, spelt)
-    return who._replace(charge_point=spelt, faults=(*who.faults, "id_case")), record
+        return who, None, security
+    record, found = await charge_points.get_with_security(node.store, who.tenant, spelt)
+    return who._replace(charge_point=spelt, faults=(*who.faults, "id_case")), record, found
 
 
-def _check(upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[FaultName]) -> None:
+def _check(
+    upgrade: Upgrade, record: ChargePointRecord | None, faults: Counter[FaultName], keys: ChargePointKeys
+) -> None:
     """Check the Origin header, the repairs and the subprotocol of the request.
 
     Raises Refusal. An Origin header and a missing subprotocol are added to `faults`. The header protects
     nothing, because the secret is in the path, and some libraries of charge points always send it.
     """
+    known = None if record is None else keys
     if upgrade.origin is not None:
         faults["origin"] += 1
         if record is not None and record.strict:
-            raise Refusal(
-                403,
-                "The request has an Origin header, and this charge point is strict. Leave out the header, "
-                "which only browsers send.",
-            )
-    if record is not None and record.strict and faults:
-        wrong = " ".join(FAULTS[name].meaning for name in faults)
-        raise Refusal(400, f"This charge point is strict, so its request is not repaired. {wrong}")
+            raise Refusal(Reason.ORIGIN, keys=known)
+    repaired = [FAULTS[name].meaning for name in faults if not name.endswith("_ignored")]
+    if record is not None and record.strict and repaired:
+        raise Refusal(Reason.NEEDS_REPAIR, " ".join(repaired), keys=known)
     if SUBPROTOCOL not in upgrade.subprotocols:
         faults["no_subprotocol"] += 1
-        raise Refusal(
-            400, "The request does not offer ocpp1.6. Send the header Sec-WebSocket-Protocol: ocpp1.6."
-        )
-
-
-def _store_away() -> Refusal:
-    return Refusal(
-        503, f"The store does not answer. Try again in {RETRY_AFTER_S} s.", retry_after_s=RETRY_AFTER_S
-    )
+        raise Refusal(Reason.NO_SUBPROTOCOL, keys=known)
 
 
 async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> None:
@@ -190,7 +229,9 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> 
         tls=None if upgrade.tls is None else f"{upgrade.tls.version} {upgrade.tls.cipher}",
         since_ms=now_ms(),
         node=node.incarnation,
-        token_id=admitted.token_id,
+        token_id=admitted.proven.token_id,
+        security_profile=admitted.proven.profile,
+        certificate=None if admitted.certificate is None else admitted.certificate.serial_number,
     )
     holder = node.next_holder()
     # If the peer has hung up, its charge point may have a newer session, which must keep the lease.
@@ -199,8 +240,9 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> 
     claimed = await _claim(node, admitted, holder, attached)
     reason = "connection lost"
     try:
+        await _conclude(node, admitted)
         connection = await upgrade.accept(SUBPROTOCOL)
-        session = Session(node, claimed, connection, attached)
+        session = Session(node, claimed, connection, attached, admitted.certificate)
         hub.add(session)
         try:
             closed = await session.run(
@@ -211,6 +253,17 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> 
         reason = f"{closed.code} {closed.reason}".strip()
     finally:
         node.release(admitted.keys, holder, reason)
+
+
+async def _conclude(node: Node, admitted: Admitted) -> None:
+    """Raise the floor, and settle which password and certificate the charge point uses (A05.FR.09)."""
+    proven = admitted.proven
+    made = Proof(profile=proven.profile, digest=proven.digest, serial_number=proven.serial_number)
+    if concludes(admitted.security, made):
+        try:
+            await record_proof(node.store, admitted.keys, made, node.store.server_time_ms())
+        except StoreUnavailable:
+            raise Refusal(Reason.STORE_AWAY) from None
 
 
 async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.Attachment) -> leases.Claimed:
@@ -227,7 +280,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
         )
         confirmed = True
     except StoreUnavailable:
-        raise _store_away() from None
+        raise Refusal(Reason.STORE_AWAY) from None
     finally:
         if not confirmed:  # The store may have granted the lease, although this task failed or was cancelled.
             node.release(admitted.keys, holder, "claim not confirmed")
@@ -235,21 +288,13 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
         case leases.Claimed():
             return claimed
         case leases.LateClaim():
-            raise Refusal(
-                503,
-                f"The store answered too late. Try again in {RETRY_AFTER_S} s.",
-                retry_after_s=RETRY_AFTER_S,
-            )
+            raise Refusal(Reason.LATE_CLAIM)
         case leases.Flapping():
             node.telemetry.flapping += 1
             node.count_faults(admitted.keys, ("flapping",))
-            raise Refusal(
-                429,
-                "Connections of this charge point replaced each other too often. The open connection stays. "
-                f"Try again in {claimed.retry_after_s} s.",
-                retry_after_s=claimed.retry_after_s,
-            )
+            wait = claimed.retry_after_s
+            raise Refusal(Reason.FLAPPING, wait, retry_after_s=wait, keys=admitted.keys)
         case leases.UnknownChargePoint():
-            raise Refusal(404, "This charge point was deleted while it connected.")
+            raise Refusal(Reason.DELETED)
         case _:
             assert_never(claimed)

@@ -7,6 +7,7 @@ import trio
 from gateway.handlers.charge_point import SessionMemory
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FaultName
+from gateway.service.client_certificates import ClientCertificate
 from gateway.session.trace import Recorder
 from gateway.websocket.close_codes import Close
 from gateway.websocket.connection import Connection
@@ -30,6 +31,7 @@ class Link:
         "answered",
         "answering",
         "attached",
+        "certificate",
         "connection",
         "ended",
         "lease",
@@ -46,12 +48,15 @@ class Link:
         attached: leases.Attachment,
         connection: Connection,
         memory: SessionMemory,
+        *,
+        certificate: ClientCertificate | None = None,
     ) -> None:
         self.node = node
         self.lease = lease
         self.attached = attached
         self.connection = connection
         self.memory = memory
+        self.certificate = certificate
         self.recorder: Recorder | None = None
         self.ended = trio.Event()
         self.answering = False

@@ -43,6 +43,7 @@ from gateway.ocpp16.protocol import (
     Role,
 )
 from gateway.ocpp16.registration import NOT_ACCEPTED, REFUSAL, may_receive
+from gateway.service.client_certificates import ClientCertificate
 from gateway.service.frame_masking import FrameMasker
 from gateway.session.calls import Calls
 from gateway.session.link import Link
@@ -73,7 +74,12 @@ class Session:
     __slots__ = ("__weakref__", "_lost_by", "_protocol", "calls", "link")
 
     def __init__(
-        self, node: Node, claimed: leases.Claimed, connection: Connection, attached: leases.Attachment
+        self,
+        node: Node,
+        claimed: leases.Claimed,
+        connection: Connection,
+        attached: leases.Attachment,
+        certificate: ClientCertificate | None = None,
     ) -> None:
         record = claimed.record
         self._lost_by: Why = "node_lost" if claimed.previous_lost else "connection_ended"
@@ -83,7 +89,7 @@ class Session:
             policy=record.registration,
             strict=record.strict,
         )
-        self.link = Link(node, claimed.lease, attached, connection, memory)
+        self.link = Link(node, claimed.lease, attached, connection, memory, certificate=certificate)
         self.link.repair_frames(strict=record.strict)
         if claimed.trace is not None:
             self.link.record(claimed.trace, connected=True)

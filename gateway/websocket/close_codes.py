@@ -51,6 +51,12 @@ class Close(_Row, Enum):
         "An operator revoked the token that the charge point has in its URL.",
         "Reconnect with another token. csms answers a revoked token with 401.",
     )
+    CERTIFICATE_INVALID = (
+        1008,
+        "the client certificate of this connection is no longer valid",
+        "The client certificate expired or was revoked after the charge point had connected.",
+        "Reconnect with a valid certificate. csms refuses the old one.",
+    )
     DELETED = (
         1008,
         "this charge point was deleted",

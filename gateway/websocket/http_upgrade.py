@@ -58,10 +58,14 @@ class Upgrade:
         self.subprotocols: tuple[str, ...] = request.proposed_subprotocols
         origins = (value for name, value in request.headers if name.lower() == b"origin")
         self.origin: str | None = next((value.decode("latin-1") for value in origins), None)
+        self.authorization = tuple(v for name, v in request.headers if name.lower() == b"authorization")
+        """Values of the Authorization headers."""
         self.repairs = tuple(repairs)
         """Names of the faults that were repaired in the head (`repair`)."""
         self.remote = reader.stream.remote
         self.tls = tls
+        self.encrypted = tls is not None
+        """Whether the charge point's own connection is encrypted."""
         self.answered = False
         self.connection: Connection | None = None
         self._request = request

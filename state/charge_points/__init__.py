@@ -1,6 +1,16 @@
 """Charge points: registration, status, configuration and faults."""
 
-from state.charge_points.charge_points import Booted, OpenTransactions, accept, boot, delete, get, list_, put
+from state.charge_points.charge_points import (
+    Booted,
+    OpenTransactions,
+    accept,
+    boot,
+    delete,
+    get,
+    get_with_security,
+    list_,
+    put,
+)
 from state.record import BootStatus, ChargePointRecord, Settings
 
 __all__ = [
@@ -13,6 +23,7 @@ __all__ = [
     "boot",
     "delete",
     "get",
+    "get_with_security",
     "list_",
     "put",
 ]

@@ -10,6 +10,8 @@ import msgspec
 from msgspec import json
 
 from state import keys as key_names
+from state.charge_points import security
+from state.charge_points.security import Security
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes.leases import Holding, Lease, list_holdings, require
@@ -79,6 +81,15 @@ async def put(store: Store, tenant: str, charge_point: str, settings: Settings) 
 async def get(store: Store, tenant: str, charge_point: str) -> ChargePointRecord | None:
     reply = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).record)
     return read_charge_point(tenant, charge_point, reply)
+
+
+async def get_with_security(
+    store: Store, tenant: str, charge_point: str
+) -> tuple[ChargePointRecord | None, Security]:
+    """Read a charge point and what it must prove, in one round trip."""
+    keys = ChargePointKeys(tenant, charge_point)
+    record, proof = await store.pipeline([("HGETALL", keys.record), ("HGETALL", keys.security)])
+    return read_charge_point(tenant, charge_point, record), security.decode(proof)
 
 
 async def accept(store: Store, tenant: str, charge_point: str) -> bool:

@@ -79,6 +79,13 @@ class TokenRevoked(msgspec.Struct, frozen=True, tag_field="kind", tag="token_rev
     token_id: str
 
 
+class TokenRetired(msgspec.Struct, frozen=True, tag_field="kind", tag="token_retired"):
+    """Close the sessions that were opened with this token alone (security profile 0)."""
+
+    tenant: str
+    token_id: str
+
+
 class CommandChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"):
     """The record of a command changed. The receiver is the admin process that submitted the command."""
 
@@ -86,7 +93,7 @@ class CommandChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"
 
 
 type ToSession = CommandQueued | SettingsChanged | TraceChanged | Disconnect
-type Message = ToSession | Evict | Evicted | TokenRevoked | CommandChanged
+type Message = ToSession | Evict | Evicted | TokenRevoked | TokenRetired | CommandChanged
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 

@@ -85,6 +85,7 @@ from state.prepared import Prepared
 from state.record import BootStatus, ChargePointRecord, RunningTrace, read_charge_point, read_running_trace
 from state.replies import read_fields
 from state.store import Store
+from state.tenants.tenants import SecurityProfile
 
 _AGAIN = 4
 """Greatest number of attempts to take a lease.
@@ -150,7 +151,8 @@ def require(word: bytes) -> None:
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     """The connection for which a lease was claimed, as operators see it.
 
-    `tls` is the TLS version and the cipher.
+    `tls` is the TLS version and the cipher. `security_profile` is the profile with which the charge point
+    proved itself. `certificate` is the serial number of its client certificate.
     """
 
     address: str
@@ -158,6 +160,8 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int
     node: str
     token_id: str
+    security_profile: SecurityProfile = 0
+    certificate: str | None = None
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):

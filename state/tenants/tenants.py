@@ -3,6 +3,7 @@
 The hash also has the tenant's tokens, so that a handshake reads both at once. An index lists all tenants.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -14,7 +15,18 @@ from state.replies import read_record
 from state.store import Store
 from state.tenants import id_tags
 
-FIELDS = ("name", "auto_register", "created_ms", "registration")
+FIELDS = (
+    *("name", "auto_register", "created_ms", "registration"),
+    *("security_profile", "certificate_signing", "certificate_organisations"),
+)
+
+type CertificateSigning = Literal["manual", "automatic"]
+type SecurityProfile = Literal[0, 1, 2, 3]
+"""How a charge point proves itself (security whitepaper A00).
+
+0 is the token in the path alone, 1 is Basic authentication, 2 is Basic authentication over TLS, and 3 is a
+client certificate.
+"""
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +35,11 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     `auto_register` means that a charge point with a valid token and an unknown id is registered when it
     connects. `registration` is the policy for such a charge point, so an operator can keep new charge points
     out until they are accepted.
+
+    No charge point of the tenant may connect with a lower profile than `security_profile`. Only a charge
+    point that is allowed profile 0 can be registered by its first connection. `certificate_signing` says
+    whether an operator must approve each certificate request. If `certificate_organisations` is not empty, a
+    client certificate must name one of these organisations (A00.FR.404).
     """
 
     id: str
@@ -30,16 +47,35 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     auto_register: bool
     created_ms: int
     registration: BootStatus = "Accepted"
+    security_profile: SecurityProfile = 0
+    certificate_signing: CertificateSigning = "manual"
+    certificate_organisations: tuple[str, ...] = ()
 
 
 async def put(
-    store: Store, tenant: str, *, name: str, auto_register: bool, registration: BootStatus = "Accepted"
+    store: Store,
+    tenant: str,
+    *,
+    name: str,
+    auto_register: bool,
+    registration: BootStatus = "Accepted",
+    security_profile: SecurityProfile | None = None,
+    certificate_signing: CertificateSigning = "manual",
+    certificate_organisations: Sequence[str] = (),
 ) -> bool:
-    """Create a tenant or change it. Returns True if the tenant is new."""
+    """Create a tenant or change it. Returns True if the tenant is new.
+
+    If `security_profile` is None, the tenant keeps its profile. For a new tenant, None means 0.
+    """
     # The index is written first. Listings skip an indexed name that has no tenant, but they never find a
     # tenant whose name is not indexed.
     await store.execute("ZADD", keys.TENANTS, 0, tenant)
-    fields = ("name", name, "auto_register", int(auto_register), "registration", registration)
+    fields = (
+        *("name", name, "auto_register", int(auto_register), "registration", registration),
+        *(() if security_profile is None else ("security_profile", security_profile)),
+        *("certificate_signing", certificate_signing),
+        *("certificate_organisations", msgspec.json.encode(certificate_organisations)),
+    )
     [word] = await store.step("tenants/put", (keys.tokens(tenant),), fields)
     return bool(word == b"created")
 
@@ -79,4 +115,5 @@ def read_tenant(tenant: str, values: list[bytes | None]) -> Tenant | None:
     if values[0] is None:
         return None
     stored = {name.encode(): value for name, value in zip(FIELDS, values, strict=True) if value is not None}
-    return read_record(Tenant, stored, id=tenant)
+    organisations = msgspec.json.decode(stored.pop(b"certificate_organisations", b"[]"))
+    return read_record(Tenant, stored, id=tenant, certificate_organisations=organisations)

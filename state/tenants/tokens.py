@@ -3,6 +3,10 @@
 A tenant may have several valid tokens at once, so that an operator can rotate them. A secret is
 `<id><random>`. Under the id, the store keeps the keyed hash of the secret, the time of its creation and a
 label.
+
+A retired token still names its tenant, so that charge points that prove themselves with a password or a
+certificate can go on using it. A retired token opens nothing by itself. A token may be bound to one charge
+point, and is then wrong in the path of any other charge point.
 """
 
 from collections.abc import Iterable
@@ -27,38 +31,71 @@ class UnknownTenant(StateError):  # noqa: N818  As its neighbours in errors.py.
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A token without its secret.
+
+    `charge_point` is the id of the only charge point that may use the token, or None. `retired_ms` is the
+    time at which an operator retired the token, or None.
+    """
+
     id: str
     label: str
     created_ms: int
+    charge_point: str | None = None
+    retired_ms: int | None = None
 
 
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    tenant: Tenant
-    token_id: str
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a path with a tenant and a token shows.
+
+    `tenant` is None if the tenant does not exist. `token` is None if the token is not one of the tenant's.
+    """
+
+    tenant: Tenant | None
+    token: Token | None
 
 
-async def create(store: Store, pepper: bytes, tenant: str, label: str = "") -> NewSecret:
-    """Create a token. Raises UnknownTenant if there is no such tenant."""
+async def create(
+    store: Store, pepper: bytes, tenant: str, label: str = "", *, charge_point: str | None = None
+) -> NewSecret:
+    """Create a token, for `charge_point` alone if it is given.
+
+    Raises UnknownTenant if there is no such tenant.
+    """
     token_id = credentials.new_id()
     secret = token_id + credentials.new_random()
     [word] = await store.step(
-        "tenants/token_create", _keys(tenant), (token_id, credentials.digest(pepper, secret), label)
+        "tenants/token_create",
+        _keys(tenant),
+        (token_id, credentials.digest(pepper, secret), label, charge_point or ""),
     )
     if word == b"unknown":
         raise UnknownTenant(f"there is no tenant {tenant!r}; create the tenant before its tokens")
     return NewSecret(id=token_id, secret=secret)
 
 
-async def verify(store: Store, pepper: bytes, tenant: str, secret: str) -> Verified | None:
-    """Return the token's tenant and id, or None if the token is not valid. The check takes one round trip.
+async def look_up(store: Store, pepper: bytes, tenant: str, secret: str) -> Shown:
+    """Return the tenant and the token that a path names. The check takes one round trip.
 
     The check takes as long for an unknown tenant as for a wrong token.
     """
     token_id = secret[: credentials.ID_LENGTH]
-    stored, *values = await store.execute("HMGET", keys.tokens(tenant), _field(token_id), *FIELDS)
+    stored, bound, retired, *values = await store.execute(
+        "HMGET", keys.tokens(tenant), *_fields(token_id), *FIELDS
+    )
     right = credentials.matches(pepper, secret, stored and stored[:_DIGEST_BYTES])
     found = read_tenant(tenant, values)
-    return Verified(tenant=found, token_id=token_id) if right and found is not None else None
+    shown = right and found is not None
+    return Shown(tenant=found, token=_token(token_id, stored, bound, retired) if shown else None)
+
+
+async def set_retired(store: Store, tenant: str, token_id: str, *, retired: bool) -> bool:
+    """Retire a token, or make a retired token valid again. Returns False if there is no such token.
+
+    After retiring, the caller must end the sessions that proved themselves by the token alone
+    (`inbox.broadcast`).
+    """
+    [word] = await store.step("tenants/token_retire", (keys.tokens(tenant),), (token_id, int(retired)))
+    return bool(word == b"stored")
 
 
 async def revoke(store: Store, tenant: str, token_id: str) -> bool:
@@ -74,19 +111,26 @@ async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: 
     """List tokens by id. Raises BadCursor."""
     page = await list_members(store, [keys.token_ids(tenant)], limit=limit, cursor=cursor)
     ids = [member.decode() for member in page.items]
-    values = await store.execute("HMGET", keys.tokens(tenant), *map(_field, ids)) if ids else []
-    tokens = (_token(token_id, value) for token_id, value in zip(ids, values, strict=True) if value)
+    fields = [field for token_id in ids for field in _fields(token_id)]
+    values = await store.execute("HMGET", keys.tokens(tenant), *fields) if ids else []
+    tokens = (
+        _token(token_id, *of_token)
+        for token_id, of_token in zip(ids, batched(values, 3, strict=True), strict=True)
+        if of_token[0]
+    )
     return Page(tuple(tokens), page.next)
 
 
-async def find_existing(store: Store, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return those of the given pairs (tenant, token id) whose tokens still exist."""
-    found: set[tuple[str, str]] = set()
+async def find_existing(store: Store, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+    """Return those of the given pairs (tenant, token id) whose tokens exist, and whether each is retired."""
+    found: dict[tuple[str, str], bool] = {}
     for some in batched(wanted, _AT_ONCE, strict=False):
         replies = await store.pipeline(
-            [("HEXISTS", keys.tokens(tenant), _field(one)) for tenant, one in some]
+            [("HMGET", keys.tokens(tenant), *_fields(one)) for tenant, one in some]
         )
-        found.update(pair for pair, there in zip(some, replies, strict=True) if there)
+        for pair, (there, _, retired_ms) in zip(some, replies, strict=True):
+            if there:
+                found[pair] = retired_ms is not None
     return found
 
 
@@ -98,6 +142,17 @@ def _field(token_id: str) -> str:
     return f"token:{token_id}"
 
 
-def _token(token_id: str, value: bytes) -> Token:
+def _fields(token_id: str) -> tuple[str, str, str]:
+    """Return the names of a token's fields: the token, its charge point, and when it was retired."""
+    return _field(token_id), f"token-of:{token_id}", f"token-retired:{token_id}"
+
+
+def _token(token_id: str, value: bytes, charge_point: bytes | None, retired_ms: bytes | None) -> Token:
     created_ms, _, label = value[_DIGEST_BYTES:].partition(b" ")
-    return Token(id=token_id, label=label.decode(), created_ms=int(created_ms))
+    return Token(
+        id=token_id,
+        label=label.decode(),
+        created_ms=int(created_ms),
+        charge_point=charge_point.decode() if charge_point else None,
+        retired_ms=int(retired_ms) if retired_ms else None,
+    )

@@ -26,6 +26,7 @@ type FrameRepair = Literal[
 type FaultName = Repair | FrameRepair | Literal[
     "no_subprotocol", "origin", "tls_version", "no_connection_upgrade", "raw_target", "absolute_target",
     "double_slash", "trailing_slash", "id_twice", "id_case", "flapping",
+    "authorization_ignored", "certificate_ignored",
     "no_pong", "binary_frame", "message_too_big", "message_not_utf8", "message_in_too_many_frames",
     "too_many_control_frames", "message_unfinished",
     "empty_frame", "not_utf8", "not_json", "nested_too_deeply", "not_a_frame", "not_a_call",
@@ -77,6 +78,11 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms ignored the second one, or answered 400 if the charge point is strict.",
         id_case="The charge point id differed only in upper and lower case from an id that an operator "
         "registered. csms used the registered id, or answered 400 if the charge point is strict.",
+        authorization_ignored="The upgrade request had an Authorization header that csms did not need, "
+        "because no password is set for the charge point, or because its client certificate was enough. "
+        "csms served it.",
+        certificate_ignored="The charge point showed a client certificate that is not its own, and proved "
+        "itself in another way. csms served it with the lower security profile.",
         flapping="Several connections of one charge point replaced each other more than five times in a "
         "minute. csms kept the open connection and refused the new one with 429.",
     ),

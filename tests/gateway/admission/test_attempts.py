@@ -4,25 +4,25 @@ from gateway.admission.attempts import REMEMBERED, WINDOW_S, Attempts
 def test_an_address_with_too_many_failed_handshakes_is_refused_until_the_end_of_the_minute() -> None:
     attempts = Attempts(per_address=100, per_charge_point=3)
     for second in range(3):
-        assert attempts.wait("a", "CP", second) == 0
+        assert attempts.wait_of_charge_point("a", "CP", second) == 0
         attempts.record_failure("a", "CP", second)
-    assert attempts.wait("a", "CP", 3) == WINDOW_S - 3 + 1
-    assert attempts.wait("a", "CP", WINDOW_S) == 0
+    assert attempts.wait_of_charge_point("a", "CP", 3) == WINDOW_S - 3 + 1
+    assert attempts.wait_of_charge_point("a", "CP", WINDOW_S) == 0
 
 
 def test_failed_handshakes_of_one_address_and_charge_point_do_not_block_others() -> None:
     attempts = Attempts(per_address=100, per_charge_point=1)
     attempts.record_failure("attacker", "CP", 0)
-    assert attempts.wait("attacker", "CP", 1) > 0
-    assert attempts.wait("owner", "CP", 1) == 0
-    assert attempts.wait("attacker", "CP 2", 1) == 0
+    assert attempts.wait_of_charge_point("attacker", "CP", 1) > 0
+    assert attempts.wait_of_charge_point("owner", "CP", 1) == 0
+    assert attempts.wait_of_charge_point("attacker", "CP 2", 1) == 0
 
 
 def test_the_failed_handshakes_of_an_address_are_counted_for_all_charge_point_ids_together() -> None:
     attempts = Attempts(per_address=5, per_charge_point=100)
     for number in range(5):
         attempts.record_failure("a", f"CP {number}", 0)
-    assert attempts.wait("a", "CP 99", 1) > 0
+    assert attempts.wait_of_address("a", 1) > 0
 
 
 def test_the_number_of_remembered_addresses_is_bounded() -> None:

@@ -37,13 +37,13 @@ async def test_deleting_a_tenant_without_charge_points_deletes_its_tokens_too(st
     await charge_points.put(store, "acme", "CP-1", Settings())
     made = await tokens.create(store, b"pepper", "acme", "")
     assert await tenants.delete(store, "acme") == "in_use"
-    assert await tokens.verify(store, b"pepper", "acme", made.secret) is not None
+    assert (await tokens.look_up(store, b"pepper", "acme", made.secret)).token is not None
     await charge_points.delete(store, "acme", "CP-1")
     assert await tenants.delete(store, "acme") == "deleted"
     assert await tenants.get(store, "acme") is None
     assert (await tenants.list_(store)).items == ()
     await tenants.put(store, "acme", name="", auto_register=False)
-    assert await tokens.verify(store, b"pepper", "acme", made.secret) is None
+    assert (await tokens.look_up(store, b"pepper", "acme", made.secret)).token is None
     assert (await tokens.list_(store, "acme")).items == ()
 
 

@@ -25,13 +25,13 @@ async def test_a_token_is_valid_only_for_the_tenant_for_which_it_was_made(acme: 
     made = await tokens.create(acme, PEPPER, "acme", "depot")
     assert len(made.secret) >= 32
     assert quote(made.secret, safe="") == made.secret
-    verified = await tokens.verify(acme, PEPPER, "acme", made.secret)
-    assert verified is not None
-    assert verified.token_id == made.id
+    verified = await tokens.look_up(acme, PEPPER, "acme", made.secret)
+    assert verified.token is not None
+    assert verified.token.id == made.id
     assert verified.tenant == await tenants.get(acme, "acme")
-    assert await tokens.verify(acme, PEPPER, "other", made.secret) is None
-    assert await tokens.verify(acme, PEPPER, "nobody", made.secret) is None
-    assert await tokens.verify(acme, b"another pepper", "acme", made.secret) is None
+    assert (await tokens.look_up(acme, PEPPER, "other", made.secret)).token is None
+    assert (await tokens.look_up(acme, PEPPER, "nobody", made.secret)).token is None
+    assert (await tokens.look_up(acme, b"another pepper", "acme", made.secret)).token is None
 
 
 async def test_a_token_is_valid_only_with_its_exact_secret(acme: Store) -> None:
@@ -42,7 +42,7 @@ async def test_a_token_is_valid_only_with_its_exact_secret(acme: Store) -> None:
         *("token:", "name", "created_ms", "tenant", "é" * 40, "\0" * 40, "x" * 255),
     ]
     for secret in wrong:
-        assert await tokens.verify(acme, PEPPER, "acme", secret) is None
+        assert (await tokens.look_up(acme, PEPPER, "acme", secret)).token is None
 
 
 async def test_the_old_token_and_a_new_token_are_both_valid_until_the_old_token_is_revoked(
@@ -51,14 +51,14 @@ async def test_the_old_token_and_a_new_token_are_both_valid_until_the_old_token_
     old = await tokens.create(acme, PEPPER, "acme", "old")
     new = await tokens.create(acme, PEPPER, "acme", "new\n€ 1")
     for made in (old, new):
-        assert await tokens.verify(acme, PEPPER, "acme", made.secret) is not None
+        assert (await tokens.look_up(acme, PEPPER, "acme", made.secret)).token is not None
     listed = (await tokens.list_(acme, "acme")).items
     assert {token.id: token.label for token in listed} == {old.id: "old", new.id: "new\n€ 1"}
     assert all(token.created_ms == pytest.approx(acme.server_time_ms(), abs=5_000) for token in listed)
     assert await tokens.revoke(acme, "acme", old.id)
     assert not await tokens.revoke(acme, "acme", old.id)
-    assert await tokens.verify(acme, PEPPER, "acme", old.secret) is None
-    assert await tokens.verify(acme, PEPPER, "acme", new.secret) is not None
+    assert (await tokens.look_up(acme, PEPPER, "acme", old.secret)).token is None
+    assert (await tokens.look_up(acme, PEPPER, "acme", new.secret)).token is not None
 
 
 async def test_the_verification_of_a_token_takes_one_store_command(
@@ -73,7 +73,7 @@ async def test_the_verification_of_a_token_takes_one_store_command(
 
     monkeypatch.setattr(acme, "execute", count)
     for tenant, secret in (("acme", made.secret), ("acme", "x" * 40), ("nobody", made.secret)):
-        await tokens.verify(acme, PEPPER, tenant, secret)
+        await tokens.look_up(acme, PEPPER, tenant, secret)
     assert commands == ["HMGET"] * 3
 
 
@@ -97,8 +97,8 @@ async def test_a_search_for_several_tokens_finds_only_those_that_still_exist(acm
     two = await tokens.create(acme, PEPPER, "other", "")
     await tokens.revoke(acme, "other", two.id)
     asked = [("acme", one.id), ("other", two.id), ("acme", two.id), ("nobody", one.id)]
-    assert await tokens.find_existing(acme, asked) == {("acme", one.id)}
-    assert await tokens.find_existing(acme, []) == set()
+    assert await tokens.find_existing(acme, asked) == {("acme", one.id): False}
+    assert await tokens.find_existing(acme, []) == {}
 
 
 async def test_a_token_cannot_be_made_for_an_unknown_tenant(acme: Store) -> None:

@@ -1,0 +1,82 @@
+"""Passwords of charge points (AuthorizationKey) for HTTP Basic authentication.
+
+The whitepaper writes an AuthorizationKey as 32 to 40 hexadecimal digits, which stand for 16 to 20 bytes, and
+the bytes are the password (OCPP-J 6.2, A00.FR.205). Charge points differ: some send the bytes, some send the
+hexadecimal text itself, and some were given a plain text. One key therefore matches as bytes and as
+hexadecimal text.
+
+The store has only a keyed hash (HMAC-SHA256) of a key. The hash also covers the name of the charge point, so
+equal keys of two charge points have different hashes.
+"""
+
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from itertools import pairwise
+
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}")
+_HEX_BYTES = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,20}")
+_TEXT = re.compile(r"[\x21-\x7e]{16,40}")
+_DISTINCT_MIN = 8
+_NOBODYS = bytes(32)
+
+
+class BadKey(ValueError):  # noqa: N818  The text is for the operator.
+    """A text cannot be used as an AuthorizationKey. The message says why, and does not contain the text."""
+
+
+def new_key() -> str:
+    """Return a random key of 160 bits as 40 hexadecimal digits."""
+    return secrets.token_hex(20)
+
+
+def read_key(text: str) -> bytes:
+    """Return the bytes of an AuthorizationKey that an operator chose.
+
+    32 to 40 hexadecimal digits stand for 16 to 20 bytes. Any other text of 16 to 40 printable ASCII
+    characters without spaces stands for itself. Raises BadKey, also for a key that can be guessed.
+    """
+    if _HEX.fullmatch(text):
+        key = bytes.fromhex(text)
+    elif _TEXT.fullmatch(text):
+        key = text.encode()
+    else:
+        raise BadKey(
+            "The key must be 32 to 40 hexadecimal digits (an even number), or 16 to 40 printable ASCII "
+            "characters without spaces."
+        )
+    if _is_guessable(key):
+        raise BadKey(
+            "The key can be guessed, because it repeats few characters or follows a pattern. Use random "
+            "characters, or leave the key out to get a random one."
+        )
+    return key
+
+
+def digest(pepper: bytes, member: str, key: bytes) -> bytes:
+    """Return the keyed hash of a charge point's key, 32 bytes. `member` is that of its ChargePointKeys."""
+    return hmac.digest(pepper, b"password\0" + member.encode() + b"\0" + key, "sha256")
+
+
+def find_match(pepper: bytes, member: str, presented: bytes, stored: Sequence[bytes]) -> bytes | None:
+    """Return the stored hash that the presented password matches, or None.
+
+    The number of hashes that are made does not depend on what is stored or presented. Hashes are compared in
+    constant time.
+    """
+    as_bytes = bytes.fromhex(presented.decode()) if _HEX_BYTES.fullmatch(presented) else presented
+    made = digest(pepper, member, presented), digest(pepper, member, as_bytes)
+    found = None
+    for kept in (*stored, _NOBODYS):
+        # Both comparisons are made in any case, so that the time does not say which one was equal.
+        equal = hmac.compare_digest(made[0], kept) | hmac.compare_digest(made[1], kept)
+        if equal and kept is not _NOBODYS:
+            found = kept
+    return found
+
+
+def _is_guessable(key: bytes) -> bool:
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
+    half = len(key) // 2
+    return len(set(key)) < _DISTINCT_MIN or len(steps) <= 2 or key[:half] == key[half : 2 * half]

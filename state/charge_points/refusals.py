@@ -1,0 +1,113 @@
+"""Handshakes that csms refused, with the true reason for each.
+
+For a registered charge point, each reason has a count, and the time, the address and the detail of its last
+refusal. The number of reasons is small, so nobody can fill the store with refused handshakes. All other
+refusals, such as those of unknown tenants and failed TLS handshakes, go to one list of the store, which keeps
+the latest 2,000.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from state import keys as key_names
+from state.keys import ChargePointKeys
+from state.store import Store
+
+LISTED = 2_000
+_TIMES, _LAST = "times:", "last:"
+
+
+class Refusals(NamedTuple):
+    """Refusals for one reason that one gateway gathered. `keys` is None if no charge point is known."""
+
+    keys: ChargePointKeys | None
+    reason: str
+    times: int
+    last_ms: int
+    address: str
+    detail: str
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Refusals for one reason. `address` and `detail` are those of the last refusal."""
+
+    reason: str
+    times: int
+    last_ms: int
+    address: str
+    detail: str
+
+
+class _Last(msgspec.Struct, frozen=True):
+    last_ms: int
+    address: str
+    detail: str
+
+
+async def record(store: Store, gathered: Sequence[Refusals]) -> None:
+    """Add refusals to those in the store. Raises StoreUnavailable, and then some may have been added."""
+    calls = [
+        ((one.keys.refusals, one.keys.record), (one.reason, one.times, msgspec.json.encode(_last(one))))
+        for one in gathered
+        if one.keys is not None
+    ]
+    if calls:
+        await store.steps("charge_points/refusal_record", calls)
+    others = [one for one in gathered if one.keys is None]
+    if others:
+        await store.pipeline(
+            [
+                ("XADD", key_names.REFUSALS, "MAXLEN", "~", LISTED, "*", "refused", _encode(one))
+                for one in others
+            ]
+        )
+
+
+async def read(store: Store, tenant: str, charge_point: str) -> list[Refused]:
+    """Return the refusals of a charge point by reason, the latest first."""
+    reply = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).refusals)
+    fields = {name.decode(): value for name, value in reply.items()}
+    found = []
+    for name, value in fields.items():
+        if name.startswith(_LAST):
+            reason, last = name.removeprefix(_LAST), msgspec.json.decode(value, type=_Last)
+            times = int(fields.get(_TIMES + reason, b"1"))
+            found.append(
+                Refused(
+                    reason=reason,
+                    times=times,
+                    last_ms=last.last_ms,
+                    address=last.address,
+                    detail=last.detail,
+                )
+            )
+    return sorted(found, key=lambda one: -one.last_ms)
+
+
+async def list_unknown(store: Store, limit: int = 100) -> list[Refused]:
+    """Return the latest refusals that concern no registered charge point, the latest first."""
+    entries = await store.execute("XREVRANGE", key_names.REFUSALS, "+", "-", "COUNT", limit)
+    return [msgspec.json.decode(pairs[1], type=Refused) for _, pairs in entries]
+
+
+async def forget(store: Store, tenant: str, charge_point: str) -> None:
+    """Delete the refusals of a charge point. Gateways may still add some that they gathered before."""
+    await store.execute("UNLINK", ChargePointKeys(tenant, charge_point).refusals)
+
+
+def _last(one: Refusals) -> _Last:
+    return _Last(one.last_ms, one.address, one.detail)
+
+
+def _encode(one: Refusals) -> bytes:
+    return msgspec.json.encode(
+        Refused(
+            reason=one.reason,
+            times=one.times,
+            last_ms=one.last_ms,
+            address=one.address,
+            detail=one.detail,
+        )
+    )
