@@ -34,6 +34,10 @@ KINDS: Final = {
     "`status`.",
     "charge_point.disconnected": "The connection of the charge point ended because of `reason`.",
     "charge_point.deleted": "An operator deleted the charge point with all its data.",
+    "charge_point.security_profile_changed": "The lowest security profile with which the charge point may "
+    "connect changed.",
+    "charge_point.password_changed": "The charge point has another password (AuthorizationKey) now.",
+    "charge_point.password_removed": "An operator removed the password of the charge point.",
     "connector.status": "A connector reported another status or error than in its previous "
     "StatusNotification.",
     "transaction.started": "A transaction began. `transaction_id` is the public id of the transaction.",
@@ -63,6 +67,8 @@ KINDS: Final = {
     "certificates.read": "The charge point reported its certificates of the type `certificate_type`.",
     "certificates.installed": "The charge point accepted a root certificate.",
     "certificates.deleted": "The charge point deleted a certificate.",
+    "certificate.issued": "csms issued a client certificate to the charge point.",
+    "certificate.changed": "A client certificate that csms issued to the charge point has another status.",
     "certificate_request.received": "The charge point sent a certificate signing request.",
     "certificate_request.refused": "csms refused a certificate signing request of the charge point. `why` is "
     "the reason.",
@@ -115,6 +121,13 @@ _CONNECTION: Final = {
     "since": Member("time", "When the connection began."),
     "node": Member("text", "Id of the gateway process."),
     "token_id": Member("text", "Id of the token in the URL to which the charge point connected."),
+    "security_profile": Member(
+        "whole number", "Security profile with which the charge point proved itself, 0 to 3."
+    ),
+    "certificate": Member(
+        "text or null",
+        "Serial number of the client certificate. Null means that the charge point showed none.",
+    ),
 }
 _PROFILES: Final = {"charging_profile_ids": Member("list of whole numbers", "Ids of the charging profiles.")}
 _TRACE: Final = Member("text", "Id of the trace.")
@@ -137,6 +150,23 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
         **_CONNECTION,
     },
     "charge_point.deleted": {},
+    "charge_point.security_profile_changed": {
+        "before": Member("whole number", "Lowest security profile before the change."),
+        "security_profile": Member("whole number", "Lowest security profile after the change."),
+        "by": Member(
+            "text",
+            "`charge_point` means that the charge point connected with the higher profile. `operator` means "
+            "that an operator set the profile.",
+        ),
+    },
+    "charge_point.password_changed": {
+        "by": Member(
+            "text",
+            "`charge_point` means that the charge point accepted or used the password. `operator` means that "
+            "an operator set it in csms alone.",
+        )
+    },
+    "charge_point.password_removed": {},
     "connector.status": {
         "connector_id": Member("whole number", "Number of the connector. 0 is the whole charge point."),
         "status": Member("text", "Status as OCPP names it, such as Available or Charging."),
@@ -275,6 +305,14 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     "certificates.deleted": {
         "certificate": Member("text", "Id of the certificate."),
         "certificate_types": Member("list of texts", "Types under which the certificate was listed."),
+    },
+    "certificate.issued": {
+        "serial_number": Member("text", "Serial number of the certificate in hexadecimal digits."),
+        "not_after": Member("time", "When the certificate expires."),
+    },
+    "certificate.changed": {
+        "serial_number": Member("text", "Serial number of the certificate in hexadecimal digits."),
+        "status": Member("text", "Status of the certificate, such as accepted or revoked."),
     },
     "certificate_request.received": {
         "subject": Member("text", "Subject of the certificate signing request."),

@@ -201,7 +201,10 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
     monkeypatch.setattr(nodes, "list_nodes", look)
     async with trio.open_nursery() as nursery:
         node = SimpleNamespace(
-            store=store, incarnation="a", fault_counts=SimpleNamespace(write=trio.lowlevel.checkpoint)
+            store=store,
+            incarnation="a",
+            fault_counts=SimpleNamespace(write=trio.lowlevel.checkpoint),
+            refusals=SimpleNamespace(write=trio.lowlevel.checkpoint),
         )
         nursery.start_soon(housekeeping.keep, cast("Node", node), Hub(), ME, LargeMessages(1 << 20))
         for turn in range(100):
