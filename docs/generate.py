@@ -16,6 +16,7 @@ from admin.config import AdminConfig
 from admin.inbox import Inbox
 from admin.process import readings
 from admin.routes.event_kinds import KINDS, MEMBERS
+from gateway.admission.reasons import Reason
 from gateway.config import GatewayConfig, SecurityConfig
 from gateway.hub import Hub
 from gateway.metrics import registry
@@ -199,6 +200,27 @@ def _closes(closes: Iterable[Close]) -> str:
     )
 
 
+def refusals() -> str:
+    return _page(
+        "Refused handshakes",
+        """csms refuses an upgrade request for one of these reasons. The charge point gets the HTTP status and
+        the text. All reasons with the status 401 have the same text, so that nobody can find out which
+        tenants, tokens and charge points exist. The operator sees the true reason. `GET
+        /v1/tenants/{tenant}/charge-points/{id}/refusals` lists the reasons of a registered charge point, each
+        with a count and with the address and the time of the last refusal. `GET /v1/refusals` lists the
+        latest refusals that concern no registered charge point. The metric `csms_refusals_total{reason}` has
+        the counts of a process. `…` stands for a number or a text that varies.
+        """,
+        _table(
+            ("Reason", "Status", "Meaning", "Text for the charge point"),
+            (
+                (f"`{one.word}`", str(one.status), one.meaning, one.text.replace("{}", "…"))
+                for one in sorted(Reason, key=lambda one: one.status)
+            ),
+        ),
+    )
+
+
 def metrics() -> str:
     config = GatewayConfig(
         store=StoreConfig(url="redis://localhost"), security=SecurityConfig(pepper="x" * 32)
@@ -293,6 +315,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "faults.md": faults,
     "close-codes.md": close_codes,
+    "refusals.md": refusals,
     "metrics.md": metrics,
     "events.md": events,
 }
