@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from admin.commands.secrets import WITH_LOCATION
 from admin.http import times
 from admin.http.times import Time
 from gateway.service.frame_masking import FrameMasker
@@ -11,8 +12,6 @@ from gateway.service.secrets import MASK, names_secret
 from state.commands import Command
 from state.commands.record import Why
 from state.commands.table import Status
-
-_WITH_LOCATION = frozenset({"GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware"})
 
 
 class CommandError(msgspec.Struct, frozen=True):
@@ -112,7 +111,7 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer:
-    masker = FrameMasker(locations=command.action in _WITH_LOCATION)
+    masker = FrameMasker(locations=command.action in WITH_LOCATION)
     payload, response, error = masker.mask_json(command.payload), command.response, command.error
     if response is not None:
         response = masker.mask_json(response)

@@ -9,7 +9,7 @@ import msgspec
 import trio
 from quart import Response
 
-from admin.commands import preconditions
+from admin.commands import preconditions, secrets
 from admin.commands.answer import CommandAnswer, CommandError, answer_of
 from admin.commands.warnings import View, warnings_for
 from admin.http import bodies, lookup
@@ -124,19 +124,24 @@ async def send(
             raise
     warnings = await warnings_for(request, View(store, record))
     wait_s = timeout_s if wait_s is None else wait_s
+    id_ = commands.new_id(tenant, charge_point, idempotency_key)
+    payload, sealed = secrets.protect(services.pepper, id_, action, _encode(request))
     submit = partial(
         commands.submit,
         store,
         tenant,
         charge_point,
         action=action,
-        payload=_encode(request),
+        payload=payload,
         ttl_ms=round(timeout_s * 1000),
         reply_to=services.inbox.incarnation,
-        id_=commands.new_id(tenant, charge_point, idempotency_key),
+        id_=id_,
+        sealed=sealed,
     )
     until = trio.current_time() + wait_s
-    submitted = await _submit(submit, min(wait_s, timeout_s), repeated=idempotency_key is not None)
+    async with secrets.new_password(services, record, request, id_) as password:
+        submitted = await _submit(submit, min(wait_s, timeout_s), repeated=idempotency_key is not None)
+        password.settle(submitted)
     if isinstance(submitted, Conflict):
         raise Problem(
             422,

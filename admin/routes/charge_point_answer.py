@@ -143,6 +143,22 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
             examples=["TLSv1.3"],
         ),
     ]
+    security_profile: Annotated[
+        int | None,
+        Meta(
+            description="Security profile with which the charge point proved itself: 0 by the token in its "
+            "URL alone, 1 by its password, 2 by its password over TLS, 3 by its client certificate. null "
+            "means that the charge point has never connected.",
+            examples=[2],
+        ),
+    ]
+    certificate: Annotated[
+        str | None,
+        Meta(
+            description="Serial number of the client certificate in hexadecimal digits. null means that the "
+            "charge point showed none, or has never connected."
+        ),
+    ]
     last_seen: Annotated[
         Time | None,
         Meta(
@@ -254,7 +270,15 @@ def _boot(found: ChargePointRecord) -> BootAnswer | None:
 def _connection(holding: Holding | None) -> ConnectionAnswer:
     if holding is None:
         return ConnectionAnswer(
-            online=False, since=None, until=None, node=None, address=None, tls=None, last_seen=None
+            online=False,
+            since=None,
+            until=None,
+            node=None,
+            address=None,
+            tls=None,
+            security_profile=None,
+            certificate=None,
+            last_seen=None,
         )
     return convert(
         holding.attachment,

@@ -9,6 +9,7 @@ from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
 from admin.commands import PROBLEMS, CommandAnswer, TimeoutQuery, send
+from admin.commands.secrets import is_password
 from admin.commands.send import Sent
 from admin.http import (
     InputError,
@@ -27,6 +28,7 @@ from gateway.ocpp16.configuration_keys import MAX_KEYS
 from gateway.ocpp16.messages.core import ChangeConfiguration, GetConfiguration
 from state.charge_points import configuration
 from state.charge_points.configuration import Configuration, Setting, Source
+from state.charge_points.passwords import BadKey, read_key
 
 blueprint = new_blueprint("configuration", "Configuration")
 
@@ -302,6 +304,11 @@ def _find_errors(changes: dict[str, Any]) -> Iterator[InputError]:
                 'a body looks like {"HeartbeatInterval": "60"}.'
             )
             yield InputError(text, pointer([key]))
+        elif is_password(key):
+            try:
+                read_key(value)
+            except BadKey as error:
+                yield InputError(f"{key}: {error}", pointer([key]))
 
 
 def _status(sent: Sent) -> str:

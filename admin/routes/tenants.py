@@ -1,6 +1,6 @@
 """Routes of tenants: the owners of charge points."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from quart import Response, g
@@ -37,6 +37,24 @@ Registration = Annotated[
 ]
 
 
+CertificateSigning = Annotated[
+    Literal["manual", "automatic"],
+    msgspec.Meta(
+        description="Whether an operator must approve each certificate that a charge point asks for "
+        "(`manual`), or csms signs every request that names its charge point (`automatic`)."
+    ),
+]
+CertificateOrganisations = Annotated[
+    tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...],
+    msgspec.Meta(
+        max_length=32,
+        description="Organisations (O), one of which a client certificate must name (A00.FR.404). If the "
+        "list is empty, the organisation is not checked. Certificates that csms issues get the first one.",
+        examples=[["Acme Charging Ltd"]],
+    ),
+]
+
+
 class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of a tenant.
 
@@ -54,6 +72,17 @@ class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = False
     registration: Registration = "Accepted"
+    security_profile: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=3)] | None,
+        msgspec.Meta(
+            description="Lowest security profile with which charge points of this tenant may connect: 0 by "
+            "the token in the URL alone, 1 by a password, 2 by a password over TLS, 3 by a client "
+            "certificate. From 1 on, the token alone opens nothing, and no charge point is registered by its "
+            "first connection. null keeps the profile of the tenant; a new tenant then gets 0."
+        ),
+    ] = None
+    certificate_signing: CertificateSigning = "manual"
+    certificate_organisations: CertificateOrganisations = ()
 
 
 class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +107,14 @@ class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     registration: Registration
+    security_profile: Annotated[
+        int,
+        msgspec.Meta(
+            description="Lowest security profile with which charge points of this tenant may connect."
+        ),
+    ]
+    certificate_signing: CertificateSigning
+    certificate_organisations: CertificateOrganisations
     created_at: Annotated[Time, msgspec.Meta(description="When the tenant was created.")]
 
 

@@ -40,12 +40,13 @@ from gateway.ocpp16.faults.table import FAULTS, FaultName
 from gateway.service.client_certificates import ClientCertificate
 from gateway.session.session import Session
 from gateway.websocket.http_upgrade import Upgrade
-from state import charge_points
+from state import charge_points, commands
 from state.charge_points import BootStatus, ChargePointRecord
 from state.charge_points.security import Proof, Security, concludes, record_proof
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases
+from state.store import Store
 from state.tenants import spellings, tokens
 from state.tenants.tenants import Tenant
 
@@ -257,13 +258,25 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> 
 
 async def _conclude(node: Node, admitted: Admitted) -> None:
     """Raise the floor, and settle which password and certificate the charge point uses (A05.FR.09)."""
-    proven = admitted.proven
-    made = Proof(profile=proven.profile, digest=proven.digest, serial_number=proven.serial_number)
-    if concludes(admitted.security, made):
-        try:
-            await record_proof(node.store, admitted.keys, made, node.store.server_time_ms())
-        except StoreUnavailable:
-            raise Refusal(Reason.STORE_AWAY) from None
+    proven, store = admitted.proven, node.store
+    try:
+        made = Proof(
+            profile=proven.profile,
+            digest=proven.digest,
+            serial_number=proven.serial_number,
+            queued=await _find_queued(store, admitted),
+        )
+        if concludes(admitted.security, made):
+            await record_proof(store, admitted.keys, made, store.server_time_ms())
+    except StoreUnavailable:
+        raise Refusal(Reason.STORE_AWAY) from None
+
+
+async def _find_queued(store: Store, admitted: Admitted) -> frozenset[str]:
+    """Return the commands that will set a new password but were not sent yet."""
+    ids = [one.command for one in admitted.security.next_passwords]
+    found = [await commands.get(store, admitted.keys.tenant, id_) for id_ in ids]
+    return frozenset(one.id for one in found if one is not None and one.status == "queued")
 
 
 async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.Attachment) -> leases.Claimed:

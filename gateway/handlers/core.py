@@ -10,7 +10,7 @@ from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo, Message
 from state import charge_points, transactions
-from state.charge_points import configuration, connectors
+from state.charge_points import configuration, connectors, security
 from state.features import charging_profiles, reservations
 from state.tenants.id_tags import IdTag
 from state.transactions import meter_values as values
@@ -223,6 +223,14 @@ async def get_configuration(answered: Answered[core.GetConfiguration, core.GetCo
     )
 
 
+_KEY_OUTCOMES: dict[str, security.KeyOutcome] = {
+    "Accepted": "accepted",
+    "RebootRequired": "reboot_required",
+    "Rejected": "refused",
+    "NotSupported": "refused",
+}
+
+
 async def change_configuration(
     answered: Answered[core.ChangeConfiguration, core.ChangeConfigurationResult],
 ) -> None:
@@ -232,6 +240,14 @@ async def change_configuration(
     only the moment of the change.
     """
     charge_point, request, outcome = answered.charge_point, answered.request, answered.result.status
+    if configuration.fold(request.key) == configuration.AUTHORIZATION_KEY:
+        await security.settle_password(
+            charge_point.store,
+            charge_point.lease.keys,
+            answered.command_id,
+            _KEY_OUTCOMES[outcome],
+            now_ms(),
+        )
     if outcome != "Rejected":
         await configuration.change(
             charge_point.store, charge_point.lease.keys, request.key, request.value, outcome

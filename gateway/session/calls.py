@@ -20,13 +20,18 @@ from gateway.handlers.handler import Answered
 from gateway.node import Node
 from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
+from gateway.ocpp16.messages.core import ChangeConfiguration
+from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.protocol import UNREADABLE, CallAnswered, CallRefused, OutgoingCall, Protocol
 from gateway.ocpp16.registration import name_triggered
+from gateway.service.frame_masking import FrameMasker
+from gateway.service.secrets import MASK, names_secret
 from gateway.session.link import Link
 from gateway.until_stored import RETRY_S, until_stored
 from gateway.websocket.close_codes import Close, ConnectionClosed
 from state import commands
 from state.commands.record import Why
+from state.commands.sealing import SealBroken, unseal
 from state.commands.table import Status
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
@@ -186,7 +191,7 @@ class Calls:
 
     async def _call(self, command_id: str, go: commands.Go, deadline: float) -> None:
         try:
-            request = actions.decode_request(go.action, go.payload)
+            request = _read_request(self._link.node, command_id, go)
         except PayloadInvalid as error:
             await self._settle(command_id, "error", error=_error(error.code, str(error)))
             return
@@ -212,6 +217,7 @@ class Calls:
                 self._outstanding, self._unwritten = None, unwritten
                 self._give_back()
             await trio.sleep_forever()  # The session is about to call `end`.
+        self._forget_secret(command_id, go)
         # Wait until the outcome is stored. The command is in the pending list until then, so a list that is
         # read earlier would contain the command again.
         with trio.move_on_at(deadline):
@@ -223,6 +229,11 @@ class Calls:
             await trio.sleep_forever()  # `end` has stored the outcome.
         if protocol.tick(math.nextafter(deadline, math.inf)) is not None:
             await self._settle(command_id, "timeout")
+
+    def _forget_secret(self, command_id: str, go: commands.Go) -> None:
+        if go.sealed:
+            node, keys = self._link.node, self._link.lease.keys
+            node.see_through(_forget_secret, node, keys, command_id)
 
     def _give_back(self) -> None:
         """Put the command that was claimed and not written back into the queue, in the background.
@@ -236,6 +247,17 @@ class Calls:
 
     async def _settle(self, command_id: str, status: Status, *, error: bytes | None = None) -> None:
         await _settle(self._link.node, self._link.lease.keys, command_id, status, error=error)
+
+
+def _read_request(node: Node, command_id: str, go: commands.Go) -> Message:
+    """Return the request of a claimed command. Raises PayloadInvalid."""
+    payload = go.payload
+    if go.sealed:
+        try:
+            payload = unseal(node.pepper, command_id, go.sealed)
+        except SealBroken as error:
+            raise PayloadInvalid("InternalError", str(error)) from None
+    return actions.decode_request(go.action, payload)
 
 
 async def _store_outcome(
@@ -252,14 +274,22 @@ async def _store_outcome(
         match outcome:
             case CallAnswered():
                 await _remember(charge_point, command_id, outcome)
-                await _settle(node, keys, command_id, "answered", response=outcome.payload)
+                # Some charge points report their AuthorizationKey, which must not be in the store.
+                shown = bytes(FrameMasker().mask_json(msgspec.Raw(outcome.payload)))
+                await _settle(node, keys, command_id, "answered", response=shown)
             case CallRefused():
-                error = _error(
-                    outcome.code, outcome.description, outcome.details, unreadable=outcome.unreadable
-                )
+                error = _describe(outcome)
                 await _settle(node, keys, command_id, "error", error=error)
     finally:
         stored.set()
+
+
+def _describe(refused: CallRefused) -> bytes:
+    """Write an error for the record. A charge point may quote a value that it refuses, even a secret."""
+    request = refused.call.request
+    if isinstance(request, ChangeConfiguration) and names_secret(request.key):
+        return _error(refused.code, MASK, b'"***"', unreadable=refused.unreadable)
+    return _error(refused.code, refused.description, refused.details, unreadable=refused.unreadable)
 
 
 async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAnswered) -> None:
@@ -300,6 +330,10 @@ async def _settle(
         why=why,
     )
     node.telemetry.commands[status] += 1
+
+
+async def _forget_secret(node: Node, keys: ChargePointKeys, command_id: str) -> None:
+    await until_stored(commands.forget_secret, node.store, keys, command_id)
 
 
 async def _give_back(node: Node, keys: ChargePointKeys, command_id: str, nonce: str) -> None:

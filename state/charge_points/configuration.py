@@ -39,6 +39,9 @@ gateway/service/secrets.py has the same words, some of them with spaces.
 _COMPLETE = ""
 """Name of the field that holds the time at which the charge point last reported all its keys."""
 
+AUTHORIZATION_KEY = "authorizationkey"
+"""The folded name of the key that holds the charge point's password (OCPP-J 6.2)."""
+
 type Source = Literal["GetConfiguration", "ChangeConfiguration"]
 type Change = Literal["Accepted", "RebootRequired", "NotSupported"]
 

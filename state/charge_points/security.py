@@ -5,7 +5,7 @@ connection with a higher profile. Only an operator can lower it (A00.FR.005).
 
 Password. The keyed hash of the AuthorizationKey. While csms changes the key on the charge point, the new key
 is right too. If the charge point accepts the new key, only the new key is right (A01.FR.03). If the outcome
-stays unknown, both keys are right until the charge point connects with one of them.
+stays unknown, both keys are right until the charge point connects again with one of them.
 
 Certificates. The client certificates that csms issued to the charge point. After the first connection with a
 certificate, older ones are replaced and no longer right. Certificates of other issuers are not listed here.
@@ -32,7 +32,7 @@ NEXT_PASSWORDS = 4
 
 type CertificateStatus = Literal["sent", "accepted", "rejected", "replaced", "revoked"]
 type CertificateBinding = Literal["identity", "serial_number", "common_name"]
-type KeyOutcome = Literal["accepted", "refused", "unknown", "reboot_required"]
+type KeyOutcome = Literal["accepted", "refused", "reboot_required"]
 
 _PASSWORD = "password"  # noqa: S105  The name of a field.
 _NEXT = "next_passwords"
@@ -49,13 +49,13 @@ class Password(msgspec.Struct, frozen=True):
 class NextPassword(msgspec.Struct, frozen=True):
     """The keyed hash of a key that csms is about to set, is setting, or may have set.
 
-    `command` is the id of the ChangeConfiguration. `outcome` is None until the outcome is `unknown` or
-    `reboot_required`.
+    `command` is the id of the ChangeConfiguration. If the charge point answered RebootRequired,
+    `reboot_required` is true, and both keys are right until the charge point uses this one.
     """
 
     digest: str
     command: str
-    outcome: Literal["unknown", "reboot_required"] | None = None
+    reboot_required: bool = False
 
 
 class IssuedCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,11 +117,16 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """How a charge point proved itself with a connection that succeeded."""
+    """How a charge point proved itself with a connection that succeeded.
+
+    `queued` are the commands that were not sent yet. The passwords of other commands are settled: the charge
+    point would use a new password by now, if it had accepted it.
+    """
 
     profile: SecurityProfile
     digest: bytes | None = None
     """The stored hash that the password matched."""
+    queued: frozenset[str] = frozenset()
     serial_number: str | None = None
     """Serial number of the client certificate, if csms issued it."""
 
@@ -192,8 +197,8 @@ async def settle_password(
                 return _take(following.digest, now_ms, "charge_point", later)
             case "refused":
                 return _keep_next(others)
-            case "unknown" | "reboot_required":
-                return _keep_next([*others, msgspec.structs.replace(following, outcome=outcome)])
+            case "reboot_required":
+                return _keep_next([*others, msgspec.structs.replace(following, reboot_required=True)])
 
     return await _change(store, keys, decide)
 
@@ -247,7 +252,11 @@ def _conclude(now: Security, proof: Proof, now_ms: int) -> Change | None:
     if proof.profile > now.floor:
         changes.append(_new_floor(now.floor, proof.profile, "charge_point"))
     used = None if proof.digest is None else proof.digest.hex()
-    undecided = [one for one in now.next_passwords if one.outcome != "unknown" and one.digest != used]
+    undecided = [
+        one
+        for one in now.next_passwords
+        if (one.reboot_required or one.command in proof.queued) and one.digest != used
+    ]
     if used is not None and any(one.digest == used for one in now.next_passwords):
         changes.append(_take(used, now_ms, "charge_point", undecided))
     elif (

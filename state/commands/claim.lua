@@ -1,11 +1,11 @@
 -- Give a queued command to a session, which may then send it.
 -- KEYS lease held events command pending overdue | ARGV epoch holder member id nonce moves
--- -> {'go', action, payload, left_ms} | {'late'} | {'taken', status} | {'gone'} | {'newer'} | {'lost'}
+-- -> {'go', action, payload, left_ms, sealed} | {'late'} | {'taken', status} | {'gone'} | {'newer'} | {'lost'}
 -- A second claim with the same nonce gets 'go' again, so a claim whose reply was lost can safely be repeated.
 local word = fence(lease, held, events, epoch, holder, member)
 if word ~= 'ok' then return {word} end
-local of, before, claimed_by, deadline_ms, action, payload = unpack(redis.call('HMGET', command,
-  'of', 'status', 'nonce', 'deadline_ms', 'action', 'payload'))
+local of, before, claimed_by, deadline_ms, action, payload, sealed = unpack(redis.call('HMGET', command,
+  'of', 'status', 'nonce', 'deadline_ms', 'action', 'payload', 'sealed'))
 if of ~= member then
   redis.call('LREM', pending, 0, id)
   redis.call('ZREM', overdue, id .. ' ' .. member)
@@ -22,4 +22,4 @@ if status then
   redis.call('HSET', command, 'status', status, 'nonce', nonce, 'epoch', epoch, 'sent_ms', now)
   emit_command(events, member, id, action, status)
 end
-return {'go', action, payload, left}
+return {'go', action, payload, left, sealed or ''}

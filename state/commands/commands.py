@@ -12,6 +12,7 @@ import msgspec
 from state import keys as key_names
 from state.commands import table
 from state.commands.record import Command, Why, command_id, digest, is_id, is_of, read_command
+from state.commands.sealing import Sealed
 from state.commands.table import Status
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
@@ -61,12 +62,14 @@ class Conflict(NamedTuple):
 class Go(NamedTuple):
     """The session may send the command within `left_ms`.
 
-    If the session is too late, it must record the command as `expired`.
+    If the session is too late, it must record the command as `expired`. If the payload holds a secret,
+    `payload` is masked, and `sealed` is the encrypted payload (`sealing.unseal`).
     """
 
     action: str
     payload: bytes
     left_ms: int
+    sealed: bytes = b""
 
     def __repr__(self) -> str:
         """Leave the payload out, as `Command` does."""
@@ -102,6 +105,7 @@ async def submit(
     reply_to: str,
     idempotency_key: str | None = None,
     id_: str | None = None,
+    sealed: Sealed | None = None,
     limit: int = 32,
 ) -> Submitted | Conflict:
     """Record a command, and wake the node that has the charge point's session.
@@ -109,10 +113,11 @@ async def submit(
     The command is recorded as `offline` if no session holds the lease of the charge point or the node of that
     session has left, and as `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24
     h. `reply_to` is the node to wake when the command ends. `id_` is an id of `new_id`, under which a
-    submission whose reply was lost can be repeated. Raises ValueError, and StoreUnavailable if the command is
-    not known to be recorded.
+    submission whose reply was lost can be repeated. If the payload holds a secret, `payload` is the masked
+    payload, and `sealed` is the whole one. Raises ValueError, and StoreUnavailable if the command is not
+    known to be recorded.
     """
-    body = digest(action, payload)
+    body = digest(action, payload) if sealed is None else sealed.digest
     if not 1 <= ttl_ms <= TTL_MS_MAX:
         raise ValueError(f"a command cannot live {ttl_ms} ms; it may live 1 to {TTL_MS_MAX} ms")
     keys = ChargePointKeys(tenant, charge_point)
@@ -120,7 +125,10 @@ async def submit(
     reply = await store.step(
         "commands/submit",
         (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.lease),
-        (keys.member, id_, action, payload, body, ttl_ms, KEPT_MS, limit, reply_to),
+        (
+            *(keys.member, id_, action, payload, body, ttl_ms, KEPT_MS, limit, reply_to),
+            "" if sealed is None else sealed.ciphertext,
+        ),
     )
     if reply[0] == b"conflict":
         return Conflict(id_)
@@ -165,8 +173,8 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
         (*lease.head_args(), id_, nonce, _CLAIMING),
     )
     match reply:
-        case [b"go", action, payload, left_ms]:
-            return Go(action.decode(), payload, left_ms)
+        case [b"go", action, payload, left_ms, sealed]:
+            return Go(action.decode(), payload, left_ms, sealed)
         case [b"taken", status]:
             return Taken(status.decode())
         case [b"gone"]:
@@ -177,6 +185,11 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
         case [word, *_]:
             require(word)
     raise AssertionError(f"the step commands/claim returned the unknown word {reply[0]!r}")
+
+
+async def forget_secret(store: Store, keys: ChargePointKeys, id_: str) -> None:
+    """Delete the encrypted payload of a command that was written to its socket."""
+    await store.execute("HDEL", keys.command(id_), "sealed")
 
 
 async def settle(

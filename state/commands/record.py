@@ -79,6 +79,11 @@ def is_of(id_: str, keys: ChargePointKeys) -> bool:
 
 def digest(action: str, payload: bytes) -> str:
     """Return a digest of action and payload that ignores spacing and the order of keys. Raises ValueError."""
+    return sha256(canonical(action, payload)).hexdigest()
+
+
+def canonical(action: str, payload: bytes) -> bytes:
+    """Write action and payload without regard to spacing and the order of keys. Raises ValueError."""
     if _ACTION.fullmatch(action) is None:
         raise ValueError(f"{action!r} is not an action; it must have 1 to 50 letters")
     if len(payload) > PAYLOAD_BYTES_MAX:
@@ -87,8 +92,7 @@ def digest(action: str, payload: bytes) -> str:
         value = msgspec.json.decode(payload)
     except msgspec.DecodeError as bad:
         raise ValueError(f"the payload is not JSON: {bad}") from None
-    canonical = msgspec.json.encode(value, order="deterministic")
-    return sha256(action.encode() + b" " + canonical).hexdigest()
+    return action.encode() + b" " + msgspec.json.encode(value, order="deterministic")
 
 
 def read_command(id_: str, reply: Mapping[bytes, bytes] | list[bytes]) -> Command:

@@ -21,6 +21,7 @@ redis.call('LREM', pending, 0, id)
 redis.call('ZREM', overdue, id .. ' ' .. member)
 if not known then return {'gone'} end
 redis.call('HSET', command, 'status', status, 'settled_ms', now)
+redis.call('HDEL', command, 'sealed')
 if status == 'expired' then redis.call('HDEL', command, 'sent_ms') end -- It was claimed, but not written.
 if why ~= '' then redis.call('HSET', command, 'why', why) else redis.call('HDEL', command, 'why') end
 if response ~= '' then redis.call('HSET', command, 'response', response) end

@@ -1,8 +1,8 @@
 -- Record a new command, and queue it for the session that holds the charge point.
 -- KEYS command pending overdue events lease
--- | ARGV member id action payload body ttl_ms kept_ms limit reply_to
+-- | ARGV member id action payload body ttl_ms kept_ms limit reply_to sealed
 -- -> {'fresh', node, {field, value, ...}} | {'known', '', {field, value, ...}} | {'conflict'}
--- The first status is 'queued', 'offline' (no session holds the lease) or 'busy' (`pending` is full).
+-- `sealed` is the encrypted payload of a command with a secret. The first status is 'queued', 'offline' (no session holds the lease) or 'busy' (`pending` is full).
 local known = redis.call('HGET', command, 'body')
 if known and known ~= body then return {'conflict'} end
 if known then return {'known', '', redis.call('HGETALL', command)} end
@@ -21,6 +21,7 @@ if status == 'queued' then
   redis.call('PEXPIRE', command, ttl_ms + kept_ms)
   redis.call('RPUSH', pending, id)
   redis.call('ZADD', overdue, deadline, id .. ' ' .. member)
+  if sealed ~= '' then redis.call('HSET', command, 'sealed', sealed) end
 else
   redis.call('HSET', command, 'settled_ms', now)
   redis.call('PEXPIRE', command, kept_ms)

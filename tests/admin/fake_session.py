@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 import trio
 
 from state import commands
-from state.commands import Go
+from state.commands import Go, sealing
 from state.keys import ChargePointKeys
 from state.nodes import inbox, leases, nodes
 from state.nodes.inbox import Message
 from state.nodes.leases import Attachment, Claimed, Lease
 from state.nodes.nodes import NodeRecord
 from state.store import Store
+from tests.admin.api import PEPPER
 
 type Answering = Callable[["FakeSession", str, Go], Awaitable[None]]
 
@@ -57,6 +58,8 @@ class FakeSession:
     async def _claim(self, command: str, answering: Answering) -> None:
         outcome = await commands.claim(self.store, self.lease, command, "nonce")
         if isinstance(outcome, Go):
+            if outcome.sealed:
+                outcome = outcome._replace(payload=sealing.unseal(PEPPER, command, outcome.sealed))
             self.claimed.append(command)
             await answering(self, command, outcome)
 

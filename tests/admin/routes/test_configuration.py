@@ -20,7 +20,7 @@ from tests.admin.problem import is_problem
 KEYS = ChargePointKeys(TENANT, "CP-1")
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/configuration"
 COMMANDS = PATH.replace("configuration", "commands")
-SECRET = "00112233445566778899AABBCCDDEEFF"
+SECRET = "3F9A61C07BE2D45814AA0C9D7E52B8F1"
 
 
 class Station:
@@ -187,13 +187,25 @@ async def test_the_option_continue_lets_a_series_of_changes_go_on_after_a_caller
 async def test_new_values_of_secret_keys_are_not_shown_in_answers_or_warnings(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", changing()):
         response = await api.client.patch(
-            PATH, json={"AuthorizationKey": SECRET, "authorizationkey": "short"}
+            PATH, json={"AuthorizationKey": SECRET, "authorizationkey": SECRET[:-1]}
         )
-        assert SECRET not in response.text
+        assert SECRET[:-1] not in response.text
         right, wrong = response.json()["changes"]
         assert (right["status"], right["warnings"]) == ("Accepted", [])
         assert "32 to 40 digits" in wrong["warnings"][0]
-        assert "short" not in response.text
+
+
+async def test_a_password_that_is_too_short_or_can_be_guessed_is_refused_before_anything_is_sent(
+    api: Api,
+) -> None:
+    async with connected(api.store, TENANT, "CP-1", changing()) as session:
+        for value in ("short", "0" * 40, "00112233445566778899AABBCCDDEEFF"):
+            body = {"HeartbeatInterval": "60", "AuthorizationKey": value}
+            response = await api.client.patch(PATH, json=body)
+            problem = is_problem(response, 422, "invalid-request")
+            assert [error["pointer"] for error in problem["errors"]] == ["#/AuthorizationKey"]
+            assert value not in response.text
+        assert session.claimed == []
 
 
 @pytest.mark.parametrize(

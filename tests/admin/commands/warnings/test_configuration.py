@@ -12,7 +12,7 @@ from tests.admin.fake_session import connected
 
 KEYS = ChargePointKeys(TENANT, "CP-1")
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
-SECRET = "00112233445566778899AABBCCDDEEFF"
+SECRET = "3F9A61C07BE2D45814AA0C9D7E52B8F1"
 
 
 async def read_warnings(api: Api, action: str, body: Any) -> list[str]:
