@@ -177,9 +177,10 @@ def _complete(operation: dict[str, Any], method: str, extra: dict[str, Any]) -> 
     errors = dict(_ALWAYS)
     if operation["parameters"]:
         errors |= _WITH_NAMES
-    if method in {"put", "post"} or any(p["in"] == "query" for p in operation["parameters"]):
+    has_body = "requestBody" in operation or "requestBody" in extra
+    if method in {"put", "post"} or has_body or any(p["in"] == "query" for p in operation["parameters"]):
         errors |= _WITH_INPUT
-    if "requestBody" in operation or "requestBody" in extra:
+    if has_body:
         errors |= _WITH_BODY
     for status, description in {**errors, **extra.get("problems", {})}.items():
         responses.setdefault(status, {"description": description, "content": _PROBLEM})

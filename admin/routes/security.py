@@ -6,7 +6,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.commands import CommandAnswer, send
+from admin.commands import PROBLEMS, CommandAnswer, send
 from admin.commands.secrets import read_password
 from admin.http import Problem, bodies, describes, invalid, lookup, must_exist, new_blueprint, times
 from admin.http.times import Time
@@ -33,14 +33,7 @@ Binding = Annotated[
     ),
 ]
 Name = Annotated[str, msgspec.Meta(max_length=255)]
-Key = Annotated[
-    str,
-    msgspec.Meta(
-        description="The AuthorizationKey: 32 to 40 hexadecimal digits, which stand for 16 to 20 bytes, or "
-        "16 to 40 printable characters. A key that can be guessed is refused.",
-        examples=["5f3a9c17e2d04b86a1c97e30f45d2b6810ce7a94"],
-    ),
-]
+Key = Annotated[str, msgspec.Meta(max_length=255)]
 
 
 class NextKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,15 +95,35 @@ class SecurityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | msgspec.UnsetType
     ) = msgspec.UNSET
     binding: Binding | msgspec.UnsetType = msgspec.UNSET
-    serial_number: Name | msgspec.UnsetType = msgspec.UNSET
-    common_name: Name | msgspec.UnsetType = msgspec.UNSET
-    check_organisation: bool | msgspec.UnsetType = msgspec.UNSET
+    serial_number: Annotated[
+        Name | msgspec.UnsetType,
+        msgspec.Meta(description="Serial number of the charge point, as its certificate has it."),
+    ] = msgspec.UNSET
+    common_name: Annotated[
+        Name | msgspec.UnsetType,
+        msgspec.Meta(description="Common name that a client certificate must have."),
+    ] = msgspec.UNSET
+    check_organisation: Annotated[
+        bool | msgspec.UnsetType,
+        msgspec.Meta(
+            description="Whether a client certificate must name one of `certificate_organisations` of the "
+            "tenant."
+        ),
+    ] = msgspec.UNSET
 
 
 class KeyWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The password to set. Without `value`, csms makes a random one."""
+    """The password to set."""
 
-    value: Key | None = None
+    value: Annotated[
+        Key | None,
+        msgspec.Meta(
+            description="The AuthorizationKey: 32 to 40 hexadecimal digits, which stand for 16 to 20 bytes, "
+            "or 16 to 40 printable characters. A key that can be guessed is refused. null means that csms "
+            "makes a random one.",
+            examples=["5f3a9c17e2d04b86a1c97e30f45d2b6810ce7a94"],
+        ),
+    ] = None
 
 
 class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,6 +235,7 @@ async def delete_authorization_key(tenant: str, charge_point: str) -> Response:
 @document_request(KeyWanted)
 @document_response(KeyAnswer, 200)
 @document_response(KeyAnswer, 202)
+@describes(problems=PROBLEMS)
 async def change_authorization_key(tenant: str, charge_point: str) -> Response:
     """Change the password on a charge point and in csms (A01).
 

@@ -203,7 +203,7 @@ async def test_a_password_that_is_too_short_or_can_be_guessed_is_refused_before_
             body = {"HeartbeatInterval": "60", "AuthorizationKey": value}
             response = await api.client.patch(PATH, json=body)
             problem = is_problem(response, 422, "invalid-request")
-            assert [error["pointer"] for error in problem["errors"]] == ["#/AuthorizationKey"]
+            assert [error["pointer"] for error in problem["errors"]] == ["/AuthorizationKey"]
             assert value not in response.text
         assert session.claimed == []
 
