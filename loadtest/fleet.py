@@ -18,6 +18,7 @@ from gateway.websocket.limits import Limits
 from loadtest.caller import CallFailed
 from loadtest.charge_point import SimulatedChargePoint
 from loadtest.commands import GRACE_S, CommandLoad, CommandTarget
+from loadtest.credentials import NOTHING, Credentials
 from loadtest.latency import Latencies
 from loadtest.silent import SilentChargePoint
 
@@ -58,7 +59,14 @@ class Fleet:
     take if that is longer. Finally, the silent charge points have 30 s to end.
     """
 
-    def __init__(self, plan: Plan, tls: ssl.SSLContext | None, target: CommandTarget | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        tls: ssl.SSLContext | None,
+        target: CommandTarget | None = None,
+        *,
+        credentials: Credentials = NOTHING,
+    ) -> None:
         self.plan = plan
         self.latencies = Latencies()
         self.silent_calls = Latencies()
@@ -68,6 +76,7 @@ class Fleet:
         self.booted = 0
         self.ended = 0
         self._tls = tls
+        self._credentials = credentials
         self._leave_s = LEAVE_S if target is None else max(LEAVE_S, target.timeout_s + GRACE_S)
         self._all_here = trio.Event()
         self._first_leaves = trio.Event()
@@ -118,7 +127,8 @@ class Fleet:
     def _connect(self, id_: str, index: int) -> AbstractAsyncContextManager[Connection]:
         return connect(
             self.plan.url.replace("{id}", id_),
-            ssl_context=self._tls,
+            ssl_context=self._credentials.tls(id_) or self._tls,
+            headers=self._credentials.headers(id_),
             source_address=_source_address(index, self.plan.source_addresses),
             limits=Limits(ping_interval_s=0),
         )

@@ -4,11 +4,12 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from cyclopts import Parameter, validators
 
 from loadtest.commands import CommandTarget
+from loadtest.credentials import BadFile, Credentials, read_passwords, read_token
 from loadtest.fleet import Fleet, Plan
 
 Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
@@ -29,8 +30,8 @@ class Options:
     Parameters
     ----------
     url
-        Address to connect to, with {id} in place of the charge point's id. The address may belong to any
-        OCPP 1.6-J central system.
+        Address to connect to, with {id} in place of the charge point's id, and {token} in place of the token
+        in --token-file. The address may belong to any OCPP 1.6-J central system.
 
     charge_points
         Number of charge points.
@@ -46,6 +47,16 @@ class Options:
 
     ca_file
         PEM file of the certificates to trust for wss. Without it the system's certificates are used.
+
+    token_file
+        File that holds the token for {token} in --url, so that the command line does not show it.
+
+    passwords_file
+        File of passwords for security profiles 1 and 2. Each line has a charge point id, a space and its
+        AuthorizationKey. 32 to 40 hexadecimal digits stand for bytes.
+
+    certificates
+        Directory of client certificates for security profile 3: <id>.pem (the chain) and <id>.key.
 
     id_tag
         Id tag that the charge points charge with.
@@ -87,6 +98,9 @@ class Options:
     interval: Positive = 5.0
     connect_rate: Positive = 100.0
     ca_file: Path | None = None
+    token_file: Path | None = None
+    passwords_file: Path | None = None
+    certificates: Path | None = None
     id_tag: str = "DEMO"
     prefix: str = "LT"
     source_addresses: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=250))] = 0
@@ -108,7 +122,7 @@ class Options:
             )
         tls = self._tls_context() if self.url.startswith("wss:") else None
         plan = Plan(
-            url=self.url,
+            url=self._url(),
             charge_points=self.charge_points,
             duration_s=self.duration,
             interval_s=self.interval,
@@ -119,7 +133,29 @@ class Options:
             seed=self.seed,
             silent=silent,
         )
-        return Fleet(plan, tls, self._target() if self.commands_per_second else None)
+        target = self._target() if self.commands_per_second else None
+        return Fleet(plan, tls, target, credentials=self._credentials())
+
+    def _url(self) -> str:
+        if ("{token}" in self.url) != (self.token_file is not None):
+            raise BadOptions("--token-file and {token} in --url belong together; give both or neither")
+        if self.token_file is None:
+            return self.url
+        try:
+            return self.url.replace("{token}", quote(read_token(self.token_file), safe=""))
+        except BadFile as error:
+            raise BadOptions(str(error)) from None
+
+    def _credentials(self) -> Credentials:
+        if self.certificates is not None and not self.certificates.is_dir():
+            raise BadOptions(
+                f"--certificates {self.certificates}: give a directory with <id>.pem and <id>.key"
+            )
+        try:
+            passwords = {} if self.passwords_file is None else read_passwords(self.passwords_file)
+        except BadFile as error:
+            raise BadOptions(str(error)) from None
+        return Credentials(passwords, self.certificates, self.ca_file)
 
     def _tls_context(self) -> ssl.SSLContext:
         try:

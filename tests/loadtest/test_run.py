@@ -4,6 +4,7 @@ These tests cover loadtest/__main__.py and all that it starts.
 """
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
@@ -37,6 +38,51 @@ def test_a_small_load_test_ends_without_an_error(running: Running, tmp_path: Pat
     assert len(stored) == 1
     assert stored[0]["reason"] == "Local"
     assert stored[0]["energy_wh"] > 0
+
+
+def test_a_load_test_reads_the_token_and_the_passwords_of_its_charge_points_from_files(
+    running: Running, tmp_path: Path
+) -> None:
+    token, passwords = tmp_path / "token", tmp_path / "passwords"
+    token.write_text(running.token + "\n")
+    keys = {"secret-00000": secrets.token_hex(20), "secret-00001": secrets.token_urlsafe(15)}
+    passwords.write_text("".join(f"{id_} {key}\n" for id_, key in keys.items()))
+    with running.api() as api:
+        for id_, key in keys.items():
+            api.put(f"/charge-points/{id_}", json={}).raise_for_status()
+            api.put(f"/charge-points/{id_}/authorization-key", json={"value": key}).raise_for_status()
+            api.patch(f"/charge-points/{id_}/security", json={"security_profile": 2}).raise_for_status()
+    arguments = (
+        *("--url", running.url("{id}", token="{token}"), "--token-file", str(token)),
+        *("--ca-file", running.ca_file, "--charge-points", "2", "--duration", "2", "--prefix", "secret-"),
+    )
+    done = loadtest(*arguments, "--passwords-file", str(passwords))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not any(secret in done.stdout + done.stderr for secret in (running.token, *keys.values()))
+    done = loadtest(*arguments)
+    assert done.returncode == 1
+    assert "refused with 401" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--url", "ws://h/{token}/{id}"), "--token-file and {token} in --url belong together"),
+        (
+            ("--url", "ws://h/{id}", "--token-file", "none"),
+            "--token-file and {token} in --url belong together",
+        ),
+        (("--url", "ws://h/{token}/{id}", "--token-file", "none"), "none: No such file or directory"),
+        (("--url", "ws://h/{id}", "--passwords-file", "/dev/null/x"), "Not a directory"),
+        (("--url", "ws://h/{id}", "--certificates", "none"), "<id>.pem and <id>.key"),
+    ],
+)
+def test_a_wrong_file_of_credentials_gets_one_line_that_says_what_would_be_right(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    done = loadtest(*arguments)
+    assert done.returncode != 0
+    assert said in " ".join((done.stdout + done.stderr).split())
 
 
 def test_a_load_test_fails_and_names_the_cause_if_its_charge_points_are_refused(running: Running) -> None:
