@@ -19,6 +19,12 @@ LIVENESS = "csms:node"
 """Beginning of the keys `NODES` and `node`, which heartbeats change and which have their own connection."""
 TENANTS = "csms:tenants"
 API_KEYS = "csms:api-keys"
+DENIED_CERTIFICATES = "csms:denied-certificates"
+"""Client certificates that must not be used, by fingerprint or by issuer and serial number."""
+SIGNING_QUEUE = "csms:signing-queue"
+"""Charge points whose signing request needs work, each with the time at which it is due."""
+CERTIFICATES_SWEPT = "csms:certificates-swept"
+"""The time at which the certificates of each tenant were last examined for their expiry."""
 REFUSALS = "csms:refusals"
 """Refused handshakes that concern no registered charge point."""
 
@@ -203,6 +209,8 @@ def _of_tenant(kind: str, tenant: str) -> str:
 
 data_transfer_vendors = partial(_of_tenant, "data-transfer-vendors")
 """The DataTransfer vendors of a tenant, by folded vendor id."""
+issued_certificates = partial(_of_tenant, "issued-certificates")
+"""Index of the client certificates that csms issued for a tenant, by the time at which they expire."""
 id_tags = partial(_of_tenant, "id-tags")
 """Index of a tenant's id tags, each with its case folded."""
 token_ids = partial(_of_tenant, "token-ids")

@@ -72,6 +72,10 @@ KINDS: Final = {
     "certificate_request.received": "The charge point sent a certificate signing request.",
     "certificate_request.refused": "csms refused a certificate signing request of the charge point. `why` is "
     "the reason.",
+    "certificate_request.failed": "csms gave up the certificate signing request of the charge point. `why` "
+    "is the reason.",
+    "certificate_request.rejected": "An operator rejected the certificate signing request of the charge "
+    "point.",
     "data_transfer.received": "The charge point sent a DataTransfer of an accepted vendor.",
     "trace.started": "A trace began to record frames.",
     "trace.ended": "An operator stopped a trace, or the trace reached its limit of frames or bytes. If a "
@@ -321,6 +325,10 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     "certificate_request.refused": {
         "why": Member("text", "Reason why csms refused the certificate signing request.")
     },
+    "certificate_request.failed": {
+        "why": Member("text", "Reason why csms issued or sent no certificate."),
+    },
+    "certificate_request.rejected": {},
     "data_transfer.received": {
         "transfer": Member("text", "Id of the transfer."),
         "vendor_id": Member("text", "Vendor id that the charge point sent."),

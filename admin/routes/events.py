@@ -192,6 +192,8 @@ def _data(event: Event) -> msgspec.Raw | dict[str, Any]:
                 read[name] = times.sent_or(value, given.get("received_ms", event.at_ms))
             case ("at_ms", int()):
                 read["at"] = times.text(value)
+            case ("not_after_ms", int()):
+                read["not_after"] = times.text(value)
             case ("since_ms", int()):
                 read["since"] = times.text(value)
             case ("received_ms", int()):

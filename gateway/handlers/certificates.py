@@ -5,32 +5,70 @@ from gateway.handlers.handler import Answered
 from gateway.ocpp16.messages import security
 from gateway.service import certificate_requests
 from gateway.service import certificates as pem
-from state.features import certificates
+from state import charge_points
+from state.charge_points import ChargePointRecord
+from state.charge_points.security import CertificateStatus, NameCheck, settle_certificate
+from state.features import certificates, signing_requests
 
 
 async def sign_certificate(
     request: security.SignCertificate, charge_point: ChargePoint
 ) -> security.SignCertificateResult:
-    """Keep the signing request for an operator, and answer the charge point at once (A02.FR.02).
+    """Keep the signing request for an admin process, and answer the charge point at once (A02.FR.02).
 
-    The status Accepted means only that an operator can have the request signed. The operator must check the
-    subject name in the request. csms does not check the name, because charge points put identities, serial
-    numbers or other text there.
+    The request must be for the charge point's id, for one of the names that an operator set, or for a serial
+    number of its last BootNotification. The status Accepted means only that the request can be signed.
     """
-    keys = charge_point.lease.keys
+    store, keys = charge_point.store, charge_point.lease.keys
     try:
         # Reading a request takes at most 1 ms (certificate_requests.py), so no thread is needed.
         asked = certificate_requests.read(request.csr)
     except certificate_requests.RequestRefused as error:
-        await certificates.report_refused_request(charge_point.store, keys, str(error))
-        return security.SignCertificateResult(status="Rejected")
+        return await _refuse_request(charge_point, str(error))
     if asked.other_version:
         charge_point.fault("csr_version")
-    kept = certificates.SigningRequest(
+    record, proof = await charge_points.get_with_security(store, keys.tenant, keys.id)
+    foreign = certificate_requests.find_foreign_name(asked, _own_names(keys.id, record, proof.name_check))
+    if foreign is not None:
+        return await _refuse_request(charge_point, foreign)
+    kept = signing_requests.SigningRequest(
         csr=request.csr, subject=asked.subject, key=asked.key, received_ms=now_ms()
     )
-    await certificates.record_request(charge_point.store, keys, kept)
+    await signing_requests.record(store, keys, kept)
     return security.SignCertificateResult(status="Accepted")
+
+
+async def _refuse_request(charge_point: ChargePoint, why: str) -> security.SignCertificateResult:
+    await signing_requests.report_refused(charge_point.store, charge_point.lease.keys, why)
+    return security.SignCertificateResult(status="Rejected")
+
+
+def _own_names(identity: str, record: ChargePointRecord | None, check: NameCheck) -> list[str]:
+    boot = {} if record is None or record.boot is None else record.boot
+    serials = (boot.get("chargePointSerialNumber"), boot.get("chargeBoxSerialNumber"))
+    return [
+        identity,
+        check.serial_number,
+        check.common_name,
+        *(one for one in serials if isinstance(one, str)),
+    ]
+
+
+async def certificate_signed(
+    answered: Answered[security.CertificateSigned, security.CertificateSignedResult],
+) -> None:
+    """Record whether the charge point took the certificate.
+
+    A certificate that another authority issued is not recorded.
+    """
+    try:
+        leaf = pem.read_all(answered.request.certificate_chain)[0]
+    except pem.Unreadable:
+        return
+    charge_point = answered.charge_point
+    status: CertificateStatus = "accepted" if answered.result.status == "Accepted" else "rejected"
+    keys = charge_point.lease.keys
+    await settle_certificate(charge_point.store, keys, leaf.serial_number, status)
 
 
 async def get_installed_certificate_ids(

@@ -2,6 +2,7 @@
 
 from gateway.handlers import jobs
 from gateway.handlers.certificates import (
+    certificate_signed,
     delete_certificate,
     get_installed_certificate_ids,
     install_certificate,
@@ -68,6 +69,7 @@ HANDLERS: dict[type[Message], Handler] = {
 }
 
 OUTCOMES: dict[type[Message], Outcome] = {
+    security.CertificateSigned: certificate_signed,
     security.DeleteCertificate: delete_certificate,
     security.GetInstalledCertificateIds: get_installed_certificate_ids,
     security.GetLog: get_log,

@@ -8,12 +8,14 @@ exponent as long as the key) is refused before its signature is checked. The slo
 import base64
 import re
 import warnings
+from collections.abc import Collection
 
 import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 
 from gateway.service.certificates import spell_name
 
@@ -26,6 +28,8 @@ _VERSION = re.compile(
 RSA_BITS = range(2048, 8192 + 1)
 EC_BITS_MIN = 224
 _EXPONENT_BITS_MAX = 32
+_QUOTED_MAX, _QUOTED_LENGTH = 3, 64
+"""Greatest number of names that a sentence quotes, and greatest length of each."""
 
 
 class RequestRefused(ValueError):  # noqa: N818  A sentence for an operator.
@@ -35,13 +39,16 @@ class RequestRefused(ValueError):  # noqa: N818  A sentence for an operator.
 class CertificateRequest(msgspec.Struct, frozen=True):
     """A request that was read. `key` is a text like `RSA 2048` or `EC secp256r1`, and `public_key` is DER.
 
-    `other_version` means that the request does not have the version of PKCS#10 (RFC 2986 section 4.1).
+    `common_names` and `organisations` are the values of these attributes of the subject. `other_version`
+    means that the request does not have the version of PKCS#10 (RFC 2986 section 4.1).
     """
 
     subject: str
     key: str
     public_key: bytes
     other_version: bool = False
+    common_names: tuple[str, ...] = ()
+    organisations: tuple[str, ...] = ()
 
 
 def read(csr: str) -> CertificateRequest:
@@ -54,6 +61,8 @@ def read(csr: str) -> CertificateRequest:
         key = _judge_key(public)
         with warnings.catch_warnings(action="ignore"):  # The library warns if a name is unusual.
             subject = spell_name(request.subject)
+            common_names = _values(request.subject, NameOID.COMMON_NAME)
+            organisations = _values(request.subject, NameOID.ORGANIZATION_NAME)
         own = _has_own_signature(request, other_version)
         der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except RequestRefused:
@@ -64,7 +73,30 @@ def read(csr: str) -> CertificateRequest:
         raise RequestRefused(
             "The request is not signed with its own key; sign it with the key that it contains."
         )
-    return CertificateRequest(subject, key, der, other_version is not None)
+    return CertificateRequest(subject, key, der, other_version is not None, common_names, organisations)
+
+
+def find_foreign_name(request: CertificateRequest, names: Collection[str]) -> str | None:
+    """Return a sentence if the request is not for one of these names of the charge point, or None.
+
+    `names` are the charge point's id and its serial numbers. Empty names count for nothing.
+    """
+    known = dict.fromkeys(filter(None, names))
+    if len(request.common_names) == 1 and request.common_names[0] in known:
+        return None
+    expected = " or ".join(_quote(one) for one in known)
+    if not request.common_names:
+        return f"The request has no common name; {expected} was expected."
+    found = " and ".join(map(_quote, request.common_names[:_QUOTED_MAX]))
+    return f"The request is for {found}; exactly one common name was expected, {expected}."
+
+
+def _quote(name: str) -> str:
+    return f"{name[:_QUOTED_LENGTH]!r}"
+
+
+def _values(name: x509.Name, oid: x509.ObjectIdentifier) -> tuple[str, ...]:
+    return tuple(str(one.value) for one in name.get_attributes_for_oid(oid))
 
 
 def _load(csr: bytes) -> tuple[x509.CertificateSigningRequest, bytes | None]:

@@ -39,9 +39,13 @@ class HashData(msgspec.Struct, frozen=True):
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """A certificate. Times are Unix ms, and `public_key` is DER. Only a self-signed one has `hash_data`."""
+    """A certificate. Times are Unix ms, and `public_key` is DER. Only a self-signed one has `hash_data`.
+
+    `serial_number` is hexadecimal in lower case, without leading zeros.
+    """
 
     subject: str
+    serial_number: str
     not_before_ms: int
     not_after_ms: int
     self_signed: bool
@@ -66,6 +70,7 @@ def _read(certificate: x509.Certificate) -> Certificate:
     self_signed = _is_self_signed(certificate)
     return Certificate(
         subject=spell_name(certificate.subject),
+        serial_number=f"{certificate.serial_number:x}",
         not_before_ms=_ms(certificate.not_valid_before_utc),
         not_after_ms=_ms(certificate.not_valid_after_utc),
         self_signed=self_signed,

@@ -1,9 +1,9 @@
-"""The certificates that a charge point reported or installed, and the last signing request that it sent.
+"""The root certificates that a charge point reported or installed.
 
 For each type of certificate, csms keeps the list from the charge point's last answer to
 GetInstalledCertificateIds. When a certificate of this type is installed later, the list is marked as out of
-date. For each charge point at most 128 reported certificates of each type, the latest 32 installed
-certificates and one signing request are kept.
+date. For each charge point at most 128 reported certificates of each type and the latest 32 installed
+certificates are kept. The same hash has the charge point's signing request (signing_requests.py).
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,6 @@ LISTED = 128
 INSTALLED = 32
 
 _INSTALLED = "installed"
-_REQUEST = "request"
 _encode = msgspec.json.encode
 
 
@@ -83,20 +82,6 @@ class InstalledCertificate(msgspec.Struct, frozen=True, kw_only=True, omit_defau
 
     def has_hash(self, hash_data: CertificateHash) -> bool:
         return any(map(hash_data.is_same, self.hash_data))
-
-
-class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A SignCertificate that csms answered with Accepted.
-
-    `csr` is the request in PEM, as the charge point sent it.
-
-    `key` is the kind of the key and its size, such as `RSA 2048`.
-    """
-
-    csr: str
-    subject: str
-    key: str
-    received_ms: int
 
 
 class Certificates(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,56 +164,9 @@ async def read(store: Store, tenant: str, charge_point: str) -> Certificates:
     return Certificates(listings=listings, installed=_installed(fields))
 
 
-async def record_request(store: Store, keys: ChargePointKeys, request: SigningRequest) -> None:
-    """Store a charge point's signing request in place of its previous request.
-
-    A repeated request changes nothing.
-    """
-
-    def decide(fields: Fields) -> Change | None:
-        known = _request(fields)
-        if known is not None and known.csr == request.csr:
-            return None
-        event = {"subject": request.subject, "key": request.key}
-        return Change({_REQUEST: _encode(request)}, (), [("certificate_request.received", _encode(event))])
-
-    await versioned.change(store, keys, keys.certificates, decide)
-
-
-async def report_refused_request(store: Store, keys: ChargePointKeys, why: str) -> None:
-    """Emit an event which says that a charge point's signing request was rejected.
-
-    The stored request stays.
-    """
-    change = Change({}, (), [("certificate_request.refused", _encode({"why": why}))])
-    await versioned.change(store, keys, keys.certificates, lambda _: change)
-
-
-async def get_request(store: Store, tenant: str, charge_point: str) -> SigningRequest | None:
-    """Return the last signing request that was answered with Accepted."""
-    return _request(await versioned.read(store, ChargePointKeys(tenant, charge_point).certificates))
-
-
-async def forget_request(store: Store, keys: ChargePointKeys) -> bool:
-    """Delete a signing request that an operator has dealt with. Returns False if no request is stored.
-
-    If the charge point sends the deleted request again, it is stored as a new request.
-    """
-
-    def decide(fields: Fields) -> Change | None:
-        return Change({}, (_REQUEST,)) if _REQUEST in fields else None
-
-    return await versioned.change(store, keys, keys.certificates, decide) == "changed"
-
-
 def _listing(fields: Fields, certificate_type: CertificateType) -> ReportedCertificates:
     return msgspec.json.decode(fields.get(certificate_type, b"{}"), type=ReportedCertificates)
 
 
 def _installed(fields: Fields) -> list[InstalledCertificate]:
     return msgspec.json.decode(fields.get(_INSTALLED, b"[]"), type=list[InstalledCertificate])
-
-
-def _request(fields: Fields) -> SigningRequest | None:
-    stored = fields.get(_REQUEST)
-    return None if stored is None else msgspec.json.decode(stored, type=SigningRequest)

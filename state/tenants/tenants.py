@@ -104,7 +104,9 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
         return "in_use"
     await id_tags.delete_all(store, tenant)
     known = await store.execute(
-        "UNLINK", keys.tokens(tenant), keys.token_ids(tenant), keys.data_transfer_vendors(tenant)
+        "UNLINK",
+        *(keys.tokens(tenant), keys.token_ids(tenant), keys.data_transfer_vendors(tenant)),
+        keys.issued_certificates(tenant),
     )
     await store.execute("ZREM", keys.TENANTS, tenant)
     return "deleted" if known else "unknown"

@@ -74,12 +74,13 @@ async def test_a_security_event_is_acknowledged_only_when_it_is_stored(central: 
 async def test_a_certificate_signing_request_is_answered_at_once_and_is_stored(
     central: Central, gateways: Gateways
 ) -> None:
-    tenant, csr = central.tenant(), request(common_name="Serial 7")
+    tenant, csr = central.tenant(), request(common_name="cp")
     with trio.fail_after(120):
         async with tenant.api() as api, charge_point(tenant.url(gateways[0], "cp")) as cp:
             for payload, status in (
                 ({"csr": "nonsense"}, "Rejected"),
                 ({"csr": certificate().pem}, "Rejected"),
+                ({"csr": request(common_name="another")}, "Rejected"),
                 ({"csr": csr}, "Accepted"),
                 ({"csr": csr.replace("\n", "\r\n")}, "Accepted"),
                 ({"csr": "-----BEGIN CERTIFICATE REQUEST-----\n" * 150}, "Rejected"),
@@ -87,8 +88,8 @@ async def test_a_certificate_signing_request_is_answered_at_once_and_is_stored(
                 assert await cp.call("SignCertificate", payload) == {"status": status}
             assert cp.asked == []  # The charge point gets a certificate only when an operator sends it.
             shown = (await api.get("/charge-points/cp/certificate-request")).json()
-            assert (shown["csr"], shown["subject"]) == (csr.replace("\n", "\r\n"), "CN=Serial 7")
-            chain = {"certificateChain": certificate("Serial 7").pem}
+            assert (shown["csr"], shown["subject"]) == (csr.replace("\n", "\r\n"), "CN=cp")
+            chain = {"certificateChain": certificate("cp").pem}
             signed = await api.post("/charge-points/cp/commands/CertificateSigned", json=chain)
             assert signed.json()["response"] == {"status": "Accepted"}
             assert cp.asked[0][1:] == ("CertificateSigned", chain)

@@ -9,7 +9,7 @@ from gateway.ocpp16.messages import security
 from gateway.ocpp16.messages.types import Message
 from gateway.service import certificate_requests
 from gateway.service import certificates as pem
-from state.features import certificates, job_record, jobs
+from state.features import certificates, job_record, jobs, signing_requests
 from state.features.certificates import CertificateHash
 
 
@@ -60,7 +60,7 @@ async def certificate_signed(request: security.CertificateSigned, view: View) ->
     except pem.Unreadable as error:
         return [*found, f"The charge point will most likely answer Rejected. {error}"]
     found += _check_dates(leaf, "The first certificate")
-    kept = await certificates.get_request(view.store, view.tenant, view.charge_point)
+    kept = await signing_requests.get(view.store, view.tenant, view.charge_point)
     if kept is None:
         found.append("The charge point has not asked for a certificate (SignCertificate).")
     elif certificate_requests.read(kept.csr).public_key != leaf.public_key:

@@ -1,28 +1,22 @@
 """Certificate requests of hostile charge points are judged quickly by their form, key and signature."""
 
-import base64
 import math
 import time
 from contextlib import suppress
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.service.certificate_requests import CHARACTERS_MAX, RequestRefused, read
 from tests.support.certificates import Key, certificate, name, request
+from tests.support.csr_versions import of_version, pem
 
 GOOD = request()
 DER = x509.load_pem_x509_csr(GOOD.encode()).public_bytes(Encoding.DER)
-
-
-def pem(der: bytes) -> str:
-    body = base64.encodebytes(der).decode()
-    return f"-----BEGIN CERTIFICATE REQUEST-----\n{body}-----END CERTIFICATE REQUEST-----\n"
 
 
 @pytest.mark.parametrize(
@@ -130,33 +124,6 @@ def test_the_slowest_certificate_signing_request_that_is_allowed_is_verified_qui
         read(csr)
         best = min(best, time.process_time() - began)
     assert best < 0.01
-
-
-def of_version(version: int, key: Key, *, sign_again: bool = True) -> str:
-    """Make a request with another version, signed with its own key (unless `sign_again` is false)."""
-    original = x509.load_pem_x509_csr(request(key).encode())
-    signed, der = original.tbs_certrequest_bytes, original.public_bytes(Encoding.DER)
-    at = signed.index(b"\x02\x01\x00") + 2
-    changed = signed[:at] + bytes([version]) + signed[at + 1 :]
-    if not sign_again:
-        return pem(der.replace(signed, changed))
-    if isinstance(key, rsa.RSAPrivateKey):
-        signature = key.sign(changed, padding.PKCS1v15(), hashes.SHA256())
-    else:
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
-        signature = key.sign(changed, ec.ECDSA(hashes.SHA256()))
-    algorithm = der[der.index(signed) + len(signed) :]
-    algorithm = algorithm[: 2 + algorithm[1]]
-    bits = b"\x03" + _length(len(signature) + 1) + b"\0" + signature
-    body = changed + algorithm + bits
-    return pem(b"\x30" + _length(len(body)) + body)
-
-
-def _length(number: int) -> bytes:
-    if number < 128:
-        return bytes([number])
-    octets = number.to_bytes((number.bit_length() + 7) // 8)
-    return bytes([0x80 | len(octets)]) + octets
 
 
 KEYS = (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1()))

@@ -18,6 +18,7 @@ from state.features import (
     local_lists,
     reservations,
     security_events,
+    signing_requests,
 )
 from state.features.local_list_entries import Entry
 from state.store import Store
@@ -57,8 +58,8 @@ REPORTS: dict[str, Callable[[Store, str], Awaitable[object]]] = {
         store, KEYS, "CentralSystemRootCertificate", [HASH], 1
     ),
     "installed": lambda store, _: certificates.record_installed(store, KEYS, INSTALLED),
-    "wanted": lambda store, _: certificates.record_request(
-        store, KEYS, certificates.SigningRequest(csr="x", subject="CN=x", key="EC", received_ms=1)
+    "wanted": lambda store, _: signing_requests.record(
+        store, KEYS, signing_requests.SigningRequest(csr="x", subject="CN=x", key="EC", received_ms=1)
     ),
     "security event": lambda store, _: security_events.keep(store, KEYS, EVENT),
     "transfer": lambda store, _: data_transfer.keep(store, KEYS, TRANSFER),

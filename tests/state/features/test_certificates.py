@@ -9,7 +9,6 @@ from state.features.certificates import (
     CertificateHash,
     InstalledCertificate,
     ReportedCertificates,
-    SigningRequest,
 )
 from state.keys import ChargePointKeys
 from state.store import Store
@@ -106,22 +105,3 @@ async def test_at_most_128_listed_and_32_installed_certificates_are_kept(store: 
     found = await read_all(store)
     assert len(found.listings[CENTRAL].hash_data) == LISTED
     assert [one.command for one in found.installed] == [f"c{n}" for n in range(INSTALLED + 2, 2, -1)]
-
-
-async def test_the_last_certificate_signing_request_is_kept_and_repeating_it_changes_nothing(
-    store: Store,
-) -> None:
-    assert await certificates.get_request(store, "acme", "CP-1") is None
-    first = SigningRequest(csr="one", subject="CN=1", key="RSA 2048", received_ms=1)
-    second = SigningRequest(csr="two", subject="CN=1", key="EC secp256r1", received_ms=2)
-    await certificates.record_request(store, KEYS, first)
-    await certificates.record_request(store, KEYS, msgspec.structs.replace(first, received_ms=9))
-    assert await certificates.get_request(store, "acme", "CP-1") == first
-    await certificates.record_request(store, KEYS, second)
-    await certificates.report_refused_request(store, KEYS, "Its key is weak.")
-    assert await certificates.get_request(store, "acme", "CP-1") == second
-    assert [(kind, data) for kind, data in await events(store)] == [
-        ("certificate_request.received", {"subject": "CN=1", "key": "RSA 2048"}),
-        ("certificate_request.received", {"subject": "CN=1", "key": "EC secp256r1"}),
-        ("certificate_request.refused", {"why": "Its key is weak."}),
-    ]
