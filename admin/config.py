@@ -96,9 +96,56 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 3.0
 
 
+class IssuerFiles(Struct, frozen=True, forbid_unknown_fields=True):
+    """An issuing authority and its key."""
+
+    chain_file: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="PEM file with the certificate of the issuing authority, then the intermediate "
+            "certificates.",
+        ),
+    ]
+    key_file: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="PEM file with the private key of the issuing authority, without a passphrase. Only "
+            "the user of the process may be able to read the file.",
+        ),
+    ]
+
+
+class PkiConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The certificate authority that signs the certificate requests of charge points.
+
+    Set `directory`, or `rsa` and `ec`. Without them the process signs nothing.
+    """
+
+    directory: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="Directory that `csms pki init` made. It needs no keys of roots."),
+    ] = None
+    rsa: Annotated[IssuerFiles | None, Meta(description="Authority for charge points with an RSA key.")] = (
+        None
+    )
+    ec: Annotated[IssuerFiles | None, Meta(description="Authority for charge points with an EC key.")] = None
+    charge_point_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=36_500,
+            description="Number of days for which a certificate of a charge point is valid. A certificate "
+            "does not outlive its issuing authority.",
+        ),
+    ] = 365
+
+
 class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig
     security: AdminSecurity
     listen: AdminListen = AdminListen()
     limits: AdminLimits = AdminLimits()
+    pki: PkiConfig = PkiConfig()
     logs: LogsConfig = LogsConfig()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 from typing import Any, cast
@@ -14,6 +15,8 @@ from prometheus_client.registry import CollectorRegistry
 
 from admin.config import AdminConfig
 from admin.inbox import Inbox
+from admin.pki.expiry import Expiry
+from admin.pki.signing import Signing
 from admin.process import readings
 from admin.routes.event_kinds import KINDS, MEMBERS
 from gateway.admission.reasons import Reason
@@ -83,12 +86,14 @@ def _rows(section: type[msgspec.Struct], above: str) -> Iterator[tuple[str, ...]
         name = f"{above}{field.encode_name}"
         yield f"`{name}`", _values(field), _default(field), "".join(_meta(field, "description"))
         if (part := section_of(field.type)) is not None:
-            yield from _rows(part, f"{name}[].")
+            yield from _rows(part, f"{name}." if struct_of(field.type) else f"{name}[].")
 
 
 def _values(field: FieldInfo) -> str:
     if choices := choices_of(field.type):
         return ", ".join(f"`{choice}`" for choice in choices)
+    if struct_of(field.type) is not None:
+        return "section"
     if element_of(field.type) is not None:
         return "list of sections" if section_of(field.type) else "list of texts"
     kind = next(words for one, words in _TYPES.items() if one in alternatives(field.type))
@@ -231,7 +236,9 @@ def metrics() -> str:
     lag = LoopLag()
     gateway = registry(node, Hub(), Stats(), Handshakes(), lag)
     inbox = Inbox(store, "admin")
-    admin = new_registry(lag.readings, lambda: readings(store, Feed(store, nobody), inbox))
+    admin = new_registry(
+        lag.readings, partial(readings, store, Feed(store, nobody), inbox, Signing(store, ""), Expiry(store))
+    )
     return _page(
         "Metrics",
         """Each process serves its metrics at `/metrics` of `listen.health_host` and `listen.health_port`, in

@@ -1,3 +1,4 @@
+import shutil
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,7 +8,7 @@ import trio
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
 from admin.cli.development_ca import DevelopmentCa, ensure_development_ca
 from gateway.service.config import ConfigError
@@ -24,8 +25,9 @@ def certificate(path: Path) -> x509.Certificate:
 
 
 def serials(authority: DevelopmentCa) -> list[int]:
-    files = (authority.ca_file, authority.ecdsa[0], authority.rsa[0])
-    return [certificate(path).serial_number for path in files]
+    roots = x509.load_pem_x509_certificates(authority.ca_file.read_bytes())
+    servers = [certificate(chain) for chain, _ in (authority.ecdsa, authority.rsa)]
+    return [one.serial_number for one in (*roots, *servers)]
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
@@ -63,7 +65,14 @@ def test_server_certificates_have_the_fields_that_the_ocpp_security_whitepaper_r
     assert extension(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName) == ["localhost"]
     assert found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     assert extension(x509.AuthorityKeyIdentifier).value.key_identifier
-    assert len(set(serials(authority))) == 3
+    assert len(set(serials(authority))) == 4
+    assert (
+        found.signature_algorithm_oid
+        == {
+            "ecdsa": SignatureAlgorithmOID.ECDSA_WITH_SHA256,
+            "rsa": SignatureAlgorithmOID.RSA_WITH_SHA256,
+        }[kind]
+    )
 
 
 def test_the_files_of_the_development_ca_can_be_read_only_by_the_user_who_owns_them(
@@ -74,10 +83,9 @@ def test_the_files_of_the_development_ca_can_be_read_only_by_the_user_who_owns_t
 
 
 def test_the_development_ca_reuses_the_certificates_that_its_directory_already_contains(
-    tmp_path: Path,
+    authority: DevelopmentCa,
 ) -> None:
-    first = serials(ensure_development_ca(tmp_path))
-    assert serials(ensure_development_ca(tmp_path)) == first
+    assert serials(ensure_development_ca(authority.directory)) == serials(authority)
 
 
 def test_the_development_ca_renews_server_certificates_within_a_year_and_its_root_within_ten_years(
@@ -86,17 +94,21 @@ def test_the_development_ca_renews_server_certificates_within_a_year_and_its_roo
     now = datetime.now(UTC)
     first = serials(ensure_development_ca(tmp_path, now))
     later = serials(ensure_development_ca(tmp_path, now + timedelta(days=340)))
-    assert later[0] == first[0]
-    assert set(later[1:]).isdisjoint(first)
+    assert later[:2] == first[:2]
+    assert set(later[2:]).isdisjoint(first)
     much_later = serials(ensure_development_ca(tmp_path, now + timedelta(days=3300)))
     assert set(much_later).isdisjoint(later)
 
 
-@pytest.mark.parametrize("name", ["ecdsa.pem", "ecdsa.key", "root.pem", "root.key", "rsa.key"])
-def test_a_damaged_certificate_or_private_key_is_replaced(tmp_path: Path, name: str) -> None:
-    first = serials(ensure_development_ca(tmp_path))
-    (tmp_path / name).write_text("damaged")
-    renewed = ensure_development_ca(tmp_path)
+@pytest.mark.parametrize(
+    "name", ["ecdsa.pem", "rsa.key", "rsa-root.pem", "ec-issuing.pem", "rsa-issuing.key"]
+)
+def test_a_damaged_certificate_or_private_key_is_replaced(
+    authority: DevelopmentCa, tmp_path: Path, name: str
+) -> None:
+    directory, first = shutil.copytree(authority.directory, tmp_path / "ca"), serials(authority)
+    (directory / name).write_text("damaged")
+    renewed = ensure_development_ca(directory)
     assert serials(renewed) != first
     assert read_server_names([renewed.ecdsa, renewed.rsa]) == ("localhost",)
     first_key, second_key = (certificate(chain).public_key() for chain, _ in (renewed.ecdsa, renewed.rsa))
@@ -104,7 +116,18 @@ def test_a_damaged_certificate_or_private_key_is_replaced(tmp_path: Path, name: 
     assert first_key.curve.name == "secp256r1"
     assert isinstance(second_key, rsa.RSAPublicKey)
     assert second_key.key_size == 2048
-    assert serials(ensure_development_ca(tmp_path)) == serials(renewed)
+    assert serials(ensure_development_ca(directory)) == serials(renewed)
+
+
+@pytest.mark.parametrize("name", ["root.pem", "client-authorities.pem"])
+def test_a_damaged_list_of_authorities_is_written_again_with_the_same_authorities(
+    authority: DevelopmentCa, tmp_path: Path, name: str
+) -> None:
+    directory, first = shutil.copytree(authority.directory, tmp_path / "ca"), serials(authority)
+    before = (directory / name).read_bytes()
+    (directory / name).write_text("damaged")
+    assert serials(ensure_development_ca(directory)) == first
+    assert (directory / name).read_bytes() == before
 
 
 def test_a_private_key_that_belongs_to_another_certificate_is_refused(authority: DevelopmentCa) -> None:
