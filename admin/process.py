@@ -13,6 +13,11 @@ from admin.app import create_app
 from admin.config import AdminConfig
 from admin.hypercorn import listen, serve_app
 from admin.inbox import Inbox
+from admin.pki.authority import ends_of
+from admin.pki.authority import load as load_authority
+from admin.pki.expiry import Expiry
+from admin.pki.signing import Signing
+from admin.pki.signing import run as run_signing
 from admin.services import Services
 from gateway.service import collector, hangups, health, logs, metrics
 from gateway.service.metrics import Reading
@@ -44,15 +49,22 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
     """Serve like `run`, but until `stop` is set."""
     pepper = config.security.pepper.encode()
     listening, limits = config.listen, config.limits
+    authority = load_authority(config.pki)
     with listen(listening.host, listening.port, unacknowledged_s=limits.unacknowledged_s) as listener:
         async with open_store(config.store) as store, trio.open_nursery() as nursery:
             inbox = Inbox(store, nodes.new_incarnation())
             await nursery.start(inbox.run, _node(store))
             feed = Feed(store, nursery)
-            app = create_app(Services(store, pepper, inbox, feed, limits.event_clients), limits)
+            signing = Signing(store, inbox.incarnation, authority, config.pki.charge_point_days)
+            nursery.start_soon(run_signing, signing)
+            expiry = Expiry(store)
+            nursery.start_soon(expiry.run)
+            app = create_app(Services(store, pepper, inbox, feed, limits.event_clients, signing), limits)
             lag = metrics.LoopLag()
             nursery.start_soon(lag.watch)
-            registry = metrics.new_registry(lag.readings, partial(readings, store, feed, inbox))
+            registry = metrics.new_registry(
+                lag.readings, partial(readings, store, feed, inbox, signing, expiry)
+            )
             probes = partial(
                 health.serve_health,
                 listening.health_host,
@@ -105,7 +117,11 @@ _STORE_HELP = "Figures of the store client. The label `of` names the figure. For
 "`of` queued is the one that a gateway exports as csms_store_queued."
 
 
-def readings(store: Store, feed: Feed, inbox: Inbox) -> Iterator[Reading]:
+_EXPIRING_HELP = "Client certificates of all tenants that csms issued, by the time until they expire. Each \
+certificate is counted once. A certificate that was replaced or revoked is counted for up to a day."
+
+
+def readings(store: Store, feed: Feed, inbox: Inbox, signing: Signing, expiry: Expiry) -> Iterator[Reading]:
     yield Reading(
         "csms_admin_event_clients", "Clients that read a stream of events now.", feed.subscribers, "gauge"
     )
@@ -113,3 +129,11 @@ def readings(store: Store, feed: Feed, inbox: Inbox) -> Iterator[Reading]:
         "csms_admin_waiting_requests", "Requests that wait for the end of a command.", inbox.waiting, "gauge"
     )
     yield Reading("csms_store", _STORE_HELP, store.stats(), "gauge", "of")
+    yield Reading("csms_certificates_expiring", _EXPIRING_HELP, expiry.counts, "gauge", "within")
+    yield Reading(
+        "csms_certificate_authority_not_after_seconds",
+        "Time at which each issuing authority of this process expires, in Unix seconds.",
+        {} if signing.authority is None else ends_of(signing.authority),
+        "gauge",
+        "family",
+    )

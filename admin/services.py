@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from quart import current_app
 
 from admin.inbox import Inbox
+from admin.pki.signing import Signing
 from state.events.feed import Feed
 from state.store import Store
 
@@ -23,6 +24,7 @@ class Services:
     inbox: Inbox
     feed: Feed
     event_clients: int
+    signing: Signing
     viewers: Viewers = field(default_factory=Viewers)
 
 

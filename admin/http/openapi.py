@@ -37,6 +37,10 @@ _PATH: dict[str, tuple[str, str]] = {
         "2f8d41c09a6b",
     ),
     "charge_point": ("Identity of the charge point: the last part of its websocket path.", "CP-1"),
+    "serial_number": (
+        "Serial number of the certificate, as the list of issued certificates shows it.",
+        "3f8a",
+    ),
     "tag": ("Id tag. Upper and lower case are the same.", "04A2B3C4D5"),
     "transaction": ("Public id of the transaction: `<charge point>.<n>`.", "CP-1.7"),
     "orphan": ("Id of the orphaned stop, as the list of orphaned stops shows it.", "kD3x0aQz1v9bW5eT"),

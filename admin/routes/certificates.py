@@ -1,4 +1,4 @@
-"""Routes of the certificates that a charge point reported, and of its certificate signing request."""
+"""Routes of the root certificates that a charge point reported, and of its certificate signing request."""
 
 from typing import Annotated
 
@@ -7,8 +7,20 @@ from quart import Response
 from quart_schema import document_querystring, document_response
 
 from admin.commands import PROBLEMS, CommandAnswer, DeleteQuery, WaitQuery, send
-from admin.http import Next, bodies, convert, convert_all, describes, lookup, must_exist, new_blueprint, times
+from admin.http import (
+    Next,
+    Problem,
+    bodies,
+    convert,
+    convert_all,
+    describes,
+    lookup,
+    must_exist,
+    new_blueprint,
+    times,
+)
 from admin.http.times import Time
+from admin.pki.signing import advance
 from admin.routes.members import CommandId, ReceivedAt
 from admin.services import current_store, services
 from gateway.ocpp16.messages.security import (
@@ -16,8 +28,9 @@ from gateway.ocpp16.messages.security import (
     DeleteCertificate,
     GetInstalledCertificateIds,
 )
-from state.features import certificates
+from state.features import certificates, signing_requests
 from state.features.certificates import CertificateHash, Certificates, CertificateType, HashAlgorithm
+from state.features.signing_requests import RequestStatus, SigningRequest
 
 blueprint = new_blueprint("certificates", "Security")
 
@@ -160,6 +173,31 @@ class CertificateRequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
         str, msgspec.Meta(description="Type and size of the public key.", examples=["EC secp256r1"])
     ]
     received_at: ReceivedAt
+    status: Annotated[
+        RequestStatus,
+        msgspec.Meta(
+            description="`waiting` means that the request waits for an operator, or, if the tenant signs "
+            "automatically, for an admin process. `approved` means that an operator approved the request. "
+            "`signed` means that csms issued a certificate and sends it as soon as the charge point is "
+            "connected. `sent` means that csms sent the certificate with the command in `command`. `failed` "
+            "means that csms gave up; `problem` says why. `rejected` means that an operator rejected the "
+            "request."
+        ),
+    ]
+    problem: Annotated[
+        str, msgspec.Meta(description="Why csms gave up the request. Empty for every other status.")
+    ]
+    serial_number: Annotated[
+        str | None,
+        msgspec.Meta(description="Serial number of the issued certificate. null means that there is none."),
+    ]
+    command: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Id of the command CertificateSigned. null means that csms has not sent the "
+            "certificate."
+        ),
+    ]
 
 
 _OF_CHARGE_POINT = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>"
@@ -238,11 +276,53 @@ async def delete_certificate(tenant: str, charge_point: str, certificate: str) -
 async def get_certificate_request(tenant: str, charge_point: str) -> Response:
     """Read the last certificate signing request that a charge point sent and csms accepted.
 
-    Let your certificate authority sign the request, then send the certificate chain with the command
-    CertificateSigned.
+    csms signs the request after you approve it, or by itself if the tenant's `certificate_signing` is
+    `automatic`. Your own certificate authority can sign the request too. In this case, send the certificate
+    chain with the command CertificateSigned, and then delete the request.
     """
-    found = await certificates.get_request(current_store(), tenant, charge_point)
-    return bodies.answer(convert(must_exist(found, "certificate request"), CertificateRequestAnswer))
+    return bodies.answer(_request(await _find_request(tenant, charge_point)))
+
+
+@blueprint.post(f"{_OF_CHARGE_POINT}/certificate-request/approve")
+@document_response(CertificateRequestAnswer)
+@describes(problems={409: "csms cannot issue or send the certificate; the `detail` says why."})
+async def approve_certificate_request(tenant: str, charge_point: str) -> Response:
+    """Let csms sign the certificate signing request, and send the certificate to the charge point.
+
+    If a certificate was issued for the request before, csms sends the same certificate again. If the charge
+    point is offline, csms sends the certificate when it connects, within a day. The answer does not wait for
+    the charge point; read the outcome in the list of issued certificates.
+    """
+    store, signing = current_store(), services().signing
+    keys = await lookup.charge_point_keys(store, tenant, charge_point)
+    request = await _find_request(tenant, charge_point)
+    approved = await signing_requests.approve(store, keys, request.id, store.server_time_ms())
+    must_exist(approved, "certificate request")
+    if signing.authority is not None:
+        await advance(signing, keys)
+    request = await _find_request(tenant, charge_point)
+    if request.status == "failed":
+        raise Problem(409, "certificate-not-issued", request.problem)
+    return bodies.answer(_request(request))
+
+
+@blueprint.post(f"{_OF_CHARGE_POINT}/certificate-request/reject")
+@document_response(CertificateRequestAnswer)
+@describes(problems={409: "A certificate was already issued; revoke it instead."})
+async def reject_certificate_request(tenant: str, charge_point: str) -> Response:
+    """Let csms not sign the certificate signing request.
+
+    csms sends nothing to the charge point, because OCPP has no message for this.
+    """
+    store = current_store()
+    keys = await lookup.charge_point_keys(store, tenant, charge_point)
+    request = await _find_request(tenant, charge_point)
+    rejected = must_exist(await signing_requests.reject(store, keys, request.id), "certificate request")
+    if rejected.status != "rejected":
+        raise Problem(
+            409, "certificate-issued", "csms has issued a certificate for this request; revoke it instead."
+        )
+    return bodies.answer(_request(rejected))
 
 
 @blueprint.delete(f"{_OF_CHARGE_POINT}/certificate-request")
@@ -253,8 +333,22 @@ async def forget_certificate_request(tenant: str, charge_point: str) -> Response
     csms sends nothing to the charge point.
     """
     keys = await lookup.charge_point_keys(current_store(), tenant, charge_point)
-    must_exist(await certificates.forget_request(current_store(), keys), "certificate request")
+    must_exist(await signing_requests.forget(current_store(), keys), "certificate request")
     return bodies.no_content()
+
+
+async def _find_request(tenant: str, charge_point: str) -> SigningRequest:
+    found = await signing_requests.get(current_store(), tenant, charge_point)
+    return must_exist(found, "certificate request")
+
+
+def _request(found: SigningRequest) -> CertificateRequestAnswer:
+    return convert(
+        found,
+        CertificateRequestAnswer,
+        serial_number=found.serial_number or None,
+        command=found.command or None,
+    )
 
 
 def _certificate(hash_data: CertificateHash, known: Certificates) -> CertificateAnswer:

@@ -12,6 +12,8 @@ from admin.app import create_app
 from admin.config import AdminLimits
 from admin.hypercorn import listen, serve_app
 from admin.inbox import Inbox
+from admin.pki.authority import Authority
+from admin.pki.signing import Signing
 from admin.services import Services
 from state.events.feed import Feed
 from state.nodes import nodes
@@ -55,7 +57,9 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(store: Store, limits: AdminLimits | None = None) -> AsyncIterator[Api]:
+async def serving(
+    store: Store, limits: AdminLimits | None = None, authority: Authority | None = None
+) -> AsyncIterator[Api]:
     limits = limits or AdminLimits()
     stop = trio.Event()
     with listen("127.0.0.1", 0, unacknowledged_s=5) as listener:
@@ -64,7 +68,8 @@ async def serving(store: Store, limits: AdminLimits | None = None) -> AsyncItera
             node = NodeRecord(kind="admin", host="test", pid=1, started_ms=store.server_time_ms())
             await nursery.start(inbox.run, node)
             feed = Feed(store, nursery, poll_s=0.05)
-            services = Services(store, PEPPER, inbox, feed, limits.event_clients)
+            signing = Signing(store, inbox.incarnation, authority)
+            services = Services(store, PEPPER, inbox, feed, limits.event_clients, signing)
             app = create_app(services, limits)
             await nursery.start(partial(serve_app, app, listener, limits, stop))
             port = listener.getsockname()[1]

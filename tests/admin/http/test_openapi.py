@@ -61,6 +61,12 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/trace/frames": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/trace/stream": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/certificate-request": {"get", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/certificate-request/approve": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/certificate-request/reject": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/issued-certificates": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/issued-certificates/{serial_number}": {"get"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/issued-certificates/{serial_number}/revoke": {"post"},
+    "/v1/tenants/{tenant}/certificates": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/data-transfers": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/data-transfers/{data_transfer}": {"delete"},
     "/v1/tenants/{tenant}/data-transfer-vendors": {"get"},
@@ -75,7 +81,7 @@ METHODS = {
     "/v1/tenants/{tenant}/events": {"get"},
 }
 TIME_NAMES = re.compile(
-    r"at|from|last_seen|since|timestamp|until|not_(before|after)|schedule_start|expiry.*|valid(From|To)"
+    r"at|from|expires_before|last_seen|since|timestamp|until|not_(before|after)|schedule_start|expiry.*|valid(From|To)"
     r"|(?!out_of).*(_at|_since|_date|Date|DateTime|Timestamp)|st(art|op)Time|startSchedule"
 )
 """Names of members that hold a time, in the API and in OCPP."""

@@ -9,7 +9,9 @@ from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from gateway.ocpp16.messages import security
 from gateway.service import certificates as pem
 from state.charge_points import configuration
+from state.charge_points import security as security_state
 from state.charge_points.configuration import ReportedKey
+from state.charge_points.security import NameCheck
 from state.keys import ChargePointKeys
 from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import FakeSession, connected
@@ -154,6 +156,9 @@ async def test_a_certificate_signing_request_is_shown_and_compared_with_the_cert
     async with connected(api.store, TENANT, "CP-1") as session:
         is_problem(await api.client.get(f"{BASE}/certificate-request"), 404, "not-found")
         assert await ask_to_sign(session, "nonsense") == "Rejected"
+        assert await ask_to_sign(session, csr) == "Rejected"
+        check = NameCheck(binding="serial_number", serial_number="Serial 7")
+        await security_state.set_name_check(api.store, session.lease.keys, check)
         assert await ask_to_sign(session, csr) == "Accepted"
         shown = await ok(await api.client.get(f"{BASE}/certificate-request"))
         assert (shown["csr"], shown["subject"], shown["key"]) == (csr, "CN=Serial 7", "EC secp256r1")
