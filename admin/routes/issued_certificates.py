@@ -7,11 +7,23 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import AllInOne, Next, Paging, bodies, convert, lookup, must_exist, new_blueprint, times
+from admin.http import (
+    AllInOne,
+    Next,
+    Paging,
+    Problem,
+    bodies,
+    convert,
+    describes,
+    lookup,
+    must_exist,
+    new_blueprint,
+    times,
+)
 from admin.http.times import Time
 from admin.services import current_store
 from state.charge_points import security
-from state.charge_points.denied_certificates import deny
+from state.charge_points.denied_certificates import by_serial_number, deny
 from state.charge_points.security import CertificateStatus
 from state.features import issued_certificates
 
@@ -115,6 +127,7 @@ async def get_issued_certificate(tenant: str, charge_point: str, serial_number: 
 @blueprint.post(f"{_BASE}/<name:serial_number>/revoke")
 @document_request(Revocation)
 @document_response(IssuedCertificateAnswer)
+@describes(problems={409: "The list of denied certificates is full."})
 async def revoke_issued_certificate(tenant: str, charge_point: str, serial_number: str) -> Response:
     """Revoke a client certificate for good.
 
@@ -128,7 +141,13 @@ async def revoke_issued_certificate(tenant: str, charge_point: str, serial_numbe
     known = must_exist(found, "certificate")
     # The certificate is denied first. If csms stops after that, the operator sees the certificate as usable,
     # and revokes it again.
-    await deny(store, known.issuer, known.serial_number, revocation.why)
+    name = by_serial_number(known.issuer, known.serial_number)
+    if await deny(store, name, revocation.why, store.server_time_ms()) == "full":
+        raise Problem(
+            409,
+            "too-many-denied-certificates",
+            "The list of denied certificates is full; allow expired ones again.",
+        )
     await security.settle_certificate(store, keys, known.serial_number, "revoked")
     await issued_certificates.remove(store, keys, known.serial_number, known.not_after_ms)
     after = (await security.read(store, tenant, charge_point)).find_certificate(known.serial_number)

@@ -12,7 +12,6 @@ import msgspec
 
 from state import keys as key_names
 from state.charge_points import security
-from state.charge_points.denied_certificates import Denied
 from state.charge_points.security import IssuedCertificate
 from state.keys import ChargePointKeys
 from state.paging import Page, list_members
@@ -30,6 +29,10 @@ _PAGE = 500
 class Expiring(msgspec.Struct, frozen=True, kw_only=True):
     charge_point: str
     certificate: IssuedCertificate
+
+
+class _Denied(msgspec.Struct, frozen=True):
+    denied_ms: int
 
 
 class Turn(NamedTuple):
@@ -125,7 +128,7 @@ async def list_revoked(store: Store, issuer: str) -> dict[int, int]:
     for name, entry in reply.items():
         of, _, serial_number = name.decode().rpartition("|")
         if of == issuer:
-            found[int(serial_number, 16)] = msgspec.json.decode(entry, type=Denied).denied_ms
+            found[int(serial_number, 16)] = msgspec.json.decode(entry, type=_Denied).denied_ms
     return found
 
 

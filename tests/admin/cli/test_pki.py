@@ -5,7 +5,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from state.charge_points.denied_certificates import deny
+from state.charge_points.denied_certificates import by_serial_number, deny
 from state.store import Store
 from tests.support.up_process import csms, one_line
 
@@ -84,7 +84,7 @@ async def test_the_revocation_lists_have_the_certificates_that_operators_revoked
     directory: Path, tmp_path: Path, store: Store, redis_url: str
 ) -> None:
     issuers = {family: certificates(directory / f"{family}-issuing.pem")[0] for family in ("rsa", "ec")}
-    await deny(store, issuers["ec"].subject.rfc4514_string(), "ab12", "stolen")
+    await deny(store, by_serial_number(issuers["ec"].subject.rfc4514_string(), "ab12"), "stolen", 5)
     pepper, config = tmp_path / "pepper", tmp_path / "admin.toml"
     pepper.write_text("0123456789" * 4)
     config.write_text(

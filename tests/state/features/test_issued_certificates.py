@@ -5,7 +5,7 @@ import pytest
 
 from state import keys as key_names
 from state.charge_points import security
-from state.charge_points.denied_certificates import deny
+from state.charge_points.denied_certificates import by_serial_number, deny
 from state.charge_points.security import IssuedCertificate
 from state.features import issued_certificates
 from state.features.issued_certificates import DAY_MS, KEPT_MS, Turn
@@ -102,13 +102,13 @@ async def test_one_process_gets_the_turn_to_examine_the_certificates_of_a_tenant
 
 
 async def test_denied_certificates_are_listed_for_each_issuer(store: Store) -> None:
-    await deny(store, "CN=a|b,O=x", "ff", "lost")
-    await deny(store, "CN=other", "1", "lost")
+    await deny(store, by_serial_number("CN=a|b,O=x", "ff"), "lost", 5)
+    await deny(store, by_serial_number("CN=other", "1"), "lost", 6)
     found = await issued_certificates.list_revoked(store, "CN=a|b,O=x")
-    assert list(found) == [255]
+    assert found == {255: 5}
     await store.execute(
         "HSET", key_names.DENIED_CERTIFICATES, "ab" * 32, msgspec.json.encode({"denied_ms": 1, "why": ""})
     )
     assert await issued_certificates.list_revoked(store, "CN=a|b,O=x") == found
-    await deny(store, "CN=a|b,O=x", "ff", "again")
+    await deny(store, by_serial_number("CN=a|b,O=x", "ff"), "again", 7)
     assert await issued_certificates.list_revoked(store, "CN=a|b,O=x") == found
