@@ -105,6 +105,7 @@ async def send(
     wait_s: float | None = None,
     wait_for: WaitFor = "answer",
     idempotency_key: str | None = None,
+    firmware_sha256: bytes | None = None,
 ) -> Sent:
     """Record a command and wait for its end, or for the transaction that begins because of it.
 
@@ -122,7 +123,7 @@ async def send(
         key = idempotency_key
         if key is None or await commands.under_key(store, tenant, charge_point, key) is None:
             raise
-    warnings = await warnings_for(request, View(store, record))
+    warnings = await warnings_for(request, View(store, record, firmware_sha256))
     wait_s = timeout_s if wait_s is None else wait_s
     id_ = commands.new_id(tenant, charge_point, idempotency_key)
     payload, sealed = secrets.protect(services.pepper, id_, action, _encode(request))

@@ -29,6 +29,15 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
             "transaction begins. If the transaction has not begun after `wait` seconds, the API answers 202."
         ),
     ] = "answer"
+    firmware_sha256: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")] | None,
+        msgspec.Meta(
+            description="SHA-256 of the firmware in hexadecimal, which only SignedUpdateFirmware allows. "
+            "csms verifies the signature with it, and does not send it. A wrong signature is sent with a "
+            "warning.",
+            examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
+        ),
+    ] = None
 
 
 @blueprint.post("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/commands/<name:action>")
@@ -67,6 +76,12 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
             f"The action {action} starts no transaction; wait_for=transaction needs RemoteStartTransaction.",
             parameter="wait_for",
         )
+    sha256 = asked.firmware_sha256
+    if sha256 is not None and action != "SignedUpdateFirmware":
+        raise invalid(
+            f"The action {action} has no signed firmware; firmware_sha256 needs SignedUpdateFirmware.",
+            parameter="firmware_sha256",
+        )
     sent = await send.send(
         services(),
         tenant,
@@ -76,6 +91,7 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
         wait_s=asked.wait,
         wait_for=asked.wait_for,
         idempotency_key=_idempotency_key(),
+        firmware_sha256=None if sha256 is None else bytes.fromhex(sha256),
     )
     return send.respond(sent)
 

@@ -2,6 +2,7 @@
 
 import time
 
+from admin.commands.warnings import firmware_signature
 from admin.commands.warnings.remote_trigger import check_connector
 from admin.commands.warnings.view import View, Warner
 from admin.http import convert
@@ -73,13 +74,18 @@ async def certificate_signed(request: security.CertificateSigned, view: View) ->
 async def signed_update_firmware(request: security.SignedUpdateFirmware, view: View) -> list[str]:
     """Warn of a wrong signature or signing certificate of firmware (A00.FR.706)."""
     firmware = request.firmware
-    found = _check_line_ends(firmware.signing_certificate, "The signing certificate")
+    chain = firmware.signing_certificate
+    found = _check_line_ends(chain, "The signing certificate")
     try:
-        found += _check_dates(pem.read_all(firmware.signing_certificate)[0], "The signing certificate")
+        found += _check_dates(pem.read_all(chain)[0], "The signing certificate")
     except pem.Unreadable as error:
         found.append(f"The charge point will most likely answer InvalidCertificate. {error}")
-    if not pem.is_base64(firmware.signature):
-        found.append("The signature is not base64.")
+    else:
+        known = await certificates.read(view.store, view.tenant, view.charge_point)
+        listing = known.listings.get("ManufacturerRootCertificate")
+        roots = None if listing is None or listing.read_ms is None else listing.hash_data
+        found += firmware_signature.check_signature(chain, firmware.signature, view.firmware_sha256)
+        found += firmware_signature.check_chain(chain, roots)
     return found + await _check_request_id(request.request_id, "SignedUpdateFirmware", view)
 
 

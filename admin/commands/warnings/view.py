@@ -13,10 +13,14 @@ type Warner = Callable[[Any, View], Awaitable[list[str]]]
 
 
 class View(NamedTuple):
-    """The record of the charge point. Other data is read on demand, because most commands do not need it."""
+    """The record of the charge point. Other data is read on demand, because most commands do not need it.
+
+    `firmware_sha256` is the hash of the firmware that a SignedUpdateFirmware names, if the operator gave it.
+    """
 
     store: Store
     record: ChargePointRecord
+    firmware_sha256: bytes | None = None
 
     @property
     def tenant(self) -> str:

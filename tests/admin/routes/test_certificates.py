@@ -1,8 +1,12 @@
 """Certificates over HTTP: how they are installed, listed as the charge point reports them, and deleted."""
 
+import base64
+import hashlib
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.handlers.certificates import sign_certificate
 from gateway.handlers.charge_point import ChargePoint, SessionMemory
@@ -244,18 +248,51 @@ async def test_a_signed_firmware_update_that_looks_wrong_is_sent_with_a_warning(
         "signingCertificate": LEAF.pem,
         "signature": "YWJj",
     }
+    no_roots = "did not look for the manufacturer root"
     changes: list[tuple[dict[str, str], list[str]]] = [
-        ({}, []),
+        ({}, ["not an ECDSA signature", "did not verify the signature", no_roots]),
         ({"signingCertificate": "nonsense"}, ["InvalidCertificate"]),
-        ({"signingCertificate": EXPIRED.pem}, ["expired"]),
-        ({"signingCertificate": LEAF.pem.replace("\n", "\r\n")}, ["CRLF"]),
-        ({"signature": "!"}, ["not base64"]),
-        ({"signature": ""}, ["not base64"]),
+        ({"signingCertificate": EXPIRED.pem, "signature": "!"}, ["expired", "not base64", no_roots]),
+        (
+            {"signingCertificate": LEAF.pem.replace("\n", "\r\n"), "signature": ""},
+            ["CRLF", "not base64", no_roots],
+        ),
     ]
     async with connected(api.store, TENANT, "CP-1"):
         for number, (changed, expected) in enumerate(changes):
             payload = {"requestId": number, "firmware": firmware | changed}
             assert_warned(await command(api, "SignedUpdateFirmware", payload), expected)
+
+
+async def test_the_signature_of_firmware_is_verified_with_the_hash_that_the_operator_gives(api: Api) -> None:
+    key, image = ec_key(), b"firmware"
+    signing = certificate("signer", issuer=ROOT, key=key)
+    signature = base64.b64encode(key.sign(image, ec.ECDSA(hashes.SHA256()))).decode()
+    firmware = {
+        "location": "https://firmware.example/1.bin",
+        "retrieveDateTime": "2026-01-01T00:00:00Z",
+        "signingCertificate": signing.pem + ROOT.pem,
+        "signature": signature,
+    }
+    path, digest = f"{BASE}/commands/SignedUpdateFirmware", hashlib.sha256(image).hexdigest()
+    answers = Store()
+    answers.held[MAKER] = [hash_data(ROOT.pem, "SHA512")]
+    answering, asked = remembering(answers)
+    async with connected(api.store, TENANT, "CP-1", answering):
+        await ok(await api.client.post(f"{PATH}/refresh?type={MAKER}"))
+        for number, (given, expected) in enumerate(
+            ((digest.upper(), []), (hashlib.sha256(b"other").hexdigest(), ["The signature is wrong"]))
+        ):
+            body = {"requestId": number, "firmware": firmware}
+            answer = await ok(await api.client.post(path, params={"firmware_sha256": given}, json=body))
+            assert_warned(answer["warnings"], expected)
+            assert asked[-1] == ("SignedUpdateFirmware", body)
+        body = {"requestId": 9, "firmware": firmware}
+        for action, given in (("SignedUpdateFirmware", "abc"), ("ClearCache", digest)):
+            wrong = await api.client.post(
+                f"{BASE}/commands/{action}", params={"firmware_sha256": given}, json=body
+            )
+            is_problem(wrong, 422, "invalid-request")
 
 
 async def test_a_request_for_the_log_has_a_warning_if_its_request_id_was_used_before(api: Api) -> None:
