@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -140,10 +141,12 @@ def _text_frame(text: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def charge_point(url: str, serve: Serve | None = None) -> AsyncIterator[Peer]:
+async def charge_point(
+    url: str, serve: Serve | None = None, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Peer]:
     """Connect a charge point until the block ends. Raises UpgradeRefused."""
     failure: Exception | None = None
-    async with connect(url) as connection, trio.open_nursery() as nursery:
+    async with connect(url, ssl_context=tls) as connection, trio.open_nursery() as nursery:
         peer = Peer(connection, serve)
         nursery.start_soon(peer.run)
         try:
