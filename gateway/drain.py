@@ -70,6 +70,7 @@ async def write_rest(node: Node, *, deadline: float) -> None:
         await node.wait_until_seen_through()
         with suppress(StoreUnavailable):
             await node.fault_counts.write()
+            await node.refusals.write()
     with trio.move_on_at(deadline) as leaving:
         try:
             # Release the leases that were not released yet.

@@ -10,6 +10,7 @@ from admin.services import Services
 from gateway.ocpp16.messages.core import ChangeConfiguration
 from gateway.ocpp16.messages.types import Message
 from gateway.service.frame_masking import FrameMasker
+from state import commands
 from state.charge_points import ChargePointRecord, configuration, passwords, security
 from state.commands import Conflict, Submitted, sealing
 from state.commands.sealing import Sealed
@@ -56,11 +57,15 @@ async def new_password(
         return
     keys = ChargePointKeys(record.tenant, record.id)
     digest = passwords.digest(services.pepper, keys.member, read_password(request.value))
-    added = await security.expect_password(services.store, keys, digest, command_id) == "changed"
+    store, now_ms = services.store, services.store.server_time_ms()
+    # A request that repeats an Idempotency-Key sends nothing, and its password may be an old one.
+    [known] = await commands.read_statuses(store, [command_id])
+    added = known is None and (
+        await security.expect_password(store, keys, digest, command_id, now_ms) == "changed"
+    )
     yield password
     if added and password.was_not_sent:
-        now_ms = services.store.server_time_ms()
-        await security.settle_password(services.store, keys, command_id, "refused", now_ms)
+        await security.settle_password(store, keys, command_id, "refused", now_ms)
 
 
 def read_password(text: str) -> bytes:

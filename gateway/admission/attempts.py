@@ -2,9 +2,12 @@
 
 Only failures count, so this limit does not hinder a fleet that reconnects all at once. Nothing is counted by
 charge point id alone, because anyone could then lock a charge point out by failing under its id.
+
+An IPv6 network of 64 bits counts as one address, because one peer usually has all of its addresses.
 """
 
 from collections import OrderedDict
+from ipaddress import AddressValueError, IPv6Address
 
 WINDOW_S = 60.0
 REMEMBERED = 20_000
@@ -25,13 +28,14 @@ class Attempts:
         self._counts: OrderedDict[tuple[str, ...], tuple[float, int]] = OrderedDict()
 
     def wait_of_address(self, address: str, now: float) -> int:
-        return self._wait((address,), self._per_address, now)
+        return self._wait((_peer_of(address),), self._per_address, now)
 
     def wait_of_charge_point(self, address: str, charge_point: str, now: float) -> int:
-        return self._wait((address, charge_point), self._per_charge_point, now)
+        return self._wait((_peer_of(address), charge_point), self._per_charge_point, now)
 
     def record_failure(self, address: str, charge_point: str, now: float) -> None:
-        for key in ((address,), (address, charge_point)):
+        peer = _peer_of(address)
+        for key in ((peer,), (peer, charge_point)):
             since, count = self._counts.pop(key, (now, 0))
             if now - since >= WINDOW_S:
                 since, count = now, 0
@@ -43,3 +47,14 @@ class Attempts:
         since, count = self._counts.get(key, (now, 0))
         left = since + WINDOW_S - now
         return int(left) + 1 if count >= limit and left > 0 else 0
+
+
+def _peer_of(address: str) -> str:
+    """Return the IPv4 address, or the first 64 bits of the IPv6 address."""
+    if ":" not in address:
+        return address
+    try:
+        read = IPv6Address(address)
+    except AddressValueError:
+        return address
+    return str(read.ipv4_mapped or read.packed[:8].hex())

@@ -30,9 +30,11 @@ def examine(
     shown: Shown,
     security: Security,
     *,
+    user: str,
     registered: bool,
 ) -> Evidence:
-    password, header = _read_password(upgrade, keys.id)
+    """Collect the evidence. `user` is the id as the path spells it, which must be the user name too."""
+    password, header = _read_password(upgrade, user)
     digest = passwords.find_match(node.pepper, keys.member, password or b"", security.digests)
     if password is not None and digest is None:
         header = Reason.WRONG_PASSWORD
@@ -50,14 +52,14 @@ def examine(
     )
 
 
-def _read_password(upgrade: Upgrade, identity: str) -> tuple[bytes | None, Reason | None]:
+def _read_password(upgrade: Upgrade, user: str) -> tuple[bytes | None, Reason | None]:
     match basic.read(upgrade.authorization):
         case None:
             return None, None
         case basic.Malformed():
             return None, Reason.MALFORMED_AUTHORIZATION
         case found:
-            password = found.password_of(identity)
+            password = found.password_of(user)
             return password, Reason.WRONG_USER if password is None else None
 
 

@@ -27,7 +27,7 @@ from typing import NamedTuple, assert_never
 
 import trio
 
-from gateway.admission import path, proof
+from gateway.admission import basic, path, proof
 from gateway.admission.attempts import Attempts
 from gateway.admission.credentials import examine
 from gateway.admission.proof import Denied, Evidence, Proven
@@ -38,11 +38,13 @@ from gateway.hub import Hub
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, FaultName
 from gateway.service.client_certificates import ClientCertificate
+from gateway.service.known_secrets import KnownSecrets
 from gateway.session.session import Session
 from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points, commands
 from state.charge_points import BootStatus, ChargePointRecord
 from state.charge_points.security import Proof, Security, concludes, record_proof
+from state.commands.table import WAITING
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases
@@ -52,6 +54,8 @@ from state.tenants.tenants import Tenant
 
 SUBPROTOCOL = "ocpp1.6"
 CLAIM_S = 5
+RECORDED_MS = 3_600_000
+"""A command for a new password is recorded within this time after the password was stored."""
 
 
 class Refusal(Exception):  # noqa: N818  an answer, not an error of ours
@@ -81,6 +85,7 @@ class Admitted(NamedTuple):
     proven: Proven
     security: Security
     certificate: ClientCertificate | None
+    secrets: KnownSecrets
     register: bool
     registration: BootStatus
     """Registration status that the tenant gives to a charge point if this handshake registers it."""
@@ -124,7 +129,8 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     full = len(admission.hub) >= node.config.limits.connections
     if node.draining or full or not node.store.available:
         raise Refusal(Reason.UNAVAILABLE)
-    _check_attempts(admission.attempts, upgrade.remote[0], who.charge_point)
+    user = who.charge_point
+    _check_attempts(admission.attempts, upgrade.remote[0], user)
     try:
         shown = await tokens.look_up(node.store, node.pepper, who.tenant, who.token)
         record, security = await charge_points.get_with_security(node.store, who.tenant, who.charge_point)
@@ -134,7 +140,7 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
         raise Refusal(Reason.STORE_AWAY) from None
     keys = ChargePointKeys(who.tenant, who.charge_point)
     known = None if record is None else keys
-    evidence = examine(node, upgrade, keys, shown, security, registered=record is not None)
+    evidence = examine(node, upgrade, keys, shown, security, user=user, registered=record is not None)
     verdict = proof.judge(evidence)
     if isinstance(verdict, Denied):
         raise _deny(admission.attempts, upgrade.remote[0], verdict, evidence, known)
@@ -148,9 +154,20 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
         verdict,
         security,
         evidence.certificate,
+        _note_secrets(upgrade, who.token, user),
         register=record is None,
         registration=verdict.tenant.registration,
     )
+
+
+def _note_secrets(upgrade: Upgrade, token: str, user: str) -> KnownSecrets:
+    secrets = KnownSecrets()
+    secrets.add(token.encode())
+    shown = basic.read(upgrade.authorization)
+    if isinstance(shown, basic.Credentials):
+        secrets.add(shown.joined)
+        secrets.add(shown.password_of(user) or b"")
+    return secrets
 
 
 def _check_attempts(attempts: Attempts, address: str, charge_point: str) -> None:
@@ -244,6 +261,7 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> 
         await _conclude(node, admitted)
         connection = await upgrade.accept(SUBPROTOCOL)
         session = Session(node, claimed, connection, attached, admitted.certificate)
+        session.link.secrets = admitted.secrets
         hub.add(session)
         try:
             closed = await session.run(
@@ -264,7 +282,7 @@ async def _conclude(node: Node, admitted: Admitted) -> None:
             profile=proven.profile,
             digest=proven.digest,
             serial_number=proven.serial_number,
-            queued=await _find_queued(store, admitted),
+            settled=await _find_settled(store, admitted),
         )
         if concludes(admitted.security, made):
             await record_proof(store, admitted.keys, made, store.server_time_ms())
@@ -272,11 +290,20 @@ async def _conclude(node: Node, admitted: Admitted) -> None:
         raise Refusal(Reason.STORE_AWAY) from None
 
 
-async def _find_queued(store: Store, admitted: Admitted) -> frozenset[str]:
-    """Return the commands that will set a new password but were not sent yet."""
-    ids = [one.command for one in admitted.security.next_passwords]
-    found = [await commands.get(store, admitted.keys.tenant, id_) for id_ in ids]
-    return frozenset(one.id for one in found if one is not None and one.status == "queued")
+async def _find_settled(store: Store, admitted: Admitted) -> frozenset[str]:
+    """Return the commands for a new password that have ended.
+
+    A command that is still `sent` may be answered on an older connection, which is not closed yet. A command
+    that is not in the store is either about to be recorded or was forgotten long after its end.
+    """
+    waiting = admitted.security.next_passwords
+    statuses = await commands.read_statuses(store, [one.command for one in waiting])
+    now_ms = store.server_time_ms()
+    return frozenset(
+        one.command
+        for one, status in zip(waiting, statuses, strict=True)
+        if (now_ms - one.expected_ms > RECORDED_MS if status is None else status not in WAITING)
+    )
 
 
 async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.Attachment) -> leases.Claimed:

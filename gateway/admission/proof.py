@@ -118,7 +118,11 @@ def _find_unbound(evidence: Evidence, tenant: Tenant) -> Reason | None:
     if certificate.owner != owner_uri(tenant.id, evidence.identity):
         return Reason.CERTIFICATE_OF_ANOTHER
     issued = evidence.security.find_certificate(certificate.serial_number)
-    if issued is None or issued.is_right:
+    if issued is None:
+        # A certificate that is no longer listed was replaced long ago. A charge point that was deleted and
+        # registered again may still have a certificate of its former registration.
+        return Reason.CERTIFICATE_REPLACED if evidence.security.has_removed_certificates else None
+    if issued.is_right:
         return None
     return Reason.CERTIFICATE_REVOKED if issued.status == "revoked" else Reason.CERTIFICATE_REPLACED
 
@@ -126,7 +130,8 @@ def _find_unbound(evidence: Evidence, tenant: Tenant) -> Reason | None:
 def _check_names(certificate: ClientCertificate, evidence: Evidence, tenant: Tenant) -> Reason | None:
     """Compare the names in a certificate that csms did not issue (A00.FR.404, A00.FR.405)."""
     check = evidence.security.name_check
-    if check.expected_name(evidence.identity) not in certificate.common_names:
+    expected = check.expected_name(evidence.identity)
+    if not expected or expected not in certificate.common_names:
         return Reason.CERTIFICATE_OF_ANOTHER
     allowed = tenant.certificate_organisations
     if check.organisation and allowed and not set(allowed).intersection(certificate.organisations):

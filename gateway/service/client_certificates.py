@@ -14,6 +14,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 _SCHEME = "urn:csms:"
+_ERRORS = (
+    *(ValueError, TypeError, OverflowError, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+"""What `cryptography` raises for a certificate that it cannot read. Several have no common base class."""
 
 
 class Unreadable(ValueError):  # noqa: N818  A sentence for an operator.
@@ -58,7 +63,7 @@ def read(der: bytes) -> ClientCertificate:
             not_before_ms=round(found.not_valid_before_utc.timestamp() * 1000),
             not_after_ms=round(found.not_valid_after_utc.timestamp() * 1000),
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+    except _ERRORS as error:
         raise Unreadable(f"The client certificate cannot be read ({type(error).__name__}).") from None
 
 

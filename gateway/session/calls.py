@@ -207,6 +207,8 @@ class Calls:
             await trio.sleep_forever()
         stored = self._stored = trio.Event()
         self._link.memory.triggered |= name_triggered(request)
+        if isinstance(request, ChangeConfiguration) and names_secret(request.key):
+            self._link.secrets.add(request.value.encode())
         frame = protocol.call(request, command_id, now, timeout=deadline - now)
         unwritten, self._unwritten = self._unwritten, None
         call = self._outstanding = protocol.outstanding

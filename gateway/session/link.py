@@ -8,6 +8,7 @@ from gateway.handlers.charge_point import SessionMemory
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FaultName
 from gateway.service.client_certificates import ClientCertificate
+from gateway.service.known_secrets import KnownSecrets
 from gateway.session.trace import Recorder
 from gateway.websocket.close_codes import Close
 from gateway.websocket.connection import Connection
@@ -39,6 +40,7 @@ class Link:
         "node",
         "reading",
         "recorder",
+        "secrets",
     )
 
     def __init__(
@@ -57,6 +59,8 @@ class Link:
         self.connection = connection
         self.memory = memory
         self.certificate = certificate
+        self.secrets = KnownSecrets()
+        """Secrets of the charge point, which no received frame shows."""
         self.recorder: Recorder | None = None
         self.ended = trio.Event()
         self.answering = False

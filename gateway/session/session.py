@@ -142,6 +142,7 @@ class Session:
         """
         began = monotonic()
         link, protocol = self.link, self._protocol
+        frame = link.secrets.hide(frame)
         if len(frame) > SMALL:
             return self._receive_large(frame, began)
         received = protocol.receive(frame, began)

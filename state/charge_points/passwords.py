@@ -18,7 +18,18 @@ from itertools import pairwise
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}")
 _HEX_BYTES = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,20}")
 _TEXT = re.compile(r"[\x21-\x7e]{16,40}")
+_PRINTABLE = re.compile(rb"[\x20-\x7e]+")
 _DISTINCT_MIN = 8
+_UNFORESEEN_MIN = 8
+_ROWS = ("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
+_FOLLOWING = frozenset(
+    pair for row in _ROWS for one, other in pairwise(row) for pair in (one + other, other + one, one * 2)
+)
+"""Pairs of characters that follow each other in the alphabet, among the digits or on a keyboard."""
+_WORDS = re.compile(
+    "password|passwort|passwd|passphrase|administrator|admin|welcome|letmein|changeme|default|secret|login|user"
+    "|test|demo|ocpp|csms|charger|charge|charging|point|station|authorization|auth|key|token|acme"
+)
 _NOBODYS = bytes(32)
 
 
@@ -48,8 +59,8 @@ def read_key(text: str) -> bytes:
         )
     if _is_guessable(key):
         raise BadKey(
-            "The key can be guessed, because it repeats few characters or follows a pattern. Use random "
-            "characters, or leave the key out to get a random one."
+            "The key can be guessed, because it repeats few characters, follows a pattern or consists of "
+            "common words. Use random characters, or leave the key out to get a random one."
         )
     return key
 
@@ -77,6 +88,14 @@ def find_match(pepper: bytes, member: str, presented: bytes, stored: Sequence[by
 
 
 def _is_guessable(key: bytes) -> bool:
-    steps = {(after - before) % 256 for before, after in pairwise(key)}
     half = len(key) // 2
-    return len(set(key)) < _DISTINCT_MIN or len(steps) <= 2 or key[:half] == key[half : 2 * half]
+    steps = {(after - before) % 256 for before, after in pairwise(key)} - {0}
+    if len(set(key)) < _DISTINCT_MIN or len(steps) < _DISTINCT_MIN or key[:half] == key[half : 2 * half]:
+        return True
+    return _PRINTABLE.fullmatch(key) is not None and _count_unforeseen(key.decode()) < _UNFORESEEN_MIN
+
+
+def _count_unforeseen(text: str) -> int:
+    """Count the characters of a text that neither belong to a common word nor follow from their neighbour."""
+    rest = _WORDS.sub("", text.lower())
+    return len(rest) - sum(one + other in _FOLLOWING for one, other in pairwise(rest))

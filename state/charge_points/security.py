@@ -26,9 +26,13 @@ from state.tenants.tenants import SecurityProfile
 from state.versioned import Change, Fields, Outcome
 
 CERTIFICATES = 16
-"""Greatest number of certificates that are kept for a charge point. The oldest are removed first."""
-NEXT_PASSWORDS = 4
-"""Greatest number of new passwords whose outcome is not known. The oldest are removed first."""
+"""Greatest number of certificates that are kept for a charge point."""
+NEXT_PASSWORDS = 40
+"""Greatest number of new passwords whose outcome is not known. The oldest are removed first.
+
+The number is greater than the number of commands that may wait for a charge point, so no password is removed
+whose command will still be sent.
+"""
 
 type CertificateStatus = Literal["sent", "accepted", "rejected", "replaced", "revoked"]
 type CertificateBinding = Literal["identity", "serial_number", "common_name"]
@@ -49,13 +53,15 @@ class Password(msgspec.Struct, frozen=True):
 class NextPassword(msgspec.Struct, frozen=True):
     """The keyed hash of a key that csms is about to set, is setting, or may have set.
 
-    `command` is the id of the ChangeConfiguration. If the charge point answered RebootRequired,
-    `reboot_required` is true, and both keys are right until the charge point uses this one.
+    `command` is the id of the ChangeConfiguration, which is recorded shortly after `expected_ms`. If the
+    charge point answered RebootRequired, `reboot_required` is true, and both keys are right until the charge
+    point uses this one.
     """
 
     digest: str
     command: str
     reboot_required: bool = False
+    expected_ms: int = 0
 
 
 class IssuedCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,18 +121,23 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     def find_certificate(self, serial_number: str) -> IssuedCertificate | None:
         return next((one for one in self.certificates if one.serial_number == serial_number), None)
 
+    @property
+    def has_removed_certificates(self) -> bool:
+        """Whether certificates may have been removed from the list, because it is full."""
+        return len(self.certificates) >= CERTIFICATES
+
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """How a charge point proved itself with a connection that succeeded.
 
-    `queued` are the commands that were not sent yet. The passwords of other commands are settled: the charge
-    point would use a new password by now, if it had accepted it.
+    `settled` are the commands that ended before the connection. If the charge point had accepted the password
+    of such a command, it would use this password by now. A command that is not listed may still be sent.
     """
 
     profile: SecurityProfile
     digest: bytes | None = None
     """The stored hash that the password matched."""
-    queued: frozenset[str] = frozenset()
+    settled: frozenset[str] = frozenset()
     serial_number: str | None = None
     """Serial number of the client certificate, if csms issued it."""
 
@@ -169,13 +180,16 @@ async def set_password(store: Store, keys: ChargePointKeys, digest: bytes | None
     return await _change(store, keys, decide)
 
 
-async def expect_password(store: Store, keys: ChargePointKeys, digest: bytes, command: str) -> Outcome:
+async def expect_password(
+    store: Store, keys: ChargePointKeys, digest: bytes, command: str, now_ms: int
+) -> Outcome:
     """Accept a second password, which the command with this id is about to set on the charge point."""
 
     def decide(now: Security) -> Change | None:
         if any(one.command == command for one in now.next_passwords):
             return None
-        kept = (*now.next_passwords, NextPassword(digest.hex(), command))[-NEXT_PASSWORDS:]
+        new = NextPassword(digest.hex(), command, expected_ms=now_ms)
+        kept = (*now.next_passwords, new)[-NEXT_PASSWORDS:]
         return Change({_NEXT: _encode(kept)})
 
     return await _change(store, keys, decide)
@@ -190,15 +204,16 @@ async def settle_password(
         following = next((one for one in now.next_passwords if one.command == command), None)
         if following is None:
             return None
-        others = [one for one in now.next_passwords if one is not following]
+        position = now.next_passwords.index(following)
+        earlier, later = now.next_passwords[:position], now.next_passwords[position + 1 :]
         match outcome:
             case "accepted":
-                later = now.next_passwords[now.next_passwords.index(following) + 1 :]
                 return _take(following.digest, now_ms, "charge_point", later)
             case "refused":
-                return _keep_next(others)
+                return _keep_next((*earlier, *later))
             case "reboot_required":
-                return _keep_next([*others, msgspec.structs.replace(following, reboot_required=True)])
+                waiting = msgspec.structs.replace(following, reboot_required=True)
+                return _keep_next((*earlier, waiting, *later))
 
     return await _change(store, keys, decide)
 
@@ -219,7 +234,7 @@ async def add_certificate(store: Store, keys: ChargePointKeys, new: IssuedCertif
     def decide(now: Security) -> Change | None:
         if now.find_certificate(new.serial_number) is not None:
             return None
-        kept = (*now.certificates, new)[-CERTIFICATES:]
+        kept = _newest((*now.certificates, new))
         event = {"serial_number": new.serial_number, "not_after_ms": new.not_after_ms}
         return Change({"certificates": _encode(kept)}, (), [("certificate.issued", _encode(event))])
 
@@ -244,6 +259,19 @@ async def settle_certificate(
     return await _change(store, keys, decide)
 
 
+def _newest(certificates: Sequence[IssuedCertificate]) -> list[IssuedCertificate]:
+    """Remove the oldest certificates beyond CERTIFICATES, but first those that are no longer right.
+
+    The charge point may still use its oldest certificate, for example if it rejects all newer ones.
+    """
+    kept = list(certificates)
+    while len(kept) > CERTIFICATES:
+        gone = next((one for one in kept if not one.is_right), None)
+        gone = gone or next((one for one in kept if one.status == "sent"), kept[0])
+        kept.remove(gone)
+    return kept
+
+
 def _conclude(now: Security, proof: Proof, now_ms: int) -> Change | None:
     put: dict[str, bytes] = {}
     gone: list[str] = []
@@ -255,7 +283,7 @@ def _conclude(now: Security, proof: Proof, now_ms: int) -> Change | None:
     undecided = [
         one
         for one in now.next_passwords
-        if (one.reboot_required or one.command in proof.queued) and one.digest != used
+        if (one.reboot_required or one.command not in proof.settled) and one.digest != used
     ]
     if used is not None and any(one.digest == used for one in now.next_passwords):
         changes.append(_take(used, now_ms, "charge_point", undecided))

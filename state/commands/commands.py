@@ -292,6 +292,14 @@ async def get(store: Store, tenant: str, id_: str) -> Command | None:
     return command if command is not None and command.tenant == tenant else None
 
 
+async def read_statuses(store: Store, ids: Sequence[str]) -> list[Status | None]:
+    """Return the status of each command. None means that no such command is stored."""
+    if not ids:
+        return []
+    replies = await store.pipeline([("HGET", key_names.command(id_), "status") for id_ in ids])
+    return [None if reply is None else reply.decode() for reply in replies]
+
+
 async def under_key(store: Store, tenant: str, charge_point: str, idempotency_key: str) -> Command | None:
     """Return the command that was submitted with this Idempotency-Key."""
     return await get(store, tenant, _id_under_key(ChargePointKeys(tenant, charge_point), idempotency_key))

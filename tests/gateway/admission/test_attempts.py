@@ -25,6 +25,28 @@ def test_the_failed_handshakes_of_an_address_are_counted_for_all_charge_point_id
     assert attempts.wait_of_address("a", 1) > 0
 
 
+def test_all_addresses_of_one_ipv6_network_count_as_one_address() -> None:
+    attempts = Attempts(per_address=100, per_charge_point=2)
+    for number in range(2):
+        attempts.record_failure(f"2001:db8:1:2::{number + 1:x}", "CP", 0)
+    assert attempts.wait_of_charge_point("2001:db8:1:2:ffff::1", "CP", 1) > 0
+    assert attempts.wait_of_charge_point("2001:db8:1:3::1", "CP", 1) == 0
+    assert attempts.wait_of_charge_point("2001:db8:1:2::1", "CP 2", 1) == 0
+
+
+def test_an_ipv4_address_is_the_same_peer_on_an_ipv6_socket() -> None:
+    attempts = Attempts(per_address=100, per_charge_point=1)
+    attempts.record_failure("::ffff:192.0.2.7", "CP", 0)
+    assert attempts.wait_of_charge_point("192.0.2.7", "CP", 1) > 0
+    assert attempts.wait_of_charge_point("::ffff:192.0.2.8", "CP", 1) == 0
+
+
+def test_a_peer_without_an_ip_address_is_counted_as_it_is() -> None:
+    attempts = Attempts(per_address=100, per_charge_point=1)
+    attempts.record_failure("not: an address", "CP", 0)
+    assert attempts.wait_of_charge_point("not: an address", "CP", 1) > 0
+
+
 def test_the_number_of_remembered_addresses_is_bounded() -> None:
     attempts = Attempts(per_address=5, per_charge_point=5)
     for number in range(2 * REMEMBERED):
