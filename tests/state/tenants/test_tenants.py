@@ -1,6 +1,6 @@
 import pytest
 
-from state import charge_points
+from state import charge_points, keys
 from state.charge_points import Settings
 from state.store import Store
 from state.tenants import id_tags, tenants, tokens
@@ -56,3 +56,54 @@ async def test_a_new_tenant_gets_nothing_from_a_deleted_tenant_with_the_same_id(
     assert await tenants.delete(store, "acme") == "deleted"
     assert await store.execute("KEYS", "*acme[^2]*") == []
     assert await id_tags.get(store, "acme2", "tag 500") is not None
+
+
+async def test_a_new_tenant_allows_profile_0_unless_the_operator_chooses_another_profile(
+    store: Store,
+) -> None:
+    await tenants.put(store, "acme", name="", auto_register=False)
+    await tenants.put(store, "strict", name="", auto_register=False, security_profile=2)
+    found = [await tenants.get(store, name) for name in ("acme", "strict")]
+    assert [one and one.security_profile for one in found] == [0, 2]
+
+
+async def test_a_tenant_keeps_its_profile_if_a_change_does_not_name_one(store: Store) -> None:
+    """A client that does not know security profiles must not open a tenant again."""
+    await tenants.put(store, "acme", name="", auto_register=False, security_profile=3)
+    await tenants.put(store, "acme", name="x", auto_register=True)
+    found = await tenants.get(store, "acme")
+    assert found is not None
+    assert (found.name, found.security_profile) == ("x", 3)
+    await tenants.put(store, "acme", name="x", auto_register=True, security_profile=0)
+    found = await tenants.get(store, "acme")
+    assert found is not None
+    assert found.security_profile == 0
+
+
+async def test_the_settings_of_certificates_are_stored_with_the_tenant(store: Store) -> None:
+    await tenants.put(
+        store,
+        "acme",
+        name="",
+        auto_register=False,
+        certificate_signing="automatic",
+        certificate_organisations=("Acme", 'ÜBER, "GmbH"'),
+    )
+    found = await tenants.get(store, "acme")
+    assert found is not None
+    assert found.certificate_signing == "automatic"
+    assert found.certificate_organisations == ("Acme", 'ÜBER, "GmbH"')
+    assert (await tenants.list_(store)).items == (found,)
+
+
+async def test_a_tenant_of_an_older_version_allows_profile_0(store: Store) -> None:
+    await tenants.put(store, "acme", name="", auto_register=False, security_profile=2)
+    fields = ("security_profile", "certificate_signing", "certificate_organisations")
+    await store.execute("HDEL", keys.tokens("acme"), *fields)
+    found = await tenants.get(store, "acme")
+    assert found is not None
+    assert (found.security_profile, found.certificate_signing, found.certificate_organisations) == (
+        0,
+        "manual",
+        (),
+    )

@@ -105,3 +105,55 @@ async def test_a_token_cannot_be_made_for_an_unknown_tenant(acme: Store) -> None
     with pytest.raises(UnknownTenant):
         await tokens.create(acme, PEPPER, "nobody", "")
     assert await acme.execute("EXISTS", keys.tokens("nobody"), keys.token_ids("nobody")) == 0
+
+
+async def test_a_retired_token_still_names_its_tenant_and_can_be_made_valid_again(acme: Store) -> None:
+    made = await tokens.create(acme, PEPPER, "acme", "")
+    assert await tokens.set_retired(acme, "acme", made.id, retired=True)
+    shown = (await tokens.look_up(acme, PEPPER, "acme", made.secret)).token
+    assert shown is not None
+    assert shown.retired_ms == pytest.approx(acme.server_time_ms(), abs=5_000)
+    await acme.execute("HSET", keys.tokens("acme"), f"token-retired:{made.id}", 7)
+    assert await tokens.set_retired(acme, "acme", made.id, retired=True)
+    [listed] = (await tokens.list_(acme, "acme")).items
+    assert listed.retired_ms == 7, "the time of the first retirement is kept"
+    assert await tokens.find_existing(acme, [("acme", made.id)]) == {("acme", made.id): True}
+    assert await tokens.set_retired(acme, "acme", made.id, retired=False)
+    shown = (await tokens.look_up(acme, PEPPER, "acme", made.secret)).token
+    assert shown is not None
+    assert shown.retired_ms is None
+
+
+async def test_only_an_existing_token_can_be_retired(acme: Store) -> None:
+    made = await tokens.create(acme, PEPPER, "acme", "")
+    for tenant, token_id in (("other", made.id), ("nobody", made.id), ("acme", "x" * 8), ("acme", "")):
+        assert not await tokens.set_retired(acme, tenant, token_id, retired=True)
+    assert await acme.execute("EXISTS", keys.tokens("nobody")) == 0
+
+
+async def test_a_token_that_is_bound_to_a_charge_point_says_so(acme: Store) -> None:
+    made = await tokens.create(acme, PEPPER, "acme", "x", charge_point="CP ü/7")
+    shown = (await tokens.look_up(acme, PEPPER, "acme", made.secret)).token
+    assert shown is not None
+    assert shown.charge_point == "CP ü/7"
+    assert [one.charge_point for one in (await tokens.list_(acme, "acme")).items] == ["CP ü/7"]
+
+
+async def test_nothing_is_left_of_a_token_that_was_bound_and_retired_after_it_was_revoked(
+    acme: Store,
+) -> None:
+    before = await acme.execute("HKEYS", keys.tokens("acme"))
+    made = await tokens.create(acme, PEPPER, "acme", "x", charge_point="CP-1")
+    await tokens.set_retired(acme, "acme", made.id, retired=True)
+    await tokens.revoke(acme, "acme", made.id)
+    assert await acme.execute("HKEYS", keys.tokens("acme")) == before
+    assert await tokens.find_existing(acme, [("acme", made.id)]) == {}
+
+
+async def test_no_secret_makes_another_field_of_the_tenant_a_token(acme: Store) -> None:
+    """The first characters of a secret choose the fields that are read."""
+    await tokens.create(acme, PEPPER, "acme", "x", charge_point="CP-1")
+    names = [name.decode() for name in await acme.execute("HKEYS", keys.tokens("acme"))]
+    for name in names:
+        for secret in (name, name[6:], "of:" + name, "retired:" + name, name[:8]):
+            assert (await tokens.look_up(acme, PEPPER, "acme", secret)).token is None
