@@ -86,5 +86,5 @@ def _add(gathered: dict[tuple[str, str], Refusals], new: Refusals) -> None:
         if len(gathered) < GATHERED:
             gathered[which] = new
         return
-    latest = max(before, new, key=lambda one: one.last_ms)
+    latest = before if before.last_ms > new.last_ms else new
     gathered[which] = latest._replace(times=before.times + new.times)

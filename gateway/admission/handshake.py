@@ -61,7 +61,7 @@ RECORDED_MS = 3_600_000
 class Refusal(Exception):  # noqa: N818  an answer, not an error of ours
     """A handshake that does not become a session. `values` fill the text of the reason.
 
-    `detail` is for the operator. `keys` are those of the charge point, if it is registered.
+    `detail` is for the operator. `keys` are those of the charge point, if it is or may be registered.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     if node.draining or full or not node.store.available:
         raise Refusal(Reason.UNAVAILABLE)
     user = who.charge_point
-    _check_attempts(admission.attempts, upgrade.remote[0], user)
+    _check_attempts(admission.attempts, upgrade.remote[0], who)
     try:
         shown = await tokens.look_up(node.store, node.pepper, who.tenant, who.token)
         record, security = await charge_points.get_with_security(node.store, who.tenant, who.charge_point)
@@ -170,15 +170,16 @@ def _note_secrets(upgrade: Upgrade, token: str, user: str) -> KnownSecrets:
     return secrets
 
 
-def _check_attempts(attempts: Attempts, address: str, charge_point: str) -> None:
+def _check_attempts(attempts: Attempts, address: str, who: path.PathNames) -> None:
     """Refuse an address that failed too often with this charge point id, even if it is right now.
 
     Without this limit, an attacker could try passwords without end. An address that failed too often with
     other ids is served, because many charge points may share an address.
     """
-    wait = attempts.wait_of_charge_point(address, charge_point, trio.current_time())
+    wait = attempts.wait_of_charge_point(address, who.charge_point, trio.current_time())
     if wait:
-        raise Refusal(Reason.TOO_MANY_FAILURES, wait, retry_after_s=wait)
+        keys = ChargePointKeys(who.tenant, who.charge_point)
+        raise Refusal(Reason.TOO_MANY_FAILURES, wait, retry_after_s=wait, keys=keys)
 
 
 def _deny(

@@ -20,7 +20,10 @@ _TIMES, _LAST = "times:", "last:"
 
 
 class Refusals(NamedTuple):
-    """Refusals for one reason that one gateway gathered. `keys` is None if no charge point is known."""
+    """Refusals for one reason that one gateway gathered.
+
+    `keys` is None if no charge point is known. The charge point of `keys` need not be registered.
+    """
 
     keys: ChargePointKeys | None
     reason: str
@@ -48,14 +51,15 @@ class _Last(msgspec.Struct, frozen=True):
 
 async def record(store: Store, gathered: Sequence[Refusals]) -> None:
     """Add refusals to those in the store. Raises StoreUnavailable, and then some may have been added."""
-    calls = [
-        ((one.keys.refusals, one.keys.record), (one.reason, one.times, msgspec.json.encode(_last(one))))
-        for one in gathered
-        if one.keys is not None
-    ]
-    if calls:
-        await store.steps("charge_points/refusal_record", calls)
     others = [one for one in gathered if one.keys is None]
+    known = [(one, one.keys) for one in gathered if one.keys is not None]
+    if known:
+        calls = [
+            ((keys.refusals, keys.record), (one.reason, one.times, msgspec.json.encode(_last(one))))
+            for one, keys in known
+        ]
+        replies = await store.steps("charge_points/refusal_record", calls)
+        others += [one for (one, _), [word] in zip(known, replies, strict=True) if word == b"unknown"]
     if others:
         await store.pipeline(
             [

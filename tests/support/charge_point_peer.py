@@ -142,11 +142,19 @@ def _text_frame(text: bytes) -> bytes:
 
 @asynccontextmanager
 async def charge_point(
-    url: str, serve: Serve | None = None, *, tls: ssl.SSLContext | None = None
+    url: str, serve: Serve | None = None, *, tls: ssl.SSLContext | None = None, header: str = ""
 ) -> AsyncIterator[Peer]:
-    """Connect a charge point until the block ends. Raises UpgradeRefused."""
+    """Connect a charge point until the block ends. Raises UpgradeRefused.
+
+    `header` is a further line of the request.
+    """
     failure: Exception | None = None
-    async with connect(url, ssl_context=tls) as connection, trio.open_nursery() as nursery:
+    name, _, value = header.partition(": ")
+    headers = [(name, value)] if header else []
+    async with (
+        connect(url, ssl_context=tls, headers=headers) as connection,
+        trio.open_nursery() as nursery,
+    ):
         peer = Peer(connection, serve)
         nursery.start_soon(peer.run)
         try:

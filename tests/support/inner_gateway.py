@@ -31,13 +31,14 @@ class InnerGateway(NamedTuple):
 
 
 @asynccontextmanager
-async def inner_gateway(store: Store, redis_url: str) -> AsyncIterator[InnerGateway]:
+async def inner_gateway(store: Store, redis_url: str, *, failures: int = 9) -> AsyncIterator[InnerGateway]:
+    """`failures` is the number of failed authentications that an address has, in all and for each id."""
     config = {"store": {"url": redis_url}, "security": {"pepper": PEPPER}}
     await tenants.put(store, "t", name="t", auto_register=True)
     token = await tokens.create(store, PEPPER.encode(), "t")
     async with trio.open_nursery() as nursery:
         node, hub = Node(msgspec.convert(config, GatewayConfig), store, PEPPER.encode(), nursery), Hub()
-        attempts = Attempts(per_address=9, per_charge_point=9)
+        attempts = Attempts(per_address=failures, per_charge_point=failures)
         admission = Admission(node, hub, attempts, Takeovers(node, hub))
         [listener] = open_listeners("127.0.0.1", 0)
         await nursery.start(partial(serve, [listener], handle=partial(handle, admission)))

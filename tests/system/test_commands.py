@@ -19,10 +19,10 @@ from state.scripts import SCRIPTS
 from tests.support.charge_point_peer import charge_point as raw_charge_point
 from tests.support.csms_up import Running
 from tests.support.fault_proxy import fault_proxy
+from tests.support.raw_upgrade import dial, read_answer, request
 from tests.support.waiting import until
 from tests.system.central import Central, Process
 from tests.system.independent import Independent, charge_point
-from tests.system.raw_upgrade import dial, read_answer, request
 
 type Gateways = tuple[Process, Process]
 

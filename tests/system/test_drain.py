@@ -21,9 +21,9 @@ from tests.support.charge_point_peer import Peer, charge_point, now
 from tests.support.fault_proxy import fault_proxy
 from tests.support.pace import Pace
 from tests.support.processes import handles
+from tests.support.raw_upgrade import dial, read_answer, request
 from tests.support.waiting import GENEROUS_S, until
 from tests.system.central import Central, Process, central_system
-from tests.system.raw_upgrade import dial, read_answer, request
 
 RESTART = 1012
 FLEET = 20

@@ -12,9 +12,9 @@ from state.scripts import SCRIPTS
 from tests.support.charge_point_peer import Peer, charge_point
 from tests.support.csms_up import Running
 from tests.support.fault_proxy import fault_proxy
+from tests.support.raw_upgrade import Answer, dial, read_answer, request, upgrade
 from tests.support.waiting import until
 from tests.system.central import Central, Process, Tenant
-from tests.system.raw_upgrade import Answer, dial, read_answer, request, upgrade
 
 type Gateways = tuple[Process, Process]
 

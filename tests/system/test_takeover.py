@@ -19,9 +19,9 @@ from state.store import StoreConfig, open_store
 from state.tenants import tokens
 from tests.support.charge_point_peer import Peer, charge_point
 from tests.support.pace import Pace
+from tests.support.raw_upgrade import dial, read_answer, request
 from tests.support.waiting import until
 from tests.system.central import Central, Process
-from tests.system.raw_upgrade import dial, read_answer, request
 
 type Gateways = tuple[Process, Process]
 

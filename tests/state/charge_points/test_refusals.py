@@ -40,8 +40,11 @@ async def test_the_refusals_of_a_charge_point_can_be_forgotten(registered: Store
 
 
 async def test_nothing_is_stored_under_a_charge_point_that_is_not_registered(store: Store) -> None:
-    await refusals.record(store, [refused("wrong_password", 3, 10)])
+    await refusals.record(store, [refused("too_many_failures", 3, 10)])
     assert await store.execute("EXISTS", KEYS.refusals) == 0
+    assert [(one.reason, one.times) for one in await refusals.list_unknown(store)] == [
+        ("too_many_failures", 3)
+    ]
 
 
 async def test_a_deleted_charge_point_leaves_no_refusals(registered: Store) -> None:

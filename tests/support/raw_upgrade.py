@@ -1,5 +1,6 @@
 """An HTTP upgrade request over a plain socket, for requests that a proper client cannot send."""
 
+import base64
 import socket
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -53,6 +54,21 @@ def upgrade(
     with dial(url) as sock:
         sock.sendall(request(path or urlsplit(url).path, protocols=protocols, headers=headers))
         return read_answer(sock)
+
+
+def upgrade_raw(url: str, *, headers: Sequence[str] = (), path: str | None = None) -> bytes:
+    """Send an upgrade request that will be refused, and return every byte of the answer."""
+    with dial(url) as sock:
+        sock.sendall(request(path or urlsplit(url).path, headers=headers))
+        data = b""
+        while part := sock.recv(4096):
+            data += part
+        return data
+
+
+def basic(user: str, password: bytes) -> str:
+    """Return the line of the Authorization header."""
+    return "Authorization: Basic " + base64.b64encode(user.encode() + b":" + password).decode()
 
 
 def _some(sock: socket.socket) -> bytes:
