@@ -53,6 +53,11 @@ def check_connectable(name: str, what: str) -> None:
             "because charge points connect to a path that contains the name.",
             parameter=what.replace(" ", "_"),
         )
+    if not name.isprintable() or len(name.encode()) > NAME_BYTES:
+        raise invalid(
+            f"The name of a {what} must have printable characters only, and at most {NAME_BYTES} bytes.",
+            parameter=what.replace(" ", "_"),
+        )
 
 
 def _bad_path(detail: str) -> Problem:

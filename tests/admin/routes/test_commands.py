@@ -271,7 +271,7 @@ async def _post(api: Api, answers: list[dict[str, object]], key: dict[str, str])
 
 
 async def test_the_value_of_an_authorization_key_cannot_be_read_back_from_a_stored_command(api: Api) -> None:
-    body = {"key": "AuthorizationKey", "value": "0123456789abcdef0123"}
+    body = {"key": "AuthorizationKey", "value": "Zq8kLm2pXv9Rt4Wc7Yb1"}
     async with connected(api.store, TENANT, "CP-1"):
         response = await api.client.post(f"{PATH}/ChangeConfiguration", json=body)
         assert response.status_code == 200
@@ -281,7 +281,7 @@ async def test_the_value_of_an_authorization_key_cannot_be_read_back_from_a_stor
 
 
 async def test_an_authorization_key_in_an_answer_of_a_charge_point_is_masked(api: Api) -> None:
-    key = "0123456789abcdef0123"
+    key = "Zq8kLm2pXv9Rt4Wc7Yb1"
 
     async def tells(session: FakeSession, command: str, go: Go) -> None:
         if go.action == "ChangeConfiguration":
