@@ -103,6 +103,7 @@ class Inbox:
                 | inbox.Evicted()
                 | inbox.TokenRevoked()
                 | inbox.TokenRetired()
+                | inbox.DeniedCertificatesChanged()
                 | None
             ):
                 pass  # Only gateways act on these messages.

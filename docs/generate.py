@@ -28,6 +28,7 @@ from gateway.ocpp16.faults.table import FAULTS, FaultKind, Repair
 from gateway.service.annotations import alternatives, choices_of, metadata_of
 from gateway.service.metrics import LoopLag, new_registry
 from gateway.service.settings import element_of, section_of, struct_of
+from gateway.tls_edge import TlsEdge
 from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.stats import Stats
@@ -234,7 +235,7 @@ def metrics() -> str:
     nobody = cast("trio.Nursery", None)  # Nothing runs here: only the names of the metrics are read.
     node = Node(config, store, b"", nobody)
     lag = LoopLag()
-    gateway = registry(node, Hub(), Stats(), Handshakes(), lag)
+    gateway = registry(node, Hub(), Stats(), Handshakes(), lag, edge=TlsEdge(config, node.revocations))
     inbox = Inbox(store, "admin")
     admin = new_registry(
         lag.readings, partial(readings, store, Feed(store, nobody), inbox, Signing(store, ""), Expiry(store))

@@ -33,6 +33,15 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
             "must be set too. Without this port, no charge point can use TLS."
         ),
     ] = None
+    client_certificate_port: Annotated[
+        Port | None,
+        Meta(
+            description="Port for charge points that connect with TLS and a client certificate. csms refuses "
+            "TLS without a client certificate on this port, and then asks for none on `wss_port`. Without "
+            "this port, csms asks for a client certificate on `wss_port`, and serves charge points without "
+            "one there too. `tls.client_authorities_file` must be set."
+        ),
+    ] = None
     health_host: HealthHost = "127.0.0.1"
     health_port: HealthPort = 9180
 
@@ -57,9 +66,12 @@ class CertificateFiles(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """TLS for charge points on `listen.wss_port`.
+    """TLS for charge points on `listen.wss_port` and `listen.client_certificate_port`.
 
-    One ECDSA and one RSA certificate together serve all charge points (whitepaper A00.FR.3xx).
+    One ECDSA and one RSA certificate together serve all charge points (whitepaper A00.FR.3xx). The gateway
+    reads changed files again within 10 s, and all files after SIGHUP. New connections then use the new
+    files, and open connections stay. If a new file cannot be used, the gateway logs an error and goes on with
+    what it has.
     """
 
     certificates: Annotated[
@@ -79,9 +91,51 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="If `true`, csms refuses a charge point that asks for no server name or for one that "
             "csms does not serve. The refusal is the TLS alert unrecognized_name. If `false`, csms serves "
-            "every charge point."
+            "every charge point. Charge points that connect to an IP address send no server name."
         ),
     ] = True
+    static_rsa: Annotated[
+        bool,
+        Meta(
+            description="If `true`, csms offers the two suites without forward secrecy that the security "
+            "whitepaper demands (TLS_RSA_WITH_AES_128_GCM_SHA256 and TLS_RSA_WITH_AES_256_GCM_SHA384). "
+            "Whoever gets the RSA key later can decrypt recorded connections with these suites. "
+            "Certification needs `true`."
+        ),
+    ] = True
+    client_authorities_file: Annotated[
+        str | None,
+        Meta(
+            description="PEM file with the certificates of all authorities that may sign client "
+            "certificates: roots, and issuing authorities. csms trusts an issuing authority in this file "
+            "even without its root. Without this setting, csms asks for no client certificate, and no charge "
+            "point can have security profile 3.",
+        ),
+    ] = None
+    strict_client_certificates: Annotated[
+        bool,
+        Meta(
+            description="If `true`, OpenSSL checks client certificates and their authorities by the letter "
+            "of RFC 5280 (VERIFY_X509_STRICT). Certificates of older charge points may then be refused. The "
+            "record of such a refusal has the broken rule."
+        ),
+    ] = False
+    revocation_list_files: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Files with certificate revocation lists in PEM or DER, each of at most 64 MiB. An "
+            "authority in `client_authorities_file` must have signed each list. csms closes the session of a "
+            "revoked certificate within 60 s."
+        ),
+    ] = ()
+    refuse_overdue_revocation_lists: Annotated[
+        bool,
+        Meta(
+            description="If `true`, csms refuses each client certificate whose authority has a revocation "
+            "list that should have been replaced by now, and closes its session. If `false`, csms only logs "
+            "a warning once a day."
+        ),
+    ] = False
 
 
 class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,10 +30,13 @@ BEAT_S = 3.0
 AUDIT_S = 10.0
 FAULTS_S = 10.0
 CERTIFICATES_S = 20.0
+DENIED_S = 10.0
 PENDING_S = 5.0
 SWEEP_S = 1.0
 HOLDS_S = 3600.0
 MEMORY_S = 30.0
+SLICE = 500
+"""Number of certificates that are checked in a row before other tasks get their turn."""
 
 
 async def keep(node: Node, hub: Hub, me: nodes.NodeRecord, large_messages: LargeMessages) -> None:
@@ -48,6 +51,7 @@ async def keep(node: Node, hub: Hub, me: nodes.NodeRecord, large_messages: Large
         nursery.start_soon(_every, FAULTS_S, "faults", node.fault_counts.write)
         nursery.start_soon(_every, FAULTS_S, "refusals", node.refusals.write)
         nursery.start_soon(_every, CERTIFICATES_S, "certificates", check_certificates, node, hub)
+        nursery.start_soon(_every, DENIED_S, "denied", follow_denied, node, hub)
         nursery.start_soon(_every, PENDING_S, "pending", wake_pending, node, hub)
         nursery.start_soon(_every, SWEEP_S, "sweep", sweep_share, node, liveness)
         nursery.start_soon(_every, HOLDS_S, "holds", prolong_holds, node, hub)
@@ -166,10 +170,19 @@ async def audit(node: Node, hub: Hub) -> None:
 async def check_certificates(node: Node, hub: Hub) -> None:
     """Close each session whose client certificate has expired or was revoked since the handshake."""
     now_ms = node.store.server_time_ms()
-    for link in [session.link for session in hub]:
+    links = [session.link for session in hub if session.link.certificate is not None]
+    for looked_at, link in enumerate(links):
+        if looked_at % SLICE == SLICE - 1:
+            await trio.lowlevel.checkpoint()
         certificate = link.certificate
         if certificate is not None and node.revocations.find_fault(certificate, now_ms) is not None:
             link.close_soon(Close.CERTIFICATE_INVALID)
+
+
+async def follow_denied(node: Node, hub: Hub) -> None:
+    """Read the denied certificates, and close their sessions."""
+    await node.revocations.read_denied(node.store)
+    await check_certificates(node, hub)
 
 
 async def follow_traces(node: Node, hub: Hub) -> None:

@@ -8,6 +8,7 @@ from typing import assert_never
 import structlog
 import trio
 
+from gateway import housekeeping
 from gateway.admission.takeover import Takeovers
 from gateway.hub import Hub
 from gateway.node import Node
@@ -57,6 +58,8 @@ def deliver(node: Node, hub: Hub, takeovers: Takeovers, message: Message | None)
                 opened = link.lease.keys.tenant, link.attached.token_id
                 if opened == token and (everyone or link.attached.security_profile == 0):
                     link.close_soon(Close.REVOKED)
+        case inbox.DeniedCertificatesChanged():
+            node.background(housekeeping.follow_denied, node, hub)
         case inbox.CommandChanged() | None:
             log.warning("inbox.message_ignored", message=repr(message))
         case _:

@@ -11,11 +11,10 @@ from gateway.hub import Hub
 from gateway.node import Node
 from gateway.service.metrics import LoopLag, Reading, new_registry
 from gateway.telemetry import BUCKETS_S, Telemetry
+from gateway.tls_edge import TlsEdge
 from gateway.websocket.handshakes import Handshakes
+from gateway.websocket.refusals import Refused
 from gateway.websocket.stats import Stats
-
-_TOO_OLD = "TLS: UNSUPPORTED_PROTOCOL"
-"""OpenSSL's name for the reason why it refuses a client that supports no TLS version above 1.1."""
 
 _STORE_HELP = {
     "available": "1 while this process can use the store, otherwise 0.",
@@ -29,8 +28,11 @@ _STORE_HELP = {
 }
 
 
-def registry(node: Node, hub: Hub, stats: Stats, handshakes: Handshakes, lag: LoopLag) -> CollectorRegistry:
+def registry(
+    node: Node, hub: Hub, stats: Stats, handshakes: Handshakes, lag: LoopLag, *, edge: TlsEdge
+) -> CollectorRegistry:
     found = new_registry(
+        lambda: _tls(edge),
         lambda: _node(node, hub),
         lambda: _transport(stats, handshakes),
         lambda: _faults(node, stats),
@@ -89,6 +91,15 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
     )
 
 
+def _tls(edge: TlsEdge) -> Iterator[Reading]:
+    yield Reading(
+        "csms_tls_reload_failures",
+        "Number of times that changed TLS files could not be used, so that this process goes on with the old "
+        "ones. It looks every 10 s. The log has the reason.",
+        edge.failures,
+    )
+
+
 def _faults(node: Node, stats: Stats) -> Iterator[Reading]:
     """Yield how often each fault was counted, including the fault `tls_version`.
 
@@ -96,7 +107,7 @@ def _faults(node: Node, stats: Stats) -> Iterator[Reading]:
     is counted by the transport, not by the node.
     """
     counts = Counter(node.telemetry.faults)
-    counts["tls_version"] = stats.handshake_failures[_TOO_OLD]
+    counts["tls_version"] = stats.handshake_failures[Refused.TLS_TOO_OLD.word]
     yield Reading(
         "csms_faults",
         "Faults of charge points, by the name of the fault.",

@@ -32,7 +32,14 @@ class Node:
     `background` runs work that must go on after the end of the session that started it, and logs its errors.
     """
 
-    def __init__(self, config: GatewayConfig, store: Store, pepper: bytes, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        store: Store,
+        pepper: bytes,
+        nursery: trio.Nursery,
+        revocations: Revocations | None = None,
+    ) -> None:
         self.config = config
         self.store = store
         self.pepper = pepper
@@ -40,7 +47,7 @@ class Node:
         self.telemetry = Telemetry()
         self.fault_counts = FaultCounts(store, self.background)
         self.refusals = RefusalCounts(store, self.background)
-        self.revocations = Revocations()
+        self.revocations = revocations or Revocations()
         self.readoptions = trio.Semaphore(READOPTIONS)
         self.draining = False
         self._unfinished = 0

@@ -4,10 +4,9 @@ import os
 import resource
 import signal
 import socket
-import ssl
 import time
 from functools import partial
-from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 import trio
@@ -16,22 +15,23 @@ from gateway import housekeeping, inbox, metrics
 from gateway.admission.attempts import Attempts
 from gateway.admission.handshake import Admission, handle
 from gateway.admission.takeover import Takeovers
-from gateway.config import GatewayConfig
+from gateway.config import GatewayConfig, ListenConfig
 from gateway.drain import TAIL_S, close_sessions, write_rest
 from gateway.hub import Hub
 from gateway.node import Node
+from gateway.revocations import Revocations
 from gateway.service import collector, ready
 from gateway.service.config import ConfigError
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
-from gateway.service.tls_files import read_server_names
+from gateway.tls_edge import TlsEdge
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.large_messages import LargeMessages
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
+from gateway.websocket.refusals import Refused
 from gateway.websocket.server import serve
 from gateway.websocket.stats import Stats
-from gateway.websocket.tls import server_context
 from state.nodes import nodes
 from state.store import open_store
 
@@ -79,26 +79,38 @@ class _Stop:
 async def _start(config: GatewayConfig, stop: _Stop) -> None:
     _raise_file_limit()
     listen = config.listen
-    if listen.ws_port is None and listen.wss_port is None:
+    if listen.ws_port is None and listen.wss_port is None and listen.client_certificate_port is None:
         raise ConfigError(
             "listen: neither ws_port nor wss_port is set, so no charge point could connect; set at least one"
         )
-    plain = [] if listen.ws_port is None else open_listeners(listen.host, listen.ws_port)
-    secure = [] if listen.wss_port is None else open_listeners(listen.host, listen.wss_port)
-    tls = _tls_context(config) if secure else None
+    revocations = Revocations(refuse_overdue=config.tls.refuse_overdue_revocation_lists)
+    edge = TlsEdge(config, revocations)
+    listeners = _Listeners(*(_open(listen.host, port) for port in _ports_of(listen)))
+    if listeners.wss or listeners.client_certificate:
+        edge.load()
     async with open_store(config.store) as store, trio.open_nursery() as background:
-        node = Node(config, store, config.security.pepper.encode(), background)
-        await _serve(node, plain, secure, tls, stop)
+        node = Node(config, store, config.security.pepper.encode(), background, revocations)
+        await _serve(node, listeners, edge, stop)
         background.cancel_scope.cancel()
 
 
-async def _serve(
-    node: Node,
-    plain: list[socket.socket],
-    secure: list[socket.socket],
-    tls: ssl.SSLContext | None,
-    stop: _Stop,
-) -> None:
+class _Listeners(NamedTuple):
+    """The listening sockets for charge points. A list is empty if its port is not set."""
+
+    ws: list[socket.socket]
+    wss: list[socket.socket]
+    client_certificate: list[socket.socket]
+
+
+def _ports_of(listen: ListenConfig) -> tuple[int | None, int | None, int | None]:
+    return listen.ws_port, listen.wss_port, listen.client_certificate_port
+
+
+def _open(host: str, port: int | None) -> list[socket.socket]:
+    return [] if port is None else open_listeners(host, port)
+
+
+async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, stop: _Stop) -> None:
     config, store, hub = node.config, node.store, Hub()
     large_messages = LargeMessages(config.limits.large_messages_bytes)
     stats, handshakes, lag = Stats(large_messages=large_messages), Handshakes(), LoopLag()
@@ -108,11 +120,12 @@ async def _serve(
         per_charge_point=config.security.failures_per_minute_and_charge_point,
     )
     admission = Admission(node, hub, attempts, takeovers)
-    registry = metrics.registry(node, hub, stats, handshakes, lag)
+    registry = metrics.registry(node, hub, stats, handshakes, lag, edge=edge)
     me = nodes.NodeRecord(
         kind="gateway", host=socket.gethostname(), pid=os.getpid(), started_ms=time.time_ns() // 10**6
     )
     await nodes.beat(store, node.incarnation, me)
+    await node.revocations.read_denied(store)
     async with trio.open_nursery() as probes:
         probes.start_soon(lag.watch)
         health_port = await probes.start(
@@ -127,6 +140,8 @@ async def _serve(
         async with trio.open_nursery() as upkeep:
             upkeep.start_soon(housekeeping.keep, node, hub, me, large_messages)
             upkeep.start_soon(inbox.read, node, hub, takeovers)
+            if listeners.wss or listeners.client_certificate:
+                upkeep.start_soon(edge.watch)
             async with trio.open_nursery() as connections:
                 accepting = [
                     await connections.start(
@@ -138,14 +153,17 @@ async def _serve(
                             limits=_limits(config),
                             stats=stats,
                             handshakes=handshakes,
+                            on_refused=partial(_note_refused, node),
                         )
                     )
-                    for sockets, context in ((plain, None), (secure, tls))
+                    for sockets, context in zip(
+                        listeners, (None, edge.context, edge.demanding_context), strict=True
+                    )
                     if sockets
                 ]
                 collector.settle()
                 stop.started()
-                ports = _ports(plain, secure, health_port)
+                ports = _ports(listeners, health_port)
                 log.info("gateway.started", **ports)
                 ready.announce(ports)
                 await stop.asked.wait()
@@ -173,18 +191,10 @@ def _limits(config: GatewayConfig) -> Limits:
     )
 
 
-def _tls_context(config: GatewayConfig) -> ssl.SSLContext:
-    if not config.tls.certificates:
-        raise ConfigError(
-            "tls.certificates is empty, but listen.wss_port needs one; give an ECDSA and an RSA certificate"
-        )
-    files = [(pair.chain_file, pair.key_file) for pair in config.tls.certificates]
-    names = read_server_names(files)
-    return server_context(
-        [(Path(chain), Path(key)) for chain, key in files],
-        server_names=config.tls.server_names or names,
-        require_sni=config.tls.require_sni,
-    )
+def _note_refused(node: Node, reason: Refused, address: str, detail: str) -> None:
+    """Record a connection that the transport refused. Nobody knows its charge point."""
+    node.telemetry.refusals[reason.word] += 1
+    node.refusals.note(None, reason.word, address, detail)
 
 
 def _raise_file_limit() -> None:
@@ -192,8 +202,6 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _ports(plain: list[socket.socket], secure: list[socket.socket], health_port: int) -> dict[str, int]:
-    listening = {"ws": plain, "wss": secure}
-    return {"health": health_port} | {
-        name: sockets[0].getsockname()[1] for name, sockets in listening.items() if sockets
-    }
+def _ports(listeners: _Listeners, health_port: int) -> dict[str, int]:
+    found = zip(listeners._fields, listeners, strict=True)
+    return {"health": health_port} | {name: sockets[0].getsockname()[1] for name, sockets in found if sockets}

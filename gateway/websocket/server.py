@@ -14,12 +14,15 @@ import trio
 import trio_websocket
 
 from gateway.websocket import readiness
+from gateway.websocket.client_hello import RECORD_MAX, may_resume
 from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshake, Handshakes
 from gateway.websocket.http_upgrade import BadUpgrade, Upgrade, build_answer, receive_upgrade
 from gateway.websocket.limits import Limits
+from gateway.websocket.refusals import OnRefused, Refused, explain
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
+from gateway.websocket.tls import ServerContext, without_sessions
 from gateway.websocket.tls_stream import TlsInfo, TlsStream
 
 # Number of connections that are accepted in a row before other tasks get their turn.
@@ -41,10 +44,11 @@ class Server:
         sockets: Sequence[socket.socket],
         handle: Handle,
         *,
-        tls: ssl.SSLContext | None,
+        tls: Callable[[], ServerContext] | None,
         limits: Limits,
         stats: Stats,
         handshakes: Handshakes,
+        on_refused: OnRefused | None,
     ) -> None:
         self.ports = [sock.getsockname()[1] for sock in sockets]
         self.stats = stats
@@ -53,6 +57,7 @@ class Server:
         self._tls = tls
         self._limits = limits
         self._handshakes = handshakes
+        self._on_refused = on_refused
         self._accepting = trio.CancelScope()
 
     def stop_accepting(self) -> None:
@@ -137,7 +142,7 @@ class Server:
     def _open_stream(self, sock: socket.socket, remote: tuple[str, int]) -> SocketStream:
         if self._tls is None:
             return SocketStream(sock, remote, send_s=self._limits.send_s)
-        return TlsStream(sock, remote, self._tls, send_s=self._limits.send_s, server_side=True)
+        return TlsStream(sock, remote, self._tls(), send_s=self._limits.send_s, server_side=True)
 
     async def _serve_stream(self, stream: SocketStream, handshake: Handshake) -> None:
         tls = None
@@ -173,35 +178,63 @@ class Server:
                 await reader.finish()
 
     async def _handshake_tls(self, stream: TlsStream) -> TlsInfo | None:
-        failed = self.stats.handshake_failures
         try:
             with trio.fail_after(self._limits.tls_handshake_s):
+                await self._choose_context(stream)
                 await stream.handshake()
         except trio.TooSlowError:
-            failed["TLS: too slow"] += 1
+            self._note_refused(stream, Refused.TLS_TOO_SLOW)
         except trio.BrokenResourceError:
-            failed["TLS: left"] += 1
+            self.stats.handshake_failures["tls_left"] += 1
         except ssl.SSLError as error:
-            failed[f"TLS: {error.reason}"] += 1
+            self._note_refused(stream, *_explain(stream, error))
             await stream.finish(self._limits.close_s)
         else:
             return stream.describe()
         return None
+
+    async def _choose_context(self, stream: TlsStream) -> None:
+        """Give a client that may ask for an earlier session a context that knows no session."""
+        assert self._tls is not None  # noqa: S101  The stream is a TlsStream.
+        start = await stream.peek(RECORD_MAX)
+        while (resumes := may_resume(start)) is None:
+            before = len(start)
+            start = await stream.peek(RECORD_MAX, before)
+            if len(start) <= before:
+                raise trio.BrokenResourceError("the peer left during the TLS handshake")
+        if resumes:
+            stream.use(without_sessions(self._tls()))
+
+    def _note_refused(self, stream: SocketStream, reason: Refused, detail: str = "") -> None:
+        self.stats.handshake_failures[reason.word] += 1
+        if self._on_refused is not None:
+            self._on_refused(reason, stream.remote[0], detail)
+
+
+def _explain(stream: TlsStream, error: ssl.SSLError) -> tuple[Refused, str]:
+    if stream.refused_name is None:
+        return explain(error)
+    [name] = stream.refused_name
+    return (Refused.SERVER_NAME_MISSING, "") if name is None else (Refused.SERVER_NAME_WRONG, name)
 
 
 async def serve(
     sockets: Sequence[socket.socket],
     *,
     handle: Handle,
-    tls: ssl.SSLContext | None = None,
+    tls: Callable[[], ServerContext] | None = None,
     limits: Limits | None = None,
     stats: Stats | None = None,
     handshakes: Handshakes | None = None,
+    on_refused: OnRefused | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run `handle` for every charge point that asks for a websocket.
 
     When `handle` returns, the connection ends.
+
+    `tls` returns the context for each new connection. `on_refused` is called for each connection that the
+    transport refuses before it reads a request.
 
     Servers that are given the same `handshakes` share one limit on unfinished handshakes. `serve` returns
     after `stop_accepting`, when the last connection has ended. If `serve` is cancelled, all connections end.
@@ -210,7 +243,13 @@ async def serve(
     if handshakes is None:  # An empty Handshakes is false, so `or` would replace it.
         handshakes = Handshakes()
     server = Server(
-        sockets, handle, tls=tls, limits=limits or Limits(), stats=stats or Stats(), handshakes=handshakes
+        sockets,
+        handle,
+        tls=tls,
+        limits=limits or Limits(),
+        stats=stats or Stats(),
+        handshakes=handshakes,
+        on_refused=on_refused,
     )
     task_status.started(server)
     await server.run()

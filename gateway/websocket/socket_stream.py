@@ -78,6 +78,26 @@ class SocketStream:
             self._reader = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
 
+    async def peek(self, max_bytes: int, more_than: int = 0) -> bytes:
+        """Return bytes that the next read returns too. Wait until there are more than `more_than`.
+
+        If the peer ends its side before, the result is shorter.
+        """
+        while not self._closed:
+            try:
+                data = self._socket.recv(max_bytes, socket.MSG_PEEK)
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                raise self._explain(error) from error
+            else:
+                if not data or len(data) > more_than or self._ended:
+                    return data
+            self._readable = False
+            self._reader = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+        raise trio.ClosedResourceError
+
     def wake(self, *, ended: bool) -> None:
         """Mark the socket as readable and wake its reader.
 

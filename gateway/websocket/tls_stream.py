@@ -30,9 +30,13 @@ class TlsInfo:
 
 
 class NamedSSLObject(ssl.SSLObject):
-    """A TLS connection and the server name that the client asked for, set by the SNI callback."""
+    """A TLS connection and the server name that the client asked for, set by the SNI callback.
+
+    `name_refused` is true if the connection is refused because of this name.
+    """
 
     asked_name: str | None = None
+    name_refused: bool = False
 
 
 class TlsStream(SocketStream):
@@ -58,6 +62,10 @@ class TlsStream(SocketStream):
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
 
+    def use(self, context: ssl.SSLContext) -> None:
+        """Replace the context of a server's stream before `handshake`."""
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
     async def handshake(self) -> None:
         """Shake hands.
 
@@ -78,6 +86,15 @@ class TlsStream(SocketStream):
             else:
                 await self._flush()
                 return
+
+    @property
+    def refused_name(self) -> tuple[str | None] | None:
+        """The server name because of which the handshake failed, in a tuple, or None.
+
+        The tuple has None if the client asked for no name.
+        """
+        tls = self._tls
+        return (tls.asked_name,) if isinstance(tls, NamedSSLObject) and tls.name_refused else None
 
     def describe(self) -> TlsInfo:
         cipher = self._tls.cipher()

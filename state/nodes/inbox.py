@@ -86,6 +86,10 @@ class TokenRetired(msgspec.Struct, frozen=True, tag_field="kind", tag="token_ret
     token_id: str
 
 
+class DeniedCertificatesChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="denied_certificates"):
+    """A client certificate was denied, or is allowed again."""
+
+
 class CommandChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"):
     """The record of a command changed. The receiver is the admin process that submitted the command."""
 
@@ -93,7 +97,9 @@ class CommandChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"
 
 
 type ToSession = CommandQueued | SettingsChanged | TraceChanged | Disconnect
-type Message = ToSession | Evict | Evicted | TokenRevoked | TokenRetired | CommandChanged
+type Message = (
+    ToSession | Evict | Evicted | TokenRevoked | TokenRetired | DeniedCertificatesChanged | CommandChanged
+)
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 

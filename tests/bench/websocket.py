@@ -30,7 +30,7 @@ from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import serve
 from gateway.websocket.stats import Stats
-from gateway.websocket.tls import server_context
+from gateway.websocket.tls import ServerContext, server_context
 
 ANSWER = b'[3,"12345678-1234",{"currentTime":"2026-01-01T00:00:00.000Z"}]'
 REQUESTS = {"heartbeat": b"x" * 57, "meter values": b"x" * 717}
@@ -42,13 +42,18 @@ def _resident_kib() -> int:
     )
 
 
-async def _serve(tls: ssl.SSLContext | None) -> None:
+async def _serve(tls: ServerContext | None) -> None:
     gc.set_threshold(50_000, 20, 100)
     stats = Stats()
     async with trio.open_nursery() as nursery:
         server = await nursery.start(
             partial(
-                serve, open_listeners("127.0.0.1", 0), handle=_answer, tls=tls, limits=Limits(), stats=stats
+                serve,
+                open_listeners("127.0.0.1", 0),
+                handle=_answer,
+                tls=None if tls is None else lambda: tls,
+                limits=Limits(),
+                stats=stats,
             )
         )
         print(server.ports[0], flush=True)

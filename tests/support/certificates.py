@@ -1,10 +1,12 @@
 """Makes certificates and certificate requests for tests."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -60,3 +62,32 @@ def certificate(
 def request(key: Key | None = None, common_name: str = "CP-1") -> str:
     builder = x509.CertificateSigningRequestBuilder().subject_name(name(common_name))
     return builder.sign(key or ec_key(), hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def write(folder: Path, stem: str, made: Made, *chain: Made) -> tuple[Path, Path]:
+    """Write the certificate, with its chain, and the key. Return both files."""
+    pem, key = folder / f"{stem}.pem", folder / f"{stem}.key"
+    pem.write_text("".join(one.pem for one in (made, *chain)))
+    encoding, form = Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key.write_bytes(made.key.private_bytes(encoding, form, serialization.NoEncryption()))
+    return pem, key
+
+
+def revocation_list(
+    issuer: Made,
+    *serials: int,
+    next_update: datetime = NOW + DAY,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+) -> x509.CertificateRevocationList:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(NOW - 3 * DAY)
+        .next_update(next_update)
+    )
+    for serial in serials:
+        one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY).build()
+        builder = builder.add_revoked_certificate(one)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    return builder.sign(issuer.key, hashes.SHA256())

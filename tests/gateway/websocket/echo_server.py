@@ -4,7 +4,6 @@ Tests of deadlines freeze Trio's clock (the fixture `mock_clock`) and move it th
 cannot change the results. The frozen clock does not affect the sockets.
 """
 
-import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,8 +18,10 @@ from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.large_messages import LargeMessages
 from gateway.websocket.limits import Limits
 from gateway.websocket.listeners import open_listeners
+from gateway.websocket.refusals import OnRefused
 from gateway.websocket.server import Server, serve
 from gateway.websocket.stats import LARGE_MESSAGES_BYTES, Stats
+from gateway.websocket.tls import ServerContext
 from tests.support.websocket_frames import REQUEST
 
 
@@ -50,10 +51,11 @@ class Echo:
 async def serving(
     handle: Callable[[Upgrade], Awaitable[None]],
     *,
-    tls: ssl.SSLContext | None = None,
+    tls: ServerContext | None = None,
     limits: Limits | None = None,
     budget: int = LARGE_MESSAGES_BYTES,
     crashes: int = 0,
+    on_refused: OnRefused | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends, and check how many connections ended by an unexpected exception.
 
@@ -67,10 +69,11 @@ async def serving(
                 serve,
                 sockets,
                 handle=handle,
-                tls=tls,
+                tls=None if tls is None else lambda: tls,
                 limits=limits or Limits(),
                 stats=stats,
                 handshakes=handshakes,
+                on_refused=on_refused,
             )
         )
         yield server

@@ -1,6 +1,7 @@
 """Tests of TLS: names, suites, versions, alerts and client certificates."""
 
 import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.server import Server
-from gateway.websocket.tls import read_names, server_context
+from gateway.websocket.tls import read_names, server_context, without_sessions
 from gateway.websocket.tls_stream import TlsInfo
 from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle
 from tests.support.websocket_frames import REQUEST, plain, text
@@ -207,7 +208,7 @@ async def test_a_tls_handshake_that_never_ends_is_cut_off(
                 assert server.stats.open == 1
                 mock_clock.jump(0.2)
                 await peer.read_all()
-        assert server.stats.handshake_failures == {"TLS: too slow": 2}
+        assert server.stats.handshake_failures == {"tls_too_slow": 2}
 
 
 async def test_plain_http_and_garbage_on_the_tls_port_are_refused(
@@ -236,3 +237,69 @@ async def test_a_failed_tls_handshake_does_not_disturb_other_connections(
             while len(data) < len(expected):
                 data += await stream.receive_some()
             assert data == expected
+
+
+@pytest.mark.parametrize("tickets", [True, False])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_no_earlier_session_is_resumed_neither_by_ticket_nor_by_session_id(
+    certificates: list[tuple[Path, Path]], version: ssl.TLSVersion, *, tickets: bool
+) -> None:
+    context = client_context()
+    context.minimum_version = context.maximum_version = version
+    if not tickets:
+        context.options |= ssl.OP_NO_TICKET
+
+    def connect_with(port: int, session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool]:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as tcp,
+            context.wrap_socket(tcp, server_hostname="cs.example", session=session) as tls,
+        ):
+            tls.sendall(REQUEST)
+            assert tls.recv(99).startswith(b"HTTP/1.1 101")
+            reused = tls.session_reused
+            assert reused is not None
+            return tls.session, reused
+
+    async with serving(Echo(), tls=server_context(certificates)) as server:
+        session, _ = await trio.to_thread.run_sync(connect_with, server.ports[0], None)
+        for _ in range(2):
+            session, reused = await trio.to_thread.run_sync(connect_with, server.ports[0], session)
+            assert not reused
+        assert not server.stats.handshake_failures
+
+
+async def test_a_client_that_asks_for_an_earlier_session_still_gets_the_checks_of_the_context(
+    certificates: list[tuple[Path, Path]],
+) -> None:
+    """The context of such a connection is another one."""
+    tls = server_context(certificates, client_authorities=certificates[0][0].with_name("ca.pem"))
+    fresh = without_sessions(tls)
+    assert (fresh.verify_mode, fresh.verify_flags, fresh.options, fresh.minimum_version) == (
+        tls.verify_mode,
+        tls.verify_flags,
+        tls.options,
+        tls.minimum_version,
+    )
+    seen = []
+
+    async def handle(upgrade: Upgrade) -> None:
+        seen.append(upgrade.tls)
+        await Echo()(upgrade)
+
+    # A handler of any context takes its place in the server, as if every client asked for a session.
+    async with serving(handle, tls=fresh) as server:
+        ours = client_context()
+        CA.issue_cert("cp1.example").configure_cert(ours)
+        await describe_tls(server, ours)
+        theirs = client_context()
+        theirs.maximum_version = ssl.TLSVersion.TLSv1_2
+        FOREIGN_CA.issue_cert("cp1.example").configure_cert(theirs)
+        with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
+            await describe_tls(server, theirs)
+        theirs.check_hostname = False
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            await describe_tls(server, theirs, "other.example")
+    [tls_info] = seen
+    assert tls_info is not None
+    assert tls_info.peer_certificate
+    assert tls_info.sni == "cs.example"
