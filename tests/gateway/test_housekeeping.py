@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 import trio
 import trio.testing
+from cryptography.hazmat.primitives.serialization import Encoding
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
@@ -18,15 +19,19 @@ from gateway import housekeeping
 from gateway.housekeeping import Liveness, Memory
 from gateway.hub import Hub
 from gateway.node import Node
-from gateway.service import collector
+from gateway.revocations import Revocations
+from gateway.service import client_certificates, collector
+from gateway.websocket.close_codes import Close
 from gateway.websocket.large_messages import LargeMessages
 from state import keys
+from state.charge_points import denied_certificates
 from state.errors import StateError, StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases, nodes
 from state.nodes.liveness import GAP_S, PATIENCE_S
 from state.nodes.nodes import NodeRecord
 from state.store import Store
+from tests.support.certificates import DAY, NOW, Made, certificate
 from tests.support.leases import KEYS, claimed
 from tests.support.waiting import GENEROUS_S
 
@@ -205,6 +210,7 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
             incarnation="a",
             fault_counts=SimpleNamespace(write=trio.lowlevel.checkpoint),
             refusals=SimpleNamespace(write=trio.lowlevel.checkpoint),
+            revocations=SimpleNamespace(read_denied=lambda _: trio.lowlevel.checkpoint()),
         )
         nursery.start_soon(housekeeping.keep, cast("Node", node), Hub(), ME, LargeMessages(1 << 20))
         for turn in range(100):
@@ -219,6 +225,29 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
         else:
             pytest.fail("the node reaped nothing")
         nursery.cancel_scope.cancel()
+
+
+async def test_only_the_sessions_of_denied_or_expired_certificates_are_closed(store: Store) -> None:
+    root, closed = certificate("root"), []
+
+    class Link:
+        def __init__(self, name: str, shown: Made | None) -> None:
+            self.name = name
+            der = None if shown is None else shown.certificate.public_bytes(Encoding.DER)
+            self.certificate = None if der is None else client_certificates.read(der)
+
+        def close_soon(self, close: Close) -> None:
+            closed.append((self.name, close))
+
+    denied = Link("denied", certificate("a", issuer=root, serial=1))
+    expired = Link("expired", certificate("b", issuer=root, begins=NOW - 2 * DAY, ends=NOW - DAY))
+    right = Link("right", certificate("c", issuer=root, serial=2))
+    hub = [SimpleNamespace(link=one) for one in (denied, Link("without", None), right, expired)]
+    node = SimpleNamespace(store=store, revocations=Revocations())
+    assert denied.certificate is not None
+    await denied_certificates.deny(store, denied.certificate.fingerprint, "stolen", 1)
+    await housekeeping.follow_denied(cast("Node", node), cast("Hub", hub))
+    assert closed == [("denied", Close.CERTIFICATE_INVALID), ("expired", Close.CERTIFICATE_INVALID)]
 
 
 async def test_memory_is_given_back_after_large_messages_and_once_more_for_those_that_ended_later(

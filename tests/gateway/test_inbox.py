@@ -89,6 +89,7 @@ class Held:
         (Disconnect(KEYS.member, DisconnectReason.DELETED), [("a/1", Close.DELETED)]),
         (TokenRevoked("t", "cp"), [("a/1", Close.REVOKED)]),
         (TokenRevoked("another", "cp"), []),
+        (inbox.DeniedCertificatesChanged(), ["follow_denied"]),
         (inbox.CommandChanged("00.a"), []),
         (None, []),
     ],
