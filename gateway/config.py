@@ -42,6 +42,24 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
             "one there too. `tls.client_authorities_file` must be set."
         ),
     ] = None
+    proxy_protocol: Annotated[
+        bool,
+        Meta(
+            description="If `true`, each connection from `trusted_networks` must begin with a header of the "
+            "PROXY protocol (version 1 or 2), and the address in this header counts everywhere as that of "
+            "the charge point. csms refuses such a connection without a header, and refuses a header from any "
+            "other address. Other connections without a header are served as usual. On `ws_port`, a header "
+            "of version 2 that says that the charge point speaks TLS with the proxy makes security profile 2 "
+            "possible. Profile 3 needs TLS with csms itself."
+        ),
+    ] = False
+    trusted_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks of the proxies for `proxy_protocol`, for example `10.0.0.0/8`. Anyone in "
+            "these networks can claim any address, so name no more than the proxies."
+        ),
+    ] = ()
     health_host: HealthHost = "127.0.0.1"
     health_port: HealthPort = 9180
 
@@ -184,6 +202,16 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
             "point gets 503 with Retry-After.",
         ),
     ] = 15_000
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Greatest number of connections that one process may have with one address at once. "
+            "csms closes further ones before TLS. Charge points behind one NAT share an address. If this is "
+            "0, there is no such limit.",
+        ),
+    ] = 0
     handshakes_in_flight: Annotated[
         int,
         Meta(

@@ -24,6 +24,7 @@ from gateway.service import collector, ready
 from gateway.service.config import ConfigError
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
+from gateway.service.networks import Networks, read_networks
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.large_messages import LargeMessages
@@ -83,6 +84,12 @@ async def _start(config: GatewayConfig, stop: _Stop) -> None:
         raise ConfigError(
             "listen: neither ws_port nor wss_port is set, so no charge point could connect; set at least one"
         )
+    trusted = read_networks("listen.trusted_networks", listen.trusted_networks)
+    if listen.proxy_protocol and not trusted:
+        raise ConfigError(
+            "listen.trusted_networks is empty, but listen.proxy_protocol needs it; give the networks of the "
+            "proxies"
+        )
     revocations = Revocations(refuse_overdue=config.tls.refuse_overdue_revocation_lists)
     edge = TlsEdge(config, revocations)
     listeners = _Listeners(*(_open(listen.host, port) for port in _ports_of(listen)))
@@ -90,7 +97,7 @@ async def _start(config: GatewayConfig, stop: _Stop) -> None:
         edge.load()
     async with open_store(config.store) as store, trio.open_nursery() as background:
         node = Node(config, store, config.security.pepper.encode(), background, revocations)
-        await _serve(node, listeners, edge, stop)
+        await _serve(node, listeners, edge, trusted, stop)
         background.cancel_scope.cancel()
 
 
@@ -110,7 +117,7 @@ def _open(host: str, port: int | None) -> list[socket.socket]:
     return [] if port is None else open_listeners(host, port)
 
 
-async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, stop: _Stop) -> None:
+async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Networks, stop: _Stop) -> None:
     config, store, hub = node.config, node.store, Hub()
     large_messages = LargeMessages(config.limits.large_messages_bytes)
     stats, handshakes, lag = Stats(large_messages=large_messages), Handshakes(), LoopLag()
@@ -154,6 +161,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, stop: _Stop) 
                             stats=stats,
                             handshakes=handshakes,
                             on_refused=partial(_note_refused, node),
+                            trusts_proxy=trusted.__contains__ if config.listen.proxy_protocol else None,
                         )
                     )
                     for sockets, context in zip(
@@ -182,6 +190,7 @@ def _limits(config: GatewayConfig) -> Limits:
     return Limits(
         # A full node must still accept connections, because it refuses a charge point with an HTTP answer.
         connections=limits.connections + limits.handshakes_in_flight,
+        connections_per_address=limits.connections_per_address,
         handshakes_in_flight=limits.handshakes_in_flight,
         message_bytes=limits.message_bytes,
         send_s=limits.send_s,

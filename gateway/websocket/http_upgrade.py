@@ -63,8 +63,9 @@ class Upgrade:
         self.repairs = tuple(repairs)
         """Names of the faults that were repaired in the head (`repair`)."""
         self.remote = reader.stream.remote
+        """Address and port of the charge point. A trusted proxy may have named them."""
         self.tls = tls
-        self.encrypted = tls is not None
+        self.encrypted = tls is not None or reader.stream.encrypted_before
         """Whether the charge point's own connection is encrypted."""
         self.answered = False
         self.connection: Connection | None = None

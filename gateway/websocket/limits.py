@@ -8,7 +8,10 @@ class Limits:
     """Limits of a server's connections. Sizes are in bytes, times in seconds."""
 
     connections: int = 15_000
+    connections_per_address: int = 0
+    """0 means that there is no such limit."""
     handshakes_in_flight: int = 500
+    proxy_header_s: float = 5.0
     tls_handshake_s: float = 10.0
     http_upgrade_s: float = 10.0
     head_bytes: int = 16_384

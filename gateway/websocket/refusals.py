@@ -25,6 +25,10 @@ class Refused(Enum):
     NOT_TLS = "The first bytes on the TLS port were not TLS, for example because of ws:// instead of wss://."
     TLS_TOO_SLOW = "The TLS handshake was not complete in time."
     TLS_FAILED = "The TLS handshake failed for another reason."
+    PROXY_HEADER_MISSING = "A trusted proxy opened a connection without a PROXY header."
+    PROXY_HEADER_INVALID = "A trusted proxy sent a PROXY header that cannot be read."
+    PROXY_HEADER_UNTRUSTED = "An address outside of listen.trusted_networks sent a PROXY header."
+    TOO_MANY_CONNECTIONS = "The address already has limits.connections_per_address connections."
 
     @property
     def word(self) -> str:

@@ -19,6 +19,7 @@ from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshake, Handshakes
 from gateway.websocket.http_upgrade import BadUpgrade, Upgrade, build_answer, receive_upgrade
 from gateway.websocket.limits import Limits
+from gateway.websocket.proxy_protocol import HEADER_MAX, BadHeader, Header, may_begin, parse
 from gateway.websocket.refusals import OnRefused, Refused, explain
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
@@ -49,6 +50,7 @@ class Server:
         stats: Stats,
         handshakes: Handshakes,
         on_refused: OnRefused | None,
+        trusts_proxy: Callable[[str], bool] | None,
     ) -> None:
         self.ports = [sock.getsockname()[1] for sock in sockets]
         self.stats = stats
@@ -58,6 +60,7 @@ class Server:
         self._limits = limits
         self._handshakes = handshakes
         self._on_refused = on_refused
+        self._trusts_proxy = trusts_proxy
         self._accepting = trio.CancelScope()
 
     def stop_accepting(self) -> None:
@@ -145,6 +148,47 @@ class Server:
         return TlsStream(sock, remote, self._tls(), send_s=self._limits.send_s, server_side=True)
 
     async def _serve_stream(self, stream: SocketStream, handshake: Handshake) -> None:
+        if self._trusts_proxy is not None and not await self._learn_source(stream, self._trusts_proxy):
+            return
+        limit, of_address = self._limits.connections_per_address, self.stats.of_address
+        address = stream.remote[0]
+        if not limit:
+            await self._serve_peer(stream, handshake)
+        elif of_address[address] >= limit:
+            self._note_refused(stream, Refused.TOO_MANY_CONNECTIONS)
+        else:
+            of_address[address] += 1
+            try:
+                await self._serve_peer(stream, handshake)
+            finally:
+                of_address[address] -= 1
+                if not of_address[address]:
+                    del of_address[address]
+
+    async def _learn_source(self, stream: SocketStream, trusts: Callable[[str], bool]) -> bool:
+        """Read the PROXY header. Return whether to serve the connection."""
+        trusted = trusts(stream.remote[0])
+        try:
+            with trio.fail_after(self._limits.proxy_header_s):
+                header = await _read_proxy_header(stream, trusted=trusted)
+        except trio.TooSlowError:
+            if not trusted:
+                return True  # The deadlines of TLS and HTTP come next.
+            self._note_refused(stream, Refused.PROXY_HEADER_MISSING, "The header did not arrive in time.")
+        except trio.BrokenResourceError:
+            self.stats.handshake_failures["left before its request"] += 1
+        except BadHeader as error:
+            self._note_refused(stream, error.reason, str(error))
+            await stream.finish(self._limits.close_s)
+        else:
+            if header is None or not header.local:
+                stream.remote = (header and header.source) or stream.remote
+                stream.encrypted_before = header is not None and header.encrypted
+                return True
+            await stream.finish(self._limits.close_s)  # The proxy only wanted to know whether we listen.
+        return False
+
+    async def _serve_peer(self, stream: SocketStream, handshake: Handshake) -> None:
         tls = None
         if isinstance(stream, TlsStream):
             tls = await self._handshake_tls(stream)
@@ -211,6 +255,26 @@ class Server:
             self._on_refused(reason, stream.remote[0], detail)
 
 
+async def _read_proxy_header(stream: SocketStream, *, trusted: bool) -> Header | None:
+    """Read and remove the header of a trusted proxy. Return None if another peer sent no header.
+
+    Raises BadHeader.
+    """
+    start = b""
+    while True:
+        before = len(start)
+        start = await stream.peek(HEADER_MAX, before)
+        if trusted and (header := parse(start)) is not None:
+            await stream.skip(header.size)
+            return header
+        if not trusted and (begins := may_begin(start)) is not None:
+            if begins:
+                raise BadHeader("", Refused.PROXY_HEADER_UNTRUSTED)
+            return None
+        if len(start) <= before:
+            raise trio.BrokenResourceError("the peer left before its PROXY header was complete")
+
+
 def _explain(stream: TlsStream, error: ssl.SSLError) -> tuple[Refused, str]:
     if stream.refused_name is None:
         return explain(error)
@@ -227,6 +291,7 @@ async def serve(
     stats: Stats | None = None,
     handshakes: Handshakes | None = None,
     on_refused: OnRefused | None = None,
+    trusts_proxy: Callable[[str], bool] | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run `handle` for every charge point that asks for a websocket.
@@ -234,7 +299,8 @@ async def serve(
     When `handle` returns, the connection ends.
 
     `tls` returns the context for each new connection. `on_refused` is called for each connection that the
-    transport refuses before it reads a request.
+    transport refuses before it reads a request. `trusts_proxy` turns the PROXY protocol on. It returns
+    whether an address is that of a trusted proxy, which must begin each connection with a PROXY header.
 
     Servers that are given the same `handshakes` share one limit on unfinished handshakes. `serve` returns
     after `stop_accepting`, when the last connection has ended. If `serve` is cancelled, all connections end.
@@ -250,6 +316,7 @@ async def serve(
         stats=stats or Stats(),
         handshakes=handshakes,
         on_refused=on_refused,
+        trusts_proxy=trusts_proxy,
     )
     task_status.started(server)
     await server.run()

@@ -35,6 +35,7 @@ class SocketStream:
         "_readiness",
         "_send_s",
         "_socket",
+        "encrypted_before",
         "remote",
         "waited",
     )
@@ -50,6 +51,8 @@ class SocketStream:
         self._ended = False
         self._reader: trio.lowlevel.Task | None = None
         self.remote = remote
+        self.encrypted_before = False
+        """Whether the charge point speaks TLS with a trusted proxy before us."""
         self.waited = False
         """Set when a read has waited, and so has let other tasks run."""
         self._readiness = readiness.get()
@@ -97,6 +100,11 @@ class SocketStream:
             self._reader = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
         raise trio.ClosedResourceError
+
+    async def skip(self, size: int) -> None:
+        """Discard bytes that `peek` returned."""
+        while size > 0:
+            size -= len(await SocketStream.receive_some(self, size)) or size
 
     def wake(self, *, ended: bool) -> None:
         """Mark the socket as readable and wake its reader.

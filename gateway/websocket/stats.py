@@ -13,6 +13,8 @@ class Stats:
     open: int = 0
     accepted: int = 0
     over_limit: int = 0
+    of_address: Counter[str] = field(default_factory=Counter)
+    """Open connections by address, if their number is limited."""
     crashed: int = 0
     """Connections that ended by an unexpected exception. Each such exception is a defect and is logged."""
     messages: int = 0

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import cast
+from unittest.mock import AsyncMock
 
 import pytest
 import trio
@@ -210,7 +211,7 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
             incarnation="a",
             fault_counts=SimpleNamespace(write=trio.lowlevel.checkpoint),
             refusals=SimpleNamespace(write=trio.lowlevel.checkpoint),
-            revocations=SimpleNamespace(read_denied=lambda _: trio.lowlevel.checkpoint()),
+            revocations=SimpleNamespace(read_denied=AsyncMock()),
         )
         nursery.start_soon(housekeeping.keep, cast("Node", node), Hub(), ME, LargeMessages(1 << 20))
         for turn in range(100):

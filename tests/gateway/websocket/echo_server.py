@@ -56,6 +56,7 @@ async def serving(
     budget: int = LARGE_MESSAGES_BYTES,
     crashes: int = 0,
     on_refused: OnRefused | None = None,
+    trusts_proxy: Callable[[str], bool] | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends, and check how many connections ended by an unexpected exception.
 
@@ -74,6 +75,7 @@ async def serving(
                 stats=stats,
                 handshakes=handshakes,
                 on_refused=on_refused,
+                trusts_proxy=trusts_proxy,
             )
         )
         yield server
