@@ -47,9 +47,9 @@ class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="If `true`, each connection from `trusted_networks` must begin with a header of the "
             "PROXY protocol (version 1 or 2), and the address in this header counts everywhere as that of "
-            "the charge point. csms refuses such a connection without a header, and refuses a header from any "
-            "other address. Other connections without a header are served as usual. On `ws_port`, a header "
-            "of version 2 that says that the charge point speaks TLS with the proxy makes security profile 2 "
+            "the charge point. csms refuses such a connection without a header, and refuses a header from "
+            "any other address. Other connections without a header are served as usual. On `ws_port`, a "
+            "header of version 2 that says that the charge point speaks TLS with the proxy makes profile 2 "
             "possible. Profile 3 needs TLS with csms itself."
         ),
     ] = False

@@ -1,13 +1,16 @@
 """A gateway process with client certificates: security profile 3, revocation, renewal, and refusals."""
 
+import base64
 import json
 import os
 import signal
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trio
@@ -18,11 +21,13 @@ from gateway.service.client_certificates import read
 from gateway.websocket.client import UpgradeRefused, connect
 from gateway.websocket.close_codes import Close, Closed
 from gateway.websocket.connection import Connection
-from state.charge_points import denied_certificates, refusals
+from state.charge_points import denied_certificates, passwords, refusals, security
+from state.keys import ChargePointKeys
 from state.store import Store, StoreConfig, open_store
 from tests.support.certificates import DAY, NOW, Made, certificate, revocation_list, write
 from tests.support.waiting import until
-from tests.system.central import Central, Process, Tenant
+from tests.system.central import PEPPER, Central, Process, Tenant
+from tests.system.raw_upgrade import Answer, dial, read_answer, request
 
 
 class Site:
@@ -140,6 +145,45 @@ async def test_after_a_hangup_signal_a_gateway_uses_its_new_certificate_and_keep
 
                 await kept.run(on_text)
                 assert len(replies) == 1
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+async def test_a_proxy_names_the_address_of_a_charge_point_and_its_word_on_tls_makes_profile_2(
+    central: Central, central_store: Store, *, encrypted: bool
+) -> None:
+    """Where TLS ends at the proxy, the floor refuses what the proxy received without TLS."""
+    tenant = central.tenant()
+    settings = {"listen__proxy_protocol": "true", "listen__trusted_networks": "127.0.0.0/8"}
+    with trio.fail_after(120):
+        async with central.gateway(**settings) as gateway, tenant.api() as api:
+            assert (await api.put("/charge-points/cp", json={})).status_code == 201
+            keys = ChargePointKeys(tenant.id, "cp")
+            digest = passwords.digest(PEPPER.encode(), keys.member, bytes(range(20)))
+            await security.set_password(central_store, keys, digest, 1)
+            await security.set_floor(central_store, keys, 2)
+            body = socket.inet_aton("203.0.113.9") + socket.inet_aton("10.0.0.1") + b"\x12\x67\x01\xbb"
+            body += b"\x20\0\5" + (b"\1\0\0\0\0" if encrypted else b"\0\0\0\0\1")
+            header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + len(body).to_bytes(2) + body
+            basic = base64.b64encode(b"cp:" + bytes(range(20))).decode()
+            url = tenant.url(gateway, "cp")
+            asked = request(urlsplit(url).path, headers=[f"Authorization: Basic {basic}"])
+
+            def ask(sock: socket.socket) -> Answer:
+                sock.sendall(header + asked)
+                return read_answer(sock)
+
+            with dial(url) as sock:
+                answer = await trio.to_thread.run_sync(ask, sock)
+                assert answer.status == (101 if encrypted else 403)
+                found = (await api.get("/charge-points/cp")).json()["connection"]
+                assert found["address"] == ("203.0.113.9" if encrypted else None)
+
+
+def test_the_proxy_protocol_needs_to_know_the_proxies(central: Central) -> None:
+    process = central.start_gateway(listen__proxy_protocol="true")
+    with pytest.raises(AssertionError, match=r"listen\.trusted_networks is empty"):
+        process.wait_ready()
+    process.stop()
 
 
 @pytest.mark.slow
